@@ -1,0 +1,1 @@
+"""The words and facts that every room shares. Standard library only, no I/O."""

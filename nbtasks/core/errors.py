@@ -1,0 +1,192 @@
+"""Every error that nbtasks raises.
+
+NbtasksError
+├── ConfigError                  a setting, an option or a file is wrong
+│   └── EmbeddedUnavailable      no embedded server on this platform
+├── CellError                    a ``%%task`` cell that cannot become a task
+├── WorkersError                 local workers did not come up
+├── OperationalError             the broker
+│   ├── BrokerUnavailable        it cannot be reached
+│   ├── BrokerUnsuitable         too old, or it may evict data
+│   └── BackPressure             it is full
+├── WireError                    bytes
+│   ├── SignatureMismatch        not signed by an accepted key, or not what was asked for
+│   ├── NotPicklable             a value that cannot travel
+│   └── PayloadTooLarge          a value over the limit
+├── UnknownCall                  an id that nobody recorded
+├── WouldDeadlock                a ``get()`` inside a task that would take the last free slot
+├── TimeoutError                 waiting took too long (the call itself goes on)
+├── CallError                    one call ended badly; carries ``call_id``
+│   ├── TaskError                stands in for an exception that cannot be rebuilt here
+│   ├── TaskRevokedError
+│   ├── TimeLimitExceeded
+│   ├── SoftTimeLimitExceeded
+│   ├── WorkerLostError
+│   └── MaxRetriesExceededError
+└── Retry                        control flow: raised by ``self.retry()``
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+
+class NbtasksError(Exception):
+    """Root of every error of nbtasks."""
+
+
+class ConfigError(NbtasksError):
+    """A setting, an option or a file is wrong; the message says which and what to write instead."""
+
+
+class EmbeddedUnavailable(ConfigError):
+    """The embedded server has no build for this platform; the message names the choices."""
+
+
+class CellError(NbtasksError):
+    """The source of a ``%%task`` cell cannot become a task."""
+
+
+class WorkersError(NbtasksError):
+    """Local workers did not come up.
+
+    Attributes:
+        log_tail: the last lines that the worker process wrote.
+    """
+
+    def __init__(self, message: str, log_tail: str = "") -> None:
+        super().__init__(message)
+        self.log_tail = log_tail
+
+    def __str__(self) -> str:
+        message = str(self.args[0])
+        return f"{message}\n{self.log_tail}" if self.log_tail else message
+
+
+class OperationalError(NbtasksError):
+    """The broker could not do its part."""
+
+
+class BrokerUnavailable(OperationalError):
+    """The broker cannot be reached."""
+
+
+class BrokerUnsuitable(OperationalError):
+    """The broker is too old, or its settings would lose data."""
+
+
+class BackPressure(OperationalError):
+    """The broker has no room for more calls at the moment."""
+
+
+class WireError(NbtasksError):
+    """Bytes that cannot be made or cannot be trusted."""
+
+
+class SignatureMismatch(WireError):
+    """A record is not signed by an accepted key, or is not the record that was asked for."""
+
+
+class NotPicklable(WireError):
+    """A value cannot travel to a worker, or back.
+
+    Attributes:
+        path: where the value was found, for example ``clean.<globals>['lock']``.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class PayloadTooLarge(WireError):
+    """A value is over the size limit."""
+
+
+class UnknownCall(NbtasksError):
+    """Nobody recorded a call under this id, or its time is over."""
+
+
+class WouldDeadlock(NbtasksError):
+    """Waiting here would hold the last free worker slot."""
+
+
+class TimeoutError(NbtasksError, builtins.TimeoutError):
+    """Waiting took longer than asked; the call itself goes on."""
+
+
+class CallError(NbtasksError):
+    """One call ended without a result.
+
+    Attributes:
+        call_id: the call's id, ``<batch>`` or ``<batch>:<index>``; empty where it is not known yet.
+    """
+
+    def __init__(self, message: str = "", call_id: str = "") -> None:
+        super().__init__(message)
+        self.call_id = call_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.call_id)
+
+
+class TaskError(CallError):
+    """A task raised an exception that cannot be rebuilt here.
+
+    Attributes:
+        type_name: the class name of the original exception.
+        traceback_text: the worker's traceback.
+    """
+
+    def __init__(
+        self, message: str = "", call_id: str = "", type_name: str = "", traceback_text: str = ""
+    ) -> None:
+        super().__init__(message, call_id)
+        self.type_name = type_name
+        self.traceback_text = traceback_text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.call_id, self.type_name, self.traceback_text)
+
+
+class TaskRevokedError(CallError):
+    """The call was revoked, or expired before a worker could start it."""
+
+
+class TimeLimitExceeded(CallError):
+    """The call ran longer than its time limit and was stopped."""
+
+
+class SoftTimeLimitExceeded(CallError):
+    """Raised inside a task at its soft time limit, so that it can clean up."""
+
+
+class WorkerLostError(CallError):
+    """The process that ran the call died."""
+
+
+class MaxRetriesExceededError(CallError):
+    """``self.retry()`` was called and no retry was left."""
+
+
+class Retry(NbtasksError):  # noqa: N818 - control flow, with Celery's name
+    """Raised by ``self.retry()``: end this attempt and run the call again later.
+
+    Attributes:
+        countdown: seconds until the next attempt, or None for the task's own delay.
+        cause: the exception that made the task retry, if any.
+        max_retries: overrides the task's own limit for this call.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        countdown: float | None = None,
+        cause: BaseException | None = None,
+        max_retries: int | None = None,
+    ) -> None:
+        super().__init__(message or "retry")
+        self.countdown = countdown
+        self.cause = cause
+        self.max_retries = max_retries

@@ -1,0 +1,202 @@
+"""What can be set on a task, on one call and on a worker. Frozen; units are in the names or in the comments."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from .durations import Duration, seconds
+from .errors import ConfigError
+
+PRIORITIES = {"low": 2, "normal": 5, "high": 8}
+POOLS = ("prefork", "threads", "solo")
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """Options of a task; each can be overridden for one call."""
+
+    name: str | None = None
+    #: The task gets itself as first argument (``self.request``, ``self.retry``).
+    bind: bool = False
+    queue: str = "default"
+    #: 0 to 9, higher is sooner.
+    priority: int = 5
+    #: None: no limit.
+    max_retries: int | None = 3
+    autoretry_for: tuple[type[BaseException], ...] = ()
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    #: True: exponential, from ``default_retry_delay``; a number: exponential, from so many seconds.
+    retry_backoff: bool | float = True
+    #: Seconds.
+    retry_backoff_max: float = 600.0
+    retry_jitter: bool = True
+    #: Seconds.
+    default_retry_delay: float = 1.0
+    #: Seconds an attempt may run before it is stopped.
+    time_limit: float | None = None
+    #: Seconds an attempt may run before SoftTimeLimitExceeded is raised in it.
+    soft_time_limit: float | None = None
+    #: Seconds after submission from which the call is no longer started.
+    expires: float | None = None
+    #: False: at most once. A call whose worker dies is then failed, not run again.
+    acks_late: bool = True
+    ignore_result: bool = False
+    #: Expected exceptions: recorded as FAILURE, logged without a traceback.
+    throws: tuple[type[BaseException], ...] = ()
+
+    @classmethod
+    def make(cls, options: Mapping[str, Any], base: TaskOptions | None = None) -> TaskOptions:
+        """Return checked options: ``base`` with ``options`` laid over it.
+
+        ``retries=n`` is short for ``max_retries=n`` with ``autoretry_for=(Exception,)``.
+
+        Raises:
+            ConfigError: an unknown option or a bad value.
+        """
+        base = base or cls()
+        given = dict(options)
+        if "retries" in given:
+            given["max_retries"] = given.pop("retries")
+            if given["max_retries"] and not (given.get("autoretry_for") or base.autoretry_for):
+                given["autoretry_for"] = (Exception,)
+        known = {item.name for item in dataclasses.fields(cls)}
+        for name in given:
+            if name not in known:
+                raise ConfigError(_unknown("task option", name, known | {"retries"}))
+        return dataclasses.replace(base, **{name: _check(name, value) for name, value in given.items()})
+
+    def retry_delay(self, retries: int) -> float:
+        """Return the seconds to wait before the next attempt, after ``retries`` retries so far."""
+        if self.retry_backoff is False:
+            return self.default_retry_delay
+        first = self.default_retry_delay if self.retry_backoff is True else float(self.retry_backoff)
+        delay = min(self.retry_backoff_max, first * 2.0 ** min(retries, 60))
+        return delay * random.uniform(0.5, 1.0) if self.retry_jitter else delay
+
+
+def _unknown(what: str, name: str, known: set[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
+    return f"unknown {what} {name!r}{hint}"
+
+
+_DURATIONS = {
+    "default_retry_delay",
+    "retry_backoff_max",
+    "time_limit",
+    "soft_time_limit",
+    "expires",
+}
+
+
+def _check(name: str, value: Any) -> Any:
+    if name in _DURATIONS:
+        return None if value is None else seconds(value, name)
+    if name == "priority":
+        return check_priority(value)
+    if name == "queue":
+        return check_queue(value)
+    if name == "max_retries":
+        return _check_retries(value)
+    if name in {"autoretry_for", "dont_autoretry_for", "throws"}:
+        return _check_exceptions(name, value)
+    return value
+
+
+def check_priority(value: int | str) -> int:
+    """Return a priority from 0 to 9, from a number or from low, normal or high."""
+    number = PRIORITIES.get(value, value) if isinstance(value, str) else value
+    if isinstance(number, str) and number.isdigit():
+        number = int(number)
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= 9:
+        raise ConfigError(f"priority: {value!r} is not one of low, normal, high or 0 to 9 (higher is sooner)")
+    return number
+
+
+def check_queue(value: str) -> str:
+    """Return a queue name, or raise ConfigError: letters, digits and ``_ - .``, at most 64."""
+    if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.replace("-", "_").replace(".", "_").isidentifier():
+        if not (isinstance(value, str) and value and len(value) <= 64 and all(c.isalnum() or c in "-_." for c in value)):
+            raise ConfigError(f"queue: {value!r} is not a queue name; use letters, digits, '_', '-' and '.', at most 64")
+    return value
+
+
+def _check_retries(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigError(f"max_retries: {value!r} is not a whole number of 0 or more, or None for no limit")
+    return value
+
+
+def _check_exceptions(name: str, value: Any) -> tuple[type[BaseException], ...]:
+    items = (value,) if isinstance(value, type) else tuple(value or ())
+    for item in items:
+        if not (isinstance(item, type) and issubclass(item, BaseException)):
+            raise ConfigError(f"{name}: {item!r} is not an exception class")
+    return items
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a worker runs."""
+
+    #: Child processes.
+    concurrency: int
+    queues: tuple[str, ...] = ("default",)
+    #: ``prefork``: sync tasks in the child's main thread; ``threads``; ``solo``: one child, for debugging.
+    pool: str = "prefork"
+    #: Threads of a child, for ``threads``.
+    threads: int = 32
+    name: str | None = None
+    loglevel: str = "warning"
+    max_tasks_per_child: int | None = None
+    #: KiB, as in Celery.
+    max_memory_per_child: int | None = None
+    #: Seconds until a silent worker's calls are given to others.
+    lease_s: float = 15.0
+    #: Outlive the process that started it.
+    keep: bool = False
+    parent_pid: int | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or not 1 <= self.concurrency <= 1024:
+            raise ConfigError(f"concurrency: {self.concurrency!r} is not a whole number from 1 to 1024")
+        if self.pool not in POOLS:
+            raise ConfigError(f"pool: {self.pool!r} is not one of {', '.join(POOLS)}")
+        if not 1 <= self.threads <= 1024:
+            raise ConfigError(f"threads: {self.threads!r} is not a number from 1 to 1024")
+        if not self.queues:
+            raise ConfigError("queues: name at least one queue")
+        for queue in self.queues:
+            check_queue(queue)
+        if self.lease_s < 0.5:
+            raise ConfigError(f"lease: {self.lease_s!r} is under 0.5 s")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dict of JSON types."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> WorkerOptions:
+        """Read what :meth:`to_json` wrote."""
+        return cls(**{**data, "queues": tuple(data["queues"]), "include": tuple(data.get("include", ()))})
+
+
+def countdown_until(countdown: Duration | None, eta: Any, now: float) -> float:
+    """Return the seconds until a call may start, from ``countdown`` or ``eta`` (datetime or epoch seconds)."""
+    if countdown is not None and eta is not None:
+        raise ConfigError("give countdown or eta, not both")
+    if countdown is not None:
+        return seconds(countdown, "countdown")
+    if eta is None:
+        return 0.0
+    moment = eta.timestamp() if hasattr(eta, "timestamp") else float(eta)
+    return float(max(0.0, moment - now))

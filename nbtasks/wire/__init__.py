@@ -1,0 +1,1 @@
+"""The meaning of bytes: only this room pickles, only this room signs."""
