@@ -1,0 +1,178 @@
+"""What every test shares: its own state folder, an App with real workers, waiting, a look for leftovers.
+
+Tests drive the public surface against the real embedded server and real worker processes; nothing is faked.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nbtasks import App
+
+# A server's socket lies below the state folder, and 104 bytes are all its path may have: tmp_path is too long.
+SHORT_TEMP = Path(os.environ.get("NBTASKS_TEST_TMP", "/tmp"))
+
+# After a kernel was killed its server lingers, ten minutes for a user, seconds for a test run.
+LINGER_S = 4.0
+
+# What a developer may have set for themselves must not reach the tests.
+FOREIGN_SETTINGS = (
+    "JPY_SESSION_NAME",
+    "MPLBACKEND",
+    "NBTASKS_BROKER",
+    "NBTASKS_CONNECTION_FILE",
+    "NBTASKS_INTERACTIVE",
+    "NBTASKS_KEY",
+    "NBTASKS_NAMESPACE",
+    "NBTASKS_SERVER_BINARY",
+    "NBTASKS_WAIT",
+)
+
+
+class Eventually(Protocol):
+    """The shape of the ``eventually`` fixture, for annotations."""
+
+    def __call__(self, probe: Callable[[], Any], what: str = ..., *, within: float = ...) -> Any: ...
+
+
+def wait_until(probe: Callable[[], Any], what: str = "", *, within: float = 20.0) -> Any:
+    """Call ``probe`` until it returns something true, and return it; fail with ``what`` after ``within`` seconds."""
+    end = time.monotonic() + within
+    pause = 0.005
+    while True:
+        value = probe()
+        if value:
+            return value
+        if time.monotonic() > end:
+            pytest.fail(f"not within {within:g} s: {what or probe!r} (last seen: {value!r})")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Eventually:
+    """``eventually(lambda: condition, "what should happen", within=20)`` instead of a sleep."""
+    return wait_until
+
+
+# --- the run's own corner of the machine --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def run_folder() -> Iterator[Path]:
+    """One short folder per test process: all state folders lie in it, so its name finds what is left over."""
+    folder = Path(tempfile.mkdtemp(prefix="nbt-", dir=SHORT_TEMP))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in FOREIGN_SETTINGS:
+            patch.delenv(name, raising=False)
+        patch.setenv("NBTASKS_HOME", str(folder / "home"))
+        patch.setenv("NBTASKS_LINGER", str(LINGER_S))
+        yield folder
+        left = _wait_for_leftovers(folder, within=LINGER_S + 10)
+    shutil.rmtree(folder, ignore_errors=True)
+    if left:
+        pytest.fail("processes of this test run are still alive:\n" + "\n".join(left))
+
+
+@pytest.fixture
+def home(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh state folder for one test: own key, own embedded server, own logs."""
+    folder = Path(tempfile.mkdtemp(prefix="h", dir=run_folder))
+    monkeypatch.setenv("NBTASKS_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with a fresh state folder: what a user has who starts a new notebook."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# --- Apps ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shared_app(run_folder: Path, request: pytest.FixtureRequest) -> Iterator[App]:
+    """An App with two workers for a whole module, in a namespace of its own. For tests that kill nothing."""
+    from nbtasks import App
+
+    namespace = "t-" + request.module.__name__.rpartition(".")[2].replace("_", "-")
+    with App(namespace, namespace=namespace) as app:
+        app.start_workers(2)
+        yield app
+
+
+@pytest.fixture
+def app(home: Path) -> Iterator[App]:
+    """An App with two workers on a server of its own: for tests that kill, break or count things."""
+    from nbtasks import App
+
+    with App("test") as app:
+        app.start_workers(2)
+        yield app
+
+
+@pytest.fixture
+def idle_app(home: Path) -> Iterator[App]:
+    """An App on a server of its own, without workers."""
+    from nbtasks import App
+
+    with App("test") as app:
+        yield app
+
+
+# --- processes ----------------------------------------------------------------------------------------------
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """Return pid -> command of what was started with a state folder below ``folder`` (Linux; elsewhere none)."""
+    found: dict[int, str] = {}
+    if not sys.platform.startswith("linux"):
+        return found
+    mark = b"NBTASKS_HOME=" + os.fsencode(folder)
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if mark in (entry / "environ").read_bytes() and not _is_zombie(entry):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                found[int(entry.name)] = command.decode(errors="replace").strip()
+        except OSError:
+            continue  # gone in between, or another user's
+    return found
+
+
+def _is_zombie(entry: Path) -> bool:
+    return (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def _wait_for_leftovers(folder: Path, within: float) -> list[str]:
+    """Give processes that are ending their time; kill what stays, and return a line for each."""
+    end = time.monotonic() + within
+    while (found := processes_of(folder)) and time.monotonic() < end:
+        time.sleep(0.1)
+    for pid in found:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    return [f"  {pid}: {command}" for pid, command in found.items()]
+
+
+@pytest.fixture
+def processes(home: Path) -> Callable[[], dict[int, str]]:
+    """``processes()`` returns pid -> command of everything this test's state folder has started."""
+    return lambda: processes_of(home)
