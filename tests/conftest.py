@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from nbtasks import App
 
-# A server's socket lies below the state folder, and 104 bytes are all its path may have: tmp_path is too long.
+# A server's socket lies below the state folder, and its path may have 104 bytes: tmp_path is too long for it.
 SHORT_TEMP = Path(os.environ.get("NBTASKS_TEST_TMP", "/tmp"))
 
 # After a kernel was killed its server lingers, ten minutes for a user, seconds for a test run.
@@ -48,7 +48,7 @@ class Eventually(Protocol):
 
 
 def wait_until(probe: Callable[[], Any], what: str = "", *, within: float = 20.0) -> Any:
-    """Call ``probe`` until it returns something true, and return it; fail with ``what`` after ``within`` seconds."""
+    """Call ``probe`` until it returns something true and return that; fail with ``what`` when time is up."""
     end = time.monotonic() + within
     pause = 0.005
     while True:
@@ -138,7 +138,7 @@ def idle_app(home: Path) -> Iterator[App]:
 
 
 def processes_of(folder: Path) -> dict[int, str]:
-    """Return pid -> command of what was started with a state folder below ``folder`` (Linux; elsewhere none)."""
+    """Return pid -> command of what runs with a state folder below ``folder`` (Linux; elsewhere none)."""
     found: dict[int, str] = {}
     if not sys.platform.startswith("linux"):
         return found

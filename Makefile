@@ -1,0 +1,97 @@
+# Everything here lives in .venv and build/; the system is not touched (make test adds Chromium if there is none).
+#
+#   make demo      the quickstart from end to end, in the terminal
+#   make lab       the quickstart in JupyterLab
+#   make test      what CI runs: lint, then all tests but the long ones, against the built wheel
+#   make test-all  the long ones too
+#   make lint      format, style, types, import contract (also: make check); make format repairs what it can
+#   make clean     remove .venv and everything built
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?= python3
+# Two processes share the tests; a machine with more cores may take more: make test JOBS=6
+JOBS   ?= 2
+# Extra arguments for pytest: make test ARGS="-k card -x"
+ARGS   ?=
+
+ROOT   := $(CURDIR)
+VENV   := $(ROOT)/.venv
+BIN    := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+WHEELS := $(ROOT)/build/wheel
+
+# What the wheel is made of; the stamps below are rebuilt when one of these is newer.
+SOURCES := $(shell find nbtasks -type f -not -name '*.pyc') LICENSE README.md pyproject.toml
+
+.PHONY: help demo lab test test-all lint check format wheel clean
+
+help:
+	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
+
+# --- the environment ----------------------------------------------------------
+
+$(STAMPS)/venv:
+	@.ci/python-suits "$(PYTHON)"
+	"$(PYTHON)" -m venv --clear "$(VENV)"
+	$(PIP) install --quiet --upgrade "pip>=25.1"
+	mkdir -p $(STAMPS)
+	touch $@
+
+$(STAMPS)/wheel: $(SOURCES) | $(STAMPS)/venv
+	rm -rf "$(WHEELS)"
+	$(PIP) wheel --quiet --no-deps --wheel-dir "$(WHEELS)" "$(ROOT)"
+	touch $@
+
+# Dependencies change with pyproject.toml only; the wheel on top of them is put in without looking at them again.
+$(STAMPS)/deps-%: pyproject.toml | $(STAMPS)/wheel
+	$(PIP) install --quiet --group "$(ROOT)/pyproject.toml:$*" "$$(ls $(WHEELS)/*.whl)[jupyter]"
+	touch $@
+
+$(STAMPS)/installed: $(STAMPS)/wheel
+	$(PIP) install --quiet --no-deps --force-reinstall $(WHEELS)/*.whl
+	touch $@
+
+$(STAMPS)/chromium: .ci/chromium | $(STAMPS)/deps-test
+	.ci/chromium "$(BIN)/python"
+	touch $@
+
+wheel: $(STAMPS)/wheel
+
+# --- what a person types ------------------------------------------------------
+
+demo: $(STAMPS)/deps-demo $(STAMPS)/installed
+	$(BIN)/python notebooks/demo.py --out "$(ROOT)/build/demo"
+
+lab: $(STAMPS)/deps-lab $(STAMPS)/installed
+	$(BIN)/jupyter lab notebooks/00_quickstart.ipynb
+
+lint: $(STAMPS)/deps-lint $(STAMPS)/installed
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+check: lint
+
+format: $(STAMPS)/deps-lint
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# The tests run from an empty folder, where the checkout's nbtasks/ cannot be imported: what is tested is the wheel.
+PYTEST = mkdir -p build/cwd && cd build/cwd && NBTASKS_TEST_WHEEL=1 $(BIN)/pytest \
+	-c "$(ROOT)/pyproject.toml" --rootdir "$(ROOT)" -n $(JOBS) --dist loadfile $(1) $(ARGS) "$(ROOT)/tests"
+
+test: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
+	$(call PYTEST)
+
+test-all: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
+	$(call PYTEST,-m "long or not long")
+
+clean:
+	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
