@@ -38,6 +38,8 @@ class CurrentCall:
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     report: Callable[[CurrentCall, float, float | None, str], None] | None = field(default=None, repr=False)
+    #: What the call has printed so far; made by the worker's capture when something is printed.
+    output: Any = field(default=None, repr=False)
 
     @property
     def retries(self) -> int:

@@ -120,9 +120,9 @@ def check_priority(value: int | str) -> int:
 
 def check_queue(value: str) -> str:
     """Return a queue name, or raise ConfigError: letters, digits and ``_ - .``, at most 64."""
-    if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.replace("-", "_").replace(".", "_").isidentifier():
-        if not (isinstance(value, str) and value and len(value) <= 64 and all(c.isalnum() or c in "-_." for c in value)):
-            raise ConfigError(f"queue: {value!r} is not a queue name; use letters, digits, '_', '-' and '.', at most 64")
+    fits = isinstance(value, str) and 0 < len(value) <= 64
+    if not fits or not all(letter.isalnum() or letter in "_-." for letter in value):
+        raise ConfigError(f"queue: {value!r} is not a queue name; use letters, digits, '_', '-' and '.', at most 64")
     return value
 
 

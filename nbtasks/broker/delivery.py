@@ -1,0 +1,232 @@
+"""The worker's side of the queues: take entries, finish calls, give calls to others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from .keys import GROUP, LANES, Keys
+from .link import Argument, Link
+from .submission import put_blobs
+
+#: Result records up to this size travel inside the event; larger ones are fetched.
+PUSH_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One delivered stream entry: ``count`` calls from ``first`` on, out of a signed chunk."""
+
+    address: str
+    lane: str
+    id: bytes
+    batch: str
+    first: int
+    count: int
+    attempt: int
+    #: Some calls may be final already: look at their states before running.
+    suspect: bool
+    frame: bytes
+
+
+@dataclass
+class Finish:
+    """What one flush of a worker reports."""
+
+    args: list[Argument] = field(default_factory=list)
+    acks: list[Argument] = field(default_factory=list)
+    blobs: list[tuple[str, bytes | memoryview]] = field(default_factory=list)
+
+    def results(self, batch: str, first: int, states: bytes, record: bytes) -> None:
+        """Results of ``len(states)`` calls in a row, one state code each."""
+        self.args += ["R", batch, first, len(states), states, record]
+
+    def event(self, batch: str, frame: bytes) -> None:
+        """An event for the batch's session."""
+        self.args += ["E", batch, frame]
+
+    def again(
+        self, batch: str, address: str, lane: str, delay_ms: int, first: int, count: int, attempt: int, frame: bytes
+    ) -> None:
+        """Queue calls again after a delay, as another attempt."""
+        self.args += ["Z", batch, address, lane, delay_ms, first, count, attempt, frame]
+
+    def blob(self, batch: str, key: str, data: bytes | memoryview) -> None:
+        """Store a piece of a large result."""
+        self.blobs.append((key, data))
+        self.args += ["O", batch, key]
+
+    def counted(self, batch: str) -> None:
+        """The batch's number of calls is known now; it may be over."""
+        self.args += ["S", batch]
+
+    def done(self, entry: Entry) -> None:
+        """The entry is worked off."""
+        self.acks += ["A", entry.address, entry.lane, entry.id]
+
+    def __bool__(self) -> bool:
+        return bool(self.args or self.acks)
+
+
+class Delivery:
+    """Takes, finishes and gives back entries for one consumer."""
+
+    def __init__(self, link: Link, keys: Keys, consumer: str, addresses: Sequence[str]) -> None:
+        self._link = link
+        self._keys = keys
+        self._consumer = consumer
+        # All queues share a lane before the next lane is looked at: priority is across queues.
+        self._lanes = [(address, lane) for lane in LANES for address in addresses]
+        self._streams = [keys.lane(address, lane) for address, lane in self._lanes]
+        self._by_stream = {name.encode(): place for name, place in zip(self._streams, self._lanes, strict=True)}
+
+    def prepare(self) -> None:
+        """Make the consumer groups. From id 0: calls that were added before the first worker count too."""
+        commands: list[tuple[Argument, ...]] = [
+            ("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM") for stream in self._streams
+        ]
+        for address in {address for address, _ in self._lanes}:
+            commands.append(("SADD", self._keys.addresses, address))
+        for reply in self._link.pipeline(commands):
+            if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
+                raise reply
+
+    def take(self, most: int) -> list[Entry]:
+        """Take up to ``most`` entries without waiting."""
+        reply = self._grouped(
+            lambda: self._link.script("take", [self._keys.root, *self._streams], [GROUP, self._consumer, most])
+        )
+        entries = []
+        for number, entry_id, fields, flagged in reply or ():
+            address, lane = self._lanes[number]
+            entries.append(_entry(address, lane, entry_id, fields, bool(flagged)))
+        return entries
+
+    def wait(self, block_ms: int) -> list[Entry]:
+        """Wait up to ``block_ms`` for an entry; one per lane at most, so that others are not starved."""
+        reply = self._grouped(
+            lambda: self._link.call(
+                "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 1, "BLOCK", block_ms,
+                "STREAMS", *self._streams, *([">"] * len(self._streams)),
+                timeout_s=block_ms / 1000 + 10,
+            )
+        )  # fmt: skip
+        return self._parse(reply)
+
+    def held(self) -> list[Entry]:
+        """Return every entry that this consumer holds, for an audit after a lost connection."""
+        return self._held_by(self._consumer)
+
+    def _held_by(self, consumer: str) -> list[Entry]:
+        entries: list[Entry] = []
+        for address, lane in self._lanes:
+            stream = self._keys.lane(address, lane)
+            pending = self._grouped(
+                lambda stream=stream: self._link.call("XPENDING", stream, GROUP, "-", "+", 10_000, consumer)
+            )
+            for item in pending or ():
+                found = self._link.call("XRANGE", stream, item[0], item[0])
+                if found:
+                    entries.append(self._cut(_entry(address, lane, found[0][0], found[0][1], True)))
+                else:
+                    self._link.call("XACK", stream, GROUP, item[0])
+        return entries
+
+    def _cut(self, entry: Entry) -> Entry:
+        kept = self._link.call("HGET", self._keys.cuts(entry.address), f"{entry.lane}/{entry.id.decode()}")
+        if not kept:
+            return entry
+        first, count = map(int, kept.split())
+        return Entry(entry.address, entry.lane, entry.id, entry.batch, first, count, entry.attempt, True, entry.frame)
+
+    def finish(self, report: Finish) -> int:
+        """Report results, events, retries and finished entries in one round trip; returns how many results were new."""
+        put_blobs(self._link, report.blobs)
+        return int(
+            self._link.script("finish", [self._keys.root], [GROUP, PUSH_BYTES, *report.args, *report.acks])
+        )
+
+    def give(
+        self,
+        entry: Entry,
+        pieces: Iterable[tuple[int, int, int]],
+        kept: tuple[int, int] | None = None,
+        lane: str = "r",
+    ) -> bool:
+        """Give pieces (first, count, attempt) of an entry to whoever takes them, and keep or end the rest.
+
+        Returns False when this consumer no longer holds the entry; nothing was changed then.
+        """
+        return self._give(self._consumer, entry, pieces, kept, lane)
+
+    def _give(
+        self,
+        consumer: str,
+        entry: Entry,
+        pieces: Iterable[tuple[int, int, int]],
+        kept: tuple[int, int] | None,
+        lane: str,
+    ) -> bool:
+        flat = [number for piece in pieces for number in piece]
+        args = [GROUP, consumer, entry.address, entry.lane, entry.id, lane, "%d %d" % kept if kept else "", *flat]
+        return bool(self._link.script("give", [self._keys.root], args))
+
+    def consumers(self) -> dict[str, int]:
+        """Return every consumer of these queues with the number of entries that it holds."""
+        found: dict[str, int] = {}
+        for stream in self._streams:
+            for info in self._grouped(lambda stream=stream: self._link.call("XINFO", "CONSUMERS", stream, GROUP)) or ():
+                fields = dict(zip(info[::2], info[1::2], strict=True))
+                name = fields[b"name"].decode()
+                found[name] = found.get(name, 0) + int(fields[b"pending"])
+        return found
+
+    def on_behalf_of(self, consumer: str) -> Delivery:
+        """Return the same queues seen as another consumer, to give back what a dead one held."""
+        other = Delivery.__new__(Delivery)
+        other.__dict__.update(self.__dict__)
+        other._consumer = consumer
+        return other
+
+    def forget(self) -> None:
+        """Remove this consumer where it holds nothing."""
+        for stream in self._streams:
+            self._link.script("forget_consumer", [stream], [GROUP, self._consumer])
+
+    def _parse(self, reply: Any) -> list[Entry]:
+        entries = []
+        for stream, items in reply or ():
+            address, lane = self._by_stream[stream]
+            entries += [_entry(address, lane, entry_id, fields, False) for entry_id, fields in items if fields]
+        return entries
+
+    def _grouped(self, command: Any) -> Any:
+        """Run a command; make the groups first when the server has lost them."""
+        try:
+            return command()
+        except Exception as error:
+            if "NOGROUP" not in str(error) and "no such key" not in str(error):
+                raise
+        self.prepare()
+        return command()
+
+
+def _entry(address: str, lane: str, entry_id: bytes, fields: list[bytes], suspect: bool) -> Entry:
+    # Field order is fixed by the scripts: b, i, n, a, x, d.
+    return Entry(
+        address,
+        lane,
+        entry_id,
+        fields[1].decode(),
+        int(fields[3]),
+        int(fields[5]),
+        int(fields[7]),
+        suspect or fields[9] != b"" or lane == "r",
+        fields[11],
+    )
+
+
+__all__ = ["Delivery", "Entry", "Finish", "ResponseError"]

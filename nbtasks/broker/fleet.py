@@ -1,0 +1,106 @@
+"""Workers as a whole: leases, the list of workers, elections, the control stream, calls that fall due."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from nbtasks.core.errors import OperationalError
+
+from .keys import Keys
+from .link import Link
+
+
+class Fleet:
+    """Duties of supervisors, and the view of all workers."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._keys = keys
+
+    def renew(self, worker: str, lease_ms: int, info: str, info_ttl_ms: int) -> tuple[bool, float]:
+        """Renew a worker's lease; returns whether it was still there and the server's time in epoch seconds."""
+        alive, now = self._link.script("renew", [self._keys.root], [worker, lease_ms, info, info_ttl_ms])
+        return bool(alive), now / 1000
+
+    def release(self, worker: str) -> None:
+        """End a worker's lease and take it off the list."""
+        self._link.pipeline(
+            [
+                ("DEL", self._keys.lease(worker), self._keys.worker_info(worker)),
+                ("ZREM", self._keys.workers, worker),
+            ]
+        )
+
+    def alive(self, workers: list[str]) -> set[str]:
+        """Return those workers that hold a lease."""
+        if not workers:
+            return set()
+        replies = self._link.pipeline([("EXISTS", self._keys.lease(worker)) for worker in workers])
+        return {worker for worker, there in zip(workers, replies, strict=True) if there}
+
+    def workers(self) -> dict[str, str]:
+        """Return worker -> info (JSON) of all workers that were seen lately."""
+        names = [name.decode() for name in self._link.call("ZRANGE", self._keys.workers, 0, -1)]
+        if not names:
+            return {}
+        infos = self._link.call("MGET", *(self._keys.worker_info(name) for name in names))
+        return {name: info.decode() for name, info in zip(names, infos, strict=True) if info}
+
+    def sweep(self, older_than_ms: float) -> None:
+        """Take workers off the list that were last seen before a time, and batches whose data are gone."""
+        self._link.call("ZREMRANGEBYSCORE", self._keys.workers, "-inf", older_than_ms)
+
+    def sweep_batches(self, older_than_ms: float, most: int = 1000) -> None:
+        """Take batches off the list whose record has expired."""
+        names = self._link.call(
+            "ZRANGEBYSCORE", self._keys.batches, "-inf", older_than_ms, "LIMIT", 0, most
+        )
+        if not names:
+            return
+        replies = self._link.pipeline([("EXISTS", self._keys.batch(name.decode())) for name in names])
+        gone = [name for name, there in zip(names, replies, strict=True) if not there]
+        if gone:
+            self._link.call("ZREM", self._keys.batches, *gone)
+
+    def elected(self, duty: str, worker: str, ms: int) -> bool:
+        """Try to be the one supervisor that does a duty for the next ``ms``."""
+        key = self._keys.lock(duty)
+        if self._link.call("SET", key, worker, "NX", "PX", ms):
+            return True
+        return bool(self._link.call("GET", key) == worker.encode() and self._link.call("PEXPIRE", key, ms))
+
+    def promote(self, address: str) -> tuple[int, float | None]:
+        """Queue calls that are due; returns how many, and the seconds until the next one (None: none waits)."""
+        moved, next_ms = self._link.script("promote", [self._keys.root], [address, 200])
+        return int(moved), None if next_ms < 0 else next_ms / 1000
+
+    def control(self, after: bytes, block_ms: int) -> list[tuple[bytes, str, bytes]]:
+        """Wait for control entries later than ``after``: (id, kind, data)."""
+        reply = self._link.call(
+            "XREAD", "COUNT", 100, "BLOCK", block_ms, "STREAMS", self._keys.control, after,
+            timeout_s=block_ms / 1000 + 10,
+        )  # fmt: skip
+        return [(entry_id, fields[1].decode(), fields[3]) for entry_id, fields in (reply[0][1] if reply else ())]
+
+    def last_control(self) -> bytes:
+        """Return the id of the newest control entry, from where to read on."""
+        reply = self._link.call("XREVRANGE", self._keys.control, "+", "-", "COUNT", 1)
+        return bytes(reply[0][0]) if reply else b"0-0"
+
+    def send_control(self, frame: bytes) -> None:
+        """Tell all supervisors."""
+        self._link.call("XADD", self._keys.control, "MAXLEN", "~", 10_000, "*", "k", "c", "d", frame)
+
+    def now(self) -> float:
+        """Return the server's time in epoch seconds."""
+        seconds, micros = self._link.call("TIME")
+        return int(seconds) + int(micros) / 1e6
+
+    def maxmemory(self) -> tuple[int, str] | None:
+        """Return (limit in bytes, eviction policy), or None where the server does not tell."""
+        with contextlib.suppress(OperationalError):
+            reply: Any = self._link.call("INFO", "memory")
+            info = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
+            return int(info.get("maxmemory", 0)), info.get("maxmemory_policy", "noeviction")
+        return None

@@ -1,0 +1,115 @@
+"""Every key that nbtasks uses, with its Redis type.
+
+All keys of a namespace share one hash tag, so that they live in one Cluster slot and one script may touch them.
+The scripts get the root and append the same suffixes; a change here is a change there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Lanes of a queue in the order of service: returned work first, then high, normal and low priority.
+LANES = "rhml"
+GROUP = "w"
+
+
+def lane_of(priority: int) -> str:
+    """Return the lane of a priority from 0 (later) to 9 (sooner)."""
+    return "h" if priority >= 7 else "m" if priority >= 4 else "l"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one namespace."""
+
+    namespace: str
+
+    @property
+    def root(self) -> str:
+        """Prefix of every key."""
+        return f"nb:{{{self.namespace}:0}}:"
+
+    def address(self, queue: str, python: str, key_id: str) -> str:
+        """Return a queue's address: only workers of the same Python and the same key read there."""
+        return f"{queue}@{python}.{key_id}"
+
+    def lane(self, address: str, lane: str) -> str:
+        """STREAM with group ``w``: entries b (batch), i (first), n (count), a (attempt), x (look at states), d (frame)."""
+        return f"{self.root}q:{address}:{lane}"
+
+    def delayed(self, address: str) -> str:
+        """ZSET: calls that are due later; score is the server's time in ms, the member is a header line and a frame."""
+        return f"{self.root}z:{address}"
+
+    def cuts(self, address: str) -> str:
+        """HASH: ``<lane>/<entry>`` -> ``first count``, for entries whose other calls were given to others."""
+        return f"{self.root}c:{address}"
+
+    @property
+    def addresses(self) -> str:
+        """SET: every address that has had a call or a worker."""
+        return f"{self.root}addresses"
+
+    def batch(self, batch: str) -> str:
+        """HASH: s (session), n (calls), d (final calls), f (function), q (address), m (signed label), t (ttl ms), x (revoked)."""
+        return f"{self.root}b:{batch}"
+
+    def states(self, batch: str) -> str:
+        """STRING: one byte a call, its final state's code, or zero."""
+        return f"{self.root}st:{batch}"
+
+    def records(self, batch: str) -> str:
+        """HASH: ``first+count`` -> signed result record. The truth about results; never changes once set with its state."""
+        return f"{self.root}r:{batch}"
+
+    @property
+    def batches(self) -> str:
+        """ZSET: batch -> time of submission in ms; entries leave when the batch is gone."""
+        return f"{self.root}batches"
+
+    def function(self, digest: str) -> str:
+        """STRING: signed function record."""
+        return f"{self.root}f:{digest}"
+
+    @property
+    def function_uses(self) -> str:
+        """HASH: function digest -> number of unfinished batches that need it."""
+        return f"{self.root}fu"
+
+    def blob(self, blob: str, piece: int) -> str:
+        """STRING: a piece of a large value."""
+        return f"{self.root}o:{blob}:{piece}"
+
+    def batch_blobs(self, batch: str) -> str:
+        """SET: keys of the blobs that live as long as the batch."""
+        return f"{self.root}ob:{batch}"
+
+    def session(self, session: str) -> str:
+        """HASH: n (number of the last flush applied)."""
+        return f"{self.root}s:{session}"
+
+    def events(self, session: str) -> str:
+        """STREAM: what the session's listener is told. A hint: the truth is in records and states."""
+        return f"{self.root}e:{session}"
+
+    def lease(self, worker: str) -> str:
+        """STRING with PX: exists as long as the worker lives."""
+        return f"{self.root}w:{worker}"
+
+    def worker_info(self, worker: str) -> str:
+        """STRING with PX: JSON for display."""
+        return f"{self.root}i:{worker}"
+
+    @property
+    def workers(self) -> str:
+        """ZSET: worker -> last seen, in ms of the server's time."""
+        return f"{self.root}workers"
+
+    @property
+    def control(self) -> str:
+        """STREAM: signed control records, and hints about calls that fall due."""
+        return f"{self.root}ctl"
+
+    def lock(self, what: str) -> str:
+        """STRING with PX: election of one supervisor for a duty."""
+        return f"{self.root}lock:{what}"

@@ -1,0 +1,108 @@
+-- Store results (the first one wins), tell the session, put retries aside, end entries. One call per flush.
+-- KEYS[1] root of all keys
+-- ARGV    group, largest record that is pushed whole (bytes), then operations in this order:
+--   "R", batch, first, count, states (one byte a call), record     results of count calls in a row
+--   "E", batch, frame                                              an event for the session
+--   "Z", batch, address, lane, delay (ms), first, count, attempt, frame    to be run again after a delay
+--   "O", batch, blob key                                           a blob that belongs to a result
+--   "S", batch                                                     its number of calls is known now: it may be over
+--   "A", address, lane, entry id                                   an entry is done
+-- Returns the number of results that were new.
+-- Prefix-safe: record before state before event, everything before the entry is deleted and acknowledged.
+local root, i, fresh = KEYS[1], 3, 0
+local width = {R = 6, E = 3, Z = 9, O = 3, S = 2, A = 4}
+local sessions, known, due = {}, {}, nil
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function ttl_of(batch)
+  return redis.call('HGET', root .. 'b:' .. batch, 't') or '86400000'
+end
+
+local function settle(batch)
+  local ttl = ttl_of(batch)
+  local fn = redis.call('HGET', root .. 'b:' .. batch, 'f')
+  if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now) == 1 and redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0 then
+    redis.call('HDEL', root .. 'fu', fn)
+    redis.call('PEXPIRE', root .. 'f:' .. fn, ttl)
+  end
+  for _, key in ipairs(redis.call('SMEMBERS', root .. 'ob:' .. batch)) do redis.call('PEXPIRE', key, ttl) end
+  for _, kind in ipairs({'b:', 'st:', 'r:', 'ob:'}) do redis.call('PEXPIRE', root .. kind .. batch, ttl) end
+end
+
+local function push(batch, first, count, record, wins)
+  local session = sessions[batch]
+  local inline = #record <= tonumber(ARGV[2]) and record or ''
+  redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*',
+    'k', 'r', 'b', batch, 'i', first, 'n', count, 'w', wins, 'd', inline)
+end
+
+while ARGV[i] do
+  local kind, batch = ARGV[i], ARGV[i + 1]
+  if kind ~= 'A' and known[batch] == nil then
+    sessions[batch] = redis.call('HGET', root .. 'b:' .. batch, 's')
+    known[batch] = sessions[batch] and true or false
+  end
+  if kind == 'A' then
+    local lane = root .. 'q:' .. batch .. ':' .. ARGV[i + 2]
+    redis.call('XDEL', lane, ARGV[i + 3])
+    redis.call('XACK', lane, ARGV[1], ARGV[i + 3])
+    redis.call('HDEL', root .. 'c:' .. batch, ARGV[i + 2] .. '/' .. ARGV[i + 3])
+  elseif not known[batch] then
+    -- The batch is gone (expired, or the server lost it): nobody can ask for this any more.
+  elseif kind == 'R' then
+    local first, count, new, record = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5]
+    local st, rs = root .. 'st:' .. batch, root .. 'r:' .. batch
+    local old = redis.call('GETRANGE', st, first, first + count - 1)
+    local blank = string.rep('\0', #old)
+    local won = 0
+    if old == blank then
+      won = count
+      redis.call('HSET', rs, first .. '+' .. count, record)
+      redis.call('SETRANGE', st, first, new)
+      push(batch, first, count, record, '')
+    else
+      local wins, k = {}, 0
+      while k < count do
+        if k >= #old or string.byte(old, k + 1) == 0 then
+          local from = k
+          while k < count and (k >= #old or string.byte(old, k + 1) == 0) do k = k + 1 end
+          redis.call('HSET', rs, (first + from) .. '+' .. (k - from), record)
+          redis.call('SETRANGE', st, first + from, string.sub(new, from + 1, k))
+          wins[#wins + 1] = (first + from) .. '+' .. (k - from)
+          won = won + k - from
+        else
+          k = k + 1
+        end
+      end
+      if won > 0 then push(batch, first, count, record, table.concat(wins, ' ')) end
+    end
+    fresh = fresh + won
+    if won > 0 then
+      local done = redis.call('HINCRBY', root .. 'b:' .. batch, 'd', won)
+      local n = tonumber(redis.call('HGET', root .. 'b:' .. batch, 'n'))
+      if n and n >= 0 and done >= n then settle(batch) end
+    end
+  elseif kind == 'E' then
+    redis.call('XADD', root .. 'e:' .. sessions[batch], 'MAXLEN', '~', '20000', '*', 'k', 'e', 'b', batch, 'd', ARGV[i + 2])
+  elseif kind == 'O' then
+    if redis.call('HEXISTS', root .. 'b:' .. batch, 'e') == 0 then
+      redis.call('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
+      redis.call('PERSIST', ARGV[i + 2])
+    end
+  elseif kind == 'S' then
+    local done = tonumber(redis.call('HGET', root .. 'b:' .. batch, 'd') or '0')
+    if done >= tonumber(redis.call('HGET', root .. 'b:' .. batch, 'n')) then settle(batch) end
+  elseif kind == 'Z' then
+    local at = now + tonumber(ARGV[i + 4])
+    local head = ARGV[i + 3] .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' ' .. ARGV[i + 7] .. '\n'
+    redis.call('ZADD', root .. 'z:' .. ARGV[i + 2], at, head .. ARGV[i + 8])
+    if not due or at < due then due = at end
+  end
+  i = i + width[kind]
+end
+for batch, session in pairs(sessions) do
+  if session then redis.call('PEXPIRE', root .. 'e:' .. session, 86400000) end
+end
+if due then redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due) end
+return fresh

@@ -1,0 +1,34 @@
+-- Give calls of an entry to others, uncharged or charged: copy pieces of it to a lane; keep a part or end the entry.
+-- KEYS[1] root of all keys
+-- ARGV    group, consumer that holds it, address, lane, entry id, target lane, kept part "first count" or "",
+--         then pieces: first, count, attempt
+-- Returns 1, or 0 when the consumer no longer holds the entry (nothing was changed).
+-- Prefix-safe: pieces are added before the entry is cut or ended.
+local root, group, address = KEYS[1], ARGV[1], ARGV[3]
+local lane = root .. 'q:' .. address .. ':' .. ARGV[4]
+local held = redis.call('XPENDING', lane, group, ARGV[5], ARGV[5], 1, ARGV[2])
+if #held == 0 then return 0 end
+if ARGV[7] ~= "" and redis.call("HGET", root .. "c:" .. address, ARGV[4] .. "/" .. ARGV[5]) == ARGV[7] then return 1 end
+local entry = redis.call('XRANGE', lane, ARGV[5], ARGV[5])
+if #entry == 0 then
+  redis.call('XACK', lane, group, ARGV[5])
+  return 0
+end
+local field = {}
+for k = 1, #entry[1][2], 2 do field[entry[1][2][k]] = entry[1][2][k + 1] end
+local flagged = redis.call('HGET', root .. 'b:' .. field.b, 'x') or ''
+local target = root .. 'q:' .. address .. ':' .. ARGV[6]
+local p = 8
+while ARGV[p] do
+  redis.call('XADD', target, '*', 'b', field.b, 'i', ARGV[p], 'n', ARGV[p + 1], 'a', ARGV[p + 2],
+    'x', (tonumber(ARGV[p + 2]) > 1) and '1' or flagged, 'd', field.d)
+  p = p + 3
+end
+if ARGV[7] ~= '' then
+  redis.call('HSET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5], ARGV[7])
+else
+  redis.call('XDEL', lane, ARGV[5])
+  redis.call('XACK', lane, group, ARGV[5])
+  redis.call('HDEL', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5])
+end
+return 1

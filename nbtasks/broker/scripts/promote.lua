@@ -1,0 +1,21 @@
+-- Move calls that are due from the delayed set to their lanes.
+-- KEYS[1] root of all keys
+-- ARGV    address, most to move
+-- Returns {moved, ms until the next one is due or -1}
+-- Prefix-safe: a call is added to its lane before it leaves the set.
+local root, address = KEYS[1], ARGV[1]
+local set = root .. 'z:' .. address
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local due = redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, ARGV[2])
+for _, member in ipairs(due) do
+  local cut = string.find(member, '\n', 1, true)
+  local lane, batch, first, count, attempt = string.match(string.sub(member, 1, cut - 1), '^(%a) (%x+) (%d+) (%d+) (%d+)$')
+  if redis.call('EXISTS', root .. 'b:' .. batch) == 1 then
+    redis.call('XADD', root .. 'q:' .. address .. ':' .. lane, '*', 'b', batch, 'i', first, 'n', count,
+      'a', attempt, 'x', redis.call('HGET', root .. 'b:' .. batch, 'x') or '', 'd', string.sub(member, cut + 1))
+  end
+  redis.call('ZREM', set, member)
+end
+local next = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
+return {#due, next[2] and math.max(0, next[2] - now) or -1}

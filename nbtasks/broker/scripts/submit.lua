@@ -1,0 +1,70 @@
+-- Take one numbered flush of a session: record batches, add chunks. Exactly once under any retry.
+-- KEYS[1] root of all keys
+-- ARGV    session, number of this flush, session ttl (ms), most entries a lane may hold, then operations:
+--   "B", batch, n, address, function, function frame or "", label frame, result ttl (ms)   a new batch
+--   "N", batch, n                                                                          a batch has grown, or its n is known
+--   "O", batch, blob key                                                                   a blob that lives as long as the batch
+--   "C", batch, address, lane, delay (ms), first, count, frame                             a chunk of calls
+-- Returns "OK", "DUP" (was applied before), {"GAP", last}, {"NOFN", function}, {"FULL", address}
+-- Prefix-safe: the flush number is written last; a cut-off flush is sent again, and first result wins.
+local root, session, number = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local last = tonumber(redis.call('HGET', root .. 's:' .. session, 'n') or '0')
+if number <= last then return 'DUP' end
+if number ~= last + 1 then return {'GAP', last} end
+
+local width = {B = 8, N = 3, O = 3, C = 8}
+local i, shipped, checked = 5, {}, {}
+while ARGV[i] do
+  if ARGV[i] == 'B' then
+    local fn = ARGV[i + 4]
+    if ARGV[i + 5] ~= '' then shipped[fn] = true
+    elseif not shipped[fn] then
+      if redis.call('EXISTS', root .. 'f:' .. fn) == 0 then return {'NOFN', fn} end
+      shipped[fn] = true
+    end
+  elseif ARGV[i] == 'C' then
+    local lane = root .. 'q:' .. ARGV[i + 2] .. ':' .. ARGV[i + 3]
+    if not checked[lane] then
+      checked[lane] = true
+      if redis.call('XLEN', lane) >= tonumber(ARGV[4]) then return {'FULL', ARGV[i + 2]} end
+    end
+  end
+  i = i + width[ARGV[i]]
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+i = 5
+local due = nil
+while ARGV[i] do
+  local kind, batch = ARGV[i], ARGV[i + 1]
+  if kind == 'B' then
+    local fn = ARGV[i + 4]
+    if ARGV[i + 5] ~= '' then redis.call('SET', root .. 'f:' .. fn, ARGV[i + 5]) end
+    if redis.call('HINCRBY', root .. 'fu', fn, 1) == 1 then redis.call('PERSIST', root .. 'f:' .. fn) end
+    redis.call('SADD', root .. 'addresses', ARGV[i + 3])
+    redis.call('HSET', root .. 'b:' .. batch, 's', session, 'n', ARGV[i + 2], 'q', ARGV[i + 3], 'f', fn,
+      'm', ARGV[i + 6], 't', ARGV[i + 7])
+    redis.call('ZADD', root .. 'batches', now, batch)
+  elseif kind == 'N' then
+    redis.call('HSET', root .. 'b:' .. batch, 'n', ARGV[i + 2])
+  elseif kind == 'O' then
+    redis.call('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
+    redis.call('PERSIST', ARGV[i + 2])
+  else
+    local address, lane, delay = ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4])
+    if delay > 0 then
+      local head = lane .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' 1\n'
+      redis.call('ZADD', root .. 'z:' .. address, now + delay, head .. ARGV[i + 7])
+      if not due or now + delay < due then due = now + delay end
+    else
+      redis.call('XADD', root .. 'q:' .. address .. ':' .. lane, '*',
+        'b', batch, 'i', ARGV[i + 5], 'n', ARGV[i + 6], 'a', '1', 'x', '', 'd', ARGV[i + 7])
+    end
+  end
+  i = i + width[kind]
+end
+if due then redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due) end
+redis.call('HSET', root .. 's:' .. session, 'n', number)
+redis.call('PEXPIRE', root .. 's:' .. session, ARGV[3])
+return 'OK'

@@ -1,0 +1,145 @@
+"""What is kept about batches: their labels, states, result records, functions, blobs; and the event stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .keys import Keys
+from .link import Link
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of a session's stream.
+
+    ``kind`` is ``r`` (results of ``count`` calls from ``first`` on; ``wins`` lists the ranges that counted, empty
+    for all; an empty frame is to be fetched) or ``e`` (an event frame).
+    """
+
+    id: bytes
+    kind: str
+    batch: str
+    frame: bytes
+    first: int = 0
+    count: int = 0
+    wins: str = ""
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """What the broker knows of a batch. Times are epoch seconds of the server."""
+
+    id: str
+    session: str
+    n: int
+    done: int
+    address: str
+    function: str
+    label: bytes
+    submitted_at: float
+    revoked: bool
+
+
+class Store:
+    """Reads what is kept; both ends use it."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._keys = keys
+
+    def function(self, digest: str) -> bytes | None:
+        """Return a function's record."""
+        reply: bytes | None = self._link.call("GET", self._keys.function(digest))
+        return reply
+
+    def blob(self, key: str) -> bytes | None:
+        """Return a piece of a large value."""
+        reply: bytes | None = self._link.call("GET", key)
+        return reply
+
+    def states(self, batch: str, first: int, count: int) -> bytes:
+        """Return ``count`` state codes from ``first`` on; zero where a call is not final."""
+        found: bytes = self._link.call("GETRANGE", self._keys.states(batch), first, first + count - 1)
+        return found + bytes(count - len(found))
+
+    def ranges(self, batch: str) -> list[tuple[int, int]]:
+        """Return the (first, count) of every result record of a batch."""
+        reply = self._link.call("HKEYS", self._keys.records(batch))
+        return sorted((int(first), int(count)) for first, _, count in (key.partition(b"+") for key in reply))
+
+    def record(self, batch: str, first: int, count: int) -> bytes | None:
+        """Return one result record."""
+        reply: bytes | None = self._link.call("HGET", self._keys.records(batch), f"{first}+{count}")
+        return reply
+
+    def batch(self, batch: str) -> BatchRecord | None:
+        """Return what is known of a batch, or None when nobody recorded it."""
+        replies = self._link.pipeline(
+            [("HGETALL", self._keys.batch(batch)), ("ZSCORE", self._keys.batches, batch)]
+        )
+        fields = dict(zip(replies[0][::2], replies[0][1::2], strict=True))
+        if not fields:
+            return None
+        return BatchRecord(
+            id=batch,
+            session=fields[b"s"].decode(),
+            n=int(fields[b"n"]),
+            done=int(fields.get(b"d", 0)),
+            address=fields[b"q"].decode(),
+            function=fields[b"f"].decode(),
+            label=fields[b"m"],
+            submitted_at=float(replies[1] or 0) / 1000,
+            revoked=b"x" in fields,
+        )
+
+    def newest(self, most: int) -> list[str]:
+        """Return the ids of the newest batches, newest first."""
+        return [name.decode() for name in self._link.call("ZREVRANGE", self._keys.batches, 0, most - 1)]
+
+    def queue_length(self, address: str, lanes: str) -> int:
+        """Return how many entries wait or run in these lanes of a queue."""
+        return sum(self._link.pipeline([("XLEN", self._keys.lane(address, lane)) for lane in lanes]))
+
+    def addresses(self) -> list[str]:
+        """Return every queue address that has been used."""
+        return sorted(name.decode() for name in self._link.call("SMEMBERS", self._keys.addresses))
+
+    def events(self, session: str, after: bytes, block_ms: int) -> list[Event]:
+        """Wait up to ``block_ms`` for events later than ``after``."""
+        reply = self._link.call(
+            "XREAD", "COUNT", 500, "BLOCK", block_ms, "STREAMS", self._keys.events(session), after,
+            timeout_s=block_ms / 1000 + 10,
+        )  # fmt: skip
+        return [_event(entry_id, fields) for entry_id, fields in (reply[0][1] if reply else ())]
+
+    def trim_events(self, session: str, upto: bytes) -> None:
+        """Drop events that have been read."""
+        self._link.call("XTRIM", self._keys.events(session), "MINID", upto)
+
+    def forget(self, batch: str) -> None:
+        """Drop the results of a batch."""
+        blobs = self._link.call("SMEMBERS", self._keys.batch_blobs(batch))
+        keys = [self._keys.batch(batch), self._keys.states(batch), self._keys.records(batch), self._keys.batch_blobs(batch)]
+        self._link.call("DEL", *keys, *blobs)
+        self._link.call("ZREM", self._keys.batches, batch)
+
+
+def _event(entry_id: bytes, fields: list[bytes]) -> Event:
+    # Field order is fixed by finish.lua: k, b, then i, n, w for results, then d.
+    if fields[1] == b"r":
+        return Event(
+            entry_id, "r", fields[3].decode(), fields[11], int(fields[5]), int(fields[7]), fields[9].decode()
+        )
+    return Event(entry_id, "e", fields[3].decode(), fields[5])
+
+
+def server_facts(link: Link) -> dict[str, Any]:
+    """Return INFO of the server and its memory, with the policy for a full memory."""
+    text = link.call("INFO")
+    info: dict[str, Any] = {}
+    for line in text.decode(errors="replace").splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            info[name] = value
+    return info

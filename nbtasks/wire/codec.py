@@ -1,0 +1,274 @@
+"""Functions, chunks of calls, results and events as signed bytes, and back. Nothing is unpickled unverified."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import linecache
+import secrets
+import struct
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+from nbtasks.core.errors import PayloadTooLarge, SignatureMismatch
+
+from . import pickling
+from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer
+from .modules import ShippedFinder, imported_sources
+
+#: Payloads from here on are stored apart and referred to.
+BLOB_BYTES = 64 * 1024
+BLOB_PIECE_BYTES = 32 * 2**20
+
+_REFERENCE = b"\x02"
+
+BlobPiece = tuple[str, "bytes | memoryview"]
+Payload = "bytes | memoryview"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A callable with its options as it arrives in a worker."""
+
+    digest: str
+    call: Callable[..., Any]
+    #: What the client packed beside it: a core.options.TaskOptions.
+    options: Any
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Calls of one batch that travel together.
+
+    Attributes:
+        first: index of the first call.
+        payloads: pickled (args, kwargs) of each call.
+        options: what was set for these calls: tl (time limit, s), sl (soft limit, s), mr (most retries), nm (name),
+            q (queue), p (lane).
+        not_after: server time in epoch seconds from which the calls may no longer start, or None.
+    """
+
+    batch: str
+    function: str
+    first: int
+    payloads: Sequence[bytes | memoryview]
+    options: dict[str, Any]
+    not_after: float | None = None
+
+
+@dataclass
+class Record:
+    """Results of calls in a row.
+
+    Attributes:
+        states: one state code a call.
+        seconds: run time of each call.
+        payloads: pickled value, or pickled failure, of each call; empty for None.
+        worker: who ran them.
+        attempt: the number of the try that ended.
+        output: index -> captured text, where there was some.
+    """
+
+    batch: str
+    first: int
+    states: bytes
+    seconds: Sequence[float]
+    payloads: Sequence[bytes | memoryview]
+    worker: str = ""
+    attempt: int = 1
+    output: dict[int, list[list[str]]] = field(default_factory=dict)
+
+
+def payload_of(value: Any, limit: int, blob_key: Callable[[str, int], str]) -> tuple[bytes, list[BlobPiece]]:
+    """Return a value as the payload of a call, and the pieces to store when it is large.
+
+    Raises:
+        PayloadTooLarge: it is larger than ``limit`` bytes.
+        NotPicklable: it cannot travel.
+    """
+    parts = pickling.dumps(value)
+    if len(parts) == 1 and len(parts[0]) < BLOB_BYTES:
+        return bytes(parts[0]), []
+    size = sum(len(part) if isinstance(part, bytes) else part.nbytes for part in parts)
+    if size > limit:
+        raise PayloadTooLarge(f"{type(value).__name__} takes {size:,} bytes, over the limit of {limit:,}")
+    data = memoryview(parts[0]) if len(parts) == 1 else memoryview(b"".join(parts))
+    if size < BLOB_BYTES:
+        return bytes(data), []
+    blob = secrets.token_hex(12)
+    pieces: list[BlobPiece] = [
+        (blob_key(blob, number), data[start : start + BLOB_PIECE_BYTES])
+        for number, start in enumerate(range(0, size, BLOB_PIECE_BYTES))
+    ]
+    reference = {"k": [key for key, _ in pieces], "n": size, "h": hashlib.sha256(data).hexdigest()}
+    return _REFERENCE + json.dumps(reference).encode(), pieces
+
+
+def value_of(payload: bytes | memoryview, fetch: Callable[[str], bytes | None]) -> Any:
+    """Rebuild a value from a verified payload; ``fetch`` reads the pieces of a large one.
+
+    Raises:
+        SignatureMismatch: the stored pieces are not those that the payload names.
+    """
+    if len(payload) == 0:
+        return None
+    if payload[0] != _REFERENCE[0]:
+        return pickling.loads(payload)
+    reference = json.loads(bytes(payload[1:]))
+    data = bytearray()
+    for key in reference["k"]:
+        piece = fetch(key)
+        if piece is None:
+            raise SignatureMismatch("a part of a large value is gone from the broker; it may have expired")
+        data += piece
+    if len(data) != reference["n"] or hashlib.sha256(data).hexdigest() != reference["h"]:
+        raise SignatureMismatch("a large value was changed after it was signed; it was refused unread")
+    return pickling.loads(memoryview(data))
+
+
+class Codec:
+    """Turns calls and outcomes into signed bytes and back, for one namespace."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+        self._finder = ShippedFinder()
+
+    def seal_function(self, function: Any, options: Any) -> tuple[str, bytes]:
+        """Return (content hash, frame) of a callable and its options.
+
+        The hash names a cache entry and nothing else: equal functions may have different hashes.
+        """
+        body = pickling.dump_plain(
+            {
+                "call": pickling.dump_function(function),
+                "options": pickling.dump_function(options),
+                "lines": cell_lines(function),
+                "modules": imported_sources(function),
+            }
+        )
+        digest = hashlib.sha256(body).hexdigest()
+        return digest, self._sealer.seal(FUNCTION, {"h": digest}, body)
+
+    def open_function(self, frame: bytes, digest: str) -> Function:
+        """Rebuild a callable, with its source lines for tracebacks and the local modules that it imports."""
+        _, body = self._sealer.open(FUNCTION, frame, h=digest)
+        parts = pickling.load_plain(body)
+        for filename, text in parts["lines"].items():
+            linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+        self._finder.offer(parts["modules"])
+        return Function(digest, pickling.loads(parts["call"]), pickling.loads(parts["options"]))
+
+    def lines_of(self, frame: bytes, digest: str) -> None:
+        """Make the source lines of a function known here, without rebuilding it."""
+        _, body = self._sealer.open(FUNCTION, frame, h=digest)
+        for filename, text in pickling.load_plain(body)["lines"].items():
+            linecache.cache.setdefault(filename, (len(text), None, text.splitlines(True), filename))
+
+    def seal_chunk(self, chunk: Chunk) -> bytes:
+        """Return the frame of a chunk."""
+        header = {"b": chunk.batch, "f": chunk.function, "i": chunk.first, "n": len(chunk.payloads), **chunk.options}
+        if chunk.not_after is not None:
+            header["na"] = chunk.not_after
+        return self._sealer.seal(CHUNK, header, _lengths(chunk.payloads), *chunk.payloads)
+
+    def open_chunk(self, frame: bytes, batch: str) -> Chunk:
+        """Verify a chunk and cut it into calls."""
+        header, body = self._sealer.open(CHUNK, frame, b=batch)
+        payloads, _ = _cut(body, header["n"])
+        return Chunk(header["b"], header["f"], header["i"], payloads, header, header.get("na"))
+
+    def seal_record(self, record: Record) -> bytes:
+        """Return the frame of a result record."""
+        header = {"b": record.batch, "i": record.first, "n": len(record.states), "w": record.worker, "a": record.attempt}
+        if record.output:
+            header["o"] = {str(index): text for index, text in record.output.items()}
+        return self._sealer.seal(
+            RESULT,
+            header,
+            record.states,
+            array("f", record.seconds).tobytes(),
+            _lengths(record.payloads),
+            *record.payloads,
+        )
+
+    def open_record(self, frame: bytes, batch: str) -> Record:
+        """Verify a result record and cut it into results."""
+        header, body = self._sealer.open(RESULT, frame, b=batch)
+        n = header["n"]
+        seconds = array("f")
+        seconds.frombytes(body[n : 5 * n])
+        payloads, _ = _cut(body[5 * n :], n)
+        output = {int(index): text for index, text in header.get("o", {}).items()}
+        return Record(
+            batch, header["i"], bytes(body[:n]), seconds, payloads, header["w"], header["a"], output
+        )
+
+    def seal_events(self, batch: str, worker: str, events: list[dict[str, Any]]) -> bytes:
+        """Return the frame of events of one batch: dicts with t (started, output, progress, retry) and i (index)."""
+        return self._sealer.seal(EVENT, {"b": batch, "w": worker}, json.dumps(events, separators=(",", ":")).encode())
+
+    def open_events(self, frame: bytes, batch: str) -> tuple[str, list[dict[str, Any]]]:
+        """Return (worker, events) of an event frame."""
+        header, body = self._sealer.open(EVENT, frame, b=batch)
+        return header["w"], json.loads(bytes(body))
+
+    def seal_label(self, batch: str, label: dict[str, Any]) -> bytes:
+        """Return the frame of what is shown of a batch: name, queue, origin."""
+        return self._sealer.seal(LABEL, {"b": batch, **label})
+
+    def open_label(self, frame: bytes, batch: str) -> dict[str, Any]:
+        """Return what is shown of a batch."""
+        return self._sealer.open(LABEL, frame, b=batch)[0]
+
+    def seal_control(self, order: dict[str, Any]) -> bytes:
+        """Return the frame of an order to supervisors."""
+        return self._sealer.seal(CONTROL, order)
+
+    def open_control(self, frame: bytes) -> dict[str, Any]:
+        """Return an order to supervisors."""
+        return self._sealer.open(CONTROL, frame)[0]
+
+
+def _lengths(payloads: Sequence[bytes | memoryview]) -> bytes:
+    return struct.pack(f"<{len(payloads)}I", *map(len, payloads))
+
+
+def _cut(body: memoryview, n: int) -> tuple[list[memoryview], int]:
+    at = 4 * n
+    payloads = []
+    for length in struct.unpack_from(f"<{n}I", body):
+        payloads.append(body[at : at + length])
+        at += length
+    return payloads, at
+
+
+def cell_lines(function: Any) -> dict[str, str]:
+    """Return file name -> source of those files of a function that exist in memory only, as notebook cells do."""
+    found: dict[str, str] = {}
+    seen: set[int] = set()
+    waiting = [function]
+    while waiting and len(seen) < 500:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        code = getattr(item, "__code__", None)
+        if isinstance(code, CodeType):
+            with contextlib.suppress(Exception):
+                _keep_lines(code.co_filename, found)
+            waiting += [value for _, value in pickling.captures(item) if hasattr(value, "__code__") or isinstance(value, type)]
+        elif isinstance(item, type):
+            waiting += [value for value in vars(item).values() if hasattr(value, "__code__")]
+        elif hasattr(item, "__wrapped__"):
+            waiting.append(item.__wrapped__)
+    return found
+
+
+def _keep_lines(filename: str, found: dict[str, str]) -> None:
+    cached = linecache.cache.get(filename)
+    if filename not in found and cached is not None and len(cached) == 4 and cached[1] is None:
+        found[filename] = "".join(cached[2])

@@ -1,0 +1,68 @@
+"""The frame: every record on the wire, signed as a whole.
+
+    b"NB1" kind(1) key id(4) header length(4, little endian) header(JSON) body MAC(32)
+
+The MAC covers everything before it and the namespace. Nothing of a frame is parsed before it is verified.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+from nbtasks.core.errors import SignatureMismatch
+
+from .signing import MAC_BYTES, Keyring
+
+MAGIC = b"NB1"
+_HEAD = struct.Struct("<3sc4sI")
+
+FUNCTION, CHUNK, RESULT, EVENT, CONTROL, LABEL = b"F", b"C", b"R", b"E", b"T", b"L"
+
+_NAMES = {FUNCTION: "function", CHUNK: "chunk", RESULT: "result", EVENT: "event", CONTROL: "control", LABEL: "label"}
+
+Header = dict[str, Any]
+
+
+class Sealer:
+    """Seals and opens frames of one namespace."""
+
+    def __init__(self, keyring: Keyring, namespace: str) -> None:
+        self.keyring = keyring
+        self._scope = b"nbtasks1\0" + namespace.encode()
+
+    def seal(self, kind: bytes, header: Header, *body: bytes | memoryview) -> bytes:
+        """Return a signed frame."""
+        text = json.dumps(header, separators=(",", ":")).encode()
+        head = _HEAD.pack(MAGIC, kind, self.keyring.id_bytes, len(text))
+        frame = b"".join((head, text, *body))
+        return frame + self.keyring.sign(self._scope, frame)
+
+    def open(self, kind: bytes, frame: bytes, **expected: Any) -> tuple[Header, memoryview]:
+        """Verify a frame and return its header and body.
+
+        Args:
+            expected: what the header must say, because it was asked for: a valid record of another call is refused.
+
+        Raises:
+            SignatureMismatch: the frame is not what was asked for, or not signed by an accepted key.
+        """
+        view = memoryview(frame)
+        if len(view) < _HEAD.size + MAC_BYTES:
+            raise SignatureMismatch(f"a {_NAMES[kind]} record is cut short ({len(view)} bytes)")
+        magic, found, kid, length = _HEAD.unpack_from(view)
+        if magic != MAGIC:
+            raise SignatureMismatch(f"a {_NAMES[kind]} record has an unknown format; both sides need the same nbtasks")
+        body_end = len(view) - MAC_BYTES
+        self.keyring.verify(kid, bytes(view[body_end:]), self._scope, view[:body_end])
+        if found != kind:
+            raise SignatureMismatch(f"a {_NAMES.get(found, 'strange')} record stands where a {_NAMES[kind]} record belongs")
+        body_start = _HEAD.size + length
+        header: Header = json.loads(bytes(view[_HEAD.size : body_start]))
+        for name, value in expected.items():
+            if header.get(name) != value:
+                raise SignatureMismatch(
+                    f"a {_NAMES[kind]} record of {header.get(name)!r} stands where one of {value!r} belongs; it was refused"
+                )
+        return header, view[body_start:body_end]

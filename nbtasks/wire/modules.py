@@ -1,0 +1,194 @@
+"""Local modules: files next to the notebook that no worker could import. They travel with the task.
+
+What a task reaches through its globals goes by value, as the kernel has it in memory; what it imports inside its
+body goes as source, and the worker imports it from there.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import hashlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import site
+import sys
+import sysconfig
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+import cloudpickle
+
+_lock = threading.Lock()
+
+
+@functools.lru_cache(maxsize=1)
+def _installed_roots() -> tuple[str, ...]:
+    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    with contextlib.suppress(AttributeError):
+        paths |= {*site.getsitepackages(), site.getusersitepackages()}
+    paths |= {str(Path(__file__).resolve().parent.parent)}
+    paths |= {sys.prefix + "/lib", sys.base_prefix + "/lib", sys.exec_prefix + "/lib"}
+    return tuple(sorted({str(Path(path).resolve()) + "/" for path in paths if path} | {path + "/" for path in paths if path}))
+
+
+def is_local(module: ModuleType) -> bool:
+    """Whether a module comes from a file outside the installed packages."""
+    file = getattr(module, "__file__", None)
+    return (
+        isinstance(file, str)
+        and file.endswith(".py")
+        and module.__name__ != "__main__"
+        and not module.__name__.startswith("ipykernel")
+        and not file.startswith(_installed_roots())
+    )
+
+
+def local_modules() -> list[ModuleType]:
+    """Return the local modules that are loaded here."""
+    return [module for module in list(sys.modules.values()) if isinstance(module, ModuleType) and is_local(module)]
+
+
+@contextlib.contextmanager
+def shipped_by_value() -> Iterator[None]:
+    """Make cloudpickle send local modules by value, for the time of one dump.
+
+    The registry is global and not made for threads, hence the lock and the clean-up.
+    """
+    with _lock:
+        registered = []
+        for module in local_modules():
+            if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
+                cloudpickle.register_pickle_by_value(module)
+                registered.append(module)
+        try:
+            yield
+        finally:
+            for module in registered:
+                cloudpickle.unregister_pickle_by_value(module)
+
+
+def imported_sources(function: Any) -> dict[str, str]:
+    """Return name -> source of the local modules that a function's body imports, and that those import."""
+    found: dict[str, str] = {}
+    code = getattr(function, "__code__", None)
+    waiting = list(_imports_of_code(code)) if code is not None else []
+    for module in local_modules():
+        if waiting and module.__name__ in waiting:
+            continue
+    while waiting:
+        name = waiting.pop()
+        for part in _with_parents(name):
+            if part not in found:
+                source = _local_source(part)
+                if source is not None:
+                    found[part] = source
+                    waiting += _imports_of_source(source, part)
+    return found
+
+
+def _with_parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+
+
+def _imports_of_code(code: CodeType) -> Iterator[str]:
+    import dis
+
+    for step in dis.get_instructions(code):
+        if step.opname == "IMPORT_NAME" and step.argval:
+            yield step.argval
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _imports_of_code(constant)
+
+
+def _imports_of_source(source: str, module: str) -> list[str]:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return []
+    names: list[str] = []
+    package = module.split(".")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + (1 if _is_package(module) else 0)]) if node.level else ""
+            stem = ".".join(part for part in (base, node.module or "") if part)
+            names += [stem] if stem else []
+            names += [f"{stem}.{alias.name}" if stem else alias.name for alias in node.names]
+    return names
+
+
+def _is_package(name: str) -> bool:
+    spec = _spec(name)
+    return bool(spec and spec.submodule_search_locations)
+
+
+def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, AttributeError, ValueError):
+        return None
+
+
+def _local_source(name: str) -> str | None:
+    spec = _spec(name)
+    origin = spec.origin if spec else None
+    if not origin or not origin.endswith(".py") or origin.startswith(_installed_roots()):
+        return None
+    try:
+        text = Path(origin).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return ("#package\n" if spec and spec.submodule_search_locations else "#module\n") + text
+
+
+class ShippedFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports, in a worker, the local modules that came with a task. Newer sources replace older ones."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
+
+    def offer(self, sources: dict[str, str]) -> None:
+        """Make modules importable; those whose source has changed are imported anew."""
+        if not sources:
+            return
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+        for name, source in sources.items():
+            digest = hashlib.sha256(source.encode()).hexdigest()
+            if self._digests.get(name) != digest:
+                self._digests[name] = digest
+                self._sources[name] = source
+                sys.modules.pop(name, None)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Answer for the modules that were offered."""
+        source = self._sources.get(fullname)
+        if source is None:
+            return None
+        return importlib.machinery.ModuleSpec(
+            fullname, self, origin=f"<{fullname} of the notebook>", is_package=source.startswith("#package")
+        )
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """Use the default module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the source."""
+        import linecache
+
+        source = self._sources[module.__name__].partition("\n")[2]
+        filename = f"<{module.__name__} of the notebook>"
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        exec(compile(source, filename, "exec"), module.__dict__)

@@ -1,0 +1,213 @@
+"""The only place that pickles.
+
+Plain pickle is used for exact builtin types only: it would accept instances of notebook classes, by a name that no
+worker can import. Everything else goes through cloudpickle. Big buffers travel outside the pickle, uncopied.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cloudpickle
+
+from nbtasks.core.errors import NotPicklable
+
+from .modules import shipped_by_value
+
+_SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
+_MOST_LOOKED_AT = 200
+
+#: Buffers from here on travel outside the pickle.
+OUT_OF_BAND_BYTES = 32 * 1024
+
+_INLINE = 0x80
+_PARTS = b"\x01"
+
+Parts = list["bytes | memoryview"]
+
+
+def dumps(value: Any) -> Parts:
+    """Return a value as parts whose concatenation :func:`loads` reads.
+
+    Raises:
+        NotPicklable: it cannot travel; the message names the part that cannot.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+
+    def out_of_band(buffer: pickle.PickleBuffer) -> bool:
+        try:
+            small = buffer.raw().nbytes < OUT_OF_BAND_BYTES
+        except BufferError:
+            small = True
+        if not small:
+            buffers.append(buffer)
+        return small
+
+    data = _pickled(value, out_of_band)
+    if not buffers:
+        return [data]
+    raw = [buffer.raw() for buffer in buffers]
+    lengths = [len(data), *(view.nbytes for view in raw)]
+    return [_PARTS + struct.pack(f"<I{len(lengths)}Q", len(lengths), *lengths), data, *raw]
+
+
+def loads(data: bytes | memoryview) -> Any:
+    """Rebuild a value from verified bytes. Arrays come back writable."""
+    view = memoryview(data)
+    if view[0] == _INLINE:
+        return pickle.loads(view)
+    (n,) = struct.unpack_from("<I", view, 1)
+    lengths = struct.unpack_from(f"<{n}Q", view, 5)
+    pieces, at = [], 5 + 8 * n
+    for length in lengths:
+        pieces.append(view[at : at + length])
+        at += length
+    return pickle.loads(pieces[0], buffers=[bytearray(piece) for piece in pieces[1:]])
+
+
+def dump_function(function: Any) -> bytes:
+    """Return a function (or another callable) by value, with local modules by value too.
+
+    Raises:
+        NotPicklable: something that it captures cannot travel; the message names the variable.
+    """
+    with shipped_by_value():
+        return _cloudpickled(function, None)
+
+
+def dump_plain(value: Any) -> bytes:
+    """Pickle a value made of builtin types."""
+    return pickle.dumps(value, protocol=5)
+
+
+load_plain = pickle.loads
+
+
+def _pickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool]) -> bytes:
+    if _is_plain(value, [_MOST_LOOKED_AT]):
+        return pickle.dumps(value, protocol=5, buffer_callback=out_of_band)
+    try:
+        return _cloudpickled(value, out_of_band)
+    except NotPicklable:
+        raise
+    except RecursionError as error:
+        raise NotPicklable("a value is nested too deeply to travel; pass it in a flatter form") from error
+
+
+def _is_plain(value: Any, budget: list[int]) -> bool:
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    budget[0] -= 1
+    if budget[0] < 0:
+        return False
+    if kind is tuple or kind is list:
+        return len(value) <= _MOST_LOOKED_AT and all(_is_plain(item, budget) for item in value)
+    if kind is dict:
+        return len(value) <= _MOST_LOOKED_AT and all(
+            _is_plain(key, budget) and _is_plain(item, budget) for key, item in value.items()
+        )
+    # numpy arrays of numbers; looked up by name, so that numpy is not imported for it.
+    return kind.__module__ == "numpy" and kind.__name__ == "ndarray" and not value.dtype.hasobject
+
+
+def _cloudpickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool] | None) -> bytes:
+    file = io.BytesIO()
+    try:
+        cloudpickle.Pickler(file, protocol=5, buffer_callback=out_of_band).dump(value)
+    except Exception as error:
+        path, culprit = _culprit(value)
+        raise NotPicklable(_cannot_travel(path, culprit, error), path) from error
+    return file.getvalue()
+
+
+def _cannot_travel(path: str, culprit: Any, error: Exception) -> str:
+    return (
+        f"{path} ({type(culprit).__name__}) cannot travel to another process: {error}. "
+        "Make it inside the task instead, or pass what it is made from"
+    )
+
+
+def _culprit(value: Any) -> tuple[str, Any]:
+    """Find the innermost part of a value that cannot be pickled."""
+    path = _name_of(value)
+    seen: set[int] = set()
+    while id(value) not in seen:
+        seen.add(id(value))
+        for name, part in _parts_of(value):
+            if id(part) not in seen and not _travels(part):
+                path, value = path + name, part
+                break
+        else:
+            break
+    return path, value
+
+
+def _name_of(value: Any) -> str:
+    name = getattr(value, "__name__", None)
+    return name if isinstance(name, str) else type(value).__name__
+
+
+def _parts_of(value: Any) -> Iterator[tuple[str, Any]]:
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        yield from _captures_of(value)
+        return
+    if isinstance(value, dict):
+        for key, item in list(value.items())[:10_000]:
+            yield f"[{key!r}]", item
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for number, item in enumerate(list(value)[:10_000]):
+            yield f"[{number}]", item
+    elif hasattr(value, "__dict__") and not isinstance(value, type):
+        for name, item in list(vars(value).items()):
+            yield f".{name}", item
+    elif isinstance(value, type):
+        for name, item in list(vars(value).items()):
+            if not name.startswith("__"):
+                yield f".{name}", item
+    wrapped = getattr(value, "__func__", None) or getattr(value, "func", None)
+    if wrapped is not None:
+        yield ".func", wrapped
+
+
+def _captures_of(function: Any) -> Iterator[tuple[str, Any]]:
+    for name, item in captures(function):
+        yield f": {name}", item
+
+
+def captures(function: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (name, value) of everything a function captures: closure, defaults and the globals that it reads."""
+    code = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:
+            continue
+    for number, item in enumerate(function.__defaults__ or ()):
+        yield f"default {number}", item
+    yield from (function.__kwdefaults__ or {}).items()
+    for name in sorted(global_names(code)):
+        if name in function.__globals__:
+            yield name, function.__globals__[name]
+
+
+def global_names(code: Any) -> set[str]:
+    """Return the names of globals that a code object, or one inside it, may read."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if hasattr(constant, "co_names"):
+            names |= global_names(constant)
+    return names
+
+
+def _travels(value: Any) -> bool:
+    try:
+        cloudpickle.dumps(value, protocol=5)
+    except Exception:
+        return False
+    return True
