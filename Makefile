@@ -75,7 +75,7 @@ lint: $(STAMPS)/deps-lint $(STAMPS)/installed
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 
 check: lint
 
