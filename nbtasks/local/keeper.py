@@ -1,0 +1,662 @@
+"""Runs one embedded server and keeps it as long as somebody uses it.
+
+Started by ``embedded.py`` as a process of its own, with the standard library only and no site packages, so
+that it is up in a few milliseconds. It forks away from the process that started it and lives in a session of
+its own: signals to a notebook kernel's process group reach neither it nor the server.
+
+A user holds a connection to the keeper's socket. Lines of text go over it:
+
+    user -> keeper   hello <pid>     the user is there and waits for the server
+                     bye             the user goes on purpose
+    keeper -> user   ready <keeper pid> <server pid>
+                     loading         the server still reads its data, "ready" follows
+                     failed          the rest, up to the end of the stream, says why
+
+The first user's connection is one half of a socket pair, inherited as descriptor 0.
+
+The last ``bye`` stops the server and the keeper at once. A connection that ends without ``bye`` (a killed
+kernel) leaves both for the linger time. The end of the stream tells the last user that everything is down and
+written.
+
+Two files are locked with flock, so a crash leaves nothing stale: ``keeper.lock`` by the keeper,
+``server.lock`` by the server process itself, which inherits the descriptor. ``keeper.lock`` holds the
+keeper's pid, also the number of the session and process group of its processes: keeper, guard, server.
+"""
+
+# pathlib would double the start time.
+# ruff: noqa: PTH103, PTH105, PTH106, PTH108, PTH112, PTH116, PTH118, PTH120, PTH123, PTH208
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+KEEPER_LOCK = "keeper.lock"
+KEEPER_SOCKET = "keeper.sock"
+SERVER_LOCK = "server.lock"
+SERVER_SOCKET = "server.sock"
+SERVER_LOG = "server.log"
+DATA_FOLDER = "data"
+
+DATA_LIFE_S = 24 * 3600.0
+TOUCH_EVERY_S = 3600.0
+READY_POLL_S = 0.001
+LOADING_EVERY_S = 1.0
+SHUTDOWN_S = 10.0
+ORPHAN_S = 3.0
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 10.0
+STEADY_AFTER_S = 10.0
+#: Starts in a row that may fail before waiting users are told.
+START_TRIES = 3
+LOG_MAX_BYTES = 1 << 20
+SHUTDOWN_COMMAND = b"SHUTDOWN NOSAVE NOW FORCE\r\n"
+
+
+# --- files and locks ----------------------------------------------------------------------------------------
+
+
+def take_lock(path: str) -> int | None:
+    """Return a descriptor that holds the lock on ``path``, or None where somebody else has it."""
+    import fcntl
+
+    while True:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            return None
+        if is_same_file(fd, path):
+            return fd
+        # A sweep removed the file between open and flock: this lock would exclude nobody.
+        os.close(fd)
+
+
+def is_same_file(fd: int, path: str) -> bool:
+    """Tell whether ``path`` still names the file behind ``fd``."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except OSError:
+        return False
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it is there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def remove_tree(path: str) -> None:
+    """Remove a folder and what is in it, as far as that is possible."""
+    for base, folders, files in os.walk(path, topdown=False):
+        for name in files:
+            remove(os.path.join(base, name))
+        for name in folders:
+            try:
+                os.rmdir(os.path.join(base, name))
+            except OSError:
+                remove(os.path.join(base, name))
+    try:
+        os.rmdir(path)
+    except OSError:
+        return
+
+
+def last_used(folder: str) -> float:
+    """Return the epoch seconds at which the newest file of a server's folder was written."""
+    newest = 0.0
+    for base, _, files in os.walk(folder):
+        for name in files:
+            try:
+                newest = max(newest, os.stat(os.path.join(base, name)).st_mtime)
+            except OSError:
+                continue
+    return newest
+
+
+def tail(path: str, lines: int = 12) -> str:
+    """Return the last lines of a text file, or an empty text."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 16384))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def limit_log(path: str) -> None:
+    """Set a log aside that has grown too large."""
+    try:
+        if os.stat(path).st_size > LOG_MAX_BYTES:
+            os.replace(path, path + ".1")
+    except OSError:
+        pass
+
+
+# --- the server ---------------------------------------------------------------------------------------------
+
+
+def memory_limit() -> int:
+    """Return the bytes that the server may use: half of what this machine, or this container, has."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path) as file:
+                total = min(total, int(file.read()))
+        except (OSError, ValueError):
+            continue
+    return total // 2
+
+
+def connect(path: str, timeout_s: float = 1.0) -> socket.socket:
+    """Return a connection to a unix socket, or raise OSError."""
+    import socket
+
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout_s)
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+class Server:
+    """The server process: start, look, stop. Never blocks except in :meth:`stop`."""
+
+    def __init__(self, folder: str, sockets: str, binary: str) -> None:
+        self.folder = folder
+        self.socket_path = os.path.join(sockets, SERVER_SOCKET)
+        self.binary = binary
+        self.pid = 0
+        self.ready = False
+        self.started_at = 0.0
+
+    def start(self) -> None:
+        """Start the server; it is not ready yet."""
+        self.ready = False
+        self.started_at = time.monotonic()
+        data = os.path.join(self.folder, DATA_FOLDER)
+        os.makedirs(data, 0o700, exist_ok=True)
+        log = os.path.join(self.folder, SERVER_LOG)
+        limit_log(log)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self._become_server(self._arguments(data, log), log)
+            finally:
+                os._exit(127)
+        self.pid = pid
+
+    def _arguments(self, data: str, log: str) -> list[str]:
+        options = {
+            "port": "0",
+            "unixsocket": self.socket_path,
+            "unixsocketperm": "700",
+            "daemonize": "no",
+            "dir": data,
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory": str(memory_limit()),
+            "maxmemory-policy": "noeviction",
+            "logfile": log,
+        }
+        return [self.binary, *(part for name, value in options.items() for part in ("--" + name, value))]
+
+    def _become_server(self, arguments: list[str], log: str) -> None:
+        import fcntl
+
+        # The lock lives as long as a process that inherits it: who finds it taken knows of a live server.
+        lock = os.open(os.path.join(self.folder, SERVER_LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.set_inheritable(lock, True)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.execv(self.binary, arguments)  # noqa: S606 - a program and its arguments, no shell text
+
+    def look(self) -> bytes:
+        """Ask the server how it is; return its first line, empty where it does not listen yet."""
+        try:
+            with connect(self.socket_path) as connection:
+                connection.sendall(b"PING\r\n")
+                answer: bytes = connection.recv(256)
+        except OSError:
+            return b""
+        self.ready = answer.startswith(b"+PONG")
+        return answer
+
+    def stop(self) -> None:
+        """Stop the server cleanly, its data written; by force after SHUTDOWN_S seconds."""
+        import signal
+
+        if not self.pid:
+            return
+        try:
+            with connect(self.socket_path) as connection:
+                connection.sendall(SHUTDOWN_COMMAND)
+        except OSError:
+            os.kill(self.pid, signal.SIGTERM)
+        give_up_at = time.monotonic() + SHUTDOWN_S
+        while not self._reaped():
+            if time.monotonic() > give_up_at:
+                os.kill(self.pid, signal.SIGKILL)
+                give_up_at += SHUTDOWN_S
+            time.sleep(READY_POLL_S)
+        self.pid = 0
+
+    def _reaped(self) -> bool:
+        try:
+            return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            return True
+
+
+def stop_orphan(folder: str, sockets: str, old_keeper: int) -> None:
+    """Stop a server whose keeper was killed, so that never two servers write the same files."""
+    path = os.path.join(folder, SERVER_LOCK)
+    lock = take_lock(path)
+    if lock is not None:
+        os.close(lock)
+        return
+    import contextlib
+    import signal
+
+    give_up_at = time.monotonic() + ORPHAN_S
+    asked = False
+    while (lock := take_lock(path)) is None:
+        if not asked:
+            asked = True
+            try:
+                with connect(os.path.join(sockets, SERVER_SOCKET)) as connection:
+                    connection.sendall(SHUTDOWN_COMMAND)
+            except OSError:
+                give_up_at = 0.0
+        if time.monotonic() > give_up_at and old_keeper > 1:
+            # A member of that process group holds the lock, so nobody else can have been given its number.
+            with contextlib.suppress(OSError):
+                os.killpg(old_keeper, signal.SIGKILL)
+        time.sleep(READY_POLL_S)
+    os.close(lock)
+
+
+def fork_guard(server_socket: str) -> int:
+    """Fork the process that stops the server when the keeper is killed; return its pipe.
+
+    One byte into the pipe tells the guard that a new server is up. The pipe's end is the keeper's.
+    """
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        try:
+            os.dup2(reader, 0)
+            os.closerange(3, 4096)
+            _guard(server_socket)
+        finally:
+            os._exit(0)
+    os.close(reader)
+    return writer
+
+
+def _guard(server_socket: str) -> None:
+    import select
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    # The connection is made while the keeper lives: later, the path may be another keeper's.
+    connection: socket.socket | None = None
+    while True:
+        watched: list[int | socket.socket] = [0] if connection is None else [0, connection]
+        ready = select.select(watched, [], [])[0]
+        if 0 in ready and not os.read(0, 64):
+            break
+        if connection is not None:
+            connection.close()
+        try:
+            connection = connect(server_socket)
+        except OSError:
+            connection = None
+    if connection is not None:
+        connection.settimeout(SHUTDOWN_S)
+        connection.sendall(SHUTDOWN_COMMAND)
+        connection.recv(64)
+
+
+# --- the keeper ---------------------------------------------------------------------------------------------
+
+
+class Keeper:
+    """Users come and go; the server runs as long as it is wanted."""
+
+    def __init__(self, folder: str, sockets: str, server: Server, linger_s: float) -> None:
+        self.folder = folder
+        self.sockets = sockets
+        self.server = server
+        self.linger_s = linger_s
+        self.users: dict[int, socket.socket] = {}
+        self.waiting: set[int] = set()
+        #: When a user was last lost without a bye and nobody came since; None: nobody is missed.
+        self.lost_at: float | None = None
+        self.failures = 0
+        self.start_again_at: float | None = None
+        self.told_loading_at = 0.0
+        self.touch_at = time.monotonic() + TOUCH_EVERY_S
+        self.guard: int | None = None
+        self.swept = False
+        self.terminated = False
+        self._last_user: socket.socket | None = None
+
+    def run(self, first: socket.socket, wake: int, listener: socket.socket) -> None:
+        """Serve until nobody needs the server any more, then stop it."""
+        import select
+
+        self._admit(first)
+        while not self._is_over():
+            watched = [wake, listener.fileno(), *self.users]
+            for number in select.select(watched, [], [], self._pause())[0]:
+                if number == wake:
+                    os.read(wake, 512)
+                elif number == listener.fileno():
+                    self._accept(listener)
+                else:
+                    self._hear(self.users[number])
+            self._care_for_server()
+            self._housekeep()
+
+    # users
+
+    def _admit(self, user: socket.socket) -> None:
+        user.setblocking(False)
+        if self._last_user is not None:
+            # Somebody came while the last one left: the server stays after all.
+            self._last_user.close()
+            self._last_user = None
+        self.users[user.fileno()] = user
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            user, _ = listener.accept()
+        except OSError:
+            return
+        self._admit(user)
+
+    def _hear(self, user: socket.socket) -> None:
+        try:
+            text = user.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            text = b""
+        if not text:
+            self._forget(user)
+            self.lost_at = time.monotonic()
+            return
+        for line in text.split(b"\n"):
+            if line.startswith(b"hello"):
+                self.lost_at = None
+                self.waiting.add(user.fileno())
+            elif line == b"bye":
+                self._part(user)
+        self._greet()
+
+    def _part(self, user: socket.socket) -> None:
+        """Let a user go. The last one's connection stays open: its end tells that the server is down."""
+        number = user.fileno()
+        del self.users[number]
+        self.waiting.discard(number)
+        if self._is_over():
+            self._last_user = user
+        else:
+            user.close()
+
+    def _forget(self, user: socket.socket) -> None:
+        self.waiting.discard(user.fileno())
+        del self.users[user.fileno()]
+        user.close()
+
+    def _greet(self) -> None:
+        if self.server.ready:
+            self._tell(b"ready %d %d\n" % (os.getpid(), self.server.pid))
+            self.waiting.clear()
+
+    def _tell(self, line: bytes) -> None:
+        for number in list(self.waiting):
+            try:
+                self.users[number].sendall(line)
+            except OSError:
+                # Its end of stream comes with the next select.
+                self.waiting.discard(number)
+
+    # time
+
+    def _is_over(self) -> bool:
+        if self.terminated:
+            return True
+        if self.users:
+            return False
+        return self.lost_at is None or time.monotonic() - self.lost_at >= self.linger_s
+
+    def _pause(self) -> float:
+        """Return the seconds until something is due without anybody asking."""
+        now = time.monotonic()
+        due = [self.touch_at]
+        if self.start_again_at is not None:
+            due.append(self.start_again_at)
+        elif not self.server.ready:
+            return READY_POLL_S if now - self.server.started_at < 1.0 else 20 * READY_POLL_S
+        if not self.users and self.lost_at is not None:
+            due.append(self.lost_at + self.linger_s)
+        return max(0.0, min(due) - now)
+
+    def _housekeep(self) -> None:
+        if time.monotonic() < self.touch_at:
+            return
+        self.touch_at = time.monotonic() + TOUCH_EVERY_S
+        # Cleaners of temporary folders remove what nobody has touched for days.
+        for path in (self.sockets, os.path.join(self.sockets, KEEPER_SOCKET), self.server.socket_path):
+            try:
+                os.utime(path)
+            except OSError:
+                continue
+
+    # the server
+
+    def _care_for_server(self) -> None:
+        self._reap()
+        if self.start_again_at is not None:
+            if time.monotonic() >= self.start_again_at:
+                self.start_again_at = None
+                self.server.start()
+        elif not self.server.ready:
+            self._look_at_server()
+
+    def _look_at_server(self) -> None:
+        answer = self.server.look()
+        if self.server.ready:
+            self._greet()
+            self._alert_guard()
+            self._sweep_once()
+        elif answer and time.monotonic() - self.told_loading_at > LOADING_EVERY_S:
+            self.told_loading_at = time.monotonic()
+            self._tell(b"loading\n")
+
+    def _alert_guard(self) -> None:
+        try:
+            if self.guard is None:
+                self.guard = fork_guard(self.server.socket_path)
+            os.write(self.guard, b"s")
+        except OSError:
+            self.guard = None
+
+    def _sweep_once(self) -> None:
+        if not self.swept:
+            self.swept = True
+            sweep(self.folder, self.sockets)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.server.pid:
+                self._server_died(status)
+
+    def _server_died(self, status: int) -> None:
+        lived_s = time.monotonic() - self.server.started_at
+        self.failures = 1 if lived_s > STEADY_AFTER_S else self.failures + 1
+        self.server.pid = 0
+        self.server.ready = False
+        note(f"the server ended with {os.waitstatus_to_exitcode(status)} after {lived_s:.1f} s")
+        delay_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (self.failures - 1))
+        self.start_again_at = time.monotonic() + delay_s
+        if self.failures >= START_TRIES and self.waiting:
+            self._give_up_on_waiting()
+
+    def _give_up_on_waiting(self) -> None:
+        log = os.path.join(self.folder, SERVER_LOG)
+        self._tell(b"failed\n" + tail(log).encode())
+        for number in list(self.waiting):
+            self._forget(self.users[number])
+
+
+def sweep(folder: str, sockets: str) -> None:
+    """Remove the folders of other servers that nobody has used for DATA_LIFE_S seconds."""
+    parent = os.path.dirname(folder)
+    for name in os.listdir(parent):
+        path = os.path.join(parent, name)
+        if path == folder or not os.path.isdir(path) or not _is_old(path):
+            continue
+        locks = [take_lock(os.path.join(path, KEEPER_LOCK))]
+        if locks[0] is not None:
+            locks.append(take_lock(os.path.join(path, SERVER_LOCK)))
+        if None not in locks and _is_old(path):
+            remove_tree(path)
+            remove_tree(os.path.join(os.path.dirname(sockets), name))
+        for lock in locks:
+            if lock is not None:
+                os.close(lock)
+
+
+def _is_old(folder: str) -> bool:
+    return time.time() - last_used(folder) > DATA_LIFE_S
+
+
+def note(text: str) -> None:
+    """Write a line to the keeper's log (its standard error)."""
+    sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {os.getpid()} {text}\n")
+    sys.stderr.flush()
+
+
+# --- start --------------------------------------------------------------------------------------------------
+
+
+def leave_the_starter() -> None:
+    """Go on in a session of our own, as nobody's child, with nothing inherited but descriptors 0 to 2."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o077)
+    os.closerange(3, 4096)
+
+
+def clear_the_place(folder: str, sockets: str, lock: int) -> None:
+    """Make the folder ours: no server of a killed keeper, no old data, our pid in the lock file."""
+    written = os.read(lock, 32)
+    stop_orphan(folder, sockets, int(written) if written.isdigit() else 0)
+    if _is_old(folder):
+        remove_tree(os.path.join(folder, DATA_FOLDER))
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    limit_log(os.path.join(folder, "keeper.log"))
+
+
+def listen(path: str) -> socket.socket:
+    """Return a listening unix socket in place of whatever was left there."""
+    import socket
+
+    remove(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(64)
+    listener.setblocking(False)
+    return listener
+
+
+def catch_signals(keeper: Keeper) -> int:
+    """Make signals wake the keeper; return the descriptor to watch."""
+    import signal
+
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def terminate(*_: object) -> None:
+        keeper.terminated = True
+
+    signal.signal(signal.SIGTERM, terminate)
+    return reader
+
+
+def first_user() -> socket.socket:
+    """Return the connection inherited as descriptor 0, and free that descriptor."""
+    import socket
+
+    user = socket.socket(fileno=os.dup(0))
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.close(null)
+    return user
+
+
+def serve(folder: str, sockets: str, lock: int, keeper: Keeper) -> None:
+    """Run the keeper to its end and leave nothing behind but data and logs."""
+    path = os.path.join(sockets, KEEPER_SOCKET)
+    try:
+        wake = catch_signals(keeper)
+        keeper.run(first_user(), wake, listen(path))
+    finally:
+        # Where the folder was removed and made anew, the socket is another keeper's.
+        if is_same_file(lock, os.path.join(folder, KEEPER_LOCK)):
+            remove(path)
+        keeper.server.stop()
+        os.utime(lock)
+
+
+def main() -> None:
+    """Run a keeper; folder, socket folder, server binary and linger seconds are the arguments."""
+    folder, sockets, binary, linger_s = sys.argv[1:5]
+    leave_the_starter()
+    lock = take_lock(os.path.join(folder, KEEPER_LOCK))
+    if lock is None:
+        os._exit(0)
+    try:
+        clear_the_place(folder, sockets, lock)
+        server = Server(folder, sockets, binary)
+        # The slower imports happen while the server comes up.
+        server.start()
+        serve(folder, sockets, lock, Keeper(folder, sockets, server, float(linger_s)))
+    except BaseException:  # noqa: BLE001 - this is the top: what went wrong belongs in the log
+        sys.excepthook(*sys.exc_info())
+    # No interpreter shutdown: users wait for the end of their connection.
+    os._exit(0)
