@@ -1,0 +1,289 @@
+"""The options of ``%%task`` and ``%task``: one table for parsing, help and completion."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import shlex
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn
+
+from nbtasks.core.durations import seconds
+from nbtasks.core.errors import ConfigError
+from nbtasks.core.options import check_priority, check_queue
+
+
+class OptionError(ConfigError):
+    """An option of a magic is unknown or has a bad value."""
+
+
+@dataclass(frozen=True)
+class MagicOptions:
+    """What stood on the line of a ``%%task`` or ``%task``. Durations are seconds."""
+
+    block: bool
+    noblock: bool
+    out: str | None
+    get: tuple[str, ...]
+    name: str | None
+    queue: str | None
+    priority: int | None
+    retries: int | None
+    retry_delay: float | None
+    retry_on: tuple[str, ...]
+    timeout: float | None
+    soft_timeout: float | None
+    wait: float | None
+    countdown: float | None
+    eta: datetime | None
+    expires: float | None
+    max_parallel: int | None
+    chunk: int | None
+    on_error: str | None
+    dry_run: bool
+    here: bool
+    quiet: bool
+
+    def task_options(self) -> dict[str, Any]:
+        """Return the options of the task, under the names of TaskOptions; exception classes are left out."""
+        given = {
+            "queue": self.queue,
+            "priority": self.priority,
+            "retries": self.retries,
+            "default_retry_delay": self.retry_delay,
+            "time_limit": self.timeout,
+            "soft_time_limit": self.soft_timeout,
+            "expires": self.expires,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def call_options(self) -> dict[str, Any]:
+        """Return the options of one submit."""
+        given = {"countdown": self.countdown, "eta": self.eta}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def map_options(self) -> dict[str, Any]:
+        """Return the options of a fan-out."""
+        given = {"chunk": self.chunk, "max_parallel": self.max_parallel, "on_error": self.on_error}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises OptionError where argparse would end the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(message)
+
+
+def parse_options(line: str) -> MagicOptions:
+    """Parse the options of a line, its ``for`` clause and comment already cut off.
+
+    Raises:
+        OptionError: naming the nearest option where one is unknown.
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as problem:
+        raise OptionError(f"cannot read the options `{line}`: {str(problem).lower()}") from None
+    parsed, left = PARSER.parse_known_args(words)
+    if left:
+        raise OptionError(_unknown(left[0]))
+    options = MagicOptions(**vars(parsed))
+    _check_together(options)
+    return options
+
+
+def take_options(line: str) -> tuple[str, str]:
+    """Split the line of ``%task`` into its options and the expression after them.
+
+    Options end at the first word that is none, or at ``--``.
+    """
+    position = 0
+    while word := _WORD.match(line, position):
+        text = word.group().strip()
+        if text == "--":
+            return line[:position].strip(), line[word.end() :].strip()
+        if not _looks_like_option(text):
+            break
+        action = _action_of(text)
+        position = word.end()
+        if action is not None and action.nargs != 0 and not _carries_value(text):
+            value = _WORD.match(line, position)
+            position = value.end() if value else len(line)
+    return line[:position].strip(), line[position:].strip()
+
+
+def option_names() -> list[tuple[str, bool]]:
+    """Return each long option with whether it takes a value, in the order of the help."""
+    return [(action.option_strings[-1], action.nargs != 0) for action in ACTIONS]
+
+
+def option_choices(option: str) -> list[str]:
+    """Return the values that ``option`` accepts when it is one of a few words."""
+    action = _action_of(option)
+    if action is None:
+        return []
+    if action.dest == "priority":
+        return ["low", "normal", "high"]
+    return list(action.choices) if action.choices else ["auto"] if action.dest == "chunk" else []
+
+
+def takes_queue(option: str) -> bool:
+    """Whether the value of ``option`` is a queue's name."""
+    action = _action_of(option)
+    return action is not None and action.dest == "queue"
+
+
+def help_text() -> str:
+    """Return the options for ``%%task?``."""
+    formatter = argparse.HelpFormatter("", max_help_position=26, width=100)
+    formatter.add_arguments(ACTIONS)
+    return formatter.format_help()
+
+
+# A word with its quoted parts, and the space before it.
+_WORD = re.compile(r"""\s*(?:"(?:\\.|[^"])*"|'[^']*'|[^\s"'])+""")
+
+
+def _looks_like_option(word: str) -> bool:
+    return re.match(r"--?[A-Za-z]", word) is not None
+
+
+def _carries_value(word: str) -> bool:
+    return "=" in word if word.startswith("--") else len(word) > 2
+
+
+def _action_of(word: str) -> argparse.Action | None:
+    name = word.partition("=")[0] if word.startswith("--") else word[:2]
+    return next((action for action in ACTIONS if name in action.option_strings), None)
+
+
+def _unknown(word: str) -> str:
+    if not word.startswith("-"):
+        return (
+            f"unexpected `{word}`: the line of %%task holds options and a for clause; "
+            f"to run one expression, write `%task {word} ...`"
+        )
+    name = word.partition("=")[0]
+    known = [text for action in ACTIONS for text in action.option_strings]
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    hint = f"did you mean {near[0]}?" if near else "`%%task?` lists the options"
+    return f"unknown option {name}: {hint}"
+
+
+def _check_together(options: MagicOptions) -> None:
+    if options.block and options.noblock:
+        raise OptionError("-b waits and -a does not: give one of them")
+    if options.get and options.noblock:
+        raise OptionError("-g waits for the values and -a does not wait: give one of them")
+    if options.wait is not None and not (options.block or options.get):
+        raise OptionError("--wait limits the waiting of -b or -g, so it needs one of them")
+    if options.countdown is not None and options.eta is not None:
+        raise OptionError("--countdown and --eta both say when to start: give one of them")
+    if options.here and (options.noblock or options.countdown is not None or options.eta is not None):
+        raise OptionError("--here runs the task in this kernel, now: -a, --countdown and --eta do not fit")
+
+
+def _duration(text: str) -> float:
+    try:
+        return seconds(text)
+    except ConfigError:
+        message = f"{text!r} is not a duration; write seconds or 90s, 5m, 1h30m"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))  # Python 3.10 knows no Z
+    except ValueError:
+        message = f"{text!r} is not a time; write 2030-01-31T18:00, or with a zone 2030-01-31T18:00+02:00"
+        raise argparse.ArgumentTypeError(message) from None
+    return moment.astimezone()  # a time without a zone is the notebook's own
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _count_or_none(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def _chunk(text: str) -> int | None:
+    return None if text == "auto" else _count(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one")
+    return names
+
+
+def _variable(text: str) -> str:
+    if not text.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a variable name")
+    return text
+
+
+def _checked(check: Any) -> Any:
+    """Turn a check that raises ConfigError into one that argparse reports with the option's name."""
+
+    def read(text: str) -> Any:
+        try:
+            return check(text)
+        except ConfigError as problem:
+            raise argparse.ArgumentTypeError(str(problem)) from None
+
+    return read
+
+
+def _make_parser() -> tuple[_Parser, list[argparse.Action]]:
+    parser = _Parser(prog="%%task", add_help=False, allow_abbrev=False)
+    actions: list[argparse.Action] = []
+
+    def add(*names: str, **settings: Any) -> None:
+        actions.append(parser.add_argument(*names, **settings))
+
+    add("-b", "--block", action="store_true", help="wait; the cell's result is the task's value")
+    add("-a", "--noblock", action="store_true", help="submit and return, even where nobody watches")
+    add("-o", "--out", type=_variable, metavar="NAME", help="put the handle in NAME")
+    add("-g", "--get", type=_names, default=(), metavar="NAME[,NAME]",
+        help="wait, and put values in NAMEs: names that the body assigns, or one for its last expression; "
+        "with a for clause each gets the list")  # fmt: skip
+    add("-n", "--name", metavar="TEXT", help="the card's title; default: the first comment")
+    add("-q", "--queue", type=_checked(check_queue), metavar="Q", help="queue")
+    add(
+        "--priority",
+        type=_checked(check_priority),
+        metavar="P",
+        help="low, normal, high or 0-9; higher is sooner",
+    )
+    add("--retries", type=_count_or_none, metavar="N", help="run again after an error, up to N times")
+    add("--retry-delay", type=_duration, metavar="S", help="before the first retry; doubles (default 1)")
+    add("--retry-on", type=_names, default=(), metavar="EXC[,EXC]", help="retry on these exceptions only")
+    add("--timeout", type=_duration, metavar="S", help="stop each call after S (90, 5m, 1h30m)")
+    add(
+        "--soft-timeout", type=_duration, metavar="S", help="raise SoftTimeLimitExceeded in each call after S"
+    )
+    add("--wait", type=_duration, metavar="S", help="with -b: give up waiting after S; the task goes on")
+    add("--countdown", type=_duration, metavar="S", help="start in S at the earliest")
+    add("--eta", type=_moment, metavar="ISO", help="start at this time at the earliest")
+    add("--expires", type=_duration, metavar="S", help="do not start any more after S")
+    add("--max-parallel", type=_count, metavar="N", help="at most N calls of this fan-out at once")
+    add("--chunk", type=_chunk, metavar="N", help="N items per message, or auto")
+    add("--on-error", choices=("raise", "keep", "stop"), metavar="WHAT",
+        help="raise: at get(); keep: exceptions as values; stop: cancel the rest")  # fmt: skip
+    add("--dry-run", action="store_true", help="show what would be sent, submit nothing")
+    add("--here", action="store_true", help="run in this kernel, by the same path; for debugging")
+    add("--quiet", action="store_true", help="no card")
+    return parser, actions
+
+
+PARSER, ACTIONS = _make_parser()

@@ -1,0 +1,191 @@
+"""A task cell's source becomes a function with a cell's semantics."""
+
+import asyncio
+import inspect
+import linecache
+import traceback
+
+import cloudpickle
+import pytest
+
+from nbtasks.core.errors import CellError
+from nbtasks.jupyter.cell import read_cell, read_expression
+
+
+def run(body, namespace=None, *arguments, items=(), outputs=()):
+    namespace = {"__name__": "__main__"} if namespace is None else namespace
+    return read_cell("%%task", body, items, outputs).function(namespace, "<cell>")(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        ("1 + 1", 2),
+        ("x = 3\nx * 2", 6),
+        ("x = 3", None),
+        ("return 5", 5),
+        ("for i in range(9):\n    if i == 4:\n        return i\n0", 4),
+        ("# note\n\n'text';", "text"),
+        ("import math\nmath.floor(2.5)", 2),
+        ("def f(n): return 1 if n < 2 else n * f(n - 1)\nf(5)", 120),
+        ("class C:\n    def m(self): return C\nC().m().__name__", "C"),
+        ("[a * b for a in (1, 2) for b in (3,)]", [3, 6]),
+        ("'''doc'''", "doc"),
+    ],
+)
+def test_the_last_expression_is_the_result(body, result):
+    assert run(body) == result
+
+
+def test_what_the_cell_assigns_stays_in_it():
+    namespace = {"x": 10, "y": 5}
+    assert run("x = x + y\nx", namespace) == 15
+    assert namespace["x"] == 10
+
+
+def test_names_are_captured_only_where_they_are_read_first():
+    body = "df = load()\nn += 1\nprint(df, n, other, gone)\ngone = 1"
+    cell = read_cell("%%task", body)
+    assert cell.captured == ("gone", "n")
+    function = cell.function({"df": "old", "n": 1, "other": 2}, "<cell>")
+    assert function.__kwdefaults__ == {"n": 1}
+
+
+def test_a_captured_value_is_that_of_the_submit():
+    namespace = {"__name__": "__main__", "total": 1, "step": 10}
+    shipped = cloudpickle.dumps(read_cell("%%task", "total += step\ntotal").function(namespace, "<cell>"))
+    namespace.update(total=100, step=1000)
+    assert cloudpickle.loads(shipped)() == 11
+
+
+def test_items_of_a_for_clause_are_parameters():
+    assert run("a = a + b\na", {"a": "unused"}, 1, 2, items=("a", "b")) == 3
+
+
+def test_a_global_statement_is_kept():
+    assert run("global g\ng = 2\ng", {"g": 1}) == 2
+
+
+@pytest.mark.parametrize(
+    "body", ["await nap()", "[await nap() for _ in 'ab'][0]", "async with cm() as v:\n    return v"]
+)
+def test_await_at_top_level_makes_the_function_async(body):
+    class Manager:
+        async def __aenter__(self):
+            return "slept"
+
+        async def __aexit__(self, *exc):
+            pass
+
+    async def nap():
+        return "slept"
+
+    function = read_cell("%%task", body).function({"nap": nap, "cm": Manager}, "<cell>")
+    assert inspect.iscoroutinefunction(function)
+    assert asyncio.run(function()) == "slept"
+
+
+def test_await_in_a_nested_function_does_not():
+    cell = read_cell("%%task", "async def f():\n    await g()\nf")
+    assert not inspect.iscoroutinefunction(cell.function({}, "<cell>"))
+
+
+@pytest.mark.parametrize(
+    ("body", "outputs", "shown", "values"),
+    [
+        ("a = 1", ("a",), None, {"a": 1}),
+        ("a = 1\nb = 2", ("b", "a"), None, {"a": 1, "b": 2}),
+        ("a = 1\na * 10", ("a",), 10, {"a": 1}),
+        ("a = 1\nb = 2\na + b", ("a", "b"), 3, {"a": 1, "b": 2}),
+        ("a = 1\na + 1", ("result",), 2, {"result": 2}),
+        ("return 7", ("result",), 7, {"result": 7}),
+    ],
+)
+def test_outputs(body, outputs, shown, values):
+    cell = read_cell("%%task", body, outputs=outputs)
+    value = cell.function({}, "<cell>")()
+    assert cell.unpack(value) == (shown, values)
+
+
+def test_an_output_that_may_stay_unassigned_falls_back_on_the_notebook():
+    assert run("if False:\n    n = 2", {"n": 1}, outputs=("n",)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "outputs", "message"),
+    [
+        ("", (), "the cell is empty"),
+        ("  \n\n", (), "the cell is empty"),
+        ("# only a note\n# another", (), "only comments"),
+        ("x = 1\n!ls -l\n", (), "line 3: `!ls -l` is a shell command"),
+        ("files = !ls", (), "line 2: `files = !ls` is a shell command"),
+        ("%matplotlib inline\nplot()", (), "line 2: `%matplotlib inline` is a magic"),
+        ("t = %timeit f()", (), "is a magic"),
+        ("df.head?", (), "asks for help"),
+        ("%%bash\nls", (), "begins with another cell magic, `%%bash`"),
+        ("x = 1\nyield x", (), "line 3: a task cannot `yield`"),
+        ("from math import *", (), "name what it needs"),
+        ("a = 1", ("b",), "neither assigns b nor ends with an expression"),
+        ("a = 1", ("a", "b"), "the body does not assign b"),
+        ("a = 1", ("a b",), "'a b' is not a variable name"),
+        ("a = 1\nreturn 2", ("a",), "line 3: with -g a the body must not `return`"),
+    ],
+)
+def test_a_body_that_cannot_be_a_task_is_refused(body, outputs, message):
+    with pytest.raises(CellError) as caught:
+        read_cell("%%task", body, outputs=outputs)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body", ["total = (1\n    % 2)\n100 % total", "s = '''\n!ls\n%magic\n'''\nlen(s)", "x = 5 != 3\nx"]
+)
+def test_python_that_only_looks_like_ipython_is_let_through(body):
+    run(body)
+
+
+def test_a_syntax_error_has_the_cells_own_line_number():
+    with pytest.raises(SyntaxError) as caught:
+        read_cell("%%task -b", "x = 1\ny = (")
+    assert caught.value.lineno == 3
+    with pytest.raises(SyntaxError) as caught:
+        read_cell("%%task -b", "x = 1\nbreak").function({}, "<cell>")
+    assert caught.value.lineno == 3
+
+
+def test_a_traceback_shows_the_cells_own_lines():
+    cell = read_cell("%%task -b", "# train\nvalue = 0\n1 / value")
+    linecache.cache["<cell 7>"] = (len(cell.source), None, cell.source.splitlines(keepends=True), "<cell 7>")
+    function = cell.function({}, "<cell 7>")
+    with pytest.raises(ZeroDivisionError) as caught:
+        function()
+    frame = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert (frame.filename, frame.lineno, frame.line) == ("<cell 7>", 4, "1 / value")
+
+
+@pytest.mark.parametrize(
+    ("body", "label"),
+    [
+        ("# train baseline\nfit()", "train baseline"),
+        ("\n## clean up\n# second\nx = 1", "clean up"),
+        ("# noqa: E501\n# %% cell\n# real name\nx = 1", "real name"),
+        ("x = 1\n# late", ""),
+        ("import httpx\nr = httpx.get(url)\nlen(r.text)", "httpx.get"),
+        ("x = [clean(p) for p in parts()]", "parts"),
+        ("x = 1", ""),
+        ("# <img src=x onerror=alert(1)>\n1", "<img src=x onerror=alert(1)>"),
+    ],
+)
+def test_label(body, label):
+    assert read_cell("%%task", body).label == label
+
+
+def test_annotations_as_the_notebook_has_them():
+    body = "def f(x: Missing): return x\nf(1)"
+    assert read_cell("%%task", body).function({}, "<cell>", annotations=True)() == 1
+
+
+def test_an_expression_is_a_cell_of_one_line():
+    assert read_expression("%task", "f(u, k=3)", ("u",)).function({"f": lambda u, k: u + k}, "<cell>")(1) == 4
+    with pytest.raises(CellError, match="for statements use %%task"):
+        read_expression("%task", "x = 1")
