@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from rich.console import Console
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.status import Status
 from rich.text import Text
@@ -75,7 +74,7 @@ class Narrator:
         if len(lines) > LINES_SHOWN:
             lines[LINES_SHOWN:] = [f"... {len(lines) - LINES_SHOWN} more lines"]
         for line in lines:
-            self.console.print(Padding(Text.from_ansi(line), (0, 0, 0, 4)))
+            self.console.print(Text("    ").append_text(Text.from_ansi(line)))
 
     def end(self, cell: NotebookNode, **_: Any) -> None:
         if self.status is None or cell.cell_type != "code":
@@ -132,6 +131,8 @@ def run(notebook: NotebookNode, narrator: Narrator) -> None:
         timeout=CELL_TIMEOUT_S,
         kernel_name="python3",
         resources={"metadata": {"path": str(NOTEBOOK.parent)}},
+        # Its start-up says, on the terminal, that it listens on a port of this machine.
+        extra_arguments=["--log-level=ERROR"],
         on_cell_execute=narrator.begin,
         on_cell_executed=narrator.end,
     )
@@ -240,9 +241,12 @@ def attempt(notebook: NotebookNode, console: Console) -> bool:
     """Run the notebook and say what went wrong, if something did."""
     try:
         run(notebook, Narrator(console, notebook))
-    except (CellExecutionError, OutOfTime) as error:
+    except CellExecutionError as error:
         console.print(Text.from_ansi(str(error)))
         console.print(Text("the quickstart failed: the traceback above is the cell's", style="bold red"))
+        return False
+    except (CellTimeoutError, DeadKernelError, OutOfTime) as error:
+        console.print(Text(f"the quickstart failed: {error}", style="bold red"))
         return False
     return True
 
