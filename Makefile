@@ -69,7 +69,7 @@ demo: $(STAMPS)/deps-demo $(STAMPS)/installed
 	$(BIN)/python notebooks/demo.py --out "$(ROOT)/build/demo"
 
 lab: $(STAMPS)/deps-lab $(STAMPS)/installed
-	$(BIN)/jupyter lab notebooks/00_quickstart.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_quickstart.ipynb
 
 lint: $(STAMPS)/deps-lint $(STAMPS)/installed
 	$(BIN)/ruff format --check
