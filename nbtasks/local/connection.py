@@ -1,0 +1,239 @@
+"""Which broker, key and namespace: from the call, the environment, a connection file, or made here."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from nbtasks.core.errors import ConfigError
+from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
+
+from .embedded import EmbeddedLease, Starting
+from .embedded import begin as begin_embedded
+from .keyfile import read_private, user_key, write_private
+
+BROKER_VARIABLE = "NBTASKS_BROKER"
+KEY_VARIABLE = "NBTASKS_KEY"
+NAMESPACE_VARIABLE = "NBTASKS_NAMESPACE"
+FILE_VARIABLE = "NBTASKS_CONNECTION_FILE"
+DEFAULT_NAMESPACE = "nbtasks"
+#: The key in use and the one before it.
+_MAX_KEYS = 2
+
+_FORMS = (
+    "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix:///path/to/socket[?db=n]; "
+    "reserved characters in a password are percent-encoded"
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Connection:
+    """Where the broker is and how what goes through it is signed. Its repr shows neither key nor password.
+
+    Attributes:
+        url: the broker's URL, credentials included.
+        keys: 32 bytes each; the first signs, all are accepted.
+        namespace: separates data of several projects on one server.
+        source: where the URL came from, for people.
+    """
+
+    url: str
+    keys: tuple[bytes, ...]
+    namespace: str
+    source: str
+
+    def __post_init__(self) -> None:
+        check_url(self.url)
+        check_namespace(self.namespace)
+        if not 1 <= len(self.keys) <= _MAX_KEYS or any(len(key) != KEY_BYTES for key in self.keys):
+            raise ConfigError(f"keys: one or {_MAX_KEYS} keys of {KEY_BYTES} bytes are needed")
+
+    def __repr__(self) -> str:
+        keys = ", ".join(key_id(key) for key in self.keys)
+        return f"<Connection {self.address} namespace={self.namespace!r} key={keys} from {self.source}>"
+
+    @property
+    def address(self) -> str:
+        """The URL without user, password and query."""
+        return _address(urlsplit(self.url))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dict of JSON types. It holds the keys: only for private files and pipes."""
+        keys = [encode_key(key) for key in self.keys]
+        return {"url": self.url, "keys": keys, "namespace": self.namespace, "source": self.source}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Connection:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ConfigError: something is missing or is not what it should be.
+        """
+        try:
+            url, texts = str(data["url"]), data["keys"]
+            namespace = str(data.get("namespace", DEFAULT_NAMESPACE))
+            keys = tuple(decode_key(str(text)) for text in texts)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ConfigError("a connection needs 'url' and 'keys', and may have 'namespace'") from error
+        return cls(url, keys, namespace, str(data.get("source", "JSON")))
+
+
+class Resolving:
+    """A connection that is known, to a server that may still be starting.
+
+    Attributes:
+        connection: complete from the beginning.
+    """
+
+    def __init__(self, connection: Connection, starting: Starting | None) -> None:
+        self.connection = connection
+        self._starting = starting
+
+    def wait(self) -> EmbeddedLease | None:
+        """Wait for the embedded server; None where another server is used.
+
+        Raises:
+            ConfigError: the embedded server does not start.
+        """
+        return self._starting.wait() if self._starting else None
+
+    def close(self) -> None:
+        """Give the server up before it came."""
+        if self._starting:
+            self._starting.close()
+
+
+def resolve(
+    broker: str | None = None, key: str | bytes | None = None, namespace: str | None = None
+) -> tuple[Connection, EmbeddedLease | None]:
+    """Find the connection, and start the embedded server where no other one is named.
+
+    The URL comes from ``broker``, else NBTASKS_BROKER, else the connection file that NBTASKS_CONNECTION_FILE
+    names, else it is the embedded server's. The key comes from ``key``, else NBTASKS_KEY, else the connection
+    file, else the per-user key file; the namespace from ``namespace``, else NBTASKS_NAMESPACE, else the
+    connection file, else it is "nbtasks".
+
+    Args:
+        broker: a Redis or Valkey URL.
+        key: 32 bytes, or their base64url; in text, a second key after a comma is accepted, too.
+        namespace: separates data of several projects on one server.
+
+    Raises:
+        EmbeddedUnavailable: no URL was given and there is no embedded server on this platform.
+        ConfigError: a URL, a key, a file or a folder is wrong.
+    """
+    resolving = begin(broker, key, namespace)
+    return resolving.connection, resolving.wait()
+
+
+def begin(
+    broker: str | None = None, key: str | bytes | None = None, namespace: str | None = None
+) -> Resolving:
+    """Do as :func:`resolve`, but do not wait for the embedded server: it starts meanwhile."""
+    filed = _connection_file()
+    starting = None
+    url = broker or os.environ.get(BROKER_VARIABLE)
+    source = "App(broker=...)" if broker else BROKER_VARIABLE
+    if not url and filed:
+        url, source = filed.url, filed.source
+    keys = _keys(key, filed)
+    name = (
+        namespace or os.environ.get(NAMESPACE_VARIABLE) or (filed.namespace if filed else DEFAULT_NAMESPACE)
+    )
+    check_namespace(name)
+    if not url:
+        starting = begin_embedded()
+        url, source = starting.url, "embedded server"
+    return Resolving(Connection(url, keys, name, source), starting)
+
+
+def read_connection_file(path: str | os.PathLike[str]) -> Connection:
+    """Read a connection file, which only its owner may be able to read.
+
+    Raises:
+        ConfigError: there is none, others may read it, or it holds something else.
+    """
+    file = Path(path).expanduser()
+    try:
+        data = json.loads(read_private(file))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no connection file {file}") from None
+    except ValueError as error:
+        raise ConfigError(f"the connection file {file} is not JSON: {error}") from error
+    try:
+        return Connection.from_json({**data, "source": str(file)})
+    except (ConfigError, TypeError) as error:
+        raise ConfigError(f"the connection file {file}: {error}") from error
+
+
+def write_connection_file(path: str | os.PathLike[str], connection: Connection) -> None:
+    """Write a new connection file, mode 0600. It holds the key: whoever reads it can run code on the workers.
+
+    Raises:
+        ConfigError: it exists already, or cannot be written.
+    """
+    file = Path(path).expanduser()
+    data = {name: value for name, value in connection.to_json().items() if name != "source"}
+    try:
+        write_private(file, json.dumps(data, indent=2) + "\n")
+    except FileExistsError:
+        raise ConfigError(f"{file} exists already: remove it first, or choose another name") from None
+
+
+def check_url(url: str) -> None:
+    """Check the form of a broker's URL, without a look at the network.
+
+    Raises:
+        ConfigError: it is none of the accepted forms. A password is never repeated in the message.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigError(
+            f"broker: the port of the URL is not a number from 0 to 65535; write {_FORMS}"
+        ) from None
+    if parts.scheme in {"redis", "rediss"}:
+        database = parts.path.strip("/")
+        if parts.hostname and port != 0 and (not database or database.isdigit()):
+            return
+    elif parts.scheme == "unix" and parts.path.startswith("/") and not parts.hostname:
+        return
+    shown = _address(parts) if parts.scheme and parts.netloc else repr(url.rpartition("@")[2])
+    raise ConfigError(f"broker: {shown} is not a URL that nbtasks knows; write {_FORMS}")
+
+
+def check_namespace(name: str) -> None:
+    """Check a namespace: letters, digits and ``_ - . :``, at most 64.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if not 0 < len(name) <= 64 or not all(letter.isalnum() or letter in "_-.:" for letter in name):
+        raise ConfigError(
+            f"namespace: {name!r} is not a namespace; use letters, digits and _ - . :, at most 64"
+        )
+
+
+def _address(parts: SplitResult) -> str:
+    if parts.scheme == "unix":
+        return f"unix://{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _connection_file() -> Connection | None:
+    path = os.environ.get(FILE_VARIABLE)
+    return read_connection_file(path) if path else None
+
+
+def _keys(key: str | bytes | None, filed: Connection | None) -> tuple[bytes, ...]:
+    if isinstance(key, bytes) and len(key) == KEY_BYTES:
+        return (key,)
+    text = key.decode("ascii", "replace") if isinstance(key, bytes) else key or os.environ.get(KEY_VARIABLE)
+    if text:
+        return tuple(decode_key(part) for part in text.split(","))
+    return filed.keys if filed else (user_key(),)
