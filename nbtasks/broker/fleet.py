@@ -39,6 +39,16 @@ class Fleet:
         replies = self._link.pipeline([("EXISTS", self._keys.lease(worker)) for worker in workers])
         return {worker for worker, there in zip(workers, replies, strict=True) if there}
 
+    def silent(self, older_than_ms: float) -> list[str]:
+        """Return workers that were last seen before a time (server's, ms)."""
+        reply = self._link.call("ZRANGEBYSCORE", self._keys.workers, "-inf", older_than_ms)
+        return [name.decode() for name in reply]
+
+    def bury(self, worker: str) -> None:
+        """Say that a worker is known to be dead, so that its calls are given back at once."""
+        self._link.call("DEL", self._keys.lease(worker))
+        self._link.call("ZADD", self._keys.workers, 0, worker)
+
     def workers(self) -> dict[str, str]:
         """Return worker -> info (JSON) of all workers that were seen lately."""
         names = [name.decode() for name in self._link.call("ZRANGE", self._keys.workers, 0, -1)]
@@ -46,10 +56,6 @@ class Fleet:
             return {}
         infos = self._link.call("MGET", *(self._keys.worker_info(name) for name in names))
         return {name: info.decode() for name, info in zip(names, infos, strict=True) if info}
-
-    def sweep(self, older_than_ms: float) -> None:
-        """Take workers off the list that were last seen before a time, and batches whose data are gone."""
-        self._link.call("ZREMRANGEBYSCORE", self._keys.workers, "-inf", older_than_ms)
 
     def sweep_batches(self, older_than_ms: float, most: int = 1000) -> None:
         """Take batches off the list whose record has expired."""

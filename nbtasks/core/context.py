@@ -35,6 +35,8 @@ class CurrentCall:
     worker: str = "here"
     queue: str = ""
     is_eager: bool = False
+    #: Seconds this attempt may run, None for no limit.
+    time_limit: float | None = None
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     report: Callable[[CurrentCall, float, float | None, str], None] | None = field(default=None, repr=False)

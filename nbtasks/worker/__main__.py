@@ -1,0 +1,57 @@
+"""A worker started by another process: settings come on standard input, readiness goes to standard output.
+
+The first line of standard input is ``{"connection": ..., "options": ...}``. The pipe then stays open: its end means
+that the parent has died, and the worker stops.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from nbtasks.core.errors import NbtasksError
+from nbtasks.core.options import WorkerOptions
+
+
+def main() -> int:
+    """Serve until told to stop; returns the exit code."""
+    settings = json.loads(_first_line(0))
+    # The task's own reads and prints must touch neither the life line nor the answer.
+    life_line, answers = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    os.close(nothing)
+    try:
+        from nbtasks.local.connection import Connection
+
+        from .supervisor import Supervisor
+
+        options = WorkerOptions.from_json(settings["options"])
+        supervisor = Supervisor(Connection.from_json(settings["connection"]), options)
+        return supervisor.run(life_line=None if options.keep else life_line, on_ready=lambda fact: _answer(answers, fact))
+    except NbtasksError as error:
+        _answer(answers, {"error": str(error)})
+        return 1
+
+
+def _first_line(fd: int) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(fd, 1)
+        if not byte:
+            sys.exit("no settings on standard input; start a worker by hand with `nbtasks worker`")
+        line += byte
+    return line
+
+
+def _answer(fd: int, fact: dict[str, object]) -> None:
+    try:
+        os.write(fd, json.dumps(fact).encode() + b"\n")
+    except OSError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

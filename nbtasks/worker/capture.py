@@ -1,0 +1,170 @@
+"""What a call prints, kept by call: Python's streams through a tag, file descriptors through a file.
+
+The tag is the context variable of the running call, so threads and coroutines are told apart. What C code or a
+subprocess writes to the descriptors is looked for after a call, at the price of one ``fstat``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import sys
+import tempfile
+import threading
+from collections import deque
+from typing import TextIO
+
+from nbtasks.core.context import current_call
+
+#: Characters kept of the beginning, and of the end, of what a call prints.
+HEAD_CHARS = 32 * 1024
+TAIL_CHARS = 32 * 1024
+
+_TRUNCATE_BYTES = 4 * 2**20
+
+
+class Output:
+    """What one call has printed: the beginning, the end, and what has not been shown live yet."""
+
+    def __init__(self) -> None:
+        self._head: list[list[str]] = []
+        self._head_chars = 0
+        self._tail: deque[list[str]] = deque()
+        self._tail_chars = 0
+        self._dropped = 0
+        self._live: list[list[str]] = []
+        self._live_chars = 0
+        self._lock = threading.Lock()
+
+    def write(self, stream: str, text: str) -> None:
+        """Add text of a stream, ``o`` or ``e``."""
+        with self._lock:
+            if self._live_chars < TAIL_CHARS:
+                self._live.append([stream, text[-TAIL_CHARS:]])
+                self._live_chars += len(text)
+            room = HEAD_CHARS - self._head_chars
+            if room > 0:
+                _append(self._head, stream, text[:room])
+                self._head_chars += min(room, len(text))
+                text = text[room:]
+            if text:
+                self._add_to_tail(stream, text)
+
+    def _add_to_tail(self, stream: str, text: str) -> None:
+        self._tail.append([stream, text])
+        self._tail_chars += len(text)
+        while self._tail_chars - len(self._tail[0][1]) >= TAIL_CHARS:
+            gone = len(self._tail.popleft()[1])
+            self._tail_chars -= gone
+            self._dropped += gone
+        over = self._tail_chars - TAIL_CHARS
+        if over > 0:
+            self._tail[0][1] = self._tail[0][1][over:]
+            self._tail_chars -= over
+            self._dropped += over
+
+    def take_live(self) -> list[list[str]]:
+        """Return what was printed since the last look."""
+        with self._lock:
+            live, self._live, self._live_chars = self._live, [], 0
+            return live
+
+    def kept(self) -> list[list[str]]:
+        """Return [stream, text] pairs: the beginning and the end of everything."""
+        with self._lock:
+            gap = [["e", f"\n... {self._dropped:,} characters left out ...\n"]] if self._dropped else []
+            return [*self._head, *gap, *self._tail]
+
+
+def _append(parts: list[list[str]], stream: str, text: str) -> None:
+    if parts and parts[-1][0] == stream:
+        parts[-1][1] += text
+    else:
+        parts.append([stream, text])
+
+
+class TaggedStream(io.TextIOBase):
+    """Stands in for ``sys.stdout`` and ``sys.stderr``: text goes to the running call, or to the real stream."""
+
+    def __init__(self, stream: str, real: TextIO) -> None:
+        self._stream = stream
+        self._real = real
+
+    def write(self, text: str) -> int:
+        """Keep the text with the call that printed it."""
+        call = current_call()
+        if call is None:
+            return self._real.write(text)
+        if call.output is None:
+            call.output = Output()
+        call.output.write(self._stream, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the real stream."""
+        self._real.flush()
+
+    def fileno(self) -> int:
+        """Return the real descriptor."""
+        return self._real.fileno()
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The real stream's encoding."""
+        return self._real.encoding or "utf-8"
+
+
+class DescriptorFile:
+    """The file that a child's descriptors 1 and 2 write to; it survives the child, for the last words of a crash."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(mode="w+b", buffering=0, prefix="nbtasks-output-")  # noqa: SIM115
+        self._fd = self._file.fileno()
+        os.set_blocking(self._fd, False)
+        flags = os.O_APPEND
+        import fcntl
+
+        fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) | flags)
+        self._seen = 0
+        self._fflush = None
+
+    def redirect(self) -> None:
+        """Point this process's descriptors 1 and 2 at the file."""
+        for fd in (1, 2):
+            os.dup2(self._fd, fd)
+        self._seen = os.fstat(self._fd).st_size
+        self._fflush = ctypes.CDLL(None).fflush
+
+    def take(self) -> str:
+        """Return what was written since the last look; cheap when nothing was."""
+        if self._fflush is not None:
+            self._fflush(None)
+        size = os.fstat(self._fd).st_size
+        if size <= self._seen:
+            return ""
+        data = os.pread(self._fd, min(size - self._seen, HEAD_CHARS + TAIL_CHARS), self._seen)
+        self._seen = size
+        if size > _TRUNCATE_BYTES:
+            os.ftruncate(self._fd, 0)
+            self._seen = 0
+        return data.decode(errors="replace")
+
+    def tail(self, chars: int = 2000) -> str:
+        """Return the end of the file, for the message about a child that has died."""
+        size = os.fstat(self._fd).st_size
+        return os.pread(self._fd, chars, max(0, size - chars)).decode(errors="replace")
+
+    def reset(self) -> None:
+        """Empty the file for a new child."""
+        os.ftruncate(self._fd, 0)
+
+
+def install() -> None:
+    """Put the tagged streams in place of ``sys.stdout`` and ``sys.stderr``."""
+    sys.stdout = TaggedStream("o", sys.stdout)
+    sys.stderr = TaggedStream("e", sys.stderr)

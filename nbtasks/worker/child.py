@@ -1,0 +1,393 @@
+"""A child process: take a job, run its calls, tell, take the next.
+
+The main thread does all three itself, so that a short call costs no hand-over. Threads and the event loop are used
+for what asks for them; the reporter's thread helps while a call takes long.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nbtasks.broker.delivery import Delivery, Entry
+from nbtasks.broker.fleet import Fleet
+from nbtasks.broker.keys import Keys
+from nbtasks.broker.link import Link
+from nbtasks.broker.store import Store
+from nbtasks.core import context
+from nbtasks.core.errors import OperationalError, TaskRevokedError, TimeLimitExceeded
+from nbtasks.core.options import WorkerOptions
+from nbtasks.local.connection import Connection
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.frames import Sealer
+from nbtasks.wire.signing import Keyring
+
+from . import capture
+from .consumer import Consumer
+from .executor import ASYNC_SLOTS, Bench, InlineExecutor, LoopExecutor, ThreadExecutor, is_async, memory_kib
+from .functions import Functions
+from .interrupts import Interrupts, Stopping
+from .job import Job
+from .log import LOGGER, set_name
+from .pace import Pace
+from .reporter import Reporter
+from .slots import BUSY, IDLE, Slot
+
+_FLUSH_EVERY_S = 0.02
+#: A running call that takes longer than this keeps nobody else waiting: what is not started is given to others.
+_SHARE_AFTER_S = 0.1
+
+
+@dataclass(frozen=True)
+class ChildSettings:
+    """What a child is made from; inherited by fork."""
+
+    connection: Connection
+    options: WorkerOptions
+    worker: str
+    name: str
+    addresses: tuple[str, ...]
+    slots: list[Slot]
+    outputs: list[capture.DescriptorFile]
+    life_line: int
+
+
+def child_main(settings: ChildSettings, number: int) -> None:
+    """Run a child in slot ``number`` until it is told to stop, or has done its share."""
+    Child(settings, number).run()
+
+
+class Child:
+    """One child process."""
+
+    def __init__(self, settings: ChildSettings, number: int) -> None:
+        self._options = settings.options
+        self._slot = settings.slots[number]
+        self._settings = settings
+        self._jobs: deque[Job] = deque()
+        self._current: Job | None = None
+        self._pace = Pace()
+        self._in_flight = 0
+        self._free = threading.Condition()
+        self._seen_order = 0
+        self._order_came = False
+        self._loop: LoopExecutor | None = None
+        self._threads: ThreadExecutor | None = None
+        self._last: tuple[str, float] | None = None
+        self._interrupts = Interrupts(self._slot, self._note_order)
+        self._connect(settings, number)
+
+    def _connect(self, settings: ChildSettings, number: int) -> None:
+        connection = settings.connection
+        keys = Keys(connection.namespace)
+        codec = Codec(Sealer(Keyring(connection.keys), connection.namespace))
+        self._link = Link(connection.url, connection.address)
+        telling = Link(connection.url, connection.address)
+        consumer = f"{settings.worker}/{number}"
+        self._taking = Delivery(self._link, keys, consumer, settings.addresses)
+        self._store = Store(telling, keys)
+        self._fleet = Fleet(telling, keys)
+        self._offset = 0.0
+        telling_delivery = Delivery(telling, keys, consumer, settings.addresses)
+        self._giving = telling_delivery
+        self._reporter = Reporter(codec, telling_delivery, settings.name, self._tick)
+        functions = Functions(codec, self._store.function)
+        self._consumer = Consumer(self._taking, self._store, codec, functions, self._reporter, self._server_now)
+        self._bench = Bench(
+            settings.name,
+            self._reporter,
+            self._store.blob,
+            keys.blob,
+            LOGGER.isEnabledFor(20),
+        )
+        self._inline = InlineExecutor(self._bench, self._slot, self._interrupts, settings.outputs[number])
+
+    # -- life
+
+    def run(self) -> None:
+        """Work until told to stop."""
+        self._set_up_process()
+        self._retrying(self._taking.prepare)
+        self._offset = self._retrying(self._fleet.now) - time.time()
+        self._reporter.start()
+        try:
+            while not self._interrupts.stopping and not self._has_done_its_share():
+                try:
+                    self._round()
+                except OperationalError as error:
+                    self._recover(error)
+        except Stopping:
+            pass
+        self._leave()
+
+    def _set_up_process(self) -> None:
+        random.seed()
+        self._slot.clear()
+        self._slot.enter(os.getpid())
+        set_name(f"Child-{self._slot.number}")
+        self._settings.outputs[self._slot.number].redirect()
+        capture.install()
+        self._interrupts.install()
+        # While Python runs in the main thread, other threads get their turn after so many seconds.
+        sys.setswitchinterval(0.001)
+        threading.Thread(target=self._watch_life_line, name="nbtasks-life-line", daemon=True).start()
+        context.serving.append((self._settings.connection, self._settings.options, self._slot))
+
+    def _watch_life_line(self) -> None:
+        """End with the supervisor: nobody would give back what this child holds."""
+        while True:
+            try:
+                if not os.read(self._settings.life_line, 1):
+                    break
+            except OSError:
+                break
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    def _has_done_its_share(self) -> bool:
+        most_calls, most_kib = self._options.max_tasks_per_child, self._options.max_memory_per_child
+        if most_calls is not None and self._slot.done >= most_calls:
+            return True
+        return most_kib is not None and self._slot.done > 0 and memory_kib() > most_kib
+
+    def _leave(self) -> None:
+        """Let running calls end, give back the rest, tell everything."""
+        self._drop_unstarted(None)
+        with self._free:
+            while self._in_flight:
+                self._free.wait(1.0)
+        deadline = time.monotonic() + 10.0
+        while not self._reporter.try_flush() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        self._reporter.close()
+
+    # -- one round
+
+    def _round(self) -> None:
+        """Get work if there is none in hand, and run one job."""
+        if not self._jobs:
+            self._reporter.flush()
+            self._jobs.extend(self._next_jobs())
+        try:
+            job = self._jobs.popleft()
+        except IndexError:
+            # Nothing came, or the reporter's thread has given it to somebody who is free.
+            return
+        else:
+            self._current = job
+            try:
+                self._work(job)
+            finally:
+                self._current = None
+                self._reporter.skipped_if_empty(job)
+
+    def _next_jobs(self) -> list[Job]:
+        self._await_slot()
+        self._slot.set_state(BUSY if self._in_flight else IDLE, self._in_flight)
+        self._check_order()
+        jobs = self._consumer.take(self._pace.most_entries(*self._last) if self._last else 1)
+        if jobs or self._reporter.pending:
+            return jobs
+        self._slot.publish()
+        with self._interrupts.waiting():
+            entries = self._consumer.wait()
+        return self._consumer.opened(entries)
+
+    def _work(self, job: Job) -> None:
+        self._last = (job.chunk.function, job.remaining)
+        if is_async(job.function.call):
+            if self._loop is None:
+                self._loop = LoopExecutor(self._bench, self._freed)
+            self._spread(job, self._loop.submit, ASYNC_SLOTS)
+        elif self._options.pool == "threads":
+            if self._threads is None:
+                self._threads = ThreadExecutor(self._bench, self._options.threads, self._freed)
+            self._spread(job, self._threads.submit, self._options.threads)
+        else:
+            self._work_inline(job)
+
+    def _work_inline(self, job: Job) -> None:
+        function = job.chunk.function
+        self._slot.set_state(BUSY, 1)
+        self._share(job)
+        began = time.monotonic()
+        while not self._interrupts.stopping:
+            if self._order_came:
+                self._check_order()
+            index = job.claim()
+            if index is None:
+                return
+            self._pace.note(function, self._inline.run(job, index))
+            now = time.monotonic()
+            if now - self._reporter.last_flush > _FLUSH_EVERY_S:
+                self._reporter.try_flush()
+                if job.remaining > 1 and now - began > _FLUSH_EVERY_S:
+                    self._share(job)
+            if self._has_done_its_share():
+                self._drop_unstarted(job)
+                return
+
+    def _share(self, job: Job) -> None:
+        """Keep as many calls as are worth keeping, and give the others away."""
+        keep = self._pace.keep(job.chunk.function, job.remaining)
+        if keep < job.remaining:
+            self._give_rest(job, keep)
+
+    def _give_rest(self, job: Job, keep: int) -> None:
+        # Until the broker has the piece, nobody may acknowledge the entry: the piece would be lost with it.
+        job.given_up = True
+        piece = job.cut(keep)
+        if piece is not None:
+            entry = job.entry
+            kept = (entry.first, job.end - entry.first)
+            self._retrying(lambda: self._giving.give(entry, [(*piece, entry.attempt)], kept))
+        job.given_up = False
+        self._reporter.skipped_if_empty(job)
+
+    def _spread(self, job: Job, submit: Callable[[Job, int], None], slots: int) -> None:
+        """Start as many calls as there are free slots; the others are for whoever has some."""
+        started = 0
+        with self._free:
+            free = max(1, slots - self._in_flight)
+        while started < free:
+            index = job.claim()
+            if index is None:
+                break
+            with self._free:
+                self._in_flight += 1
+            started += 1
+            submit(job, index)
+        self._slot.set_state(BUSY, self._in_flight)
+        if job.remaining:
+            self._give_rest(job, 0)
+
+    def _await_slot(self) -> None:
+        """Wait until a call may be started: calls in threads or in the loop leave room."""
+        slots = self._options.threads if self._options.pool == "threads" else ASYNC_SLOTS
+        with self._free:
+            while self._in_flight >= slots and not self._interrupts.stopping:
+                self._free.wait(0.5)
+        if self._interrupts.stopping:
+            raise Stopping
+
+    def _freed(self) -> None:
+        with self._free:
+            self._in_flight -= 1
+            self._slot.done += 1
+            self._slot.set_state(BUSY if self._in_flight else IDLE, self._in_flight)
+            self._free.notify_all()
+        self._reporter.wake()
+
+    # -- orders to stop calls
+
+    def _note_order(self) -> None:
+        self._order_came = True
+
+    def _check_order(self) -> None:
+        """Leave out what was revoked of the jobs in hand, and stop it in threads and in the loop."""
+        serial, batch, _ = self._slot.to_stop()
+        self._order_came = False
+        if serial == self._seen_order:
+            return
+        self._seen_order = serial
+        for job in [*list(self._jobs), *([self._current] if self._current else [])]:
+            if job.entry.batch == batch:
+                self._skip_final(job)
+        self._stop_concurrent(batch)
+
+    def _skip_final(self, job: Job) -> None:
+        first, count = job.next, job.remaining
+        if count > 0:
+            states = self._store.states(job.entry.batch, first, count)
+            job.skip = job.skip | {first + place for place, code in enumerate(states) if code}
+
+    def _stop_concurrent(self, batch: str) -> None:
+        _, _, index = self._slot.to_stop()
+        for call, _since in self._reporter.running():
+            if call.batch == batch and index in (-1, call.index):
+                reason = TaskRevokedError(f"call {call.id} was revoked while it ran", call.id)
+                for executor in (self._loop, self._threads):
+                    if executor is not None and executor.stop(call, reason):
+                        break
+
+    def _tick(self) -> None:
+        """Look at running calls, on the reporter's thread."""
+        if self._order_came and self._in_flight:
+            self._check_order()
+        self._check_thread_limits()
+        running = self._slot.running()
+        if running is not None and time.monotonic() - running.started > _SHARE_AFTER_S:
+            self._give_unstarted()
+
+    def _check_thread_limits(self) -> None:
+        if self._threads is None:
+            return
+        now = time.monotonic()
+        for call, since in self._reporter.running():
+            limit = call.time_limit
+            if limit and now - since > limit:
+                error = TimeLimitExceeded(f"call {call.id} ran longer than its time limit of {limit:g} s", call.id)
+                self._threads.stop(call, error)
+
+    def _give_unstarted(self) -> None:
+        """The running call takes long: nothing in hand shall wait for it."""
+        job = self._current
+        try:
+            if job is not None and job.remaining:
+                self._give_rest(job, 0)
+            while self._jobs:
+                self._give_whole(self._jobs.pop())
+        except IndexError:
+            return
+        except OperationalError as error:
+            LOGGER.warning("calls are kept until the broker answers again: %s", error)
+
+    def _give_whole(self, job: Job) -> None:
+        """Give back a job that was not begun; it stays in hand when the broker does not answer."""
+        try:
+            self._giving.give(job.entry, [(job.next, job.remaining, job.entry.attempt)])
+        except OperationalError:
+            self._jobs.append(job)
+            raise
+        self._reporter.disown(job.entry)
+
+    def _drop_unstarted(self, current: Job | None) -> None:
+        """Give everything back that is not started."""
+        if current is not None and current.remaining:
+            self._give_rest(current, 0)
+        while self._jobs:
+            self._retrying(lambda: self._give_whole(self._jobs.popleft()))
+
+    # -- the broker
+
+    def _server_now(self) -> float:
+        return time.time() + self._offset
+
+    def _retrying(self, action):  # type: ignore[no-untyped-def]
+        """Do something with the broker, again and again until it answers."""
+        delay = 0.05
+        while True:
+            try:
+                return action()
+            except OperationalError as error:
+                if self._interrupts.stopping:
+                    raise Stopping from error
+                LOGGER.warning("%s; trying again in %.1f s", error, delay)
+                time.sleep(delay * random.uniform(0.5, 1.0))
+                delay = min(1.0, delay * 2)
+
+    def _recover(self, error: OperationalError) -> None:
+        """After a lost connection: take up what the lost reply had brought."""
+        LOGGER.warning("%s", error)
+        time.sleep(0.05)
+        self._retrying(self._reporter.flush)
+        self._jobs.extend(self._retrying(self._consumer.audit))
+
+
+__all__ = ["Child", "ChildSettings", "Entry", "child_main"]

@@ -1,0 +1,117 @@
+"""Take entries for one child and open them into jobs; look again at what is held after a lost connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nbtasks.broker.delivery import Delivery, Entry
+from nbtasks.broker.store import Store
+from nbtasks.core.errors import SignatureMismatch, TaskRevokedError
+from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE, REVOKED_CODE
+from nbtasks.wire import failures
+from nbtasks.wire.codec import Codec
+
+from .functions import Functions
+from .job import Job, options_of
+from .log import LOGGER
+from .reporter import Done, Reporter
+
+BLOCK_MS = 10_000
+
+
+class Consumer:
+    """One child's source of jobs.
+
+    Args:
+        server_now: the server's time in epoch seconds.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        store: Store,
+        codec: Codec,
+        functions: Functions,
+        reporter: Reporter,
+        server_now: Callable[[], float],
+    ) -> None:
+        self._delivery = delivery
+        self._store = store
+        self._codec = codec
+        self._functions = functions
+        self._reporter = reporter
+        self._server_now = server_now
+
+    def take(self, most: int) -> list[Job]:
+        """Return jobs that can be had without waiting."""
+        return self._opened(self._delivery.take(most))
+
+    def wait(self) -> list[Entry]:
+        """Wait some seconds for an entry."""
+        return self._delivery.wait(BLOCK_MS)
+
+    def opened(self, entries: list[Entry]) -> list[Job]:
+        """Open entries that were waited for."""
+        return self._opened(entries)
+
+    def audit(self) -> list[Job]:
+        """Return jobs for what this child holds without knowing it: the reply that brought them was lost."""
+        return self._opened([entry for entry in self._delivery.held() if not self._reporter.has(entry)])
+
+    def _opened(self, entries: list[Entry]) -> list[Job]:
+        jobs = []
+        for entry in entries:
+            self._reporter.own(entry)
+            job = self._open(entry)
+            if job is not None:
+                jobs.append(job)
+        return jobs
+
+    def _open(self, entry: Entry) -> Job | None:
+        try:
+            chunk = self._codec.open_chunk(entry.frame, entry.batch)
+        except SignatureMismatch as error:
+            # Somebody without the key wrote this. Running it is out of the question; keeping it would block the queue.
+            LOGGER.error("queue %s, batch %s: %s", entry.address, entry.batch, error)
+            self._reporter.skipped_entry(entry)
+            return None
+        inside = chunk.first <= entry.first and entry.first + entry.count <= chunk.first + len(chunk.payloads)
+        if not inside:
+            LOGGER.error("queue %s, batch %s: an entry names calls that its chunk does not have", entry.address, entry.batch)
+            self._reporter.skipped_entry(entry)
+            return None
+        skip = self._final_calls(entry) if entry.suspect else frozenset()
+        try:
+            function = self._functions.get(chunk.function)
+        except Exception as error:
+            self._refuse(entry, chunk, error, FAILURE_CODE, skip)
+            return None
+        job = Job(entry, chunk, function, options_of(function, chunk), entry.first, entry.first + entry.count, skip)
+        if chunk.not_after is not None and self._server_now() > chunk.not_after:
+            late = TaskRevokedError("expired: no worker was free before its time was over")
+            self._fail_all(job, late, REVOKED_CODE)
+            return None
+        return job
+
+    def _final_calls(self, entry: Entry) -> frozenset[int]:
+        states = self._store.states(entry.batch, entry.first, entry.count)
+        return frozenset(entry.first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE)
+
+    def _refuse(self, entry: Entry, chunk: object, error: Exception, state: int, skip: frozenset[int]) -> None:
+        from nbtasks.core.options import TaskOptions
+        from nbtasks.wire.codec import Chunk, Function
+
+        assert isinstance(chunk, Chunk)
+        LOGGER.error("Task %s: its function cannot be rebuilt here: %r", chunk.options.get("nm"), error)
+        nothing = Function(chunk.function, lambda: None, None)
+        job = Job(entry, chunk, nothing, TaskOptions(), entry.first, entry.first + entry.count, skip)
+        self._fail_all(job, error, state)
+
+    def _fail_all(self, job: Job, error: Exception, state: int) -> None:
+        payload = failures.pack(error)
+        while True:
+            index = job.claim()
+            if index is None:
+                break
+            self._reporter.ended(Done(job, index, state, 0.0, payload))
+        self._reporter.skipped_if_empty(job)

@@ -1,0 +1,260 @@
+"""Run the calls of a job: verify, unpickle, run with the output captured, pack the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from nbtasks.core.context import CurrentCall
+from nbtasks.core.errors import NotPicklable, PayloadTooLarge, TaskRevokedError, TimeLimitExceeded, WireError
+from nbtasks.core.execution import Interrupted, Outcome, execute, execute_async
+from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
+from nbtasks.wire import failures
+from nbtasks.wire.codec import BlobPiece, payload_of, value_of
+
+from .capture import DescriptorFile, Output
+from .interrupts import Interrupts
+from .job import Job
+from .log import LOGGER
+from .reporter import Again, Done, Reporter
+from .slots import Slot
+
+#: Calls of ``async def`` tasks that one child runs at once.
+ASYNC_SLOTS = 100
+RESULT_LIMIT_BYTES = 512 * 2**20
+
+
+@dataclass
+class Bench:
+    """What every executor of a child works with."""
+
+    worker: str
+    reporter: Reporter
+    fetch: Callable[[str], bytes | None]
+    blob_key: Callable[[str, int], str]
+    log_calls: bool
+
+    def arguments(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Unpickle the arguments of a call."""
+        args, kwargs = value_of(job.payload(index), self.fetch)
+        return args, kwargs
+
+    def begin(self, job: Job, index: int) -> CurrentCall:
+        """Announce a call."""
+        call = job.call(index, self.worker)
+        call.report = self.reporter.note_progress
+        self.reporter.began(call)
+        if self.log_calls:
+            LOGGER.info("Task %s[%s] received", call.name, call.id)
+        return call
+
+    def finish(self, job: Job, call: CurrentCall, outcome: Outcome) -> None:
+        """Pack and hand over how a call ended."""
+        output = call.output.kept() if call.output is not None else None
+        if self.log_calls:
+            _log(call, outcome)
+        if outcome.state == RETRY_CODE:
+            error = f"{type(outcome.error).__name__}: {outcome.error}"
+            if outcome.error is not None and getattr(outcome.error, "cause", None) is not None:
+                error = f"{type(outcome.error.cause).__name__}: {outcome.error.cause}"  # type: ignore[attr-defined]
+            self.reporter.ended(Again(job, call.index, outcome.retry_in, error, output))
+            return
+        state, payload, pieces = self._packed(job, call, outcome)
+        self.reporter.ended(Done(job, call.index, state, outcome.seconds, payload, output, pieces))
+
+    def _packed(self, job: Job, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes, list[BlobPiece]]:
+        if outcome.state != SUCCESS_CODE:
+            assert outcome.error is not None
+            return outcome.state, failures.pack(outcome.error), []
+        if outcome.value is None or job.options.ignore_result:
+            return SUCCESS_CODE, b"", []
+        limit = int(job.chunk.options.get("rl", RESULT_LIMIT_BYTES))
+        try:
+            payload, pieces = payload_of(outcome.value, limit, self.blob_key)
+            return SUCCESS_CODE, payload, pieces
+        except PayloadTooLarge as error:
+            problem: WireError = PayloadTooLarge(
+                f"the result of call {call.id} is too large: {error}; "
+                "write it to a file and return the path, return less, or raise App(result_limit=...)"
+            )
+        except NotPicklable as error:
+            problem = NotPicklable(f"the result of call {call.id} cannot be sent: {error}", error.path)
+        return FAILURE_CODE, failures.pack(problem, with_traceback=False), []
+
+
+def _log(call: CurrentCall, outcome: Outcome) -> None:
+    if outcome.state == SUCCESS_CODE:
+        LOGGER.info("Task %s[%s] succeeded in %.2fs: %.200r", call.name, call.id, outcome.seconds, outcome.value)
+    elif outcome.state == RETRY_CODE:
+        LOGGER.info("Task %s[%s] retry in %.2fs: %r", call.name, call.id, outcome.retry_in, outcome.error)
+    elif outcome.state == REVOKED_CODE:
+        LOGGER.info("Task %s[%s] revoked: %s", call.name, call.id, outcome.error)
+    else:
+        LOGGER.error("Task %s[%s] raised unexpected: %r", call.name, call.id, outcome.error, exc_info=outcome.error)
+
+
+class InlineExecutor:
+    """Runs calls in the child's main thread, where a signal can stop them at once."""
+
+    def __init__(self, bench: Bench, slot: Slot, interrupts: Interrupts, descriptors: DescriptorFile | None) -> None:
+        self._bench = bench
+        self._slot = slot
+        self._interrupts = interrupts
+        self._descriptors = descriptors
+
+    def run(self, job: Job, index: int) -> float:
+        """Run one call to its end; returns its run time in seconds."""
+        call = self._bench.begin(job, index)
+        self._slot.begin(job.entry.batch.encode(), index, job.options.time_limit or 0.0)
+        try:
+            try:
+                args, kwargs = self._bench.arguments(job, index)
+                self._interrupts.arm(call, job.options)
+                outcome = execute(job.function.call, args, kwargs, call, job.options)
+            finally:
+                self._interrupts.disarm()
+        except Interrupted as stop:
+            # The signal came while execute() was on its way out.
+            outcome = Outcome(_state_of(stop), error=stop.reason)
+        except Exception as error:
+            outcome = Outcome(FAILURE_CODE, error=error)
+        self._collect_descriptors(call)
+        self._slot.end()
+        self._bench.finish(job, call, outcome)
+        return outcome.seconds
+
+    def _collect_descriptors(self, call: CurrentCall) -> None:
+        text = self._descriptors.take() if self._descriptors is not None else ""
+        if text:
+            if call.output is None:
+                call.output = Output()
+            call.output.write("o", text)
+
+
+def _state_of(stop: Interrupted) -> int:
+    return REVOKED_CODE if isinstance(stop.reason, TaskRevokedError) else FAILURE_CODE
+
+
+class ThreadExecutor:
+    """Runs calls in threads, for blocking I/O. A thread can be stopped between two steps of Python only."""
+
+    def __init__(self, bench: Bench, threads: int, on_free: Callable[[], None]) -> None:
+        self._bench = bench
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="nbtasks-task")
+        self._on_free = on_free
+        self._threads: dict[tuple[str, int], int] = {}
+
+    def submit(self, job: Job, index: int) -> None:
+        """Start a call in a free thread."""
+        self._pool.submit(self._run, job, index)
+
+    def _run(self, job: Job, index: int) -> None:
+        call = self._bench.begin(job, index)
+        self._threads[(call.batch, index)] = threading.get_ident()
+        try:
+            try:
+                args, kwargs = self._bench.arguments(job, index)
+                outcome = execute(job.function.call, args, kwargs, call, job.options)
+            except Interrupted as stop:
+                outcome = Outcome(_state_of(stop), error=stop.reason)
+            except Exception as error:
+                outcome = Outcome(FAILURE_CODE, error=error)
+        finally:
+            self._threads.pop((call.batch, index), None)
+        self._bench.finish(job, call, outcome)
+        self._on_free()
+
+    def stop(self, call: CurrentCall, reason: Exception) -> bool:
+        """Raise an exception in the thread that runs a call, at its next step of Python."""
+        import ctypes
+
+        thread = self._threads.get((call.batch, call.index))
+        if thread is None:
+            return False
+
+        # A class is raised, not an object: the reason is bound into it.
+        class Stop(Interrupted):
+            def __init__(self) -> None:
+                super().__init__(reason)
+
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Stop))
+        return True
+
+
+class LoopExecutor:
+    """Runs calls of ``async def`` tasks in one event loop, in a thread of its own."""
+
+    def __init__(self, bench: Bench, on_free: Callable[[], None]) -> None:
+        self._bench = bench
+        self._on_free = on_free
+        self._loop = asyncio.new_event_loop()
+        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._reasons: dict[tuple[str, int], Exception] = {}
+        threading.Thread(target=self._loop.run_forever, name="nbtasks-loop", daemon=True).start()
+
+    def submit(self, job: Job, index: int) -> None:
+        """Start a call."""
+        asyncio.run_coroutine_threadsafe(self._start(job, index), self._loop)
+
+    async def _start(self, job: Job, index: int) -> None:
+        key = (job.entry.batch, index)
+        task = self._loop.create_task(self._run(job, index))
+        self._tasks[key] = task
+        task.add_done_callback(lambda _: self._tasks.pop(key, None))
+
+    async def _run(self, job: Job, index: int) -> None:
+        call = self._bench.begin(job, index)
+        key = (call.batch, index)
+        timer = None
+        limit = job.options.time_limit
+        if limit:
+            error = TimeLimitExceeded(f"call {call.id} ran longer than its time limit of {limit:g} s", call.id)
+            timer = self._loop.call_later(limit, self._cancel, key, error)
+        try:
+            args, kwargs = self._bench.arguments(job, index)
+            outcome = await execute_async(job.function.call, args, kwargs, call, job.options)
+        except Exception as error:
+            outcome = Outcome(FAILURE_CODE, error=error)
+        if timer is not None:
+            timer.cancel()
+        reason = self._reasons.pop(key, None)
+        if reason is not None and isinstance(outcome.error, asyncio.CancelledError):
+            outcome = Outcome(_state_of(Interrupted(reason)), seconds=outcome.seconds, error=reason)
+        self._bench.finish(job, call, outcome)
+        self._on_free()
+
+    def stop(self, call: CurrentCall, reason: Exception) -> bool:
+        """Cancel a call."""
+        key = (call.batch, call.index)
+        if key not in self._tasks:
+            return False
+        self._loop.call_soon_threadsafe(self._cancel, key, reason)
+        return True
+
+    def _cancel(self, key: tuple[str, int], reason: Exception) -> None:
+        task = self._tasks.get(key)
+        if task is not None:
+            self._reasons[key] = reason
+            task.cancel()
+
+
+def is_async(function: Any) -> bool:
+    """Whether calls of this function belong into the event loop."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def memory_kib() -> int:
+    """Return this process's resident memory in KiB."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,0 +1,44 @@
+"""The functions that a child knows, by content hash: fetched once, unpickled once, the least used dropped."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from nbtasks.core.errors import SignatureMismatch
+from nbtasks.wire.codec import Codec, Function
+
+_MOST = 128
+
+
+class Functions:
+    """A cache over the broker's function records.
+
+    Args:
+        fetch: reads a function's frame from the broker.
+    """
+
+    def __init__(self, codec: Codec, fetch: Callable[[str], bytes | None]) -> None:
+        self._codec = codec
+        self._fetch = fetch
+        self._known: OrderedDict[str, Function] = OrderedDict()
+
+    def get(self, digest: str) -> Function:
+        """Return a function.
+
+        Raises:
+            SignatureMismatch: its record is gone or was changed.
+            Exception: whatever rebuilding it raises, for example ImportError for a package that is missing here.
+        """
+        function = self._known.get(digest)
+        if function is not None:
+            self._known.move_to_end(digest)
+            return function
+        frame = self._fetch(digest)
+        if frame is None:
+            raise SignatureMismatch(f"the function {digest[:12]} is gone from the broker; submit the call again")
+        function = self._codec.open_function(frame, digest)
+        self._known[digest] = function
+        if len(self._known) > _MOST:
+            self._known.popitem(last=False)
+        return function

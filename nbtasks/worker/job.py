@@ -1,0 +1,98 @@
+"""A job: one entry in a child's hands, opened, with the calls of it that are still to be run."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbtasks.broker.delivery import Entry
+from nbtasks.core import attempts
+from nbtasks.core.context import CurrentCall
+from nbtasks.core.ids import call_id
+from nbtasks.core.options import TaskOptions
+from nbtasks.wire.codec import Chunk, Function
+
+
+@dataclass
+class Job:
+    """An entry, its chunk and its function."""
+
+    entry: Entry
+    chunk: Chunk
+    function: Function
+    options: TaskOptions
+    next: int
+    end: int
+    #: Calls that were final before this job began.
+    skip: frozenset[int] = frozenset()
+    #: Calls that have been started or skipped and are not reported yet.
+    open: int = 0
+    #: The whole entry was given back; nothing of it is acknowledged by this child any more.
+    given_up: bool = False
+    #: The entry has been handed over to be acknowledged.
+    reported: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def remaining(self) -> int:
+        """Calls not started."""
+        return self.end - self.next
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return str(self.chunk.options.get("nm", "task"))
+
+    def claim(self) -> int | None:
+        """Return the index of the next call to start, or None; a call that is claimed is no longer given away."""
+        with self.lock:
+            while self.next < self.end:
+                index = self.next
+                self.next += 1
+                if index not in self.skip:
+                    self.open += 1
+                    return index
+            return None
+
+    def cut(self, keep: int) -> tuple[int, int] | None:
+        """Take all but ``keep`` of the calls that are not started out of the job: (first, count)."""
+        with self.lock:
+            first = self.next + keep
+            if first >= self.end:
+                return None
+            piece = (first, self.end - first)
+            self.end = first
+            return piece
+
+    def payload(self, index: int) -> Any:
+        """Return the payload of a call."""
+        return self.chunk.payloads[index - self.chunk.first]
+
+    def call(self, index: int, worker: str) -> CurrentCall:
+        """Return what task code may ask about a call."""
+        single = self.chunk.options.get("one")
+        return CurrentCall(
+            id=call_id(self.entry.batch, index, 1 if single else None),
+            batch=self.entry.batch,
+            index=index,
+            name=self.name,
+            attempt=attempts.tries(self.entry.attempt),
+            worker=worker,
+            queue=self.entry.address.partition("@")[0],
+            time_limit=self.options.time_limit,
+        )
+
+
+def options_of(function: Function, chunk: Chunk) -> TaskOptions:
+    """Return the task's options with what was set for these calls."""
+    import dataclasses
+
+    base = function.options if isinstance(function.options, TaskOptions) else TaskOptions()
+    changes: dict[str, Any] = {}
+    for short, name in (("tl", "time_limit"), ("sl", "soft_time_limit"), ("mr", "max_retries")):
+        if short in chunk.options:
+            changes[name] = chunk.options[short]
+    if "mr" in chunk.options and chunk.options["mr"] and not base.autoretry_for:
+        changes["autoretry_for"] = (Exception,)
+    return dataclasses.replace(base, **changes) if changes else base

@@ -1,0 +1,37 @@
+"""The worker's own log: what it received, how it ended. Never what a task logs, which belongs to its call."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+LOGGER = logging.getLogger("nbtasks.worker")
+
+
+class _DescriptorHandler(logging.Handler):
+    """Writes whole lines to a descriptor, so that lines of several processes do not mix."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            os.write(self._fd, (self.format(record) + "\n").encode(errors="replace"))
+        except OSError:
+            return
+
+
+def set_up(level: str) -> None:
+    """Log to a copy of standard error from ``level`` on."""
+    handler = _DescriptorHandler(os.dup(2))
+    handler.setFormatter(logging.Formatter("[%(asctime)s: %(levelname)s/%(nbname)s] %(message)s"))
+    LOGGER.handlers = [handler]
+    LOGGER.propagate = False
+    LOGGER.setLevel(level.upper())
+    set_name("MainProcess")
+
+
+def set_name(name: str) -> None:
+    """Name this process in the log."""
+    LOGGER.filters = [lambda record: setattr(record, "nbname", name) or True]

@@ -1,0 +1,87 @@
+"""Follow the control stream: orders to stop calls, and hints about calls that fall due."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nbtasks.broker.fleet import Fleet
+from nbtasks.broker.link import Link
+from nbtasks.core.errors import OperationalError, SignatureMismatch
+from nbtasks.wire.codec import Codec
+
+from .log import LOGGER
+
+_BLOCK_S = 5.0
+
+
+class Orders:
+    """A thread that waits for orders and, in between, queues calls that are due.
+
+    Args:
+        obey: called with each verified order.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        fleet: Fleet,
+        codec: Codec,
+        addresses: Sequence[str],
+        obey: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._link = link
+        self._fleet = fleet
+        self._codec = codec
+        self._addresses = addresses
+        self._obey = obey
+        self._ended = False
+        self._after = b"0-0"
+
+    def start(self) -> None:
+        """Follow from now on."""
+        self._after = self._fleet.last_control()
+        threading.Thread(target=self._loop, name="nbtasks-orders", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop following."""
+        self._ended = True
+        self._link.abort()
+
+    def _loop(self) -> None:
+        while not self._ended:
+            try:
+                wait_s = self._promote()
+                for entry_id, kind, data in self._fleet.control(self._after, max(1, round(wait_s * 1000))):
+                    self._after = entry_id
+                    if kind == "c":
+                        self._follow(data)
+            except OperationalError as error:
+                if not self._ended:
+                    LOGGER.warning("orders cannot be read: %s", error)
+                    time.sleep(0.5)
+            except Exception:
+                if not self._ended:
+                    LOGGER.exception("an order could not be followed")
+                    time.sleep(0.5)
+
+    def _promote(self) -> float:
+        """Queue what is due; returns the seconds until the next look."""
+        wait_s = _BLOCK_S
+        for address in self._addresses:
+            moved, next_s = self._fleet.promote(address)
+            while moved >= 200:
+                moved, next_s = self._fleet.promote(address)
+            if next_s is not None:
+                wait_s = min(wait_s, next_s)
+        return wait_s
+
+    def _follow(self, frame: bytes) -> None:
+        try:
+            order = self._codec.open_control(frame)
+        except SignatureMismatch as error:
+            LOGGER.error("an order was refused: %s", error)
+            return
+        self._obey(order)

@@ -1,0 +1,38 @@
+"""How long calls of a function take, and what follows from it: how much to take, how much of a chunk to keep."""
+
+from __future__ import annotations
+
+#: Seconds of work that a child keeps before it; the rest is for others.
+KEEP_S = 0.05
+_MOST_ENTRIES = 64
+
+
+class Pace:
+    """Run times per function: rises at once, falls slowly, so that one slow call is not forgotten by the next."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def note(self, function: str, seconds: float) -> None:
+        """A call took so long."""
+        before = self._seconds.get(function)
+        if before is None or seconds > before:
+            self._seconds[function] = seconds if before is None else (before + seconds) / 2
+        else:
+            self._seconds[function] = before * 0.9 + seconds * 0.1
+        if len(self._seconds) > 1000:
+            self._seconds.pop(next(iter(self._seconds)))
+
+    def keep(self, function: str, remaining: int) -> int:
+        """Return how many of the remaining calls to keep; all of them while nothing is known."""
+        seconds = self._seconds.get(function)
+        if seconds is None:
+            return remaining
+        return max(1, min(remaining, int(KEEP_S / max(seconds, 1e-7))))
+
+    def most_entries(self, function: str | None, calls_per_entry: float) -> int:
+        """Return how many entries to take at once, after a job of this function."""
+        seconds = self._seconds.get(function) if function is not None else None
+        if seconds is None:
+            return 1
+        return max(1, min(_MOST_ENTRIES, int(KEEP_S / max(seconds * max(calls_per_entry, 1.0), 1e-7))))

@@ -1,0 +1,67 @@
+"""Find workers whose lease has run out, give their calls back, and take them off the list."""
+
+from __future__ import annotations
+
+from nbtasks.broker.delivery import Delivery
+from nbtasks.broker.fleet import Fleet
+from nbtasks.broker.keys import Keys
+from nbtasks.broker.link import Link
+from nbtasks.broker.store import Store
+from nbtasks.wire.codec import Codec
+
+from .log import LOGGER
+from .rescue import Loss, Rescue
+
+_ELECTION_MS = 10_000
+#: Seconds after which batches are looked at whose data may have expired.
+_SWEEP_AFTER_S = 3600.0
+
+
+class Reaper:
+    """One supervisor at a time does this, elected by a lock."""
+
+    def __init__(
+        self, link: Link, keys: Keys, codec: Codec, worker: str, lease_s: float, suffix: str
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._codec = codec
+        self._worker = worker
+        self._lease_s = lease_s
+        # Addresses end with Python's version and the key's id: failures for others could not be signed here.
+        self._suffix = suffix
+        self._fleet = Fleet(link, keys)
+        self._store = Store(link, keys)
+        self._swept_at = 0.0
+
+    def look(self, now: float) -> None:
+        """Reap what is dead at the server's time ``now``."""
+        silent = self._fleet.silent((now - min(self._lease_s, 5.0)) * 1000)
+        dead = [name for name in silent if name not in self._fleet.alive(silent)]
+        if dead and self._fleet.elected("reap", self._worker, _ELECTION_MS):
+            for name in dead:
+                self._reap(name)
+        if now - self._swept_at > _SWEEP_AFTER_S:
+            self._swept_at = now
+            self._fleet.sweep_batches((now - _SWEEP_AFTER_S) * 1000)
+
+    def _reap(self, name: str) -> None:
+        every = self._store.addresses()
+        ours = [address for address in every if address.endswith(self._suffix)]
+        if ours:
+            delivery = Delivery(self._link, self._keys, self._worker, ours)
+            rescue = Rescue(delivery, self._store, self._codec, self._worker)
+            story = f"its worker {name} is gone: no sign of life for {self._lease_s:g} s"
+            for consumer in delivery.consumers():
+                if consumer.rpartition("/")[0] == name:
+                    given = rescue.consumer(consumer, Loss(story, seen=False))
+                    delivery.on_behalf_of(consumer).forget()
+                    LOGGER.info("gave back %d entries of %s", given, consumer)
+        if not self._held_elsewhere(name, [address for address in every if address not in ours]):
+            self._fleet.release(name)
+
+    def _held_elsewhere(self, name: str, addresses: list[str]) -> bool:
+        if not addresses:
+            return False
+        consumers = Delivery(self._link, self._keys, self._worker, addresses).consumers()
+        return any(consumer.rpartition("/")[0] == name and held for consumer, held in consumers.items())

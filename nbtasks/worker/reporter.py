@@ -1,0 +1,298 @@
+"""Everything a child has to tell: results, retries, finished entries, and what happens while a call runs.
+
+The main thread flushes between calls; a thread does it while a call takes long, and for calls in threads or in the
+event loop. A flush that fails is kept and sent again: the broker lets the first result win.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nbtasks.broker.delivery import Delivery, Entry, Finish
+from nbtasks.core import attempts
+from nbtasks.core.context import CurrentCall
+from nbtasks.core.errors import OperationalError
+from nbtasks.wire.codec import BlobPiece, Codec, Record
+
+from .job import Job
+from .log import LOGGER
+
+#: Seconds between two looks at running calls.
+TICK_S = 0.1
+#: A call that runs this long is reported as started; shorter ones only by their result.
+_STARTED_AFTER_S = 0.05
+_MOST_PENDING = 100_000
+
+
+@dataclass
+class Done:
+    """One ended attempt."""
+
+    job: Job
+    index: int
+    state: int
+    seconds: float
+    payload: bytes
+    output: list[list[str]] | None = None
+    pieces: list[BlobPiece] | None = None
+
+
+@dataclass
+class Again:
+    """One attempt that is to be followed by another."""
+
+    job: Job
+    index: int
+    delay_s: float
+    error: str
+    output: list[list[str]] | None = None
+
+
+@dataclass
+class _Running:
+    call: CurrentCall
+    since: float
+    told: bool = False
+    progress: tuple[float, float | None, str] | None = None
+
+
+class Reporter:
+    """Collects and sends what one child has to tell.
+
+    Args:
+        on_tick: called about ten times a second while calls run.
+    """
+
+    def __init__(self, codec: Codec, delivery: Delivery, worker: str, on_tick: Callable[[], None]) -> None:
+        self._codec = codec
+        self._delivery = delivery
+        self._worker = worker
+        self._on_tick = on_tick
+        self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self._ended: deque[Done | Again] = deque()
+        self._entries: deque[Entry] = deque()
+        self._unsent: Finish | None = None
+        self._unsent_entries: list[Entry] = []
+        #: (lane, id) of every entry that is in this child's hands.
+        self._held: set[tuple[str, str, bytes]] = set()
+        self._running: dict[tuple[str, int], _Running] = {}
+        self._wake = threading.Event()
+        self._closed = False
+        self.last_flush = 0.0
+
+    def start(self) -> None:
+        """Start the thread."""
+        threading.Thread(target=self._loop, name="nbtasks-reporter", daemon=True).start()
+
+    def wake(self) -> None:
+        """Flush soon, on the reporter's thread."""
+        self._wake.set()
+
+    @property
+    def pending(self) -> int:
+        """Ended attempts not sent yet."""
+        return len(self._ended)
+
+    def own(self, entry: Entry) -> None:
+        """An entry has come into this child's hands."""
+        self._held.add(_place(entry))
+
+    def disown(self, entry: Entry) -> None:
+        """An entry was given back."""
+        self._held.discard(_place(entry))
+
+    def has(self, entry: Entry) -> bool:
+        """Whether an entry is in this child's hands."""
+        return _place(entry) in self._held
+
+    # -- told by the executors
+
+    def began(self, call: CurrentCall) -> None:
+        """A call starts."""
+        self._running[(call.batch, call.index)] = _Running(call, time.monotonic())
+
+    def note_progress(self, call: CurrentCall, done: float, total: float | None, message: str) -> None:
+        """A call reports how far it is."""
+        running = self._running.get((call.batch, call.index))
+        if running is not None:
+            running.progress = (done, total, message)
+
+    def ended(self, item: Done | Again) -> None:
+        """An attempt is over."""
+        self._running.pop((item.job.entry.batch, item.index), None)
+        self._ended.append(item)
+        job = item.job
+        with job.lock:
+            job.open -= 1
+            over = job.open == 0 and job.next >= job.end and not job.given_up and not job.reported
+            job.reported = job.reported or over
+        if over:
+            self._entries.append(job.entry)
+
+    def skipped_if_empty(self, job: Job) -> None:
+        """A job turned out to have nothing to run."""
+        with job.lock:
+            empty = job.open == 0 and job.next >= job.end and not job.reported
+            job.reported = job.reported or empty
+        if empty:
+            self._entries.append(job.entry)
+
+    def skipped_entry(self, entry: Entry) -> None:
+        """An entry cannot be run at all."""
+        self._entries.append(entry)
+
+    def running(self) -> list[tuple[CurrentCall, float]]:
+        """Return the running calls and since when (monotonic) each runs."""
+        return [(item.call, item.since) for item in list(self._running.values())]
+
+    # -- sending
+
+    def flush(self) -> None:
+        """Send everything that has ended.
+
+        Raises:
+            OperationalError: the broker could not be told; it is kept for the next flush.
+        """
+        with self._flushing:
+            report = self._unsent or self._compose()
+            while report:
+                self._unsent = report
+                self._delivery.finish(report)
+                self._unsent = None
+                for entry in self._unsent_entries:
+                    self.disown(entry)
+                report = self._compose()
+            self.last_flush = time.monotonic()
+
+    def try_flush(self) -> bool:
+        """Send everything that has ended; False when the broker cannot be told now."""
+        try:
+            self.flush()
+        except OperationalError as error:
+            LOGGER.warning("results are kept until the broker answers again: %s", error)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._closed = True
+        self._wake.set()
+
+    def _compose(self) -> Finish:
+        report = Finish()
+        # Entries before results: an entry that is read here had its last result put in place before.
+        entries = [self._entries.popleft() for _ in range(len(self._entries))]
+        items = [self._ended.popleft() for _ in range(len(self._ended))]
+        done = [item for item in items if isinstance(item, Done)]
+        for run in _runs(done):
+            self._add_record(report, run)
+        for item in items:
+            if isinstance(item, Again):
+                self._add_again(report, item)
+        for entry in entries:
+            report.done(entry)
+        self._unsent_entries = entries
+        return report
+
+    def _add_record(self, report: Finish, run: list[Done]) -> None:
+        first = run[0]
+        entry = first.job.entry
+        for item in run:
+            for key, data in item.pieces or ():
+                report.blob(entry.batch, key, data)
+        states = bytes(item.state for item in run)
+        record = Record(
+            batch=entry.batch,
+            first=first.index,
+            states=states,
+            seconds=[item.seconds for item in run],
+            payloads=[item.payload for item in run],
+            worker=self._worker,
+            attempt=attempts.tries(entry.attempt) + attempts.losses(entry.attempt),
+            output={item.index: item.output for item in run if item.output},
+        )
+        report.results(entry.batch, first.index, states, self._codec.seal_record(record))
+
+    def _add_again(self, report: Finish, item: Again) -> None:
+        entry = item.job.entry
+        lane = str(item.job.chunk.options.get("p", "m"))
+        delay_ms = max(0, round(item.delay_s * 1000))
+        attempt = attempts.after_retry(entry.attempt)
+        report.again(entry.batch, entry.address, lane, delay_ms, item.index, 1, attempt, entry.frame)
+        events: list[dict[str, Any]] = [{"t": "retry", "i": item.index, "in": item.delay_s, "m": item.error[:500]}]
+        if item.output:
+            events.insert(0, {"t": "output", "i": item.index, "o": item.output})
+        report.event(entry.batch, self._codec.seal_events(entry.batch, self._worker, events))
+
+    def _loop(self) -> None:
+        while not self._closed:
+            self._wake.wait(TICK_S)
+            self._wake.clear()
+            if not (self._running or self._ended or self._entries or self._unsent):
+                continue
+            self._on_tick()
+            if self._tell_running() and (self._ended or self._entries or self._unsent):
+                if not self.try_flush():
+                    time.sleep(0.5)
+
+    def _tell_running(self) -> bool:
+        events: dict[str, list[dict[str, Any]]] = {}
+        for item in list(self._running.values()):
+            news = _news(item)
+            if news:
+                events.setdefault(item.call.batch, []).extend(news)
+        if not events:
+            return True
+        report = Finish()
+        for batch, items in events.items():
+            report.event(batch, self._codec.seal_events(batch, self._worker, items))
+        try:
+            self._delivery.finish(report)
+        except OperationalError:
+            return False
+        return True
+
+
+def _place(entry: Entry) -> tuple[str, str, bytes]:
+    return entry.address, entry.lane, entry.id
+
+
+def _news(item: _Running) -> list[dict[str, Any]]:
+    """Return what is new about a running call, as events."""
+    events: list[dict[str, Any]] = []
+    index, now = item.call.index, time.monotonic()
+    if not item.told and now - item.since >= _STARTED_AFTER_S:
+        item.told = True
+        events.append({"t": "started", "i": index, "ago": round(now - item.since, 3), "a": item.call.attempt})
+    if item.progress is not None:
+        (done, total, message), item.progress = item.progress, None
+        events.append({"t": "progress", "i": index, "d": done, "n": total, "m": message})
+    if item.call.output is not None:
+        live = item.call.output.take_live()
+        if live:
+            events.append({"t": "output", "i": index, "o": live})
+    return events
+
+
+def _runs(items: list[Done]) -> list[list[Done]]:
+    """Group results into runs of one batch, one attempt and indexes in a row."""
+    if len(items) > 1:
+        items.sort(key=lambda item: (item.job.entry.batch, item.index))
+    runs: list[list[Done]] = []
+    for item in items:
+        if runs and _follows(runs[-1][-1], item):
+            runs[-1].append(item)
+        else:
+            runs.append([item])
+    return runs
+
+
+def _follows(before: Done, item: Done) -> bool:
+    one, other = before.job.entry, item.job.entry
+    return one.batch == other.batch and before.index + 1 == item.index and one.attempt == other.attempt

@@ -1,0 +1,141 @@
+"""Give back what a dead consumer held: a child of this worker that died, or any child of a worker that is gone.
+
+Only the call that was executing is charged with the loss. Where nobody can know which one it was, the chunk is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbtasks.broker.delivery import Delivery, Entry, Finish
+from nbtasks.broker.store import Store
+from nbtasks.core import attempts
+from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError
+from nbtasks.core.ids import call_id
+from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE
+from nbtasks.wire import failures
+from nbtasks.wire.codec import Codec, Record
+
+from .log import LOGGER
+
+#: (first, count, attempt)
+Piece = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is known about a death.
+
+    Attributes:
+        story: what happened, for people: signal or exit code, memory, last words.
+        executing: (batch, index) of the call that was executing; None where nothing was.
+        seen: whether somebody saw what was executing; else the whole chunk is charged.
+        error: ends the executing call with this instead of running it again (its time limit, a revocation).
+        uncharged: the worker was shut down on purpose; nothing is charged.
+    """
+
+    story: str
+    executing: tuple[str, int] | None = None
+    seen: bool = True
+    error: CallError | None = None
+    uncharged: bool = False
+
+
+@dataclass
+class Verdict:
+    """What becomes of one entry."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    fail: list[int] = field(default_factory=list)
+
+
+def judge(entry: Entry, final: frozenset[int], loss: Loss, at_most_once: bool) -> Verdict:
+    """Decide which calls of an entry run again, charged or not, and which have failed. Pure."""
+    verdict = Verdict()
+    indexes = [index for index in range(entry.first, entry.first + entry.count) if index not in final]
+    if loss.uncharged:
+        verdict.pieces = [(*run, entry.attempt) for run in _rows(indexes)]
+        return verdict
+    if not loss.seen:
+        given_up = at_most_once or attempts.losses(entry.attempt) + 1 >= attempts.MOST_LOSSES_UNSEEN
+        if given_up:
+            verdict.fail = indexes
+        else:
+            verdict.pieces = [(*run, attempts.after_loss(entry.attempt)) for run in _rows(indexes)]
+        return verdict
+    guilty = loss.executing[1] if loss.executing is not None and loss.executing[0] == entry.batch else None
+    if guilty in indexes:
+        indexes.remove(guilty)
+        given_up = at_most_once or loss.error is not None
+        if given_up or attempts.losses(entry.attempt) + 1 >= attempts.MOST_LOSSES:
+            verdict.fail = [guilty]
+        else:
+            verdict.pieces.append((guilty, 1, attempts.after_loss(entry.attempt)))
+    verdict.pieces += [(*run, entry.attempt) for run in _rows(indexes)]
+    return verdict
+
+
+def _rows(indexes: Iterable[int]) -> list[tuple[int, int]]:
+    rows: list[tuple[int, int]] = []
+    for index in indexes:
+        if rows and rows[-1][0] + rows[-1][1] == index:
+            rows[-1] = (rows[-1][0], rows[-1][1] + 1)
+        else:
+            rows.append((index, 1))
+    return rows
+
+
+class Rescue:
+    """Carries verdicts out."""
+
+    def __init__(self, delivery: Delivery, store: Store, codec: Codec, worker: str) -> None:
+        self._delivery = delivery
+        self._store = store
+        self._codec = codec
+        self._worker = worker
+
+    def consumer(self, name: str, loss: Loss) -> int:
+        """Give back everything that a dead consumer held; returns the number of entries."""
+        dead = self._delivery.on_behalf_of(name)
+        entries = dead.held()
+        for entry in entries:
+            self._entry(dead, entry, loss)
+        return len(entries)
+
+    def _entry(self, dead: Delivery, entry: Entry, loss: Loss) -> None:
+        states = self._store.states(entry.batch, entry.first, entry.count)
+        final = frozenset(entry.first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE)
+        header = self._header(entry)
+        verdict = judge(entry, final, loss, not header.get("al", True))
+        if verdict.fail:
+            dead.finish(self._failures(entry, verdict.fail, loss, bool(header.get("one"))))
+        dead.give(entry, verdict.pieces)
+        if verdict.pieces or verdict.fail:
+            LOGGER.warning(
+                "batch %s: %d call(s) given back, %d failed: %s",
+                entry.batch, sum(piece[1] for piece in verdict.pieces), len(verdict.fail), loss.story,
+            )  # fmt: skip
+
+    def _header(self, entry: Entry) -> dict[str, Any]:
+        try:
+            return self._codec.open_chunk(entry.frame, entry.batch).options
+        except SignatureMismatch:
+            return {}
+
+    def _failures(self, entry: Entry, indexes: list[int], loss: Loss, single: bool) -> Finish:
+        report = Finish()
+        tried = attempts.losses(entry.attempt) + 1
+        for index in indexes:
+            name = call_id(entry.batch, index, 1 if single else None)
+            error = loss.error or WorkerLostError(
+                f"the process that ran call {name} died{f' ({tried} times)' if tried > 1 else ''}: {loss.story}", name
+            )
+            states = bytes([FAILURE_CODE])
+            record = Record(
+                entry.batch, index, states, [0.0], [failures.pack(error, with_traceback=False)], self._worker,
+                attempts.tries(entry.attempt) + tried - 1,
+            )  # fmt: skip
+            report.results(entry.batch, index, states, self._codec.seal_record(record))
+        return report

@@ -1,0 +1,129 @@
+"""What supervisor and children tell each other through shared memory: one slot a child, no locks, no messages.
+
+Each field has one writer. A child writes what it runs; the supervisor writes what shall be stopped.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import time
+from dataclasses import dataclass
+
+STARTING, IDLE, BUSY = 0, 1, 2
+
+_SIZE = 256
+# Written by the child: pid, state, calls in hand, calls done.
+_CHILD = struct.Struct("<IHHQ")
+# Written by the child around a call in its main thread: serial, index, started (monotonic), limit (s), batch.
+_CALL = struct.Struct("<QQdd20s")
+_CALL_AT = 32
+# Written by the supervisor: serial, index (-1: all calls of the batch), batch.
+_STOP = struct.Struct("<Qq20s")
+_STOP_AT = 128
+_WAITING_AT = 200
+_STARTED_AT = 208
+
+
+@dataclass(frozen=True)
+class RunningCall:
+    """The call that a child's main thread executes.
+
+    Attributes:
+        serial: grows with every call, so that two looks at the same call can be told from two calls.
+        started: ``time.monotonic()`` at its start, valid in every process of the machine.
+        limit_s: its hard time limit, 0 for none.
+    """
+
+    serial: int
+    batch: str
+    index: int
+    started: float
+    limit_s: float
+
+
+class Slot:
+    """One child's part of the shared memory."""
+
+    def __init__(self, memory: mmap.mmap, number: int) -> None:
+        self.number = number
+        self._memory = memory
+        self._at = number * _SIZE
+        self._serial = 0
+        self._pid = 0
+        self._state = STARTING
+        self._in_hand = 0
+        self.done = 0
+
+    # -- the child's side
+
+    def clear(self) -> None:
+        """Empty the slot for a new child."""
+        self._memory[self._at : self._at + _SIZE] = bytes(_SIZE)
+
+    def enter(self, pid: int) -> None:
+        """Take the slot as a new child."""
+        self._pid, self._serial, self.done = pid, 0, 0
+        self._write()
+
+    def set_state(self, state: int, in_hand: int) -> None:
+        """Say what the child does and how many calls it runs."""
+        if state != self._state or in_hand != self._in_hand:
+            self._state, self._in_hand = state, in_hand
+            self._write()
+
+    def begin(self, batch: bytes, index: int, limit_s: float) -> None:
+        """Say which call the main thread starts now."""
+        self._serial += 1
+        _CALL.pack_into(
+            self._memory, self._at + _CALL_AT, self._serial, index, time.monotonic(), limit_s, batch
+        )
+
+    def end(self) -> None:
+        """Say that the main thread's call is over."""
+        self.done += 1
+        _CALL.pack_into(self._memory, self._at + _CALL_AT, 0, 0, 0.0, 0.0, b"")
+
+    def publish(self) -> None:
+        """Write the number of calls done."""
+        self._write()
+
+    def set_waiting(self, waiting: bool) -> None:
+        """Say that the call in hand waits for another call."""
+        self._memory[self._at + _WAITING_AT] = int(waiting)
+
+    def _write(self) -> None:
+        _CHILD.pack_into(self._memory, self._at, self._pid, self._state, self._in_hand, self.done)
+
+    def to_stop(self) -> tuple[int, str, int]:
+        """Return (serial, batch, index) of the last order to stop; serial 0 for none."""
+        serial, index, batch = _STOP.unpack_from(self._memory, self._at + _STOP_AT)
+        return serial, batch.rstrip(b"\0").decode(), index
+
+    # -- the supervisor's side
+
+    def stop(self, serial: int, batch: str, index: int) -> None:
+        """Order that a call (index -1: every call of the batch) be stopped, if it runs here."""
+        _STOP.pack_into(self._memory, self._at + _STOP_AT, serial, index, batch.encode())
+
+    def status(self) -> tuple[int, int, int, int]:
+        """Return (pid, state, calls in hand, calls done)."""
+        return _CHILD.unpack_from(self._memory, self._at)
+
+    def running(self) -> RunningCall | None:
+        """Return the call that the main thread executes."""
+        serial, index, started, limit, batch = _CALL.unpack_from(self._memory, self._at + _CALL_AT)
+        if not serial:
+            return None
+        return RunningCall(serial, batch.rstrip(b"\0").decode(), index, started, limit)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the call in hand waits for another call."""
+        return bool(self._memory[self._at + _WAITING_AT])
+
+
+def make_slots(n: int) -> list[Slot]:
+    """Return ``n`` slots in memory that children inherit."""
+    memory = mmap.mmap(-1, n * _SIZE)
+    return [Slot(memory, number) for number in range(n)]

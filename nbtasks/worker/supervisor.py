@@ -1,0 +1,395 @@
+"""The supervisor: keeps children alive, keeps the lease, stops what shall stop. It never runs user code."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import platform
+import secrets
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from nbtasks.broker.delivery import Delivery
+from nbtasks.broker.fleet import Fleet
+from nbtasks.broker.keys import Keys
+from nbtasks.broker.link import Link
+from nbtasks.broker.store import Store
+from nbtasks.core.errors import OperationalError, TaskRevokedError, TimeLimitExceeded
+from nbtasks.core.options import WorkerOptions
+from nbtasks.local.connection import Connection
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.frames import Sealer
+from nbtasks.wire.signing import Keyring
+
+from . import log
+from .capture import DescriptorFile
+from .child import ChildSettings, child_main
+from .forkserver import Birth, Death, Forkserver, kill_group
+from .lease import Lease
+from .log import LOGGER
+from .orders import Orders
+from .reaper import Reaper
+from .rescue import Loss, Rescue
+from .slots import BUSY, STARTING, RunningCall, make_slots
+
+_TICK_S = 0.25
+#: Seconds that a call has to stop by itself after a signal; then its process is killed.
+_GRACE_S = 2.0
+_LIMIT_GRACE_S = 1.0
+_QUICK_DEATH_S = 1.0
+_MOST_RESPAWN_DELAY_S = 10.0
+
+WARM, COLD = "warm", "cold"
+
+
+class Supervisor:
+    """One worker: a supervisor and its children."""
+
+    def __init__(self, connection: Connection, options: WorkerOptions) -> None:
+        self._connection = connection
+        self._options = options
+        self._n = 1 if options.pool == "solo" else options.concurrency
+        host = socket.gethostname()
+        self._id = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._name = options.name or f"{host}-{os.getpid()}"
+        self._keyring = Keyring(connection.keys)
+        self._python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        self._keys = Keys(connection.namespace)
+        self._addresses = tuple(
+            self._keys.address(queue, self._python, self._keyring.id) for queue in dict.fromkeys(options.queues)
+        )
+        self._codec = Codec(Sealer(self._keyring, connection.namespace))
+        self._slots = make_slots(self._n)
+        self._outputs = [DescriptorFile() for _ in range(self._n)]
+        self._pids: dict[int, int] = {}
+        self._born_at: dict[int, float] = {}
+        self._quick_deaths: dict[int, int] = {}
+        self._respawn_at: dict[int, float] = {}
+        self._kill_at: dict[int, tuple[float, int, Exception]] = {}
+        self._done_before = 0
+        self._serial = itertools.count(1)
+        self._stopping: str | None = None
+        self._started_at = time.time()
+        self._signals: list[int] = []
+        self._links: list[Link] = []
+
+    # -- life
+
+    def run(self, life_line: int | None = None, on_ready: Callable[[dict[str, Any]], None] | None = None) -> int:
+        """Serve until told to stop; returns the exit code.
+
+        Args:
+            life_line: a descriptor whose end means that the parent has died.
+            on_ready: called once, when every child is ready.
+        """
+        log.set_up(self._options.loglevel)
+        os.environ.update(self._options.env)
+        self._import_included()
+        forkserver = self._start_children()
+        try:
+            self._connect()
+            self._lease.start()
+            self._orders.start()
+            self._banner()
+            self._main_loop(forkserver, life_line, on_ready)
+        finally:
+            self._shut_down(forkserver)
+        return 0
+
+    def _import_included(self) -> None:
+        import importlib
+
+        for module in self._options.include:
+            importlib.import_module(module)
+
+    def _start_children(self) -> Forkserver:
+        life_read, self._life_write = os.pipe()
+        settings = ChildSettings(
+            self._connection, self._options, self._id, self._name, self._addresses, self._slots, self._outputs, life_read
+        )
+        forkserver = Forkserver(lambda number: child_main(settings, number), (self._life_write,))
+        os.close(life_read)
+        for number in range(self._n):
+            forkserver.spawn(number)
+        return forkserver
+
+    def _connect(self) -> None:
+        link, slow = self._new_link(), self._new_link()
+        self._fleet = Fleet(link, self._keys)
+        self._store = Store(link, self._keys)
+        self._delivery = Delivery(link, self._keys, self._id, self._addresses)
+        self._rescue = Rescue(self._delivery, self._store, self._codec, self._name)
+        suffix = f"@{self._python}.{self._keyring.id}"
+        duties = self._new_link()
+        reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffix)
+        self._lease = Lease(Fleet(duties, self._keys), self._id, self._options.lease_s, self._info, [reaper.look])
+        self._orders = Orders(slow, Fleet(slow, self._keys), self._codec, self._addresses, self._obey)
+
+    def _new_link(self) -> Link:
+        link = Link(self._connection.url, self._connection.address)
+        self._links.append(link)
+        return link
+
+    def _banner(self) -> None:
+        if not LOGGER.isEnabledFor(20):
+            return
+        lines = [
+            f"nbtasks worker {self._name} (Python {platform.python_version()}, pid {os.getpid()})",
+            f"  broker       {self._connection.address} ({self._connection.source})",
+            f"  namespace    {self._connection.namespace}, key {self._keyring.id}",
+            f"  queues       {', '.join(self._options.queues)}",
+            f"  concurrency  {self._n} ({self._options.pool}"
+            + (f", {self._options.threads} threads each)" if self._options.pool == "threads" else ")"),
+        ]
+        os.write(2, ("\n".join(lines) + "\n").encode())
+
+    # -- the main loop
+
+    def _main_loop(
+        self, forkserver: Forkserver, life_line: int | None, on_ready: Callable[[dict[str, Any]], None] | None
+    ) -> None:
+        wake_read, wake_write = os.pipe()
+        os.set_blocking(wake_read, False)
+        os.set_blocking(wake_write, False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(number, lambda got, _: self._signals.append(got))
+        signal.set_wakeup_fd(wake_write)
+        ready = False
+        with selectors.DefaultSelector() as selector:
+            selector.register(forkserver, selectors.EVENT_READ, "children")
+            selector.register(wake_read, selectors.EVENT_READ, "signal")
+            if life_line is not None:
+                selector.register(life_line, selectors.EVENT_READ, "parent")
+            while not self._over():
+                for key, _ in selector.select(0.003 if not ready else _TICK_S):
+                    self._handle(key.data, key.fd, forkserver)
+                self._tick(forkserver)
+                if not ready and self._all_ready():
+                    ready = True
+                    LOGGER.info("%s ready", self._name)
+                    self._lease.soon()
+                    if on_ready is not None:
+                        on_ready({"ready": True, "worker": self._id, "pid": os.getpid()})
+        signal.set_wakeup_fd(-1)
+
+    def _handle(self, what: str, fd: int, forkserver: Forkserver) -> None:
+        if what == "children":
+            for item in forkserver.news():
+                if isinstance(item, Birth):
+                    self._on_birth(item)
+                else:
+                    self._on_death(item)
+        elif what == "signal":
+            with contextlib.suppress(BlockingIOError):
+                os.read(fd, 1024)
+        elif not _still_open(fd):
+            LOGGER.warning("the process that started this worker is gone: stopping")
+            self._begin_stop(COLD)
+
+    def _tick(self, forkserver: Forkserver) -> None:
+        while self._signals:
+            self._on_signal(self._signals.pop(0))
+        now = time.monotonic()
+        for number, at in list(self._respawn_at.items()):
+            if now >= at and not self._stopping:
+                del self._respawn_at[number]
+                forkserver.spawn(number)
+        self._enforce_limits(now)
+
+    def _all_ready(self) -> bool:
+        return len(self._pids) == self._n and all(slot.status()[1] != STARTING for slot in self._slots)
+
+    def _over(self) -> bool:
+        return self._stopping is not None and not self._pids
+
+    # -- children
+
+    def _on_birth(self, birth: Birth) -> None:
+        self._pids[birth.slot] = birth.pid
+        self._born_at[birth.slot] = time.monotonic()
+        if self._stopping == WARM:
+            kill_group(birth.pid, signal.SIGTERM)
+        elif self._stopping == COLD:
+            kill_group(birth.pid, signal.SIGKILL)
+
+    def _on_death(self, death: Death) -> None:
+        number = death.slot
+        self._pids.pop(number, None)
+        slot = self._slots[number]
+        self._done_before += slot.status()[3]
+        running = slot.running()
+        code = os.waitstatus_to_exitcode(death.status)
+        loss = self._loss(number, code, running)
+        kill_group(death.pid, signal.SIGKILL)
+        slot.clear()
+        self._rescue_consumer(number, loss)
+        self._outputs[number].reset()
+        if not self._stopping:
+            self._respawn_at[number] = time.monotonic() + self._respawn_delay(number, code)
+
+    def _loss(self, number: int, code: int, running: RunningCall | None) -> Loss:
+        ordered = self._kill_at.pop(number, None)
+        executing = (running.batch, running.index) if running else None
+        if self._stopping:
+            return Loss("the worker was stopped", executing, uncharged=True)
+        error = None
+        if ordered is not None and running is not None and ordered[1] == running.serial:
+            error = ordered[2]
+        busy = self._slots[number].status()[1] == BUSY
+        concurrent = running is None and busy
+        return Loss(self._story(number, code), executing, seen=not concurrent, error=error)  # type: ignore[arg-type]
+
+    def _story(self, number: int, code: int) -> str:
+        if code < 0:
+            how = f"it was killed by signal {-code} ({signal.Signals(-code).name})"
+            if -code == signal.SIGKILL:
+                how += ", which is how a system that has run out of memory ends a process"
+        else:
+            how = f"it ended with exit code {code}"
+        tail = self._outputs[number].tail().strip()
+        return f"{how}. Its last words:\n{tail}" if tail else how
+
+    def _respawn_delay(self, number: int, code: int) -> float:
+        lived = time.monotonic() - self._born_at.get(number, 0.0)
+        quick = lived < _QUICK_DEATH_S and code != 0 and not self._slots[number].done
+        self._quick_deaths[number] = self._quick_deaths.get(number, 0) + 1 if quick else 0
+        deaths = self._quick_deaths[number]
+        return 0.0 if deaths < 3 else min(_MOST_RESPAWN_DELAY_S, 0.1 * 2.0 ** (deaths - 3))
+
+    def _rescue_consumer(self, number: int, loss: Loss) -> None:
+        consumer = f"{self._id}/{number}"
+        delay = 0.05
+        for _ in range(200):
+            try:
+                self._rescue.consumer(consumer, loss)
+                return
+            except OperationalError as error:
+                LOGGER.warning("what a dead child held cannot be given back yet: %s", error)
+                if self._stopping:
+                    # The lease runs out soon, and another worker does it.
+                    return
+                time.sleep(delay)
+                delay = min(1.0, delay * 2)
+
+    # -- limits and orders
+
+    def _enforce_limits(self, now: float) -> None:
+        for number, slot in enumerate(self._slots):
+            running = slot.running()
+            if running is None:
+                continue
+            if running.limit_s and now - running.started > running.limit_s + _LIMIT_GRACE_S:
+                error = TimeLimitExceeded(f"a call ran longer than its time limit of {running.limit_s:g} s")
+                self._kill_at.setdefault(number, (now, running.serial, error))
+            planned = self._kill_at.get(number)
+            if planned is None:
+                continue
+            at, serial, _ = planned
+            if serial != running.serial:
+                del self._kill_at[number]
+            elif now >= at and number in self._pids:
+                kill_group(self._pids[number], signal.SIGKILL)
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        """Follow an order; on the orders thread."""
+        if order.get("t") == "stop":
+            self._stop_calls(order["b"], order.get("i", -1), bool(order.get("kill")))
+        elif order.get("t") == "shutdown" and order.get("w") in (None, self._id, self._name):
+            os.kill(os.getpid(), signal.SIGQUIT if order.get("cold") else signal.SIGTERM)
+
+    def _stop_calls(self, batch: str, index: int, kill: bool) -> None:
+        serial = next(self._serial)
+        now = time.monotonic()
+        for number, pid in list(self._pids.items()):
+            slot = self._slots[number]
+            running = slot.running()
+            hit = running is not None and running.batch == batch and index in (-1, running.index)
+            if hit and not kill:
+                continue
+            slot.stop(serial, batch, index)
+            if hit and running is not None:
+                error = TaskRevokedError("the call was revoked while it ran")
+                self._kill_at[number] = (now + _GRACE_S, running.serial, error)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR1)
+
+    # -- stopping
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGQUIT or self._stopping == WARM:
+            self._begin_stop(COLD)
+        else:
+            self._begin_stop(WARM)
+
+    def _begin_stop(self, how: str) -> None:
+        if self._stopping == how or self._stopping == COLD:
+            return
+        self._stopping = how
+        LOGGER.info("%s shutdown", how)
+        for pid in list(self._pids.values()):
+            kill_group(pid, signal.SIGKILL) if how == COLD else _signal(pid, signal.SIGTERM)
+
+    def _shut_down(self, forkserver: Forkserver) -> None:
+        forkserver.close()
+        with contextlib.suppress(OperationalError, AttributeError):
+            self._lease.stop()
+            self._orders.stop()
+            for number in range(self._n):
+                consumer = f"{self._id}/{number}"
+                self._rescue.consumer(consumer, Loss("the worker was stopped", uncharged=True))
+                self._delivery.on_behalf_of(consumer).forget()
+            self._fleet.release(self._id)
+        for link in self._links:
+            link.abort()
+        LOGGER.info("%s stopped", self._name)
+
+    # -- for the list of workers
+
+    def _info(self) -> dict[str, Any]:
+        status = [slot.status() for slot in self._slots]
+        per_child = self._options.threads if self._options.pool == "threads" else 1
+        running = [slot.running() for slot in self._slots]
+        return {
+            "id": self._id,
+            "name": self._name,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "key_id": self._keyring.id,
+            "queues": list(self._options.queues),
+            "pool": self._options.pool,
+            "concurrency": self._n,
+            "slots_busy": sum(state[2] for state in status if state[1] == BUSY),
+            "slots_total": self._n * per_child,
+            "slots_waiting": sum(slot.waiting for slot in self._slots),
+            "rss_bytes": _memory_bytes([os.getpid(), *self._pids.values()]),
+            "started_at": self._started_at,
+            "processed": self._done_before + sum(state[3] for state in status),
+            "running": [[call.batch, call.index, round(time.monotonic() - call.started, 1)] for call in running if call],
+        }
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _still_open(fd: int) -> bool:
+    try:
+        return bool(os.read(fd, 4096))
+    except OSError:
+        return False
+
+
+def _memory_bytes(pids: list[int]) -> int:
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", "rb") as file:
+            total += int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return total
