@@ -1,0 +1,103 @@
+"""The mosaic: one cell per call. Bytes for the live card, a picture for the saved one. Pure, standard library only."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+
+from nbtasks.core import states
+
+#: By state code, neutral enough for a light and a dark page: red, green, blue, alpha.
+PALETTE: tuple[tuple[int, int, int, int], ...] = (
+    (128, 134, 142, 70),  # PENDING
+    (128, 134, 142, 120),  # RECEIVED
+    (66, 135, 204, 255),  # STARTED
+    (222, 160, 52, 255),  # RETRY
+    (74, 160, 116, 255),  # SUCCESS
+    (211, 75, 66, 255),  # FAILURE
+    (150, 138, 176, 255),  # REVOKED
+)
+#: Which state a pixel shows when it stands for several calls: the first of these that is among them.
+_LOUDEST = (
+    states.FAILURE_CODE,
+    states.RETRY_CODE,
+    states.STARTED_CODE,
+    states.REVOKED_CODE,
+    states.RECEIVED_CODE,
+    states.PENDING_CODE,
+    states.SUCCESS_CODE,
+)
+_MOST_PIXELS = 100_000
+_WIDTH = 750  # CSS pixels: the card's inside
+_GAP = len(PALETTE)  # the palette's entry for nothing at all
+
+
+def pack_ranges(codes: bytes | bytearray, ranges: Sequence[tuple[int, int]]) -> bytes | None:
+    """Return what changed as bytes: starts and lengths (little-endian uint32), then the codes.
+
+    None when the whole of ``codes`` is shorter to send.
+    """
+    size = 8 * len(ranges) + sum(count for _, count in ranges)
+    if size >= len(codes):
+        return None
+    starts = struct.pack(f"<{len(ranges)}I", *(start for start, _ in ranges))
+    lengths = struct.pack(f"<{len(ranges)}I", *(count for _, count in ranges))
+    return b"".join([starts, lengths, *(bytes(codes[start : start + count]) for start, count in ranges)])
+
+
+def loudest(codes: bytes | bytearray, most: int) -> bytes:
+    """Return at most ``most`` codes: each stands for a run of calls, by the state that matters most among them."""
+    if len(codes) <= most:
+        return bytes(codes)
+    step = math.ceil(len(codes) / most)
+    runs = (codes[start : start + step] for start in range(0, len(codes), step))
+    return bytes(next(code for code in _LOUDEST if code in run) for run in runs)
+
+
+def picture(codes: bytes | bytearray) -> tuple[bytes, int, int]:
+    """Draw the mosaic as a PNG.
+
+    Returns:
+        The PNG, and the width and height in CSS pixels at which it is sharp.
+    """
+    cells = loudest(codes, _MOST_PIXELS)
+    side, columns = _layout(len(cells))
+    rows = math.ceil(len(cells) / columns)
+    gap = 2 if side > 6 else 1 if side > 3 else 0
+    filler = bytes([_GAP])
+    lines: list[bytes] = []
+    for row in range(rows):
+        part = cells[row * columns : (row + 1) * columns].ljust(columns, filler)
+        pixels = b"".join(bytes([code]) * (side - gap) + filler * gap for code in part)
+        lines += [b"\0" + pixels] * (side - gap) + [b"\0" + filler * len(pixels)] * gap
+    return _png(columns * side, rows * side, b"".join(lines)), columns * side, rows * side
+
+
+def _layout(cells: int) -> tuple[int, int]:
+    """Return the side of a cell in pixels, its gap included, and the cells in a row."""
+    for side, most_rows in ((12, 3), (10, 5), (7, 10), (5, 16), (4, 24), (3, 40), (2, 80)):
+        columns = _WIDTH // side
+        if cells <= columns * most_rows:
+            return side, min(columns, cells)
+    return 1, _WIDTH
+
+
+def _png(width: int, height: int, lines: bytes) -> bytes:
+    palette = b"".join(bytes(colour[:3]) for colour in PALETTE) + b"\0\0\0"
+    alpha = bytes(colour[3] for colour in PALETTE) + b"\0"
+    return b"".join(
+        [
+            b"\x89PNG\r\n\x1a\n",
+            _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 3, 0, 0, 0)),
+            _chunk(b"PLTE", palette),
+            _chunk(b"tRNS", alpha),
+            _chunk(b"IDAT", zlib.compress(lines, 9)),
+            _chunk(b"IEND", b""),
+        ]
+    )
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

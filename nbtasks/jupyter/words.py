@@ -1,0 +1,43 @@
+"""How the card says things: durations, rates, counts, lines of output. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def duration(seconds: float) -> str:
+    """Return ``0.21 s``, ``12.3 s``, ``4 min 05 s`` or ``1 h 02 min``."""
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def rate(per_second: float) -> str:
+    """Return calls a second, or a minute where it is under one a second."""
+    if per_second >= 1000:
+        return f"{per_second:,.0f}/s"
+    if per_second >= 1:
+        return f"{per_second:.3g}/s"
+    return f"{per_second * 60:.2g}/min"
+
+
+def calls(number: int) -> str:
+    """Return ``1 call`` or ``2,000 calls``."""
+    return f"{number:,} call" + ("" if number == 1 else "s")
+
+
+def plain(text: str, limit: int) -> str:
+    """Return ``text`` as a terminal would leave it, without colours, and at most ``limit`` characters of it."""
+    text = _ANSI.sub("", text).replace("\r\n", "\n").rstrip("\n")
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
+    text = _CONTROL.sub("", "\n".join(lines).expandtabs(4))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
