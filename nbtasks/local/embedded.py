@@ -137,6 +137,7 @@ def _describe(folder: Path, project: Path) -> None:
     """Leave a note for people who wonder whose folder this is."""
     path = folder / "project.txt"
     if not path.exists():
+        path.touch(mode=0o600)
         path.write_text(f"{project}\n{sys.prefix}\n", encoding="utf-8", errors="surrogateescape")
 
 

@@ -182,6 +182,7 @@ class Server:
         self.pid = 0
         self.ready = False
         self.started_at = 0.0
+        self._control: socket.socket | None = None
 
     def start(self) -> None:
         """Start the server; it is not ready yet."""
@@ -212,6 +213,8 @@ class Server:
             "maxmemory": str(memory_limit()),
             "maxmemory-policy": "noeviction",
             "logfile": log,
+            # Rewriting the title would overwrite the environment that tools like ps show.
+            "set-proc-title": "no",
         }
         return [self.binary, *(part for name, value in options.items() for part in ("--" + name, value))]
 
@@ -231,24 +234,38 @@ class Server:
     def look(self) -> bytes:
         """Ask the server how it is; return its first line, empty where it does not listen yet."""
         try:
-            with connect(self.socket_path) as connection:
-                connection.sendall(b"PING\r\n")
-                answer: bytes = connection.recv(256)
+            connection = connect(self.socket_path)
         except OSError:
             return b""
+        try:
+            connection.sendall(b"PING\r\n")
+            answer: bytes = connection.recv(256)
+        except OSError:
+            answer = b""
         self.ready = answer.startswith(b"+PONG")
+        if self.ready:
+            self._control = connection
+        else:
+            connection.close()
         return answer
 
-    def stop(self) -> None:
-        """Stop the server cleanly, its data written; by force after SHUTDOWN_S seconds."""
+    def forget(self) -> None:
+        """Note that the server has ended."""
+        self.pid = 0
+        self.ready = False
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+    def stop(self, by_force: bool = False) -> None:
+        """Stop the server, its data written; by force after SHUTDOWN_S seconds."""
         import signal
 
         if not self.pid:
             return
-        try:
-            with connect(self.socket_path) as connection:
-                connection.sendall(SHUTDOWN_COMMAND)
-        except OSError:
+        if by_force:
+            os.kill(self.pid, signal.SIGKILL)
+        elif not self._ask_to_stop():
             os.kill(self.pid, signal.SIGTERM)
         give_up_at = time.monotonic() + SHUTDOWN_S
         while not self._reaped():
@@ -256,7 +273,17 @@ class Server:
                 os.kill(self.pid, signal.SIGKILL)
                 give_up_at += SHUTDOWN_S
             time.sleep(READY_POLL_S)
-        self.pid = 0
+        self.forget()
+
+    def _ask_to_stop(self) -> bool:
+        # Ten times as fast as a signal, which the server notices at its next tick.
+        if self._control is None:
+            return False
+        try:
+            self._control.sendall(SHUTDOWN_COMMAND)
+        except OSError:
+            return False
+        return True
 
     def _reaped(self) -> bool:
         try:
@@ -293,24 +320,39 @@ def stop_orphan(folder: str, sockets: str, old_keeper: int) -> None:
     os.close(lock)
 
 
-def fork_guard(server_socket: str) -> int:
-    """Fork the process that stops the server when the keeper is killed; return its pipe.
+class Guard:
+    """A forked process that stops the server when the keeper is killed, seen by the end of a pipe."""
 
-    One byte into the pipe tells the guard that a new server is up. The pipe's end is the keeper's.
-    """
-    reader, writer = os.pipe()
-    if os.fork() == 0:
+    def __init__(self, server_socket: str) -> None:
+        reader, self.pipe = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.dup2(reader, 0)
+                os.closerange(3, 4096)
+                _stand_guard(server_socket)
+            finally:
+                os._exit(0)
+        os.close(reader)
+
+    def alert(self) -> None:
+        """Say that a new server is up."""
         try:
-            os.dup2(reader, 0)
-            os.closerange(3, 4096)
-            _guard(server_socket)
-        finally:
-            os._exit(0)
-    os.close(reader)
-    return writer
+            os.write(self.pipe, b"s")
+        except OSError:
+            # Killed as well: the next keeper will find the server without one.
+            return
+
+    def dismiss(self) -> None:
+        """Let the guard go, after the server."""
+        os.close(self.pipe)
+        try:
+            os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            return
 
 
-def _guard(server_socket: str) -> None:
+def _stand_guard(server_socket: str) -> None:
     import select
     import signal
 
@@ -354,8 +396,7 @@ class Keeper:
         self.start_again_at: float | None = None
         self.told_loading_at = 0.0
         self.touch_at = time.monotonic() + TOUCH_EVERY_S
-        self.guard: int | None = None
-        self.swept = False
+        self.guard: Guard | None = None
         self.terminated = False
         self._last_user: socket.socket | None = None
 
@@ -487,24 +528,13 @@ class Keeper:
         answer = self.server.look()
         if self.server.ready:
             self._greet()
-            self._alert_guard()
-            self._sweep_once()
+            if self.guard is None:
+                self.guard = Guard(self.server.socket_path)
+                sweep(self.folder, self.sockets)
+            self.guard.alert()
         elif answer and time.monotonic() - self.told_loading_at > LOADING_EVERY_S:
             self.told_loading_at = time.monotonic()
             self._tell(b"loading\n")
-
-    def _alert_guard(self) -> None:
-        try:
-            if self.guard is None:
-                self.guard = fork_guard(self.server.socket_path)
-            os.write(self.guard, b"s")
-        except OSError:
-            self.guard = None
-
-    def _sweep_once(self) -> None:
-        if not self.swept:
-            self.swept = True
-            sweep(self.folder, self.sockets)
 
     def _reap(self) -> None:
         while True:
@@ -520,8 +550,7 @@ class Keeper:
     def _server_died(self, status: int) -> None:
         lived_s = time.monotonic() - self.server.started_at
         self.failures = 1 if lived_s > STEADY_AFTER_S else self.failures + 1
-        self.server.pid = 0
-        self.server.ready = False
+        self.server.forget()
         note(f"the server ended with {os.waitstatus_to_exitcode(status)} after {lived_s:.1f} s")
         delay_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (self.failures - 1))
         self.start_again_at = time.monotonic() + delay_s
@@ -636,10 +665,14 @@ def serve(folder: str, sockets: str, lock: int, keeper: Keeper) -> None:
         wake = catch_signals(keeper)
         keeper.run(first_user(), wake, listen(path))
     finally:
-        # Where the folder was removed and made anew, the socket is another keeper's.
-        if is_same_file(lock, os.path.join(folder, KEEPER_LOCK)):
+        # Where the folder was removed and perhaps made anew, the sockets are another keeper's, and a server
+        # that stops by itself would remove them.
+        ours = is_same_file(lock, os.path.join(folder, KEEPER_LOCK))
+        if ours:
             remove(path)
-        keeper.server.stop()
+        keeper.server.stop(by_force=not ours)
+        if keeper.guard is not None:
+            keeper.guard.dismiss()
         os.utime(lock)
 
 
