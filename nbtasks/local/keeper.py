@@ -249,9 +249,17 @@ class Server:
             connection.close()
         return answer
 
+    def descriptors(self) -> list[int]:
+        """Return what becomes readable when the server closes our connection."""
+        return [] if self._control is None else [self._control.fileno()]
+
     def forget(self) -> None:
         """Note that the server has ended."""
         self.pid = 0
+        self.lose_touch()
+
+    def lose_touch(self) -> None:
+        """Note that the server, if it lives, must be looked at again."""
         self.ready = False
         if self._control is not None:
             self._control.close()
@@ -362,15 +370,17 @@ def _stand_guard(server_socket: str) -> None:
     connection: socket.socket | None = None
     while True:
         watched: list[int | socket.socket] = [0] if connection is None else [0, connection]
-        ready = select.select(watched, [], [])[0]
-        if 0 in ready and not os.read(0, 64):
+        alerted = 0 in select.select(watched, [], [])[0]
+        if alerted and not os.read(0, 64):
             break
         if connection is not None:
             connection.close()
-        try:
-            connection = connect(server_socket)
-        except OSError:
             connection = None
+        if alerted:
+            try:
+                connection = connect(server_socket)
+            except OSError:
+                continue
     if connection is not None:
         connection.settimeout(SHUTDOWN_S)
         connection.sendall(SHUTDOWN_COMMAND)
@@ -406,12 +416,14 @@ class Keeper:
 
         self._admit(first)
         while not self._is_over():
-            watched = [wake, listener.fileno(), *self.users]
+            watched = [wake, listener.fileno(), *self.server.descriptors(), *self.users]
             for number in select.select(watched, [], [], self._pause())[0]:
                 if number == wake:
                     os.read(wake, 512)
                 elif number == listener.fileno():
                     self._accept(listener)
+                elif number in self.server.descriptors():
+                    self.server.lose_touch()
                 else:
                     self._hear(self.users[number])
             self._care_for_server()

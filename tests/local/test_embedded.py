@@ -257,6 +257,15 @@ def test_a_crashed_server_comes_back_with_its_data(lease, servers, eventually):
     again.close()
 
 
+def test_a_server_that_closes_all_connections_stays_guarded(lease, processes, eventually):
+    with client(lease.url) as server:
+        eventually(lambda: len(server.client_list()) == 3, "keeper and guard are connected")
+        assert server.execute_command("CLIENT", "KILL", "TYPE", "normal") >= 2
+        eventually(lambda: len(server.client_list()) == 3, "keeper and guard are connected again")
+    os.kill(lease.pid, signal.SIGKILL)
+    eventually(lambda: not processes(), "the server ends, too")
+
+
 def test_a_killed_keeper_leaves_no_server(lease, processes, eventually):
     with client(lease.url) as server:
         server.set("kept", "yes")
