@@ -1,0 +1,106 @@
+"""Tasks for notebooks: cells and functions that run on worker processes, with a live card."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.core.context import current_call, progress, track
+from nbtasks.core.errors import (
+    BackPressure,
+    BrokerUnavailable,
+    BrokerUnsuitable,
+    CallError,
+    CellError,
+    ConfigError,
+    EmbeddedUnavailable,
+    MaxRetriesExceededError,
+    NbtasksError,
+    NotPicklable,
+    OperationalError,
+    PayloadTooLarge,
+    Retry,
+    SignatureMismatch,
+    SoftTimeLimitExceeded,
+    TaskError,
+    TaskRevokedError,
+    TimeLimitExceeded,
+    TimeoutError,
+    UnknownCall,
+    WireError,
+    WorkerLostError,
+    WorkersError,
+    WouldDeadlock,
+)
+
+if TYPE_CHECKING:
+    from nbtasks.client.app import App, task
+    from nbtasks.client.group import GroupResult
+    from nbtasks.client.result import AsyncResult, EagerResult
+    from nbtasks.client.task import Task
+    from nbtasks.jupyter.extension import load_ipython_extension, unload_ipython_extension
+
+#: Loaded when they are asked for: the client needs redis, the extension needs IPython.
+_LAZY = {
+    "App": "nbtasks.client.app",
+    "AsyncResult": "nbtasks.client.result",
+    "EagerResult": "nbtasks.client.result",
+    "GroupResult": "nbtasks.client.group",
+    "Task": "nbtasks.client.task",
+    "load_ipython_extension": "nbtasks.jupyter.extension",
+    "task": "nbtasks.client.app",
+    "unload_ipython_extension": "nbtasks.jupyter.extension",
+}
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "App",
+    "AsyncResult",
+    "BackPressure",
+    "BrokerUnavailable",
+    "BrokerUnsuitable",
+    "CallError",
+    "CellError",
+    "ConfigError",
+    "EagerResult",
+    "EmbeddedUnavailable",
+    "GroupResult",
+    "MaxRetriesExceededError",
+    "NbtasksError",
+    "NotPicklable",
+    "OperationalError",
+    "PayloadTooLarge",
+    "Retry",
+    "SignatureMismatch",
+    "SoftTimeLimitExceeded",
+    "Task",
+    "TaskError",
+    "TaskRevokedError",
+    "TimeLimitExceeded",
+    "TimeoutError",
+    "UnknownCall",
+    "WireError",
+    "WorkerLostError",
+    "WorkersError",
+    "WouldDeadlock",
+    "current_call",
+    "load_ipython_extension",
+    "progress",
+    "task",
+    "track",
+    "unload_ipython_extension",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module 'nbtasks' has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

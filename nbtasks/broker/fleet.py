@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any
-
-from nbtasks.core.errors import OperationalError
-
 from .keys import Keys
 from .link import Link
 
@@ -102,11 +97,3 @@ class Fleet:
         """Return the server's time in epoch seconds."""
         seconds, micros = self._link.call("TIME")
         return int(seconds) + int(micros) / 1e6
-
-    def maxmemory(self) -> tuple[int, str] | None:
-        """Return (limit in bytes, eviction policy), or None where the server does not tell."""
-        with contextlib.suppress(OperationalError):
-            reply: Any = self._link.call("INFO", "memory")
-            info = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
-            return int(info.get("maxmemory", 0)), info.get("maxmemory_policy", "noeviction")
-        return None

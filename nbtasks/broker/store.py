@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from .keys import Keys
 from .link import Link
@@ -93,6 +92,10 @@ class Store:
             revoked=b"x" in fields,
         )
 
+    def redirect(self, batch: str, session: str) -> None:
+        """Send the events of a batch to another session from now on."""
+        self._link.call("HSET", self._keys.batch(batch), "s", session)
+
     def newest(self, most: int) -> list[str]:
         """Return the ids of the newest batches, newest first."""
         return [name.decode() for name in self._link.call("ZREVRANGE", self._keys.batches, 0, most - 1)]
@@ -132,14 +135,3 @@ def _event(entry_id: bytes, fields: list[bytes]) -> Event:
             entry_id, "r", fields[3].decode(), fields[11], int(fields[5]), int(fields[7]), fields[9].decode()
         )
     return Event(entry_id, "e", fields[3].decode(), fields[5])
-
-
-def server_facts(link: Link) -> dict[str, Any]:
-    """Return INFO of the server and its memory, with the policy for a full memory."""
-    text = link.call("INFO")
-    info: dict[str, Any] = {}
-    for line in text.decode(errors="replace").splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            info[name] = value
-    return info

@@ -105,18 +105,20 @@ class Board:
             reason: why nothing runs, where that is known.
         """
         batch = self._batch
-        done = batch.done  # before the counts: a batch that is done has its last state in them
+        # Not batch.done, which is true some instructions before the last failure and output are in the record;
+        # and before the counts, so that those of a batch that has ended are the last ones.
+        done = batch.ended_at is not None
         counts = batch.counts()
         self._pace.note(now, batch.finished_count)
         rate = None if done else self._pace.rate
-        waiting = not done and not counts.get(states.STARTED) and not batch.finished_count
+        failures = self._failure_groups()
         return View(
             id=batch.id,
-            title=words.plain(self._title or batch.label or batch.name, 120).replace("\n", " "),
+            title=words.one_line(self._title or batch.label or batch.name, 120),
             kind=batch.kind,
             n=batch.n,
             queue=batch.queue,
-            state=overall_state(counts, done=done),
+            state=states.FAILURE if batch.problem else overall_state(counts, done=done),
             stopping=stopping and not done,
             done=done,
             counts=counts,
@@ -125,12 +127,16 @@ class Board:
             run_seconds=batch.run_seconds,
             rate=rate,
             remaining_s=(batch.n - batch.finished_count) / rate if rate else None,
-            reason=reason if waiting or stopping else None,
+            reason=words.plain(str(batch.problem), MESSAGE_LENGTH) if batch.problem else reason,
             running=() if done else self._running_rows(),
-            failures=self._failure_groups(),
-            more_failures=max(0, counts.get(states.FAILURE, 0) - len(batch.failures)),
+            failures=failures,
+            more_failures=self._more_failures(counts),
             output=output_lines(batch.output),
         )
+
+    def _more_failures(self, counts: Mapping[str, int]) -> int:
+        shown = sum(group.count for group in self._grouped[1])
+        return max(0, counts.get(states.FAILURE, 0) - shown)
 
     def _running_rows(self) -> tuple[RunningRow, ...]:
         batch = self._batch
@@ -140,7 +146,7 @@ class Board:
     def _row(self, index: int, running: Running, progress: Progress | None) -> RunningRow:
         return RunningRow(
             index=index,
-            label=words.plain(self._batch.call_label(index), 80).replace("\n", " "),
+            label=words.one_line(self._batch.call_label(index), 80),
             worker=running.worker,
             started_at=running.started_at,
             attempt=running.attempt,
@@ -148,9 +154,9 @@ class Board:
         )
 
     def _failure_groups(self) -> tuple[FailureGroup, ...]:
-        count = len(self._batch.failures)
-        if count != self._grouped[0]:
-            self._grouped = count, group_failures(self._batch.failures.copy().values(), self._batch.call_label)
+        failures = self._batch.failures.copy()
+        if len(failures) != self._grouped[0]:
+            self._grouped = len(failures), group_failures(failures.values(), self._batch.call_label)
         return self._grouped[1]
 
 
@@ -171,7 +177,7 @@ class _Group:
 
 
 def group_failures(failures: Iterable[Failure], call_label: Callable[[int], str]) -> tuple[FailureGroup, ...]:
-    """Group by exception type and message, numbers and quoted parts of the message apart; biggest group first."""
+    """Group by exception type and by message, its numbers and quoted parts apart; biggest group first."""
     groups: dict[tuple[str, str], _Group] = {}
     for failure in failures:
         key = failure.type, _shape(failure.message)
@@ -183,7 +189,7 @@ def group_failures(failures: Iterable[Failure], call_label: Callable[[int], str]
             message=words.plain(group.first.message, MESSAGE_LENGTH),
             count=len(group.indexes),
             indexes=tuple(group.indexes[:5]),
-            label=words.plain(call_label(group.first.index), 80).replace("\n", " "),
+            label=words.one_line(call_label(group.first.index), 80),
             attempts=group.first.attempts,
             traceback=_end_of(words.plain(group.first.traceback or "", 200_000)),
         )
@@ -218,7 +224,7 @@ def _copy(lines: Iterable[OutputLine]) -> list[OutputLine]:
 def _progress(progress: Progress | None) -> tuple[float, float | None, str] | None:
     if progress is None:
         return None
-    return progress.done, progress.total, words.plain(progress.message or "", 80).replace("\n", " ")
+    return progress.done, progress.total, words.one_line(progress.message or "", 80)
 
 
 class Pace:

@@ -1,7 +1,7 @@
 """One card: a batch's board, and the messages that keep its widget up to date.
 
-Only the writer's thread sends; Jupyter's threads may ask for the full state at any time (a page that is reloaded
-does), so both hold the card's lock.
+Only the writer's thread sends. Jupyter's threads may ask for the full state at any time, as a page does that is
+reloaded; so both hold the card's lock.
 """
 
 from __future__ import annotations
@@ -47,10 +47,13 @@ class Card:
         self._watcher = batch.watch()
         self._lock = threading.Lock()
         self._seq = 0
+        self._n = batch.n
         self._sent: View | None = None
         self._sent_at = 0.0
         self._reason: str | None = None
         self._asked_why_at = 0.0
+        self._finished = 0
+        self._moved_at = 0.0
 
     def view(self, now: float | None = None) -> View:
         """Return what the card shows now."""
@@ -62,8 +65,8 @@ class Card:
         """Return everything the widget needs when it starts from nothing."""
         now = time.time()
         with self._lock:
-            view = self._fold(now)
-            return {"head": _head(view, None, now), "mosaic": bytes(self.batch.states), "seq": self._seq}
+            head = _head(self._fold(now), None, now)
+            return {"head": head, "mosaic": bytes(self.batch.states), "seq": self._seq}
 
     def tick(self, now: float, *, always: bool = False, whole: bool = False) -> Tick | None:
         """Return the message that brings the widget up to date, or None when nothing changed.
@@ -77,14 +80,17 @@ class Card:
         with self._lock:
             ranges = self._watcher.take()
             view = self._fold(now)
+            whole = whole or view.done
             if not (always or whole or ranges or self._is_news(view, now)):
                 return None
-            packed = None if whole else mosaic.pack_ranges(self.batch.states, ranges)
+            codes = bytes(self.batch.states)
+            grown, self._n = len(codes) != self._n, len(codes)
+            packed = None if whole or grown else mosaic.pack_ranges(codes, ranges)
             self._seq += 1
             content = {"k": "tick", "seq": self._seq, "whole": packed is None, "ranges": len(ranges)}
             content.update(_head(view, None if whole else self._sent, now))
             self._sent, self._sent_at = view, now
-            return Tick(content, [bytes(self.batch.states) if packed is None else packed])
+            return Tick(content, [codes if packed is None else packed])
 
     def close(self) -> None:
         """Stop watching the batch."""
@@ -101,7 +107,9 @@ class Card:
 
     def _ask_why(self, now: float) -> None:
         batch = self.batch
-        if batch.done or batch.running or now - batch.created_at < ASK_WHY_AFTER_S:
+        if batch.finished_count != self._finished:
+            self._finished, self._moved_at = batch.finished_count, now
+        if batch.done or batch.running or now - max(batch.created_at, self._moved_at) < ASK_WHY_AFTER_S:
             self._reason = None
         elif now - self._asked_why_at >= ASK_WHY_EVERY_S:
             self._reason = batch.why_pending()
@@ -116,7 +124,8 @@ def _head(view: View, last: View | None, now: float) -> dict[str, Any]:
         for field in dataclasses.fields(view)
         if field.name not in {"failures", "output"}
     }
-    head["view"] = {**data, "counts": dict(view.counts), "running": [dataclasses.asdict(row) for row in view.running]}
+    running = [dataclasses.asdict(row) for row in view.running]
+    head["view"] = {**data, "counts": dict(view.counts), "running": running}
     if last is None or view.failures != last.failures:
         head["failures"] = [dataclasses.asdict(group) for group in view.failures]
     if last is None or view.output != last.output:
@@ -159,8 +168,8 @@ def widget_class() -> type[Any]:
 def _answer_where_asked(comm: Any) -> None:
     """Let clicks be handled while a cell blocks.
 
-    From 7.4 on ipykernel sends them to the shell that last sent on the comm, which is the one that blocks; before,
-    they were handled where the front end had sent them. The method is private, so it is only touched if it is there.
+    From 7.4 on ipykernel sends them to the shell that last sent on the comm, which is the one that blocks; before
+    that, to the one that the front end had named. The method is private, so it is touched only if it is there.
     """
     if hasattr(type(comm), "_reply_subshell_for"):
         comm._reply_subshell_for = lambda _data, default: default

@@ -19,6 +19,7 @@ from nbtasks.core.errors import NotPicklable
 from .modules import shipped_by_value
 
 _SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
+_SMALL = frozenset({int, float, bool, type(None)})
 _MOST_LOOKED_AT = 200
 
 #: Buffers from here on travel outside the pickle.
@@ -211,3 +212,13 @@ def _travels(value: Any) -> bool:
     except Exception:
         return False
     return True
+
+
+def simple_call(call: tuple[tuple[Any, ...], dict[str, Any]]) -> bytes | None:
+    """Return (args, kwargs) pickled where it is one small scalar, the common case of a map; else None."""
+    args, kwargs = call
+    if not kwargs and len(args) == 1:
+        kind = type(args[0])
+        if kind in _SMALL or (kind in (str, bytes) and len(args[0]) < OUT_OF_BAND_BYTES):
+            return pickle.dumps(call, protocol=5)
+    return None

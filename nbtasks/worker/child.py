@@ -138,7 +138,7 @@ class Child:
         # While Python runs in the main thread, other threads get their turn after so many seconds.
         sys.setswitchinterval(0.001)
         threading.Thread(target=self._watch_life_line, name="nbtasks-life-line", daemon=True).start()
-        context.serving.append((self._settings.connection, self._settings.options, self._slot))
+        context.serving.append((self._settings.connection, self._settings.options, self._slot, self._settings.worker))
 
     def _watch_life_line(self) -> None:
         """End with the supervisor: nobody would give back what this child holds."""

@@ -5,7 +5,6 @@ Only the call that was executing is charged with the loss. Where nobody can know
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +13,7 @@ from nbtasks.broker.store import Store
 from nbtasks.core import attempts
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError
 from nbtasks.core.ids import call_id
+from nbtasks.core.ranges import runs
 from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec, Record
@@ -56,14 +56,14 @@ def judge(entry: Entry, final: frozenset[int], loss: Loss, at_most_once: bool) -
     verdict = Verdict()
     indexes = [index for index in range(entry.first, entry.first + entry.count) if index not in final]
     if loss.uncharged:
-        verdict.pieces = [(*run, entry.attempt) for run in _rows(indexes)]
+        verdict.pieces = [(*run, entry.attempt) for run in runs(indexes)]
         return verdict
     if not loss.seen:
         given_up = at_most_once or attempts.losses(entry.attempt) + 1 >= attempts.MOST_LOSSES_UNSEEN
         if given_up:
             verdict.fail = indexes
         else:
-            verdict.pieces = [(*run, attempts.after_loss(entry.attempt)) for run in _rows(indexes)]
+            verdict.pieces = [(*run, attempts.after_loss(entry.attempt)) for run in runs(indexes)]
         return verdict
     guilty = loss.executing[1] if loss.executing is not None and loss.executing[0] == entry.batch else None
     if guilty in indexes:
@@ -73,18 +73,8 @@ def judge(entry: Entry, final: frozenset[int], loss: Loss, at_most_once: bool) -
             verdict.fail = [guilty]
         else:
             verdict.pieces.append((guilty, 1, attempts.after_loss(entry.attempt)))
-    verdict.pieces += [(*run, entry.attempt) for run in _rows(indexes)]
+    verdict.pieces += [(*run, entry.attempt) for run in runs(indexes)]
     return verdict
-
-
-def _rows(indexes: Iterable[int]) -> list[tuple[int, int]]:
-    rows: list[tuple[int, int]] = []
-    for index in indexes:
-        if rows and rows[-1][0] + rows[-1][1] == index:
-            rows[-1] = (rows[-1][0], rows[-1][1] + 1)
-        else:
-            rows.append((index, 1))
-    return rows
 
 
 class Rescue:

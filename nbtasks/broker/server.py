@@ -1,0 +1,101 @@
+"""What kind of server the broker is, and whether it can be trusted with calls."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from nbtasks.core.errors import BrokerUnsuitable, OperationalError
+
+from .link import Link
+
+OLDEST = (6, 2)
+
+
+@dataclass(frozen=True)
+class BrokerFacts:
+    """What is known of the broker.
+
+    Attributes:
+        version: as the server tells it; for Valkey its own version, not the Redis version that it claims to be.
+        flavour: ``redis`` or ``valkey``.
+        policy: what it does when its memory is full.
+        maxmemory: its limit in bytes, 0 for none.
+        latency_s: seconds of one round trip, the best of three.
+        clock_offset_s: what to add to this machine's clock to get the server's.
+    """
+
+    address: str
+    version: str
+    flavour: str
+    policy: str
+    maxmemory: int
+    latency_s: float
+    clock_offset_s: float
+
+
+def look(link: Link) -> BrokerFacts:
+    """Ask the server what it is.
+
+    Raises:
+        BrokerUnavailable: it does not answer.
+    """
+    info = _info(link)
+    latency, offset = _clock(link)
+    valkey = info.get("valkey_version")
+    return BrokerFacts(
+        address=link.label,
+        version=valkey or info.get("redis_version", "0"),
+        flavour="valkey" if valkey else "redis",
+        policy=info.get("maxmemory_policy", "noeviction"),
+        maxmemory=int(info.get("maxmemory", "0") or 0),
+        latency_s=latency,
+        clock_offset_s=offset,
+    )
+
+
+def check(link: Link) -> BrokerFacts:
+    """Ask the server what it is, and refuse one that would lose calls.
+
+    Raises:
+        BrokerUnsuitable: it is too old, or may evict data.
+        BrokerUnavailable: it does not answer.
+    """
+    facts = look(link)
+    numbers = tuple(int(part) for part in re.findall(r"\d+", facts.version)[:2])
+    if numbers < OLDEST:
+        raise BrokerUnsuitable(
+            f"the broker at {facts.address} is {facts.flavour} {facts.version}; nbtasks needs Redis 6.2 or later, or Valkey"
+        )
+    if facts.maxmemory and facts.policy != "noeviction":
+        raise BrokerUnsuitable(
+            f"the broker at {facts.address} may evict data when its memory is full (maxmemory-policy {facts.policy}), "
+            "and calls with it; set maxmemory-policy noeviction"
+        )
+    return facts
+
+
+def _info(link: Link) -> dict[str, str]:
+    info: dict[str, str] = {}
+    replies = link.pipeline([("INFO", "server"), ("INFO", "memory")])
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise OperationalError(f"the broker at {link.label} does not answer INFO: {reply}")
+        for line in reply.decode(errors="replace").splitlines():
+            name, colon, value = line.partition(":")
+            if colon:
+                info[name] = value
+    return info
+
+
+def _clock(link: Link) -> tuple[float, float]:
+    best, offset = float("inf"), 0.0
+    for _ in range(3):
+        before = time.time()
+        seconds, micros = link.call("TIME")
+        after = time.time()
+        if after - before < best:
+            best = after - before
+            offset = int(seconds) + int(micros) / 1e6 - (before + after) / 2
+    return best, offset

@@ -1,0 +1,1 @@
+"""Define tasks, submit calls, watch results."""

@@ -1,0 +1,349 @@
+"""The App: a label, a broker, local workers, and the tasks that are bound to it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from nbtasks.core import context
+from nbtasks.core.durations import Duration, seconds
+from nbtasks.core.errors import ConfigError, OperationalError
+from nbtasks.core.ids import split_call_id
+from nbtasks.core.options import TaskOptions, WorkerOptions
+from nbtasks.local import connection as connections
+from nbtasks.local.connection import Connection
+from nbtasks.local.workers import LocalWorkers
+
+from .task import Task
+
+if TYPE_CHECKING:
+    from nbtasks.broker.server import BrokerFacts
+    from nbtasks.local.embedded import EmbeddedLease
+
+    from .batch import Batch
+    from .fleet import WorkerInfo
+    from .group import GroupResult
+    from .result import AsyncResult
+    from .session import Session
+
+RESULT_LIMIT_BYTES = 512 * 2**20
+
+_open_apps: list[App] = []
+
+
+class App:
+    """The caller's side: where calls go and where results come from.
+
+    Nothing is started or connected before it is needed.
+
+    Args:
+        name: a label.
+        broker: URL of a Redis or Valkey. None: NBTASKS_BROKER, a connection file, else the embedded server.
+        namespace: separates data of several projects on one server.
+        key: the signing key, 32 bytes or its base64url. None: NBTASKS_KEY, a connection file, else the user's key file.
+        include: modules that workers import when they start.
+        result_expires: how long results are kept after the last call of a batch has ended, seconds or a text like 24h.
+        result_limit: largest result in bytes.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        broker: str | None = None,
+        namespace: str | None = None,
+        key: str | bytes | None = None,
+        include: Sequence[str] = (),
+        result_expires: Duration = 86400.0,
+        result_limit: int = RESULT_LIMIT_BYTES,
+    ) -> None:
+        self.name = name or "nbtasks"
+        self.include = tuple(include)
+        self._broker, self._key, self._namespace = broker, key, namespace
+        self._result_expires = seconds(result_expires, "result_expires")
+        self._result_limit = result_limit
+        self._lock = threading.RLock()
+        self._resolving: connections.Resolving | None = None
+        self._connection: Connection | None = None
+        self._lease: EmbeddedLease | None = None
+        self._session: Session | None = None
+        self._workers: LocalWorkers | None = None
+        self._closed = False
+        self._pid = os.getpid()
+        if broker is not None:
+            connections.check_url(broker)
+        _open_apps.append(self)
+        atexit.register(self._at_exit)
+
+    def __repr__(self) -> str:
+        return f"<App {self.name!r} {self._connection if self._connection else 'not connected'}>"
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @classmethod
+    def current(cls) -> App:
+        """Return the newest open App of this process; one with defaults is made if there is none."""
+        for app in reversed(_open_apps):
+            if app.usable:
+                return app
+        if context.serving:
+            app = cls("in a worker")
+            app._connection = context.serving[0][0]
+            return app
+        return cls()
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is open and belongs to this process."""
+        return not self._closed and self._pid == os.getpid()
+
+    # -- tasks
+
+    @overload
+    def task(self, function: Callable[..., Any], /, **options: Any) -> Task: ...
+
+    @overload
+    def task(self, function: None = None, /, **options: Any) -> Callable[[Callable[..., Any]], Task]: ...
+
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Make a function a task of this app: ``@app.task`` or ``@app.task(retries=3)``.
+
+        Raises:
+            ConfigError: an unknown option or a bad value.
+        """
+        checked = TaskOptions.make(options)
+        if function is not None:
+            return Task(function, checked, self)
+        return lambda inner: Task(inner, checked, self)
+
+    def AsyncResult(self, id: str) -> AsyncResult:  # noqa: N802 - Celery's name
+        """Return the handle of a call by its id, whoever submitted it.
+
+        Raises:
+            UnknownCall: nobody recorded it, or its time is over.
+        """
+        from nbtasks.core.errors import UnknownCall
+
+        from .result import AsyncResult
+
+        batch_id, index = split_call_id(id)
+        batch = self.session.adopt(batch_id)
+        if (index or 0) >= batch.n:
+            raise UnknownCall(f"batch {batch_id} has {batch.n} calls; there is no {id!r}")
+        return AsyncResult(batch, index or 0, self.session)
+
+    def attach(self, id: str | None = None, *, last: int | None = None) -> list[AsyncResult | GroupResult]:
+        """Return handles of earlier submits in this namespace, newest first, also after a kernel restart.
+
+        Args:
+            id: one batch or call.
+            last: so many of the newest; 10 if neither is given.
+        """
+        session = self.session
+        if id is not None:
+            batch_id, index = split_call_id(id)
+            return [self.AsyncResult(id) if index is not None else self._handle(session.adopt(batch_id))]
+        handles = []
+        for name in session.store.newest(last or 10):
+            try:
+                handles.append(self._handle(session.adopt(name)))
+            except OperationalError:
+                raise
+            except Exception:
+                # It has expired since, or another key has signed it: not ours to show.
+                continue
+        return handles
+
+    def _handle(self, batch: Batch) -> AsyncResult | GroupResult:
+        from .group import GroupResult
+        from .result import AsyncResult
+
+        if batch.origin_info.single:
+            return AsyncResult(batch, 0, self.session)
+        return GroupResult(batch, self.session)
+
+    def batches(self) -> list[Batch]:
+        """Return what was submitted through this app, oldest first (the last 1,000)."""
+        return self._session.recent() if self._session is not None else []
+
+    # -- the broker
+
+    @property
+    def connection(self) -> Connection:
+        """Where the broker is. The embedded server is started if it is the one."""
+        with self._lock:
+            self._begin()
+            assert self._connection is not None
+            return self._connection
+
+    def _begin(self) -> None:
+        if self._closed:
+            raise ConfigError(f"App {self.name!r} is closed; make a new one")
+        if self._pid != os.getpid():
+            raise ConfigError(f"App {self.name!r} belongs to another process; make a new one here")
+        if self._connection is None:
+            self._resolving = connections.begin(self._broker, self._key, self._namespace)
+            self._connection = self._resolving.connection
+
+    def _server(self) -> Connection:
+        """Return the connection when its server is there."""
+        connection = self.connection
+        if self._resolving is not None:
+            # Imported while the server starts: this takes longer than the server does.
+            from . import session  # noqa: F401
+
+            self._lease = self._resolving.wait()
+            self._resolving = None
+        elif self._lease is not None:
+            self._lease.ensure()
+        return connection
+
+    @property
+    def session(self) -> Session:
+        """The open connection to the broker.
+
+        Raises:
+            BrokerUnavailable: it cannot be reached.
+            BrokerUnsuitable: it is too old, or it may evict data.
+        """
+        if self._session is not None and self._session.usable and not self._closed:
+            return self._session
+        with self._lock:
+            if self._session is None or not self._session.usable:
+                connection = self._server()
+                from .session import Session
+
+                self._session = Session(connection, self._result_expires, self._result_limit)
+            return self._session
+
+    def check(self) -> BrokerFacts:
+        """Return what the broker is: version, policy, latency."""
+        from nbtasks.broker.link import Link
+        from nbtasks.broker.server import look
+
+        connection = self._server()
+        link = Link(connection.url, connection.address)
+        try:
+            return look(link)
+        finally:
+            link.close()
+
+    # -- workers
+
+    def start_workers(
+        self,
+        n: int | None = None,
+        *,
+        queues: Sequence[str] | str = ("default",),
+        pool: str = "prefork",
+        threads: int = 32,
+        name: str | None = None,
+        keep: bool = False,
+        env: dict[str, str] | None = None,
+        loglevel: str = "warning",
+        timeout: float = 30.0,
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child: int | None = None,
+        lease: float = 15.0,
+    ) -> None:
+        """Have ``n`` worker processes on this machine, ready when this returns. Doing it again changes nothing.
+
+        They end with this process, unless ``keep``.
+
+        Args:
+            n: children; the number of cores if None.
+            timeout: seconds until it is given up.
+            lease: seconds until the calls of a silent worker are given to others.
+
+        Raises:
+            WorkersError: they did not come up; the message has the end of their log.
+        """
+        wanted = (queues,) if isinstance(queues, str) else tuple(queues)
+        options = WorkerOptions(
+            concurrency=n if n is not None else os.cpu_count() or 1,
+            queues=wanted,
+            pool=pool,
+            threads=threads,
+            name=name,
+            loglevel=loglevel,
+            max_tasks_per_child=max_tasks_per_child,
+            max_memory_per_child=max_memory_per_child,
+            lease_s=lease,
+            keep=keep,
+            parent_pid=os.getpid(),
+            env=dict(env or {}),
+            include=self.include,
+        )
+        workers = self.local_workers
+        workers.begin(options)
+        # The worker starts meanwhile.
+        _ = self.session
+        workers.wait(timeout)
+
+    @property
+    def local_workers(self) -> LocalWorkers:
+        """The workers that this process has started."""
+        with self._lock:
+            if self._workers is None:
+                self._workers = LocalWorkers(self.connection, self._on_worker_death)
+            return self._workers
+
+    def _on_worker_death(self, worker_id: str) -> None:
+        """Have a dead worker's calls given back at once, without waiting for its lease."""
+        if self._session is not None and self._session.usable:
+            self._session.bury(worker_id)
+
+    def stop_workers(self, cold: bool = False) -> None:
+        """Stop the workers that this process has started; running calls end first, unless ``cold``."""
+        if self._workers is not None:
+            self._workers.stop(cold)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return all workers of the namespace, on any machine."""
+        from .fleet import read_workers
+
+        session = self.session
+        return read_workers(session.fleet, session.python, session.keyring.id)
+
+    # -- the end
+
+    def close(self) -> None:
+        """Stop local workers, close connections; the last user of the embedded server stops it."""
+        with self._lock:
+            if self._closed or self._pid != os.getpid():
+                return
+            self._closed = True
+            if self in _open_apps:
+                _open_apps.remove(self)
+            if self._workers is not None:
+                self._workers.stop()
+            if self._session is not None:
+                self._session.close()
+            if self._resolving is not None:
+                self._resolving.close()
+            if self._lease is not None:
+                self._lease.close()
+        atexit.unregister(self._at_exit)
+
+    def _at_exit(self) -> None:
+        if self._pid == os.getpid():
+            try:
+                self.close()
+            except Exception as error:
+                print(f"nbtasks: closing {self.name!r}: {error}", file=sys.stderr)
+
+
+def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a task of whatever app is current when it is called: ``@task`` or ``@task(retries=3)``."""
+    checked = TaskOptions.make(options)
+    if function is not None:
+        return Task(function, checked)
+    return lambda inner: Task(inner, checked)

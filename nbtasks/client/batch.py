@@ -1,0 +1,401 @@
+"""The live record of one submit: states, results, failures, output. What handles and cards read.
+
+Calls are kept in arrays, not in objects: a map of a million calls costs some bytes a call.
+"""
+
+from __future__ import annotations
+
+import reprlib
+import threading
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.core import states as st
+from nbtasks.core.ids import call_id
+from nbtasks.wire import failures
+
+if TYPE_CHECKING:
+    from nbtasks.wire.codec import Record
+
+_MOST_FAILURES = 1000
+_MOST_LINES = 200
+
+
+@dataclass(frozen=True)
+class Running:
+    """A call that runs. ``started_at`` is local epoch time."""
+
+    worker: str
+    started_at: float
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call that has failed, for cards and tables."""
+
+    index: int
+    type: str
+    message: str
+    traceback: str
+    attempts: int
+    worker: str
+
+
+@dataclass(frozen=True)
+class OutputLine:
+    """One line that a call has printed; ``stream`` is stdout or stderr."""
+
+    index: int
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a call is, as the task reported it."""
+
+    done: float
+    total: float | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A chunk as it was sent, to be sent again if the broker loses it."""
+
+    first: int
+    count: int
+    lane: str
+    frame: bytes
+
+
+class Watcher:
+    """One reader's view of what has changed in a batch."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._ranges: list[tuple[int, int]] = []
+        self._event = threading.Event()
+
+    def take(self) -> list[tuple[int, int]]:
+        """Return the (first, count) of what has changed since the last look."""
+        self._event.clear()
+        ranges, self._ranges = self._ranges, []
+        return ranges
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for any change, at most ``timeout`` seconds."""
+        return self._event.wait(timeout)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._batch._watchers = [item for item in self._batch._watchers if item is not self]
+
+    def _note(self, first: int, count: int) -> None:
+        if count:
+            self._ranges.append((first, count))
+        self._event.set()
+
+
+@dataclass
+class Origin:
+    """Where a batch comes from and what it is called."""
+
+    name: str
+    queue: str
+    label: str | None = None
+    kind: str = "call"
+    #: The notebook or script that submitted it.
+    place: str = ""
+    quiet: bool = False
+    single: bool = True
+    eta_at: float | None = None
+    on_error: str = "raise"
+
+
+@dataclass
+class Hooks:
+    """What a batch asks of its session."""
+
+    changed: threading.Condition
+    revoke: Callable[[Batch, int, bool], None]
+    why_pending: Callable[[Batch], str | None]
+    retry_failed: Callable[[Batch], Any]
+    fetch_blob: Callable[[str], bytes | None]
+
+
+class Batch:
+    """Everything that is known here about the calls of one submit. Times are local epoch seconds."""
+
+    def __init__(self, id: str, n: int, origin: Origin, hooks: Hooks, created_at: float | None = None) -> None:
+        self.id = id
+        self.origin_info = origin
+        self.name = origin.name
+        self.label = origin.label
+        self.queue = origin.queue
+        self.kind = origin.kind
+        self.origin = origin.place
+        self.quiet = origin.quiet
+        self.created_at = time.time() if created_at is None else created_at
+        self.ended_at: float | None = None
+        self.states = bytearray(n)
+        #: Indexes in the order in which they ended.
+        self.order = array("I")
+        self.running: dict[int, Running] = {}
+        self.retrying: dict[int, float] = {}
+        self.failures: dict[int, Failure] = {}
+        self.output: deque[OutputLine] = deque(maxlen=_MOST_LINES)
+        self.progress: dict[int, Progress] = {}
+        self.run_seconds = 0.0
+        self.failed_count = 0
+        self.revoked_count = 0
+        #: More calls may come: the items are read one by one.
+        self.growing = False
+        self.problem: Exception | None = None
+        self.calls: Any = None
+        #: Content hash and frame of the function, kept until the end in case the broker loses it.
+        self.function = ""
+        self.function_frame = b""
+        self.blobs: list[tuple[str, bytes | memoryview]] = []
+        self.task: Any = None
+        self.sent: list[Sent] = []
+        self.callbacks: list[Callable[[Batch], None]] = []
+        self._hooks = hooks
+        self._records: list[Record] = []
+        self._where = array("i", (-1,)) * n
+        self._watchers: list[Watcher] = []
+        self._watch_lock = threading.Lock()
+
+    # -- reading
+
+    @property
+    def n(self) -> int:
+        """Number of calls."""
+        return len(self.states)
+
+    @property
+    def finished_count(self) -> int:
+        """Calls that have ended."""
+        return len(self.order)
+
+    @property
+    def done(self) -> bool:
+        """Whether every call has ended."""
+        return (len(self.order) >= len(self.states) and not self.growing) or self.problem is not None
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of calls in each state, by name."""
+        states = self.states
+        counts = {name: states.count(code) for code, name in enumerate(st.NAMES)}
+        for index in list(self.running):
+            code = states[index]
+            if code < st.STARTED_CODE:
+                counts[st.NAMES[code]] -= 1
+                counts[st.STARTED] += 1
+        return counts
+
+    def state(self, index: int) -> str:
+        """Return the name of a call's state."""
+        return st.NAMES[self.states[index]]
+
+    def call_id(self, index: int) -> str:
+        """Return a call's id."""
+        return call_id(self.id, index, 1 if self.origin_info.single else None)
+
+    def call_label(self, index: int) -> str:
+        """Return the arguments of a call in short, for tooltips and lists."""
+        if self.calls is None or index >= len(self.calls):
+            return f"#{index}"
+        args, kwargs = self.calls[index]
+        parts = [reprlib.repr(value) for value in args]
+        parts += [f"{name}={reprlib.repr(value)}" for name, value in kwargs.items()]
+        return ", ".join(parts)[:200]
+
+    def record(self, index: int) -> tuple[Record, Any] | None:
+        """Return the record that a call's result is in, and its payload; None before its end."""
+        number = self._where[index]
+        if number < 0:
+            return None
+        record = self._records[number]
+        return record, record.payloads[index - record.first]
+
+    def seconds(self, index: int) -> float | None:
+        """Return how long a call ran."""
+        found = self.record(index)
+        return None if found is None else float(found[0].seconds[index - found[0].first])
+
+    @property
+    def fetch_blob(self) -> Callable[[str], bytes | None]:
+        """Reads a piece of a large result."""
+        return self._hooks.fetch_blob
+
+    # -- watching and waiting
+
+    def watch(self) -> Watcher:
+        """Return a view of what changes from now on."""
+        watcher = Watcher(self)
+        with self._watch_lock:
+            self._watchers = [*self._watchers, watcher]
+        return watcher
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until every call has ended, at most ``timeout`` seconds; returns whether it has."""
+        return self.wait_for(lambda: self.done, timeout)
+
+    def wait_for(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait until ``ready()``, which is asked after every change."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        changed = self._hooks.changed
+        while not ready():
+            left = 0.25 if deadline is None else min(0.25, deadline - time.monotonic())
+            if left <= 0:
+                return False
+            with changed:
+                if not ready():
+                    # In short steps, so that the Stop button gets through on every platform.
+                    changed.wait(left)
+        return True
+
+    def ended(self) -> Iterator[int]:
+        """Yield the indexes that have ended so far, in the order in which they did."""
+        yield from self.order
+
+    # -- acting
+
+    def revoke(self, terminate: bool = True, index: int = -1) -> None:
+        """Revoke all calls that have not ended, or one of them; running ones are stopped with ``terminate``."""
+        self._hooks.revoke(self, index, terminate)
+
+    def why_pending(self) -> str | None:
+        """Say in one sentence why nothing happens, with what to do; None where there is no reason to worry."""
+        return None if self.done else self._hooks.why_pending(self)
+
+    def retry_failed(self) -> Any:
+        """Submit the calls again that failed or were revoked, as a new map."""
+        return self._hooks.retry_failed(self)
+
+    # -- written by the session
+
+    def grow(self, n: int) -> None:
+        """Make room for more calls."""
+        more = n - len(self.states)
+        self._where.extend([-1] * more)
+        self.states.extend(bytes(more))
+
+    def shrink(self, n: int) -> None:
+        """Give back room that was made for calls that never came."""
+        del self.states[n:]
+        del self._where[n:]
+
+    def apply_record(self, record: Record, ranges: list[tuple[int, int]]) -> list[int]:
+        """Take results in; what has ended before does not change. Returns the indexes that were new."""
+        number = len(self._records)
+        self._records.append(record)
+        fresh: list[int] = []
+        for first, count in ranges:
+            fresh += self._apply_range(record, number, first, count)
+        if not fresh:
+            self._records.pop()
+        return fresh
+
+    def _apply_range(self, record: Record, number: int, first: int, count: int) -> list[int]:
+        end = first + count
+        codes = record.states[first - record.first : end - record.first]
+        if max(self.states[first:end], default=0) < st.FIRST_READY_CODE:
+            indexes = list(range(first, end))
+            self.states[first:end] = codes
+            self._where[first:end] = array("i", (number,)) * count
+        else:
+            indexes = [index for index in range(first, end) if self.states[index] < st.FIRST_READY_CODE]
+            for index in indexes:
+                self.states[index] = record.states[index - record.first]
+                self._where[index] = number
+        if indexes:
+            self._count(record, indexes, codes)
+            self._note(first, count)
+        return indexes
+
+    def _count(self, record: Record, indexes: list[int], codes: bytes) -> None:
+        start = record.first
+        self.run_seconds += sum(record.seconds[index - start] for index in indexes)
+        self.order.extend(indexes)
+        if self.running or self.progress or self.retrying:
+            for index in indexes:
+                self.running.pop(index, None)
+                self.progress.pop(index, None)
+                self.retrying.pop(index, None)
+        if codes.count(st.SUCCESS_CODE) != len(codes):
+            for index in indexes:
+                if record.states[index - start] != st.SUCCESS_CODE:
+                    self._count_failure(record, index)
+        for index, parts in record.output.items():
+            if index not in self._live_output:
+                for stream, text in parts:
+                    self._add_output(index, stream, text)
+            self._live_output.discard(index)
+
+    def _count_failure(self, record: Record, index: int) -> None:
+        if record.states[index - record.first] == st.REVOKED_CODE:
+            self.revoked_count += 1
+            return
+        self.failed_count += 1
+        if len(self.failures) < _MOST_FAILURES:
+            failure = failures.unpack(record.payloads[index - record.first])
+            self.failures[index] = Failure(
+                index, failure.type_name, failure.message, failure.text, record.attempt, record.worker
+            )
+
+    @property
+    def _live_output(self) -> set[int]:
+        """Calls whose output was shown while they ran: their kept output is not shown a second time."""
+        found = self.__dict__.get("_live")
+        if found is None:
+            found = self.__dict__["_live"] = set()
+        return found  # type: ignore[no-any-return]
+
+    def apply_event(self, worker: str, event: dict[str, Any]) -> None:
+        """Take in what happens while calls run."""
+        index = int(event["i"])
+        if index >= self.n or self.states[index] >= st.FIRST_READY_CODE:
+            return
+        kind = event["t"]
+        if kind == "started":
+            self.running[index] = Running(worker, time.time() - float(event.get("ago", 0)), int(event.get("a", 1)))
+            self.states[index] = st.STARTED_CODE
+        elif kind == "progress":
+            self.progress[index] = Progress(event["d"], event["n"], str(event["m"]))
+        elif kind == "output":
+            self._live_output.add(index)
+            for stream, text in event["o"]:
+                self._add_output(index, stream, text)
+        elif kind == "retry":
+            self.states[index] = st.RETRY_CODE
+            self.running.pop(index, None)
+            self._live_output.discard(index)
+            self.retrying[index] = time.time() + float(event.get("in", 0))
+        self._note(index, 1)
+
+    def _add_output(self, index: int, stream: str, text: str) -> None:
+        name = "stdout" if stream == "o" else "stderr"
+        last = self.output[-1] if self.output else None
+        if last is not None and last.index == index and last.stream == name and not last.text.endswith("\n"):
+            text = last.text + text
+            self.output.pop()
+        for line in text[-64 * 1024 :].splitlines(keepends=True)[-_MOST_LINES:]:
+            self.output.append(OutputLine(index, name, line))
+
+    def _note(self, first: int, count: int) -> None:
+        if self.done and self.ended_at is None:
+            self.ended_at = time.time()
+            self.sent, self.blobs, self.function_frame = [], [], b""
+        for watcher in self._watchers:
+            watcher._note(first, count)
+
+    def note_change(self) -> None:
+        """Wake watchers: something changed that is not a call's state."""
+        self._note(0, 0)

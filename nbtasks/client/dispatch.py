@@ -1,0 +1,278 @@
+"""From a task and arguments to a submitted batch."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.broker.keys import lane_of
+from nbtasks.core.durations import seconds
+from nbtasks.core.errors import ConfigError, NotPicklable, PayloadTooLarge
+from nbtasks.core.ids import new_id
+from nbtasks.core.options import TaskOptions, countdown_until
+from nbtasks.wire.codec import BlobPiece, Chunk, payload_of
+from nbtasks.wire.pickling import simple_call
+
+from . import chunking, fingerprint, observers
+from .batch import Batch, Origin, Sent
+from .group import GroupResult
+from .result import AsyncResult
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .task import Task
+
+ON_ERROR = ("raise", "keep", "stop")
+ARGUMENT_LIMIT_BYTES = 512 * 2**20
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """What can be set on one map."""
+
+    chunk: int | None = None
+    max_parallel: int | None = None
+    on_error: str = "raise"
+    quiet: bool = False
+    label: str | None = None
+    #: Number of items, where it is known before they are read.
+    length: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("chunk", "max_parallel"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ConfigError(f"{name}: {value!r} is not a whole number of 1 or more")
+        if self.on_error not in ON_ERROR:
+            raise ConfigError(f"on_error: {self.on_error!r} is not one of {', '.join(ON_ERROR)}")
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """What is set for the calls of one submit, over the task's own options."""
+
+    task: TaskOptions
+    delay_s: float
+    label: str | None
+    quiet: bool
+    header: dict[str, Any]
+
+
+def call_options(task: Task, given: dict[str, Any], session: Session, single: bool) -> CallOptions:
+    """Return checked options.
+
+    Raises:
+        ConfigError: an unknown option or a bad value.
+    """
+    rest = dict(given)
+    delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), time.time())
+    label, quiet = rest.pop("label", None), bool(rest.pop("quiet", True))
+    expires = rest.get("expires")
+    if hasattr(expires, "timestamp"):
+        rest["expires"] = max(0.0, expires.timestamp() - time.time())
+    if isinstance(rest.get("expires"), str):
+        rest["expires"] = seconds(rest["expires"], "expires")
+    options = TaskOptions.make(rest, task.options)
+    header: dict[str, Any] = {"nm": task.name, "p": lane_of(options.priority)}
+    if single:
+        header["one"] = 1
+    if not options.acks_late:
+        header["al"] = 0
+    if session.result_limit != ARGUMENT_LIMIT_BYTES:
+        header["rl"] = session.result_limit
+    for short, name in (("tl", "time_limit"), ("sl", "soft_time_limit")):
+        if name in given:
+            header[short] = getattr(options, name)
+    if "retries" in given or "max_retries" in given:
+        header["mr"] = options.max_retries
+    return CallOptions(options, delay, label, quiet, header)
+
+
+def submit_call(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]) -> AsyncResult:
+    """Submit one call."""
+    task.check(args, kwargs)
+    session = task.app.session
+    options = call_options(task, given, session, single=True)
+    batch = _open(session, task, options, 1, "call", True, "raise")
+    batch.calls = [(args, kwargs)]
+    _send(session, task, batch, options, [(args, kwargs)], None, [1])
+    handle = AsyncResult(batch, 0, session)
+    if not options.quiet:
+        observers.submitted(handle, batch)
+    return handle
+
+
+def submit_map(
+    task: Task, tuples: Iterable[tuple[Any, ...]], how: MapOptions, given: dict[str, Any]
+) -> GroupResult:
+    """Submit one call for each tuple of arguments."""
+    session = task.app.session
+    options = call_options(task, {"label": how.label, "quiet": how.quiet, **given}, session, single=False)
+    if how.max_parallel is not None:
+        return _submit_windowed(session, task, tuples, how, options)
+    calls = _checked(task, tuples)
+    batch = _open(session, task, options, len(calls), "map", False, how.on_error)
+    batch.calls = calls
+    if calls:
+        _send(session, task, batch, options, calls, how.chunk, None)
+    else:
+        session.finish_empty(batch)
+    handle = GroupResult(batch, session)
+    if not options.quiet:
+        observers.submitted(handle, batch)
+    return handle
+
+
+def _submit_windowed(
+    session: Session, task: Task, tuples: Iterable[tuple[Any, ...]], how: MapOptions, options: CallOptions
+) -> GroupResult:
+    from .feeder import Feeder
+
+    batch = _open(session, task, options, how.length or 0, "map", False, how.on_error)
+    batch.growing = True
+    digest, frame = ship(session, task)
+    batch.function, batch.function_frame = digest, frame
+    batch.calls = []
+
+    def send(index: int, args: tuple[Any, ...]) -> None:
+        task.check(args, {})
+        call = (args, {})
+        batch.calls.append(call)
+        if index >= batch.n:
+            batch.grow(index + 1)
+        sent, blobs = _chunks(session, batch, options, [call], [1], index)
+        session.send_batch(batch, digest, frame, sent, blobs, _ms(options.delay_s), new=index == 0, open_end=True)
+
+    Feeder(batch, session, tuples, how.max_parallel or 1, send).start()
+    handle = GroupResult(batch, session)
+    if not options.quiet:
+        observers.submitted(handle, batch)
+    return handle
+
+
+def _checked(task: Task, tuples: Iterable[tuple[Any, ...]]) -> list[Call]:
+    """Read all items, and check the arguments once for each number of them."""
+    calls: list[Call] = []
+    nothing: dict[str, Any] = {}
+    shapes: set[int] = set()
+    for args in tuples:
+        if len(args) not in shapes:
+            task.check(args, nothing)
+            shapes.add(len(args))
+        calls.append((args, nothing))
+    return calls
+
+
+def _open(
+    session: Session, task: Task, options: CallOptions, n: int, kind: str, single: bool, on_error: str
+) -> Batch:
+    eta_at = time.time() + options.delay_s if options.delay_s > 0 else None
+    origin = Origin(
+        task.name, options.task.queue, options.label, kind, _place(), options.quiet, single, eta_at, on_error
+    )
+    batch = Batch(new_id(), n, origin, session.hooks)
+    batch.task = task
+    return batch
+
+
+def _place() -> str:
+    """Return the notebook or script that submits."""
+    return os.environ.get("JPY_SESSION_NAME") or (sys.argv[0] if sys.argv and sys.argv[0] else "")
+
+
+def _send(
+    session: Session,
+    task: Task,
+    batch: Batch,
+    options: CallOptions,
+    calls: list[Call],
+    chunk: int | None,
+    counts: list[int] | None,
+) -> None:
+    digest, frame = ship(session, task)
+    batch.function, batch.function_frame = digest, frame
+    payloads, blobs = _payloads(session, task, calls)
+    if counts is None:
+        sizes = [len(payload) for payload in payloads]
+        counts = list(chunking.plan(sizes, session.pace.get(digest), session.slots(batch.queue), chunk))
+    sent = _sealed(session, batch, options, payloads, counts, 0)
+    batch.blobs = blobs
+    session.register(batch)
+    session.send_batch(batch, digest, frame, sent, blobs, _ms(options.delay_s))
+
+
+def _chunks(
+    session: Session, batch: Batch, options: CallOptions, calls: list[Call], counts: list[int], first: int
+) -> tuple[list[Sent], list[BlobPiece]]:
+    payloads, blobs = _payloads(session, batch.task, calls)
+    return _sealed(session, batch, options, payloads, counts, first), blobs
+
+
+def _payloads(session: Session, task: Task, calls: list[Call]) -> tuple[list[bytes], list[BlobPiece]]:
+    blobs: list[BlobPiece] = []
+    payloads: list[bytes] = []
+    for index, call in enumerate(calls):
+        payload = simple_call(call)
+        if payload is None:
+            payload, pieces = _payload(session, task, call, index)
+            blobs += pieces
+        payloads.append(payload)
+    return payloads, blobs
+
+
+def _payload(session: Session, task: Task, call: Call, index: int) -> tuple[bytes, list[BlobPiece]]:
+    try:
+        return payload_of(call, ARGUMENT_LIMIT_BYTES, session.keys.blob)
+    except NotPicklable as error:
+        raise NotPicklable(f"an argument of {task.name} (call {index}): {error}", error.path) from error
+    except PayloadTooLarge as error:
+        raise PayloadTooLarge(
+            f"the arguments of {task.name} (call {index}) are too large: {error}; pass a path or a URL instead"
+        ) from error
+
+
+def _sealed(
+    session: Session, batch: Batch, options: CallOptions, payloads: list[bytes], counts: list[int], first: int
+) -> list[Sent]:
+    not_after = None
+    if options.task.expires is not None:
+        not_after = session.server_now() + options.task.expires
+    lane = lane_of(options.task.priority)
+    sent, at = [], 0
+    for count in counts:
+        chunk = Chunk(batch.id, batch.function, first + at, payloads[at : at + count], options.header, not_after)
+        sent.append(Sent(first + at, count, lane, session.codec.seal_chunk(chunk)))
+        at += count
+    return sent
+
+
+def ship(session: Session, task: Task) -> tuple[str, bytes]:
+    """Return content hash and frame of a task's function; packed anew unless it provably is what was packed before."""
+    before = task.shipped
+    mark = fingerprint.fingerprint(task.function)
+    if before is not None and before[3] is session.codec and fingerprint.same(mark, before[0]):
+        return before[1], before[2]
+    _refuse_bound_to_kernel(task.function)
+    digest, frame = session.codec.seal_function(task.function, task.options)
+    session.note_size(task, len(frame))
+    task.shipped = (mark, digest, frame, session.codec)
+    return digest, frame
+
+
+def _refuse_bound_to_kernel(function: Callable[..., Any]) -> None:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigError(
+            f"{getattr(function, '__name__', function)!r} is a generator function, and a generator cannot be a result; "
+            "return a list"
+        )
+
+
+def _ms(delay_s: float) -> int:
+    return max(0, round(delay_s * 1000))

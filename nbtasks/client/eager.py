@@ -1,0 +1,55 @@
+"""Run a call here, by the way a worker does it: pickled, unpickled, run, packed."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.core import states as st
+from nbtasks.core.context import CurrentCall
+from nbtasks.core.execution import Outcome, execute, execute_async
+from nbtasks.core.ids import new_id
+from nbtasks.wire import failures, pickling
+
+from .result import EagerResult
+
+if TYPE_CHECKING:
+    from .task import Task
+
+
+def apply_here(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EagerResult:
+    """Run a call with its retries, without waiting between them."""
+    task.check(args, kwargs)
+    function = pickling.loads(pickling.dump_function(task.function))
+    sent = b"".join(pickling.dumps((args, kwargs)))
+    call = CurrentCall(id=new_id(), name=task.name, is_eager=True)
+    while True:
+        args_here, kwargs_here = pickling.loads(sent)
+        outcome = _run(function, args_here, kwargs_here, call, task)
+        if outcome.state != st.RETRY_CODE:
+            return _packed(task, call, outcome)
+        call.attempt += 1
+
+
+def _run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], call: CurrentCall, task: Task) -> Outcome:
+    if not inspect.iscoroutinefunction(function):
+        return execute(function, args, kwargs, call, task.options)
+    outcomes: list[Outcome] = []
+    # A thread of its own, because this thread may have a running event loop, as notebooks do.
+    thread = threading.Thread(
+        target=lambda: outcomes.append(asyncio.run(execute_async(function, args, kwargs, call, task.options)))
+    )
+    thread.start()
+    thread.join()
+    return outcomes[0]
+
+
+def _packed(task: Task, call: CurrentCall, outcome: Outcome) -> EagerResult:
+    state = st.NAMES[outcome.state]
+    if outcome.error is not None:
+        packed = failures.unpack(failures.pack(outcome.error))
+        return EagerResult(call.id, task.name, state, outcome.error, packed.text, outcome.seconds)
+    value = pickling.loads(b"".join(pickling.dumps(outcome.value)))
+    return EagerResult(call.id, task.name, state, value, None, outcome.seconds)

@@ -1,0 +1,80 @@
+"""A map with a window: so many calls at once, items read as they are needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .batch import Batch
+    from .session import Session
+
+
+class Feeder:
+    """Reads items and submits calls, never more than ``window`` ahead of the results.
+
+    Args:
+        send: submits one call: (index, arguments).
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        session: Session,
+        tuples: Iterable[tuple[Any, ...]],
+        window: int,
+        send: Callable[[int, tuple[Any, ...]], None],
+    ) -> None:
+        self._batch = batch
+        self._session = session
+        self._tuples = iter(tuples)
+        self._window = window
+        self._send = send
+
+    def start(self) -> None:
+        """Feed from a thread."""
+        self._session.register(self._batch)
+        threading.Thread(target=self._run, name="nbtasks-feeder", daemon=True).start()
+
+    def _run(self) -> None:
+        batch, sent = self._batch, 0
+        try:
+            for args in self._tuples:
+                while not batch.wait_for(lambda: self._over() or sent - batch.finished_count < self._window, 1.0):
+                    if not self._session.usable:
+                        return
+                if self._over():
+                    break
+                self._send(sent, args)
+                sent += 1
+        except Exception as error:
+            self._give_up(error, sent)
+            return
+        self._complete(sent)
+
+    def _over(self) -> bool:
+        batch = self._batch
+        failed = batch.origin_info.on_error == "stop" and batch.failed_count
+        return bool(batch.problem is not None or batch.revoked_count or failed)
+
+    def _complete(self, sent: int) -> None:
+        batch = self._batch
+        batch.shrink(sent)
+        batch.growing = False
+        if sent:
+            self._session.send_count(batch, batch.function)
+        if batch.done:
+            self._session.finish_empty(batch)
+        batch.note_change()
+        self._session.announce()
+
+    def _give_up(self, error: Exception, sent: int) -> None:
+        """The iterable has raised: revoke what was submitted, and show the error."""
+        batch = self._batch
+        batch.shrink(sent)
+        batch.growing = False
+        if sent:
+            self._session.send_count(batch, batch.function)
+            batch.revoke(terminate=True)
+        self._session.fail_batch(batch, error)

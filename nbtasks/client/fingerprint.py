@@ -1,0 +1,75 @@
+"""Whether a function still is what was shipped. Only what provably cannot change counts; all else is shipped anew."""
+
+from __future__ import annotations
+
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+from nbtasks.wire.modules import imported_sources, is_local
+from nbtasks.wire.pickling import captures
+
+_IMMUTABLE = (int, str, float, bytes, bool, type(None), complex)
+
+Fingerprint = list[Any]
+
+
+def fingerprint(function: Any) -> Fingerprint | None:
+    """Return everything that a function depends on, or None when something of it may change unseen."""
+    parts: Fingerprint = []
+    return parts if _collect(function, parts, set()) else None
+
+
+def same(one: Fingerprint | None, other: Fingerprint | None) -> bool:
+    """Whether two fingerprints are of the same function."""
+    if one is None or other is None or len(one) != len(other):
+        return False
+    return all(a is b or (type(a) in _IMMUTABLE and type(a) is type(b) and a == b) for a, b in zip(one, other, strict=True))
+
+
+def _collect(value: Any, parts: Fingerprint, seen: set[int]) -> bool:
+    if id(value) in seen:
+        return True
+    kind = type(value)
+    if kind in _IMMUTABLE:
+        parts.append(value)
+        return True
+    seen.add(id(value))
+    if kind is FunctionType:
+        return _collect_function(value, parts, seen)
+    if kind is ModuleType or kind is BuiltinFunctionType:
+        parts.append(value)
+        return kind is BuiltinFunctionType or not (is_local(value) or value.__name__ == "__main__")
+    if isinstance(value, type):
+        parts.append(value)
+        return value.__module__ == "builtins"
+    if kind is tuple:
+        parts.append(len(value))
+        return all(_collect(item, parts, seen) for item in value)
+    return False
+
+
+def _collect_function(function: FunctionType, parts: Fingerprint, seen: set[int]) -> bool:
+    code = function.__code__
+    parts.append(code)
+    if function.__dict__ or _imports_local(code, function):
+        return False
+    count = 0
+    for name, value in captures(function):
+        count += 1
+        parts.append(name)
+        if not _collect(value, parts, seen):
+            return False
+    parts.append(count)
+    return True
+
+
+_checked: dict[Any, bool] = {}
+
+
+def _imports_local(code: Any, function: FunctionType) -> bool:
+    known = _checked.get(code)
+    if known is None:
+        if len(_checked) > 1000:
+            _checked.clear()
+        known = _checked[code] = bool(imported_sources(function))
+    return known

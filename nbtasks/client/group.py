@@ -1,0 +1,260 @@
+"""The handle of a map: many calls of one task, kept in arrays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any, overload
+
+from nbtasks.core import states as st
+from nbtasks.core.errors import TimeoutError
+from nbtasks.wire.codec import value_of
+
+from . import observers
+from .batch import Batch
+from .blocking import blocked_call
+from .result import AsyncResult, note, wait_async
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+class GroupResult:
+    """The future results of a map, in the order of its items."""
+
+    def __init__(self, batch: Batch, session: Session) -> None:
+        self.batch = batch
+        self._session = session
+
+    def __repr__(self) -> str:
+        counts = {name: count for name, count in self.batch.counts().items() if count}
+        states = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+        return f"<GroupResult {self.id} {self.name}: {len(self):,} calls, {states or 'none yet'}>"
+
+    @property
+    def id(self) -> str:
+        """Id of the batch."""
+        return self.batch.id
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.batch.name
+
+    def __len__(self) -> int:
+        return self.batch.n
+
+    @overload
+    def __getitem__(self, index: int) -> AsyncResult: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[AsyncResult]: ...
+
+    def __getitem__(self, index: int | slice) -> AsyncResult | list[AsyncResult]:
+        places = range(len(self))[index]
+        if isinstance(places, range):
+            return [AsyncResult(self.batch, place, self._session) for place in places]
+        return AsyncResult(self.batch, places, self._session)
+
+    def __iter__(self) -> Iterator[AsyncResult]:
+        for index in range(len(self)):
+            yield AsyncResult(self.batch, index, self._session)
+
+    @property
+    def children(self) -> list[AsyncResult]:
+        """The handles of all calls."""
+        return list(self)
+
+    results = children
+
+    # -- where it is
+
+    @property
+    def state(self) -> str:
+        """The state of the whole: PENDING, STARTED, SUCCESS, FAILURE or REVOKED."""
+        batch = self.batch
+        if not batch.done:
+            return st.STARTED if batch.finished_count or batch.running else st.PENDING
+        if batch.failed_count or batch.problem:
+            return st.FAILURE
+        return st.REVOKED if batch.revoked_count else st.SUCCESS
+
+    status = state
+
+    def ready(self) -> bool:
+        """Whether every call has ended."""
+        return self.batch.done
+
+    def waiting(self) -> bool:
+        """Whether some call has not ended."""
+        return not self.batch.done
+
+    def successful(self) -> bool:
+        """Whether every call has ended with a result."""
+        return self.batch.done and self.completed_count() == len(self)
+
+    def failed(self) -> bool:
+        """Whether some call has failed."""
+        return self.batch.failed_count > 0
+
+    def completed_count(self) -> int:
+        """Return the number of calls that have ended with a result."""
+        return self.batch.states.count(st.SUCCESS_CODE)
+
+    def failed_count(self) -> int:
+        """Return the number of calls that have failed."""
+        return self.batch.failed_count
+
+    def why_pending(self) -> str | None:
+        """Say why calls wait, with what to do; None where none waits."""
+        return self.batch.why_pending()
+
+    # -- results
+
+    def get(self, timeout: float | None = None, propagate: bool = True) -> list[Any]:
+        """Wait for all and return the values in order.
+
+        Args:
+            timeout: seconds to wait at most; the calls go on.
+            propagate: False puts exceptions in the places of the calls that failed; True raises the first of them.
+
+        Raises:
+            TimeoutError: they have not all ended in time.
+            Exception: what the first failed call raised, with a note that counts the others.
+        """
+        if not self.wait(timeout):
+            reason = self.why_pending()
+            raise TimeoutError(
+                f"{len(self) - self.batch.finished_count:,} of {len(self):,} calls of {self.name} ({self.id}) have not "
+                f"ended after {timeout:g} s and go on{f': {reason}' if reason else ''}. "
+                "Wait longer, or stop them with revoke(terminate=True)"
+            )
+        if self.batch.problem is not None:
+            raise self.batch.problem
+        if propagate and self.batch.origin_info.on_error != "keep":
+            self._raise_first()
+        return list(self._values())
+
+    join = get
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
+        if not self.batch.done:
+            with blocked_call(self._session, self.batch):
+                self.batch.wait(timeout)
+        if self.batch.done:
+            observers.waited(self.batch)
+        return self.batch.done
+
+    def _values(self) -> Iterator[Any]:
+        batch = self.batch
+        for index in range(batch.n):
+            if batch.states[index] != st.SUCCESS_CODE:
+                yield AsyncResult(batch, index, self._session).result
+                continue
+            found = batch.record(index)
+            assert found is not None
+            yield value_of(found[1], batch.fetch_blob)
+
+    def _raise_first(self) -> None:
+        batch = self.batch
+        bad = batch.failed_count + batch.revoked_count
+        if not bad:
+            return
+        for code in (st.FAILURE_CODE, st.REVOKED_CODE):
+            index = batch.states.find(code)
+            if index >= 0:
+                break
+        error = AsyncResult(batch, index, self._session).result
+        note(error, f"nbtasks: item {index}: {batch.call_label(index)}")
+        if bad > 1:
+            note(
+                error,
+                f"nbtasks: {bad:,} of {batch.n:,} calls did not succeed ({batch.failed_count:,} failed, "
+                f"{batch.revoked_count:,} revoked); get(propagate=False) returns what there is",
+            )
+        raise error
+
+    def as_completed(self, timeout: float | None = None) -> Iterator[AsyncResult]:
+        """Yield handles as their calls end.
+
+        Raises:
+            TimeoutError: not all have ended in time.
+        """
+        batch, given = self.batch, 0
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            while given < batch.finished_count:
+                yield AsyncResult(batch, batch.order[given], self._session)
+                given += 1
+            if batch.done:
+                observers.waited(batch)
+                return
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not batch.wait_for(lambda: batch.done or batch.finished_count > given, left):
+                raise TimeoutError(
+                    f"{batch.n - given:,} of {batch.n:,} calls of {self.name} have not ended after {timeout:g} s and go on"
+                )
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame with one row a call: id, args, state, result, error, worker, seconds, retries.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        import pandas
+
+        rows = []
+        for handle in self:
+            value = handle.result if handle.ready() else None
+            ok = handle.successful()
+            rows.append(
+                {
+                    "id": handle.id,
+                    "args": handle.args_repr,
+                    "state": handle.state,
+                    "result": value if ok else None,
+                    "error": None if ok or value is None else f"{type(value).__name__}: {value}",
+                    "worker": handle.worker,
+                    "seconds": handle.runtime,
+                    "retries": handle.retries,
+                }
+            )
+        return pandas.DataFrame(rows)
+
+    # -- acting
+
+    def revoke(self, terminate: bool = False) -> None:
+        """Revoke all calls that have not ended; with ``terminate`` running ones are stopped."""
+        if not self.batch.done:
+            self.batch.revoke(terminate)
+
+    def forget(self) -> None:
+        """Drop the results from the broker."""
+        self._session.forget(self.batch)
+
+    def retry_failed(self) -> GroupResult:
+        """Submit the calls again that failed or were revoked, as a new map."""
+        return self.batch.retry_failed()  # type: ignore[no-any-return]
+
+    def then(
+        self, callback: Callable[[GroupResult], None], on_error: Callable[[GroupResult], None] | None = None
+    ) -> GroupResult:
+        """Call ``callback(self)`` when all have succeeded, ``on_error(self)`` when all have ended and some did not."""
+
+        def choose(batch: Batch) -> None:
+            if self.successful():
+                callback(self)
+            elif on_error is not None:
+                on_error(self)
+
+        self._session.when_done(self.batch, choose)
+        return self
+
+    def __await__(self) -> Generator[Any, None, list[Any]]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> list[Any]:
+        await wait_async(self.ready)
+        observers.waited(self.batch)
+        return self.get(timeout=0)

@@ -1,0 +1,77 @@
+"""One thread that reads the session's event stream and feeds every batch. A push is a hint, the store is the truth:
+after a lost connection, and now and then, the store is asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from nbtasks.broker.store import Event, Store
+from nbtasks.core.errors import OperationalError
+
+_BLOCK_MS = 5_000
+_RECONCILE_S = 30.0
+_TRIM_EVERY_S = 2.0
+
+
+class Listener:
+    """Reads events until closed.
+
+    Args:
+        session: returns the session's current id.
+        on_events: takes events in.
+        on_reconcile: asks the store about every unfinished batch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        session: Callable[[], str],
+        on_events: Callable[[list[Event]], None],
+        on_reconcile: Callable[[], None],
+        abort: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._session = session
+        self._on_events = on_events
+        self._on_reconcile = on_reconcile
+        self._abort = abort
+        self._closed = False
+        self._thread = threading.Thread(target=self._loop, name="nbtasks-listener", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._closed = True
+        self._abort()
+
+    def _loop(self) -> None:
+        session, after = self._session(), b"0-0"
+        reconciled = trimmed = time.monotonic()
+        broken, delay = False, 0.05
+        while not self._closed:
+            try:
+                if session != self._session():
+                    session, after = self._session(), b"0-0"
+                if broken or time.monotonic() - reconciled > _RECONCILE_S:
+                    self._on_reconcile()
+                    broken, reconciled, delay = False, time.monotonic(), 0.05
+                events = self._store.events(session, after, _BLOCK_MS)
+                if events:
+                    after = events[-1].id
+                    self._on_events(events)
+                    if time.monotonic() - trimmed > _TRIM_EVERY_S:
+                        trimmed = time.monotonic()
+                        self._store.trim_events(session, after)
+            except OperationalError:
+                broken = True
+                if not self._closed:
+                    time.sleep(delay)
+                    delay = min(1.0, delay * 2)
+            except Exception:
+                import logging
+
+                broken = True
+                logging.getLogger("nbtasks").exception("events could not be taken in")
+                time.sleep(1.0)

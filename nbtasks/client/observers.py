@@ -1,0 +1,48 @@
+"""Who wants to know about submitted and awaited batches. The notebook skin attaches itself here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+_log = logging.getLogger("nbtasks")
+_on_submit: list[Callable[[Any, Any], None]] = []
+_on_waited: list[Callable[[Any], None]] = []
+
+
+def on_submit(callback: Callable[[Any, Any], None]) -> Callable[[], None]:
+    """Have ``callback(handle, batch)`` called after each map or group that is not quiet; returns its undoing."""
+    _on_submit.append(callback)
+    return lambda: _discard(_on_submit, callback)
+
+
+def on_waited(callback: Callable[[Any], None]) -> Callable[[], None]:
+    """Have ``callback(batch)`` called on the thread that has waited for a batch's end; returns its undoing."""
+    _on_waited.append(callback)
+    return lambda: _discard(_on_waited, callback)
+
+
+def submitted(handle: Any, batch: Any) -> None:
+    """Tell that a batch was submitted."""
+    for callback in list(_on_submit):
+        _call(callback, handle, batch)
+
+
+def waited(batch: Any) -> None:
+    """Tell that somebody has waited for a batch, and it is over."""
+    for callback in list(_on_waited):
+        _call(callback, batch)
+
+
+def _call(callback: Callable[..., None], *args: Any) -> None:
+    try:
+        callback(*args)
+    except Exception:
+        # A view that breaks must not break the submit.
+        _log.exception("an observer failed")
+
+
+def _discard(callbacks: list[Any], callback: Any) -> None:
+    if callback in callbacks:
+        callbacks.remove(callback)

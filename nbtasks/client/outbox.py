@@ -1,0 +1,201 @@
+"""What is to be submitted, sent by one thread: at once when nothing is on its way, else together with what piled up.
+
+Flushes are numbered, so a flush whose fate is unknown is sent again under its number and applied once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nbtasks.broker.submission import Flush, FlushGap, FunctionMissing, Submission
+from nbtasks.core.errors import BackPressure, BrokerUnavailable, NbtasksError, OperationalError
+
+_FLUSH_BYTES = 512 * 1024
+_FLUSH_ITEMS = 500
+#: Calls to submit wait here; a producer that is faster than the broker is held up.
+_MOST_BYTES = 64 * 2**20
+#: Seconds that a submit waits for a broker that was lost.
+PATIENCE_S = 2.5
+_BACK_PRESSURE_S = 30.0
+
+
+@dataclass
+class Item:
+    """Operations that go together.
+
+    Attributes:
+        write: adds the operations to a flush; gets the function's frame, or empty bytes where the broker has it.
+        digest, frame: the function that they need.
+        failed: told when the operations can never be applied.
+    """
+
+    write: Callable[[Flush, bytes], None]
+    digest: str
+    frame: bytes
+    size: int
+    failed: Callable[[Exception], None]
+
+
+@dataclass
+class _State:
+    items: deque[Item] = field(default_factory=deque)
+    bytes: int = 0
+    sending: bool = False
+    problem: OperationalError | None = None
+    closed: bool = False
+
+
+class Outbox:
+    """Sends items in order, in numbered flushes.
+
+    Args:
+        on_gap: called when the broker has lost flushes; it puts what is unfinished into the outbox again and returns
+            the new session's id.
+    """
+
+    def __init__(self, submission: Submission, session: str, on_gap: Callable[[], str]) -> None:
+        self._submission = submission
+        self._session = session
+        self._on_gap = on_gap
+        self._state = _State()
+        self._changed = threading.Condition()
+        self._number = 0
+        self._shipped: set[str] = set()
+        self._thread = threading.Thread(target=self._loop, name="nbtasks-outbox", daemon=True)
+        self._thread.start()
+
+    def put(self, item: Item) -> None:
+        """Send an item soon.
+
+        Raises:
+            BrokerUnavailable: the broker was lost and has not come back in time; the item is not sent.
+            BackPressure: the broker does not take calls as fast as they are submitted.
+        """
+        with self._changed:
+            self._wait_for_room(item)
+            self._state.items.append(item)
+            self._state.bytes += item.size
+            self._changed.notify_all()
+
+    @property
+    def number(self) -> int:
+        """Number of the last flush that the broker has confirmed."""
+        return self._number
+
+    def probe(self) -> None:
+        """Send an empty flush: the answer tells whether the broker still has the earlier ones."""
+        self.put(Item(lambda flush, frame: None, "", b"", 0, lambda error: None))
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until everything is sent."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._state.items and not self._state.sending, timeout)
+
+    def close(self) -> None:
+        """Stop; what is not sent is dropped."""
+        with self._changed:
+            self._state.closed = True
+            self._changed.notify_all()
+
+    def _wait_for_room(self, item: Item) -> None:
+        state = self._state
+        deadline = time.monotonic() + PATIENCE_S
+        while state.problem is not None and not state.closed:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise BrokerUnavailable(str(state.problem)) from state.problem
+            self._changed.wait(min(left, 0.25))
+        deadline = time.monotonic() + _BACK_PRESSURE_S
+        while state.bytes + item.size > _MOST_BYTES and state.items and not state.closed:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise BackPressure("the broker does not take calls as fast as they are submitted; submit fewer at a time")
+            self._changed.wait(min(left, 0.25))
+
+    # -- the thread
+
+    def _loop(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._state.items or self._state.closed)
+                if self._state.closed:
+                    return
+                items = self._next_items()
+                self._state.sending = True
+            self._send(items)
+            with self._changed:
+                self._state.sending = False
+                self._changed.notify_all()
+
+    def _next_items(self) -> list[Item]:
+        items: list[Item] = []
+        size = 0
+        waiting = self._state.items
+        while waiting and len(items) < _FLUSH_ITEMS and (not items or size + waiting[0].size <= _FLUSH_BYTES):
+            items.append(waiting.popleft())
+            size += items[-1].size
+        self._state.bytes -= size
+        return items
+
+    def _send(self, items: list[Item]) -> None:
+        delay, held_since = 0.02, time.monotonic()
+        while not self._state.closed:
+            try:
+                self._submission.submit(self._session, self._number + 1, self._composed(items))
+            except FunctionMissing as missing:
+                self._shipped.discard(missing.digest)
+                continue
+            except FlushGap:
+                self._start_over()
+                return
+            except BackPressure as error:
+                if time.monotonic() - held_since > _BACK_PRESSURE_S:
+                    self._fail(items, error)
+                    return
+            except BrokerUnavailable as error:
+                self._set_problem(error)
+            except (NbtasksError, ValueError) as error:
+                self._fail(items, error)
+                return
+            else:
+                self._number += 1
+                self._shipped.update(item.digest for item in items)
+                self._set_problem(None)
+                return
+            time.sleep(delay)
+            delay = min(0.5, delay * 2)
+
+    def _composed(self, items: list[Item]) -> Flush:
+        flush = Flush()
+        sent_here: set[str] = set()
+        for item in items:
+            known = item.digest in self._shipped or item.digest in sent_here
+            item.write(flush, b"" if known else item.frame)
+            sent_here.add(item.digest)
+        return flush
+
+    def _start_over(self) -> None:
+        """The broker was emptied or restored: a new session sends everything again that is not finished.
+
+        What waits here is part of that: a batch knows its chunks before they are put in.
+        """
+        with self._changed:
+            self._state.items.clear()
+            self._state.bytes = 0
+        self._number = 0
+        self._shipped.clear()
+        self._session = self._on_gap()
+
+    def _fail(self, items: list[Item], error: Exception) -> None:
+        for item in items:
+            item.failed(error)
+
+    def _set_problem(self, error: OperationalError | None) -> None:
+        if self._state.problem is not error:
+            with self._changed:
+                self._state.problem = error
+                self._changed.notify_all()

@@ -1,0 +1,58 @@
+"""What a task would take along: captured names with their sizes, local modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+from nbtasks.core.errors import NotPicklable
+from nbtasks.wire import pickling
+from nbtasks.wire.modules import imported_sources, is_local
+
+
+@dataclass(frozen=True)
+class CaptureItem:
+    """One captured name. ``bytes`` is its pickled size; None where it cannot travel, ``problem`` says why."""
+
+    name: str
+    type: str
+    bytes: int | None
+    problem: str | None = None
+
+
+def capture_report(function: Callable[..., Any], args: tuple[Any, ...] = ()) -> list[CaptureItem]:
+    """Return what a function captures, and the arguments given, largest first."""
+    items = [_item(name, value) for name, value in pickling.captures(function)]
+    items += [_item(f"argument {number}", value) for number, value in enumerate(args)]
+    return sorted(items, key=lambda item: -(item.bytes if item.bytes is not None else 2**62))
+
+
+def local_modules(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the local modules that travel with a function."""
+    names = set(imported_sources(function))
+    for _, value in pickling.captures(function):
+        module = _module_of(value)
+        if module is not None and is_local(module):
+            names.add(module.__name__)
+    return sorted(names)
+
+
+def _module_of(value: Any) -> ModuleType | None:
+    import sys
+
+    if isinstance(value, ModuleType):
+        return value
+    if isinstance(value, (FunctionType, type)):
+        return sys.modules.get(value.__module__)
+    return None
+
+
+def _item(name: str, value: Any) -> CaptureItem:
+    if isinstance(value, ModuleType) and not is_local(value):
+        return CaptureItem(name, "module", 0)
+    try:
+        return CaptureItem(name, type(value).__name__, len(pickling.dump_function(value)))
+    except NotPicklable as error:
+        return CaptureItem(name, type(value).__name__, None, str(error))

@@ -1,0 +1,314 @@
+"""The handle of one call."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.core import context
+from nbtasks.core import states as st
+from nbtasks.core.errors import TaskRevokedError, TimeoutError
+from nbtasks.wire import failures
+from nbtasks.wire.codec import value_of
+
+from . import observers
+from .batch import Batch
+
+if TYPE_CHECKING:
+    from .session import Session
+
+_UNSET = object()
+
+
+class AsyncResult:
+    """The future result of one call. Made when somebody asks for it; the call is kept in its batch."""
+
+    def __init__(self, batch: Batch, index: int, session: Session) -> None:
+        self.batch = batch
+        self.index = index
+        self._session = session
+        self._value: Any = _UNSET
+
+    def __repr__(self) -> str:
+        return f"<AsyncResult {self.id} {self.name} {self.state}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AsyncResult) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    # -- what it is
+
+    @property
+    def id(self) -> str:
+        """The call's id."""
+        return self.batch.call_id(self.index)
+
+    task_id = id
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.batch.name
+
+    @property
+    def queue(self) -> str:
+        """The queue that the call was sent to."""
+        return self.batch.queue
+
+    @property
+    def args(self) -> tuple[Any, ...] | None:
+        """The positional arguments, where this process submitted the call."""
+        return None if self.batch.calls is None else tuple(self.batch.calls[self.index][0])
+
+    @property
+    def kwargs(self) -> dict[str, Any] | None:
+        """The keyword arguments, where this process submitted the call."""
+        return None if self.batch.calls is None else dict(self.batch.calls[self.index][1])
+
+    @property
+    def args_repr(self) -> str:
+        """The arguments in short."""
+        return self.batch.call_label(self.index)
+
+    # -- where it is
+
+    @property
+    def state(self) -> str:
+        """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED."""
+        return self.batch.state(self.index)
+
+    status = state
+
+    def ready(self) -> bool:
+        """Whether the call has ended."""
+        return self.batch.states[self.index] >= st.FIRST_READY_CODE or self.batch.problem is not None
+
+    def successful(self) -> bool:
+        """Whether the call has ended with a result."""
+        return self.batch.states[self.index] == st.SUCCESS_CODE
+
+    def failed(self) -> bool:
+        """Whether the call has ended with an exception."""
+        return self.batch.states[self.index] == st.FAILURE_CODE
+
+    @property
+    def worker(self) -> str | None:
+        """Name of the worker that ran it, or runs it."""
+        found = self.batch.record(self.index)
+        if found is not None:
+            return found[0].worker
+        running = self.batch.running.get(self.index)
+        return running.worker if running else None
+
+    @property
+    def retries(self) -> int:
+        """Attempts after the first."""
+        found = self.batch.record(self.index)
+        return max(0, found[0].attempt - 1) if found is not None else 0
+
+    @property
+    def runtime(self) -> float | None:
+        """Seconds that the last attempt ran."""
+        return self.batch.seconds(self.index)
+
+    @property
+    def progress(self) -> Any:
+        """What the task has reported last: done, total, message; or None."""
+        return self.batch.progress.get(self.index)
+
+    def why_pending(self) -> str | None:
+        """Say why the call waits, with what to do; None where it does not wait."""
+        return None if self.ready() else self.batch.why_pending()
+
+    # -- its result
+
+    @property
+    def result(self) -> Any:
+        """The value, or the exception, or None before the end. Never waits, never raises the task's exception."""
+        found = self.batch.record(self.index)
+        if found is None:
+            return self.batch.problem
+        if self.batch.states[self.index] == st.SUCCESS_CODE:
+            return self._load(found[1])
+        return self._error(found[1])
+
+    info = result
+
+    @property
+    def traceback(self) -> str | None:
+        """The worker's traceback as text, where the call has failed."""
+        found = self.batch.record(self.index)
+        if found is None or self.batch.states[self.index] == st.SUCCESS_CODE:
+            return None
+        return failures.unpack(found[1]).text
+
+    @property
+    def stdout(self) -> str:
+        """What the call printed, as far as it is kept (the beginning and the end)."""
+        return self._output("o")
+
+    @property
+    def stderr(self) -> str:
+        """What the call wrote to standard error, logging included."""
+        return self._output("e")
+
+    def _output(self, stream: str) -> str:
+        found = self.batch.record(self.index)
+        parts = found[0].output.get(self.index, []) if found is not None else []
+        return "".join(text for name, text in parts if name == stream)
+
+    def get(self, timeout: float | None = None, propagate: bool = True) -> Any:
+        """Wait for the end and return the value.
+
+        Args:
+            timeout: seconds to wait at most; the call itself goes on.
+            propagate: False returns an exception instead of raising it.
+
+        Raises:
+            TimeoutError: it has not ended in time.
+            Exception: what the task raised, with the worker's traceback.
+            TaskRevokedError: it was revoked or has expired.
+        """
+        self._wait(timeout)
+        value = self.result
+        if not self.successful() and propagate:
+            raise value
+        return value
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end; returns whether it has come. Raises nothing of the task's."""
+        if self.ready():
+            return True
+        from .blocking import blocked_call
+
+        with blocked_call(self._session, self.batch):
+            ended = self.batch.wait_for(self.ready, timeout)
+        if ended and self.batch.done:
+            observers.waited(self.batch)
+        return ended
+
+    def _wait(self, timeout: float | None) -> None:
+        if not self.wait(timeout):
+            reason = self.why_pending()
+            raise TimeoutError(
+                f"call {self.id} ({self.name}) has not ended after {timeout:g} s and goes on; "
+                f"it is {self.state}{f': {reason}' if reason else ''}. Wait longer, or stop it with revoke(terminate=True)"
+            )
+
+    def _load(self, payload: Any) -> Any:
+        if self._value is _UNSET:
+            self._value = value_of(payload, self.batch.fetch_blob)
+        return self._value
+
+    def _error(self, payload: Any) -> BaseException:
+        failure = failures.unpack(payload)
+        error = failures.rebuild(failure, self.id)
+        note(error, self._story())
+        if self.batch.states[self.index] == st.REVOKED_CODE and not isinstance(error, TaskRevokedError):
+            return TaskRevokedError(str(error), self.id)
+        return error
+
+    def _story(self) -> str:
+        found = self.batch.record(self.index)
+        attempt = found[0].attempt if found else 1
+        tries = f" (attempt {attempt})" if attempt > 1 else ""
+        return f"nbtasks: call {self.id} of {self.name} on {self.worker}{tries}"
+
+    # -- acting
+
+    def revoke(self, terminate: bool = False) -> None:
+        """Revoke the call: it does not start any more; with ``terminate`` it is stopped if it runs."""
+        if not self.ready():
+            self.batch.revoke(terminate, self.index)
+
+    def forget(self) -> None:
+        """Drop the result from the broker; handles that exist keep what they have."""
+        self._session.forget(self.batch)
+
+    def then(
+        self, callback: Callable[[AsyncResult], None], on_error: Callable[[AsyncResult], None] | None = None
+    ) -> AsyncResult:
+        """Call ``callback(self)`` when the call has succeeded, ``on_error(self)`` when it has not."""
+
+        def choose(batch: Batch) -> None:
+            if self.successful():
+                callback(self)
+            elif on_error is not None:
+                on_error(self)
+
+        self._session.when_done(self.batch, choose)
+        return self
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Any:
+        await wait_async(self.ready)
+        if self.batch.done:
+            observers.waited(self.batch)
+        return self.get(timeout=0)
+
+
+def note(error: BaseException, text: str) -> None:
+    """Add a line to what an exception shows, where Python can."""
+    if hasattr(error, "add_note"):
+        error.add_note(text)
+
+
+async def wait_async(ready: Callable[[], bool]) -> None:
+    """Wait in an event loop. Ticks, because a sleeping loop does not notice the Stop button."""
+    delay = 0.002
+    while not ready():
+        await asyncio.sleep(delay)
+        delay = min(0.05, delay * 1.5)
+
+
+class EagerResult:
+    """The result of :meth:`Task.apply`: a call that ran here and is over. Has the surface of AsyncResult."""
+
+    def __init__(self, id: str, name: str, state: str, value: Any, traceback: str | None, seconds: float) -> None:
+        self.id = self.task_id = id
+        self.name = name
+        self.state = self.status = state
+        self.result = self.info = value
+        self.traceback = traceback
+        self.runtime = seconds
+        self.date_done = time.time()
+
+    def __repr__(self) -> str:
+        return f"<EagerResult {self.id} {self.name} {self.state}>"
+
+    def get(self, timeout: float | None = None, propagate: bool = True) -> Any:
+        """Return the value, or raise what the task raised."""
+        if propagate and isinstance(self.result, BaseException) and not self.successful():
+            raise self.result
+        return self.result
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return True."""
+        return True
+
+    def ready(self) -> bool:
+        """Return True."""
+        return True
+
+    def successful(self) -> bool:
+        """Whether it has a result."""
+        return self.state == st.SUCCESS
+
+    def failed(self) -> bool:
+        """Whether it raised."""
+        return self.state == st.FAILURE
+
+    def revoke(self, terminate: bool = False) -> None:
+        """Do nothing: it is over."""
+
+    def forget(self) -> None:
+        """Do nothing: nothing is stored."""
+
+
+__all__ = ["AsyncResult", "EagerResult", "context", "note", "wait_async"]

@@ -1,0 +1,471 @@
+"""An App's open connection: submits batches, takes events in, keeps the live records."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from nbtasks.broker.delivery import Delivery, Finish
+from nbtasks.broker.fleet import Fleet
+from nbtasks.broker.keys import Keys
+from nbtasks.broker.link import Link
+from nbtasks.broker.store import BatchRecord, Event, Store
+from nbtasks.broker.submission import Flush, Submission
+from nbtasks.core import states as st
+from nbtasks.core.errors import (
+    BrokerUnavailable,
+    OperationalError,
+    SignatureMismatch,
+    TaskRevokedError,
+    UnknownCall,
+)
+from nbtasks.core.ids import new_id
+from nbtasks.core.ranges import runs
+from nbtasks.local.connection import Connection
+from nbtasks.wire import failures
+from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.frames import Sealer
+from nbtasks.wire.signing import Keyring
+
+from .batch import Batch, Hooks, Origin, Sent
+from nbtasks.broker.server import BrokerFacts, check
+from .fleet import read_workers
+from .listener import Listener
+from .outbox import Item, Outbox
+from .waiting import reason_for_waiting
+
+_log = logging.getLogger("nbtasks")
+_MOST_REMEMBERED = 1000
+_SLOTS_FOR_S = 5.0
+_LARGE_FUNCTION = 2**20
+
+
+class Session:
+    """Everything of an App that needs the broker."""
+
+    def __init__(self, connection: Connection, result_expires_s: float, result_limit: int) -> None:
+        self.connection = connection
+        self.keys = Keys(connection.namespace)
+        self.keyring = Keyring(connection.keys)
+        self.codec = Codec(Sealer(self.keyring, connection.namespace))
+        self.python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        self.result_limit = result_limit
+        self.result_ttl_ms = round(result_expires_s * 1000)
+        self._id = new_id()
+        self._links: list[Link] = []
+        self._link = self._new_link()
+        self.store = Store(self._link, self.keys)
+        self.fleet = Fleet(self._link, self.keys)
+        self.facts: BrokerFacts = check(self._link)
+        self.clock_offset_s = self.facts.clock_offset_s
+        self._submission = Submission(self._new_link(), self.keys)
+        self._orders = Submission(self._link, self.keys)
+        self._delivery = Delivery(self._link, self.keys, "client", ())
+        self._unfinished: dict[str, Batch] = {}
+        self._known: weakref.WeakValueDictionary[str, Batch] = weakref.WeakValueDictionary()
+        self._recent: deque[Batch] = deque(maxlen=_MOST_REMEMBERED)
+        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._callbacks: ThreadPoolExecutor | None = None
+        self._pid = os.getpid()
+        self._closed = False
+        self.pace: dict[str, float] = {}
+        self._slots: dict[str, tuple[float, int]] = {}
+        self._outbox = Outbox(self._submission, self._id, self._start_over)
+        reading = self._new_link()
+        self._listener = Listener(
+            Store(reading, self.keys), lambda: self._id, self._take_in, self._reconcile, reading.abort
+        )
+
+    def _new_link(self) -> Link:
+        link = Link(self.connection.url, self.connection.address)
+        self._links.append(link)
+        return link
+
+    @property
+    def usable(self) -> bool:
+        """Whether this session belongs to this process and is open."""
+        return not self._closed and self._pid == os.getpid()
+
+    def close(self) -> None:
+        """Send what waits, stop the threads, close the connections."""
+        if self._closed:
+            return
+        self._outbox.flush(2.0)
+        self._closed = True
+        self._outbox.close()
+        self._listener.close()
+        for link in self._links:
+            link.abort()
+        if self._callbacks is not None:
+            self._callbacks.shutdown(wait=False)
+
+    # -- submitting
+
+    def address(self, queue: str) -> str:
+        """Return a queue's address for this Python and this key."""
+        return self.keys.address(queue, self.python, self.keyring.id)
+
+    def server_now(self) -> float:
+        """Return the server's time in epoch seconds, by the measured offset."""
+        return time.time() + self.clock_offset_s
+
+    def register(self, batch: Batch) -> None:
+        """Have results of a batch taken in from now on."""
+        with self._lock:
+            self._unfinished[batch.id] = batch
+            self._known[batch.id] = batch
+            if batch.kind != "call" or not batch.quiet:
+                self._recent.append(batch)
+
+    @property
+    def hooks(self) -> Hooks:
+        """What a batch asks of this session."""
+        return Hooks(self._changed, self.revoke, self.why_pending, self._retry_failed, self.store.blob)
+
+    def _retry_failed(self, batch: Batch) -> Any:
+        """Submit the calls of a batch again that did not succeed."""
+        from .retrying import retry_failed
+
+        return retry_failed(batch)
+
+    def slots(self, queue: str) -> int:
+        """Return how many calls of a queue run at once, as far as known; looked up every few seconds."""
+        now = time.monotonic()
+        known = self._slots.get(queue)
+        if known is None or now - known[0] > _SLOTS_FOR_S:
+            workers = read_workers(self.fleet, self.python, self.keyring.id)
+            total = sum(item.slots_total for item in workers if item.matches and queue in item.queues)
+            known = self._slots[queue] = (now, max(1, total))
+        return known[1]
+
+    def note_size(self, task: Any, size: int) -> None:
+        """Warn about a function that captures much; it is sent with every change of it."""
+        if size > _LARGE_FUNCTION:
+            import warnings
+
+            warnings.warn(
+                f"{task.name} captures {size / 2**20:.1f} MB of data; it is sent once for each version of the function. "
+                "%%task --dry-run shows what it is",
+                stacklevel=6,
+            )
+
+    def bury(self, worker_id: str) -> None:
+        """Have the calls of a worker that is known to be dead given back at once."""
+        with contextlib.suppress(OperationalError):
+            self.fleet.bury(worker_id)
+
+    def send_batch(
+        self,
+        batch: Batch,
+        digest: str,
+        frame: bytes,
+        sent: list[Sent],
+        blobs: list[tuple[str, bytes | memoryview]],
+        delay_ms: int,
+        new: bool = True,
+        open_end: bool = False,
+    ) -> None:
+        """Submit chunks of a batch; ``new`` records the batch as well.
+
+        Raises:
+            BrokerUnavailable, BackPressure: nothing was submitted.
+        """
+        address = self.address(batch.queue)
+        batch.sent += sent
+        groups = _groups(sent)
+        for number, group in enumerate(groups):
+            first = new and number == 0
+
+            def write(flush: Flush, fn: bytes, first: bool = first, group: list[Sent] = group) -> None:
+                if first:
+                    label = self.codec.seal_label(batch.id, self._label(batch))
+                    n = -1 if open_end else batch.n
+                    flush.batch(batch.id, n, address, digest, fn, label, self.result_ttl_ms)
+                    for key, data in blobs:
+                        flush.blob(batch.id, key, data)
+                for item in group:
+                    flush.chunk(batch.id, address, item.lane, delay_ms, item.first, item.count, item.frame)
+
+            size = sum(len(item.frame) + 100 for item in group) + len(frame) + sum(len(data) for _, data in blobs)
+            item = Item(write, digest, frame, size, lambda error: self.fail_batch(batch, error))
+            try:
+                self._outbox.put(item)
+            except Exception:
+                with self._lock:
+                    self._unfinished.pop(batch.id, None)
+                raise
+
+    def send_count(self, batch: Batch, digest: str) -> None:
+        """Tell the broker how many calls a growing batch has in the end."""
+
+        def write(flush: Flush, fn: bytes) -> None:
+            flush.grown(batch.id, batch.n)
+
+        self._outbox.put(Item(write, digest, b"", 100, lambda error: self.fail_batch(batch, error)))
+        self._outbox.flush()
+        report = Finish()
+        report.counted(batch.id)
+        self._delivery.finish(report)
+
+    def _label(self, batch: Batch) -> dict[str, Any]:
+        info = batch.origin_info
+        return {
+            "name": info.name, "queue": info.queue, "label": info.label, "kind": info.kind, "place": info.place,
+            "one": info.single, "eta": info.eta_at, "oe": info.on_error,
+        }  # fmt: skip
+
+    def fail_batch(self, batch: Batch, error: Exception) -> None:
+        """End a batch that can never be submitted; waiting for it raises the error."""
+        batch.problem = error
+        with self._lock:
+            self._unfinished.pop(batch.id, None)
+        batch.note_change()
+        self.announce()
+
+    def flush(self) -> None:
+        """Wait until the broker has everything."""
+        self._outbox.flush()
+
+    # -- what comes back
+
+    def _take_in(self, events: list[Event]) -> None:
+        for event in events:
+            batch = self._unfinished.get(event.batch)
+            if batch is None:
+                continue
+            try:
+                self._take_in_one(batch, event)
+            except SignatureMismatch as error:
+                _log.error("batch %s: %s", event.batch, error)
+        self.announce()
+
+    def _take_in_one(self, batch: Batch, event: Event) -> None:
+        if event.kind == "r":
+            frame = event.frame
+            ranges = [(event.first, event.count)]
+            if event.wins:
+                ranges = [(int(a), int(b)) for a, _, b in (part.partition("+") for part in event.wins.split())]
+            if not frame:
+                frame = self.store.record(batch.id, *ranges[0]) or b""
+            self._apply(batch, self.codec.open_record(frame, batch.id), ranges)
+            return
+        worker, items = self.codec.open_events(event.frame, batch.id)
+        for item in items:
+            batch.apply_event(worker, item)
+
+    def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
+        for first, count in ranges:
+            if first < record.first or first + count > record.first + len(record.states) or first + count > batch.n:
+                raise SignatureMismatch("a result record is filed under calls that it is not about; it was refused")
+        fresh = batch.apply_record(record, ranges)
+        if fresh:
+            self._note_pace(batch, record)
+            if batch.done:
+                self._finish_batch(batch)
+            elif batch.origin_info.on_error == "stop" and batch.failed_count and not batch.revoked_count:
+                self._in_background(lambda: batch.revoke(terminate=True))
+
+    def _note_pace(self, batch: Batch, record: Record) -> None:
+        longest = max(record.seconds)
+        before = self.pace.get(batch.function)
+        self.pace[batch.function] = longest if before is None or longest > before else before * 0.8 + longest * 0.2
+
+    def finish_empty(self, batch: Batch) -> None:
+        """A batch turned out to have ended without another result."""
+        batch.note_change()
+        self._finish_batch(batch)
+        self.announce()
+
+    def _finish_batch(self, batch: Batch) -> None:
+        with self._lock:
+            self._unfinished.pop(batch.id, None)
+        if batch.callbacks:
+            self._in_background(lambda: _run_callbacks(batch))
+
+    def announce(self) -> None:
+        """Wake everybody who waits."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _in_background(self, action: Callable[[], None]) -> None:
+        """Run something that may wait, away from the listener's thread."""
+        if self._callbacks is None:
+            self._callbacks = ThreadPoolExecutor(1, thread_name_prefix="nbtasks-callbacks")
+        self._callbacks.submit(_logged, action)
+
+    def when_done(self, batch: Batch, callback: Callable[[Batch], None]) -> None:
+        """Call ``callback(batch)`` on a thread of the session when the batch has ended."""
+        batch.callbacks.append(callback)
+        if batch.done:
+            self._in_background(lambda: _run_callbacks(batch))
+
+    # -- the truth
+
+    def _reconcile(self) -> None:
+        if self._unfinished and self._orders.last_flush(self._id) < self._outbox.number:
+            self._outbox.probe()
+            return
+        for batch in list(self._unfinished.values()):
+            self.refresh(batch)
+        self.announce()
+
+    def refresh(self, batch: Batch) -> None:
+        """Take in every result of a batch that the broker has."""
+        states = self.store.states(batch.id, 0, batch.n)
+        missing = {index for index in range(batch.n) if states[index] and batch.states[index] < st.FIRST_READY_CODE}
+        if not missing:
+            return
+        for first, count in self.store.ranges(batch.id):
+            if missing.isdisjoint(range(first, first + count)):
+                continue
+            frame = self.store.record(batch.id, first, count)
+            if frame is not None:
+                self._apply(batch, self.codec.open_record(frame, batch.id), [(first, count)])
+
+    def _start_over(self) -> str:
+        """The broker has lost flushes: submit everything again that has not ended, under a new session."""
+        self._id = new_id()
+        for batch in list(self._unfinished.values()):
+            with contextlib.suppress(OperationalError):
+                self.refresh(batch)
+            if not batch.done:
+                self._send_again(batch)
+        return self._id
+
+    def _send_again(self, batch: Batch) -> None:
+        sent, batch.sent = batch.sent, []
+        lost = [
+            item
+            for item in sent
+            if any(code < st.FIRST_READY_CODE for code in batch.states[item.first : item.first + item.count])
+        ]
+        self.send_batch(batch, batch.function, batch.function_frame, lost, batch.blobs, 0)
+
+    # -- acting on batches
+
+    def revoke(self, batch: Batch, index: int, terminate: bool) -> None:
+        """Make calls that have not ended REVOKED, for good, and tell the workers."""
+        self._outbox.flush()
+        order = self.codec.seal_control({"t": "stop", "b": batch.id, "i": index, "kill": terminate})
+        if not self._orders.revoke(batch.id, order):
+            raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
+        span = range(batch.n) if index < 0 else (index,)
+        keep = set() if terminate else set(batch.running)
+        report = Finish()
+        for first, count in runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in keep):
+            report.results(batch.id, first, bytes([st.REVOKED_CODE]) * count, self._revoked_record(batch, first, count))
+        if report:
+            self._delivery.finish(report)
+        batch.note_change()
+
+    def _revoked_record(self, batch: Batch, first: int, count: int) -> bytes:
+        payload = failures.pack(TaskRevokedError("the call was revoked"), with_traceback=False)
+        record = Record(
+            batch.id, first, bytes([st.REVOKED_CODE]) * count, [0.0] * count, [payload] * count, worker="client"
+        )
+        return self.codec.seal_record(record)
+
+    def forget(self, batch: Batch) -> None:
+        """Drop the results of a batch from the broker."""
+        self.store.forget(batch.id)
+
+    def why_pending(self, batch: Batch) -> str | None:
+        """Say why a batch waits."""
+        try:
+            return reason_for_waiting(batch, self.fleet, self.store, self.address(batch.queue))
+        except BrokerUnavailable as error:
+            return str(error)
+        except OperationalError:
+            return None
+
+    def recent(self) -> list[Batch]:
+        """Return the batches of this session that are worth listing, oldest first."""
+        return list(self._recent)
+
+    def adopt(self, batch_id: str) -> Batch:
+        """Return the live record of a batch that another session submitted.
+
+        Raises:
+            UnknownCall: nobody recorded it, or its time is over.
+        """
+        known = self._known.get(batch_id)
+        if known is not None:
+            return known
+        self._outbox.flush()
+        found = self.store.batch(batch_id)
+        if found is None:
+            raise UnknownCall(f"nobody has recorded a call {batch_id!r}, or its results have expired")
+        return self._adopted(found)
+
+    def _adopted(self, found: BatchRecord) -> Batch:
+        label = self.codec.open_label(found.label, found.id)
+        origin = Origin(
+            label["name"], label["queue"], label["label"], label["kind"], label["place"], False, label["one"],
+            label["eta"], label["oe"],
+        )  # fmt: skip
+        batch = Batch(found.id, max(0, found.n), origin, self.hooks, found.submitted_at - self.clock_offset_s)
+        batch.function = found.function
+        with self._lock:
+            self._unfinished[batch.id] = batch
+            self._known[batch.id] = batch
+            self._recent.append(batch)
+        self.store.redirect(batch.id, self._id)
+        self._lines_of(found.function)
+        self.refresh(batch)
+        self._show_running(batch)
+        if batch.done:
+            batch.ended_at = batch.ended_at or time.time()
+            self._finish_batch(batch)
+        return batch
+
+    def _lines_of(self, digest: str) -> None:
+        """Make the notebook's source known again, for tracebacks after a kernel restart."""
+        with contextlib.suppress(OperationalError, SignatureMismatch):
+            frame = self.store.function(digest)
+            if frame is not None:
+                self.codec.lines_of(frame, digest)
+
+    def _show_running(self, batch: Batch) -> None:
+        import json
+
+        for text in self.fleet.workers().values():
+            info = json.loads(text)
+            for batch_id, index, ago in info.get("running", ()):
+                if batch_id == batch.id:
+                    batch.apply_event(str(info["name"]), {"t": "started", "i": index, "ago": ago})
+
+
+def _run_callbacks(batch: Batch) -> None:
+    while batch.callbacks:
+        _logged(lambda callback=batch.callbacks.pop(0): callback(batch))  # type: ignore[misc]
+
+
+def _logged(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except Exception:
+        _log.exception("a callback failed")
+
+
+def _groups(sent: list[Sent]) -> list[list[Sent]]:
+    """Cut chunks into groups that one flush takes."""
+    groups: list[list[Sent]] = [[]]
+    size = 0
+    for item in sent:
+        if size > 256 * 1024:
+            groups.append([])
+            size = 0
+        groups[-1].append(item)
+        size += len(item.frame)
+    return groups
+

@@ -1,0 +1,174 @@
+"""One batch on show: its card and the outputs in the notebook that it appears in.
+
+Each output has a display id, so it can be replaced: by the next snapshot, and at the end by the saved form. An
+update goes by that id alone; nothing here prints or shows anything new from a thread.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from . import static
+from .card import Card, Tick, widget_class
+from .preview import preview_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbtasks.client import AsyncResult, GroupResult
+
+    from .writer import Writer
+
+#: Seconds between snapshots where there are no widgets.
+SNAPSHOT_EVERY_S = 0.5
+_NO_WIDGETS = "For live cards with buttons: pip install 'nbtasks[jupyter]', then restart the kernel."
+
+
+class Exhibit:
+    """A still card: it changes when :meth:`update` is called, and no other time. For notebooks nobody watches."""
+
+    def __init__(self, shell: Any, handle: AsyncResult | GroupResult, *, preview: bool = True) -> None:
+        self.card = Card(handle.batch)
+        self.finished = False
+        self._shell = shell
+        self._handle = handle
+        self._preview = preview
+        # Remembered, because `%%capture` puts another in its place for a while.
+        self._publisher = shell.display_pub
+        self._display_ids: list[str] = []
+
+    def show(self) -> None:
+        """Show the card in the cell that runs now."""
+        display_id = uuid.uuid4().hex
+        self._display_ids.append(display_id)
+        data, metadata = self._bundle()
+        self._publisher.publish(data, metadata, transient={"display_id": display_id})
+
+    def update(self) -> None:
+        """Replace what is shown by a snapshot of now; the last one once the batch has ended."""
+        if self.finished:
+            return
+        view = self.card.view()
+        self.finished = view.done
+        data = self._still(final=view.done)
+        for display_id in self._display_ids:
+            self._publisher.publish(data, {}, transient={"display_id": display_id}, update=True)
+        if view.done:
+            self.card.close()
+
+    def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what is shown first: data and metadata by MIME type."""
+        view = self.card.view()
+        self.finished = self.finished or view.done
+        return self._still(final=view.done), {}
+
+    def _still(self, *, final: bool) -> dict[str, Any]:
+        view = self.card.view()
+        preview = self._result_preview() if final else None
+        page = static.html(view, self.card.batch.states, preview, self._hint(final=final))
+        return {"text/html": page, "text/plain": static.text(view)}
+
+    def _hint(self, *, final: bool) -> str:
+        batch = self.card.batch
+        if not final:
+            return f"As of {time.strftime('%H:%M:%S')}; %tasks attach {batch.id[:6]} shows how it went on."
+        if batch.n > 1 and batch.failures:
+            return f"%tasks retry {batch.id[:6]} runs the failed calls again."
+        return ""
+
+    def _result_preview(self) -> static.Preview | None:
+        if not self._preview or self.card.batch.kind != "call" or self.card.batch.failures:
+            return None
+        return preview_of(self._shell, self._handle.result)
+
+
+class Snapshots(Exhibit):
+    """A card that is replaced twice a second: for a page without widgets."""
+
+    def __init__(self, shell: Any, handle: AsyncResult | GroupResult, *, preview: bool = True) -> None:
+        super().__init__(shell, handle, preview=preview)
+        self._updated_at = time.time()
+
+    def tick(self, now: float) -> bool:
+        """Called by the writer."""
+        ended = self.card.batch.ended_at is not None
+        if ended or now - self._updated_at >= SNAPSHOT_EVERY_S:
+            self._updated_at = now
+            self.update()
+        return not self.finished
+
+    def _hint(self, *, final: bool) -> str:
+        return super()._hint(final=final) if final else _NO_WIDGETS
+
+
+class LiveExhibit(Exhibit):
+    """A card with a widget, which the writer keeps up to date until the saved form takes its place."""
+
+    def __init__(
+        self, shell: Any, handle: AsyncResult | GroupResult, writer: Writer, *, preview: bool = True
+    ) -> None:
+        super().__init__(shell, handle, preview=preview)
+        self._writer = writer
+        self.on_retry: Callable[[LiveExhibit, Any], None] = lambda _exhibit, _handle: None
+        # The outputs of a cell that has ended can still get one more, if it is sent as an answer to that cell.
+        self.cell = shell.kernel.get_parent()
+        self.widget = widget_class()(self.card, self._receive)
+
+    def tick(self, now: float) -> bool:
+        """Called by the writer."""
+        ended = self.card.batch.ended_at is not None
+        self._send(self.card.tick(now, always=ended))
+        if ended:
+            self.update()
+        return not self.finished
+
+    def show_below(self, other: LiveExhibit) -> None:
+        """Show the card as one more output of the cell that shows ``other``, even if that has ended."""
+        kernel = self._shell.kernel
+        self.cell = other.cell
+        display_id = uuid.uuid4().hex
+        self._display_ids.append(display_id)
+        data, metadata = self._bundle()
+        content = {"data": data, "metadata": metadata, "transient": {"display_id": display_id}}
+        topic = kernel._topic("display_data")
+        kernel.session.send(kernel.iopub_socket, "display_data", content, parent=other.cell, ident=topic)
+
+    def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        still, _ = super()._bundle()
+        if self.finished:
+            return still, {}
+        data, metadata = self.widget._repr_mimebundle_()
+        return {**data, **still}, metadata
+
+    def _send(self, tick: Tick | None) -> None:
+        if tick is not None:
+            self.widget.send(tick.content, tick.buffers)
+
+    def _receive(self, content: dict[str, Any]) -> None:
+        """Take a message of the page; on whichever thread Jupyter runs this, the writer does the work."""
+        actions = {"cancel": self._cancel, "retry": self._retry, "resync": self._resync}
+        kind = content.get("t")
+        if kind in actions:
+            self._writer.note(actions[kind])
+        elif kind == "label" and isinstance(content.get("index"), int):
+            self._writer.note(lambda: self._tell_label(content["index"]))
+
+    def _cancel(self) -> None:
+        self.card.stopping = True
+        self.card.batch.revoke(terminate=True)
+        self._resync()
+
+    def _retry(self) -> None:
+        handle = self.card.batch.retry_failed()
+        self.widget.send({"k": "retried", "id": handle.id})
+        self.on_retry(self, handle)
+
+    def _resync(self) -> None:
+        self._send(self.card.tick(time.time(), whole=True))
+
+    def _tell_label(self, index: int) -> None:
+        if 0 <= index < self.card.batch.n:
+            label = self.card.batch.call_label(index)
+            self.widget.send({"k": "label", "index": index, "text": label})

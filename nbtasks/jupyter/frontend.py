@@ -1,0 +1,37 @@
+"""Who looks at this shell: a page with widgets, a terminal, or nobody."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+
+def has_kernel(shell: Any) -> bool:
+    """Whether the shell is a Jupyter kernel's, so that outputs can be shown and replaced."""
+    return getattr(shell, "kernel", None) is not None
+
+
+def is_watched(shell: Any) -> bool:
+    """Whether somebody sees what happens after a cell has ended.
+
+    nbclient, papermill and nbconvert run a notebook without anybody to ask, and say so in each request.
+    ``NBTASKS_INTERACTIVE`` (0 or 1) decides by hand.
+    """
+    by_hand = os.environ.get("NBTASKS_INTERACTIVE", "")
+    if by_hand in {"0", "1"}:
+        return by_hand == "1"
+    return not has_kernel(shell) or bool(getattr(shell.kernel, "_allow_stdin", True))
+
+
+def is_captured(shell: Any) -> bool:
+    """Whether outputs are being collected (``%%capture``): a widget there would be shown later, or never."""
+    from IPython.utils.capture import CapturingDisplayPublisher
+
+    return isinstance(shell.display_pub, CapturingDisplayPublisher)
+
+
+def running_cell(shell: Any) -> str:
+    """Return what names the execution that is under way."""
+    if has_kernel(shell):
+        return str(shell.kernel.get_parent().get("header", {}).get("msg_id", ""))
+    return str(shell.execution_count)
