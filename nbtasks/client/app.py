@@ -96,7 +96,7 @@ class App:
                 return app
         if context.serving:
             app = cls("in a worker")
-            app._connection = context.serving[0][0]
+            app._connection = context.serving[0].connection
             return app
         return cls()
 

@@ -26,8 +26,8 @@ def blocked_call(session: Session, batch: Batch) -> Iterator[None]:
     if not serving or current_call() is None:
         yield
         return
-    _, _, slot = serving[0]
-    _check(session, batch)
+    slot, worker = serving[0].slot, serving[0].worker
+    _check(session, batch, worker)
     slot.set_waiting(True)
     try:
         yield
@@ -35,12 +35,12 @@ def blocked_call(session: Session, batch: Batch) -> Iterator[None]:
         slot.set_waiting(False)
 
 
-def _check(session: Session, batch: Batch) -> None:
+def _check(session: Session, batch: Batch, me: str) -> None:
     workers = read_workers(session.fleet, session.python, session.keyring.id)
     usable = [worker for worker in workers if worker.matches and batch.queue in worker.queues]
     total = sum(worker.slots_total for worker in usable)
     waiting = sum(worker.slots_waiting for worker in usable)
-    mine = any(_serves(worker.id) for worker in usable)
+    mine = any(worker.id == me for worker in usable)
     if usable and total - waiting - int(mine) <= 0:
         raise WouldDeadlock(
             f"get() inside a task would keep the last free slot of queue {batch.queue!r} ({total} in all), and the call "
@@ -48,6 +48,3 @@ def _check(session: Session, batch: Batch) -> None:
             "or return the handle's id and get() outside"
         )
 
-
-def _serves(worker_id: str) -> bool:
-    return len(serving[0]) > 3 and serving[0][3] == worker_id

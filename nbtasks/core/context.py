@@ -56,8 +56,17 @@ class CurrentCall:
 
 _current: ContextVar[CurrentCall | None] = ContextVar("nbtasks_call", default=None)
 
-#: In a worker: (connection, queues) of the broker that this process serves, for tasks that call tasks.
-serving: list[Any] = []
+@dataclass(frozen=True)
+class Serving:
+    """What a worker's child serves, for tasks that call tasks: its connection, its slot and its worker's id."""
+
+    connection: Any
+    slot: Any
+    worker: str
+
+
+#: Empty outside a worker's child.
+serving: list[Serving] = []
 
 
 def current_call() -> CurrentCall | None:

@@ -10,7 +10,9 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.client import AsyncResult, GroupResult, observers
+from nbtasks.client import observers
+from nbtasks.client.group import GroupResult
+from nbtasks.client.result import AsyncResult
 
 from . import static
 from .card import Card
@@ -73,9 +75,10 @@ class Display:
             sys.stdout.write(self.line(batch) + "\n")
             return
         exhibit = self._exhibits.get(batch.id)
-        if exhibit is None or exhibit.finished or is_captured(self._shell):
-            exhibit = self._new_exhibit(handle, preview=preview)
-        exhibit.show()
+        if exhibit is not None and not exhibit.finished and not is_captured(self._shell):
+            exhibit.show()
+        else:
+            self._show_new(handle, preview=preview)
 
     def show_handle(self, handle: Handle) -> None:
         """Show a handle that stands at the end of a cell or in ``display()``.
@@ -108,17 +111,21 @@ class Display:
         else:
             self._writer.note(lambda: None)  # the tick that follows comes at once
 
-    def _new_exhibit(self, handle: Handle, *, preview: bool) -> Exhibit:
+    def _show_new(self, handle: Handle, *, preview: bool) -> None:
         batch = handle.batch
         if batch.ended_at is not None or not is_watched(self._shell) or is_captured(self._shell):
             exhibit = Exhibit(self._shell, handle, preview=preview)
-            if batch.ended_at is None:
+            exhibit.show()
+            if not exhibit.finished:
                 self._exhibits[batch.id] = exhibit
-            return exhibit
+            return
         live = self._live(handle, preview=preview)
-        self._exhibits[batch.id] = live
+        live.show()
+        self._follow(live)
+
+    def _follow(self, live: LiveExhibit | Snapshots) -> None:
+        self._exhibits[live.card.batch.id] = live
         self._writer.follow(_UntilFinished(live, self._finished))
-        return live
 
     def _live(self, handle: Handle, *, preview: bool) -> LiveExhibit | Snapshots:
         try:
@@ -159,8 +166,7 @@ class Display:
         retry = self._live(handle, preview=True)
         if isinstance(retry, LiveExhibit):
             retry.show_below(exhibit)
-            self._exhibits[handle.batch.id] = retry
-            self._writer.follow(_UntilFinished(retry, self._finished))
+            self._follow(retry)
 
     def _forget_if_finished(self, batch_id: str) -> None:
         exhibit = self._exhibits.get(batch_id)

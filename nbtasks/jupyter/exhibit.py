@@ -6,6 +6,7 @@ update goes by that id alone; nothing here prints or shows anything new from a t
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ from .preview import preview_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbtasks.client import AsyncResult, GroupResult
+    from nbtasks.client.group import GroupResult
+    from nbtasks.client.result import AsyncResult
 
+    from .board import View
     from .writer import Writer
 
 #: Seconds between snapshots where there are no widgets.
@@ -38,36 +41,45 @@ class Exhibit:
         # Remembered, because `%%capture` puts another in its place for a while.
         self._publisher = shell.display_pub
         self._display_ids: list[str] = []
+        # A page drops the update of an output that it has not seen yet.
+        self._in_order = threading.Lock()
 
     def show(self) -> None:
         """Show the card in the cell that runs now."""
-        display_id = uuid.uuid4().hex
-        self._display_ids.append(display_id)
-        data, metadata = self._bundle()
-        self._publisher.publish(data, metadata, transient={"display_id": display_id})
+        with self._in_order:
+            data, metadata, display_id = self._first()
+            self._publisher.publish(data, metadata, transient={"display_id": display_id})
 
     def update(self) -> None:
         """Replace what is shown by a snapshot of now; the last one once the batch has ended."""
-        if self.finished:
-            return
+        with self._in_order:
+            if self.finished:
+                return
+            view = self.card.view()
+            data = self._still(view)
+            for display_id in self._display_ids:
+                self._publisher.publish(data, {}, transient={"display_id": display_id}, update=True)
+            self._ended(view)
+
+    def _first(self) -> tuple[dict[str, Any], dict[str, Any], str]:
+        """Return what a new output shows first: data and metadata by MIME type, and its display id."""
         view = self.card.view()
-        self.finished = view.done
-        data = self._still(final=view.done)
-        for display_id in self._display_ids:
-            self._publisher.publish(data, {}, transient={"display_id": display_id}, update=True)
-        if view.done:
+        data, metadata = self._bundle(view)
+        self._display_ids.append(uuid.uuid4().hex)
+        self._ended(view)
+        return data, metadata, self._display_ids[-1]
+
+    def _ended(self, view: View) -> None:
+        if view.done and not self.finished:
+            self.finished = True
             self.card.close()
 
-    def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what is shown first: data and metadata by MIME type."""
-        view = self.card.view()
-        self.finished = self.finished or view.done
-        return self._still(final=view.done), {}
+    def _bundle(self, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self._still(view), {}
 
-    def _still(self, *, final: bool) -> dict[str, Any]:
-        view = self.card.view()
-        preview = self._result_preview() if final else None
-        page = static.html(view, self.card.batch.states, preview, self._hint(final=final))
+    def _still(self, view: View) -> dict[str, Any]:
+        preview = self._result_preview() if view.done else None
+        page = static.html(view, self.card.batch.states, preview, self._hint(final=view.done))
         return {"text/html": page, "text/plain": static.text(view)}
 
     def _hint(self, *, final: bool) -> str:
@@ -119,7 +131,7 @@ class LiveExhibit(Exhibit):
     def tick(self, now: float) -> bool:
         """Called by the writer."""
         ended = self.card.batch.ended_at is not None
-        self._send(self.card.tick(now, always=ended))
+        self._send(self.card.tick(now, always=ended))  # the last state always gets out
         if ended:
             self.update()
         return not self.finished
@@ -128,16 +140,15 @@ class LiveExhibit(Exhibit):
         """Show the card as one more output of the cell that shows ``other``, even if that has ended."""
         kernel = self._shell.kernel
         self.cell = other.cell
-        display_id = uuid.uuid4().hex
-        self._display_ids.append(display_id)
-        data, metadata = self._bundle()
-        content = {"data": data, "metadata": metadata, "transient": {"display_id": display_id}}
-        topic = kernel._topic("display_data")
-        kernel.session.send(kernel.iopub_socket, "display_data", content, parent=other.cell, ident=topic)
+        with self._in_order:
+            data, metadata, display_id = self._first()
+            content = {"data": data, "metadata": metadata, "transient": {"display_id": display_id}}
+            topic = kernel._topic("display_data")
+            kernel.session.send(kernel.iopub_socket, "display_data", content, parent=self.cell, ident=topic)
 
-    def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        still, _ = super()._bundle()
-        if self.finished:
+    def _bundle(self, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
+        still = self._still(view)
+        if view.done:
             return still, {}
         data, metadata = self.widget._repr_mimebundle_()
         return {**data, **still}, metadata

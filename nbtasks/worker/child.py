@@ -6,6 +6,7 @@ for what asks for them; the reporter's thread helps while a call takes long.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import random
 import signal
@@ -133,12 +134,13 @@ class Child:
         self._slot.enter(os.getpid())
         set_name(f"Child-{self._slot.number}")
         self._settings.outputs[self._slot.number].redirect()
+        faulthandler.enable(2)
         capture.install()
         self._interrupts.install()
         # While Python runs in the main thread, other threads get their turn after so many seconds.
         sys.setswitchinterval(0.001)
         threading.Thread(target=self._watch_life_line, name="nbtasks-life-line", daemon=True).start()
-        context.serving.append((self._settings.connection, self._settings.options, self._slot, self._settings.worker))
+        context.serving.append(context.Serving(self._settings.connection, self._slot, self._settings.worker))
 
     def _watch_life_line(self) -> None:
         """End with the supervisor: nobody would give back what this child holds."""

@@ -22,7 +22,7 @@ class Lease:
 
     Args:
         info: returns what the list of workers shows, JSON types.
-        after: duties that go with a renewal, each called with the server's time.
+        after: duties that go with a renewal, each called with the server's time; True asks to be called again soon.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Lease:
         worker: str,
         lease_s: float,
         info: Callable[[], dict[str, Any]],
-        after: list[Callable[[float], None]],
+        after: list[Callable[[float], bool]],
     ) -> None:
         self._fleet = fleet
         self._worker = worker
@@ -71,9 +71,8 @@ class Lease:
                 return
             try:
                 now = self.renew()
-                for duty in self._after:
-                    duty(now)
-                delay = self._lease_s / 5
+                again = [duty(now) for duty in self._after]
+                delay = min(0.5, self._lease_s / 5) if any(again) else self._lease_s / 5
             except OperationalError as error:
                 LOGGER.warning("the lease could not be renewed: %s", error)
                 delay = min(1.0, self._lease_s / 10)

@@ -12,7 +12,8 @@ from nbtasks.wire.codec import Codec
 from .log import LOGGER
 from .rescue import Loss, Rescue
 
-_ELECTION_MS = 10_000
+#: Long enough to give back what one dead worker held; a reaper that dies itself holds up the next one for this long.
+_ELECTION_MS = 2_000
 #: Seconds after which batches are looked at whose data may have expired.
 _SWEEP_AFTER_S = 3600.0
 
@@ -34,16 +35,17 @@ class Reaper:
         self._store = Store(link, keys)
         self._swept_at = 0.0
 
-    def look(self, now: float) -> None:
-        """Reap what is dead at the server's time ``now``."""
+    def look(self, now: float) -> bool:
+        """Reap what is dead at the server's time ``now``; returns whether to look again soon."""
         silent = self._fleet.silent((now - min(self._lease_s, 5.0)) * 1000)
         dead = [name for name in silent if name not in self._fleet.alive(silent)]
-        if dead and self._fleet.elected("reap", self._worker, _ELECTION_MS):
-            for name in dead:
-                self._reap(name)
+        elected = bool(dead) and self._fleet.elected("reap", self._worker, _ELECTION_MS)
+        for name in dead if elected else ():
+            self._reap(name)
         if now - self._swept_at > _SWEEP_AFTER_S:
             self._swept_at = now
             self._fleet.sweep_batches((now - _SWEEP_AFTER_S) * 1000)
+        return bool(dead) and not elected
 
     def _reap(self, name: str) -> None:
         every = self._store.addresses()

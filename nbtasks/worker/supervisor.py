@@ -42,7 +42,6 @@ _TICK_S = 0.25
 #: Seconds that a call has to stop by itself after a signal; then its process is killed.
 _GRACE_S = 2.0
 _LIMIT_GRACE_S = 1.0
-_QUICK_DEATH_S = 1.0
 _MOST_RESPAWN_DELAY_S = 10.0
 
 WARM, COLD = "warm", "cold"
@@ -68,8 +67,7 @@ class Supervisor:
         self._slots = make_slots(self._n)
         self._outputs = [DescriptorFile() for _ in range(self._n)]
         self._pids: dict[int, int] = {}
-        self._born_at: dict[int, float] = {}
-        self._quick_deaths: dict[int, int] = {}
+        self._unready_deaths: dict[int, int] = {}
         self._respawn_at: dict[int, float] = {}
         self._kill_at: dict[int, tuple[float, int, Exception]] = {}
         self._done_before = 0
@@ -212,7 +210,6 @@ class Supervisor:
 
     def _on_birth(self, birth: Birth) -> None:
         self._pids[birth.slot] = birth.pid
-        self._born_at[birth.slot] = time.monotonic()
         if self._stopping == WARM:
             kill_group(birth.pid, signal.SIGTERM)
         elif self._stopping == COLD:
@@ -226,12 +223,13 @@ class Supervisor:
         running = slot.running()
         code = os.waitstatus_to_exitcode(death.status)
         loss = self._loss(number, code, running)
+        never_ready = slot.status()[1] == STARTING
         kill_group(death.pid, signal.SIGKILL)
         slot.clear()
         self._rescue_consumer(number, loss)
         self._outputs[number].reset()
         if not self._stopping:
-            self._respawn_at[number] = time.monotonic() + self._respawn_delay(number, code)
+            self._respawn_at[number] = time.monotonic() + self._respawn_delay(number, never_ready)
 
     def _loss(self, number: int, code: int, running: RunningCall | None) -> Loss:
         ordered = self._kill_at.pop(number, None)
@@ -255,11 +253,10 @@ class Supervisor:
         tail = self._outputs[number].tail().strip()
         return f"{how}. Its last words:\n{tail}" if tail else how
 
-    def _respawn_delay(self, number: int, code: int) -> float:
-        lived = time.monotonic() - self._born_at.get(number, 0.0)
-        quick = lived < _QUICK_DEATH_S and code != 0 and not self._slots[number].done
-        self._quick_deaths[number] = self._quick_deaths.get(number, 0) + 1 if quick else 0
-        deaths = self._quick_deaths[number]
+    def _respawn_delay(self, number: int, never_ready: bool) -> float:
+        """Children that work are replaced at once; those that die before they are ready, more and more slowly."""
+        self._unready_deaths[number] = self._unready_deaths.get(number, 0) + 1 if never_ready else 0
+        deaths = self._unready_deaths[number]
         return 0.0 if deaths < 3 else min(_MOST_RESPAWN_DELAY_S, 0.1 * 2.0 ** (deaths - 3))
 
     def _rescue_consumer(self, number: int, loss: Loss) -> None:

@@ -1,0 +1,79 @@
+"""Wait for a handle inside a cell; the Stop button then stops its calls too."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.core.errors import OperationalError
+
+from . import static
+from .card import Card
+
+if TYPE_CHECKING:
+    from nbtasks.client.group import GroupResult
+    from nbtasks.client.result import AsyncResult
+
+#: Seconds that interrupted calls get to end before the cell does.
+STOP_WITHIN_S = 2.0
+_LINE_EVERY_S = 0.25
+
+
+def wait_and_get(handle: AsyncResult | GroupResult, timeout: float | None = None, *, text: bool = False) -> Any:
+    """Return the value of ``handle`` when it is there.
+
+    Args:
+        handle: of a call or of a map.
+        timeout: seconds to wait at most; the calls then go on.
+        text: show a line in the terminal meanwhile.
+
+    Raises:
+        KeyboardInterrupt: Stop was pressed. What had not ended was revoked and had two seconds to end.
+        TimeoutError: the time is over.
+        Exception: what the task raised.
+    """
+    try:
+        if text:
+            _show_line(handle, timeout)
+            return handle.get(timeout=0 if timeout is not None else None)
+        return handle.get(timeout=timeout)
+    except KeyboardInterrupt:
+        _stop(handle)
+        raise
+
+
+def wait_quietly(handle: AsyncResult | GroupResult) -> None:
+    """Wait for the end, whatever it is; Stop as in :func:`wait_and_get`."""
+    try:
+        handle.wait()
+    except KeyboardInterrupt:
+        _stop(handle)
+        raise
+
+
+def _stop(handle: AsyncResult | GroupResult) -> None:
+    if handle.ready():
+        return
+    try:
+        handle.batch.revoke(terminate=True)
+    except OperationalError:
+        return  # the interrupt matters more than that the broker is away; the card says that it is
+    handle.batch.wait(STOP_WITHIN_S)  # a second press of Stop ends this at once
+
+
+def _show_line(handle: AsyncResult | GroupResult, timeout: float | None) -> None:
+    """Rewrite one line of the terminal until the end or the timeout."""
+    card = Card(handle.batch)
+    left = float("inf") if timeout is None else timeout
+    width = 0
+    try:
+        while not handle.ready() and left > 0:
+            handle.wait(min(_LINE_EVERY_S, left))
+            left -= _LINE_EVERY_S
+            line = static.text(card.view()).partition("\n")[0]
+            sys.stdout.write("\r" + line.ljust(width))
+            sys.stdout.flush()
+            width = len(line)
+    finally:
+        card.close()
+        sys.stdout.write("\n" if width else "")
