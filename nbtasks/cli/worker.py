@@ -1,0 +1,147 @@
+"""``nbtasks worker``: a worker in the foreground."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nbtasks.core.durations import seconds
+from nbtasks.core.errors import NbtasksError
+from nbtasks.core.options import POOLS, WorkerOptions
+
+if TYPE_CHECKING:
+    from nbtasks.client.app import App
+    from nbtasks.local.connection import Connection
+    from nbtasks.local.embedded import EmbeddedLease
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+@click.command()
+@click.option(
+    "-A", "--app", "target", metavar="MODULE[:APP]", help="Module with an App: its broker, its includes."
+)
+@click.option(
+    "-b", "--broker", metavar="URL", help="Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded."
+)
+@click.option("--connection-file", metavar="FILE", help="File with URL and key, written on another machine.")
+@click.option("--namespace", metavar="NAME", help="Namespace of the calls.  [default: nbtasks]")
+@click.option(
+    "-c", "--concurrency", type=click.IntRange(1, 1024), metavar="N", help="Children.  [default: CPUs]"
+)
+@click.option(
+    "-Q", "--queues", default="default", metavar="Q1,Q2", show_default=True, help="Queues to serve."
+)
+@click.option(
+    "-P", "--pool", type=click.Choice(POOLS), default="prefork", show_default=True, help="Kind of children."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    default=32,
+    show_default=True,
+    help="Per child, with -P threads.",
+)
+@click.option(
+    "-l", "--loglevel", type=click.Choice(LEVELS, case_sensitive=False), default="info", show_default=True
+)
+@click.option("-n", "--name", metavar="NAME", help="Name in lists and logs.  [default: host and pid]")
+@click.option(
+    "--max-tasks-per-child", type=click.IntRange(1), metavar="N", help="Replace a child after N calls."
+)
+@click.option(
+    "--max-memory-per-child", type=click.IntRange(1), metavar="KIB", help="Replace a child above KIB."
+)
+@click.option(
+    "--lease",
+    default="15s",
+    show_default=True,
+    metavar="TIME",
+    help="Silence after which calls go to others.",
+)
+def worker(
+    target: str | None, broker: str | None, connection_file: str | None, namespace: str | None, **given: Any
+) -> None:
+    """Run a worker here, in the foreground.
+
+    TERM and the first Ctrl-C end it after its running calls; QUIT and the second Ctrl-C end it at once.
+    """
+    try:
+        code = _serve(target, broker, connection_file, namespace, given)
+    except NbtasksError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(code)
+
+
+def _serve(
+    target: str | None, broker: str | None, file: str | None, namespace: str | None, given: dict[str, Any]
+) -> int:
+    if sys.platform == "win32":
+        raise click.ClickException("workers run on Linux and macOS only; on Windows, use Python in WSL")
+    app, include = _app(target, broker) if target else (None, ())
+    options = _options(given, include)
+    connection, lease = _connect(app, broker, file, namespace)
+    if broker:
+        connection = dataclasses.replace(connection, url=broker, source="-b")
+    if namespace:
+        connection = dataclasses.replace(connection, namespace=namespace)
+
+    from nbtasks.worker import run
+
+    try:
+        return run(connection, options)
+    finally:
+        if lease is not None:
+            lease.close()
+
+
+def _app(target: str, broker: str | None) -> tuple[App, tuple[str, ...]]:
+    from .target import find_app
+
+    if broker:
+        # An App that names no server would otherwise start the embedded one.
+        os.environ["NBTASKS_BROKER"] = broker
+    app, module = find_app(target)
+    return app, (*app.include, module)
+
+
+def _connect(
+    app: App | None, broker: str | None, file: str | None, namespace: str | None
+) -> tuple[Connection, EmbeddedLease | None]:
+    from nbtasks.local.connection import read_connection_file, resolve
+
+    if file:
+        return read_connection_file(file), None
+    if app is None:
+        return resolve(broker, namespace=namespace)
+    if not broker:
+        # Returns when the server is there, and says so where it cannot be reached.
+        app.check()
+    return app.connection, None
+
+
+def _options(given: dict[str, Any], include: tuple[str, ...]) -> WorkerOptions:
+    queues = tuple(dict.fromkeys(name.strip() for name in given["queues"].split(",") if name.strip()))
+    return WorkerOptions(
+        concurrency=given["concurrency"] or _cpus(),
+        queues=queues,
+        pool=given["pool"],
+        threads=given["threads"],
+        name=given["name"],
+        loglevel=given["loglevel"],
+        max_tasks_per_child=given["max_tasks_per_child"],
+        max_memory_per_child=given["max_memory_per_child"],
+        lease_s=seconds(given["lease"], "lease"),
+        include=include,
+    )
+
+
+def _cpus() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
