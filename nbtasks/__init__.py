@@ -46,7 +46,7 @@ _LAZY = {
     "AsyncResult": "nbtasks.client.result",
     "EagerResult": "nbtasks.client.result",
     "GroupResult": "nbtasks.client.group",
-    "Task": "nbtasks.client.task",
+    "Task": "nbtasks.client.app",
     "load_ipython_extension": "nbtasks.jupyter.extension",
     "task": "nbtasks.client.app",
     "unload_ipython_extension": "nbtasks.jupyter.extension",

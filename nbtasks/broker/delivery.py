@@ -49,7 +49,15 @@ class Finish:
         self.args += ["E", batch, frame]
 
     def again(
-        self, batch: str, address: str, lane: str, delay_ms: int, first: int, count: int, attempt: int, frame: bytes
+        self,
+        batch: str,
+        address: str,
+        lane: str,
+        delay_ms: int,
+        first: int,
+        count: int,
+        attempt: int,
+        frame: bytes,
     ) -> None:
         """Queue calls again after a delay, as another attempt."""
         self.args += ["Z", batch, address, lane, delay_ms, first, count, attempt, frame]
@@ -81,15 +89,18 @@ class Delivery:
         # All queues share a lane before the next lane is looked at: priority is across queues.
         self._lanes = [(address, lane) for lane in LANES for address in addresses]
         self._streams = [keys.lane(address, lane) for address, lane in self._lanes]
-        self._by_stream = {name.encode(): place for name, place in zip(self._streams, self._lanes, strict=True)}
+        self._by_stream = {
+            name.encode(): place for name, place in zip(self._streams, self._lanes, strict=True)
+        }
 
     def prepare(self) -> None:
         """Make the consumer groups. From id 0: calls that were added before the first worker count too."""
         commands: list[tuple[Argument, ...]] = [
             ("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM") for stream in self._streams
         ]
-        for address in {address for address, _ in self._lanes}:
-            commands.append(("SADD", self._keys.addresses, address))
+        commands += [
+            ("SADD", self._keys.addresses, address) for address in {place[0] for place in self._lanes}
+        ]
         for reply in self._link.pipeline(commands):
             if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
                 raise reply
@@ -97,13 +108,14 @@ class Delivery:
     def take(self, most: int) -> list[Entry]:
         """Take up to ``most`` entries without waiting."""
         reply = self._grouped(
-            lambda: self._link.script("take", [self._keys.root, *self._streams], [GROUP, self._consumer, most])
+            lambda: self._link.script(
+                "take", [self._keys.root, *self._streams], [GROUP, self._consumer, most]
+            )
         )
-        entries = []
-        for number, entry_id, fields, flagged in reply or ():
-            address, lane = self._lanes[number]
-            entries.append(_entry(address, lane, entry_id, fields, bool(flagged)))
-        return entries
+        return [
+            _entry(self._lanes[number][0], self._lanes[number][1], entry_id, fields, bool(flagged))
+            for number, entry_id, fields, flagged in reply or ()
+        ]
 
     def wait(self, block_ms: int) -> list[Entry]:
         """Wait up to ``block_ms`` for an entry; one per lane at most, so that others are not starved."""
@@ -140,7 +152,9 @@ class Delivery:
         if not kept:
             return entry
         first, count = map(int, kept.split())
-        return Entry(entry.address, entry.lane, entry.id, entry.batch, first, count, entry.attempt, True, entry.frame)
+        return Entry(
+            entry.address, entry.lane, entry.id, entry.batch, first, count, entry.attempt, True, entry.frame
+        )
 
     def finish(self, report: Finish) -> int:
         """Report results, events, retries and finished entries in one round trip; returns how many results were new."""
@@ -171,14 +185,18 @@ class Delivery:
         lane: str,
     ) -> bool:
         flat = [number for piece in pieces for number in piece]
-        args = [GROUP, consumer, entry.address, entry.lane, entry.id, lane, "%d %d" % kept if kept else "", *flat]
+        part = f"{kept[0]} {kept[1]}" if kept else ""
+        args: list[Argument] = [GROUP, consumer, entry.address, entry.lane, entry.id, lane, part, *flat]
         return bool(self._link.script("give", [self._keys.root], args))
 
     def consumers(self) -> dict[str, int]:
         """Return every consumer of these queues with the number of entries that it holds."""
         found: dict[str, int] = {}
         for stream in self._streams:
-            for info in self._grouped(lambda stream=stream: self._link.call("XINFO", "CONSUMERS", stream, GROUP)) or ():
+            for info in (
+                self._grouped(lambda stream=stream: self._link.call("XINFO", "CONSUMERS", stream, GROUP))
+                or ()
+            ):
                 fields = dict(zip(info[::2], info[1::2], strict=True))
                 name = fields[b"name"].decode()
                 found[name] = found.get(name, 0) + int(fields[b"pending"])
@@ -200,7 +218,9 @@ class Delivery:
         entries = []
         for stream, items in reply or ():
             address, lane = self._by_stream[stream]
-            entries += [_entry(address, lane, entry_id, fields, False) for entry_id, fields in items if fields]
+            entries += [
+                _entry(address, lane, entry_id, fields, False) for entry_id, fields in items if fields
+            ]
         return entries
 
     def _grouped(self, command: Any) -> Any:

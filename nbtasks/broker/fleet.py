@@ -54,9 +54,7 @@ class Fleet:
 
     def sweep_batches(self, older_than_ms: float, most: int = 1000) -> None:
         """Take batches off the list whose record has expired."""
-        names = self._link.call(
-            "ZRANGEBYSCORE", self._keys.batches, "-inf", older_than_ms, "LIMIT", 0, most
-        )
+        names = self._link.call("ZRANGEBYSCORE", self._keys.batches, "-inf", older_than_ms, "LIMIT", 0, most)
         if not names:
             return
         replies = self._link.pipeline([("EXISTS", self._keys.batch(name.decode())) for name in names])
@@ -82,7 +80,9 @@ class Fleet:
             "XREAD", "COUNT", 100, "BLOCK", block_ms, "STREAMS", self._keys.control, after,
             timeout_s=block_ms / 1000 + 10,
         )  # fmt: skip
-        return [(entry_id, fields[1].decode(), fields[3]) for entry_id, fields in (reply[0][1] if reply else ())]
+        return [
+            (entry_id, fields[1].decode(), fields[3]) for entry_id, fields in (reply[0][1] if reply else ())
+        ]
 
     def last_control(self) -> bytes:
         """Return the id of the newest control entry, from where to read on."""

@@ -34,7 +34,7 @@ class Keys:
         return f"{queue}@{python}.{key_id}"
 
     def lane(self, address: str, lane: str) -> str:
-        """STREAM with group ``w``: entries b (batch), i (first), n (count), a (attempt), x (look at states), d (frame)."""
+        """STREAM with group ``w``: b (batch), i (first), n (count), a (attempt), x (look at states), d (frame)."""
         return f"{self.root}q:{address}:{lane}"
 
     def delayed(self, address: str) -> str:
@@ -51,7 +51,7 @@ class Keys:
         return f"{self.root}addresses"
 
     def batch(self, batch: str) -> str:
-        """HASH: s (session), n (calls), d (final calls), f (function), q (address), m (signed label), t (ttl ms), x (revoked)."""
+        """HASH: s (session), n (calls), d (ended), e (end), f (function), q (address), m (label), t (ttl), x (flag)."""
         return f"{self.root}b:{batch}"
 
     def states(self, batch: str) -> str:
@@ -59,7 +59,7 @@ class Keys:
         return f"{self.root}st:{batch}"
 
     def records(self, batch: str) -> str:
-        """HASH: ``first+count`` -> signed result record. The truth about results; never changes once set with its state."""
+        """HASH: ``first+count`` -> signed result record. The truth about results; never changes with its state set."""
         return f"{self.root}r:{batch}"
 
     @property

@@ -82,7 +82,9 @@ class Link:
             try:
                 connection = self._open()
                 packed = (
-                    connection.pack_commands(commands) if len(commands) > 1 else connection.pack_command(*commands[0])
+                    connection.pack_commands(commands)
+                    if len(commands) > 1
+                    else connection.pack_command(*commands[0])
                 )
                 connection.send_packed_command(packed)
                 return [self._read(connection, timeout_s) for _ in commands]
@@ -150,7 +152,8 @@ def unavailable(label: str, error: BaseException) -> BrokerUnavailable:
     """Return the error that says where the broker was looked for and what to do."""
     return BrokerUnavailable(
         f"the broker at {label} cannot be reached ({_reason(error)}); "
-        "check that the server runs and that the URL (App(broker=...), NBTASKS_BROKER) is right; `nbtasks doctor` says more"
+        "check that the server runs and that the URL (App(broker=...), NBTASKS_BROKER) is right; "
+        "`nbtasks doctor` says more"
     )
 
 

@@ -66,7 +66,8 @@ def check(link: Link) -> BrokerFacts:
     numbers = tuple(int(part) for part in re.findall(r"\d+", facts.version)[:2])
     if numbers < OLDEST:
         raise BrokerUnsuitable(
-            f"the broker at {facts.address} is {facts.flavour} {facts.version}; nbtasks needs Redis 6.2 or later, or Valkey"
+            f"the broker at {facts.address} is {facts.flavour} {facts.version}; "
+            "nbtasks needs Redis 6.2 or later, or Valkey"
         )
     if facts.maxmemory and facts.policy != "noeviction":
         raise BrokerUnsuitable(

@@ -123,7 +123,12 @@ class Store:
     def forget(self, batch: str) -> None:
         """Drop the results of a batch."""
         blobs = self._link.call("SMEMBERS", self._keys.batch_blobs(batch))
-        keys = [self._keys.batch(batch), self._keys.states(batch), self._keys.records(batch), self._keys.batch_blobs(batch)]
+        keys = [
+            self._keys.batch(batch),
+            self._keys.states(batch),
+            self._keys.records(batch),
+            self._keys.batch_blobs(batch),
+        ]
         self._link.call("DEL", *keys, *blobs)
         self._link.call("ZREM", self._keys.batches, batch)
 

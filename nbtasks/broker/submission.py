@@ -48,12 +48,14 @@ class Flush:
 
     args: list[Argument] = field(default_factory=list)
     blobs: list[tuple[str, bytes | memoryview]] = field(default_factory=list)
-    bytes: int = 0
+    size: int = 0
 
-    def batch(self, batch: str, n: int, address: str, function: str, frame: bytes, label: bytes, ttl_ms: int) -> None:
+    def batch(
+        self, batch: str, n: int, address: str, function: str, frame: bytes, label: bytes, ttl_ms: int
+    ) -> None:
         """Record a new batch of ``n`` calls (-1: not known yet)."""
         self.args += ["B", batch, n, address, function, frame, label, ttl_ms]
-        self.bytes += len(frame) + len(label) + 200
+        self.size += len(frame) + len(label) + 200
 
     def grown(self, batch: str, n: int) -> None:
         """Record that a batch now has ``n`` calls."""
@@ -64,10 +66,12 @@ class Flush:
         self.blobs.append((key, data))
         self.args += ["O", batch, key]
 
-    def chunk(self, batch: str, address: str, lane: str, delay_ms: int, first: int, count: int, frame: bytes) -> None:
+    def chunk(
+        self, batch: str, address: str, lane: str, delay_ms: int, first: int, count: int, frame: bytes
+    ) -> None:
         """Queue a chunk of calls."""
         self.args += ["C", batch, address, lane, delay_ms, first, count, frame]
-        self.bytes += len(frame) + 100
+        self.size += len(frame) + 100
 
 
 class Submission:

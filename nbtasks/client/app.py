@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import context
 from nbtasks.core.durations import Duration, seconds
-from nbtasks.core.errors import ConfigError, OperationalError
+from nbtasks.core.errors import ConfigError, SignatureMismatch, UnknownCall
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.local import connection as connections
 from nbtasks.local.connection import Connection
 from nbtasks.local.workers import LocalWorkers
 
+from . import current
+from .group import GroupResult
+from .result import AsyncResult as Handle
 from .task import Task
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from nbtasks.broker.server import BrokerFacts
     from nbtasks.local.embedded import EmbeddedLease
 
     from .batch import Batch
     from .fleet import WorkerInfo
-    from .group import GroupResult
-    from .result import AsyncResult
     from .session import Session
 
+_log = logging.getLogger("nbtasks")
 RESULT_LIMIT_BYTES = 512 * 2**20
-
-_open_apps: list[App] = []
 
 
 class App:
@@ -48,6 +50,7 @@ class App:
         include: modules that workers import when they start.
         result_expires: how long results are kept after the last call of a batch has ended, seconds or a text like 24h.
         result_limit: largest result in bytes.
+        connection: everything about the broker in one; ``broker``, ``namespace`` and ``key`` are not looked at then.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class App:
         include: Sequence[str] = (),
         result_expires: Duration = 86400.0,
         result_limit: int = RESULT_LIMIT_BYTES,
+        connection: Connection | None = None,
     ) -> None:
         self.name = name or "nbtasks"
         self.include = tuple(include)
@@ -68,7 +72,7 @@ class App:
         self._result_limit = result_limit
         self._lock = threading.RLock()
         self._resolving: connections.Resolving | None = None
-        self._connection: Connection | None = None
+        self._connection: Connection | None = connection
         self._lease: EmbeddedLease | None = None
         self._session: Session | None = None
         self._workers: LocalWorkers | None = None
@@ -76,13 +80,13 @@ class App:
         self._pid = os.getpid()
         if broker is not None:
             connections.check_url(broker)
-        _open_apps.append(self)
+        current.opened(self)
         atexit.register(self._at_exit)
 
     def __repr__(self) -> str:
-        return f"<App {self.name!r} {self._connection if self._connection else 'not connected'}>"
+        return f"<App {self.name!r} {self._connection or 'not connected'}>"
 
-    def __enter__(self) -> App:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -91,14 +95,9 @@ class App:
     @classmethod
     def current(cls) -> App:
         """Return the newest open App of this process; one with defaults is made if there is none."""
-        for app in reversed(_open_apps):
-            if app.usable:
-                return app
-        if context.serving:
-            app = cls("in a worker")
-            app._connection = context.serving[0].connection
-            return app
-        return cls()
+        app = current.current()
+        assert isinstance(app, App)
+        return app
 
     @property
     def usable(self) -> bool:
@@ -124,23 +123,19 @@ class App:
             return Task(function, checked, self)
         return lambda inner: Task(inner, checked, self)
 
-    def AsyncResult(self, id: str) -> AsyncResult:  # noqa: N802 - Celery's name
+    def AsyncResult(self, id: str) -> Handle:  # noqa: N802 - Celery's name
         """Return the handle of a call by its id, whoever submitted it.
 
         Raises:
             UnknownCall: nobody recorded it, or its time is over.
         """
-        from nbtasks.core.errors import UnknownCall
-
-        from .result import AsyncResult
-
         batch_id, index = split_call_id(id)
         batch = self.session.adopt(batch_id)
         if (index or 0) >= batch.n:
             raise UnknownCall(f"batch {batch_id} has {batch.n} calls; there is no {id!r}")
-        return AsyncResult(batch, index or 0, self.session)
+        return Handle(batch, index or 0, self.session)
 
-    def attach(self, id: str | None = None, *, last: int | None = None) -> list[AsyncResult | GroupResult]:
+    def attach(self, id: str | None = None, *, last: int | None = None) -> list[Handle | GroupResult]:
         """Return handles of earlier submits in this namespace, newest first, also after a kernel restart.
 
         Args:
@@ -155,19 +150,13 @@ class App:
         for name in session.store.newest(last or 10):
             try:
                 handles.append(self._handle(session.adopt(name)))
-            except OperationalError:
-                raise
-            except Exception:
-                # It has expired since, or another key has signed it: not ours to show.
-                continue
+            except (UnknownCall, SignatureMismatch) as error:
+                _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
         return handles
 
-    def _handle(self, batch: Batch) -> AsyncResult | GroupResult:
-        from .group import GroupResult
-        from .result import AsyncResult
-
+    def _handle(self, batch: Batch) -> Handle | GroupResult:
         if batch.origin_info.single:
-            return AsyncResult(batch, 0, self.session)
+            return Handle(batch, 0, self.session)
         return GroupResult(batch, self.session)
 
     def batches(self) -> list[Batch]:
@@ -198,7 +187,7 @@ class App:
         connection = self.connection
         if self._resolving is not None:
             # Imported while the server starts: this takes longer than the server does.
-            from . import session  # noqa: F401
+            from . import session  # noqa: F401 - for the time that it takes
 
             self._lease = self._resolving.wait()
             self._resolving = None
@@ -321,8 +310,7 @@ class App:
             if self._closed or self._pid != os.getpid():
                 return
             self._closed = True
-            if self in _open_apps:
-                _open_apps.remove(self)
+            current.closed(self)
             if self._workers is not None:
                 self._workers.stop()
             if self._session is not None:
@@ -338,7 +326,7 @@ class App:
             try:
                 self.close()
             except Exception as error:
-                print(f"nbtasks: closing {self.name!r}: {error}", file=sys.stderr)
+                _log.warning("closing App %r: %s", self.name, error)
 
 
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -347,3 +335,19 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     if function is not None:
         return Task(function, checked)
     return lambda inner: Task(inner, checked)
+
+
+def _make_default() -> App:
+    if context.serving:
+        # In a worker: the same broker, whatever the environment says.
+        return App("in a worker", connection=context.serving[0].connection)
+    return App()
+
+
+def _rebuilt(function: Callable[..., Any], options: TaskOptions) -> Task:
+    """Rebuild a pickled task."""
+    return Task(function, options)
+
+
+current.make.append(_make_default)
+current.rebuild.append(_rebuilt)

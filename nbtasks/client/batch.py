@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import states as st
+from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import call_id
 from nbtasks.wire import failures
 
@@ -125,14 +126,15 @@ class Hooks:
     changed: threading.Condition
     revoke: Callable[[Batch, int, bool], None]
     why_pending: Callable[[Batch], str | None]
-    retry_failed: Callable[[Batch], Any]
     fetch_blob: Callable[[str], bytes | None]
 
 
 class Batch:
     """Everything that is known here about the calls of one submit. Times are local epoch seconds."""
 
-    def __init__(self, id: str, n: int, origin: Origin, hooks: Hooks, created_at: float | None = None) -> None:
+    def __init__(
+        self, id: str, n: int, origin: Origin, hooks: Hooks, created_at: float | None = None
+    ) -> None:
         self.id = id
         self.origin_info = origin
         self.name = origin.name
@@ -163,8 +165,12 @@ class Batch:
         self.function_frame = b""
         self.blobs: list[tuple[str, bytes | memoryview]] = []
         self.task: Any = None
+        #: Submits again what failed; None where the arguments are not known.
+        self.retry: Callable[[], Any] | None = None
         self.sent: list[Sent] = []
         self.callbacks: list[Callable[[Batch], None]] = []
+        #: Calls whose output was shown while they ran: what is kept of it is not shown a second time.
+        self._live_output: set[int] = set()
         self._hooks = hooks
         self._records: list[Record] = []
         self._where = array("i", (-1,)) * n
@@ -276,8 +282,16 @@ class Batch:
         return None if self.done else self._hooks.why_pending(self)
 
     def retry_failed(self) -> Any:
-        """Submit the calls again that failed or were revoked, as a new map."""
-        return self._hooks.retry_failed(self)
+        """Submit the calls again that failed or were revoked, as a new map.
+
+        Raises:
+            ConfigError: nothing failed, or another process submitted the batch.
+        """
+        if self.retry is None:
+            raise ConfigError(
+                f"the arguments of {self.name} ({self.id}) are not known in this process; submit it again"
+            )
+        return self.retry()
 
     # -- written by the session
 
@@ -350,14 +364,6 @@ class Batch:
                 index, failure.type_name, failure.message, failure.text, record.attempt, record.worker
             )
 
-    @property
-    def _live_output(self) -> set[int]:
-        """Calls whose output was shown while they ran: their kept output is not shown a second time."""
-        found = self.__dict__.get("_live")
-        if found is None:
-            found = self.__dict__["_live"] = set()
-        return found  # type: ignore[no-any-return]
-
     def apply_event(self, worker: str, event: dict[str, Any]) -> None:
         """Take in what happens while calls run."""
         index = int(event["i"])
@@ -365,7 +371,9 @@ class Batch:
             return
         kind = event["t"]
         if kind == "started":
-            self.running[index] = Running(worker, time.time() - float(event.get("ago", 0)), int(event.get("a", 1)))
+            self.running[index] = Running(
+                worker, time.time() - float(event.get("ago", 0)), int(event.get("a", 1))
+            )
             self.states[index] = st.STARTED_CODE
         elif kind == "progress":
             self.progress[index] = Progress(event["d"], event["n"], str(event["m"]))

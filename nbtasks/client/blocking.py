@@ -43,8 +43,7 @@ def _check(session: Session, batch: Batch, me: str) -> None:
     mine = any(worker.id == me for worker in usable)
     if usable and total - waiting - int(mine) <= 0:
         raise WouldDeadlock(
-            f"get() inside a task would keep the last free slot of queue {batch.queue!r} ({total} in all), and the call "
-            "that it waits for would never start. Start more workers, send one of the two tasks to another queue, "
-            "or return the handle's id and get() outside"
+            f"get() inside a task would keep the last free slot of queue {batch.queue!r} ({total} in all), "
+            "and the call that it waits for would never start. Start more workers, send one of the two tasks "
+            "to another queue, or return the handle's id and get() outside"
         )
-

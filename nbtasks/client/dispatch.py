@@ -8,24 +8,24 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbtasks.broker.keys import lane_of
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError, NotPicklable, PayloadTooLarge
 from nbtasks.core.ids import new_id
 from nbtasks.core.options import TaskOptions, countdown_until
+from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire.codec import BlobPiece, Chunk, payload_of
-from nbtasks.wire.pickling import simple_call
+from nbtasks.wire.pickling import culprit, simple_call
 
 from . import chunking, fingerprint, observers
 from .batch import Batch, Origin, Sent
+from .definition import Definition
+from .feeder import Feeder
 from .group import GroupResult
 from .result import AsyncResult
-
-if TYPE_CHECKING:
-    from .session import Session
-    from .task import Task
+from .session import Session
 
 ON_ERROR = ("raise", "keep", "stop")
 ARGUMENT_LIMIT_BYTES = 512 * 2**20
@@ -65,7 +65,7 @@ class CallOptions:
     header: dict[str, Any]
 
 
-def call_options(task: Task, given: dict[str, Any], session: Session, single: bool) -> CallOptions:
+def call_options(task: Definition, given: dict[str, Any], session: Session, single: bool) -> CallOptions:
     """Return checked options.
 
     Raises:
@@ -75,7 +75,7 @@ def call_options(task: Task, given: dict[str, Any], session: Session, single: bo
     delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), time.time())
     label, quiet = rest.pop("label", None), bool(rest.pop("quiet", True))
     expires = rest.get("expires")
-    if hasattr(expires, "timestamp"):
+    if expires is not None and hasattr(expires, "timestamp"):
         rest["expires"] = max(0.0, expires.timestamp() - time.time())
     if isinstance(rest.get("expires"), str):
         rest["expires"] = seconds(rest["expires"], "expires")
@@ -95,10 +95,11 @@ def call_options(task: Task, given: dict[str, Any], session: Session, single: bo
     return CallOptions(options, delay, label, quiet, header)
 
 
-def submit_call(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]) -> AsyncResult:
+def submit_call(
+    session: Session, task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]
+) -> AsyncResult:
     """Submit one call."""
     task.check(args, kwargs)
-    session = task.app.session
     options = call_options(task, given, session, single=True)
     batch = _open(session, task, options, 1, "call", True, "raise")
     batch.calls = [(args, kwargs)]
@@ -110,10 +111,13 @@ def submit_call(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], given
 
 
 def submit_map(
-    task: Task, tuples: Iterable[tuple[Any, ...]], how: MapOptions, given: dict[str, Any]
+    session: Session,
+    task: Definition,
+    tuples: Iterable[tuple[Any, ...]],
+    how: MapOptions,
+    given: dict[str, Any],
 ) -> GroupResult:
     """Submit one call for each tuple of arguments."""
-    session = task.app.session
     options = call_options(task, {"label": how.label, "quiet": how.quiet, **given}, session, single=False)
     if how.max_parallel is not None:
         return _submit_windowed(session, task, tuples, how, options)
@@ -131,10 +135,12 @@ def submit_map(
 
 
 def _submit_windowed(
-    session: Session, task: Task, tuples: Iterable[tuple[Any, ...]], how: MapOptions, options: CallOptions
+    session: Session,
+    task: Definition,
+    tuples: Iterable[tuple[Any, ...]],
+    how: MapOptions,
+    options: CallOptions,
 ) -> GroupResult:
-    from .feeder import Feeder
-
     batch = _open(session, task, options, how.length or 0, "map", False, how.on_error)
     batch.growing = True
     digest, frame = ship(session, task)
@@ -143,12 +149,14 @@ def _submit_windowed(
 
     def send(index: int, args: tuple[Any, ...]) -> None:
         task.check(args, {})
-        call = (args, {})
+        call: Call = (args, {})
         batch.calls.append(call)
         if index >= batch.n:
             batch.grow(index + 1)
         sent, blobs = _chunks(session, batch, options, [call], [1], index)
-        session.send_batch(batch, digest, frame, sent, blobs, _ms(options.delay_s), new=index == 0, open_end=True)
+        session.send_batch(
+            batch, digest, frame, sent, blobs, _ms(options.delay_s), new=index == 0, open_end=True
+        )
 
     Feeder(batch, session, tuples, how.max_parallel or 1, send).start()
     handle = GroupResult(batch, session)
@@ -157,7 +165,7 @@ def _submit_windowed(
     return handle
 
 
-def _checked(task: Task, tuples: Iterable[tuple[Any, ...]]) -> list[Call]:
+def _checked(task: Definition, tuples: Iterable[tuple[Any, ...]]) -> list[Call]:
     """Read all items, and check the arguments once for each number of them."""
     calls: list[Call] = []
     nothing: dict[str, Any] = {}
@@ -171,7 +179,7 @@ def _checked(task: Task, tuples: Iterable[tuple[Any, ...]]) -> list[Call]:
 
 
 def _open(
-    session: Session, task: Task, options: CallOptions, n: int, kind: str, single: bool, on_error: str
+    session: Session, task: Definition, options: CallOptions, n: int, kind: str, single: bool, on_error: str
 ) -> Batch:
     eta_at = time.time() + options.delay_s if options.delay_s > 0 else None
     origin = Origin(
@@ -179,7 +187,22 @@ def _open(
     )
     batch = Batch(new_id(), n, origin, session.hooks)
     batch.task = task
+    batch.retry = lambda: retry_failed(session, batch)
     return batch
+
+
+def retry_failed(session: Session, batch: Batch) -> GroupResult:
+    """Submit what failed or was revoked again, as a new map.
+
+    Raises:
+        ConfigError: nothing failed.
+    """
+    bad = [index for index in range(batch.n) if batch.states[index] in (FAILURE_CODE, REVOKED_CODE)]
+    if not bad:
+        raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
+    tuples = [batch.calls[index][0] for index in bad]
+    label = f"{batch.label or batch.name} (again)"
+    return submit_map(session, batch.task, tuples, MapOptions(label=label, quiet=batch.quiet), {})
 
 
 def _place() -> str:
@@ -189,7 +212,7 @@ def _place() -> str:
 
 def _send(
     session: Session,
-    task: Task,
+    task: Definition,
     batch: Batch,
     options: CallOptions,
     calls: list[Call],
@@ -215,7 +238,7 @@ def _chunks(
     return _sealed(session, batch, options, payloads, counts, first), blobs
 
 
-def _payloads(session: Session, task: Task, calls: list[Call]) -> tuple[list[bytes], list[BlobPiece]]:
+def _payloads(session: Session, task: Definition, calls: list[Call]) -> tuple[list[bytes], list[BlobPiece]]:
     blobs: list[BlobPiece] = []
     payloads: list[bytes] = []
     for index, call in enumerate(calls):
@@ -227,15 +250,26 @@ def _payloads(session: Session, task: Task, calls: list[Call]) -> tuple[list[byt
     return payloads, blobs
 
 
-def _payload(session: Session, task: Task, call: Call, index: int) -> tuple[bytes, list[BlobPiece]]:
+def _payload(session: Session, task: Definition, call: Call, index: int) -> tuple[bytes, list[BlobPiece]]:
     try:
         return payload_of(call, ARGUMENT_LIMIT_BYTES, session.keys.blob)
     except NotPicklable as error:
-        raise NotPicklable(f"an argument of {task.name} (call {index}): {error}", error.path) from error
+        raise _unpicklable_argument(task, call, index, error) from error
     except PayloadTooLarge as error:
         raise PayloadTooLarge(
             f"the arguments of {task.name} (call {index}) are too large: {error}; pass a path or a URL instead"
         ) from error
+
+
+def _unpicklable_argument(task: Definition, call: Call, index: int, error: NotPicklable) -> NotPicklable:
+    """Name the argument, rather than its place in what travels."""
+    args, kwargs = call
+    for name, value in [*((f"argument {place}", value) for place, value in enumerate(args)), *kwargs.items()]:
+        found = culprit(value)
+        if found is not None:
+            path = name + found.path
+            return NotPicklable(f"{task.name}, call {index}: {path} {found.why}", path)
+    return error
 
 
 def _sealed(
@@ -247,13 +281,15 @@ def _sealed(
     lane = lane_of(options.task.priority)
     sent, at = [], 0
     for count in counts:
-        chunk = Chunk(batch.id, batch.function, first + at, payloads[at : at + count], options.header, not_after)
+        chunk = Chunk(
+            batch.id, batch.function, first + at, payloads[at : at + count], options.header, not_after
+        )
         sent.append(Sent(first + at, count, lane, session.codec.seal_chunk(chunk)))
         at += count
     return sent
 
 
-def ship(session: Session, task: Task) -> tuple[str, bytes]:
+def ship(session: Session, task: Definition) -> tuple[str, bytes]:
     """Return content hash and frame of a task's function; packed anew unless it provably is what was packed before."""
     before = task.shipped
     mark = fingerprint.fingerprint(task.function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbtasks.core import states as st
 from nbtasks.core.context import CurrentCall
@@ -13,13 +13,11 @@ from nbtasks.core.execution import Outcome, execute, execute_async
 from nbtasks.core.ids import new_id
 from nbtasks.wire import failures, pickling
 
+from .definition import Definition
 from .result import EagerResult
 
-if TYPE_CHECKING:
-    from .task import Task
 
-
-def apply_here(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EagerResult:
+def apply_here(task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EagerResult:
     """Run a call with its retries, without waiting between them."""
     task.check(args, kwargs)
     function = pickling.loads(pickling.dump_function(task.function))
@@ -33,7 +31,9 @@ def apply_here(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Eag
         call.attempt += 1
 
 
-def _run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], call: CurrentCall, task: Task) -> Outcome:
+def _run(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], call: CurrentCall, task: Definition
+) -> Outcome:
     if not inspect.iscoroutinefunction(function):
         return execute(function, args, kwargs, call, task.options)
     outcomes: list[Outcome] = []
@@ -46,7 +46,7 @@ def _run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], call: Cur
     return outcomes[0]
 
 
-def _packed(task: Task, call: CurrentCall, outcome: Outcome) -> EagerResult:
+def _packed(task: Definition, call: CurrentCall, outcome: Outcome) -> EagerResult:
     state = st.NAMES[outcome.state]
     if outcome.error is not None:
         packed = failures.unpack(failures.pack(outcome.error))

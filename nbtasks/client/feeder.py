@@ -41,9 +41,8 @@ class Feeder:
         batch, sent = self._batch, 0
         try:
             for args in self._tuples:
-                while not batch.wait_for(lambda: self._over() or sent - batch.finished_count < self._window, 1.0):
-                    if not self._session.usable:
-                        return
+                if not self._wait_for_room(sent):
+                    return
                 if self._over():
                     break
                 self._send(sent, args)
@@ -52,6 +51,14 @@ class Feeder:
             self._give_up(error, sent)
             return
         self._complete(sent)
+
+    def _wait_for_room(self, sent: int) -> bool:
+        """Wait until another call may be sent; False when the session was closed meanwhile."""
+        batch = self._batch
+        while not batch.wait_for(lambda: self._over() or sent - batch.finished_count < self._window, 1.0):
+            if not self._session.usable:
+                return False
+        return True
 
     def _over(self) -> bool:
         batch = self._batch

@@ -23,7 +23,10 @@ def same(one: Fingerprint | None, other: Fingerprint | None) -> bool:
     """Whether two fingerprints are of the same function."""
     if one is None or other is None or len(one) != len(other):
         return False
-    return all(a is b or (type(a) in _IMMUTABLE and type(a) is type(b) and a == b) for a, b in zip(one, other, strict=True))
+    return all(
+        a is b or (type(a) in _IMMUTABLE and type(a) is type(b) and a == b)
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def _collect(value: Any, parts: Fingerprint, seen: set[int]) -> bool:
@@ -36,16 +39,20 @@ def _collect(value: Any, parts: Fingerprint, seen: set[int]) -> bool:
     seen.add(id(value))
     if kind is FunctionType:
         return _collect_function(value, parts, seen)
-    if kind is ModuleType or kind is BuiltinFunctionType:
-        parts.append(value)
-        return kind is BuiltinFunctionType or not (is_local(value) or value.__name__ == "__main__")
-    if isinstance(value, type):
-        parts.append(value)
-        return value.__module__ == "builtins"
     if kind is tuple:
         parts.append(len(value))
         return all(_collect(item, parts, seen) for item in value)
-    return False
+    parts.append(value)
+    return _is_fixed(value)
+
+
+def _is_fixed(value: Any) -> bool:
+    """Whether a value comes from an installed module, which does not change under a running kernel."""
+    if isinstance(value, ModuleType):
+        return not is_local(value) and value.__name__ != "__main__"
+    return isinstance(value, BuiltinFunctionType) or (
+        isinstance(value, type) and value.__module__ == "builtins"
+    )
 
 
 def _collect_function(function: FunctionType, parts: Fingerprint, seen: set[int]) -> bool:

@@ -191,10 +191,15 @@ class GroupResult:
                 observers.waited(batch)
                 return
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not batch.wait_for(lambda: batch.done or batch.finished_count > given, left):
+            if not self._wait_for_more(given, left):
                 raise TimeoutError(
-                    f"{batch.n - given:,} of {batch.n:,} calls of {self.name} have not ended after {timeout:g} s and go on"
+                    f"{batch.n - given:,} of {batch.n:,} calls of {self.name} have not ended after {timeout:g} s; "
+                    "they go on"
                 )
+
+    def _wait_for_more(self, given: int, left: float | None) -> bool:
+        batch = self.batch
+        return batch.wait_for(lambda: batch.done or batch.finished_count > given, left)
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row a call: id, args, state, result, error, worker, seconds, retries.
@@ -202,7 +207,7 @@ class GroupResult:
         Raises:
             ImportError: pandas is not installed.
         """
-        import pandas
+        import pandas as pd
 
         rows = []
         for handle in self:
@@ -220,7 +225,7 @@ class GroupResult:
                     "retries": handle.retries,
                 }
             )
-        return pandas.DataFrame(rows)
+        return pd.DataFrame(rows)
 
     # -- acting
 
@@ -242,7 +247,7 @@ class GroupResult:
     ) -> GroupResult:
         """Call ``callback(self)`` when all have succeeded, ``on_error(self)`` when all have ended and some did not."""
 
-        def choose(batch: Batch) -> None:
+        def choose(_: Batch) -> None:
             if self.successful():
                 callback(self)
             elif on_error is not None:

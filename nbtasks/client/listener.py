@@ -1,5 +1,7 @@
-"""One thread that reads the session's event stream and feeds every batch. A push is a hint, the store is the truth:
-after a lost connection, and now and then, the store is asked."""
+"""One thread that reads the session's event stream and feeds every batch.
+
+A push is a hint, the store is the truth: after a lost connection, and now and then, the store is asked.
+"""
 
 from __future__ import annotations
 

@@ -25,13 +25,13 @@ def on_waited(callback: Callable[[Any], None]) -> Callable[[], None]:
 
 def submitted(handle: Any, batch: Any) -> None:
     """Tell that a batch was submitted."""
-    for callback in list(_on_submit):
+    for callback in _on_submit:
         _call(callback, handle, batch)
 
 
 def waited(batch: Any) -> None:
     """Tell that somebody has waited for a batch, and it is over."""
-    for callback in list(_on_waited):
+    for callback in _on_waited:
         _call(callback, batch)
 
 

@@ -88,7 +88,7 @@ class Outbox:
 
     def probe(self) -> None:
         """Send an empty flush: the answer tells whether the broker still has the earlier ones."""
-        self.put(Item(lambda flush, frame: None, "", b"", 0, lambda error: None))
+        self.put(Item(lambda *_: None, "", b"", 0, lambda _: None))
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything is sent."""
@@ -113,7 +113,9 @@ class Outbox:
         while state.bytes + item.size > _MOST_BYTES and state.items and not state.closed:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise BackPressure("the broker does not take calls as fast as they are submitted; submit fewer at a time")
+                raise BackPressure(
+                    "the broker does not take calls as fast as they are submitted; submit fewer at a time"
+                )
             self._changed.wait(min(left, 0.25))
 
     # -- the thread

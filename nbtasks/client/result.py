@@ -196,7 +196,8 @@ class AsyncResult:
             reason = self.why_pending()
             raise TimeoutError(
                 f"call {self.id} ({self.name}) has not ended after {timeout:g} s and goes on; "
-                f"it is {self.state}{f': {reason}' if reason else ''}. Wait longer, or stop it with revoke(terminate=True)"
+                f"it is {self.state}{f': {reason}' if reason else ''}. "
+                "Wait longer, or stop it with revoke(terminate=True)"
             )
 
     def _load(self, payload: Any) -> Any:
@@ -234,7 +235,7 @@ class AsyncResult:
     ) -> AsyncResult:
         """Call ``callback(self)`` when the call has succeeded, ``on_error(self)`` when it has not."""
 
-        def choose(batch: Batch) -> None:
+        def choose(_: Batch) -> None:
             if self.successful():
                 callback(self)
             elif on_error is not None:
@@ -270,7 +271,9 @@ async def wait_async(ready: Callable[[], bool]) -> None:
 class EagerResult:
     """The result of :meth:`Task.apply`: a call that ran here and is over. Has the surface of AsyncResult."""
 
-    def __init__(self, id: str, name: str, state: str, value: Any, traceback: str | None, seconds: float) -> None:
+    def __init__(
+        self, id: str, name: str, state: str, value: Any, traceback: str | None, seconds: float
+    ) -> None:
         self.id = self.task_id = id
         self.name = name
         self.state = self.status = state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -18,6 +19,7 @@ from nbtasks.broker.delivery import Delivery, Finish
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
+from nbtasks.broker.server import BrokerFacts, check
 from nbtasks.broker.store import BatchRecord, Event, Store
 from nbtasks.broker.submission import Flush, Submission
 from nbtasks.core import states as st
@@ -37,7 +39,6 @@ from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 
 from .batch import Batch, Hooks, Origin, Sent
-from nbtasks.broker.server import BrokerFacts, check
 from .fleet import read_workers
 from .listener import Listener
 from .outbox import Item, Outbox
@@ -130,13 +131,7 @@ class Session:
     @property
     def hooks(self) -> Hooks:
         """What a batch asks of this session."""
-        return Hooks(self._changed, self.revoke, self.why_pending, self._retry_failed, self.store.blob)
-
-    def _retry_failed(self, batch: Batch) -> Any:
-        """Submit the calls of a batch again that did not succeed."""
-        from .retrying import retry_failed
-
-        return retry_failed(batch)
+        return Hooks(self._changed, self.revoke, self.why_pending, self.store.blob)
 
     def slots(self, queue: str) -> int:
         """Return how many calls of a queue run at once, as far as known; looked up every few seconds."""
@@ -154,7 +149,7 @@ class Session:
             import warnings
 
             warnings.warn(
-                f"{task.name} captures {size / 2**20:.1f} MB of data; it is sent once for each version of the function. "
+                f"{task.name} captures {size / 2**20:.1f} MB of data, sent once for each version of the function. "
                 "%%task --dry-run shows what it is",
                 stacklevel=6,
             )
@@ -196,7 +191,11 @@ class Session:
                 for item in group:
                     flush.chunk(batch.id, address, item.lane, delay_ms, item.first, item.count, item.frame)
 
-            size = sum(len(item.frame) + 100 for item in group) + len(frame) + sum(len(data) for _, data in blobs)
+            size = (
+                sum(len(item.frame) + 100 for item in group)
+                + len(frame)
+                + sum(len(data) for _, data in blobs)
+            )
             item = Item(write, digest, frame, size, lambda error: self.fail_batch(batch, error))
             try:
                 self._outbox.put(item)
@@ -208,7 +207,7 @@ class Session:
     def send_count(self, batch: Batch, digest: str) -> None:
         """Tell the broker how many calls a growing batch has in the end."""
 
-        def write(flush: Flush, fn: bytes) -> None:
+        def write(flush: Flush, _: bytes) -> None:
             flush.grown(batch.id, batch.n)
 
         self._outbox.put(Item(write, digest, b"", 100, lambda error: self.fail_batch(batch, error)))
@@ -254,7 +253,9 @@ class Session:
             frame = event.frame
             ranges = [(event.first, event.count)]
             if event.wins:
-                ranges = [(int(a), int(b)) for a, _, b in (part.partition("+") for part in event.wins.split())]
+                ranges = [
+                    (int(a), int(b)) for a, _, b in (part.partition("+") for part in event.wins.split())
+                ]
             if not frame:
                 frame = self.store.record(batch.id, *ranges[0]) or b""
             self._apply(batch, self.codec.open_record(frame, batch.id), ranges)
@@ -265,8 +266,14 @@ class Session:
 
     def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
         for first, count in ranges:
-            if first < record.first or first + count > record.first + len(record.states) or first + count > batch.n:
-                raise SignatureMismatch("a result record is filed under calls that it is not about; it was refused")
+            if (
+                first < record.first
+                or first + count > record.first + len(record.states)
+                or first + count > batch.n
+            ):
+                raise SignatureMismatch(
+                    "a result record is filed under calls that it is not about; it was refused"
+                )
         fresh = batch.apply_record(record, ranges)
         if fresh:
             self._note_pace(batch, record)
@@ -278,7 +285,9 @@ class Session:
     def _note_pace(self, batch: Batch, record: Record) -> None:
         longest = max(record.seconds)
         before = self.pace.get(batch.function)
-        self.pace[batch.function] = longest if before is None or longest > before else before * 0.8 + longest * 0.2
+        self.pace[batch.function] = (
+            longest if before is None or longest > before else before * 0.8 + longest * 0.2
+        )
 
     def finish_empty(self, batch: Batch) -> None:
         """A batch turned out to have ended without another result."""
@@ -322,7 +331,9 @@ class Session:
     def refresh(self, batch: Batch) -> None:
         """Take in every result of a batch that the broker has."""
         states = self.store.states(batch.id, 0, batch.n)
-        missing = {index for index in range(batch.n) if states[index] and batch.states[index] < st.FIRST_READY_CODE}
+        missing = {
+            index for index in range(batch.n) if states[index] and batch.states[index] < st.FIRST_READY_CODE
+        }
         if not missing:
             return
         for first, count in self.store.ranges(batch.id):
@@ -363,7 +374,9 @@ class Session:
         keep = set() if terminate else set(batch.running)
         report = Finish()
         for first, count in runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in keep):
-            report.results(batch.id, first, bytes([st.REVOKED_CODE]) * count, self._revoked_record(batch, first, count))
+            report.results(
+                batch.id, first, bytes([st.REVOKED_CODE]) * count, self._revoked_record(batch, first, count)
+            )
         if report:
             self._delivery.finish(report)
         batch.note_change()
@@ -371,7 +384,12 @@ class Session:
     def _revoked_record(self, batch: Batch, first: int, count: int) -> bytes:
         payload = failures.pack(TaskRevokedError("the call was revoked"), with_traceback=False)
         record = Record(
-            batch.id, first, bytes([st.REVOKED_CODE]) * count, [0.0] * count, [payload] * count, worker="client"
+            batch.id,
+            first,
+            bytes([st.REVOKED_CODE]) * count,
+            [0.0] * count,
+            [payload] * count,
+            worker="client",
         )
         return self.codec.seal_record(record)
 
@@ -447,7 +465,8 @@ class Session:
 
 def _run_callbacks(batch: Batch) -> None:
     while batch.callbacks:
-        _logged(lambda callback=batch.callbacks.pop(0): callback(batch))  # type: ignore[misc]
+        callback = batch.callbacks.pop(0)
+        _logged(functools.partial(callback, batch))
 
 
 def _logged(action: Callable[[], None]) -> None:
@@ -468,4 +487,3 @@ def _groups(sent: list[Sent]) -> list[list[Sent]]:
         groups[-1].append(item)
         size += len(item.frame)
     return groups
-

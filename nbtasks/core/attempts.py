@@ -1,5 +1,8 @@
-"""The attempt number of an entry counts two things in one integer: tries (1 for the first; retries add one) and
-losses (a worker died under the call), in thousands. A loss does not use up a retry."""
+"""The attempt number of an entry: tries, and losses in thousands.
+
+Tries are 1 for the first and one more for each retry; a loss is a worker that died under the call. A loss does not
+use up a retry.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Outside a worker these are no-ops, so that a task stays an ordinary function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -56,6 +56,7 @@ class CurrentCall:
 
 _current: ContextVar[CurrentCall | None] = ContextVar("nbtasks_call", default=None)
 
+
 @dataclass(frozen=True)
 class Serving:
     """What a worker's child serves, for tasks that call tasks: its connection, its slot and its worker's id."""
@@ -94,10 +95,8 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
 def track(items: Iterable[T], total: int | None = None, message: str = "") -> Iterator[T]:
     """Yield from ``items`` and report progress after each."""
     if total is None:
-        total = len(items) if hasattr(items, "__len__") else None
-    done = 0
+        total = len(items) if isinstance(items, Sized) else None
     progress(0, total, message)
-    for item in items:
+    for done, item in enumerate(items, 1):
         yield item
-        done += 1
         progress(done, total, message)

@@ -22,7 +22,9 @@ def seconds(value: Duration, what: str = "duration") -> float:
     """
     result = _parse(value)
     if result is None or not math.isfinite(result) or result < 0:
-        raise ConfigError(f"{what}: {value!r} is not a duration; write seconds (90) or a text like 5m or 1h30m")
+        raise ConfigError(
+            f"{what}: {value!r} is not a duration; write seconds (90) or a text like 5m or 1h30m"
+        )
     return result
 
 

@@ -170,7 +170,7 @@ class MaxRetriesExceededError(CallError):
     """``self.retry()`` was called and no retry was left."""
 
 
-class Retry(NbtasksError):  # noqa: N818 - control flow, with Celery's name
+class Retry(NbtasksError):
     """Raised by ``self.retry()``: end this attempt and run the call again later.
 
     Attributes:

@@ -1,4 +1,7 @@
-"""Run one call: a function and its arguments in, an outcome out. No I/O; used by workers, ``apply()`` and ``--here``."""
+"""Run one call: a function and its arguments in, an outcome out.
+
+No I/O; used by workers, ``apply()`` and ``--here``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from .options import TaskOptions
 from .states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 
 
-class Interrupted(BaseException):  # noqa: N818 - stops user code, so it must pass `except Exception`
+class Interrupted(BaseException):
     """Raised in a running task to stop it.
 
     Attributes:
@@ -81,13 +84,19 @@ class BoundTask:
 
 
 def execute(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], call: CurrentCall, options: TaskOptions
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    call: CurrentCall,
+    options: TaskOptions,
 ) -> Outcome:
     """Run the call and say how it ended. Never raises what the task raises."""
     token = set_current(call)
     started = time.perf_counter()
     try:
-        value = function(BoundTask(call, options), *args, **kwargs) if options.bind else function(*args, **kwargs)
+        value = (
+            function(BoundTask(call, options), *args, **kwargs) if options.bind else function(*args, **kwargs)
+        )
         return Outcome(SUCCESS_CODE, value, time.perf_counter() - started)
     except BaseException as error:
         return outcome_of_error(error, call, options, time.perf_counter() - started)
@@ -96,7 +105,11 @@ def execute(
 
 
 async def execute_async(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], call: CurrentCall, options: TaskOptions
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    call: CurrentCall,
+    options: TaskOptions,
 ) -> Outcome:
     """As :func:`execute`, for an ``async def`` task."""
     token = set_current(call)
@@ -111,7 +124,9 @@ async def execute_async(
         reset_current(token)
 
 
-def outcome_of_error(error: BaseException, call: CurrentCall, options: TaskOptions, seconds: float) -> Outcome:
+def outcome_of_error(
+    error: BaseException, call: CurrentCall, options: TaskOptions, seconds: float
+) -> Outcome:
     """Decide what an exception means: failure, retry or revocation."""
     if isinstance(error, Interrupted):
         state = REVOKED_CODE if isinstance(error.reason, TaskRevokedError) else FAILURE_CODE

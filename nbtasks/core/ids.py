@@ -32,6 +32,8 @@ def split_call_id(text: str) -> tuple[str, int | None]:
     """
     match = _CALL_ID.fullmatch(text)
     if match is None:
-        raise UnknownCall(f"{text!r} is not a call id; ids look like 019e9a3b6c1f00a1b2c3 or 019e9a3b6c1f00a1b2c3:7")
+        raise UnknownCall(
+            f"{text!r} is not a call id; ids look like 019e9a3b6c1f00a1b2c3 or 019e9a3b6c1f00a1b2c3:7"
+        )
     index = match.group(2)
     return match.group(1), None if index is None else int(index)

@@ -122,7 +122,9 @@ def check_queue(value: str) -> str:
     """Return a queue name, or raise ConfigError: letters, digits and ``_ - .``, at most 64."""
     fits = isinstance(value, str) and 0 < len(value) <= 64
     if not fits or not all(letter.isalnum() or letter in "_-." for letter in value):
-        raise ConfigError(f"queue: {value!r} is not a queue name; use letters, digits, '_', '-' and '.', at most 64")
+        raise ConfigError(
+            f"queue: {value!r} is not a queue name; use letters, digits, '_', '-' and '.', at most 64"
+        )
     return value
 
 
@@ -167,7 +169,11 @@ class WorkerOptions:
     include: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or not 1 <= self.concurrency <= 1024:
+        if (
+            isinstance(self.concurrency, bool)
+            or not isinstance(self.concurrency, int)
+            or not 1 <= self.concurrency <= 1024
+        ):
             raise ConfigError(f"concurrency: {self.concurrency!r} is not a whole number from 1 to 1024")
         if self.pool not in POOLS:
             raise ConfigError(f"pool: {self.pool!r} is not one of {', '.join(POOLS)}")

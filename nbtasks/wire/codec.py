@@ -170,7 +170,13 @@ class Codec:
 
     def seal_chunk(self, chunk: Chunk) -> bytes:
         """Return the frame of a chunk."""
-        header = {"b": chunk.batch, "f": chunk.function, "i": chunk.first, "n": len(chunk.payloads), **chunk.options}
+        header = {
+            "b": chunk.batch,
+            "f": chunk.function,
+            "i": chunk.first,
+            "n": len(chunk.payloads),
+            **chunk.options,
+        }
         if chunk.not_after is not None:
             header["na"] = chunk.not_after
         return self._sealer.seal(CHUNK, header, _lengths(chunk.payloads), *chunk.payloads)
@@ -183,7 +189,13 @@ class Codec:
 
     def seal_record(self, record: Record) -> bytes:
         """Return the frame of a result record."""
-        header = {"b": record.batch, "i": record.first, "n": len(record.states), "w": record.worker, "a": record.attempt}
+        header = {
+            "b": record.batch,
+            "i": record.first,
+            "n": len(record.states),
+            "w": record.worker,
+            "a": record.attempt,
+        }
         if record.output:
             header["o"] = {str(index): text for index, text in record.output.items()}
         return self._sealer.seal(
@@ -209,7 +221,9 @@ class Codec:
 
     def seal_events(self, batch: str, worker: str, events: list[dict[str, Any]]) -> bytes:
         """Return the frame of events of one batch: dicts with t (started, output, progress, retry) and i (index)."""
-        return self._sealer.seal(EVENT, {"b": batch, "w": worker}, json.dumps(events, separators=(",", ":")).encode())
+        return self._sealer.seal(
+            EVENT, {"b": batch, "w": worker}, json.dumps(events, separators=(",", ":")).encode()
+        )
 
     def open_events(self, frame: bytes, batch: str) -> tuple[str, list[dict[str, Any]]]:
         """Return (worker, events) of an event frame."""
@@ -260,7 +274,11 @@ def cell_lines(function: Any) -> dict[str, str]:
         if isinstance(code, CodeType):
             with contextlib.suppress(Exception):
                 _keep_lines(code.co_filename, found)
-            waiting += [value for _, value in pickling.captures(item) if hasattr(value, "__code__") or isinstance(value, type)]
+            waiting += [
+                value
+                for _, value in pickling.captures(item)
+                if hasattr(value, "__code__") or isinstance(value, type)
+            ]
         elif isinstance(item, type):
             waiting += [value for value in vars(item).values() if hasattr(value, "__code__")]
         elif hasattr(item, "__wrapped__"):

@@ -20,7 +20,14 @@ _HEAD = struct.Struct("<3sc4sI")
 
 FUNCTION, CHUNK, RESULT, EVENT, CONTROL, LABEL = b"F", b"C", b"R", b"E", b"T", b"L"
 
-_NAMES = {FUNCTION: "function", CHUNK: "chunk", RESULT: "result", EVENT: "event", CONTROL: "control", LABEL: "label"}
+_NAMES = {
+    FUNCTION: "function",
+    CHUNK: "chunk",
+    RESULT: "result",
+    EVENT: "event",
+    CONTROL: "control",
+    LABEL: "label",
+}
 
 Header = dict[str, Any]
 
@@ -53,16 +60,20 @@ class Sealer:
             raise SignatureMismatch(f"a {_NAMES[kind]} record is cut short ({len(view)} bytes)")
         magic, found, kid, length = _HEAD.unpack_from(view)
         if magic != MAGIC:
-            raise SignatureMismatch(f"a {_NAMES[kind]} record has an unknown format; both sides need the same nbtasks")
+            raise SignatureMismatch(
+                f"a {_NAMES[kind]} record has an unknown format; both sides need the same nbtasks"
+            )
         body_end = len(view) - MAC_BYTES
         self.keyring.verify(kid, bytes(view[body_end:]), self._scope, view[:body_end])
         if found != kind:
-            raise SignatureMismatch(f"a {_NAMES.get(found, 'strange')} record stands where a {_NAMES[kind]} record belongs")
+            raise SignatureMismatch(
+                f"a {_NAMES.get(found, 'strange')} record stands where a {_NAMES[kind]} record belongs"
+            )
         body_start = _HEAD.size + length
         header: Header = json.loads(bytes(view[_HEAD.size : body_start]))
         for name, value in expected.items():
             if header.get(name) != value:
                 raise SignatureMismatch(
-                    f"a {_NAMES[kind]} record of {header.get(name)!r} stands where one of {value!r} belongs; it was refused"
+                    f"a {_NAMES[kind]} record of {header.get(name)!r} stands where one of {value!r} belongs"
                 )
         return header, view[body_start:body_end]

@@ -34,7 +34,12 @@ def _installed_roots() -> tuple[str, ...]:
         paths |= {*site.getsitepackages(), site.getusersitepackages()}
     paths |= {str(Path(__file__).resolve().parent.parent)}
     paths |= {sys.prefix + "/lib", sys.base_prefix + "/lib", sys.exec_prefix + "/lib"}
-    return tuple(sorted({str(Path(path).resolve()) + "/" for path in paths if path} | {path + "/" for path in paths if path}))
+    return tuple(
+        sorted(
+            {str(Path(path).resolve()) + "/" for path in paths if path}
+            | {path + "/" for path in paths if path}
+        )
+    )
 
 
 def is_local(module: ModuleType) -> bool:
@@ -51,7 +56,9 @@ def is_local(module: ModuleType) -> bool:
 
 def local_modules() -> list[ModuleType]:
     """Return the local modules that are loaded here."""
-    return [module for module in list(sys.modules.values()) if isinstance(module, ModuleType) and is_local(module)]
+    return [
+        module for module in list(sys.modules.values()) if isinstance(module, ModuleType) and is_local(module)
+    ]
 
 
 @contextlib.contextmanager
@@ -119,7 +126,11 @@ def _imports_of_source(source: str, module: str) -> list[str]:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package[: len(package) - node.level + (1 if _is_package(module) else 0)]) if node.level else ""
+            base = (
+                ".".join(package[: len(package) - node.level + (1 if _is_package(module) else 0)])
+                if node.level
+                else ""
+            )
             stem = ".".join(part for part in (base, node.module or "") if part)
             names += [stem] if stem else []
             names += [f"{stem}.{alias.name}" if stem else alias.name for alias in node.names]

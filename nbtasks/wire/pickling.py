@@ -10,6 +10,7 @@ import io
 import pickle
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
@@ -121,21 +122,40 @@ def _cloudpickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool]
     try:
         cloudpickle.Pickler(file, protocol=5, buffer_callback=out_of_band).dump(value)
     except Exception as error:
-        path, culprit = _culprit(value)
-        raise NotPicklable(_cannot_travel(path, culprit, error), path) from error
+        path, part = _innermost(value)
+        path = _name_of(value) + path
+        raise NotPicklable(f"{path} {_why(part, error)}", path) from error
     return file.getvalue()
 
 
-def _cannot_travel(path: str, culprit: Any, error: Exception) -> str:
+@dataclass(frozen=True)
+class Culprit:
+    """A part of a value that cannot travel: where it is, and a sentence about it."""
+
+    path: str
+    why: str
+
+
+def culprit(value: Any) -> Culprit | None:
+    """Return what it is in a value that cannot travel, or None when all of it can."""
+    try:
+        cloudpickle.dumps(value, protocol=5)
+    except Exception as error:
+        path, part = _innermost(value)
+        return Culprit(path, _why(part, error))
+    return None
+
+
+def _why(part: Any, error: Exception) -> str:
     return (
-        f"{path} ({type(culprit).__name__}) cannot travel to another process: {error}. "
+        f"({type(part).__name__}) cannot travel to another process: {error}. "
         "Make it inside the task instead, or pass what it is made from"
     )
 
 
-def _culprit(value: Any) -> tuple[str, Any]:
-    """Find the innermost part of a value that cannot be pickled."""
-    path = _name_of(value)
+def _innermost(value: Any) -> tuple[str, Any]:
+    """Find the innermost part of a value that cannot be pickled: its path from the value, and itself."""
+    path = ""
     seen: set[int] = set()
     while id(value) not in seen:
         seen.add(id(value))

@@ -30,7 +30,9 @@ def main() -> int:
 
         options = WorkerOptions.from_json(settings["options"])
         supervisor = Supervisor(Connection.from_json(settings["connection"]), options)
-        return supervisor.run(life_line=None if options.keep else life_line, on_ready=lambda fact: _answer(answers, fact))
+        return supervisor.run(
+            life_line=None if options.keep else life_line, on_ready=lambda fact: _answer(answers, fact)
+        )
     except NbtasksError as error:
         _answer(answers, {"error": str(error)})
         return 1

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from typing import TextIO
+from typing import Any, TextIO
 
 from nbtasks.core.context import current_call
 
@@ -131,7 +131,7 @@ class DescriptorFile:
 
         fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) | flags)
         self._seen = 0
-        self._fflush = None
+        self._fflush: Any = None
 
     def redirect(self) -> None:
         """Point this process's descriptors 1 and 2 at the file."""

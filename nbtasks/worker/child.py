@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nbtasks.broker.delivery import Delivery, Entry
 from nbtasks.broker.fleet import Fleet
@@ -32,14 +33,17 @@ from nbtasks.wire.signing import Keyring
 
 from . import capture
 from .consumer import Consumer
-from .executor import ASYNC_SLOTS, Bench, InlineExecutor, LoopExecutor, ThreadExecutor, is_async, memory_kib
+from .executor import ASYNC_SLOTS, Bench, InlineExecutor, LoopExecutor, ThreadExecutor, is_async
 from .functions import Functions
 from .interrupts import Interrupts, Stopping
 from .job import Job
 from .log import LOGGER, set_name
+from .memory import resident_bytes
 from .pace import Pace
 from .reporter import Reporter
 from .slots import BUSY, IDLE, Slot
+
+T = TypeVar("T")
 
 _FLUSH_EVERY_S = 0.02
 #: A running call that takes longer than this keeps nobody else waiting: what is not started is given to others.
@@ -100,7 +104,9 @@ class Child:
         self._giving = telling_delivery
         self._reporter = Reporter(codec, telling_delivery, settings.name, self._tick)
         functions = Functions(codec, self._store.function)
-        self._consumer = Consumer(self._taking, self._store, codec, functions, self._reporter, self._server_now)
+        self._consumer = Consumer(
+            self._taking, self._store, codec, functions, self._reporter, self._server_now
+        )
         self._bench = Bench(
             settings.name,
             self._reporter,
@@ -156,7 +162,7 @@ class Child:
         most_calls, most_kib = self._options.max_tasks_per_child, self._options.max_memory_per_child
         if most_calls is not None and self._slot.done >= most_calls:
             return True
-        return most_kib is not None and self._slot.done > 0 and memory_kib() > most_kib
+        return most_kib is not None and self._slot.done > 0 and resident_bytes(os.getpid()) > most_kib * 1024
 
     def _leave(self) -> None:
         """Let running calls end, give back the rest, tell everything."""
@@ -334,7 +340,9 @@ class Child:
         for call, since in self._reporter.running():
             limit = call.time_limit
             if limit and now - since > limit:
-                error = TimeLimitExceeded(f"call {call.id} ran longer than its time limit of {limit:g} s", call.id)
+                error = TimeLimitExceeded(
+                    f"call {call.id} ran longer than its time limit of {limit:g} s", call.id
+                )
                 self._threads.stop(call, error)
 
     def _give_unstarted(self) -> None:
@@ -371,7 +379,7 @@ class Child:
     def _server_now(self) -> float:
         return time.time() + self._offset
 
-    def _retrying(self, action):  # type: ignore[no-untyped-def]
+    def _retrying(self, action: Callable[[], T]) -> T:
         """Do something with the broker, again and again until it answers."""
         delay = 0.05
         while True:

@@ -77,7 +77,11 @@ class Consumer:
             return None
         inside = chunk.first <= entry.first and entry.first + entry.count <= chunk.first + len(chunk.payloads)
         if not inside:
-            LOGGER.error("queue %s, batch %s: an entry names calls that its chunk does not have", entry.address, entry.batch)
+            LOGGER.error(
+                "queue %s, batch %s: an entry names calls that its chunk does not have",
+                entry.address,
+                entry.batch,
+            )
             self._reporter.skipped_entry(entry)
             return None
         skip = self._final_calls(entry) if entry.suspect else frozenset()
@@ -86,7 +90,9 @@ class Consumer:
         except Exception as error:
             self._refuse(entry, chunk, error, FAILURE_CODE, skip)
             return None
-        job = Job(entry, chunk, function, options_of(function, chunk), entry.first, entry.first + entry.count, skip)
+        job = Job(
+            entry, chunk, function, options_of(function, chunk), entry.first, entry.first + entry.count, skip
+        )
         if chunk.not_after is not None and self._server_now() > chunk.not_after:
             late = TaskRevokedError("expired: no worker was free before its time was over")
             self._fail_all(job, late, REVOKED_CODE)
@@ -97,7 +103,9 @@ class Consumer:
         states = self._store.states(entry.batch, entry.first, entry.count)
         return frozenset(entry.first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE)
 
-    def _refuse(self, entry: Entry, chunk: object, error: Exception, state: int, skip: frozenset[int]) -> None:
+    def _refuse(
+        self, entry: Entry, chunk: object, error: Exception, state: int, skip: frozenset[int]
+    ) -> None:
         from nbtasks.core.options import TaskOptions
         from nbtasks.wire.codec import Chunk, Function
 

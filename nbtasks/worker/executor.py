@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -90,19 +89,25 @@ class Bench:
 
 def _log(call: CurrentCall, outcome: Outcome) -> None:
     if outcome.state == SUCCESS_CODE:
-        LOGGER.info("Task %s[%s] succeeded in %.2fs: %.200r", call.name, call.id, outcome.seconds, outcome.value)
+        LOGGER.info(
+            "Task %s[%s] succeeded in %.2fs: %.200r", call.name, call.id, outcome.seconds, outcome.value
+        )
     elif outcome.state == RETRY_CODE:
         LOGGER.info("Task %s[%s] retry in %.2fs: %r", call.name, call.id, outcome.retry_in, outcome.error)
     elif outcome.state == REVOKED_CODE:
         LOGGER.info("Task %s[%s] revoked: %s", call.name, call.id, outcome.error)
     else:
-        LOGGER.error("Task %s[%s] raised unexpected: %r", call.name, call.id, outcome.error, exc_info=outcome.error)
+        LOGGER.error(
+            "Task %s[%s] raised unexpected: %r", call.name, call.id, outcome.error, exc_info=outcome.error
+        )
 
 
 class InlineExecutor:
     """Runs calls in the child's main thread, where a signal can stop them at once."""
 
-    def __init__(self, bench: Bench, slot: Slot, interrupts: Interrupts, descriptors: DescriptorFile | None) -> None:
+    def __init__(
+        self, bench: Bench, slot: Slot, interrupts: Interrupts, descriptors: DescriptorFile | None
+    ) -> None:
         self._bench = bench
         self._slot = slot
         self._interrupts = interrupts
@@ -214,7 +219,9 @@ class LoopExecutor:
         timer = None
         limit = job.options.time_limit
         if limit:
-            error = TimeLimitExceeded(f"call {call.id} ran longer than its time limit of {limit:g} s", call.id)
+            error = TimeLimitExceeded(
+                f"call {call.id} ran longer than its time limit of {limit:g} s", call.id
+            )
             timer = self._loop.call_later(limit, self._cancel, key, error)
         try:
             args, kwargs = self._bench.arguments(job, index)
@@ -246,15 +253,5 @@ class LoopExecutor:
 
 def is_async(function: Any) -> bool:
     """Whether calls of this function belong into the event loop."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
-
-
-def memory_kib() -> int:
-    """Return this process's resident memory in KiB."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    method = vars(type(function)).get("__call__")
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(method)

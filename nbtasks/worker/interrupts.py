@@ -18,7 +18,7 @@ from nbtasks.core.options import TaskOptions
 from .slots import Slot
 
 
-class Stopping(BaseException):  # noqa: N818 - control flow
+class Stopping(BaseException):
     """Ends a wait for work because the child shall stop."""
 
 
@@ -107,4 +107,3 @@ class Interrupts:
         raise Interrupted(
             TimeLimitExceeded(f"call {call.id} ran longer than its time limit of {self._limit:g} s", call.id)
         )
-

@@ -53,7 +53,9 @@ class Lease:
     def renew(self) -> float:
         """Renew; returns the server's time in epoch seconds."""
         info = json.dumps({**self._info(), "seen_at": time.time()})
-        alive, now = self._fleet.renew(self._worker, round(self._lease_s * 1000), info, round(INFO_TTL_S * 1000))
+        alive, now = self._fleet.renew(
+            self._worker, round(self._lease_s * 1000), info, round(INFO_TTL_S * 1000)
+        )
         del alive
         return now
 

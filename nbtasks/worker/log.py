@@ -34,4 +34,14 @@ def set_up(level: str) -> None:
 
 def set_name(name: str) -> None:
     """Name this process in the log."""
-    LOGGER.filters = [lambda record: setattr(record, "nbname", name) or True]
+    LOGGER.filters = [_Naming(name)]
+
+
+class _Naming(logging.Filter):
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.nbname = self._process
+        return True

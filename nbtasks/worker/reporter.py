@@ -225,7 +225,9 @@ class Reporter:
         delay_ms = max(0, round(item.delay_s * 1000))
         attempt = attempts.after_retry(entry.attempt)
         report.again(entry.batch, entry.address, lane, delay_ms, item.index, 1, attempt, entry.frame)
-        events: list[dict[str, Any]] = [{"t": "retry", "i": item.index, "in": item.delay_s, "m": item.error[:500]}]
+        events: list[dict[str, Any]] = [
+            {"t": "retry", "i": item.index, "in": item.delay_s, "m": item.error[:500]}
+        ]
         if item.output:
             events.insert(0, {"t": "output", "i": item.index, "o": item.output})
         report.event(entry.batch, self._codec.seal_events(entry.batch, self._worker, events))
@@ -237,9 +239,9 @@ class Reporter:
             if not (self._running or self._ended or self._entries or self._unsent):
                 continue
             self._on_tick()
-            if self._tell_running() and (self._ended or self._entries or self._unsent):
-                if not self.try_flush():
-                    time.sleep(0.5)
+            told = self._tell_running()
+            if told and (self._ended or self._entries or self._unsent) and not self.try_flush():
+                time.sleep(0.5)
 
     def _tell_running(self) -> bool:
         events: dict[str, list[dict[str, Any]]] = {}

@@ -96,7 +96,9 @@ class Rescue:
 
     def _entry(self, dead: Delivery, entry: Entry, loss: Loss) -> None:
         states = self._store.states(entry.batch, entry.first, entry.count)
-        final = frozenset(entry.first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE)
+        final = frozenset(
+            entry.first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE
+        )
         header = self._header(entry)
         verdict = judge(entry, final, loss, not header.get("al", True))
         if verdict.fail:
@@ -120,7 +122,8 @@ class Rescue:
         for index in indexes:
             name = call_id(entry.batch, index, 1 if single else None)
             error = loss.error or WorkerLostError(
-                f"the process that ran call {name} died{f' ({tried} times)' if tried > 1 else ''}: {loss.story}", name
+                f"the process that ran call {name} died{f' ({tried} times)' if tried > 1 else ''}: {loss.story}",
+                name,
             )
             states = bytes([FAILURE_CODE])
             record = Record(

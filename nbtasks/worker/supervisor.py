@@ -33,6 +33,7 @@ from .child import ChildSettings, child_main
 from .forkserver import Birth, Death, Forkserver, kill_group
 from .lease import Lease
 from .log import LOGGER
+from .memory import resident_bytes
 from .orders import Orders
 from .reaper import Reaper
 from .rescue import Loss, Rescue
@@ -61,7 +62,8 @@ class Supervisor:
         self._python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         self._keys = Keys(connection.namespace)
         self._addresses = tuple(
-            self._keys.address(queue, self._python, self._keyring.id) for queue in dict.fromkeys(options.queues)
+            self._keys.address(queue, self._python, self._keyring.id)
+            for queue in dict.fromkeys(options.queues)
         )
         self._codec = Codec(Sealer(self._keyring, connection.namespace))
         self._slots = make_slots(self._n)
@@ -79,7 +81,9 @@ class Supervisor:
 
     # -- life
 
-    def run(self, life_line: int | None = None, on_ready: Callable[[dict[str, Any]], None] | None = None) -> int:
+    def run(
+        self, life_line: int | None = None, on_ready: Callable[[dict[str, Any]], None] | None = None
+    ) -> int:
         """Serve until told to stop; returns the exit code.
 
         Args:
@@ -109,7 +113,14 @@ class Supervisor:
     def _start_children(self) -> Forkserver:
         life_read, self._life_write = os.pipe()
         settings = ChildSettings(
-            self._connection, self._options, self._id, self._name, self._addresses, self._slots, self._outputs, life_read
+            self._connection,
+            self._options,
+            self._id,
+            self._name,
+            self._addresses,
+            self._slots,
+            self._outputs,
+            life_read,
         )
         forkserver = Forkserver(lambda number: child_main(settings, number), (self._life_write,))
         os.close(life_read)
@@ -126,7 +137,9 @@ class Supervisor:
         suffix = f"@{self._python}.{self._keyring.id}"
         duties = self._new_link()
         reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffix)
-        self._lease = Lease(Fleet(duties, self._keys), self._id, self._options.lease_s, self._info, [reaper.look])
+        self._lease = Lease(
+            Fleet(duties, self._keys), self._id, self._options.lease_s, self._info, [reaper.look]
+        )
         self._orders = Orders(slow, Fleet(slow, self._keys), self._codec, self._addresses, self._obey)
 
     def _new_link(self) -> Link:
@@ -325,7 +338,7 @@ class Supervisor:
             self._begin_stop(WARM)
 
     def _begin_stop(self, how: str) -> None:
-        if self._stopping == how or self._stopping == COLD:
+        if self._stopping in {how, COLD}:
             return
         self._stopping = how
         LOGGER.info("%s shutdown", how)
@@ -365,10 +378,14 @@ class Supervisor:
             "slots_busy": sum(state[2] for state in status if state[1] == BUSY),
             "slots_total": self._n * per_child,
             "slots_waiting": sum(slot.waiting for slot in self._slots),
-            "rss_bytes": _memory_bytes([os.getpid(), *self._pids.values()]),
+            "rss_bytes": sum(map(resident_bytes, [os.getpid(), *self._pids.values()])),
             "started_at": self._started_at,
             "processed": self._done_before + sum(state[3] for state in status),
-            "running": [[call.batch, call.index, round(time.monotonic() - call.started, 1)] for call in running if call],
+            "running": [
+                [call.batch, call.index, round(time.monotonic() - call.started, 1)]
+                for call in running
+                if call
+            ],
         }
 
 
@@ -382,11 +399,3 @@ def _still_open(fd: int) -> bool:
         return bool(os.read(fd, 4096))
     except OSError:
         return False
-
-
-def _memory_bytes(pids: list[int]) -> int:
-    total = 0
-    for pid in pids:
-        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", "rb") as file:
-            total += int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return total
