@@ -29,7 +29,9 @@ SOCKET_PATH_BYTES = 103
 #: What is below it is made and checked as ours alone.
 _SHORT_TEMPORARY = "/tmp"  # noqa: S108
 RETRY_S = 0.002
-TRIES_BEFORE_LAUNCH = 25
+#: How long a keeper that starts or goes is waited for before another one is launched; then twice as long, ...
+PATIENCE_S = 0.05
+PATIENCE_MAX_S = 1.0
 #: Settings that a server has no use for and that should not show up in its environment.
 _PRIVATE_VARIABLES = frozenset({"NBTASKS_KEY", "NBTASKS_BROKER", "NBTASKS_CONNECTION_FILE"})
 
@@ -163,6 +165,7 @@ class Starting:
         self._place = place
         self.url = place.url
         self._launched = 0
+        self._patience_s = PATIENCE_S
         self._connection = connection or _connect(place) or self._launch()
         atexit.register(self.close)
 
@@ -254,7 +257,9 @@ class Starting:
     def _connect_again(self, deadline: float) -> socket.socket:
         self._connection.close()
         self._collect()
-        for _ in range(TRIES_BEFORE_LAUNCH):
+        launch_at = time.monotonic() + self._patience_s
+        self._patience_s = min(PATIENCE_MAX_S, 2 * self._patience_s)
+        while time.monotonic() < launch_at:
             connection = _connect(self._place)
             if connection is not None:
                 return connection
@@ -370,6 +375,7 @@ def _connect(place: _Place) -> socket.socket | None:
 
 def _launch(place: _Place) -> tuple[socket.socket, int]:
     """Start a keeper; return our end of its first user's connection, and the process to collect."""
+    command = _command(place)
     ours, theirs = socket.socketpair()
     _greet(ours)
     log = str(place.folder / "keeper.log")
@@ -377,7 +383,7 @@ def _launch(place: _Place) -> tuple[socket.socket, int]:
     try:
         pid = os.posix_spawn(
             sys.executable,
-            _command(place),
+            command,
             {name: value for name, value in os.environ.items() if name not in _PRIVATE_VARIABLES},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
@@ -388,9 +394,12 @@ def _launch(place: _Place) -> tuple[socket.socket, int]:
             setpgroup=0,
             setsigmask=[],
         )
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:
+        # Where Python is part of another program, sys.executable may be None or empty.
         ours.close()
-        raise ConfigError(f"{sys.executable} cannot be started: {error.strerror}; {_CHOICES}") from error
+        raise ConfigError(
+            f"the interpreter {sys.executable!r} cannot be started: {error}; {_CHOICES}"
+        ) from error
     finally:
         theirs.close()
     return ours, pid
@@ -399,6 +408,16 @@ def _launch(place: _Place) -> tuple[socket.socket, int]:
 def _command(place: _Place) -> list[str]:
     # Imported, not run as a script: so its compiled form is used.
     code = "import sys; sys.path.append(sys.argv.pop(1)); import keeper; keeper.main()"
-    linger = os.environ.get(LINGER_VARIABLE, str(LINGER_S))
     folders = [str(Path(__file__).parent), str(place.folder), str(place.sockets)]
-    return [sys.executable, "-I", "-S", "-c", code, *folders, str(_binary()), linger]
+    return [sys.executable, "-I", "-S", "-c", code, *folders, str(_binary()), str(_linger_s())]
+
+
+def _linger_s() -> float:
+    text = os.environ.get(LINGER_VARIABLE)
+    try:
+        seconds = float(text) if text else LINGER_S
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ConfigError(f"{LINGER_VARIABLE}: {text!r} is not a number of seconds")
+    return seconds

@@ -148,7 +148,11 @@ def limit_log(path: str) -> None:
 
 def memory_limit() -> int:
     """Return the bytes that the server may use: half of what this machine, or this container, has."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        # 0 is no limit.
+        return 0
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             with open(path) as file:

@@ -329,6 +329,37 @@ def test_after_a_crash_of_the_machine_it_starts_over_what_was_left(lease, proces
     held.close()
 
 
+def test_a_write_that_was_cut_by_a_crash_costs_no_more_than_itself(lease, processes, eventually):
+    with client(lease.url) as server:
+        server.set("kept", "yes")
+        server.set("cut", "yes")
+    os.killpg(lease.pid, signal.SIGKILL)
+    eventually(lambda: not processes())
+    (log,) = (lease.folder / "data" / "appendonlydir").glob("*.incr.aof")
+    os.truncate(log, log.stat().st_size - 5)
+    held = embedded.acquire()
+    with client(held.url) as server:
+        assert server.mget("kept", "cut") == ["yes", None]
+    held.close()
+
+
+def test_users_who_come_and_go_all_the_time_lose_nothing(project, processes):
+    code = (
+        "import redis\nfrom nbtasks.local import embedded\n"
+        "for _ in range(8):\n"
+        "    lease = embedded.acquire()\n"
+        "    with redis.Redis.from_url(lease.url) as server: server.incr('visits')\n"
+        "    lease.close()\n"
+    )
+    visitors = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [visitor.wait(60) for visitor in visitors] == [0, 0, 0]
+    assert processes() == {}
+    held = embedded.acquire()
+    with client(held.url) as server:
+        assert server.get("visits") == "24"
+    held.close()
+
+
 def test_a_folder_that_was_removed_meanwhile_is_nobodys_trap(lease, processes):
     for path in sorted(lease.folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -382,6 +413,20 @@ def test_a_program_that_is_not_there_is_named(project, monkeypatch):
     monkeypatch.setenv("NBTASKS_SERVER_BINARY", "/nowhere/valkey-server")
     with pytest.raises(EmbeddedUnavailable, match=r"/nowhere/valkey-server.*NBTASKS_SERVER_BINARY"):
         embedded.begin()
+
+
+def test_a_linger_time_that_is_none_is_refused(project, monkeypatch, processes):
+    monkeypatch.setenv("NBTASKS_LINGER", "long")
+    with pytest.raises(ConfigError, match="NBTASKS_LINGER: 'long'"):
+        embedded.acquire()
+    assert processes() == {}
+
+
+@pytest.mark.parametrize("executable", [None, "", "/nowhere/python"])
+def test_an_interpreter_that_cannot_be_started_is_named(project, monkeypatch, executable):
+    monkeypatch.setattr(sys, "executable", executable)
+    with pytest.raises(ConfigError, match=r"interpreter .* cannot be started"):
+        embedded.acquire()
 
 
 def test_here_it_is_available(project):
