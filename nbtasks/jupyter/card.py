@@ -1,6 +1,6 @@
 """One card: a batch's board, and the messages that keep its widget up to date.
 
-Only the writer's thread sends. Jupyter's threads may ask for the full state at any time, as a page does that is
+Only the writer's thread sends. Jupyter's threads may ask for the full state at any time, for a page that is
 reloaded; so both hold the card's lock.
 """
 
@@ -143,7 +143,7 @@ def widget_class() -> type[Any]:
     import anywidget
     import traitlets
 
-    class CardWidget(anywidget.AnyWidget):  # type: ignore[misc]
+    class CardWidget(anywidget.AnyWidget):
         _esm = _FILES / "card.js"
         _css = _FILES / "card.css"
         head = traitlets.Dict().tag(sync=True)
@@ -157,8 +157,8 @@ def widget_class() -> type[Any]:
             _answer_where_asked(self.comm)
 
         def get_state(self, *arguments: Any, **options: Any) -> Any:
-            # The state is made when somebody asks for it: a reloaded page gets the truth, and no trait is
-            # written (and sent) while the card lives on messages.
+            # Made when somebody asks for it: a reloaded page gets the truth, and no trait is written
+            # (and sent) while the card lives on messages.
             self._trait_values.update(self._card.full_state())
             return super().get_state(*arguments, **options)
 
@@ -168,8 +168,8 @@ def widget_class() -> type[Any]:
 def _answer_where_asked(comm: Any) -> None:
     """Let clicks be handled while a cell blocks.
 
-    From 7.4 on ipykernel sends them to the shell that last sent on the comm, which is the one that blocks; before
-    that, to the one that the front end had named. The method is private, so it is touched only if it is there.
+    From 7.4 on ipykernel sends them to the shell that last sent on the comm, which is the one that blocks;
+    before that, to the one that the front end had named. The method is private, hence the look.
     """
     if hasattr(type(comm), "_reply_subshell_for"):
         comm._reply_subshell_for = lambda _data, default: default

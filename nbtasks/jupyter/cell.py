@@ -30,7 +30,7 @@ _NO_LABEL = re.compile(r"^(!|%%|-\*-|fmt:|noqa|type:|pylint:|ruff:|mypy:)")
 class Cell:
     """A task cell, read and checked."""
 
-    #: The whole cell as its author sees it, the magic's line included: line numbers count from there.
+    #: The whole cell, the magic's line as a comment: line numbers are those that its author sees.
     source: str
     #: From the first comment, else the first function called, else empty.
     label: str
@@ -96,7 +96,8 @@ def read_cell(magic_line: str, body: str, items: Sequence[str] = (), outputs: Se
         CellError: the body cannot be a task.
         SyntaxError: it is not Python.
     """
-    source = f"{magic_line}\n{body}"
+    # As a comment, for what shows tracebacks parses the source.
+    source = f"# {magic_line}\n{body}"
     statements = _parse(body)
     _refuse_unfit(statements)
     bound = bound_names(statements)
@@ -117,7 +118,9 @@ def read_cell(magic_line: str, body: str, items: Sequence[str] = (), outputs: Se
     )
 
 
-def read_expression(magic_line: str, expression: str, items: Sequence[str] = ()) -> Cell:
+def read_expression(
+    magic_line: str, expression: str, items: Sequence[str] = (), outputs: Sequence[str] = ()
+) -> Cell:
     """Read the expression of a ``%task`` line as a cell that holds it alone; for errors see read_cell."""
     try:
         ast.parse(expression, "<%task>", "eval")
@@ -125,7 +128,7 @@ def read_expression(magic_line: str, expression: str, items: Sequence[str] = ())
         raise CellError(
             f"`{expression}` is not an expression ({problem.msg}); for statements use %%task"
         ) from None
-    return read_cell(magic_line, expression, items)
+    return read_cell(magic_line, expression, items, outputs)
 
 
 def _parse(body: str) -> list[ast.stmt]:

@@ -5,6 +5,8 @@ One card a run: a handle whose card this cell has shown already shows nothing mo
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
 import threading
 from collections import deque
@@ -21,7 +23,7 @@ from .frontend import has_kernel, is_captured, is_watched, running_cell
 from .writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nbtasks.client.batch import Batch
 
@@ -41,6 +43,7 @@ class Display:
         self._shown_in: dict[str, str] = {}
         self._ended_widgets: deque[Any] = deque()
         self._undo: list[Callable[[], None]] = []
+        self._preview = True
 
     # -- attached to the shell
 
@@ -49,7 +52,7 @@ class Display:
         formatter = self._shell.display_formatter.ipython_display_formatter
         for kind in (AsyncResult, GroupResult):
             formatter.for_type(kind, self.show_handle)
-            self._undo.append(lambda kind=kind: formatter.pop(kind, None))
+            self._undo.append(functools.partial(formatter.pop, kind, None))
         self._undo.append(observers.on_submit(self._submitted))
         self._undo.append(observers.on_waited(self._waited))
         self._shell.events.register("post_run_cell", self._cell_ended)
@@ -62,13 +65,17 @@ class Display:
 
     # -- showing
 
-    def show(self, handle: Handle, *, preview: bool = True) -> None:
-        """Show the card of ``handle`` in the cell that runs now.
+    @contextlib.contextmanager
+    def without_preview(self) -> Iterator[None]:
+        """Leave the result out of the saved cards of what is submitted here: the cell shows it itself."""
+        self._preview = False
+        try:
+            yield
+        finally:
+            self._preview = True
 
-        Args:
-            handle: of a call or of a map.
-            preview: whether the saved card shows the result; not where the cell shows it anyway.
-        """
+    def show(self, handle: Handle) -> None:
+        """Show the card of ``handle`` in the cell that runs now."""
         batch = handle.batch
         self._shown_in[batch.id] = running_cell(self._shell)
         if not has_kernel(self._shell):
@@ -78,7 +85,7 @@ class Display:
         if exhibit is not None and not exhibit.finished and not is_captured(self._shell):
             exhibit.show()
         else:
-            self._show_new(handle, preview=preview)
+            self._show_new(handle, preview=self._preview)
 
     def show_handle(self, handle: Handle) -> None:
         """Show a handle that stands at the end of a cell or in ``display()``.

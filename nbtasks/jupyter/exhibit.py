@@ -1,7 +1,7 @@
 """One batch on show: its card and the outputs in the notebook that it appears in.
 
-Each output has a display id, so it can be replaced: by the next snapshot, and at the end by the saved form. An
-update goes by that id alone; nothing here prints or shows anything new from a thread.
+Each output has a display id, so it can be replaced: by the next snapshot, and at the end by the saved form.
+An update goes by that id alone; nothing here prints or shows anything new from a thread.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from . import static
+from nbtasks.client.group import GroupResult
+
+from . import static, words
 from .card import Card, Tick, widget_class
 from .preview import preview_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
 
     from .board import View
@@ -30,7 +31,7 @@ _NO_WIDGETS = "For live cards with buttons: pip install 'nbtasks[jupyter]', then
 
 
 class Exhibit:
-    """A still card: it changes when :meth:`update` is called, and no other time. For notebooks nobody watches."""
+    """A still card, for notebooks that nobody watches: it changes only when :meth:`update` is called."""
 
     def __init__(self, shell: Any, handle: AsyncResult | GroupResult, *, preview: bool = True) -> None:
         self.card = Card(handle.batch)
@@ -84,16 +85,18 @@ class Exhibit:
 
     def _hint(self, *, final: bool) -> str:
         batch = self.card.batch
+        name = words.short_id(batch.id)
         if not final:
-            return f"As of {time.strftime('%H:%M:%S')}; %tasks attach {batch.id[:6]} shows how it went on."
+            return f"As of {time.strftime('%H:%M:%S')}; %tasks attach {name} shows how it went on."
         if batch.n > 1 and batch.failures:
-            return f"%tasks retry {batch.id[:6]} runs the failed calls again."
+            return f"%tasks retry {name} runs the failed calls again."
         return ""
 
     def _result_preview(self) -> static.Preview | None:
-        if not self._preview or self.card.batch.kind != "call" or self.card.batch.failures:
+        handle = self._handle
+        if not self._preview or isinstance(handle, GroupResult) or not handle.successful():
             return None
-        return preview_of(self._shell, self._handle.result)
+        return preview_of(self._shell, handle.result)
 
 
 class Snapshots(Exhibit):

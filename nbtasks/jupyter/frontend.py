@@ -1,7 +1,8 @@
-"""Who looks at this shell: a page with widgets, a terminal, or nobody."""
+"""What kind of shell this is and who looks at it: a page with widgets, a terminal, or nobody."""
 
 from __future__ import annotations
 
+import linecache
 import os
 from typing import Any
 
@@ -25,7 +26,7 @@ def is_watched(shell: Any) -> bool:
 
 def is_captured(shell: Any) -> bool:
     """Whether outputs are being collected (``%%capture``): a widget there would be shown later, or never."""
-    from IPython.utils.capture import CapturingDisplayPublisher
+    from IPython.core.displaypub import CapturingDisplayPublisher
 
     return isinstance(shell.display_pub, CapturingDisplayPublisher)
 
@@ -34,4 +35,21 @@ def running_cell(shell: Any) -> str:
     """Return what names the execution that is under way."""
     if has_kernel(shell):
         return str(shell.kernel.get_parent().get("header", {}).get("msg_id", ""))
-    return str(shell.execution_count)
+    return str(shell.displayhook.prompt_count)
+
+
+def register_source(shell: Any, source: str) -> str:
+    """Make tracebacks show ``source`` as the cell that runs now; returns the file name to compile it with.
+
+    Not by ``shell.compile.cache()``: in a kernel that gives a name ending in ``.py``, and IPython shows the wrong
+    lines of frames that were rebuilt from a worker's traceback when a file of such a name does not exist.
+    """
+    from IPython.core.compilerop import code_name
+
+    number = shell.displayhook.prompt_count
+    filename = code_name(source, number)
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    names = getattr(shell.compile, "_filename_map", None)
+    if names is not None:  # private; without it a traceback says <ipython-input-7-...> in place of Cell In[7]
+        names[filename] = number
+    return str(filename)

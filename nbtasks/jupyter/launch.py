@@ -1,9 +1,11 @@
-"""What ``%%task`` and ``%task`` do: from a cell or an expression to a submitted batch, its card and its value."""
+"""What ``%%task`` and ``%task`` do: from a cell or an expression to a batch, its card and its value."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import builtins
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from nbtasks.core.options import TaskOptions
 from .cell import Cell, read_cell, read_expression
 from .clause import ForClause, split_clause
 from .dryrun import dry_run
-from .frontend import has_kernel, is_watched
+from .frontend import has_kernel, is_watched, register_source
 from .options import MagicOptions, OptionError, parse_options, take_options
 from .waiting import wait_and_get, wait_quietly
 
@@ -56,8 +58,8 @@ class Launcher:
         head, clause = split_clause(line)
         options = parse_options(head)
         names = clause.names if clause else ()
-        cell = read_cell(f"%%task {line}".rstrip(), body, names, options.get)
-        title = options.name or cell.label or f"In[{self._shell.execution_count}]"
+        cell = self._read_cell(f"%%task {line}".rstrip(), body, names, options.get)
+        title = options.name or cell.label or f"In[{self._shell.displayhook.prompt_count}]"
         task = Task(self._function(cell), self._task_options(options, title))
         return self._launch(self._ready(task, options, title, clause, cell))
 
@@ -70,7 +72,16 @@ class Launcher:
             raise OptionError("%task needs an expression, such as `%task f(x)`; for several lines use %%task")
         return self._launch(self._read_line(line, expression, clause, options))
 
-    # -- reading a line
+    # -- reading
+
+    def _read_cell(
+        self, magic_line: str, body: str, names: tuple[str, ...], outputs: tuple[str, ...]
+    ) -> Cell:
+        try:
+            return read_cell(magic_line, body, names, outputs)
+        except SyntaxError as problem:
+            problem.filename = register_source(self._shell, f"# {magic_line}\n{body}")
+            raise
 
     def _read_line(
         self, line: str, expression: str, clause: ForClause | None, options: MagicOptions
@@ -91,9 +102,11 @@ class Launcher:
         return self._ready(task, options, title, clause, cell)
 
     def _of_expression(self, cell: Cell, tree: ast.expr, options: MagicOptions, title: str) -> Task:
-        """Return a task that evaluates the expression there, with the options of the task that it calls, if any."""
+        """Return a task that evaluates the expression there, with the options of the task it calls, if any."""
         function = self._function(cell)
-        called = self._shell.user_ns.get(tree.func.id) if _calls_a_name(tree) else None
+        called = None
+        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+            called = self._shell.user_ns.get(tree.func.id)
         if isinstance(called, Task):
             return Task(function, called.options).with_options(**self._given(options), name=title)
         return Task(function, self._task_options(options, title))
@@ -102,7 +115,8 @@ class Launcher:
         if isinstance(target, Task):
             return target.with_options(**self._given(options))
         if not callable(target):
-            raise CellError(f"`{ast.unparse(tree)}` is not callable but {type(target).__name__}; nothing to run")
+            kind = type(target).__name__
+            raise CellError(f"`{ast.unparse(tree)}` is of type {kind} and cannot be called")
         return Task(target, self._task_options(options, title))
 
     def _evaluate(self, tree: ast.expr) -> Any:
@@ -122,10 +136,8 @@ class Launcher:
     # -- making the task
 
     def _function(self, cell: Cell) -> Callable[..., Any]:
-        compiler = self._shell.compile
-        # IPython's own cache: its tracebacks then say `Cell In[3]`, and linecache has the lines.
-        filename = compiler.cache(cell.source, self._shell.execution_count, raw_code=cell.source)
-        annotations = bool(compiler.flags & _ANNOTATIONS)
+        filename = register_source(self._shell, cell.source)
+        annotations = bool(self._shell.compile.flags & __future__.annotations.compiler_flag)
         return cell.function(self._shell.user_ns, filename, annotations=annotations)
 
     def _task_options(self, options: MagicOptions, name: str) -> TaskOptions:
@@ -170,21 +182,17 @@ class Launcher:
 
     def _submit(self, launch: Launch) -> Handle:
         options, task = launch.options, launch.task
-        # Quiet for the client, because the card is shown here, where it is known what the cell shows besides.
-        call = {**options.call_options(), "label": launch.title, "quiet": True}
-        handle: Handle
-        if launch.items is None:
-            handle = task.apply_async(launch.args, launch.kwargs, **call)
-        else:
+        call = {**options.call_options(), "label": launch.title, "quiet": options.quiet}
+        shown_by_cell = self._display.without_preview() if _wants_value(options) else contextlib.nullcontext()
+        with shown_by_cell:
+            if launch.items is None:
+                return task.apply_async(launch.args, launch.kwargs, **call)
             submit = task.starmap if launch.several else task.map
-            handle = submit(launch.items, **options.map_options(), **call)
-        if not options.quiet:
-            self._display.show(handle, preview=not self._shows_value(options))
-        return handle
+            return submit(launch.items, **options.map_options(), **call)
 
     def _answer(self, launch: Launch, handle: Handle) -> Any:
         options = launch.options
-        if self._shows_value(options):
+        if _wants_value(options):
             in_terminal = not has_kernel(self._shell) and not options.quiet
             value = wait_and_get(handle, options.wait, text=in_terminal)
             return self._give_back(launch, value)
@@ -195,9 +203,6 @@ class Launcher:
             if not handle.successful() and options.on_error != "keep":
                 handle.get()  # raises, so that the notebook stops here
         return handle
-
-    def _shows_value(self, options: MagicOptions) -> bool:
-        return options.block or bool(options.get)
 
     def _give_back(self, launch: Launch, value: Any) -> Any:
         """Put the values of ``-g`` into the notebook; returns what the cell shows."""
@@ -218,36 +223,35 @@ class Launcher:
         task = launch.task
         if launch.items is None:
             result = task.apply(launch.args, launch.kwargs)
-            return self._give_back(launch, result.get()) if self._shows_value(launch.options) else result
+            return self._give_back(launch, result.get()) if _wants_value(launch.options) else result
         results = [task.apply(item if launch.several else (item,)) for item in launch.items]
-        if self._shows_value(launch.options):
+        if _wants_value(launch.options):
             return self._give_back(launch, [result.get() for result in results])
         return results
 
 
-_ANNOTATIONS = __import__("__future__").annotations.compiler_flag
+def _wants_value(options: MagicOptions) -> bool:
+    return options.block or bool(options.get)
 
 
 def _refuse_fan_out_options(options: MagicOptions) -> None:
     given = [name for name in ("max_parallel", "chunk", "on_error") if getattr(options, name) is not None]
     if given:
-        raise OptionError(f"--{given[0].replace('_', '-')} is for a fan-out: add `for NAME in EXPR` to the line")
+        raise OptionError(
+            f"--{given[0].replace('_', '-')} is for a fan-out: add `for NAME in EXPR` to the line"
+        )
 
 
 def _names_a_function(tree: ast.expr, items: tuple[str, ...]) -> bool:
-    """Whether the expression of ``%task f for u in urls`` names the function to call with each item."""
+    """Whether the expression of ``%task f for u in urls`` names the function for the items."""
     root = tree
     while isinstance(root, ast.Attribute):
         root = root.value
     return isinstance(root, ast.Name) and root.id not in items
 
 
-def _calls_a_name(tree: ast.expr) -> bool:
-    return isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
-
-
 def _gather(cell: Cell, names: tuple[str, ...], results: list[Any]) -> dict[str, list[Any]]:
-    """Return the list of each name's values; a call that failed (``--on-error keep``) has its exception in all."""
+    """Return the list of each name's values; a call that failed (``--on-error keep``) gives its exception."""
     rows = [
         dict.fromkeys(names, result) if isinstance(result, BaseException) else cell.unpack(result)[1]
         for result in results

@@ -1,4 +1,4 @@
-"""The mosaic: one cell per call. Bytes for the live card, a picture for the saved one. Pure, standard library only."""
+"""The mosaic, one cell per call: bytes for the live card, a picture for the saved one. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pack_ranges(codes: bytes | bytearray, ranges: Sequence[tuple[int, int]]) -> 
 
 
 def loudest(codes: bytes | bytearray, most: int) -> bytes:
-    """Return at most ``most`` codes: each stands for a run of calls, by the state that matters most among them."""
+    """Return at most ``most`` codes, each for a run of calls: the state that matters most among them."""
     if len(codes) <= most:
         return bytes(codes)
     step = math.ceil(len(codes) / most)

@@ -70,7 +70,7 @@ class MagicOptions:
         return {name: value for name, value in given.items() if value is not None}
 
 
-class _Parser(argparse.ArgumentParser):
+class MagicParser(argparse.ArgumentParser):
     """Raises OptionError where argparse would end the process."""
 
     def error(self, message: str) -> NoReturn:
@@ -244,8 +244,8 @@ def _checked(check: Any) -> Any:
     return read
 
 
-def _make_parser() -> tuple[_Parser, list[argparse.Action]]:
-    parser = _Parser(prog="%%task", add_help=False, allow_abbrev=False)
+def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
+    parser = MagicParser(prog="%%task", add_help=False, allow_abbrev=False)
     actions: list[argparse.Action] = []
 
     def add(*names: str, **settings: Any) -> None:

@@ -57,7 +57,7 @@ def _text(value: Any) -> str:
     from IPython.lib.pretty import pretty
 
     try:
-        made = pretty(value, max_seq_length=100)
+        made: str = pretty(value, max_seq_length=100)  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 - a result that cannot be shown is still a result
         made = f"<{type(value).__name__}: its repr raised {type(error).__name__}>"
     return words.plain(made, MOST_TEXT)

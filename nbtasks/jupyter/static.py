@@ -8,7 +8,7 @@ the page's own.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -73,7 +73,7 @@ def html(view: View, codes: bytes | bytearray, preview: Preview | None = None, h
 
 def text(view: View) -> str:
     """Return the card as one line, and one more for each kind of failure."""
-    lines = [f"{view.id[:6]} {shown_state(view)} {view.title} ({text_counts(view)})"]
+    lines = [f"{words.short_id(view.id)} {shown_state(view)} {view.title} ({text_counts(view)})"]
     if view.reason:
         lines.append(f"  {view.reason}")
     for group in view.failures[:5]:
@@ -116,7 +116,7 @@ def _head(view: View) -> str:
     about = [words.calls(view.n)] if is_many(view) else []
     if view.queue != "default":
         about.append(f"queue {view.queue}")
-    about.append(view.id[:6])
+    about.append(words.short_id(view.id))
     right = (
         f'<span style="font-size:11px;font-weight:600;letter-spacing:.05em;opacity:.75">{shown_state(view)}</span>'
         f'<span style="margin-left:10px;font-size:12px;opacity:.7">{_time(view)}</span>'
@@ -187,7 +187,9 @@ def _boxed(content: str, colour: str) -> str:
 
 def _failure(group: FailureGroup, *, many: bool) -> str:
     times = f'<span style="opacity:.7">{group.count:,} × </span>' if many else ""
-    which = f'<span style="opacity:.7;{_MONO}"> #{group.indexes[0]} {escape(group.label)}</span>' if many else ""
+    which = (
+        f'<span style="opacity:.7;{_MONO}"> #{group.indexes[0]} {escape(group.label)}</span>' if many else ""
+    )
     message = escape(": " + group.message.partition("\n")[0]) if group.message else ""
     error = f'<b style="font-weight:600;color:#d34b42">{escape(group.type)}</b>{message}'
     attempts = f"\n(attempt {group.attempts})" if group.attempts > 1 else ""
@@ -239,16 +241,25 @@ def _error_line(group: FailureGroup) -> str:
     return f"{group.type}: {first}" if first else group.type
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[object]], title: str = "") -> str:
-    """Return a plain HTML table; every cell is escaped."""
-    line = f"padding:3px 14px 3px 0;text-align:left;border:0;border-bottom:1px solid {_LINE};vertical-align:top"
-    heads = "".join(f'<th style="{line};font-weight:600;opacity:.7">{escape(str(name))}</th>' for name in columns)
-    body = "".join(
-        "<tr style='background:transparent'>"
-        + "".join(f'<td style="{line}">{escape(str(value))}</td>' for value in row)
-        + "</tr>"
-        for row in rows
+def table(
+    title: str, columns: Iterable[str], rows: Sequence[Iterable[str]], notes: Iterable[str] = ()
+) -> str:
+    """Return a plain HTML table with sentences below it; everything is escaped."""
+    line = (
+        f"padding:3px 16px 3px 0;text-align:left;border:0;border-bottom:1px solid {_LINE};vertical-align:top"
     )
-    caption = f'<div style="margin-bottom:4px"><b style="font-weight:600">{escape(title)}</b></div>' if title else ""
-    return f'<div style="margin:2px 0 4px;font-size:13px">{caption}<table style="border-collapse:collapse;margin:0">\
-<tr style="background:transparent">{heads}</tr>{body}</table></div>'
+    plain = "background:transparent"
+    head = (
+        f'<div style="margin-bottom:4px"><b style="font-weight:600">{escape(title)}</b></div>'
+        if title
+        else ""
+    )
+    names = "".join(f'<th style="{line};font-weight:600;opacity:.7">{escape(name)}</th>' for name in columns)
+    lines = [
+        "".join(f'<td style="{line}">{escape(value)}</td>' for value in row)
+        for row in rows
+    ]  # fmt: skip
+    body = "".join(f'<tr style="{plain}">{cells}</tr>' for cells in [names, *lines]) if rows else ""
+    grid = f'<table style="border-collapse:collapse;margin:0">{body}</table>' if rows else ""
+    below = "".join(f'<div style="margin-top:4px;opacity:.75">{escape(note)}</div>' for note in notes)
+    return f'<div style="margin:2px 0 4px;font-size:13px;line-height:1.45">{head}{grid}{below}</div>'

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import OperationalError
 
-from . import static
+from . import static, words
 from .card import Card
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ STOP_WITHIN_S = 2.0
 _LINE_EVERY_S = 0.25
 
 
-def wait_and_get(handle: AsyncResult | GroupResult, timeout: float | None = None, *, text: bool = False) -> Any:
+def wait_and_get(
+    handle: AsyncResult | GroupResult, timeout: float | None = None, *, text: bool = False
+) -> Any:
     """Return the value of ``handle`` when it is there.
 
     Args:
@@ -38,8 +40,7 @@ def wait_and_get(handle: AsyncResult | GroupResult, timeout: float | None = None
             return handle.get(timeout=0 if timeout is not None else None)
         return handle.get(timeout=timeout)
     except KeyboardInterrupt:
-        _stop(handle)
-        raise
+        raise KeyboardInterrupt(_stop(handle)) from None
 
 
 def wait_quietly(handle: AsyncResult | GroupResult) -> None:
@@ -47,18 +48,20 @@ def wait_quietly(handle: AsyncResult | GroupResult) -> None:
     try:
         handle.wait()
     except KeyboardInterrupt:
-        _stop(handle)
-        raise
+        raise KeyboardInterrupt(_stop(handle)) from None
 
 
-def _stop(handle: AsyncResult | GroupResult) -> None:
-    if handle.ready():
-        return
+def _stop(handle: AsyncResult | GroupResult) -> str:
+    """Revoke what has not ended; returns what was done."""
+    batch = handle.batch
+    left = batch.n - batch.finished_count
     try:
-        handle.batch.revoke(terminate=True)
-    except OperationalError:
-        return  # the interrupt matters more than that the broker is away; the card says that it is
-    handle.batch.wait(STOP_WITHIN_S)  # a second press of Stop ends this at once
+        batch.revoke(terminate=True)
+    except OperationalError as problem:
+        return f"stopped waiting; the calls could not be revoked: {problem}"
+    if batch.wait(STOP_WITHIN_S):  # a second press of Stop ends this at once
+        return f"stopped waiting and revoked {words.calls(left)}"
+    return f"stopped waiting; {words.calls(left)} revoked, some still stopping"
 
 
 def _show_line(handle: AsyncResult | GroupResult, timeout: float | None) -> None:

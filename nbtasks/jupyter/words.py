@@ -46,3 +46,26 @@ def plain(text: str, limit: int) -> str:
 def one_line(text: str, limit: int) -> str:
     """Return ``text`` as :func:`plain` does, on one line."""
     return " ".join(plain(text, limit).split())
+
+
+def short_id(batch_id: str) -> str:
+    """Return the end of an id, which tells batches apart: the beginning is the time and hardly differs."""
+    return batch_id[-6:]
+
+
+def ago(seconds: float) -> str:
+    """Return a span roughly: ``3 s``, ``12 min``, ``5 h``, ``2 d``."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length or (seconds >= length and unit != "min"):
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def size(number: int) -> str:
+    """Return bytes for people: ``812 B``, ``1.4 MB``."""
+    amount = float(number)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.3g} {unit}"
+        amount /= 1000
+    return f"{amount:.3g} GB"

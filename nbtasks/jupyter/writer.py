@@ -1,7 +1,7 @@
 """The one thread that keeps live cards up to date: five times a second while there are any, asleep otherwise.
 
-Widgets are not thread-safe, so nothing else writes to them. Whoever wants something of a card (a button in the
-page, a waiting cell) leaves a note here.
+Widgets are not thread-safe, so nothing else writes to them. Whoever wants something of a card (a button in
+the page, a waiting cell) leaves a note here.
 """
 
 from __future__ import annotations
@@ -44,13 +44,15 @@ class Writer:
         self.note(lambda: self._follow(live))
 
     def note(self, action: Callable[[], None]) -> None:
-        """Have ``action`` run soon on the writer's thread, and a tick after it. Never waits; safe on any thread."""
+        """Have ``action`` run soon on the writer's thread. Never waits; safe on any thread."""
         self._notes.put(action)
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
                 # With an empty context, so that output is no cell's own on every version of Python.
                 run = contextvars.Context().run
-                self._thread = threading.Thread(target=run, args=(self._run,), name="nbtasks-cards", daemon=True)
+                self._thread = threading.Thread(
+                    target=run, args=(self._run,), name="nbtasks-cards", daemon=True
+                )
                 self._thread.start()
 
     def _follow(self, live: Live) -> None:
@@ -73,13 +75,12 @@ class Writer:
     def _goes_on(self, live: Live, now: float) -> bool:
         try:
             return live.tick(now)
-        except Exception:
-            # A card that breaks is left as it stands; the others and the tasks go on.
+        except Exception:  # noqa: BLE001 - a card that breaks stays as it is; others and the tasks go on
             _log.exception("a card could not be updated")
             return False
 
     def _do(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception:
+        except Exception:  # noqa: BLE001 - as above
             _log.exception("a card's button failed")

@@ -286,7 +286,7 @@ class Card {
     this.root.setAttribute("aria-label", `Task ${view.title}: ${view.state}`);
     setText(this.title, view.title);
     this.title.title = view.title;
-    const parts = [view.n > 1 || view.kind === "map" ? `${thousands(view.n)} call${view.n === 1 ? "" : "s"}` : "", view.queue === "default" ? "" : `queue ${view.queue}`, view.id.slice(0, 6)];
+    const parts = [view.n > 1 || view.kind === "map" ? `${thousands(view.n)} call${view.n === 1 ? "" : "s"}` : "", view.queue === "default" ? "" : `queue ${view.queue}`, view.id.slice(-6)];
     setText(this.meta, parts.filter(Boolean).join(" · "));
     setText(this.state, view.stopping ? "STOPPING" : view.state);
     this.drawButtons(view);
@@ -310,7 +310,7 @@ class Card {
     this.retry.hidden = view.n === 1 || !view.counts.FAILURE || !!this.store.retried;
     this.retry.disabled = !!asked;
     const silent = asked && Date.now() - asked.at > ACK_WITHIN_MS;
-    const retried = this.store.retried ? `Retried as ${this.store.retried.slice(0, 6)}.` : "";
+    const retried = this.store.retried ? `Retried as ${this.store.retried.slice(-6)}.` : "";
     setText(this.note, silent ? "The kernel is busy with a cell: it answers when the cell ends, or press ■ to stop that." : retried);
     this.note.hidden = !this.note.textContent;
   }
@@ -318,7 +318,7 @@ class Card {
     const single = view.n === 1 && view.kind !== "map";
     const progress = single && view.running[0] && view.running[0].progress;
     const known = progress && progress[1];
-    let widths = PARTS.map(([state, , colour]) => [colour, (view.counts[state] || 0) / view.n]);
+    let widths = PARTS.map(([state, , colour]) => [colour, (view.counts[state] || 0) / Math.max(1, view.n)]);
     const unknown = single && !known && view.state === "STARTED";
     if (known) widths = [["run", Math.min(1, progress[0] / progress[1])]];
     if (unknown) widths = [];

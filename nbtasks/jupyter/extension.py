@@ -1,0 +1,62 @@
+"""``%load_ext nbtasks``: put magics, cards and completion into a shell, and take them out again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbtasks.client.app import App
+
+from .completion import make_matcher
+from .display import Display
+from .magics import TaskMagics
+from .publish import say
+
+_MAGICS = {"cell": ("task",), "line": ("task", "tasks", "workers")}
+_loaded: dict[int, _Loaded] = {}
+
+
+class _Loaded:
+    """What was put into a shell."""
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+        self.display = Display(shell)
+        self.display.attach()
+        shell.register_magics(TaskMagics(shell, self.display))
+        # IPython before 8.6 has no such matchers: its own completion stays as it is.
+        self.matchers = getattr(shell.Completer, "custom_matchers", None)
+        self.matcher = make_matcher(_queues) if self.matchers is not None else None
+        if self.matchers is not None:
+            self.matchers.append(self.matcher)
+
+    def undo(self) -> None:
+        self.display.detach()
+        for kind, names in _MAGICS.items():
+            for name in names:
+                self.shell.magics_manager.magics[kind].pop(name, None)
+        if self.matchers is not None and self.matcher in self.matchers:
+            self.matchers.remove(self.matcher)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Load the magics into ``shell``; a second time does nothing but say so."""
+    if id(shell) in _loaded:
+        say("nbtasks is loaded already: %%task, %task, %tasks and %workers are there.")
+        return
+    _loaded[id(shell)] = _Loaded(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take the magics out of ``shell``. Workers, tasks and cards that live go on."""
+    loaded = _loaded.pop(id(shell), None)
+    if loaded is not None:
+        loaded.undo()
+
+
+def _queues() -> set[str]:
+    """Return the queues that were used here; nothing is connected or started for a TAB."""
+    app = App.current()
+    queues = {"default", *(batch.queue for batch in app.batches())}
+    if len(queues) > 1 or app.batches():
+        queues.update(queue for worker in app.workers() for queue in worker.queues)
+    return queues

@@ -1,0 +1,124 @@
+"""The magics: parse nothing and decide nothing here, delegate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    no_var_expand,
+    output_can_be_silenced,
+)
+
+from nbtasks.core.errors import NbtasksError
+
+from .launch import Launcher
+from .options import OptionError, help_text
+from .tasks import Tasks
+from .workers import Workers
+
+if TYPE_CHECKING:
+    from .display import Display
+
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+
+
+@magics_class
+class TaskMagics(Magics):
+    """``%%task``, ``%task``, ``%tasks`` and ``%workers``."""
+
+    def __init__(self, shell: Any, display: Display) -> None:
+        super().__init__(shell)
+        self._launcher = Launcher(shell, display)
+        self._tasks = Tasks(shell, display)
+        self._workers = Workers(shell)
+
+    @no_var_expand
+    @output_can_be_silenced
+    @line_cell_magic
+    def task(self, line: str, cell: str | None = None) -> Any:  # noqa: D102 - below
+        __tracebackhide__ = True
+        if cell is None:
+            return _calmly(lambda: self._launcher.run_line(line))
+        return _calmly(lambda: self._launcher.run_cell(line, cell))
+
+    @no_var_expand
+    @output_can_be_silenced
+    @line_magic
+    def tasks(self, line: str) -> Any:  # noqa: D102 - below
+        __tracebackhide__ = True
+        return _calmly(lambda: self._tasks.run(line))
+
+    @no_var_expand
+    @line_magic
+    def workers(self, line: str) -> None:  # noqa: D102 - below
+        __tracebackhide__ = True
+        _calmly(lambda: self._workers.run(line))
+
+
+TaskMagics.task.__doc__ = f"""Run the cell, or an expression, on a worker.
+
+    %%task [options] [for NAME in EXPR ...]     the body runs there; its last expression is the result
+    %task [options] f(x)                        f and x are evaluated here, the call runs there
+    %task [options] f for u in urls             one call for each item
+
+What the code reads is captured from the notebook by value; what it assigns stays there, but for -g.
+
+{help_text()}"""
+
+TaskMagics.tasks.__doc__ = """List what was submitted, or act on it.
+
+    %tasks                              what this session has submitted
+    %tasks ID|NAME                      its card, here
+    %tasks cancel ID|NAME|all           stop it
+    %tasks retry ID|NAME|failed         run its failed calls again
+    %tasks attach [ID ...|--last N]     cards and handles of earlier runs, also after a kernel restart
+"""
+
+TaskMagics.workers.__doc__ = """Show the workers, or start and stop local ones.
+
+    %workers                            all workers of this namespace, on any machine
+    %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] [--keep]
+    %workers stop [--now]               warm: running calls end first; --now does not wait for them
+    %workers logs [-n LINES]            the end of the local workers' log
+"""
+
+
+def _calmly(action: Callable[[], Any]) -> Any:
+    """Show misuse as one line, and errors without the frames of nbtasks that passed them on."""
+    __tracebackhide__ = True
+    try:
+        return action()
+    except OptionError as problem:
+        raise UsageError(str(problem)) from None
+    except SyntaxError as problem:
+        raise problem.with_traceback(None)  # noqa: B904 - the same error; IPython shows the line
+    except BaseException as problem:  # ours, what a task raised, or Stop
+        task_frames = _beyond_ours(problem.__traceback__)
+        if isinstance(problem, KeyboardInterrupt) or (task_frames is None and isinstance(problem, NbtasksError)):
+            # What IPython asks an exception for that wants to be shown in its own way.
+            problem._render_traceback_ = partial(_plainly, problem)  # type: ignore[union-attr]
+            raise
+        raise problem.with_traceback(task_frames)  # noqa: B904 - the same error
+
+
+def _plainly(problem: BaseException) -> list[str]:
+    notes = getattr(problem, "__notes__", [])
+    said = f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
+    return [said, *notes]
+
+
+def _beyond_ours(frames: TracebackType | None) -> TracebackType | None:
+    """Leave out the first frames as long as they are ours: what follows is the task's own traceback."""
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        frames = frames.tb_next
+    return frames
