@@ -304,15 +304,18 @@ class App:
 
     # -- the end
 
-    def close(self) -> None:
-        """Stop local workers, close connections; the last user of the embedded server stops it."""
+    def close(self, cold: bool = False) -> None:
+        """Stop local workers, close connections; the last user of the embedded server stops it.
+
+        Running calls end first, unless ``cold``. Workers that were started with ``keep`` go on.
+        """
         with self._lock:
             if self._closed or self._pid != os.getpid():
                 return
             self._closed = True
             current.closed(self)
-            if self._workers is not None:
-                self._workers.stop()
+            if self._workers is not None and not self._keeps_workers():
+                self._workers.stop(cold)
             if self._session is not None:
                 self._session.close()
             if self._resolving is not None:
@@ -321,10 +324,14 @@ class App:
                 self._lease.close()
         atexit.unregister(self._at_exit)
 
+    def _keeps_workers(self) -> bool:
+        options = self._workers.options if self._workers is not None else None
+        return options is not None and options.keep
+
     def _at_exit(self) -> None:
         if self._pid == os.getpid():
             try:
-                self.close()
+                self.close(cold=True)
             except Exception as error:
                 _log.warning("closing App %r: %s", self.name, error)
 

@@ -38,7 +38,7 @@ class Feeder:
         threading.Thread(target=self._run, name="nbtasks-feeder", daemon=True).start()
 
     def _run(self) -> None:
-        batch, sent = self._batch, 0
+        sent = 0
         try:
             for args in self._tuples:
                 if not self._wait_for_room(sent):

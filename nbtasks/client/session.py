@@ -18,7 +18,7 @@ from typing import Any
 from nbtasks.broker.delivery import Delivery, Finish
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
-from nbtasks.broker.link import Link
+from nbtasks.broker.link import Link, unavailable
 from nbtasks.broker.server import BrokerFacts, check
 from nbtasks.broker.store import BatchRecord, Event, Store
 from nbtasks.broker.submission import Flush, Submission
@@ -47,6 +47,7 @@ from .waiting import reason_for_waiting
 _log = logging.getLogger("nbtasks")
 _MOST_REMEMBERED = 1000
 _SLOTS_FOR_S = 5.0
+_CONNECT_S = 2.7
 _LARGE_FUNCTION = 2**20
 
 
@@ -66,7 +67,7 @@ class Session:
         self._link = self._new_link()
         self.store = Store(self._link, self.keys)
         self.fleet = Fleet(self._link, self.keys)
-        self.facts: BrokerFacts = check(self._link)
+        self.facts: BrokerFacts = _checked(self._link)
         self.clock_offset_s = self.facts.clock_offset_s
         self._submission = Submission(self._new_link(), self.keys)
         self._orders = Submission(self._link, self.keys)
@@ -461,6 +462,26 @@ class Session:
             for batch_id, index, ago in info.get("running", ()):
                 if batch_id == batch.id:
                     batch.apply_event(str(info["name"]), {"t": "started", "i": index, "ago": ago})
+
+
+def _checked(link: Link) -> BrokerFacts:
+    """Look at the server for the first time, for so long at most: looking up a name may hang much longer."""
+    outcome: list[BrokerFacts | Exception] = []
+
+    def look() -> None:
+        try:
+            outcome.append(check(link))
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=look, name="nbtasks-connect", daemon=True)
+    thread.start()
+    thread.join(_CONNECT_S)
+    if not outcome:
+        raise unavailable(link.label, TimeoutError(f"no answer within {_CONNECT_S:g} s"))
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
 
 
 def _run_callbacks(batch: Batch) -> None:

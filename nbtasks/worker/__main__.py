@@ -25,14 +25,22 @@ def main() -> int:
     os.close(nothing)
     try:
         from nbtasks.local.connection import Connection
+        from nbtasks.local.embedded import join
 
         from .supervisor import Supervisor
 
         options = WorkerOptions.from_json(settings["options"])
-        supervisor = Supervisor(Connection.from_json(settings["connection"]), options)
-        return supervisor.run(
-            life_line=None if options.keep else life_line, on_ready=lambda fact: _answer(answers, fact)
-        )
+        connection = Connection.from_json(settings["connection"])
+        # A worker that outlives its starter keeps the embedded server from ending with it.
+        lease = join(connection.url) if options.keep else None
+        supervisor = Supervisor(connection, options)
+        try:
+            return supervisor.run(
+                life_line=None if options.keep else life_line, on_ready=lambda fact: _answer(answers, fact)
+            )
+        finally:
+            if lease is not None:
+                lease.close()
     except NbtasksError as error:
         _answer(answers, {"error": str(error)})
         return 1

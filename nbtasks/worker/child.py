@@ -41,7 +41,7 @@ from .log import LOGGER, set_name
 from .memory import resident_bytes
 from .pace import Pace
 from .reporter import Reporter
-from .slots import BUSY, IDLE, Slot
+from .slots import BUSY, IDLE, Slot, StopOrder
 
 T = TypeVar("T")
 
@@ -114,7 +114,8 @@ class Child:
             keys.blob,
             LOGGER.isEnabledFor(20),
         )
-        self._inline = InlineExecutor(self._bench, self._slot, self._interrupts, settings.outputs[number])
+        self._descriptors = settings.outputs[number]
+        self._inline = InlineExecutor(self._bench, self._slot, self._interrupts, self._descriptors)
 
     # -- life
 
@@ -139,7 +140,7 @@ class Child:
         self._slot.clear()
         self._slot.enter(os.getpid())
         set_name(f"Child-{self._slot.number}")
-        self._settings.outputs[self._slot.number].redirect()
+        self._descriptors.redirect()
         faulthandler.enable(2)
         capture.install()
         self._interrupts.install()
@@ -299,15 +300,16 @@ class Child:
 
     def _check_order(self) -> None:
         """Leave out what was revoked of the jobs in hand, and stop it in threads and in the loop."""
-        serial, batch, _ = self._slot.to_stop()
+        order = self._slot.to_stop()
         self._order_came = False
-        if serial == self._seen_order:
+        if order.serial == self._seen_order:
             return
-        self._seen_order = serial
+        self._seen_order = order.serial
         for job in [*list(self._jobs), *([self._current] if self._current else [])]:
-            if job.entry.batch == batch:
+            if job.entry.batch == order.batch:
                 self._skip_final(job)
-        self._stop_concurrent(batch)
+        if order.running:
+            self._stop_concurrent(order)
 
     def _skip_final(self, job: Job) -> None:
         first, count = job.next, job.remaining
@@ -315,10 +317,9 @@ class Child:
             states = self._store.states(job.entry.batch, first, count)
             job.skip = job.skip | {first + place for place, code in enumerate(states) if code}
 
-    def _stop_concurrent(self, batch: str) -> None:
-        _, _, index = self._slot.to_stop()
-        for call, _since in self._reporter.running():
-            if call.batch == batch and index in (-1, call.index):
+    def _stop_concurrent(self, order: StopOrder) -> None:
+        for call, _ in self._reporter.running():
+            if order.means(call.batch, call.index):
                 reason = TaskRevokedError(f"call {call.id} was revoked while it ran", call.id)
                 for executor in (self._loop, self._threads):
                     if executor is not None and executor.stop(call, reason):
@@ -329,6 +330,11 @@ class Child:
         if self._order_came and self._in_flight:
             self._check_order()
         self._check_thread_limits()
+        if self._in_flight:
+            # Nobody can tell which of the concurrent calls wrote this; it goes to the log.
+            stray = self._descriptors.take()
+            if stray:
+                LOGGER.info("output of concurrent calls: %s", stray.rstrip())
         running = self._slot.running()
         if running is not None and time.monotonic() - running.started > _SHARE_AFTER_S:
             self._give_unstarted()

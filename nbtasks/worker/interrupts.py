@@ -88,8 +88,8 @@ class Interrupts:
         call = self._call
         if call is None:
             return
-        _, batch, index = self._slot.to_stop()
-        if batch == call.batch and index in (-1, call.index):
+        order = self._slot.to_stop()
+        if order.running and order.means(call.batch, call.index):
             self._call = None
             raise Interrupted(TaskRevokedError(f"call {call.id} was revoked while it ran", call.id))
 

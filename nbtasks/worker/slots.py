@@ -18,8 +18,8 @@ _CHILD = struct.Struct("<IHHQ")
 # Written by the child around a call in its main thread: serial, index, started (monotonic), limit (s), batch.
 _CALL = struct.Struct("<QQdd20s")
 _CALL_AT = 32
-# Written by the supervisor: serial, index (-1: all calls of the batch), batch.
-_STOP = struct.Struct("<Qq20s")
+# Written by the supervisor: serial, index (-1: all calls of the batch), batch, whether running calls are stopped.
+_STOP = struct.Struct("<Qq20sB")
 _STOP_AT = 128
 _WAITING_AT = 200
 _STARTED_AT = 208
@@ -40,6 +40,26 @@ class RunningCall:
     index: int
     started: float
     limit_s: float
+
+
+@dataclass(frozen=True)
+class StopOrder:
+    """Calls that shall not run any more.
+
+    Attributes:
+        serial: grows with every order.
+        index: of the call, -1 for every call of the batch.
+        running: whether they are stopped where they run already.
+    """
+
+    serial: int
+    batch: str
+    index: int
+    running: bool
+
+    def means(self, batch: str, index: int) -> bool:
+        """Whether the order is about this call."""
+        return batch == self.batch and self.index in {-1, index}
 
 
 class Slot:
@@ -95,16 +115,17 @@ class Slot:
     def _write(self) -> None:
         _CHILD.pack_into(self._memory, self._at, self._pid, self._state, self._in_hand, self.done)
 
-    def to_stop(self) -> tuple[int, str, int]:
-        """Return (serial, batch, index) of the last order to stop; serial 0 for none."""
-        serial, index, batch = _STOP.unpack_from(self._memory, self._at + _STOP_AT)
-        return serial, batch.rstrip(b"\0").decode(), index
+    def to_stop(self) -> StopOrder:
+        """Return the last order to stop calls; its serial is 0 for none."""
+        serial, index, batch, running = _STOP.unpack_from(self._memory, self._at + _STOP_AT)
+        return StopOrder(serial, batch.rstrip(b"\0").decode(), index, bool(running))
 
     # -- the supervisor's side
 
-    def stop(self, serial: int, batch: str, index: int) -> None:
-        """Order that a call (index -1: every call of the batch) be stopped, if it runs here."""
-        _STOP.pack_into(self._memory, self._at + _STOP_AT, serial, index, batch.encode())
+    def stop(self, order: StopOrder) -> None:
+        """Give an order to stop calls, as far as they are here."""
+        where = self._at + _STOP_AT
+        _STOP.pack_into(self._memory, where, order.serial, order.index, order.batch.encode(), order.running)
 
     def status(self) -> tuple[int, int, int, int]:
         """Return (pid, state, calls in hand, calls done)."""

@@ -37,7 +37,7 @@ from .memory import resident_bytes
 from .orders import Orders
 from .reaper import Reaper
 from .rescue import Loss, Rescue
-from .slots import BUSY, STARTING, RunningCall, make_slots
+from .slots import BUSY, STARTING, RunningCall, StopOrder, make_slots
 
 _TICK_S = 0.25
 #: Seconds that a call has to stop by itself after a signal; then its process is killed.
@@ -314,20 +314,16 @@ class Supervisor:
             os.kill(os.getpid(), signal.SIGQUIT if order.get("cold") else signal.SIGTERM)
 
     def _stop_calls(self, batch: str, index: int, kill: bool) -> None:
-        serial = next(self._serial)
+        order = StopOrder(next(self._serial), batch, index, kill)
         now = time.monotonic()
         for number, pid in list(self._pids.items()):
             slot = self._slots[number]
             running = slot.running()
-            hit = running is not None and running.batch == batch and index in (-1, running.index)
-            if hit and not kill:
-                continue
-            slot.stop(serial, batch, index)
-            if hit and running is not None:
+            slot.stop(order)
+            if kill and running is not None and order.means(running.batch, running.index):
                 error = TaskRevokedError("the call was revoked while it ran")
                 self._kill_at[number] = (now + _GRACE_S, running.serial, error)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGUSR1)
+            _signal(pid, signal.SIGUSR1)
 
     # -- stopping
 
