@@ -328,9 +328,11 @@ class EmbeddedLease:
         if self._connection.fileno() < 0:
             return
         # A forked child has a copy of this object, but the lease is its parent's.
-        if os.getpid() == self._owner:
-            self._say_goodbye()
-        self._connection.close()
+        try:
+            if os.getpid() == self._owner:
+                self._say_goodbye()
+        finally:
+            self._connection.close()
 
     def _say_goodbye(self) -> None:
         try:
