@@ -22,8 +22,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
-from rich.status import Status
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ class OutOfTime(Exception):
 
 
 class Narrator:
-    """Prints one cell after the other: its title, what it puts out while it runs, the time it took."""
+    """Prints one cell after the other: its title, what it puts out while it runs, the time it took.
+
+    In a terminal, the state of a card that is not final moves on one line; in a log, each is a line of its own.
+    """
 
     def __init__(self, console: Console, notebook: NotebookNode) -> None:
         self.console = console
@@ -51,42 +54,64 @@ class Narrator:
         self.total = sum(cell.cell_type == "code" for cell in notebook.cells)
         self.number = 0
         self.started = 0.0
-        self.status: Status | None = None
+        self.updates: dict[str, str] = {}
+        self.line: Progress | None = None
 
     def begin(self, cell: NotebookNode, cell_index: int) -> None:
+        """Print the title and the source of a cell, and start its line of progress."""
         if cell.cell_type != "code":
             return
         self.number += 1
         self.started = time.monotonic()
-        title = self.titles[cell_index]
-        self.console.print(Rule(f"[bold]{self.number}/{self.total}[/] {title}", align="left", style="cyan"))
+        title = f"[bold]{self.number}/{self.total}[/] {self.titles[cell_index]}"
+        self.console.print(Rule(title, align="left", style="cyan"))
         for line in cell.source.splitlines():
-            self.console.print(Text("  " + line, style="dim"))
-        self.status = self.console.status(f"running cell {self.number} of {self.total}")
-        self.status.start()
+            self.console.print(Text("  " + line, style="dim"), soft_wrap=True)
+        if not self.console.is_terminal:
+            return
+        columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+        self.line = Progress(*columns, console=self.console, transient=True)
+        self.line.add_task("running")
+        self.line.start()
 
-    def show(self, message: dict[str, Any]) -> None:
-        """Print an output message in words, at once when it comes."""
+    def hear(self, message: dict[str, Any]) -> None:
+        """Show an output message in words, at once when it comes."""
         text = in_words(message)
         if text is None:
             return
+        display_id = message["content"].get("transient", {}).get("display_id", "")
+        if message["msg_type"] != "update_display_data":
+            self.print(text)
+        elif self.updates.get(display_id) != text:
+            self.updates[display_id] = text
+            if self.line is not None:
+                self.line.update(self.line.task_ids[0], description=text.partition("\n")[0])
+            else:
+                self.print(text)
+
+    def print(self, text: str) -> None:
+        """Print an output, indented, and cut if it is long."""
         lines = text.rstrip().splitlines()
         if len(lines) > LINES_SHOWN:
             lines[LINES_SHOWN:] = [f"... {len(lines) - LINES_SHOWN} more lines"]
         for line in lines:
-            self.console.print(Text("    ").append_text(Text.from_ansi(line)))
+            self.console.print(Text("    ").append_text(Text.from_ansi(line)), soft_wrap=True)
 
     def end(self, cell: NotebookNode, **_: Any) -> None:
-        if self.status is None or cell.cell_type != "code":
+        """Print the last state of the cell's cards, and the time it took."""
+        if cell.cell_type != "code":
             return
-        self.status.stop()
-        self.status = None
+        self.stop()
         self.console.print(Text(f"  took {time.monotonic() - self.started:.2f} s", style="green"))
 
     def stop(self) -> None:
         """Leave the terminal tidy, wherever the run ended."""
-        if self.status is not None:
-            self.status.stop()
+        if self.line is not None:
+            self.line.stop()
+            self.line = None
+            for text in self.updates.values():
+                self.print(text)
+        self.updates.clear()
 
 
 class LoudClient(NotebookClient):  # type: ignore[misc]
@@ -95,7 +120,7 @@ class LoudClient(NotebookClient):  # type: ignore[misc]
     narrator: Narrator
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
-        self.narrator.show(msg)
+        self.narrator.hear(msg)
         return super().process_message(msg, cell, cell_index)
 
 

@@ -198,7 +198,8 @@ class Launcher:
             return self._give_back(launch, value)
         later = options.noblock or options.countdown is not None or options.eta is not None
         if not later and not is_watched(self._shell):
-            wait_quietly(handle)
+            # Whoever follows the run (papermill's log, our demo) sees how far it is; so does a run that is cut off.
+            wait_quietly(handle, meanwhile=lambda: self._display.saw(handle.batch))
             self._display.saw(handle.batch)
             if not handle.successful() and options.on_error != "keep":
                 handle.get()  # raises, so that the notebook stops here

@@ -11,12 +11,15 @@ from . import static, words
 from .card import Card
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
 
 #: Seconds that interrupted calls get to end before the cell does.
 STOP_WITHIN_S = 2.0
 _LINE_EVERY_S = 0.25
+_SNAPSHOT_EVERY_S = 0.5
 
 
 def wait_and_get(
@@ -43,10 +46,11 @@ def wait_and_get(
         raise KeyboardInterrupt(_stop(handle)) from None
 
 
-def wait_quietly(handle: AsyncResult | GroupResult) -> None:
-    """Wait for the end, whatever it is; Stop as in :func:`wait_and_get`."""
+def wait_quietly(handle: AsyncResult | GroupResult, meanwhile: Callable[[], None]) -> None:
+    """Wait for the end, whatever it is, and call ``meanwhile`` twice a second; Stop as in :func:`wait_and_get`."""
     try:
-        handle.wait()
+        while not handle.wait(_SNAPSHOT_EVERY_S):
+            meanwhile()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stop(handle)) from None
 
