@@ -134,6 +134,48 @@ def idle_app(home: Path) -> Iterator[App]:
         yield app
 
 
+# --- what tasks and tests tell each other -----------------------------------------------------------------------
+
+
+class Gate:
+    """A file that holds tasks back until the test opens it. Tasks get its ``path`` and look whether it exists."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path
+        self.path = str(path)
+
+    def open(self) -> None:
+        """Let the tasks go on."""
+        self._file.touch()
+
+
+class Ledger:
+    """A file that tasks append a line to. They get its ``path``; the test reads ``lines()``."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path
+        self.path = str(path)
+        path.touch()
+
+    def lines(self) -> list[str]:
+        """Everything written so far."""
+        return self._file.read_text().split()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate, opened at the latest when the test is over, so that no worker is left waiting."""
+    made = Gate(tmp_path / "gate")
+    yield made
+    made.open()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """An empty ledger."""
+    return Ledger(tmp_path / "ledger")
+
+
 # --- processes ----------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,147 @@
+"""Options of tasks and workers: checked when they are set, not when a worker meets them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from nbtasks import ConfigError
+from nbtasks.core.options import TaskOptions, WorkerOptions, check_priority, check_queue, countdown_until
+
+
+def test_defaults():
+    options = TaskOptions.make({})
+    assert (options.queue, options.priority, options.autoretry_for) == ("default", 5, ())
+
+
+def test_retries_is_short_for_retrying_on_every_exception():
+    options = TaskOptions.make({"retries": 2})
+    assert (options.max_retries, options.autoretry_for) == (2, (Exception,))
+
+
+def test_retries_leaves_a_chosen_exception_alone():
+    options = TaskOptions.make({"retries": 2, "autoretry_for": OSError})
+    assert options.autoretry_for == (OSError,)
+    assert TaskOptions.make({"retries": 5}, options).autoretry_for == (OSError,)
+
+
+def test_zero_retries_turns_nothing_on():
+    assert TaskOptions.make({"retries": 0}).autoretry_for == ()
+
+
+def test_options_are_laid_over_a_base():
+    base = TaskOptions.make({"queue": "io", "time_limit": "1m"})
+    changed = TaskOptions.make({"priority": "high"}, base)
+    assert (changed.queue, changed.time_limit, changed.priority) == ("io", 60.0, 8)
+    assert base.priority == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"time_limt": 3}, "unknown task option 'time_limt'; did you mean 'time_limit'"),
+        ({"zzz": 3}, "unknown task option 'zzz'; known are .*queue"),
+        ({"time_limit": "soon"}, "time_limit: 'soon' is not a duration"),
+        ({"priority": 10}, "priority: 10 is not one of low, normal, high or 0 to 9"),
+        ({"queue": "a b"}, "queue: 'a b' is not a queue name"),
+        ({"retries": -1}, "max_retries: -1 is not a whole number"),
+        ({"max_retries": 1.5}, "max_retries: 1.5 is not a whole number"),
+        ({"retries": True}, "max_retries: True is not a whole number"),
+        ({"autoretry_for": ("OSError",)}, "autoretry_for: 'OSError' is not an exception class"),
+        ({"throws": int}, "throws: <class 'int'> is not an exception class"),
+    ],
+)
+def test_a_wrong_option_says_what_to_write(options, message):
+    with pytest.raises(ConfigError, match=message):
+        TaskOptions.make(options)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("low", 2), ("normal", 5), ("high", 8), (0, 0), (9, 9), ("7", 7)]
+)
+def test_priorities(written, meant):
+    assert check_priority(written) == meant
+
+
+@pytest.mark.parametrize("wrong", [-1, 10, "urgent", True, 1.0, None])
+def test_wrong_priorities(wrong):
+    with pytest.raises(ConfigError):
+        check_priority(wrong)
+
+
+@pytest.mark.parametrize("name", ["default", "io", "gpu-0", "team.etl_1", "x" * 64])
+def test_queue_names(name):
+    assert check_queue(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a{b}", "a b", "a@b", "x" * 65, None, 3])
+def test_wrong_queue_names(name):
+    with pytest.raises(ConfigError):
+        check_queue(name)
+
+
+def test_backoff_doubles_up_to_its_limit():
+    options = TaskOptions.make({"default_retry_delay": 1, "retry_jitter": False, "retry_backoff_max": 5})
+    assert [options.retry_delay(retries) for retries in range(5)] == [1, 2, 4, 5, 5]
+
+
+def test_jitter_only_shortens_and_never_below_half():
+    options = TaskOptions.make({"default_retry_delay": 8})
+    assert all(4 <= options.retry_delay(0) <= 8 for _ in range(200))
+
+
+def test_a_number_as_backoff_is_the_first_delay():
+    options = TaskOptions.make({"retry_backoff": 3, "retry_jitter": False})
+    assert [options.retry_delay(retries) for retries in range(3)] == [3, 6, 12]
+
+
+def test_without_backoff_the_delay_stays():
+    options = TaskOptions.make({"retry_backoff": False, "default_retry_delay": "2s"})
+    assert {options.retry_delay(retries) for retries in range(5)} == {2.0}
+
+
+def test_many_retries_do_not_overflow():
+    assert TaskOptions.make({"retry_jitter": False}).retry_delay(100_000) == 600
+
+
+def test_worker_options_survive_json():
+    options = WorkerOptions(
+        3, queues=("io", "default"), env={"A": "1"}, include=("json",), max_tasks_per_child=5
+    )
+    assert WorkerOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"concurrency": 0}, "concurrency: 0"),
+        ({"concurrency": 1.5}, "concurrency: 1.5"),
+        ({"concurrency": True}, "concurrency: True"),
+        ({"concurrency": 2000}, "concurrency: 2000"),
+        ({"concurrency": 1, "pool": "gevent"}, "pool: 'gevent' is not one of prefork, threads, solo"),
+        ({"concurrency": 1, "threads": 0}, "threads: 0"),
+        ({"concurrency": 1, "queues": ()}, "name at least one queue"),
+        ({"concurrency": 1, "queues": ("a b",)}, "queue: 'a b'"),
+        ({"concurrency": 1, "lease_s": 0.1}, "lease: 0.1"),
+    ],
+)
+def test_wrong_worker_options(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        WorkerOptions(**settings)
+
+
+def test_countdown_and_eta_give_seconds():
+    now = 1_000_000.0
+    moment = datetime.fromtimestamp(now, timezone.utc) + timedelta(seconds=30)
+    assert countdown_until("1m", None, now) == 60
+    assert countdown_until(None, moment, now) == 30
+    assert countdown_until(None, now + 5, now) == 5
+    assert countdown_until(None, now - 5, now) == 0
+    assert countdown_until(None, None, now) == 0
+
+
+def test_countdown_and_eta_together_are_refused():
+    with pytest.raises(ConfigError, match="countdown or eta, not both"):
+        countdown_until(1, 2, 0)
