@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 _log = logging.getLogger("nbtasks")
+#: Seconds that running calls have to end when an App is closed.
+CLOSE_S = 10.0
 RESULT_LIMIT_BYTES = 512 * 2**20
 
 
@@ -307,7 +309,8 @@ class App:
     def close(self, cold: bool = False) -> None:
         """Stop local workers, close connections; the last user of the embedded server stops it.
 
-        Running calls end first, unless ``cold``. Workers that were started with ``keep`` go on.
+        Running calls may end first, for 10 seconds at most; with ``cold`` they may not. Workers that were started with
+        ``keep`` go on.
         """
         with self._lock:
             if self._closed or self._pid != os.getpid():
@@ -315,7 +318,8 @@ class App:
             self._closed = True
             current.closed(self)
             if self._workers is not None and not self._keeps_workers():
-                self._workers.stop(cold)
+                if not self._workers.stop(cold, timeout_s=CLOSE_S):
+                    self._workers.stop(cold=True)
             if self._session is not None:
                 self._session.close()
             if self._resolving is not None:

@@ -18,6 +18,7 @@ class Definition:
         function: runs in a worker.
         options: how it runs.
         shipped: what was packed last: (fingerprint, digest, frame, codec), or None.
+        plain_options: the options of a single call without any of its own: (codec, options), or None.
     """
 
     def __init__(self, function: Callable[..., Any], options: TaskOptions | None = None) -> None:
@@ -28,6 +29,7 @@ class Definition:
         self.function: Callable[..., Any] = function
         self.options = options or TaskOptions()
         self.shipped: Any = None
+        self.plain_options: Any = None
         self._signature: inspect.Signature | bool | None = False
         functools.update_wrapper(self, function, updated=())
 

@@ -71,6 +71,15 @@ def call_options(task: Definition, given: dict[str, Any], session: Session, sing
     Raises:
         ConfigError: an unknown option or a bad value.
     """
+    if not given and task.plain_options is not None and task.plain_options[0] is session.codec:
+        return task.plain_options[1]
+    options = _checked_options(task, given, session, single)
+    if not given and single:
+        task.plain_options = (session.codec, options)
+    return options
+
+
+def _checked_options(task: Definition, given: dict[str, Any], session: Session, single: bool) -> CallOptions:
     rest = dict(given)
     delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), time.time())
     label, quiet = rest.pop("label", None), bool(rest.pop("quiet", True))

@@ -13,7 +13,7 @@ from nbtasks.broker.store import Event, Store
 from nbtasks.core.errors import OperationalError
 
 _BLOCK_MS = 5_000
-_RECONCILE_S = 30.0
+_RECONCILE_S = 10.0
 _TRIM_EVERY_S = 2.0
 
 

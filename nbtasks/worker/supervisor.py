@@ -19,6 +19,7 @@ from nbtasks.broker.delivery import Delivery
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
+from nbtasks.broker.server import check
 from nbtasks.broker.store import Store
 from nbtasks.core.errors import OperationalError, TaskRevokedError, TimeLimitExceeded
 from nbtasks.core.options import WorkerOptions
@@ -130,6 +131,7 @@ class Supervisor:
 
     def _connect(self) -> None:
         link, slow = self._new_link(), self._new_link()
+        check(link)
         self._fleet = Fleet(link, self._keys)
         self._store = Store(link, self._keys)
         self._delivery = Delivery(link, self._keys, self._id, self._addresses)
