@@ -1,0 +1,137 @@
+"""Functions, chunks, results and events as signed bytes."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from nbtasks import PayloadTooLarge, SignatureMismatch
+from nbtasks.core.options import TaskOptions
+from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
+from nbtasks.wire.codec import BLOB_BYTES, Chunk, Codec, Record, payload_of, value_of
+from nbtasks.wire.frames import Sealer
+from nbtasks.wire.signing import Keyring, new_key
+
+
+def key_of(blob: str, piece: int) -> str:
+    """Names a piece of a large value."""
+    return f"{blob}/{piece}"
+
+
+class Bomb:
+    """Goes off when it is unpickled."""
+
+    def __reduce__(self):
+        return pytest.fail, ("something was unpickled that was not verified",)
+
+
+def test_a_function_comes_back_with_its_options(codec):
+    step = 5
+    digest, frame = codec.seal_function(lambda x: x + step, TaskOptions.make({"queue": "io"}))
+    function = codec.open_function(frame, digest)
+    assert function.call(1) == 6
+    assert function.options.queue == "io"
+
+
+def test_a_function_under_another_hash_is_refused(codec):
+    _, frame = codec.seal_function(len, TaskOptions())
+    with pytest.raises(SignatureMismatch):
+        codec.open_function(frame, "0" * 64)
+
+
+def test_a_strangers_function_is_refused_before_it_is_unpickled(codec):
+    stranger = Codec(Sealer(Keyring([new_key()]), "test"))
+    digest, frame = stranger.seal_function(Bomb(), TaskOptions())
+    with pytest.raises(SignatureMismatch):
+        codec.open_function(frame, digest)
+
+
+def test_a_chunk_is_cut_into_its_calls(codec):
+    sent = Chunk("b1", "f", 10, [b"one", b"", b"three"], {"tl": 3, "q": "io"}, not_after=99.5)
+    chunk = codec.open_chunk(codec.seal_chunk(sent), "b1")
+    assert [bytes(payload) for payload in chunk.payloads] == [b"one", b"", b"three"]
+    assert (chunk.first, chunk.function, chunk.not_after) == (10, "f", 99.5)
+    assert (chunk.options["tl"], chunk.options["q"]) == (3, "io")
+
+
+def test_a_chunk_of_another_batch_is_refused(codec):
+    frame = codec.seal_chunk(Chunk("b1", "f", 0, [b""], {}))
+    with pytest.raises(SignatureMismatch, match="'b1' stands where one of 'b2' belongs"):
+        codec.open_chunk(frame, "b2")
+
+
+def test_a_record_is_cut_into_its_results(codec):
+    sent = Record(
+        "b1",
+        3,
+        bytes([SUCCESS_CODE, FAILURE_CODE]),
+        [0.5, 2.0],
+        [b"v", b"error"],
+        "w",
+        2,
+        {4: [["o", "text\n"]]},
+    )
+    record = codec.open_record(codec.seal_record(sent), "b1")
+    assert record.states == sent.states
+    assert list(record.seconds) == [0.5, 2.0]
+    assert [bytes(payload) for payload in record.payloads] == [b"v", b"error"]
+    assert (record.first, record.worker, record.attempt) == (3, "w", 2)
+    assert record.output == {4: [["o", "text\n"]]}
+
+
+def test_events_labels_and_orders_come_back(codec):
+    events = [{"t": "started", "i": 0}, {"t": "output", "i": 1, "o": [["o", "Grüße\n"]]}]
+    assert codec.open_events(codec.seal_events("b1", "w", events), "b1") == ("w", events)
+    assert codec.open_label(codec.seal_label("b1", {"name": "fetch"}), "b1")["name"] == "fetch"
+    assert codec.open_control(codec.seal_control({"t": "stop", "b": "b1"}))["b"] == "b1"
+
+
+def test_an_order_cannot_be_passed_off_as_a_result(codec):
+    with pytest.raises(SignatureMismatch):
+        codec.open_record(codec.seal_control({"b": "b1", "n": 0, "i": 0}), "b1")
+
+
+def test_small_values_travel_inside(codec):
+    payload, pieces = payload_of({"a": [1, 2]}, 1000, key_of)
+    assert pieces == []
+    assert value_of(payload, lambda _: None) == {"a": [1, 2]}
+
+
+def test_nothing_is_none(codec):
+    assert value_of(b"", lambda _: None) is None
+
+
+def test_large_values_are_stored_apart():
+    value = bytes(range(256)) * (BLOB_BYTES // 128)
+    payload, pieces = payload_of(value, 10**9, key_of)
+    stored = {key: bytes(data) for key, data in pieces}
+    assert len(payload) < 1000
+    assert value_of(payload, stored.get) == value
+
+
+def test_a_stored_part_that_is_gone_is_told(codec):
+    payload, _ = payload_of(b"x" * 2 * BLOB_BYTES, 10**9, key_of)
+    with pytest.raises(SignatureMismatch, match="gone from the broker"):
+        value_of(payload, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    "bend", [lambda data: data[:-1] + b"!", lambda data: data[:-1], lambda data: data + b"!"]
+)
+def test_a_stored_part_that_was_changed_is_refused_before_it_is_unpickled(bend):
+    payload, pieces = payload_of([Bomb(), b"x" * 2 * BLOB_BYTES], 10**9, key_of)
+    stored = {key: bend(bytes(data)) for key, data in pieces}
+    with pytest.raises(SignatureMismatch, match="refused unread"):
+        value_of(payload, stored.get)
+
+
+def test_a_value_over_the_limit_says_both_sizes():
+    with pytest.raises(PayloadTooLarge, match=r"bytes takes 200,\d+ bytes, over the limit of 100,000"):
+        payload_of(b"x" * 200_000, 100_000, key_of)
+
+
+def test_a_value_just_under_the_limit_passes():
+    value = b"x" * 100_000
+    size = len(pickle.dumps(value, protocol=5))
+    payload_of(value, size, key_of)
