@@ -317,9 +317,8 @@ class App:
                 return
             self._closed = True
             current.closed(self)
-            if self._workers is not None and not self._keeps_workers():
-                if not self._workers.stop(cold, timeout_s=CLOSE_S):
-                    self._workers.stop(cold=True)
+            if not self._keeps_workers():
+                self._end_workers(cold)
             if self._session is not None:
                 self._session.close()
             if self._resolving is not None:
@@ -327,6 +326,11 @@ class App:
             if self._lease is not None:
                 self._lease.close()
         atexit.unregister(self._at_exit)
+
+    def _end_workers(self, cold: bool) -> None:
+        workers = self._workers
+        if workers is not None and not workers.stop(cold, timeout_s=CLOSE_S):
+            workers.stop(cold=True)
 
     def _keeps_workers(self) -> bool:
         options = self._workers.options if self._workers is not None else None

@@ -29,7 +29,7 @@ class Definition:
         self.function: Callable[..., Any] = function
         self.options = options or TaskOptions()
         self.shipped: Any = None
-        self.plain_options: Any = None
+        self.plain_options: tuple[Any, Any] | None = None
         self._signature: inspect.Signature | bool | None = False
         functools.update_wrapper(self, function, updated=())
 

@@ -72,7 +72,8 @@ def call_options(task: Definition, given: dict[str, Any], session: Session, sing
         ConfigError: an unknown option or a bad value.
     """
     if not given and task.plain_options is not None and task.plain_options[0] is session.codec:
-        return task.plain_options[1]
+        known: CallOptions = task.plain_options[1]
+        return known
     options = _checked_options(task, given, session, single)
     if not given and single:
         task.plain_options = (session.codec, options)
