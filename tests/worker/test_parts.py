@@ -1,0 +1,191 @@
+"""Parts of a worker that need no broker: pace, jobs, slots, kept output."""
+
+from __future__ import annotations
+
+import io
+
+from nbtasks.broker.delivery import Entry
+from nbtasks.core.context import CurrentCall, reset_current, set_current
+from nbtasks.core.options import TaskOptions
+from nbtasks.wire.codec import Chunk, Function
+from nbtasks.worker.capture import HEAD_CHARS, TAIL_CHARS, Output, TaggedStream
+from nbtasks.worker.job import Job, options_of
+from nbtasks.worker.pace import Pace
+from nbtasks.worker.slots import BUSY, STARTING, StopOrder, make_slots
+
+BATCH = "0123456789abcdef0123"
+
+
+def job(first=0, count=5, **header):
+    """A job of ``count`` calls."""
+    chunk = Chunk(BATCH, "f", first, [b"%d" % number for number in range(count)], {"nm": "work", **header})
+    function = Function("f", len, TaskOptions())
+    return Job(
+        Entry("io@3.11.k", "m", b"1-0", BATCH, first, count, 1, False, b""),
+        chunk,
+        function,
+        options_of(function, chunk),
+        first,
+        first + count,
+    )
+
+
+# --- pace: how much to take
+
+
+def test_while_nothing_is_known_a_child_takes_one_and_keeps_all():
+    pace = Pace()
+    assert pace.keep("f", 100) == 100
+    assert pace.most_entries("f", 1) == 1
+    assert pace.most_entries(None, 1) == 1
+
+
+def test_slow_calls_are_kept_one_by_one_and_fast_ones_by_the_hundred():
+    pace = Pace()
+    pace.note("slow", 3.0)
+    pace.note("fast", 1e-6)
+    assert pace.keep("slow", 100) == 1
+    assert pace.keep("fast", 100) == 100
+    assert pace.most_entries("slow", 1) == 1
+    assert pace.most_entries("fast", 1) == 64
+
+
+def test_one_slow_call_is_not_forgotten_by_the_next():
+    pace = Pace()
+    pace.note("f", 0.001)
+    pace.note("f", 1.0)
+    pace.note("f", 0.001)
+    assert pace.keep("f", 100) == 1
+
+
+# --- jobs: which call is next
+
+
+def test_calls_are_claimed_once_and_in_order():
+    mine = job(first=10, count=3)
+    assert [mine.claim() for _ in range(4)] == [10, 11, 12, None]
+    assert bytes(mine.payload(11)) == b"1"
+
+
+def test_calls_that_are_final_are_left_out():
+    mine = job()
+    mine.skip = frozenset({0, 3})
+    assert [mine.claim() for _ in range(4)] == [1, 2, 4, None]
+
+
+def test_what_is_cut_off_is_not_claimed():
+    mine = job()
+    mine.claim()
+    assert mine.cut(2) == (3, 2)
+    assert mine.cut(2) is None
+    assert [mine.claim() for _ in range(3)] == [1, 2, None]
+
+
+def test_a_call_knows_its_id_queue_and_attempt():
+    call = job(tl=3.0).call(4, "w")
+    assert (call.id, call.queue, call.attempt, call.time_limit) == (f"{BATCH}:4", "io", 1, 3.0)
+    assert job(one=1).call(0, "w").id == BATCH
+
+
+def test_options_of_the_call_are_laid_over_the_tasks():
+    assert job(tl=3.0, sl=1.0, mr=2).options == TaskOptions.make(
+        {"time_limit": 3, "soft_time_limit": 1, "retries": 2}
+    )
+    assert job().options == TaskOptions()
+
+
+# --- slots: shared memory
+
+
+def test_a_slot_tells_what_its_child_runs():
+    first, second = make_slots(2)
+    second.enter(77)
+    second.begin(BATCH.encode(), 9, 2.5)
+    running = second.running()
+    assert (running.batch, running.index, running.limit_s) == (BATCH, 9, 2.5)
+    assert first.running() is None
+    second.end()
+    second.set_state(BUSY, 1)
+    assert second.running() is None
+    assert second.status() == (77, BUSY, 1, 1)
+
+
+def test_an_order_reaches_one_slot():
+    first, second = make_slots(2)
+    order = StopOrder(5, BATCH, -1, True)
+    first.stop(order)
+    assert first.to_stop() == order
+    assert second.to_stop().serial == 0
+
+
+def test_a_cleared_slot_is_as_new():
+    (slot,) = make_slots(1)
+    slot.enter(77)
+    slot.begin(BATCH.encode(), 0, 0.0)
+    slot.set_waiting(True)
+    slot.clear()
+    assert slot.status() == (0, STARTING, 0, 0)
+    assert slot.running() is None
+    assert not slot.waiting
+
+
+# --- output
+
+
+def text_of(output):
+    return "".join(text for _, text in output.kept())
+
+
+def test_streams_are_kept_apart_in_order():
+    output = Output()
+    for stream, text in (("o", "a"), ("o", "b\n"), ("e", "oh\n"), ("o", "c\n")):
+        output.write(stream, text)
+    assert output.kept() == [["o", "ab\n"], ["e", "oh\n"], ["o", "c\n"]]
+
+
+def test_of_much_output_the_beginning_and_the_end_are_kept():
+    output = Output()
+    for number in range(100_000):
+        output.write("o", f"line {number}\n")
+    text = text_of(output)
+    assert text.startswith("line 0\n")
+    assert text.endswith("line 99999\n")
+    assert len(text) < HEAD_CHARS + TAIL_CHARS + 100
+    assert "characters left out" in text
+
+
+def test_one_huge_write_is_bounded_too():
+    output = Output()
+    output.write("o", "<" + "x" * 10**7 + ">")
+    text = text_of(output)
+    assert text.startswith("<")
+    assert text.endswith(">")
+    assert len(text) < HEAD_CHARS + TAIL_CHARS + 100
+
+
+def test_output_that_just_fits_is_whole():
+    output = Output()
+    output.write("o", "x" * (HEAD_CHARS + TAIL_CHARS))
+    assert text_of(output) == "x" * (HEAD_CHARS + TAIL_CHARS)
+
+
+def test_live_output_is_taken_once():
+    output = Output()
+    output.write("o", "a")
+    assert output.take_live() == [["o", "a"]]
+    assert output.take_live() == []
+    assert output.kept() == [["o", "a"]]
+
+
+def test_outside_a_call_a_tagged_stream_is_the_real_one():
+    real = io.StringIO()
+    stream = TaggedStream("o", real)
+    print("worker", file=stream)
+    call = CurrentCall("x")
+    token = set_current(call)
+    try:
+        print("task", file=stream)
+    finally:
+        reset_current(token)
+    assert real.getvalue() == "worker\n"
+    assert call.output.kept() == [["o", "task\n"]]

@@ -1,0 +1,87 @@
+"""Who is charged when a worker dies: the decision, without a broker."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbtasks import TimeLimitExceeded
+from nbtasks.broker.delivery import Entry
+from nbtasks.core import attempts
+from nbtasks.worker.rescue import Loss, judge
+
+
+def entry(first=0, count=5, attempt=1):
+    """An entry of batch ``b`` with these calls."""
+    return Entry("default@3.11.k", "m", b"1-0", "b", first, count, attempt, False, b"")
+
+
+def verdict(of=None, final=(), executing=None, at_most_once=False, **loss):
+    """Judge with these facts; returns (pieces, fail)."""
+    found = judge(of or entry(), frozenset(final), Loss("died", executing, **loss), at_most_once)
+    return sorted(found.pieces), found.fail
+
+
+LOST = attempts.after_loss(1)
+
+
+def test_only_the_executing_call_is_charged():
+    assert verdict(executing=("b", 2)) == ([(0, 2, 1), (2, 1, LOST), (3, 2, 1)], [])
+
+
+def test_what_is_final_does_not_run_again():
+    assert verdict(final={0, 1, 4}, executing=("b", 2)) == ([(2, 1, LOST), (3, 1, 1)], [])
+
+
+def test_nothing_was_executing():
+    assert verdict(final={0}) == ([(1, 4, 1)], [])
+
+
+def test_a_call_of_another_batch_was_executing():
+    assert verdict(executing=("other", 2)) == ([(0, 5, 1)], [])
+
+
+def test_the_executing_call_was_already_final():
+    assert verdict(final={2}, executing=("b", 2)) == ([(0, 2, 1), (3, 2, 1)], [])
+
+
+def test_everything_is_final():
+    assert verdict(final=range(5)) == ([], [])
+
+
+def test_the_third_loss_is_the_last_and_the_neighbours_run_on():
+    twice = attempts.after_loss(LOST)
+    assert verdict(entry(attempt=twice), executing=("b", 2)) == ([(0, 2, twice), (3, 2, twice)], [2])
+
+
+def test_retries_are_no_losses():
+    tried = attempts.after_retry(attempts.after_retry(attempts.after_retry(1)))
+    assert verdict(entry(count=1, attempt=tried), executing=("b", 0))[1] == []
+
+
+def test_at_most_once_fails_the_executing_call_only():
+    assert verdict(executing=("b", 2), at_most_once=True) == ([(0, 2, 1), (3, 2, 1)], [2])
+
+
+def test_an_ordered_end_is_not_run_again():
+    assert verdict(executing=("b", 0), error=TimeLimitExceeded("too long")) == ([(1, 4, 1)], [0])
+
+
+def test_nobody_saw_what_was_executing():
+    assert verdict(final={1}, seen=False) == ([(0, 1, LOST), (2, 3, LOST)], [])
+
+
+def test_nobody_saw_it_ten_times():
+    often = 1
+    for _ in range(attempts.MOST_LOSSES_UNSEEN - 1):
+        often = attempts.after_loss(often)
+    assert verdict(entry(attempt=often), final={1}, seen=False) == ([], [0, 2, 3, 4])
+
+
+def test_nobody_saw_it_and_at_most_once():
+    assert verdict(seen=False, at_most_once=True) == ([], [0, 1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("at_most_once", [True, False])
+def test_a_shutdown_on_purpose_charges_nobody(at_most_once):
+    found = verdict(final={3}, executing=("b", 2), uncharged=True, at_most_once=at_most_once)
+    assert found == ([(0, 3, 1), (4, 1, 1)], [])
