@@ -125,12 +125,20 @@ def test_every_exception_descends_from_nbtaskserror() -> None:
 
 
 @pytest.mark.skipif("NBTASKS_TEST_WHEEL" not in os.environ, reason="only `make test` runs against the wheel")
-def test_the_wheel_is_what_is_tested() -> None:
-    """`make test` imports the installed package, here and in every process it starts."""
+def test_the_wheel_is_what_is_tested(shared_app: nbtasks.App) -> None:
+    """`make test` imports the installed package, here, in every process it starts, and in workers."""
     where = Path(nbtasks.__file__)
     assert "site-packages" in where.parts
     assert where.is_relative_to(sys.prefix)
     assert Path(python("-c", "import nbtasks; print(nbtasks.__file__)").strip()) == where
+
+    @shared_app.task
+    def there() -> str:
+        import nbtasks
+
+        return nbtasks.__file__
+
+    assert Path(there.delay().get(timeout=30)) == where
 
 
 @needs_checkout
