@@ -51,7 +51,7 @@ class Keys:
         return f"{self.root}addresses"
 
     def batch(self, batch: str) -> str:
-        """HASH: s (session), n (calls), d (ended), e (end), f (function), q (address), m (label), t (ttl), x (flag)."""
+        """HASH: s (sessions), n (calls), d (ended), e (end), f (function), q (address), m (label), t (ttl), x."""
         return f"{self.root}b:{batch}"
 
     def states(self, batch: str) -> str:

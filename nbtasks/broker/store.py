@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from .keys import Keys
 from .link import Link
 
+#: Sessions that hear of one batch.
+_MOST_SESSIONS = 4
+
 
 @dataclass(frozen=True)
 class Event:
@@ -92,9 +95,9 @@ class Store:
             revoked=b"x" in fields,
         )
 
-    def redirect(self, batch: str, session: str) -> None:
-        """Send the events of a batch to another session from now on."""
-        self._link.call("HSET", self._keys.batch(batch), "s", session)
+    def adopt(self, batch: str, session: str) -> bool:
+        """Send the events of a batch to one more session from now on; False when nobody knows the batch."""
+        return bool(self._link.script("adopt", [self._keys.root], [batch, session, _MOST_SESSIONS]))
 
     def newest(self, most: int) -> list[str]:
         """Return the ids of the newest batches, newest first."""

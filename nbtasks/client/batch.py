@@ -168,7 +168,7 @@ class Batch:
         #: Submits again what failed; None where the arguments are not known.
         self.retry: Callable[[], Any] | None = None
         self.sent: list[Sent] = []
-        self.callbacks: list[Callable[[Batch], None]] = []
+        self.callbacks: list[tuple[Callable[[], bool], Callable[[], None]]] = []
         #: Calls whose output was shown while they ran: what is kept of it is not shown a second time.
         self._live_output: set[int] = set()
         self._hooks = hooks
@@ -192,7 +192,17 @@ class Batch:
     @property
     def done(self) -> bool:
         """Whether every call has ended."""
-        return (len(self.order) >= len(self.states) and not self.growing) or self.problem is not None
+        return self.all_ended or self.problem is not None
+
+    @property
+    def all_ended(self) -> bool:
+        """Whether every call has its final state."""
+        return len(self.order) >= len(self.states) and not self.growing
+
+    @property
+    def sent_something(self) -> bool:
+        """Whether calls of it are with the broker, so that results may come."""
+        return bool(self.sent)
 
     def counts(self) -> dict[str, int]:
         """Return the number of calls in each state, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import sys
@@ -131,7 +132,12 @@ def submit_map(
     options = call_options(task, {"label": how.label, "quiet": how.quiet, **given}, session, single=False)
     if how.max_parallel is not None:
         return _submit_windowed(session, task, tuples, how, options)
-    calls = _checked(task, tuples)
+    return _submit_calls(session, task, _checked(task, tuples), how, options)
+
+
+def _submit_calls(
+    session: Session, task: Definition, calls: list[Call], how: MapOptions, options: CallOptions
+) -> GroupResult:
     batch = _open(session, task, options, len(calls), "map", False, how.on_error)
     batch.calls = calls
     if calls:
@@ -197,11 +203,11 @@ def _open(
     )
     batch = Batch(new_id(), n, origin, session.hooks)
     batch.task = task
-    batch.retry = lambda: retry_failed(session, batch)
+    batch.retry = lambda: retry_failed(session, batch, options)
     return batch
 
 
-def retry_failed(session: Session, batch: Batch) -> GroupResult:
+def retry_failed(session: Session, batch: Batch, options: CallOptions) -> GroupResult:
     """Submit what failed or was revoked again, as a new map.
 
     Raises:
@@ -210,9 +216,11 @@ def retry_failed(session: Session, batch: Batch) -> GroupResult:
     bad = [index for index in range(batch.n) if batch.states[index] in (FAILURE_CODE, REVOKED_CODE)]
     if not bad:
         raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
-    tuples = [batch.calls[index][0] for index in bad]
+    header = {name: value for name, value in options.header.items() if name != "one"}
     label = f"{batch.label or batch.name} (again)"
-    return submit_map(session, batch.task, tuples, MapOptions(label=label, quiet=batch.quiet), {})
+    again = dataclasses.replace(options, header=header, label=label, delay_s=0.0)
+    calls = [batch.calls[index] for index in bad]
+    return _submit_calls(session, batch.task, calls, MapOptions(on_error=batch.origin_info.on_error), again)
 
 
 def _place() -> str:

@@ -81,7 +81,7 @@ class Feeder:
         batch = self._batch
         batch.shrink(sent)
         batch.growing = False
+        self._session.fail_batch(batch, error)
         if sent:
             self._session.send_count(batch, batch.function)
             batch.revoke(terminate=True)
-        self._session.fail_batch(batch, error)

@@ -247,13 +247,13 @@ class GroupResult:
     ) -> GroupResult:
         """Call ``callback(self)`` when all have succeeded, ``on_error(self)`` when all have ended and some did not."""
 
-        def choose(_: Batch) -> None:
+        def choose() -> None:
             if self.successful():
                 callback(self)
             elif on_error is not None:
                 on_error(self)
 
-        self._session.when_done(self.batch, choose)
+        self._session.when(self.batch, self.ready, choose)
         return self
 
     def __await__(self) -> Generator[Any, None, list[Any]]:

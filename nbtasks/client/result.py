@@ -227,21 +227,25 @@ class AsyncResult:
             self.batch.revoke(terminate, self.index)
 
     def forget(self) -> None:
-        """Drop the result from the broker; handles that exist keep what they have."""
-        self._session.forget(self.batch)
+        """Drop the result from the broker once the call has ended; handles that exist keep what they have.
+
+        A call of a map is forgotten with the map: its result lies in one record with others.
+        """
+        if self.batch.origin_info.single:
+            self._session.forget(self.batch)
 
     def then(
         self, callback: Callable[[AsyncResult], None], on_error: Callable[[AsyncResult], None] | None = None
     ) -> AsyncResult:
         """Call ``callback(self)`` when the call has succeeded, ``on_error(self)`` when it has not."""
 
-        def choose(_: Batch) -> None:
+        def choose() -> None:
             if self.successful():
                 callback(self)
             elif on_error is not None:
                 on_error(self)
 
-        self._session.when_done(self.batch, choose)
+        self._session.when(self.batch, self.ready, choose)
         return self
 
     def __await__(self) -> Generator[Any, None, Any]:

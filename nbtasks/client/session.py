@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import sys
@@ -182,11 +181,14 @@ class Session:
         for number, group in enumerate(groups):
             first = new and number == 0
 
-            def write(flush: Flush, fn: bytes, first: bool = first, group: list[Sent] = group) -> None:
+            def write(
+                flush: Flush, fn: bytes, first: bool = first, number: int = number, group: list[Sent] = group
+            ) -> None:
                 if first:
                     label = self.codec.seal_label(batch.id, self._label(batch))
                     n = -1 if open_end else batch.n
                     flush.batch(batch.id, n, address, digest, fn, label, self.result_ttl_ms)
+                if number == 0:
                     for key, data in blobs:
                         flush.blob(batch.id, key, data)
                 for item in group:
@@ -227,8 +229,10 @@ class Session:
     def fail_batch(self, batch: Batch, error: Exception) -> None:
         """End a batch that can never be submitted; waiting for it raises the error."""
         batch.problem = error
-        with self._lock:
-            self._unfinished.pop(batch.id, None)
+        if not batch.sent_something:
+            with self._lock:
+                self._unfinished.pop(batch.id, None)
+        self._call_back(batch)
         batch.note_change()
         self.announce()
 
@@ -278,7 +282,8 @@ class Session:
         fresh = batch.apply_record(record, ranges)
         if fresh:
             self._note_pace(batch, record)
-            if batch.done:
+            self._call_back(batch)
+            if batch.all_ended:
                 self._finish_batch(batch)
             elif batch.origin_info.on_error == "stop" and batch.failed_count and not batch.revoked_count:
                 self._in_background(lambda: batch.revoke(terminate=True))
@@ -294,13 +299,12 @@ class Session:
         """A batch turned out to have ended without another result."""
         batch.note_change()
         self._finish_batch(batch)
+        self._call_back(batch)
         self.announce()
 
     def _finish_batch(self, batch: Batch) -> None:
         with self._lock:
             self._unfinished.pop(batch.id, None)
-        if batch.callbacks:
-            self._in_background(lambda: _run_callbacks(batch))
 
     def announce(self) -> None:
         """Wake everybody who waits."""
@@ -313,11 +317,20 @@ class Session:
             self._callbacks = ThreadPoolExecutor(1, thread_name_prefix="nbtasks-callbacks")
         self._callbacks.submit(_logged, action)
 
-    def when_done(self, batch: Batch, callback: Callable[[Batch], None]) -> None:
-        """Call ``callback(batch)`` on a thread of the session when the batch has ended."""
-        batch.callbacks.append(callback)
-        if batch.done:
-            self._in_background(lambda: _run_callbacks(batch))
+    def when(self, batch: Batch, ready: Callable[[], bool], action: Callable[[], None]) -> None:
+        """Call ``action()`` once on a thread of the session when ``ready()``, asked after each result."""
+        with self._lock:
+            batch.callbacks.append((ready, action))
+        self._call_back(batch)
+
+    def _call_back(self, batch: Batch) -> None:
+        if not batch.callbacks:
+            return
+        with self._lock:
+            due = [item for item in batch.callbacks if item[0]()]
+            batch.callbacks = [item for item in batch.callbacks if item not in due]
+        for _, action in due:
+            self._in_background(action)
 
     # -- the truth
 
@@ -395,8 +408,8 @@ class Session:
         return self.codec.seal_record(record)
 
     def forget(self, batch: Batch) -> None:
-        """Drop the results of a batch from the broker."""
-        self.store.forget(batch.id)
+        """Drop the results of a batch from the broker, as soon as all its calls have ended."""
+        self.when(batch, lambda: batch.all_ended, lambda: self.store.forget(batch.id))
 
     def why_pending(self, batch: Batch) -> str | None:
         """Say why a batch waits."""
@@ -438,13 +451,14 @@ class Session:
             self._unfinished[batch.id] = batch
             self._known[batch.id] = batch
             self._recent.append(batch)
-        self.store.redirect(batch.id, self._id)
+        self.store.adopt(batch.id, self._id)
         self._lines_of(found.function)
         self.refresh(batch)
         self._show_running(batch)
         if batch.done:
             batch.ended_at = batch.ended_at or time.time()
             self._finish_batch(batch)
+            self._call_back(batch)
         return batch
 
     def _lines_of(self, digest: str) -> None:
@@ -482,12 +496,6 @@ def _checked(link: Link) -> BrokerFacts:
     if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
-
-
-def _run_callbacks(batch: Batch) -> None:
-    while batch.callbacks:
-        callback = batch.callbacks.pop(0)
-        _logged(functools.partial(callback, batch))
 
 
 def _logged(action: Callable[[], None]) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 import cloudpickle
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 @functools.lru_cache(maxsize=1)
@@ -61,6 +61,18 @@ def local_modules() -> list[ModuleType]:
     ]
 
 
+_names: tuple[tuple[int, str], list[str]] = ((0, ""), [])
+
+
+def _local_names() -> list[str]:
+    """Return the names of the local modules; looked up anew when something was imported."""
+    global _names
+    mark = (len(sys.modules), next(reversed(sys.modules)))
+    if _names[0] != mark:
+        _names = (mark, [module.__name__ for module in local_modules()])
+    return _names[1]
+
+
 @contextlib.contextmanager
 def shipped_by_value() -> Iterator[None]:
     """Make cloudpickle send local modules by value, for the time of one dump.
@@ -68,11 +80,12 @@ def shipped_by_value() -> Iterator[None]:
     The registry is global and not made for threads, hence the lock and the clean-up.
     """
     with _lock:
-        registered = []
-        for module in local_modules():
-            if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
-                cloudpickle.register_pickle_by_value(module)
-                registered.append(module)
+        already = cloudpickle.list_registry_pickle_by_value()
+        registered = [
+            sys.modules[name] for name in _local_names() if name not in already and name in sys.modules
+        ]
+        for module in registered:
+            cloudpickle.register_pickle_by_value(module)
         try:
             yield
         finally:
@@ -85,9 +98,6 @@ def imported_sources(function: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     code = getattr(function, "__code__", None)
     waiting = list(_imports_of_code(code)) if code is not None else []
-    for module in local_modules():
-        if waiting and module.__name__ in waiting:
-            continue
     while waiting:
         name = waiting.pop()
         for part in _with_parents(name):

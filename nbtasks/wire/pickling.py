@@ -77,8 +77,7 @@ def dump_function(function: Any) -> bytes:
     Raises:
         NotPicklable: something that it captures cannot travel; the message names the variable.
     """
-    with shipped_by_value():
-        return _cloudpickled(function, None)
+    return _cloudpickled(function, None)
 
 
 def dump_plain(value: Any) -> bytes:
@@ -120,7 +119,8 @@ def _is_plain(value: Any, budget: list[int]) -> bool:
 def _cloudpickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool] | None) -> bytes:
     file = io.BytesIO()
     try:
-        cloudpickle.Pickler(file, protocol=5, buffer_callback=out_of_band).dump(value)
+        with shipped_by_value():
+            cloudpickle.Pickler(file, protocol=5, buffer_callback=out_of_band).dump(value)
     except Exception as error:
         path, part = _innermost(value)
         path = _name_of(value) + path

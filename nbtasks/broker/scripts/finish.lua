@@ -31,10 +31,11 @@ local function settle(batch)
 end
 
 local function push(batch, first, count, record, wins)
-  local session = sessions[batch]
   local inline = #record <= tonumber(ARGV[2]) and record or ''
-  redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*',
-    'k', 'r', 'b', batch, 'i', first, 'n', count, 'w', wins, 'd', inline)
+  for session in string.gmatch(sessions[batch], '%S+') do
+    redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*',
+      'k', 'r', 'b', batch, 'i', first, 'n', count, 'w', wins, 'd', inline)
+  end
 end
 
 while ARGV[i] do
@@ -84,7 +85,9 @@ while ARGV[i] do
       if n and n >= 0 and done >= n then settle(batch) end
     end
   elseif kind == 'E' then
-    redis.call('XADD', root .. 'e:' .. sessions[batch], 'MAXLEN', '~', '20000', '*', 'k', 'e', 'b', batch, 'd', ARGV[i + 2])
+    for session in string.gmatch(sessions[batch], '%S+') do
+      redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*', 'k', 'e', 'b', batch, 'd', ARGV[i + 2])
+    end
   elseif kind == 'O' then
     if redis.call('HEXISTS', root .. 'b:' .. batch, 'e') == 0 then
       redis.call('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
@@ -101,8 +104,12 @@ while ARGV[i] do
   end
   i = i + width[kind]
 end
-for batch, session in pairs(sessions) do
-  if session then redis.call('PEXPIRE', root .. 'e:' .. session, 86400000) end
+local told = {}
+for _, names in pairs(sessions) do
+  for session in string.gmatch(names or '', '%S+') do
+    if not told[session] then redis.call('PEXPIRE', root .. 'e:' .. session, 86400000) end
+    told[session] = true
+  end
 end
 if due then redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due) end
 return fresh
