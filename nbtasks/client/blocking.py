@@ -1,9 +1,9 @@
-"""Waiting inside a task: it keeps its slot. Refused where that slot is the last free one."""
+"""Waiting for a batch; inside a task it keeps its slot, and is refused where that slot is the last free one."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nbtasks.core.context import current_call, serving
@@ -15,35 +15,59 @@ if TYPE_CHECKING:
     from .batch import Batch
     from .session import Session
 
+#: Seconds between two looks at the other slots, and how many looks in a row must find none that works.
+_LOOK_EVERY_S = 1.0
+_LOOKS = 2
 
-@contextlib.contextmanager
-def blocked_call(session: Session, batch: Batch) -> Iterator[None]:
-    """Mark the running call as waiting for ``batch``; does nothing outside a worker.
+
+def wait(session: Session, batch: Batch, ready: Callable[[], bool], timeout: float | None) -> bool:
+    """Wait until ``ready()``, at most ``timeout`` seconds; returns whether it is.
 
     Raises:
-        WouldDeadlock: every slot that could run the batch would then wait.
+        WouldDeadlock: in a task, when every slot that could run the batch waits.
     """
     if not serving or current_call() is None:
-        yield
-        return
-    slot, worker = serving[0].slot, serving[0].worker
-    _check(session, batch, worker)
+        return batch.wait_for(ready, timeout)
+    if _free_slots(session, batch) <= 0 and not ready():
+        raise _would_deadlock(batch)
+    slot = serving[0].slot
     slot.set_waiting(True)
     try:
-        yield
+        return _wait_and_look(session, batch, ready, timeout)
     finally:
         slot.set_waiting(False)
 
 
-def _check(session: Session, batch: Batch, me: str) -> None:
+def _wait_and_look(session: Session, batch: Batch, ready: Callable[[], bool], timeout: float | None) -> bool:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    stuck = 0
+    while True:
+        left = _LOOK_EVERY_S if deadline is None else min(_LOOK_EVERY_S, deadline - time.monotonic())
+        if batch.wait_for(ready, max(0.0, left)):
+            return True
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        # Others may have begun to wait since: one look may be out of date, two in a row are not.
+        stuck = stuck + 1 if _free_slots(session, batch) <= 0 and not batch.running else 0
+        if stuck >= _LOOKS:
+            raise _would_deadlock(batch)
+
+
+def _free_slots(session: Session, batch: Batch) -> int:
+    """Return how many slots could run the batch while this one waits; one where no worker is known."""
+    me = serving[0].worker
     workers = read_workers(session.fleet, session.python, session.keyring.id)
     usable = [worker for worker in workers if worker.matches and batch.queue in worker.queues]
-    total = sum(worker.slots_total for worker in usable)
+    if not usable:
+        return 1
     waiting = sum(worker.slots_waiting for worker in usable)
-    mine = any(worker.id == me for worker in usable)
-    if usable and total - waiting - int(mine) <= 0:
-        raise WouldDeadlock(
-            f"get() inside a task would keep the last free slot of queue {batch.queue!r} ({total} in all), "
-            "and the call that it waits for would never start. Start more workers, send one of the two tasks "
-            "to another queue, or return the handle's id and get() outside"
-        )
+    mine = any(worker.id == me for worker in usable) and not serving[0].slot.waiting
+    return sum(worker.slots_total for worker in usable) - waiting - int(mine)
+
+
+def _would_deadlock(batch: Batch) -> WouldDeadlock:
+    return WouldDeadlock(
+        f"get() inside a task keeps its slot, and no other slot of queue {batch.queue!r} is left: the call that it "
+        "waits for would never start. Start more workers, send one of the two tasks to another queue, or return the handle's "
+        "id and get() outside"
+    )

@@ -10,9 +10,8 @@ from nbtasks.core import states as st
 from nbtasks.core.errors import TimeoutError
 from nbtasks.wire.codec import value_of
 
-from . import observers
+from . import blocking, observers
 from .batch import Batch
-from .blocking import blocked_call
 from .result import AsyncResult, note, wait_async
 
 if TYPE_CHECKING:
@@ -140,8 +139,7 @@ class GroupResult:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
         if not self.batch.done:
-            with blocked_call(self._session, self.batch):
-                self.batch.wait(timeout)
+            blocking.wait(self._session, self.batch, self.ready, timeout)
         if self.batch.done:
             observers.waited(self.batch)
         return self.batch.done

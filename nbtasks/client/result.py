@@ -13,7 +13,7 @@ from nbtasks.core.errors import TaskRevokedError, TimeoutError
 from nbtasks.wire import failures
 from nbtasks.wire.codec import value_of
 
-from . import observers
+from . import blocking, observers
 from .batch import Batch
 
 if TYPE_CHECKING:
@@ -183,10 +183,7 @@ class AsyncResult:
         """Wait for the end; returns whether it has come. Raises nothing of the task's."""
         if self.ready():
             return True
-        from .blocking import blocked_call
-
-        with blocked_call(self._session, self.batch):
-            ended = self.batch.wait_for(self.ready, timeout)
+        ended = blocking.wait(self._session, self.batch, self.ready, timeout)
         if ended and self.batch.done:
             observers.waited(self.batch)
         return ended

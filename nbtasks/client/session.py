@@ -21,6 +21,7 @@ from nbtasks.broker.link import Link, unavailable
 from nbtasks.broker.server import BrokerFacts, check
 from nbtasks.broker.store import BatchRecord, Event, Store
 from nbtasks.broker.submission import Flush, Submission
+from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.errors import (
     BrokerUnavailable,
@@ -82,6 +83,8 @@ class Session:
         self.pace: dict[str, float] = {}
         self._slots: dict[str, tuple[float, int]] = {}
         self._outbox = Outbox(self._submission, self._id, self._start_over)
+        if context.serving:
+            context.before_telling.append(self._flush_for_task)
         reading = self._new_link()
         self._listener = Listener(
             Store(reading, self.keys), lambda: self._id, self._take_in, self._reconcile, reading.abort
@@ -239,6 +242,10 @@ class Session:
     def flush(self) -> None:
         """Wait until the broker has everything."""
         self._outbox.flush()
+
+    def _flush_for_task(self) -> None:
+        if self.usable:
+            self._outbox.flush()
 
     # -- what comes back
 

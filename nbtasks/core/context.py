@@ -68,6 +68,8 @@ class Serving:
 
 #: Empty outside a worker's child.
 serving: list[Serving] = []
+#: Called when a task has ended and before its outcome is told: what it has submitted must not be lost with its process.
+before_telling: list[Callable[[], None]] = []
 
 
 def current_call() -> CurrentCall | None:

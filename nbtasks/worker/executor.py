@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from nbtasks.core.context import CurrentCall
+from nbtasks.core.context import CurrentCall, before_telling
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge, TaskRevokedError, TimeLimitExceeded, WireError
 from nbtasks.core.execution import Interrupted, Outcome, execute, execute_async
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
@@ -55,6 +55,8 @@ class Bench:
 
     def finish(self, job: Job, call: CurrentCall, outcome: Outcome) -> None:
         """Pack and hand over how a call ended."""
+        for action in before_telling:
+            action()
         output = call.output.kept() if call.output is not None else None
         if self.log_calls:
             _log(call, outcome)

@@ -74,6 +74,7 @@ class Supervisor:
         self._respawn_at: dict[int, float] = {}
         self._kill_at: dict[int, tuple[float, int, Exception]] = {}
         self._done_before = 0
+        self._waiting = 0
         self._serial = itertools.count(1)
         self._stopping: str | None = None
         self._started_at = time.time()
@@ -214,6 +215,11 @@ class Supervisor:
                 del self._respawn_at[number]
                 forkserver.spawn(number)
         self._enforce_limits(now)
+        waiting = sum(slot.waiting for slot in self._slots)
+        if waiting != self._waiting:
+            # Tasks that wait for others look at this before they take the last free slot.
+            self._waiting = waiting
+            self._lease.soon()
 
     def _all_ready(self) -> bool:
         return len(self._pids) == self._n and all(slot.status()[1] != STARTING for slot in self._slots)
