@@ -68,6 +68,6 @@ def _free_slots(session: Session, batch: Batch) -> int:
 def _would_deadlock(batch: Batch) -> WouldDeadlock:
     return WouldDeadlock(
         f"get() inside a task keeps its slot, and no other slot of queue {batch.queue!r} is left: the call that it "
-        "waits for would never start. Start more workers, send one of the two tasks to another queue, or return the handle's "
-        "id and get() outside"
+        "waits for would never start. Start more workers, send one of the two tasks to another queue, or return the "
+        "handle's id and get() outside"
     )
