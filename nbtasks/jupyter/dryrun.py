@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client.app import App
 from nbtasks.client.preview import CaptureItem, capture_report, local_modules
 from nbtasks.core.errors import OperationalError
 
@@ -48,7 +49,7 @@ def _row(item: CaptureItem) -> tuple[str, str, str]:
 
 def _who(task: Task) -> str:
     try:
-        workers = task.app.workers()
+        workers = App.current().workers()
     except OperationalError as problem:
         return f"No worker could be asked: {problem}"
     listening = [worker for worker in workers if task.options.queue in worker.queues]

@@ -104,7 +104,9 @@ def _calmly(action: Callable[[], Any]) -> Any:
         raise problem.with_traceback(None)  # noqa: B904 - the same error; IPython shows the line
     except BaseException as problem:  # ours, what a task raised, or Stop
         task_frames = _beyond_ours(problem.__traceback__)
-        if isinstance(problem, KeyboardInterrupt) or (task_frames is None and isinstance(problem, NbtasksError)):
+        if isinstance(problem, KeyboardInterrupt) or (
+            task_frames is None and isinstance(problem, NbtasksError)
+        ):
             # What IPython asks an exception for that wants to be shown in its own way.
             problem._render_traceback_ = partial(_plainly, problem)  # type: ignore[union-attr]
             raise

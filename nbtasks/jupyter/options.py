@@ -74,6 +74,7 @@ class MagicParser(argparse.ArgumentParser):
     """Raises OptionError where argparse would end the process."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise what argparse has found."""
         raise OptionError(message)
 
 

@@ -30,7 +30,7 @@ _STATE_COLOURS = {state: colour for state, _, colour in PARTS}
 _LINE = "rgba(128,134,142,.35)"
 _SUNK = "rgba(128,134,142,.1)"
 _MONO = "font:11.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
-_SAVED_LINES = 20
+_SHOWN_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -209,8 +209,12 @@ def _more_failures(view: View) -> str:
 def _output(view: View, *, many: bool) -> str:
     if not view.output:
         return ""
-    last = view.output[-_SAVED_LINES:]
-    return _pre("\n".join(_output_line(*line, many=many) for line in last))
+    lines = [_output_line(*line, many=many) for line in view.output]
+    shown = _pre("\n".join(lines[-_SHOWN_LINES:]))
+    if len(lines) <= _SHOWN_LINES:
+        return shown
+    summary = f'<summary style="cursor:pointer;font-size:12px;opacity:.7">the last {len(lines)} lines</summary>'
+    return f'{shown}<details style="margin-top:4px">{summary}{_pre(chr(10).join(lines))}</details>'
 
 
 def _output_line(index: int, stream: str, line: str, *, many: bool) -> str:
@@ -232,7 +236,8 @@ def _preview(preview: Preview) -> str:
         return f'<div style="margin-top:10px;overflow:auto">{preview.html}</div>'
     if preview.png is not None:
         source = escape(preview.png.replace("\n", ""), quote=True)
-        return f'<img alt="result" style="display:block;margin-top:10px;max-width:100%" src="data:image/png;base64,{source}">'
+        style = "display:block;margin-top:10px;max-width:100%"
+        return f'<img alt="result" style="{style}" src="data:image/png;base64,{source}">'
     return _pre(escape(preview.text)) if preview.text is not None else ""
 
 

@@ -19,9 +19,14 @@ const MOST_CELLS = 100000;
 const ANNOUNCE_EVERY_MS = 10000;
 const ACK_WITHIN_MS = 3000;
 
+// JupyterLab looks for this attribute from the element with the focus outwards, and its shortcuts match that element
+// first: `d d` on a button would delete the cell. So what can have the focus carries it itself.
+const FOCUSABLE = new Set(["button", "canvas", "summary"]);
+
 const make = (tag, name, parent) => {
   const node = document.createElement(tag);
   if (name) node.className = name;
+  if (FOCUSABLE.has(tag)) node.dataset.lmSuppressShortcuts = "true";
   if (parent) parent.append(node);
   return node;
 };
@@ -215,7 +220,6 @@ class Card {
   constructor(store, el) {
     this.store = store;
     this.root = make("div", "nbt-card", el);
-    // Without this JupyterLab takes key presses in here for its own: `d d` would delete the cell.
     this.root.dataset.lmSuppressShortcuts = "true";
     this.root.setAttribute("role", "group");
     this.head();

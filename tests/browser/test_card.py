@@ -1,0 +1,246 @@
+"""The live card in a real JupyterLab and a real Notebook 7."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+SETUP = "%load_ext nbtasks\n%workers start 2"
+HOSTILE = "<img src=x onerror=window.hacked=1>"
+
+
+def text(page, selector):
+    return page.locator(selector).first.inner_text()
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_states_change_while_it_runs_and_the_end_is_static(lab_page, app):
+    notebook = lab_page(
+        [
+            SETUP,
+            """
+%%task -o pages for n in range(40)
+# fetch pages
+import time
+time.sleep(0.2)
+print("page", n)
+if n == 7:
+    raise ValueError(f"page {n} is bad")
+n
+""",
+        ],
+        app,
+    )
+    page = notebook.page
+    notebook.run()
+    card = page.locator(".nbt-card")
+    card.wait_for(timeout=60_000)
+    seen = page.evaluate_handle("""() => { const seen = []; window.seen = seen;
+        window.watching = setInterval(() => { const c = document.querySelector('.nbt-card');
+            if (c) seen.push([c.dataset.state, c.querySelector('.nbt-counts').innerText]); }, 100); return seen; }""")
+    page.wait_for_selector(".nbt-card[data-state=STARTED]")
+    page.wait_for_selector(".nbt-failure")
+    card.wait_for(state="detached", timeout=60_000)
+    steps = [tuple(step) for step in seen.json_value()]
+    assert len({counts for _, counts in steps}) > 5
+    saved = page.locator(".jp-OutputArea-output", has_text="39 done")
+    saved.wait_for()
+    assert "ValueError" in saved.inner_text()
+    assert saved.locator("img").count() == 1
+    output = notebook.save().cells[1].outputs[0]
+    assert sorted(output.data) == ["text/html", "text/plain"]
+    assert "FAILURE fetch pages (39/40 done, 1 failed" in output.data["text/plain"]
+    assert "widgets" not in notebook.save().metadata
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_cancel_clicked_while_the_kernel_is_idle(lab_page, app):
+    notebook = lab_page([SETUP, "%%task -o h for n in range(20)\nimport time\ntime.sleep(60)", "h.state"], app)
+    page = notebook.page
+    notebook.run(0, 1)
+    page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
+    notebook.idle(0, 1)
+    page.locator(".nbt-cancel").click()
+    page.locator(".jp-OutputArea-output", has_text="20 revoked").wait_for()
+    notebook.run(2)
+    page.locator(".jp-OutputArea-executeResult", has_text="REVOKED").wait_for()
+
+
+def test_the_card_lives_while_a_cell_blocks(lab_page):
+    notebook = lab_page([SETUP, "%%task -b for n in range(30)\nimport time\ntime.sleep(0.2)\nn"])
+    page = notebook.page
+    notebook.run()
+    page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
+    done = ".nbt-count b"
+    first = int(text(page, done))
+    page.wait_for_function(f"(n) => Number(document.querySelector('{done}').textContent) > n + 3", arg=first)
+    assert page.locator(".jp-Cell").nth(1).locator(".jp-InputPrompt").inner_text() == "[*]:"
+    page.locator(".jp-OutputArea-executeResult", has_text="28, 29").or_(
+        page.locator(".jp-OutputArea-executeResult", has_text="29]")
+    ).first.wait_for()
+
+
+def test_a_reload_in_mid_run_brings_the_card_back_up_to_date(lab_page):
+    cells = [SETUP, "%%task -o h for n in range(60)\nimport time\ntime.sleep(0.4)\nprint('line', n)"]
+    notebook = lab_page(cells)
+    page = notebook.page
+    notebook.run()
+    page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
+    notebook.idle()
+    notebook.save()
+    notebook.open()
+    page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
+    done = "document.querySelector('.nbt-count b').textContent"
+    first = int(page.evaluate(done))
+    page.wait_for_function(f"(n) => Number({done}) > n + 4", arg=first, timeout=20_000)
+    page.wait_for_selector(".nbt-line")
+    page.locator(".nbt-cancel").click()
+    page.wait_for_selector(".nbt-card[data-state=REVOKED]")
+
+
+def test_retry_failed_is_one_more_card_below(lab_page):
+    notebook = lab_page(
+        [
+            SETUP + "\nimport pathlib, time\nfixed = pathlib.Path('fixed'); fixed.unlink(missing_ok=True)\n"
+            "here = str(fixed.resolve())",
+            "%%task -o h for n in range(8)\nimport pathlib, time\nif n < 2 and not pathlib.Path(here).exists():\n"
+            "    raise OSError(n)\ntime.sleep(3)",
+            "fixed.touch()",
+        ]
+    )
+    page = notebook.page
+    notebook.run()
+    page.wait_for_selector(".nbt-failure", timeout=60_000)
+    notebook.idle()
+    page.locator(".nbt-retry").click()
+    cell = page.locator(".jp-Cell").nth(1)
+    cell.locator(".jp-OutputArea-output", has_text="(again)").wait_for()
+    cell.locator(".jp-OutputArea-output", has_text="2 done").wait_for(timeout=60_000)
+    assert cell.locator(".jp-OutputArea-output").count() == 2
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_hostile_text_is_shown_as_text(lab_page, app):
+    notebook = lab_page(
+        [
+            SETUP + f"\nbad = {HOSTILE!r}",
+            "%%task -n '" + HOSTILE.replace("=1", "=1 a") + "' -o h for n in [bad, bad, 'wait']\n"
+            "import sys, time\nprint(n)\nprint(n, file=sys.stderr)\n"
+            "if n == 'wait':\n    time.sleep(4)\n    raise KeyError(n)\nraise ValueError(n)",
+        ],
+        app,
+    )
+    page = notebook.page
+    notebook.run()
+    page.wait_for_selector(".nbt-failure", timeout=60_000)
+    page.wait_for_selector(".nbt-line")
+    page.locator(".nbt-failure summary").click()
+    assert HOSTILE in text(page, ".nbt-error")
+    assert HOSTILE in text(page, ".nbt-lines")
+    assert HOSTILE in text(page, ".nbt-traceback")
+    assert "onerror" in text(page, ".nbt-title")
+    page.locator(".nbt-mosaic").hover(position={"x": 5, "y": 5})
+    page.locator(".nbt-pace", has_text="<img").wait_for()
+    saved = page.locator(".jp-OutputArea-output", has_text="3 failed")
+    saved.wait_for(timeout=60_000)
+    assert HOSTILE in saved.inner_text()
+    assert page.locator("img[src=x]").count() == 0
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_page_does_not_take_key_presses_from_the_card(lab_page):
+    notebook = lab_page([SETUP, "%%task for n in range(200)\nimport time\ntime.sleep(5)", "1"])
+    page = notebook.page
+    notebook.run(0, 1)
+    page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
+    page.locator(".nbt-mosaic").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.locator(".nbt-pace", has_text="#1").wait_for()
+    page.keyboard.press("End")
+    page.locator(".nbt-pace", has_text="#199").wait_for()
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    assert page.locator(".jp-Cell").count() == 3
+    page.locator(".nbt-cancel").click()
+    page.locator(".jp-OutputArea-output", has_text="200 revoked").wait_for()
+
+
+def test_a_reopened_notebook_shows_the_saved_card(lab_page, jupyter_servers):
+    notebook = lab_page([SETUP, "%%task -o h for n in range(12)\n# squares\nn * n"])
+    page = notebook.page
+    notebook.run()
+    page.locator(".jp-OutputArea-output", has_text="12 done").wait_for(timeout=60_000)
+    notebook.save()
+    page.evaluate("async () => await window.jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
+    notebook.open()
+    page.locator(".jp-OutputArea-output", has_text="12 done").wait_for()
+    assert page.get_by_text("squares").count() >= 1
+    assert page.get_by_text("Error displaying widget").count() == 0
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_dark_theme(lab_page, app):
+    notebook = lab_page([SETUP, "%%task for n in range(30)\nimport time\ntime.sleep(1)"], app, dark=True)
+    page = notebook.page
+    notebook.run()
+    page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
+    pixel = """() => { const c = document.querySelector('.nbt-mosaic');
+        const all = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        return [...all.slice(4 * (c.width * 4 + c.width - 8), 4 * (c.width * 4 + c.width - 8) + 3)]; }"""
+    page.wait_for_function("() => document.querySelector('.nbt-mosaic').width > 100")
+    dark = page.evaluate(pixel)
+    ground = page.evaluate("() => getComputedStyle(document.querySelector('.nbt-card')).backgroundColor")
+    notebook.command("apputils:change-theme", {"theme": "JupyterLab Light"})
+    page.wait_for_selector("body[data-jp-theme-light=true]", state="attached")
+    page.wait_for_function(f"(dark) => String(({pixel})()) !== String(dark)", arg=dark)
+    assert sum(page.evaluate(pixel)) > sum(dark)
+    light = page.evaluate("() => getComputedStyle(document.querySelector('.nbt-card')).backgroundColor")
+    assert ground != light
+    page.locator(".nbt-cancel").click()
+    page.locator(".jp-OutputArea-output", has_text="revoked").wait_for()
+
+
+def test_pictures_for_the_docs(lab_page, tmp_path):
+    """A run as a user has it. NBTASKS_DOC_IMAGES=1 puts its pictures into docs/images."""
+    folder = IMAGES if os.environ.get("NBTASKS_DOC_IMAGES") == "1" else tmp_path
+    folder.mkdir(parents=True, exist_ok=True)
+    notebook = lab_page(
+        [
+            "%load_ext nbtasks\n%workers start 4",
+            """
+%%task -o pages for url in urls
+# fetch pages
+import random, time
+seconds = random.Random(url).uniform(0.05, 0.5)
+time.sleep(seconds)
+if url.endswith(("17", "42")):
+    raise TimeoutError(f"no answer from {url}")
+print(f"{url}: {int(seconds * 4000)} kB in {seconds:.2f} s")
+url
+""",
+            "len(pages)",
+        ]
+    )
+    page = notebook.page
+    page.evaluate(
+        """() => { const k = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
+            return k.requestExecute({code: 'urls = [f"https://example.org/page/{n}" for n in range(120)]'}).done
+                .then(() => null); }"""
+    )
+    notebook.run()
+    page.wait_for_function(
+        """() => Number(document.querySelector('.nbt-count b')?.textContent) > 75
+            && document.querySelector('.nbt-failure') && document.querySelectorAll('.nbt-line').length > 4""",
+        timeout=60_000,
+    )
+    cell = page.locator(".jp-Cell").nth(1)
+    cell.screenshot(path=folder / "card-running.png")
+    cell.locator(".jp-OutputArea-output", has_text="117 done").wait_for(timeout=60_000)
+    cell.screenshot(path=folder / "card-finished.png")
+    assert (folder / "card-finished.png").stat().st_size > 5_000
