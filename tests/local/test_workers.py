@@ -306,8 +306,9 @@ def test_after_many_quick_deaths_it_gives_up_and_says_why(stand_in, workers, eve
 
 def test_after_it_gave_up_it_can_be_asked_again(stand_in, workers, eventually, monkeypatch):
     monkeypatch.setattr("nbtasks.local.upkeep.QUICK_DEATHS", 1)
-    stand_in('print(\'{"ready": true, "worker": "short"}\', flush=True)\n')
+    stand_in('print(\'{"ready": true, "worker": "short"}\', flush=True)\nsys.stdin.read()\n')
     workers.scale(ONE)
+    os.kill(workers.pid, signal.SIGKILL)
     eventually(lambda: workers.problem, "it gives up")
     stand_in('print(\'{"ready": true, "worker": "long"}\', flush=True)\nsys.stdin.read()\n')
     workers.scale(ONE)
