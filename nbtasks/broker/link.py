@@ -13,6 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
+    BusyLoadingError,
     ConnectionError,
     NoPermissionError,
     NoScriptError,
@@ -27,6 +28,10 @@ from nbtasks.core.errors import BrokerUnavailable, ConfigError, OperationalError
 from .scripts import SCRIPTS
 
 Argument = str | bytes | memoryview | int | float
+
+
+class BrokerLoading(BrokerUnavailable):
+    """The server is up, and reads its data from disk."""
 
 
 class Link:
@@ -88,6 +93,11 @@ class Link:
                 )
                 connection.send_packed_command(packed)
                 return [self._read(connection, timeout_s) for _ in commands]
+            except BusyLoadingError as error:
+                self._drop()
+                raise BrokerLoading(
+                    f"the broker at {self.label} is still loading its data from disk"
+                ) from error
             except (ConnectionError, RedisTimeoutError, OSError) as error:
                 self._drop()
                 raise unavailable(self.label, error) from error

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from nbtasks.core.errors import BrokerUnsuitable, OperationalError
 
-from .link import Link
+from .link import BrokerLoading, Link
 
 OLDEST = (6, 2)
+#: Seconds that a server has to load its data; gigabytes take a while.
+LOADING_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,13 @@ def look(link: Link) -> BrokerFacts:
 
 
 def check(link: Link) -> BrokerFacts:
-    """Ask the server what it is, and refuse one that would lose calls.
+    """Ask the server what it is, and refuse one that would lose calls. One that loads its data is waited for.
 
     Raises:
         BrokerUnsuitable: it is too old, or may evict data.
         BrokerUnavailable: it does not answer.
     """
-    facts = look(link)
+    facts = _loaded(link)
     numbers = tuple(int(part) for part in re.findall(r"\d+", facts.version)[:2])
     if numbers < OLDEST:
         raise BrokerUnsuitable(
@@ -77,10 +79,22 @@ def check(link: Link) -> BrokerFacts:
     return facts
 
 
+def _loaded(link: Link) -> BrokerFacts:
+    deadline = time.monotonic() + LOADING_S
+    while True:
+        try:
+            return look(link)
+        except BrokerLoading:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def _info(link: Link) -> dict[str, str]:
     info: dict[str, str] = {}
-    replies = link.pipeline([("INFO", "server"), ("INFO", "memory")])
-    for reply in replies:
+    # A server that still loads its data answers INFO, and nothing else.
+    link.call("PING")
+    for reply in link.pipeline([("INFO", "server"), ("INFO", "memory")]):
         if isinstance(reply, Exception):
             raise OperationalError(f"the broker at {link.label} does not answer INFO: {reply}")
         for line in reply.decode(errors="replace").splitlines():

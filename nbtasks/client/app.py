@@ -317,8 +317,10 @@ class App:
                 return
             self._closed = True
             current.closed(self)
-            if not self._keeps_workers():
-                self._end_workers(cold)
+            if self._workers is not None:
+                if not self._keeps_workers():
+                    self._end_workers(self._workers, cold)
+                self._workers.close()
             if self._session is not None:
                 self._session.close()
             if self._resolving is not None:
@@ -327,9 +329,8 @@ class App:
                 self._lease.close()
         atexit.unregister(self._at_exit)
 
-    def _end_workers(self, cold: bool) -> None:
-        workers = self._workers
-        if workers is not None and not workers.stop(cold, timeout_s=CLOSE_S):
+    def _end_workers(self, workers: LocalWorkers, cold: bool) -> None:
+        if not workers.stop(cold, timeout_s=CLOSE_S):
             workers.stop(cold=True)
 
     def _keeps_workers(self) -> bool:

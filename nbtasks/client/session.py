@@ -18,7 +18,7 @@ from nbtasks.broker.delivery import Delivery, Finish
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link, unavailable
-from nbtasks.broker.server import BrokerFacts, check
+from nbtasks.broker.server import LOADING_S, BrokerFacts, check
 from nbtasks.broker.store import BatchRecord, Event, Store
 from nbtasks.broker.submission import Flush, Submission
 from nbtasks.core import context
@@ -498,6 +498,9 @@ def _checked(link: Link) -> BrokerFacts:
     thread = threading.Thread(target=look, name="nbtasks-connect", daemon=True)
     thread.start()
     thread.join(_CONNECT_S)
+    if not outcome and link.connected:
+        # The server is there and loads its data.
+        thread.join(LOADING_S)
     if not outcome:
         raise unavailable(link.label, TimeoutError(f"no answer within {_CONNECT_S:g} s"))
     if isinstance(outcome[0], Exception):

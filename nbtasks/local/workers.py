@@ -169,6 +169,10 @@ class LocalWorkers:
             upkeep.over.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
         return all(upkeep.over.is_set() for upkeep in leaving)
 
+    def close(self) -> None:
+        """Let go of the log; workers that run are not touched. Nothing is started after this."""
+        self._closing.set()
+
     def _is_served(self, options: WorkerOptions) -> bool:
         upkeep = self._coming or self._serving
         return upkeep is not None and upkeep.options == options and not upkeep.over.is_set()

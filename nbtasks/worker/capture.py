@@ -154,10 +154,12 @@ class DescriptorFile:
             self._seen = 0
         return data.decode(errors="replace")
 
-    def tail(self, chars: int = 2000) -> str:
-        """Return the end of the file, for the message about a child that has died."""
+    def last_words(self, most: int = 2000) -> str:
+        """Return what a child that has died wrote last: from the report of a crash on, else the end."""
         size = os.fstat(self._fd).st_size
-        return os.pread(self._fd, chars, max(0, size - chars)).decode(errors="replace")
+        text = os.pread(self._fd, HEAD_CHARS, max(0, size - HEAD_CHARS)).decode(errors="replace")
+        crash = text.rfind("Fatal Python error")
+        return text[crash : crash + most] if crash >= 0 else text[-most:]
 
     def reset(self) -> None:
         """Empty the file for a new child."""

@@ -271,7 +271,7 @@ class Supervisor:
                 how += ", which is how a system that has run out of memory ends a process"
         else:
             how = f"it ended with exit code {code}"
-        tail = self._outputs[number].tail().strip()
+        tail = self._outputs[number].last_words().strip()
         return f"{how}. Its last words:\n{tail}" if tail else how
 
     def _respawn_delay(self, number: int, never_ready: bool) -> float:
