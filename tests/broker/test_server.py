@@ -1,0 +1,140 @@
+"""Which servers are taken, which are refused, and what is said."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from nbtasks import App, BrokerUnavailable, BrokerUnsuitable, ConfigError
+
+SOON = 20.0
+
+
+class Pretender:
+    """Answers INFO as some old server does. Nothing else is asked of it before it is refused."""
+
+    def __init__(self, version: str) -> None:
+        self._info = f"# Server\r\nredis_version:{version}\r\n".encode()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._socket.getsockname()[1]}/0"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                link, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(link,), daemon=True).start()
+
+    def _answer(self, link: socket.socket) -> None:
+        with link, link.makefile("rb") as lines:
+            while line := lines.readline():
+                words = [lines.readline() and lines.readline().strip().upper() for _ in range(int(line[1:]))]
+                if words[0] == b"INFO":
+                    link.sendall(b"$%d\r\n%s\r\n" % (len(self._info), self._info))
+                elif words[0] == b"TIME":
+                    link.sendall(b"*2\r\n$1\r\n1\r\n$1\r\n0\r\n")
+                else:
+                    link.sendall(b"+OK\r\n")
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def test_an_unreachable_broker_is_told_at_the_call_with_host_and_fix(home):
+    with App(broker="redis://:secret@127.0.0.1:1/0") as app, pytest.raises(BrokerUnavailable) as caught:
+        app.task(len).delay("a")
+    message = str(caught.value)
+    assert "redis://127.0.0.1:1/0" in message
+    assert "cannot be reached" in message
+    assert "NBTASKS_BROKER" in message
+    assert "nbtasks doctor" in message
+    assert "secret" not in message
+
+
+def test_a_missing_socket_is_told(home, tmp_path):
+    with (
+        App(broker=f"unix://{tmp_path}/none.sock") as app,
+        pytest.raises(BrokerUnavailable, match=r"none\.sock"),
+    ):
+        app.task(len).delay("a")
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:6379", "http://localhost", "redis://", "redis://host:99999", "memory://", ""]
+)
+def test_a_wrong_url_is_told_at_once_with_the_accepted_forms(home, url):
+    with pytest.raises(ConfigError, match="rediss://"):
+        App(broker=url)
+
+
+def test_a_server_that_may_evict_is_refused(server):
+    evicting = server("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    with App(broker=evicting.url) as app, pytest.raises(BrokerUnsuitable) as caught:
+        app.task(len).delay("a")
+    assert "allkeys-lru" in str(caught.value)
+    assert "set maxmemory-policy noeviction" in str(caught.value)
+    assert evicting.client().dbsize() == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("--maxmemory", "100mb", "--maxmemory-policy", "noeviction"),
+        ("--maxmemory-policy", "allkeys-lru"),
+    ],
+)
+def test_a_limit_without_eviction_and_eviction_without_a_limit_are_fine(server, settings):
+    with App(broker=server(*settings).url) as app:
+        app.start_workers(1)
+        assert app.task(len).delay("ab").get(timeout=SOON) == 2
+
+
+@pytest.mark.parametrize("version", ["5.0.14", "6.0.16", "2.8.0"])
+def test_an_old_server_is_refused(home, version):
+    old = Pretender(version)
+    try:
+        with App(broker=old.url) as app, pytest.raises(BrokerUnsuitable) as caught:
+            app.task(len).delay("a")
+        assert f"redis {version}" in str(caught.value)
+        assert "Redis 6.2 or later, or Valkey" in str(caught.value)
+    finally:
+        old.close()
+
+
+def test_a_wrong_password_is_told(server):
+    locked = server("--requirepass", "right")
+    wrong = locked.url.replace("unix://", "unix://:wrong@")
+    with App(broker=wrong) as app, pytest.raises(ConfigError, match="refused the login") as caught:
+        app.task(len).delay("a")
+    assert "wrong@" not in str(caught.value)
+    with App(broker=locked.url.replace("unix://", "unix://:right@")) as app:
+        app.start_workers(1)
+        assert app.task(len).delay("ab").get(timeout=SOON) == 2
+
+
+def test_a_missing_password_is_told(server):
+    locked = server("--requirepass", "right")
+    with App(broker=locked.url) as app, pytest.raises(Exception, match=r"(?i)auth"):
+        app.task(len).delay("a")
+
+
+def test_what_a_server_is(shared_app):
+    facts = shared_app.check()
+    assert facts.flavour in {"redis", "valkey"}
+    assert int(facts.version.split(".")[0]) >= 6
+    assert facts.policy == "noeviction"
+    assert 0 < facts.latency_s < 1
+    assert abs(facts.clock_offset_s) < 1
+    assert facts.address.startswith("unix://")
+
+
+def test_the_environment_names_a_broker(server, monkeypatch):
+    monkeypatch.setenv("NBTASKS_BROKER", server().url)
+    with App() as app:
+        app.start_workers(1)
+        assert app.connection.source == "NBTASKS_BROKER"
+        assert app.task(len).delay("ab").get(timeout=SOON) == 2
