@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """The system's Chromium, headless."""
+    """The system's Chromium, headless; where there is none, Playwright's own."""
     from playwright.sync_api import sync_playwright
 
-    path = find_chromium()
-    if path is None:
-        pytest.fail("no Chromium found: install it (apt-get install chromium), or name it in NBTASKS_CHROMIUM")
     with sync_playwright() as playwright:
+        path = find_chromium() or playwright.chromium.executable_path
+        if not Path(path).exists():
+            pytest.fail(f"no Chromium at {path}: install your system's, or name one in NBTASKS_CHROMIUM")
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()

@@ -82,7 +82,7 @@ class JupyterServer:
             self._process.wait()
 
     def notebook(self, cells: Sequence[str]) -> str:
-        """Write a notebook of code cells into a folder of its own, and so with a server of its own; returns its path."""
+        """Write a notebook of code cells into a folder, and so with a server, of its own; returns its path."""
         self._count += 1
         name = f"n{self._count}/notebook.ipynb"
         (self.root / name).parent.mkdir()
@@ -148,7 +148,9 @@ class JupyterServer:
 class OpenNotebook:
     """A notebook in a tab of the browser, its kernel started."""
 
-    def __init__(self, browser: Browser, server: JupyterServer, cells: Sequence[str], *, dark: bool = False) -> None:
+    def __init__(
+        self, browser: Browser, server: JupyterServer, cells: Sequence[str], *, dark: bool = False
+    ) -> None:
         self.server = server
         self.name = server.notebook(cells)
         scheme = "dark" if dark else "light"
@@ -165,10 +167,14 @@ class OpenNotebook:
     def open(self) -> None:
         """Open the notebook, or open it again as after a reload of the page."""
         place = "doc/tree" if self.server.app == "lab" else "notebooks"
-        self.page.goto(f"{self.server.url}/{place}/{self.name}?token={self.server.token}", wait_until="domcontentloaded")
+        self.page.goto(
+            f"{self.server.url}/{place}/{self.name}?token={self.server.token}", wait_until="domcontentloaded"
+        )
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.page.wait_for_function("() => !!window.jupyterapp", timeout=30_000)
-        self.page.wait_for_function(f"() => {{ const k = {_KERNEL}; return k && k.connectionStatus === 'connected'; }}")
+        self.page.wait_for_function(
+            f"() => {{ const k = {_KERNEL}; return k && k.connectionStatus === 'connected'; }}"
+        )
 
     def close(self) -> None:
         """End the kernel and close the tab."""

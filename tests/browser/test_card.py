@@ -60,7 +60,9 @@ n
 
 @pytest.mark.parametrize("app", ["lab", "notebook"])
 def test_cancel_clicked_while_the_kernel_is_idle(lab_page, app):
-    notebook = lab_page([SETUP, "%%task -o h for n in range(20)\nimport time\ntime.sleep(60)", "h.state"], app)
+    notebook = lab_page(
+        [SETUP, "%%task -o h for n in range(20)\nimport time\ntime.sleep(60)", "h.state"], app
+    )
     page = notebook.page
     notebook.run(0, 1)
     page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
@@ -108,8 +110,10 @@ def test_retry_failed_is_one_more_card_below(lab_page):
         [
             SETUP + "\nimport pathlib, time\nfixed = pathlib.Path('fixed'); fixed.unlink(missing_ok=True)\n"
             "here = str(fixed.resolve())",
-            "%%task -o h for n in range(8)\nimport pathlib, time\nif n < 2 and not pathlib.Path(here).exists():\n"
-            "    raise OSError(n)\ntime.sleep(3)",
+            (
+                "%%task -o h for n in range(8)\nimport pathlib, time\nif n < 2 and not pathlib.Path(here).exists():\n"
+                "    raise OSError(n)\ntime.sleep(3)"
+            ),
             "fixed.touch()",
         ]
     )
