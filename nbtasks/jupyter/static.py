@@ -213,7 +213,9 @@ def _output(view: View, *, many: bool) -> str:
     shown = _pre("\n".join(lines[-_SHOWN_LINES:]))
     if len(lines) <= _SHOWN_LINES:
         return shown
-    summary = f'<summary style="cursor:pointer;font-size:12px;opacity:.7">the last {len(lines)} lines</summary>'
+    summary = (
+        f'<summary style="cursor:pointer;font-size:12px;opacity:.7">the last {len(lines)} lines</summary>'
+    )
     return f'{shown}<details style="margin-top:4px">{summary}{_pre(chr(10).join(lines))}</details>'
 
 
