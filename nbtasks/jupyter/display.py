@@ -74,6 +74,10 @@ class Display:
         finally:
             self._preview = True
 
+    def hush(self, batch: Batch) -> None:
+        """Show no card of ``batch`` in the cell that runs now, not even as its Out[n]."""
+        self._shown_in[batch.id] = running_cell(self._shell)
+
     def show(self, handle: Handle) -> None:
         """Show the card of ``handle`` in the cell that runs now."""
         batch = handle.batch

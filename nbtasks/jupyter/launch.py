@@ -176,6 +176,8 @@ class Launcher:
         if launch.options.here:
             return self._run_here(launch)
         handle = self._submit(launch)
+        if launch.options.quiet:
+            self._display.hush(handle.batch)
         if launch.options.out:
             self._shell.user_ns[launch.options.out] = handle
         return self._answer(launch, handle)

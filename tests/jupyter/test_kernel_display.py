@@ -1,0 +1,196 @@
+"""What a kernel shows: one card a run, kept up to date, replaced by its saved form at the end."""
+
+import pytest
+
+from .conftest import WIDGET
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture(scope="module")
+def kernel_with_task(kernel):
+    kernel.run(
+        "from nbtasks import task\nimport time\n@task\ndef nap(seconds):\n"
+        "    print('asleep for', seconds)\n    time.sleep(seconds)\n    return seconds"
+    )
+    return kernel
+
+
+def cards(kernel):
+    return [text.partition("\n")[0] for text in kernel.texts()]
+
+
+def test_a_task_cell_shows_one_card_that_ends_as_html(kernel):
+    ran = kernel.run("%%task\n# once\nimport time\ntime.sleep(0.5)\nprint('hello')\n{'answer': 42}")
+    assert len(ran.shown) == 1
+    assert sorted(ran.data[0]) == [WIDGET, "text/html", "text/plain"]
+    assert ran.result is None
+    kernel.settle(lambda: "SUCCESS once" in "".join(cards(kernel)))
+    (last,) = kernel.screen.values()
+    assert sorted(last) == ["text/html", "text/plain"]
+    assert "hello" in last["text/html"]
+    assert "{&#x27;answer&#x27;: 42}" in last["text/html"]
+
+
+def test_a_map_shows_a_card_even_when_it_is_assigned(kernel_with_task):
+    kernel = kernel_with_task
+    assert len(kernel.run("g = nap.map([0.3, 0.1])").shown) == 1
+    assert len(kernel.run("g2 = nap.map([0.1], quiet=True)").shown) == 0
+    kernel.settle(lambda: any("SUCCESS nap (2/2 done" in text for text in cards(kernel)))
+    assert kernel.value("g.get()") == "[0.3, 0.1]"
+
+
+def test_a_map_at_the_end_of_a_cell_shows_one_card(kernel_with_task):
+    ran = kernel_with_task.run("nap.map([0.3, 0.1])")
+    assert len(ran.shown) == 1
+    assert ran.result is None
+
+
+def test_delay_shows_nothing_until_it_is_shown(kernel_with_task):
+    kernel = kernel_with_task
+    assert kernel.run("r = nap.delay(0.5)").shown == []
+    assert len(kernel.run("r").shown) == 1
+    kernel.settle(lambda: any("SUCCESS nap" in text for text in cards(kernel)))
+    ran = kernel.run("r")
+    assert sorted(ran.data[0]) == ["text/html", "text/plain"]
+
+
+def test_a_handle_shown_twice_lives_and_ends_in_both_places(kernel_with_task):
+    kernel = kernel_with_task
+    kernel.run("r = nap.delay(1)")
+    first, second = kernel.run("r").shown + kernel.run("r").shown
+    kernel.settle(lambda: [text.split()[1] for text in cards(kernel)] == ["SUCCESS", "SUCCESS"])
+    assert set(kernel.screen) == {first, second}
+
+
+def test_a_call_of_a_map_is_shown_as_text(kernel_with_task):
+    kernel_with_task.run("g = nap.map([0.01], quiet=True); g.get()")
+    ran = kernel_with_task.run("g[0]")
+    assert ran.shown == []
+    assert ran.text.startswith("<AsyncResult")
+
+
+def test_quiet_shows_no_card(kernel):
+    ran = kernel.run("%%task --quiet -o quiet\n1")
+    assert ran.shown == []
+    assert ran.result is None
+    assert len(kernel.run("quiet").shown) == 1
+
+
+def test_the_value_of_block_is_not_shown_twice(kernel):
+    ran = kernel.run("%%task -b\n'the value'")
+    assert ran.text == "'the value'"
+    kernel.settle(lambda: any("SUCCESS" in text for text in cards(kernel)))
+    assert all("the value" not in data["text/html"] for data in kernel.screen.values())
+
+
+def test_results_are_previewed_as_the_notebook_shows_them(kernel):
+    kernel.run("class Rich:\n    def _repr_html_(self):\n        return '<em>rich</em>'")
+    kernel.run("class Broken:\n    def __repr__(self):\n        raise OSError\n    def _repr_html_(self):\n        raise OSError")
+    kernel.run("%%task\n# rich\nRich()")
+    kernel.run("%%task\n# broken\nBroken()")
+    kernel.run("%%task\n# big\n'x' * 500_000")
+    kernel.settle(lambda: sum("SUCCESS" in text for text in cards(kernel)) == 3)
+    rich, broken, big = (data["text/html"] for data in kernel.screen.values())
+    assert "<em>rich</em>" in rich
+    assert "its repr raised OSError" in broken
+    assert len(big) < 20_000
+
+
+def test_a_pending_card_says_why(kernel):
+    kernel.run("%%task -q nobody -o lonely\n# lonely\n1")
+    reasons = lambda: [  # noqa: E731
+        message["content"]["data"]["content"].get("view", {}).get("reason") for message in kernel.comm_messages
+    ]
+    kernel.settle(lambda: any("%workers start -q nobody" in (reason or "") for reason in reasons()))
+    kernel.run("%tasks cancel lonely")
+    kernel.settle(lambda: any("REVOKED lonely" in text for text in cards(kernel)))
+
+
+def test_the_card_is_kept_up_to_date_while_a_cell_blocks(kernel_with_task):
+    kernel = kernel_with_task
+    kernel.run("g = nap.map([0.3] * 8)\ng.get()")
+    views = [
+        message["content"]["data"]["content"]["view"]
+        for message in kernel.comm_messages
+        if message["content"]["data"].get("method") == "custom"
+    ]
+    assert len({view["counts"]["SUCCESS"] for view in views}) > 2
+
+
+def test_buttons_are_handled_while_the_kernel_is_idle(kernel_with_task):
+    kernel = kernel_with_task
+    ran = kernel.run("g = nap.map([30] * 4)")
+    model = ran.data[0][WIDGET]["model_id"]
+    content = {"comm_id": model, "data": {"method": "custom", "content": {"t": "cancel"}}}
+    kernel.client.shell_channel.send(kernel.client.session.msg("comm_msg", content))
+    kernel.settle(lambda: any("REVOKED nap (0/4 done, 4 revoked" in text for text in cards(kernel)))
+
+
+def test_capture_gets_a_snapshot_and_no_widget(kernel_with_task):
+    ran = kernel_with_task.run("%%capture caught\ng = nap.map([0.05])")
+    assert ran.shown == []
+    assert kernel_with_task.value("sorted(caught.outputs[0].data)") == "['text/html', 'text/plain']"
+
+
+def test_a_submit_of_a_thread_shows_no_card(kernel_with_task):
+    ran = kernel_with_task.run("import threading\nt = threading.Thread(target=lambda: nap.map([0.01])); t.start(); t.join()")
+    assert (ran.status, ran.shown) == ("ok", [])
+
+
+# --- nobody watches -----------------------------------------------------------------------------------------
+
+
+def test_unwatched_a_task_cell_waits_and_its_card_is_final(kernel):
+    ran = kernel.run("%%task -o h\n# waited\nimport time\ntime.sleep(0.5)\n5", watched=False)
+    assert ran.status == "ok"
+    assert sorted(ran.data[0]) == ["text/html", "text/plain"]
+    assert "SUCCESS waited" in cards(kernel)[0]
+    assert kernel.value("(h.state, type(h).__name__)") == "('SUCCESS', 'AsyncResult')"
+    assert not kernel.comm_messages
+
+
+def test_unwatched_a_failure_stops_the_notebook(kernel):
+    ran = kernel.run("%%task for n in [1, 0]\n1 / n", watched=False)
+    assert (ran.status, ran.ename) == ("error", "ZeroDivisionError")
+    assert "FAILURE" in cards(kernel)[0]
+    assert kernel.run("%%task --on-error keep for n in [1, 0]\n1 / n", watched=False).status == "ok"
+
+
+def test_unwatched_a_maps_card_is_finished_by_whoever_waits(kernel_with_task):
+    kernel = kernel_with_task
+    kernel.run("g = nap.map([0.4] * 3)", watched=False)
+    assert "0/3 done" in cards(kernel)[0]
+    kernel.run("g.get()", watched=False)
+    assert "SUCCESS nap (3/3 done" in cards(kernel)[0]
+
+
+def test_unwatched_noblock_does_not_wait_and_later_cells_bring_it_up_to_date(kernel_with_task):
+    kernel = kernel_with_task
+    kernel.run("%%task -a -o later\n# later\nimport time\ntime.sleep(0.5)", watched=False)
+    assert "SUCCESS" not in cards(kernel)[0]
+    kernel.run("later.wait(); None", watched=False)
+    assert "SUCCESS later" in cards(kernel)[0]
+
+
+def test_the_variable_decides_who_watches(kernel):
+    kernel.run("import os; os.environ['NBTASKS_INTERACTIVE'] = '0'")
+    ran = kernel.run("%%task\n# by hand\n5")
+    assert WIDGET not in ran.data[0]
+    assert "SUCCESS by hand" in cards(kernel)[0]
+    kernel.run("os.environ['NBTASKS_INTERACTIVE'] = '1'")
+    ran = kernel.run("%%task\nimport time\ntime.sleep(0.3)", watched=False)
+    assert WIDGET in ran.data[0]
+    kernel.run("del os.environ['NBTASKS_INTERACTIVE']")
+
+
+def test_without_anywidget_html_is_replaced_and_says_how_to_get_widgets(kernel_with_task):
+    kernel = kernel_with_task
+    kernel.run("import sys; real = sys.modules.get('anywidget'); sys.modules['anywidget'] = None")
+    kernel.run("from nbtasks.jupyter import card; card.widget_class.cache_clear()")
+    ran = kernel.run("g = nap.map([0.7] * 4)")
+    assert sorted(ran.data[0]) == ["text/html", "text/plain"]
+    assert "pip install" in ran.data[0]["text/html"]
+    kernel.settle(lambda: "SUCCESS nap (4/4 done" in cards(kernel)[0])
+    assert len(kernel.updates) > 2
+    kernel.run("sys.modules['anywidget'] = real")

@@ -1,0 +1,139 @@
+"""``%tasks``, ``%workers``, loading, help and completion in a real kernel."""
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+
+def test_loading_twice_is_harmless(kernel):
+    assert "already loaded" in kernel.run("%load_ext nbtasks").stdout
+    ran = kernel.run("import nbtasks; nbtasks.load_ipython_extension(get_ipython())")
+    assert ran.stdout.startswith("nbtasks is loaded already")
+    ran = kernel.run("from nbtasks import task\n@task\ndef one(n):\n    return 1\none.map([1])")
+    assert len(ran.shown) == 1
+
+
+def test_unloading_takes_everything_out(kernel):
+    kernel.run("%unload_ext nbtasks")
+    assert "not found" in kernel.run("%%task\n1").stderr
+    assert kernel.run("one.map([1])").shown == []
+    assert kernel.value("get_ipython().Completer.custom_matchers") == "[]"
+    assert kernel.run("%load_ext nbtasks").status == "ok"
+    assert kernel.run("%%task -b\n1").text == "1"
+
+
+def test_tasks_lists_the_session(kernel):
+    kernel.run("%%task -b\n# first\n1")
+    kernel.run("%%task --quiet -o g for n in range(3)\n# second <b>\nif n: raise ValueError(n)")
+    kernel.run("g.wait()")
+    data = kernel.run("%tasks").data[0]
+    rows = data["text/plain"].splitlines()
+    assert rows[0].split()[:3] == ["id", "task", "state"]
+    assert re.search(r"second <b> +FAILURE +3 +1 +2 +default", rows[1])
+    assert re.search(r"first +SUCCESS +1", rows[2])
+    assert "second &lt;b&gt;" in data["text/html"]
+
+
+def test_tasks_shows_a_card_by_name_and_by_id(kernel):
+    kernel.run("%%task -b\n# by name\n1")
+    assert "SUCCESS by name" in kernel.run("%tasks by name").data[0]["text/plain"]
+    short = kernel.run("%tasks").data[0]["text/plain"].splitlines()[1].split()[0]
+    assert "SUCCESS by name" in kernel.run(f"%tasks {short}").data[0]["text/plain"]
+
+
+def test_tasks_cancel(kernel):
+    kernel.run("%%task -o a\n# sleeper\nimport time\ntime.sleep(60)")
+    assert kernel.run("%tasks cancel sleeper").stdout == "Revoked 1 call of 1 run.\n"
+    kernel.run("a.wait()")
+    assert kernel.value("a.state") == "'REVOKED'"
+    kernel.run("%%task -o b for n in range(5)\nimport time\ntime.sleep(60)")
+    assert kernel.run("%tasks cancel all").stdout == "Revoked 5 calls of 1 run.\n"
+    assert "needs ID|NAME|all" in kernel.run("%tasks cancel").stderr
+    assert "has the id or the name 'nothing'" in kernel.run("%tasks cancel nothing").stderr
+
+
+def test_tasks_retry_runs_the_failed_calls_again(kernel):
+    kernel.run("import pathlib; mark = str(pathlib.Path('mark').resolve())")
+    body = "\n# flaky\nimport pathlib\nif n < 2 and not pathlib.Path(mark).exists(): raise OSError(n)\nn"
+    kernel.run(f"%%task -o g for n in range(4){body}")
+    kernel.run("g.wait()")
+    kernel.run("pathlib.Path(mark).touch()")
+    ran = kernel.run("again = %tasks retry flaky")
+    assert len(ran.shown) == 1
+    assert kernel.value("again.get()") == "[0, 1]"
+
+
+def test_tasks_attach_brings_runs_back(kernel):
+    kernel.run("%%task -b\n# kept\n1")
+    ran = kernel.run("back = %tasks attach --last 1")
+    assert "SUCCESS kept" in ran.data[0]["text/plain"]
+    assert kernel.value("back[0].get()") == "1"
+    short = kernel.run("back[0].id[-6:]").text.strip("'")
+    kernel.run(f"one = %tasks attach {short}")
+    assert kernel.value("one[0].name") == "'kept'"
+
+
+def test_unknown_subcommands_name_the_known_ones(kernel):
+    assert "did you mean `%tasks cancel`? Usage: %tasks | " in kernel.run("%tasks cancle").stderr
+    assert "neither a subcommand nor a run" in kernel.run("%tasks whatever").stderr
+    ran = kernel.run("%workers strat 4")
+    assert "%workers knows no 'strat'; did you mean `%workers start`? Usage: %workers | " in ran.stderr
+    assert "invalid int value: 'many'" in kernel.run("%workers start many").stderr
+
+
+def test_workers_panel(kernel):
+    data = kernel.run("%workers").data[0]
+    title, head, row = data["text/plain"].splitlines()[:3]
+    assert title == "0 of 2 slots busy"
+    assert head.split() == ["worker", "host", "pid", "Python", "pool", "queues", "busy", "memory", "calls", "run",
+                            "last", "seen"]  # fmt: skip
+    assert "prefork 2" in row
+    assert "0/2" in row
+    assert "<table" in data["text/html"]
+
+
+def test_workers_start_converges_and_stop_stops(kernel):
+    pid = kernel.value("__import__('nbtasks').App.current().local_workers.pid")
+    assert "2 worker processes ready" in kernel.run("%workers start 2").stdout
+    assert kernel.value("__import__('nbtasks').App.current().local_workers.pid") == pid
+    assert "1 worker process ready" in kernel.run("%workers start 1 -q default,io -P threads --threads 4").stdout
+    kernel.settle(lambda: "default, io" in kernel.run("%workers").data[0]["text/plain"])
+    assert kernel.run("%workers logs -n 5").status == "ok"
+    assert kernel.run("%%task -b -q io\n'io'").text == "'io'"
+    assert kernel.run("%workers stop").stdout == "Stopped; running calls ended first.\n"
+    assert kernel.run("%workers stop").stdout == "No workers of this notebook are running.\n"
+    kernel.settle(lambda: "No workers." in kernel.run("%workers").data[0]["text/plain"])
+    assert "2 worker processes ready" in kernel.run("%workers start 2").stdout
+
+
+def test_help_shows_the_options(kernel):
+    shown = kernel.run("%%task?").page
+    assert "--retry-delay" in shown
+    assert "its last expression is the result" in shown
+
+
+def complete(kernel, code):
+    return kernel.client.complete(code, len(code), reply=True, timeout=20)["content"]
+
+
+def test_options_complete_on_tab(kernel):
+    assert complete(kernel, "%%task --retr")["matches"] == ["--retries", "--retry-delay", "--retry-on"]
+    assert complete(kernel, "%%task -b --on-error k")["matches"] == ["keep"]
+    assert complete(kernel, "x = 1\n%task --pri")["matches"] == ["--priority"]
+    assert complete(kernel, "%workers st")["matches"] == ["start", "stop"]
+    assert complete(kernel, "%tasks can")["matches"] == ["cancel"]
+
+
+def test_queues_complete_on_tab(kernel):
+    kernel.run("%%task -q books -o q\n1")
+    assert complete(kernel, "%%task -q b")["matches"] == ["books"]
+    kernel.run("q.revoke()")
+
+
+def test_python_still_completes_elsewhere(kernel):
+    kernel.run("some_long_name = 1")
+    assert complete(kernel, "%%task for u in some_lo")["matches"] == ["some_long_name"]
+    assert complete(kernel, "%task f(some_lo")["matches"] == ["some_long_name"]
+    assert complete(kernel, "%%task\nsome_lo")["matches"] == ["some_long_name"]
