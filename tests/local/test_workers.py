@@ -155,8 +155,8 @@ def test_the_key_is_in_no_command_line_and_no_file_but_its_own(workers, connecti
 
 
 def test_settings_arrive(stand_in, workers, connection):
-    stand_in("print(json.dumps({'ready': True, 'worker': os.environ['COLOUR']}), flush=True)\n"
-             "print(json.dumps(settings), file=sys.stderr, flush=True)\n"
+    stand_in("print(json.dumps(settings), file=sys.stderr, flush=True)\n"
+             "print(json.dumps({'ready': True, 'worker': os.environ['COLOUR']}), flush=True)\n"
              "sys.stdin.read()\n")  # fmt: skip
     workers.scale(WorkerOptions(3, queues=("a", "b"), env={"COLOUR": "blue"}))
     assert workers.worker_id == "blue"
