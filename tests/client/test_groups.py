@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import nbtasks
-from nbtasks import ConfigError, TaskRevokedError
+from nbtasks import App, ConfigError, TaskRevokedError
 
 SOON = 20.0
 
@@ -164,6 +164,34 @@ def test_then_waits_for_all(shared_app):
     assert failed.wait(SOON)
 
 
+def test_then_of_one_call_of_a_group_does_not_wait_for_the_others(shared_app, gate, tmp_path):
+    done = tmp_path / "done"
+    done.touch()
+    called = threading.Event()
+    group = shared_app.task(wait_for).map([str(done), gate.path], chunk=1)
+    group[0].then(lambda _: called.set())
+    assert called.wait(SOON)
+
+
+def test_forgetting_one_call_of_a_group_leaves_the_others(shared_app, gate, tmp_path):
+    done = tmp_path / "done"
+    done.touch()
+    group = shared_app.task(wait_for).map([str(done), gate.path], chunk=1)
+    assert get(group[0]) == "done"
+    group[0].forget()
+    gate.open()
+    assert get(group) == ["done", "gate"]
+
+
+def test_two_apps_can_wait_for_the_same_call(shared_app, gate):
+    handle = shared_app.task(wait_for).delay(gate.path)
+    with App(namespace=shared_app.connection.namespace) as other:
+        same = other.AsyncResult(handle.id)
+        gate.open()
+        assert get(same) == "gate"
+        assert get(handle) == "gate"
+
+
 def test_a_label_names_the_batch(double):
     assert double.map([1], label="files").batch.label == "files"
 
@@ -256,6 +284,29 @@ def test_wrong_options(double, options, message):
         double.map([1], **options)
 
 
+def test_what_failed_is_submitted_again_with_all_its_arguments(shared_app, tmp_path):
+    marker = tmp_path / "fixed"
+
+    def once(x, by=1):
+        if not marker.exists():
+            raise OSError("no")
+        return x * by
+
+    handle = shared_app.task(once).delay(2, by=10)
+    handle.wait(SOON)
+    marker.touch()
+    assert get(handle.batch.retry_failed()) == [20]
+
+
+def test_what_failed_is_submitted_again_with_the_same_options(shared_app):
+    def bad(x):
+        raise ValueError(nbtasks.current_call().time_limit)
+
+    group = shared_app.task(bad).map([1, 2], time_limit=7, on_error="keep")
+    group.wait(SOON)
+    assert [str(value) for value in get(group.retry_failed())] == ["7.0", "7.0"]
+
+
 # --- how the calls travel
 
 
@@ -333,6 +384,30 @@ def test_with_a_window_and_on_error_stop_no_more_is_read(shared_app):
     assert group.wait(SOON)
     assert group.failed_count() == 1
     assert len(read) <= 3
+
+
+def test_with_a_window_a_raise_revokes_the_rest(shared_app, gate, eventually):
+    def items():
+        yield gate.path
+        yield gate.path
+        raise OSError("the list ended early")
+
+    group = shared_app.task(wait_for).map(items(), max_parallel=5)
+    assert group.wait(SOON)
+    with pytest.raises(OSError, match="the list ended early"):
+        get(group)
+    eventually(lambda: [handle.state for handle in group] == ["REVOKED", "REVOKED"], "both calls are revoked")
+
+
+def test_a_wrong_item_in_a_window_is_raised(shared_app):
+    group = shared_app.task(pow).starmap(iter([(2, 3), (1, 2, 3, 4)]), max_parallel=1)
+    with pytest.raises(TypeError, match="pow"):
+        get(group)
+
+
+def test_large_items_travel_through_a_window(shared_app):
+    group = shared_app.task(len).map((b"x" * 200_000 for _ in range(4)), max_parallel=2)
+    assert get(group) == [200_000] * 4
 
 
 # --- revoking

@@ -88,6 +88,26 @@ def test_a_class_of_a_module(shared_app, folder):
     assert result(shared_app, cell("from mod_e import Point\ndef f(): return Point(4).double().x")) == 8
 
 
+def test_an_instance_of_a_modules_class_as_argument_and_result(shared_app, folder):
+    folder("mod_f", "class Point:\n    def __init__(self, x): self.x = x")
+    space = cell("from mod_f import Point\ndef move(p): return Point(p.x + 1)")
+    moved = shared_app.task(space["move"]).delay(space["Point"](1)).get(timeout=SOON)
+    assert moved.x == 2
+    assert isinstance(moved, space["Point"])
+
+
+def test_a_function_of_a_module_as_argument(shared_app, folder):
+    folder("mod_g", "def g(x): return x + 1")
+    space = cell("from mod_g import g\ndef call(h, x): return h(x)")
+    assert shared_app.task(space["call"]).delay(space["g"], 1).get(timeout=SOON) == 2
+
+
+def test_a_module_class_as_result_only(shared_app, folder):
+    folder("mod_h", "class Point:\n    def __init__(self, x): self.x = x")
+    space = cell("from mod_h import Point\ndef make(x): return Point(x)")
+    assert shared_app.task(space["make"]).delay(4).get(timeout=SOON).x == 4
+
+
 def test_a_task_that_is_defined_in_a_module(shared_app, folder):
     folder("mod_g", "from nbtasks import task\nbase = 5\n@task\ndef g(x): return x + base")
     module = importlib.import_module("mod_g")

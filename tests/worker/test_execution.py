@@ -563,15 +563,16 @@ def test_a_result_over_the_limit_fails_the_call_with_the_fix(shared_app):
 # --- tasks that call tasks
 
 
-def test_a_task_submits_to_the_same_broker(shared_app, ledger, eventually):
+def test_a_task_submits_to_the_same_broker(shared_app, ledger):
     small = shared_app.task(note)
 
     @shared_app.task
     def parent(path):
         return small.delay(path, "child").id
 
-    assert get(parent.delay(ledger.path))
-    eventually(lambda: ledger.lines() == ["child"], "the inner call has run")
+    child = get(parent.delay(ledger.path))
+    assert get(shared_app.AsyncResult(child)) == 0
+    assert ledger.lines() == ["child"]
 
 
 def test_a_task_maps_and_waits_for_it(shared_app):

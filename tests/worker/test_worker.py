@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -407,6 +408,31 @@ def test_waiting_for_a_call_that_could_never_start_is_refused(app):
     assert "Start more workers" in str(caught.value)
 
 
+def test_what_a_task_submits_survives_its_process(app, ledger, eventually):
+    app.start_workers(2, max_tasks_per_child=1)
+    small = app.task(note)
+
+    @app.task
+    def parent(path, n):
+        for number in range(n):
+            small.delay(path, number)
+
+    get(parent.delay(ledger.path, 20))
+    eventually(lambda: len(ledger.lines()) == 20, "all inner calls have run")
+
+
+def test_tasks_that_wait_never_take_the_last_slot(app):
+    inner = app.task(lambda x: x)
+
+    @app.task
+    def outer(x):
+        time.sleep(0.1)
+        return inner.delay(x).get(timeout=60)
+
+    values = get(outer.map(range(4), chunk=1), propagate=False)
+    assert all(value == x or isinstance(value, WouldDeadlock) for x, value in enumerate(values))
+
+
 def test_waiting_for_a_call_in_another_queue_is_fine(app):
     app.start_workers(1)
     with App(connection=app.connection) as other:
@@ -425,6 +451,7 @@ def test_apps_with_namespaces_do_not_see_each_other(home, ledger):
         get(on_one)
         assert ledger.lines() == ["one"]
         assert two.workers() == []
+        two.session.flush()
         assert two.attach(last=10) == [on_two]
         two.start_workers(1)
         get(on_two)
@@ -453,8 +480,12 @@ def test_a_task_of_a_closed_app_goes_to_the_current_one(home):
         assert get(task.delay("ab")) == 2
 
 
-def test_closing_ends_the_workers(home, processes, eventually):
+def test_closing_ends_workers_and_threads(home, processes, eventually):
     with App() as app:
         app.start_workers(1)
         get(app.task(len).delay("a"))
     eventually(lambda: not processes(), "no process is left")
+    eventually(
+        lambda: not [one.name for one in threading.enumerate() if one.name.startswith("nbtasks")],
+        "no thread is left",
+    )
