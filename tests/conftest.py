@@ -180,7 +180,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def processes_of(folder: Path) -> dict[int, str]:
-    """Return pid -> command of what runs with a state folder below ``folder`` (Linux; elsewhere none)."""
+    """Return pid -> command of what was started with a state folder or a file in ``folder`` (Linux only)."""
     found: dict[int, str] = {}
     if not sys.platform.startswith("linux"):
         return found
@@ -189,8 +189,10 @@ def processes_of(folder: Path) -> dict[int, str]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if mark in (entry / "environ").read_bytes() and not _is_zombie(entry):
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+            # A server that has set its own title has overwritten its environment with it.
+            ours = os.fsencode(folder) in command or mark in (entry / "environ").read_bytes()
+            if ours and not _is_zombie(entry):
                 found[int(entry.name)] = command.decode(errors="replace").strip()
         except OSError:
             continue  # gone in between, or another user's
