@@ -12,6 +12,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.group import GroupResult
+from nbtasks.core.errors import NbtasksError
 
 from . import static, words
 from .card import Card, Tick, widget_class
@@ -96,7 +97,11 @@ class Exhibit:
         handle = self._handle
         if not self._preview or isinstance(handle, GroupResult) or not handle.successful():
             return None
-        return preview_of(self._shell, handle.result)
+        try:
+            value = handle.result
+        except Exception as problem:  # noqa: BLE001 - the card must get to its end, whatever a value's pickle raises
+            return static.Preview(text=f"The result cannot be shown: {type(problem).__name__}: {problem}")
+        return preview_of(self._shell, value)
 
 
 class Snapshots(Exhibit):
@@ -165,13 +170,19 @@ class LiveExhibit(Exhibit):
         actions = {"cancel": self._cancel, "retry": self._retry, "resync": self._resync}
         kind = content.get("t")
         if kind in actions:
-            self._writer.note(actions[kind])
+            self._writer.note(lambda: self._try(actions[kind]))
         elif kind == "label" and isinstance(content.get("index"), int):
             self._writer.note(lambda: self._tell_label(content["index"]))
 
+    def _try(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except NbtasksError as problem:
+            self.widget.send({"k": "problem", "text": str(problem)})
+
     def _cancel(self) -> None:
-        self.card.stopping = True
         self.card.batch.revoke(terminate=True)
+        self.card.stopping = True
         self._resync()
 
     def _retry(self) -> None:

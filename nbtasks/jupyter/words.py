@@ -39,7 +39,7 @@ def plain(text: str, limit: int) -> str:
     """Return ``text`` as a terminal would leave it, without colours; at most ``limit`` characters of it."""
     text = _ANSI.sub("", text).replace("\r\n", "\n").rstrip("\n")
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
-    text = _CONTROL.sub("", "\n".join(lines).expandtabs(4))
+    text = _CONTROL.sub("", "\n".join(lines)).expandtabs(4)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -48,7 +48,11 @@ class Kernel:
     def __init__(self, folder: Path) -> None:
         from jupyter_client.manager import start_new_kernel
 
-        environment = {**os.environ, "NBTASKS_HOME": str(folder / "nbt"), "IPYTHONDIR": str(folder / "ipython")}
+        environment = {
+            **os.environ,
+            "NBTASKS_HOME": str(folder / "nbt"),
+            "IPYTHONDIR": str(folder / "ipython"),
+        }
         self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(folder), env=environment)
         self.screen: dict[str, dict[str, Any]] = {}
         self.updates: list[tuple[str, dict[str, Any]]] = []
@@ -60,7 +64,9 @@ class Kernel:
         self.client.stop_channels()
         self.manager.shutdown_kernel()
 
-    def run(self, code: str, *, watched: bool = True, within: float = 60.0, busy: Callable[[], None] | None = None) -> Ran:
+    def run(
+        self, code: str, *, watched: bool = True, within: float = 60.0, busy: Callable[[], None] | None = None
+    ) -> Ran:
         """Run a cell and return what it brought; ``busy`` is called when it has begun."""
         request = self.client.execute(code.strip("\n"), allow_stdin=watched)
         ran = Ran()

@@ -86,7 +86,7 @@ def test_the_value_of_block_is_not_shown_twice(kernel):
 
 def test_results_are_previewed_as_the_notebook_shows_them(kernel):
     kernel.run("class Rich:\n    def _repr_html_(self):\n        return '<em>rich</em>'")
-    kernel.run("class Broken:\n    def __repr__(self):\n        raise OSError\n    def _repr_html_(self):\n        raise OSError")
+    kernel.run("class Broken:\n    def __repr__(self):\n        raise OSError\n    _repr_html_ = __repr__")
     kernel.run("%%task\n# rich\nRich()")
     kernel.run("%%task\n# broken\nBroken()")
     kernel.run("%%task\n# big\n'x' * 500_000")
@@ -100,7 +100,8 @@ def test_results_are_previewed_as_the_notebook_shows_them(kernel):
 def test_a_pending_card_says_why(kernel):
     kernel.run("%%task -q nobody -o lonely\n# lonely\n1")
     reasons = lambda: [  # noqa: E731
-        message["content"]["data"]["content"].get("view", {}).get("reason") for message in kernel.comm_messages
+        message["content"]["data"]["content"].get("view", {}).get("reason")
+        for message in kernel.comm_messages
     ]
     kernel.settle(lambda: any("%workers start -q nobody" in (reason or "") for reason in reasons()))
     kernel.run("%tasks cancel lonely")
@@ -134,7 +135,9 @@ def test_capture_gets_a_snapshot_and_no_widget(kernel_with_task):
 
 
 def test_a_submit_of_a_thread_shows_no_card(kernel_with_task):
-    ran = kernel_with_task.run("import threading\nt = threading.Thread(target=lambda: nap.map([0.01])); t.start(); t.join()")
+    ran = kernel_with_task.run(
+        "import threading\nt = threading.Thread(target=lambda: nap.map([0.01])); t.start(); t.join()"
+    )
     assert (ran.status, ran.shown) == ("ok", [])
 
 

@@ -98,7 +98,9 @@ def test_workers_start_converges_and_stop_stops(kernel):
     pid = kernel.value("__import__('nbtasks').App.current().local_workers.pid")
     assert "2 worker processes ready" in kernel.run("%workers start 2").stdout
     assert kernel.value("__import__('nbtasks').App.current().local_workers.pid") == pid
-    assert "1 worker process ready" in kernel.run("%workers start 1 -q default,io -P threads --threads 4").stdout
+    assert (
+        "1 worker process ready" in kernel.run("%workers start 1 -q default,io -P threads --threads 4").stdout
+    )
     kernel.settle(lambda: "default, io" in kernel.run("%workers").data[0]["text/plain"])
     assert kernel.run("%workers logs -n 5").status == "ok"
     assert kernel.run("%%task -b -q io\n'io'").text == "'io'"

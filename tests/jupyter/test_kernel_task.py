@@ -64,7 +64,9 @@ def test_on_error_keep_and_raise(kernel):
 
 
 def test_await_and_return(kernel):
-    ran = kernel.run("%%task -b\nimport asyncio\nawait asyncio.sleep(0.01)\nif True:\n    return 'early'\n'late'")
+    ran = kernel.run(
+        "%%task -b\nimport asyncio\nawait asyncio.sleep(0.01)\nif True:\n    return 'early'\n'late'"
+    )
     assert ran.text == "'early'"
 
 
@@ -80,7 +82,9 @@ def test_a_line_runs_a_call_with_arguments_from_here(kernel):
 
 
 def test_a_task_keeps_its_own_options_in_a_line(kernel):
-    kernel.run("from nbtasks import task\n@task(name='named', max_retries=7)\ndef double(n):\n    return 2 * n")
+    kernel.run(
+        "from nbtasks import task\n@task(name='named', max_retries=7)\ndef double(n):\n    return 2 * n"
+    )
     kernel.run("call = %task double(4)\ncalls = %task double(n) for n in [1]")
     assert kernel.value("(call.get(), call.name, calls.get())") == "(8, 'named', [2])"
 

@@ -84,6 +84,7 @@ class Store {
   receive(message, buffers) {
     if (message.k === "label") { for (const view of this.views) view.label(message); return; }
     if (message.k === "retried") { this.retried = message.id; this.asked = null; this.show(); return; }
+    if (message.k === "problem") { this.problem = message.text; this.asked = null; this.show(); return; }
     if (message.k !== "tick" || message.seq <= this.seq) return;
     const whole = !!message.whole;
     if (!whole && message.seq !== this.seq + 1) { this.send({ t: "resync" }); return; }
@@ -108,6 +109,7 @@ class Store {
   send(content) { this.model.send(content); }
   ask(command) {
     this.asked = { command, at: Date.now() };
+    this.problem = null;
     this.send({ t: command });
     this.show();
     setTimeout(() => this.show(), ACK_WITHIN_MS + 50);
@@ -315,7 +317,8 @@ class Card {
     this.retry.disabled = !!asked;
     const silent = asked && Date.now() - asked.at > ACK_WITHIN_MS;
     const retried = this.store.retried ? `Retried as ${this.store.retried.slice(-6)}.` : "";
-    setText(this.note, silent ? "The kernel is busy with a cell: it answers when the cell ends, or press ■ to stop that." : retried);
+    const busy = "The kernel is busy with a cell: it answers when the cell ends, or press ■ to stop that.";
+    setText(this.note, silent ? busy : this.store.problem || retried);
     this.note.hidden = !this.note.textContent;
   }
   drawBar(view) {

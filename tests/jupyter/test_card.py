@@ -1,0 +1,150 @@
+"""The messages of a card, played against what the page does with them."""
+
+import json
+import struct
+import threading
+import time
+
+from nbtasks.jupyter.card import Card
+
+from .records import fail, make_batch, start, succeed
+
+
+class Page:
+    """The page's side of the protocol, as in card.js."""
+
+    def __init__(self, card):
+        state = card.full_state()
+        self.codes, self.seq, self.missed = bytearray(state["mosaic"]), state["seq"], False
+        self.head = dict(state["head"])
+
+    def take(self, tick):
+        if tick is None or tick.content["seq"] <= self.seq:
+            return
+        content, data = json.loads(json.dumps(tick.content)), tick.buffers[0]
+        if not content["whole"] and content["seq"] != self.seq + 1:
+            self.missed = True
+            return
+        self.seq, self.missed = content["seq"], False
+        self.head.update({key: content[key] for key in ("view", "failures", "output") if key in content})
+        if content["whole"]:
+            self.codes = bytearray(data)
+            return
+        count = content["ranges"]
+        starts, lengths = (struct.unpack_from(f"<{count}I", data, place) for place in (0, 4 * count))
+        position = 8 * count
+        for begin, length in zip(starts, lengths, strict=True):
+            self.codes[begin : begin + length] = data[position : position + length]
+            position += length
+
+
+def test_messages_bring_the_page_up_to_date():
+    batch = make_batch(1000)
+    card = Card(batch)
+    page = Page(card)
+    start(batch, 1, 2, 3)
+    page.take(card.tick(1001.0))
+    assert page.codes == batch.states
+    succeed(batch, 1, 2)
+    fail(batch, ValueError("bad"), 3)
+    page.take(card.tick(1002.0))
+    assert page.codes == batch.states
+    assert page.head["view"]["counts"]["FAILURE"] == 1
+    assert page.head["failures"][0]["type"] == "ValueError"
+
+
+def test_nothing_is_sent_when_nothing_changed():
+    batch = make_batch(1000)
+    card = Card(batch)
+    assert card.tick(1000.2) is not None
+    assert card.tick(1000.4) is None
+    assert card.tick(1003.0) is None
+    assert card.tick(1003.2, always=True) is not None
+
+
+def test_failures_and_output_are_sent_once():
+    batch = make_batch(1000)
+    card = Card(batch)
+    fail(batch, ValueError("bad"), 0)
+    succeed(batch, 1, output="hello\n")
+    assert {"failures", "output"} <= card.tick(1001.0).content.keys()
+    succeed(batch, 2)
+    assert not {"failures", "output"} & card.tick(1002.0).content.keys()
+
+
+def test_a_missed_message_is_noticed_and_made_up_for():
+    batch = make_batch(1000)
+    card = Card(batch)
+    page = Page(card)
+    start(batch, 1)
+    card.tick(1001.0)  # lost
+    start(batch, 2)
+    page.take(card.tick(1002.0))
+    assert page.missed
+    page.take(card.tick(1003.0, whole=True))
+    assert page.codes == batch.states
+    assert not page.missed
+
+
+def test_a_page_that_comes_late_has_the_truth_and_goes_on():
+    batch = make_batch(1000)
+    card = Card(batch)
+    start(batch, 1)
+    card.tick(1001.0)
+    succeed(batch, 1)
+    late = Page(card)
+    assert late.codes == batch.states
+    start(batch, 5)
+    late.take(card.tick(1002.0))
+    assert late.codes == batch.states
+
+
+def test_the_last_message_has_everything():
+    batch = make_batch(300)
+    card = Card(batch)
+    page = Page(card)
+    succeed(batch, *range(300))
+    tick = card.tick(time.time())
+    assert tick.content["whole"]
+    page.take(tick)
+    assert page.codes == batch.states
+    assert page.head["view"]["done"]
+
+
+def test_a_batch_that_grows_is_sent_whole():
+    batch = make_batch(100)
+    batch.growing = True
+    card = Card(batch)
+    page = Page(card)
+    batch.grow(500)
+    start(batch, 400)
+    page.take(card.tick(1001.0))
+    assert page.codes == batch.states
+    assert page.head["view"]["n"] == 500
+
+
+def test_the_reason_is_asked_for_after_a_while_and_not_too_often():
+    asked = []
+    batch = make_batch(3)
+    batch._hooks.why_pending = lambda _: asked.append(1) or "no worker"
+    card = Card(batch)
+    card.tick(1000.5)
+    assert not asked
+    assert card.tick(1001.5).content["view"]["reason"] == "no worker"
+    card.tick(1001.7)
+    assert len(asked) == 1
+    start(batch, 0)
+    assert card.tick(1010.0).content["view"]["reason"] is None
+
+
+def test_a_page_keeps_up_while_results_come_in_on_another_thread():
+    batch = make_batch(3000, created_at=time.time())
+    card = Card(batch)
+    page = Page(card)
+    feeder = threading.Thread(target=lambda: [succeed(batch, index) for index in range(3000)])
+    feeder.start()
+    while feeder.is_alive():
+        page.take(card.tick(time.time()))
+        time.sleep(0.002)
+    page.take(card.tick(time.time(), always=True))
+    assert page.codes == batch.states

@@ -1,0 +1,39 @@
+"""What TAB offers on the line of a magic."""
+
+import pytest
+
+from nbtasks.jupyter.completion import complete_line
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("%%task --retr", ["--retries", "--retry-delay", "--retry-on"]),
+        ("%%task -q ", ["books", "default"]),
+        ("%%task --queue b", ["books"]),
+        ("%%task --priority ", ["low", "normal", "high"]),
+        ("%%task --on-error ", ["raise", "keep", "stop"]),
+        ("%%task --nonsense", []),
+        ("%task -b --qui", ["--quiet"]),
+        ("%tasks ", ["attach", "cancel", "retry"]),
+        ("%workers sto", ["stop"]),
+        # nothing of ours: IPython's own completion has its turn
+        ("%%task", None),
+        ("%%task for u in ur", None),
+        ("%%task -b for u in urls[--x", None),
+        ("%task f(x", None),
+        ("%%task --retries 3", None),
+        ("%%task --timeout ", None),
+        ("%tasks cancel ab", None),
+        ("%timeit --x", None),
+        ("x = --y", None),
+        ("", None),
+    ],
+)
+def test_complete_line(line, offered):
+    assert complete_line(line, lambda: {"default", "books"}) == offered
+
+
+def test_an_empty_word_offers_all_options_of_a_cell():
+    assert "--retries" in complete_line("%%task ", set)
+    assert complete_line("%task ", set) is None

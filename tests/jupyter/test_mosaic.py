@@ -1,0 +1,88 @@
+"""The mosaic as bytes for the live card and as a picture for the saved one."""
+
+import random
+import struct
+import zlib
+
+import pytest
+
+from nbtasks.core import states
+from nbtasks.jupyter.mosaic import PALETTE, loudest, pack_ranges, picture
+
+
+def unpack(data, count, codes):
+    """What the page does with a message."""
+    starts = struct.unpack_from(f"<{count}I", data)
+    lengths = struct.unpack_from(f"<{count}I", data, 4 * count)
+    position = 8 * count
+    for start, length in zip(starts, lengths, strict=True):
+        codes[start : start + length] = data[position : position + length]
+        position += length
+    assert position == len(data)
+
+
+def test_ranges_bring_a_copy_up_to_date():
+    truth = bytearray(random.Random(1).choices(range(7), k=500))
+    copy = bytearray(500)
+    copy[:] = truth
+    truth[3:9] = b"\4" * 6
+    truth[499] = 5
+    ranges = [(3, 6), (499, 1)]
+    unpack(pack_ranges(truth, ranges), len(ranges), copy)
+    assert copy == truth
+
+
+def test_many_scattered_changes_are_dearer_than_the_whole():
+    assert pack_ranges(bytes(100), [(i, 1) for i in range(50)]) is None
+
+
+def test_no_change_is_an_empty_message():
+    assert pack_ranges(bytes(100), []) == b""
+
+
+def test_the_loudest_state_of_a_run_is_shown():
+    codes = bytearray([states.SUCCESS_CODE] * 1000)
+    codes[37] = states.FAILURE_CODE
+    codes[990] = states.STARTED_CODE
+    shown = loudest(codes, 10)
+    assert len(shown) == 10
+    assert shown[0] == states.FAILURE_CODE
+    assert shown[-1] == states.STARTED_CODE
+    assert set(shown[1:-1]) == {states.SUCCESS_CODE}
+
+
+def pixels(png):
+    """Decode a palette PNG without filters into rows of palette numbers."""
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    position, chunks = 8, {}
+    while position < len(png):
+        length = struct.unpack_from(">I", png, position)[0]
+        kind, data = png[position + 4 : position + 8], png[position + 8 : position + 8 + length]
+        assert zlib.crc32(kind + data) == struct.unpack_from(">I", png, position + 8 + length)[0]
+        chunks[kind] = data
+        position += 12 + length
+    width, height, depth, colour = struct.unpack_from(">IIBB", chunks[b"IHDR"])
+    assert (depth, colour) == (8, 3)
+    lines = zlib.decompress(chunks[b"IDAT"])
+    return width, height, [lines[row * (width + 1) + 1 : (row + 1) * (width + 1)] for row in range(height)]
+
+
+@pytest.mark.parametrize("n", [1, 12, 200, 1_000, 2_300, 10_000, 100_000])
+def test_each_call_has_a_cell_of_its_state(n):
+    codes = bytes(random.Random(n).choices(range(7), k=n))
+    png, shown_width, shown_height = picture(codes)
+    width, height, rows = pixels(png)
+    assert (width, height) == (shown_width, shown_height)
+    assert width <= 750
+    assert height <= 170
+    side = next(side for side in range(1, 13) if -(-n // (width // side)) * side == height)
+    columns = width // side
+    read = bytes(rows[(i // columns) * side][(i % columns) * side] for i in range(n))
+    assert read == codes
+    assert max(max(row) for row in rows) <= len(PALETTE)
+
+
+def test_a_picture_of_a_huge_map_stays_small():
+    png, _, height = picture(bytes([states.SUCCESS_CODE]) * 1_000_000)
+    assert len(png) < 4_000
+    assert height <= 170

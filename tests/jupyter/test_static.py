@@ -1,0 +1,133 @@
+"""The saved card: HTML that a sanitizer leaves alone, and its text twin."""
+
+import re
+import time
+from html.parser import HTMLParser
+
+import pytest
+
+from nbtasks.jupyter import static
+from nbtasks.jupyter.board import Board
+from nbtasks.jupyter.panels import Panel, tasks_panel
+
+from .records import fail, make_batch, start, succeed
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&"
+KEPT_TAGS = {"div", "span", "b", "img", "details", "summary", "pre", "table", "tr", "th", "td"}
+KEPT_ATTRIBUTES = {"style", "alt", "src"}
+
+
+class Tags(HTMLParser):
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.text, self.open = set(), set(), "", []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attributes}
+        if tag != "img":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def finished(**origin):
+    batch = make_batch(40, created_at=time.time() - 2, **origin)
+    succeed(batch, *range(37), seconds=0.5, output=f"line {HOSTILE}\n")
+    fail(batch, ValueError(HOSTILE), 37, 38, 39, attempt=2)
+    return batch
+
+
+def card(batch, **settings):
+    return static.html(Board(batch).fold(time.time()), batch.states, **settings)
+
+
+def test_only_what_sanitizers_keep_is_used():
+    page = Tags(card(finished(), hint="hint"))
+    assert page.tags <= KEPT_TAGS
+    assert page.attributes <= KEPT_ATTRIBUTES
+    assert "var(" not in card(finished())
+
+
+def test_everything_is_escaped():
+    page = Tags(card(finished(label=HOSTILE, queue="q"), hint=HOSTILE))
+    assert page.text.count(HOSTILE) >= 4
+    assert not page.attributes & {"onerror"}
+
+
+def test_what_it_says():
+    page = Tags(card(finished(label="fetch", queue="io")))
+    text = re.sub(r"\s+", " ", page.text)
+    for part in (
+        "fetch",
+        "40 calls · queue io · ed06ef",
+        "FAILURE",
+        "37 done",
+        "3 failed",
+        "3 × ValueError",
+        "(attempt 2)",
+    ):
+        assert part in text
+    assert re.search(r"20\.0 s of work, [\d.]+×|21\.5 s of work", text)
+
+
+def test_text_twin():
+    lines = static.text(Board(finished(label="fetch")).fold(time.time())).splitlines()
+    assert re.fullmatch(r"ed06ef FAILURE fetch \(37/40 done, 3 failed, \d\.\d\d s\)", lines[0])
+    assert lines[1].startswith("  3 x ValueError: <img")
+
+
+def test_one_call_has_no_counts_and_no_mosaic():
+    batch = make_batch(1, "call")
+    start(batch, 0)
+    page = Tags(card(batch))
+    assert "img" not in page.tags
+    assert "done" not in page.text
+
+
+def test_an_empty_map():
+    batch = make_batch(0)
+    batch.note_change()
+    assert "0 calls" in Tags(card(batch)).text
+
+
+@pytest.mark.parametrize(
+    ("preview", "part"),
+    [
+        (static.Preview(html="<table><tr><td>own</td></tr></table>"), "<td>own</td>"),
+        (static.Preview(png="aGFsbG8=\n"), "base64,aGFsbG8="),
+        (static.Preview(text="<b>"), "&lt;b&gt;"),
+    ],
+)
+def test_the_result_is_shown(preview, part):
+    batch = make_batch(1, "call")
+    succeed(batch, 0)
+    assert part in card(batch, preview=preview)
+
+
+def test_long_output_is_folded_away():
+    page = card(finished())
+    assert page.count("<details") == 2
+    assert "the last 37 lines" in page
+
+
+def test_a_panel_is_escaped_and_aligned():
+    panel = Panel("title <b>", ("name", "n"), [("a<i>", "1"), ("bbbb", "22")], notes=["note <u>"])
+    page = Tags(panel.html())
+    assert page.tags <= KEPT_TAGS
+    assert page.text.count("<") == 3
+    assert panel.text() == "title <b>\nname  n\na<i>  1\nbbbb  22\nnote <u>"
+    assert Panel("", ("a",), [], empty="nothing").text() == "nothing"
+
+
+def test_the_panel_of_tasks_has_the_newest_first():
+    batches = [finished(label="old"), make_batch(2, label="new", created_at=time.time() - 3)]
+    lines = tasks_panel(batches, time.time()).text().splitlines()
+    assert lines[1].split()[:5] == ["ed06ef", "new", "PENDING", "2", "0"]
+    assert lines[2].split()[:6] == ["ed06ef", "old", "FAILURE", "40", "37", "3"]
