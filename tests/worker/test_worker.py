@@ -272,14 +272,15 @@ def test_the_key_is_not_in_the_command_line(app):
 # --- queues
 
 
-def test_a_worker_takes_calls_of_its_queues_only(app, ledger):
+def test_a_worker_takes_calls_of_its_queues_only(app, ledger, eventually):
     app.start_workers(1, queues=("io", "gpu"))
     note_task = app.task(note)
     on_default = note_task.delay(ledger.path, "default")
     get(note_task.apply_async((ledger.path, "io"), queue="io"))
     get(note_task.with_options(queue="gpu").delay(ledger.path, "gpu"))
     assert sorted(ledger.lines()) == ["gpu", "io"]
-    assert on_default.why_pending() == "no worker listens on queue 'default': %workers start"
+    reason = "no worker listens on queue 'default': %workers start"
+    eventually(lambda: on_default.why_pending() == reason, "the worker that listened there has left")
     app.start_workers(1)
     get(on_default)
 
