@@ -9,7 +9,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from .keys import GROUP, LANES, Keys
-from .link import Argument, Link
+from .link import Argument, Link, translated
 from .submission import put_blobs
 
 #: Result records up to this size travel inside the event; larger ones are fetched.
@@ -103,7 +103,7 @@ class Delivery:
         ]
         for reply in self._link.pipeline(commands):
             if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
-                raise reply
+                raise translated(reply, self._link.label)
 
     def take(self, most: int) -> list[Entry]:
         """Take up to ``most`` entries without waiting."""

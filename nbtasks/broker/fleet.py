@@ -52,15 +52,20 @@ class Fleet:
         infos = self._link.call("MGET", *(self._keys.worker_info(name) for name in names))
         return {name: info.decode() for name, info in zip(names, infos, strict=True) if info}
 
-    def sweep_batches(self, older_than_ms: float, most: int = 1000) -> None:
+    def sweep_batches(self, older_than_ms: float) -> None:
         """Take batches off the list whose record has expired."""
-        names = self._link.call("ZRANGEBYSCORE", self._keys.batches, "-inf", older_than_ms, "LIMIT", 0, most)
-        if not names:
-            return
-        replies = self._link.pipeline([("EXISTS", self._keys.batch(name.decode())) for name in names])
-        gone = [name for name, there in zip(names, replies, strict=True) if not there]
-        if gone:
-            self._link.call("ZREM", self._keys.batches, *gone)
+        kept = 0
+        while True:
+            names = self._link.call(
+                "ZRANGEBYSCORE", self._keys.batches, "-inf", older_than_ms, "LIMIT", kept, 1000
+            )
+            if not names:
+                return
+            replies = self._link.pipeline([("EXISTS", self._keys.batch(name.decode())) for name in names])
+            gone = [name for name, there in zip(names, replies, strict=True) if not there]
+            if gone:
+                self._link.call("ZREM", self._keys.batches, *gone)
+            kept += len(names) - len(gone)
 
     def elected(self, duty: str, worker: str, ms: int) -> bool:
         """Try to be the one supervisor that does a duty for the next ``ms``."""

@@ -15,6 +15,7 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ConnectionError,
+    InvalidResponse,
     NoPermissionError,
     NoScriptError,
     RedisError,
@@ -64,7 +65,7 @@ class Link:
         """Send one command and return its reply; a reply that is an error raises."""
         reply = self.pipeline([args], timeout_s)[0]
         if isinstance(reply, Exception):
-            raise _translate(reply, self.label)
+            raise translated(reply, self.label)
         return reply
 
     def script(self, name: str, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
@@ -74,7 +75,7 @@ class Link:
         if isinstance(reply, NoScriptError):
             reply = self.pipeline([("EVAL", script.source, len(keys), *keys, *args)])[0]
         if isinstance(reply, Exception):
-            raise _translate(reply, self.label)
+            raise translated(reply, self.label)
         return reply
 
     def pipeline(self, commands: Sequence[Sequence[Argument]], timeout_s: float | None = None) -> list[Any]:
@@ -101,6 +102,9 @@ class Link:
             except (ConnectionError, RedisTimeoutError, OSError) as error:
                 self._drop()
                 raise unavailable(self.label, error) from error
+            except InvalidResponse as error:
+                self._drop()
+                raise unavailable(self.label, ValueError("what answers there is no Redis")) from error
             except BaseException:
                 # Anything that comes between a command and its reply would give the reply to the next command.
                 self._drop()
@@ -171,7 +175,8 @@ def _reason(error: BaseException) -> str:
     return str(error).strip().rstrip(".") or type(error).__name__
 
 
-def _translate(error: Exception, label: str) -> Exception:
+def translated(error: Exception, label: str) -> Exception:
+    """Return what a reply that is an error means here."""
     if isinstance(error, NoPermissionError):
         return ConfigError(f"the broker at {label} does not allow a command that nbtasks needs: {error}")
     if isinstance(error, RedisError):

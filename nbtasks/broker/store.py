@@ -62,8 +62,26 @@ class Store:
 
     def states(self, batch: str, first: int, count: int) -> bytes:
         """Return ``count`` state codes from ``first`` on; zero where a call is not final."""
+        if count <= 0:
+            return b""
         found: bytes = self._link.call("GETRANGE", self._keys.states(batch), first, first + count - 1)
         return found + bytes(count - len(found))
+
+    def states_of(self, batches: list[tuple[str, int]]) -> list[bytes]:
+        """Return the state codes of several batches, each with its number of calls."""
+        found: list[bytes] = []
+        for start in range(0, len(batches), 1000):
+            part = batches[start : start + 1000]
+            commands = [("GETRANGE", self._keys.states(name), 0, max(0, n - 1)) for name, n in part]
+            replies = self._link.pipeline(commands) if commands else []
+            found += [
+                reply[:n] + bytes(max(0, n - len(reply))) for reply, (_, n) in zip(replies, part, strict=True)
+            ]
+        return found
+
+    def known_length(self, batch: str) -> int:
+        """Return the number of calls up to the last one that has ended."""
+        return int(self._link.call("STRLEN", self._keys.states(batch)))
 
     def ranges(self, batch: str) -> list[tuple[int, int]]:
         """Return the (first, count) of every result record of a batch."""

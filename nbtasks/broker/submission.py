@@ -12,7 +12,8 @@ from .link import Argument, Link
 
 #: Most entries of one lane; beyond it a submit is refused.
 MOST_ENTRIES = 2_000_000
-SESSION_TTL_MS = 24 * 3600 * 1000
+#: A session lives as long as its client looks, and for this long where the client's machine sleeps.
+SESSION_TTL_MS = 30 * 24 * 3600 * 1000
 #: Seconds a blob lives until a batch or a result has taken it over.
 BLOB_GRACE_S = 24 * 3600
 BLOB_PIECE_BYTES = 32 * 2**20
@@ -98,8 +99,10 @@ class Submission:
             raise _refusal(reply)
 
     def last_flush(self, session: str) -> int:
-        """Return the number of the last flush that the server has applied."""
-        return int(self._link.call("HGET", self._keys.session(session), "n") or 0)
+        """Return the number of the last flush that the server has applied, and keep the session alive."""
+        key = self._keys.session(session)
+        replies = self._link.pipeline([("HGET", key, "n"), ("PEXPIRE", key, SESSION_TTL_MS)])
+        return int(replies[0] or 0)
 
     def revoke(self, batch: str, control: bytes) -> bool:
         """Flag the batch and tell the workers; False when nobody knows the batch."""

@@ -145,6 +145,7 @@ class App:
             last: so many of the newest; 10 if neither is given.
         """
         session = self.session
+        session.flush()
         if id is not None:
             batch_id, index = split_call_id(id)
             return [self.AsyncResult(id) if index is not None else self._handle(session.adopt(batch_id))]

@@ -176,6 +176,8 @@ class Batch:
         self._where = array("i", (-1,)) * n
         self._watchers: list[Watcher] = []
         self._watch_lock = threading.Lock()
+        # The listener applies, and so do threads that ask the store.
+        self._apply_lock = threading.Lock()
 
     # -- reading
 
@@ -318,27 +320,29 @@ class Batch:
 
     def apply_record(self, record: Record, ranges: list[tuple[int, int]]) -> list[int]:
         """Take results in; what has ended before does not change. Returns the indexes that were new."""
-        number = len(self._records)
-        self._records.append(record)
-        fresh: list[int] = []
-        for first, count in ranges:
-            fresh += self._apply_range(record, number, first, count)
-        if not fresh:
-            self._records.pop()
-        return fresh
+        with self._apply_lock:
+            number = len(self._records)
+            self._records.append(record)
+            fresh: list[int] = []
+            for first, count in ranges:
+                fresh += self._apply_range(record, number, first, count)
+            if not fresh:
+                self._records.pop()
+            return fresh
 
     def _apply_range(self, record: Record, number: int, first: int, count: int) -> list[int]:
         end = first + count
         codes = record.states[first - record.first : end - record.first]
         if max(self.states[first:end], default=0) < st.FIRST_READY_CODE:
             indexes = list(range(first, end))
-            self.states[first:end] = codes
+            # The place before the state: whoever sees the state must find the result.
             self._where[first:end] = array("i", (number,)) * count
+            self.states[first:end] = codes
         else:
             indexes = [index for index in range(first, end) if self.states[index] < st.FIRST_READY_CODE]
             for index in indexes:
-                self.states[index] = record.states[index - record.first]
                 self._where[index] = number
+                self.states[index] = record.states[index - record.first]
         if indexes:
             self._count(record, indexes, codes)
             self._note(first, count)

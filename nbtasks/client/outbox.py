@@ -76,7 +76,8 @@ class Outbox:
             BackPressure: the broker does not take calls as fast as they are submitted.
         """
         with self._changed:
-            self._wait_for_room(item)
+            if threading.current_thread() is not self._thread:
+                self._wait_for_room(item)
             self._state.items.append(item)
             self._state.bytes += item.size
             self._changed.notify_all()
@@ -128,7 +129,11 @@ class Outbox:
                     return
                 items = self._next_items()
                 self._state.sending = True
-            self._send(items)
+            try:
+                self._send(items)
+            except Exception as error:
+                # This thread must live: everything that is submitted later goes through it.
+                self._fail(items, error)
             with self._changed:
                 self._state.sending = False
                 self._changed.notify_all()
@@ -190,6 +195,7 @@ class Outbox:
             self._state.bytes = 0
         self._number = 0
         self._shipped.clear()
+        self._set_problem(None)
         self._session = self._on_gap()
 
     def _fail(self, items: list[Item], error: Exception) -> None:

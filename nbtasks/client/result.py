@@ -144,7 +144,7 @@ class AsyncResult:
         found = self.batch.record(self.index)
         if found is None or self.batch.states[self.index] == st.SUCCESS_CODE:
             return None
-        return failures.unpack(found[1]).text
+        return failures.unpack(found[1]).text if len(found[1]) else None
 
     @property
     def stdout(self) -> str:
@@ -203,6 +203,8 @@ class AsyncResult:
         return self._value
 
     def _error(self, payload: Any) -> BaseException:
+        if len(payload) == 0:
+            return TaskRevokedError(f"call {self.id} of {self.name} was revoked", self.id)
         failure = failures.unpack(payload)
         error = failures.rebuild(failure, self.id)
         note(error, self._story())

@@ -27,13 +27,11 @@ from nbtasks.core.errors import (
     BrokerUnavailable,
     OperationalError,
     SignatureMismatch,
-    TaskRevokedError,
     UnknownCall,
 )
 from nbtasks.core.ids import new_id
 from nbtasks.core.ranges import runs
 from nbtasks.local.connection import Connection
-from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
@@ -128,7 +126,7 @@ class Session:
         with self._lock:
             self._unfinished[batch.id] = batch
             self._known[batch.id] = batch
-            if batch.kind != "call" or not batch.quiet:
+            if not batch.quiet:
                 self._recent.append(batch)
 
     @property
@@ -345,13 +343,19 @@ class Session:
         if self._unfinished and self._orders.last_flush(self._id) < self._outbox.number:
             self._outbox.probe()
             return
-        for batch in list(self._unfinished.values()):
-            self.refresh(batch)
+        batches = list(self._unfinished.values())
+        for batch, states in zip(batches, self.store.states_of([(b.id, b.n) for b in batches]), strict=True):
+            try:
+                self._refresh(batch, states)
+            except SignatureMismatch as error:
+                _log.error("batch %s: %s", batch.id, error)
         self.announce()
 
     def refresh(self, batch: Batch) -> None:
         """Take in every result of a batch that the broker has."""
-        states = self.store.states(batch.id, 0, batch.n)
+        self._refresh(batch, self.store.states(batch.id, 0, batch.n))
+
+    def _refresh(self, batch: Batch, states: bytes) -> None:
         missing = {
             index for index in range(batch.n) if states[index] and batch.states[index] < st.FIRST_READY_CODE
         }
@@ -381,37 +385,33 @@ class Session:
             for item in sent
             if any(code < st.FIRST_READY_CODE for code in batch.states[item.first : item.first + item.count])
         ]
-        self.send_batch(batch, batch.function, batch.function_frame, lost, batch.blobs, 0)
+        eta = batch.origin_info.eta_at
+        delay_ms = max(0, round((eta - time.time()) * 1000)) if eta is not None else 0
+        self.send_batch(batch, batch.function, batch.function_frame, lost, batch.blobs, delay_ms)
 
     # -- acting on batches
 
     def revoke(self, batch: Batch, index: int, terminate: bool) -> None:
         """Make calls that have not ended REVOKED, for good, and tell the workers."""
         self._outbox.flush()
-        order = self.codec.seal_control({"t": "stop", "b": batch.id, "i": index, "kill": terminate})
-        if not self._orders.revoke(batch.id, order):
-            raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
         span = range(batch.n) if index < 0 else (index,)
         keep = set() if terminate else set(batch.running)
         report = Finish()
         for first, count in runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in keep):
-            report.results(
-                batch.id, first, bytes([st.REVOKED_CODE]) * count, self._revoked_record(batch, first, count)
-            )
+            record = self._revoked_record(batch, first, count)
+            report.results(batch.id, first, bytes([st.REVOKED_CODE]) * count, record)
         if report:
             self._delivery.finish(report)
+        # After the states: workers look at them when the order comes.
+        order = self.codec.seal_control({"t": "stop", "b": batch.id, "i": index, "kill": terminate})
+        if not self._orders.revoke(batch.id, order):
+            raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
         batch.note_change()
 
     def _revoked_record(self, batch: Batch, first: int, count: int) -> bytes:
-        payload = failures.pack(TaskRevokedError("the call was revoked"), with_traceback=False)
-        record = Record(
-            batch.id,
-            first,
-            bytes([st.REVOKED_CODE]) * count,
-            [0.0] * count,
-            [payload] * count,
-            worker="client",
-        )
+        # No payload: the state says it all, and there may be a million of them.
+        states = bytes([st.REVOKED_CODE]) * count
+        record = Record(batch.id, first, states, [0.0] * count, [b""] * count, worker="client")
         return self.codec.seal_record(record)
 
     def forget(self, batch: Batch) -> None:
@@ -454,6 +454,10 @@ class Session:
         )  # fmt: skip
         batch = Batch(found.id, max(0, found.n), origin, self.hooks, found.submitted_at - self.clock_offset_s)
         batch.function = found.function
+        if found.n < 0:
+            # Its client is still reading items: how many there will be, nobody knows yet.
+            batch.growing = True
+            batch.grow(self.store.known_length(batch.id))
         with self._lock:
             self._unfinished[batch.id] = batch
             self._known[batch.id] = batch

@@ -1,4 +1,4 @@
-"""The attempt number of an entry: tries, and losses in thousands.
+"""The attempt number of an entry: tries, and losses in millions.
 
 Tries are 1 for the first and one more for each retry; a loss is a worker that died under the call. A loss does not
 use up a retry.
@@ -6,7 +6,7 @@ use up a retry.
 
 from __future__ import annotations
 
-_LOSS = 1000
+_LOSS = 1_000_000
 
 #: A call is given up when it was lost this often with the process that executed it.
 MOST_LOSSES = 3

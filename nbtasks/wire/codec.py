@@ -22,9 +22,11 @@ from .modules import ShippedFinder, imported_sources
 
 #: Payloads from here on are stored apart and referred to.
 BLOB_BYTES = 64 * 1024
-BLOB_PIECE_BYTES = 32 * 2**20
+#: Small enough to be written within the time of one command on a slow line.
+BLOB_PIECE_BYTES = 4 * 2**20
 
 _REFERENCE = b"\x02"
+_CHUNK_FIELDS = frozenset({"b", "f", "i", "n", "na"})
 
 BlobPiece = tuple[str, "bytes | memoryview"]
 Payload = "bytes | memoryview"
@@ -58,6 +60,11 @@ class Chunk:
     payloads: Sequence[bytes | memoryview]
     options: dict[str, Any]
     not_after: float | None = None
+
+    def only(self, index: int) -> Chunk:
+        """Return a chunk of one of the calls."""
+        payload = self.payloads[index - self.first]
+        return Chunk(self.batch, self.function, index, [payload], self.options, self.not_after)
 
 
 @dataclass
@@ -185,7 +192,9 @@ class Codec:
         """Verify a chunk and cut it into calls."""
         header, body = self._sealer.open(CHUNK, frame, b=batch)
         payloads, _ = _cut(body, header["n"])
-        return Chunk(header["b"], header["f"], header["i"], payloads, header, header.get("na"))
+        first, not_after = header["i"], header.get("na")
+        options = {name: value for name, value in header.items() if name not in _CHUNK_FIELDS}
+        return Chunk(batch, header["f"], first, payloads, options, not_after)
 
     def seal_record(self, record: Record) -> bytes:
         """Return the frame of a result record."""

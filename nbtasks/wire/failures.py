@@ -73,7 +73,8 @@ def _unpickled(failure: Failure, call_id: str) -> BaseException:
     if failure.pickled is not None:
         with contextlib.suppress(Exception):
             error = pickling.loads(failure.pickled)
-            if isinstance(error, BaseException):
+            # SystemExit and the like would end whoever asks for the result.
+            if isinstance(error, Exception):
                 return error
     return TaskError(f"{failure.type_name}: {failure.message}", call_id, failure.type_name, failure.text)
 

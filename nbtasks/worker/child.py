@@ -24,7 +24,7 @@ from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.store import Store
 from nbtasks.core import context
-from nbtasks.core.errors import OperationalError, TaskRevokedError, TimeLimitExceeded
+from nbtasks.core.errors import OperationalError, TimeLimitExceeded
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.wire.codec import Codec
@@ -41,7 +41,8 @@ from .log import LOGGER, set_name
 from .memory import resident_bytes
 from .pace import Pace
 from .reporter import Reporter
-from .slots import BUSY, IDLE, Slot, StopOrder
+from .revocation import Revocations
+from .slots import BUSY, IDLE, Slot
 
 T = TypeVar("T")
 
@@ -81,8 +82,6 @@ class Child:
         self._pace = Pace()
         self._in_flight = 0
         self._free = threading.Condition()
-        self._seen_order = 0
-        self._order_came = False
         self._loop: LoopExecutor | None = None
         self._threads: ThreadExecutor | None = None
         self._last: tuple[str, float] | None = None
@@ -103,14 +102,16 @@ class Child:
         telling_delivery = Delivery(telling, keys, consumer, settings.addresses)
         self._giving = telling_delivery
         self._reporter = Reporter(codec, telling_delivery, settings.name, self._tick)
-        functions = Functions(codec, self._store.function)
+        self._revocations = Revocations(self._store.states, self._reporter, self._interrupts)
+        # A call must not fail because the broker was away for a moment.
+        functions = Functions(codec, lambda digest: self._retrying(lambda: self._store.function(digest)))
         self._consumer = Consumer(
-            self._taking, self._store, codec, functions, self._reporter, self._server_now
+            self._taking, self._states, codec, functions, self._reporter, self._server_now
         )
         self._bench = Bench(
             settings.name,
             self._reporter,
-            self._store.blob,
+            lambda key: self._retrying(lambda: self._store.blob(key)),
             keys.blob,
             LOGGER.isEnabledFor(20),
         )
@@ -192,6 +193,10 @@ class Child:
             self._current = job
             try:
                 self._work(job)
+            except OperationalError:
+                if job.remaining:
+                    self._jobs.appendleft(job)
+                raise
             finally:
                 self._current = None
                 self._reporter.skipped_if_empty(job)
@@ -199,7 +204,7 @@ class Child:
     def _next_jobs(self) -> list[Job]:
         self._await_slot()
         self._slot.set_state(BUSY if self._in_flight else IDLE, self._in_flight)
-        self._check_order()
+        self._revocations.follow(self._in_hand())
         jobs = self._consumer.take(self._pace.most_entries(*self._last) if self._last else 1)
         if jobs or self._reporter.pending:
             return jobs
@@ -208,15 +213,24 @@ class Child:
             entries = self._consumer.wait()
         return self._consumer.opened(entries)
 
+    def _note_order(self) -> None:
+        self._revocations.note()
+
+    def _in_hand(self) -> list[Job]:
+        current = self._current
+        return [*self._jobs, current] if current is not None else list(self._jobs)
+
     def _work(self, job: Job) -> None:
         self._last = (job.chunk.function, job.remaining)
         if is_async(job.function.call):
             if self._loop is None:
                 self._loop = LoopExecutor(self._bench, self._freed)
+                self._revocations.stoppers.append(self._loop)
             self._spread(job, self._loop.submit, ASYNC_SLOTS)
         elif self._options.pool == "threads":
             if self._threads is None:
                 self._threads = ThreadExecutor(self._bench, self._options.threads, self._freed)
+                self._revocations.stoppers.append(self._threads)
             self._spread(job, self._threads.submit, self._options.threads)
         else:
             self._work_inline(job)
@@ -227,8 +241,8 @@ class Child:
         self._share(job)
         began = time.monotonic()
         while not self._interrupts.stopping:
-            if self._order_came:
-                self._check_order()
+            if self._revocations.due:
+                self._revocations.follow(self._in_hand())
             index = job.claim()
             if index is None:
                 return
@@ -249,14 +263,15 @@ class Child:
             self._give_rest(job, keep)
 
     def _give_rest(self, job: Job, keep: int) -> None:
-        # Until the broker has the piece, nobody may acknowledge the entry: the piece would be lost with it.
-        job.given_up = True
-        piece = job.cut(keep)
-        if piece is not None:
-            entry = job.entry
-            kept = (entry.first, job.end - entry.first)
-            self._retrying(lambda: self._giving.give(entry, [(*piece, entry.attempt)], kept))
-        job.given_up = False
+        with job.giving:
+            # Until the broker has the piece, nobody may acknowledge the entry: the piece would be lost with it.
+            job.given_up = True
+            piece = job.cut(keep)
+            if piece is not None:
+                entry = job.entry
+                kept = (entry.first, job.end - entry.first)
+                self._retrying(lambda: self._giving.give(entry, [(*piece, entry.attempt)], kept))
+            job.given_up = False
         self._reporter.skipped_if_empty(job)
 
     def _spread(self, job: Job, submit: Callable[[Job, int], None], slots: int) -> None:
@@ -293,42 +308,10 @@ class Child:
             self._free.notify_all()
         self._reporter.wake()
 
-    # -- orders to stop calls
-
-    def _note_order(self) -> None:
-        self._order_came = True
-
-    def _check_order(self) -> None:
-        """Leave out what was revoked of the jobs in hand, and stop it in threads and in the loop."""
-        order = self._slot.to_stop()
-        self._order_came = False
-        if order.serial == self._seen_order:
-            return
-        self._seen_order = order.serial
-        for job in [*list(self._jobs), *([self._current] if self._current else [])]:
-            if job.entry.batch == order.batch:
-                self._skip_final(job)
-        if order.running:
-            self._stop_concurrent(order)
-
-    def _skip_final(self, job: Job) -> None:
-        first, count = job.next, job.remaining
-        if count > 0:
-            states = self._store.states(job.entry.batch, first, count)
-            job.skip = job.skip | {first + place for place, code in enumerate(states) if code}
-
-    def _stop_concurrent(self, order: StopOrder) -> None:
-        for call, _ in self._reporter.running():
-            if order.means(call.batch, call.index):
-                reason = TaskRevokedError(f"call {call.id} was revoked while it ran", call.id)
-                for executor in (self._loop, self._threads):
-                    if executor is not None and executor.stop(call, reason):
-                        break
-
     def _tick(self) -> None:
         """Look at running calls, on the reporter's thread."""
-        if self._order_came and self._in_flight:
-            self._check_order()
+        if self._revocations.due:
+            self._revocations.follow(self._in_hand())
         self._check_thread_limits()
         if self._in_flight:
             # Nobody can tell which of the concurrent calls wrote this; it goes to the log.
@@ -381,6 +364,9 @@ class Child:
             self._retrying(lambda: self._give_whole(self._jobs.popleft()))
 
     # -- the broker
+
+    def _states(self, batch: str, first: int, count: int) -> bytes:
+        return self._retrying(lambda: self._store.states(batch, first, count))
 
     def _server_now(self) -> float:
         return time.time() + self._offset

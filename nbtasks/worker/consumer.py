@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nbtasks.broker.delivery import Delivery, Entry
-from nbtasks.broker.store import Store
-from nbtasks.core.errors import SignatureMismatch, TaskRevokedError
+from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError
 from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE, REVOKED_CODE
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec
@@ -15,6 +14,7 @@ from .functions import Functions
 from .job import Job, options_of
 from .log import LOGGER
 from .reporter import Done, Reporter
+from .revocation import ReadStates
 
 BLOCK_MS = 10_000
 
@@ -29,14 +29,14 @@ class Consumer:
     def __init__(
         self,
         delivery: Delivery,
-        store: Store,
+        read_states: ReadStates,
         codec: Codec,
         functions: Functions,
         reporter: Reporter,
         server_now: Callable[[], float],
     ) -> None:
         self._delivery = delivery
-        self._store = store
+        self._read_states = read_states
         self._codec = codec
         self._functions = functions
         self._reporter = reporter
@@ -59,10 +59,16 @@ class Consumer:
         return self._opened([entry for entry in self._delivery.held() if not self._reporter.has(entry)])
 
     def _opened(self, entries: list[Entry]) -> list[Job]:
-        jobs = []
-        for entry in entries:
+        jobs: list[Job] = []
+        for number, entry in enumerate(entries):
             self._reporter.own(entry)
-            job = self._open(entry)
+            try:
+                job = self._open(entry)
+            except OperationalError:
+                # The next audit brings them again, unless they count as held.
+                for late in [*(job.entry for job in jobs), *entries[number:]]:
+                    self._reporter.disown(late)
+                raise
             if job is not None:
                 jobs.append(job)
         return jobs
@@ -87,6 +93,8 @@ class Consumer:
         skip = self._final_calls(entry) if entry.suspect else frozenset()
         try:
             function = self._functions.get(chunk.function)
+        except OperationalError:
+            raise
         except Exception as error:
             self._refuse(entry, chunk, error, FAILURE_CODE, skip)
             return None
@@ -100,7 +108,7 @@ class Consumer:
         return job
 
     def _final_calls(self, entry: Entry) -> frozenset[int]:
-        states = self._store.states(entry.batch, entry.first, entry.count)
+        states = self._read_states(entry.batch, entry.first, entry.count)
         return frozenset(entry.first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE)
 
     def _refuse(

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.core.context import CurrentCall, before_telling
-from nbtasks.core.errors import NotPicklable, PayloadTooLarge, TaskRevokedError, TimeLimitExceeded, WireError
+from nbtasks.core.errors import (
+    NotPicklable,
+    PayloadTooLarge,
+    SoftTimeLimitExceeded,
+    TaskRevokedError,
+    TimeLimitExceeded,
+    WireError,
+)
 from nbtasks.core.execution import Interrupted, Outcome, execute, execute_async
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.wire import failures
@@ -123,9 +130,10 @@ class InlineExecutor:
             try:
                 args, kwargs = self._bench.arguments(job, index)
                 self._interrupts.arm(call, job.options)
+                self._interrupts.check()
                 outcome = execute(job.function.call, args, kwargs, call, job.options)
             finally:
-                self._interrupts.disarm()
+                self._disarm()
         except Interrupted as stop:
             # The signal came while execute() was on its way out.
             outcome = Outcome(_state_of(stop), error=stop.reason)
@@ -135,6 +143,15 @@ class InlineExecutor:
         self._slot.end()
         self._bench.finish(job, call, outcome)
         return outcome.seconds
+
+    def _disarm(self) -> None:
+        """Disarm, whatever signal comes meanwhile: the call has ended by itself."""
+        while True:
+            try:
+                self._interrupts.disarm()
+                return
+            except (Interrupted, SoftTimeLimitExceeded):
+                continue
 
     def _collect_descriptors(self, call: CurrentCall) -> None:
         text = self._descriptors.take() if self._descriptors is not None else ""

@@ -38,6 +38,7 @@ class Interrupts:
         self._first = 0.0
         self._soft = False
         self._waiting = False
+        self._doomed: tuple[str, int] | None = None
 
     def install(self) -> None:
         """Set the handlers; main thread only."""
@@ -70,6 +71,17 @@ class Interrupts:
             self._limit = None
             self._call = call
 
+    def check(self) -> None:
+        """Stop the call that was just armed, if the order came a moment before.
+
+        Raises:
+            Interrupted: it was revoked.
+        """
+        call, order = self._call, self._slot.to_stop()
+        if call is not None and order.running and order.means(call.batch, call.index):
+            self._call = None
+            raise Interrupted(TaskRevokedError(f"call {call.id} was revoked while it ran", call.id))
+
     def disarm(self) -> None:
         """From here on signals stop nothing."""
         self._call = None
@@ -83,13 +95,18 @@ class Interrupts:
             self._waiting = False
             raise Stopping
 
+    def doom(self, call: CurrentCall) -> None:
+        """Have the next SIGUSR1 stop this call, if it still runs then."""
+        self._doomed = (call.batch, call.index)
+
     def _on_stop_order(self, number: int, frame: FrameType | None) -> None:
         self._on_order()
         call = self._call
         if call is None:
             return
         order = self._slot.to_stop()
-        if order.running and order.means(call.batch, call.index):
+        meant = order.running and order.means(call.batch, call.index)
+        if meant or self._doomed == (call.batch, call.index):
             self._call = None
             raise Interrupted(TaskRevokedError(f"call {call.id} was revoked while it ran", call.id))
 

@@ -33,6 +33,8 @@ class Job:
     #: The entry has been handed over to be acknowledged.
     reported: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
+    #: Held while calls of it are given to others.
+    giving: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def remaining(self) -> int:

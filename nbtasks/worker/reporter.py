@@ -138,7 +138,7 @@ class Reporter:
     def skipped_if_empty(self, job: Job) -> None:
         """A job turned out to have nothing to run."""
         with job.lock:
-            empty = job.open == 0 and job.next >= job.end and not job.reported
+            empty = job.open == 0 and job.next >= job.end and not job.given_up and not job.reported
             job.reported = job.reported or empty
         if empty:
             self._entries.append(job.entry)
@@ -222,9 +222,10 @@ class Reporter:
     def _add_again(self, report: Finish, item: Again) -> None:
         entry = item.job.entry
         lane = str(item.job.chunk.options.get("p", "m"))
+        frame = self._codec.seal_chunk(item.job.chunk.only(item.index))
         delay_ms = max(0, round(item.delay_s * 1000))
         attempt = attempts.after_retry(entry.attempt)
-        report.again(entry.batch, entry.address, lane, delay_ms, item.index, 1, attempt, entry.frame)
+        report.again(entry.batch, entry.address, lane, delay_ms, item.index, 1, attempt, frame)
         events: list[dict[str, Any]] = [
             {"t": "retry", "i": item.index, "in": item.delay_s, "m": item.error[:500]}
         ]
@@ -238,7 +239,11 @@ class Reporter:
             self._wake.clear()
             if not (self._running or self._ended or self._entries or self._unsent):
                 continue
-            self._on_tick()
+            try:
+                self._on_tick()
+            except Exception:
+                # This thread must live: it tells what runs, and flushes for threads and the event loop.
+                LOGGER.exception("a look at running calls failed")
             told = self._tell_running()
             if told and (self._ended or self._entries or self._unsent) and not self.try_flush():
                 time.sleep(0.5)

@@ -56,6 +56,13 @@ def judge(entry: Entry, final: frozenset[int], loss: Loss, at_most_once: bool) -
     verdict = Verdict()
     indexes = [index for index in range(entry.first, entry.first + entry.count) if index not in final]
     if loss.uncharged:
+        running = (
+            loss.executing[1] if loss.executing is not None and loss.executing[0] == entry.batch else None
+        )
+        if at_most_once:
+            # What may have been started is not started again.
+            verdict.fail = indexes if not loss.seen else [index for index in indexes if index == running]
+            indexes = [index for index in indexes if index not in verdict.fail]
         verdict.pieces = [(*run, entry.attempt) for run in runs(indexes)]
         return verdict
     if not loss.seen:

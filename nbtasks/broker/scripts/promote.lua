@@ -3,6 +3,8 @@
 -- ARGV    address, most to move
 -- Returns {moved, ms until the next one is due or -1}
 -- Prefix-safe: a call is added to its lane before it leaves the set.
+-- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
+redis.call('DEL', KEYS[1] .. 'gate')
 local root, address = KEYS[1], ARGV[1]
 local set = root .. 'z:' .. address
 local time = redis.call('TIME')

@@ -1,0 +1,80 @@
+"""Stop what was revoked. An order says that there is something; which calls it is, the broker's states say.
+
+So it does not matter how many orders come at once, or whether one was missed.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from nbtasks.core.context import CurrentCall
+from nbtasks.core.errors import OperationalError, TaskRevokedError
+from nbtasks.core.states import FIRST_READY_CODE, REVOKED_CODE
+
+from .interrupts import Interrupts
+from .job import Job
+from .log import LOGGER
+from .reporter import Reporter
+
+#: Reads (batch, first, count) -> one state code a call.
+ReadStates = Callable[[str, int, int], bytes]
+
+
+class Stopper(Protocol):
+    """Something that runs calls beside the main thread."""
+
+    def stop(self, call: CurrentCall, reason: Exception) -> bool:
+        """Stop a call if it runs there."""
+
+
+class Revocations:
+    """Follows orders for one child."""
+
+    def __init__(self, read_states: ReadStates, reporter: Reporter, interrupts: Interrupts) -> None:
+        self._read_states = read_states
+        self._reporter = reporter
+        self._interrupts = interrupts
+        self._due = False
+        self._lock = threading.Lock()
+        self.stoppers: list[Stopper] = []
+
+    def note(self) -> None:
+        """An order has come; called from the signal handler."""
+        self._due = True
+
+    @property
+    def due(self) -> bool:
+        """Whether an order has not been followed yet."""
+        return self._due
+
+    def follow(self, jobs: Iterable[Job]) -> None:
+        """Leave out of the jobs in hand what is final, and stop running calls that are REVOKED."""
+        with self._lock:
+            if not self._due:
+                return
+            self._due = False
+            try:
+                for job in jobs:
+                    self._leave_out(job)
+                for call, _ in self._reporter.running():
+                    self._stop_if_revoked(call)
+            except OperationalError as error:
+                self._due = True
+                LOGGER.warning("a revocation cannot be followed yet: %s", error)
+
+    def _leave_out(self, job: Job) -> None:
+        first, count = job.next, job.remaining
+        if count > 0:
+            states = self._read_states(job.entry.batch, first, count)
+            job.skip |= {first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE}
+
+    def _stop_if_revoked(self, call: CurrentCall) -> None:
+        if self._read_states(call.batch, call.index, 1)[0] != REVOKED_CODE:
+            return
+        reason = TaskRevokedError(f"call {call.id} was revoked while it ran", call.id)
+        if not any(stopper.stop(call, reason) for stopper in self.stoppers):
+            self._interrupts.doom(call)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
