@@ -112,10 +112,11 @@ class Delivery:
                 "take", [self._keys.root, *self._streams], [GROUP, self._consumer, most]
             )
         )
-        return [
-            _entry(self._lanes[number][0], self._lanes[number][1], entry_id, fields, bool(flagged))
-            for number, entry_id, fields, flagged in reply or ()
-        ]
+        entries = []
+        for number, entry_id, fields, flagged in reply or ():
+            address, lane = self._lanes[number]
+            entries.append(self._readable(address, lane, entry_id, fields, bool(flagged)))
+        return [entry for entry in entries if entry is not None]
 
     def wait(self, block_ms: int) -> list[Entry]:
         """Wait up to ``block_ms`` for an entry; one per lane at most, so that others are not starved."""
@@ -139,13 +140,35 @@ class Delivery:
             pending = self._grouped(
                 lambda stream=stream: self._link.call("XPENDING", stream, GROUP, "-", "+", 10_000, consumer)
             )
-            for item in pending or ():
-                found = self._link.call("XRANGE", stream, item[0], item[0])
-                if found:
-                    entries.append(self._cut(_entry(address, lane, found[0][0], found[0][1], True)))
-                else:
-                    self._link.call("XACK", stream, GROUP, item[0])
+            if pending:
+                entries += self._read(address, lane, [item[0] for item in pending])
         return entries
+
+    def _read(self, address: str, lane: str, ids: list[bytes]) -> list[Entry]:
+        stream = self._keys.lane(address, lane)
+        replies = self._link.pipeline([("XRANGE", stream, entry_id, entry_id) for entry_id in ids])
+        entries = []
+        for entry_id, found in zip(ids, replies, strict=True):
+            if isinstance(found, Exception):
+                raise translated(found, self._link.label)
+            if not found:
+                self._link.call("XACK", stream, GROUP, entry_id)
+                continue
+            entry = self._readable(address, lane, found[0][0], found[0][1], True)
+            if entry is not None:
+                entries.append(self._cut(entry))
+        return entries
+
+    def _readable(
+        self, address: str, lane: str, entry_id: bytes, fields: list[bytes] | None, suspect: bool
+    ) -> Entry | None:
+        """Return an entry; one that is none of ours is dropped, for it would come back for ever."""
+        try:
+            return _entry(address, lane, entry_id, fields or [], suspect)
+        except (IndexError, ValueError):
+            stream = self._keys.lane(address, lane)
+            self._link.pipeline([("XDEL", stream, entry_id), ("XACK", stream, GROUP, entry_id)])
+            return None
 
     def _cut(self, entry: Entry) -> Entry:
         kept = self._link.call("HGET", self._keys.cuts(entry.address), f"{entry.lane}/{entry.id.decode()}")
@@ -218,10 +241,8 @@ class Delivery:
         entries = []
         for stream, items in reply or ():
             address, lane = self._by_stream[stream]
-            entries += [
-                _entry(address, lane, entry_id, fields, False) for entry_id, fields in items if fields
-            ]
-        return entries
+            entries += [self._readable(address, lane, entry_id, fields, False) for entry_id, fields in items]
+        return [entry for entry in entries if entry is not None]
 
     def _grouped(self, command: Any) -> Any:
         """Run a command; make the groups first when the server has lost them."""

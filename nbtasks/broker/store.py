@@ -141,6 +141,10 @@ class Store:
         """Drop events that have been read."""
         self._link.call("XTRIM", self._keys.events(session), "MINID", upto)
 
+    def end_session(self, session: str) -> None:
+        """Drop what only a session's own client reads."""
+        self._link.call("DEL", self._keys.session(session), self._keys.events(session))
+
     def forget(self, batch: str) -> None:
         """Drop the results of a batch."""
         blobs = self._link.call("SMEMBERS", self._keys.batch_blobs(batch))

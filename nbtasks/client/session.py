@@ -104,6 +104,8 @@ class Session:
             return
         self._outbox.flush(2.0)
         self._closed = True
+        with contextlib.suppress(OperationalError):
+            self.store.end_session(self._id)
         self._outbox.close()
         self._listener.close()
         for link in self._links:

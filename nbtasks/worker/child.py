@@ -32,7 +32,7 @@ from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 
 from . import capture
-from .consumer import Consumer
+from .consumer import BLOCK_MS, Consumer
 from .executor import ASYNC_SLOTS, Bench, InlineExecutor, LoopExecutor, ThreadExecutor, is_async
 from .functions import Functions
 from .interrupts import Interrupts, Stopping
@@ -106,7 +106,13 @@ class Child:
         # A call must not fail because the broker was away for a moment.
         functions = Functions(codec, lambda digest: self._retrying(lambda: self._store.function(digest)))
         self._consumer = Consumer(
-            self._taking, self._states, codec, functions, self._reporter, self._server_now
+            self._taking,
+            self._states,
+            codec,
+            functions,
+            self._reporter,
+            self._server_now,
+            min(BLOCK_MS, round(settings.options.lease_s * 500)),
         )
         self._bench = Bench(
             settings.name,

@@ -16,6 +16,7 @@ from .log import LOGGER
 from .reporter import Done, Reporter
 from .revocation import ReadStates
 
+#: Longest wait for an entry; less than a lease, so that a dead machine's open wait is over when it is reaped.
 BLOCK_MS = 10_000
 
 
@@ -34,6 +35,7 @@ class Consumer:
         functions: Functions,
         reporter: Reporter,
         server_now: Callable[[], float],
+        block_ms: int = BLOCK_MS,
     ) -> None:
         self._delivery = delivery
         self._read_states = read_states
@@ -41,6 +43,7 @@ class Consumer:
         self._functions = functions
         self._reporter = reporter
         self._server_now = server_now
+        self._block_ms = block_ms
 
     def take(self, most: int) -> list[Job]:
         """Return jobs that can be had without waiting."""
@@ -48,7 +51,7 @@ class Consumer:
 
     def wait(self) -> list[Entry]:
         """Wait some seconds for an entry."""
-        return self._delivery.wait(BLOCK_MS)
+        return self._delivery.wait(self._block_ms)
 
     def opened(self, entries: list[Entry]) -> list[Job]:
         """Open entries that were waited for."""

@@ -7,8 +7,10 @@ from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.store import Store
+from nbtasks.core.errors import OperationalError
 from nbtasks.wire.codec import Codec
 
+from .duty import Duty
 from .log import LOGGER
 from .rescue import Loss, Rescue
 
@@ -19,7 +21,7 @@ _SWEEP_AFTER_S = 3600.0
 
 
 class Reaper:
-    """One supervisor at a time does this, elected by a lock."""
+    """One supervisor at a time does this, elected by a lock; on a thread and a connection of its own."""
 
     def __init__(
         self, link: Link, keys: Keys, codec: Codec, worker: str, lease_s: float, suffix: str
@@ -34,18 +36,53 @@ class Reaper:
         self._fleet = Fleet(link, keys)
         self._store = Store(link, keys)
         self._swept_at = 0.0
+        self._duty = Duty("reaper", self._look_and_rest)
 
-    def look(self, now: float) -> bool:
+    def start(self) -> None:
+        """Look from now on."""
+        self._duty.start()
+
+    def soon(self) -> None:
+        """Look now rather than in a while."""
+        self._duty.soon()
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._duty.stop()
+
+    def _look_and_rest(self) -> float:
+        try:
+            again = self._look(self._fleet.now())
+        except OperationalError as error:
+            LOGGER.warning("dead workers cannot be looked for: %s", error)
+            return 1.0
+        return 0.5 if again else min(5.0, self._lease_s / 3)
+
+    def _look(self, now: float) -> bool:
         """Reap what is dead at the server's time ``now``; returns whether to look again soon."""
         silent = self._fleet.silent((now - min(self._lease_s, 5.0)) * 1000)
-        dead = [name for name in silent if name not in self._fleet.alive(silent)]
+        alive = self._fleet.alive(silent)
+        dead = [name for name in silent if name not in alive]
         elected = bool(dead) and self._fleet.elected("reap", self._worker, _ELECTION_MS)
         for name in dead if elected else ():
             self._reap(name)
         if now - self._swept_at > _SWEEP_AFTER_S:
             self._swept_at = now
+            self._reap_forgotten()
             self._fleet.sweep_batches((now - _SWEEP_AFTER_S) * 1000)
         return bool(dead) and not elected
+
+    def _reap_forgotten(self) -> None:
+        """Reap consumers of workers that are on no list: an entry was delivered to one after it had been reaped."""
+        ours = [address for address in self._store.addresses() if address.endswith(self._suffix)]
+        if not ours:
+            return
+        consumers = Delivery(self._link, self._keys, self._worker, ours).consumers()
+        names = sorted({consumer.rpartition("/")[0] for consumer, held in consumers.items() if held})
+        alive = self._fleet.alive(names) | set(self._fleet.workers())
+        for name in names:
+            if name not in alive:
+                self._reap(name)
 
     def _reap(self, name: str) -> None:
         every = self._store.addresses()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import os
 import platform
@@ -13,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.broker.delivery import Delivery
@@ -21,7 +23,7 @@ from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.server import check
 from nbtasks.broker.store import Store
-from nbtasks.core.errors import OperationalError, TaskRevokedError, TimeLimitExceeded, WorkersError
+from nbtasks.core.errors import CallError, OperationalError, TaskRevokedError, TimeLimitExceeded, WorkersError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.wire.codec import Codec
@@ -38,15 +40,35 @@ from .memory import resident_bytes
 from .orders import Orders
 from .reaper import Reaper
 from .rescue import Loss, Rescue
-from .slots import BUSY, STARTING, RunningCall, StopOrder, make_slots
+from .slots import BUSY, STARTING, StopOrder, make_slots
 
 _TICK_S = 0.25
 #: Seconds that a call has to stop by itself after a signal; then its process is killed.
 _GRACE_S = 2.0
+_RESCUE_EVERY_S = 0.5
 _LIMIT_GRACE_S = 1.0
 _MOST_RESPAWN_DELAY_S = 10.0
 
 WARM, COLD = "warm", "cold"
+
+
+@dataclass(frozen=True)
+class _Kill:
+    """A call whose process is killed at a time (monotonic), unless the call has ended by then."""
+
+    at: float
+    pid: int
+    serial: int
+    error: CallError
+
+
+@dataclass(frozen=True)
+class _Rescue:
+    """What a dead child held is given back at a time (monotonic), and then the slot is filled again."""
+
+    loss: Loss
+    at: float
+    respawn_at: float
 
 
 class Supervisor:
@@ -72,7 +94,9 @@ class Supervisor:
         self._pids: dict[int, int] = {}
         self._unready_deaths: dict[int, int] = {}
         self._respawn_at: dict[int, float] = {}
-        self._kill_at: dict[int, tuple[float, int, Exception]] = {}
+        self._kill_at: dict[int, _Kill] = {}
+        self._to_rescue: dict[int, _Rescue] = {}
+        self._reminded_at = 0.0
         self._done_before = 0
         self._waiting = 0
         self._serial = itertools.count(1)
@@ -100,6 +124,7 @@ class Supervisor:
             self._connect()
             self._lease.start()
             self._orders.start()
+            self._reaper.start()
             self._banner()
             self._main_loop(forkserver, life_line, on_ready)
         finally:
@@ -138,11 +163,9 @@ class Supervisor:
         self._delivery = Delivery(link, self._keys, self._id, self._addresses)
         self._rescue = Rescue(self._delivery, self._store, self._codec, self._name)
         suffix = f"@{self._python}.{self._keyring.id}"
-        duties = self._new_link()
-        reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffix)
-        self._lease = Lease(
-            Fleet(duties, self._keys), self._id, self._options.lease_s, self._info, [reaper.look]
-        )
+        leasing, duties = self._new_link(), self._new_link()
+        self._reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffix)
+        self._lease = Lease(Fleet(leasing, self._keys), self._id, self._options.lease_s, self._info)
         self._orders = Orders(slow, Fleet(slow, self._keys), self._codec, self._addresses, self._obey)
 
     def _new_link(self) -> Link:
@@ -188,6 +211,7 @@ class Supervisor:
                     ready = True
                     LOGGER.info("%s ready", self._name)
                     self._lease.soon()
+                    self._reaper.soon()
                     if on_ready is not None:
                         on_ready({"ready": True, "worker": self._id, "pid": os.getpid()})
         signal.set_wakeup_fd(-1)
@@ -225,12 +249,21 @@ class Supervisor:
             if now >= at and not self._stopping:
                 del self._respawn_at[number]
                 forkserver.spawn(number)
+        self._rescue_what_is_due(now)
         self._enforce_limits(now)
+        self._remind(now)
         waiting = sum(slot.waiting for slot in self._slots)
         if waiting != self._waiting:
             # Tasks that wait for others look at this before they take the last free slot.
             self._waiting = waiting
             self._lease.soon()
+
+    def _remind(self, now: float) -> None:
+        """Tell children again to end: one that was just being forked has not heard it."""
+        if self._stopping == WARM and now - self._reminded_at > 1.0:
+            self._reminded_at = now
+            for pid in list(self._pids.values()):
+                _signal(pid, signal.SIGTERM)
 
     def _all_ready(self) -> bool:
         return len(self._pids) == self._n and all(slot.status()[1] != STARTING for slot in self._slots)
@@ -252,28 +285,28 @@ class Supervisor:
         self._pids.pop(number, None)
         slot = self._slots[number]
         self._done_before += slot.status()[3]
-        running = slot.running()
-        code = os.waitstatus_to_exitcode(death.status)
-        loss = self._loss(number, code, running)
+        loss = self._loss(number, death)
         never_ready = slot.status()[1] == STARTING
         kill_group(death.pid, signal.SIGKILL)
         slot.clear()
-        self._rescue_consumer(number, loss)
         self._outputs[number].reset()
-        if not self._stopping:
-            self._respawn_at[number] = time.monotonic() + self._respawn_delay(number, never_ready)
+        now = time.monotonic()
+        self._to_rescue[number] = _Rescue(loss, now, now + self._respawn_delay(number, never_ready))
 
-    def _loss(self, number: int, code: int, running: RunningCall | None) -> Loss:
-        ordered = self._kill_at.pop(number, None)
+    def _loss(self, number: int, death: Death) -> Loss:
+        slot = self._slots[number]
+        running = slot.running()
+        planned = self._kill_at.pop(number, None)
         executing = (running.batch, running.index) if running else None
+        # Calls in threads or in the event loop are not in the slot: nobody knows which of them had begun.
+        seen = running is not None or slot.status()[1] != BUSY
         if self._stopping:
-            return Loss("the worker was stopped", executing, uncharged=True)
-        error = None
-        if ordered is not None and running is not None and ordered[1] == running.serial:
-            error = ordered[2]
-        busy = self._slots[number].status()[1] == BUSY
-        concurrent = running is None and busy
-        return Loss(self._story(number, code), executing, seen=not concurrent, error=error)  # type: ignore[arg-type]
+            return Loss("the worker was stopped", executing, seen=seen, uncharged=True)
+        meant = planned is not None and running is not None and planned.serial == running.serial
+        error = planned.error if planned is not None and meant and planned.pid == death.pid else None
+        return Loss(
+            self._story(number, os.waitstatus_to_exitcode(death.status)), executing, seen=seen, error=error
+        )
 
     def _story(self, number: int, code: int) -> str:
         if code < 0:
@@ -291,39 +324,37 @@ class Supervisor:
         deaths = self._unready_deaths[number]
         return 0.0 if deaths < 3 else min(_MOST_RESPAWN_DELAY_S, 0.1 * 2.0 ** (deaths - 3))
 
-    def _rescue_consumer(self, number: int, loss: Loss) -> None:
-        consumer = f"{self._id}/{number}"
-        delay = 0.05
-        for _ in range(200):
+    def _rescue_what_is_due(self, now: float) -> None:
+        """Give back what dead children held; their slots are filled again when that is done."""
+        for number, item in list(self._to_rescue.items()):
+            if now < item.at:
+                continue
             try:
-                self._rescue.consumer(consumer, loss)
-                return
+                self._rescue.consumer(f"{self._id}/{number}", item.loss)
             except OperationalError as error:
                 LOGGER.warning("what a dead child held cannot be given back yet: %s", error)
-                if self._stopping:
-                    # The lease runs out soon, and another worker does it.
-                    return
-                time.sleep(delay)
-                delay = min(1.0, delay * 2)
+                self._to_rescue[number] = dataclasses.replace(item, at=now + _RESCUE_EVERY_S)
+                continue
+            del self._to_rescue[number]
+            self._respawn_at[number] = item.respawn_at
 
     # -- limits and orders
 
     def _enforce_limits(self, now: float) -> None:
         for number, slot in enumerate(self._slots):
-            running = slot.running()
-            if running is None:
+            running, pid = slot.running(), self._pids.get(number)
+            if running is None or pid is None:
                 continue
             if running.limit_s and now - running.started > running.limit_s + _LIMIT_GRACE_S:
                 error = TimeLimitExceeded(f"a call ran longer than its time limit of {running.limit_s:g} s")
-                self._kill_at.setdefault(number, (now, running.serial, error))
+                self._kill_at.setdefault(number, _Kill(now, pid, running.serial, error))
             planned = self._kill_at.get(number)
             if planned is None:
                 continue
-            at, serial, _ = planned
-            if serial != running.serial:
-                del self._kill_at[number]
-            elif now >= at and number in self._pids:
-                kill_group(self._pids[number], signal.SIGKILL)
+            if (planned.pid, planned.serial) != (pid, running.serial):
+                self._kill_at.pop(number, None)
+            elif now >= planned.at:
+                kill_group(pid, signal.SIGKILL)
 
     def _obey(self, order: dict[str, Any]) -> None:
         """Follow an order; on the orders thread."""
@@ -341,7 +372,7 @@ class Supervisor:
             slot.stop(order)
             if kill and running is not None and order.means(running.batch, running.index):
                 error = TaskRevokedError("the call was revoked while it ran")
-                self._kill_at[number] = (now + _GRACE_S, running.serial, error)
+                self._kill_at[number] = _Kill(now + _GRACE_S, pid, running.serial, error)
             _signal(pid, signal.SIGUSR1)
 
     # -- stopping
@@ -363,11 +394,14 @@ class Supervisor:
     def _shut_down(self, forkserver: Forkserver) -> None:
         forkserver.close()
         with contextlib.suppress(OperationalError, AttributeError):
-            self._lease.stop()
+            self._reaper.stop()
             self._orders.stop()
+            self._lease.stop()
             for number in range(self._n):
                 consumer = f"{self._id}/{number}"
-                self._rescue.consumer(consumer, Loss("the worker was stopped", uncharged=True))
+                unsaved = self._to_rescue.get(number)
+                loss = unsaved.loss if unsaved is not None else Loss("the worker was stopped", uncharged=True)
+                self._rescue.consumer(consumer, loss)
                 self._delivery.on_behalf_of(consumer).forget()
             self._fleet.release(self._id)
         for link in self._links:

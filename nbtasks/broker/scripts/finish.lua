@@ -96,7 +96,7 @@ while ARGV[i] do
       redis.call('PERSIST', ARGV[i + 2])
     end
   elseif kind == 'S' then
-    local done = tonumber(redis.call('HGET', root .. 'b:' .. batch, 'd') or '0')
+    local _, done = string.gsub(redis.call('GETRANGE', root .. 'st:' .. batch, 0, -1), '[^%z]', '')
     if done >= tonumber(redis.call('HGET', root .. 'b:' .. batch, 'n')) then settle(batch) end
   elseif kind == 'Z' then
     local at = now + tonumber(ARGV[i + 4])

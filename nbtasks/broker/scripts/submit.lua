@@ -41,7 +41,9 @@ while ARGV[i] do
   if kind == 'B' then
     local fn = ARGV[i + 4]
     if ARGV[i + 5] ~= '' then redis.call('SET', root .. 'f:' .. fn, ARGV[i + 5]) end
-    if redis.call('HINCRBY', root .. 'fu', fn, 1) == 1 then redis.call('PERSIST', root .. 'f:' .. fn) end
+    if redis.call('HEXISTS', root .. 'b:' .. batch, 'f') == 0 and redis.call('HINCRBY', root .. 'fu', fn, 1) == 1 then
+      redis.call('PERSIST', root .. 'f:' .. fn)
+    end
     redis.call('SADD', root .. 'addresses', ARGV[i + 3])
     redis.call('HSET', root .. 'b:' .. batch, 's', session, 'n', ARGV[i + 2], 'q', ARGV[i + 3], 'f', fn,
       'm', ARGV[i + 6], 't', ARGV[i + 7])
