@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
+import signal
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class Kernel:
         self.screen: dict[str, dict[str, Any]] = {}
         self.updates: list[tuple[str, dict[str, Any]]] = []
         self.comm_messages: list[dict[str, Any]] = []
+        self.printed = ""
         self._known: set[str] = set()
 
     def stop(self) -> None:
@@ -65,19 +67,25 @@ class Kernel:
         self.manager.shutdown_kernel()
 
     def run(
-        self, code: str, *, watched: bool = True, within: float = 60.0, busy: Callable[[], None] | None = None
+        self,
+        code: str,
+        *,
+        watched: bool = True,
+        within: float = 60.0,
+        stop_when: Callable[[], Any] | None = None,
     ) -> Ran:
-        """Run a cell and return what it brought; ``busy`` is called when it has begun."""
+        """Run a cell and return what it brought; the Stop button is pressed as soon as ``stop_when()`` is true."""
         request = self.client.execute(code.strip("\n"), allow_stdin=watched)
         ran = Ran()
         end = time.monotonic() + within
         while time.monotonic() < end:
             message = self.next_message(0.2)
+            if stop_when is not None and stop_when():
+                self.press_stop()
+                stop_when = None
             if message is None:
                 continue
             kind, content = message["msg_type"], message["content"]
-            if kind == "execute_input" and busy is not None:
-                busy()
             if message["parent_header"].get("msg_id") == request:
                 self._note(ran, kind, content)
                 if kind == "status" and content["execution_state"] == "idle":
@@ -86,6 +94,16 @@ class Kernel:
                     ran.page = "".join(page["data"]["text/plain"] for page in reply.get("payload", []))
                     return ran
         pytest.fail(f"the cell did not end within {within:g} s: {code}")
+
+    def press_stop(self) -> None:
+        """Interrupt as Jupyter does: SIGINT to the whole process group of the kernel."""
+        os.killpg(os.getpgid(self.manager.provisioner.pid), signal.SIGINT)
+
+    def views(self) -> list[dict[str, Any]]:
+        """Return the views of all cards' messages so far."""
+        data = (message["content"]["data"] for message in self.comm_messages)
+        contents = (item["content"] for item in data if item.get("method") == "custom")
+        return [content["view"] for content in contents if "view" in content]
 
     def value(self, expression: str) -> str:
         """Return the repr of an expression."""
@@ -123,6 +141,8 @@ class Kernel:
             if display_id in self.screen:
                 self.screen[display_id] = content["data"]
                 self.updates.append((display_id, content["data"]))
+        if message["msg_type"] == "stream":
+            self.printed += content["text"]
         if message["msg_type"] == "comm_msg":
             self.comm_messages.append(message)
         return message
@@ -183,3 +203,4 @@ def _clean_screen(request: pytest.FixtureRequest) -> None:
         one.screen.clear()
         one.updates.clear()
         one.comm_messages.clear()
+        one.printed = ""

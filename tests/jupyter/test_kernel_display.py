@@ -99,11 +99,7 @@ def test_results_are_previewed_as_the_notebook_shows_them(kernel):
 
 def test_a_pending_card_says_why(kernel):
     kernel.run("%%task -q nobody -o lonely\n# lonely\n1")
-    reasons = lambda: [  # noqa: E731
-        message["content"]["data"]["content"].get("view", {}).get("reason")
-        for message in kernel.comm_messages
-    ]
-    kernel.settle(lambda: any("%workers start -q nobody" in (reason or "") for reason in reasons()))
+    kernel.settle(lambda: any("%workers start -q nobody" in (view["reason"] or "") for view in kernel.views()))
     kernel.run("%tasks cancel lonely")
     kernel.settle(lambda: any("REVOKED lonely" in text for text in cards(kernel)))
 
@@ -111,12 +107,7 @@ def test_a_pending_card_says_why(kernel):
 def test_the_card_is_kept_up_to_date_while_a_cell_blocks(kernel_with_task):
     kernel = kernel_with_task
     kernel.run("g = nap.map([0.3] * 8)\ng.get()")
-    views = [
-        message["content"]["data"]["content"]["view"]
-        for message in kernel.comm_messages
-        if message["content"]["data"].get("method") == "custom"
-    ]
-    assert len({view["counts"]["SUCCESS"] for view in views}) > 2
+    assert len({view["counts"]["SUCCESS"] for view in kernel.views()}) > 2
 
 
 def test_buttons_are_handled_while_the_kernel_is_idle(kernel_with_task):

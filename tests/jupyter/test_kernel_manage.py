@@ -26,7 +26,7 @@ def test_unloading_takes_everything_out(kernel):
 
 def test_tasks_lists_the_session(kernel):
     kernel.run("%%task -b\n# first\n1")
-    kernel.run("%%task --quiet -o g for n in range(3)\n# second <b>\nif n: raise ValueError(n)")
+    kernel.run("%%task -o g for n in range(3)\n# second <b>\nif n: raise ValueError(n)")
     kernel.run("g.wait()")
     data = kernel.run("%tasks").data[0]
     rows = data["text/plain"].splitlines()

@@ -1,7 +1,6 @@
 """``%%task`` and ``%task`` in a real kernel, with a real server and real workers."""
 
 import re
-import threading
 
 import pytest
 
@@ -189,10 +188,14 @@ def test_an_iterable_that_raises_half_way_sends_nothing(kernel):
     assert kernel.run("%tasks").data[0]["text/plain"].count("\n") == before
 
 
+def running(kernel):
+    """Whether a card has told that calls run."""
+    return lambda: any(view["counts"]["STARTED"] for view in kernel.views())
+
+
 def test_stop_revokes_the_calls_of_a_blocking_cell_and_the_next_submit_works(kernel):
     ran = kernel.run(
-        "%%task -b -o stopped for n in range(6)\nimport time\ntime.sleep(60)",
-        busy=lambda: threading.Timer(1.0, kernel.manager.interrupt_kernel).start(),
+        "%%task -b -o stopped for n in range(6)\nimport time\ntime.sleep(60)", stop_when=running(kernel)
     )
     assert ran.ename == "KeyboardInterrupt"
     assert "revoked 6 calls" in ran.evalue
@@ -201,8 +204,9 @@ def test_stop_revokes_the_calls_of_a_blocking_cell_and_the_next_submit_works(ker
 
 
 def test_stop_during_get_only_stops_waiting(kernel):
-    kernel.run("%%task -o slow\nimport time\ntime.sleep(3)\n'done'")
-    ran = kernel.run("slow.get()", busy=lambda: threading.Timer(0.5, kernel.manager.interrupt_kernel).start())
+    ran = kernel.run("%%task -o slow\nimport time\ntime.sleep(3)\n'done'")
+    kernel.settle(running(kernel))
+    ran = kernel.run("print('waits', flush=True)\nslow.get()", stop_when=lambda: "waits" in kernel.printed)
     assert ran.ename == "KeyboardInterrupt"
     assert kernel.run("slow.get()").text == "'done'"
 
