@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nbtasks import App
+from nbtasks import App, BrokerUnavailable
 
 SOON = 40.0
 
@@ -102,3 +102,37 @@ def test_large_arguments_are_sent_again_too(app, gate, ledger, eventually):
     gate.open()
     assert app.task(len).delay("ab").get(timeout=SOON) == 2
     assert group.get(timeout=SOON) == [300_000] * 4
+
+
+def test_a_submit_while_the_server_is_away_fails_and_works_again_later(durable, working, eventually):
+    double = working.task(lambda x: 2 * x)
+    assert double.delay(1).get(timeout=SOON) == 2
+    durable.stop()
+    lost = double.delay(2)
+    # What was handed over before the loss was noticed is sent when the server is back.
+    with pytest.raises(BrokerUnavailable, match="cannot be reached"):
+        for _ in range(1000):
+            double.delay(3)
+    durable.start()
+    assert lost.get(timeout=SOON) == 4
+    assert double.delay(5).get(timeout=SOON) == 10
+    assert double.map(range(100)).get(timeout=SOON) == list(range(0, 200, 2))
+
+
+def test_a_server_that_comes_back_empty_gets_the_unfinished_calls_again(server, ledger, gate, eventually):
+    forgetful = server()
+    with App(broker=forgetful.url) as app:
+        app.start_workers(2)
+        before = app.task(note).starmap([(ledger.path, f"before-{x}") for x in range(5)])
+        before.get(timeout=SOON)
+        group = app.task(held).starmap([(ledger.path, gate.path, x) for x in range(10)], chunk=1)
+        eventually(lambda: len(ledger.lines()) == 7, "both workers run a call")
+        forgetful.stop()
+        forgetful.start()
+        gate.open()
+        assert group.get(timeout=SOON) == list(range(10))
+        assert before.get(timeout=SOON) == [f"before-{x}" for x in range(5)]
+        assert {line for line in ledger.lines() if line.startswith("before")} == {
+            f"before-{x}" for x in range(5)
+        }
+        assert len([line for line in ledger.lines() if line.startswith("before")]) == 5

@@ -55,6 +55,29 @@ def test_an_unreachable_broker_is_told_at_the_call_with_host_and_fix(home):
     assert "secret" not in message
 
 
+def test_what_is_no_redis_is_told(home):
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        try:
+            while True:
+                link, _ = listener.accept()
+                with link:
+                    link.recv(4096)
+                    link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    with (
+        App(broker=f"redis://127.0.0.1:{listener.getsockname()[1]}") as app,
+        pytest.raises(BrokerUnavailable),
+    ):
+        app.task(len).delay("a")
+    listener.close()
+
+
 def test_a_missing_socket_is_told(home, tmp_path):
     with (
         App(broker=f"unix://{tmp_path}/none.sock") as app,

@@ -338,6 +338,12 @@ def test_another_app_can_wait_for_a_call_that_runs(shared_app, gate):
         assert get(same) == "went on"
 
 
+def test_what_was_just_submitted_is_found(shared_app):
+    for _ in range(20):
+        handle = shared_app.task(len).delay("a")
+        assert handle in shared_app.attach(last=50)
+
+
 @pytest.mark.parametrize("id", ["0123456789abcdef0123", "0123456789abcdef0123:4"])
 def test_an_unknown_id_is_told(shared_app, id):
     with pytest.raises(
