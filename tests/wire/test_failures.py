@@ -103,6 +103,8 @@ def test_the_cause_is_in_the_text():
     assert "ValueError: outer" in text
 
 
-def test_exceptions_that_are_no_exception():
-    assert type(there_and_back(SystemExit(3))) is SystemExit
-    assert type(there_and_back(KeyboardInterrupt())) is KeyboardInterrupt
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_what_would_end_this_process_too_is_a_task_error(error):
+    again = there_and_back(error)
+    assert isinstance(again, TaskError)
+    assert again.type_name == type(error).__name__

@@ -147,7 +147,7 @@ def test_a_culprit_in_a_plain_value():
 
 def test_a_value_nested_too_deeply_is_refused():
     nested: list = []
-    for _ in range(100_000):
+    for _ in range(5_000):
         nested = [nested]
     with pytest.raises(NotPicklable):
         pickling.dumps(nested)

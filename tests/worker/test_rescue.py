@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from nbtasks import TimeLimitExceeded
 from nbtasks.broker.delivery import Entry
 from nbtasks.core import attempts
@@ -81,7 +79,11 @@ def test_nobody_saw_it_and_at_most_once():
     assert verdict(seen=False, at_most_once=True) == ([], [0, 1, 2, 3, 4])
 
 
-@pytest.mark.parametrize("at_most_once", [True, False])
-def test_a_shutdown_on_purpose_charges_nobody(at_most_once):
-    found = verdict(final={3}, executing=("b", 2), uncharged=True, at_most_once=at_most_once)
+def test_a_shutdown_on_purpose_charges_nobody():
+    found = verdict(final={3}, executing=("b", 2), uncharged=True)
     assert found == ([(0, 3, 1), (4, 1, 1)], [])
+
+
+def test_at_most_once_holds_at_a_shutdown_too():
+    found = verdict(executing=("b", 2), uncharged=True, at_most_once=True)
+    assert found == ([(0, 2, 1), (3, 2, 1)], [2])

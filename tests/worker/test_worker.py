@@ -132,9 +132,9 @@ def test_a_stopped_worker_is_off_the_list(app):
     assert not app.local_workers.running
 
 
-def test_environment_for_the_workers(app):
-    app.start_workers(1, env={"ANSWER": "42"})
-    assert get(app.task(lambda name: os.environ[name]).delay("ANSWER")) == "42"
+def test_environment_for_the_workers(idle_app):
+    idle_app.start_workers(1, env={"ANSWER": "42"})
+    assert get(idle_app.task(lambda name: os.environ[name]).delay("ANSWER")) == "42"
 
 
 def test_modules_that_workers_import_at_their_start(home):
@@ -146,17 +146,17 @@ def test_modules_that_workers_import_at_their_start(home):
 # --- children that are replaced
 
 
-def test_a_child_is_replaced_after_so_many_calls(app):
-    app.start_workers(1, max_tasks_per_child=3)
-    pids = get(app.task(lambda _: os.getpid()).map(range(9), chunk=9))
+def test_a_child_is_replaced_after_so_many_calls(idle_app):
+    idle_app.start_workers(1, max_tasks_per_child=3)
+    pids = get(idle_app.task(lambda _: os.getpid()).map(range(9), chunk=9))
     assert len(set(pids)) == 3
     assert all(pids.count(pid) == 3 for pid in pids)
 
 
-def test_a_child_that_has_grown_is_replaced(app):
-    app.start_workers(1, max_memory_per_child=150_000)
+def test_a_child_that_has_grown_is_replaced(idle_app):
+    idle_app.start_workers(1, max_memory_per_child=150_000)
 
-    @app.task
+    @idle_app.task
     def grow(megabytes):
         import builtins
 
@@ -325,10 +325,10 @@ def test_a_worker_with_another_key_takes_nothing_and_the_reason_is_told(app, wor
 # --- other pools
 
 
-def test_threads_run_side_by_side_in_one_process(app):
-    app.start_workers(1, pool="threads", threads=8)
+def test_threads_run_side_by_side_in_one_process(idle_app):
+    idle_app.start_workers(1, pool="threads", threads=8)
 
-    @app.task
+    @idle_app.task
     def meet(folder, x):
         Path(folder, f"in-{x}").touch()
         end = time.monotonic() + 20
@@ -348,10 +348,10 @@ def test_threads_run_side_by_side_in_one_process(app):
     assert [handle.stdout for handle in group] == [f"call {x}\n" for x in range(8)]
 
 
-def test_a_thread_is_stopped_between_two_steps(app, ledger, eventually):
-    app.start_workers(1, pool="threads", threads=4)
+def test_a_thread_is_stopped_between_two_steps(idle_app, ledger, eventually):
+    idle_app.start_workers(1, pool="threads", threads=4)
 
-    @app.task
+    @idle_app.task
     def spin(path):
         note(path, "in")
         end = time.monotonic() + 60
@@ -363,23 +363,23 @@ def test_a_thread_is_stopped_between_two_steps(app, ledger, eventually):
     handle.revoke(terminate=True)
     with pytest.raises(Exception, match="revoked"):
         get(handle)
-    eventually(lambda: [info.slots_busy for info in app.workers()] == [0], "the thread is free again")
+    eventually(lambda: [info.slots_busy for info in idle_app.workers()] == [0], "the thread is free again")
     from nbtasks import TimeLimitExceeded
 
     with pytest.raises(TimeLimitExceeded):
         get(spin.apply_async((ledger.path,), time_limit=0.2))
-    assert get(app.task(abs).map(range(100))) == list(range(100))
+    assert get(idle_app.task(abs).map(range(100))) == list(range(100))
 
 
-def test_solo_is_one_child(app):
-    app.start_workers(4, pool="solo")
-    assert len(set(get(app.task(lambda _: os.getpid()).map(range(20), chunk=1)))) == 1
+def test_solo_is_one_child(idle_app):
+    idle_app.start_workers(4, pool="solo")
+    assert len(set(get(idle_app.task(lambda _: os.getpid()).map(range(20), chunk=1)))) == 1
 
 
-def test_a_hundred_coroutines_at_once_in_one_child(app, tmp_path):
-    app.start_workers(1)
+def test_a_hundred_coroutines_at_once_in_one_child(idle_app, tmp_path):
+    idle_app.start_workers(1)
 
-    @app.task
+    @idle_app.task
     async def meet(x):
         import builtins
 
@@ -396,11 +396,11 @@ def test_a_hundred_coroutines_at_once_in_one_child(app, tmp_path):
 # --- waiting inside a task
 
 
-def test_waiting_for_a_call_that_could_never_start_is_refused(app):
-    app.start_workers(1)
-    inner = app.task(lambda x: x)
+def test_waiting_for_a_call_that_could_never_start_is_refused(idle_app):
+    idle_app.start_workers(1)
+    inner = idle_app.task(lambda x: x)
 
-    @app.task
+    @idle_app.task
     def outer(x):
         return inner.delay(x).get(timeout=60)
 
@@ -409,11 +409,11 @@ def test_waiting_for_a_call_that_could_never_start_is_refused(app):
     assert "Start more workers" in str(caught.value)
 
 
-def test_what_a_task_submits_survives_its_process(app, ledger, eventually):
-    app.start_workers(2, max_tasks_per_child=1)
-    small = app.task(note)
+def test_what_a_task_submits_survives_its_process(idle_app, ledger, eventually):
+    idle_app.start_workers(2, max_tasks_per_child=1)
+    small = idle_app.task(note)
 
-    @app.task
+    @idle_app.task
     def parent(path, n):
         for number in range(n):
             small.delay(path, number)
@@ -434,12 +434,12 @@ def test_tasks_that_wait_never_take_the_last_slot(app):
     assert all(value == x or isinstance(value, WouldDeadlock) for x, value in enumerate(values))
 
 
-def test_waiting_for_a_call_in_another_queue_is_fine(app):
-    app.start_workers(1)
-    with App(connection=app.connection) as other:
+def test_waiting_for_a_call_in_another_queue_is_fine(idle_app):
+    idle_app.start_workers(1)
+    with App(connection=idle_app.connection) as other:
         other.start_workers(1, queues="inner")
-        inner = app.task(lambda x: x, queue="inner")
-        assert get(app.task(lambda x: inner.delay(x).get(timeout=20)).delay(3)) == 3
+        inner = idle_app.task(lambda x: x, queue="inner")
+        assert get(idle_app.task(lambda x: inner.delay(x).get(timeout=20)).delay(3)) == 3
 
 
 # --- several Apps
