@@ -158,6 +158,8 @@ class Batch:
         self.revoked_count = 0
         #: More calls may come: the items are read one by one.
         self.growing = False
+        #: It is another client that lets it grow.
+        self.followed = False
         self.problem: Exception | None = None
         self.calls: Any = None
         #: Content hash and frame of the function, kept until the end in case the broker loses it.
@@ -309,7 +311,7 @@ class Batch:
 
     def grow(self, n: int) -> None:
         """Make room for more calls."""
-        more = n - len(self.states)
+        more = max(0, n - len(self.states))
         self._where.extend([-1] * more)
         self.states.extend(bytes(more))
 

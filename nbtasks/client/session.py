@@ -348,6 +348,9 @@ class Session:
         batches = list(self._unfinished.values())
         for batch, states in zip(batches, self.store.states_of([(b.id, b.n) for b in batches]), strict=True):
             try:
+                if batch.followed:
+                    self._follow(batch)
+                    states = self.store.states(batch.id, 0, batch.n)
                 self._refresh(batch, states)
             except SignatureMismatch as error:
                 _log.error("batch %s: %s", batch.id, error)
@@ -458,7 +461,7 @@ class Session:
         batch.function = found.function
         if found.n < 0:
             # Its client is still reading items: how many there will be, nobody knows yet.
-            batch.growing = True
+            batch.growing = batch.followed = True
             batch.grow(self.store.known_length(batch.id))
         with self._lock:
             self._unfinished[batch.id] = batch
@@ -473,6 +476,17 @@ class Session:
             self._finish_batch(batch)
             self._call_back(batch)
         return batch
+
+    def _follow(self, batch: Batch) -> None:
+        """Learn how many calls a batch has that another client lets grow."""
+        found = self.store.batch(batch.id)
+        if found is not None and found.n >= 0:
+            batch.grow(found.n)
+            batch.growing = batch.followed = False
+            if batch.all_ended:
+                self.finish_empty(batch)
+        else:
+            batch.grow(self.store.known_length(batch.id))
 
     def _lines_of(self, digest: str) -> None:
         """Make the notebook's source known again, for tracebacks after a kernel restart."""
