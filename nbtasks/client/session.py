@@ -277,6 +277,8 @@ class Session:
             batch.apply_event(worker, item)
 
     def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
+        if batch.followed:
+            batch.grow(max(first + count for first, count in ranges))
         for first, count in ranges:
             if (
                 first < record.first
@@ -350,8 +352,9 @@ class Session:
             try:
                 if batch.followed:
                     self._follow(batch)
-                    states = self.store.states(batch.id, 0, batch.n)
-                self._refresh(batch, states)
+                    self.refresh(batch)
+                else:
+                    self._refresh(batch, states)
             except SignatureMismatch as error:
                 _log.error("batch %s: %s", batch.id, error)
         self.announce()
