@@ -6,6 +6,7 @@ Nothing is retried here: redis-py would send whole pipelines again, and only the
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ from redis.retry import Retry
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, OperationalError
 
 from .scripts import SCRIPTS
+
+#: Seconds after which a connection is looked at before it is used: a server or a balancer may have cut it.
+_IDLE_S = 0.5
 
 Argument = str | bytes | memoryview | int | float
 
@@ -50,6 +54,7 @@ class Link:
         self._lock = threading.Lock()
         self._pool = _pool(url, timeout_s, connect_timeout_s)
         self._connection: Any = None
+        self._used_at = 0.0
 
     @property
     def connected(self) -> bool:
@@ -122,6 +127,9 @@ class Link:
             connection.disconnect()
 
     def _open(self) -> Any:
+        if self._connection is not None and time.monotonic() - self._used_at > _IDLE_S and self._is_stale():
+            self._drop()
+        self._used_at = time.monotonic()
         if self._connection is None:
             connection = self._pool.make_connection()
             try:
@@ -130,6 +138,13 @@ class Link:
                 raise ConfigError(f"the broker at {self.label} refused the login: {error}") from error
             self._connection = connection
         return self._connection
+
+    def _is_stale(self) -> bool:
+        """Whether an idle connection was cut: nothing may come in while nothing was asked."""
+        try:
+            return bool(self._connection.can_read(timeout=0))
+        except (RedisError, OSError):
+            return True
 
     def _read(self, connection: Any, timeout_s: float | None) -> Any:
         try:

@@ -170,6 +170,7 @@ def _submit_windowed(
         if index >= batch.n:
             batch.grow(index + 1)
         sent, blobs = _chunks(session, batch, options, [call], [1], index)
+        batch.blobs += blobs
         session.send_batch(
             batch, digest, frame, sent, blobs, _ms(options.delay_s), new=index == 0, open_end=True
         )

@@ -100,7 +100,7 @@ class AsyncResult:
         """Name of the worker that ran it, or runs it."""
         found = self.batch.record(self.index)
         if found is not None:
-            return found[0].worker
+            return found[0].worker or None
         running = self.batch.running.get(self.index)
         return running.worker if running else None
 

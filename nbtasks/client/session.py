@@ -139,12 +139,14 @@ class Session:
     def slots(self, queue: str) -> int:
         """Return how many calls of a queue run at once, as far as known; looked up every few seconds."""
         now = time.monotonic()
-        known = self._slots.get(queue)
-        if known is None or now - known[0] > _SLOTS_FOR_S:
-            workers = read_workers(self.fleet, self.python, self.keyring.id)
-            total = sum(item.slots_total for item in workers if item.matches and queue in item.queues)
-            known = self._slots[queue] = (now, max(1, total))
-        return known[1]
+        looked_at, known = self._slots.get(queue, (-_SLOTS_FOR_S, 1))
+        if now - looked_at > _SLOTS_FOR_S:
+            # Only a hint for the size of chunks: not worth an error.
+            with contextlib.suppress(OperationalError):
+                workers = read_workers(self.fleet, self.python, self.keyring.id)
+                known = sum(item.slots_total for item in workers if item.matches and queue in item.queues)
+            self._slots[queue] = (now, max(1, known))
+        return max(1, known)
 
     def note_size(self, task: Any, size: int) -> None:
         """Warn about a function that captures much; it is sent with every change of it."""
@@ -395,7 +397,9 @@ class Session:
         ]
         eta = batch.origin_info.eta_at
         delay_ms = max(0, round((eta - time.time()) * 1000)) if eta is not None else 0
-        self.send_batch(batch, batch.function, batch.function_frame, lost, batch.blobs, delay_ms)
+        self.send_batch(
+            batch, batch.function, batch.function_frame, lost, batch.blobs, delay_ms, open_end=batch.growing
+        )
 
     # -- acting on batches
 
@@ -419,7 +423,7 @@ class Session:
     def _revoked_record(self, batch: Batch, first: int, count: int) -> bytes:
         # No payload: the state says it all, and there may be a million of them.
         states = bytes([st.REVOKED_CODE]) * count
-        record = Record(batch.id, first, states, [0.0] * count, [b""] * count, worker="client")
+        record = Record(batch.id, first, states, [0.0] * count, [b""] * count)
         return self.codec.seal_record(record)
 
     def forget(self, batch: Batch) -> None:

@@ -21,6 +21,10 @@ START_TIMEOUT_S = 30.0
 TRIM_EVERY_S = 30.0
 
 
+#: Seconds that replaced workers have to go before the new ones are said to be ready.
+RETIRE_S = 1.0
+
+
 class LocalWorkers:
     """The workers of one App on this machine: one supervisor process with its children.
 
@@ -139,6 +143,11 @@ class LocalWorkers:
             upkeep.ask_cold(f"not ready within {timeout_s:g} s")
             upkeep.enforce()
         if upkeep.problem is None:
+            # Those that it replaces stop taking calls; they are gone at once unless they run some.
+            with self._lock:
+                leaving = list(self._leaving)
+            for old in leaving:
+                old.over.wait(RETIRE_S)
             return
         with self._lock:
             if self._coming is upkeep:

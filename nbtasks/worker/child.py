@@ -42,7 +42,7 @@ from .memory import resident_bytes
 from .pace import Pace
 from .reporter import Reporter
 from .revocation import Revocations
-from .slots import BUSY, IDLE, Slot
+from .slots import BUSY, CONCURRENT, IDLE, Slot
 
 T = TypeVar("T")
 
@@ -209,7 +209,7 @@ class Child:
 
     def _next_jobs(self) -> list[Job]:
         self._await_slot()
-        self._slot.set_state(BUSY if self._in_flight else IDLE, self._in_flight)
+        self._slot.set_state(CONCURRENT if self._in_flight else IDLE, self._in_flight)
         self._revocations.follow(self._in_hand())
         jobs = self._consumer.take(self._pace.most_entries(*self._last) if self._last else 1)
         if jobs or self._reporter.pending:
@@ -293,7 +293,7 @@ class Child:
                 self._in_flight += 1
             started += 1
             submit(job, index)
-        self._slot.set_state(BUSY, self._in_flight)
+        self._slot.set_state(CONCURRENT, self._in_flight)
         if job.remaining:
             self._give_rest(job, 0)
 
@@ -310,7 +310,7 @@ class Child:
         with self._free:
             self._in_flight -= 1
             self._slot.done += 1
-            self._slot.set_state(BUSY if self._in_flight else IDLE, self._in_flight)
+            self._slot.set_state(CONCURRENT if self._in_flight else IDLE, self._in_flight)
             self._free.notify_all()
         self._reporter.wake()
 

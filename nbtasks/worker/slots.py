@@ -10,7 +10,8 @@ import struct
 import time
 from dataclasses import dataclass
 
-STARTING, IDLE, BUSY = 0, 1, 2
+#: BUSY: the main thread runs calls; CONCURRENT: threads or the event loop do.
+STARTING, IDLE, BUSY, CONCURRENT = 0, 1, 2, 3
 
 _SIZE = 256
 # Written by the child: pid, state, calls in hand, calls done.

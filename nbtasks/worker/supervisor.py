@@ -40,7 +40,7 @@ from .memory import resident_bytes
 from .orders import Orders
 from .reaper import Reaper
 from .rescue import Loss, Rescue
-from .slots import BUSY, STARTING, StopOrder, make_slots
+from .slots import BUSY, CONCURRENT, STARTING, StopOrder, make_slots
 
 _TICK_S = 0.25
 #: Seconds that a call has to stop by itself after a signal; then its process is killed.
@@ -299,7 +299,7 @@ class Supervisor:
         planned = self._kill_at.pop(number, None)
         executing = (running.batch, running.index) if running else None
         # Calls in threads or in the event loop are not in the slot: nobody knows which of them had begun.
-        seen = running is not None or slot.status()[1] != BUSY
+        seen = running is not None or slot.status()[1] != CONCURRENT
         if self._stopping:
             return Loss("the worker was stopped", executing, seen=seen, uncharged=True)
         meant = planned is not None and running is not None and planned.serial == running.serial
@@ -424,7 +424,7 @@ class Supervisor:
             "queues": list(self._options.queues),
             "pool": self._options.pool,
             "concurrency": self._n,
-            "slots_busy": sum(state[2] for state in status if state[1] == BUSY),
+            "slots_busy": sum(state[2] for state in status if state[1] in {BUSY, CONCURRENT}),
             "slots_total": self._n * per_child,
             "slots_waiting": sum(slot.waiting for slot in self._slots),
             "rss_bytes": sum(map(resident_bytes, [os.getpid(), *self._pids.values()])),

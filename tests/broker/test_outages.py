@@ -143,3 +143,29 @@ def test_a_server_that_comes_back_empty_gets_the_unfinished_calls_again(server, 
             f"before-{x}" for x in range(5)
         }
         assert len([line for line in ledger.lines() if line.startswith("before")]) == 5
+
+
+def test_a_lost_connection_while_a_function_is_fetched_fails_no_call(
+    durable, working, ledger, gate, eventually
+):
+    """The worker's idle connections are cut; the next call needs a function that it does not know yet."""
+    assert working.task(len).delay("a").get(timeout=SOON) == 1
+    for number in range(6):
+        client = durable.client()
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal")
+        client.close()
+
+        def fresh(x, number=number):
+            return x + number
+
+        assert working.task(fresh).map(range(4), chunk=1).get(timeout=SOON) == [x + number for x in range(4)]
+
+
+def test_a_lost_connection_while_a_large_argument_is_fetched_fails_no_call(durable, working):
+    size = working.task(len)
+    assert size.delay("a").get(timeout=SOON) == 1
+    for number in range(6):
+        client = durable.client()
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal")
+        client.close()
+        assert size.map([b"x" * 200_000] * 4, chunk=1).get(timeout=SOON) == [200_000] * 4
