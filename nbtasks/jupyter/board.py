@@ -231,6 +231,8 @@ class Pace:
     """How fast calls finish: the mean rate of the last seconds, recent ones weighing more."""
 
     WINDOW_S = 6.0
+    #: Seconds to look before anything is told.
+    SHORTEST_S = 0.3
 
     def __init__(self) -> None:
         self._at: float | None = None
@@ -254,6 +256,6 @@ class Pace:
     @property
     def rate(self) -> float | None:
         """Calls a second; None while too few have ended to tell."""
-        if self._finished < ENOUGH_TO_TELL or self._weight <= 0 or self._sum <= 0:
+        if self._finished < ENOUGH_TO_TELL or self._weight < self.SHORTEST_S or self._sum <= 0:
             return None
         return self._sum / self._weight

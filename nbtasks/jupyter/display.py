@@ -40,7 +40,8 @@ class Display:
         self._shell = shell
         self._writer = Writer()
         self._exhibits: dict[str, Exhibit] = {}
-        self._shown_in: dict[str, str] = {}
+        #: The cell that ran last, and the batches that have been shown in it.
+        self._shown: tuple[str, set[str]] = ("", set())
         self._ended_widgets: deque[Any] = deque()
         self._undo: list[Callable[[], None]] = []
         self._preview = True
@@ -76,12 +77,19 @@ class Display:
 
     def hush(self, batch: Batch) -> None:
         """Show no card of ``batch`` in the cell that runs now, not even as its Out[n]."""
-        self._shown_in[batch.id] = running_cell(self._shell)
+        self._shown_now().add(batch.id)
+
+    def _shown_now(self) -> set[str]:
+        """Return the ids of what has been shown in the cell that runs now."""
+        cell = running_cell(self._shell)
+        if self._shown[0] != cell:
+            self._shown = (cell, set())
+        return self._shown[1]
 
     def show(self, handle: Handle) -> None:
         """Show the card of ``handle`` in the cell that runs now."""
         batch = handle.batch
-        self._shown_in[batch.id] = running_cell(self._shell)
+        self._shown_now().add(batch.id)
         if not has_kernel(self._shell):
             sys.stdout.write(self.line(batch) + "\n")
             return
@@ -100,7 +108,7 @@ class Display:
         batch = handle.batch
         if not has_kernel(self._shell) or (isinstance(handle, AsyncResult) and batch.kind != "call"):
             raise NotImplementedError
-        if self._shown_in.get(batch.id) != running_cell(self._shell):
+        if batch.id not in self._shown_now():
             self.show(handle)
 
     def line(self, batch: Batch) -> str:

@@ -199,13 +199,12 @@ def test_dark_theme(lab_page, app):
         return [...all.slice(4 * (c.width * 4 + c.width - 8), 4 * (c.width * 4 + c.width - 8) + 3)]; }"""
     page.wait_for_function("() => document.querySelector('.nbt-mosaic').width > 100")
     dark = page.evaluate(pixel)
-    ground = page.evaluate("() => getComputedStyle(document.querySelector('.nbt-card')).backgroundColor")
+    ink = page.evaluate("() => getComputedStyle(document.querySelector('.nbt-card')).color")
     notebook.command("apputils:change-theme", {"theme": "JupyterLab Light"})
     page.wait_for_selector("body[data-jp-theme-light=true]", state="attached")
     page.wait_for_function(f"(dark) => String(({pixel})()) !== String(dark)", arg=dark)
     assert sum(page.evaluate(pixel)) > sum(dark)
-    light = page.evaluate("() => getComputedStyle(document.querySelector('.nbt-card')).backgroundColor")
-    assert ground != light
+    assert ink != page.evaluate("() => getComputedStyle(document.querySelector('.nbt-card')).color")
     page.locator(".nbt-cancel").click()
     page.locator(".jp-OutputArea-output", has_text="revoked").wait_for()
 
