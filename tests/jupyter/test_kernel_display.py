@@ -99,7 +99,9 @@ def test_results_are_previewed_as_the_notebook_shows_them(kernel):
 
 def test_a_pending_card_says_why(kernel):
     kernel.run("%%task -q nobody -o lonely\n# lonely\n1")
-    kernel.settle(lambda: any("%workers start -q nobody" in (view["reason"] or "") for view in kernel.views()))
+    kernel.settle(
+        lambda: any("%workers start -q nobody" in (view["reason"] or "") for view in kernel.views())
+    )
     kernel.run("%tasks cancel lonely")
     kernel.settle(lambda: any("REVOKED lonely" in text for text in cards(kernel)))
 
