@@ -164,7 +164,7 @@ def test_a_lost_connection_while_a_function_is_fetched_fails_no_call(
 def test_a_lost_connection_while_a_large_argument_is_fetched_fails_no_call(durable, working):
     size = working.task(len)
     assert size.delay("a").get(timeout=SOON) == 1
-    for number in range(6):
+    for _ in range(6):
         client = durable.client()
         client.execute_command("CLIENT", "KILL", "TYPE", "normal")
         client.close()
