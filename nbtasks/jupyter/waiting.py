@@ -74,13 +74,15 @@ def _show_line(handle: AsyncResult | GroupResult, timeout: float | None) -> None
     left = float("inf") if timeout is None else timeout
     width = 0
     try:
-        while not handle.ready() and left > 0:
-            handle.wait(min(_LINE_EVERY_S, left))
+        while True:
+            ended = handle.wait(max(0.0, min(_LINE_EVERY_S, left)))
             left -= _LINE_EVERY_S
             line = static.text(card.view()).partition("\n")[0]
             sys.stdout.write("\r" + line.ljust(width))
             sys.stdout.flush()
             width = len(line)
+            if ended or left <= 0:
+                return
     finally:
         card.close()
-        sys.stdout.write("\n" if width else "")
+        sys.stdout.write("\n")

@@ -1,6 +1,7 @@
 """``%%task`` and ``%task`` in a real kernel, with a real server and real workers."""
 
 import re
+import sys
 
 import pytest
 
@@ -59,7 +60,8 @@ def test_on_error_keep_and_raise(kernel):
     assert ran.text == "[0, KeyError(1), 2]"
     ran = kernel.run(f"%%task -b for n in range(3){body}")
     assert ran.ename == "KeyError"
-    assert "item 1" in ran.traceback
+    if sys.version_info >= (3, 11):  # notes of exceptions
+        assert "item 1" in ran.traceback
 
 
 def test_await_and_return(kernel):
