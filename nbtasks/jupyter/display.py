@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 #: Ended cards whose widgets stay: a page reloaded in mid-run shows the widget, for its final form missed it.
 _KEPT_WIDGETS = 50
+_COMPLETE_WITHIN_S = 1.0
 
 
 class Display:
@@ -120,7 +121,9 @@ class Display:
             card.close()
 
     def saw(self, batch: Batch) -> None:
-        """Bring the outputs of ``batch`` up to date now, on this thread, where nobody watches."""
+        """Bring the outputs of ``batch``, which has ended, up to date now, on this thread, where nobody watches."""
+        # Its last call can be ready some instructions before the record is complete.
+        batch.wait_for(lambda: batch.ended_at is not None, _COMPLETE_WITHIN_S)
         exhibit = self._exhibits.get(batch.id)
         if exhibit is None:
             return

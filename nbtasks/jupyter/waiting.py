@@ -77,6 +77,9 @@ def _show_line(handle: AsyncResult | GroupResult, timeout: float | None) -> None
         while True:
             ended = handle.wait(max(0.0, min(_LINE_EVERY_S, left)))
             left -= _LINE_EVERY_S
+            if ended:
+                # Its last call can be ready some instructions before the record is complete.
+                handle.batch.wait_for(lambda: handle.batch.ended_at is not None, 1.0)
             line = static.text(card.view()).partition("\n")[0]
             sys.stdout.write("\r" + line.ljust(width))
             sys.stdout.flush()

@@ -247,3 +247,13 @@ url
     cell.locator(".jp-OutputArea-output", has_text="117 done").wait_for(timeout=60_000)
     cell.screenshot(path=folder / "card-finished.png")
     assert (folder / "card-finished.png").stat().st_size > 5_000
+
+
+def test_cancel_clicked_while_a_cell_blocks(lab_page):
+    notebook = lab_page([SETUP, "%%task -b for n in range(100)\nimport time\ntime.sleep(1)"])
+    page = notebook.page
+    notebook.run()
+    page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
+    page.locator(".nbt-cancel").click()
+    page.locator(".jp-OutputArea-output", has_text="TaskRevokedError").wait_for(timeout=15_000)
+    page.locator(".jp-OutputArea-output", has_text="revoked").first.wait_for()
