@@ -353,7 +353,6 @@ class Batch:
     def _count(self, record: Record, indexes: list[int], codes: bytes) -> None:
         start = record.first
         self.run_seconds += sum(record.seconds[index - start] for index in indexes)
-        self.order.extend(indexes)
         if self.running or self.progress or self.retrying:
             for index in indexes:
                 self.running.pop(index, None)
@@ -368,6 +367,8 @@ class Batch:
                 for stream, text in parts:
                     self._add_output(index, stream, text)
             self._live_output.discard(index)
+        # Last, for it is what makes the batch end.
+        self.order.extend(indexes)
 
     def _count_failure(self, record: Record, index: int) -> None:
         if record.states[index - record.first] == st.REVOKED_CODE:

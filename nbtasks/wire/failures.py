@@ -6,16 +6,11 @@ import contextlib
 import traceback
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
-
-from tblib import Traceback
 
 from nbtasks.core.errors import CallError, TaskError
 
-from . import pickling
+from . import pickling, tracebacks
 
-#: Frames of a traceback that travel; the innermost are kept.
-_MOST_FRAMES = 60
 _MOST_TEXT = 64 * 1024
 
 
@@ -28,26 +23,26 @@ class Failure:
         message: its text.
         text: the worker's traceback as Python prints it.
         pickled: the exception, or None where it could not travel.
-        frames: the traceback as data, for tblib.
+        frames: the traceback as data, for tracebacks.py.
     """
 
     type_name: str
     message: str
     text: str
     pickled: bytes | None
-    frames: dict[str, Any] | None
+    frames: list[tracebacks.FrameData]
 
 
 def pack(error: BaseException, with_traceback: bool = True) -> bytes:
     """Return an exception as a payload. Never fails: what cannot travel is left out."""
-    own = _own_traceback(error.__traceback__) if with_traceback else None
+    own = tracebacks.without_own_frames(error.__traceback__) if with_traceback else None
     return pickling.dump_plain(
         {
             "type": type(error).__name__,
             "message": _text_of(error),
             "text": _format(error, own),
             "pickled": _pickled(error),
-            "frames": Traceback(own).as_dict() if own is not None else None,
+            "frames": tracebacks.to_data(own),
         }
     )
 
@@ -63,9 +58,8 @@ def rebuild(failure: Failure, call_id: str) -> BaseException:
     error = _unpickled(failure, call_id)
     if isinstance(error, CallError) and not error.call_id:
         error.call_id = call_id
-    if failure.frames is not None:
-        with contextlib.suppress(Exception):
-            error.__traceback__ = Traceback.from_dict(failure.frames).as_traceback()
+    with contextlib.suppress(Exception):
+        error.__traceback__ = tracebacks.from_data(failure.frames)
     return error
 
 
@@ -93,18 +87,6 @@ def _text_of(error: BaseException) -> str:
         return str(error)[:_MOST_TEXT]
     except Exception:
         return f"<{type(error).__name__} without a readable text>"
-
-
-def _own_traceback(tb: TracebackType | None) -> TracebackType | None:
-    """Leave out the frames of nbtasks above the task's own."""
-    while tb is not None and "nbtasks" in tb.tb_frame.f_globals.get("__name__", "").split(".")[:1]:
-        tb = tb.tb_next
-    depth, walker = 0, tb
-    while walker is not None:
-        depth, walker = depth + 1, walker.tb_next
-    while tb is not None and depth > _MOST_FRAMES:
-        tb, depth = tb.tb_next, depth - 1
-    return tb
 
 
 def _format(error: BaseException, own: TracebackType | None) -> str:

@@ -6,6 +6,7 @@ subprocess writes to the descriptors is looked for after a call, at the price of
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import io
 import os
@@ -167,6 +168,14 @@ class DescriptorFile:
 
 
 def install() -> None:
-    """Put the tagged streams in place of ``sys.stdout`` and ``sys.stderr``."""
+    """Put the tagged streams in place of ``sys.stdout`` and ``sys.stderr``; ``display`` shows as text."""
     sys.stdout = TaggedStream("o", sys.stdout)
     sys.stderr = TaggedStream("e", sys.stderr)
+    if not hasattr(builtins, "display"):
+        # A builtin in every notebook, so cells use it without importing it.
+        builtins.display = _display  # type: ignore[attr-defined]
+
+
+def _display(*values: object, **_: object) -> None:
+    for value in values:
+        sys.stdout.write(f"{value!r}\n")
