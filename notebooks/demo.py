@@ -7,9 +7,9 @@ Ends with 0 only if every cell ran and no process that the notebook started is l
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -162,17 +162,19 @@ def run(notebook: NotebookNode, narrator: Narrator) -> None:
         on_cell_executed=narrator.end,
     )
     client.narrator = narrator
-    signal.signal(signal.SIGALRM, _out_of_time)
-    signal.alarm(OVERALL_TIMEOUT_S)
     try:
-        client.execute()
+        asyncio.run(_in_time(client))
     finally:
-        signal.alarm(0)
         narrator.stop()
 
 
-def _out_of_time(_signal: int, _frame: object) -> None:
-    raise OutOfTime(f"the quickstart did not end within {OVERALL_TIMEOUT_S} s")
+async def _in_time(client: NotebookClient) -> None:
+    try:
+        await asyncio.wait_for(client.async_execute(), OVERALL_TIMEOUT_S)
+    except CellTimeoutError:
+        raise
+    except asyncio.TimeoutError:
+        raise OutOfTime(f"the quickstart did not end within {OVERALL_TIMEOUT_S} s") from None
 
 
 def save(notebook: NotebookNode, folder: Path) -> tuple[Path, Path]:
