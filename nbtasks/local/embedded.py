@@ -89,12 +89,21 @@ def join(url: str) -> EmbeddedLease | None:
 
     For a process that must keep a server alive that another one started.
     """
-    path = Path(unquote(url.removeprefix("unix://")))
-    if path.name != keeper.SERVER_SOCKET:
+    if not is_embedded(url):
         return None
-    place = _Place(folder=path.parent, sockets=path.parent)
+    folder = _socket_path(url).parent
+    place = _Place(folder=folder, sockets=folder)
     connection = _connect(place)
     return Starting(place, connection).wait() if connection else None
+
+
+def is_embedded(url: str) -> bool:
+    """Whether ``url`` is that of an embedded server, running or not."""
+    return _socket_path(url).name == keeper.SERVER_SOCKET
+
+
+def _socket_path(url: str) -> Path:
+    return Path(unquote(url.removeprefix("unix://")))
 
 
 class _Place:

@@ -13,6 +13,9 @@ import sys
 from nbtasks.core.errors import NbtasksError
 from nbtasks.core.options import WorkerOptions
 
+#: The process that starts a worker starts the embedded server at the same time; either may be first.
+BROKER_PATIENCE_S = 15.0
+
 
 def main() -> int:
     """Serve until told to stop; returns the exit code."""
@@ -25,7 +28,7 @@ def main() -> int:
     os.close(nothing)
     try:
         from nbtasks.local.connection import Connection
-        from nbtasks.local.embedded import join
+        from nbtasks.local.embedded import is_embedded, join
 
         from .supervisor import Supervisor
 
@@ -33,7 +36,8 @@ def main() -> int:
         connection = Connection.from_json(settings["connection"])
         # A worker that outlives its starter keeps the embedded server from ending with it.
         lease = join(connection.url) if options.keep else None
-        supervisor = Supervisor(connection, options)
+        patience_s = BROKER_PATIENCE_S if is_embedded(connection.url) else 0.0
+        supervisor = Supervisor(connection, options, patience_s)
         try:
             return supervisor.run(
                 life_line=None if options.keep else life_line, on_ready=lambda fact: _answer(answers, fact)

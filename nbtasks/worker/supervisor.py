@@ -8,6 +8,7 @@ import itertools
 import os
 import platform
 import secrets
+import select
 import selectors
 import signal
 import socket
@@ -23,7 +24,14 @@ from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.server import check
 from nbtasks.broker.store import Store
-from nbtasks.core.errors import CallError, OperationalError, TaskRevokedError, TimeLimitExceeded, WorkersError
+from nbtasks.core.errors import (
+    BrokerUnavailable,
+    CallError,
+    OperationalError,
+    TaskRevokedError,
+    TimeLimitExceeded,
+    WorkersError,
+)
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.wire.codec import Codec
@@ -48,6 +56,7 @@ _GRACE_S = 2.0
 _RESCUE_EVERY_S = 0.5
 _LIMIT_GRACE_S = 1.0
 _MOST_RESPAWN_DELAY_S = 10.0
+_BROKER_POLL_S = 0.01
 
 WARM, COLD = "warm", "cold"
 
@@ -72,11 +81,16 @@ class _Rescue:
 
 
 class Supervisor:
-    """One worker: a supervisor and its children."""
+    """One worker: a supervisor and its children.
 
-    def __init__(self, connection: Connection, options: WorkerOptions) -> None:
+    Args:
+        patience_s: seconds that a broker may need to come up.
+    """
+
+    def __init__(self, connection: Connection, options: WorkerOptions, patience_s: float = 0.0) -> None:
         self._connection = connection
         self._options = options
+        self._patience_s = patience_s
         self._n = 1 if options.pool == "solo" else options.concurrency
         host = socket.gethostname()
         self._id = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -121,7 +135,7 @@ class Supervisor:
         self._import_included()
         forkserver = self._start_children()
         try:
-            self._connect()
+            self._connect(life_line)
             self._lease.start()
             self._orders.start()
             self._reaper.start()
@@ -155,9 +169,9 @@ class Supervisor:
             forkserver.spawn(number)
         return forkserver
 
-    def _connect(self) -> None:
+    def _connect(self, life_line: int | None) -> None:
         link, slow = self._new_link(), self._new_link()
-        check(link)
+        self._await_broker(link, life_line)
         self._fleet = Fleet(link, self._keys)
         self._store = Store(link, self._keys)
         self._delivery = Delivery(link, self._keys, self._id, self._addresses)
@@ -167,6 +181,18 @@ class Supervisor:
         self._reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffix)
         self._lease = Lease(Fleet(leasing, self._keys), self._id, self._options.lease_s, self._info)
         self._orders = Orders(slow, Fleet(slow, self._keys), self._codec, self._addresses, self._obey)
+
+    def _await_broker(self, link: Link, life_line: int | None) -> None:
+        deadline = time.monotonic() + self._patience_s
+        watched = [] if life_line is None else [life_line]
+        while True:
+            try:
+                check(link)
+                return
+            except BrokerUnavailable:
+                ended = select.select(watched, [], [], _BROKER_POLL_S)[0]
+                if ended or time.monotonic() > deadline:
+                    raise
 
     def _new_link(self) -> Link:
         link = Link(self._connection.url, self._connection.address)

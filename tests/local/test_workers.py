@@ -380,6 +380,21 @@ def test_an_unreachable_broker_is_named(project):
     assert not workers.running
 
 
+def test_workers_that_are_faster_than_the_embedded_server_wait_for_it(project, eventually):
+    connection, lease = resolve()
+    lease.close()
+    workers = LocalWorkers(connection)
+    workers.begin(ONE)
+    try:
+        eventually(lambda: "cannot be reached" in workers.log_tail(), "a child has looked for the server")
+        _, lease = resolve()
+        workers.wait()
+        assert workers.running
+    finally:
+        workers.stop(cold=True)
+        lease.close()
+
+
 def test_an_interpreter_that_is_gone_is_named(workers, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(WorkersError, match="/nowhere/python cannot be started"):
