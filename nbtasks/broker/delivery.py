@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,11 @@ class Entry:
     #: Some calls may be final already: look at their states before running.
     suspect: bool
     frame: bytes
+
+    @property
+    def key_id(self) -> str:
+        """Id of the key that the call was signed with; who asked with it is answered with it."""
+        return Keys.key_id_of(self.address)
 
 
 @dataclass
@@ -80,10 +86,22 @@ class Finish:
 
 
 class Delivery:
-    """Takes, finishes and gives back entries for one consumer."""
+    """Takes, finishes and gives back entries for one consumer.
 
-    def __init__(self, link: Link, keys: Keys, consumer: str, addresses: Sequence[str]) -> None:
+    Args:
+        on_copy: told (address, batch) of an entry that was worked off before, and was left out.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        keys: Keys,
+        consumer: str,
+        addresses: Sequence[str],
+        on_copy: Callable[[str, str], None] = lambda *_: None,
+    ) -> None:
         self._link = link
+        self._on_copy = on_copy
         self._keys = keys
         self._consumer = consumer
         # All queues share a lane before the next lane is looked at: priority is across queues.
@@ -112,8 +130,11 @@ class Delivery:
                 "take", [self._keys.root, *self._streams], [GROUP, self._consumer, most]
             )
         )
+        taken, copies = reply
+        for number, batch in copies:
+            self._on_copy(self._lanes[number][0], batch.decode(errors="replace"))
         entries = []
-        for number, entry_id, fields, flagged in reply or ():
+        for number, entry_id, fields, flagged in taken:
             address, lane = self._lanes[number]
             entries.append(self._readable(address, lane, entry_id, fields, bool(flagged)))
         return [entry for entry in entries if entry is not None]
@@ -128,6 +149,49 @@ class Delivery:
             )
         )  # fmt: skip
         return self._parse(reply)
+
+    def living(self, entries: Sequence[Entry], meanwhile: Callable[[], None] | None = None) -> list[Entry]:
+        """Return those entries that have calls to run, suspect where some of them may be final.
+
+        The others are copies of entries that were worked off; they end here, as in :meth:`take`.
+
+        Args:
+            meanwhile: called while the server looks.
+        """
+        if not entries:
+            return []
+        commands: list[tuple[Argument, ...]] = []
+        for entry in entries:
+            last = entry.first + entry.count - 1
+            commands.append(("HMGET", self._keys.batch(entry.batch), "s", "x"))
+            commands.append(("GETRANGE", self._keys.states(entry.batch), entry.first, last))
+        replies = self._link.pipeline(commands, meanwhile=meanwhile)
+        living, over = [], []
+        for entry, known, states in zip(entries, replies[::2], replies[1::2], strict=True):
+            if isinstance(known, Exception) or isinstance(states, Exception):
+                raise translated(known if isinstance(known, Exception) else states, self._link.label)
+            if known[0] is None or (len(states) == entry.count and 0 not in states):
+                over.append(entry)
+                if not known[1]:
+                    self._on_copy(entry.address, entry.batch)
+            else:
+                suspect = entry.suspect or bool(known[1]) or any(states)
+                living.append(dataclasses.replace(entry, suspect=True) if suspect else entry)
+        self._end(over)
+        return living
+
+    def _end(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            stream = self._keys.lane(entry.address, entry.lane)
+            self._link.pipeline([("XDEL", stream, entry.id), ("XACK", stream, GROUP, entry.id)])
+
+    @property
+    def unsure(self) -> bool:
+        """Whether this consumer may hold what it does not know: the connection was made anew since the last look.
+
+        A reply may have been lost with the old one, and a server that has gone back in time gives back what was done.
+        """
+        return self._link.connections != self._sure_of
 
     def held(self) -> list[Entry]:
         """Return every entry that this consumer holds, for an audit after a lost connection."""

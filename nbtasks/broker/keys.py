@@ -33,6 +33,11 @@ class Keys:
         """Return a queue's address: only workers of the same Python and the same key read there."""
         return f"{queue}@{python}.{key_id}"
 
+    @staticmethod
+    def key_id_of(address: str) -> str:
+        """Return the id of the key that the calls of an address are signed with."""
+        return address.rpartition(".")[2]
+
     def lane(self, address: str, lane: str) -> str:
         """STREAM with group ``w``: b (batch), i (first), n (count), a (attempt), x (look at states), d (frame)."""
         return f"{self.root}q:{address}:{lane}"

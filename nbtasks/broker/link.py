@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
@@ -83,8 +83,16 @@ class Link:
             raise translated(reply, self.label)
         return reply
 
-    def pipeline(self, commands: Sequence[Sequence[Argument]], timeout_s: float | None = None) -> list[Any]:
+    def pipeline(
+        self,
+        commands: Sequence[Sequence[Argument]],
+        timeout_s: float | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> list[Any]:
         """Send commands in one write; return the replies, errors among them as exceptions.
+
+        Args:
+            meanwhile: called while the server works.
 
         Raises:
             BrokerUnavailable: the connection could not be made or was lost; nothing is known about the commands.
@@ -98,6 +106,8 @@ class Link:
                     else connection.pack_command(*commands[0])
                 )
                 connection.send_packed_command(packed)
+                if meanwhile is not None:
+                    meanwhile()
                 return [self._read(connection, timeout_s) for _ in commands]
             except BusyLoadingError as error:
                 self._drop()

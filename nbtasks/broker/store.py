@@ -16,7 +16,7 @@ class Event:
     """One entry of a session's stream.
 
     ``kind`` is ``r`` (results of ``count`` calls from ``first`` on; ``wins`` lists the ranges that counted, empty
-    for all; an empty frame is to be fetched) or ``e`` (an event frame).
+    for all; an empty frame is to be fetched), ``e`` (an event frame), or empty: nobody of us has written this.
     """
 
     id: bytes
@@ -79,14 +79,13 @@ class Store:
             ]
         return found
 
-    def known_length(self, batch: str) -> int:
-        """Return the number of calls up to the last one that has ended."""
-        return int(self._link.call("STRLEN", self._keys.states(batch)))
-
     def ranges(self, batch: str) -> list[tuple[int, int]]:
         """Return the (first, count) of every result record of a batch."""
         reply = self._link.call("HKEYS", self._keys.records(batch))
-        return sorted((int(first), int(count)) for first, _, count in (key.partition(b"+") for key in reply))
+        parts = (key.partition(b"+") for key in reply)
+        return sorted(
+            (int(first), int(count)) for first, _, count in parts if first.isdigit() and count.isdigit()
+        )
 
     def record(self, batch: str, first: int, count: int) -> bytes | None:
         """Return one result record."""
@@ -159,6 +158,13 @@ class Store:
 
 
 def _event(entry_id: bytes, fields: list[bytes]) -> Event:
+    try:
+        return _read_event(entry_id, fields)
+    except (IndexError, ValueError):
+        return Event(entry_id, "", "", b"")
+
+
+def _read_event(entry_id: bytes, fields: list[bytes]) -> Event:
     # Field order is fixed by finish.lua: k, b, then i, n, w for results, then d.
     if fields[1] == b"r":
         return Event(

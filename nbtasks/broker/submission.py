@@ -58,9 +58,14 @@ class Flush:
         self.args += ["B", batch, n, address, function, frame, label, ttl_ms]
         self.size += len(frame) + len(label) + 200
 
-    def grown(self, batch: str, n: int) -> None:
-        """Record that a batch now has ``n`` calls."""
-        self.args += ["N", batch, n]
+    def grown(self, batch: str, n: int, label: bytes) -> None:
+        """Record that a batch has ``n`` calls in the end."""
+        self.args += ["N", batch, n, label]
+
+    def function(self, digest: str, frame: bytes) -> None:
+        """Put a function's record in place again."""
+        self.args += ["F", digest, frame]
+        self.size += len(frame)
 
     def blob(self, batch: str, key: str, data: bytes | memoryview) -> None:
         """Store a piece of a large value that lives as long as the batch."""

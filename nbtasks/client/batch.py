@@ -18,9 +18,12 @@ from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import call_id
 from nbtasks.wire import failures
+from nbtasks.wire.replay import Window
+
+from .sent import Refusals, Sent
 
 if TYPE_CHECKING:
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.codec import News, Record
 
 _MOST_FAILURES = 1000
 _MOST_LINES = 200
@@ -63,16 +66,6 @@ class Progress:
     done: float
     total: float | None
     message: str
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A chunk as it was sent, to be sent again if the broker loses it."""
-
-    first: int
-    count: int
-    lane: str
-    frame: bytes
 
 
 class Watcher:
@@ -170,9 +163,12 @@ class Batch:
         #: Submits again what failed; None where the arguments are not known.
         self.retry: Callable[[], Any] | None = None
         self.sent: list[Sent] = []
+        self.refusals = Refusals()
         self.callbacks: list[tuple[Callable[[], bool], Callable[[], None]]] = []
         #: Calls whose output was shown while they ran: what is kept of it is not shown a second time.
         self._live_output: set[int] = set()
+        #: What was heard of each process that tells of this batch, so that a repetition does not count.
+        self._heard: dict[str, Window] = {}
         self._hooks = hooks
         self._records: list[Record] = []
         self._where = array("i", (-1,)) * n
@@ -381,10 +377,14 @@ class Batch:
                 index, failure.type_name, failure.message, failure.text, record.attempt, record.worker
             )
 
+    def is_new(self, news: News) -> bool:
+        """Whether this is heard for the first time."""
+        return self._heard.setdefault(news.reporter, Window()).fresh(news.number)
+
     def apply_event(self, worker: str, event: dict[str, Any]) -> None:
         """Take in what happens while calls run."""
         index = int(event["i"])
-        if index >= self.n or self.states[index] >= st.FIRST_READY_CODE:
+        if not 0 <= index < self.n or self.states[index] >= st.FIRST_READY_CODE:
             return
         kind = event["t"]
         if kind == "started":

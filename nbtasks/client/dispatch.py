@@ -21,11 +21,12 @@ from nbtasks.wire.codec import BlobPiece, Chunk, payload_of
 from nbtasks.wire.pickling import culprit, simple_call
 
 from . import chunking, fingerprint, observers
-from .batch import Batch, Origin, Sent
+from .batch import Batch, Origin
 from .definition import Definition
 from .feeder import Feeder
 from .group import GroupResult
 from .result import AsyncResult
+from .sent import Sent
 from .session import Session
 
 ON_ERROR = ("raise", "keep", "stop")
@@ -297,12 +298,11 @@ def _sealed(
     not_after = None
     if options.task.expires is not None:
         not_after = session.server_now() + options.task.expires
-    lane = lane_of(options.task.priority)
+    lane, address = lane_of(options.task.priority), session.address(batch.queue)
     sent, at = [], 0
     for count in counts:
-        chunk = Chunk(
-            batch.id, batch.function, first + at, payloads[at : at + count], options.header, not_after
-        )
+        part = payloads[at : at + count]
+        chunk = Chunk(batch.id, batch.function, first + at, part, options.header, not_after, address)
         sent.append(Sent(first + at, count, lane, session.codec.seal_chunk(chunk)))
         at += count
     return sent

@@ -43,15 +43,27 @@ def read_workers(fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
         python: ``major.minor`` here.
         key_id: id of the key here.
     """
-    return [_read(json.loads(text), python, key_id) for _, text in sorted(fleet.workers().items())]
+    found = [_readable(text, python, key_id) for _, text in sorted(fleet.workers().items())]
+    return [info for info in found if info is not None]
+
+
+def _readable(text: str, python: str, key_id: str) -> WorkerInfo | None:
+    """Return what a worker shows of itself; it is not signed, and what nobody can read is left out."""
+    try:
+        return _read(json.loads(text), python, key_id)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _read(data: dict[str, object], python: str, key_id: str) -> WorkerInfo:
     problem = None
+    accepted = data.get("key_ids") or [data["key_id"]]
     if ".".join(str(data["python"]).split(".")[:2]) != python:
         problem = f"{data['name']} runs Python {data['python']}, calls from here need {python}"
-    elif data["key_id"] != key_id:
-        problem = f"{data['name']} has another key ({data['key_id']}, here {key_id})"
+    elif key_id not in accepted:  # type: ignore[operator]
+        problem = (
+            f"{data['name']} has another key ({data['key_id']}, here {key_id}): give both sides the same one"
+        )
     fields = {name: data[name] for name in WorkerInfo.__dataclass_fields__ if name in data}
     fields["queues"] = tuple(data["queues"])  # type: ignore[arg-type]
     return WorkerInfo(**fields, matches=problem is None, problem=problem)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import logging
 import os
@@ -32,14 +33,16 @@ from nbtasks.core.errors import (
 from nbtasks.core.ids import new_id
 from nbtasks.core.ranges import runs
 from nbtasks.local.connection import Connection
+from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 
-from .batch import Batch, Hooks, Origin, Sent
+from .batch import Batch, Hooks, Origin
 from .fleet import read_workers
 from .listener import Listener
 from .outbox import Item, Outbox
+from .sent import Sent
 from .waiting import reason_for_waiting
 
 _log = logging.getLogger("nbtasks")
@@ -190,8 +193,8 @@ class Session:
                 flush: Flush, fn: bytes, first: bool = first, number: int = number, group: list[Sent] = group
             ) -> None:
                 if first:
-                    label = self.codec.seal_label(batch.id, self._label(batch))
                     n = -1 if open_end else batch.n
+                    label = self.codec.seal_label(batch.id, self._label(batch, digest, n))
                     flush.batch(batch.id, n, address, digest, fn, label, self.result_ttl_ms)
                 if number == 0:
                     for key, data in blobs:
@@ -216,7 +219,8 @@ class Session:
         """Tell the broker how many calls a growing batch has in the end."""
 
         def write(flush: Flush, _: bytes) -> None:
-            flush.grown(batch.id, batch.n)
+            label = self._label(batch, digest, batch.n)
+            flush.grown(batch.id, batch.n, self.codec.seal_label(batch.id, label))
 
         self._outbox.put(Item(write, digest, b"", 100, lambda error: self.fail_batch(batch, error)))
         self._outbox.flush()
@@ -224,9 +228,11 @@ class Session:
         report.counted(batch.id)
         self._delivery.finish(report)
 
-    def _label(self, batch: Batch) -> dict[str, Any]:
+    def _label(self, batch: Batch, digest: str, n: int) -> dict[str, Any]:
+        """Return what another client is told of a batch; ``n`` is -1 while nobody knows the number of calls."""
         info = batch.origin_info
         return {
+            "n": n, "f": digest,
             "name": info.name, "queue": info.queue, "label": info.label, "kind": info.kind, "place": info.place,
             "one": info.single, "eta": info.eta_at, "oe": info.on_error,
         }  # fmt: skip
@@ -252,6 +258,7 @@ class Session:
     # -- what comes back
 
     def _take_in(self, events: list[Event]) -> None:
+        doubtful: dict[str, Batch] = {}
         for event in events:
             batch = self._unfinished.get(event.batch)
             if batch is None:
@@ -259,37 +266,82 @@ class Session:
             try:
                 self._take_in_one(batch, event)
             except SignatureMismatch as error:
-                _log.error("batch %s: %s", event.batch, error)
+                _log.error("batch %s: refused: %s", event.batch, error)
+                doubtful[batch.id] = batch
+        for batch in doubtful.values():
+            # Something was told of it, by whomever: the store knows what is true.
+            self.refresh(batch)
         self.announce()
 
     def _take_in_one(self, batch: Batch, event: Event) -> None:
+        if not event.kind:
+            return
         if event.kind == "r":
             frame = event.frame
-            ranges = [(event.first, event.count)]
-            if event.wins:
-                ranges = [
-                    (int(a), int(b)) for a, _, b in (part.partition("+") for part in event.wins.split())
-                ]
+            ranges = _ranges(event)
             if not frame:
                 frame = self.store.record(batch.id, *ranges[0]) or b""
             self._apply(batch, self.codec.open_record(frame, batch.id), ranges)
             return
-        worker, items = self.codec.open_events(event.frame, batch.id)
-        for item in items:
-            batch.apply_event(worker, item)
+        news = self.codec.open_events(event.frame, batch.id)
+        for item in news.events if batch.is_new(news) else ():
+            if item["t"] == "refused":
+                self._take_in_refusal(batch, item)
+            else:
+                batch.apply_event(news.worker, item)
+
+    def _take_in_refusal(self, batch: Batch, item: dict[str, Any]) -> None:
+        """A worker could not trust what reached it of this batch."""
+        first, count, reason = int(item["i"]), int(item["n"]), str(item["m"])
+        _log.warning("batch %s on queue %s: a worker has refused it: %s", batch.id, batch.queue, reason)
+        if batch.sent:
+            self._in_background(lambda: self._answer_refusal(batch, first, count, reason))
+
+    def _answer_refusal(self, batch: Batch, first: int, count: int, reason: str) -> None:
+        """Send refused calls again, with their function; what was refused too often has failed."""
+        sent, address = batch.sent, self.address(batch.queue)
+        if not sent:
+            return
+        once = not self.codec.open_chunk(sent[0].frame, batch.id, address).options.get("al", 1)
+        verdict = batch.refusals.judge(sent, batch.states, first, count, once)
+        if verdict.again:
+            self._outbox.put(self._once_more(batch, verdict.again, address))
+        if verdict.lost:
+            error = SignatureMismatch(
+                f"{batch.name} was refused by the workers: {reason}. Somebody writes to the broker who does not have "
+                "the key; see who has access to it, then submit the call again"
+            )
+            report = Finish()
+            for piece in verdict.lost:
+                record = _failed(batch.id, piece.first, piece.count, error)
+                report.results(batch.id, piece.first, record.states, self.codec.seal_record(record))
+            self._delivery.finish(report)
+
+    def _once_more(self, batch: Batch, pieces: list[Sent], address: str) -> Item:
+        """Return what puts calls of a batch that the broker knows into the queue again."""
+        digest, frame = batch.function, batch.function_frame
+
+        def write(flush: Flush, fn: bytes) -> None:
+            if fn:
+                flush.function(digest, fn)
+            for piece in pieces:
+                flush.chunk(batch.id, address, piece.lane, 0, piece.first, piece.count, piece.frame)
+
+        self._outbox.forget(digest)
+        size = len(frame) + sum(len(piece.frame) + 100 for piece in pieces)
+        return Item(write, digest, frame, size, lambda error: self.fail_batch(batch, error))
 
     def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
-        if batch.followed:
-            batch.grow(max(first + count for first, count in ranges))
         for first, count in ranges:
-            if (
-                first < record.first
-                or first + count > record.first + len(record.states)
-                or first + count > batch.n
-            ):
+            inside = record.first <= first < first + count <= record.first + len(record.states) and len(
+                record.payloads
+            ) == len(record.states)
+            if not inside or not (batch.followed or first + count <= batch.n):
                 raise SignatureMismatch(
                     "a result record is filed under calls that it is not about; it was refused"
                 )
+        if batch.followed:
+            batch.grow(max(first + count for first, count in ranges))
         fresh = batch.apply_record(record, ranges)
         if fresh:
             self._note_pace(batch, record)
@@ -358,7 +410,7 @@ class Session:
                 else:
                     self._refresh(batch, states)
             except SignatureMismatch as error:
-                _log.error("batch %s: %s", batch.id, error)
+                _log.error("batch %s: refused: %s", batch.id, error)
         self.announce()
 
     def refresh(self, batch: Batch) -> None:
@@ -366,17 +418,31 @@ class Session:
         self._refresh(batch, self.store.states(batch.id, 0, batch.n))
 
     def _refresh(self, batch: Batch, states: bytes) -> None:
-        missing = {
-            index for index in range(batch.n) if states[index] and batch.states[index] < st.FIRST_READY_CODE
-        }
+        missing = [
+            index for index in range(batch.n) if states[index] >= st.FIRST_READY_CODE > batch.states[index]
+        ]
         if not missing:
             return
+        problem = SignatureMismatch("its result is gone from the broker")
         for first, count in self.store.ranges(batch.id):
-            if missing.isdisjoint(range(first, first + count)):
+            place = bisect.bisect_left(missing, first)
+            if place == len(missing) or missing[place] >= first + count:
                 continue
-            frame = self.store.record(batch.id, first, count)
-            if frame is not None:
+            try:
+                frame = self.store.record(batch.id, first, count) or b""
                 self._apply(batch, self.codec.open_record(frame, batch.id), [(first, count)])
+            except SignatureMismatch as error:
+                problem = error
+                _log.error("batch %s: refused: %s", batch.id, error)
+        self._give_up(batch, missing, problem)
+
+    def _give_up(self, batch: Batch, indexes: list[int], problem: SignatureMismatch) -> None:
+        """Calls have ended, and what the broker has in the place of their results cannot be trusted."""
+        lost = [index for index in indexes if batch.states[index] < st.FIRST_READY_CODE]
+        error = SignatureMismatch(f"a call of {batch.name} has ended, and there is no result: {problem}")
+        for first, count in runs(lost):
+            # Here only: the broker's own record is final.
+            self._apply(batch, _failed(batch.id, first, count, error), [(first, count)])
 
     def _start_over(self) -> str:
         """The broker has lost flushes: submit everything again that has not ended, under a new session."""
@@ -415,8 +481,9 @@ class Session:
         if report:
             self._delivery.finish(report)
         # After the states: workers look at them when the order comes.
-        order = self.codec.seal_control({"t": "stop", "b": batch.id, "i": index, "kill": terminate})
-        if not self._orders.revoke(batch.id, order):
+        order = {"t": "stop", "b": batch.id, "i": index, "kill": terminate}
+        control = self.codec.seal_control(order, self.fleet.now())
+        if not self._orders.revoke(batch.id, control):
             raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
         batch.note_change()
 
@@ -464,18 +531,20 @@ class Session:
             label["name"], label["queue"], label["label"], label["kind"], label["place"], False, label["one"],
             label["eta"], label["oe"],
         )  # fmt: skip
-        batch = Batch(found.id, max(0, found.n), origin, self.hooks, found.submitted_at - self.clock_offset_s)
-        batch.function = found.function
-        if found.n < 0:
+        n = label["n"]
+        batch = Batch(found.id, max(0, n), origin, self.hooks, found.submitted_at - self.clock_offset_s)
+        batch.function = label["f"]
+        if n < 0:
             # Its client is still reading items: how many there will be, nobody knows yet.
             batch.growing = batch.followed = True
-            batch.grow(self.store.known_length(batch.id))
         with self._lock:
             self._unfinished[batch.id] = batch
             self._known[batch.id] = batch
             self._recent.append(batch)
         self.store.adopt(batch.id, self._id)
-        self._lines_of(found.function)
+        self._lines_of(batch.function)
+        if batch.followed:
+            self._take_in_all(batch)
         self.refresh(batch)
         self._show_running(batch)
         if batch.done:
@@ -487,13 +556,22 @@ class Session:
     def _follow(self, batch: Batch) -> None:
         """Learn how many calls a batch has that another client lets grow."""
         found = self.store.batch(batch.id)
-        if found is not None and found.n >= 0:
-            batch.grow(found.n)
+        n = -1 if found is None else self.codec.open_label(found.label, batch.id)["n"]
+        if n >= 0:
+            batch.grow(n)
             batch.growing = batch.followed = False
             if batch.all_ended:
                 self.finish_empty(batch)
         else:
-            batch.grow(self.store.known_length(batch.id))
+            self._take_in_all(batch)
+
+    def _take_in_all(self, batch: Batch) -> None:
+        """Take in the results of a batch that another client lets grow: they alone say how far it is."""
+        for first, count in self.store.ranges(batch.id):
+            if first + count > batch.n or min(batch.states[first : first + count]) < st.FIRST_READY_CODE:
+                with contextlib.suppress(SignatureMismatch):
+                    frame = self.store.record(batch.id, first, count) or b""
+                    self._apply(batch, self.codec.open_record(frame, batch.id), [(first, count)])
 
     def _lines_of(self, digest: str) -> None:
         """Make the notebook's source known again, for tracebacks after a kernel restart."""
@@ -533,6 +611,22 @@ def _checked(link: Link) -> BrokerFacts:
     if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
+
+
+def _ranges(event: Event) -> list[tuple[int, int]]:
+    """Return the (first, count) that an event is about."""
+    if not event.wins:
+        return [(event.first, event.count)]
+    try:
+        return [(int(a), int(b)) for a, _, b in (part.partition("+") for part in event.wins.split())]
+    except ValueError as error:
+        raise SignatureMismatch("an event cannot be read") from error
+
+
+def _failed(batch: str, first: int, count: int, error: Exception) -> Record:
+    """Return a record of calls that have failed for the same reason."""
+    payload = failures.pack(error, with_traceback=False)
+    return Record(batch, first, bytes([st.FAILURE_CODE]) * count, [0.0] * count, [payload] * count)
 
 
 def _logged(action: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from nbtasks.core.errors import PayloadTooLarge, SignatureMismatch
 
 from . import pickling
-from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer
+from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer, to_json
 from .modules import ShippedFinder, imported_sources
 
 #: Payloads from here on are stored apart and referred to.
@@ -26,7 +26,7 @@ BLOB_BYTES = 64 * 1024
 BLOB_PIECE_BYTES = 4 * 2**20
 
 _REFERENCE = b"\x02"
-_CHUNK_FIELDS = frozenset({"b", "f", "i", "n", "na"})
+_CHUNK_FIELDS = frozenset({"b", "f", "i", "n", "na", "ad"})
 
 BlobPiece = tuple[str, "bytes | memoryview"]
 Payload = "bytes | memoryview"
@@ -50,8 +50,9 @@ class Chunk:
         first: index of the first call.
         payloads: pickled (args, kwargs) of each call.
         options: what was set for these calls: tl (time limit, s), sl (soft limit, s), mr (most retries), nm (name),
-            q (queue), p (lane).
+            p (lane).
         not_after: server time in epoch seconds from which the calls may no longer start, or None.
+        address: the queue's address; a chunk that was put into another queue is refused.
     """
 
     batch: str
@@ -60,11 +61,30 @@ class Chunk:
     payloads: Sequence[bytes | memoryview]
     options: dict[str, Any]
     not_after: float | None = None
+    address: str = ""
 
     def only(self, index: int) -> Chunk:
         """Return a chunk of one of the calls."""
         payload = self.payloads[index - self.first]
-        return Chunk(self.batch, self.function, index, [payload], self.options, self.not_after)
+        return Chunk(self.batch, self.function, index, [payload], self.options, self.not_after, self.address)
+
+
+@dataclass(frozen=True)
+class News:
+    """What happens to calls of one batch while they run.
+
+    Attributes:
+        worker: its name, for people.
+        reporter: the process that tells it.
+        number: counts what that process tells, so that a repetition is noticed.
+        events: dicts with t (started, output, progress, retry, refused) and i (index).
+    """
+
+    batch: str
+    worker: str
+    reporter: str
+    number: int
+    events: list[dict[str, Any]]
 
 
 @dataclass
@@ -132,6 +152,8 @@ def value_of(payload: bytes | memoryview, fetch: Callable[[str], bytes | None]) 
         if piece is None:
             raise SignatureMismatch("a part of a large value is gone from the broker; it may have expired")
         data += piece
+        if len(data) > reference["n"]:
+            break
     if len(data) != reference["n"] or hashlib.sha256(data).hexdigest() != reference["h"]:
         raise SignatureMismatch("a large value was changed after it was signed; it was refused unread")
     return pickling.loads(memoryview(data))
@@ -175,29 +197,30 @@ class Codec:
         for filename, text in pickling.load_plain(body)["lines"].items():
             linecache.cache.setdefault(filename, (len(text), None, text.splitlines(True), filename))
 
-    def seal_chunk(self, chunk: Chunk) -> bytes:
-        """Return the frame of a chunk."""
+    def seal_chunk(self, chunk: Chunk, kid: str = "") -> bytes:
+        """Return the frame of a chunk; ``kid`` as in :meth:`Sealer.seal`."""
         header = {
             "b": chunk.batch,
             "f": chunk.function,
             "i": chunk.first,
             "n": len(chunk.payloads),
+            "ad": chunk.address,
             **chunk.options,
         }
         if chunk.not_after is not None:
             header["na"] = chunk.not_after
-        return self._sealer.seal(CHUNK, header, _lengths(chunk.payloads), *chunk.payloads)
+        return self._sealer.seal(CHUNK, header, _lengths(chunk.payloads), *chunk.payloads, kid=kid)
 
-    def open_chunk(self, frame: bytes, batch: str) -> Chunk:
-        """Verify a chunk and cut it into calls."""
-        header, body = self._sealer.open(CHUNK, frame, b=batch)
+    def open_chunk(self, frame: bytes, batch: str, address: str = "") -> Chunk:
+        """Verify a chunk of a batch, found in the queue with this address, and cut it into calls."""
+        header, body = self._sealer.open(CHUNK, frame, b=batch, ad=address)
         payloads, _ = _cut(body, header["n"])
         first, not_after = header["i"], header.get("na")
         options = {name: value for name, value in header.items() if name not in _CHUNK_FIELDS}
-        return Chunk(batch, header["f"], first, payloads, options, not_after)
+        return Chunk(batch, header["f"], first, payloads, options, not_after, address)
 
-    def seal_record(self, record: Record) -> bytes:
-        """Return the frame of a result record."""
+    def seal_record(self, record: Record, kid: str = "") -> bytes:
+        """Return the frame of a result record; ``kid`` as in :meth:`Sealer.seal`."""
         header = {
             "b": record.batch,
             "i": record.first,
@@ -214,6 +237,7 @@ class Codec:
             array("f", record.seconds).tobytes(),
             _lengths(record.payloads),
             *record.payloads,
+            kid=kid,
         )
 
     def open_record(self, frame: bytes, batch: str) -> Record:
@@ -228,16 +252,15 @@ class Codec:
             batch, header["i"], bytes(body[:n]), seconds, payloads, header["w"], header["a"], output
         )
 
-    def seal_events(self, batch: str, worker: str, events: list[dict[str, Any]]) -> bytes:
-        """Return the frame of events of one batch: dicts with t (started, output, progress, retry) and i (index)."""
-        return self._sealer.seal(
-            EVENT, {"b": batch, "w": worker}, json.dumps(events, separators=(",", ":")).encode()
-        )
+    def seal_events(self, news: News, kid: str = "") -> bytes:
+        """Return the frame of events of one batch; ``kid`` as in :meth:`Sealer.seal`."""
+        header = {"b": news.batch, "w": news.worker, "r": news.reporter, "s": news.number}
+        return self._sealer.seal(EVENT, header, to_json(news.events).encode(), kid=kid)
 
-    def open_events(self, frame: bytes, batch: str) -> tuple[str, list[dict[str, Any]]]:
-        """Return (worker, events) of an event frame."""
+    def open_events(self, frame: bytes, batch: str) -> News:
+        """Verify events of a batch."""
         header, body = self._sealer.open(EVENT, frame, b=batch)
-        return header["w"], json.loads(bytes(body))
+        return News(batch, header["w"], header["r"], header["s"], json.loads(bytes(body)))
 
     def seal_label(self, batch: str, label: dict[str, Any]) -> bytes:
         """Return the frame of what is shown of a batch: name, queue, origin."""
@@ -247,12 +270,12 @@ class Codec:
         """Return what is shown of a batch."""
         return self._sealer.open(LABEL, frame, b=batch)[0]
 
-    def seal_control(self, order: dict[str, Any]) -> bytes:
-        """Return the frame of an order to supervisors."""
-        return self._sealer.seal(CONTROL, order)
+    def seal_control(self, order: dict[str, Any], at: float) -> bytes:
+        """Return the frame of an order to supervisors, given at a moment of the server's time."""
+        return self._sealer.seal(CONTROL, {**order, "at": at, "id": secrets.token_hex(8)})
 
     def open_control(self, frame: bytes) -> dict[str, Any]:
-        """Return an order to supervisors."""
+        """Verify an order to supervisors; ``at`` (server time, epoch seconds) and ``id`` tell a repetition."""
         return self._sealer.open(CONTROL, frame)[0]
 
 

@@ -32,7 +32,7 @@ _NAMES = {
 Header = dict[str, Any]
 
 # One encoder for all: making one takes longer than using it.
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
+to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Sealer:
@@ -42,12 +42,17 @@ class Sealer:
         self.keyring = keyring
         self._scope = b"nbtasks1\0" + namespace.encode()
 
-    def seal(self, kind: bytes, header: Header, *body: bytes | memoryview) -> bytes:
-        """Return a signed frame."""
-        text = _to_json(header).encode()
-        head = _HEAD.pack(MAGIC, kind, self.keyring.id_bytes, len(text))
+    def seal(self, kind: bytes, header: Header, *body: bytes | memoryview, kid: str = "") -> bytes:
+        """Return a signed frame.
+
+        Args:
+            kid: id of the key to sign with, where it is not the first: who asked with a key is answered with it.
+        """
+        signer = self.keyring.signing_id(kid)
+        text = to_json(header).encode()
+        head = _HEAD.pack(MAGIC, kind, signer, len(text))
         frame = b"".join((head, text, *body))
-        return frame + self.keyring.sign(self._scope, frame)
+        return frame + self.keyring.sign(signer, self._scope, frame)
 
     def open(self, kind: bytes, frame: bytes, **expected: Any) -> tuple[Header, memoryview]:
         """Verify a frame and return its header and body.

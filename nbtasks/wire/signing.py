@@ -58,17 +58,23 @@ class Keyring:
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys:
             raise ConfigError("no signing key was given")
-        self.id = key_id(keys[0])
-        self._signer = hmac.new(keys[0], digestmod=hashlib.sha256)
+        #: Ids of all keys, the signing one first.
+        self.ids = tuple(key_id(key) for key in keys)
+        self.id = self.ids[0]
         self._by_id = {bytes.fromhex(key_id(key)): hmac.new(key, digestmod=hashlib.sha256) for key in keys}
         self.id_bytes = bytes.fromhex(self.id)
 
     def __repr__(self) -> str:
         return f"<Keyring {self.id}>"
 
-    def sign(self, *parts: bytes | memoryview) -> bytes:
-        """Return the MAC over the parts, as if they were one."""
-        return _digest(self._signer, parts)
+    def signing_id(self, kid: str = "") -> bytes:
+        """Return the id of the key to sign with: the one that is asked for, else the first."""
+        wanted = bytes.fromhex(kid) if kid else self.id_bytes
+        return wanted if wanted in self._by_id else self.id_bytes
+
+    def sign(self, kid: bytes, *parts: bytes | memoryview) -> bytes:
+        """Return the MAC over the parts, as if they were one, by the key with an id from :meth:`signing_id`."""
+        return _digest(self._by_id[kid], parts)
 
     def verify(self, kid: bytes, mac: bytes, *parts: bytes | memoryview) -> None:
         """Check a MAC.

@@ -95,7 +95,7 @@ class Child:
         self._link = Link(connection.url, connection.address)
         telling = Link(connection.url, connection.address)
         consumer = f"{settings.worker}/{number}"
-        self._taking = Delivery(self._link, keys, consumer, settings.addresses)
+        self._taking = Delivery(self._link, keys, consumer, settings.addresses, _log_copy)
         self._store = Store(telling, keys)
         self._fleet = Fleet(telling, keys)
         self._offset = 0.0
@@ -396,6 +396,10 @@ class Child:
         time.sleep(0.05)
         self._retrying(self._reporter.flush)
         self._jobs.extend(self._retrying(self._consumer.audit))
+
+
+def _log_copy(address: str, batch: str) -> None:
+    LOGGER.warning("queue %s, batch %s: left out an entry: it is over, or nobody knows it", address, batch)
 
 
 __all__ = ["Child", "ChildSettings", "Entry", "child_main"]

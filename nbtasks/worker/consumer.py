@@ -8,12 +8,12 @@ from nbtasks.broker.delivery import Delivery, Entry
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError
 from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE, REVOKED_CODE
 from nbtasks.wire import failures
-from nbtasks.wire.codec import Codec
+from nbtasks.wire.codec import Chunk, Codec
 
 from .functions import Functions
 from .job import Job, options_of
 from .log import LOGGER
-from .reporter import Done, Reporter
+from .reporter import Done, Place, Reporter, place
 from .revocation import ReadStates
 
 #: Longest wait for an entry; less than a lease, so that a dead machine's open wait is over when it is reaped.
@@ -47,26 +47,43 @@ class Consumer:
 
     def take(self, most: int) -> list[Job]:
         """Return jobs that can be had without waiting."""
-        return self._opened(self._delivery.take(most))
+        entries = self._delivery.take(most)
+        return self._opened(entries, self._read(entries))
 
     def wait(self) -> list[Entry]:
         """Wait some seconds for an entry."""
         return self._delivery.wait(self._block_ms)
 
     def opened(self, entries: list[Entry]) -> list[Job]:
-        """Open entries that were waited for."""
-        return self._opened(entries)
+        """Open entries that were waited for; copies of what was worked off are left out."""
+        read: dict[Place, Chunk | SignatureMismatch] = {}
+        # The server looks at them while their signatures are verified here.
+        living = self._delivery.living(entries, lambda: read.update(self._read(entries)))
+        return self._opened(living, read)
 
     def audit(self) -> list[Job]:
         """Return jobs for what this child holds without knowing it: the reply that brought them was lost."""
-        return self._opened([entry for entry in self._delivery.held() if not self._reporter.has(entry)])
+        return self.opened([entry for entry in self._delivery.held() if not self._reporter.has(entry)])
 
-    def _opened(self, entries: list[Entry]) -> list[Job]:
+    def _read(self, entries: list[Entry]) -> dict[Place, Chunk | SignatureMismatch]:
+        """Verify the chunks of entries; nothing is unpickled yet."""
+        return {place(entry): self._chunk(entry) for entry in entries}
+
+    def _chunk(self, entry: Entry) -> Chunk | SignatureMismatch:
+        try:
+            chunk = self._codec.open_chunk(entry.frame, entry.batch, entry.address)
+        except SignatureMismatch as error:
+            return error
+        if chunk.first <= entry.first and entry.first + entry.count <= chunk.first + len(chunk.payloads):
+            return chunk
+        return SignatureMismatch("an entry names calls that its chunk does not have")
+
+    def _opened(self, entries: list[Entry], read: dict[Place, Chunk | SignatureMismatch]) -> list[Job]:
         jobs: list[Job] = []
         for number, entry in enumerate(entries):
             self._reporter.own(entry)
             try:
-                job = self._open(entry)
+                job = self._open(entry, read[place(entry)])
             except OperationalError:
                 # The next audit brings them again, unless they count as held.
                 for late in [*(job.entry for job in jobs), *entries[number:]]:
@@ -76,30 +93,21 @@ class Consumer:
                 jobs.append(job)
         return jobs
 
-    def _open(self, entry: Entry) -> Job | None:
-        try:
-            chunk = self._codec.open_chunk(entry.frame, entry.batch)
-        except SignatureMismatch as error:
+    def _open(self, entry: Entry, chunk: Chunk | SignatureMismatch) -> Job | None:
+        if isinstance(chunk, SignatureMismatch):
             # Somebody without the key wrote this. Running it is out of the question; keeping it would block the queue.
-            LOGGER.error("queue %s, batch %s: %s", entry.address, entry.batch, error)
-            self._reporter.skipped_entry(entry)
-            return None
-        inside = chunk.first <= entry.first and entry.first + entry.count <= chunk.first + len(chunk.payloads)
-        if not inside:
-            LOGGER.error(
-                "queue %s, batch %s: an entry names calls that its chunk does not have",
-                entry.address,
-                entry.batch,
-            )
-            self._reporter.skipped_entry(entry)
+            self._refuse(entry, chunk)
             return None
         skip = self._final_calls(entry) if entry.suspect else frozenset()
         try:
             function = self._functions.get(chunk.function)
         except OperationalError:
             raise
+        except SignatureMismatch as error:
+            self._refuse(entry, error)
+            return None
         except Exception as error:
-            self._refuse(entry, chunk, error, FAILURE_CODE, skip)
+            self._fail(entry, chunk, error, FAILURE_CODE, skip)
             return None
         job = Job(
             entry, chunk, function, options_of(function, chunk), entry.first, entry.first + entry.count, skip
@@ -110,17 +118,18 @@ class Consumer:
             return None
         return job
 
+    def _refuse(self, entry: Entry, error: SignatureMismatch) -> None:
+        LOGGER.error("queue %s, batch %s: refused: %s", entry.address, entry.batch, error)
+        self._reporter.refused(entry, str(error))
+
     def _final_calls(self, entry: Entry) -> frozenset[int]:
         states = self._read_states(entry.batch, entry.first, entry.count)
         return frozenset(entry.first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE)
 
-    def _refuse(
-        self, entry: Entry, chunk: object, error: Exception, state: int, skip: frozenset[int]
-    ) -> None:
+    def _fail(self, entry: Entry, chunk: Chunk, error: Exception, state: int, skip: frozenset[int]) -> None:
         from nbtasks.core.options import TaskOptions
-        from nbtasks.wire.codec import Chunk, Function
+        from nbtasks.wire.codec import Function
 
-        assert isinstance(chunk, Chunk)
         LOGGER.error("Task %s: its function cannot be rebuilt here: %r", chunk.options.get("nm"), error)
         nothing = Function(chunk.function, lambda: None, None)
         job = Job(entry, chunk, nothing, TaskOptions(), entry.first, entry.first + entry.count, skip)

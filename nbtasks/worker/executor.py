@@ -55,7 +55,7 @@ class Bench:
         """Announce a call."""
         call = job.call(index, self.worker)
         call.report = self.reporter.note_progress
-        self.reporter.began(call)
+        self.reporter.began(call, job.entry.key_id)
         if self.log_calls:
             LOGGER.info("Task %s[%s] received", call.name, call.id)
         return call

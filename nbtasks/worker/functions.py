@@ -36,9 +36,7 @@ class Functions:
             return function
         frame = self._fetch(digest)
         if frame is None:
-            raise SignatureMismatch(
-                f"the function {digest[:12]} is gone from the broker; submit the call again"
-            )
+            raise SignatureMismatch(f"the function {digest[:12]} is gone from the broker")
         function = self._codec.open_function(frame, digest)
         self._known[digest] = function
         if len(self._known) > _MOST:

@@ -11,10 +11,15 @@ from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.link import Link
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
+from nbtasks.wire.replay import Recent
 
 from .log import LOGGER
 
 _BLOCK_S = 5.0
+#: Seconds that an order counts after it was given: a recorded one is of no use later.
+_ORDER_S = 60.0
+#: Orders that do no harm a second time: which calls are to stop, the broker's states say, and they are final.
+_HARMLESS = frozenset({"stop"})
 
 
 class Orders:
@@ -43,6 +48,7 @@ class Orders:
     def start(self) -> None:
         """Follow from now on."""
         self._after = self._fleet.last_control()
+        self._recent = Recent(_ORDER_S, since=self._fleet.now())
         threading.Thread(target=self._loop, name="nbtasks-orders", daemon=True).start()
 
     def stop(self) -> None:
@@ -84,4 +90,7 @@ class Orders:
         except SignatureMismatch as error:
             LOGGER.error("an order was refused: %s", error)
             return
-        self._obey(order)
+        if order["t"] in _HARMLESS or self._recent.fresh(order["id"], order["at"], self._fleet.now()):
+            self._obey(order)
+        else:
+            LOGGER.error("an order (%s) was refused: it is from before, or was followed already", order["t"])

@@ -24,15 +24,15 @@ class Reaper:
     """One supervisor at a time does this, elected by a lock; on a thread and a connection of its own."""
 
     def __init__(
-        self, link: Link, keys: Keys, codec: Codec, worker: str, lease_s: float, suffix: str
+        self, link: Link, keys: Keys, codec: Codec, worker: str, lease_s: float, suffixes: tuple[str, ...]
     ) -> None:
         self._link = link
         self._keys = keys
         self._codec = codec
         self._worker = worker
         self._lease_s = lease_s
-        # Addresses end with Python's version and the key's id: failures for others could not be signed here.
-        self._suffix = suffix
+        # Addresses end with Python's version and a key's id: failures for others could not be signed here.
+        self._suffixes = suffixes
         self._fleet = Fleet(link, keys)
         self._store = Store(link, keys)
         self._swept_at = 0.0
@@ -74,7 +74,7 @@ class Reaper:
 
     def _reap_forgotten(self) -> None:
         """Reap consumers of workers that are on no list: an entry was delivered to one after it had been reaped."""
-        ours = [address for address in self._store.addresses() if address.endswith(self._suffix)]
+        ours = [address for address in self._store.addresses() if address.endswith(self._suffixes)]
         if not ours:
             return
         consumers = Delivery(self._link, self._keys, self._worker, ours).consumers()
@@ -86,7 +86,7 @@ class Reaper:
 
     def _reap(self, name: str) -> None:
         every = self._store.addresses()
-        ours = [address for address in every if address.endswith(self._suffix)]
+        ours = [address for address in every if address.endswith(self._suffixes)]
         if ours:
             delivery = Delivery(self._link, self._keys, self._worker, ours)
             rescue = Rescue(delivery, self._store, self._codec, self._worker)

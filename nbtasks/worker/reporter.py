@@ -6,6 +6,7 @@ event loop. A flush that fails is kept and sent again: the broker lets the first
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import deque
@@ -17,7 +18,8 @@ from nbtasks.broker.delivery import Delivery, Entry, Finish
 from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import OperationalError
-from nbtasks.wire.codec import BlobPiece, Codec, Record
+from nbtasks.core.ids import new_id
+from nbtasks.wire.codec import BlobPiece, Codec, News, Record
 
 from .job import Job
 from .log import LOGGER
@@ -27,6 +29,9 @@ TICK_S = 0.1
 #: A call that runs this long is reported as started; shorter ones only by their result.
 _STARTED_AFTER_S = 0.05
 _MOST_PENDING = 100_000
+
+#: Address, lane and id of an entry.
+Place = tuple[str, str, bytes]
 
 
 @dataclass
@@ -53,10 +58,19 @@ class Again:
     output: list[list[str]] | None = None
 
 
+@dataclass(frozen=True)
+class Refused:
+    """An entry that was not run, because it, or its function, is not what the client has signed."""
+
+    entry: Entry
+    reason: str
+
+
 @dataclass
 class _Running:
     call: CurrentCall
     since: float
+    key_id: str = ""
     told: bool = False
     progress: tuple[float, float | None, str] | None = None
 
@@ -77,10 +91,13 @@ class Reporter:
         self._flushing = threading.Lock()
         self._ended: deque[Done | Again] = deque()
         self._entries: deque[Entry] = deque()
+        self._refused: deque[Refused] = deque()
+        self._id = new_id()
+        self._numbers = itertools.count(1)
         self._unsent: Finish | None = None
         self._unsent_entries: list[Entry] = []
-        #: (lane, id) of every entry that is in this child's hands.
-        self._held: set[tuple[str, str, bytes]] = set()
+        #: Every entry that is in this child's hands.
+        self._held: set[Place] = set()
         self._running: dict[tuple[str, int], _Running] = {}
         self._wake = threading.Event()
         self._closed = False
@@ -101,21 +118,21 @@ class Reporter:
 
     def own(self, entry: Entry) -> None:
         """An entry has come into this child's hands."""
-        self._held.add(_place(entry))
+        self._held.add(place(entry))
 
     def disown(self, entry: Entry) -> None:
         """An entry was given back."""
-        self._held.discard(_place(entry))
+        self._held.discard(place(entry))
 
     def has(self, entry: Entry) -> bool:
         """Whether an entry is in this child's hands."""
-        return _place(entry) in self._held
+        return place(entry) in self._held
 
     # -- told by the executors
 
-    def began(self, call: CurrentCall) -> None:
+    def began(self, call: CurrentCall, key_id: str) -> None:
         """A call starts."""
-        self._running[(call.batch, call.index)] = _Running(call, time.monotonic())
+        self._running[(call.batch, call.index)] = _Running(call, time.monotonic(), key_id)
 
     def note_progress(self, call: CurrentCall, done: float, total: float | None, message: str) -> None:
         """A call reports how far it is."""
@@ -143,8 +160,9 @@ class Reporter:
         if empty:
             self._entries.append(job.entry)
 
-    def skipped_entry(self, entry: Entry) -> None:
-        """An entry cannot be run at all."""
+    def refused(self, entry: Entry, reason: str) -> None:
+        """An entry cannot be run; whoever submitted its batch is told."""
+        self._refused.append(Refused(entry, reason))
         self._entries.append(entry)
 
     def running(self) -> list[tuple[CurrentCall, float]]:
@@ -188,6 +206,7 @@ class Reporter:
         report = Finish()
         # Entries before results: an entry that is read here had its last result put in place before.
         entries = [self._entries.popleft() for _ in range(len(self._entries))]
+        refused = [self._refused.popleft() for _ in range(len(self._refused))]
         items = [self._ended.popleft() for _ in range(len(self._ended))]
         done = [item for item in items if isinstance(item, Done)]
         for run in _runs(done):
@@ -195,6 +214,8 @@ class Reporter:
         for item in items:
             if isinstance(item, Again):
                 self._add_again(report, item)
+        for refusal in refused:
+            self._add_refused(report, refusal)
         for entry in entries:
             report.done(entry)
         self._unsent_entries = entries
@@ -217,12 +238,12 @@ class Reporter:
             attempt=attempts.tries(entry.attempt) + attempts.losses(entry.attempt),
             output={item.index: item.output for item in run if item.output},
         )
-        report.results(entry.batch, first.index, states, self._codec.seal_record(record))
+        report.results(entry.batch, first.index, states, self._codec.seal_record(record, entry.key_id))
 
     def _add_again(self, report: Finish, item: Again) -> None:
         entry = item.job.entry
         lane = str(item.job.chunk.options.get("p", "m"))
-        frame = self._codec.seal_chunk(item.job.chunk.only(item.index))
+        frame = self._codec.seal_chunk(item.job.chunk.only(item.index), entry.key_id)
         delay_ms = max(0, round(item.delay_s * 1000))
         attempt = attempts.after_retry(entry.attempt)
         report.again(entry.batch, entry.address, lane, delay_ms, item.index, 1, attempt, frame)
@@ -231,7 +252,16 @@ class Reporter:
         ]
         if item.output:
             events.insert(0, {"t": "output", "i": item.index, "o": item.output})
-        report.event(entry.batch, self._codec.seal_events(entry.batch, self._worker, events))
+        self._add_news(report, entry.batch, entry.key_id, events)
+
+    def _add_refused(self, report: Finish, item: Refused) -> None:
+        entry = item.entry
+        event = {"t": "refused", "i": entry.first, "n": entry.count, "m": item.reason}
+        self._add_news(report, entry.batch, entry.key_id, [event])
+
+    def _add_news(self, report: Finish, batch: str, key_id: str, events: list[dict[str, Any]]) -> None:
+        news = News(batch, self._worker, self._id, next(self._numbers), events)
+        report.event(batch, self._codec.seal_events(news, key_id))
 
     def _loop(self) -> None:
         while not self._closed:
@@ -249,16 +279,16 @@ class Reporter:
                 time.sleep(0.5)
 
     def _tell_running(self) -> bool:
-        events: dict[str, list[dict[str, Any]]] = {}
+        events: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for item in list(self._running.values()):
             news = _news(item)
             if news:
-                events.setdefault(item.call.batch, []).extend(news)
+                events.setdefault((item.call.batch, item.key_id), []).extend(news)
         if not events:
             return True
         report = Finish()
-        for batch, items in events.items():
-            report.event(batch, self._codec.seal_events(batch, self._worker, items))
+        for (batch, key_id), items in events.items():
+            self._add_news(report, batch, key_id, items)
         try:
             self._delivery.finish(report)
         except OperationalError:
@@ -266,7 +296,8 @@ class Reporter:
         return True
 
 
-def _place(entry: Entry) -> tuple[str, str, bytes]:
+def place(entry: Entry) -> Place:
+    """Return where an entry is, which tells it from all others."""
     return entry.address, entry.lane, entry.id
 
 

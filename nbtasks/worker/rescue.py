@@ -119,7 +119,7 @@ class Rescue:
 
     def _header(self, entry: Entry) -> dict[str, Any]:
         try:
-            return self._codec.open_chunk(entry.frame, entry.batch).options
+            return self._codec.open_chunk(entry.frame, entry.batch, entry.address).options
         except SignatureMismatch:
             return {}
 
@@ -137,5 +137,5 @@ class Rescue:
                 entry.batch, index, states, [0.0], [failures.pack(error, with_traceback=False)], self._worker,
                 attempts.tries(entry.attempt) + tried - 1,
             )  # fmt: skip
-            report.results(entry.batch, index, states, self._codec.seal_record(record))
+            report.results(entry.batch, index, states, self._codec.seal_record(record, entry.key_id))
         return report

@@ -99,8 +99,9 @@ class Supervisor:
         self._python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         self._keys = Keys(connection.namespace)
         self._addresses = tuple(
-            self._keys.address(queue, self._python, self._keyring.id)
+            self._keys.address(queue, self._python, key_id)
             for queue in dict.fromkeys(options.queues)
+            for key_id in self._keyring.ids
         )
         self._codec = Codec(Sealer(self._keyring, connection.namespace))
         self._slots = make_slots(self._n)
@@ -176,9 +177,9 @@ class Supervisor:
         self._store = Store(link, self._keys)
         self._delivery = Delivery(link, self._keys, self._id, self._addresses)
         self._rescue = Rescue(self._delivery, self._store, self._codec, self._name)
-        suffix = f"@{self._python}.{self._keyring.id}"
+        suffixes = tuple(f"@{self._python}.{key_id}" for key_id in self._keyring.ids)
         leasing, duties = self._new_link(), self._new_link()
-        self._reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffix)
+        self._reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffixes)
         self._lease = Lease(Fleet(leasing, self._keys), self._id, self._options.lease_s, self._info)
         self._orders = Orders(slow, Fleet(slow, self._keys), self._codec, self._addresses, self._obey)
 
@@ -447,6 +448,7 @@ class Supervisor:
             "pid": os.getpid(),
             "python": platform.python_version(),
             "key_id": self._keyring.id,
+            "key_ids": list(self._keyring.ids),
             "queues": list(self._options.queues),
             "pool": self._options.pool,
             "concurrency": self._n,

@@ -9,7 +9,7 @@ import pytest
 from nbtasks import PayloadTooLarge, SignatureMismatch
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
-from nbtasks.wire.codec import BLOB_BYTES, Chunk, Codec, Record, payload_of, value_of
+from nbtasks.wire.codec import BLOB_BYTES, Chunk, Codec, News, Record, payload_of, value_of
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring, new_key
 
@@ -82,14 +82,16 @@ def test_a_record_is_cut_into_its_results(codec):
 
 def test_events_labels_and_orders_come_back(codec):
     events = [{"t": "started", "i": 0}, {"t": "output", "i": 1, "o": [["o", "Grüße\n"]]}]
-    assert codec.open_events(codec.seal_events("b1", "w", events), "b1") == ("w", events)
+    news = News("b1", "w", "r1", 7, events)
+    assert codec.open_events(codec.seal_events(news), "b1") == news
     assert codec.open_label(codec.seal_label("b1", {"name": "fetch"}), "b1")["name"] == "fetch"
-    assert codec.open_control(codec.seal_control({"t": "stop", "b": "b1"}))["b"] == "b1"
+    order = codec.open_control(codec.seal_control({"t": "stop", "b": "b1"}, at=5.5))
+    assert (order["b"], order["at"]) == ("b1", 5.5)
 
 
 def test_an_order_cannot_be_passed_off_as_a_result(codec):
     with pytest.raises(SignatureMismatch):
-        codec.open_record(codec.seal_control({"b": "b1", "n": 0, "i": 0}), "b1")
+        codec.open_record(codec.seal_control({"b": "b1", "n": 0, "i": 0}, at=0.0), "b1")
 
 
 def test_small_values_travel_inside(codec):

@@ -2,7 +2,8 @@
 -- KEYS[1] root of all keys
 -- ARGV    session, number of this flush, session ttl (ms), most entries a lane may hold, then operations:
 --   "B", batch, n, address, function, function frame or "", label frame, result ttl (ms)   a new batch
---   "N", batch, n                                                                          a batch has grown, or its n is known
+--   "N", batch, n, label frame                                                             a batch has n calls in the end
+--   "F", function, function frame                                                          a function's record, once more
 --   "O", batch, blob key                                                                   a blob that lives as long as the batch
 --   "C", batch, address, lane, delay (ms), first, count, frame                             a chunk of calls
 -- Returns "OK", "DUP" (was applied before), {"GAP", last}, {"NOFN", function}, {"FULL", address}
@@ -12,7 +13,7 @@ local last = tonumber(redis.call('HGET', root .. 's:' .. session, 'n') or '0')
 if number <= last then return 'DUP' end
 if number ~= last + 1 then return {'GAP', last} end
 
-local width = {B = 8, N = 3, O = 3, C = 8}
+local width = {B = 8, N = 4, F = 3, O = 3, C = 8}
 local i, shipped, checked = 5, {}, {}
 while ARGV[i] do
   if ARGV[i] == 'B' then
@@ -49,7 +50,9 @@ while ARGV[i] do
       'm', ARGV[i + 6], 't', ARGV[i + 7])
     redis.call('ZADD', root .. 'batches', now, batch)
   elseif kind == 'N' then
-    redis.call('HSET', root .. 'b:' .. batch, 'n', ARGV[i + 2])
+    redis.call('HSET', root .. 'b:' .. batch, 'n', ARGV[i + 2], 'm', ARGV[i + 3])
+  elseif kind == 'F' then
+    redis.call('SET', root .. 'f:' .. batch, ARGV[i + 2])
   elseif kind == 'O' then
     redis.call('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
     redis.call('PERSIST', ARGV[i + 2])

@@ -1,17 +1,47 @@
 -- Take up to ARGV[3] entries without waiting, lane by lane in the order given.
 -- KEYS[1] root of all keys; KEYS[2..] lanes
 -- ARGV    group, consumer, most entries
--- Returns { {lane number from 0, entry id, fields, "1" if some call of its batch was revoked}, ... }
-local taken, want = {}, tonumber(ARGV[3])
-for k = 2, #KEYS do
-  local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', want - #taken, 'STREAMS', KEYS[k], '>')
-  if reply then
-    for _, entry in ipairs(reply[1][2]) do
-      local fields = entry[2]
-      local flagged = fields and redis.call('HGET', KEYS[1] .. 'b:' .. fields[2], 'x') or false
-      taken[#taken + 1] = {k - 2, entry[1], fields, flagged or ''}
-    end
-  end
-  if #taken >= want then break end
+-- Returns { {lane number from 0, entry id, fields, "1" if some of its calls may be final already}, ... },
+--         { {lane number, batch}, ... } of copies: an entry whose batch is gone, or whose calls are all final and
+--         were not revoked, has been worked off before. It ends here.
+-- A client whose batch the server has lost sends all of it again, so nothing is missed.
+-- Prefix-safe: an entry is deleted before it is acknowledged; one that is pending without content is none.
+local root, group, consumer, want = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local taken, copies, looked_at, most = {}, {}, 0, 1000
+
+-- Returns whether an entry is over, and whether some of its calls may be final; of one that is over, whether they
+-- were revoked.
+local function standing(fields)
+  local first, count = tonumber(fields[4]), tonumber(fields[6])
+  if not first or not count then return false, '' end
+  local batch = redis.call('HMGET', root .. 'b:' .. fields[2], 's', 'x')
+  if not batch[1] then return true, '' end
+  local states = redis.call('GETRANGE', root .. 'st:' .. fields[2], first, first + count - 1)
+  if not string.find(states, '[^%z]') then return false, batch[2] or '' end
+  if #states == count and not string.find(states, '%z') then return true, batch[2] or '' end
+  return false, '1'
 end
-return taken
+
+for k = 2, #KEYS do
+  local dropped
+  repeat
+    dropped = false
+    local reply = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', want - #taken, 'STREAMS', KEYS[k], '>')
+    local entries = reply and reply[1][2] or {}
+    for _, entry in ipairs(entries) do
+      local over, flagged = false, ''
+      if entry[2] then over, flagged = standing(entry[2]) end
+      if over then
+        dropped = true
+        if flagged == '' then copies[#copies + 1] = {k - 2, entry[2][2]} end
+        redis.call('XDEL', KEYS[k], entry[1])
+        redis.call('XACK', KEYS[k], group, entry[1])
+      else
+        taken[#taken + 1] = {k - 2, entry[1], entry[2], flagged}
+      end
+    end
+    looked_at = looked_at + #entries
+  until not dropped or #taken >= want or looked_at >= most
+  if #taken >= want or looked_at >= most then break end
+end
+return {taken, copies}
