@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import logging
 import os
 import threading
@@ -15,6 +16,7 @@ from nbtasks.core.errors import ConfigError, SignatureMismatch, UnknownCall
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.local import connection as connections
+from nbtasks.local import listening
 from nbtasks.local.connection import Connection
 from nbtasks.local.workers import LocalWorkers
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from .batch import Batch
     from .fleet import WorkerInfo
+    from .invitation import Invitation
     from .session import Session
 
 _log = logging.getLogger("nbtasks")
@@ -53,6 +56,10 @@ class App:
         result_expires: how long results are kept after the last call of a batch has ended, seconds or a text like 24h.
         result_limit: largest result in bytes.
         connection: everything about the broker in one; ``broker``, ``namespace`` and ``key`` are not looked at then.
+        connection_file: a file with URL, key and namespace, as :meth:`write_connection_file` and :meth:`invite` make
+            it; what is also given by itself comes first.
+        listen: let workers on other machines reach the embedded server, with TLS and a password: ``"HOST:PORT"``, or
+            True for all addresses of this machine and any free port. :meth:`invite` says how they join.
     """
 
     def __init__(
@@ -66,10 +73,14 @@ class App:
         result_expires: Duration = 86400.0,
         result_limit: int = RESULT_LIMIT_BYTES,
         connection: Connection | None = None,
+        connection_file: str | os.PathLike[str] | None = None,
+        listen: str | bool = False,
     ) -> None:
         self.name = name or "nbtasks"
         self.include = tuple(include)
         self._broker, self._key, self._namespace = broker, key, namespace
+        self._connection_file = connection_file
+        self._listen = listen
         self._result_expires = seconds(result_expires, "result_expires")
         self._result_limit = result_limit
         self._lock = threading.RLock()
@@ -82,6 +93,8 @@ class App:
         self._pid = os.getpid()
         if broker is not None:
             connections.check_url(broker)
+        if listen:
+            listening.parse_place(listen)
         current.opened(self)
         atexit.register(self._at_exit)
 
@@ -182,7 +195,9 @@ class App:
         if self._pid != os.getpid():
             raise ConfigError(f"App {self.name!r} belongs to another process; make a new one here")
         if self._connection is None:
-            self._resolving = connections.begin(self._broker, self._key, self._namespace)
+            self._resolving = connections.begin(
+                self._broker, self._key, self._namespace, self._connection_file
+            )
             self._connection = self._resolving.connection
 
     def _server(self) -> Connection:
@@ -194,6 +209,8 @@ class App:
 
             self._lease = self._resolving.wait()
             self._resolving = None
+            if self._listen:
+                self._open(self._listen)
         elif self._lease is not None:
             self._lease.ensure()
         return connection
@@ -304,6 +321,83 @@ class App:
 
         session = self.session
         return read_workers(session.fleet, session.python, session.keyring.id)
+
+    # -- other machines
+
+    def write_connection_file(self, path: str | os.PathLike[str], *, replace: bool = False) -> None:
+        """Write URL, key and namespace into a new file that only you may read.
+
+        ``nbtasks worker --connection-file``, ``App(connection_file=...)`` and NBTASKS_CONNECTION_FILE read it. Who has
+        it can run code on the workers and in this process.
+
+        Args:
+            replace: whether an older connection file may be replaced.
+
+        Raises:
+            ConfigError: it exists already, or cannot be written.
+        """
+        connections.write_connection_file(path, self._for_others() or self.connection, replace=replace)
+
+    def invite(
+        self,
+        *,
+        listen: str | bool = False,
+        host: str | None = None,
+        file: str | os.PathLike[str] | None = None,
+        show: bool = False,
+    ) -> Invitation:
+        """Return what another machine needs to join; print it to read how.
+
+        The key goes into a connection file beside the notebook. Only with ``show`` the invitation is a line that holds
+        it, and no file is written.
+
+        Args:
+            listen: have the embedded server listen, as in ``App(listen=...)``; other servers do already.
+            host: the name of this machine in the network, where the embedded server listens; None: its address.
+            file: where the connection file goes; an older connection file there is replaced.
+            show: show the key.
+
+        Raises:
+            ConfigError: only this machine can reach the server; or the file cannot be written.
+        """
+        from .invitation import Invitation, check_reachable, file_for
+
+        self._server()
+        if listen:
+            self._open(listen)
+        connection = self._for_others(host) or self.connection
+        check_reachable(connection)
+        place = self._lease.listening() if self._lease is not None else None
+        where = f"{place[0]}:{place[1]}" if place else None
+        if show:
+            return Invitation(connection, listening=where)
+        path = file_for(file)
+        connections.write_connection_file(path, connection, replace=True)
+        return Invitation(connection, path, where)
+
+    def uninvite(self) -> None:
+        """Have the embedded server listen no more. Earlier invitations are void, also when it listens again."""
+        self._server()
+        if self._lease is not None:
+            listening.close_listener(self._lease)
+
+    def listening(self) -> tuple[str, int] | None:
+        """Return host and port where the embedded server listens for other machines; None where it does not."""
+        self._server()
+        return self._lease.listening() if self._lease is not None else None
+
+    def _open(self, where: str | bool) -> None:
+        if self._lease is None:
+            raise ConfigError(
+                f"listen: only the embedded server can be made to listen, and this App uses {self.connection.address}"
+            )
+        listening.open_listener(self._lease, where)
+
+    def _for_others(self, host: str | None = None) -> Connection | None:
+        """Return the connection to the embedded server for other machines; None where it does not listen."""
+        self._server()
+        url = listening.listener_url(self._lease, host) if self._lease is not None else None
+        return dataclasses.replace(self.connection, url=url) if url else None
 
     # -- the end
 

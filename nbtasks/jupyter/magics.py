@@ -90,6 +90,9 @@ TaskMagics.workers.__doc__ = """Show the workers, or start and stop local ones.
     %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] [--keep]
     %workers stop [--now]               warm: running calls end first; --now does not wait for them
     %workers logs [-n LINES]            the end of the local workers' log
+    %workers invite [--show]            how workers on other machines join; --show puts the key on the screen
+    %workers invite --listen [HOST:PORT] [--host NAME]   the same with the embedded server, which listens then
+    %workers uninvite                   it listens no more
 """
 
 

@@ -17,9 +17,10 @@ from .publish import say, show_panel
 
 USAGE = (
     "%workers | %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] "
-    "[--keep] | %workers stop [--now] | %workers logs [-n LINES]"
+    "[--keep] | %workers stop [--now] | %workers logs [-n LINES] | "
+    "%workers invite [--listen [HOST:PORT]] [--host NAME] [--file FILE] [--show] | %workers uninvite"
 )
-SUBCOMMANDS = ("start", "stop", "logs")
+SUBCOMMANDS = ("start", "stop", "logs", "invite", "uninvite")
 
 
 class Workers:
@@ -39,6 +40,10 @@ class Workers:
             self._stop(rest)
         elif command == "logs":
             self._logs(rest)
+        elif command == "invite":
+            self._invite(rest)
+        elif command == "uninvite":
+            self._uninvite(rest)
         else:
             near = difflib.get_close_matches(command, SUBCOMMANDS, 1, 0.6)
             hint = f"did you mean `%workers {near[0]}`? " if near else ""
@@ -81,3 +86,21 @@ class Workers:
         given = parser.parse_args(rest)
         workers = App.current().local_workers
         say(workers.log_tail(given.lines) or "The log is empty: workers write what goes wrong.")
+
+    def _invite(self, rest: list[str]) -> None:
+        parser = MagicParser(prog="%workers invite", add_help=False, allow_abbrev=False)
+        parser.add_argument("--listen", nargs="?", const=True, default=False)
+        parser.add_argument("--host")
+        parser.add_argument("--file")
+        parser.add_argument("--show", action="store_true")
+        given = parser.parse_args(rest)
+        say(str(App.current().invite(listen=given.listen, host=given.host, file=given.file, show=given.show)))
+
+    def _uninvite(self, rest: list[str]) -> None:
+        MagicParser(prog="%workers uninvite", add_help=False, allow_abbrev=False).parse_args(rest)
+        app = App.current()
+        if app.listening() is None:
+            say("The server does not listen for other machines on behalf of this notebook.")
+            return
+        app.uninvite()
+        say("The server listens no more; earlier invitations are void.")

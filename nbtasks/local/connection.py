@@ -108,47 +108,64 @@ class Resolving:
 
 
 def resolve(
-    broker: str | None = None, key: str | bytes | None = None, namespace: str | None = None
+    broker: str | None = None,
+    key: str | bytes | None = None,
+    namespace: str | None = None,
+    file: str | os.PathLike[str] | None = None,
 ) -> tuple[Connection, EmbeddedLease | None]:
     """Find the connection, and start the embedded server where no other one is named.
 
-    The URL comes from ``broker``, else NBTASKS_BROKER, else the connection file that NBTASKS_CONNECTION_FILE
-    names, else it is the embedded server's. The key comes from ``key``, else NBTASKS_KEY, else the connection
-    file, else the per-user key file; the namespace from ``namespace``, else NBTASKS_NAMESPACE, else the
-    connection file, else it is "nbtasks".
+    The URL comes from ``broker``, else from ``file``, else NBTASKS_BROKER, else the connection file that
+    NBTASKS_CONNECTION_FILE names, else it is the embedded server's. The key comes from ``key``, else ``file``,
+    else NBTASKS_KEY, else the environment's connection file, else the per-user key file; the namespace likewise,
+    else it is "nbtasks".
 
     Args:
         broker: a Redis or Valkey URL.
         key: 32 bytes, or their base64url; in text, a second key after a comma is accepted, too.
         namespace: separates data of several projects on one server.
+        file: a connection file.
 
     Raises:
         EmbeddedUnavailable: no URL was given and there is no embedded server on this platform.
         ConfigError: a URL, a key, a file or a folder is wrong.
     """
-    resolving = begin(broker, key, namespace)
+    resolving = begin(broker, key, namespace, file)
     return resolving.connection, resolving.wait()
 
 
 def begin(
-    broker: str | None = None, key: str | bytes | None = None, namespace: str | None = None
+    broker: str | None = None,
+    key: str | bytes | None = None,
+    namespace: str | None = None,
+    file: str | os.PathLike[str] | None = None,
 ) -> Resolving:
     """Do as :func:`resolve`, but do not wait for the embedded server: it starts meanwhile."""
-    filed = _connection_file()
-    starting = None
-    url = broker or os.environ.get(BROKER_VARIABLE)
-    source = "App(broker=...)" if broker else BROKER_VARIABLE
-    if not url and filed:
-        url, source = filed.url, filed.source
-    keys = _keys(key, filed)
+    given = read_connection_file(file) if file else None
+    filed = given or _connection_file()
+    url, source = _url(broker, given, filed)
+    keys = given.keys if given and not key else _keys(key, filed)
     name = (
-        namespace or os.environ.get(NAMESPACE_VARIABLE) or (filed.namespace if filed else DEFAULT_NAMESPACE)
+        namespace
+        or (given.namespace if given else os.environ.get(NAMESPACE_VARIABLE))
+        or (filed.namespace if filed else DEFAULT_NAMESPACE)
     )
     check_namespace(name)
+    starting = None
     if not url:
         starting = begin_embedded()
         url, source = starting.url, "embedded server"
     return Resolving(Connection(url, keys, name, source), starting)
+
+
+def _url(broker: str | None, given: Connection | None, filed: Connection | None) -> tuple[str, str]:
+    """Return the URL and where it comes from; both empty where nothing names one."""
+    environment = os.environ.get(BROKER_VARIABLE)
+    if broker:
+        return broker, "App(broker=...)"
+    if environment and not given:
+        return environment, BROKER_VARIABLE
+    return (filed.url, filed.source) if filed else ("", "")
 
 
 def read_connection_file(path: str | os.PathLike[str]) -> Connection:
@@ -170,8 +187,13 @@ def read_connection_file(path: str | os.PathLike[str]) -> Connection:
         raise ConfigError(f"the connection file {file}: {error}") from error
 
 
-def write_connection_file(path: str | os.PathLike[str], connection: Connection) -> None:
-    """Write a new connection file, mode 0600. It holds the key: whoever reads it can run code on the workers.
+def write_connection_file(
+    path: str | os.PathLike[str], connection: Connection, *, replace: bool = False
+) -> None:
+    """Write a connection file, mode 0600. It holds the key: whoever reads it can run code on the workers.
+
+    Args:
+        replace: whether an older connection file may be replaced; another file never is.
 
     Raises:
         ConfigError: it exists already, or cannot be written.
@@ -179,6 +201,10 @@ def write_connection_file(path: str | os.PathLike[str], connection: Connection) 
     file = Path(path).expanduser()
     data = {name: value for name, value in connection.to_json().items() if name != "source"}
     try:
+        if replace and file.exists():
+            # Raises where it is something else.
+            read_connection_file(file)
+            file.unlink()
         write_private(file, json.dumps(data, indent=2) + "\n")
     except FileExistsError:
         raise ConfigError(f"{file} exists already: remove it first, or choose another name") from None

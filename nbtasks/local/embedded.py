@@ -24,6 +24,7 @@ LINGER_S = 600.0
 #: A start takes 0.05 s; a server that is being stopped, or replaced, may need some seconds first.
 START_TIMEOUT_S = 30.0
 GOODBYE_TIMEOUT_S = 15.0
+LISTEN_TIMEOUT_S = 15.0
 #: Bytes of a unix socket's path that every platform accepts.
 SOCKET_PATH_BYTES = 103
 #: What is below it is made and checked as ours alone.
@@ -95,6 +96,15 @@ def join(url: str) -> EmbeddedLease | None:
     place = _Place(folder=folder, sockets=folder)
     connection = _connect(place)
     return Starting(place, connection).wait() if connection else None
+
+
+def running(project: Path | None = None) -> EmbeddedLease | None:
+    """Return a lease on this project's server; None where it does not run, and it is not started then.
+
+    Raises:
+        ConfigError: the state folder cannot be used.
+    """
+    return join(_Place.of(project).url) if why_unavailable() is None else None
 
 
 def is_embedded(url: str) -> bool:
@@ -294,6 +304,8 @@ class EmbeddedLease:
         self.url = place.url
         self.folder = place.folder
         self.pid = pid
+        #: Where it listens for other machines, to do so again after a crash of everything.
+        self._listened: tuple[str, int] | None = None
         atexit.register(self.close)
 
     def __repr__(self) -> str:
@@ -326,7 +338,59 @@ class EmbeddedLease:
         again = Starting(self._place).wait(timeout_s)
         atexit.unregister(again.close)
         self._connection, self.pid = again._connection, again.pid
+        if self._listened is not None:
+            self.listen(*self._listened)
         return True
+
+    @property
+    def listen_folder(self) -> Path:
+        """Where the listener's certificate and password are."""
+        return self.folder / keeper.LISTEN_FOLDER
+
+    def listen(self, host: str, port: int) -> tuple[str, int]:
+        """Let other machines reach the server, with TLS and the password that :mod:`.certificate` has made.
+
+        Args:
+            host: the address to listen on; 0.0.0.0 is every one.
+            port: 0 for any free one, or the one in use where it listens already.
+
+        Returns:
+            host and port, for as long as the server runs.
+
+        Raises:
+            ConfigError: that address cannot be listened on.
+        """
+        found = self._ask(f"listen {host} {port}")
+        if isinstance(found, str):
+            raise ConfigError(
+                f"listen: nothing can listen on {host} port {port} ({found}); "
+                "choose another port, or an address of this machine, such as 0.0.0.0 for all of them"
+            )
+        self._listened = found
+        return found
+
+    def listening(self) -> tuple[str, int] | None:
+        """Return host and port where other machines reach the server; None where they cannot."""
+        found = self._ask("listening?")
+        return None if isinstance(found, str) else found
+
+    def deafen(self) -> None:
+        """Let other machines in no more; their connections end."""
+        self._listened = None
+        self._ask("deaf")
+
+    def _ask(self, question: str) -> tuple[str, int] | str:
+        """Ask about the listener; return host and port, or the reason why there is none."""
+        self._connection.settimeout(LISTEN_TIMEOUT_S)
+        try:
+            self._connection.sendall(question.encode() + b"\n")
+            word, _, rest = self._connection.recv(4096).decode("utf-8", "replace").strip().partition(" ")
+        except OSError as error:
+            raise ConfigError(f"the keeper of the embedded server does not answer: {error}") from error
+        if word != "listening":
+            return rest or "the embedded server is gone"
+        host, _, port = rest.rpartition(" ")
+        return host, int(port)
 
     def close(self) -> None:
         """Say goodbye. The last user's stops the server, and this returns when its data are written.

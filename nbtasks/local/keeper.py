@@ -8,9 +8,14 @@ A user holds a connection to the keeper's socket. Lines of text go over it:
 
     user -> keeper   hello <pid>     the user is there and waits for the server
                      bye             the user goes on purpose
+                     listen <host> <port>   other machines shall reach the server, too (tlsproxy.py)
+                     listening?      where do they?
+                     deaf            they shall not, any more
     keeper -> user   ready <keeper pid> <server pid>
                      loading         the server still reads its data, "ready" follows
                      failed          the rest, up to the end of the stream, says why
+                     listening <host> <port>   answers all three of the questions, as does
+                     deaf <reason>
 
 The first user's connection is one half of a socket pair, inherited as descriptor 0.
 
@@ -42,6 +47,7 @@ SERVER_LOCK = "server.lock"
 SERVER_SOCKET = "server.sock"
 SERVER_LOG = "server.log"
 DATA_FOLDER = "data"
+LISTEN_FOLDER = "listen"
 
 DATA_LIFE_S = 24 * 3600.0
 TOUCH_EVERY_S = 3600.0
@@ -55,7 +61,10 @@ STEADY_AFTER_S = 10.0
 #: Starts in a row that may fail before waiting users are told.
 START_TRIES = 3
 LOG_MAX_BYTES = 1 << 20
+#: A proxy that has died is started again after this time.
+PROXY_AGAIN_S = 0.5
 SHUTDOWN_COMMAND = b"SHUTDOWN NOSAVE NOW FORCE\r\n"
+DEAF = b"deaf nobody has asked for it"
 
 
 # --- files and locks ----------------------------------------------------------------------------------------
@@ -332,6 +341,112 @@ def stop_orphan(folder: str, sockets: str, old_keeper: int) -> None:
     os.close(lock)
 
 
+# --- other machines -----------------------------------------------------------------------------------------
+
+
+class Listener:
+    """The process through which other machines reach the server: start, hear, stop. Never blocks.
+
+    Attributes:
+        wish: host and port as they were asked for; None: nobody shall be let in.
+        answer: what the process has said: ``listening <host> <port>`` or ``deaf <reason>``; empty while it starts.
+    """
+
+    def __init__(self, folder: str, server_socket: str) -> None:
+        self.folder = os.path.join(folder, LISTEN_FOLDER)
+        self.server_socket = server_socket
+        self.pid = 0
+        self.wish: tuple[str, str] | None = None
+        self.answer = DEAF
+        self.start_again_at: float | None = None
+        self._life_line = self._answers = -1
+
+    def serve(self, host: str, port: str) -> None:
+        """Listen there; nothing happens where it does already. Port 0 is any, also the one in use."""
+        if self.pid and self.wish is not None and self.wish[0] == host and port in {"0", self.wish[1]}:
+            return
+        self.stop()
+        self.wish = (host, port)
+        self._start(host, port)
+
+    def _start(self, host: str, port: str) -> None:
+        self.start_again_at = None
+        self.answer = b""
+        life_read, self._life_line = os.pipe()
+        self._answers, answer_write = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.dup2(life_read, 0)
+                os.dup2(answer_write, 1)
+                code = "import sys; sys.path.append(sys.argv.pop(1)); import tlsproxy; tlsproxy.main()"
+                arguments = [
+                    os.path.dirname(__file__),
+                    self.folder,
+                    self.server_socket,
+                    host,
+                    port,
+                ]
+                os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", code, *arguments])  # noqa: S606
+            finally:
+                os._exit(127)
+        os.close(life_read)
+        os.close(answer_write)
+
+    def descriptors(self) -> list[int]:
+        """Return what becomes readable when the process says something."""
+        return [] if self._answers < 0 else [self._answers]
+
+    def hear(self) -> None:
+        """Take in what the process says."""
+        line = os.read(self._answers, 4096).partition(b"\n")[0]
+        if line.startswith(b"listening ") and self.wish is not None:
+            # The same port again after a restart: others know it.
+            self.wish = (self.wish[0], line.split()[2].decode())
+        self.answer = line or self.answer or b"deaf the TLS proxy has died; the keeper's log says why"
+        if not line:
+            self._close()
+
+    def ended(self) -> None:
+        """Note that the process has ended: it is started again if it had been listening."""
+        self.pid = 0
+        while self._answers >= 0:
+            # What it said last, then the end of the stream.
+            self.hear()
+        if self.answer.startswith(b"listening "):
+            note("the TLS proxy has died")
+            self.start_again_at = time.monotonic() + PROXY_AGAIN_S
+        else:
+            self.wish = None
+
+    def care(self) -> None:
+        """Start it again where that is due."""
+        if (
+            self.start_again_at is not None
+            and self.wish is not None
+            and time.monotonic() >= self.start_again_at
+        ):
+            self._start(*self.wish)
+
+    def stop(self) -> None:
+        """End the process and its connections."""
+        pid, self.pid = self.pid, 0
+        self.wish = self.start_again_at = None
+        self.answer = DEAF
+        self._close()
+        if pid:
+            import signal
+
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+    def _close(self) -> None:
+        for fd in (self._life_line, self._answers):
+            if fd >= 0:
+                os.close(fd)
+        self._life_line = self._answers = -1
+
+
 class Guard:
     """A forked process that stops the server when the keeper is killed, seen by the end of a pipe."""
 
@@ -411,6 +526,9 @@ class Keeper:
         self.told_loading_at = 0.0
         self.touch_at = time.monotonic() + TOUCH_EVERY_S
         self.guard: Guard | None = None
+        self.listener = Listener(folder, server.socket_path)
+        #: Users that wait for the listener's answer.
+        self.curious: set[int] = set()
         self.terminated = False
         self._last_user: socket.socket | None = None
 
@@ -420,7 +538,7 @@ class Keeper:
 
         self._admit(first)
         while not self._is_over():
-            watched = [wake, listener.fileno(), *self.server.descriptors(), *self.users]
+            watched = [wake, listener.fileno(), *self._others(), *self.users]
             for number in select.select(watched, [], [], self._pause())[0]:
                 if number == wake:
                     os.read(wake, 512)
@@ -428,10 +546,16 @@ class Keeper:
                     self._accept(listener)
                 elif number in self.server.descriptors():
                     self.server.lose_touch()
-                else:
+                elif number in self.listener.descriptors():
+                    self.listener.hear()
+                elif number in self.users:
                     self._hear(self.users[number])
             self._care_for_server()
+            self._care_for_listener()
             self._housekeep()
+
+    def _others(self) -> list[int]:
+        return [*self.server.descriptors(), *self.listener.descriptors()]
 
     # users
 
@@ -465,15 +589,25 @@ class Keeper:
             if line.startswith(b"hello"):
                 self.lost_at = None
                 self.waiting.add(user.fileno())
+            elif line.startswith((b"listen", b"deaf")):
+                self._obey(user, line.split())
             elif line == b"bye":
                 self._part(user)
         self._greet()
+
+    def _obey(self, user: socket.socket, words: list[bytes]) -> None:
+        if words[0] == b"listen" and len(words) == 3:
+            self.listener.serve(words[1].decode(), words[2].decode())
+        elif words[0] == b"deaf":
+            self.listener.stop()
+        self.curious.add(user.fileno())
 
     def _part(self, user: socket.socket) -> None:
         """Let a user go. The last one's connection stays open: its end tells that the server is down."""
         number = user.fileno()
         del self.users[number]
         self.waiting.discard(number)
+        self.curious.discard(number)
         if self._is_over():
             self._last_user = user
         else:
@@ -481,21 +615,22 @@ class Keeper:
 
     def _forget(self, user: socket.socket) -> None:
         self.waiting.discard(user.fileno())
+        self.curious.discard(user.fileno())
         del self.users[user.fileno()]
         user.close()
 
     def _greet(self) -> None:
         if self.server.ready:
-            self._tell(b"ready %d %d\n" % (os.getpid(), self.server.pid))
+            self._tell(b"ready %d %d\n" % (os.getpid(), self.server.pid), self.waiting)
             self.waiting.clear()
 
-    def _tell(self, line: bytes) -> None:
-        for number in list(self.waiting):
+    def _tell(self, line: bytes, those: set[int]) -> None:
+        for number in list(those):
             try:
                 self.users[number].sendall(line)
             except OSError:
                 # Its end of stream comes with the next select.
-                self.waiting.discard(number)
+                those.discard(number)
 
     # time
 
@@ -516,6 +651,8 @@ class Keeper:
             return READY_POLL_S if now - self.server.started_at < 1.0 else 20 * READY_POLL_S
         if not self.users and self.lost_at is not None:
             due.append(self.lost_at + self.linger_s)
+        if self.listener.start_again_at is not None:
+            due.append(self.listener.start_again_at)
         return max(0.0, min(due) - now)
 
     def _housekeep(self) -> None:
@@ -550,7 +687,7 @@ class Keeper:
             self.guard.alert()
         elif answer and time.monotonic() - self.told_loading_at > LOADING_EVERY_S:
             self.told_loading_at = time.monotonic()
-            self._tell(b"loading\n")
+            self._tell(b"loading\n", self.waiting)
 
     def _reap(self) -> None:
         while True:
@@ -562,6 +699,14 @@ class Keeper:
                 return
             if pid == self.server.pid:
                 self._server_died(status)
+            elif pid == self.listener.pid:
+                self.listener.ended()
+
+    def _care_for_listener(self) -> None:
+        self.listener.care()
+        if self.curious and self.listener.answer:
+            self._tell(self.listener.answer + b"\n", self.curious)
+            self.curious.clear()
 
     def _server_died(self, status: int) -> None:
         lived_s = time.monotonic() - self.server.started_at
@@ -575,7 +720,7 @@ class Keeper:
 
     def _give_up_on_waiting(self) -> None:
         log = os.path.join(self.folder, SERVER_LOG)
-        self._tell(b"failed\n" + tail(log).encode())
+        self._tell(b"failed\n" + tail(log).encode(), self.waiting)
         for number in list(self.waiting):
             self._forget(self.users[number])
 
@@ -686,6 +831,7 @@ def serve(folder: str, sockets: str, lock: int, keeper: Keeper) -> None:
         ours = is_same_file(lock, os.path.join(folder, KEEPER_LOCK))
         if ours:
             remove(path)
+        keeper.listener.stop()
         keeper.server.stop(by_force=not ours)
         if keeper.guard is not None:
             keeper.guard.dismiss()

@@ -1,0 +1,63 @@
+"""``nbtasks invite``: how workers on other machines join."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from nbtasks.core.errors import ConfigError, NbtasksError
+
+
+@click.command()
+@click.option(
+    "-b", "--broker", metavar="URL", help="Redis or Valkey.  [default: as an App without arguments]"
+)
+@click.option("--namespace", metavar="NAME", help="Namespace of the calls.  [default: nbtasks]")
+@click.option(
+    "--listen",
+    is_flag=False,
+    flag_value="0.0.0.0:0",
+    metavar="[HOST:PORT]",
+    help="Have the embedded server of this folder listen, with TLS and a password.",
+)
+@click.option("--host", metavar="NAME", help="This machine's name in the network, with --listen.")
+@click.option("--file", metavar="FILE", help="Connection file to write.  [default: nbtasks-connection.json]")
+@click.option("--show", is_flag=True, help="Show one line with the key in it, and write no file.")
+def invite(
+    broker: str | None,
+    namespace: str | None,
+    listen: str | None,
+    host: str | None,
+    file: str | None,
+    show: bool,
+) -> None:
+    """Say how workers on other machines join."""
+    from nbtasks.client.app import App
+
+    try:
+        _check_in_use(broker)
+        with App("invite", broker=broker, namespace=namespace) as app:
+            click.echo(str(app.invite(listen=listen or False, host=host, file=file, show=show)))
+    except NbtasksError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _check_in_use(broker: str | None) -> None:
+    """Refuse for an embedded server that nobody uses: it would end with this command.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    from nbtasks.local import connection, embedded
+
+    if broker or os.environ.get(connection.BROKER_VARIABLE) or os.environ.get(connection.FILE_VARIABLE):
+        return
+    lease = embedded.running()
+    if lease is None:
+        raise ConfigError(
+            f"the embedded server of {Path.cwd()} does not run: open a notebook there and use nbtasks in it, "
+            "or name the server with -b"
+        )
+    lease.close()

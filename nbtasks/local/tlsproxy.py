@@ -1,0 +1,237 @@
+"""Lets other machines reach the embedded server: TLS and a password outside, the server's unix socket inside.
+
+The bundled server speaks no TLS, so this process stands in front of it. Started by the keeper, with the standard
+library only. Standard input is its life line: it ends with the keeper. Standard output gets one line, either
+``listening <host> <port>`` or ``deaf <reason>``.
+
+A connection may say nothing but AUTH (or HELLO with AUTH) until the one user and password were right; what follows
+goes to the server as it is.
+"""
+
+# pathlib would double the start time.
+# ruff: noqa: PTH118, PTH123
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import os
+import socket
+import ssl
+import sys
+
+USER = "nbtasks"
+#: Private key and certificate, PEM.
+CERTIFICATE_FILE = "certificate.pem"
+PASSWORD_FILE = "password"  # noqa: S105 - a file's name
+
+#: Seconds that a connection has to prove that it belongs here.
+LOGIN_S = 10.0
+#: Wrong words before the right ones.
+LOGIN_TRIES = 3
+#: HELLO 3 AUTH user password SETNAME name.
+MOST_WORDS = 8
+MOST_WORD_BYTES = 1024
+CHUNK_BYTES = 1 << 18
+#: Seconds of silence after which a peer is asked whether it lives, between two questions, and how many are asked.
+KEEPALIVE = (15, 5, 3)
+#: A port that the proxy before this one held may be free only in a moment.
+BIND_TRIES = 20
+BIND_PAUSE_S = 0.1
+#: Refused logins that are written to the log; a stranger shall not fill the disk.
+MOST_NOTES = 100
+
+
+class Rejected(Exception):
+    """A connection that does not belong here."""
+
+
+class Proxy:
+    """Takes connections in, and hands bytes on in both directions."""
+
+    def __init__(self, server_socket: str, password: str) -> None:
+        self._server_socket = server_socket
+        self._wanted = f"{USER}\0{password}".encode()
+        self._notes = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection to its end."""
+        with contextlib.suppress(OSError, EOFError, ValueError, asyncio.TimeoutError):
+            watch_for_silence(writer.get_extra_info("socket"))
+            try:
+                greeting = await asyncio.wait_for(self._log_in(reader, writer), LOGIN_S)
+                await self._connect(reader, writer, greeting)
+            except Rejected as problem:
+                self._note(f"{_peer(writer)}: {problem}")
+        await _close(writer)
+
+    async def _connect(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: bytes
+    ) -> None:
+        inner_reader, inner_writer = await asyncio.open_unix_connection(
+            self._server_socket, limit=CHUNK_BYTES
+        )
+        if greeting:
+            inner_writer.write(greeting)
+        else:
+            writer.write(b"+OK\r\n")
+        await join((reader, inner_writer), (inner_reader, writer))
+
+    async def _log_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """Hear AUTH or HELLO; return what of it the server has to answer, which is nothing for AUTH."""
+        for _ in range(LOGIN_TRIES):
+            words = await read_command(reader)
+            credentials, rest = split_login(words)
+            if credentials is None:
+                writer.write(b"-NOAUTH Authentication required.\r\n")
+            elif hmac.compare_digest(b"\0".join(credentials), self._wanted):
+                return pack_command(rest) if rest else b""
+            else:
+                writer.write(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n")
+                await writer.drain()
+                raise Rejected("wrong user or password")
+            await writer.drain()
+        raise Rejected("no login")
+
+    def _note(self, text: str) -> None:
+        self._notes += 1
+        if self._notes <= MOST_NOTES:
+            sys.stderr.write(f"refused: {text}\n")
+            sys.stderr.flush()
+
+
+def split_login(words: list[bytes]) -> tuple[list[bytes] | None, list[bytes]]:
+    """Return the credentials of a command, None if it has none, and the command without them."""
+    if words[0].upper() == b"AUTH":
+        return words[1:], []
+    if words[0].upper() == b"HELLO" and len(words) >= 5 and words[2].upper() == b"AUTH":
+        return words[3:5], words[:2] + words[5:]
+    return None, words
+
+
+def pack_command(words: list[bytes]) -> bytes:
+    """Return a command as clients send it."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+async def read_command(reader: asyncio.StreamReader) -> list[bytes]:
+    """Read one command, as clients send them.
+
+    Raises:
+        Rejected: it is none, or it is longer than a login.
+    """
+    n = await _number(reader, b"*", MOST_WORDS)
+    if n == 0:
+        raise Rejected("an empty command")
+    words = []
+    for _ in range(n):
+        size = await _number(reader, b"$", MOST_WORD_BYTES)
+        words.append((await reader.readexactly(size + 2))[:-2])
+    return words
+
+
+async def _number(reader: asyncio.StreamReader, mark: bytes, most: int) -> int:
+    line = await reader.readuntil(b"\r\n")
+    digits = line[1:-2]
+    if line[:1] != mark or not digits.isdigit() or len(digits) > 4 or int(digits) > most:
+        raise Rejected("what it says is no login")
+    return int(digits)
+
+
+Way = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def join(one: Way, other: Way) -> None:
+    """Hand bytes on in both directions until one of them ends; then both have ended."""
+    pumps = [asyncio.ensure_future(_pump(*way)) for way in (one, other)]
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+        for _, writer in (one, other):
+            await _close(writer)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(CHUNK_BYTES):
+        writer.write(data)
+        # Waits where the other side is slower: what is under way is bounded.
+        await writer.drain()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError, asyncio.TimeoutError):
+        await asyncio.wait_for(writer.wait_closed(), 1.0)
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    return str((writer.get_extra_info("peername") or ("somebody",))[0])
+
+
+def watch_for_silence(connection: socket.socket) -> None:
+    """Have a connection ended whose other machine has vanished without a word."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle, pause, count = KEEPALIVE
+    options = {"TCP_KEEPIDLE": idle, "TCP_KEEPALIVE": idle, "TCP_KEEPINTVL": pause, "TCP_KEEPCNT": count}
+    # Keepalive says nothing while sent bytes wait for their acknowledgement; this does.
+    options["TCP_USER_TIMEOUT"] = (idle + pause * count) * 1000
+    for name, value in options.items():
+        number = getattr(socket, name, None)
+        if number is not None:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, number, value)
+
+
+async def listen(proxy: Proxy, context: ssl.SSLContext, host: str, port: int) -> asyncio.Server:
+    """Open the port; 0 is any that is free.
+
+    Raises:
+        OSError: the address is not one of this machine's, or the port is taken.
+    """
+    for patience in reversed(range(BIND_TRIES)):
+        try:
+            return await asyncio.start_server(
+                proxy.serve, host, port, limit=CHUNK_BYTES, ssl=context, ssl_handshake_timeout=LOGIN_S
+            )
+        except OSError:
+            if not patience or port == 0:
+                raise
+            await asyncio.sleep(BIND_PAUSE_S)
+    raise AssertionError("not reached")
+
+
+async def run(proxy: Proxy, context: ssl.SSLContext, host: str, port: int) -> None:
+    """Listen, say where, and serve until the life line ends."""
+    loop = asyncio.get_running_loop()
+    # A stranger's broken handshake is no news.
+    loop.set_exception_handler(lambda *_: None)
+    over = asyncio.Event()
+    loop.add_reader(0, over.set)
+    try:
+        server = await listen(proxy, context, host, port)
+    except OSError as error:
+        tell(f"deaf {error.strerror or error}")
+        return
+    tell(f"listening {host} {server.sockets[0].getsockname()[1]}")
+    await over.wait()
+
+
+def tell(line: str) -> None:
+    """Say a line to the keeper."""
+    os.write(1, line.encode("utf-8", "replace").replace(b"\n", b" ") + b"\n")
+
+
+def main() -> None:
+    """Run a proxy; folder, server socket, host and port are the arguments."""
+    folder, server_socket, host, port = sys.argv[1:5]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(folder, CERTIFICATE_FILE))
+    with open(os.path.join(folder, PASSWORD_FILE), encoding="ascii") as file:
+        proxy = Proxy(server_socket, file.read().strip())
+    asyncio.run(run(proxy, context, host, int(port)))
+    # Connections that are still open end with the process.
+    os._exit(0)
