@@ -49,6 +49,7 @@ T = TypeVar("T")
 _FLUSH_EVERY_S = 0.02
 #: A running call that takes longer than this keeps nobody else waiting: what is not started is given to others.
 _SHARE_AFTER_S = 0.1
+_LEASE_POLL_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Child:
             functions,
             self._reporter,
             self._server_now,
+            self._slot,
             min(BLOCK_MS, round(settings.options.lease_s * 500)),
         )
         self._bench = Bench(
@@ -198,6 +200,7 @@ class Child:
         else:
             self._current = job
             try:
+                self._keep_what_is_ours()
                 self._work(job)
             except OperationalError:
                 if job.remaining:
@@ -249,6 +252,7 @@ class Child:
         while not self._interrupts.stopping:
             if self._revocations.due:
                 self._revocations.follow(self._in_hand())
+            self._keep_what_is_ours()
             index = job.claim()
             if index is None:
                 return
@@ -261,6 +265,19 @@ class Child:
             if self._has_done_its_share():
                 self._drop_unstarted(job)
                 return
+
+    def _keep_what_is_ours(self) -> None:
+        """Start nothing without a lease: after a long pause others may have been given what is in hand."""
+        until = self._slot.lease_until
+        if not until or time.monotonic() < until:
+            return
+        while time.monotonic() >= self._slot.lease_until:
+            if self._interrupts.stopping:
+                return
+            time.sleep(_LEASE_POLL_S)
+        for job in self._retrying(lambda: self._consumer.no_longer_held(self._in_hand())):
+            LOGGER.warning("batch %s: %d call(s) were given to others", job.entry.batch, job.remaining)
+            job.drop()
 
     def _share(self, job: Job) -> None:
         """Keep as many calls as are worth keeping, and give the others away."""

@@ -8,13 +8,14 @@ from nbtasks.broker.delivery import Delivery, Entry
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError
 from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE, REVOKED_CODE
 from nbtasks.wire import failures
-from nbtasks.wire.codec import Chunk, Codec
+from nbtasks.wire.codec import Chunk, Codec, Function
 
 from .functions import Functions
 from .job import Job, options_of
 from .log import LOGGER
 from .reporter import Done, Place, Reporter, place
 from .revocation import ReadStates
+from .slots import Slot
 
 #: Longest wait for an entry; less than a lease, so that a dead machine's open wait is over when it is reaped.
 BLOCK_MS = 10_000
@@ -25,6 +26,7 @@ class Consumer:
 
     Args:
         server_now: the server's time in epoch seconds.
+        slot: told what is opened, for what kills its process then.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Consumer:
         functions: Functions,
         reporter: Reporter,
         server_now: Callable[[], float],
+        slot: Slot,
         block_ms: int = BLOCK_MS,
     ) -> None:
         self._delivery = delivery
@@ -43,6 +46,7 @@ class Consumer:
         self._functions = functions
         self._reporter = reporter
         self._server_now = server_now
+        self._slot = slot
         self._block_ms = block_ms
 
     def take(self, most: int) -> list[Job]:
@@ -64,6 +68,11 @@ class Consumer:
     def audit(self) -> list[Job]:
         """Return jobs for what this child holds without knowing it: the reply that brought them was lost."""
         return self.opened([entry for entry in self._delivery.held() if not self._reporter.has(entry)])
+
+    def no_longer_held(self, jobs: list[Job]) -> list[Job]:
+        """Return those jobs whose entries were given to others."""
+        held = {place(entry) for entry in self._delivery.held()}
+        return [job for job in jobs if place(job.entry) not in held]
 
     def _read(self, entries: list[Entry]) -> dict[Place, Chunk | SignatureMismatch]:
         """Verify the chunks of entries; nothing is unpickled yet."""
@@ -100,7 +109,7 @@ class Consumer:
             return None
         skip = self._final_calls(entry) if entry.suspect else frozenset()
         try:
-            function = self._functions.get(chunk.function)
+            function = self._function(entry, chunk.function)
         except OperationalError:
             raise
         except SignatureMismatch as error:
@@ -118,6 +127,13 @@ class Consumer:
             return None
         return job
 
+    def _function(self, entry: Entry, digest: str) -> Function:
+        self._slot.begin(entry.batch.encode(), entry.first, 0.0, entry.count)
+        try:
+            return self._functions.get(digest)
+        finally:
+            self._slot.end_opening()
+
     def _refuse(self, entry: Entry, error: SignatureMismatch) -> None:
         LOGGER.error("queue %s, batch %s: refused: %s", entry.address, entry.batch, error)
         self._reporter.refused(entry, str(error))
@@ -128,7 +144,6 @@ class Consumer:
 
     def _fail(self, entry: Entry, chunk: Chunk, error: Exception, state: int, skip: frozenset[int]) -> None:
         from nbtasks.core.options import TaskOptions
-        from nbtasks.wire.codec import Function
 
         LOGGER.error("Task %s: its function cannot be rebuilt here: %r", chunk.options.get("nm"), error)
         nothing = Function(chunk.function, lambda: None, None)

@@ -16,6 +16,8 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from .memory import peak_bytes
+
 #: Starts a child in the slot with this number; does not return.
 ChildMain = Callable[[int], None]
 
@@ -35,6 +37,7 @@ class Death:
     slot: int
     pid: int
     status: int
+    peak_bytes: int
 
 
 class Forkserver:
@@ -111,8 +114,8 @@ def _serve(link: socket.socket, child_main: ChildMain) -> int:
             for key, _ in selector.select():
                 if key.fd == wake_read:
                     _drain(wake_read)
-                    for pid, status in _reap():
-                        link.sendall(b"%d %d %d\n" % (children.pop(pid, -1), pid, status))
+                    for pid, status, peak in _reap():
+                        link.sendall(b"%d %d %d %d\n" % (children.pop(pid, -1), pid, status, peak))
                 elif not _fork_as_told(link, child_main, children, (wake_read, wake_write)):
                     _kill_all(children)
                     return 0
@@ -164,15 +167,15 @@ def _drain(fd: int) -> None:
             pass
 
 
-def _reap() -> Iterator[tuple[int, int]]:
+def _reap() -> Iterator[tuple[int, int, int]]:
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
             return
         if pid == 0:
             return
-        yield pid, status
+        yield pid, status, peak_bytes(usage)
 
 
 def _kill_all(children: dict[int, int]) -> None:

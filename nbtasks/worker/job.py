@@ -67,6 +67,11 @@ class Job:
             self.end = first
             return piece
 
+    def drop(self) -> None:
+        """Start nothing more of it: somebody else has it."""
+        with self.lock:
+            self.end = self.next
+
     def payload(self, index: int) -> Any:
         """Return the payload of a call."""
         return self.chunk.payloads[index - self.chunk.first]

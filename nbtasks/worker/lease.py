@@ -22,13 +22,22 @@ class Lease:
 
     Args:
         info: returns what the list of workers shows, JSON types.
+        on_renewed: told until when the lease holds for sure (monotonic).
     """
 
-    def __init__(self, fleet: Fleet, worker: str, lease_s: float, info: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        worker: str,
+        lease_s: float,
+        info: Callable[[], dict[str, Any]],
+        on_renewed: Callable[[float], None],
+    ) -> None:
         self._fleet = fleet
         self._worker = worker
         self._lease_s = lease_s
         self._info = info
+        self._on_renewed = on_renewed
         self._duty = Duty("lease", self._renew_and_rest)
 
     def start(self) -> None:
@@ -47,7 +56,9 @@ class Lease:
     def renew(self) -> float:
         """Renew; returns the server's time in epoch seconds."""
         info = json.dumps({**self._info(), "seen_at": time.time()})
+        asked_at = time.monotonic()
         _, now = self._fleet.renew(self._worker, round(self._lease_s * 1000), info, round(INFO_TTL_S * 1000))
+        self._on_renewed(asked_at + self._lease_s)
         return now
 
     def _renew_and_rest(self) -> float:

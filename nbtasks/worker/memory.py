@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import resource
 
 
 def resident_bytes(pid: int) -> int:
@@ -15,9 +20,12 @@ def resident_bytes(pid: int) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+def peak_bytes(usage: resource.struct_rusage) -> int:
+    """Return the most resident memory that a process has had, from its ``rusage``."""
+    return usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
+
+
 def _own_peak() -> int:
     import resource
-    import sys
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_bytes(resource.getrusage(resource.RUSAGE_SELF))

@@ -31,6 +31,7 @@ class Loss:
     Attributes:
         story: what happened, for people: signal or exit code, memory, last words.
         executing: (batch, index) of the call that was executing; None where nothing was.
+        charged: so many calls, from that one on, where they were only made ready to run.
         seen: whether somebody saw what was executing; else the whole chunk is charged.
         error: ends the executing call with this instead of running it again (its time limit, a revocation).
         uncharged: the worker was shut down on purpose; nothing is charged.
@@ -38,6 +39,7 @@ class Loss:
 
     story: str
     executing: tuple[str, int] | None = None
+    charged: int = 1
     seen: bool = True
     error: CallError | None = None
     uncharged: bool = False
@@ -72,16 +74,23 @@ def judge(entry: Entry, final: frozenset[int], loss: Loss, at_most_once: bool) -
         else:
             verdict.pieces = [(*run, attempts.after_loss(entry.attempt)) for run in runs(indexes)]
         return verdict
-    guilty = loss.executing[1] if loss.executing is not None and loss.executing[0] == entry.batch else None
-    if guilty in indexes:
-        indexes.remove(guilty)
-        given_up = at_most_once or loss.error is not None
-        if given_up or attempts.losses(entry.attempt) + 1 >= attempts.MOST_LOSSES:
-            verdict.fail = [guilty]
-        else:
-            verdict.pieces.append((guilty, 1, attempts.after_loss(entry.attempt)))
-    verdict.pieces += [(*run, entry.attempt) for run in runs(indexes)]
+    charged = _charged(entry, loss)
+    guilty = [index for index in indexes if index in charged]
+    given_up = at_most_once or loss.error is not None
+    if given_up or attempts.losses(entry.attempt) + 1 >= attempts.MOST_LOSSES:
+        verdict.fail = guilty
+    else:
+        verdict.pieces = [(*run, attempts.after_loss(entry.attempt)) for run in runs(guilty)]
+    innocent = [index for index in indexes if index not in charged]
+    verdict.pieces += [(*run, entry.attempt) for run in runs(innocent)]
     return verdict
+
+
+def _charged(entry: Entry, loss: Loss) -> range:
+    """Return the indexes of the calls of an entry that are charged with a loss that was seen."""
+    if loss.executing is None or loss.executing[0] != entry.batch:
+        return range(0)
+    return range(loss.executing[1], loss.executing[1] + loss.charged)
 
 
 class Rescue:

@@ -16,14 +16,15 @@ STARTING, IDLE, BUSY, CONCURRENT = 0, 1, 2, 3
 _SIZE = 256
 # Written by the child: pid, state, calls in hand, calls done.
 _CHILD = struct.Struct("<IHHQ")
-# Written by the child around a call in its main thread: serial, index, started (monotonic), limit (s), batch.
-_CALL = struct.Struct("<QQdd20s")
+# Written by the child around a call in its main thread: serial, index, started (monotonic), limit (s), batch, calls.
+_CALL = struct.Struct("<QQdd20sI")
 _CALL_AT = 32
 # Written by the supervisor: serial, index (-1: all calls of the batch), batch, whether running calls are stopped.
 _STOP = struct.Struct("<Qq20sB")
 _STOP_AT = 128
 _WAITING_AT = 200
-_STARTED_AT = 208
+# Written by the supervisor, once for all slots, behind the last one: until when the lease holds (monotonic).
+_LEASE = struct.Struct("<d")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class RunningCall:
         serial: grows with every call, so that two looks at the same call can be told from two calls.
         started: ``time.monotonic()`` at its start, valid in every process of the machine.
         limit_s: its hard time limit, 0 for none.
+        count: more than one while calls, from ``index`` on, are only made ready to run.
     """
 
     serial: int
@@ -41,6 +43,7 @@ class RunningCall:
     index: int
     started: float
     limit_s: float
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -93,17 +96,21 @@ class Slot:
             self._state, self._in_hand = state, in_hand
             self._write()
 
-    def begin(self, batch: bytes, index: int, limit_s: float) -> None:
-        """Say which call the main thread starts now."""
+    def begin(self, batch: bytes, index: int, limit_s: float, count: int = 1) -> None:
+        """Say which call the main thread starts now, or which ones it makes ready to run."""
         self._serial += 1
         _CALL.pack_into(
-            self._memory, self._at + _CALL_AT, self._serial, index, time.monotonic(), limit_s, batch
+            self._memory, self._at + _CALL_AT, self._serial, index, time.monotonic(), limit_s, batch, count
         )
 
     def end(self) -> None:
         """Say that the main thread's call is over."""
         self.done += 1
-        _CALL.pack_into(self._memory, self._at + _CALL_AT, 0, 0, 0.0, 0.0, b"")
+        self.end_opening()
+
+    def end_opening(self) -> None:
+        """Say that calls have been made ready to run."""
+        _CALL.pack_into(self._memory, self._at + _CALL_AT, 0, 0, 0.0, 0.0, b"", 0)
 
     def publish(self) -> None:
         """Write the number of calls done."""
@@ -121,6 +128,12 @@ class Slot:
         serial, index, batch, running = _STOP.unpack_from(self._memory, self._at + _STOP_AT)
         return StopOrder(serial, batch.rstrip(b"\0").decode(), index, bool(running))
 
+    @property
+    def lease_until(self) -> float:
+        """Until when the worker's lease holds for sure (monotonic); 0 before it has one."""
+        until: float = _LEASE.unpack_from(self._memory, len(self._memory) - _LEASE.size)[0]
+        return until
+
     # -- the supervisor's side
 
     def stop(self, order: StopOrder) -> None:
@@ -128,16 +141,20 @@ class Slot:
         where = self._at + _STOP_AT
         _STOP.pack_into(self._memory, where, order.serial, order.index, order.batch.encode(), order.running)
 
+    def set_lease(self, until: float) -> None:
+        """Say, to all slots, until when the lease holds (monotonic)."""
+        _LEASE.pack_into(self._memory, len(self._memory) - _LEASE.size, until)
+
     def status(self) -> tuple[int, int, int, int]:
         """Return (pid, state, calls in hand, calls done)."""
         return _CHILD.unpack_from(self._memory, self._at)
 
     def running(self) -> RunningCall | None:
         """Return the call that the main thread executes."""
-        serial, index, started, limit, batch = _CALL.unpack_from(self._memory, self._at + _CALL_AT)
+        serial, index, started, limit, batch, count = _CALL.unpack_from(self._memory, self._at + _CALL_AT)
         if not serial:
             return None
-        return RunningCall(serial, batch.rstrip(b"\0").decode(), index, started, limit)
+        return RunningCall(serial, batch.rstrip(b"\0").decode(), index, started, limit, count)
 
     @property
     def waiting(self) -> bool:
@@ -147,5 +164,5 @@ class Slot:
 
 def make_slots(n: int) -> list[Slot]:
     """Return ``n`` slots in memory that children inherit."""
-    memory = mmap.mmap(-1, n * _SIZE)
+    memory = mmap.mmap(-1, n * _SIZE + _LEASE.size)
     return [Slot(memory, number) for number in range(n)]

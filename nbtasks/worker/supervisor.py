@@ -180,7 +180,9 @@ class Supervisor:
         suffixes = tuple(f"@{self._python}.{key_id}" for key_id in self._keyring.ids)
         leasing, duties = self._new_link(), self._new_link()
         self._reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffixes)
-        self._lease = Lease(Fleet(leasing, self._keys), self._id, self._options.lease_s, self._info)
+        self._lease = Lease(
+            Fleet(leasing, self._keys), self._id, self._options.lease_s, self._info, self._slots[0].set_lease
+        )
         self._orders = Orders(slow, Fleet(slow, self._keys), self._codec, self._addresses, self._obey)
 
     def _await_broker(self, link: Link, life_line: int | None) -> None:
@@ -325,23 +327,24 @@ class Supervisor:
         running = slot.running()
         planned = self._kill_at.pop(number, None)
         executing = (running.batch, running.index) if running else None
+        charged = running.count if running else 1
         # Calls in threads or in the event loop are not in the slot: nobody knows which of them had begun.
-        seen = running is not None or slot.status()[1] != CONCURRENT
+        seen = slot.status()[1] != CONCURRENT
         if self._stopping:
-            return Loss("the worker was stopped", executing, seen=seen, uncharged=True)
+            return Loss("the worker was stopped", executing, charged, seen=seen, uncharged=True)
         meant = planned is not None and running is not None and planned.serial == running.serial
         error = planned.error if planned is not None and meant and planned.pid == death.pid else None
-        return Loss(
-            self._story(number, os.waitstatus_to_exitcode(death.status)), executing, seen=seen, error=error
-        )
+        return Loss(self._story(number, death), executing, charged, seen=seen, error=error)
 
-    def _story(self, number: int, code: int) -> str:
+    def _story(self, number: int, death: Death) -> str:
+        code = os.waitstatus_to_exitcode(death.status)
         if code < 0:
             how = f"it was killed by signal {-code} ({signal.Signals(-code).name})"
             if -code == signal.SIGKILL:
                 how += ", which is how a system that has run out of memory ends a process"
         else:
             how = f"it ended with exit code {code}"
+        how += f". It had taken up to {death.peak_bytes / 1e6:,.0f} MB of memory"
         tail = self._outputs[number].last_words().strip()
         return f"{how}. Its last words:\n{tail}" if tail else how
 

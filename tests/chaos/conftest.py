@@ -108,6 +108,14 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def alive_pid(pid: int) -> bool:
+    """Whether a process runs; one that waits to be reaped does not."""
+    try:
+        return (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]) != "Z"
+    except OSError:
+        return False
+
+
 def processes_of_session(session: int) -> list[int]:
     """Return the pids of all processes of a session."""
     found = []

@@ -53,8 +53,8 @@ def checksum(index: int, salt: int) -> int:
     return zlib.crc32(f"{salt}:{index}".encode())
 
 
-def work(index: int, salt: int, seconds: float, ledger: str) -> int:
-    """Task code: note the start, take some time, note the end, return the known answer."""
+def work(index: int, salt: int, seconds: float, ledger: str, deed: str = "") -> int:
+    """Task code: note the start, do a deed or take some time, note the end, return the known answer."""
     import os
     import time
     import zlib
@@ -66,6 +66,8 @@ def work(index: int, salt: int, seconds: float, ledger: str) -> int:
     try:
         # Monotonic time is the same in all processes of a machine.
         os.write(file, f"S {call.batch}:{index} {call.attempt} {os.getpid()} {time.monotonic()}\n".encode())
+        if deed:
+            exec(deed, {})
         time.sleep(seconds)
         os.write(file, f"E {call.batch}:{index} {call.attempt} {os.getpid()} {time.monotonic()}\n".encode())
     finally:
@@ -142,6 +144,12 @@ class Faults:
         fault = Fault(kind, None if pids is None else frozenset(pids), now, now)
         self._all.append(fault)
         return fault
+
+    def note_broken(self, kind: str, executions: Iterable[Execution]) -> None:
+        """Write down what executions have done to their own processes."""
+        for one in executions:
+            if one.ended is None:
+                self._all.append(Fault(kind, frozenset([one.pid]), one.started, one.started))
 
     def kill(self, pids: Iterable[int], kind: str = "kill", number: int = signal.SIGKILL) -> Fault:
         """Send a signal to processes at once."""
@@ -225,6 +233,7 @@ class Load:
         n: int,
         *,
         long_s: Iterable[float] = (),
+        deeds: dict[int, str] | None = None,
         task_options: dict[str, Any] | None = None,
         within: float = 100.0,
         **map_options: Any,
@@ -234,12 +243,14 @@ class Load:
         Args:
             ledger: a file that exists; may be shared by several loads.
             long_s: run times of some calls that take long.
+            deeds: index -> Python that this call executes, to kill its process for example.
             task_options: of the task, such as ``acks_late``.
         """
         salt = chance.randrange(2**31)
         times = durations(chance, n, long_s)
         task = app.task(work, **(task_options or {}))
-        items = [(index, salt, times[index], str(ledger)) for index in range(n)]
+        wicked = deeds or {}
+        items = [(index, salt, times[index], str(ledger), wicked.get(index, "")) for index in range(n)]
         load = cls(task.starmap(items, on_error="keep", **map_options), Path(ledger), salt)
         load._watcher = threading.Thread(target=load._watch, args=(within,), name="load")
         load._watcher.start()
