@@ -28,6 +28,7 @@ from redis.retry import Retry
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, OperationalError
 
 from .scripts import SCRIPTS
+from .unreachable import explain
 
 #: Seconds after which a connection is looked at before it is used: a server or a balancer may have cut it.
 _IDLE_S = 0.5
@@ -189,15 +190,10 @@ def _pool(url: str, timeout_s: float, connect_timeout_s: float) -> Any:
 
 def unavailable(label: str, error: BaseException) -> BrokerUnavailable:
     """Return the error that says where the broker was looked for and what to do."""
+    reason, step = explain(error, label)
     return BrokerUnavailable(
-        f"the broker at {label} cannot be reached ({_reason(error)}); "
-        "check that the server runs and that the URL (App(broker=...), NBTASKS_BROKER) is right; "
-        "`nbtasks doctor` says more"
+        f"the broker at {label} cannot be reached ({reason}); {step}; `nbtasks doctor` says more"
     )
-
-
-def _reason(error: BaseException) -> str:
-    return str(error).strip().rstrip(".") or type(error).__name__
 
 
 def translated(error: Exception, label: str) -> Exception:

@@ -1,0 +1,67 @@
+"""Why a server cannot be reached, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+
+#: What OpenSSL says of an answer that is no TLS.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE", "HTTP_REQUEST")
+_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}
+
+_CHECK = "check that the server runs and that the URL (App(broker=...), NBTASKS_BROKER, connection file) is right"
+
+
+def explain(error: BaseException, label: str) -> tuple[str, str]:
+    """Return the reason and the next step, for people.
+
+    Args:
+        error: what came of the attempt, with what was behind it.
+        label: the URL without its secrets.
+    """
+    for each in _behind(error):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return (
+                f"TLS: its certificate is not one that is trusted here, {each.verify_message}",
+                "get a new invitation or connection file where the old one is void; for a server of your own "
+                "name its authority in the URL: rediss://...?ssl_ca_certs=/path/to/ca.pem",
+            )
+        if isinstance(each, ssl.SSLError):
+            return _of_tls(each)
+        if isinstance(each, socket.gaierror):
+            return "its name is not known here", "check the name, or write the address in numbers"
+        if isinstance(each, ConnectionRefusedError):
+            return "nothing listens there: connection refused", _CHECK
+        if isinstance(each, TimeoutError):
+            return (
+                _text(error),
+                "where the server runs, a firewall on the way or a wrong address is the usual cause: "
+                "check that its port is open for this machine",
+            )
+        if isinstance(each, OSError) and each.errno in _NO_WAY:
+            return f"no way to it from this machine: {each.strerror}", "check the address, the network, a VPN"
+    if label.startswith("redis://") and "closed" in str(error):
+        return _text(error), "if it speaks TLS, the URL begins with rediss://; else " + _CHECK
+    return _text(error), _CHECK
+
+
+def _of_tls(error: ssl.SSLError) -> tuple[str, str]:
+    if error.reason in _NO_TLS or isinstance(error, ssl.SSLEOFError):
+        return "what answers there speaks no TLS", "for a server without TLS the URL begins with redis://"
+    return f"TLS: {error.reason or _text(error)}", _CHECK
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that it came from."""
+    current: BaseException | None = error
+    for _ in range(8):
+        if current is None:
+            return
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _text(error: BaseException) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__
