@@ -11,7 +11,23 @@ from collections.abc import Iterator
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE", "HTTP_REQUEST")
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}
 
-_CHECK = "check that the server runs and that the URL (App(broker=...), NBTASKS_BROKER, connection file) is right"
+_CHECK = (
+    "check that the server runs and that the URL (App(broker=...), NBTASKS_BROKER, connection file) is right"
+)
+_FIREWALL = (
+    "where the server runs, a firewall on the way or a wrong address is the usual cause: "
+    "check that its port is open for this machine"
+)
+_TRUST = (
+    "get a new invitation or connection file where the old one is void; for a server of your own "
+    "name its authority in the URL: rediss://...?ssl_ca_certs=/path/to/ca.pem"
+)
+#: Kind of error, the reason (empty: the error's own words), the next step.
+_KINDS: tuple[tuple[type[Exception], str, str], ...] = (
+    (socket.gaierror, "its name is not known here", "check the name, or write the address in numbers"),
+    (ConnectionRefusedError, "nothing listens there: connection refused", _CHECK),
+    (TimeoutError, "", _FIREWALL),
+)
 
 
 def explain(error: BaseException, label: str) -> tuple[str, str]:
@@ -22,32 +38,21 @@ def explain(error: BaseException, label: str) -> tuple[str, str]:
         label: the URL without its secrets.
     """
     for each in _behind(error):
-        if isinstance(each, ssl.SSLCertVerificationError):
-            return (
-                f"TLS: its certificate is not one that is trusted here, {each.verify_message}",
-                "get a new invitation or connection file where the old one is void; for a server of your own "
-                "name its authority in the URL: rediss://...?ssl_ca_certs=/path/to/ca.pem",
-            )
         if isinstance(each, ssl.SSLError):
             return _of_tls(each)
-        if isinstance(each, socket.gaierror):
-            return "its name is not known here", "check the name, or write the address in numbers"
-        if isinstance(each, ConnectionRefusedError):
-            return "nothing listens there: connection refused", _CHECK
-        if isinstance(each, TimeoutError):
-            return (
-                _text(error),
-                "where the server runs, a firewall on the way or a wrong address is the usual cause: "
-                "check that its port is open for this machine",
-            )
+        for kind, reason, step in _KINDS:
+            if isinstance(each, kind):
+                return reason or _text(error), step
         if isinstance(each, OSError) and each.errno in _NO_WAY:
             return f"no way to it from this machine: {each.strerror}", "check the address, the network, a VPN"
     if label.startswith("redis://") and "closed" in str(error):
-        return _text(error), "if it speaks TLS, the URL begins with rediss://; else " + _CHECK
+        return _text(error), f"if it speaks TLS, the URL begins with rediss://; else {_CHECK}"
     return _text(error), _CHECK
 
 
 def _of_tls(error: ssl.SSLError) -> tuple[str, str]:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: its certificate is not one that is trusted here, {error.verify_message}", _TRUST
     if error.reason in _NO_TLS or isinstance(error, ssl.SSLEOFError):
         return "what answers there speaks no TLS", "for a server without TLS the URL begins with redis://"
     return f"TLS: {error.reason or _text(error)}", _CHECK
