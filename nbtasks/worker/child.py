@@ -212,7 +212,8 @@ class Child:
 
     def _next_jobs(self) -> list[Job]:
         self._await_slot()
-        self._slot.set_state(CONCURRENT if self._in_flight else IDLE, self._in_flight)
+        busy = self._in_flight or self._reporter.pending
+        self._slot.set_state(CONCURRENT if busy else IDLE, self._in_flight)
         self._revocations.follow(self._in_hand())
         jobs = self._consumer.take(self._pace.most_entries(*self._last) if self._last else 1)
         if jobs or self._reporter.pending:
@@ -257,6 +258,10 @@ class Child:
             if index is None:
                 return
             self._pace.note(function, self._inline.run(job, index))
+            if job.at_most_once:
+                # Who dies with an untold result leaves a call that looks as if it had not been run.
+                self._retrying(self._reporter.flush)
+            self._slot.end()
             now = time.monotonic()
             if now - self._reporter.last_flush > _FLUSH_EVERY_S:
                 self._reporter.try_flush()
@@ -327,7 +332,8 @@ class Child:
         with self._free:
             self._in_flight -= 1
             self._slot.done += 1
-            self._slot.set_state(CONCURRENT if self._in_flight else IDLE, self._in_flight)
+            # Not IDLE before its result is told: it must not look as if it had not been run.
+            self._slot.set_state(CONCURRENT, self._in_flight)
             self._free.notify_all()
         self._reporter.wake()
 

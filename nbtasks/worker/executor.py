@@ -123,7 +123,7 @@ class InlineExecutor:
         self._descriptors = descriptors
 
     def run(self, job: Job, index: int) -> float:
-        """Run one call to its end; returns its run time in seconds."""
+        """Run one call to its end; returns its run time in seconds. The slot is ended by who has told the result."""
         call = self._bench.begin(job, index)
         self._slot.begin(job.entry.batch.encode(), index, job.options.time_limit or 0.0)
         try:
@@ -140,7 +140,8 @@ class InlineExecutor:
         except Exception as error:
             outcome = Outcome(FAILURE_CODE, error=error)
         self._collect_descriptors(call)
-        self._slot.end()
+        # A result may kill its process while it is packed, and may take longer for that than the call's time limit.
+        self._slot.begin(job.entry.batch.encode(), index, 0.0)
         self._bench.finish(job, call, outcome)
         return outcome.seconds
 

@@ -46,6 +46,11 @@ class Job:
         """The task's name."""
         return str(self.chunk.options.get("nm", "task"))
 
+    @property
+    def at_most_once(self) -> bool:
+        """Whether its calls must not run again after a loss."""
+        return not self.chunk.options.get("al", True)
+
     def claim(self) -> int | None:
         """Return the index of the next call to start, or None; a call that is claimed is no longer given away."""
         with self.lock:

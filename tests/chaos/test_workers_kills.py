@@ -208,6 +208,25 @@ def test_a_function_that_kills_whoever_opens_it_is_given_up(app, tmp_path):
     assert app.task(len).delay("abc").get(timeout=30) == 3
 
 
+def test_a_result_that_kills_whoever_packs_it_is_given_up(app):
+    from nbtasks import WorkerLostError
+
+    class Bomb:
+        def __reduce__(self):
+            import os
+
+            os._exit(4)
+
+    def work(x):
+        return Bomb() if x == 2 else x
+
+    values = app.task(work).map(range(5), chunk=5).get(timeout=30, propagate=False)
+    assert isinstance(values[2], WorkerLostError)
+    assert "died (3 times)" in str(values[2])
+    assert "exit code 4" in str(values[2])
+    assert [values[0], values[1], values[3], values[4]] == [0, 1, 3, 4]
+
+
 def test_a_child_dies_while_it_gives_calls_back(idle_app, machine, matrix, faults, chance):
     """TERM, and kill -9 a moment later."""
     load = matrix.submit(idle_app, 600, chunk=30, long_s=[0.05] * 60)
