@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from nbtasks.core.packages import differences, in_use
 
 if TYPE_CHECKING:
     from nbtasks.broker.fleet import Fleet
+    from nbtasks.broker.store import Store
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,10 @@ class WorkerInfo:
     #: Whether it can take calls of this process: same Python, same key.
     matches: bool
     problem: str | None
+    #: Module -> version over there, of packages whose objects travel.
+    packages: Mapping[str, str] = field(default_factory=dict)
+    #: How these differ from what is in use here, in words. Calls run there nevertheless.
+    differences: tuple[str, ...] = ()
 
 
 def read_workers(fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
@@ -66,4 +75,56 @@ def _read(data: dict[str, object], python: str, key_id: str) -> WorkerInfo:
         )
     fields = {name: data[name] for name in WorkerInfo.__dataclass_fields__ if name in data}
     fields["queues"] = tuple(data["queues"])  # type: ignore[arg-type]
-    return WorkerInfo(**fields, matches=problem is None, problem=problem)  # type: ignore[arg-type]
+    # A worker that tells nothing is an older one.
+    differs = differences(data["packages"], in_use()) if "packages" in data else ()  # type: ignore[arg-type]
+    return WorkerInfo(**fields, matches=problem is None, problem=problem, differences=differs)  # type: ignore[arg-type]
+
+
+def warn_of_differences(workers: Iterable[WorkerInfo], told: set[str]) -> None:
+    """Warn once of workers that have other versions of packages in use here.
+
+    Args:
+        told: what was said before; it grows.
+    """
+    for worker in workers:
+        text = ", ".join(worker.differences)
+        if text and f"{worker.host}: {text}" not in told:
+            told.add(f"{worker.host}: {text}")
+            warnings.warn(
+                f"worker {worker.name} has {text}: values of these packages may not open on the other side",
+                stacklevel=6,
+            )
+
+
+@dataclass(frozen=True)
+class Stranded:
+    """Calls that no worker takes, and this machine would not either.
+
+    Attributes:
+        entries: how many entries of the queue they are.
+        needs: what a worker for them must have, in words.
+    """
+
+    queue: str
+    entries: int
+    needs: str
+
+
+def stranded(store: Store, workers: Iterable[WorkerInfo], python: str, key_id: str) -> list[Stranded]:
+    """Return the calls that wait for another Python or another key, where no such worker is there."""
+    served = {
+        (queue, ".".join(worker.python.split(".")[:2]), worker.key_id)
+        for worker in workers
+        for queue in worker.queues
+    }
+    found = []
+    for address in store.addresses():
+        queue, _, kind = address.rpartition("@")
+        version, _, key = kind.rpartition(".")
+        if (version, key) == (python, key_id) or (queue, version, key) in served:
+            continue
+        entries = store.queue_length(address, "rhml")
+        if entries:
+            needs = f"Python {version}" if version != python else f"key {key}"
+            found.append(Stranded(queue, entries, needs))
+    return found

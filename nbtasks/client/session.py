@@ -39,7 +39,7 @@ from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 
 from .batch import Batch, Hooks, Origin
-from .fleet import read_workers
+from .fleet import read_workers, warn_of_differences
 from .listener import Listener
 from .outbox import Item, Outbox
 from .sent import Sent
@@ -83,6 +83,7 @@ class Session:
         self._closed = False
         self.pace: dict[str, float] = {}
         self._slots: dict[str, tuple[float, int]] = {}
+        self._told_differences: set[str] = set()
         self._outbox = Outbox(self._submission, self._id, self._start_over)
         if context.serving:
             context.before_telling.append(self._flush_for_task)
@@ -147,7 +148,9 @@ class Session:
             # Only a hint for the size of chunks: not worth an error.
             with contextlib.suppress(OperationalError):
                 workers = read_workers(self.fleet, self.python, self.keyring.id)
-                known = sum(item.slots_total for item in workers if item.matches and queue in item.queues)
+                fit = [item for item in workers if item.matches and queue in item.queues]
+                known = sum(item.slots_total for item in fit)
+                warn_of_differences(fit, self._told_differences)
             self._slots[queue] = (now, max(1, known))
         return max(1, known)
 

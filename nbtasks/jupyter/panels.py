@@ -88,8 +88,14 @@ def workers_panel(workers: Sequence[WorkerInfo], now: float) -> Panel:
         rows=[_worker_row(worker, now) for worker in workers],
         empty="No workers. `%workers start 4` starts four processes here; "
         "`nbtasks worker` in a terminal does it on any machine.",
-        notes=[f"{worker.name}: {worker.problem}" for worker in workers if worker.problem],
+        notes=[note for worker in workers if (note := _note(worker))],
     )
+
+
+def _note(worker: WorkerInfo) -> str:
+    if worker.problem:
+        return worker.problem
+    return f"{worker.name} has {', '.join(worker.differences)}" if worker.differences else ""
 
 
 def _worker_row(worker: WorkerInfo, now: float) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from nbtasks.core.errors import (
     WorkersError,
 )
 from nbtasks.core.options import WorkerOptions
+from nbtasks.core.packages import versions
 from nbtasks.local.connection import Connection
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
@@ -452,6 +453,7 @@ class Supervisor:
             "python": platform.python_version(),
             "key_id": self._keyring.id,
             "key_ids": list(self._keyring.ids),
+            "packages": versions(),
             "queues": list(self._options.queues),
             "pool": self._options.pool,
             "concurrency": self._n,
