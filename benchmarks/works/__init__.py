@@ -1,0 +1,46 @@
+"""The works, in the order of the report. Those of nbtasks alone come last."""
+
+from __future__ import annotations
+
+from .arrays import Arrays
+from .base import Work
+from .card import Card
+from .costs import Costs, IdleChildren
+from .first_result import FirstResult
+from .idle import Idle
+from .kills import KillChild, KillWorker
+from .maps import ChunkedMap, Loop, Map
+from .million import Million
+from .mixed import Mixed
+from .one_call import OneCall
+from .waiting import AsyncFetches, AsyncSleeps, ThreadFetches, ThreadSleeps
+
+ALL: dict[str, Work] = {
+    work.name: work
+    for work in (
+        OneCall(),
+        Map(),
+        ChunkedMap(),
+        Loop(),
+        Arrays(),
+        ThreadSleeps(),
+        AsyncSleeps(),
+        ThreadFetches(),
+        AsyncFetches(),
+        FirstResult(),
+        Mixed(),
+        Idle(),
+        Costs(),
+        IdleChildren(),
+        Million(),
+        Card(),
+    )
+}
+
+#: What ``benchmarks.kill9`` does.
+FAULTS: dict[str, Work] = {work.name: work for work in (KillChild(), KillWorker())}
+
+
+def find(name: str) -> Work:
+    """Return a work by its name."""
+    return ALL[name] if name in ALL else FAULTS[name]
