@@ -15,6 +15,9 @@ from .submission import put_blobs
 
 #: Result records up to this size travel inside the event; larger ones are fetched.
 PUSH_BYTES = 32 * 1024
+_MOST_HELD = 10_000
+#: Entries that one script looks at, so that it keeps nobody waiting.
+_MOST_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -113,15 +116,8 @@ class Delivery:
 
     def prepare(self) -> None:
         """Make the consumer groups. From id 0: calls that were added before the first worker count too."""
-        commands: list[tuple[Argument, ...]] = [
-            ("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM") for stream in self._streams
-        ]
-        commands += [
-            ("SADD", self._keys.addresses, address) for address in {place[0] for place in self._lanes}
-        ]
-        for reply in self._link.pipeline(commands):
-            if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
-                raise translated(reply, self._link.label)
+        addresses = sorted({address for address, _ in self._lanes})
+        self._link.script("prepare", [self._keys.root, *self._streams], [GROUP, *addresses])
 
     def take(self, most: int) -> list[Entry]:
         """Take up to ``most`` entries without waiting."""
@@ -142,10 +138,10 @@ class Delivery:
     def wait(self, block_ms: int) -> list[Entry]:
         """Wait up to ``block_ms`` for an entry; one per lane at most, so that others are not starved."""
         reply = self._grouped(
-            lambda: self._link.call(
+            lambda: self._link.wait(
                 "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 1, "BLOCK", block_ms,
                 "STREAMS", *self._streams, *([">"] * len(self._streams)),
-                timeout_s=block_ms / 1000 + 10,
+                block_ms=block_ms,
             )
         )  # fmt: skip
         return self._parse(reply)
@@ -186,27 +182,26 @@ class Delivery:
             self._link.pipeline([("XDEL", stream, entry.id), ("XACK", stream, GROUP, entry.id)])
 
     @property
-    def unsure(self) -> bool:
-        """Whether this consumer may hold what it does not know: the connection was made anew since the last look.
-
-        A reply may have been lost with the old one, and a server that has gone back in time gives back what was done.
-        """
-        return self._link.connections != self._sure_of
+    def connections(self) -> int:
+        """How many connections were made so far."""
+        return self._link.connections
 
     def held(self) -> list[Entry]:
         """Return every entry that this consumer holds, for an audit after a lost connection."""
-        return self._held_by(self._consumer)
-
-    def _held_by(self, consumer: str) -> list[Entry]:
         entries: list[Entry] = []
-        for address, lane in self._lanes:
-            stream = self._keys.lane(address, lane)
-            pending = self._grouped(
-                lambda stream=stream: self._link.call("XPENDING", stream, GROUP, "-", "+", 10_000, consumer)
-            )
+        for (address, lane), pending in zip(self._lanes, self._grouped(self._pending), strict=True):
             if pending:
                 entries += self._read(address, lane, [item[0] for item in pending])
         return entries
+
+    def _pending(self) -> list[Any]:
+        replies = self._link.pipeline(
+            [("XPENDING", stream, GROUP, "-", "+", _MOST_HELD, self._consumer) for stream in self._streams]
+        )
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise translated(reply, self._link.label)
+        return replies
 
     def _read(self, address: str, lane: str, ids: list[bytes]) -> list[Entry]:
         stream = self._keys.lane(address, lane)
@@ -216,6 +211,7 @@ class Delivery:
             if isinstance(found, Exception):
                 raise translated(found, self._link.label)
             if not found:
+                self._link.call("HDEL", self._keys.cuts(address), f"{lane}/{entry_id.decode()}")
                 self._link.call("XACK", stream, GROUP, entry_id)
                 continue
             entry = self._readable(address, lane, found[0][0], found[0][1], True)
@@ -274,7 +270,7 @@ class Delivery:
         flat = [number for piece in pieces for number in piece]
         part = f"{kept[0]} {kept[1]}" if kept else ""
         args: list[Argument] = [GROUP, consumer, entry.address, entry.lane, entry.id, lane, part, *flat]
-        return bool(self._link.script("give", [self._keys.root], args))
+        return bool(self._grouped(lambda: self._link.script("give", [self._keys.root], args)))
 
     def consumers(self) -> dict[str, int]:
         """Return every consumer of these queues with the number of entries that it holds."""
@@ -289,6 +285,22 @@ class Delivery:
                 found[name] = found.get(name, 0) + int(fields[b"pending"])
         return found
 
+    def adopt_orphans(self) -> int:
+        """Queue again what was delivered to nobody; returns the number of entries.
+
+        The lane for returned work goes last: what was put there meanwhile is looked at too.
+        """
+        return sum(self._adopt_orphans(address, lane) for address, lane in reversed(self._lanes))
+
+    def _adopt_orphans(self, address: str, lane: str) -> int:
+        found, after = 0, b"0-0"
+        keys = [self._keys.root, self._keys.lane(address, lane), self._keys.lane(address, LANES[0])]
+        while after:
+            args: list[Argument] = [GROUP, f"{lane}/", address, after, _MOST_AT_ONCE]
+            more, after = self._link.script("orphans", keys, args)
+            found += int(more)
+        return found
+
     def on_behalf_of(self, consumer: str) -> Delivery:
         """Return the same queues seen as another consumer, to give back what a dead one held."""
         other = Delivery.__new__(Delivery)
@@ -299,7 +311,9 @@ class Delivery:
     def forget(self) -> None:
         """Remove this consumer where it holds nothing."""
         for stream in self._streams:
-            self._link.script("forget_consumer", [stream], [GROUP, self._consumer])
+            self._grouped(
+                lambda stream=stream: self._link.script("forget_consumer", [stream], [GROUP, self._consumer])
+            )
 
     def _parse(self, reply: Any) -> list[Entry]:
         entries = []
@@ -313,7 +327,8 @@ class Delivery:
         try:
             return command()
         except Exception as error:
-            if "NOGROUP" not in str(error) and "no such key" not in str(error):
+            # The second is what is said about a stream that is not there, the third to who waits for one that goes.
+            if not any(sign in str(error) for sign in ("NOGROUP", "no such key", "UNBLOCKED")):
                 raise
         self.prepare()
         return command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .keys import Keys
+from .keys import GROUP, Keys
 from .link import Link
 
 
@@ -53,7 +53,7 @@ class Fleet:
         return {name: info.decode() for name, info in zip(names, infos, strict=True) if info}
 
     def sweep_batches(self, older_than_ms: float) -> None:
-        """Take batches off the list whose record has expired."""
+        """Take batches off the list whose record has expired, and see that those expire that are over."""
         kept = 0
         while True:
             names = self._link.call(
@@ -61,18 +61,19 @@ class Fleet:
             )
             if not names:
                 return
-            replies = self._link.pipeline([("EXISTS", self._keys.batch(name.decode())) for name in names])
-            gone = [name for name, there in zip(names, replies, strict=True) if not there]
+            lives = self._link.pipeline([("PTTL", self._keys.batch(name.decode())) for name in names])
+            gone = [name for name, life in zip(names, lives, strict=True) if life == -2]
+            endless = [name for name, life in zip(names, lives, strict=True) if life == -1]
             if gone:
                 self._link.call("ZREM", self._keys.batches, *gone)
+            if endless:
+                # One may have ended at the moment when the server lost the end of its file.
+                self._link.script("finish", [self._keys.root], [GROUP, 0, *_each(endless)])
             kept += len(names) - len(gone)
 
     def elected(self, duty: str, worker: str, ms: int) -> bool:
         """Try to be the one supervisor that does a duty for the next ``ms``."""
-        key = self._keys.lock(duty)
-        if self._link.call("SET", key, worker, "NX", "PX", ms):
-            return True
-        return bool(self._link.call("GET", key) == worker.encode() and self._link.call("PEXPIRE", key, ms))
+        return bool(self._link.script("elect", [self._keys.root, self._keys.lock(duty)], [worker, ms]))
 
     def promote(self, address: str) -> tuple[int, float | None]:
         """Queue calls that are due; returns how many, and the seconds until the next one (None: none waits)."""
@@ -81,9 +82,9 @@ class Fleet:
 
     def control(self, after: bytes, block_ms: int) -> list[tuple[bytes, str, bytes]]:
         """Wait for control entries later than ``after``: (id, kind, data)."""
-        reply = self._link.call(
+        reply = self._link.wait(
             "XREAD", "COUNT", 100, "BLOCK", block_ms, "STREAMS", self._keys.control, after,
-            timeout_s=block_ms / 1000 + 10,
+            block_ms=block_ms,
         )  # fmt: skip
         return [
             (entry_id, fields[1].decode(), fields[3]) for entry_id, fields in (reply[0][1] if reply else ())
@@ -98,7 +99,26 @@ class Fleet:
         """Tell all supervisors."""
         self._link.call("XADD", self._keys.control, "MAXLEN", "~", 10_000, "*", "k", "c", "d", frame)
 
+    def server_run(self) -> tuple[str, float]:
+        """Return the id of the server's present run, and the seconds since it began."""
+        reply = self._link.call("INFO", "server").decode(errors="replace")
+        info = dict(line.split(":", 1) for line in reply.splitlines() if ":" in line)
+        return info.get("run_id", ""), float(info.get("uptime_in_seconds", "0"))
+
+    def audited_run(self) -> str:
+        """Return the id of the server's run in which orphans were last looked for."""
+        return (self._link.call("GET", self._keys.audited) or b"").decode()
+
+    def note_audit(self, run: str) -> None:
+        """Note that orphans were looked for in this run of the server."""
+        self._link.call("SET", self._keys.audited, run)
+
     def now(self) -> float:
         """Return the server's time in epoch seconds."""
         seconds, micros = self._link.call("TIME")
         return int(seconds) + int(micros) / 1e6
+
+
+def _each(batches: list[bytes]) -> list[bytes | str]:
+    """Return finish operations that look whether these batches are over."""
+    return [part for batch in batches for part in ("S", batch)]

@@ -115,6 +115,11 @@ class Keys:
         """STREAM: signed control records, and hints about calls that fall due."""
         return f"{self.root}ctl"
 
+    @property
+    def audited(self) -> str:
+        """STRING: run of the server in which entries that nobody holds were last looked for."""
+        return f"{self.root}audited"
+
     def lock(self, what: str) -> str:
         """STRING with PX: election of one supervisor for a duty."""
         return f"{self.root}lock:{what}"

@@ -5,9 +5,11 @@ Nothing is retried here: redis-py would send whole pipelines again, and only the
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import redis
@@ -15,23 +17,49 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError,
     InvalidResponse,
+    MasterDownError,
     NoPermissionError,
     NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from nbtasks.core.errors import BrokerUnavailable, ConfigError, OperationalError
+from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, OperationalError
 
 from .scripts import SCRIPTS
 from .unreachable import explain
 
 #: Seconds after which a connection is looked at before it is used: a server or a balancer may have cut it.
 _IDLE_S = 0.5
+#: Seconds until a command is given up. Together with the pause before the next try it is less than five, the time
+#: within which both ends go on after a network has fallen silent and come back.
+_TIMEOUT_S = 4.0
+#: Seconds to make a connection; also for the first words on it.
+_CONNECT_S = 2.0
+#: Seconds that a command which waits on the server may wait there, and in which the reply must come after that.
+BLOCK_S = 2.5
+_SLACK_S = 2.5
+#: A socket's timeout is for one write as a whole, so large values are written in pieces.
+_WRITE_BYTES = 64 * 1024
+#: What a server says that cannot write for the moment: another one, or the same one later, can.
+_PASSING = ("READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF", "BUSY")
+
+#: Codes that redis-py turns into classes.
+_KNOWN_CODES: dict[type[Exception], str] = {
+    ClusterDownError: "CLUSTERDOWN ",
+    MasterDownError: "MASTERDOWN ",
+    OutOfMemoryError: "OOM ",
+    ReadOnlyError: "READONLY ",
+    TryAgainError: "TRYAGAIN ",
+}
 
 Argument = str | bytes | memoryview | int | float
 
@@ -46,14 +74,17 @@ class Link:
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``.
         label: the URL without its password, for messages.
-        timeout_s: seconds until a connection attempt or a command is given up.
+
+    Attributes:
+        connections: how many connections were made so far. Where it has grown, the server may be another one, or
+            the same one with older data.
     """
 
-    def __init__(self, url: str, label: str, timeout_s: float = 10.0, connect_timeout_s: float = 2.0) -> None:
+    def __init__(self, url: str, label: str) -> None:
         self.label = label
-        self.timeout_s = timeout_s
+        self.connections = 0
         self._lock = threading.Lock()
-        self._pool = _pool(url, timeout_s, connect_timeout_s)
+        self._pool = _pool(url)
         self._connection: Any = None
         self._used_at = 0.0
 
@@ -73,6 +104,10 @@ class Link:
         if isinstance(reply, Exception):
             raise translated(reply, self.label)
         return reply
+
+    def wait(self, *args: Argument, block_ms: int) -> Any:
+        """Send a command that waits on the server for ``block_ms`` at most, and return its reply."""
+        return self.call(*args, timeout_s=block_ms / 1000 + _SLACK_S)
 
     def script(self, name: str, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
         """Run one of our scripts; it is loaded when the server does not know it."""
@@ -106,10 +141,14 @@ class Link:
                     if len(commands) > 1
                     else connection.pack_command(*commands[0])
                 )
-                connection.send_packed_command(packed)
+                connection.send_packed_command(_in_pieces(packed))
                 if meanwhile is not None:
                     meanwhile()
-                return [self._read(connection, timeout_s) for _ in commands]
+                replies = [self._read(connection, timeout_s or _TIMEOUT_S) for _ in commands]
+                if any(_says(reply, ("READONLY",)) for reply in replies):
+                    # It is a replica now; a new connection finds the server that has taken over.
+                    self._drop()
+                return replies
             except BusyLoadingError as error:
                 self._drop()
                 raise BrokerLoading(
@@ -134,8 +173,16 @@ class Link:
     def abort(self) -> None:
         """Cut the connection under a command that another thread waits for."""
         connection = self._connection
-        if connection is not None:
-            connection.disconnect()
+        sock = getattr(connection, "_sock", None)
+        if sock is not None:
+            # No more than that: the thread that reads finds the end, and cleans up.
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
 
     def _open(self) -> Any:
         if self._connection is not None and time.monotonic() - self._used_at > _IDLE_S and self._is_stale():
@@ -148,6 +195,7 @@ class Link:
             except AuthenticationError as error:
                 raise ConfigError(f"the broker at {self.label} refused the login: {error}") from error
             self._connection = connection
+            self.connections += 1
         return self._connection
 
     def _is_stale(self) -> bool:
@@ -157,10 +205,8 @@ class Link:
         except (RedisError, OSError):
             return True
 
-    def _read(self, connection: Any, timeout_s: float | None) -> Any:
+    def _read(self, connection: Any, timeout_s: float) -> Any:
         try:
-            if timeout_s is None:
-                return connection.read_response(disable_decoding=True)
             return connection.read_response(disable_decoding=True, timeout=timeout_s)
         except ResponseError as error:
             return error
@@ -171,7 +217,17 @@ class Link:
             connection.disconnect()
 
 
-def _pool(url: str, timeout_s: float, connect_timeout_s: float) -> Any:
+def _in_pieces(packed: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    for part in packed:
+        if len(part) <= _WRITE_BYTES:
+            yield part
+            continue
+        whole = memoryview(part).cast("B")
+        for start in range(0, len(whole), _WRITE_BYTES):
+            yield whole[start : start + _WRITE_BYTES]
+
+
+def _pool(url: str) -> Any:
     try:
         return redis.ConnectionPool.from_url(
             url,
@@ -179,8 +235,8 @@ def _pool(url: str, timeout_s: float, connect_timeout_s: float) -> Any:
             decode_responses=False,
             retry=Retry(NoBackoff(), 0),
             retry_on_timeout=False,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=connect_timeout_s,
+            socket_timeout=_CONNECT_S,
+            socket_connect_timeout=_CONNECT_S,
             health_check_interval=0,
             **({} if url.startswith("unix:") else {"socket_keepalive": True}),
         )
@@ -196,10 +252,26 @@ def unavailable(label: str, error: BaseException) -> BrokerUnavailable:
     )
 
 
+def _says(reply: Any, codes: tuple[str, ...]) -> bool:
+    """Whether a reply is an error with one of these codes, from a command or from inside a script."""
+    if not isinstance(reply, ResponseError):
+        return False
+    # redis-py cuts off the codes that it knows; servers before 7.0 put them into the middle when a script fails.
+    text = _KNOWN_CODES.get(type(reply), "") + str(reply)
+    return any(text.startswith(f"{code} ") or f"-{code} " in text for code in codes)
+
+
 def translated(error: Exception, label: str) -> Exception:
     """Return what a reply that is an error means here."""
     if isinstance(error, NoPermissionError):
         return ConfigError(f"the broker at {label} does not allow a command that nbtasks needs: {error}")
+    if _says(error, ("OOM",)):
+        return BackPressure(
+            f"the memory of the broker at {label} is full ({error}); calls that it has go on and make room: submit "
+            "again later, or fetch and forget() old results, or raise the server's maxmemory"
+        )
+    if _says(error, _PASSING):
+        return BrokerUnavailable(f"the broker at {label} does not take writes at the moment: {error}")
     if isinstance(error, RedisError):
         return OperationalError(f"the broker at {label} refused a command: {error}")
     return error

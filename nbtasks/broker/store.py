@@ -130,9 +130,9 @@ class Store:
 
     def events(self, session: str, after: bytes, block_ms: int) -> list[Event]:
         """Wait up to ``block_ms`` for events later than ``after``."""
-        reply = self._link.call(
+        reply = self._link.wait(
             "XREAD", "COUNT", 500, "BLOCK", block_ms, "STREAMS", self._keys.events(session), after,
-            timeout_s=block_ms / 1000 + 10,
+            block_ms=block_ms,
         )  # fmt: skip
         return [_event(entry_id, fields) for entry_id, fields in (reply[0][1] if reply else ())]
 

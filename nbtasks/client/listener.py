@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from nbtasks.broker.link import BLOCK_S, Link
 from nbtasks.broker.store import Event, Store
 from nbtasks.core.errors import OperationalError
 
-_BLOCK_MS = 5_000
+_BLOCK_MS = round(BLOCK_S * 1000)
 _RECONCILE_S = 10.0
 _TRIM_EVERY_S = 2.0
 
@@ -24,21 +25,24 @@ class Listener:
         session: returns the session's current id.
         on_events: takes events in.
         on_reconcile: asks the store about every unfinished batch.
+        on_silence: called when nothing has come for some seconds; asks whether the broker still has everything.
     """
 
     def __init__(
         self,
+        link: Link,
         store: Store,
         session: Callable[[], str],
         on_events: Callable[[list[Event]], None],
         on_reconcile: Callable[[], None],
-        abort: Callable[[], None],
+        on_silence: Callable[[], object],
     ) -> None:
+        self._link = link
         self._store = store
         self._session = session
         self._on_events = on_events
         self._on_reconcile = on_reconcile
-        self._abort = abort
+        self._on_silence = on_silence
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name="nbtasks-listener", daemon=True)
         self._thread.start()
@@ -46,21 +50,30 @@ class Listener:
     def close(self) -> None:
         """Stop reading."""
         self._closed = True
-        self._abort()
+        self._link.abort()
+
+    def turn(self) -> None:
+        """Read another session's events from now on: what is waited for now will never come."""
+        self._link.abort()
 
     def _loop(self) -> None:
         session, after = self._session(), b"0-0"
         reconciled = trimmed = time.monotonic()
-        broken, delay = False, 0.05
+        broken, delay, connections = False, 0.05, 0
         while not self._closed:
             try:
                 if session != self._session():
                     session, after = self._session(), b"0-0"
+                broken = broken or connections not in {0, self._link.connections}
                 if broken or time.monotonic() - reconciled > _RECONCILE_S:
                     self._on_reconcile()
                     broken, reconciled, delay = False, time.monotonic(), 0.05
+                    connections = self._link.connections
                 events = self._store.events(session, after, _BLOCK_MS)
-                if events:
+                connections = connections or self._link.connections
+                if not events:
+                    self._on_silence()
+                else:
                     after = events[-1].id
                     self._on_events(events)
                     if time.monotonic() - trimmed > _TRIM_EVERY_S:

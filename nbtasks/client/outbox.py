@@ -107,12 +107,12 @@ class Outbox:
             self._changed.notify_all()
 
     def _wait_for_room(self, item: Item) -> None:
-        state = self._state
-        deadline = time.monotonic() + PATIENCE_S
-        while state.problem is not None and not state.closed:
-            left = deadline - time.monotonic()
+        state, began = self._state, time.monotonic()
+        while (problem := state.problem) is not None and not state.closed:
+            full = isinstance(problem, BackPressure)
+            left = began + (_BACK_PRESSURE_S if full else PATIENCE_S) - time.monotonic()
             if left <= 0:
-                raise BrokerUnavailable(str(state.problem)) from state.problem
+                raise (BackPressure if full else BrokerUnavailable)(str(problem)) from problem
             self._changed.wait(min(left, 0.25))
         deadline = time.monotonic() + _BACK_PRESSURE_S
         while state.bytes + item.size > _MOST_BYTES and state.items and not state.closed:
@@ -166,7 +166,9 @@ class Outbox:
             except BackPressure as error:
                 if time.monotonic() - held_since > _BACK_PRESSURE_S:
                     self._fail(items, error)
+                    self._set_problem(None)
                     return
+                self._set_problem(error)
             except BrokerUnavailable as error:
                 self._set_problem(error)
             except (NbtasksError, ValueError) as error:

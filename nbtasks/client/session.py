@@ -89,7 +89,12 @@ class Session:
             context.before_telling.append(self._flush_for_task)
         reading = self._new_link()
         self._listener = Listener(
-            Store(reading, self.keys), lambda: self._id, self._take_in, self._reconcile, reading.abort
+            reading,
+            Store(reading, self.keys),
+            lambda: self._id,
+            self._take_in,
+            self._reconcile,
+            self._look_for_gap,
         )
 
     def _new_link(self) -> Link:
@@ -335,14 +340,7 @@ class Session:
         return Item(write, digest, frame, size, lambda error: self.fail_batch(batch, error))
 
     def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
-        for first, count in ranges:
-            inside = record.first <= first < first + count <= record.first + len(record.states) and len(
-                record.payloads
-            ) == len(record.states)
-            if not inside or not (batch.followed or first + count <= batch.n):
-                raise SignatureMismatch(
-                    "a result record is filed under calls that it is not about; it was refused"
-                )
+        _check_place(batch, record, ranges)
         if batch.followed:
             batch.grow(max(first + count for first, count in ranges))
         fresh = batch.apply_record(record, ranges)
@@ -400,9 +398,15 @@ class Session:
 
     # -- the truth
 
-    def _reconcile(self) -> None:
-        if self._unfinished and self._orders.last_flush(self._id) < self._outbox.number:
+    def _look_for_gap(self) -> bool:
+        """Ask whether the broker has lost flushes; then everything that has not ended is sent again."""
+        lost = bool(self._unfinished) and self._orders.last_flush(self._id) < self._outbox.number
+        if lost:
             self._outbox.probe()
+        return lost
+
+    def _reconcile(self) -> None:
+        if self._look_for_gap():
             return
         batches = list(self._unfinished.values())
         for batch, states in zip(batches, self.store.states_of([(b.id, b.n) for b in batches]), strict=True):
@@ -433,11 +437,23 @@ class Session:
                 continue
             try:
                 frame = self.store.record(batch.id, first, count) or b""
-                self._apply(batch, self.codec.open_record(frame, batch.id), [(first, count)])
+                self._apply_counted(batch, self.codec.open_record(frame, batch.id), (first, count), states)
             except SignatureMismatch as error:
                 problem = error
                 _log.error("batch %s: refused: %s", batch.id, error)
         self._give_up(batch, missing, problem)
+
+    def _apply_counted(self, batch: Batch, record: Record, filed: tuple[int, int], states: bytes) -> None:
+        """Take in what counts of a record: another one may count where a crash came before its states were set."""
+        _check_place(batch, record, [filed])
+        first, count = filed
+        counted = runs(
+            index
+            for index in range(first, first + count)
+            if record.states[index - record.first] == states[index]
+        )
+        if counted:
+            self._apply(batch, record, counted)
 
     def _give_up(self, batch: Batch, indexes: list[int], problem: SignatureMismatch) -> None:
         """Calls have ended, and what the broker has in the place of their results cannot be trusted."""
@@ -455,6 +471,7 @@ class Session:
                 self.refresh(batch)
             if not batch.done:
                 self._send_again(batch)
+        self._listener.turn()
         return self._id
 
     def _send_again(self, batch: Batch) -> None:
@@ -624,6 +641,17 @@ def _ranges(event: Event) -> list[tuple[int, int]]:
         return [(int(a), int(b)) for a, _, b in (part.partition("+") for part in event.wins.split())]
     except ValueError as error:
         raise SignatureMismatch("an event cannot be read") from error
+
+
+def _check_place(batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
+    for first, count in ranges:
+        inside = record.first <= first < first + count <= record.first + len(record.states) and len(
+            record.payloads
+        ) == len(record.states)
+        if not inside or not (batch.followed or first + count <= batch.n):
+            raise SignatureMismatch(
+                "a result record is filed under calls that it is not about; it was refused"
+            )
 
 
 def _failed(batch: str, first: int, count: int, error: Exception) -> Record:

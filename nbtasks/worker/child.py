@@ -47,6 +47,9 @@ from .slots import BUSY, CONCURRENT, IDLE, Slot
 T = TypeVar("T")
 
 _FLUSH_EVERY_S = 0.02
+#: Seconds to rest after the broker has failed; twice as long each time, until it works again.
+_SETBACK_S = 0.05
+_MOST_SETBACK_S = 1.0
 #: A running call that takes longer than this keeps nobody else waiting: what is not started is given to others.
 _SHARE_AFTER_S = 0.1
 _LEASE_POLL_S = 0.01
@@ -86,6 +89,7 @@ class Child:
         self._loop: LoopExecutor | None = None
         self._threads: ThreadExecutor | None = None
         self._last: tuple[str, float] | None = None
+        self._setback_s = _SETBACK_S
         self._interrupts = Interrupts(self._slot, self._note_order)
         self._connect(settings, number)
 
@@ -138,6 +142,7 @@ class Child:
             while not self._interrupts.stopping and not self._has_done_its_share():
                 try:
                     self._round()
+                    self._setback_s = _SETBACK_S
                 except OperationalError as error:
                     self._recover(error)
         except Stopping:
@@ -416,7 +421,8 @@ class Child:
     def _recover(self, error: OperationalError) -> None:
         """After a lost connection: take up what the lost reply had brought."""
         LOGGER.warning("%s", error)
-        time.sleep(0.05)
+        time.sleep(self._setback_s)
+        self._setback_s = min(_MOST_SETBACK_S, self._setback_s * 2)
         self._retrying(self._reporter.flush)
         self._jobs.extend(self._retrying(self._consumer.audit))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nbtasks.broker.delivery import Delivery, Entry
+from nbtasks.broker.link import BLOCK_S
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError
 from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE, REVOKED_CODE
 from nbtasks.wire import failures
@@ -18,7 +19,7 @@ from .revocation import ReadStates
 from .slots import Slot
 
 #: Longest wait for an entry; less than a lease, so that a dead machine's open wait is over when it is reaped.
-BLOCK_MS = 10_000
+BLOCK_MS = round(BLOCK_S * 1000)
 
 
 class Consumer:
@@ -48,9 +49,14 @@ class Consumer:
         self._server_now = server_now
         self._slot = slot
         self._block_ms = block_ms
+        #: The connection on which it was last looked what is held. With an older one a reply may have been lost, and
+        #: a server that has gone back in time gives again what was done.
+        self._audited = 0
 
     def take(self, most: int) -> list[Job]:
-        """Return jobs that can be had without waiting."""
+        """Return jobs that can be had without waiting; after a new connection, those that may have been missed."""
+        if self._delivery.connections != self._audited:
+            return self.audit()
         entries = self._delivery.take(most)
         return self._opened(entries, self._read(entries))
 
@@ -67,7 +73,11 @@ class Consumer:
 
     def audit(self) -> list[Job]:
         """Return jobs for what this child holds without knowing it: the reply that brought them was lost."""
-        return self.opened([entry for entry in self._delivery.held() if not self._reporter.has(entry)])
+        # Looked at before and after: what ends in between is in the broker's list, and not in this child's hands.
+        known = self._reporter.hands()
+        found = self._delivery.held()
+        self._audited = self._delivery.connections
+        return self.opened([one for one in found if not (self._reporter.has(one) or place(one) in known)])
 
     def no_longer_held(self, jobs: list[Job]) -> list[Job]:
         """Return those jobs whose entries were given to others."""

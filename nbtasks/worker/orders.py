@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbtasks.broker.fleet import Fleet
-from nbtasks.broker.link import Link
+from nbtasks.broker.link import BLOCK_S, Link
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.replay import Recent
 
 from .log import LOGGER
 
-_BLOCK_S = 5.0
+#: Longest time between two looks at calls that are due: a hint about one may have been lost.
+_LOOK_S = 5.0
 #: Seconds that an order counts after it was given: a recorded one is of no use later.
 _ORDER_S = 60.0
 #: Orders that do no harm a second time: which calls are to stop, the broker's states say, and they are final.
@@ -57,17 +58,23 @@ class Orders:
         self._link.abort()
 
     def _loop(self) -> None:
+        due_at = 0.0
         while not self._ended:
             try:
-                wait_s = self._promote()
-                for entry_id, kind, data in self._fleet.control(self._after, max(1, round(wait_s * 1000))):
+                if time.monotonic() >= due_at:
+                    due_at = time.monotonic() + self._promote()
+                wait_s = min(BLOCK_S, max(0.001, due_at - time.monotonic()))
+                for entry_id, kind, data in self._fleet.control(self._after, round(wait_s * 1000) or 1):
                     self._after = entry_id
                     if kind == "c":
                         self._follow(data)
+                    else:
+                        due_at = 0.0
             except OperationalError as error:
                 if not self._ended:
                     LOGGER.warning("orders cannot be read: %s", error)
                     time.sleep(0.5)
+                    due_at = 0.0
             except Exception:
                 if not self._ended:
                     LOGGER.exception("an order could not be followed")
@@ -75,7 +82,7 @@ class Orders:
 
     def _promote(self) -> float:
         """Queue what is due; returns the seconds until the next look."""
-        wait_s = _BLOCK_S
+        wait_s = _LOOK_S
         for address in self._addresses:
             moved, next_s = self._fleet.promote(address)
             while moved >= 200:

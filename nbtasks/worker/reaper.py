@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from nbtasks.broker.delivery import Delivery
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
@@ -18,6 +20,8 @@ from .rescue import Loss, Rescue
 _ELECTION_MS = 2_000
 #: Seconds after which batches are looked at whose data may have expired.
 _SWEEP_AFTER_S = 3600.0
+#: Share of a lease: if nobody could look for longer, perhaps nobody could renew a lease either.
+_BLIND_AFTER = 0.6
 
 
 class Reaper:
@@ -33,9 +37,13 @@ class Reaper:
         self._lease_s = lease_s
         # Addresses end with Python's version and a key's id: failures for others could not be signed here.
         self._suffixes = suffixes
+        self._rest_s = min(5.0, lease_s / 3)
         self._fleet = Fleet(link, keys)
         self._store = Store(link, keys)
         self._swept_at = 0.0
+        self._looked_at: float | None = None
+        self._trust_at = 0.0
+        self._audited = 0
         self._duty = Duty("reaper", self._look_and_rest)
 
     def start(self) -> None:
@@ -52,11 +60,41 @@ class Reaper:
 
     def _look_and_rest(self) -> float:
         try:
-            again = self._look(self._fleet.now())
+            now = self._fleet.now()
+            self._note_look(now)
+            again = self._adopt_orphans()
+            if now >= self._trust_at:
+                again = self._look(now) or again
         except OperationalError as error:
             LOGGER.warning("dead workers cannot be looked for: %s", error)
             return 1.0
-        return 0.5 if again else min(5.0, self._lease_s / 3)
+        return 0.5 if again else self._rest_s
+
+    def _note_look(self, now: float) -> None:
+        """Trust no lease for the time of one if leases could not be renewed: the others are about to come back."""
+        before, self._looked_at = self._looked_at, time.monotonic()
+        if before is None:
+            _, up_s = self._fleet.server_run()
+            self._trust_at = now + max(0.0, self._lease_s - up_s)
+        elif self._looked_at - before > max(_BLIND_AFTER * self._lease_s, self._rest_s + 0.5):
+            LOGGER.info("the broker was away: dead workers are looked for in %.1f s", self._lease_s)
+            self._trust_at = now + self._lease_s
+
+    def _adopt_orphans(self) -> bool:
+        """After a restart of the server, queue again what is held by nobody; returns whether to look again soon."""
+        connections = self._link.connections
+        if connections == self._audited:
+            return False
+        run, _ = self._fleet.server_run()
+        if run != self._fleet.audited_run():
+            if not self._fleet.elected("audit", self._worker, _ELECTION_MS):
+                return True
+            found = Delivery(self._link, self._keys, self._worker, self._store.addresses()).adopt_orphans()
+            if found:
+                LOGGER.warning("%d entries that nobody held were queued again", found)
+            self._fleet.note_audit(run)
+        self._audited = connections
+        return False
 
     def _look(self, now: float) -> bool:
         """Reap what is dead at the server's time ``now``; returns whether to look again soon."""

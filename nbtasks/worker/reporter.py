@@ -128,6 +128,10 @@ class Reporter:
         """Whether an entry is in this child's hands."""
         return place(entry) in self._held
 
+    def hands(self) -> frozenset[Place]:
+        """Return the places of all entries that are in this child's hands."""
+        return frozenset(self._held.copy())
+
     # -- told by the executors
 
     def began(self, call: CurrentCall, key_id: str) -> None:

@@ -155,7 +155,7 @@ class Proxy:
             self._pump(connection, reader, up_writer, self._forward),
             self._pump(connection, up_reader, writer, self._answer),
         ]
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             await asyncio.gather(*pumps)
         self._connections.discard(connection)
         _abort(connection)

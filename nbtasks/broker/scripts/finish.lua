@@ -8,7 +8,8 @@
 --   "S", batch                                                     its number of calls is known now: it may be over
 --   "A", address, lane, entry id                                   an entry is done
 -- Returns the number of results that were new.
--- Prefix-safe: record before state before event, everything before the entry is deleted and acknowledged.
+-- Prefix-safe: record before state before event, everything before the entry is deleted and acknowledged. The
+-- counter of ended calls goes first: where it runs ahead, the states are counted when it says that all have ended.
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
 local root, i, fresh = KEYS[1], 3, 0
@@ -21,15 +22,35 @@ local function ttl_of(batch)
   return redis.call('HGET', root .. 'b:' .. batch, 't') or '86400000'
 end
 
+-- A batch whose calls have all ended is kept for its time. Cut off, it is done again: the batch's own time comes last.
 local function settle(batch)
+  local n = tonumber(redis.call('HGET', root .. 'b:' .. batch, 'n'))
+  if not n or n < 0 or redis.call('PTTL', root .. 'b:' .. batch) >= 0 then return end
+  local states = redis.call('GETRANGE', root .. 'st:' .. batch, 0, n - 1)
+  local _, open = string.gsub(states, '%z', '')
+  if open > 0 or #states < n then
+    redis.call('HSET', root .. 'b:' .. batch, 'd', #states - open)
+    return
+  end
   local ttl = ttl_of(batch)
   local fn = redis.call('HGET', root .. 'b:' .. batch, 'f')
+  -- A cut between these two keeps a function for ever; the other way round it could go while it is needed.
   if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now) == 1 and redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0 then
     redis.call('HDEL', root .. 'fu', fn)
     redis.call('PEXPIRE', root .. 'f:' .. fn, ttl)
   end
   for _, key in ipairs(redis.call('SMEMBERS', root .. 'ob:' .. batch)) do redis.call('PEXPIRE', key, ttl) end
-  for _, kind in ipairs({'b:', 'st:', 'r:', 'ob:'}) do redis.call('PEXPIRE', root .. kind .. batch, ttl) end
+  for _, kind in ipairs({'st:', 'r:', 'ob:', 'b:'}) do redis.call('PEXPIRE', root .. kind .. batch, ttl) end
+end
+
+local function count_ended(batch, won)
+  if won > 0 then redis.call('HINCRBY', root .. 'b:' .. batch, 'd', won) end
+end
+
+local function settle_if_over(batch)
+  local numbers = redis.call('HMGET', root .. 'b:' .. batch, 'n', 'd')
+  local n, done = tonumber(numbers[1]), tonumber(numbers[2] or '0')
+  if n and n >= 0 and done >= n then settle(batch) end
 end
 
 local function push(batch, first, count, record, wins)
@@ -49,8 +70,8 @@ while ARGV[i] do
   if kind == 'A' then
     local lane = root .. 'q:' .. batch .. ':' .. ARGV[i + 2]
     redis.call('XDEL', lane, ARGV[i + 3])
-    redis.call('XACK', lane, ARGV[1], ARGV[i + 3])
     redis.call('HDEL', root .. 'c:' .. batch, ARGV[i + 2] .. '/' .. ARGV[i + 3])
+    redis.call('XACK', lane, ARGV[1], ARGV[i + 3])
   elseif not known[batch] then
     -- The batch is gone (expired, or the server lost it): nobody can ask for this any more.
   elseif kind == 'R' then
@@ -61,6 +82,7 @@ while ARGV[i] do
     local won = 0
     if old == blank then
       won = count
+      count_ended(batch, won)
       redis.call('HSET', rs, first .. '+' .. count, record)
       redis.call('SETRANGE', st, first, new)
       push(batch, first, count, record, '')
@@ -70,6 +92,7 @@ while ARGV[i] do
         if k >= #old or string.byte(old, k + 1) == 0 then
           local from = k
           while k < count and (k >= #old or string.byte(old, k + 1) == 0) do k = k + 1 end
+          count_ended(batch, k - from)
           redis.call('HSET', rs, (first + from) .. '+' .. (k - from), record)
           redis.call('SETRANGE', st, first + from, string.sub(new, from + 1, k))
           wins[#wins + 1] = (first + from) .. '+' .. (k - from)
@@ -81,11 +104,7 @@ while ARGV[i] do
       if won > 0 then push(batch, first, count, record, table.concat(wins, ' ')) end
     end
     fresh = fresh + won
-    if won > 0 then
-      local done = redis.call('HINCRBY', root .. 'b:' .. batch, 'd', won)
-      local n = tonumber(redis.call('HGET', root .. 'b:' .. batch, 'n'))
-      if n and n >= 0 and done >= n then settle(batch) end
-    end
+    settle_if_over(batch)
   elseif kind == 'E' then
     for session in string.gmatch(sessions[batch], '%S+') do
       redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*', 'k', 'e', 'b', batch, 'd', ARGV[i + 2])
@@ -96,8 +115,7 @@ while ARGV[i] do
       redis.call('PERSIST', ARGV[i + 2])
     end
   elseif kind == 'S' then
-    local _, done = string.gsub(redis.call('GETRANGE', root .. 'st:' .. batch, 0, -1), '[^%z]', '')
-    if done >= tonumber(redis.call('HGET', root .. 'b:' .. batch, 'n')) then settle(batch) end
+    settle(batch)
   elseif kind == 'Z' then
     local at = now + tonumber(ARGV[i + 4])
     local head = ARGV[i + 3] .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' ' .. ARGV[i + 7] .. '\n'

@@ -13,6 +13,7 @@ if #held == 0 then return 0 end
 if ARGV[7] ~= "" and redis.call("HGET", root .. "c:" .. address, ARGV[4] .. "/" .. ARGV[5]) == ARGV[7] then return 1 end
 local entry = redis.call('XRANGE', lane, ARGV[5], ARGV[5])
 if #entry == 0 then
+  redis.call('HDEL', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5])
   redis.call('XACK', lane, group, ARGV[5])
   return 0
 end
@@ -30,7 +31,7 @@ if ARGV[7] ~= '' then
   redis.call('HSET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5], ARGV[7])
 else
   redis.call('XDEL', lane, ARGV[5])
-  redis.call('XACK', lane, group, ARGV[5])
   redis.call('HDEL', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5])
+  redis.call('XACK', lane, group, ARGV[5])
 end
 return 1
