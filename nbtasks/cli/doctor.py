@@ -16,9 +16,10 @@ _COLOURS = {OK: "green", NOTE: "yellow", PROBLEM: "bold red"}
 @click.option(
     "-b", "--broker", metavar="URL", help="Redis or Valkey.  [default: as an App without arguments]"
 )
-def doctor(broker: str | None) -> None:
+@click.option("--connection-file", metavar="FILE", help="File with URL and key, from another machine.")
+def doctor(broker: str | None, connection_file: str | None) -> None:
     """Look at the set-up, line by line, and say what to do. Ends with 1 where something is wrong."""
-    problems = report(examine(broker))
+    problems = report(examine(broker, connection_file))
     if problems:
         click.echo(f"\n{problems} problem{'s' if problems > 1 else ''} found.")
         sys.exit(1)

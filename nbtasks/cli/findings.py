@@ -52,18 +52,19 @@ class Finding:
     fix: str = ""
 
 
-def examine(broker: str | None) -> Iterator[Finding]:
+def examine(broker: str | None, file: str | None = None) -> Iterator[Finding]:
     """Look at everything, one after the other; never raises.
 
     Args:
         broker: a URL, or None for the one that an App without arguments would use.
+        file: a connection file.
     """
     yield python()
     yield system()
     yield from guarded("state folder", folder)
-    yield embedded(broker)
-    yield from guarded("signing key", key)
-    yield from guarded("broker", lambda: broker_and_workers(broker))
+    yield embedded(broker or file)
+    yield from guarded("signing key", lambda: key(file))
+    yield from guarded("broker", lambda: broker_and_workers(broker, file))
     yield from jupyter()
 
 
@@ -96,40 +97,41 @@ def folder() -> Iterator[Finding]:
     yield Finding("state folder", OK, str(state_folder()))
 
 
-def embedded(broker: str | None) -> Finding:
+def embedded(named: str | None) -> Finding:
     """Look whether a server could be started here; without one, a URL must be given."""
     reason = why_unavailable()
     if reason is None:
         return Finding("embedded server", OK, "available")
-    named = broker or os.environ.get(connections.BROKER_VARIABLE) or os.environ.get(connections.FILE_VARIABLE)
+    named = named or os.environ.get(connections.BROKER_VARIABLE) or os.environ.get(connections.FILE_VARIABLE)
     return Finding("embedded server", NOTE if named else PROBLEM, "not available", reason)
 
 
-def key() -> Iterator[Finding]:
+def key(file: str | None) -> Iterator[Finding]:
     """Look at the signing key: where it comes from, whose it is, who may read it."""
     # Any URL does: only the key is looked at.
-    found = connections.begin("redis://localhost")
-    source = _key_source()
+    found = connections.begin("redis://localhost", file=file)
+    source = _key_source(file)
     keys = ", ".join(key_id(each) for each in found.connection.keys)
     yield Finding("signing key", OK, f"key {keys} from {source}")
 
 
-def _key_source() -> str:
-    if os.environ.get(connections.KEY_VARIABLE):
+def _key_source(file: str | None) -> str:
+    if os.environ.get(connections.KEY_VARIABLE) and not file:
         return connections.KEY_VARIABLE
-    path = os.environ.get(connections.FILE_VARIABLE) or str(key_path())
+    path = file or os.environ.get(connections.FILE_VARIABLE) or str(key_path())
     return f"{path} (mode {stat.S_IMODE(Path(path).expanduser().stat().st_mode):o})"
 
 
-def broker_and_workers(broker: str | None) -> Iterator[Finding]:
+def broker_and_workers(broker: str | None, file: str | None) -> Iterator[Finding]:
     """Look at the server, then at the workers that it knows."""
     # The client needs redis, which takes 100 ms: the first lines shall not wait for it.
     from nbtasks.client.app import App
 
-    app = App("doctor", broker=broker)
+    app = App("doctor", broker=broker, connection_file=file)
     try:
         facts = app.check()
         yield from server(facts, app.connection.source)
+        yield from guarded("listening", lambda: listening(app))
         yield from guarded("workers", lambda: fleet(app))
     finally:
         app.close()
@@ -160,9 +162,22 @@ def server(facts: BrokerFacts, source: str) -> Iterator[Finding]:
         yield Finding("broker clock", NOTE, found, "deadlines are kept; times in logs of two machines differ")
 
 
+def listening(app: App) -> Iterator[Finding]:
+    """Look whether the embedded server lets other machines in; it does when it was asked to."""
+    place = app.listening()
+    if place is not None:
+        found = f"the embedded server, on {place[0]} port {place[1]}, with TLS and a password"
+        yield Finding("listening", OK, found)
+
+
 def fleet(app: App) -> Iterator[Finding]:
-    """Look at the workers of the namespace, queue by queue."""
+    """Look at the workers of the namespace, queue by queue, and at calls that none of them takes."""
     workers = app.workers()
+    for each in app.stranded():
+        here = f"Python {sys.version_info[0]}.{sys.version_info[1]}, key {key_id(app.connection.keys[0])}"
+        found = f"{each.entries} entries of queue {each.queue} need {each.needs}, and no worker has it (here: {here})"
+        fix = "start a worker with what they need, or submit them from a notebook that has what the workers have"
+        yield Finding("waiting calls", PROBLEM, found, fix)
     if not workers:
         found = f"none in namespace {app.connection.namespace!r}"
         fix = (
@@ -187,8 +202,9 @@ def of_queue(queue: str, workers: Sequence[WorkerInfo], now: float) -> Finding:
         for each in fit
         if now - each.seen_at > SILENT_S
     ]
-    if problems or silent:
-        return Finding(what, NOTE, found, "; ".join([*problems, *silent]))
+    differ = [f"{each.name} has {', '.join(each.differences)}" for each in fit if each.differences]
+    if problems or silent or differ:
+        return Finding(what, NOTE, found, "; ".join([*problems, *silent, *differ]))
     return Finding(what, OK, found)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nbtasks.local.embedded import EmbeddedLease
 
     from .batch import Batch
-    from .fleet import WorkerInfo
+    from .fleet import Stranded, WorkerInfo
     from .invitation import Invitation
     from .session import Session
 
@@ -321,6 +321,13 @@ class App:
 
         session = self.session
         return read_workers(session.fleet, session.python, session.keyring.id)
+
+    def stranded(self) -> list[Stranded]:
+        """Return what waits for a worker of another kind than those that are there: another Python, another key."""
+        from .fleet import stranded
+
+        session = self.session
+        return stranded(session.store, self.workers(), session.python, session.keyring.id)
 
     # -- other machines
 
