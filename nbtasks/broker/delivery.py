@@ -41,6 +41,15 @@ class Entry:
         return Keys.key_id_of(self.address)
 
 
+@dataclass(frozen=True)
+class _Standing:
+    """What the broker knows of an entry's calls; ``states`` is cut short where nothing has ended yet."""
+
+    known: bool
+    revoked: bool
+    states: bytes
+
+
 @dataclass
 class Finish:
     """What one flush of a worker reports."""
@@ -137,22 +146,42 @@ class Delivery:
 
     def wait(self, block_ms: int) -> list[Entry]:
         """Wait up to ``block_ms`` for an entry; one per lane at most, so that others are not starved."""
-        reply = self._grouped(
-            lambda: self._link.wait(
-                "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 1, "BLOCK", block_ms,
-                "STREAMS", *self._streams, *([">"] * len(self._streams)),
-                block_ms=block_ms,
-            )
-        )  # fmt: skip
-        return self._parse(reply)
+        reply, seen = self._grouped(lambda: self._read_and_vouch(block_ms))
+        entries = self._parse(reply)
+        if not entries:
+            return []
+        standings = {}
+        for number, entry_id, known, revoked, states in seen:
+            address, lane = self._lanes[number]
+            standings[address, lane, entry_id] = _Standing(bool(known), bool(revoked), states)
+        vouched = [entry for entry in entries if _place(entry) in standings]
+        living = self._sorted_out(vouched, [standings[_place(entry)] for entry in vouched])
+        return living + self.living([entry for entry in entries if _place(entry) not in standings])
 
-    def living(self, entries: Sequence[Entry], meanwhile: Callable[[], None] | None = None) -> list[Entry]:
+    def _read_and_vouch(self, block_ms: int) -> tuple[Any, Any]:
+        """Wait for entries, and have the server look at them in the same round trip."""
+        names = [self._keys.root, *self._streams]
+        reply, seen = self._link.waiting_pipeline(
+            [
+                (
+                    "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 1, "BLOCK", block_ms,
+                    "STREAMS", *self._streams, *([">"] * len(self._streams)),
+                ),
+                self._link.script_command("vouch", names, []),
+            ],
+            block_ms,
+        )  # fmt: skip
+        if isinstance(reply, Exception):
+            raise translated(reply, self._link.label)
+        if isinstance(seen, Exception):
+            # The server does not have the script yet.
+            seen = self._link.script("vouch", names, [])
+        return reply, seen
+
+    def living(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return those entries that have calls to run, suspect where some of them may be final.
 
         The others are copies of entries that were worked off; they end here, as in :meth:`take`.
-
-        Args:
-            meanwhile: called while the server looks.
         """
         if not entries:
             return []
@@ -161,19 +190,31 @@ class Delivery:
             last = entry.first + entry.count - 1
             commands.append(("HMGET", self._keys.batch(entry.batch), "s", "x"))
             commands.append(("GETRANGE", self._keys.states(entry.batch), entry.first, last))
-        replies = self._link.pipeline(commands, meanwhile=meanwhile)
-        living, over = [], []
-        for entry, known, states in zip(entries, replies[::2], replies[1::2], strict=True):
-            if isinstance(known, Exception) or isinstance(states, Exception):
-                raise translated(known if isinstance(known, Exception) else states, self._link.label)
-            if known[0] is None or (len(states) == entry.count and 0 not in states):
-                over.append(entry)
-                if not known[1]:
-                    self._on_copy(entry.address, entry.batch)
-            else:
-                suspect = entry.suspect or bool(known[1]) or any(states)
-                living.append(dataclasses.replace(entry, suspect=True) if suspect else entry)
-        self._end(over)
+        replies = self._link.pipeline(commands)
+        standings = [
+            self._standing(known, states) for known, states in zip(replies[::2], replies[1::2], strict=True)
+        ]
+        return self._sorted_out(entries, standings)
+
+    def _standing(self, known: Any, states: Any) -> _Standing:
+        for reply in (known, states):
+            if isinstance(reply, Exception):
+                if "WRONGTYPE" in str(reply):
+                    # Somebody has put something else in the place of the batch.
+                    return _Standing(known=False, revoked=False, states=b"")
+                raise translated(reply, self._link.label)
+        return _Standing(known[0] is not None, bool(known[1]), states)
+
+    def _sorted_out(self, entries: Sequence[Entry], standings: Sequence[_Standing]) -> list[Entry]:
+        living = []
+        for entry, standing in zip(entries, standings, strict=True):
+            if standing.known and (len(standing.states) < entry.count or 0 in standing.states):
+                doubtful = not entry.suspect and (standing.revoked or any(standing.states))
+                living.append(dataclasses.replace(entry, suspect=True) if doubtful else entry)
+                continue
+            self._end([entry])
+            if not standing.revoked:
+                self._on_copy(entry.address, entry.batch)
         return living
 
     def _end(self, entries: Sequence[Entry]) -> None:
@@ -332,6 +373,10 @@ class Delivery:
                 raise
         self.prepare()
         return command()
+
+
+def _place(entry: Entry) -> tuple[str, str, bytes]:
+    return entry.address, entry.lane, entry.id
 
 
 def _entry(address: str, lane: str, entry_id: bytes, fields: list[bytes], suspect: bool) -> Entry:

@@ -9,7 +9,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import redis
@@ -109,10 +109,19 @@ class Link:
         """Send a command that waits on the server for ``block_ms`` at most, and return its reply."""
         return self.call(*args, timeout_s=block_ms / 1000 + _SLACK_S)
 
+    def waiting_pipeline(self, commands: Sequence[Sequence[Argument]], block_ms: int) -> list[Any]:
+        """Send commands of which the first waits on the server; the others follow when it is done."""
+        return self.pipeline(commands, block_ms / 1000 + _SLACK_S)
+
+    @staticmethod
+    def script_command(name: str, keys: Sequence[Argument], args: Sequence[Argument]) -> Sequence[Argument]:
+        """Return the command that runs one of our scripts, for a pipeline; the server may not know it yet."""
+        return ("EVALSHA", SCRIPTS[name].sha, len(keys), *keys, *args)
+
     def script(self, name: str, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
         """Run one of our scripts; it is loaded when the server does not know it."""
         script = SCRIPTS[name]
-        reply = self.pipeline([("EVALSHA", script.sha, len(keys), *keys, *args)])[0]
+        reply = self.pipeline([self.script_command(name, keys, args)])[0]
         if isinstance(reply, NoScriptError):
             reply = self.pipeline([("EVAL", script.source, len(keys), *keys, *args)])[0]
         if isinstance(reply, Exception):
@@ -123,12 +132,8 @@ class Link:
         self,
         commands: Sequence[Sequence[Argument]],
         timeout_s: float | None = None,
-        meanwhile: Callable[[], None] | None = None,
     ) -> list[Any]:
         """Send commands in one write; return the replies, errors among them as exceptions.
-
-        Args:
-            meanwhile: called while the server works.
 
         Raises:
             BrokerUnavailable: the connection could not be made or was lost; nothing is known about the commands.
@@ -142,8 +147,6 @@ class Link:
                     else connection.pack_command(*commands[0])
                 )
                 connection.send_packed_command(_in_pieces(packed))
-                if meanwhile is not None:
-                    meanwhile()
                 replies = [self._read(connection, timeout_s or _TIMEOUT_S) for _ in commands]
                 if any(_says(reply, ("READONLY",)) for reply in replies):
                     # It is a replica now; a new connection finds the server that has taken over.

@@ -14,7 +14,7 @@ from nbtasks.wire.codec import Chunk, Codec, Function
 from .functions import Functions
 from .job import Job, options_of
 from .log import LOGGER
-from .reporter import Done, Place, Reporter, place
+from .reporter import Done, Reporter, place
 from .revocation import ReadStates
 from .slots import Slot
 
@@ -57,19 +57,15 @@ class Consumer:
         """Return jobs that can be had without waiting; after a new connection, those that may have been missed."""
         if self._delivery.connections != self._audited:
             return self.audit()
-        entries = self._delivery.take(most)
-        return self._opened(entries, self._read(entries))
+        return self._opened(self._delivery.take(most))
 
     def wait(self) -> list[Entry]:
         """Wait some seconds for an entry."""
         return self._delivery.wait(self._block_ms)
 
     def opened(self, entries: list[Entry]) -> list[Job]:
-        """Open entries that were waited for; copies of what was worked off are left out."""
-        read: dict[Place, Chunk | SignatureMismatch] = {}
-        # The server looks at them while their signatures are verified here.
-        living = self._delivery.living(entries, lambda: read.update(self._read(entries)))
-        return self._opened(living, read)
+        """Open entries that were waited for."""
+        return self._opened(entries)
 
     def audit(self) -> list[Job]:
         """Return jobs for what this child holds without knowing it: the reply that brought them was lost."""
@@ -77,32 +73,31 @@ class Consumer:
         known = self._reporter.hands()
         found = self._delivery.held()
         self._audited = self._delivery.connections
-        return self.opened([one for one in found if not (self._reporter.has(one) or place(one) in known)])
+        held = [one for one in found if not (self._reporter.has(one) or place(one) in known)]
+        return self._opened(self._delivery.living(held))
 
     def no_longer_held(self, jobs: list[Job]) -> list[Job]:
         """Return those jobs whose entries were given to others."""
         held = {place(entry) for entry in self._delivery.held()}
         return [job for job in jobs if place(job.entry) not in held]
 
-    def _read(self, entries: list[Entry]) -> dict[Place, Chunk | SignatureMismatch]:
-        """Verify the chunks of entries; nothing is unpickled yet."""
-        return {place(entry): self._chunk(entry) for entry in entries}
+    def _chunk(self, entry: Entry) -> Chunk:
+        """Verify the chunk of an entry.
 
-    def _chunk(self, entry: Entry) -> Chunk | SignatureMismatch:
-        try:
-            chunk = self._codec.open_chunk(entry.frame, entry.batch, entry.address)
-        except SignatureMismatch as error:
-            return error
+        Raises:
+            SignatureMismatch: somebody without the key wrote or moved it.
+        """
+        chunk = self._codec.open_chunk(entry.frame, entry.batch, entry.address)
         if chunk.first <= entry.first and entry.first + entry.count <= chunk.first + len(chunk.payloads):
             return chunk
-        return SignatureMismatch("an entry names calls that its chunk does not have")
+        raise SignatureMismatch("an entry names calls that its chunk does not have")
 
-    def _opened(self, entries: list[Entry], read: dict[Place, Chunk | SignatureMismatch]) -> list[Job]:
+    def _opened(self, entries: list[Entry]) -> list[Job]:
         jobs: list[Job] = []
         for number, entry in enumerate(entries):
             self._reporter.own(entry)
             try:
-                job = self._open(entry, read[place(entry)])
+                job = self._open(entry)
             except OperationalError:
                 # The next audit brings them again, unless they count as held.
                 for late in [*(job.entry for job in jobs), *entries[number:]]:
@@ -112,10 +107,12 @@ class Consumer:
                 jobs.append(job)
         return jobs
 
-    def _open(self, entry: Entry, chunk: Chunk | SignatureMismatch) -> Job | None:
-        if isinstance(chunk, SignatureMismatch):
+    def _open(self, entry: Entry) -> Job | None:
+        try:
+            chunk = self._chunk(entry)
+        except SignatureMismatch as error:
             # Somebody without the key wrote this. Running it is out of the question; keeping it would block the queue.
-            self._refuse(entry, chunk)
+            self._refuse(entry, error)
             return None
         skip = self._final_calls(entry) if entry.suspect else frozenset()
         try:

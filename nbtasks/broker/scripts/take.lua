@@ -9,14 +9,23 @@
 local root, group, consumer, want = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local taken, copies, looked_at, most = {}, {}, 0, 1000
 
+-- What somebody else has put in the place of one of our keys is as good as nothing.
+local function read(...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  if string.find(reply.err, 'WRONGTYPE', 1, true) then return nil end
+  error(reply.err)
+end
+
 -- Returns whether an entry is over, and whether some of its calls may be final; of one that is over, whether they
 -- were revoked.
 local function standing(fields)
   local first, count = tonumber(fields[4]), tonumber(fields[6])
   if not first or not count then return false, '' end
-  local batch = redis.call('HMGET', root .. 'b:' .. fields[2], 's', 'x')
-  if not batch[1] then return true, '' end
-  local states = redis.call('GETRANGE', root .. 'st:' .. fields[2], first, first + count - 1)
+  local batch = read('HMGET', root .. 'b:' .. fields[2], 's', 'x')
+  if not batch or not batch[1] then return true, '' end
+  local states = read('GETRANGE', root .. 'st:' .. fields[2], first, first + count - 1)
+  if not states then return true, '' end
   if not string.find(states, '[^%z]') then return false, batch[2] or '' end
   if #states == count and not string.find(states, '%z') then return true, batch[2] or '' end
   return false, '1'
