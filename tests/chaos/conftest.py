@@ -178,7 +178,7 @@ class Matrix:
     def submit(self, app: Any, n: int, *, judged: dict[str, Any] | None = None, **options: Any) -> Load:
         """Submit a load of ``n`` calls; ``judged`` are options of :func:`load.judge`, the others of the load."""
         made = Load.submit(app, self._ledger.path, self._chance, n, **options)
-        self._loads.append((made, judged or {}))
+        self._loads.append((made, {} if judged is None else judged))
         return made
 
     def warm_up(self, app: Any, url: str | None = None) -> None:

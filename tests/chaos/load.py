@@ -449,6 +449,7 @@ def judge(
     *,
     second: App | None = None,
     failing: Iterable[int] = (),
+    revoked: Iterable[int] = (),
     at_most_once: bool = False,
 ) -> Verdict:
     """Compare what was executed and seen with the invariants I1 to I4 and I6; raises nothing.
@@ -456,6 +457,7 @@ def judge(
     Args:
         second: another client, which reads all results again.
         failing: indexes of calls that may end in FAILURE.
+        revoked: indexes of calls that may be REVOKED.
         at_most_once: no call may have been started twice, and one that was broken off has failed.
     """
     executions = load.executions()
@@ -465,7 +467,8 @@ def judge(
         for index, runs in executions.items()
         if sum(one.ended is None for one in runs) >= (1 if at_most_once else MOST_LOSSES)
     }
-    _judge_ends(load, verdict, given_up | set(failing))
+    allowed = {"FAILURE": given_up | set(failing), "REVOKED": set(revoked)}
+    _judge_ends(load, verdict, allowed)
     _judge_changes(load, verdict, load.group)
     if second is not None:
         _judge_changes(load, verdict, second.attach(load.id)[0])
@@ -476,11 +479,11 @@ def judge(
     return verdict
 
 
-def _judge_ends(load: Load, verdict: Verdict, may_fail: set[int]) -> None:
+def _judge_ends(load: Load, verdict: Verdict, allowed: dict[str, set[int]]) -> None:
     for index in range(len(load)):
         state, value = load.seen.get(index, ("nothing", None))
         right = state == "SUCCESS" and value == checksum(index, load.salt)
-        if right or (state == "FAILURE" and index in may_fail):
+        if right or index in allowed.get(state, ()):
             continue
         verdict.lost += 1
         if verdict.lost <= 5:
