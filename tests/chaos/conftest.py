@@ -181,6 +181,12 @@ class Matrix:
         self._loads.append((made, {} if judged is None else judged))
         return made
 
+    def follow(self, group: Any, salt: int) -> Load:
+        """Note the results of a map of ``load.work`` that another client has submitted."""
+        made = Load.follow(group, self._ledger.path, salt)
+        self._loads.append((made, {}))
+        return made
+
     def warm_up(self, app: Any, url: str | None = None) -> None:
         """Run some calls and remember the server's memory, for the comparison at the end."""
         made = Load.submit(app, self._ledger.path, self._chance, 20)

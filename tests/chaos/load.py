@@ -251,7 +251,12 @@ class Load:
         task = app.task(work, **(task_options or {}))
         wicked = deeds or {}
         items = [(index, salt, times[index], str(ledger), wicked.get(index, "")) for index in range(n)]
-        load = cls(task.starmap(items, on_error="keep", **map_options), Path(ledger), salt)
+        return cls.follow(task.starmap(items, on_error="keep", **map_options), ledger, salt, within)
+
+    @classmethod
+    def follow(cls, group: GroupResult, ledger: str | Path, salt: int, within: float = 100.0) -> Load:
+        """Note the results of a map of ``work`` that somebody has submitted."""
+        load = cls(group, Path(ledger), salt)
         load._watcher = threading.Thread(target=load._watch, args=(within,), name="load")
         load._watcher.start()
         return load

@@ -1,0 +1,121 @@
+"""Clients that are killed, that sleep, and that share a batch."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .load import durations, work
+
+SCRIPT = """
+import sys
+import nbtasks
+
+{work}
+
+app = nbtasks.App(broker={url!r})
+group = app.task(work).starmap({items!r}, chunk={chunk!r}, on_error="keep")
+app.session.flush()
+print(group.id, app.session.id if hasattr(app.session, "id") else app.session._id, flush=True)
+values = group.get(timeout=100)
+wrong = [value for value, item in zip(values, {items!r}) if value != work.__globals__["answer"](item)]
+print("wrong", len(wrong), flush=True)
+sys.stdin.read()
+"""
+ANSWER = """
+def answer(item):
+    import zlib
+
+    return zlib.crc32(f"{item[1]}:{item[0]}".encode())
+
+"""
+SALT = 7
+
+
+class Client:
+    """A process that submits a load, waits for it, and then says how many results were wrong."""
+
+    def __init__(self, folder: Path, url: str, items: list[tuple], chunk: int | None) -> None:
+        source = ANSWER + inspect.getsource(work)
+        script = folder / "client.py"
+        script.write_text(SCRIPT.format(work=source, url=url, items=items, chunk=chunk))
+        self.process = subprocess.Popen(
+            [sys.executable, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            start_new_session=True,
+        )
+        self.batch, self.session = self.process.stdout.readline().split()
+
+    def verdict(self) -> str:
+        """Wait for what it says at the end."""
+        return self.process.stdout.readline().strip()
+
+    def end(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def client(idle_app, ledger, chance, tmp_path) -> Iterator[Callable[..., Client]]:
+    """``client(n)`` starts a process that submits ``n`` calls to the App's server."""
+    started: list[Client] = []
+
+    def start(n: int, chunk: int | None = None) -> Client:
+        times = durations(chance, n)
+        items = [(index, SALT, times[index], ledger.path) for index in range(n)]
+        started.append(Client(tmp_path, idle_app.connection.url, items, chunk))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+@pytest.mark.parametrize(
+    "n", [1500, pytest.param(50_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
+)
+def test_a_client_sleeps_while_its_map_runs(
+    n, idle_app, machine, matrix, faults, client, inventory, eventually
+):
+    """What it is told meanwhile is bounded; when more is lost than it has missed, it asks for the results."""
+    machine(idle_app)
+    matrix.warm_up(idle_app)
+    one = client(n, chunk=1)
+    with faults.stopped([one.process.pid]):
+        load = matrix.follow(idle_app.attach(one.batch)[0], SALT)
+        load.wait()
+        held = inventory(idle_app)
+        events = held.root + "e:" + one.session
+        assert 0 < held.client.xlen(events) < 25_000
+        # As if so much had happened that most of it was dropped.
+        held.client.xtrim(events, maxlen=3)
+    assert one.verdict() == "wrong 0"
+    one.end()
+    matrix.close(idle_app, "SIGSTOP of a client while its map runs; its events are lost")
+
+
+@pytest.mark.parametrize("n", [600, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+def test_a_client_is_killed_and_others_attach(n, idle_app, machine, matrix, faults, client):
+    """Two clients on one batch; the one that has submitted it is killed, a third one comes."""
+    machine(idle_app)
+    one = client(n)
+    load = matrix.follow(idle_app.attach(one.batch)[0], SALT)
+    load.wait_for(0.3)
+    faults.note("kill the client", [])
+    os.kill(one.process.pid, signal.SIGKILL)
+    load.wait()
+    # Here a third client reads all results again.
+    matrix.close(idle_app, "kill -9 of the client; another one has attached, a third one comes")
