@@ -4,6 +4,8 @@
 #   make lab       the quickstart in JupyterLab
 #   make test      what CI runs: lint, then all tests but the long ones, against the built wheel
 #   make test-all  the long ones too
+#   make bench     nbtasks beside its peers, about an hour on a quiet machine (ARGS="--peers nbtasks,celery --rounds 1");
+#                  also: bench-quick (does it all work?), bench-check (against stored bounds), bench-kill9
 #   make lint      format, style, types, import contract (also: make check); make format repairs what it can
 #   make clean     remove .venv and everything built
 
@@ -29,7 +31,7 @@ WHEELS := $(ROOT)/build/wheel
 # What the wheel is made of; the stamps below are rebuilt when one of these is newer.
 SOURCES := $(shell find nbtasks -type f -not -name '*.pyc') LICENSE README.md pyproject.toml
 
-.PHONY: help demo lab test test-all lint check format wheel clean
+.PHONY: help demo lab test test-all bench bench-quick bench-check bench-kill9 lint check format wheel clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -91,7 +93,23 @@ test: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
 	$(call PYTEST)
 
 test-all: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
+	.ci/iproute2
 	$(call PYTEST,-m "long or not long")
+
+# Each peer gets an environment of its own in build/bench-envs; this one only runs and reports.
+BENCH = $(BIN)/python -m
+
+bench: $(STAMPS)/deps-bench $(STAMPS)/installed
+	$(BENCH) benchmarks $(ARGS)
+
+bench-quick: $(STAMPS)/deps-bench $(STAMPS)/installed
+	$(BENCH) benchmarks --quick $(ARGS)
+
+bench-check: $(STAMPS)/deps-bench $(STAMPS)/installed
+	$(BENCH) benchmarks --check --out build/bench/check $(ARGS)
+
+bench-kill9: $(STAMPS)/deps-bench $(STAMPS)/installed
+	$(BENCH) benchmarks.kill9 $(ARGS)
 
 clean:
 	rm -rf "$(VENV)" build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -11,10 +11,8 @@ class Adapter(Peer):
     packages = ("dask", "distributed")
     bulk = "client.gather(client.map(f, items, pure=False))"
     pools = ("process", "threads", "async")
-    chunks = True
     caveats = (
         "The scheduler runs in the client's process, as LocalCluster has it: its CPU is in the client's.",
-        "Chunked is client.map(batch_size=...): one task for each chunk inside, results for each call.",
     )
 
     def start(self) -> None:
@@ -40,9 +38,6 @@ class Adapter(Peer):
 
     def map(self, task, items):
         return self._client.gather(self._client.map(task, items, pure=False))
-
-    def map_chunked(self, task, items, size):
-        return self._client.gather(self._client.map(task, items, pure=False, batch_size=size))
 
     def close(self) -> None:
         self._client.close()

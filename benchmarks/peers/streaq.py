@@ -9,19 +9,20 @@ from benchmarks import tasks
 from .base import WAIT_S
 from .coroutines import AsyncPeer, as_coroutine
 
-#: Results awaited at once.
-BATCH = 100
+#: Results awaited at once: each holds a connection and needs a second one, of which there are CONNECTIONS.
+BATCH = 200
+CONNECTIONS = 512
 
 
 class Adapter(AsyncPeer):
     name = "streaq"
     requirements = ("streaq",)
     packages = ("streaq", "coredis")
-    bulk = "worker.enqueue_many([task.enqueue(x) for x in items]), then result() of each, 100 at a time"
+    bulk = "worker.enqueue_many([task.enqueue(x) for x in items]), then result() of each, 200 at a time"
     pools = ("process", "threads", "async")
     on_redis = True
     caveats = (
-        "result() takes 0.1 s, for its client then waits for the end of a subscription; hence 100 at a time.",
+        "result() takes 0.1 s, for its client then waits for the end of a subscription; hence 200 at a time.",
         "Functions are coroutines, but for blocking calls, which run in its threads.",
         "Its own slots: 16 in each process, 1 where calls are uneven.",
     )
@@ -32,6 +33,7 @@ class Adapter(AsyncPeer):
         slots = self.setting.slots if self.setting.pool != "process" else 1 if self.setting.uneven else 16
         self._worker = Worker(
             redis_url=self.setting.tcp_url,
+            redis_kwargs={"max_connections": CONNECTIONS},
             concurrency=slots,
             sync_concurrency=slots,
             prefetch=1 if self.setting.uneven else None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import pickle
 
 from benchmarks import tasks
 
@@ -23,6 +25,7 @@ class Adapter(AsyncPeer):
     caveats = (
         "No bulk call; results are polled for, here every millisecond (its default is 0.2 s).",
         "Functions are coroutines, but for blocking calls, which run in its threads.",
+        "Arrays are pickled by the caller, for its messages are Pydantic models, which know no arrays.",
         "Entries stay in the stream after they were acknowledged.",
     )
 
@@ -40,7 +43,11 @@ class Adapter(AsyncPeer):
         self._tasks = {}
         for function in tasks.ALL:
             blocking = function.__name__ in {"nap", "fetch"} and self.setting.pool == "threads"
-            runnable = function if blocking else as_coroutine(function)
+            runnable = (
+                function
+                if blocking
+                else as_coroutine(_on_bytes(function) if self.setting.arrays else function)
+            )
             self._tasks[function.__name__] = broker.register_task(runnable, task_name=function.__name__)
         return broker
 
@@ -55,12 +62,15 @@ class Adapter(AsyncPeer):
         self.spawn(command=["-m", "taskiq", "worker", f"{__name__}:make_for_worker", *options])
 
     async def asubmit(self, task, x):
-        return await self._tasks[task.__name__].kiq(x)
+        return await self._kick(self._tasks[task.__name__], x)
+
+    def _kick(self, task, x):
+        return task.kiq(pickle.dumps(x, 5) if self.setting.arrays else x)
 
     async def await_value(self, handle):
         result = await handle.wait_result(check_interval=0.001, timeout=WAIT_S)
         result.raise_for_error()
-        return result.return_value
+        return pickle.loads(result.return_value) if self.setting.arrays else result.return_value
 
     def map(self, task, items):
         return self.run(self._map(self._tasks[task.__name__], items))
@@ -69,12 +79,20 @@ class Adapter(AsyncPeer):
         handles = []
         for start in range(0, len(items), BATCH):
             batch = items[start : start + BATCH]
-            handles += await asyncio.gather(*(task.kiq(item) for item in batch))
+            handles += await asyncio.gather(*(self._kick(task, item) for item in batch))
         return [await self.await_value(handle) for handle in handles]
 
     def close(self) -> None:
         self.run(self._broker.shutdown())
         super().close()
+
+
+def _on_bytes(function):
+    @functools.wraps(function)
+    def run(x):
+        return pickle.dumps(function(pickle.loads(x)), 5)
+
+    return run
 
 
 def make_for_worker():
