@@ -38,6 +38,13 @@ class Keys:
         """Return the id of the key that the calls of an address are signed with."""
         return address.rpartition(".")[2]
 
+    @staticmethod
+    def parts(address: str) -> tuple[str, str, str]:
+        """Return queue, Python version and key id of an address."""
+        queue, _, kind = address.rpartition("@")
+        python, _, key_id = kind.rpartition(".")
+        return queue, python, key_id
+
     def lane(self, address: str, lane: str) -> str:
         """STREAM with group ``w``: b (batch), i (first), n (count), a (attempt), x (look at states), d (frame)."""
         return f"{self.root}q:{address}:{lane}"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nbtasks.broker.keys import Keys
 from nbtasks.core.packages import differences, in_use
 
 if TYPE_CHECKING:
@@ -119,8 +120,7 @@ def stranded(store: Store, workers: Iterable[WorkerInfo], python: str, key_id: s
     }
     found = []
     for address in store.addresses():
-        queue, _, kind = address.rpartition("@")
-        version, _, key = kind.rpartition(".")
+        queue, version, key = Keys.parts(address)
         if (version, key) == (python, key_id) or (queue, version, key) in served:
             continue
         entries = store.queue_length(address, "rhml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from nbtasks.broker.keys import Keys
 from nbtasks.core import states as st
 
 from .fleet import WorkerInfo, read_workers
@@ -25,7 +26,7 @@ def reason_for_waiting(batch: Batch, fleet: Fleet, store: Store, address: str) -
         return None
     if batch.retrying and not batch.states.count(st.PENDING_CODE):
         return f"waits for its next attempt in {max(0.0, min(batch.retrying.values()) - time.time()):.0f} s"
-    version, _, key_id = address.partition("@")[2].rpartition(".")
+    _, version, key_id = Keys.parts(address)
     listening = [worker for worker in read_workers(fleet, version, key_id) if batch.queue in worker.queues]
     usable = [worker for worker in listening if worker.matches]
     if not usable:

@@ -43,7 +43,7 @@ BIND_PAUSE_S = 0.1
 MOST_NOTES = 100
 
 
-class Rejected(Exception):
+class _Rejected(Exception):
     """A connection that does not belong here."""
 
 
@@ -62,7 +62,7 @@ class Proxy:
             try:
                 greeting = await asyncio.wait_for(self._log_in(reader, writer), LOGIN_S)
                 await self._connect(reader, writer, greeting)
-            except Rejected as problem:
+            except _Rejected as problem:
                 self._note(f"{_peer(writer)}: {problem}")
         await _close(writer)
 
@@ -90,9 +90,9 @@ class Proxy:
             else:
                 writer.write(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n")
                 await writer.drain()
-                raise Rejected("wrong user or password")
+                raise _Rejected("wrong user or password")
             await writer.drain()
-        raise Rejected("no login")
+        raise _Rejected("no login")
 
     def _note(self, text: str) -> None:
         self._notes += 1
@@ -119,11 +119,11 @@ async def read_command(reader: asyncio.StreamReader) -> list[bytes]:
     """Read one command, as clients send them.
 
     Raises:
-        Rejected: it is none, or it is longer than a login.
+        _Rejected: it is none, or it is longer than a login.
     """
     n = await _number(reader, b"*", MOST_WORDS)
     if n == 0:
-        raise Rejected("an empty command")
+        raise _Rejected("an empty command")
     words = []
     for _ in range(n):
         size = await _number(reader, b"$", MOST_WORD_BYTES)
@@ -135,7 +135,7 @@ async def _number(reader: asyncio.StreamReader, mark: bytes, most: int) -> int:
     line = await reader.readuntil(b"\r\n")
     digits = line[1:-2]
     if line[:1] != mark or not digits.isdigit() or len(digits) > 4 or int(digits) > most:
-        raise Rejected("what it says is no login")
+        raise _Rejected("what it says is no login")
     return int(digits)
 
 

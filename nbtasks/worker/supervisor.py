@@ -142,6 +142,7 @@ class Supervisor:
             self._orders.start()
             self._reaper.start()
             self._banner()
+            self._note_other_kinds()
             self._main_loop(forkserver, life_line, on_ready)
         finally:
             self._shut_down(forkserver)
@@ -215,6 +216,18 @@ class Supervisor:
             + (f", {self._options.threads} threads each)" if self._options.pool == "threads" else ")"),
         ]
         os.write(2, ("\n".join(lines) + "\n").encode())
+
+    def _note_other_kinds(self) -> None:
+        """Say which calls wait in our queues for another kind of worker: else this one would idle without a word."""
+        if not LOGGER.isEnabledFor(20):
+            return
+        for address in self._store.addresses():
+            queue, python, key_id = Keys.parts(address)
+            if queue not in self._options.queues or address in self._addresses:
+                continue
+            if self._store.queue_length(address, "rhml"):
+                needs = f"Python {python}" if python != self._python else f"key {key_id}"
+                LOGGER.info("queue %s has calls for %s, which this worker does not take", queue, needs)
 
     # -- the main loop
 

@@ -131,3 +131,14 @@ def test_help_and_version(nbtasks):
     assert "--max-tasks-per-child" in nbtasks("worker", "-h").stdout
     assert nbtasks("--version").stdout.startswith("nbtasks, version 0.")
     assert nbtasks("no-such-command").returncode == 2
+
+
+def test_it_says_which_calls_it_does_not_take(worker, project):
+    with App(key=encode_key(new_key())) as app:
+        app.task(lambda: 1).delay()
+        app.session.flush()
+        running = worker("-c", "1")
+        assert (
+            f"queue default has calls for key {app.session.keyring.id}, which this worker does not take"
+            in running.text
+        )
