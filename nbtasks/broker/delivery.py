@@ -101,7 +101,8 @@ class Delivery:
     """Takes, finishes and gives back entries for one consumer.
 
     Args:
-        on_copy: told (address, batch) of an entry that was worked off before, and was left out.
+        on_copy: told (address, batch, frame) of an entry that was left out: it was worked off before, or nobody knows
+            its batch.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Delivery:
         keys: Keys,
         consumer: str,
         addresses: Sequence[str],
-        on_copy: Callable[[str, str], None] = lambda *_: None,
+        on_copy: Callable[[str, str, bytes], None] = lambda *_: None,
     ) -> None:
         self._link = link
         self._on_copy = on_copy
@@ -136,8 +137,8 @@ class Delivery:
             )
         )
         taken, copies = reply
-        for number, batch in copies:
-            self._on_copy(self._lanes[number][0], batch.decode(errors="replace"))
+        for number, batch, frame in copies:
+            self._on_copy(self._lanes[number][0], batch.decode(errors="replace"), frame)
         entries = []
         for number, entry_id, fields, flagged in taken:
             address, lane = self._lanes[number]
@@ -214,7 +215,7 @@ class Delivery:
                 continue
             self._end([entry])
             if not standing.revoked:
-                self._on_copy(entry.address, entry.batch)
+                self._on_copy(entry.address, entry.batch, entry.frame)
         return living
 
     def _end(self, entries: Sequence[Entry]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .keys import Keys
-from .link import Link
+from .link import Link, translated
 
 #: Sessions that hear of one batch.
 _MOST_SESSIONS = 4
@@ -52,13 +52,21 @@ class Store:
 
     def function(self, digest: str) -> bytes | None:
         """Return a function's record."""
-        reply: bytes | None = self._link.call("GET", self._keys.function(digest))
-        return reply
+        return self._value(self._keys.function(digest))
 
     def blob(self, key: str) -> bytes | None:
         """Return a piece of a large value."""
-        reply: bytes | None = self._link.call("GET", key)
-        return reply
+        return self._value(key)
+
+    def _value(self, key: str) -> bytes | None:
+        reply = self._link.pipeline([("GET", key)])[0]
+        if isinstance(reply, Exception):
+            if "WRONGTYPE" in str(reply):
+                # What somebody else has put there is as good as nothing.
+                return None
+            raise translated(reply, self._link.label)
+        value: bytes | None = reply
+        return value
 
     def states(self, batch: str, first: int, count: int) -> bytes:
         """Return ``count`` state codes from ``first`` on; zero where a call is not final."""

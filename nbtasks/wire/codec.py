@@ -219,6 +219,14 @@ class Codec:
         options = {name: value for name, value in header.items() if name not in _CHUNK_FIELDS}
         return Chunk(batch, header["f"], first, payloads, options, not_after, address)
 
+    def belongs(self, frame: bytes) -> tuple[str, int, int] | None:
+        """Return (batch, first, count) of a chunk that lies somewhere else; None where we have not signed it."""
+        try:
+            header, _ = self._sealer.open(CHUNK, frame)
+        except SignatureMismatch:
+            return None
+        return header["b"], header["i"], header["n"]
+
     def seal_record(self, record: Record, kid: str = "") -> bytes:
         """Return the frame of a result record; ``kid`` as in :meth:`Sealer.seal`."""
         header = {

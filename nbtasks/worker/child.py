@@ -100,7 +100,7 @@ class Child:
         self._link = Link(connection.url, connection.address)
         telling = Link(connection.url, connection.address)
         consumer = f"{settings.worker}/{number}"
-        self._taking = Delivery(self._link, keys, consumer, settings.addresses, _log_copy)
+        self._taking = Delivery(self._link, keys, consumer, settings.addresses, self._left_out)
         self._store = Store(telling, keys)
         self._fleet = Fleet(telling, keys)
         self._offset = 0.0
@@ -399,6 +399,9 @@ class Child:
 
     # -- the broker
 
+    def _left_out(self, address: str, batch: str, frame: bytes) -> None:
+        self._consumer.left_out(address, batch, frame)
+
     def _states(self, batch: str, first: int, count: int) -> bytes:
         return self._retrying(lambda: self._store.states(batch, first, count))
 
@@ -425,10 +428,6 @@ class Child:
         self._setback_s = min(_MOST_SETBACK_S, self._setback_s * 2)
         self._retrying(self._reporter.flush)
         self._jobs.extend(self._retrying(self._consumer.audit))
-
-
-def _log_copy(address: str, batch: str) -> None:
-    LOGGER.warning("queue %s, batch %s: left out an entry: it is over, or nobody knows it", address, batch)
 
 
 __all__ = ["Child", "ChildSettings", "Entry", "child_main"]

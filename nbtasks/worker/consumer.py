@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nbtasks.broker.delivery import Delivery, Entry
+from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import BLOCK_S
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError
 from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE, REVOKED_CODE
@@ -14,7 +15,7 @@ from nbtasks.wire.codec import Chunk, Codec, Function
 from .functions import Functions
 from .job import Job, options_of
 from .log import LOGGER
-from .reporter import Done, Reporter, place
+from .reporter import Done, Refused, Reporter, place
 from .revocation import ReadStates
 from .slots import Slot
 
@@ -143,7 +144,26 @@ class Consumer:
 
     def _refuse(self, entry: Entry, error: SignatureMismatch) -> None:
         LOGGER.error("queue %s, batch %s: refused: %s", entry.address, entry.batch, error)
-        self._reporter.refused(entry, str(error))
+        # A chunk that is ours says itself which calls have lost it; for another one the entry is believed.
+        meant = self._codec.belongs(entry.frame)
+        batch, first, count = meant or (entry.batch, entry.first, entry.count)
+        if (
+            meant
+            and batch == entry.batch
+            and first <= entry.first < entry.first + entry.count <= first + count
+        ):
+            first, count = entry.first, entry.count
+        self._reporter.refused(Refused(batch, first, count, entry.key_id, str(error)), entry)
+
+    def left_out(self, address: str, batch: str, frame: bytes) -> None:
+        """An entry is over, or nobody knows its batch: a copy, or one that somebody has put under another batch."""
+        LOGGER.warning(
+            "queue %s, batch %s: left out an entry: it is over, or nobody knows it", address, batch
+        )
+        meant = self._codec.belongs(frame)
+        if meant is not None and meant[0] != batch:
+            reason = f"its entry was put under {batch}"
+            self._reporter.refused(Refused(*meant, Keys.key_id_of(address), reason), None)
 
     def _final_calls(self, entry: Entry) -> frozenset[int]:
         states = self._read_states(entry.batch, entry.first, entry.count)

@@ -60,9 +60,12 @@ class Again:
 
 @dataclass(frozen=True)
 class Refused:
-    """An entry that was not run, because it, or its function, is not what the client has signed."""
+    """Calls that are not run, because their entry, or their function, is not what the client has signed."""
 
-    entry: Entry
+    batch: str
+    first: int
+    count: int
+    key_id: str
     reason: str
 
 
@@ -164,10 +167,11 @@ class Reporter:
         if empty:
             self._entries.append(job.entry)
 
-    def refused(self, entry: Entry, reason: str) -> None:
-        """An entry cannot be run; whoever submitted its batch is told."""
-        self._refused.append(Refused(entry, reason))
-        self._entries.append(entry)
+    def refused(self, refusal: Refused, entry: Entry | None) -> None:
+        """Calls cannot be run; whoever submitted them is told, and the entry ends."""
+        self._refused.append(refusal)
+        if entry is not None:
+            self._entries.append(entry)
 
     def running(self) -> list[tuple[CurrentCall, float]]:
         """Return the running calls and since when (monotonic) each runs."""
@@ -259,9 +263,8 @@ class Reporter:
         self._add_news(report, entry.batch, entry.key_id, events)
 
     def _add_refused(self, report: Finish, item: Refused) -> None:
-        entry = item.entry
-        event = {"t": "refused", "i": entry.first, "n": entry.count, "m": item.reason}
-        self._add_news(report, entry.batch, entry.key_id, [event])
+        event = {"t": "refused", "i": item.first, "n": item.count, "m": item.reason}
+        self._add_news(report, item.batch, item.key_id, [event])
 
     def _add_news(self, report: Finish, batch: str, key_id: str, events: list[dict[str, Any]]) -> None:
         news = News(batch, self._worker, self._id, next(self._numbers), events)
@@ -271,7 +274,7 @@ class Reporter:
         while not self._closed:
             self._wake.wait(TICK_S)
             self._wake.clear()
-            if not (self._running or self._ended or self._entries or self._unsent):
+            if not (self._running or self._ended or self._entries or self._refused or self._unsent):
                 continue
             try:
                 self._on_tick()
@@ -279,7 +282,8 @@ class Reporter:
                 # This thread must live: it tells what runs, and flushes for threads and the event loop.
                 LOGGER.exception("a look at running calls failed")
             told = self._tell_running()
-            if told and (self._ended or self._entries or self._unsent) and not self.try_flush():
+            waiting = self._ended or self._entries or self._refused or self._unsent
+            if told and waiting and not self.try_flush():
                 time.sleep(0.5)
 
     def _tell_running(self) -> bool:

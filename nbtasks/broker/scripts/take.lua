@@ -2,7 +2,7 @@
 -- KEYS[1] root of all keys; KEYS[2..] lanes
 -- ARGV    group, consumer, most entries
 -- Returns { {lane number from 0, entry id, fields, "1" if some of its calls may be final already}, ... },
---         { {lane number, batch}, ... } of copies: an entry whose batch is gone, or whose calls are all final and
+--         { {lane number, batch, frame}, ... } of copies: an entry whose batch is gone, or whose calls are all final and
 --         were not revoked, has been worked off before. It ends here.
 -- A client whose batch the server has lost sends all of it again, so nothing is missed.
 -- Prefix-safe: an entry is deleted before it is acknowledged; one that is pending without content is none.
@@ -42,7 +42,7 @@ for k = 2, #KEYS do
       if entry[2] then over, flagged = standing(entry[2]) end
       if over then
         dropped = true
-        if flagged == '' then copies[#copies + 1] = {k - 2, entry[2][2]} end
+        if flagged == '' then copies[#copies + 1] = {k - 2, entry[2][2], entry[2][12] or ''} end
         redis.call('XDEL', KEYS[k], entry[1])
         redis.call('XACK', KEYS[k], group, entry[1])
       else

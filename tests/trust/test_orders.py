@@ -1,0 +1,84 @@
+"""Orders to workers: a recorded one is of no use to somebody without the key."""
+
+from __future__ import annotations
+
+import pytest
+
+SOON = 20.0
+REFUSED = "was refused: it is from before, or was followed already"
+
+
+@pytest.fixture
+def give(app):
+    """``give(order, ago_s)`` sends a signed order, and returns it as it lies on the server."""
+
+    def send(order, ago_s=0.0):
+        session = app.session
+        frame = session.codec.seal_control(order, session.fleet.now() - ago_s)
+        session.fleet.send_control(frame)
+        return {"k": "c", "d": frame}
+
+    return send
+
+
+def only_worker(app):
+    """The App's one worker, when it is there."""
+    workers = app.workers()
+    return workers[0] if len(workers) == 1 else None
+
+
+def test_an_order_is_followed_once(app, attack, give, eventually):
+    attacker = attack(app)
+    order = give({"t": "shutdown", "w": "somebody else"})
+    assert REFUSED not in app.local_workers.log_tail(50)
+    attacker.redis.xadd(attacker.keys.control, order)
+    eventually(lambda: REFUSED in app.local_workers.log_tail(50), "the copy is refused")
+
+
+@pytest.mark.parametrize("ago_s", [61.0, 3600.0, -61.0])
+def test_an_order_from_another_time_is_refused(app, give, eventually, ago_s):
+    give({"t": "shutdown", "w": None}, ago_s)
+    eventually(lambda: REFUSED in app.local_workers.log_tail(50), "it is refused")
+    assert app.task(len).delay("ab").get(timeout=SOON) == 2
+
+
+def test_a_worker_that_was_started_since_does_not_follow_it(app, attack, give, eventually):
+    attacker = attack(app)
+    before = eventually(lambda: only_worker(app), "the worker is listed")
+    order = give({"t": "shutdown", "w": None, "cold": True})
+
+    def replaced():
+        found = only_worker(app)
+        return found if found is not None and found.id != before.id else None
+
+    after = eventually(replaced, "the order is followed, and the worker replaced", within=60)
+    attacker.redis.xadd(attacker.keys.control, order)
+    eventually(lambda: REFUSED in app.local_workers.log_tail(50), "the new worker refuses it")
+    assert app.task(len).delay("ab").get(timeout=SOON) == 2
+    assert only_worker(app).id == after.id
+
+
+def test_stop_orders_of_another_call_stop_nothing(app, attack, ledger, gate, eventually):
+    import time
+    from pathlib import Path
+
+    def held(path, gate):
+        with Path(path).open("a") as file:
+            file.write("runs\n")
+        end = time.monotonic() + 60
+        while not Path(gate).exists() and time.monotonic() < end:
+            time.sleep(0.005)
+        return "went on"
+
+    attacker = attack(app)
+    first = app.task(held).delay(ledger.path, gate.path)
+    eventually(lambda: len(ledger.lines()) == 1, "it runs")
+    first.revoke(terminate=True)
+    eventually(lambda: attacker.redis.xlen(attacker.keys.control), "the order was given")
+    orders = [fields for _, fields in attacker.redis.xrange(attacker.keys.control) if fields[b"k"] == b"c"]
+    second = app.task(held).delay(ledger.path, gate.path)
+    eventually(lambda: len(ledger.lines()) == 2, "the next one runs")
+    for fields in orders * 5:
+        attacker.redis.xadd(attacker.keys.control, fields)
+    gate.open()
+    assert second.get(timeout=SOON) == "went on"
