@@ -23,6 +23,8 @@ from nbtasks.wire.signing import encode_key
 
 DEFAULT_FILE = "nbtasks-connection.json"
 
+_FILES_IN_URL = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+
 _WARNING = (
     "Who has {what} can run code on all workers and in this notebook: hand it over like a password, "
     "and never commit it."
@@ -87,6 +89,11 @@ class Invitation:
         if self.listening is not None:
             return [self._of_listener(self.listening)]
         notes = []
+        files = [name for name in _FILES_IN_URL if f"{name}=" in self.connection.url]
+        if files:
+            notes.append(
+                f"The broker's URL names files of this machine ({', '.join(files)}): copy them to the same place there."
+            )
         if _is_loopback(self.connection):
             notes.append(
                 f"The broker's URL names {_host(self.connection)}, which over there is the other machine itself: "

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 #: It is trusted because it came with the invitation. Its dates say nothing, and a machine's clock may be far off.
 _FROM = dt.datetime(2000, 1, 1, tzinfo=dt.timezone.utc)
 _UNTIL = dt.datetime(2100, 1, 1, tzinfo=dt.timezone.utc)
+PORT_FILE = "port"
 _CERTIFICATE_MARK = "-----BEGIN CERTIFICATE-----"
 
 
@@ -39,9 +40,24 @@ def prove(folder: Path) -> tuple[str, str]:
 
 
 def forget(folder: Path) -> None:
-    """Remove certificate and password: earlier invitations open nothing any more."""
-    for name in (CERTIFICATE_FILE, PASSWORD_FILE):
+    """Remove certificate, password and port: earlier invitations open nothing any more."""
+    for name in (CERTIFICATE_FILE, PASSWORD_FILE, PORT_FILE):
         (folder / name).unlink(missing_ok=True)
+
+
+def last_port(folder: Path) -> int:
+    """Return the port of the last time, at which invited workers still knock; 0 where there is none."""
+    try:
+        return int((folder / PORT_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def keep_port(folder: Path, port: int) -> None:
+    """Remember the port for the next time."""
+    file = folder / PORT_FILE
+    file.touch(mode=0o600)
+    file.write_text(f"{port}\n", encoding="ascii")
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

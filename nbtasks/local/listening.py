@@ -35,7 +35,8 @@ def open_listener(lease: EmbeddedLease, where: str | bool = True, host: str | No
 
     Args:
         lease: a lease on the server.
-        where: see :func:`parse_place`.
+        where: see :func:`parse_place`. Without a port it is that of the last time, if it is free: workers that were
+            invited then come back by themselves.
         host: the name under which other machines know this one; None: its address in the network.
 
     Raises:
@@ -44,9 +45,16 @@ def open_listener(lease: EmbeddedLease, where: str | bool = True, host: str | No
     # Needs asyncio and cryptography, which nobody shall load who stays at home.
     from . import certificate
 
-    place = parse_place(where)
+    address, port = parse_place(where)
     certificate.prove(lease.listen_folder)
-    lease.listen(*place)
+    try:
+        _, port = lease.listen(address, port or certificate.last_port(lease.listen_folder))
+    except ConfigError:
+        if port:
+            raise
+        # Somebody else has the port of the last time.
+        _, port = lease.listen(address, 0)
+    certificate.keep_port(lease.listen_folder, port)
     return str(listener_url(lease, host))
 
 

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import hmac
 import os
+import resource
 import socket
 import ssl
 import sys
@@ -39,6 +40,7 @@ KEEPALIVE = (15, 5, 3)
 #: A port that the proxy before this one held may be free only in a moment.
 BIND_TRIES = 20
 BIND_PAUSE_S = 0.1
+MOST_DESCRIPTORS = 65536
 #: Refused logins that are written to the log; a stranger shall not fill the disk.
 MOST_NOTES = 100
 
@@ -220,6 +222,15 @@ async def run(proxy: Proxy, context: ssl.SSLContext, host: str, port: int) -> No
     await over.wait()
 
 
+def allow_many_descriptors() -> None:
+    """Each connection takes two descriptors, and a worker with many children has many connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def tell(line: str) -> None:
     """Say a line to the keeper."""
     os.write(1, line.encode("utf-8", "replace").replace(b"\n", b" ") + b"\n")
@@ -228,6 +239,7 @@ def tell(line: str) -> None:
 def main() -> None:
     """Run a proxy; folder, server socket, host and port are the arguments."""
     folder, server_socket, host, port = sys.argv[1:5]
+    allow_many_descriptors()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(os.path.join(folder, CERTIFICATE_FILE))
     with open(os.path.join(folder, PASSWORD_FILE), encoding="ascii") as file:

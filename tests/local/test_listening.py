@@ -187,13 +187,27 @@ def test_it_stops_with_the_server(project, processes, eventually):
     assert not answers(url)
 
 
-def test_it_is_not_opened_again_unasked(project):
+def test_it_is_not_opened_again_unasked_and_then_at_the_same_place(project):
     held = embedded.acquire()
-    open_listener(held, HERE)
+    url = open_listener(held, HERE)
     held.close()
     held = embedded.acquire()
     assert held.listening() is None
+    assert not answers(url)
+    assert open_listener(held, HERE) == url
     held.close()
+
+
+def test_a_port_of_the_last_time_that_is_taken_is_another_one(project):
+    held = embedded.acquire()
+    url = open_listener(held, HERE)
+    held.close()
+    with socket.create_server((HERE, redis.connection.parse_url(url)["port"])):
+        held = embedded.acquire()
+        other = open_listener(held, HERE)
+        assert other != url
+        assert ping(other)
+        held.close()
 
 
 def test_a_proxy_that_dies_is_replaced_at_the_same_place(lease, proxies, eventually):
