@@ -15,6 +15,9 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.local import embedded, listening
 from nbtasks.local.listening import close_listener, listener_url, open_listener, parse_place
 
+# Python leaves a socket open whose peer has gone between connection and handshake, as a killed listener's has.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
 HERE = "127.0.0.1"
 WRONG = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"
 
