@@ -117,6 +117,7 @@ class Delivery:
         self._on_copy = on_copy
         self._keys = keys
         self._consumer = consumer
+        self._guard: list[str] = []
         # All queues share a lane before the next lane is looked at: priority is across queues.
         self._lanes = [(address, lane) for lane in LANES for address in addresses]
         self._streams = [keys.lane(address, lane) for address, lane in self._lanes]
@@ -312,7 +313,7 @@ class Delivery:
         flat = [number for piece in pieces for number in piece]
         part = f"{kept[0]} {kept[1]}" if kept else ""
         args: list[Argument] = [GROUP, consumer, entry.address, entry.lane, entry.id, lane, part, *flat]
-        return bool(self._grouped(lambda: self._link.script("give", [self._keys.root], args)))
+        return bool(self._grouped(lambda: self._link.script("give", [self._keys.root, *self._guard], args)))
 
     def consumers(self) -> dict[str, int]:
         """Return every consumer of these queues with the number of entries that it holds."""
@@ -343,11 +344,16 @@ class Delivery:
             found += int(more)
         return found
 
-    def on_behalf_of(self, consumer: str) -> Delivery:
-        """Return the same queues seen as another consumer, to give back what a dead one held."""
+    def on_behalf_of(self, consumer: str, lease: str | None = None) -> Delivery:
+        """Return the same queues seen as another consumer, to give back what a dead one held.
+
+        Args:
+            lease: key of the lease of its worker; once that is there again, nothing is given back any more.
+        """
         other = Delivery.__new__(Delivery)
         other.__dict__.update(self.__dict__)
         other._consumer = consumer
+        other._guard = [] if lease is None else [lease]
         return other
 
     def forget(self) -> None:

@@ -90,11 +90,6 @@ class Fleet:
             (entry_id, fields[1].decode(), fields[3]) for entry_id, fields in (reply[0][1] if reply else ())
         ]
 
-    def last_control(self) -> bytes:
-        """Return the id of the newest control entry, from where to read on."""
-        reply = self._link.call("XREVRANGE", self._keys.control, "+", "-", "COUNT", 1)
-        return bytes(reply[0][0]) if reply else b"0-0"
-
     def send_control(self, frame: bytes) -> None:
         """Tell all supervisors."""
         self._link.call("XADD", self._keys.control, "MAXLEN", "~", 10_000, "*", "k", "c", "d", frame)

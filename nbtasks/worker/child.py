@@ -85,6 +85,7 @@ class Child:
         self._current: Job | None = None
         self._pace = Pace()
         self._in_flight = 0
+        self._lapses = 0
         self._free = threading.Condition()
         self._loop: LoopExecutor | None = None
         self._threads: ThreadExecutor | None = None
@@ -278,13 +279,15 @@ class Child:
 
     def _keep_what_is_ours(self) -> None:
         """Start nothing without a lease: after a long pause others may have been given what is in hand."""
-        until = self._slot.lease_until
-        if not until or time.monotonic() < until:
+        until, lapses = self._slot.lease()
+        if time.monotonic() < until and lapses == self._lapses:
             return
-        while time.monotonic() >= self._slot.lease_until:
+        while time.monotonic() >= until:
             if self._interrupts.stopping:
                 return
             time.sleep(_LEASE_POLL_S)
+            until, lapses = self._slot.lease()
+        self._lapses = lapses
         for job in self._retrying(lambda: self._consumer.no_longer_held(self._in_hand())):
             LOGGER.warning("batch %s: %d call(s) were given to others", job.entry.batch, job.remaining)
             job.drop()

@@ -22,7 +22,7 @@ class Lease:
 
     Args:
         info: returns what the list of workers shows, JSON types.
-        on_renewed: told until when the lease holds for sure (monotonic).
+        on_renewed: told until when the lease holds for sure (monotonic), and whether it had been gone.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Lease:
         worker: str,
         lease_s: float,
         info: Callable[[], dict[str, Any]],
-        on_renewed: Callable[[float], None],
+        on_renewed: Callable[[float, bool], None],
     ) -> None:
         self._fleet = fleet
         self._worker = worker
@@ -57,8 +57,10 @@ class Lease:
         """Renew; returns the server's time in epoch seconds."""
         info = json.dumps({**self._info(), "seen_at": time.time()})
         asked_at = time.monotonic()
-        _, now = self._fleet.renew(self._worker, round(self._lease_s * 1000), info, round(INFO_TTL_S * 1000))
-        self._on_renewed(asked_at + self._lease_s)
+        alive, now = self._fleet.renew(
+            self._worker, round(self._lease_s * 1000), info, round(INFO_TTL_S * 1000)
+        )
+        self._on_renewed(asked_at + self._lease_s, not alive)
         return now
 
     def _renew_and_rest(self) -> float:

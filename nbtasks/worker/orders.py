@@ -46,10 +46,12 @@ class Orders:
         self._ended = False
         self._after = b"0-0"
 
-    def start(self) -> None:
-        """Follow from now on."""
-        self._after = self._fleet.last_control()
-        self._recent = Recent(_ORDER_S, since=self._fleet.now())
+    def start(self, age_s: float) -> None:
+        """Follow what was ordered since ``age_s`` seconds ago: children may have run calls before this could begin."""
+        born_at = self._fleet.now() - age_s
+        # Ids of a stream begin with the server's time in ms.
+        self._after = b"%d-0" % (born_at * 1000)
+        self._recent = Recent(_ORDER_S, since=born_at)
         threading.Thread(target=self._loop, name="nbtasks-orders", daemon=True).start()
 
     def stop(self) -> None:

@@ -131,7 +131,7 @@ class Reaper:
             story = f"its worker {name} is gone: no sign of life for {self._lease_s:g} s"
             for consumer in delivery.consumers():
                 if consumer.rpartition("/")[0] == name:
-                    given = rescue.consumer(consumer, Loss(story, seen=False))
+                    given = rescue.consumer(consumer, Loss(story, seen=False), self._keys.lease(name))
                     delivery.on_behalf_of(consumer).forget()
                     LOGGER.info("gave back %d entries of %s", given, consumer)
         if not self._held_elsewhere(name, [address for address in every if address not in ours]):

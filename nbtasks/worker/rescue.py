@@ -102,9 +102,13 @@ class Rescue:
         self._codec = codec
         self._worker = worker
 
-    def consumer(self, name: str, loss: Loss) -> int:
-        """Give back everything that a dead consumer held; returns the number of entries."""
-        dead = self._delivery.on_behalf_of(name)
+    def consumer(self, name: str, loss: Loss, lease: str | None = None) -> int:
+        """Give back everything that a dead consumer held; returns the number of entries.
+
+        Args:
+            lease: key of its worker's lease; nothing is given back any more once that is there again.
+        """
+        dead = self._delivery.on_behalf_of(name, lease)
         entries = dead.held()
         for entry in entries:
             self._entry(dead, entry, loss)

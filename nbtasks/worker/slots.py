@@ -23,8 +23,9 @@ _CALL_AT = 32
 _STOP = struct.Struct("<Qq20sB")
 _STOP_AT = 128
 _WAITING_AT = 200
-# Written by the supervisor, once for all slots, behind the last one: until when the lease holds (monotonic).
-_LEASE = struct.Struct("<d")
+# Written by the supervisor, once for all slots, behind the last one: until when the lease holds (monotonic), and how
+# often it was found to be gone.
+_LEASE = struct.Struct("<dQ")
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,10 @@ class Slot:
         serial, index, batch, running = _STOP.unpack_from(self._memory, self._at + _STOP_AT)
         return StopOrder(serial, batch.rstrip(b"\0").decode(), index, bool(running))
 
-    @property
-    def lease_until(self) -> float:
-        """Until when the worker's lease holds for sure (monotonic); 0 before it has one."""
-        until: float = _LEASE.unpack_from(self._memory, len(self._memory) - _LEASE.size)[0]
-        return until
+    def lease(self) -> tuple[float, int]:
+        """Return until when the worker's lease holds for sure (monotonic), and how often it was gone."""
+        until, lapses = _LEASE.unpack_from(self._memory, len(self._memory) - _LEASE.size)
+        return until, lapses
 
     # -- the supervisor's side
 
@@ -141,9 +141,9 @@ class Slot:
         where = self._at + _STOP_AT
         _STOP.pack_into(self._memory, where, order.serial, order.index, order.batch.encode(), order.running)
 
-    def set_lease(self, until: float) -> None:
-        """Say, to all slots, until when the lease holds (monotonic)."""
-        _LEASE.pack_into(self._memory, len(self._memory) - _LEASE.size, until)
+    def set_lease(self, until: float, lapsed: bool) -> None:
+        """Say, to all slots, until when the lease holds (monotonic), and whether it had been gone."""
+        _LEASE.pack_into(self._memory, len(self._memory) - _LEASE.size, until, self.lease()[1] + lapsed)
 
     def status(self) -> tuple[int, int, int, int]:
         """Return (pid, state, calls in hand, calls done)."""

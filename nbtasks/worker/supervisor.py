@@ -139,7 +139,7 @@ class Supervisor:
         try:
             self._connect(life_line)
             self._lease.start()
-            self._orders.start()
+            self._orders.start(time.time() - self._started_at)
             self._reaper.start()
             self._banner()
             self._note_other_kinds()

@@ -463,15 +463,15 @@ def judge(
         second: another client, which reads all results again.
         failing: indexes of calls that may end in FAILURE.
         revoked: indexes of calls that may be REVOKED.
-        at_most_once: no call may have been started twice, and one that was broken off has failed.
+        at_most_once: no call may have been started twice, and any may have failed: where a whole worker is lost,
+            nobody knows which of its calls had begun.
     """
     executions = load.executions()
     verdict = Verdict(len(load), sum(map(len, executions.values())))
-    given_up = {
-        index
-        for index, runs in executions.items()
-        if sum(one.ended is None for one in runs) >= (1 if at_most_once else MOST_LOSSES)
-    }
+    broken = {index: sum(one.ended is None for one in runs) for index, runs in executions.items()}
+    given_up = {index for index, times in broken.items() if times >= MOST_LOSSES}
+    if at_most_once:
+        given_up = set(range(len(load)))
     allowed = {"FAILURE": given_up | set(failing), "REVOKED": set(revoked)}
     _judge_ends(load, verdict, allowed)
     _judge_changes(load, verdict, load.group)

@@ -1,11 +1,12 @@
 -- Give calls of an entry to others, uncharged or charged: copy pieces of it to a lane; keep a part or end the entry.
--- KEYS[1] root of all keys
+-- KEYS[1] root of all keys; KEYS[2] a lease, if the calls are given only while that is gone
 -- ARGV    group, consumer that holds it, address, lane, entry id, target lane, kept part "first count" or "",
 --         then pieces: first, count, attempt
--- Returns 1, or 0 when the consumer no longer holds the entry (nothing was changed).
+-- Returns 1, or 0 when the consumer no longer holds the entry, or the lease is there (nothing was changed).
 -- Prefix-safe: pieces are added before the entry is cut or ended.
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
+if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 local root, group, address = KEYS[1], ARGV[1], ARGV[3]
 local lane = root .. 'q:' .. address .. ':' .. ARGV[4]
 local held = redis.call('XPENDING', lane, group, ARGV[5], ARGV[5], 1, ARGV[2])
