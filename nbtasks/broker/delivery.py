@@ -38,7 +38,7 @@ class Entry:
     @property
     def key_id(self) -> str:
         """Id of the key that the call was signed with; who asked with it is answered with it."""
-        return Keys.key_id_of(self.address)
+        return Keys.parts(self.address)[2]
 
 
 @dataclass(frozen=True)

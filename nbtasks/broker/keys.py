@@ -34,11 +34,6 @@ class Keys:
         return f"{queue}@{python}.{key_id}"
 
     @staticmethod
-    def key_id_of(address: str) -> str:
-        """Return the id of the key that the calls of an address are signed with."""
-        return address.rpartition(".")[2]
-
-    @staticmethod
     def parts(address: str) -> tuple[str, str, str]:
         """Return queue, Python version and key id of an address."""
         queue, _, kind = address.rpartition("@")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .keys import Keys
+from .keys import GROUP, Keys
 from .link import Link, translated
 
 #: Sessions that hear of one batch.
@@ -131,6 +131,15 @@ class Store:
     def queue_length(self, address: str, lanes: str) -> int:
         """Return how many entries wait or run in these lanes of a queue."""
         return sum(self._link.pipeline([("XLEN", self._keys.lane(address, lane)) for lane in lanes]))
+
+    def waiting(self, address: str, lanes: str) -> int:
+        """Return how many entries of these lanes of a queue no worker has taken yet."""
+        streams = [self._keys.lane(address, lane) for lane in lanes]
+        lengths = self._link.pipeline([("XLEN", stream) for stream in streams])
+        # Before its first worker a lane has no group, and nothing is taken: an error says so.
+        held = self._link.pipeline([("XPENDING", stream, GROUP) for stream in streams])
+        taken = sum(int(reply[0]) for reply in held if not isinstance(reply, Exception))
+        return max(0, sum(int(length) for length in lengths if not isinstance(length, Exception)) - taken)
 
     def addresses(self) -> list[str]:
         """Return every queue address that has been used."""

@@ -164,6 +164,8 @@ class Batch:
         self.retry: Callable[[], Any] | None = None
         self.sent: list[Sent] = []
         self.refusals = Refusals()
+        #: Why a worker could not trust what reached it, if that has happened.
+        self.refusal: str | None = None
         self.callbacks: list[tuple[Callable[[], bool], Callable[[], None]]] = []
         #: Calls whose output was shown while they ran: what is kept of it is not shown a second time.
         self._live_output: set[int] = set()

@@ -44,6 +44,8 @@ class WorkerInfo:
     packages: Mapping[str, str] = field(default_factory=dict)
     #: How these differ from what is in use here, in words. Calls run there nevertheless.
     differences: tuple[str, ...] = ()
+    #: Every key that it accepts; there is more than one while keys are rotated.
+    key_ids: tuple[str, ...] = ()
 
 
 def read_workers(fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
@@ -65,17 +67,23 @@ def _readable(text: str, python: str, key_id: str) -> WorkerInfo | None:
         return None
 
 
+def _key_ids(data: dict[str, object]) -> tuple[str, ...]:
+    found = data.get("key_ids")
+    return tuple(map(str, found)) if isinstance(found, list) and found else (str(data["key_id"]),)
+
+
 def _read(data: dict[str, object], python: str, key_id: str) -> WorkerInfo:
     problem = None
-    accepted = data.get("key_ids") or [data["key_id"]]
+    accepted = _key_ids(data)
     if ".".join(str(data["python"]).split(".")[:2]) != python:
         problem = f"{data['name']} runs Python {data['python']}, calls from here need {python}"
-    elif key_id not in accepted:  # type: ignore[operator]
+    elif key_id not in accepted:
         problem = (
             f"{data['name']} has another key ({data['key_id']}, here {key_id}): give both sides the same one"
         )
     fields = {name: data[name] for name in WorkerInfo.__dataclass_fields__ if name in data}
     fields["queues"] = tuple(data["queues"])  # type: ignore[arg-type]
+    fields["key_ids"] = accepted
     # A worker that tells nothing is an older one.
     differs = differences(data["packages"], in_use()) if "packages" in data else ()  # type: ignore[arg-type]
     return WorkerInfo(**fields, matches=problem is None, problem=problem, differences=differs)  # type: ignore[arg-type]
@@ -114,9 +122,10 @@ class Stranded:
 def stranded(store: Store, workers: Iterable[WorkerInfo], python: str, key_id: str) -> list[Stranded]:
     """Return the calls that wait for another Python or another key, where no such worker is there."""
     served = {
-        (queue, ".".join(worker.python.split(".")[:2]), worker.key_id)
+        (queue, ".".join(worker.python.split(".")[:2]), accepted)
         for worker in workers
         for queue in worker.queues
+        for accepted in worker.key_ids or (worker.key_id,)
     }
     found = []
     for address in store.addresses():

@@ -302,6 +302,7 @@ class Session:
         """A worker could not trust what reached it of this batch."""
         first, count, reason = int(item["i"]), int(item["n"]), str(item["m"])
         _log.warning("batch %s on queue %s: a worker has refused it: %s", batch.id, batch.queue, reason)
+        batch.refusal = reason
         if batch.sent:
             self._in_background(lambda: self._answer_refusal(batch, first, count, reason))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.keys import Keys
+from nbtasks.broker.keys import LANES
 from nbtasks.core import states as st
 
 from .fleet import WorkerInfo, read_workers
@@ -18,29 +18,87 @@ if TYPE_CHECKING:
 
 
 def reason_for_waiting(batch: Batch, fleet: Fleet, store: Store, address: str) -> str | None:
-    """Return the reason, or None when calls of the batch are running."""
+    """Return the reason, or None when calls of the batch are running or about to."""
     eta = batch.origin_info.eta_at
     if eta is not None and eta > time.time():
-        return f"scheduled for {time.strftime('%H:%M:%S', time.localtime(eta))}"
+        return f"scheduled for {_moment(eta)}"
     if batch.running:
         return None
     if batch.retrying and not batch.states.count(st.PENDING_CODE):
         return f"waits for its next attempt in {max(0.0, min(batch.retrying.values()) - time.time()):.0f} s"
-    _, version, key_id = Keys.parts(address)
+    version, _, key_id = address.partition("@")[2].rpartition(".")
     listening = [worker for worker in read_workers(fleet, version, key_id) if batch.queue in worker.queues]
     usable = [worker for worker in listening if worker.matches]
     if not usable:
-        return _nobody(batch.queue, listening)
-    total = sum(worker.slots_total for worker in usable)
-    busy = sum(worker.slots_busy for worker in usable)
-    if busy >= total:
-        return f"all {total} slots are busy, {store.queue_length(address, 'rhml')} entries in the queue"
-    return None
+        return _nobody_fits(listening, version) if listening else _nobody(batch.queue)
+    alive = fleet.alive([worker.id for worker in usable])
+    if not alive:
+        return _silent(usable)
+    return _busy([worker for worker in usable if worker.id in alive], batch, store, address) or _refused(
+        batch
+    )
 
 
-def _nobody(queue: str, others: list[WorkerInfo]) -> str:
-    if others:
-        problems = sorted({worker.problem or "" for worker in others})
-        return f"no worker that fits listens on queue {queue!r}: {'; '.join(problems)}"
-    hint = "%workers start" if queue == "default" else f"%workers start -q {queue}"
-    return f"no worker listens on queue {queue!r}: {hint}"
+def _moment(at: float) -> str:
+    """Return a time of today, or a date and a time."""
+    local = time.localtime(at)
+    today = time.localtime()[:3] == local[:3]
+    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", local)
+
+
+def _start(queue: str) -> str:
+    return "%workers start" if queue == "default" else f"%workers start -q {queue}"
+
+
+def _nobody(queue: str) -> str:
+    return f"no worker listens on queue {queue!r}: {_start(queue)}"
+
+
+def _nobody_fits(others: list[WorkerInfo], version: str) -> str:
+    """Workers listen there, and none of them can read the call."""
+    queue = others[0].queues[0] if len(others[0].queues) == 1 else ""
+    problems = "; ".join(sorted({worker.problem or "" for worker in others}))
+    step = f"{_start(queue or 'default')} starts one here, with Python {version} and this key"
+    return f"no worker that fits listens: {problems}. {step}"
+
+
+def _silent(workers: list[WorkerInfo]) -> str:
+    """Workers were there, and their leases have ended."""
+    last = max(workers, key=lambda worker: worker.seen_at)
+    since = max(0.0, time.time() - last.seen_at)
+    return (
+        f"worker {last.name} has not been heard of for {since:.0f} s, and no other one listens on its queue; "
+        f"look at its machine ({last.host}), or start another: {_start(last.queues[0])}"
+    )
+
+
+def _busy(workers: list[WorkerInfo], batch: Batch, store: Store, address: str) -> str | None:
+    total = sum(worker.slots_total for worker in workers)
+    if sum(worker.slots_busy for worker in workers) < total:
+        return None
+    slots = "the only slot is busy" if total == 1 else f"all {total} slots are busy"
+    ahead = _ahead(batch, store, address)
+    if not ahead:
+        return f"{slots}, it is next; more workers would take it now"
+    return (
+        f"{slots}, {ahead:,} {'entry is' if ahead == 1 else 'entries are'} ahead; wait, or start more workers"
+    )
+
+
+def _ahead(batch: Batch, store: Store, address: str) -> int:
+    """Return about how many entries are taken before the next one of a batch."""
+    lane = batch.sent[0].lane if batch.sent else "m"
+    before = LANES[: LANES.index(lane) + 1]
+    own = [item for item in batch.sent if not any(batch.states[item.first : item.first + item.count])]
+    return max(0, store.waiting(address, before) - max(1, len(own)))
+
+
+def _refused(batch: Batch) -> str | None:
+    if batch.refusal is None:
+        return None
+    step = (
+        "it was sent again"
+        if batch.sent
+        else "only who has submitted it can send it again: submit the call anew"
+    )
+    return f"a worker has refused it: {batch.refusal}; {step}"

@@ -163,7 +163,7 @@ class Consumer:
         meant = self._codec.belongs(frame)
         if meant is not None and meant[0] != batch:
             reason = f"its entry was put under {batch}"
-            self._reporter.refused(Refused(*meant, Keys.key_id_of(address), reason), None)
+            self._reporter.refused(Refused(*meant, Keys.parts(address)[2], reason), None)
 
     def _final_calls(self, entry: Entry) -> frozenset[int]:
         states = self._read_states(entry.batch, entry.first, entry.count)
