@@ -363,7 +363,9 @@ class Listener:
 
     def serve(self, host: str, port: str) -> None:
         """Listen there; nothing happens where it does already. Port 0 is any, also the one in use."""
-        if self.pid and self.wish is not None and self.wish[0] == host and port in {"0", self.wish[1]}:
+        # One that has given up may still be there for a moment.
+        alive = self.pid and not self.answer.startswith(b"deaf")
+        if alive and self.wish is not None and self.wish[0] == host and port in {"0", self.wish[1]}:
             return
         self.stop()
         self.wish = (host, port)

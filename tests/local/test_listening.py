@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import stat
+from contextlib import closing
 
 import pytest
 import redis
@@ -205,12 +206,13 @@ def test_a_port_of_the_last_time_that_is_taken_is_another_one(project):
     held = embedded.acquire()
     url = open_listener(held, HERE)
     held.close()
-    with socket.create_server((HERE, redis.connection.parse_url(url)["port"])):
-        held = embedded.acquire()
-        other = open_listener(held, HERE)
+    with (
+        socket.create_server((HERE, redis.connection.parse_url(url)["port"])),
+        closing(embedded.acquire()) as again,
+    ):
+        other = open_listener(again, HERE)
         assert other != url
         assert ping(other)
-        held.close()
 
 
 def test_a_proxy_that_dies_is_replaced_at_the_same_place(lease, proxies, eventually):
