@@ -5,6 +5,7 @@ Only the call that was executing is charged with the loss. Where nobody can know
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,11 +111,21 @@ class Rescue:
         """
         dead = self._delivery.on_behalf_of(name, lease)
         entries = dead.held()
+        given: Counter[str] = Counter()
+        failed: Counter[str] = Counter()
         for entry in entries:
-            self._entry(dead, entry, loss)
+            verdict = self._entry(dead, entry, loss)
+            given[entry.batch] += sum(count for _, count, _ in verdict.pieces)
+            failed[entry.batch] += len(verdict.fail)
+        for batch in given:
+            if given[batch] or failed[batch]:
+                LOGGER.warning(
+                    "batch %s: %d call(s) given back, %d failed: %s",
+                    batch, given[batch], failed[batch], loss.story,
+                )  # fmt: skip
         return len(entries)
 
-    def _entry(self, dead: Delivery, entry: Entry, loss: Loss) -> None:
+    def _entry(self, dead: Delivery, entry: Entry, loss: Loss) -> Verdict:
         states = self._store.states(entry.batch, entry.first, entry.count)
         final = frozenset(
             entry.first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE
@@ -124,11 +135,7 @@ class Rescue:
         if verdict.fail:
             dead.finish(self._failures(entry, verdict.fail, loss, bool(header.get("one"))))
         dead.give(entry, verdict.pieces)
-        if verdict.pieces or verdict.fail:
-            LOGGER.warning(
-                "batch %s: %d call(s) given back, %d failed: %s",
-                entry.batch, sum(piece[1] for piece in verdict.pieces), len(verdict.fail), loss.story,
-            )  # fmt: skip
+        return verdict
 
     def _header(self, entry: Entry) -> dict[str, Any]:
         try:
