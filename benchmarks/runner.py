@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -55,6 +57,8 @@ class Runner:
         self._binary = find_binary()
         logs.mkdir(parents=True, exist_ok=True)
         processes.adopt_orphans()
+        # So that an end by TERM, too, leaves nothing of the running cell.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def run(self, cell: Cell) -> dict:
         """Run a cell; return what it says: ``measured`` and ``versions``, or ``error``."""

@@ -82,6 +82,9 @@ class Peer:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5)
 
+    def tune(self, task, items) -> None:
+        """Try what a programmer would try for this one job. A library has its settings; only work by hand is tuned."""
+
     # --- what they share
 
     def call(self, task, x) -> Any:

@@ -9,7 +9,7 @@ from benchmarks import tasks
 from benchmarks.server import command_stats, info
 
 from .base import Measured, Work, check
-from .idle import OURS, SETTLE_S
+from .idle import OURS, SETTLE_S, Requests
 
 CHUNKS = (1, 10, 100)
 CHILDREN = (4, 64)
@@ -55,12 +55,11 @@ class IdleChildren(Work):
 
     def _idle(self, peer, meter, seconds):
         time.sleep(SETTLE_S)
-        before = Counters(peer.server_url)
+        before = Requests(peer.server_url)
         with meter.span() as span:
             time.sleep(seconds)
-        after = Counters(peer.server_url)
         return {
-            "commands_per_s": (after.commands - before.commands) / span.seconds,
+            "requests_per_s": Requests(peer.server_url).since(before, span.seconds)["requests_per_s"],
             "workers_cpu_percent": 100 * span.cpu["workers"] / span.seconds,
             "server_cpu_percent": 100 * span.cpu["server"] / span.seconds,
         }

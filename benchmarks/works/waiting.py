@@ -22,6 +22,7 @@ class Waiting(Work):
 
     def map(self, peer, meter, task, items, expected):
         peer.map(task, items[:64])  # fills the slots once: threads, HTTP clients
+        peer.tune(task, items)
         with meter.span() as span:
             results = peer.map(task, items)
         check(expected, results)
