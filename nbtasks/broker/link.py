@@ -1,6 +1,7 @@
 """One connection to the server, made on demand, with one command or one pipeline in flight.
 
-Nothing is retried here: redis-py would send whole pipelines again, and only the caller knows what may be sent twice.
+redis-py would send whole pipelines again whenever a connection is lost. Here nothing is, unless the caller says that
+it may be sent twice.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ _CONNECT_S = 2.0
 #: Seconds that a command which waits on the server may wait there, and in which the reply must come after that.
 BLOCK_S = 2.5
 _SLACK_S = 2.5
+_PAUSE_S = 0.05
 #: A socket's timeout is for one write as a whole, so large values are written in pieces.
 _WRITE_BYTES = 64 * 1024
 #: What a server says that cannot write for the moment: another one, or the same one later, can.
@@ -76,6 +78,8 @@ class Link:
         label: the URL without its password, for messages.
 
     Attributes:
+        patience_s: seconds for which a command is sent again after its connection was lost; only for commands that
+            may be applied twice.
         connections: how many connections were made so far. Where it has grown, the server may be another one, or
             the same one with older data.
     """
@@ -83,6 +87,7 @@ class Link:
     def __init__(self, url: str, label: str) -> None:
         self.label = label
         self.connections = 0
+        self.patience_s = 0.0
         self._lock = threading.Lock()
         self._pool = _pool(url)
         self._connection: Any = None
@@ -138,6 +143,17 @@ class Link:
         Raises:
             BrokerUnavailable: the connection could not be made or was lost; nothing is known about the commands.
         """
+        give_up_at, pause = time.monotonic() + self.patience_s, _PAUSE_S
+        while True:
+            try:
+                return self._exchange(commands, timeout_s)
+            except BrokerUnavailable:
+                if time.monotonic() + pause > give_up_at:
+                    raise
+            time.sleep(pause)
+            pause *= 2
+
+    def _exchange(self, commands: Sequence[Sequence[Argument]], timeout_s: float | None) -> list[Any]:
         with self._lock:
             try:
                 connection = self._open()

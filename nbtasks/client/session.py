@@ -49,6 +49,7 @@ _log = logging.getLogger("nbtasks")
 _MOST_REMEMBERED = 1000
 _SLOTS_FOR_S = 5.0
 _CONNECT_S = 2.7
+_RECONNECT_S = 1.0
 _LARGE_FUNCTION = 2**20
 
 
@@ -69,6 +70,8 @@ class Session:
         self.store = Store(self._link, self.keys)
         self.fleet = Fleet(self._link, self.keys)
         self.facts: BrokerFacts = _checked(self._link)
+        # What goes over this one only reads, or may be applied twice: no notebook need hear of one cut connection.
+        self._link.patience_s = _RECONNECT_S
         self.clock_offset_s = self.facts.clock_offset_s
         self._submission = Submission(self._new_link(), self.keys)
         self._orders = Submission(self._link, self.keys)

@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from . import load as loads
+from . import servers, sites
 from .load import Faults, Inventory, Load, Verdict, Watchdog
 from .report import Row, write
 
@@ -259,3 +260,20 @@ def _second_client(app: Any) -> Iterator[Any]:
 def matrix(seed: int, chance: random.Random, faults: Faults, ledger: Any, inventory: Any) -> Matrix:
     """One row of the matrix: submit loads, do harm, ``close``."""
     return Matrix(seed, chance, faults, ledger, inventory)
+
+
+# --- servers and networks ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(run_folder: Path, home: Path, machine: Any, seed: int) -> Iterator[Callable[..., sites.Site]]:
+    """``site("redis-7", "--setting", ...)`` sets up a server, a proxy, a client and a worker with two children."""
+    with contextlib.ExitStack() as stack:
+
+        def build(flavour: str = "bundled", *settings: str) -> sites.Site:
+            try:
+                return stack.enter_context(sites.site(run_folder, machine, flavour, settings, seed))
+            except servers.Missing as error:
+                pytest.skip(str(error))
+
+        yield build

@@ -27,8 +27,8 @@ for _, entry in ipairs(entries) do
     if kept then first, count = string.match(kept, '^(%d+) (%d+)$') end
     redis.call('XADD', KEYS[3], '*', 'b', field.b or '', 'i', first or '', 'n', count or '', 'a', field.a or '1',
       'x', '1', 'd', field.d or '')
-    redis.call('XDEL', KEYS[2], id)
     redis.call('HDEL', cuts, ARGV[2] .. id)
+    redis.call('XDEL', KEYS[2], id)
   end
 end
 return {found, #entries == most and entries[#entries][1] or ''}

@@ -1,0 +1,358 @@
+"""A script that is cut off after any of its writes, as a crash does, loses nothing and doubles nothing that is seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbtasks.broker.delivery import Delivery, Entry, Finish
+from nbtasks.broker.keys import GROUP, Keys
+from nbtasks.broker.link import Link
+from nbtasks.broker.scripts import SCRIPTS
+from nbtasks.broker.store import Store
+from nbtasks.broker.submission import Flush, Submission
+
+KEYS = Keys("cut")
+ADDRESS = "default@3.11.k"
+BATCH = "ab12"
+N = 4
+DONE = b"\x05"
+#: Commands that a crash may come after. The others only read.
+WRITES = [
+    "DEL",
+    "HSET",
+    "HDEL",
+    "HSETNX",
+    "HINCRBY",
+    "SET",
+    "SETRANGE",
+    "SADD",
+    "PERSIST",
+    "PEXPIRE",
+    "XADD",
+    "XDEL",
+    "XACK",
+    "XGROUP",
+    "XREADGROUP",
+    "ZADD",
+    "ZREM",
+]
+READS = (
+    *("HGET", "HMGET", "HEXISTS", "GETRANGE", "EXISTS", "GET", "PTTL", "TIME", "XLEN", "XRANGE", "XREVRANGE"),
+    *("XPENDING", "XINFO", "SMEMBERS", "ZRANGE", "ZRANGEBYSCORE"),
+)
+CUT = """
+local left, real = {left}, redis
+local writes = {{{writes}}}
+local redis = setmetatable({{call = function(name, ...)
+  if writes[name] then
+    if left == 0 then error('cut off') end
+    left = left - 1
+  end
+  return real.call(name, ...)
+end}}, {{__index = real}})
+"""
+
+
+class CutLink(Link):
+    """A connection on which one script ends after so many writes."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, url)
+        self.cut_name, self.writes = "", 0
+
+    def script(self, name, keys, args):
+        """Run it; as much of it as was asked for."""
+        if name != self.cut_name:
+            return super().script(name, keys, args)
+        head = CUT.format(left=self.writes, writes=", ".join(f"{word} = true" for word in WRITES))
+        source = head.encode() + SCRIPTS[name].source
+        reply = self.pipeline([("EVAL", source, len(keys), *keys, *args)])[0]
+        if isinstance(reply, Exception):
+            assert "cut off" in str(reply), reply
+            raise Cut
+        return reply
+
+
+class Cut(Exception):
+    """The server has crashed in the middle of a script."""
+
+
+@pytest.fixture(scope="module")
+def one_server(run_folder):
+    """A server for all tests here; each empties it."""
+    import tempfile
+
+    from .conftest import Server
+
+    with tempfile.TemporaryDirectory(prefix="s", dir=run_folder) as folder:
+        from pathlib import Path
+
+        server = Server(Path(folder))
+        yield server
+        server.stop()
+
+
+class Bench:
+    """One batch of four calls, a worker, and what can be seen of them."""
+
+    def __init__(self, server) -> None:
+        self.raw = server.client()
+        self.raw.flushall()
+        self.link = CutLink(server.url)
+        self.store = Store(self.link, KEYS)
+        self.submission = Submission(self.link, KEYS)
+        self.worker = Delivery(self.link, KEYS, "w1/0", [ADDRESS])
+        self.other = Delivery(self.link, KEYS, "w2/0", [ADDRESS])
+        self.worker.prepare()
+
+    def flush(self) -> Flush:
+        """The submit of a batch with two chunks, one of them delayed by nothing worth waiting for."""
+        flush = Flush()
+        flush.batch(BATCH, N, ADDRESS, "fn", b"function", b"label", 60_000)
+        flush.chunk(BATCH, ADDRESS, "m", 0, 0, 2, b"chunk 0")
+        flush.chunk(BATCH, ADDRESS, "m", 0, 2, 2, b"chunk 2")
+        return flush
+
+    def finish(self, entry: Entry) -> None:
+        """Report all calls of an entry as ended."""
+        report = Finish()
+        report.results(BATCH, entry.first, DONE * entry.count, b"record %d+%d" % (entry.first, entry.count))
+        report.done(entry)
+        self.worker.finish(report)
+
+    def work_off(self) -> list[tuple[int, int]]:
+        """Run everything that is held or queued, as workers do; returns the calls in the order of execution."""
+        ran = []
+        while entries := [*self.worker.held(), *self.other.take(10)]:
+            for entry in entries:
+                states = self.store.states(BATCH, entry.first, entry.count)
+                ran += [entry.first + k for k in range(entry.count) if not states[k]]
+                by = self.worker if entry.id in {one.id for one in self.worker.held()} else self.other
+                report = Finish()
+                report.results(
+                    BATCH, entry.first, DONE * entry.count, b"record %d+%d" % (entry.first, entry.count)
+                )
+                report.done(entry)
+                by.finish(report)
+        return ran
+
+    def check_end(self) -> None:
+        """Every call has its record, nothing is left, and the batch goes when its time is over."""
+        assert self.store.states(BATCH, 0, N) == DONE * N
+        covered = {
+            index
+            for first, count in self.store.ranges(BATCH)
+            if self.store.record(BATCH, first, count) == b"record %d+%d" % (first, count)
+            for index in range(first, first + count)
+        }
+        assert covered == set(range(N))
+        for lane in "rhml":
+            name = KEYS.lane(ADDRESS, lane)
+            assert self.raw.xlen(name) == 0
+            assert self.raw.xpending(name, GROUP)["pending"] == 0
+        assert self.raw.hlen(KEYS.cuts(ADDRESS)) == 0
+        assert self.raw.zcard(KEYS.delayed(ADDRESS)) == 0
+        # What heals a batch that ended at the moment of a crash.
+        sweep = Finish()
+        sweep.counted(BATCH)
+        self.worker.finish(sweep)
+        assert self.raw.pttl(KEYS.batch(BATCH)) > 0
+        assert self.raw.pttl(KEYS.states(BATCH)) > 0
+
+
+def every_cut(one_server, script, before, act):
+    """Run ``act`` with a script cut after each number of writes, recover, and check; returns how many there were."""
+    writes = 0
+    while True:
+        bench = Bench(one_server)
+        facts = before(bench)
+        bench.link.cut_name, bench.link.writes = script, writes
+        try:
+            act(bench, facts)
+            cut = False
+        except Cut:
+            cut = True
+        bench.link.cut_name = ""
+        if cut:
+            yield bench, facts
+        bench.link.close()
+        bench.raw.close()
+        if not cut:
+            assert writes > 0
+            return
+        writes += 1
+
+
+def submitted(bench):
+    bench.submission.submit("s1", 1, bench.flush())
+
+
+def taken(bench):
+    submitted(bench)
+    return bench.worker.take(10)
+
+
+def test_submit(one_server):
+    for bench, _ in every_cut(
+        one_server,
+        "submit",
+        lambda bench: None,
+        lambda bench, _: bench.submission.submit("s1", 1, bench.flush()),
+    ):
+        submitted(bench)
+        assert set(bench.work_off()) == set(range(N))
+        bench.check_end()
+
+
+def test_submit_repeated_by_a_new_session(one_server):
+    """The client has found that the server lost its flush."""
+    for bench, _ in every_cut(
+        one_server,
+        "submit",
+        lambda bench: None,
+        lambda bench, _: bench.submission.submit("s1", 1, bench.flush()),
+    ):
+        bench.submission.submit("s2", 1, bench.flush())
+        assert set(bench.work_off()) == set(range(N))
+        bench.check_end()
+
+
+@pytest.mark.parametrize("repeated", [True, False], ids=["repeated", "delivered again"])
+def test_finish(one_server, repeated):
+    for bench, entries in every_cut(
+        one_server, "finish", taken, lambda bench, entries: bench.finish(entries[0])
+    ):
+        if repeated:
+            bench.finish(entries[0])
+        bench.work_off()
+        bench.check_end()
+
+
+@pytest.mark.parametrize("repeated", [True, False], ids=["repeated", "delivered again"])
+def test_the_last_finish(one_server, repeated):
+    def all_but_one(bench):
+        entries = taken(bench)
+        bench.finish(entries[0])
+        return entries[1]
+
+    for bench, entry in every_cut(
+        one_server, "finish", all_but_one, lambda bench, entry: bench.finish(entry)
+    ):
+        if repeated:
+            bench.finish(entry)
+        bench.work_off()
+        bench.check_end()
+        assert bench.raw.hget(KEYS.batch(BATCH), "d") is not None
+
+
+@pytest.mark.parametrize("repeated", [True, False], ids=["repeated", "delivered again"])
+def test_a_retry(one_server, repeated):
+    def again(bench, entries):
+        entry = entries[0]
+        report = Finish()
+        for index in range(entry.first, entry.first + entry.count):
+            report.again(BATCH, ADDRESS, "m", 0, index, 1, 2, b"chunk %d" % index)
+        report.done(entry)
+        bench.worker.finish(report)
+
+    for bench, entries in every_cut(one_server, "finish", taken, again):
+        if repeated:
+            again(bench, entries)
+        bench.link.script("promote", [KEYS.root], [ADDRESS, 200])
+        assert set(bench.work_off()) == set(range(N))
+        bench.check_end()
+
+
+@pytest.mark.parametrize("repeated", [True, False], ids=["repeated", "delivered again"])
+@pytest.mark.parametrize("kept", [None, (0, 1)], ids=["all of it", "a part"])
+def test_give(one_server, kept, repeated):
+    pieces = [(0, 2, 1)] if kept is None else [(1, 1, 1)]
+
+    def give(bench, entries):
+        bench.worker.give(entries[0], pieces, kept)
+
+    for bench, entries in every_cut(one_server, "give", taken, give):
+        if repeated:
+            give(bench, entries)
+        assert set(bench.work_off()) == set(range(N))
+        bench.check_end()
+
+
+def test_promote(one_server):
+    def delayed(bench):
+        flush = Flush()
+        flush.batch(BATCH, N, ADDRESS, "fn", b"function", b"label", 60_000)
+        flush.chunk(BATCH, ADDRESS, "m", 1, 0, 2, b"chunk 0")
+        flush.chunk(BATCH, ADDRESS, "m", 1, 2, 2, b"chunk 2")
+        bench.submission.submit("s1", 1, flush)
+        while bench.raw.time() == bench.raw.time():
+            pass
+        for member in bench.raw.zrange(KEYS.delayed(ADDRESS), 0, -1):
+            bench.raw.zadd(KEYS.delayed(ADDRESS), {member: 1})
+
+    def promote(bench, _):
+        bench.link.script("promote", [KEYS.root], [ADDRESS, 200])
+
+    for bench, _ in every_cut(one_server, "promote", delayed, promote):
+        promote(bench, None)
+        assert set(bench.work_off()) == set(range(N))
+        bench.check_end()
+
+
+def test_orphans(one_server):
+    """Entries that were delivered to nobody; one had a part given away before."""
+
+    def orphaned(bench):
+        entries = taken(bench)
+        bench.worker.give(entries[0], [(1, 1, 1)], (0, 1))
+        for entry in entries:
+            bench.raw.xack(KEYS.lane(ADDRESS, "m"), GROUP, entry.id)
+
+    for bench, _ in every_cut(one_server, "orphans", orphaned, lambda bench, _: bench.worker.adopt_orphans()):
+        bench.worker.adopt_orphans()
+        assert set(bench.work_off()) == set(range(N))
+        bench.check_end()
+
+
+def test_take(one_server):
+    """Some of what is taken is a copy of what was worked off, and ends here."""
+
+    def half_done(bench):
+        entries = taken(bench)
+        bench.finish(entries[0])
+        for entry in entries:
+            fields = {"b": BATCH, "i": entry.first, "n": entry.count, "a": 1, "x": "", "d": b"again"}
+            bench.raw.xadd(KEYS.lane(ADDRESS, "h"), fields)
+
+    for bench, _ in every_cut(one_server, "take", half_done, lambda bench, _: bench.worker.take(10)):
+        assert set(bench.work_off()) == {2, 3}
+        bench.check_end()
+
+
+def test_revoke(one_server):
+    for bench, _ in every_cut(
+        one_server, "revoke", submitted, lambda bench, _: bench.submission.revoke(BATCH, b"order")
+    ):
+        assert bench.submission.revoke(BATCH, b"order")
+        assert bench.raw.xlen(KEYS.control) >= 1
+        bench.work_off()
+        bench.check_end()
+
+
+def test_every_script_is_cut_here_or_has_one_write():
+    cut = {"submit", "finish", "give", "promote", "orphans", "take", "revoke"}
+    #: They write nothing, or what they write is the same each time.
+    others = {"adopt", "elect", "forget_consumer", "prepare", "renew", "vouch"}
+    assert cut | others == set(SCRIPTS)
+
+
+def test_writes_that_the_scripts_use_are_known():
+    import re
+
+    known = {*WRITES, *READS}
+    used = {
+        name
+        for script in SCRIPTS.values()
+        for name in re.findall(r"redis\.p?call\(['\"](\w+)", script.source.decode())
+    }
+    assert used <= known
