@@ -283,7 +283,10 @@ def _says(reply: Any, codes: tuple[str, ...]) -> bool:
 def translated(error: Exception, label: str) -> Exception:
     """Return what a reply that is an error means here."""
     if isinstance(error, NoPermissionError):
-        return ConfigError(f"the broker at {label} does not allow a command that nbtasks needs: {error}")
+        return ConfigError(
+            f"the broker at {label} does not allow a command that nbtasks needs: {error}; "
+            "docs/security.md has the line that gives a user what is needed"
+        )
     if _says(error, ("OOM",)):
         return BackPressure(
             f"the memory of the broker at {label} is full ({error}); calls that it has go on and make room: submit "

@@ -26,6 +26,7 @@ from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.errors import (
     BrokerUnavailable,
+    NbtasksError,
     OperationalError,
     SignatureMismatch,
     UnknownCall,
@@ -116,7 +117,7 @@ class Session:
             return
         self._outbox.flush(2.0)
         self._closed = True
-        with contextlib.suppress(OperationalError):
+        with contextlib.suppress(NbtasksError):
             self.store.end_session(self._id)
         self._outbox.close()
         self._listener.close()
