@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -53,6 +54,9 @@ _PAUSE_S = 0.05
 _WRITE_BYTES = 64 * 1024
 #: What a server says that cannot write for the moment: another one, or the same one later, can.
 _PASSING = ("READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF", "BUSY")
+
+#: What a URL may name that has to be here.
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 #: Codes that redis-py turns into classes.
 _KNOWN_CODES: dict[type[Exception], str] = {
@@ -248,7 +252,7 @@ def _in_pieces(packed: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryv
 
 def _pool(url: str) -> Any:
     try:
-        return redis.ConnectionPool.from_url(
+        pool = redis.ConnectionPool.from_url(
             url,
             protocol=2,
             decode_responses=False,
@@ -261,6 +265,11 @@ def _pool(url: str) -> Any:
         )
     except ValueError as error:
         raise ConfigError(f"the broker URL is not usable: {error}") from error
+    for name in _FILES:
+        file = pool.connection_kwargs.get(name)
+        if file and not Path(file).is_file():
+            raise ConfigError(f"the broker URL says {name}={file}, and there is no such file on this machine")
+    return pool
 
 
 def unavailable(label: str, error: BaseException) -> BrokerUnavailable:

@@ -1,0 +1,156 @@
+"""``rediss://``: a server that cannot prove who it is gets nothing; the error says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import trustme
+
+from nbtasks import App, BrokerUnavailable, ConfigError
+
+SOON = 20.0
+
+# Sockets that a refused handshake leaves to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
+
+class Front:
+    """Speaks TLS outside, and hands the bytes on to a server's unix socket. What came in is kept, as it was."""
+
+    def __init__(self, socket: str, certificate: trustme.LeafCert) -> None:
+        self._socket = socket
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(self._context)
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        assert self._ready.wait(SOON)
+
+    def close(self) -> None:
+        """Stop."""
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+        self._loop.close()
+
+    def _serve(self) -> None:
+        self._loop.run_until_complete(self._until_over())
+
+    async def _until_over(self) -> None:
+        self._over = asyncio.Event()
+        server = await asyncio.start_server(self._join, "127.0.0.1", 0, ssl=self._context)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._over.wait()
+        server.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_unix_connection(self._socket)
+        with contextlib.suppress(OSError):
+            await asyncio.wait(
+                [
+                    asyncio.ensure_future(_pump(reader, inner_writer)),
+                    asyncio.ensure_future(_pump(inner_reader, writer)),
+                ],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        writer.close()
+        inner_writer.close()
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    """Signs the server's certificate."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def front(idle_app, authority) -> Iterator[Front]:
+    """The embedded server behind TLS, with a certificate for 127.0.0.1 and localhost."""
+    _ = idle_app.session
+    one = Front(
+        idle_app.connection.url.removeprefix("unix://"), authority.issue_cert("127.0.0.1", "localhost")
+    )
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def trusting(tmp_path):
+    """``trusting(authority)`` is the part of a URL that names an authority."""
+
+    def query(authority: trustme.CA) -> str:
+        file = Path(tmp_path) / f"{id(authority)}.pem"
+        authority.cert_pem.write_to_path(str(file))
+        return f"?ssl_ca_certs={quote(str(file))}"
+
+    return query
+
+
+def test_the_right_authority_client_and_workers(front, authority, trusting):
+    with App(broker=f"rediss://127.0.0.1:{front.port}/0{trusting(authority)}") as app:
+        app.start_workers(2)
+        assert app.task(abs).map(range(50)).get(timeout=SOON) == list(range(50))
+        assert len(app.task(lambda data: data * 2).delay(b"x" * 300_000).get(timeout=SOON)) == 600_000
+        assert [worker.matches for worker in app.workers()] == [True]
+
+
+def refusal(url: str) -> str:
+    """What is said of a URL."""
+    with App(broker=url) as app, pytest.raises(BrokerUnavailable) as caught:
+        app.task(len).delay("ab")
+    return str(caught.value)
+
+
+def test_another_authority_is_refused_with_the_fix(front, trusting):
+    said = refusal(f"rediss://127.0.0.1:{front.port}/0{trusting(trustme.CA())}")
+    assert "its certificate is not one that is trusted here" in said
+    assert "rediss://...?ssl_ca_certs=" in said
+
+
+def test_verification_is_on_where_nothing_is_said(front):
+    said = refusal(f"rediss://127.0.0.1:{front.port}/0")
+    assert "its certificate is not one that is trusted here" in said
+    assert "rediss://...?ssl_ca_certs=" in said
+
+
+def test_a_certificate_for_another_name_is_refused(idle_app, authority, trusting):
+    _ = idle_app.session
+    one = Front(idle_app.connection.url.removeprefix("unix://"), authority.issue_cert("elsewhere.example"))
+    try:
+        said = refusal(f"rediss://127.0.0.1:{one.port}/0{trusting(authority)}")
+    finally:
+        one.close()
+    assert "its certificate is not one that is trusted here" in said
+    assert "127.0.0.1" in said
+
+
+def test_an_authority_file_that_is_not_there_is_named(front, tmp_path):
+    file = tmp_path / "nowhere.pem"
+    with (
+        App(broker=f"rediss://127.0.0.1:{front.port}/0?ssl_ca_certs={quote(str(file))}") as app,
+        pytest.raises(ConfigError, match=f"ssl_ca_certs={file}, and there is no such file"),
+    ):
+        app.task(len).delay("ab")
+
+
+def test_without_tls_it_says_what_the_url_needs(front):
+    assert "rediss://" in refusal(f"redis://127.0.0.1:{front.port}/0")
