@@ -30,6 +30,7 @@ class Definition:
         self.options = options or TaskOptions()
         self.shipped: Any = None
         self.plain_options: tuple[Any, Any] | None = None
+        self._fitting: set[int] = set()
         self._signature: inspect.Signature | bool | None = False
         functools.update_wrapper(self, function, updated=())
 
@@ -54,6 +55,9 @@ class Definition:
         Raises:
             TypeError: they do not fit; the message shows the signature.
         """
+        # Where there are no keyword arguments, their number says it all.
+        if not kwargs and len(args) in self._fitting:
+            return
         signature = self._own_signature()
         if signature is None:
             return
@@ -61,6 +65,8 @@ class Definition:
             signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.name}{signature}: {error}") from None
+        if not kwargs:
+            self._fitting.add(len(args))
 
     def _own_signature(self) -> inspect.Signature | None:
         if self._signature is False:

@@ -113,6 +113,10 @@ def submit_call(
     """Submit one call."""
     task.check(args, kwargs)
     options = call_options(task, given, session, single=True)
+    if not given and options.quiet and not session.quiet:
+        together = _submit_together(session, task, (args, kwargs), options)
+        if together is not None:
+            return together
     batch = _open(session, task, options, 1, "call", True, "raise")
     batch.calls = [(args, kwargs)]
     _send(session, task, batch, options, [(args, kwargs)], None, [1])
@@ -120,6 +124,36 @@ def submit_call(
     if not options.quiet:
         observers.submitted(handle, batch)
     return handle
+
+
+def _submit_together(
+    session: Session, task: Definition, call: Call, options: CallOptions
+) -> AsyncResult | None:
+    """Submit a call with those that wait to be sent already; None where it has to go on its own."""
+    payload = simple_call(call)
+    if payload is None:
+        payload, pieces = _payload(session, task, call, 0)
+        if pieces:
+            return None
+    digest, frame = ship(session, task)
+
+    def open_batch() -> Batch:
+        batch = _open(session, task, options, 0, "call", False, "raise")
+        batch.function, batch.function_frame = digest, frame
+        return batch
+
+    def seal(batch: Batch, payloads: list[bytes]) -> list[Sent]:
+        sizes = [len(payload) for payload in payloads]
+        counts = list(chunking.plan(sizes, session.pace.get(digest), session.slots(batch.queue)))
+        return _sealed(session, batch, _of_many(options), payloads, counts, 0)
+
+    batch, index = session.join((digest, options), call, payload, open_batch, seal)
+    return AsyncResult(batch, index, session)
+
+
+def _of_many(options: CallOptions) -> CallOptions:
+    header = {name: value for name, value in options.header.items() if name != "one"}
+    return dataclasses.replace(options, header=header)
 
 
 def submit_map(
@@ -218,9 +252,8 @@ def retry_failed(session: Session, batch: Batch, options: CallOptions) -> GroupR
     bad = [index for index in range(batch.n) if batch.states[index] in (FAILURE_CODE, REVOKED_CODE)]
     if not bad:
         raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
-    header = {name: value for name, value in options.header.items() if name != "one"}
     label = f"{batch.label or batch.name} (again)"
-    again = dataclasses.replace(options, header=header, label=label, delay_s=0.0)
+    again = dataclasses.replace(_of_many(options), label=label, delay_s=0.0)
     calls = [batch.calls[index] for index in bad]
     return _submit_calls(session, batch.task, calls, MapOptions(on_error=batch.origin_info.on_error), again)
 

@@ -1,4 +1,4 @@
-"""What is to be submitted, sent by one thread: at once when nothing is on its way, else together with what piled up.
+"""What is to be submitted: sent at once by whoever submits now and then, else by a thread, with what piled up.
 
 Flushes are numbered, so a flush whose fate is unknown is sent again under its number and applied once.
 """
@@ -21,6 +21,10 @@ _MOST_BYTES = 64 * 2**20
 #: Seconds that a submit waits for a broker that was lost.
 PATIENCE_S = 2.5
 _BACK_PRESSURE_S = 30.0
+#: Who submits again sooner than this is in a loop: the thread then sends what piles up together.
+_QUIET_S = 0.000_25
+#: Larger items are left to the thread.
+_AT_ONCE_BYTES = 64 * 1024
 
 
 @dataclass
@@ -43,6 +47,8 @@ class Item:
 @dataclass
 class _State:
     items: deque[Item] = field(default_factory=deque)
+    #: A flush that was tried and whose fate is unknown: it goes first, unchanged.
+    begun: list[Item] = field(default_factory=list)
     bytes: int = 0
     sending: bool = False
     problem: OperationalError | None = None
@@ -65,6 +71,7 @@ class Outbox:
         self._changed = threading.Condition()
         self._number = 0
         self._shipped: set[str] = set()
+        self._put_at = 0.0
         self._thread = threading.Thread(target=self._loop, name="nbtasks-outbox", daemon=True)
         self._thread.start()
 
@@ -78,9 +85,34 @@ class Outbox:
         with self._changed:
             if threading.current_thread() is not self._thread:
                 self._wait_for_room(item)
-            self._state.items.append(item)
-            self._state.bytes += item.size
-            self._changed.notify_all()
+            at_once = item.size <= _AT_ONCE_BYTES and self._is_quiet()
+            if at_once:
+                self._state.sending = True
+            else:
+                self._state.items.append(item)
+                self._state.bytes += item.size
+                self._changed.notify_all()
+        if at_once:
+            self._send_at_once([item])
+        self._put_at = time.monotonic()
+
+    def extend(self, item: Item, add: Callable[[], int]) -> int | None:
+        """Call ``add()``, which makes an item larger, if that item is the last in line; returns what it returns."""
+        state = self._state
+        with self._changed:
+            if not state.items or state.items[-1] is not item or state.problem is not None:
+                return None
+            before = item.size
+            added = add()
+            state.bytes += item.size - before
+        self._put_at = time.monotonic()
+        return added
+
+    @property
+    def quiet(self) -> bool:
+        """Whether an item that is put now would be sent at once."""
+        with self._changed:
+            return self._is_quiet()
 
     @property
     def number(self) -> int:
@@ -98,13 +130,23 @@ class Outbox:
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything is sent."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._state.items and not self._state.sending, timeout)
+            return self._changed.wait_for(self._is_empty, timeout)
 
     def close(self) -> None:
         """Stop; what is not sent is dropped."""
         with self._changed:
             self._state.closed = True
             self._changed.notify_all()
+
+    def _is_empty(self) -> bool:
+        state = self._state
+        return not (state.items or state.begun or state.sending)
+
+    def _is_quiet(self) -> bool:
+        # One who waits for the broker's answer may be interrupted; the thread may not.
+        if not self._is_empty() or self._state.problem is not None or self._state.closed:
+            return False
+        return time.monotonic() - self._put_at > _QUIET_S
 
     def _wait_for_room(self, item: Item) -> None:
         state, began = self._state, time.monotonic()
@@ -123,23 +165,39 @@ class Outbox:
                 )
             self._changed.wait(min(left, 0.25))
 
+    def _send_at_once(self, items: list[Item]) -> None:
+        """Send on the caller's thread; what does not work at the first try is left to the outbox's own."""
+        settled = False
+        try:
+            settled = self._try(items)
+        except (FlushGap, FunctionMissing, BackPressure):
+            settled = False
+        finally:
+            with self._changed:
+                self._state.begun = [] if settled else items
+                self._state.sending = False
+                self._changed.notify_all()
+
     # -- the thread
 
     def _loop(self) -> None:
+        state = self._state
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._state.items or self._state.closed)
-                if self._state.closed:
+                self._changed.wait_for(
+                    lambda: (not state.sending and (state.items or state.begun)) or state.closed
+                )
+                if state.closed:
                     return
-                items = self._next_items()
-                self._state.sending = True
+                items, state.begun = state.begun or self._next_items(), []
+                state.sending = True
             try:
                 self._send(items)
             except Exception as error:
                 # This thread must live: everything that is submitted later goes through it.
                 self._fail(items, error)
             with self._changed:
-                self._state.sending = False
+                state.sending = False
                 self._changed.notify_all()
 
     def _next_items(self) -> list[Item]:
@@ -156,10 +214,8 @@ class Outbox:
         delay, held_since = 0.02, time.monotonic()
         while not self._state.closed:
             try:
-                self._submission.submit(self._session, self._number + 1, self._composed(items))
-            except FunctionMissing as missing:
-                self._shipped.discard(missing.digest)
-                continue
+                if self._try(items):
+                    return
             except FlushGap:
                 self._start_over()
                 return
@@ -169,18 +225,34 @@ class Outbox:
                     self._set_problem(None)
                     return
                 self._set_problem(error)
-            except BrokerUnavailable as error:
-                self._set_problem(error)
-            except (NbtasksError, ValueError) as error:
-                self._fail(items, error)
-                return
-            else:
-                self._number += 1
-                self._shipped.update(item.digest for item in items)
-                self._set_problem(None)
-                return
+            except FunctionMissing:
+                continue
             time.sleep(delay)
             delay = min(0.5, delay * 2)
+
+    def _try(self, items: list[Item]) -> bool:
+        """Send a flush; returns whether it is settled, by success or for good by failure.
+
+        Raises:
+            FlushGap, FunctionMissing, BackPressure: nothing was applied.
+        """
+        try:
+            self._submission.submit(self._session, self._number + 1, self._composed(items))
+        except FunctionMissing as missing:
+            self._shipped.discard(missing.digest)
+            raise
+        except (FlushGap, BackPressure):
+            raise
+        except BrokerUnavailable as error:
+            self._set_problem(error)
+            return False
+        except (NbtasksError, ValueError) as error:
+            self._fail(items, error)
+            return True
+        self._number += 1
+        self._shipped.update(item.digest for item in items)
+        self._set_problem(None)
+        return True
 
     def _composed(self, items: list[Item]) -> Flush:
         flush = Flush()
@@ -197,8 +269,12 @@ class Outbox:
         What waits here is part of that: a batch knows its chunks before they are put in.
         """
         with self._changed:
+            items = list(self._state.items)
             self._state.items.clear()
             self._state.bytes = 0
+        for item in items:
+            # Calls that shared a batch get their chunks when they are written.
+            item.write(Flush(), b"")
         self._number = 0
         self._shipped.clear()
         self._set_problem(None)

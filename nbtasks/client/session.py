@@ -44,6 +44,7 @@ from .fleet import read_workers, warn_of_differences
 from .listener import Listener
 from .outbox import Item, Outbox
 from .sent import Sent
+from .series import Series
 from .waiting import reason_for_waiting
 
 _log = logging.getLogger("nbtasks")
@@ -89,6 +90,7 @@ class Session:
         self._slots: dict[str, tuple[float, int]] = {}
         self._told_differences: set[str] = set()
         self._outbox = Outbox(self._submission, self._id, self._start_over)
+        self._series: Series | None = None
         if context.serving:
             context.before_telling.append(self._flush_for_task)
         reading = self._new_link()
@@ -195,7 +197,6 @@ class Session:
         Raises:
             BrokerUnavailable, BackPressure: nothing was submitted.
         """
-        address = self.address(batch.queue)
         batch.sent += sent
         groups = _groups(sent)
         for number, group in enumerate(groups):
@@ -205,27 +206,78 @@ class Session:
                 flush: Flush, fn: bytes, first: bool = first, number: int = number, group: list[Sent] = group
             ) -> None:
                 if first:
-                    n = -1 if open_end else batch.n
-                    label = self.codec.seal_label(batch.id, self._label(batch, digest, n))
-                    flush.batch(batch.id, n, address, digest, fn, label, self.result_ttl_ms)
+                    self._write_batch(flush, batch, fn, -1 if open_end else batch.n)
                 if number == 0:
                     for key, data in blobs:
                         flush.blob(batch.id, key, data)
-                for item in group:
-                    flush.chunk(batch.id, address, item.lane, delay_ms, item.first, item.count, item.frame)
+                self._write_chunks(flush, batch, group, delay_ms)
 
             size = (
                 sum(len(item.frame) + 100 for item in group)
                 + len(frame)
                 + sum(len(data) for _, data in blobs)
             )
-            item = Item(write, digest, frame, size, lambda error: self.fail_batch(batch, error))
-            try:
-                self._outbox.put(item)
-            except Exception:
-                with self._lock:
-                    self._unfinished.pop(batch.id, None)
-                raise
+            self._put(batch, Item(write, digest, frame, size, lambda error: self.fail_batch(batch, error)))
+
+    def _put(self, batch: Batch, item: Item) -> None:
+        try:
+            self._outbox.put(item)
+        except Exception:
+            with self._lock:
+                self._unfinished.pop(batch.id, None)
+            raise
+
+    def _write_batch(self, flush: Flush, batch: Batch, fn: bytes, n: int) -> None:
+        label = self.codec.seal_label(batch.id, self._label(batch, batch.function, n))
+        address = self.address(batch.queue)
+        flush.batch(batch.id, n, address, batch.function, fn, label, self.result_ttl_ms)
+
+    def _write_chunks(self, flush: Flush, batch: Batch, sent: list[Sent], delay_ms: int) -> None:
+        address = self.address(batch.queue)
+        for item in sent:
+            flush.chunk(batch.id, address, item.lane, delay_ms, item.first, item.count, item.frame)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is being submitted, nor was a moment ago."""
+        return self._outbox.quiet
+
+    def join(
+        self,
+        kind: tuple[object, ...],
+        call: tuple[tuple[Any, ...], dict[str, Any]],
+        payload: bytes,
+        open_batch: Callable[[], Batch],
+        seal: Callable[[Batch, list[bytes]], list[Sent]],
+    ) -> tuple[Batch, int]:
+        """Submit a call together with those of its kind that wait to be sent; returns its batch and its index.
+
+        Raises:
+            BrokerUnavailable, BackPressure: it was not submitted.
+        """
+        series = self._series
+        if series is not None and series.kind == kind and series.has_room:
+            index = self._outbox.extend(series.item, lambda: series.add(call, payload))
+            if index is not None:
+                return series.batch, index
+        batch = open_batch()
+
+        def record(flush: Flush, fn: bytes, sent: list[Sent]) -> None:
+            self._write_batch(flush, batch, fn, batch.n)
+            self._write_chunks(flush, batch, sent, 0)
+
+        series = Series(
+            batch,
+            kind,
+            lambda payloads: seal(batch, payloads),
+            record,
+            lambda error: self.fail_batch(batch, error),
+        )
+        series.add(call, payload)
+        self.register(batch)
+        self._put(batch, series.item)
+        self._series = series
+        return batch, 0
 
     def send_count(self, batch: Batch, digest: str) -> None:
         """Tell the broker how many calls a growing batch has in the end."""

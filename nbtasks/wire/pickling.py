@@ -6,11 +6,13 @@ worker can import. Everything else goes through cloudpickle. Big buffers travel 
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 import cloudpickle
@@ -212,9 +214,14 @@ def captures(function: Any) -> Iterator[tuple[str, Any]]:
     for number, item in enumerate(function.__defaults__ or ()):
         yield f"default {number}", item
     yield from (function.__kwdefaults__ or {}).items()
-    for name in sorted(global_names(code)):
+    for name in _sorted_global_names(code):
         if name in function.__globals__:
             yield name, function.__globals__[name]
+
+
+@functools.lru_cache(1000)
+def _sorted_global_names(code: CodeType) -> tuple[str, ...]:
+    return tuple(sorted(global_names(code)))
 
 
 def global_names(code: Any) -> set[str]:
