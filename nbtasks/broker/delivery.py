@@ -146,9 +146,30 @@ class Delivery:
             entries.append(self._readable(address, lane, entry_id, fields, bool(flagged)))
         return [entry for entry in entries if entry is not None]
 
-    def wait(self, block_ms: int) -> list[Entry]:
-        """Wait up to ``block_ms`` for an entry; one per lane at most, so that others are not starved."""
-        reply, seen = self._grouped(lambda: self._read_and_vouch(block_ms))
+    def wait(
+        self, block_ms: int, report: Finish | None = None, told: Callable[[], None] = lambda: None
+    ) -> list[Entry]:
+        """Wait up to ``block_ms`` for an entry; one per lane at most, so that others are not starved.
+
+        Args:
+            report: goes along in the same write; no blobs, and :meth:`finish` must have worked before.
+            told: called when the broker has the report, which is before the wait.
+        """
+        commands = [self._link.script_command("finish", *self._finish_arguments(report))] if report else []
+        taken_over = [False]
+
+        def on_first(reply: Any) -> None:
+            if isinstance(reply, Exception):
+                raise translated(reply, self._link.label)
+            taken_over[0] = True
+            told()
+
+        def read() -> tuple[Any, Any]:
+            if commands and not taken_over[0]:
+                return self._read_and_vouch(block_ms, commands, on_first)
+            return self._read_and_vouch(block_ms)
+
+        reply, seen = self._grouped(read)
         entries = self._parse(reply)
         if not entries:
             return []
@@ -160,11 +181,17 @@ class Delivery:
         living = self._sorted_out(vouched, [standings[_place(entry)] for entry in vouched])
         return living + self.living([entry for entry in entries if _place(entry) not in standings])
 
-    def _read_and_vouch(self, block_ms: int) -> tuple[Any, Any]:
+    def _read_and_vouch(
+        self,
+        block_ms: int,
+        before: Sequence[Sequence[Argument]] = (),
+        on_first: Callable[[Any], None] | None = None,
+    ) -> tuple[Any, Any]:
         """Wait for entries, and have the server look at them in the same round trip."""
         names = [self._keys.root, *self._streams]
-        reply, seen = self._link.waiting_pipeline(
+        *_, reply, seen = self._link.waiting_pipeline(
             [
+                *before,
                 (
                     "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 1, "BLOCK", block_ms,
                     "STREAMS", *self._streams, *([">"] * len(self._streams)),
@@ -172,6 +199,7 @@ class Delivery:
                 self._link.script_command("vouch", names, []),
             ],
             block_ms,
+            on_first,
         )  # fmt: skip
         if isinstance(reply, Exception):
             raise translated(reply, self._link.label)
@@ -285,9 +313,10 @@ class Delivery:
     def finish(self, report: Finish) -> int:
         """Report results, events, retries and finished entries in one round trip; returns how many results were new."""
         put_blobs(self._link, report.blobs)
-        return int(
-            self._link.script("finish", [self._keys.root], [GROUP, PUSH_BYTES, *report.args, *report.acks])
-        )
+        return int(self._link.script("finish", *self._finish_arguments(report)))
+
+    def _finish_arguments(self, report: Finish) -> tuple[list[Argument], list[Argument]]:
+        return [self._keys.root], [GROUP, PUSH_BYTES, *report.args, *report.acks]
 
     def give(
         self,

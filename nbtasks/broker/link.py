@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +118,18 @@ class Link:
         """Send a command that waits on the server for ``block_ms`` at most, and return its reply."""
         return self.call(*args, timeout_s=block_ms / 1000 + _SLACK_S)
 
-    def waiting_pipeline(self, commands: Sequence[Sequence[Argument]], block_ms: int) -> list[Any]:
-        """Send commands of which the first waits on the server; the others follow when it is done."""
-        return self.pipeline(commands, block_ms / 1000 + _SLACK_S)
+    def waiting_pipeline(
+        self,
+        commands: Sequence[Sequence[Argument]],
+        block_ms: int,
+        on_first: Callable[[Any], None] | None = None,
+    ) -> list[Any]:
+        """Send commands of which one waits on the server; those after it follow when it is done.
+
+        Args:
+            on_first: called with the first reply, before the others are waited for.
+        """
+        return self.pipeline(commands, block_ms / 1000 + _SLACK_S, on_first)
 
     @staticmethod
     def script_command(name: str, keys: Sequence[Argument], args: Sequence[Argument]) -> Sequence[Argument]:
@@ -141,6 +150,7 @@ class Link:
         self,
         commands: Sequence[Sequence[Argument]],
         timeout_s: float | None = None,
+        on_first: Callable[[Any], None] | None = None,
     ) -> list[Any]:
         """Send commands in one write; return the replies, errors among them as exceptions.
 
@@ -167,7 +177,11 @@ class Link:
                     else connection.pack_command(*commands[0])
                 )
                 connection.send_packed_command(_in_pieces(packed))
-                replies = [self._read(connection, timeout_s or _TIMEOUT_S) for _ in commands]
+                patience_s = timeout_s or _TIMEOUT_S
+                replies = [self._read(connection, patience_s)]
+                if on_first is not None:
+                    on_first(replies[0])
+                replies += [self._read(connection, patience_s) for _ in commands[1:]]
                 if any(_says(reply, ("READONLY",)) for reply in replies):
                     # It is a replica now; a new connection finds the server that has taken over.
                     self._drop()

@@ -11,8 +11,9 @@ from typing import Any
 
 from nbtasks.broker.submission import Flush
 
-from .batch import Batch, Sent
+from .batch import Batch
 from .outbox import Item
+from .sent import Sent
 
 #: What a handle keeps alive of its neighbours is bounded by this.
 _MOST_CALLS = 1000

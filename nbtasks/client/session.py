@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -255,11 +256,11 @@ class Session:
         Raises:
             BrokerUnavailable, BackPressure: it was not submitted.
         """
-        series = self._series
-        if series is not None and series.kind == kind and series.has_room:
-            index = self._outbox.extend(series.item, lambda: series.add(call, payload))
+        waiting = self._series
+        if waiting is not None and waiting.kind == kind and waiting.has_room:
+            index = self._outbox.extend(waiting.item, functools.partial(waiting.add, call, payload))
             if index is not None:
-                return series.batch, index
+                return waiting.batch, index
         batch = open_batch()
 
         def record(flush: Flush, fn: bytes, sent: list[Sent]) -> None:

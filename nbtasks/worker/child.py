@@ -53,6 +53,9 @@ _MOST_SETBACK_S = 1.0
 #: A running call that takes longer than this keeps nobody else waiting: what is not started is given to others.
 _SHARE_AFTER_S = 0.1
 _LEASE_POLL_S = 0.01
+#: An entry that comes sooner than this was there already.
+_ALONE_AFTER_S = 0.000_2
+_ALONE_FOR_S = 0.002
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,9 @@ class Child:
         self._threads: ThreadExecutor | None = None
         self._last: tuple[str, float] | None = None
         self._setback_s = _SETBACK_S
+        #: The last wait was for an entry that was not there yet: others are not likely to wait behind it.
+        self._alone = False
+        self._came_at = 0.0
         self._interrupts = Interrupts(self._slot, self._note_order)
         self._connect(settings, number)
 
@@ -196,7 +202,10 @@ class Child:
     def _round(self) -> None:
         """Get work if there is none in hand, and run one job."""
         if not self._jobs:
-            self._reporter.flush()
+            # Behind a call that took a while others may wait, and in order of priority.
+            self._alone = self._alone and time.monotonic() - self._came_at < _ALONE_FOR_S
+            if not self._alone:
+                self._reporter.flush()
             self._jobs.extend(self._next_jobs())
         try:
             job = self._jobs.popleft()
@@ -221,13 +230,27 @@ class Child:
         busy = self._in_flight or self._reporter.pending
         self._slot.set_state(CONCURRENT if busy else IDLE, self._in_flight)
         self._revocations.follow(self._in_hand())
-        jobs = self._consumer.take(self._pace.most_entries(*self._last) if self._last else 1)
-        if jobs or self._reporter.pending:
-            return jobs
+        if not (self._alone and self._consumer.is_sure):
+            jobs = self._consumer.take(self._pace.most_entries(*self._last) if self._last else 1)
+            if jobs or self._reporter.pending:
+                return jobs
+        return self._consumer.opened(self._wait())
+
+    def _wait(self) -> list[Entry]:
+        """Wait for entries. While they come one by one, the results go out with the wait, in one write."""
         self._slot.publish()
+        tell_along, began = self._alone, time.monotonic()
+        # Until it has come back, nothing is known about what the broker has been told.
+        self._alone = False
         with self._interrupts.waiting():
-            entries = self._consumer.wait()
-        return self._consumer.opened(entries)
+            entries = self._consumer.wait(self._note_told if tell_along else None)
+        self._came_at = time.monotonic()
+        self._alone = self._came_at - began > _ALONE_AFTER_S and self._options.pool != "threads"
+        return entries
+
+    def _note_told(self) -> None:
+        if not self._in_flight:
+            self._slot.set_state(IDLE, 0)
 
     def _note_order(self) -> None:
         self._revocations.note()

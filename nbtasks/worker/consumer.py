@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nbtasks.broker.delivery import Delivery, Entry
+from nbtasks.broker.delivery import Delivery, Entry, Finish
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import BLOCK_S
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError
@@ -56,13 +56,32 @@ class Consumer:
 
     def take(self, most: int) -> list[Job]:
         """Return jobs that can be had without waiting; after a new connection, those that may have been missed."""
-        if self._delivery.connections != self._audited:
+        if not self.is_sure:
             return self.audit()
         return self._opened(self._delivery.take(most))
 
-    def wait(self) -> list[Entry]:
-        """Wait some seconds for an entry."""
-        return self._delivery.wait(self._block_ms)
+    @property
+    def is_sure(self) -> bool:
+        """Whether nothing can have been missed: the connection is the one that was looked at last."""
+        return self._delivery.connections == self._audited
+
+    def wait(self, on_told: Callable[[], None] | None = None) -> list[Entry]:
+        """Wait some seconds for an entry.
+
+        Args:
+            on_told: given where what has ended shall be told along with it; called when it is.
+        """
+        if on_told is None:
+            return self._delivery.wait(self._block_ms)
+
+        def send(report: Finish | None, told: Callable[[], None]) -> list[Entry]:
+            def both() -> None:
+                told()
+                on_told()
+
+            return self._delivery.wait(self._block_ms, report, both)
+
+        return self._reporter.flush_along(send)
 
     def opened(self, entries: list[Entry]) -> list[Job]:
         """Open entries that were waited for."""

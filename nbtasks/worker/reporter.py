@@ -6,13 +6,14 @@ event loop. A flush that fails is kept and sent again: the broker lets the first
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from nbtasks.broker.delivery import Delivery, Entry, Finish
 from nbtasks.core import attempts
@@ -23,6 +24,8 @@ from nbtasks.wire.codec import BlobPiece, Codec, News, Record
 
 from .job import Job
 from .log import LOGGER
+
+T = TypeVar("T")
 
 #: Seconds between two looks at running calls.
 TICK_S = 0.1
@@ -190,11 +193,40 @@ class Reporter:
             while report:
                 self._unsent = report
                 self._delivery.finish(report)
-                self._unsent = None
-                for entry in self._unsent_entries:
-                    self.disown(entry)
+                self._note_sent()
                 report = self._compose()
             self.last_flush = time.monotonic()
+
+    def flush_along(self, send: Callable[[Finish | None, Callable[[], None]], T]) -> T:
+        """Have everything that has ended sent along with something that takes longer.
+
+        Args:
+            send: gets the report, or None, and what to call as soon as the broker has it.
+
+        Raises:
+            OperationalError: perhaps the broker could not be told; then it is kept for the next flush.
+        """
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._flushing)
+            report = self._unsent or self._compose()
+            if report.blobs or not report:
+                self._unsent = report or None
+                held.close()
+                self.flush()
+                return send(None, lambda: None)
+            self._unsent = report
+
+            def told() -> None:
+                self._note_sent()
+                self.last_flush = time.monotonic()
+                held.close()
+
+            return send(report, told)
+
+    def _note_sent(self) -> None:
+        self._unsent = None
+        for entry in self._unsent_entries:
+            self.disown(entry)
 
     def try_flush(self) -> bool:
         """Send everything that has ended; False when the broker cannot be told now."""

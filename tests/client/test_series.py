@@ -1,0 +1,171 @@
+"""A loop of ``.delay()``: calls that pile up share a batch, and nobody can tell but by the clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+from nbtasks import TaskRevokedError
+
+MANY = 2000
+
+
+def batches(handles):
+    """The batches behind the handles, in order of submission."""
+    return list(dict.fromkeys(handle.batch.id for handle in handles))
+
+
+def test_every_call_has_its_own_result(shared_app):
+    double = shared_app.task(lambda x: 2 * x)
+    handles = [double.delay(x) for x in range(MANY)]
+    assert [handle.get(60) for handle in handles] == [2 * x for x in range(MANY)]
+    assert len({handle.id for handle in handles}) == MANY
+    assert len(batches(handles)) < MANY / 2
+    assert all(handle.successful() and handle.name == "<lambda>" for handle in handles)
+
+
+def test_a_call_that_comes_alone_has_a_batch_of_its_own(shared_app):
+    double = shared_app.task(lambda x: 2 * x)
+    handles = []
+    for x in range(5):
+        handles.append(double.delay(x))
+        assert handles[-1].get(60) == 2 * x
+    assert [handle.id for handle in handles] == batches(handles)
+
+
+def test_their_ids_find_them_again(shared_app):
+    double = shared_app.task(lambda x: 2 * x)
+    handles = [double.delay(x) for x in range(200)]
+    assert [shared_app.AsyncResult(handle.id).get(60) for handle in handles[::40]] == [0, 80, 160, 240, 320]
+
+
+def test_one_that_fails_leaves_its_neighbours_alone(shared_app):
+    @shared_app.task
+    def invert(x):
+        return 1 / x
+
+    handles = [invert.delay(x) for x in (4, 2, 0, 1, 0.5)]
+    assert [handle.wait(60) for handle in handles] == [True] * 5
+    assert [handle.state for handle in handles] == ["SUCCESS", "SUCCESS", "FAILURE", "SUCCESS", "SUCCESS"]
+    with pytest.raises(ZeroDivisionError):
+        handles[2].get()
+
+
+def test_one_that_is_revoked_leaves_its_neighbours_alone(idle_app):
+    double = idle_app.task(lambda x: 2 * x)
+    handles = [double.delay(x) for x in range(20)]
+    handles[7].revoke()
+    idle_app.start_workers(1)
+    assert [handle.get(60, propagate=False) for handle in handles[:7] + handles[8:]] == [
+        2 * x for x in range(20) if x != 7
+    ]
+    with pytest.raises(TaskRevokedError):
+        handles[7].get(60)
+
+
+def test_what_a_function_captures_may_change_between_two_calls(shared_app):
+    factor = [1]
+    scale = shared_app.task(lambda x: factor[0] * x)
+    handles = []
+    for number in range(1, 101):
+        factor[0] = number
+        handles.append(scale.delay(10))
+    assert [handle.get(60) for handle in handles] == [10 * number for number in range(1, 101)]
+
+
+def test_calls_of_two_tasks_are_run_in_the_order_of_submission(idle_app, ledger):
+    path = str(ledger.path)
+
+    def note(mark):
+        with Path(path).open("a") as file:
+            file.write(f"{mark}\n")
+
+    one, other = idle_app.task(note, name="one"), idle_app.task(note, name="other")
+    handles = [task.delay(f"{name}{x}") for x in range(30) for name, task in (("a", one), ("b", other))]
+    idle_app.start_workers(1)
+    for handle in handles:
+        handle.get(60)
+    assert ledger.lines() == [f"{name}{x}" for x in range(30) for name in "ab"]
+
+
+def test_several_threads_submit_at_once(shared_app):
+    double = shared_app.task(lambda x: 2 * x)
+    found = {}
+
+    def submit(start):
+        handles = [double.delay(x) for x in range(start, start + 300)]
+        found[start] = [handle.get(60) for handle in handles]
+
+    threads = [threading.Thread(target=submit, args=(start,)) for start in (0, 1000, 2000, 3000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {start: [2 * x for x in range(start, start + 300)] for start in (0, 1000, 2000, 3000)}
+
+
+def test_large_arguments_go_on_their_own(shared_app):
+    size = shared_app.task(len)
+    texts = [b"x" * (100_000 * (x % 2)) for x in range(20)]
+    handles = [size.delay(text) for text in texts]
+    assert [handle.get(60) for handle in handles] == [len(text) for text in texts]
+
+
+def test_a_bad_call_is_told_at_the_call_and_the_others_run(shared_app):
+    double = shared_app.task(lambda x: 2 * x)
+    handles = []
+    for x in range(20):
+        handles.append(double.delay(x))
+        with pytest.raises(TypeError):
+            double.delay(x, x)
+    assert [handle.get(60) for handle in handles] == [2 * x for x in range(20)]
+
+
+def test_the_stop_button_in_a_submit_neither_loses_nor_doubles_the_call(idle_app, ledger):
+    """Wherever the interrupt hits: the handle is lost, but what was submitted is run once."""
+    path = str(ledger.path)
+
+    @idle_app.task
+    def note(mark):
+        with Path(path).open("a") as file:
+            file.write(f"{mark}\n")
+
+    idle_app.start_workers(2)
+    note.delay("first").get(60)
+    stopped, mark, handles = 0, 0, []
+    end = time.monotonic() + 60
+    while stopped < 30 and time.monotonic() < end:
+        timer = threading.Timer(0.002, os.kill, (os.getpid(), signal.SIGINT))
+        try:
+            timer.start()
+            while True:
+                mark += 1
+                handles.append((mark, note.delay(mark)))
+                handles[-1][1].get(60)
+        except KeyboardInterrupt:
+            stopped += 1
+        timer.join()
+    for _, handle in handles:
+        handle.get(60)
+    last = note.delay("last")
+    last.get(60)
+    lines = ledger.lines()
+    assert len(lines) == len(set(lines))
+    assert {str(number) for number, _ in handles} <= set(lines)
+
+
+def test_calls_that_wait_to_be_sent_survive_a_server_that_is_emptied(idle_app):
+    double = idle_app.task(lambda x: 2 * x)
+    double.delay(0)
+    idle_app.session.flush()
+    with redis.Redis.from_url(idle_app.connection.url) as client:
+        client.flushall()
+    handles = [double.delay(x) for x in range(500)]
+    idle_app.start_workers(2)
+    assert [handle.get(60) for handle in handles] == [2 * x for x in range(500)]
