@@ -124,12 +124,12 @@ class Link:
         block_ms: int,
         on_first: Callable[[Any], None] | None = None,
     ) -> list[Any]:
-        """Send commands of which one waits on the server; those after it follow when it is done.
+        """Send commands of which one waits on the server; those after it follow when it is done. Tried once.
 
         Args:
             on_first: called with the first reply, before the others are waited for.
         """
-        return self.pipeline(commands, block_ms / 1000 + _SLACK_S, on_first)
+        return self._exchange(commands, block_ms / 1000 + _SLACK_S, on_first)
 
     @staticmethod
     def script_command(name: str, keys: Sequence[Argument], args: Sequence[Argument]) -> Sequence[Argument]:
@@ -150,7 +150,6 @@ class Link:
         self,
         commands: Sequence[Sequence[Argument]],
         timeout_s: float | None = None,
-        on_first: Callable[[Any], None] | None = None,
     ) -> list[Any]:
         """Send commands in one write; return the replies, errors among them as exceptions.
 
@@ -167,7 +166,12 @@ class Link:
             time.sleep(pause)
             pause *= 2
 
-    def _exchange(self, commands: Sequence[Sequence[Argument]], timeout_s: float | None) -> list[Any]:
+    def _exchange(
+        self,
+        commands: Sequence[Sequence[Argument]],
+        timeout_s: float | None,
+        on_first: Callable[[Any], None] | None = None,
+    ) -> list[Any]:
         with self._lock:
             try:
                 connection = self._open()
