@@ -22,6 +22,7 @@ _TRUST = (
     "get a new invitation or connection file where the old one is void; for a server of your own "
     "name its authority in the URL: rediss://...?ssl_ca_certs=/path/to/ca.pem"
 )
+_PLAIN = "for a server without TLS the URL begins with redis://"
 #: Kind of error, the reason (empty: the error's own words), the next step.
 _KINDS: tuple[tuple[type[Exception], str, str], ...] = (
     (socket.gaierror, "its name is not known here", "check the name, or write the address in numbers"),
@@ -53,8 +54,10 @@ def explain(error: BaseException, label: str) -> tuple[str, str]:
 def _of_tls(error: ssl.SSLError) -> tuple[str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS: its certificate is not one that is trusted here, {error.verify_message}", _TRUST
-    if error.reason in _NO_TLS or isinstance(error, ssl.SSLEOFError):
-        return "what answers there speaks no TLS", "for a server without TLS the URL begins with redis://"
+    if error.reason in _NO_TLS:
+        return "what answers there speaks no TLS", _PLAIN
+    if isinstance(error, ssl.SSLEOFError):
+        return "it ended the connection during the TLS handshake", f"{_PLAIN}; else {_CHECK}"
     return f"TLS: {error.reason or _text(error)}", _CHECK
 
 

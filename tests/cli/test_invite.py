@@ -124,6 +124,15 @@ def test_the_line_with_the_key_works_alone(listening, over_there, eventually):
     assert listening.task(lambda: "there").delay().get(timeout=20) == "there"
 
 
+def test_an_invited_worker_comes_back_when_the_notebook_does(project, over_there, eventually):
+    with App(listen="127.0.0.1") as app:
+        worker = over_there(f"{app.invite(show=True).line} -c 1 -n there")
+        # Only a worker that was once ready waits for its server.
+        assert any(" ready" in line for line in worker.stdout)
+    with App(listen="127.0.0.1") as app:
+        assert app.task(lambda: "again").delay().get(timeout=60) == "again"
+
+
 def test_a_namespace_and_two_keys_travel_in_the_line(project):
     keys = f"{encode_key(new_key())},{encode_key(new_key())}"
     with App(namespace="team", key=keys, listen="127.0.0.1") as app:
