@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from .report import Row, write
 
 #: Of the workers here, in seconds.
 LEASE_S = 1.0
+#: A mark for long rows: on every server.
+every_server = pytest.mark.parametrize("flavour", ["embedded", "redis-7", "redis-6.2"], indirect=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -147,6 +150,35 @@ def machine(eventually: Any) -> Iterator[Callable[..., Machine]]:
         one.end()
 
 
+@pytest.fixture
+def flavour(request: pytest.FixtureRequest) -> str:
+    """The server behind ``idle_app``: the embedded one, or a flavour of ``servers`` as an indirect parameter."""
+    return str(getattr(request, "param", "embedded"))
+
+
+@pytest.fixture
+def idle_app(flavour: str, home: Path, run_folder: Path) -> Iterator[Any]:
+    """An App without workers, on a server of its own."""
+    from nbtasks import App
+
+    if flavour == "embedded":
+        with App("test") as app:
+            yield app
+        return
+    try:
+        found = servers.find(flavour)
+    except servers.Missing as error:
+        pytest.skip(str(error))
+    with tempfile.TemporaryDirectory(prefix="s", dir=run_folder) as folder:
+        server = servers.Server(found, Path(folder))
+        server.start()
+        try:
+            with App("test", broker=server.url) as app:
+                yield app
+        finally:
+            server.stop()
+
+
 # --- the server -------------------------------------------------------------------------------------------------
 
 
@@ -170,8 +202,10 @@ def inventory() -> Iterator[Callable[..., Inventory]]:
 class Matrix:
     """One row: loads under faults, checked and reported at the end."""
 
-    def __init__(self, seed: int, chance: random.Random, faults: Faults, ledger: Any, inventory: Any) -> None:
-        self._seed, self._chance, self._faults = seed, chance, faults
+    def __init__(
+        self, seed: int, chance: random.Random, faults: Faults, ledger: Any, inventory: Any, flavour: str
+    ) -> None:
+        self._seed, self._chance, self._faults, self._flavour = seed, chance, faults, flavour
         self._ledger, self._inventory = ledger, inventory
         self._loads: list[tuple[Load, dict[str, Any]]] = []
         self._baseline: int | None = None
@@ -182,9 +216,9 @@ class Matrix:
         self._loads.append((made, {} if judged is None else judged))
         return made
 
-    def follow(self, group: Any, salt: int) -> Load:
+    def follow(self, group: Any, salt: int, within: float = 100.0) -> Load:
         """Note the results of a map of ``load.work`` that another client has submitted."""
-        made = Load.follow(group, self._ledger.path, salt)
+        made = Load.follow(group, self._ledger.path, salt, within)
         self._loads.append((made, {}))
         return made
 
@@ -205,7 +239,7 @@ class Matrix:
         app: Any,
         row: str,
         *,
-        server: str = "embedded",
+        server: str | None = None,
         url: str | None = None,
         recovery_s: float | None = None,
         promised_s: float | None = None,
@@ -215,6 +249,7 @@ class Matrix:
         """Wait for all loads, judge them, write the row into the report, and fail if an invariant was broken.
 
         Args:
+            server: its flavour; the ``flavour`` fixture's if None.
             url: of the server itself, where the App goes through a proxy.
             recovery_s: what was measured; from the loads' ledgers if None.
             promised_s: what is promised for the recovery; ten times as much is still accepted.
@@ -240,8 +275,8 @@ class Matrix:
         if slowest is not None and promised_s is not None and slowest > loads.PATIENCE * promised_s:
             verdict.problems.append(f"recovery took {slowest:.1f} s, promised are {promised_s:g} s")
         result = Row(
-            row, server, self._seed, len(self._faults), verdict.calls, verdict.executions, verdict.lost,
-            verdict.changed, verdict.doubled, slowest, promised_s,
+            row, server or self._flavour, self._seed, len(self._faults), verdict.calls, verdict.executions,
+            verdict.lost, verdict.changed, verdict.doubled, slowest, promised_s,
         )  # fmt: skip
         write(result)
         print(result)
@@ -257,9 +292,11 @@ def _second_client(app: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def matrix(seed: int, chance: random.Random, faults: Faults, ledger: Any, inventory: Any) -> Matrix:
+def matrix(
+    seed: int, chance: random.Random, faults: Faults, ledger: Any, inventory: Any, flavour: str
+) -> Matrix:
     """One row of the matrix: submit loads, do harm, ``close``."""
-    return Matrix(seed, chance, faults, ledger, inventory)
+    return Matrix(seed, chance, faults, ledger, inventory, flavour)
 
 
 # --- servers and networks ---------------------------------------------------------------------------------------

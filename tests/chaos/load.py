@@ -524,12 +524,12 @@ def _judge_overlaps(index: int, runs: list[Execution], faults: list[Fault], verd
 
 
 def recovery_s(load: Load, faults: Faults) -> float | None:
-    """Return the longest time from a fault that broke an execution off to the next start of that call."""
+    """Return the longest time from a fault that broke or held up an execution to the next start of that call."""
     found = []
     for runs in load.executions().values():
         for broken, following in pairwise(runs):
             blows = [fault.at for fault in faults if fault.touches(broken) and fault.at >= broken.started]
-            if broken.ended is None and blows:
+            if blows and (broken.ended is None or broken.ended > following.started):
                 found.append(following.started - min(blows))
     return max(found, default=None)
 

@@ -25,7 +25,7 @@ app = nbtasks.App(broker={url!r})
 group = app.task(work).starmap({items!r}, chunk={chunk!r}, on_error="keep")
 app.session.flush()
 print(group.id, flush=True)
-values = group.get(timeout=100)
+values = group.get(timeout=1000)
 wrong = [value for index, value in enumerate(values) if value != zlib.crc32(f"{salt}:{{index}}".encode())]
 print("wrong", len(wrong), flush=True)
 sys.stdin.read()
@@ -91,8 +91,8 @@ def test_a_client_sleeps_while_its_map_runs(
     matrix.warm_up(idle_app)
     one = client(n, chunk=1)
     with faults.stopped([one.process.pid]):
-        load = matrix.follow(idle_app.attach(one.batch)[0], SALT)
-        load.wait()
+        load = matrix.follow(idle_app.attach(one.batch)[0], SALT, within=60 + n / 100)
+        load.wait(60 + n / 100)
         held = inventory(idle_app)
         for events in held.names("e:"):
             assert held.client.xlen(held.root + events) < MOST_EVENTS

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from .conftest import LEASE_S, alive_pid, processes_of_session
+from .conftest import LEASE_S, alive_pid, every_server, processes_of_session
 from .load import PATIENCE, REAP_S
 
 #: Some calls long enough that a blow hits them.
@@ -38,7 +38,8 @@ def test_children_are_killed(idle_app, machine, matrix, faults, chance):
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("turn", range(3))
+@every_server
+@pytest.mark.parametrize("turn", range(2))
 def test_children_are_killed_for_long(turn, idle_app, machine, matrix, faults, chance):
     kill_children(10_000, idle_app, machine, matrix, faults, chance)
 
@@ -74,6 +75,7 @@ def test_workers_are_killed(whole, idle_app, machine, matrix, faults, chance, ev
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
+@every_server
 @pytest.mark.parametrize("whole", [False, True], ids=["supervisor", "worker"])
 def test_workers_are_killed_for_long(whole, idle_app, machine, matrix, faults, chance, eventually):
     kill_machines(10_000, 15, whole, idle_app, machine, matrix, faults, chance, eventually)

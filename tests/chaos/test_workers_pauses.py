@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .conftest import LEASE_S
+from .conftest import LEASE_S, every_server
 from .load import REAP_S
 
 #: Sleeps without letting any other thread of the process run: what a C extension does that keeps the GIL.
@@ -58,10 +58,16 @@ def started_late(load, stop):
     ]
 
 
-@pytest.mark.parametrize("n", [600, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
-def test_a_stopped_worker_comes_back(n, idle_app, machine, matrix, faults, eventually):
-    stops = list(pause(n, 1 if n < 1000 else 5, idle_app, machine, matrix, faults, eventually))
-    for load, stop in stops:
+def test_a_stopped_worker_comes_back(idle_app, machine, matrix, faults, eventually):
+    for load, stop in list(pause(600, 1, idle_app, machine, matrix, faults, eventually)):
+        assert not started_late(load, stop)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@every_server
+def test_a_stopped_worker_comes_back_again_and_again(idle_app, machine, matrix, faults, eventually):
+    for load, stop in list(pause(10_000, 8, idle_app, machine, matrix, faults, eventually)):
         assert not started_late(load, stop)
 
 
