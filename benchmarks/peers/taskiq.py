@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
 import pickle
 
@@ -25,12 +26,11 @@ class Adapter(AsyncPeer):
     caveats = (
         "No bulk call; results are polled for, here every millisecond (its default is 0.2 s).",
         "Functions are coroutines, but for blocking calls, which run in its threads.",
-        "Arrays are pickled by the caller, for its messages are Pydantic models, which know no arrays.",
+        "Arguments and results must fit JSON: arrays travel as base64 of their pickle, made by the caller.",
         "Entries stay in the stream after they were acknowledged.",
     )
 
     def make(self):
-        from taskiq.serializers import PickleSerializer
         from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
         url = self.setting.socket_url
@@ -38,15 +38,13 @@ class Adapter(AsyncPeer):
         # Group from the start of the stream: what is sent before the first worker is there is not lost.
         broker = RedisStreamBroker(url, max_connection_pool_size=BATCH, consumer_id="0")
         broker = broker.with_result_backend(backend)
-        if self.setting.arrays:
-            broker = broker.with_serializer(PickleSerializer())
         self._tasks = {}
         for function in tasks.ALL:
             blocking = function.__name__ in {"nap", "fetch"} and self.setting.pool == "threads"
             runnable = (
                 function
                 if blocking
-                else as_coroutine(_on_bytes(function) if self.setting.arrays else function)
+                else as_coroutine(_on_text(function) if self.setting.arrays else function)
             )
             self._tasks[function.__name__] = broker.register_task(runnable, task_name=function.__name__)
         return broker
@@ -65,12 +63,12 @@ class Adapter(AsyncPeer):
         return await self._kick(self._tasks[task.__name__], x)
 
     def _kick(self, task, x):
-        return task.kiq(pickle.dumps(x, 5) if self.setting.arrays else x)
+        return task.kiq(_to_text(x) if self.setting.arrays else x)
 
     async def await_value(self, handle):
         result = await handle.wait_result(check_interval=0.001, timeout=WAIT_S)
         result.raise_for_error()
-        return pickle.loads(result.return_value) if self.setting.arrays else result.return_value
+        return _from_text(result.return_value) if self.setting.arrays else result.return_value
 
     def map(self, task, items):
         return self.run(self._map(self._tasks[task.__name__], items))
@@ -87,10 +85,18 @@ class Adapter(AsyncPeer):
         super().close()
 
 
-def _on_bytes(function):
+def _to_text(value) -> str:
+    return base64.b64encode(pickle.dumps(value, 5)).decode()
+
+
+def _from_text(text: str):
+    return pickle.loads(base64.b64decode(text))
+
+
+def _on_text(function):
     @functools.wraps(function)
     def run(x):
-        return pickle.dumps(function(pickle.loads(x)), 5)
+        return _to_text(function(_from_text(x)))
 
     return run
 
