@@ -59,14 +59,17 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
-        with contextlib.suppress(OSError, EOFError, ValueError, asyncio.TimeoutError):
-            watch_for_silence(writer.get_extra_info("socket"))
-            try:
-                greeting = await asyncio.wait_for(self._log_in(reader, writer), LOGIN_S)
-                await self._connect(reader, writer, greeting)
-            except _Rejected as problem:
-                self._note(f"{_peer(writer)}: {problem}")
-        await _close(writer)
+        watch_for_silence(writer.get_extra_info("socket"))
+        try:
+            greeting = await asyncio.wait_for(self._log_in(reader, writer), LOGIN_S)
+            await self._connect(reader, writer, greeting)
+        except (_Rejected, asyncio.LimitOverrunError) as problem:
+            self._note(f"{_peer(writer)}: {problem}")
+        except (OSError, EOFError, asyncio.TimeoutError):
+            # It has gone, or it said nothing; or the server is being started again, and it may try once more.
+            return
+        finally:
+            await _close(writer)
 
     async def _connect(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: bytes

