@@ -88,7 +88,7 @@ class Child:
         self._current: Job | None = None
         self._pace = Pace()
         self._in_flight = 0
-        self._lapses = 0
+        self._lease_until, self._lapses = 0.0, 0
         self._free = threading.Condition()
         self._loop: LoopExecutor | None = None
         self._threads: ThreadExecutor | None = None
@@ -302,14 +302,17 @@ class Child:
 
     def _keep_what_is_ours(self) -> None:
         """Start nothing without a lease: after a long pause others may have been given what is in hand."""
-        until, lapses = self._slot.lease()
-        if time.monotonic() < until and lapses == self._lapses:
+        if time.monotonic() < self._lease_until:
             return
+        until, lapses = self._slot.lease()
         while time.monotonic() >= until:
             if self._interrupts.stopping:
                 return
             time.sleep(_LEASE_POLL_S)
             until, lapses = self._slot.lease()
+        self._lease_until = until
+        if lapses == self._lapses:
+            return
         self._lapses = lapses
         for job in self._retrying(lambda: self._consumer.no_longer_held(self._in_hand())):
             LOGGER.warning("batch %s: %d call(s) were given to others", job.entry.batch, job.remaining)

@@ -123,7 +123,10 @@ class InlineExecutor:
         self._descriptors = descriptors
 
     def run(self, job: Job, index: int) -> float:
-        """Run one call to its end; returns its run time in seconds. The slot is ended by who has told the result."""
+        """Run one call to its end; returns its run time in seconds.
+
+        The caller ends the slot: packing a result may kill the process as well.
+        """
         call = self._bench.begin(job, index)
         self._slot.begin(job.entry.batch.encode(), index, job.options.time_limit or 0.0)
         try:
@@ -140,8 +143,9 @@ class InlineExecutor:
         except Exception as error:
             outcome = Outcome(FAILURE_CODE, error=error)
         self._collect_descriptors(call)
-        # A result may kill its process while it is packed, and may take longer for that than the call's time limit.
-        self._slot.begin(job.entry.batch.encode(), index, 0.0)
+        if job.options.time_limit:
+            # Packing the result may take longer than the call may.
+            self._slot.begin(job.entry.batch.encode(), index, 0.0)
         self._bench.finish(job, call, outcome)
         return outcome.seconds
 

@@ -46,6 +46,7 @@ MOST_LOSSES = 3
 MEMORY_SLACK_BYTES = 2**20
 #: No worker sleeps longer than this while calls wait.
 SLEEP_S = 1.0
+_LOOKS = 5
 
 
 def checksum(index: int, salt: int) -> int:
@@ -411,15 +412,16 @@ class Watchdog:
         self._thread.join()
 
     def _loop(self) -> None:
-        since: float | None = None
+        since, times = 0.0, 0
         while not self._over.wait(self._every_s):
             try:
                 bad = self._both()
             except (redis.RedisError, OSError):
                 bad = False
             now = time.monotonic()
-            since = (since if since is not None else now) if bad else None
-            if since is not None:
+            since, times = (since if times else now, times + 1) if bad else (now, 0)
+            # The server is asked in several steps: one look alone says little.
+            if times >= _LOOKS:
                 self.longest_s = max(self.longest_s, now - since)
 
     def _both(self) -> bool:
