@@ -299,13 +299,17 @@ class Delivery:
         except (IndexError, ValueError):
             stream = self._keys.lane(address, lane)
             self._link.pipeline([("XDEL", stream, entry_id), ("XACK", stream, GROUP, entry_id)])
+            self._on_copy(address, "unknown", b"")
             return None
 
     def _cut(self, entry: Entry) -> Entry:
         kept = self._link.call("HGET", self._keys.cuts(entry.address), f"{entry.lane}/{entry.id.decode()}")
         if not kept:
             return entry
-        first, count = map(int, kept.split())
+        try:
+            first, count = map(int, kept.split())
+        except ValueError:
+            return entry
         return Entry(
             entry.address, entry.lane, entry.id, entry.batch, first, count, entry.attempt, True, entry.frame
         )
@@ -353,7 +357,7 @@ class Delivery:
                 or ()
             ):
                 fields = dict(zip(info[::2], info[1::2], strict=True))
-                name = fields[b"name"].decode()
+                name = fields[b"name"].decode(errors="replace")
                 found[name] = found.get(name, 0) + int(fields[b"pending"])
         return found
 

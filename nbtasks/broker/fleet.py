@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .keys import GROUP, Keys
+from .keys import GROUP, Keys, readable
 from .link import Link
 
 
@@ -37,7 +37,7 @@ class Fleet:
     def silent(self, older_than_ms: float) -> list[str]:
         """Return workers that were last seen before a time (server's, ms)."""
         reply = self._link.call("ZRANGEBYSCORE", self._keys.workers, "-inf", older_than_ms)
-        return [name.decode() for name in reply]
+        return readable(reply)
 
     def bury(self, worker: str) -> None:
         """Say that a worker is known to be dead, so that its calls are given back at once."""
@@ -46,11 +46,11 @@ class Fleet:
 
     def workers(self) -> dict[str, str]:
         """Return worker -> info (JSON) of all workers that were seen lately."""
-        names = [name.decode() for name in self._link.call("ZRANGE", self._keys.workers, 0, -1)]
+        names = readable(self._link.call("ZRANGE", self._keys.workers, 0, -1))
         if not names:
             return {}
         infos = self._link.call("MGET", *(self._keys.worker_info(name) for name in names))
-        return {name: info.decode() for name, info in zip(names, infos, strict=True) if info}
+        return {name: info.decode(errors="replace") for name, info in zip(names, infos, strict=True) if info}
 
     def sweep_batches(self, older_than_ms: float) -> None:
         """Take batches off the list whose record has expired, and see that those expire that are over."""
@@ -61,7 +61,9 @@ class Fleet:
             )
             if not names:
                 return
-            lives = self._link.pipeline([("PTTL", self._keys.batch(name.decode())) for name in names])
+            lives = self._link.pipeline(
+                [("PTTL", self._keys.batch(name.decode(errors="replace"))) for name in names]
+            )
             gone = [name for name, life in zip(names, lives, strict=True) if life == -2]
             endless = [name for name, life in zip(names, lives, strict=True) if life == -1]
             if gone:
@@ -81,14 +83,12 @@ class Fleet:
         return int(moved), None if next_ms < 0 else next_ms / 1000
 
     def control(self, after: bytes, block_ms: int) -> list[tuple[bytes, str, bytes]]:
-        """Wait for control entries later than ``after``: (id, kind, data)."""
+        """Wait for control entries later than ``after``: (id, kind, data); one that is none of ours has no kind."""
         reply = self._link.wait(
             "XREAD", "COUNT", 100, "BLOCK", block_ms, "STREAMS", self._keys.control, after,
             block_ms=block_ms,
         )  # fmt: skip
-        return [
-            (entry_id, fields[1].decode(), fields[3]) for entry_id, fields in (reply[0][1] if reply else ())
-        ]
+        return [_control(entry_id, fields) for entry_id, fields in (reply[0][1] if reply else ())]
 
     def send_control(self, frame: bytes) -> None:
         """Tell all supervisors."""
@@ -117,3 +117,9 @@ class Fleet:
 def _each(batches: list[bytes]) -> list[bytes | str]:
     """Return finish operations that look whether these batches are over."""
     return [part for batch in batches for part in ("S", batch)]
+
+
+def _control(entry_id: bytes, fields: list[bytes]) -> tuple[bytes, str, bytes]:
+    if len(fields) < 4 or fields[0] != b"k":
+        return entry_id, "", b""
+    return entry_id, fields[1].decode(errors="replace"), fields[3]

@@ -6,11 +6,22 @@ The scripts get the root and append the same suffixes; a change here is a change
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 #: Lanes of a queue in the order of service: returned work first, then high, normal and low priority.
 LANES = "rhml"
 GROUP = "w"
+
+
+def readable(names: Iterable[bytes]) -> list[str]:
+    """Return names as text. One that is no text is none of ours, and is left out."""
+    found = []
+    for name in names:
+        with contextlib.suppress(UnicodeDecodeError):
+            found.append(name.decode())
+    return found
 
 
 def lane_of(priority: int) -> str:

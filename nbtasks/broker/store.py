@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .keys import GROUP, Keys
+from redis.exceptions import ResponseError
+
+from .keys import GROUP, Keys, readable
 from .link import Link, translated
 
 #: Sessions that hear of one batch.
@@ -30,17 +32,15 @@ class Event:
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """What the broker knows of a batch. Times are epoch seconds of the server."""
+    """What the broker knows of a batch. Its label, which is signed, says all that must be true.
+
+    Attributes:
+        submitted_at: epoch seconds of the server.
+    """
 
     id: str
-    session: str
-    n: int
-    done: int
-    address: str
-    function: str
     label: bytes
     submitted_at: float
-    revoked: bool
 
 
 class Store:
@@ -103,22 +103,10 @@ class Store:
     def batch(self, batch: str) -> BatchRecord | None:
         """Return what is known of a batch, or None when nobody recorded it."""
         replies = self._link.pipeline(
-            [("HGETALL", self._keys.batch(batch)), ("ZSCORE", self._keys.batches, batch)]
+            [("HGET", self._keys.batch(batch), "m"), ("ZSCORE", self._keys.batches, batch)]
         )
-        fields = dict(zip(replies[0][::2], replies[0][1::2], strict=True))
-        if not fields:
-            return None
-        return BatchRecord(
-            id=batch,
-            session=fields[b"s"].decode(),
-            n=int(fields[b"n"]),
-            done=int(fields.get(b"d", 0)),
-            address=fields[b"q"].decode(),
-            function=fields[b"f"].decode(),
-            label=fields[b"m"],
-            submitted_at=float(replies[1] or 0) / 1000,
-            revoked=b"x" in fields,
-        )
+        label, score = (None if isinstance(reply, ResponseError) else reply for reply in replies)
+        return None if label is None else BatchRecord(batch, label, float(score or 0) / 1000)
 
     def adopt(self, batch: str, session: str) -> bool:
         """Send the events of a batch to one more session from now on; False when nobody knows the batch."""
@@ -126,7 +114,7 @@ class Store:
 
     def newest(self, most: int) -> list[str]:
         """Return the ids of the newest batches, newest first."""
-        return [name.decode() for name in self._link.call("ZREVRANGE", self._keys.batches, 0, most - 1)]
+        return readable(self._link.call("ZREVRANGE", self._keys.batches, 0, most - 1))
 
     def queue_length(self, address: str, lanes: str) -> int:
         """Return how many entries wait or run in these lanes of a queue."""
@@ -143,7 +131,7 @@ class Store:
 
     def addresses(self) -> list[str]:
         """Return every queue address that has been used."""
-        return sorted(name.decode() for name in self._link.call("SMEMBERS", self._keys.addresses))
+        return sorted(readable(self._link.call("SMEMBERS", self._keys.addresses)))
 
     def events(self, session: str, after: bytes, block_ms: int) -> list[Event]:
         """Wait up to ``block_ms`` for events later than ``after``."""

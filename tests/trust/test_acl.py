@@ -120,6 +120,13 @@ def journey(url, admin, tmp_path, ledger, gate, eventually):
             held.revoke(terminate=True)
             assert again.wait(SOON)
         assert waiting.get(timeout=SOON) == 2
+        trimmed = eventually(
+            lambda: (
+                app.task(len).delay("ab").get(timeout=SOON) and "cmdstat_xtrim" in admin.info("commandstats")
+            ),
+            "what was read is trimmed now and then",
+        )
+        assert trimmed
         large.forget()
         eventually(lambda: not admin.exists(app.session.keys.batch(large.id)), "it is forgotten")
         os.kill(worker.pid, signal.SIGKILL)

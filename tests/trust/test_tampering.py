@@ -265,6 +265,28 @@ def test_a_worker_that_shows_nonsense_is_left_out(shared_app, attack):
     handle.revoke()
 
 
+def test_junk_on_every_list_holds_nobody_up(app, attack, gate, ledger, eventually):
+    attacker = attack(app)
+    keys, junk = attacker.keys, b"\xff\xfe"
+    attacker.redis.xadd(keys.control, {"x": "y"})
+    attacker.redis.xadd(keys.control, {junk: junk, "b": junk})
+    attacker.redis.zadd(keys.workers, {junk: 0})
+    attacker.redis.zadd(keys.batches, {junk: time.time() * 1000, "f" * 20: time.time() * 1000})
+    attacker.redis.sadd(keys.addresses, junk, "x")
+    attacker.redis.set(keys.batch("f" * 20), "no batch")
+    for lane in "rhml":
+        attacker.redis.xadd(attacker.lane(lane=lane), {"x": "y"})
+        attacker.redis.xadd(attacker.lane(lane=lane), dict.fromkeys(("b", "i", "n", "a", "x", "d"), junk))
+    handle = app.task(held).delay(ledger.path, gate.path, "line")
+    eventually(lambda: handle.state == "STARTED", "calls run")
+    assert [item.id for item in app.attach(last=10)] == [handle.id]
+    assert len(app.workers()) == 1
+    handle.revoke(terminate=True)
+    eventually(lambda: "line ends" not in ledger.lines() and handle.state == "REVOKED")
+    assert app.task(len).delay("ab").get(timeout=SOON) == 2
+    assert app.task(len).apply_async(("ab",), countdown=0.1).get(timeout=SOON) == 2
+
+
 def test_a_delayed_call_that_is_none_holds_up_no_other(shared_app, attack, ledger):
     attacker = attack(shared_app)
     address = shared_app.session.address("default")
