@@ -15,7 +15,8 @@ from nbtasks.core.errors import OperationalError
 
 _BLOCK_MS = round(BLOCK_S * 1000)
 _RECONCILE_S = 10.0
-_TRIM_EVERY_S = 2.0
+#: Events. The server stops sending whole records to a client that leaves many unread.
+_TRIM_EVERY = 200
 
 
 class Listener:
@@ -58,7 +59,7 @@ class Listener:
 
     def _loop(self) -> None:
         session, after = self._session(), b"0-0"
-        reconciled = trimmed = time.monotonic()
+        reconciled, untrimmed = time.monotonic(), 0
         broken, delay, connections = False, 0.05, 0
         while not self._closed:
             try:
@@ -76,8 +77,9 @@ class Listener:
                 else:
                     after = events[-1].id
                     self._on_events(events)
-                    if time.monotonic() - trimmed > _TRIM_EVERY_S:
-                        trimmed = time.monotonic()
+                    untrimmed += len(events)
+                    if untrimmed > _TRIM_EVERY:
+                        untrimmed = 0
                         self._store.trim_events(session, after)
             except OperationalError:
                 broken = True

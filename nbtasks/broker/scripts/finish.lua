@@ -14,48 +14,58 @@
 redis.call('DEL', KEYS[1] .. 'gate')
 local root, i, fresh = KEYS[1], 3, 0
 local width = {R = 6, E = 3, Z = 9, O = 3, S = 2, A = 4}
-local sessions, known, due = {}, {}, nil
+local most_whole = 500
+local batches, due = {}, nil
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function ttl_of(batch)
-  return redis.call('HGET', root .. 'b:' .. batch, 't') or '86400000'
+-- Returns what is known of a batch, or false. Only the number of ended calls changes while this runs.
+local function known(batch)
+  if batches[batch] == nil then
+    local fields = redis.call('HMGET', root .. 'b:' .. batch, 's', 'n', 'd', 't', 'f')
+    batches[batch] = fields[1] and {sessions = fields[1], n = tonumber(fields[2]), ended = tonumber(fields[3] or '0'),
+      ttl = fields[4] or '86400000', fn = fields[5]}
+  end
+  return batches[batch]
 end
 
 -- A batch whose calls have all ended is kept for its time. Cut off, it is done again: the batch's own time comes last.
 local function settle(batch)
-  local n = tonumber(redis.call('HGET', root .. 'b:' .. batch, 'n'))
+  local facts = batches[batch]
+  local n, ttl, fn = facts.n, facts.ttl, facts.fn
   if not n or n < 0 or redis.call('PTTL', root .. 'b:' .. batch) >= 0 then return end
   local states = redis.call('GETRANGE', root .. 'st:' .. batch, 0, n - 1)
   local _, open = string.gsub(states, '%z', '')
   if open > 0 or #states < n then
-    redis.call('HSET', root .. 'b:' .. batch, 'd', #states - open)
+    facts.ended = #states - open
+    redis.call('HSET', root .. 'b:' .. batch, 'd', facts.ended)
     return
   end
-  local ttl = ttl_of(batch)
-  local fn = redis.call('HGET', root .. 'b:' .. batch, 'f')
   -- A cut between these two keeps a function for ever; the other way round it could go while it is needed.
   if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now) == 1 and redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0 then
     redis.call('HDEL', root .. 'fu', fn)
     redis.call('PEXPIRE', root .. 'f:' .. fn, ttl)
   end
-  for _, key in ipairs(redis.call('SMEMBERS', root .. 'ob:' .. batch)) do redis.call('PEXPIRE', key, ttl) end
-  for _, kind in ipairs({'st:', 'r:', 'ob:', 'b:'}) do redis.call('PEXPIRE', root .. kind .. batch, ttl) end
+  local blobs = redis.call('SMEMBERS', root .. 'ob:' .. batch)
+  for _, key in ipairs(blobs) do redis.call('PEXPIRE', key, ttl) end
+  if #blobs > 0 then redis.call('PEXPIRE', root .. 'ob:' .. batch, ttl) end
+  for _, kind in ipairs({'st:', 'r:', 'b:'}) do redis.call('PEXPIRE', root .. kind .. batch, ttl) end
 end
 
 local function count_ended(batch, won)
-  if won > 0 then redis.call('HINCRBY', root .. 'b:' .. batch, 'd', won) end
+  if won > 0 then batches[batch].ended = redis.call('HINCRBY', root .. 'b:' .. batch, 'd', won) end
 end
 
 local function settle_if_over(batch)
-  local numbers = redis.call('HMGET', root .. 'b:' .. batch, 'n', 'd')
-  local n, done = tonumber(numbers[1]), tonumber(numbers[2] or '0')
-  if n and n >= 0 and done >= n then settle(batch) end
+  local facts = batches[batch]
+  if facts.n and facts.n >= 0 and facts.ended >= facts.n then settle(batch) end
 end
 
+-- A client that does not keep up, or sleeps, gets short notes instead of whole records, and fetches them itself.
 local function push(batch, first, count, record, wins)
-  local inline = #record <= tonumber(ARGV[2]) and record or ''
-  for session in string.gmatch(sessions[batch], '%S+') do
+  local short = #record <= tonumber(ARGV[2])
+  for session in string.gmatch(batches[batch].sessions, '%S+') do
+    local inline = short and redis.call('XLEN', root .. 'e:' .. session) < most_whole and record or ''
     redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*',
       'k', 'r', 'b', batch, 'i', first, 'n', count, 'w', wins, 'd', inline)
   end
@@ -63,16 +73,12 @@ end
 
 while ARGV[i] do
   local kind, batch = ARGV[i], ARGV[i + 1]
-  if kind ~= 'A' and known[batch] == nil then
-    sessions[batch] = redis.call('HGET', root .. 'b:' .. batch, 's')
-    known[batch] = sessions[batch] and true or false
-  end
   if kind == 'A' then
     local lane = root .. 'q:' .. batch .. ':' .. ARGV[i + 2]
     redis.call('XDEL', lane, ARGV[i + 3])
     redis.call('HDEL', root .. 'c:' .. batch, ARGV[i + 2] .. '/' .. ARGV[i + 3])
     redis.call('XACK', lane, ARGV[1], ARGV[i + 3])
-  elseif not known[batch] then
+  elseif not known(batch) then
     -- The batch is gone (expired, or the server lost it): nobody can ask for this any more.
   elseif kind == 'R' then
     local first, count, new, record = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5]
@@ -106,7 +112,7 @@ while ARGV[i] do
     fresh = fresh + won
     settle_if_over(batch)
   elseif kind == 'E' then
-    for session in string.gmatch(sessions[batch], '%S+') do
+    for session in string.gmatch(batches[batch].sessions, '%S+') do
       redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*', 'k', 'e', 'b', batch, 'd', ARGV[i + 2])
     end
   elseif kind == 'O' then
@@ -125,8 +131,8 @@ while ARGV[i] do
   i = i + width[kind]
 end
 local told = {}
-for _, names in pairs(sessions) do
-  for session in string.gmatch(names or '', '%S+') do
+for _, facts in pairs(batches) do
+  for session in string.gmatch(facts and facts.sessions or '', '%S+') do
     if not told[session] then redis.call('PEXPIRE', root .. 'e:' .. session, 86400000) end
     told[session] = true
   end

@@ -1,0 +1,126 @@
+"""What lies in the server, and for how long: unfinished work has no end, finished work has one."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from nbtasks import App
+
+SOON = 60
+#: What stays while anybody uses the namespace; it does not grow with the work.
+STANDING = {"addresses", "workers", "ctl", "batches", "fu"}
+
+
+def held(x, path):
+    import pathlib
+    import time
+
+    while not pathlib.Path(path).exists():
+        time.sleep(0.01)
+    return x
+
+
+@pytest.fixture
+def raw(app):
+    with redis.Redis.from_url(app.connection.url, single_connection_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def lives(app, raw):
+    """``lives()`` returns key, without its root -> milliseconds to live, -1 for no end."""
+    root = app.session.keys.root
+
+    def look():
+        return {name.decode().removeprefix(root): raw.pttl(name) for name in raw.scan_iter(f"{root}*")}
+
+    return look
+
+
+def kind(name):
+    return name.split(":")[0]
+
+
+def test_unfinished_work_has_no_end_and_finished_work_has_one(app, lives, gate, eventually):
+    assert app.task(len).delay(b"x" * 3_000_000).get(SOON) == 3_000_000
+    group = app.task(held).starmap([(x, gate.path) for x in range(20)])
+    eventually(lambda: group.batch.running, "calls run", within=SOON)
+    of_group = {name: ttl for name, ttl in lives().items() if group.id in name}
+    assert of_group
+    assert set(of_group.values()) == {-1}
+    assert {ttl for name, ttl in lives().items() if kind(name) == "f"} >= {-1}
+    gate.open()
+    assert group.get(SOON) == list(range(20))
+
+    def endless():
+        return sorted(
+            name
+            for name, ttl in lives().items()
+            if ttl == -1 and name not in STANDING and kind(name) not in {"q", "z"}
+        )
+
+    eventually(lambda: endless() == [], f"without an end: {endless()}", within=SOON)
+    of_group = {kind(name): ttl for name, ttl in lives().items() if group.id in name}
+    assert {"b", "st", "r"} <= set(of_group)
+    assert all(0 < ttl <= 24 * 3600 * 1000 for ttl in of_group.values())
+
+
+def test_a_result_lives_as_long_as_was_asked(home):
+    with App(result_expires="90s") as app:
+        app.start_workers(1)
+        call = app.task(len).delay("abc")
+        assert call.get(SOON) == 3
+        with redis.Redis.from_url(app.connection.url) as client:
+            assert 0 < client.pttl(app.session.keys.batch(call.id)) <= 90_000
+
+
+def test_queues_are_empty_after_the_work(app, raw, lives, eventually):
+    assert app.task(abs).map(range(-3000, 0)).get(SOON) == list(range(3000, 0, -1))
+    assert [app.task(len).apply_async(("ab",), countdown=0.1).get(SOON) for _ in range(3)] == [2] * 3
+
+    def left():
+        root = app.session.keys.root
+        names = lives()
+        waiting = {name: raw.xlen(root + name) for name in names if kind(name) == "q"}
+        later = {name: raw.zcard(root + name) for name in names if kind(name) == "z"}
+        return {name: number for name, number in {**waiting, **later}.items() if number}
+
+    eventually(lambda: left() == {}, "no entry is left", within=SOON)
+
+
+def test_a_function_stays_while_a_batch_needs_it_and_goes_after_the_last(app, raw, gate, eventually):
+    task = app.task(held)
+    first, second = task.delay(1, "/"), task.delay(2, gate.path)
+    assert first.get(SOON) == 1
+    eventually(lambda: second.state == "STARTED", "the second runs", within=SOON)
+    keys = app.session.keys
+    functions = set(raw.scan_iter(keys.function("*")))
+    assert [raw.pttl(name) for name in functions] == [-1]
+    gate.open()
+    assert second.get(SOON) == 2
+    eventually(lambda: raw.pttl(next(iter(functions))) > 0, "the function has an end", within=SOON)
+    # Used again, it has none.
+    third = task.delay(3, "/nowhere")
+    eventually(lambda: third.state == "STARTED", "the third runs", within=SOON)
+    assert raw.pttl(next(iter(functions))) == -1
+    third.revoke(terminate=True)
+    assert third.wait(SOON)
+
+
+def test_forgetting_drops_the_results(app, raw, lives, eventually):
+    group = app.task(bytes).map([10] * 500)
+    group.get(SOON)
+    group.forget()
+    eventually(
+        lambda: not [name for name in lives() if group.id in name], "nothing of it is left", within=SOON
+    )
+    assert raw.zscore(app.session.keys.batches, group.id) is None
+
+
+def test_the_events_that_were_read_are_dropped(app, raw, eventually):
+    task = app.task(abs)
+    for x in range(600):
+        assert task.delay(-x).get(SOON) == x
+    streams = list(raw.scan_iter(app.session.keys.events("*")))
+    assert sum(raw.xlen(name) for name in streams) < 500
