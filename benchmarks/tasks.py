@@ -71,6 +71,11 @@ async def afetch(url):
     return len(response.content)
 
 
+def forget_clients():
+    """Make the next fetch begin with a client that has no connections yet."""
+    _clients.clear()
+
+
 COROUTINES = (anap, afetch)
 PLAIN = (noop, length, whoami, nap, recorded, grow, fetch)
 ALL = PLAIN + COROUTINES
