@@ -177,7 +177,11 @@ class ThreadExecutor:
         self._bench = bench
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="nbtasks-task")
         self._on_free = on_free
+        self._lock = threading.Lock()
+        #: Calls that may be stopped, with their threads.
         self._threads: dict[tuple[str, int], int] = {}
+        #: Calls that were told to stop; once is enough.
+        self._stopping: set[tuple[str, int]] = set()
 
     def submit(self, job: Job, index: int) -> None:
         """Start a call in a free thread."""
@@ -185,35 +189,61 @@ class ThreadExecutor:
 
     def _run(self, job: Job, index: int) -> None:
         call = self._bench.begin(job, index)
-        self._threads[(call.batch, index)] = threading.get_ident()
-        try:
-            try:
-                args, kwargs = self._bench.arguments(job, index)
-                outcome = execute(job.function.call, args, kwargs, call, job.options)
-            except Interrupted as stop:
-                outcome = Outcome(_state_of(stop), error=stop.reason)
-            except Exception as error:
-                outcome = Outcome(FAILURE_CODE, error=error)
-        finally:
-            self._threads.pop((call.batch, index), None)
+        outcome = self._stoppable((call.batch, index), lambda: self._outcome(job, index, call))
         self._bench.finish(job, call, outcome)
         self._on_free()
 
+    def _outcome(self, job: Job, index: int, call: CurrentCall) -> Outcome:
+        try:
+            args, kwargs = self._bench.arguments(job, index)
+            return execute(job.function.call, args, kwargs, call, job.options)
+        except Exception as error:
+            return Outcome(FAILURE_CODE, error=error)
+
+    def _stoppable(self, key: tuple[str, int], action: Callable[[], Outcome]) -> Outcome:
+        """Run ``action``; what stops it may be raised anywhere in here, and nowhere after it."""
+        outcome: Outcome | None = None
+        while True:
+            try:
+                if outcome is None:
+                    with self._lock:
+                        self._threads[key] = threading.get_ident()
+                    outcome = action()
+                self._retire(key)
+            except Interrupted as stop:
+                outcome = outcome or Outcome(_state_of(stop), error=stop.reason)
+            else:
+                return outcome
+
+    def _retire(self, key: tuple[str, int]) -> None:
+        with self._lock:
+            self._threads.pop(key, None)
+            self._stopping.discard(key)
+            _raise_in(threading.get_ident(), None)
+
     def stop(self, call: CurrentCall, reason: Exception) -> bool:
         """Raise an exception in the thread that runs a call, at its next step of Python."""
-        import ctypes
-
-        thread = self._threads.get((call.batch, call.index))
-        if thread is None:
-            return False
 
         # A class is raised, not an object: the reason is bound into it.
         class Stop(Interrupted):
             def __init__(self) -> None:
                 super().__init__(reason)
 
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Stop))
-        return True
+        key = (call.batch, call.index)
+        with self._lock:
+            thread = self._threads.pop(key, None)
+            if thread is not None:
+                self._stopping.add(key)
+                _raise_in(thread, Stop)
+            return key in self._stopping
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Have a thread raise an exception; None takes back one that it has not raised yet."""
+    import ctypes
+
+    what = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
 
 
 class LoopExecutor:

@@ -371,6 +371,28 @@ def test_a_thread_is_stopped_between_two_steps(idle_app, ledger, eventually):
     assert get(idle_app.task(abs).map(range(100))) == list(range(100))
 
 
+def test_a_stop_in_a_thread_never_hits_the_next_call(idle_app, eventually):
+    idle_app.start_workers(1, pool="threads", threads=4)
+
+    @idle_app.task
+    def steps(x):
+        for _ in range(10):
+            time.sleep(0.0005)
+        return x
+
+    group = steps.map(range(600), chunk=1)
+    doomed = list(group)[::2]
+    for handle in doomed:
+        # About when it runs: some are stopped before, some in between, some too late.
+        eventually(lambda: group.completed_count() >= handle.index - 6, within=60)  # noqa: B023
+        handle.revoke(terminate=True)
+    group.wait(60)
+    assert [handle.get() for handle in list(group)[1::2]] == list(range(1, 600, 2))
+    assert {handle.state for handle in doomed} <= {"SUCCESS", "REVOKED"}
+    eventually(lambda: [info.slots_busy for info in idle_app.workers()] == [0], "no thread is lost")
+    assert get(steps.map(range(20))) == list(range(20))
+
+
 def test_solo_is_one_child(idle_app):
     idle_app.start_workers(4, pool="solo")
     assert len(set(get(idle_app.task(lambda _: os.getpid()).map(range(20), chunk=1)))) == 1
