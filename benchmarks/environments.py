@@ -58,7 +58,9 @@ def import_path() -> Path:
 
 
 def _fingerprint(requirements: tuple[str, ...]) -> str:
-    facts = [sys.version, platform.machine(), *requirements, *COMMON]
+    # What uv has made has no pip in it.
+    tool = "uv" if shutil.which("uv") else "pip"
+    facts = [sys.version, platform.machine(), tool, *requirements, *COMMON]
     return json.dumps({"sha256": hashlib.sha256("\0".join(facts).encode()).hexdigest()})
 
 
