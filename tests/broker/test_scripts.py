@@ -356,3 +356,19 @@ def test_writes_that_the_scripts_use_are_known():
         for name in re.findall(r"redis\.p?call\(['\"](\w+)", script.source.decode())
     }
     assert used <= known
+
+
+def test_nothing_is_given_back_once_the_lease_is_there_again(one_server):
+    """Who looks for dead workers has seen it gone; the worker comes back while its calls are being given back."""
+    bench = Bench(one_server)
+    first, second = taken(bench)
+    dead = bench.other.on_behalf_of("w1/0", KEYS.lease("w1"))
+    assert dead.give(first, [(first.first, first.count, 1)])
+    bench.raw.set(KEYS.lease("w1"), "1")
+    assert not dead.give(second, [(second.first, second.count, 1)])
+    assert [entry.id for entry in bench.worker.held()] == [second.id]
+    assert bench.other.on_behalf_of("w1/0").give(second, [(second.first, second.count, 1)])
+    assert sorted(bench.work_off()) == [0, 1, 2, 3]
+    bench.check_end()
+    bench.link.close()
+    bench.raw.close()

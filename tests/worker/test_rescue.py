@@ -26,6 +26,12 @@ def test_only_the_executing_call_is_charged():
     assert verdict(executing=("b", 2)) == ([(0, 2, 1), (2, 1, LOST), (3, 2, 1)], [])
 
 
+def test_calls_that_were_only_opened_are_charged_together():
+    assert verdict(executing=("b", 1), charged=3) == ([(0, 1, 1), (1, 3, LOST), (4, 1, 1)], [])
+    twice = attempts.after_loss(LOST)
+    assert verdict(entry(attempt=twice), executing=("b", 0), charged=5) == ([], [0, 1, 2, 3, 4])
+
+
 def test_what_is_final_does_not_run_again():
     assert verdict(final={0, 1, 4}, executing=("b", 2)) == ([(2, 1, LOST), (3, 1, 1)], [])
 
