@@ -89,9 +89,13 @@ class Finish:
         """The batch's number of calls is known now; it may be over."""
         self.args += ["S", batch]
 
-    def done(self, entry: Entry) -> None:
-        """The entry is worked off."""
-        self.acks += ["A", entry.address, entry.lane, entry.id]
+    def done(self, entry: Entry, kept: tuple[int, int] | None = None) -> None:
+        """The entry is worked off.
+
+        Args:
+            kept: (first, count) of the calls that it was cut down to, where others were given away.
+        """
+        self.acks += ["A", entry.address, entry.lane, entry.id, f"{kept[0]} {kept[1]}" if kept else ""]
 
     def __bool__(self) -> bool:
         return bool(self.args or self.acks)
@@ -124,6 +128,8 @@ class Delivery:
         self._by_stream = {
             name.encode(): place for name, place in zip(self._streams, self._lanes, strict=True)
         }
+        #: A read over several lanes may have taken something before it came to one without a group.
+        self._remade = 0
 
     def prepare(self) -> None:
         """Make the consumer groups. From id 0: calls that were added before the first worker count too."""
@@ -254,8 +260,8 @@ class Delivery:
 
     @property
     def connections(self) -> int:
-        """How many connections were made so far."""
-        return self._link.connections
+        """How many connections were made so far, and how often the groups had to be made anew on one."""
+        return self._link.connections + self._remade
 
     def held(self) -> list[Entry]:
         """Return every entry that this consumer holds, for an audit after a lost connection."""
@@ -327,25 +333,21 @@ class Delivery:
         entry: Entry,
         pieces: Iterable[tuple[int, int, int]],
         kept: tuple[int, int] | None = None,
-        lane: str = "r",
+        end: int | None = None,
     ) -> bool:
         """Give pieces (first, count, attempt) of an entry to whoever takes them, and keep or end the rest.
 
+        Args:
+            end: index after the last call that this consumer takes the entry to hold; less than the entry's own
+                where some were given away before.
+
         Returns False when this consumer no longer holds the entry; nothing was changed then.
         """
-        return self._give(self._consumer, entry, pieces, kept, lane)
-
-    def _give(
-        self,
-        consumer: str,
-        entry: Entry,
-        pieces: Iterable[tuple[int, int, int]],
-        kept: tuple[int, int] | None,
-        lane: str,
-    ) -> bool:
+        end = entry.first + entry.count if end is None else end
         flat = [number for piece in pieces for number in piece]
         part = f"{kept[0]} {kept[1]}" if kept else ""
-        args: list[Argument] = [GROUP, consumer, entry.address, entry.lane, entry.id, lane, part, *flat]
+        place: list[Argument] = [entry.address, entry.lane, entry.id, LANES[0]]
+        args: list[Argument] = [GROUP, self._consumer, *place, part, end, *flat]
         return bool(self._grouped(lambda: self._link.script("give", [self._keys.root, *self._guard], args)))
 
     def consumers(self) -> dict[str, int]:
@@ -412,6 +414,7 @@ class Delivery:
             if not any(sign in str(error) for sign in ("NOGROUP", "no such key", "UNBLOCKED")):
                 raise
         self.prepare()
+        self._remade += 1
         return command()
 
 

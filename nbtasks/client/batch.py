@@ -12,11 +12,13 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import call_id
+from nbtasks.core.ranges import runs
 from nbtasks.wire import failures
 from nbtasks.wire.replay import Window
 
@@ -241,6 +243,17 @@ class Batch:
             return None
         record = self._records[number]
         return record, record.payloads[index - record.first]
+
+    def known_records(self) -> list[tuple[Record, int, int]]:
+        """Return every record that counts, with each (first, count) that it counts for."""
+        found = []
+        for first, count in runs(index for index, number in enumerate(self._where) if number >= 0):
+            at = first
+            for number, group in groupby(self._where[first : first + count]):
+                n = len(list(group))
+                found.append((self._records[number], at, n))
+                at += n
+        return found
 
     def seconds(self, index: int) -> float | None:
         """Return how long a call ran."""

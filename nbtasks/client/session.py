@@ -53,6 +53,9 @@ _MOST_REMEMBERED = 1000
 _SLOTS_FOR_S = 5.0
 _CONNECT_S = 2.7
 _RECONNECT_S = 1.0
+_PUT_BACK_S = 60.0
+#: Seconds that a server may lose in a crash, and the time until the next look, with much to spare.
+_LOST_S = 30.0
 _LARGE_FUNCTION = 2**20
 
 
@@ -466,7 +469,7 @@ class Session:
     def _reconcile(self) -> None:
         if self._look_for_gap():
             return
-        batches = list(self._unfinished.values())
+        batches = [*self._unfinished.values(), *self._just_ended()]
         for batch, states in zip(batches, self.store.states_of([(b.id, b.n) for b in batches]), strict=True):
             try:
                 if batch.followed:
@@ -483,6 +486,8 @@ class Session:
         self._refresh(batch, self.store.states(batch.id, 0, batch.n))
 
     def _refresh(self, batch: Batch, states: bytes) -> None:
+        if batch.finished_count > len(states) - states.count(0):
+            self._in_background(lambda: self._put_back(batch, states))
         missing = [
             index for index in range(batch.n) if states[index] >= st.FIRST_READY_CODE > batch.states[index]
         ]
@@ -529,6 +534,9 @@ class Session:
                 self.refresh(batch)
             if not batch.done:
                 self._send_again(batch)
+                if batch.finished_count:
+                    nothing = bytes(batch.n)
+                    self._in_background(lambda batch=batch, nothing=nothing: self._put_back(batch, nothing))  # type: ignore[misc]
         self._listener.turn()
         return self._id
 
@@ -544,6 +552,31 @@ class Session:
         self.send_batch(
             batch, batch.function, batch.function_frame, lost, batch.blobs, delay_ms, open_end=batch.growing
         )
+
+    def _just_ended(self) -> list[Batch]:
+        """Return batches that have ended so lately that a server which died may have lost it."""
+        since = time.time() - _LOST_S
+        with self._lock:
+            known = list(self._known.values())
+        return [
+            batch
+            for batch in known
+            if batch.ended_at and batch.ended_at > since and batch.id not in self._unfinished
+        ]
+
+    def _put_back(self, batch: Batch, there: bytes) -> None:
+        """Tell the broker results that it has lost, of which it has the states ``there``.
+
+        What was seen here once stays so for everybody, and without them the batch would never end there.
+        """
+        self._outbox.flush(_PUT_BACK_S)
+        for record, first, count in batch.known_records():
+            if 0 not in there[first : first + count]:
+                continue
+            states = record.states[first - record.first :][:count]
+            report = Finish()
+            report.results(batch.id, first, states, self.codec.seal_record(record))
+            self._delivery.finish(report)
 
     # -- acting on batches
 

@@ -332,7 +332,7 @@ class Child:
             if piece is not None:
                 entry = job.entry
                 kept = (entry.first, job.end - entry.first)
-                self._retrying(lambda: self._giving.give(entry, [(*piece, entry.attempt)], kept))
+                self._retrying(lambda: self._giving.give(entry, [(*piece, entry.attempt)], kept, sum(piece)))
             job.given_up = False
         self._reporter.skipped_if_empty(job)
 
@@ -413,7 +413,7 @@ class Child:
     def _give_whole(self, job: Job) -> None:
         """Give back a job that was not begun; it stays in hand when the broker does not answer."""
         try:
-            self._giving.give(job.entry, [(job.next, job.remaining, job.entry.attempt)])
+            self._giving.give(job.entry, [(job.next, job.remaining, job.entry.attempt)], end=job.end)
         except OperationalError:
             self._jobs.append(job)
             raise

@@ -42,6 +42,12 @@ class Job:
         return self.end - self.next
 
     @property
+    def kept(self) -> tuple[int, int] | None:
+        """(first, count) of the calls that are left of its entry; None where none were given away."""
+        first, count = self.entry.first, self.end - self.entry.first
+        return (first, count) if count < self.entry.count else None
+
+    @property
     def name(self) -> str:
         """The task's name."""
         return str(self.chunk.options.get("nm", "task"))

@@ -96,7 +96,7 @@ class Reporter:
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._ended: deque[Done | Again] = deque()
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[tuple[Entry, tuple[int, int] | None]] = deque()
         self._refused: deque[Refused] = deque()
         self._id = new_id()
         self._numbers = itertools.count(1)
@@ -160,7 +160,7 @@ class Reporter:
             over = job.open == 0 and job.next >= job.end and not job.given_up and not job.reported
             job.reported = job.reported or over
         if over:
-            self._entries.append(job.entry)
+            self._entries.append((job.entry, job.kept))
 
     def skipped_if_empty(self, job: Job) -> None:
         """A job turned out to have nothing to run."""
@@ -168,13 +168,13 @@ class Reporter:
             empty = job.open == 0 and job.next >= job.end and not job.given_up and not job.reported
             job.reported = job.reported or empty
         if empty:
-            self._entries.append(job.entry)
+            self._entries.append((job.entry, job.kept))
 
     def refused(self, refusal: Refused, entry: Entry | None) -> None:
         """Calls cannot be run; whoever submitted them is told, and the entry ends."""
         self._refused.append(refusal)
         if entry is not None:
-            self._entries.append(entry)
+            self._entries.append((entry, None))
 
     def running(self) -> list[tuple[CurrentCall, float]]:
         """Return the running calls and since when (monotonic) each runs."""
@@ -256,9 +256,9 @@ class Reporter:
                 self._add_again(report, item)
         for refusal in refused:
             self._add_refused(report, refusal)
-        for entry in entries:
-            report.done(entry)
-        self._unsent_entries = entries
+        for entry, kept in entries:
+            report.done(entry, kept)
+        self._unsent_entries = [entry for entry, _ in entries]
         return report
 
     def _add_record(self, report: Finish, run: list[Done]) -> None:

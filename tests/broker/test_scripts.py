@@ -278,6 +278,37 @@ def test_give(one_server, kept, repeated):
         bench.check_end()
 
 
+def forget_gift(bench, entry):
+    """The server has lost the end of its file: the entry is whole again, and what was given of it is gone."""
+    bench.raw.delete(KEYS.cuts(ADDRESS), KEYS.lane(ADDRESS, "r"))
+    bench.worker.prepare()
+
+
+def test_a_gift_that_the_server_forgot_is_made_up_for_at_the_end(one_server):
+    bench = Bench(one_server)
+    entry = taken(bench)[0]
+    bench.worker.give(entry, [(1, 1, 1)], (0, 1))
+    forget_gift(bench, entry)
+    report = Finish()
+    report.results(BATCH, 0, DONE, b"record 0+1")
+    report.done(entry, (0, 1))
+    bench.worker.finish(report)
+    assert set(bench.work_off()) == {1, 2, 3}
+    bench.check_end()
+    bench.link.close()
+
+
+def test_a_gift_that_the_server_forgot_is_made_up_for_with_the_next_one(one_server):
+    bench = Bench(one_server)
+    entry = taken(bench)[0]
+    bench.worker.give(entry, [(1, 1, 1)], (0, 1))
+    forget_gift(bench, entry)
+    bench.worker.give(entry, [(0, 1, 1)], end=1)
+    assert set(bench.work_off()) == set(range(N))
+    bench.check_end()
+    bench.link.close()
+
+
 def test_promote(one_server):
     def delayed(bench):
         flush = Flush()

@@ -167,7 +167,7 @@ def test_memory_is_full(site, matrix, faults, flavour, eventually):
     late = here.app.task(len).delay("abc")
     # What it has is worked off, with nothing but full memory around it.
     load.wait()
-    with pytest.raises(BackPressure, match="memory of the broker .* is full"):
+    with pytest.raises(BackPressure, match=r"memory of the broker .* is full"):
         late.get(timeout=SOON)
     assert [worker.name for worker in here.app.workers()] == [here.worker.name]
     make_room()

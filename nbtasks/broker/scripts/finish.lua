@@ -6,14 +6,14 @@
 --   "Z", batch, address, lane, delay (ms), first, count, attempt, frame    to be run again after a delay
 --   "O", batch, blob key                                           a blob that belongs to a result
 --   "S", batch                                                     its number of calls is known now: it may be over
---   "A", address, lane, entry id                                   an entry is done
+--   "A", address, lane, entry id, kept part "first count" or ""    an entry is done, or the part of it that was kept
 -- Returns the number of results that were new.
 -- Prefix-safe: record before state before event, everything before the entry is deleted and acknowledged. The
 -- counter of ended calls goes first: where it runs ahead, the states are counted when it says that all have ended.
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
 local root, i, fresh = KEYS[1], 3, 0
-local width = {R = 6, E = 3, Z = 9, O = 3, S = 2, A = 4}
+local width = {R = 6, E = 3, Z = 9, O = 3, S = 2, A = 5}
 local most_whole = 500
 local batches, due = {}, nil
 local time = redis.call('TIME')
@@ -71,9 +71,29 @@ local function push(batch, first, count, record, wins)
   end
 end
 
+-- Where the server lost the end of its file, it has forgotten what was given away of an entry: that is queued again.
+local function give_lost_part(address, lane, id, kept)
+  local name = root .. 'q:' .. address .. ':' .. lane
+  local seen = redis.call('HGET', root .. 'c:' .. address, lane .. '/' .. id)
+  if seen == kept then return end
+  local entry = redis.call('XRANGE', name, id, id)[1]
+  if not entry then return end
+  local field = {}
+  for k = 1, #entry[2], 2 do field[entry[2][k]] = entry[2][k + 1] end
+  local first, count = string.match(seen or (field.i .. ' ' .. field.n), '^(%d+) (%d+)$')
+  local kept_first, kept_count = string.match(kept, '^(%d+) (%d+)$')
+  local from = kept_first + kept_count
+  local left = first + count - from
+  if left > 0 then
+    redis.call('XADD', root .. 'q:' .. address .. ':r', '*', 'b', field.b, 'i', from, 'n', left, 'a', field.a,
+      'x', '1', 'd', field.d)
+  end
+end
+
 while ARGV[i] do
   local kind, batch = ARGV[i], ARGV[i + 1]
   if kind == 'A' then
+    if ARGV[i + 4] ~= '' then give_lost_part(batch, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]) end
     local lane = root .. 'q:' .. batch .. ':' .. ARGV[i + 2]
     redis.call('XDEL', lane, ARGV[i + 3])
     redis.call('HDEL', root .. 'c:' .. batch, ARGV[i + 2] .. '/' .. ARGV[i + 3])

@@ -1,7 +1,7 @@
 -- Give calls of an entry to others, uncharged or charged: copy pieces of it to a lane; keep a part or end the entry.
 -- KEYS[1] root of all keys; KEYS[2] a lease, if the calls are given only while that is gone
 -- ARGV    group, consumer that holds it, address, lane, entry id, target lane, kept part "first count" or "",
---         then pieces: first, count, attempt
+--         end of what the consumer takes the entry to hold (the index after the last call), then pieces: first, count, attempt
 -- Returns 1, or 0 when the consumer no longer holds the entry, or the lease is there (nothing was changed).
 -- Prefix-safe: pieces are added before the entry is cut or ended.
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
@@ -22,7 +22,14 @@ local field = {}
 for k = 1, #entry[1][2], 2 do field[entry[1][2][k]] = entry[1][2][k + 1] end
 local flagged = redis.call('HGET', root .. 'b:' .. field.b, 'x') or ''
 local target = root .. 'q:' .. address .. ':' .. ARGV[6]
-local p = 8
+-- Where the server lost the end of its file, it has forgotten what was given away before: that is queued again.
+local seen = redis.call('HGET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5]) or (field.i .. ' ' .. field.n)
+local seen_first, seen_count = string.match(seen, '^(%d+) (%d+)$')
+local left = seen_first + seen_count - tonumber(ARGV[8])
+if left > 0 then
+  redis.call('XADD', target, '*', 'b', field.b, 'i', ARGV[8], 'n', left, 'a', field.a, 'x', '1', 'd', field.d)
+end
+local p = 9
 while ARGV[p] do
   redis.call('XADD', target, '*', 'b', field.b, 'i', ARGV[p], 'n', ARGV[p + 1], 'a', ARGV[p + 2],
     'x', (tonumber(ARGV[p + 2]) > 1) and '1' or flagged, 'd', field.d)
