@@ -46,9 +46,15 @@ def explain(error: BaseException, label: str) -> tuple[str, str]:
                 return reason or _text(error), step
         if isinstance(each, OSError) and each.errno in _NO_WAY:
             return f"no way to it from this machine: {each.strerror}", "check the address, the network, a VPN"
-    if label.startswith("redis://") and "closed" in str(error):
+    if label.startswith("redis://") and _hung_up(error):
         return _text(error), f"if it speaks TLS, the URL begins with rediss://; else {_CHECK}"
     return _text(error), _CHECK
+
+
+def _hung_up(error: BaseException) -> bool:
+    """Whether the other side has ended the connection, as one does that waits for TLS and hears none."""
+    reset = any(isinstance(each, ConnectionResetError) for each in _behind(error))
+    return reset or "closed" in str(error)
 
 
 def _of_tls(error: ssl.SSLError) -> tuple[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import select
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -22,58 +23,51 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:Resource
 
 
 class Front:
-    """Speaks TLS outside, and hands the bytes on to a server's unix socket. What came in is kept, as it was."""
+    """Speaks TLS outside, and hands the bytes on to a server's unix socket."""
 
-    def __init__(self, socket: str, certificate: trustme.LeafCert) -> None:
-        self._socket = socket
+    def __init__(self, path: str, certificate: trustme.LeafCert) -> None:
+        self._path = path
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(self._context)
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-        assert self._ready.wait(SOON)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
 
     def close(self) -> None:
-        """Stop."""
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
-        self._loop.close()
+        """Stop; every connection is closed."""
+        self._over.set()
+        # What waits for a connection gets one.
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
 
-    def _serve(self) -> None:
-        self._loop.run_until_complete(self._until_over())
+    def _accept(self) -> None:
+        while not self._over.is_set():
+            connection, _ = self._listener.accept()
+            self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
+            self._threads[-1].start()
 
-    async def _until_over(self) -> None:
-        self._over = asyncio.Event()
-        server = await asyncio.start_server(self._join, "127.0.0.1", 0, ssl=self._context)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._over.wait()
-        server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            stack.callback(connection.close)
+            connection.settimeout(SOON)
+            outer = stack.enter_context(self._context.wrap_socket(connection, server_side=True))
+            inner = stack.enter_context(socket.socket(socket.AF_UNIX))
+            inner.connect(self._path)
+            self._pump(outer, inner)
 
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(self._socket)
-        with contextlib.suppress(OSError):
-            await asyncio.wait(
-                [
-                    asyncio.ensure_future(_pump(reader, inner_writer)),
-                    asyncio.ensure_future(_pump(inner_reader, writer)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        writer.close()
-        inner_writer.close()
-
-
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await source.read(65536):
-            sink.write(data)
-            await sink.drain()
+    def _pump(self, outer: ssl.SSLSocket, inner: socket.socket) -> None:
+        while not self._over.is_set():
+            ready = [outer] if outer.pending() else select.select([outer, inner], [], [], 0.05)[0]
+            for source, sink in ((outer, inner), (inner, outer)):
+                if source in ready:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    sink.sendall(data)
 
 
 @pytest.fixture
