@@ -244,7 +244,8 @@ class Delivery:
     def _sorted_out(self, entries: Sequence[Entry], standings: Sequence[_Standing]) -> list[Entry]:
         living = []
         for entry, standing in zip(entries, standings, strict=True):
-            if standing.known and (len(standing.states) < entry.count or 0 in standing.states):
+            all_ended = len(standing.states) >= entry.count > 0 and 0 not in standing.states
+            if standing.known and not all_ended:
                 doubtful = not entry.suspect and (standing.revoked or any(standing.states))
                 living.append(dataclasses.replace(entry, suspect=True) if doubtful else entry)
                 continue
@@ -305,7 +306,8 @@ class Delivery:
         except (IndexError, ValueError):
             stream = self._keys.lane(address, lane)
             self._link.pipeline([("XDEL", stream, entry_id), ("XACK", stream, GROUP, entry_id)])
-            self._on_copy(address, "unknown", b"")
+            # What it carries may be ours all the same.
+            self._on_copy(address, "unknown", max(fields or [b""], key=len))
             return None
 
     def _cut(self, entry: Entry) -> Entry:

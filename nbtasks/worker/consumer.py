@@ -108,7 +108,8 @@ class Consumer:
             SignatureMismatch: somebody without the key wrote or moved it.
         """
         chunk = self._codec.open_chunk(entry.frame, entry.batch, entry.address)
-        if chunk.first <= entry.first and entry.first + entry.count <= chunk.first + len(chunk.payloads):
+        end = chunk.first + len(chunk.payloads)
+        if chunk.first <= entry.first < entry.first + entry.count <= end:
             return chunk
         raise SignatureMismatch("an entry names calls that its chunk does not have")
 

@@ -131,6 +131,16 @@ def test_an_entry_that_names_other_calls_of_its_batch_is_refused(shared_app, att
         assert group.get(timeout=SOON) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("change", [{"i": "x"}, {"n": 0}, {"n": -1}, {"a": "?"}, {"b": b"\xff"}], ids=str)
+def test_an_entry_that_makes_no_sense_is_sent_again(shared_app, attack, worker_on, change):
+    attacker = attack(shared_app)
+    handle = shared_app.task(len).apply_async(("ab",), queue="nonsense")
+    ((entry_id, _),) = attacker.entries("nonsense")
+    attacker.replace("nonsense", entry_id, **change)
+    with worker_on(shared_app, "nonsense"):
+        assert handle.get(timeout=SOON) == 2
+
+
 def test_junk_that_names_a_call_does_not_end_it(shared_app, attack, worker_on, ledger, gate):
     attacker = attack(shared_app)
     handle = shared_app.task(note).apply_async((ledger.path, "mine"), queue="junk")
