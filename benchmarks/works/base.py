@@ -56,7 +56,7 @@ class Work:
     higher_is_better: ClassVar[bool] = True
     #: The kind of slots that it needs.
     pool: ClassVar[str] = "process"
-    #: Peers without that kind do it with one slot in each process.
+    #: Peers that have neither that kind nor coroutines do it with one slot in each process.
     or_processes: ClassVar[bool] = False
     children: ClassVar[int] = 2
     workers: ClassVar[int] = 1
@@ -74,7 +74,8 @@ class Work:
         """Whether a peer can do this."""
         if self.only:
             return peer.name in self.only
-        return peer.name != "by_hand" and (self.pool in peer.pools or self.or_processes)
+        instead = self.or_processes and "async" not in peer.pools
+        return peer.name != "by_hand" and (self.pool in peer.pools or instead)
 
     def setting(self, peer: type[Peer], **server: str) -> Setting:
         """Return what is asked of a peer for this work."""
