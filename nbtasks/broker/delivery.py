@@ -257,7 +257,8 @@ class Delivery:
     def _end(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             stream = self._keys.lane(entry.address, entry.lane)
-            self._link.pipeline([("XDEL", stream, entry.id), ("XACK", stream, GROUP, entry.id)])
+            cut = ("HDEL", self._keys.cuts(entry.address), f"{entry.lane}/{entry.id.decode()}")
+            self._link.pipeline([("XDEL", stream, entry.id), cut, ("XACK", stream, GROUP, entry.id)])
 
     @property
     def connections(self) -> int:

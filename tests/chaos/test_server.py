@@ -148,6 +148,7 @@ def test_a_replica_takes_over_that_misses_the_end(site, matrix, faults, eventual
         old.kill()
 
 
+@pytest.mark.long
 @everywhere
 def test_memory_is_full(site, matrix, faults, flavour, eventually):
     here = site(flavour)
@@ -301,7 +302,7 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.parametrize("fault", ["cut", "silent", "killed"])
+@pytest.mark.parametrize("fault", ["silent", "killed", pytest.param("cut", marks=pytest.mark.long)])
 def test_the_stop_button_works_meanwhile(site, chance, fault):
     """SIGINT to the process group of a kernel that waits, before, in and after a fault."""
     here = site("bundled", *DURABLE)

@@ -43,7 +43,9 @@ for k = 2, #KEYS do
       if over then
         dropped = true
         if flagged == '' then copies[#copies + 1] = {k - 2, entry[2][2], entry[2][12] or ''} end
+        local address, lane = string.match(string.sub(KEYS[k], #root + 3), '^(.*):(%a)$')
         redis.call('XDEL', KEYS[k], entry[1])
+        redis.call('HDEL', root .. 'c:' .. address, lane .. '/' .. entry[1])
         redis.call('XACK', KEYS[k], group, entry[1])
       else
         taken[#taken + 1] = {k - 2, entry[1], entry[2], flagged}
