@@ -107,6 +107,7 @@ def test_a_chunk_of_another_batch_is_refused(shared_app, raw, address, eventuall
     client = raw(shared_app)
     lane = shared_app.session.keys.lane(address, "m")
     first = shared_app.task(len).apply_async(("ab",), queue="aside")
+    shared_app.session.flush()
     second = shared_app.task(len).apply_async(("abcdef",), queue="aside")
     shared_app.session.flush()
     entries = client.xrange(lane)
@@ -185,8 +186,9 @@ def test_a_changed_result_is_refused_before_it_is_unpickled(shared_app, raw, key
 
 def test_a_result_of_another_call_is_refused(shared_app, raw, keys):
     client = raw(shared_app)
-    mine, yours = shared_app.task(len).delay("a"), shared_app.task(len).delay("abc")
+    mine = shared_app.task(len).delay("a")
     mine.get(timeout=SOON)
+    yours = shared_app.task(len).delay("abc")
     yours.get(timeout=SOON)
     client.hset(keys.records(mine.id), "0+1", client.hget(keys.records(yours.id), "0+1"))
     with (

@@ -83,7 +83,10 @@ def test_something_else_in_the_place_of_a_large_value(shared_app, attack, worker
 
 def test_an_entry_under_another_batch_or_none_is_sent_again(shared_app, attack, worker_on):
     attacker = attack(shared_app)
-    handles = [shared_app.task(len).apply_async(("x" * n,), queue="displaced") for n in range(2)]
+    handles = []
+    for n in range(2):
+        handles.append(shared_app.task(len).apply_async(("x" * n,), queue="displaced"))
+        shared_app.session.flush()  # so that each goes on its own
     (one, _), (other, _) = attacker.entries("displaced")
     attacker.replace("displaced", one, b="f" * 20)
     attacker.replace("displaced", other, b=handles[0].id)

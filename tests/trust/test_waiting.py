@@ -51,7 +51,10 @@ def test_all_busy_and_how_many_are_ahead(app, ledger, gate, eventually):
     first = app.task(len).delay("a")
     eventually(first.why_pending, "the workers' list shows it")
     assert first.why_pending() == "all 2 slots are busy, it is next; more workers would take it now"
-    others = [app.task(len).delay("a") for _ in range(4)]
+    others = []
+    for _ in range(4):
+        others.append(app.task(len).delay("a"))
+        app.session.flush()  # so that each goes on its own
     last = app.task(len).apply_async(("a",), priority=0)
     app.session.flush()
     assert last.why_pending() == "all 2 slots are busy, 5 entries are ahead; wait, or start more workers"
