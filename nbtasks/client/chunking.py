@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 #: Seconds of work that a chunk should hold.
 TARGET_S = 0.03
@@ -14,37 +14,61 @@ MOST_BYTES = 64 * 1024
 _GROWTH = (1, 4, 16, 64, 256)
 
 
-def plan(sizes: list[int], seconds: float | None, slots: int, fixed: int | None = None) -> Iterator[int]:
-    """Yield the number of calls of each chunk, in order.
+def cut(
+    payloads: Iterable[bytes], n: int, seconds: float | None, slots: int, fixed: int | None = None
+) -> Iterator[list[bytes]]:
+    """Yield the payloads of each chunk, in order; they are read as they are needed.
 
     Args:
-        sizes: bytes of each call's payload.
+        payloads: one of each call.
+        n: number of calls.
         seconds: measured run time of a call, or None.
         slots: calls that run at once, as far as known.
         fixed: calls in a chunk, if the user said so.
     """
-    n, at, number = len(sizes), 0, 0
+    waiting = _Peekable(payloads)
+    at, number = 0, 0
     while at < n:
-        if fixed is not None:
-            want = fixed
-        elif seconds is None:
-            want = _GROWTH[min(number // max(1, slots), len(_GROWTH) - 1)]
-        else:
-            want = int(TARGET_S / max(seconds, 1e-7))
-        if fixed is None:
-            # The last chunks get smaller, so that all slots end together.
-            want = min(want, MOST_CALLS, -(-(n - at) // max(1, 2 * slots)))
-        count = _within_bytes(sizes, at, max(1, want), n)
-        yield count
-        at += count
+        chunk = _within_bytes(waiting, _wanted(n - at, number, seconds, slots, fixed))
+        yield chunk
+        at += len(chunk)
         number += 1
 
 
-def _within_bytes(sizes: list[int], at: int, want: int, n: int) -> int:
-    count, total = 0, 0
-    while at + count < n and count < want:
-        total += sizes[at + count]
-        if count and total > MOST_BYTES:
+def _wanted(left: int, number: int, seconds: float | None, slots: int, fixed: int | None) -> int:
+    if fixed is not None:
+        return min(left, fixed)
+    if seconds is None:
+        want = _GROWTH[min(number // max(1, slots), len(_GROWTH) - 1)]
+    else:
+        want = int(TARGET_S / max(seconds, 1e-7))
+    # The last chunks get smaller, so that all slots end together.
+    return max(1, min(want, MOST_CALLS, -(-left // max(1, 2 * slots))))
+
+
+def _within_bytes(waiting: _Peekable, want: int) -> list[bytes]:
+    chunk = [waiting.take()]
+    total = len(chunk[0])
+    while len(chunk) < want:
+        total += len(waiting.peek())
+        if total > MOST_BYTES:
             break
-        count += 1
-    return count
+        chunk.append(waiting.take())
+    return chunk
+
+
+class _Peekable:
+    """An iterator whose next item can be looked at."""
+
+    def __init__(self, items: Iterable[bytes]) -> None:
+        self._items = iter(items)
+        self._next: bytes | None = None
+
+    def peek(self) -> bytes:
+        if self._next is None:
+            self._next = next(self._items)
+        return self._next
+
+    def take(self) -> bytes:
+        item, self._next = self.peek(), None
+        return item

@@ -7,9 +7,9 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from nbtasks.broker.keys import lane_of
 from nbtasks.core.durations import seconds
@@ -119,7 +119,7 @@ def submit_call(
             return together
     batch = _open(session, task, options, 1, "call", True, "raise")
     batch.calls = [(args, kwargs)]
-    _send(session, task, batch, options, [(args, kwargs)], None, [1])
+    _send(session, task, batch, options, batch.calls)
     handle = AsyncResult(batch, 0, session)
     if not options.quiet:
         observers.submitted(handle, batch)
@@ -143,9 +143,10 @@ def _submit_together(
         return batch
 
     def seal(batch: Batch, payloads: list[bytes]) -> list[Sent]:
-        sizes = [len(payload) for payload in payloads]
-        counts = list(chunking.plan(sizes, session.pace.get(digest), session.slots(batch.queue)))
-        return _sealed(session, batch, _of_many(options), payloads, counts, 0)
+        pace, slots = session.pace.get(digest), session.slots(batch.queue)
+        return _sealed(
+            session, batch, _of_many(options), chunking.cut(payloads, len(payloads), pace, slots), 0
+        )
 
     batch, index = session.join((digest, options), call, payload, open_batch, seal)
     return AsyncResult(batch, index, session)
@@ -171,12 +172,12 @@ def submit_map(
 
 
 def _submit_calls(
-    session: Session, task: Definition, calls: list[Call], how: MapOptions, options: CallOptions
+    session: Session, task: Definition, calls: Sequence[Call], how: MapOptions, options: CallOptions
 ) -> GroupResult:
     batch = _open(session, task, options, len(calls), "map", False, how.on_error)
     batch.calls = calls
     if calls:
-        _send(session, task, batch, options, calls, how.chunk, None)
+        _send(session, task, batch, options, calls, how.chunk)
     else:
         session.finish_empty(batch)
     handle = GroupResult(batch, session)
@@ -204,7 +205,9 @@ def _submit_windowed(
         batch.calls.append(call)
         if index >= batch.n:
             batch.grow(index + 1)
-        sent, blobs = _chunks(session, batch, options, [call], [1], index)
+        blobs: list[BlobPiece] = []
+        payloads = list(_payloads(session, task, [call], blobs))
+        sent = _sealed(session, batch, options, [payloads], index)
         batch.blobs += blobs
         session.send_batch(
             batch, digest, frame, sent, blobs, _ms(options.delay_s), new=index == 0, open_end=True
@@ -217,17 +220,33 @@ def _submit_windowed(
     return handle
 
 
-def _checked(task: Definition, tuples: Iterable[tuple[Any, ...]]) -> list[Call]:
+class _Positional(Sequence[Call]):
+    """The calls of a map: positional arguments only, so that is all that is kept of them."""
+
+    def __init__(self, arguments: list[tuple[Any, ...]]) -> None:
+        self._arguments = arguments
+
+    def __len__(self) -> int:
+        return len(self._arguments)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Call]: ...
+
+    def __getitem__(self, index: int | slice) -> Call | Sequence[Call]:
+        if isinstance(index, slice):
+            return _Positional(self._arguments[index])
+        return self._arguments[index], {}
+
+
+def _checked(task: Definition, tuples: Iterable[tuple[Any, ...]]) -> Sequence[Call]:
     """Read all items, and check the arguments once for each number of them."""
-    calls: list[Call] = []
-    nothing: dict[str, Any] = {}
-    shapes: set[int] = set()
-    for args in tuples:
-        if len(args) not in shapes:
-            task.check(args, nothing)
-            shapes.add(len(args))
-        calls.append((args, nothing))
-    return calls
+    arguments = list(tuples)
+    for shape in {len(args): args for args in arguments}.values():
+        task.check(shape, {})
+    return _Positional(arguments)
 
 
 def _open(
@@ -268,39 +287,28 @@ def _send(
     task: Definition,
     batch: Batch,
     options: CallOptions,
-    calls: list[Call],
-    chunk: int | None,
-    counts: list[int] | None,
+    calls: Sequence[Call],
+    chunk: int | None = None,
 ) -> None:
     digest, frame = ship(session, task)
     batch.function, batch.function_frame = digest, frame
-    payloads, blobs = _payloads(session, task, calls)
-    if counts is None:
-        sizes = [len(payload) for payload in payloads]
-        counts = list(chunking.plan(sizes, session.pace.get(digest), session.slots(batch.queue), chunk))
-    sent = _sealed(session, batch, options, payloads, counts, 0)
-    batch.blobs = blobs
+    pace, slots = session.pace.get(digest), session.slots(batch.queue) if len(calls) > 1 else 1
+    payloads = _payloads(session, task, calls, batch.blobs)
+    sent = _sealed(session, batch, options, chunking.cut(payloads, len(calls), pace, slots, chunk), 0)
     session.register(batch)
-    session.send_batch(batch, digest, frame, sent, blobs, _ms(options.delay_s))
+    session.send_batch(batch, digest, frame, sent, batch.blobs, _ms(options.delay_s))
 
 
-def _chunks(
-    session: Session, batch: Batch, options: CallOptions, calls: list[Call], counts: list[int], first: int
-) -> tuple[list[Sent], list[BlobPiece]]:
-    payloads, blobs = _payloads(session, batch.task, calls)
-    return _sealed(session, batch, options, payloads, counts, first), blobs
-
-
-def _payloads(session: Session, task: Definition, calls: list[Call]) -> tuple[list[bytes], list[BlobPiece]]:
-    blobs: list[BlobPiece] = []
-    payloads: list[bytes] = []
+def _payloads(
+    session: Session, task: Definition, calls: Sequence[Call], blobs: list[BlobPiece]
+) -> Iterator[bytes]:
+    """Yield the payload of each call, and put its large parts into ``blobs``."""
     for index, call in enumerate(calls):
         payload = simple_call(call)
         if payload is None:
             payload, pieces = _payload(session, task, call, index)
             blobs += pieces
-        payloads.append(payload)
-    return payloads, blobs
+        yield payload
 
 
 def _payload(session: Session, task: Definition, call: Call, index: int) -> tuple[bytes, list[BlobPiece]]:
@@ -326,18 +334,17 @@ def _unpicklable_argument(task: Definition, call: Call, index: int, error: NotPi
 
 
 def _sealed(
-    session: Session, batch: Batch, options: CallOptions, payloads: list[bytes], counts: list[int], first: int
+    session: Session, batch: Batch, options: CallOptions, chunks: Iterable[list[bytes]], first: int
 ) -> list[Sent]:
     not_after = None
     if options.task.expires is not None:
         not_after = session.server_now() + options.task.expires
     lane, address = lane_of(options.task.priority), session.address(batch.queue)
-    sent, at = [], 0
-    for count in counts:
-        part = payloads[at : at + count]
-        chunk = Chunk(batch.id, batch.function, first + at, part, options.header, not_after, address)
-        sent.append(Sent(first + at, count, lane, session.codec.seal_chunk(chunk)))
-        at += count
+    sent = []
+    for part in chunks:
+        chunk = Chunk(batch.id, batch.function, first, part, options.header, not_after, address)
+        sent.append(Sent(first, len(part), lane, session.codec.seal_chunk(chunk)))
+        first += len(part)
     return sent
 
 

@@ -9,10 +9,11 @@ import linecache
 import secrets
 import struct
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from types import CodeType
-from typing import Any
+from typing import Any, overload
 
 from nbtasks.core.errors import PayloadTooLarge, SignatureMismatch
 
@@ -214,7 +215,7 @@ class Codec:
     def open_chunk(self, frame: bytes, batch: str, address: str = "") -> Chunk:
         """Verify a chunk of a batch, found in the queue with this address, and cut it into calls."""
         header, body = self._sealer.open(CHUNK, frame, b=batch, ad=address)
-        payloads, _ = _cut(body, header["n"])
+        payloads = _cut(body, header["n"])
         first, not_after = header["i"], header.get("na")
         options = {name: value for name, value in header.items() if name not in _CHUNK_FIELDS}
         return Chunk(batch, header["f"], first, payloads, options, not_after, address)
@@ -254,7 +255,7 @@ class Codec:
         n = header["n"]
         seconds = array("f")
         seconds.frombytes(body[n : 5 * n])
-        payloads, _ = _cut(body[5 * n :], n)
+        payloads = _cut(body[5 * n :], n)
         output = {int(index): text for index, text in header.get("o", {}).items()}
         return Record(
             batch, header["i"], bytes(body[:n]), seconds, payloads, header["w"], header["a"], output
@@ -291,13 +292,37 @@ def _lengths(payloads: Sequence[bytes | memoryview]) -> bytes:
     return struct.pack(f"<{len(payloads)}I", *map(len, payloads))
 
 
-def _cut(body: memoryview, n: int) -> tuple[list[memoryview], int]:
-    at = 4 * n
-    payloads = []
-    for length in struct.unpack_from(f"<{n}I", body):
-        payloads.append(body[at : at + length])
-        at += length
-    return payloads, at
+class Slices(Sequence[memoryview]):
+    """Payloads that lie one behind the other; each is cut out when it is asked for.
+
+    Args:
+        body: their bytes.
+        lengths: of each, in bytes.
+    """
+
+    def __init__(self, body: memoryview, lengths: Iterable[int]) -> None:
+        self._body = body
+        self._ends = array("Q", accumulate(lengths))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> memoryview: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[memoryview]: ...
+
+    def __getitem__(self, index: int | slice) -> memoryview | list[memoryview]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        end = self._ends[index]
+        place = index if index >= 0 else index + len(self)
+        return self._body[self._ends[place - 1] if place else 0 : end]
+
+
+def _cut(body: memoryview, n: int) -> Slices:
+    return Slices(body[4 * n :], struct.unpack_from(f"<{n}I", body))
 
 
 def cell_lines(function: Any) -> dict[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from nbtasks.client.chunking import MOST_BYTES, MOST_CALLS, plan
+from nbtasks.client import chunking
+from nbtasks.client.chunking import MOST_BYTES, MOST_CALLS
 
 
 def cut(n, seconds=None, slots=4, fixed=None, size=10):
     """The chunks of a map of ``n`` calls of one size."""
-    return list(plan([size] * n, seconds, slots, fixed))
+    payload = bytes(size)
+    return [len(chunk) for chunk in chunking.cut((payload for _ in range(n)), n, seconds, slots, fixed)]
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 100, 12_345])
@@ -53,3 +55,19 @@ def test_what_the_user_says_is_done():
 def test_chunks_do_not_grow_beyond_their_bytes():
     assert cut(10, seconds=1e-6, slots=1, size=MOST_BYTES // 2)[0] == 2
     assert cut(3, fixed=3, size=MOST_BYTES * 5) == [1, 1, 1]
+
+
+def test_payloads_keep_their_order_and_are_read_as_needed():
+    read = []
+
+    def payloads():
+        for number in range(1000):
+            read.append(number)
+            yield bytes([number % 256]) * 300
+
+    chunks = chunking.cut(payloads(), 1000, 1e-6, 4)
+    first = next(chunks)
+    assert len(read) <= len(first) + 1
+    assert b"".join([*first, *(payload for chunk in chunks for payload in chunk)]) == b"".join(
+        bytes([number % 256]) * 300 for number in range(1000)
+    )

@@ -30,15 +30,6 @@ def test_every_call_has_its_own_result(shared_app):
     assert all(handle.successful() and handle.name == "<lambda>" for handle in handles)
 
 
-def test_a_call_that_comes_alone_has_a_batch_of_its_own(shared_app):
-    double = shared_app.task(lambda x: 2 * x)
-    handles = []
-    for x in range(5):
-        handles.append(double.delay(x))
-        assert handles[-1].get(60) == 2 * x
-    assert [handle.id for handle in handles] == batches(handles)
-
-
 def test_their_ids_find_them_again(shared_app):
     double = shared_app.task(lambda x: 2 * x)
     handles = [double.delay(x) for x in range(200)]
