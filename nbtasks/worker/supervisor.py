@@ -221,13 +221,18 @@ class Supervisor:
         """Say which calls wait in our queues for another kind of worker: else this one would idle without a word."""
         if not LOGGER.isEnabledFor(20):
             return
-        for address in self._store.addresses():
-            queue, python, key_id = Keys.parts(address)
-            if queue not in self._options.queues or address in self._addresses:
-                continue
-            if self._store.queue_length(address, "rhml"):
-                needs = f"Python {python}" if python != self._python else f"key {key_id}"
-                LOGGER.info("queue %s has calls for %s, which this worker does not take", queue, needs)
+        # Children run calls by now: a server that has gone meanwhile is waited for, as later on.
+        with contextlib.suppress(OperationalError):
+            for address in self._store.addresses():
+                self._note_other_kind(address)
+
+    def _note_other_kind(self, address: str) -> None:
+        queue, python, key_id = Keys.parts(address)
+        if queue not in self._options.queues or address in self._addresses:
+            return
+        if self._store.queue_length(address, "rhml"):
+            needs = f"Python {python}" if python != self._python else f"key {key_id}"
+            LOGGER.info("queue %s has calls for %s, which this worker does not take", queue, needs)
 
     # -- the main loop
 
