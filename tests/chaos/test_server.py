@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nbtasks import BackPressure
+from nbtasks import App, BackPressure
 
 from .servers import free_port
 from .sites import DURABLE, MOST_TRIES, RESUME_S, SOON, Site
@@ -272,6 +272,7 @@ def test_an_outage_that_outlives_all_leases_starts_nothing_twice(
 def test_what_nobody_holds_is_found(site, ledger, gate, eventually, flavour):
     """An entry before the last delivered one that is in nobody's list; a torn file leaves such entries."""
     here = site(flavour, "--appendonly", "yes", "--appendfsync", "always")
+    assert here.app.task(len).delay("a").get(timeout=SOON) == 1
     here.worker.end()
     group = here.app.task(len).map(["a", "ab", "abc"], chunk=1)
     here.app.session.flush()
@@ -283,6 +284,53 @@ def test_what_nobody_holds_is_found(site, ledger, gate, eventually, flavour):
     here.server.kill()
     here.server.start()
     assert group.get(timeout=SOON) == [1, 2, 3]
+
+
+@everywhere
+def test_delayed_calls_survive_a_restart_of_everything(site, machine, flavour):
+    """One is due after more than a day: its time is looked at, then rewritten, for only the server's clock counts."""
+    here = site(flavour, "--appendonly", "yes", "--appendfsync", "always")
+    assert here.app.task(len).delay("a").get(timeout=SOON) == 1
+    late = here.app.task(len).apply_async(("abc",), countdown=30 * 3600)
+    soon = here.app.task(len).apply_async(("ab",), countdown=1)
+    here.app.session.flush()
+    here.worker.end()
+    here.server.kill()
+    here.server.start()
+    with App("next", connection=here.app.connection) as app:
+        machine(app, concurrency=1)
+        assert app.AsyncResult(soon.id).get(timeout=SOON) == 2
+        with here.server.client() as client:
+            (key,) = client.scan_iter("nb:*:z:*")
+            ((member, due),) = client.zrange(key, 0, -1, withscores=True)
+            seconds, _ = client.time()
+            assert abs(due / 1000 - seconds - 30 * 3600) < 600
+            client.zadd(key, {member: seconds * 1000})
+        assert app.AsyncResult(late.id).get(timeout=SOON) == 3
+
+
+CLOCK = """
+import os, time
+shift, real = float(os.environ["CLOCK_SHIFT_S"]), time.time
+time.time = lambda: real() + shift
+"""
+
+
+@pytest.mark.parametrize("shift", [3600, -3600])
+def test_the_clock_of_a_worker_is_an_hour_off(site, machine, tmp_path, monkeypatch, shift):
+    """Expiry, countdown: only the server's time counts."""
+    (tmp_path / "sitecustomize.py").write_text(CLOCK)
+    here = site("bundled")
+    here.worker.end()
+    with monkeypatch.context() as patch:
+        patch.setenv("CLOCK_SHIFT_S", str(shift))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+        machine(here.app, concurrency=1)
+    clock = here.app.task(lambda: __import__("time").time())
+    assert abs(clock.apply_async(expires=600).get(timeout=SOON) - time.time() - shift) < 600
+    began = time.monotonic()
+    assert here.app.task(len).apply_async(("ab",), countdown=1).get(timeout=SOON) == 2
+    assert time.monotonic() - began > 0.9
 
 
 KERNEL = """
