@@ -67,6 +67,9 @@ _KNOWN_CODES: dict[type[Exception], str] = {
     TryAgainError: "TRYAGAIN ",
 }
 
+#: Larger arguments are sent from where they are.
+_UNCOPIED_BYTES = 256 * 1024
+
 Argument = str | bytes | memoryview | int | float
 
 
@@ -175,12 +178,7 @@ class Link:
         with self._lock:
             try:
                 connection = self._open()
-                packed = (
-                    connection.pack_commands(commands)
-                    if len(commands) > 1
-                    else connection.pack_command(*commands[0])
-                )
-                connection.send_packed_command(_in_pieces(packed))
+                connection.send_packed_command(_in_pieces(_packed(connection, commands)))
                 patience_s = timeout_s or _TIMEOUT_S
                 replies = [self._read(connection, patience_s)]
                 if on_first is not None:
@@ -256,6 +254,35 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
+
+
+def _packed(connection: Any, commands: Sequence[Sequence[Argument]]) -> Iterable[bytes | memoryview]:
+    if len(commands) > 1:
+        if any(_is_large(argument) for command in commands for argument in command):
+            return [part for command in commands for part in _packed(connection, [command])]
+        packed: list[bytes | memoryview] = connection.pack_commands(commands)
+        return packed
+    if any(_is_large(argument) for argument in commands[0]):
+        return _packed_uncopied(commands[0])
+    one: list[bytes | memoryview] = connection.pack_command(*commands[0])
+    return one
+
+
+def _is_large(argument: Argument) -> bool:
+    return isinstance(argument, (bytes, memoryview)) and len(argument) > _UNCOPIED_BYTES
+
+
+def _packed_uncopied(command: Sequence[Argument]) -> Iterator[bytes | memoryview]:
+    """Write a command as the protocol has it: the library would copy large arguments twice."""
+    yield b"*%d\r\n" % len(command)
+    for argument in command:
+        if isinstance(argument, (bytes, memoryview)):
+            data = argument if isinstance(argument, bytes) else argument.cast("B")
+        else:
+            data = str(argument).encode()
+        yield b"$%d\r\n" % len(data)
+        yield data
+        yield b"\r\n"
 
 
 def _in_pieces(packed: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:

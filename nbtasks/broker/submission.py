@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nbtasks.core.errors import BackPressure, OperationalError
 
 from .keys import Keys
-from .link import Argument, Link
+from .link import Argument, Link, translated
 
 #: Most entries of one lane; beyond it a submit is refused.
 MOST_ENTRIES = 2_000_000
@@ -116,8 +116,11 @@ class Submission:
 
 def put_blobs(link: Link, blobs: Sequence[tuple[str, bytes | memoryview]]) -> None:
     """Store pieces of large values, to be taken over by a batch or a result."""
-    for key, data in blobs:
-        link.call("SET", key, data, "EX", BLOB_GRACE_S)
+    if not blobs:
+        return
+    for reply in link.pipeline([("SET", key, data, "EX", BLOB_GRACE_S) for key, data in blobs]):
+        if isinstance(reply, Exception):
+            raise translated(reply, link.label)
 
 
 def _refusal(reply: list[bytes]) -> OperationalError:

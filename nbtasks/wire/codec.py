@@ -147,15 +147,17 @@ def value_of(payload: bytes | memoryview, fetch: Callable[[str], bytes | None]) 
     if payload[0] != _REFERENCE[0]:
         return pickling.loads(payload)
     reference = json.loads(bytes(payload[1:]))
-    data = bytearray()
+    data, at = bytearray(reference["n"]), 0
     for key in reference["k"]:
         piece = fetch(key)
         if piece is None:
             raise SignatureMismatch("a part of a large value is gone from the broker; it may have expired")
-        data += piece
-        if len(data) > reference["n"]:
+        end = at + len(piece)
+        if end > len(data):
             break
-    if len(data) != reference["n"] or hashlib.sha256(data).hexdigest() != reference["h"]:
+        data[at:end] = piece
+        at = end
+    if at != len(data) or hashlib.sha256(data).hexdigest() != reference["h"]:
         raise SignatureMismatch("a large value was changed after it was signed; it was refused unread")
     return pickling.loads(memoryview(data))
 

@@ -60,7 +60,7 @@ def dumps(value: Any) -> Parts:
 
 
 def loads(data: bytes | memoryview) -> Any:
-    """Rebuild a value from verified bytes. Arrays come back writable."""
+    """Rebuild a value from verified bytes. Arrays come back writable: in place where ``data`` is, else as copies."""
     view = memoryview(data)
     if view[0] == _INLINE:
         return pickle.loads(view)
@@ -70,7 +70,9 @@ def loads(data: bytes | memoryview) -> Any:
     for length in lengths:
         pieces.append(view[at : at + length])
         at += length
-    return pickle.loads(pieces[0], buffers=[bytearray(piece) for piece in pieces[1:]])
+    return pickle.loads(
+        pieces[0], buffers=[bytearray(piece) if piece.readonly else piece for piece in pieces[1:]]
+    )
 
 
 def dump_function(function: Any) -> bytes:
