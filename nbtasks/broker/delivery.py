@@ -179,13 +179,11 @@ class Delivery:
         entries = self._parse(reply)
         if not entries:
             return []
-        standings = {}
-        for number, entry_id, known, revoked, states in seen:
-            address, lane = self._lanes[number]
-            standings[address, lane, entry_id] = _Standing(bool(known), bool(revoked), states)
-        vouched = [entry for entry in entries if _place(entry) in standings]
-        living = self._sorted_out(vouched, [standings[_place(entry)] for entry in vouched])
-        return living + self.living([entry for entry in entries if _place(entry) not in standings])
+        if seen and len(entries) == 1:
+            entry, (number, entry_id) = entries[0], seen
+            if entry.id == entry_id and (entry.address, entry.lane) == self._lanes[number]:
+                return entries
+        return self.living(entries)
 
     def _read_and_vouch(
         self,
@@ -419,10 +417,6 @@ class Delivery:
         self.prepare()
         self._remade += 1
         return command()
-
-
-def _place(entry: Entry) -> tuple[str, str, bytes]:
-    return entry.address, entry.lane, entry.id
 
 
 def _entry(address: str, lane: str, entry_id: bytes, fields: list[bytes], suspect: bool) -> Entry:
