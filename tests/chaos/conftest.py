@@ -87,9 +87,8 @@ class Machine:
         return self.process.pid
 
     def pids(self) -> list[int]:
-        """Return every process of the machine, children first, the supervisor last."""
-        found = [pid for pid in processes_of_session(self.pid) if pid != self.pid]
-        return [*sorted(found, reverse=True), self.pid]
+        """Return every process of the machine: the supervisor first, so that it sees none of the others die."""
+        return [self.pid, *sorted(pid for pid in processes_of_session(self.pid) if pid != self.pid)]
 
     def children(self) -> list[int]:
         """Return the processes that run calls."""

@@ -170,7 +170,7 @@ class Faults:
         try:
             yield fault
         finally:
-            # The last to be stopped is the first to go on: children run before their supervisor knows.
+            # The last to be stopped is the first to go on: children run before their supervisor does.
             for pid in reversed(pids):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)

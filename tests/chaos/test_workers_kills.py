@@ -101,11 +101,11 @@ def test_a_dead_childs_call_is_back_at_once(idle_app, machine, matrix, faults, e
 
 
 def test_a_dead_machines_call_is_back_after_its_lease(idle_app, machine, matrix, faults, eventually):
-    first = machine(idle_app)
+    both = [machine(idle_app), machine(idle_app)]
     load = matrix.submit(idle_app, 1, long_s=[2.0])
-    eventually(lambda: load.executions().get(0), "the call runs")
-    machine(idle_app)
-    blow = faults.kill(first.pids(), "kill a worker")
+    (run,) = eventually(lambda: load.executions().get(0), "the call runs")
+    (victim,) = [one for one in both if run.pid in one.pids()]
+    blow = faults.kill(victim.pids(), "kill a worker")
     again = second_start(load, eventually, PATIENCE * MACHINE_S)
     row = "a machine dies, until its call runs elsewhere"
     matrix.close(idle_app, row, recovery_s=again - blow.at, promised_s=MACHINE_S)
