@@ -161,19 +161,21 @@ class App:
         session.flush()
         if id is not None:
             batch_id, index = split_call_id(id)
-            return [self.AsyncResult(id) if index is not None else self._handle(session.adopt(batch_id))]
-        handles = []
-        for name in session.store.newest(last or 10):
+            return [self.AsyncResult(id)] if index is not None else self._handles(session.adopt(batch_id))
+        handles: list[Handle | GroupResult] = []
+        most = last or 10
+        for name in session.store.newest(most):
             try:
-                handles.append(self._handle(session.adopt(name)))
+                handles += self._handles(session.adopt(name))
             except (UnknownCall, SignatureMismatch) as error:
                 _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
-        return handles
+        return handles[:most]
 
-    def _handle(self, batch: Batch) -> Handle | GroupResult:
-        if batch.origin_info.single:
-            return Handle(batch, 0, self.session)
-        return GroupResult(batch, self.session)
+    def _handles(self, batch: Batch) -> list[Handle | GroupResult]:
+        if batch.kind == "call":
+            # Single calls, several of which may share a batch.
+            return [Handle(batch, index, self.session) for index in reversed(range(batch.n))]
+        return [GroupResult(batch, self.session)]
 
     def batches(self) -> list[Batch]:
         """Return what was submitted through this app, oldest first (the last 1,000)."""
