@@ -179,7 +179,7 @@ class App:
 
     def batches(self) -> list[Batch]:
         """Return what was submitted through this app, oldest first (the last 1,000)."""
-        return self._session.recent() if self._session is not None else []
+        return self._session.registry.recent() if self._session is not None else []
 
     # -- the broker
 

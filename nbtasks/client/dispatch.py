@@ -113,7 +113,7 @@ def submit_call(
     """Submit one call."""
     task.check(args, kwargs)
     options = call_options(task, given, session, single=True)
-    if not given and options.quiet and not session.quiet:
+    if not given and options.quiet and not session.sender.quiet:
         together = _submit_together(session, task, (args, kwargs), options)
         if together is not None:
             return together
@@ -143,12 +143,12 @@ def _submit_together(
         return batch
 
     def seal(batch: Batch, payloads: list[bytes]) -> list[Sent]:
-        pace, slots = session.pace.get(digest), session.slots(batch.queue)
+        pace, slots = session.intake.pace.get(digest), session.slots(batch.queue)
         return _sealed(
             session, batch, _of_many(options), chunking.cut(payloads, len(payloads), pace, slots), 0
         )
 
-    batch, index = session.join((digest, options), call, payload, open_batch, seal)
+    batch, index = session.sender.join((digest, options), call, payload, open_batch, seal)
     return AsyncResult(batch, index, session)
 
 
@@ -179,7 +179,7 @@ def _submit_calls(
     if calls:
         _send(session, task, batch, options, calls, how.chunk)
     else:
-        session.finish_empty(batch)
+        session.registry.finish_empty(batch)
     handle = GroupResult(batch, session)
     if not options.quiet:
         observers.submitted(handle, batch)
@@ -209,9 +209,7 @@ def _submit_windowed(
         payloads = list(_payloads(session, task, [call], blobs))
         sent = _sealed(session, batch, options, [payloads], index)
         batch.blobs += blobs
-        session.send_batch(
-            batch, digest, frame, sent, blobs, _ms(options.delay_s), new=index == 0, open_end=True
-        )
+        session.sender.send(batch, sent, blobs, _ms(options.delay_s), new=index == 0, open_end=True)
 
     Feeder(batch, session, tuples, how.max_parallel or 1, send).start()
     handle = GroupResult(batch, session)
@@ -292,11 +290,11 @@ def _send(
 ) -> None:
     digest, frame = ship(session, task)
     batch.function, batch.function_frame = digest, frame
-    pace, slots = session.pace.get(digest), session.slots(batch.queue) if len(calls) > 1 else 1
+    pace, slots = session.intake.pace.get(digest), session.slots(batch.queue) if len(calls) > 1 else 1
     payloads = _payloads(session, task, calls, batch.blobs)
     sent = _sealed(session, batch, options, chunking.cut(payloads, len(calls), pace, slots, chunk), 0)
-    session.register(batch)
-    session.send_batch(batch, digest, frame, sent, batch.blobs, _ms(options.delay_s))
+    session.registry.add(batch)
+    session.sender.send(batch, sent, batch.blobs, _ms(options.delay_s))
 
 
 def _payloads(

@@ -34,7 +34,7 @@ class Feeder:
 
     def start(self) -> None:
         """Feed from a thread."""
-        self._session.register(self._batch)
+        self._session.registry.add(self._batch)
         threading.Thread(target=self._run, name="nbtasks-feeder", daemon=True).start()
 
     def _run(self) -> None:
@@ -70,18 +70,18 @@ class Feeder:
         batch.shrink(sent)
         batch.growing = False
         if sent:
-            self._session.send_count(batch, batch.function)
+            self._session.sender.send_count(batch)
         if batch.done:
-            self._session.finish_empty(batch)
+            self._session.registry.finish_empty(batch)
         batch.note_change()
-        self._session.announce()
+        self._session.registry.announce()
 
     def _give_up(self, error: Exception, sent: int) -> None:
         """The iterable has raised: revoke what was submitted, and show the error."""
         batch = self._batch
         batch.shrink(sent)
         batch.growing = False
-        self._session.fail_batch(batch, error)
+        self._session.registry.fail(batch, error)
         if sent:
-            self._session.send_count(batch, batch.function)
+            self._session.sender.send_count(batch)
             batch.revoke(terminate=True)

@@ -251,7 +251,7 @@ class GroupResult:
             elif on_error is not None:
                 on_error(self)
 
-        self._session.when(self.batch, self.ready, choose)
+        self._session.registry.when(self.batch, self.ready, choose)
         return self
 
     def __await__(self) -> Generator[Any, None, list[Any]]:

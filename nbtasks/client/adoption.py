@@ -1,0 +1,108 @@
+"""Batches that another session has submitted, or this notebook before its kernel was restarted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+
+from nbtasks.broker.fleet import Fleet
+from nbtasks.broker.store import BatchRecord, Store
+from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
+from nbtasks.wire.codec import Codec
+
+from .batch import Batch, Hooks, Origin
+from .intake import Intake
+from .registry import Registry
+
+
+class Adoption:
+    """Makes live records of batches from what the broker knows of them.
+
+    Args:
+        session: returns the session's current id.
+        hooks: what a batch asks of its session.
+        clock_offset_s: what to add to this machine's clock to get the server's.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        intake: Intake,
+        store: Store,
+        fleet: Fleet,
+        codec: Codec,
+        session: Callable[[], str],
+        hooks: Hooks,
+        clock_offset_s: float,
+    ) -> None:
+        self._registry = registry
+        self._intake = intake
+        self._store = store
+        self._fleet = fleet
+        self._codec = codec
+        self._session = session
+        self._hooks = hooks
+        self._clock_offset_s = clock_offset_s
+
+    def adopt(self, batch_id: str) -> Batch:
+        """Return the live record of a batch.
+
+        Raises:
+            UnknownCall: nobody recorded it, or its time is over.
+            SignatureMismatch: what is known of it is not signed with a key of ours.
+        """
+        found = self._store.batch(batch_id)
+        if found is None:
+            raise UnknownCall(f"nobody has recorded a call {batch_id!r}, or its results have expired")
+        batch = self._live(found)
+        self._registry.add(batch)
+        self._store.adopt(batch.id, self._session())
+        self._lines_of(batch.function)
+        if batch.followed:
+            self._intake.take_in_all(batch)
+        self._intake.refresh(batch)
+        self._show_running(batch)
+        self._registry.note_adopted(batch)
+        return batch
+
+    def _live(self, found: BatchRecord) -> Batch:
+        label = self._codec.open_label(found.label, found.id)
+        origin = Origin(
+            label["name"], label["queue"], label["label"], label["kind"], label["place"], False, label["one"],
+            label["eta"], label["oe"],
+        )  # fmt: skip
+        n = label["n"]
+        batch = Batch(found.id, max(0, n), origin, self._hooks, found.submitted_at - self._clock_offset_s)
+        batch.function = label["f"]
+        if n < 0:
+            # Its client is still reading items: how many there will be, nobody knows yet.
+            batch.growing = batch.followed = True
+        return batch
+
+    def follow(self, batch: Batch) -> None:
+        """Learn how far a batch is that another client lets grow."""
+        found = self._store.batch(batch.id)
+        n = -1 if found is None else self._codec.open_label(found.label, batch.id)["n"]
+        if n >= 0:
+            batch.grow(n)
+            batch.growing = batch.followed = False
+            if batch.all_ended:
+                self._registry.finish_empty(batch)
+        else:
+            self._intake.take_in_all(batch)
+        self._intake.refresh(batch)
+
+    def _lines_of(self, digest: str) -> None:
+        """Make the notebook's source known again, for tracebacks after a kernel restart."""
+        with contextlib.suppress(OperationalError, SignatureMismatch):
+            frame = self._store.function(digest)
+            if frame is not None:
+                self._codec.lines_of(frame, digest)
+
+    def _show_running(self, batch: Batch) -> None:
+        for text in self._fleet.workers().values():
+            info = json.loads(text)
+            for batch_id, index, ago in info.get("running", ()):
+                if batch_id == batch.id:
+                    batch.apply_event(str(info["name"]), {"t": "started", "i": index, "ago": ago})

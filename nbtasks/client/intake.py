@@ -1,0 +1,237 @@
+"""What comes back: events as they are pushed, and results as the store has them. Nothing is believed unverified."""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from nbtasks.broker.delivery import Finish
+from nbtasks.broker.store import Event, Store
+from nbtasks.core import states as st
+from nbtasks.core.errors import SignatureMismatch
+from nbtasks.core.ranges import runs
+from nbtasks.wire import failures
+from nbtasks.wire.codec import Codec, Record
+
+from .batch import Batch
+from .registry import Registry
+from .sender import Sender
+
+_log = logging.getLogger("nbtasks")
+
+
+class Intake:
+    """Takes in what the broker tells of a session's batches.
+
+    Args:
+        address: returns a queue's address.
+        finish: reports to the broker what a worker would.
+
+    Attributes:
+        pace: content hash of a function -> seconds that its calls take, about.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        sender: Sender,
+        store: Store,
+        codec: Codec,
+        address: Callable[[str], str],
+        finish: Callable[[Finish], Any],
+    ) -> None:
+        self.pace: dict[str, float] = {}
+        self._registry = registry
+        self._sender = sender
+        self._store = store
+        self._codec = codec
+        self._address = address
+        self._finish = finish
+
+    # -- events
+
+    def take_in(self, events: list[Event]) -> None:
+        """Take in what was pushed."""
+        doubtful: dict[str, Batch] = {}
+        for event in events:
+            batch = self._registry.unfinished(event.batch)
+            if batch is None:
+                continue
+            try:
+                self._take_in_one(batch, event)
+            except SignatureMismatch as error:
+                _log.error("batch %s: refused: %s", event.batch, error)
+                doubtful[batch.id] = batch
+        for batch in doubtful.values():
+            # Something was told of it, by whomever: the store knows what is true.
+            self.refresh(batch)
+        self._registry.announce()
+
+    def _take_in_one(self, batch: Batch, event: Event) -> None:
+        if not event.kind:
+            return
+        if event.kind == "r":
+            frame = event.frame
+            ranges = _ranges(event)
+            if not frame:
+                frame = self._store.record(batch.id, *ranges[0]) or b""
+            self._apply(batch, self._codec.open_record(frame, batch.id), ranges)
+            return
+        news = self._codec.open_events(event.frame, batch.id)
+        for item in news.events if batch.is_new(news) else ():
+            if item["t"] == "refused":
+                self._take_in_refusal(batch, item)
+            else:
+                batch.apply_event(news.worker, item)
+
+    def _take_in_refusal(self, batch: Batch, item: dict[str, Any]) -> None:
+        """A worker could not trust what reached it of this batch."""
+        first, count, reason = int(item["i"]), int(item["n"]), str(item["m"])
+        _log.warning("batch %s on queue %s: a worker has refused it: %s", batch.id, batch.queue, reason)
+        batch.refusal = reason
+        if batch.sent:
+            self._registry.in_background(lambda: self._answer_refusal(batch, first, count, reason))
+
+    def _answer_refusal(self, batch: Batch, first: int, count: int, reason: str) -> None:
+        """Send refused calls again, with their function; what was refused too often has failed."""
+        sent = batch.sent
+        if not sent:
+            return
+        header = self._codec.open_chunk(sent[0].frame, batch.id, self._address(batch.queue)).options
+        verdict = batch.refusals.judge(sent, batch.states, first, count, not header.get("al", 1))
+        if verdict.again:
+            self._sender.send_once_more(batch, verdict.again)
+        if verdict.lost:
+            error = SignatureMismatch(
+                f"{batch.name} was refused by the workers: {reason}. Somebody writes to the broker who does not have "
+                "the key; see who has access to it, then submit the call again"
+            )
+            report = Finish()
+            for piece in verdict.lost:
+                record = _failed(batch.id, piece.first, piece.count, error)
+                report.results(batch.id, piece.first, record.states, self._codec.seal_record(record))
+            self._finish(report)
+
+    def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
+        _check_place(batch, record, ranges)
+        if batch.followed:
+            batch.grow(max(first + count for first, count in ranges))
+        fresh = batch.apply_record(record, ranges)
+        if fresh:
+            self._note_pace(batch, record)
+            self._registry.call_back(batch)
+            if batch.all_ended:
+                self._registry.drop(batch)
+            elif batch.origin_info.on_error == "stop" and batch.failed_count and not batch.revoked_count:
+                self._registry.in_background(lambda: batch.revoke(terminate=True))
+
+    def _note_pace(self, batch: Batch, record: Record) -> None:
+        longest = max(record.seconds)
+        before = self.pace.get(batch.function)
+        self.pace[batch.function] = (
+            longest if before is None or longest > before else before * 0.8 + longest * 0.2
+        )
+
+    # -- the truth
+
+    def refresh(self, batch: Batch, states: bytes | None = None) -> None:
+        """Take in every result of a batch that the broker has.
+
+        Args:
+            states: what it has of them, where that was just read.
+        """
+        if states is None:
+            states = self._store.states(batch.id, 0, batch.n)
+        if batch.finished_count > len(states) - states.count(0):
+            there = states
+            self._registry.in_background(lambda: self.put_back(batch, there))
+        missing = [
+            index for index in range(batch.n) if states[index] >= st.FIRST_READY_CODE > batch.states[index]
+        ]
+        if missing:
+            self._take_in_missing(batch, missing, states)
+
+    def _take_in_missing(self, batch: Batch, missing: list[int], states: bytes) -> None:
+        problem = SignatureMismatch("its result is gone from the broker")
+        for first, count in self._store.ranges(batch.id):
+            place = bisect.bisect_left(missing, first)
+            if place == len(missing) or missing[place] >= first + count:
+                continue
+            try:
+                frame = self._store.record(batch.id, first, count) or b""
+                self._apply_counted(batch, self._codec.open_record(frame, batch.id), (first, count), states)
+            except SignatureMismatch as error:
+                problem = error
+                _log.error("batch %s: refused: %s", batch.id, error)
+        self._give_up(batch, missing, problem)
+
+    def _apply_counted(self, batch: Batch, record: Record, filed: tuple[int, int], states: bytes) -> None:
+        """Take in what counts of a record: another one may count where a crash came before its states were set."""
+        _check_place(batch, record, [filed])
+        first, count = filed
+        counted = runs(
+            index
+            for index in range(first, first + count)
+            if record.states[index - record.first] == states[index]
+        )
+        if counted:
+            self._apply(batch, record, counted)
+
+    def _give_up(self, batch: Batch, indexes: list[int], problem: SignatureMismatch) -> None:
+        """Calls have ended, and what the broker has in the place of their results cannot be trusted."""
+        lost = [index for index in indexes if batch.states[index] < st.FIRST_READY_CODE]
+        error = SignatureMismatch(f"a call of {batch.name} has ended, and there is no result: {problem}")
+        for first, count in runs(lost):
+            # Here only: the broker's own record is final.
+            self._apply(batch, _failed(batch.id, first, count, error), [(first, count)])
+
+    def take_in_all(self, batch: Batch) -> None:
+        """Take in the results of a batch that another client lets grow: they alone say how far it is."""
+        for first, count in self._store.ranges(batch.id):
+            if first + count > batch.n or min(batch.states[first : first + count]) < st.FIRST_READY_CODE:
+                with contextlib.suppress(SignatureMismatch):
+                    frame = self._store.record(batch.id, first, count) or b""
+                    self._apply(batch, self._codec.open_record(frame, batch.id), [(first, count)])
+
+    def put_back(self, batch: Batch, there: bytes) -> None:
+        """Tell the broker results that it has lost, of which it has the states ``there``.
+
+        What was seen here once stays so for everybody, and without them the batch would never end there.
+        """
+        self._sender.flush()
+        for record, first, count in batch.known_records():
+            if 0 not in there[first : first + count]:
+                continue
+            states = record.states[first - record.first :][:count]
+            report = Finish()
+            report.results(batch.id, first, states, self._codec.seal_record(record))
+            self._finish(report)
+
+
+def _ranges(event: Event) -> list[tuple[int, int]]:
+    """Return the (first, count) that an event is about."""
+    if not event.wins:
+        return [(event.first, event.count)]
+    try:
+        return [(int(a), int(b)) for a, _, b in (part.partition("+") for part in event.wins.split())]
+    except ValueError as error:
+        raise SignatureMismatch("an event cannot be read") from error
+
+
+def _check_place(batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
+    n = len(record.states)
+    for first, count in ranges:
+        inside = record.first <= first < first + count <= record.first + n and len(record.payloads) == n
+        if not inside or not (batch.followed or first + count <= batch.n):
+            raise SignatureMismatch(
+                "a result record is filed under calls that it is not about; it was refused"
+            )
+
+
+def _failed(batch: str, first: int, count: int, error: Exception) -> Record:
+    """Return a record of calls that have failed for the same reason."""
+    payload = failures.pack(error, with_traceback=False)
+    return Record(batch, first, bytes([st.FAILURE_CODE]) * count, [0.0] * count, [payload] * count)

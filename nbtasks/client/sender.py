@@ -1,0 +1,217 @@
+"""From sealed chunks to flushes: what is written of a batch when it is submitted, grows, or is sent again."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nbtasks.broker.delivery import Finish
+from nbtasks.broker.submission import Flush
+from nbtasks.core import states as st
+from nbtasks.wire.codec import BlobPiece, Codec
+
+from .batch import Batch
+from .outbox import Item, Outbox
+from .registry import Registry
+from .sent import Sent
+from .series import Series
+
+#: Bytes of chunks that one item of the outbox takes, and those of an entry besides its frame, about.
+_GROUP_BYTES = 256 * 1024
+_ENTRY_BYTES = 100
+_FLUSH_S = 60.0
+
+
+class Sender:
+    """Submits batches of one session.
+
+    Args:
+        address: returns a queue's address.
+        ttl_ms: milliseconds that results are kept.
+        finish: reports to the broker what a worker would.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        registry: Registry,
+        codec: Codec,
+        address: Callable[[str], str],
+        ttl_ms: int,
+        finish: Callable[[Finish], Any],
+    ) -> None:
+        self._outbox = outbox
+        self._registry = registry
+        self._codec = codec
+        self._address = address
+        self._ttl_ms = ttl_ms
+        self._finish = finish
+        self._series: Series | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is being submitted, nor was a moment ago."""
+        return self._outbox.quiet
+
+    def flush(self) -> None:
+        """Wait, for a while, until the broker has everything."""
+        self._outbox.flush(_FLUSH_S)
+
+    def send(
+        self,
+        batch: Batch,
+        sent: list[Sent],
+        blobs: Sequence[BlobPiece],
+        delay_ms: int,
+        new: bool = True,
+        open_end: bool = False,
+    ) -> None:
+        """Submit chunks of a batch.
+
+        Args:
+            new: the batch is not recorded yet.
+            open_end: more calls will follow.
+
+        Raises:
+            BrokerUnavailable, BackPressure: nothing was submitted.
+        """
+        batch.sent += sent
+        for number, group in enumerate(_groups(sent)):
+            write = functools.partial(
+                self._write,
+                batch,
+                group,
+                blobs if number == 0 else (),
+                delay_ms,
+                (-1 if open_end else batch.n) if new and number == 0 else None,
+            )
+            size = len(batch.function_frame) + sum(len(data) for _, data in blobs) + _size_of(group)
+            self._put(batch, self._item(batch, write, size))
+
+    def _item(self, batch: Batch, write: Callable[[Flush, bytes], None], size: int) -> Item:
+        return Item(
+            write, batch.function, batch.function_frame, size, lambda error: self._registry.fail(batch, error)
+        )
+
+    def _put(self, batch: Batch, item: Item) -> None:
+        try:
+            self._outbox.put(item)
+        except Exception:
+            self._registry.drop(batch)
+            raise
+
+    def _write(
+        self,
+        batch: Batch,
+        sent: Sequence[Sent],
+        blobs: Sequence[BlobPiece],
+        delay_ms: int,
+        n: int | None,
+        flush: Flush,
+        function: bytes,
+    ) -> None:
+        """Add chunks to a flush, and the batch with ``n`` calls unless that is None."""
+        address = self._address(batch.queue)
+        if n is not None:
+            label = self._codec.seal_label(batch.id, _label(batch, n))
+            flush.batch(batch.id, n, address, batch.function, function, label, self._ttl_ms)
+        for key, data in blobs:
+            flush.blob(batch.id, key, data)
+        for item in sent:
+            flush.chunk(batch.id, address, item.lane, delay_ms, item.first, item.count, item.frame)
+
+    def join(
+        self,
+        kind: tuple[object, ...],
+        call: tuple[tuple[Any, ...], dict[str, Any]],
+        payload: bytes,
+        open_batch: Callable[[], Batch],
+        seal: Callable[[Batch, list[bytes]], list[Sent]],
+    ) -> tuple[Batch, int]:
+        """Submit a call together with those of its kind that wait to be sent; returns its batch and its index.
+
+        Raises:
+            BrokerUnavailable, BackPressure: it was not submitted.
+        """
+        waiting = self._series
+        if waiting is not None and waiting.kind == kind and waiting.has_room:
+            index = self._outbox.extend(waiting.item, functools.partial(waiting.add, call, payload))
+            if index is not None:
+                return waiting.batch, index
+        batch = open_batch()
+        series = Series(
+            batch,
+            kind,
+            functools.partial(seal, batch),
+            lambda flush, function, sent: self._write(batch, sent, (), 0, batch.n, flush, function),
+            lambda error: self._registry.fail(batch, error),
+        )
+        series.add(call, payload)
+        self._registry.add(batch)
+        self._put(batch, series.item)
+        self._series = series
+        return batch, 0
+
+    def send_count(self, batch: Batch) -> None:
+        """Tell the broker how many calls a growing batch has in the end."""
+
+        def write(flush: Flush, _: bytes) -> None:
+            flush.grown(batch.id, batch.n, self._codec.seal_label(batch.id, _label(batch, batch.n)))
+
+        self._outbox.put(self._item(batch, write, _ENTRY_BYTES))
+        self._outbox.flush()
+        report = Finish()
+        report.counted(batch.id)
+        self._finish(report)
+
+    def send_again(self, batch: Batch) -> None:
+        """Submit a batch again that the broker has lost, without the calls that have ended."""
+        sent, batch.sent = batch.sent, []
+        lost = [
+            item
+            for item in sent
+            if any(code < st.FIRST_READY_CODE for code in batch.states[item.first : item.first + item.count])
+        ]
+        eta = batch.origin_info.eta_at
+        delay_ms = max(0, round((eta - time.time()) * 1000)) if eta is not None else 0
+        self.send(batch, lost, batch.blobs, delay_ms, open_end=batch.growing)
+
+    def send_once_more(self, batch: Batch, pieces: list[Sent]) -> None:
+        """Queue calls again of a batch that the broker knows, with their function."""
+
+        def write(flush: Flush, function: bytes) -> None:
+            if function:
+                flush.function(batch.function, function)
+            self._write(batch, pieces, (), 0, None, flush, function)
+
+        self._outbox.forget(batch.function)
+        self._outbox.put(self._item(batch, write, len(batch.function_frame) + _size_of(pieces)))
+
+
+def _label(batch: Batch, n: int) -> dict[str, Any]:
+    """Return what another client is told of a batch; ``n`` is -1 while nobody knows the number of calls."""
+    info = batch.origin_info
+    return {
+        "n": n, "f": batch.function,
+        "name": info.name, "queue": info.queue, "label": info.label, "kind": info.kind, "place": info.place,
+        "one": info.single, "eta": info.eta_at, "oe": info.on_error,
+    }  # fmt: skip
+
+
+def _size_of(sent: Sequence[Sent]) -> int:
+    return sum(len(item.frame) + _ENTRY_BYTES for item in sent)
+
+
+def _groups(sent: list[Sent]) -> list[list[Sent]]:
+    """Cut chunks into groups that one flush takes."""
+    groups: list[list[Sent]] = [[]]
+    size = 0
+    for item in sent:
+        if size > _GROUP_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(item)
+        size += len(item.frame)
+    return groups
