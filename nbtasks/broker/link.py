@@ -48,7 +48,7 @@ _TIMEOUT_S = 4.0
 _CONNECT_S = 2.0
 #: Seconds that a command which waits on the server may wait there, and in which the reply must come after that.
 BLOCK_S = 2.5
-_SLACK_S = 2.5
+_SLACK_S = 2.0
 _PAUSE_S = 0.05
 #: A socket's timeout is for one write as a whole, so large values are written in pieces.
 _WRITE_BYTES = 64 * 1024
