@@ -315,6 +315,15 @@ shift, real = float(os.environ["CLOCK_SHIFT_S"]), time.time
 time.time = lambda: real() + shift
 """
 
+CLOCK_OF_DATETIME = """
+import datetime
+class Shifted(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(time.time(), tz)
+datetime.datetime = Shifted
+"""
+
 
 @pytest.mark.parametrize("shift", [3600, -3600])
 def test_the_clock_of_a_worker_is_an_hour_off(site, machine, tmp_path, monkeypatch, shift):
@@ -331,6 +340,45 @@ def test_the_clock_of_a_worker_is_an_hour_off(site, machine, tmp_path, monkeypat
     began = time.monotonic()
     assert here.app.task(len).apply_async(("ab",), countdown=1).get(timeout=SOON) == 2
     assert time.monotonic() - began > 0.9
+
+
+#: Prints when a call ran (server's clock), and what became of calls that expire, on a machine with another clock.
+CLIENT = """
+import sys, time
+from datetime import datetime, timedelta
+from nbtasks import App
+app = App(broker=sys.argv[1])
+task = app.task(time.monotonic)
+began = time.monotonic()
+print(task.apply_async(countdown=1).get(timeout=50) - began)
+began = time.monotonic()
+print(task.apply_async(eta=datetime.now() + timedelta(seconds=1)).get(timeout=50) - began)
+print(task.apply_async(expires=600).wait(50))
+print(task.apply_async(expires=datetime.now() + timedelta(seconds=600)).wait(50))
+late = task.apply_async(countdown=1.5, expires=0.5)
+late.wait(50)
+print(late.state)
+"""
+
+
+@pytest.mark.parametrize("shift", [3600, -3600])
+def test_the_clock_of_a_client_is_an_hour_off(site, tmp_path, shift):
+    """Its own clock says what an ETA means; from there on, only the server's time counts."""
+    (tmp_path / "sitecustomize.py").write_text(CLOCK + CLOCK_OF_DATETIME)
+    here = site("bundled")
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT, here.server.url],
+        stdout=subprocess.PIPE, text=True, check=True, timeout=200,
+        env={
+            **os.environ, "CLOCK_SHIFT_S": str(shift),
+            "NBTASKS_KEY": here.app.connection.to_json()["keys"][0],
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+        },
+    )  # fmt: skip
+    countdown, eta, *others = done.stdout.split()
+    assert 0.9 < float(countdown) < 50
+    assert 0.9 < float(eta) < 50
+    assert others == ["True", "True", "REVOKED"]
 
 
 KERNEL = """
