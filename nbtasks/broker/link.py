@@ -178,12 +178,13 @@ class Link:
         with self._lock:
             try:
                 connection = self._open()
+                # Set here: only the newest versions of the library take a timeout for one read.
+                connection._sock.settimeout(timeout_s or _TIMEOUT_S)
                 connection.send_packed_command(_in_pieces(_packed(connection, commands)))
-                patience_s = timeout_s or _TIMEOUT_S
-                replies = [self._read(connection, patience_s)]
+                replies = [self._read(connection)]
                 if on_first is not None:
                     on_first(replies[0])
-                replies += [self._read(connection, patience_s) for _ in commands[1:]]
+                replies += [self._read(connection) for _ in commands[1:]]
                 if any(_says(reply, ("READONLY",)) for reply in replies):
                     # It is a replica now; a new connection finds the server that has taken over.
                     self._drop()
@@ -244,9 +245,9 @@ class Link:
         except (RedisError, OSError):
             return True
 
-    def _read(self, connection: Any, timeout_s: float) -> Any:
+    def _read(self, connection: Any) -> Any:
         try:
-            return connection.read_response(disable_decoding=True, timeout=timeout_s)
+            return connection.read_response(disable_decoding=True)
         except ResponseError as error:
             return error
 
