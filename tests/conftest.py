@@ -38,6 +38,8 @@ FOREIGN_SETTINGS = (
     "NBTASKS_NAMESPACE",
     "NBTASKS_SERVER_BINARY",
     "NBTASKS_WAIT",
+    # IPython would put the packages of another environment before those that are tested.
+    "VIRTUAL_ENV",
 )
 
 
