@@ -23,6 +23,8 @@ PATIENCE_S = 2.5
 _BACK_PRESSURE_S = 30.0
 #: Who submits again sooner than this is in a loop: the thread then sends what piles up together.
 _QUIET_S = 0.000_25
+#: Seconds after which a claim was surely left: more than the broker's timeouts allow it.
+_CLAIM_S = 15.0
 #: Larger items are left to the thread.
 _AT_ONCE_BYTES = 64 * 1024
 
@@ -44,13 +46,29 @@ class Item:
     failed: Callable[[Exception], None]
 
 
+@dataclass(eq=False)
+class _Claim:
+    """A flush that the thread which submitted it sends itself.
+
+    An interrupt may take that thread away at any point; then others must be able to tell, and to go on.
+    """
+
+    thread: int
+    number: int
+    items: list[Item]
+    at: float = field(default_factory=time.monotonic)
+
+
 @dataclass
 class _State:
     items: deque[Item] = field(default_factory=deque)
     #: A flush that was tried and whose fate is unknown: it goes first, unchanged.
     begun: list[Item] = field(default_factory=list)
     bytes: int = 0
+    #: The outbox's own thread sends.
     sending: bool = False
+    #: Another thread does.
+    claim: _Claim | None = None
     problem: OperationalError | None = None
     closed: bool = False
 
@@ -82,18 +100,18 @@ class Outbox:
             BrokerUnavailable: the broker was lost and has not come back in time; the item is not sent.
             BackPressure: the broker does not take calls as fast as they are submitted.
         """
+        claim = None
         with self._changed:
             if threading.current_thread() is not self._thread:
                 self._wait_for_room(item)
-            at_once = item.size <= _AT_ONCE_BYTES and self._is_quiet()
-            if at_once:
-                self._state.sending = True
+            if item.size <= _AT_ONCE_BYTES and self._is_quiet():
+                claim = self._state.claim = _Claim(threading.get_ident(), self._number + 1, [item])
             else:
                 self._state.items.append(item)
                 self._state.bytes += item.size
                 self._changed.notify_all()
-        if at_once:
-            self._send_at_once([item])
+        if claim is not None:
+            self._send_at_once(claim)
         self._put_at = time.monotonic()
 
     def extend(self, item: Item, add: Callable[[], int]) -> int | None:
@@ -130,6 +148,7 @@ class Outbox:
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything is sent."""
         with self._changed:
+            self._take_over_what_was_left()
             return self._changed.wait_for(self._is_empty, timeout)
 
     def close(self) -> None:
@@ -140,10 +159,10 @@ class Outbox:
 
     def _is_empty(self) -> bool:
         state = self._state
-        return not (state.items or state.begun or state.sending)
+        return not (state.items or state.begun or state.sending or state.claim)
 
     def _is_quiet(self) -> bool:
-        # One who waits for the broker's answer may be interrupted; the thread may not.
+        self._take_over_what_was_left()
         if not self._is_empty() or self._state.problem is not None or self._state.closed:
             return False
         return time.monotonic() - self._put_at > _QUIET_S
@@ -165,40 +184,61 @@ class Outbox:
                 )
             self._changed.wait(min(left, 0.25))
 
-    def _send_at_once(self, items: list[Item]) -> None:
+    def _send_at_once(self, claim: _Claim) -> None:
         """Send on the caller's thread; what does not work at the first try is left to the outbox's own."""
         settled = False
         try:
-            settled = self._try(items)
+            settled = self._try(claim.items)
         except (FlushGap, FunctionMissing, BackPressure):
             settled = False
         finally:
             with self._changed:
-                self._state.begun = [] if settled else items
-                self._state.sending = False
-                self._changed.notify_all()
+                self._end_claim(claim, settled)
+
+    def _end_claim(self, claim: _Claim, settled: bool) -> None:
+        if self._state.claim is claim:
+            self._state.claim = None
+            # The broker has it, whatever came after.
+            confirmed = self._number >= claim.number
+            self._state.begun = [] if settled or confirmed else claim.items
+            self._changed.notify_all()
+
+    def _take_over_what_was_left(self) -> None:
+        """End a claim whose thread was interrupted in the middle: it is here again, or has been away for too long."""
+        claim = self._state.claim
+        if claim is None:
+            return
+        if claim.thread == threading.get_ident() or time.monotonic() - claim.at > _CLAIM_S:
+            self._end_claim(claim, settled=False)
 
     # -- the thread
 
     def _loop(self) -> None:
-        state = self._state
         while True:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: (not state.sending and (state.items or state.begun)) or state.closed
-                )
-                if state.closed:
-                    return
-                items, state.begun = state.begun or self._next_items(), []
-                state.sending = True
+            items = self._wait_for_items()
+            if items is None:
+                return
             try:
                 self._send(items)
             except Exception as error:
                 # This thread must live: everything that is submitted later goes through it.
                 self._fail(items, error)
             with self._changed:
-                state.sending = False
+                self._state.sending = False
                 self._changed.notify_all()
+
+    def _wait_for_items(self) -> list[Item] | None:
+        """Return what is to be sent next; None when the outbox was closed."""
+        state = self._state
+        with self._changed:
+            while not state.closed and (state.claim or not (state.items or state.begun)):
+                self._changed.wait(_CLAIM_S if state.claim else None)
+                self._take_over_what_was_left()
+            if state.closed:
+                return None
+            items, state.begun = state.begun or self._next_items(), []
+            state.sending = True
+            return items
 
     def _next_items(self) -> list[Item]:
         items: list[Item] = []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -149,6 +151,67 @@ def test_the_stop_button_in_a_submit_neither_loses_nor_doubles_the_call(idle_app
     lines = ledger.lines()
     assert len(lines) == len(set(lines))
     assert {str(number) for number, _ in handles} <= set(lines)
+
+
+class Interrupter:
+    """Interrupts this thread before the ``nth`` line that it runs in the outbox."""
+
+    def __init__(self, nth):
+        self.left = nth
+        self.hit = False
+
+    def __enter__(self):
+        sys.settrace(self)
+        return self
+
+    def __exit__(self, *exc):
+        sys.settrace(None)
+        return False
+
+    def __call__(self, frame, event, _):
+        if not frame.f_code.co_filename.endswith("client/outbox.py"):
+            return None
+        # Between a ``with``'s body and its end, which has the line of its beginning, no signal is looked at.
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        if event == "line" and not line.startswith("with "):
+            self.left -= 1
+            if self.left == 0:
+                self.hit = True
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return self
+
+
+def test_an_interrupt_at_any_line_of_a_submit_blocks_and_doubles_nothing(app, ledger):
+    path = str(ledger.path)
+
+    @app.task
+    def note(mark):
+        with Path(path).open("a") as file:
+            file.write(f"{mark}\n")
+        return mark
+
+    note.delay("first").get(60)
+    nth, handles = 0, []
+    while True:
+        nth += 1
+        interrupter = Interrupter(nth)
+        try:
+            with interrupter:
+                handles.append((f"a{nth}", note.delay(f"a{nth}")))
+        except KeyboardInterrupt:
+            pass
+        assert note.delay(f"b{nth}").get(60) == f"b{nth}"
+        if not interrupter.hit:
+            break
+    assert nth > 20
+    for mark, handle in handles:
+        assert handle.get(60) == mark
+    app.session.flush()
+    assert note.delay("last").get(60) == "last"
+    lines = ledger.lines()
+    assert len(lines) == len(set(lines))
+    assert {f"b{number}" for number in range(1, nth + 1)} <= set(lines)
 
 
 def test_calls_that_wait_to_be_sent_survive_a_server_that_is_emptied(idle_app):
