@@ -43,12 +43,12 @@ from .unreachable import explain
 _IDLE_S = 0.5
 #: Seconds until a command is given up. Together with the pause before the next try it is less than five, the time
 #: within which both ends go on after a network has fallen silent and come back.
-_TIMEOUT_S = 4.0
+_TIMEOUT_S = 3.5
 #: Seconds to make a connection; also for the first words on it.
 _CONNECT_S = 2.0
 #: Seconds that a command which waits on the server may wait there, and in which the reply must come after that.
 BLOCK_S = 2.5
-_SLACK_S = 2.0
+_SLACK_S = 1.5
 _PAUSE_S = 0.05
 #: A socket's timeout is for one write as a whole, so large values are written in pieces.
 _WRITE_BYTES = 64 * 1024
@@ -179,7 +179,7 @@ class Link:
             try:
                 connection = self._open()
                 # Set here: only the newest versions of the library take a timeout for one read.
-                connection._sock.settimeout(timeout_s or _TIMEOUT_S)
+                _socket_of(connection).settimeout(timeout_s or _TIMEOUT_S)
                 connection.send_packed_command(_in_pieces(_packed(connection, commands)))
                 replies = [self._read(connection)]
                 if on_first is not None:
@@ -255,6 +255,13 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
+
+
+def _socket_of(connection: Any) -> Any:
+    """Return a connection's socket; the library closes and forgets it after some errors."""
+    if connection._sock is None:
+        raise ConnectionError("the connection was closed")
+    return connection._sock
 
 
 def _packed(connection: Any, commands: Sequence[Sequence[Argument]]) -> Iterable[bytes | memoryview]:

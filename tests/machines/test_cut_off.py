@@ -113,7 +113,11 @@ def test_its_calls_are_run_elsewhere_its_late_results_lose_and_it_rejoins(
 
     left.plug_cable()
     back_at = time.time()
-    eventually(lambda: hosts(session) == ["left", "right"], "it is on the list again", within=60)
+    try:
+        eventually(lambda: hosts(session) == ["left", "right"], "it is on the list again", within=60)
+    except pytest.fail.Exception:
+        print(hosts(session), left.text(), sep="\n")
+        raise
     session.do(f"more = work.starmap([(100 + n, {ledger.path!r}) for n in range(12)])")
     assert set(session.do("more.get()")) == {"left", "right"}
     rejoined = min(
