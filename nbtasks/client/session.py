@@ -48,6 +48,7 @@ _log = logging.getLogger("nbtasks")
 _SLOTS_FOR_S = 5.0
 _CONNECT_S = 2.7
 _RECONNECT_S = 1.0
+_TRY_AGAIN_S = 0.5
 #: Seconds that a server may lose in a crash, and the time until the next look, with much to spare.
 _LOST_S = 30.0
 _LARGE_FUNCTION = 2**20
@@ -280,8 +281,15 @@ def _checked(link: Link) -> BrokerFacts:
     outcome: list[BrokerFacts | Exception] = []
 
     def look() -> None:
+        began = time.monotonic()
         try:
-            outcome.append(check(link))
+            try:
+                outcome.append(check(link))
+            except BrokerUnavailable:
+                # One connection that was cut is no reason to say that there is no broker.
+                if time.monotonic() - began > _TRY_AGAIN_S:
+                    raise
+                outcome.append(check(link))
         except Exception as error:
             outcome.append(error)
 

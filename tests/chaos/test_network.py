@@ -34,6 +34,8 @@ def run_through(
     load.wait()
     # What ran when it began may run again until all are back.
     note.until = time.monotonic()
+    # It is the calls that went through this, not those who look at them now.
+    site.proxy.delay_s = site.proxy.reset_rate = 0.0
     matrix.close(site.app, row, server=site.name, url=site.server.url, recovery_s=took, promised_s=promised_s)
 
 
