@@ -109,6 +109,7 @@ def test_a_running_call_stops_at_once(idle_app, machine, matrix, faults, eventua
     matrix.close(idle_app, row, recovery_s=stopped_s, promised_s=SOON_S)
 
 
+@pytest.mark.long
 def test_a_deaf_call_is_killed(idle_app, machine, matrix, faults, eventually):
     """No signal reaches Python while C code runs: its process is killed, and nobody else's call with it."""
     deaf = "sum(range(10**12))"

@@ -173,7 +173,9 @@ def jupyter_loop() -> Iterator[None]:
 
     loop = ensure_event_loop()
     yield
-    loop.close()
+    # It may be another one's by then, a browser's for example, who closes it.
+    if not loop.is_running():
+        loop.close()
     asyncio.set_event_loop(None)
 
 
