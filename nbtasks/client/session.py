@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from nbtasks.broker.delivery import Delivery, Finish
@@ -49,6 +50,8 @@ _SLOTS_FOR_S = 5.0
 _CONNECT_S = 2.7
 _RECONNECT_S = 1.0
 _TRY_AGAIN_S = 0.5
+#: Seconds within which news from the broker are here, unless they go to another client or the connection was cut.
+_PUSHED_S = 0.5
 #: Seconds that a server may lose in a crash, and the time until the next look, with much to spare.
 _LOST_S = 30.0
 _LARGE_FUNCTION = 2**20
@@ -227,12 +230,13 @@ class Session:
     # -- acting on batches
 
     def revoke(self, batch: Batch, index: int, terminate: bool) -> None:
-        """Make calls that have not ended REVOKED, for good, and tell the workers."""
+        """Make calls that have not ended REVOKED, for good, and tell the workers; handles say so when this returns."""
         self._outbox.flush()
         span = range(batch.n) if index < 0 else (index,)
         keep = set() if terminate else set(batch.running)
+        ranges = list(runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in keep))
         report = Finish()
-        for first, count in runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in keep):
+        for first, count in ranges:
             record = self._revoked_record(batch, first, count)
             report.results(batch.id, first, bytes([st.REVOKED_CODE]) * count, record)
         if report:
@@ -243,6 +247,19 @@ class Session:
         if not self._orders.revoke(batch.id, control):
             raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
         batch.note_change()
+        self._see_the_end_of(batch, ranges)
+
+    def _see_the_end_of(self, batch: Batch, ranges: Sequence[tuple[int, int]]) -> None:
+        """Have the ends of calls known here that the broker has: by the push that comes, else by asking."""
+
+        def ended() -> bool:
+            return batch.problem is not None or all(
+                min(batch.states[first : first + count]) >= st.FIRST_READY_CODE for first, count in ranges
+            )
+
+        if not batch.wait_for(ended, _PUSHED_S):
+            self.intake.refresh(batch)
+            self.registry.announce()
 
     def _revoked_record(self, batch: Batch, first: int, count: int) -> bytes:
         # No payload: the state says it all, and there may be a million of them.

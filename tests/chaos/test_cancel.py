@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,12 @@ SOON_S = 0.1
 #: One that does not stop by itself is killed after so long.
 KILLED_S = 2.0
 PATIENCE = 10
+
+
+def cpu_seconds(pid):
+    """Return how much CPU time a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def revoke_some(load, group, chance, count, terminate, faults):
@@ -109,7 +117,6 @@ def test_a_running_call_stops_at_once(idle_app, machine, matrix, faults, eventua
     matrix.close(idle_app, row, recovery_s=stopped_s, promised_s=SOON_S)
 
 
-@pytest.mark.long
 def test_a_deaf_call_is_killed(idle_app, machine, matrix, faults, eventually):
     """No signal reaches Python while C code runs: its process is killed, and nobody else's call with it."""
     deaf = "sum(range(10**12))"
@@ -117,6 +124,9 @@ def test_a_deaf_call_is_killed(idle_app, machine, matrix, faults, eventually):
     machine(idle_app, concurrency=2)
     load = matrix.submit(idle_app, 1, judged=judged, deeds={0: deaf})
     runs = eventually(load.executions, "it runs")[0]
+    # Before its C code has begun, the signal would do, and its process be spared.
+    noted_s = cpu_seconds(runs[0].pid)
+    eventually(lambda: cpu_seconds(runs[0].pid) > noted_s + 0.5, "it is deaf")
     rest = matrix.submit(idle_app, 100, long_s=[0.02] * 100)
     faults.note("revoke", [run.pid for run in runs])
     load.group.revoke(terminate=True)

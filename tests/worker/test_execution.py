@@ -16,6 +16,7 @@ import pytest
 
 import nbtasks
 from nbtasks import (
+    App,
     MaxRetriesExceededError,
     PayloadTooLarge,
     SoftTimeLimitExceeded,
@@ -310,6 +311,29 @@ def test_a_revoked_call_in_the_queue_never_runs(shared_app, gate, ledger, eventu
     assert [handle.wait(SOON) for handle in queued] == [True] * 4
     assert [handle.state for handle in queued] == ["SUCCESS", "REVOKED", "REVOKED", "SUCCESS"]
     assert sorted(ledger.lines()) == ["0", "3"]
+
+
+def test_revoked_is_final_when_revoke_returns(shared_app):
+    """Also what asks right after it: no handle says PENDING, and nobody says why a call waits that does not."""
+    task = shared_app.task(len)
+    for _ in range(50):
+        handle = task.apply_async(("ab",), queue="nobody listens")
+        handle.revoke()
+        assert (handle.state, handle.ready(), handle.why_pending()) == ("REVOKED", True, None)
+    group = task.map(["ab"] * 100, quiet=True, countdown=60)
+    group.revoke()
+    assert group.batch.counts()["REVOKED"] == 100
+    assert group.ready()
+
+
+def test_revoked_is_final_when_another_client_reads_the_news(shared_app):
+    handle = shared_app.task(len).apply_async(("ab",), queue="nobody listens")
+    with App(connection=shared_app.connection) as other:
+        theirs = other.AsyncResult(handle.id)
+        handle.revoke()
+        assert handle.state == "REVOKED"
+        with pytest.raises(TaskRevokedError):
+            theirs.get(timeout=SOON)
 
 
 def test_a_running_call_is_left_alone_without_terminate(shared_app, gate, eventually):
