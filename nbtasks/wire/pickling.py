@@ -124,12 +124,27 @@ def _cloudpickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool]
     file = io.BytesIO()
     try:
         with shipped_by_value():
-            cloudpickle.Pickler(file, protocol=5, buffer_callback=out_of_band).dump(value)
+            _Pickler(file, protocol=5, buffer_callback=out_of_band).dump(value)
     except Exception as error:
         path, part = _innermost(value)
         path = _name_of(value) + path
         raise NotPicklable(f"{path} {_why(part, error)}", path) from error
     return file.getvalue()
+
+
+class _Pickler(cloudpickle.Pickler):
+    """Keeps where code comes from: cloudpickle leaves it out from 3.1.3 on, and tracebacks would show no lines."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if type(value) is CodeType:
+            constructor, args = self.dispatch_table[CodeType](value)
+            return code_from, (constructor, args, value.co_filename)
+        return super().reducer_override(value)
+
+
+def code_from(constructor: Callable[..., CodeType], args: tuple[Any, ...], filename: str) -> CodeType:
+    """Rebuild a code object; named in pickles, so it keeps its name and place."""
+    return constructor(*args).replace(co_filename=filename)
 
 
 @dataclass(frozen=True)

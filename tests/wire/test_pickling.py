@@ -176,3 +176,19 @@ def test_a_simple_call_is_what_the_long_way_gives():
     assert pickling.simple_call(((1,), {"a": 1})) is None
     assert pickling.simple_call((([1],), {})) is None
     assert pickling.simple_call((("x" * 10**6,), {})) is None
+
+
+def test_code_keeps_its_file_so_that_tracebacks_show_its_lines():
+    """Also where the code lies inside other code, or in a class."""
+
+    def outer():
+        return lambda: None
+
+    class Holder:
+        def method(self):
+            pass
+
+    rebuilt = pickling.loads(pickling.dump_function(outer))
+    assert rebuilt.__code__.co_filename == outer.__code__.co_filename == __file__
+    assert rebuilt().__code__.co_filename == __file__
+    assert pickling.loads(pickling.dump_function(Holder)).method.__code__.co_filename == __file__
