@@ -84,8 +84,16 @@ def run_folder() -> Iterator[Path]:
         yield folder
         left = _wait_for_leftovers(folder, within=LINGER_S + 10)
     shutil.rmtree(folder, ignore_errors=True)
+    _free_memory(folder)
     if left:
         pytest.fail("processes of this test run are still alive:\n" + "\n".join(left))
+
+
+def _free_memory(folder: Path) -> None:
+    """Remove the large values in memory of servers whose keeper was killed."""
+    for link in Path("/dev/shm", f"nbtasks-{os.getuid()}").glob("*/home"):
+        if str(link.readlink()).startswith(f"{folder}/"):
+            shutil.rmtree(link.parent, ignore_errors=True)
 
 
 @pytest.fixture

@@ -98,6 +98,12 @@ class Keys:
         """STRING: a piece of a large value."""
         return f"{self.root}o:{blob}:{piece}"
 
+    @staticmethod
+    def blob_name(key: str) -> str | None:
+        """Return the name that :meth:`blob` was asked for with; None where it is none of ours."""
+        name = key.split(":")[-2] if key.count(":") > 1 else ""
+        return name if name.isalnum() else None
+
     def batch_blobs(self, batch: str) -> str:
         """SET: keys of the blobs that live as long as the batch."""
         return f"{self.root}ob:{batch}"

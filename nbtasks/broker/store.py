@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis.exceptions import ResponseError
@@ -149,8 +150,16 @@ class Store:
         """Drop what only a session's own client reads."""
         self._link.call("DEL", self._keys.session(session), self._keys.events(session))
 
-    def forget(self, batch: str) -> None:
-        """Drop the results of a batch."""
+    def have(self, keys: Sequence[str]) -> list[bool]:
+        """Return of each key whether it is there."""
+        replies = self._link.pipeline([("EXISTS", key) for key in keys]) if keys else []
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise translated(reply, self._link.label)
+        return [bool(reply) for reply in replies]
+
+    def forget(self, batch: str) -> list[str]:
+        """Drop the results of a batch; returns the keys of its large values, which are still there."""
         blobs = self._link.call("SMEMBERS", self._keys.batch_blobs(batch))
         keys = [
             self._keys.batch(batch),
@@ -158,8 +167,14 @@ class Store:
             self._keys.records(batch),
             self._keys.batch_blobs(batch),
         ]
-        self._link.call("DEL", *keys, *blobs)
+        self._link.call("DEL", *keys)
         self._link.call("ZREM", self._keys.batches, batch)
+        return readable(blobs)
+
+    def drop(self, blobs: Sequence[str]) -> None:
+        """Drop pieces of large values."""
+        if blobs:
+            self._link.call("DEL", *blobs)
 
 
 def _event(entry_id: bytes, fields: list[bytes]) -> Event:

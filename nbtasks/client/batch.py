@@ -10,7 +10,7 @@ import threading
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from .sent import Refusals, Sent
 
 if TYPE_CHECKING:
     from nbtasks.wire.codec import News, Record
+    from nbtasks.wire.values import BlobPiece, Shelf
 
 _MOST_FAILURES = 1000
 _MOST_LINES = 200
@@ -121,7 +122,7 @@ class Hooks:
     changed: threading.Condition
     revoke: Callable[[Batch, int, bool], None]
     why_pending: Callable[[Batch], str | None]
-    fetch_blob: Callable[[str], bytes | None]
+    shelf: Shelf
 
 
 class Batch:
@@ -160,10 +161,14 @@ class Batch:
         #: Content hash and frame of the function, kept until the end in case the broker loses it.
         self.function = ""
         self.function_frame = b""
-        self.blobs: list[tuple[str, bytes | memoryview]] = []
+        self.blobs: list[BlobPiece] = []
+        #: Its large arguments, when it has ended.
+        self.spent: list[BlobPiece] = []
         self.task: Any = None
         #: Submits again what failed; None where the arguments are not known.
         self.retry: Callable[[], Any] | None = None
+        #: Packs calls again for workers that do not see this machine's files.
+        self.repack: Callable[[Sequence[Sent]], tuple[list[Sent], list[BlobPiece]]] | None = None
         self.sent: list[Sent] = []
         self.refusals = Refusals()
         #: Why a worker could not trust what reached it, if that has happened.
@@ -261,9 +266,9 @@ class Batch:
         return None if found is None else float(found[0].seconds[index - found[0].first])
 
     @property
-    def fetch_blob(self) -> Callable[[str], bytes | None]:
-        """Reads a piece of a large result."""
-        return self._hooks.fetch_blob
+    def shelf(self) -> Shelf:
+        """Where large results are."""
+        return self._hooks.shelf
 
     # -- watching and waiting
 
@@ -432,7 +437,8 @@ class Batch:
     def _note(self, first: int, count: int) -> None:
         if self.done and self.ended_at is None:
             self.ended_at = time.time()
-            self.sent, self.blobs, self.function_frame = [], [], b""
+            self.spent, self.blobs = self.blobs, []
+            self.sent, self.function_frame = [], b""
         for watcher in self._watchers:
             watcher._note(first, count)
 

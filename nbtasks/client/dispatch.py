@@ -7,32 +7,31 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
 from nbtasks.broker.keys import lane_of
 from nbtasks.core.durations import seconds
-from nbtasks.core.errors import ConfigError, NotPicklable, PayloadTooLarge
+from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import new_id
 from nbtasks.core.options import TaskOptions, countdown_until
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
-from nbtasks.wire.codec import BlobPiece, Chunk, payload_of
-from nbtasks.wire.pickling import culprit, simple_call
+from nbtasks.wire.codec import Chunk
+from nbtasks.wire.pickling import simple_call
+from nbtasks.wire.values import BlobPiece, files_of
 
 from . import chunking, fingerprint, observers
 from .batch import Batch, Origin
 from .definition import Definition
 from .feeder import Feeder
 from .group import GroupResult
+from .packing import ARGUMENT_LIMIT_BYTES, Call, Packer
 from .result import AsyncResult
 from .sent import Sent
 from .session import Session
 
 ON_ERROR = ("raise", "keep", "stop")
-ARGUMENT_LIMIT_BYTES = 512 * 2**20
-
-Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,8 @@ def _checked_options(task: Definition, given: dict[str, Any], session: Session, 
         header["al"] = 0
     if session.result_limit != ARGUMENT_LIMIT_BYTES:
         header["rl"] = session.result_limit
+    if session.files is not None:
+        header["pl"] = session.files.place
     for short, name in (("tl", "time_limit"), ("sl", "soft_time_limit")):
         if name in given:
             header[short] = getattr(options, name)
@@ -132,8 +133,9 @@ def _submit_together(
     """Submit a call with those that wait to be sent already; None where it has to go on its own."""
     payload = simple_call(call)
     if payload is None:
-        payload, pieces = _payload(session, task, call, 0)
-        if pieces:
+        packer = _packer(session, task, options.task.queue)
+        payload = packer.payload(call, 0)
+        if packer.pieces:
             return None
     digest, frame = ship(session, task)
 
@@ -145,7 +147,7 @@ def _submit_together(
     def seal(batch: Batch, payloads: list[bytes]) -> list[Sent]:
         pace, slots = session.intake.pace.get(digest), session.slots(batch.queue)
         return _sealed(
-            session, batch, _of_many(options), chunking.cut(payloads, len(payloads), pace, slots), 0
+            session, batch, _of_many(options), chunking.cut(payloads, len(payloads), pace, slots), 0, ()
         )
 
     batch, index = session.sender.join((digest, options), call, payload, open_batch, seal)
@@ -205,11 +207,11 @@ def _submit_windowed(
         batch.calls.append(call)
         if index >= batch.n:
             batch.grow(index + 1)
-        blobs: list[BlobPiece] = []
-        payloads = list(_payloads(session, task, [call], blobs))
-        sent = _sealed(session, batch, options, [payloads], index)
-        batch.blobs += blobs
-        session.sender.send(batch, sent, blobs, _ms(options.delay_s), new=index == 0, open_end=True)
+        packer = _packer(session, task, batch.queue)
+        payloads = list(packer.payloads([call], index))
+        sent = _sealed(session, batch, options, [payloads], index, packer.pieces)
+        batch.blobs += packer.pieces
+        session.sender.send(batch, sent, packer.pieces, _ms(options.delay_s), new=index == 0, open_end=True)
 
     Feeder(batch, session, tuples, how.max_parallel or 1, send).start()
     handle = GroupResult(batch, session)
@@ -257,6 +259,7 @@ def _open(
     batch = Batch(new_id(), n, origin, session.hooks)
     batch.task = task
     batch.retry = lambda: retry_failed(session, batch, options)
+    batch.repack = lambda sent: _repacked(session, batch, sent)
     return batch
 
 
@@ -291,56 +294,52 @@ def _send(
     digest, frame = ship(session, task)
     batch.function, batch.function_frame = digest, frame
     pace, slots = session.intake.pace.get(digest), session.slots(batch.queue) if len(calls) > 1 else 1
-    payloads = _payloads(session, task, calls, batch.blobs)
-    sent = _sealed(session, batch, options, chunking.cut(payloads, len(calls), pace, slots, chunk), 0)
+    packer = _packer(session, task, batch.queue)
+    batch.blobs = packer.pieces
+    chunks = chunking.cut(packer.payloads(calls), len(calls), pace, slots, chunk)
+    sent = _sealed(session, batch, options, chunks, 0, packer.pieces)
     session.registry.add(batch)
     session.sender.send(batch, sent, batch.blobs, _ms(options.delay_s))
 
 
-def _payloads(
-    session: Session, task: Definition, calls: Sequence[Call], blobs: list[BlobPiece]
-) -> Iterator[bytes]:
-    """Yield the payload of each call, and put its large parts into ``blobs``."""
-    for index, call in enumerate(calls):
-        payload = simple_call(call)
-        if payload is None:
-            payload, pieces = _payload(session, task, call, index)
-            blobs += pieces
-        yield payload
+def _packer(session: Session, task: Definition, queue: str) -> Packer:
+    return Packer(task.name, session.shelf, lambda: session.workers_share_files(queue))
 
 
-def _payload(session: Session, task: Definition, call: Call, index: int) -> tuple[bytes, list[BlobPiece]]:
-    try:
-        return payload_of(call, ARGUMENT_LIMIT_BYTES, session.keys.blob)
-    except NotPicklable as error:
-        raise _unpicklable_argument(task, call, index, error) from error
-    except PayloadTooLarge as error:
-        raise PayloadTooLarge(
-            f"the arguments of {task.name} (call {index}) are too large: {error}; pass a path or a URL instead"
-        ) from error
-
-
-def _unpicklable_argument(task: Definition, call: Call, index: int, error: NotPicklable) -> NotPicklable:
-    """Name the argument, rather than its place in what travels."""
-    args, kwargs = call
-    for name, value in [*((f"argument {place}", value) for place, value in enumerate(args)), *kwargs.items()]:
-        found = culprit(value)
-        if found is not None:
-            path = name + found.path
-            return NotPicklable(f"{task.name}, call {index}: {path} {found.why}", path)
-    return error
+def _repacked(session: Session, batch: Batch, sent: Sequence[Sent]) -> tuple[list[Sent], list[BlobPiece]]:
+    """Pack calls again whose worker does not see the files of this machine: through the broker."""
+    again, packer = [], Packer(batch.name, session.shelf, lambda: False)
+    for item in sent:
+        before = session.codec.open_chunk(item.frame, batch.id, session.address(batch.queue))
+        options = {name: value for name, value in before.options.items() if name not in ("fl", "pl")}
+        payloads = list(packer.payloads(batch.calls[item.first : item.first + item.count], item.first))
+        chunk = dataclasses.replace(before, first=item.first, payloads=payloads, options=options)
+        again.append(dataclasses.replace(item, frame=session.codec.seal_chunk(chunk)))
+    return again, packer.pieces
 
 
 def _sealed(
-    session: Session, batch: Batch, options: CallOptions, chunks: Iterable[list[bytes]], first: int
+    session: Session,
+    batch: Batch,
+    options: CallOptions,
+    chunks: Iterable[list[bytes]],
+    first: int,
+    pieces: Sequence[BlobPiece],
 ) -> list[Sent]:
+    """Return signed chunks.
+
+    Args:
+        pieces: what was put apart of them so far; it may grow while the chunks are read.
+    """
     not_after = None
     if options.task.expires is not None:
         not_after = session.server_now() + options.task.expires
     lane, address = lane_of(options.task.priority), session.address(batch.queue)
     sent = []
     for part in chunks:
-        chunk = Chunk(batch.id, batch.function, first, part, options.header, not_after, address)
+        files = [name for payload in part for name in files_of(payload)] if pieces else []
+        header = {**options.header, "fl": files} if files else options.header
+        chunk = Chunk(batch.id, batch.function, first, part, header, not_after, address)
         sent.append(Sent(first, len(part), lane, session.codec.seal_chunk(chunk)))
         first += len(part)
     return sent

@@ -46,6 +46,8 @@ class WorkerInfo:
     differences: tuple[str, ...] = ()
     #: Every key that it accepts; there is more than one while keys are rotated.
     key_ids: tuple[str, ...] = ()
+    #: Which files of large values it sees.
+    place: str = ""
 
 
 def read_workers(fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import states as st
 from nbtasks.core.errors import TimeoutError
-from nbtasks.wire.codec import value_of
+from nbtasks.wire.values import value_of
 
 from . import blocking, observers
 from .batch import Batch
@@ -152,7 +152,7 @@ class GroupResult:
                 continue
             found = batch.record(index)
             assert found is not None
-            yield value_of(found[1], batch.fetch_blob)
+            yield value_of(found[1], batch.shelf)
 
     def _raise_first(self) -> None:
         batch = self.batch

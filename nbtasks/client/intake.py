@@ -17,8 +17,10 @@ from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec, Record
 
 from .batch import Batch
+from .leftovers import Leftovers
 from .registry import Registry
 from .sender import Sender
+from .sent import Sent
 
 _log = logging.getLogger("nbtasks")
 
@@ -29,6 +31,7 @@ class Intake:
     Args:
         address: returns a queue's address.
         finish: reports to the broker what a worker would.
+        leftovers: clears away large arguments of what has ended.
 
     Attributes:
         pace: content hash of a function -> seconds that its calls take, about.
@@ -42,6 +45,7 @@ class Intake:
         codec: Codec,
         address: Callable[[str], str],
         finish: Callable[[Finish], Any],
+        leftovers: Leftovers,
     ) -> None:
         self.pace: dict[str, float] = {}
         self._registry = registry
@@ -50,6 +54,7 @@ class Intake:
         self._codec = codec
         self._address = address
         self._finish = finish
+        self._leftovers = leftovers
 
     # -- events
 
@@ -103,7 +108,7 @@ class Intake:
         header = self._codec.open_chunk(sent[0].frame, batch.id, self._address(batch.queue)).options
         verdict = batch.refusals.judge(sent, batch.states, first, count, not header.get("al", 1))
         if verdict.again:
-            self._sender.send_once_more(batch, verdict.again)
+            self._send_once_more(batch, verdict.again, header)
         if verdict.lost:
             error = SignatureMismatch(
                 f"{batch.name} was refused by the workers: {reason}. Somebody writes to the broker who does not have "
@@ -115,6 +120,13 @@ class Intake:
                 report.results(batch.id, piece.first, record.states, self._codec.seal_record(record))
             self._finish(report)
 
+    def _send_once_more(self, batch: Batch, pieces: list[Sent], header: dict[str, Any]) -> None:
+        if "fl" in header and batch.repack is not None:
+            # Perhaps the worker is on another machine, where there are no such files.
+            self._sender.send_once_more(batch, *batch.repack(pieces))
+        else:
+            self._sender.send_once_more(batch, pieces)
+
     def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
         _check_place(batch, record, ranges)
         if batch.followed:
@@ -125,8 +137,14 @@ class Intake:
             self._registry.call_back(batch)
             if batch.all_ended:
                 self._registry.drop(batch)
+                self._clear_arguments(batch)
             elif batch.origin_info.on_error == "stop" and batch.failed_count and not batch.revoked_count:
                 self._registry.in_background(lambda: batch.revoke(terminate=True))
+
+    def _clear_arguments(self, batch: Batch) -> None:
+        spent, batch.spent = batch.spent, []
+        if spent:
+            self._leftovers.spent(spent)
 
     def _note_pace(self, batch: Batch, record: Record) -> None:
         longest = max(record.seconds)

@@ -11,7 +11,7 @@ from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.errors import TaskRevokedError, TimeoutError
 from nbtasks.wire import failures
-from nbtasks.wire.codec import value_of
+from nbtasks.wire.values import value_of
 
 from . import blocking, observers
 from .batch import Batch
@@ -199,7 +199,7 @@ class AsyncResult:
 
     def _load(self, payload: Any) -> Any:
         if self._value is _UNSET:
-            self._value = value_of(payload, self.batch.fetch_blob)
+            self._value = value_of(payload, self.batch.shelf)
         return self._value
 
     def _error(self, payload: Any) -> BaseException:

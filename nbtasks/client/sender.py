@@ -10,7 +10,8 @@ from typing import Any
 from nbtasks.broker.delivery import Finish
 from nbtasks.broker.submission import Flush
 from nbtasks.core import states as st
-from nbtasks.wire.codec import BlobPiece, Codec
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.values import BlobPiece
 
 from .batch import Batch
 from .outbox import Item, Outbox
@@ -178,16 +179,17 @@ class Sender:
         delay_ms = max(0, round((eta - time.time()) * 1000)) if eta is not None else 0
         self.send(batch, lost, batch.blobs, delay_ms, open_end=batch.growing)
 
-    def send_once_more(self, batch: Batch, pieces: list[Sent]) -> None:
+    def send_once_more(self, batch: Batch, pieces: list[Sent], blobs: Sequence[BlobPiece] = ()) -> None:
         """Queue calls again of a batch that the broker knows, with their function."""
 
         def write(flush: Flush, function: bytes) -> None:
             if function:
                 flush.function(batch.function, function)
-            self._write(batch, pieces, (), 0, None, flush, function)
+            self._write(batch, pieces, blobs, 0, None, flush, function)
 
         self._outbox.forget(batch.function)
-        self._outbox.put(self._item(batch, write, len(batch.function_frame) + _size_of(pieces)))
+        size = len(batch.function_frame) + sum(len(data) for _, data in blobs) + _size_of(pieces)
+        self._outbox.put(self._item(batch, write, size))
 
 
 def _label(batch: Batch, n: int) -> dict[str, Any]:

@@ -31,14 +31,17 @@ from nbtasks.core.errors import (
 from nbtasks.core.ids import new_id
 from nbtasks.core.ranges import runs
 from nbtasks.local.connection import Connection
+from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
+from nbtasks.wire.values import Shelf
 
 from .adoption import Adoption
 from .batch import Batch, Hooks
-from .fleet import read_workers, warn_of_differences
+from .fleet import WorkerInfo, read_workers, warn_of_differences
 from .intake import Intake
+from .leftovers import Leftovers
 from .listener import Listener
 from .outbox import Outbox
 from .registry import Registry
@@ -46,7 +49,7 @@ from .sender import Sender
 from .waiting import reason_for_waiting
 
 _log = logging.getLogger("nbtasks")
-_SLOTS_FOR_S = 5.0
+_WORKERS_FOR_S = 5.0
 _CONNECT_S = 2.7
 _RECONNECT_S = 1.0
 _TRY_AGAIN_S = 0.5
@@ -64,6 +67,8 @@ class Session:
         registry: the live batches.
         sender: submits them.
         intake: takes in what comes back.
+        files: of large values, None where they go through the broker.
+        shelf: where large values are put and found.
     """
 
     def __init__(self, connection: Connection, result_expires_s: float, result_limit: int) -> None:
@@ -77,7 +82,7 @@ class Session:
         self._id = new_id()
         self._pid = os.getpid()
         self._closed = False
-        self._slots: dict[str, tuple[float, int]] = {}
+        self._fitting: dict[str, tuple[float, list[WorkerInfo]]] = {}
         self._told_differences: set[str] = set()
         self._links: list[Link] = []
         self._link = self._new_link()
@@ -89,8 +94,11 @@ class Session:
         self.clock_offset_s = self.facts.clock_offset_s
         self._orders = Submission(self._link, self.keys)
         self._delivery = Delivery(self._link, self.keys, "client", ())
+        self.files = ValueFiles.beside(connection.url, connection.namespace)
+        self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
+        self._leftovers = Leftovers(self.files, self.store, self.keys)
         #: What a batch asks of this session.
-        self.hooks = Hooks(self.registry.changed, self.revoke, self.why_pending, self.store.blob)
+        self.hooks = Hooks(self.registry.changed, self.revoke, self.why_pending, self.shelf)
         self._make_parts(round(result_expires_s * 1000))
 
     def _make_parts(self, result_ttl_ms: int) -> None:
@@ -98,7 +106,9 @@ class Session:
         self._outbox = Outbox(submission, self._id, self._start_over)
         finish = self._delivery.finish
         self.sender = Sender(self._outbox, self.registry, self.codec, self.address, result_ttl_ms, finish)
-        self.intake = Intake(self.registry, self.sender, self.store, self.codec, self.address, finish)
+        self.intake = Intake(
+            self.registry, self.sender, self.store, self.codec, self.address, finish, self._leftovers
+        )
         self._adoption = Adoption(
             self.registry, self.intake, self.store, self.fleet, self.codec, self._current_id, self.hooks,
             self.clock_offset_s,
@@ -151,18 +161,26 @@ class Session:
         return time.time() + self.clock_offset_s
 
     def slots(self, queue: str) -> int:
-        """Return how many calls of a queue run at once, as far as known; looked up every few seconds."""
+        """Return how many calls of a queue run at once, as far as known."""
+        return max(1, sum(item.slots_total for item in self._workers_for(queue)))
+
+    def workers_share_files(self, queue: str) -> bool:
+        """Whether all workers of a queue that are known see the files of large values that this process writes."""
+        files = self.files
+        return files is not None and all(item.place == files.place for item in self._workers_for(queue))
+
+    def _workers_for(self, queue: str) -> list[WorkerInfo]:
+        """Return the workers that take calls of a queue; looked up every few seconds."""
         now = time.monotonic()
-        looked_at, known = self._slots.get(queue, (-_SLOTS_FOR_S, 1))
-        if now - looked_at > _SLOTS_FOR_S:
-            # Only a hint for the size of chunks: not worth an error.
+        looked_at, known = self._fitting.get(queue, (-_WORKERS_FOR_S, []))
+        if now - looked_at > _WORKERS_FOR_S:
+            # Only a hint for the size of chunks and the place of values: not worth an error.
             with contextlib.suppress(OperationalError):
                 workers = read_workers(self.fleet, self.python, self.keyring.id)
-                fit = [item for item in workers if item.matches and queue in item.queues]
-                known = sum(item.slots_total for item in fit)
-                warn_of_differences(fit, self._told_differences)
-            self._slots[queue] = (now, max(1, known))
-        return max(1, known)
+                known = [item for item in workers if item.matches and queue in item.queues]
+                warn_of_differences(known, self._told_differences)
+            self._fitting[queue] = (now, known)
+        return known
 
     def note_size(self, task: Any, size: int) -> None:
         """Warn about a function that captures much; it is sent with every change of it."""
@@ -211,6 +229,8 @@ class Session:
             except SignatureMismatch as error:
                 _log.error("batch %s: refused: %s", batch.id, error)
         self.registry.announce()
+        if self._leftovers.due:
+            self.registry.in_background(self._leftovers.clear)
 
     def _start_over(self) -> str:
         """The broker has lost flushes: submit everything again that has not ended, under a new session."""
@@ -269,7 +289,10 @@ class Session:
 
     def forget(self, batch: Batch) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""
-        self.registry.when(batch, lambda: batch.all_ended, lambda: self.store.forget(batch.id))
+        self.registry.when(batch, lambda: batch.all_ended, lambda: self._forget(batch))
+
+    def _forget(self, batch: Batch) -> None:
+        self._leftovers.drop(self.store.forget(batch.id))
 
     def why_pending(self, batch: Batch) -> str | None:
         """Say why a batch waits."""

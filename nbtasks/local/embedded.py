@@ -92,7 +92,7 @@ def join(url: str) -> EmbeddedLease | None:
     """
     if not is_embedded(url):
         return None
-    folder = _socket_path(url).parent
+    folder = socket_path(url).parent
     place = _Place(folder=folder, sockets=folder)
     connection = _connect(place)
     return Starting(place, connection).wait() if connection else None
@@ -109,10 +109,11 @@ def running(project: Path | None = None) -> EmbeddedLease | None:
 
 def is_embedded(url: str) -> bool:
     """Whether ``url`` is that of an embedded server, running or not."""
-    return _socket_path(url).name == keeper.SERVER_SOCKET
+    return socket_path(url).name == keeper.SERVER_SOCKET
 
 
-def _socket_path(url: str) -> Path:
+def socket_path(url: str) -> Path:
+    """Return the path of the socket that a ``unix:`` URL names."""
     return Path(unquote(url.removeprefix("unix://")))
 
 

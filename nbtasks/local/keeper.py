@@ -29,7 +29,7 @@ keeper's pid, also the number of the session and process group of its processes:
 """
 
 # pathlib would double the start time.
-# ruff: noqa: PTH103, PTH105, PTH106, PTH108, PTH112, PTH116, PTH118, PTH120, PTH123, PTH208
+# ruff: noqa: PTH103, PTH105, PTH106, PTH108, PTH110, PTH112, PTH114, PTH116, PTH118, PTH119, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ SERVER_SOCKET = "server.sock"
 SERVER_LOG = "server.log"
 DATA_FOLDER = "data"
 LISTEN_FOLDER = "listen"
+#: Large values that are not in the server, beside its socket; and in memory, where there is such a folder.
+VALUES_FOLDER = "values"
+#: In the folder in memory, a link to that of the socket.
+HOME_LINK = "home"
+MEMORY = "/dev/shm"  # noqa: S108 - what is in it is ours alone, and looked at before it is used
 
 DATA_LIFE_S = 24 * 3600.0
 TOUCH_EVERY_S = 3600.0
@@ -130,6 +135,60 @@ def last_used(folder: str) -> float:
             except OSError:
                 continue
     return newest
+
+
+def memory_folder(sockets: str) -> str | None:
+    """Return the folder in memory that belongs to a server, which may not be there yet; None where that cannot be."""
+    if not os.path.isdir(MEMORY):
+        return None
+    return os.path.join(MEMORY, f"nbtasks-{os.getuid()}", os.path.basename(sockets))
+
+
+def _own_memory_folder(sockets: str) -> str | None:
+    """Return that folder where it is there, and nobody else can have put anything into it."""
+    folder = memory_folder(sockets)
+    return folder if folder is not None and _is_ours(os.path.dirname(folder)) and _is_ours(folder) else None
+
+
+def _is_ours(folder: str) -> bool:
+    """Whether a folder is there, and nobody else may use it."""
+    try:
+        facts = os.lstat(folder)
+    except OSError:
+        return False
+    return facts.st_uid == os.getuid() and facts.st_mode & 0o170077 == 0o040000
+
+
+def keep_values(sockets: str) -> None:
+    """Move the large values of a server from memory to the disk: they may be wanted tomorrow, the memory is now."""
+    source, target = _own_memory_folder(sockets), os.path.join(sockets, VALUES_FOLDER)
+    if source is None:
+        return
+    os.makedirs(target, 0o700, exist_ok=True)
+    for name in os.listdir(source):
+        if name == HOME_LINK:
+            continue
+        try:
+            _move(os.path.join(source, name), os.path.join(target, name))
+        except OSError as error:
+            note(f"{name} is lost: {error}")
+    remove_tree(source)
+
+
+def remove_values(sockets: str) -> None:
+    """Remove the large values of a server."""
+    for folder in (_own_memory_folder(sockets), os.path.join(sockets, VALUES_FOLDER)):
+        if folder is not None:
+            remove_tree(folder)
+
+
+def _move(source: str, target: str) -> None:
+    """Move a file to another file system; at every moment one of both is whole."""
+    import shutil
+
+    shutil.copyfile(source, f"{target}.part", follow_symlinks=False)
+    os.replace(f"{target}.part", target)
+    remove(source)
 
 
 def tail(path: str, lines: int = 12) -> str:
@@ -686,6 +745,7 @@ class Keeper:
             if self.guard is None:
                 self.guard = Guard(self.server.socket_path)
                 sweep(self.folder, self.sockets)
+                sweep_memory(self.sockets)
             self.guard.alert()
         elif answer and time.monotonic() - self.told_loading_at > LOADING_EVERY_S:
             self.told_loading_at = time.monotonic()
@@ -740,9 +800,19 @@ def sweep(folder: str, sockets: str) -> None:
         if None not in locks and _is_old(path):
             remove_tree(path)
             remove_tree(os.path.join(os.path.dirname(sockets), name))
+            remove_values(path)
         for lock in locks:
             if lock is not None:
                 os.close(lock)
+
+
+def sweep_memory(sockets: str) -> None:
+    """Remove the large values in memory of servers whose folder is gone, of whatever state folder they were."""
+    parent = os.path.dirname(memory_folder(sockets) or "")
+    for name in os.listdir(parent) if parent and _is_ours(parent) else ():
+        link = os.path.join(parent, name, HOME_LINK)
+        if os.path.islink(link) and not os.path.exists(link):
+            remove_tree(os.path.join(parent, name))
 
 
 def _is_old(folder: str) -> bool:
@@ -774,6 +844,7 @@ def clear_the_place(folder: str, sockets: str, lock: int) -> None:
     stop_orphan(folder, sockets, int(written) if written.isdigit() else 0)
     if _is_old(folder):
         remove_tree(os.path.join(folder, DATA_FOLDER))
+        remove_values(sockets)
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     limit_log(os.path.join(folder, "keeper.log"))
@@ -837,6 +908,7 @@ def serve(folder: str, sockets: str, lock: int, keeper: Keeper) -> None:
         keeper.server.stop(by_force=not ours)
         if keeper.guard is not None:
             keeper.guard.dismiss()
+        keep_values(sockets)
         os.utime(lock)
 
 

@@ -15,22 +15,13 @@ from itertools import accumulate
 from types import CodeType
 from typing import Any, overload
 
-from nbtasks.core.errors import PayloadTooLarge, SignatureMismatch
+from nbtasks.core.errors import SignatureMismatch
 
 from . import pickling
 from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer, to_json
 from .modules import ShippedFinder, imported_sources
 
-#: Payloads from here on are stored apart and referred to.
-BLOB_BYTES = 64 * 1024
-#: Small enough to be written within the time of one command on a slow line.
-BLOB_PIECE_BYTES = 4 * 2**20
-
-_REFERENCE = b"\x02"
 _CHUNK_FIELDS = frozenset({"b", "f", "i", "n", "na", "ad"})
-
-BlobPiece = tuple[str, "bytes | memoryview"]
-Payload = "bytes | memoryview"
 
 
 @dataclass(frozen=True)
@@ -51,7 +42,7 @@ class Chunk:
         first: index of the first call.
         payloads: pickled (args, kwargs) of each call.
         options: what was set for these calls: tl (time limit, s), sl (soft limit, s), mr (most retries), nm (name),
-            p (lane).
+            p (lane), fl (files that they refer to), pl (where results may be put into files).
         not_after: server time in epoch seconds from which the calls may no longer start, or None.
         address: the queue's address; a chunk that was put into another queue is refused.
     """
@@ -109,57 +100,6 @@ class Record:
     worker: str = ""
     attempt: int = 1
     output: dict[int, list[list[str]]] = field(default_factory=dict)
-
-
-def payload_of(value: Any, limit: int, blob_key: Callable[[str, int], str]) -> tuple[bytes, list[BlobPiece]]:
-    """Return a value as the payload of a call, and the pieces to store when it is large.
-
-    Raises:
-        PayloadTooLarge: it is larger than ``limit`` bytes.
-        NotPicklable: it cannot travel.
-    """
-    parts = pickling.dumps(value)
-    if len(parts) == 1 and len(parts[0]) < BLOB_BYTES:
-        return bytes(parts[0]), []
-    size = sum(len(part) if isinstance(part, bytes) else part.nbytes for part in parts)
-    if size > limit:
-        raise PayloadTooLarge(f"{type(value).__name__} takes {size:,} bytes, over the limit of {limit:,}")
-    data = memoryview(parts[0]) if len(parts) == 1 else memoryview(b"".join(parts))
-    if size < BLOB_BYTES:
-        return bytes(data), []
-    blob = secrets.token_hex(12)
-    pieces: list[BlobPiece] = [
-        (blob_key(blob, number), data[start : start + BLOB_PIECE_BYTES])
-        for number, start in enumerate(range(0, size, BLOB_PIECE_BYTES))
-    ]
-    reference = {"k": [key for key, _ in pieces], "n": size, "h": hashlib.sha256(data).hexdigest()}
-    return _REFERENCE + json.dumps(reference).encode(), pieces
-
-
-def value_of(payload: bytes | memoryview, fetch: Callable[[str], bytes | None]) -> Any:
-    """Rebuild a value from a verified payload; ``fetch`` reads the pieces of a large one.
-
-    Raises:
-        SignatureMismatch: the stored pieces are not those that the payload names.
-    """
-    if len(payload) == 0:
-        return None
-    if payload[0] != _REFERENCE[0]:
-        return pickling.loads(payload)
-    reference = json.loads(bytes(payload[1:]))
-    data, at = bytearray(reference["n"]), 0
-    for key in reference["k"]:
-        piece = fetch(key)
-        if piece is None:
-            raise SignatureMismatch("a part of a large value is gone from the broker; it may have expired")
-        end = at + len(piece)
-        if end > len(data):
-            break
-        data[at:end] = piece
-        at = end
-    if at != len(data) or hashlib.sha256(data).hexdigest() != reference["h"]:
-        raise SignatureMismatch("a large value was changed after it was signed; it was refused unread")
-    return pickling.loads(memoryview(data))
 
 
 class Codec:

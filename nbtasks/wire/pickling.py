@@ -28,6 +28,8 @@ _MOST_LOOKED_AT = 200
 #: Buffers from here on travel outside the pickle.
 OUT_OF_BAND_BYTES = 32 * 1024
 
+#: Where a buffer begins, so that arrays in it are aligned.
+_ALIGN_BYTES = 64
 _INLINE = 0x80
 _PARTS = b"\x01"
 
@@ -56,7 +58,11 @@ def dumps(value: Any) -> Parts:
         return [data]
     raw = [buffer.raw() for buffer in buffers]
     lengths = [len(data), *(view.nbytes for view in raw)]
-    return [_PARTS + struct.pack(f"<I{len(lengths)}Q", len(lengths), *lengths), data, *raw]
+    head = _PARTS + struct.pack(f"<I{len(lengths)}Q", len(lengths), *lengths)
+    parts: Parts = [head, data, bytes(-(len(head) + len(data)) % _ALIGN_BYTES)]
+    for view in raw:
+        parts += [view, bytes(-view.nbytes % _ALIGN_BYTES)] if view.nbytes % _ALIGN_BYTES else [view]
+    return parts
 
 
 def loads(data: bytes | memoryview) -> Any:
@@ -70,6 +76,7 @@ def loads(data: bytes | memoryview) -> Any:
     for length in lengths:
         pieces.append(view[at : at + length])
         at += length
+        at += -at % _ALIGN_BYTES
     return pickle.loads(
         pieces[0], buffers=[bytearray(piece) if piece.readonly else piece for piece in pieces[1:]]
     )
@@ -132,7 +139,7 @@ def _cloudpickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool]
     return file.getvalue()
 
 
-class _Pickler(cloudpickle.Pickler):
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
     """Keeps where code comes from: cloudpickle leaves it out from 3.1.3 on, and tracebacks would show no lines."""
 
     def reducer_override(self, value: Any) -> Any:

@@ -27,9 +27,11 @@ from nbtasks.core import context
 from nbtasks.core.errors import OperationalError, TimeLimitExceeded
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection
+from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
+from nbtasks.wire.values import Shelf
 
 from . import capture
 from .consumer import BLOCK_MS, Consumer
@@ -125,13 +127,13 @@ class Child:
             self._reporter,
             self._server_now,
             self._slot,
+            lambda name: self._bench.files is not None and self._bench.files.has(name),
             min(BLOCK_MS, round(settings.options.lease_s * 500)),
         )
         self._bench = Bench(
             settings.name,
             self._reporter,
-            lambda key: self._retrying(lambda: self._store.blob(key)),
-            keys.blob,
+            Shelf(keys.blob, lambda key: self._retrying(lambda: self._store.blob(key))),
             LOGGER.isEnabledFor(20),
         )
         self._descriptors = settings.outputs[number]
@@ -143,6 +145,9 @@ class Child:
         """Work until told to stop."""
         self._set_up_process()
         self._retrying(self._taking.prepare)
+        # Not before: the server may have been started after the worker.
+        connection = self._settings.connection
+        self._bench.use_files(ValueFiles.beside(connection.url, connection.namespace))
         self._offset = self._retrying(self._fleet.now) - time.time()
         self._reporter.start()
         try:

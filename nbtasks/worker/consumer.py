@@ -29,6 +29,7 @@ class Consumer:
     Args:
         server_now: the server's time in epoch seconds.
         slot: told what is opened, for what kills its process then.
+        has_file: whether this process sees a file of a large value.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Consumer:
         reporter: Reporter,
         server_now: Callable[[], float],
         slot: Slot,
+        has_file: Callable[[str], bool],
         block_ms: int = BLOCK_MS,
     ) -> None:
         self._delivery = delivery
@@ -49,6 +51,7 @@ class Consumer:
         self._reporter = reporter
         self._server_now = server_now
         self._slot = slot
+        self._has_file = has_file
         self._block_ms = block_ms
         #: The connection on which it was last looked what is held. With an older one a reply may have been lost, and
         #: a server that has gone back in time gives again what was done.
@@ -109,9 +112,11 @@ class Consumer:
         """
         chunk = self._codec.open_chunk(entry.frame, entry.batch, entry.address)
         end = chunk.first + len(chunk.payloads)
-        if chunk.first <= entry.first < entry.first + entry.count <= end:
-            return chunk
-        raise SignatureMismatch("an entry names calls that its chunk does not have")
+        if not chunk.first <= entry.first < entry.first + entry.count <= end:
+            raise SignatureMismatch("an entry names calls that its chunk does not have")
+        if not all(map(self._has_file, chunk.options.get("fl", ()))):
+            raise SignatureMismatch("large values of it are in files that this worker does not see")
+        return chunk
 
     def _opened(self, entries: list[Entry]) -> list[Job]:
         jobs: list[Job] = []
@@ -132,7 +137,8 @@ class Consumer:
         try:
             chunk = self._chunk(entry)
         except SignatureMismatch as error:
-            # Somebody without the key wrote this. Running it is out of the question; keeping it would block the queue.
+            # Somebody without the key wrote this, or it is of no use here. Running it is out of the question; keeping
+            # it would block the queue.
             self._refuse(entry, error)
             return None
         skip = self._final_calls(entry) if entry.suspect else frozenset()

@@ -21,8 +21,9 @@ from nbtasks.core.errors import (
 )
 from nbtasks.core.execution import Interrupted, Outcome, execute, execute_async
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
+from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire import failures
-from nbtasks.wire.codec import BlobPiece, payload_of, value_of
+from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 
 from .capture import DescriptorFile, Output
 from .interrupts import Interrupts
@@ -42,13 +43,18 @@ class Bench:
 
     worker: str
     reporter: Reporter
-    fetch: Callable[[str], bytes | None]
-    blob_key: Callable[[str, int], str]
+    shelf: Shelf
     log_calls: bool
+    #: Of large values, where this process sees any.
+    files: ValueFiles | None = None
+
+    def use_files(self, files: ValueFiles | None) -> None:
+        """Put large values into files, for those who see them."""
+        self.files = self.shelf.files = files
 
     def arguments(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Unpickle the arguments of a call."""
-        args, kwargs = value_of(job.payload(index), self.fetch)
+        args, kwargs = value_of(job.payload(index), self.shelf)
         return args, kwargs
 
     def begin(self, job: Job, index: int) -> CurrentCall:
@@ -84,7 +90,7 @@ class Bench:
             return SUCCESS_CODE, b"", []
         limit = int(job.chunk.options.get("rl", RESULT_LIMIT_BYTES))
         try:
-            payload, pieces = payload_of(outcome.value, limit, self.blob_key)
+            payload, pieces = payload_of(outcome.value, limit, self.shelf, lambda: self._seen_by_asker(job))
             return SUCCESS_CODE, payload, pieces
         except PayloadTooLarge as error:
             problem: WireError = PayloadTooLarge(
@@ -94,6 +100,9 @@ class Bench:
         except NotPicklable as error:
             problem = NotPicklable(f"the result of call {call.id} cannot be sent: {error}", error.path)
         return FAILURE_CODE, failures.pack(problem, with_traceback=False), []
+
+    def _seen_by_asker(self, job: Job) -> bool:
+        return self.files is not None and job.chunk.options.get("pl") == self.files.place
 
 
 def _log(call: CurrentCall, outcome: Outcome) -> None:

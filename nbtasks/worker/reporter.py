@@ -20,7 +20,8 @@ from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.ids import new_id
-from nbtasks.wire.codec import BlobPiece, Codec, News, Record
+from nbtasks.wire.codec import Codec, News, Record
+from nbtasks.wire.values import BlobPiece
 
 from .job import Job
 from .log import LOGGER

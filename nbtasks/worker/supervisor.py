@@ -35,6 +35,7 @@ from nbtasks.core.errors import (
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
 from nbtasks.local.connection import Connection
+from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
@@ -175,6 +176,8 @@ class Supervisor:
     def _connect(self, life_line: int | None) -> None:
         link, slow = self._new_link(), self._new_link()
         self._await_broker(link, life_line)
+        files = ValueFiles.beside(self._connection.url, self._connection.namespace)
+        self._place = files.place if files is not None else ""
         self._fleet = Fleet(link, self._keys)
         self._store = Store(link, self._keys)
         self._delivery = Delivery(link, self._keys, self._id, self._addresses)
@@ -471,6 +474,7 @@ class Supervisor:
             "python": platform.python_version(),
             "key_id": self._keyring.id,
             "key_ids": list(self._keyring.ids),
+            "place": self._place,
             "packages": versions(),
             "queues": list(self._options.queues),
             "pool": self._options.pool,

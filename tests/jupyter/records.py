@@ -9,6 +9,7 @@ from nbtasks.client.batch import Batch, Hooks, Origin
 from nbtasks.core import states
 from nbtasks.wire import failures, pickling
 from nbtasks.wire.codec import Record
+from nbtasks.wire.values import Shelf
 
 ID = "01a1f955f78f7fed06ef"
 
@@ -21,7 +22,7 @@ def make_batch(
         changed=threading.Condition(),
         revoke=lambda batch, index, terminate: None,
         why_pending=lambda batch: why,
-        fetch_blob=lambda key: None,
+        shelf=Shelf(lambda name, piece: name, lambda key: None),
     )
     settings = {"name": "clean", "queue": "default", **origin}
     batch = Batch(ID, n, Origin(kind=kind, single=kind == "call", **settings), hooks, created_at)

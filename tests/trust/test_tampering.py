@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import SignatureMismatch
-from nbtasks.wire.codec import BLOB_PIECE_BYTES
+from nbtasks.wire.values import PIECE_BYTES
 
 SOON = 20.0
 
@@ -159,9 +159,10 @@ def pieces(shared_app, attack):
     return names
 
 
-def test_two_pieces_of_one_value_swapped(shared_app, attack, worker_on, pieces):
+def test_two_pieces_of_one_value_swapped(shared_app, attack, worker_on, pieces, monkeypatch):
+    monkeypatch.setattr(shared_app.session.shelf, "files", None)
     attacker = attack(shared_app)
-    data = b"a" * BLOB_PIECE_BYTES + b"b" * BLOB_PIECE_BYTES + b"c"
+    data = b"a" * PIECE_BYTES + b"b" * PIECE_BYTES + b"c"
     handle = shared_app.task(len).apply_async((data,), queue="pieces")
     one, other, _ = pieces(handle)
     first, second = attacker.redis.mget(one, other)

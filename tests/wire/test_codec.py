@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
-
 import pytest
 
-from nbtasks import PayloadTooLarge, SignatureMismatch
+from nbtasks import SignatureMismatch
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
-from nbtasks.wire.codec import BLOB_BYTES, Chunk, Codec, News, Record, payload_of, value_of
+from nbtasks.wire.codec import Chunk, Codec, News, Record
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring, new_key
-
-
-def key_of(blob: str, piece: int) -> str:
-    """Names a piece of a large value."""
-    return f"{blob}/{piece}"
 
 
 class Bomb:
@@ -92,48 +85,3 @@ def test_events_labels_and_orders_come_back(codec):
 def test_an_order_cannot_be_passed_off_as_a_result(codec):
     with pytest.raises(SignatureMismatch):
         codec.open_record(codec.seal_control({"b": "b1", "n": 0, "i": 0}, at=0.0), "b1")
-
-
-def test_small_values_travel_inside(codec):
-    payload, pieces = payload_of({"a": [1, 2]}, 1000, key_of)
-    assert pieces == []
-    assert value_of(payload, lambda _: None) == {"a": [1, 2]}
-
-
-def test_nothing_is_none(codec):
-    assert value_of(b"", lambda _: None) is None
-
-
-def test_large_values_are_stored_apart():
-    value = bytes(range(256)) * (BLOB_BYTES // 128)
-    payload, pieces = payload_of(value, 10**9, key_of)
-    stored = {key: bytes(data) for key, data in pieces}
-    assert len(payload) < 1000
-    assert value_of(payload, stored.get) == value
-
-
-def test_a_stored_part_that_is_gone_is_told(codec):
-    payload, _ = payload_of(b"x" * 2 * BLOB_BYTES, 10**9, key_of)
-    with pytest.raises(SignatureMismatch, match="gone from the broker"):
-        value_of(payload, lambda _: None)
-
-
-@pytest.mark.parametrize(
-    "bend", [lambda data: data[:-1] + b"!", lambda data: data[:-1], lambda data: data + b"!"]
-)
-def test_a_stored_part_that_was_changed_is_refused_before_it_is_unpickled(bend):
-    payload, pieces = payload_of([Bomb(), b"x" * 2 * BLOB_BYTES], 10**9, key_of)
-    stored = {key: bend(bytes(data)) for key, data in pieces}
-    with pytest.raises(SignatureMismatch, match="refused unread"):
-        value_of(payload, stored.get)
-
-
-def test_a_value_over_the_limit_says_both_sizes():
-    with pytest.raises(PayloadTooLarge, match=r"bytes takes 200,\d+ bytes, over the limit of 100,000"):
-        payload_of(b"x" * 200_000, 100_000, key_of)
-
-
-def test_a_value_just_under_the_limit_passes():
-    value = b"x" * 100_000
-    size = len(pickle.dumps(value, protocol=5))
-    payload_of(value, size, key_of)

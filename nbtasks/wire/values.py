@@ -1,0 +1,273 @@
+"""Values as payloads of calls and results, and back; large ones are put apart, and the payload refers to them.
+
+A large value lies in the broker, in pieces whose hash the signed payload holds; or in a file of this machine, whose
+random name it holds. Only files in folders that are this user's alone are read, so what lies there needs no hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import struct
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from nbtasks.core.errors import PayloadTooLarge, SignatureMismatch
+from nbtasks.core.mapping import contents
+
+from . import pickling
+from .pickling import Parts
+
+#: Values from here on are put apart.
+BLOB_BYTES = 64 * 1024
+#: From here on they go into a file, where there may be files.
+FILE_BYTES = 256 * 1024
+#: An argument of this size that all calls of a map have is sent once.
+SHARED_BYTES = 2**20
+#: Small enough to be written within the time of one command on a slow line.
+PIECE_BYTES = 4 * 2**20
+#: Bytes of shared values from the broker that one process keeps.
+_MOST_HELD_BYTES = 2**30
+
+_REFERENCE = 0x02
+_SHARED = 0x03
+#: Position among the arguments, length of the reference.
+_PLACE = struct.Struct("<HI")
+#: What stands in the broker for a value that is in a file: the file lives as long as this.
+IN_FILE = b"file"
+
+BlobPiece = tuple[str, "bytes | memoryview"]
+
+
+class Files(Protocol):
+    """Files of large values, for processes of one machine."""
+
+    def write(self, name: str, parts: Parts) -> bool:
+        """Write a new file; False where there is no room."""
+
+    def read(self, name: str, size: int) -> memoryview:
+        """Return the bytes of a file, writable, changes being private.
+
+        Raises:
+            OSError: it is not there, or not ours alone.
+            EOFError: it is too short.
+        """
+
+
+class Shelf:
+    """Where one process puts large values, and finds them.
+
+    Args:
+        key: returns the broker's key of a piece of a value.
+        fetch: reads such a key.
+        files: None where there are none that other processes could read.
+    """
+
+    def __init__(
+        self, key: Callable[[str, int], str], fetch: Callable[[str], bytes | None], files: Files | None = None
+    ) -> None:
+        self.files = files
+        self._key = key
+        self._fetch = fetch
+        #: Shared values from the broker, as files without a name, by reference.
+        self._held: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, parts: Parts, in_file: bool) -> tuple[bytes, list[BlobPiece]]:
+        """Return a reference to a value, and the pieces that the broker has to store for it."""
+        name, size = secrets.token_hex(12), size_of(parts)
+        if in_file and size >= FILE_BYTES and self.files is not None and self.files.write(name, parts):
+            return _reference({"n": size, "f": name}), [(self._key(name, 0), IN_FILE)]
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part)
+        pieces: list[BlobPiece] = [
+            (self._key(name, number), piece) for number, piece in enumerate(_in_pieces(parts))
+        ]
+        keys = [key for key, _ in pieces]
+        return _reference({"n": size, "k": keys, "h": digest.hexdigest()}), pieces
+
+    def get(self, reference: bytes | memoryview) -> memoryview:
+        """Return the bytes of a value, writable.
+
+        Raises:
+            SignatureMismatch: it is gone, or is not what was signed.
+        """
+        facts = json.loads(bytes(reference[1:]))
+        return self._from_file(facts) if "f" in facts else memoryview(self._from_broker(facts))
+
+    def get_shared(self, reference: bytes) -> memoryview:
+        """Do as :meth:`get`, again and again for the same value: its bytes are fetched once, changes are private."""
+        facts = json.loads(reference[1:])
+        if "f" in facts:
+            return self._from_file(facts)
+        with self._lock:
+            held = self._held.get(reference)
+            if held is None:
+                held = self._held[reference] = (_nameless_file(self._from_broker(facts)), facts["n"])
+                self._make_room()
+            self._held.move_to_end(reference)
+            return contents(*held)
+
+    def _make_room(self) -> None:
+        while len(self._held) > 1 and sum(size for _, size in self._held.values()) > _MOST_HELD_BYTES:
+            os.close(self._held.popitem(last=False)[1][0])
+
+    def _from_file(self, facts: dict[str, Any]) -> memoryview:
+        if self.files is None:
+            raise SignatureMismatch(
+                "a large value lies in a file of the machine where the embedded server is; only processes there can "
+                "read it. Let the workers listen through a Redis that all machines reach, or write large values to "
+                "files of your own"
+            )
+        try:
+            return self.files.read(str(facts["f"]), int(facts["n"]))
+        except (OSError, EOFError) as error:
+            raise SignatureMismatch(
+                f"the file of a large value is gone or is not as it was written ({error}); it may have expired"
+            ) from error
+
+    def _from_broker(self, facts: dict[str, Any]) -> bytearray:
+        data, at = bytearray(facts["n"]), 0
+        for key in facts["k"]:
+            piece = self._fetch(key)
+            if piece is None:
+                raise SignatureMismatch(
+                    "a part of a large value is gone from the broker; it may have expired"
+                )
+            end = at + len(piece)
+            if end > len(data):
+                break
+            data[at:end] = piece
+            at = end
+        if at != len(data) or hashlib.sha256(data).hexdigest() != facts["h"]:
+            raise SignatureMismatch("a large value was changed after it was signed; it was refused unread")
+        return data
+
+
+def payload_of(
+    value: Any, limit: int, shelf: Shelf, in_file: Callable[[], bool]
+) -> tuple[bytes, list[BlobPiece]]:
+    """Return a value as the payload of a call, and the pieces that the broker has to store where it is large.
+
+    Args:
+        limit: bytes that it may take.
+        in_file: whether it may go into a file of this machine; asked where it is large.
+
+    Raises:
+        PayloadTooLarge: it is larger than ``limit`` bytes.
+        NotPicklable: it cannot travel.
+    """
+    parts = pickling.dumps(value)
+    if len(parts) == 1 and len(parts[0]) < BLOB_BYTES:
+        return bytes(parts[0]), []
+    size = size_of(parts)
+    if size > limit:
+        raise PayloadTooLarge(f"{type(value).__name__} takes {size:,} bytes, over the limit of {limit:,}")
+    if size < BLOB_BYTES:
+        return b"".join(parts), []
+    return shelf.put(parts, in_file())
+
+
+def value_of(payload: bytes | memoryview, shelf: Shelf) -> Any:
+    """Rebuild a value from a verified payload.
+
+    Raises:
+        SignatureMismatch: what it refers to is gone, or is not what was signed.
+    """
+    if len(payload) == 0:
+        return None
+    if payload[0] == _REFERENCE:
+        return pickling.loads(shelf.get(payload))
+    if payload[0] == _SHARED:
+        return _with_shared(payload, shelf)
+    return pickling.loads(payload)
+
+
+def sharing(payload: bytes, shared: Sequence[tuple[int, bytes]]) -> bytes:
+    """Return the payload of a call that has some arguments in common with others.
+
+    Args:
+        payload: the call without them.
+        shared: (position, reference) of each of them, in order.
+    """
+    parts = [bytes((_SHARED, len(shared)))]
+    for position, reference in shared:
+        parts += [_PLACE.pack(position, len(reference)), reference]
+    return b"".join((*parts, payload))
+
+
+def _with_shared(payload: bytes | memoryview, shelf: Shelf) -> Any:
+    shared, rest = _shared_of(payload)
+    args, kwargs = value_of(rest, shelf)
+    together = list(args)
+    for position, reference in shared:
+        together.insert(position, pickling.loads(shelf.get_shared(reference)))
+    return tuple(together), kwargs
+
+
+def _shared_of(payload: bytes | memoryview) -> tuple[list[tuple[int, bytes]], memoryview]:
+    view, at, shared = memoryview(payload), 2, []
+    for _ in range(view[1]):
+        position, length = _PLACE.unpack_from(view, at)
+        at += _PLACE.size
+        shared.append((position, bytes(view[at : at + length])))
+        at += length
+    return shared, view[at:]
+
+
+def files_of(payload: bytes | memoryview) -> list[str]:
+    """Return the names of the files that a payload refers to."""
+    if len(payload) == 0:
+        return []
+    if payload[0] == _SHARED:
+        shared, rest = _shared_of(payload)
+        return [*(name for _, reference in shared for name in files_of(reference)), *files_of(rest)]
+    if payload[0] != _REFERENCE:
+        return []
+    facts = json.loads(bytes(payload[1:]))
+    return [str(facts["f"])] if "f" in facts else []
+
+
+def size_of(parts: Parts) -> int:
+    """Return the bytes that parts take."""
+    return sum(part.nbytes if isinstance(part, memoryview) else len(part) for part in parts)
+
+
+def _reference(facts: dict[str, Any]) -> bytes:
+    return bytes((_REFERENCE,)) + json.dumps(facts, separators=(",", ":")).encode()
+
+
+def _in_pieces(parts: Parts) -> Iterator[bytes | memoryview]:
+    """Cut parts into pieces, without copying what is large."""
+    small: list[bytes | memoryview] = []
+    for part in parts:
+        if len(part) < BLOB_BYTES:
+            small.append(part)
+            continue
+        if small:
+            yield b"".join(small)
+            small = []
+        whole = memoryview(part)
+        for start in range(0, len(whole), PIECE_BYTES):
+            yield whole[start : start + PIECE_BYTES]
+    if small:
+        yield b"".join(small)
+
+
+def _nameless_file(data: bytearray) -> int:
+    """Return the descriptor of a file with these bytes, which goes with the descriptor."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("nbtasks-value", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    return fd

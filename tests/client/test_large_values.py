@@ -1,0 +1,247 @@
+"""Large arguments and results: through files on one machine, through the broker else, common ones once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nbtasks import App, SignatureMismatch, current_call
+from nbtasks.client import leftovers
+from nbtasks.local.connection import Connection
+
+SOON = 20.0
+MEGABYTE = 2**20
+
+
+def scale(array):
+    """Task code: change an argument in place, and return it."""
+    array *= 2
+    return array
+
+
+def take(array, number):
+    """Task code: look at an argument and then spoil it."""
+    found = float(array[number])
+    array[:] = -1
+    return found, os.getpid()
+
+
+def values(n=MEGABYTE):
+    return np.arange(n, dtype="f8")
+
+
+def files_of(app):
+    """Names of the files of large values that there are."""
+    return set(app.session.files.older_than(-60))
+
+
+def blobs_of(app):
+    """Keys of the large values that the broker knows, with their lengths."""
+    link = app.session.store._link
+    keys = [key for key in link.call("KEYS", "*") if b"o:" in key.split(b"}")[-1][:3]]
+    return {key.decode(): link.call("STRLEN", key) for key in keys if not key.decode().count("ob:")}
+
+
+def test_arrays_go_through_files_on_one_machine(app):
+    array = values()
+    handle = app.task(scale).delay(array)
+    result = handle.get(timeout=SOON)
+    assert np.array_equal(result, array * 2)
+    assert array[1] == 1
+    result[0] = 5
+    assert len(files_of(app)) == 2
+    assert set(blobs_of(app).values()) == {4}
+    results = app.task(scale).map([array[:200_000], array[:5], array], quiet=True).get(timeout=SOON)
+    assert [len(one) for one in results] == [200_000, 5, MEGABYTE]
+    assert results[2][-1] == 2 * (MEGABYTE - 1)
+
+
+def test_the_same_argument_of_all_calls_is_sent_once_and_new_for_each(app):
+    array = values(200_000)
+    before = files_of(app)
+    calls = [(array, number) for number in range(50)]
+    found = app.task(take).starmap(calls, chunk=5, quiet=True).get(timeout=SOON)
+    assert [value for value, _ in found] == [float(number) for number in range(50)]
+    assert array[1] == 1
+    assert len(files_of(app) - before) == 1
+
+
+def test_the_same_argument_between_others(app):
+    text = "x" * 2 * MEGABYTE
+    task = app.task(lambda a, big, b, more=1: (a, len(big), b, more))
+    found = task.starmap([(n, text, n + 1) for n in range(9)], quiet=True).get(timeout=SOON)
+    assert found == [(n, 2 * MEGABYTE, n + 1, 1) for n in range(9)]
+    assert len(files_of(app)) == 1
+
+
+def test_an_argument_that_only_some_calls_share(app):
+    one, two = values(200_000), values(200_000) + 1
+    arrays = [one] * 4 + [two] + [one] * 4
+    found = app.task(take).starmap([(array, 3) for array in arrays], quiet=True).get(timeout=SOON)
+    assert [value for value, _ in found] == [3.0] * 4 + [4.0] + [3.0] * 4
+
+
+def test_an_argument_that_changes_between_calls_that_are_read_one_by_one(app):
+    def items():
+        array = values(200_000)
+        for number in range(6):
+            array[:] = number
+            yield array, 0
+
+    found = app.task(take).starmap(items(), max_parallel=2, quiet=True).get(timeout=SOON)
+    assert [value for value, _ in found] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_call_whose_child_dies_finds_its_arguments_again(app, tmp_path):
+    def die_once(array, path):
+        if not Path(path).exists():
+            Path(path).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return float(array.sum()), current_call().attempt
+
+    array = values(300_000)
+    assert app.task(die_once).delay(array, str(tmp_path / "died")).get(timeout=SOON)[0] == array.sum()
+
+
+def test_failed_calls_are_sent_again_with_their_arguments(app, gate):
+    def need_the_gate(array, path):
+        if not Path(path).exists():
+            raise OSError("closed")
+        return float(array.sum())
+
+    array = values(200_000)
+    group = app.task(need_the_gate).starmap([(array, gate.path)] * 3, quiet=True, on_error="keep")
+    assert all(isinstance(error, OSError) for error in group.get(timeout=SOON))
+    gate.open()
+    assert group.batch.retry_failed().get(timeout=SOON) == [array.sum()] * 3
+
+
+# --- other machines
+
+
+@pytest.fixture
+def elsewhere(idle_app, tmp_path):
+    """An App that reaches the server through the network only, as on another machine."""
+    idle_app.invite(listen="127.0.0.1:0", host="127.0.0.1", file=tmp_path / "connection.json")
+    with App(connection_file=tmp_path / "connection.json") as other:
+        yield other
+
+
+def test_a_worker_elsewhere_gets_large_values_through_the_broker(idle_app, elsewhere):
+    elsewhere.start_workers(1)
+    array = values()
+    assert np.array_equal(idle_app.task(scale).delay(array).get(timeout=SOON), array * 2)
+    assert files_of(idle_app) == set()
+
+
+def test_a_worker_elsewhere_that_comes_later_gets_them_too(idle_app, elsewhere):
+    """When the call was sent, nobody could know who would take it."""
+    array = values()
+    single = idle_app.task(scale).delay(array)
+    group = idle_app.task(take).starmap([(array, number) for number in range(6)], chunk=2, quiet=True)
+    idle_app.session.flush()
+    assert len(files_of(idle_app)) == 2
+    elsewhere.start_workers(1)
+    assert np.array_equal(single.get(timeout=SOON), array * 2)
+    assert [value for value, _ in group.get(timeout=SOON)] == [float(number) for number in range(6)]
+
+
+def test_a_client_elsewhere_asks_workers_here(idle_app, elsewhere):
+    idle_app.start_workers(1)
+    array = values()
+    assert np.array_equal(elsewhere.task(scale).delay(array).get(timeout=SOON), array * 2)
+    assert files_of(idle_app) == set()
+
+
+def test_a_result_in_a_file_is_not_to_be_had_elsewhere_and_says_so(idle_app, elsewhere):
+    idle_app.start_workers(1)
+    handle = idle_app.task(values).delay()
+    assert len(handle.get(timeout=SOON)) == MEGABYTE
+    with pytest.raises(SignatureMismatch, match="machine where the embedded server is"):
+        elsewhere.AsyncResult(handle.id).get(timeout=SOON)
+
+
+# --- lifetimes
+
+
+@pytest.fixture
+def clear(app, monkeypatch, eventually):
+    """``clear()`` does what is done after a while."""
+    for name in ("SPENT_AFTER_S", "SPENT_FILE_AFTER_S", "LOOK_EVERY_S", "AHEAD_S"):
+        monkeypatch.setattr(leftovers, name, 0.0)
+    monkeypatch.setattr(leftovers, "AHEAD_S", -60.0)
+    return app.session._leftovers.clear
+
+
+def test_arguments_go_when_all_calls_have_ended(app, clear, eventually):
+    array = values()
+    group = app.task(take).starmap([(array, 1), (array, 2)], quiet=True)
+    group.get(timeout=SOON)
+    handle = app.task(values).delay()
+    handle.get(timeout=SOON)
+    eventually(lambda: not clear() and len(files_of(app)) == 1, "only the result is left")
+    again = app.attach(handle.id)[0]
+    assert len(again.get(timeout=SOON)) == MEGABYTE
+
+
+def test_arguments_in_the_broker_go_as_well(app, clear, eventually):
+    handle = app.task(len).delay(b"x" * 100_000)
+    app.session.flush()
+    assert set(blobs_of(app).values()) != set()
+    assert handle.get(timeout=SOON) == 100_000
+    eventually(lambda: not clear() and blobs_of(app) == {}, "the broker has room again")
+
+
+def test_a_forgotten_result_is_gone_at_once(app, eventually):
+    handle = app.task(values).delay()
+    assert len(handle.get(timeout=SOON)) == MEGABYTE
+    handle.forget()
+    eventually(lambda: not files_of(app), "its file is removed")
+
+
+def test_files_that_no_key_stands_for_are_cleared_away(app, clear):
+    handle = app.task(values).delay()
+    handle.get(timeout=SOON)
+    kept = files_of(app)
+    app.session.files.write("leftover", [b"x"])
+    clear()
+    assert files_of(app) == kept | {"leftover"}
+    clear()
+    assert files_of(app) == kept
+
+
+def test_results_outlive_the_server_and_the_kernel(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with App() as first:
+        first.start_workers(1)
+        handle = first.task(values).delay()
+        handle.get(timeout=SOON)
+        connection = first.connection
+    with App() as second:
+        assert isinstance(connection, Connection)
+        assert second.AsyncResult(handle.id).get(timeout=SOON)[-1] == MEGABYTE - 1
+
+
+def test_the_files_of_a_killed_server_are_used_by_the_next(app, gate, eventually):
+    def slow(array, path):
+        end = time.monotonic() + 60
+        while not Path(path).exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        return float(array.sum())
+
+    array = values(300_000)
+    handle = app.task(slow).delay(array, gate.path)
+    eventually(lambda: handle.state == "STARTED", "it runs")
+    pid = next(
+        int(line.split(b":")[1])
+        for line in app.session.store._link.call("INFO", "server").splitlines()
+        if line.startswith(b"process_id:")
+    )
+    os.kill(pid, signal.SIGKILL)
+    gate.open()
+    assert handle.get(timeout=SOON) == array.sum()
