@@ -51,6 +51,10 @@ def grow(array):
     return array + 1
 
 
+def look(array, index):
+    return float(array[index])
+
+
 def fetch(url):
     import httpx
 
@@ -77,5 +81,5 @@ def forget_clients():
 
 
 COROUTINES = (anap, afetch)
-PLAIN = (noop, length, whoami, nap, recorded, grow, fetch)
+PLAIN = (noop, length, whoami, nap, recorded, grow, look, fetch)
 ALL = PLAIN + COROUTINES

@@ -50,6 +50,13 @@ class Adapter(Peer):
     def map(self, task, items):
         return self.task(task).map(items).get(timeout=WAIT_S)
 
+    def starmap(self, task, calls):
+        return self.task(task).starmap(calls).get(timeout=WAIT_S)
+
+    def share_no_files(self) -> None:
+        """Have large values go through the server, as they do where workers are on other machines."""
+        self.app.session.files = self.app.session.shelf.files = None
+
     def map_chunked(self, task, items, size):
         return self.task(task).map(items, chunk=size).get(timeout=WAIT_S)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .arrays import Arrays
+from .arrays import Arrays, ArraysThroughServer, SharedArray
 from .base import Work
 from .card import Card
 from .costs import Costs, IdleChildren
@@ -30,6 +30,8 @@ ALL: dict[str, Work] = {
         FirstResult(),
         Mixed(),
         Idle(),
+        ArraysThroughServer(),
+        SharedArray(),
         Costs(),
         IdleChildren(),
         Million(),

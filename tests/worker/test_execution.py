@@ -317,7 +317,7 @@ def test_revoked_is_final_when_revoke_returns(shared_app):
     """Also what asks right after it: no handle says PENDING, and nobody says why a call waits that does not."""
     task = shared_app.task(len)
     for _ in range(50):
-        handle = task.apply_async(("ab",), queue="nobody listens")
+        handle = task.apply_async(("ab",), queue="unserved")
         handle.revoke()
         assert (handle.state, handle.ready(), handle.why_pending()) == ("REVOKED", True, None)
     group = task.map(["ab"] * 100, quiet=True, countdown=60)
@@ -327,7 +327,7 @@ def test_revoked_is_final_when_revoke_returns(shared_app):
 
 
 def test_revoked_is_final_when_another_client_reads_the_news(shared_app):
-    handle = shared_app.task(len).apply_async(("ab",), queue="nobody listens")
+    handle = shared_app.task(len).apply_async(("ab",), queue="unserved")
     with App(connection=shared_app.connection) as other:
         theirs = other.AsyncResult(handle.id)
         handle.revoke()
