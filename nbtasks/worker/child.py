@@ -37,6 +37,7 @@ from . import capture
 from .consumer import BLOCK_MS, Consumer
 from .executor import ASYNC_SLOTS, Bench, InlineExecutor, LoopExecutor, ThreadExecutor, is_async
 from .functions import Functions
+from .hand import ASKED, GIVEN, NOTHING, Hand
 from .interrupts import Interrupts, Stopping
 from .job import Job
 from .log import LOGGER, set_name
@@ -55,6 +56,7 @@ _MOST_SETBACK_S = 1.0
 #: A running call that takes longer than this keeps nobody else waiting: what is not started is given to others.
 _SHARE_AFTER_S = 0.1
 _LEASE_POLL_S = 0.01
+_HEED_POLL_S = 0.001
 #: An entry that comes sooner than this was there already.
 _ALONE_AFTER_S = 0.000_2
 _ALONE_FOR_S = 0.002
@@ -70,6 +72,7 @@ class ChildSettings:
     name: str
     addresses: tuple[str, ...]
     slots: list[Slot]
+    hands: list[Hand]
     outputs: list[capture.DescriptorFile]
     life_line: int
 
@@ -85,6 +88,9 @@ class Child:
     def __init__(self, settings: ChildSettings, number: int) -> None:
         self._options = settings.options
         self._slot = settings.slots[number]
+        self._hand = settings.hands[number]
+        #: Serial of the call after which the supervisor was last heard.
+        self._heeded = 0
         self._settings = settings
         self._jobs: deque[Job] = deque()
         self._current: Job | None = None
@@ -211,7 +217,10 @@ class Child:
             self._alone = self._alone and time.monotonic() - self._came_at < _ALONE_FOR_S
             if not self._alone:
                 self._reporter.flush()
+            self._hand.clear()
             self._jobs.extend(self._next_jobs())
+            if len(self._jobs) > 1 or (self._jobs and self._jobs[0].remaining > 1):
+                self._hand.hold(self._jobs)
         try:
             job = self._jobs.popleft()
         except IndexError:
@@ -219,12 +228,14 @@ class Child:
             return
         else:
             self._current = job
+            self._hand.begin()
             try:
                 self._keep_what_is_ours()
                 self._work(job)
             except OperationalError:
                 if job.remaining:
                     self._jobs.appendleft(job)
+                    self._hand.hold(self._jobs)
                 raise
             finally:
                 self._current = None
@@ -288,7 +299,7 @@ class Child:
             if self._revocations.due:
                 self._revocations.follow(self._in_hand())
             self._keep_what_is_ours()
-            index = job.claim()
+            index = job.claim() if self._may_go_on(job) else None
             if index is None:
                 return
             self._pace.note(function, self._inline.run(job, index))
@@ -323,6 +334,26 @@ class Child:
             LOGGER.warning("batch %s: %d call(s) were given to others", job.entry.batch, job.remaining)
             job.drop()
 
+    def _may_go_on(self, job: Job) -> bool:
+        """Let go of what the supervisor has given to others while this process was deaf; False when it shall stop."""
+        serial = self._slot.serial
+        said = self._hand.said_of(serial)
+        if said == NOTHING or serial == self._heeded:
+            return True
+        while said == ASKED:
+            if self._interrupts.stopping:
+                return False
+            time.sleep(_HEED_POLL_S)
+            said = self._hand.said_of(serial)
+        if said == GIVEN:
+            self._heeded = serial
+            with job.giving:
+                job.drop()
+            while self._jobs:
+                self._reporter.disown(self._jobs.popleft().entry)
+            self._hand.clear()
+        return True
+
     def _share(self, job: Job) -> None:
         """Keep as many calls as are worth keeping, and give the others away."""
         keep = self._pace.keep(job.chunk.function, job.remaining)
@@ -338,6 +369,8 @@ class Child:
                 entry = job.entry
                 kept = (entry.first, job.end - entry.first)
                 self._retrying(lambda: self._giving.give(entry, [(*piece, entry.attempt)], kept, sum(piece)))
+                if job is self._current:
+                    self._hand.cut(job)
             job.given_up = False
         self._reporter.skipped_if_empty(job)
 
@@ -410,6 +443,7 @@ class Child:
                 self._give_rest(job, 0)
             while self._jobs:
                 self._give_whole(self._jobs.pop())
+                self._hand.drop_last()
         except IndexError:
             return
         except OperationalError as error:

@@ -109,6 +109,11 @@ class Slot:
         self.done += 1
         self.end_opening()
 
+    @property
+    def serial(self) -> int:
+        """The serial of the call that was started last."""
+        return self._serial
+
     def end_opening(self) -> None:
         """Say that calls have been made ready to run."""
         _CALL.pack_into(self._memory, self._at + _CALL_AT, 0, 0, 0.0, 0.0, b"", 0)

@@ -44,11 +44,13 @@ from . import log
 from .capture import DescriptorFile
 from .child import ChildSettings, child_main
 from .forkserver import Birth, Death, Forkserver, kill_group
+from .hand import make_hands
 from .lease import Lease
 from .log import LOGGER
 from .memory import resident_bytes
 from .orders import Orders
 from .reaper import Reaper
+from .relief import Relief
 from .rescue import Loss, Rescue
 from .slots import BUSY, CONCURRENT, STARTING, StopOrder, make_slots
 
@@ -107,6 +109,7 @@ class Supervisor:
         )
         self._codec = Codec(Sealer(self._keyring, connection.namespace))
         self._slots = make_slots(self._n)
+        self._hands = make_hands(self._n, self._addresses)
         self._outputs = [DescriptorFile() for _ in range(self._n)]
         self._pids: dict[int, int] = {}
         self._unready_deaths: dict[int, int] = {}
@@ -164,6 +167,7 @@ class Supervisor:
             self._name,
             self._addresses,
             self._slots,
+            self._hands,
             self._outputs,
             life_read,
         )
@@ -182,6 +186,7 @@ class Supervisor:
         self._store = Store(link, self._keys)
         self._delivery = Delivery(link, self._keys, self._id, self._addresses)
         self._rescue = Rescue(self._delivery, self._store, self._codec, self._name)
+        self._relief = Relief(self._delivery, self._id)
         suffixes = tuple(f"@{self._python}.{key_id}" for key_id in self._keyring.ids)
         leasing, duties = self._new_link(), self._new_link()
         self._reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffixes)
@@ -302,6 +307,8 @@ class Supervisor:
                 forkserver.spawn(number)
         self._rescue_what_is_due(now)
         self._enforce_limits(now)
+        for number, slot in enumerate(self._slots):
+            self._relief.look(number, slot, self._hands[number])
         self._remind(now)
         waiting = sum(slot.waiting for slot in self._slots)
         if waiting != self._waiting:
@@ -340,6 +347,7 @@ class Supervisor:
         never_ready = slot.status()[1] == STARTING
         kill_group(death.pid, signal.SIGKILL)
         slot.clear()
+        self._hands[number].empty()
         self._outputs[number].reset()
         now = time.monotonic()
         self._to_rescue[number] = _Rescue(loss, now, now + self._respawn_delay(number, never_ready))

@@ -1,0 +1,117 @@
+"""A call that keeps the GIL makes its process deaf: what the process has in hand goes to others, and runs once."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+SOON = 20.0
+
+
+def note(path, text):
+    """Task code: one line in a ledger, written as a whole."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND)
+    os.write(file, f"{text}\n".encode())
+    os.close(file)
+
+
+def hold_the_gil(fifo):
+    """Task code: wait in C code until the other end is opened, and let no Python run meanwhile."""
+    ctypes.PyDLL(None).open(os.fsencode(fifo), os.O_RDONLY)
+
+
+def work(item, ledger, fifo):
+    """Task code: say that it runs; call 0 is deaf."""
+    note(ledger, f"{item}:{os.getpid()}")
+    if item == "deaf":
+        hold_the_gil(fifo)
+    return item
+
+
+def deaf_for(milliseconds, ledger, item):
+    note(ledger, str(item))
+    ctypes.PyDLL(None).usleep(ctypes.c_uint(1000 * milliseconds))
+    return item
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    """What the deaf call waits at; ``fifo.open()`` ends its wait."""
+
+    class Fifo:
+        path = str(tmp_path / "fifo")
+
+        def open(self):
+            os.close(os.open(self.path, os.O_WRONLY))
+
+    os.mkfifo(Fifo.path)
+    return Fifo()
+
+
+def lines(ledger):
+    return [line.partition(":")[0] for line in ledger.lines()]
+
+
+def test_calls_behind_a_deaf_one_in_its_chunk_run_elsewhere(app, fifo, ledger, eventually):
+    items = ["a", "b", "deaf", "c", "d", "e"]
+    group = app.task(work).starmap([(item, ledger.path, fifo.path) for item in items], chunk=6, quiet=True)
+    others = [index for index, item in enumerate(items) if item != "deaf"]
+    eventually(lambda: all(group[index].ready() for index in others[2:]), "nobody waits for the deaf call")
+    assert not group[2].ready()
+    fifo.open()
+    assert group.get(timeout=SOON) == items
+    assert sorted(lines(ledger)) == sorted(items)
+    assert app.task(len).map(["a"] * 50, quiet=True).get(timeout=SOON) == [1] * 50
+
+
+def test_entries_behind_it_do_too(app, fifo, ledger, eventually):
+    """A child that runs short calls takes several entries at once."""
+    warm = app.task(work).starmap([("w", os.devnull, "")] * 100, chunk=1, quiet=True)
+    warm.get(timeout=SOON)
+    items = ["deaf", *map(str, range(60))]
+    group = app.task(work).starmap([(item, ledger.path, fifo.path) for item in items], chunk=1, quiet=True)
+    eventually(lambda: group.batch.finished_count == 60, "all but the deaf call have ended")
+    fifo.open()
+    assert group.get(timeout=SOON) == items
+    assert sorted(lines(ledger)) == sorted(items)
+
+
+def test_where_nobody_else_is_they_wait_and_run_once(idle_app, fifo, ledger, eventually):
+    idle_app.start_workers(1)
+    items = ["deaf", "a", "b"]
+    group = idle_app.task(work).starmap(
+        [(item, ledger.path, fifo.path) for item in items], chunk=3, quiet=True
+    )
+    eventually(ledger.lines, "it runs")
+    eventually(
+        lambda: idle_app.session.store.queue_length(idle_app.session.address("default"), "r") == 1,
+        "the others are in the queue again",
+    )
+    fifo.open()
+    assert group.get(timeout=SOON) == items
+    assert sorted(lines(ledger)) == sorted(items)
+
+
+def test_a_deaf_child_that_is_killed_afterwards_gives_back_its_own_call_only(app, fifo, ledger, eventually):
+    items = ["deaf", "a", "b", "c"]
+    group = app.task(work).starmap([(item, ledger.path, fifo.path) for item in items], chunk=4, quiet=True)
+    eventually(lambda: group.batch.finished_count == 3, "nobody waits for the deaf call")
+    os.kill(int(ledger.lines()[0].partition(":")[2]), signal.SIGKILL)
+    eventually(lambda: lines(ledger).count("deaf") == 2, "it runs again")
+    fifo.open()
+    assert group.get(timeout=SOON) == items
+    assert sorted(lines(ledger)) == sorted([*items, "deaf"])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_call_runs_once_however_long_it_is_deaf(app, ledger, seed):
+    """About as long as it takes until others are given what waits: questions and answers cross."""
+    chance = random.Random(seed)
+    calls = [(chance.choice([0, 1, 380, 400, 420, 500, 640]), ledger.path, item) for item in range(40)]
+    assert app.task(deaf_for).starmap(calls, chunk=8, quiet=True).get(timeout=60) == list(range(40))
+    assert sorted(map(int, Path(ledger.path).read_text().split())) == list(range(40))
