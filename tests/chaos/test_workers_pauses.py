@@ -85,6 +85,19 @@ def test_long_and_deaf_calls_of_a_living_worker_run_once(idle_app, machine, matr
     matrix.close(idle_app, "calls of 10 leases, and with the GIL held for 6 leases, on living workers")
 
 
+def test_calls_behind_deaf_ones_run_once_and_elsewhere(idle_app, machine, matrix):
+    """The GIL is held for about as long as it takes until the supervisor gives away what waits."""
+    machine(idle_app, concurrency=3)
+    matrix.warm_up(idle_app)
+    deeds = {index: DEAF.format(300_000 + 4_000 * index) for index in range(0, 200, 9)}
+    load = matrix.submit(idle_app, 200, chunk=20, deeds=deeds)
+    load.wait()
+    assert all(len(runs) == 1 for runs in load.executions().values())
+    matrix.close(
+        idle_app, "calls that hold the GIL for 0.3 to 1.1 s, with others behind them in their chunks"
+    )
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_calls_that_are_deaf_for_more_than_a_minute_run_once(idle_app, machine, matrix):
