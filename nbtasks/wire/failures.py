@@ -6,12 +6,19 @@ import contextlib
 import traceback
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from nbtasks.core.errors import CallError, TaskError
 
 from . import pickling, tracebacks
 
 _MOST_TEXT = 64 * 1024
+#: An exception that takes more does not travel as such.
+_MOST_BYTES = 16 * _MOST_TEXT
+#: An attribute that takes more is left out where attributes are looked at one by one.
+_MOST_ATTRIBUTE_BYTES = 8 * _MOST_TEXT
+#: What OSError keeps outside its __dict__.
+_OS_ERROR_FIELDS = ("errno", "strerror", "filename", "filename2")
 
 
 @dataclass(frozen=True)
@@ -74,12 +81,63 @@ def _unpickled(failure: Failure, call_id: str) -> BaseException:
 
 
 def _pickled(error: BaseException) -> bytes | None:
+    data, text = _readable(error)
+    if data is not None and text == _text_of(error):
+        return data
+    # Its __init__ takes, or makes, other arguments than it hands on: it can be written, and is not read as it was.
+    remains, _ = _readable(_Remains(error)) if _is_written_plainly(error) else (None, "")
+    return remains if remains is not None else data
+
+
+def _readable(value: Any) -> tuple[bytes | None, str]:
+    """Return an exception as bytes, and the text that it has when they are read; None where it cannot be read."""
     with contextlib.suppress(Exception):
-        data = b"".join(pickling.dumps(error))
-        # Some exceptions can be written and not read (an __init__ with other arguments): find out here.
-        if isinstance(pickling.loads(data), BaseException) and len(data) <= _MOST_TEXT * 16:
-            return data
-    return None
+        data = b"".join(pickling.dumps(value))
+        read = pickling.loads(data)
+        if isinstance(read, BaseException) and len(data) <= _MOST_BYTES:
+            return data, _text_of(read)
+    return None, ""
+
+
+def _is_written_plainly(error: BaseException) -> bool:
+    """Whether its class leaves it to Python how it is pickled."""
+    own = type(error).__reduce__
+    return own in {BaseException.__reduce__, OSError.__reduce__} and (
+        type(error).__reduce_ex__ is BaseException.__reduce_ex__
+    )
+
+
+class _Remains:
+    """Pickles as an exception that is rebuilt without its ``__init__``, from those attributes that travel."""
+
+    def __init__(self, error: BaseException) -> None:
+        fields = {name: getattr(error, name, None) for name in _OS_ERROR_FIELDS if isinstance(error, OSError)}
+        attributes = {**vars(error), **{name: value for name, value in fields.items() if value is not None}}
+        kept = {name: value for name, value in attributes.items() if _travels(value)}
+        args = tuple(value if _travels(value) else repr(value) for value in error.args)
+        self._parts = (type(error), args, kept)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return revive, self._parts
+
+
+def _travels(value: Any) -> bool:
+    with contextlib.suppress(Exception):
+        data = b"".join(pickling.dumps(value))
+        pickling.loads(data)
+        return len(data) <= _MOST_ATTRIBUTE_BYTES
+    return False
+
+
+def revive(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
+    """Rebuild an exception from what it was; named in pickles, so it keeps its name and place."""
+    error = kind.__new__(kind)
+    error.args = args
+    for name, value in attributes.items():
+        # One that is a property of the class stays what the class makes of it.
+        with contextlib.suppress(AttributeError):
+            setattr(error, name, value)
+    return error
 
 
 def _text_of(error: BaseException) -> str:

@@ -34,6 +34,33 @@ class Odd(Exception):
         super().__init__(f"{a} and {b}")
 
 
+class Wordy(Exception):
+    def __init__(self, name):
+        super().__init__(f"no {name} here")
+
+
+class Remote(OSError):
+    def __init__(self, host):
+        super().__init__(5, f"{host} does not answer")
+        self.host = host
+
+
+class Counting(Exception):
+    """Is read as something else than it was, and wants it so."""
+
+    def __init__(self, n):
+        super().__init__(n)
+        self.n = n
+
+    def __reduce__(self):
+        return Counting, (self.n + 1,)
+
+
+class Pinned(Exception):
+    def __reduce__(self):
+        raise TypeError("stays where it is")
+
+
 class Mute(Exception):
     def __str__(self):
         raise RuntimeError("no text")
@@ -59,14 +86,49 @@ def test_arguments_and_attributes_survive():
     assert (error.args, error.extra) == (("k", 3), [1])
 
 
-@pytest.mark.parametrize("error", [Odd(1, 2), Holder(threading.Lock())])
-def test_what_cannot_be_rebuilt_is_a_task_error_with_everything_known(error):
+def test_an_init_with_other_arguments_is_not_needed():
+    original = Odd(1, 2)
+    original.code = 404
+    again = there_and_back(original)
+    assert type(again) is Odd
+    assert (str(again), again.args, again.code) == ("1 and 2", ("1 and 2",), 404)
+
+
+def test_an_init_that_makes_its_own_text_does_not_make_it_twice():
+    again = there_and_back(Wordy("k"))
+    assert type(again) is Wordy
+    assert str(again) == "no k here"
+
+
+def test_an_os_error_with_an_init_of_its_own_keeps_its_number():
+    again = there_and_back(Remote("host"))
+    assert type(again) is Remote
+    assert (again.errno, again.host, str(again)) == (5, "host", "[Errno 5] host does not answer")
+
+
+def test_what_an_exception_carries_and_cannot_travel_is_left_out():
+    original = Holder("held", threading.Lock())
+    original.lock, original.name = threading.Lock(), "n"
+    again = there_and_back(original)
+    assert type(again) is Holder
+    assert again.name == "n"
+    assert again.args[0] == "held"
+    assert "lock" in again.args[1]
+    assert not hasattr(again, "lock")
+
+
+def test_a_reduce_of_its_own_is_trusted():
+    assert str(there_and_back(Counting(1))) == "2"
+
+
+def test_what_cannot_be_rebuilt_is_a_task_error_with_everything_known():
+    error = Pinned("here")
     again = there_and_back(error)
     assert isinstance(again, TaskError)
-    assert again.type_name == type(error).__name__
+    assert again.type_name == "Pinned"
     assert again.call_id == "the-call"
-    assert str(again).startswith(f"{type(error).__name__}: ")
-    assert type(error).__name__ in again.traceback_text
+    assert str(again).startswith("Pinned: ")
+    assert "Pinned" in again.traceback_text
 
 
 def test_an_exception_without_a_text():
