@@ -61,6 +61,19 @@ def read_workers(fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
     return [info for info in found if info is not None]
 
 
+def running_where_alive(running: Mapping[int, str], fleet: Fleet, python: str, key_id: str) -> set[int]:
+    """Return those calls whose worker still lives; the others were given back, or will be.
+
+    Args:
+        running: index of a call -> name of the worker that said last that it runs it.
+    """
+    if not running:
+        return set()
+    names = {worker.id: worker.name for worker in read_workers(fleet, python, key_id)}
+    there = {names[worker] for worker in fleet.alive(list(names))}
+    return {index for index, name in running.items() if name in there}
+
+
 def _readable(text: str, python: str, key_id: str) -> WorkerInfo | None:
     """Return what a worker shows of itself; it is not signed, and what nobody can read is left out."""
     try:

@@ -39,7 +39,7 @@ from nbtasks.wire.values import Shelf
 
 from .adoption import Adoption
 from .batch import Batch, Hooks
-from .fleet import WorkerInfo, read_workers, warn_of_differences
+from .fleet import WorkerInfo, read_workers, running_where_alive, warn_of_differences
 from .intake import Intake
 from .leftovers import Leftovers
 from .listener import Listener
@@ -253,7 +253,7 @@ class Session:
         """Make calls that have not ended REVOKED, for good, and tell the workers; handles say so when this returns."""
         self._outbox.flush()
         span = range(batch.n) if index < 0 else (index,)
-        keep = set() if terminate else set(batch.running)
+        keep = set() if terminate else self._running(batch)
         ranges = list(runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in keep))
         report = Finish()
         for first, count in ranges:
@@ -268,6 +268,11 @@ class Session:
             raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
         batch.note_change()
         self._see_the_end_of(batch, ranges)
+
+    def _running(self, batch: Batch) -> set[int]:
+        """Return the calls that run now: a worker that is gone has told of no end."""
+        running = {index: item.worker for index, item in batch.running.copy().items()}
+        return running_where_alive(running, self.fleet, self.python, self.keyring.id)
 
     def _see_the_end_of(self, batch: Batch, ranges: Sequence[tuple[int, int]]) -> None:
         """Have the ends of calls known here that the broker has: by the push that comes, else by asking."""

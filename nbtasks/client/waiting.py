@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nbtasks.broker.keys import LANES
 from nbtasks.core import states as st
 
-from .fleet import WorkerInfo, read_workers
+from .fleet import WorkerInfo, read_workers, running_where_alive
 
 if TYPE_CHECKING:
     from nbtasks.broker.fleet import Fleet
@@ -22,11 +22,12 @@ def reason_for_waiting(batch: Batch, fleet: Fleet, store: Store, address: str) -
     eta = batch.origin_info.eta_at
     if eta is not None and eta > time.time():
         return f"scheduled for {_moment(eta)}"
-    if batch.running:
+    version, _, key_id = address.partition("@")[2].rpartition(".")
+    running = {index: item.worker for index, item in batch.running.copy().items()}
+    if running_where_alive(running, fleet, version, key_id):
         return None
     if batch.retrying and not batch.states.count(st.PENDING_CODE):
         return f"waits for its next attempt in {max(0.0, min(batch.retrying.values()) - time.time()):.0f} s"
-    version, _, key_id = address.partition("@")[2].rpartition(".")
     listening = [worker for worker in read_workers(fleet, version, key_id) if batch.queue in worker.queues]
     usable = [worker for worker in listening if worker.matches]
     if not usable:

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from nbtasks.client.batch import Batch
 
 _FILES = Path(__file__).parent / "static"
-#: Seconds that nothing has started before the card asks why, and between two askings.
+#: Seconds that nothing has ended before the card asks why, and between two askings.
 ASK_WHY_AFTER_S = 1.0
 ASK_WHY_EVERY_S = 2.0
+#: The same where calls were started: they may be gone with their worker.
+ASK_WHY_STARTED_EVERY_S = 5.0
 #: Seconds between messages that bring nothing but a new rate.
 PACE_EVERY_S = 1.0
 
@@ -52,6 +54,7 @@ class Card:
         self._sent_at = 0.0
         self._reason: str | None = None
         self._asked_why_at = 0.0
+        self._runs = False
         self._finished = 0
         self._moved_at = 0.0
 
@@ -109,9 +112,14 @@ class Card:
         batch = self.batch
         if batch.finished_count != self._finished:
             self._finished, self._moved_at = batch.finished_count, now
-        if batch.done or batch.running or now - max(batch.created_at, self._moved_at) < ASK_WHY_AFTER_S:
+        runs = bool(batch.running)
+        if runs and not self._runs:
+            self._reason, self._asked_why_at = None, now
+        self._runs = runs
+        every = ASK_WHY_STARTED_EVERY_S if runs else ASK_WHY_EVERY_S
+        if batch.done or now - max(batch.created_at, self._moved_at) < ASK_WHY_AFTER_S:
             self._reason = None
-        elif now - self._asked_why_at >= ASK_WHY_EVERY_S:
+        elif now - self._asked_why_at >= every:
             self._reason = batch.why_pending()
             self._asked_why_at = time.time()
 

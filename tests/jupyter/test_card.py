@@ -135,6 +135,17 @@ def test_the_reason_is_asked_for_after_a_while_and_not_too_often():
     assert len(asked) == 1
     start(batch, 0)
     assert card.tick(1010.0).content["view"]["reason"] is None
+    assert len(asked) == 1
+
+
+def test_the_reason_is_asked_for_also_where_calls_were_started():
+    """Their worker may be gone."""
+    batch = make_batch(3)
+    batch._hooks.why_pending = lambda _: "no worker"
+    card = Card(batch)
+    start(batch, 0)
+    assert card.tick(1001.5).content["view"]["reason"] is None
+    assert card.tick(1010.0).content["view"]["reason"] == "no worker"
 
 
 def test_a_page_keeps_up_while_results_come_in_on_another_thread():

@@ -297,6 +297,19 @@ def test_why_a_call_waits(app, gate, ledger, eventually):
     assert get(waiting) == 1
 
 
+def test_a_call_whose_worker_has_gone_waits_again_and_can_be_revoked(app, gate, ledger, eventually):
+    handle = app.task(held).delay(ledger.path, gate.path)
+    eventually(lambda: ledger.lines() and handle.state == "STARTED", "it runs")
+    assert handle.why_pending() is None
+    app.stop_workers(cold=True)
+    assert handle.why_pending() == "no worker listens on queue 'default': %workers start"
+    handle.revoke()
+    assert handle.state == "REVOKED"
+    app.start_workers(1)
+    assert get(app.task(len).delay("ab")) == 2
+    assert len(ledger.lines()) == 1
+
+
 def test_calls_submitted_before_the_first_worker_are_run(idle_app):
     group = idle_app.task(abs).map(range(10))
     assert group.why_pending() == "no worker listens on queue 'default': %workers start"
