@@ -11,14 +11,12 @@ import click
 
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import NbtasksError
-from nbtasks.core.options import POOLS, WorkerOptions
+from nbtasks.core.options import LOG_LEVELS, POOLS, WorkerOptions
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
     from nbtasks.local.connection import Connection
     from nbtasks.local.embedded import EmbeddedLease
-
-LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 @click.command()
@@ -47,7 +45,7 @@ LEVELS = ("debug", "info", "warning", "error", "critical")
     help="Per child, with -P threads.",
 )
 @click.option(
-    "-l", "--loglevel", type=click.Choice(LEVELS, case_sensitive=False), default="info", show_default=True
+    "-l", "--loglevel", type=click.Choice(LOG_LEVELS, case_sensitive=False), default="info", show_default=True
 )
 @click.option("-n", "--name", metavar="NAME", help="Name in lists and logs.  [default: host and pid]")
 @click.option(

@@ -82,7 +82,7 @@ class App:
         self._connection_file = connection_file
         self._listen = listen
         self._result_expires = seconds(result_expires, "result_expires")
-        self._result_limit = result_limit
+        self._result_limit = _checked_limit(result_limit)
         self._lock = threading.RLock()
         self._resolving: connections.Resolving | None = None
         self._connection: Connection | None = connection
@@ -156,12 +156,17 @@ class App:
         Args:
             id: one batch or call.
             last: so many of the newest; 10 if neither is given.
+
+        Raises:
+            UnknownCall: nobody recorded the id, or its time is over.
         """
         session = self.session
         session.flush()
         if id is not None:
             batch_id, index = split_call_id(id)
             return [self.AsyncResult(id)] if index is not None else self._handles(session.adopt(batch_id))
+        if last is not None and last < 1:
+            raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
         handles: list[Handle | GroupResult] = []
         most = last or 10
         for name in session.store.newest(most):
@@ -263,7 +268,7 @@ class App:
         timeout: float = 30.0,
         max_tasks_per_child: int | None = None,
         max_memory_per_child: int | None = None,
-        lease: float = 15.0,
+        lease: Duration = 15.0,
     ) -> None:
         """Have ``n`` worker processes on this machine, ready when this returns. Doing it again changes nothing.
 
@@ -272,7 +277,7 @@ class App:
         Args:
             n: children; the number of cores if None.
             timeout: seconds until it is given up.
-            lease: seconds until the calls of a silent worker are given to others.
+            lease: time until the calls of a silent worker are given to others, seconds or a text like 30s.
 
         Raises:
             WorkersError: they did not come up; the message has the end of their log.
@@ -287,7 +292,7 @@ class App:
             loglevel=loglevel,
             max_tasks_per_child=max_tasks_per_child,
             max_memory_per_child=max_memory_per_child,
-            lease_s=lease,
+            lease_s=seconds(lease, "lease"),
             keep=keep,
             parent_pid=os.getpid(),
             env=dict(env or {}),
@@ -447,6 +452,12 @@ class App:
                 self.close(cold=True)
             except Exception as error:
                 _log.warning("closing App %r: %s", self.name, error)
+
+
+def _checked_limit(size: int) -> int:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ConfigError(f"result_limit: {size!r} is not a number of bytes")
+    return size
 
 
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:

@@ -310,6 +310,24 @@ class EagerResult:
         """Whether it raised."""
         return self.state == st.FAILURE
 
+    def why_pending(self) -> str | None:
+        """Return None: it does not wait."""
+        return None
+
+    def then(
+        self, callback: Callable[[EagerResult], None], on_error: Callable[[EagerResult], None] | None = None
+    ) -> EagerResult:
+        """Call ``callback(self)`` at once when it has a result, else ``on_error(self)``."""
+        if self.successful():
+            callback(self)
+        elif on_error is not None:
+            on_error(self)
+        return self
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        yield from ()
+        return self.get()
+
     def revoke(self, terminate: bool = False) -> None:
         """Do nothing: it is over."""
 

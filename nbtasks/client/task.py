@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nbtasks.core.options import TaskOptions
@@ -49,7 +49,7 @@ class Task(Definition):
         return submit_call(self.app.session, self, args, kwargs, {})
 
     def apply_async(
-        self, args: Iterable[Any] = (), kwargs: dict[str, Any] | None = None, **options: Any
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult:
         """Submit a call.
 
@@ -65,7 +65,7 @@ class Task(Definition):
             ConfigError: an unknown option or a bad value.
             BrokerUnavailable: the broker cannot be reached; nothing was submitted.
         """
-        return submit_call(self.app.session, self, tuple(args), dict(kwargs or {}), options)
+        return submit_call(self.app.session, self, *self._arguments(args, kwargs), options)
 
     def map(
         self,
@@ -107,7 +107,7 @@ class Task(Definition):
         **options: Any,
     ) -> GroupResult:
         """Submit one call for each tuple of arguments; otherwise as :meth:`map`."""
-        tuples = (tuple(item) for item in iterable)
+        tuples = (self._tuple(item) for item in iterable)
         return self._map(tuples, iterable, chunk, max_parallel, on_error, quiet, label, options)
 
     def _map(
@@ -132,4 +132,26 @@ class Task(Definition):
 
     def apply(self, args: Iterable[Any] = (), kwargs: dict[str, Any] | None = None) -> EagerResult:
         """Run a call here, by the way a worker does it: everything is pickled and unpickled once."""
-        return apply_here(self, tuple(args), dict(kwargs or {}))
+        return apply_here(self, *self._arguments(args, kwargs))
+
+    def _tuple(self, item: Iterable[Any]) -> tuple[Any, ...]:
+        try:
+            return tuple(item)
+        except TypeError:
+            raise TypeError(
+                f"{self.name}: starmap takes a tuple of arguments for each call, not {item!r:.40}; "
+                "map takes one argument for each"
+            ) from None
+
+    def _arguments(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return both as they are needed; the arguments themselves are often given in their place."""
+        if isinstance(args, (str, bytes)) or not isinstance(args, Iterable):
+            raise TypeError(
+                f"{self.name}: args is a tuple of all positional arguments, such as ({args!r:.40},), not {args!r:.40}"
+            )
+        if kwargs is not None and not isinstance(kwargs, Mapping):
+            raise TypeError(
+                f"{self.name}: kwargs is a dict of the keyword arguments, not {kwargs!r:.40}; "
+                f"delay(...) takes arguments as a call does"
+            )
+        return tuple(args), dict(kwargs or {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from .errors import ConfigError
 
 PRIORITIES = {"low": 2, "normal": 5, "high": 8}
 POOLS = ("prefork", "threads", "solo")
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,15 @@ _DURATIONS = {
 def _check(name: str, value: Any) -> Any:
     if name in _DURATIONS:
         return None if value is None else seconds(value, name)
-    if name == "priority":
-        return check_priority(value)
-    if name == "queue":
-        return check_queue(value)
-    if name == "max_retries":
-        return _check_retries(value)
     if name in {"autoretry_for", "dont_autoretry_for", "throws"}:
         return _check_exceptions(name, value)
-    return value
+    check = {
+        "priority": check_priority,
+        "queue": check_queue,
+        "max_retries": _check_retries,
+        "retry_backoff": _check_backoff,
+    }.get(name)
+    return check(value) if check is not None else value
 
 
 def check_priority(value: int | str) -> int:
@@ -136,12 +138,25 @@ def _check_retries(value: Any) -> int | None:
     return value
 
 
+def _check_backoff(value: Any) -> bool | float:
+    return (
+        value if isinstance(value, bool) else seconds(value, "retry_backoff (True, False or the first delay)")
+    )
+
+
 def _check_exceptions(name: str, value: Any) -> tuple[type[BaseException], ...]:
     items = (value,) if isinstance(value, type) else tuple(value or ())
     for item in items:
         if not (isinstance(item, type) and issubclass(item, BaseException)):
             raise ConfigError(f"{name}: {item!r} is not an exception class")
     return items
+
+
+def _check_count(name: str, value: Any, most: int | None = None) -> None:
+    right = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if not right or (most is not None and value > most):
+        span = f"from 1 to {most}" if most is not None else "of 1 or more, or None for no limit"
+        raise ConfigError(f"{name}: {value!r} is not a whole number {span}")
 
 
 @dataclass(frozen=True)
@@ -169,21 +184,20 @@ class WorkerOptions:
     include: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (
-            isinstance(self.concurrency, bool)
-            or not isinstance(self.concurrency, int)
-            or not 1 <= self.concurrency <= 1024
-        ):
-            raise ConfigError(f"concurrency: {self.concurrency!r} is not a whole number from 1 to 1024")
+        _check_count("concurrency", self.concurrency, 1024)
         if self.pool not in POOLS:
             raise ConfigError(f"pool: {self.pool!r} is not one of {', '.join(POOLS)}")
-        if not 1 <= self.threads <= 1024:
-            raise ConfigError(f"threads: {self.threads!r} is not a number from 1 to 1024")
+        _check_count("threads", self.threads, 1024)
         if not self.queues:
             raise ConfigError("queues: name at least one queue")
         for queue in self.queues:
             check_queue(queue)
-        if self.lease_s < 0.5:
+        if str(self.loglevel).lower() not in LOG_LEVELS:
+            raise ConfigError(f"loglevel: {self.loglevel!r} is not one of {', '.join(LOG_LEVELS)}")
+        for name in ("max_tasks_per_child", "max_memory_per_child"):
+            if getattr(self, name) is not None:
+                _check_count(name, getattr(self, name))
+        if seconds(self.lease_s, "lease") < 0.5:
             raise ConfigError(f"lease: {self.lease_s!r} is under 0.5 s")
 
     def to_json(self) -> dict[str, Any]:
@@ -204,5 +218,7 @@ def countdown_until(countdown: Duration | None, eta: Any, now: float) -> float:
         return seconds(countdown, "countdown")
     if eta is None:
         return 0.0
-    moment = eta.timestamp() if hasattr(eta, "timestamp") else float(eta)
+    moment = eta.timestamp() if hasattr(eta, "timestamp") else eta
+    if isinstance(moment, bool) or not isinstance(moment, (int, float)) or not math.isfinite(moment):
+        raise ConfigError(f"eta: {eta!r} is not a time; give a datetime, or epoch seconds")
     return float(max(0.0, moment - now))

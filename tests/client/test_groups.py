@@ -79,6 +79,11 @@ def test_starmap_spreads_the_arguments(shared_app):
     assert get(power.starmap([(2, 3), (3, 2), [10, 0]])) == [8, 9, 1]
 
 
+def test_starmap_says_what_it_takes(shared_app):
+    with pytest.raises(TypeError, match="pow: starmap takes a tuple of arguments for each call, not 5"):
+        shared_app.task(pow).starmap([(2, 3), 5])
+
+
 def test_join_is_get(double):
     assert double.map([1]).join(SOON) == [2]
 

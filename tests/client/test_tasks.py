@@ -225,6 +225,20 @@ def test_a_wrong_call_is_refused_where_it_is_made(shared_app):
             call()
 
 
+@pytest.mark.parametrize(
+    ("args", "kwargs", "message"),
+    [
+        (5, None, r"len: args is a tuple of all positional arguments, such as \(5,\), not 5"),
+        ("abc", None, r"such as \('abc',\), not 'abc'"),
+        (("abc",), 5, "len: kwargs is a dict of the keyword arguments, not 5"),
+    ],
+)
+def test_arguments_in_another_form_are_told(shared_app, args, kwargs, message):
+    for submit in (shared_app.task(len).apply_async, shared_app.task(len).apply):
+        with pytest.raises(TypeError, match=message):
+            submit(args, kwargs)
+
+
 def test_a_bound_tasks_self_is_not_an_argument(shared_app):
     @shared_app.task(bind=True)
     def only(self, x):
@@ -373,3 +387,19 @@ def test_apply_refuses_what_a_worker_could_not_get(shared_app):
 
     with pytest.raises(NotPicklable):
         shared_app.task(lambda x: x).apply((threading.Lock(),))
+
+
+def test_what_ran_here_can_be_waited_for_like_the_rest(shared_app):
+    done, failed = shared_app.task(len).apply(("ab",)), shared_app.task(len).apply((1,))
+    told = []
+    assert done.then(told.append) is done
+    failed.then(told.append, on_error=told.append)
+    assert told == [done, failed]
+    assert done.why_pending() is None
+
+    async def wait(handle):
+        return await handle
+
+    assert asyncio.run(wait(done)) == 2
+    with pytest.raises(TypeError):
+        asyncio.run(wait(failed))

@@ -125,6 +125,11 @@ def test_worker_options_survive_json():
         ({"concurrency": 1, "queues": ()}, "name at least one queue"),
         ({"concurrency": 1, "queues": ("a b",)}, "queue: 'a b'"),
         ({"concurrency": 1, "lease_s": 0.1}, "lease: 0.1"),
+        ({"concurrency": 1, "lease_s": "soon"}, "lease: 'soon' is not a duration"),
+        ({"concurrency": 1, "threads": "x"}, "threads: 'x' is not a whole number from 1 to 1024"),
+        ({"concurrency": 1, "loglevel": "loud"}, "loglevel: 'loud' is not one of debug, info"),
+        ({"concurrency": 1, "max_tasks_per_child": 0}, "max_tasks_per_child: 0 is not a whole number of 1"),
+        ({"concurrency": 1, "max_memory_per_child": "1G"}, "max_memory_per_child: '1G'"),
     ],
 )
 def test_wrong_worker_options(settings, message):
@@ -145,3 +150,14 @@ def test_countdown_and_eta_give_seconds():
 def test_countdown_and_eta_together_are_refused():
     with pytest.raises(ConfigError, match="countdown or eta, not both"):
         countdown_until(1, 2, 0)
+
+
+@pytest.mark.parametrize("eta", ["tomorrow", True, float("nan")])
+def test_an_eta_that_is_no_time(eta):
+    with pytest.raises(ConfigError, match=r"eta: .* is not a time; give a datetime"):
+        countdown_until(None, eta, 0)
+
+
+def test_a_backoff_that_is_none():
+    with pytest.raises(ConfigError, match=r"retry_backoff .*: 'yes' is not a duration"):
+        TaskOptions.make({"retry_backoff": "yes"})
