@@ -13,6 +13,8 @@ from typing import Any
 
 from nbtasks.core.errors import CellError
 
+#: What tracebacks call the clause.
+CLAUSE_FILE = "<for clause>"
 _OPENERS, _CLOSERS = "([{", ")]}"
 
 
@@ -80,7 +82,7 @@ def _ends_word(line: str, position: int) -> bool:
 def _parse(text: str) -> ForClause:
     try:
         # The line break keeps a trailing comment from swallowing the bracket.
-        parsed = ast.parse(f"[None {text}\n]", "<for clause>", mode="eval").body
+        parsed = ast.parse(f"[None {text}\n]", CLAUSE_FILE, mode="eval").body
     except SyntaxError as problem:
         raise CellError(_unreadable(text, str(problem.msg))) from None
     if not isinstance(parsed, ast.ListComp) or not isinstance(parsed.elt, ast.Constant):
@@ -118,4 +120,4 @@ def _compile_items(names: tuple[str, ...], generators: list[ast.comprehension]) 
     loads: list[ast.expr] = [ast.Name(name, ast.Load()) for name in names]
     item = loads[0] if len(loads) == 1 else ast.Tuple(loads, ast.Load())
     tree = ast.Expression(ast.GeneratorExp(item, generators))
-    return compile(ast.fix_missing_locations(tree), "<for clause>", "eval")
+    return compile(ast.fix_missing_locations(tree), CLAUSE_FILE, "eval")

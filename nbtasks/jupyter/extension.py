@@ -10,6 +10,7 @@ from .completion import make_matcher
 from .display import Display
 from .magics import TaskMagics
 from .publish import say
+from .words import short_id
 
 _MAGICS = {"cell": ("task",), "line": ("task", "tasks", "workers")}
 _loaded: dict[int, _Loaded] = {}
@@ -25,7 +26,7 @@ class _Loaded:
         shell.register_magics(TaskMagics(shell, self.display))
         # IPython before 8.6 has no such matchers: its own completion stays as it is.
         self.matchers = getattr(shell.Completer, "custom_matchers", None)
-        self.matcher = make_matcher(_queues) if self.matchers is not None else None
+        self.matcher = make_matcher(_queues, _runs) if self.matchers is not None else None
         if self.matchers is not None:
             self.matchers.append(self.matcher)
 
@@ -60,3 +61,8 @@ def _queues() -> set[str]:
     if len(queues) > 1 or app.batches():
         queues.update(queue for worker in app.workers() for queue in worker.queues)
     return queues
+
+
+def _runs() -> list[str]:
+    """Return the ids of this session's runs as cards show them, newest first."""
+    return [short_id(batch.id) for batch in reversed(App.current().batches())]

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     Handle = AsyncResult | GroupResult
 
 
+#: What tracebacks call the expression of ``%task``.
+LINE_FILE = "<%task>"
+
+
 @dataclass(frozen=True)
 class Launch:
     """One use of the magic, ready to be sent."""
@@ -65,7 +69,8 @@ class Launcher:
 
     def run_line(self, line: str) -> Any:
         """Run ``%task LINE``; returns the handle, or the value with ``-b``."""
-        head, rest = take_options(line)
+        # A semicolon at the end silences Out[n], as everywhere in IPython.
+        head, rest = take_options(line.rstrip().removesuffix(";"))
         options = parse_options(head)
         expression, clause = split_clause(rest)
         if not expression:
@@ -88,7 +93,7 @@ class Launcher:
     ) -> Launch:
         names = clause.names if clause else ()
         cell = read_expression(f"%task {line}", expression, names, options.get)
-        tree = ast.parse(expression, "<%task>", "eval").body
+        tree = ast.parse(expression, LINE_FILE, "eval").body
         title = options.name or cell.label or expression[:80]
         if clause is None and isinstance(tree, ast.Call):
             target = self._evaluate(tree.func)
@@ -120,14 +125,14 @@ class Launcher:
         return Task(target, self._task_options(options, title))
 
     def _evaluate(self, tree: ast.expr) -> Any:
-        code = compile(ast.Expression(tree), "<%task>", "eval")
+        code = compile(ast.Expression(tree), LINE_FILE, "eval")
         return eval(code, self._shell.user_ns)  # noqa: S307 - the user's own expression, in their own kernel
 
     def _arguments(self, call: ast.Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Evaluate the arguments of a call, starred ones included, here."""
         collect = ast.copy_location(ast.Name("__collect__", ast.Load()), call.func)
         tree = ast.copy_location(ast.Call(collect, call.args, call.keywords), call)
-        code = compile(ast.Expression(tree), "<%task>", "eval")
+        code = compile(ast.Expression(tree), LINE_FILE, "eval")
         found: tuple[tuple[Any, ...], dict[str, Any]] = eval(  # noqa: S307 - as above
             code, self._shell.user_ns, {"__collect__": lambda *args, **kwargs: (args, kwargs)}
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -21,7 +22,8 @@ from IPython.core.magic import (
 
 from nbtasks.core.errors import NbtasksError
 
-from .launch import Launcher
+from .clause import CLAUSE_FILE
+from .launch import LINE_FILE, Launcher
 from .options import OptionError, help_text
 from .tasks import Tasks
 from .workers import Workers
@@ -87,7 +89,9 @@ TaskMagics.tasks.__doc__ = """List what was submitted, or act on it.
 TaskMagics.workers.__doc__ = """Show the workers, or start and stop local ones.
 
     %workers                            all workers of this namespace, on any machine
-    %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] [--keep]
+    %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] [--env NAME=VALUE]
+                   [--max-tasks-per-child N] [--max-memory-per-child KIB] [--keep]
+                                        have N processes here; --keep: also when the kernel has ended
     %workers stop [--now]               warm: running calls end first; --now does not wait for them
     %workers logs [-n LINES]            the end of the local workers' log
     %workers invite [--show]            how workers on other machines join; --show puts the key on the screen
@@ -108,10 +112,10 @@ def _calmly(action: Callable[[], Any]) -> Any:
     except BaseException as problem:  # ours, what a task raised, or Stop
         task_frames = _beyond_ours(problem.__traceback__)
         if isinstance(problem, KeyboardInterrupt) or (
-            task_frames is None and isinstance(problem, NbtasksError)
+            task_frames is None and (isinstance(problem, NbtasksError) or _is_of_the_line(problem))
         ):
             # What IPython asks an exception for that wants to be shown in its own way.
-            problem._render_traceback_ = partial(_plainly, problem)  # type: ignore[union-attr]
+            problem._render_traceback_ = partial(_plainly, problem)  # type: ignore[attr-defined]
             raise
         raise problem.with_traceback(task_frames)  # noqa: B904 - the same error
 
@@ -124,6 +128,19 @@ def _plainly(problem: BaseException) -> list[str]:
 
 def _beyond_ours(frames: TracebackType | None) -> TracebackType | None:
     """Leave out the first frames as long as they are ours: what follows is the task's own traceback."""
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+    while frames is not None and _is_ours(frames.tb_frame):
         frames = frames.tb_next
     return frames
+
+
+def _is_of_the_line(problem: BaseException) -> bool:
+    """Whether an expression on the magic's own line has raised it: the cell shows that line."""
+    frames = list(traceback.walk_tb(problem.__traceback__))
+    return bool(frames) and frames[-1][0].f_code.co_filename in {CLAUSE_FILE, LINE_FILE}
+
+
+def _is_ours(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    # What stands on the magic's line is shown by the cell; a dataclass has made its __init__ of a string.
+    made = file == "<string>" and str(frame.f_globals.get("__name__")).split(".")[0] == "nbtasks"
+    return file.startswith(_PACKAGE) or file in {CLAUSE_FILE, LINE_FILE} or made

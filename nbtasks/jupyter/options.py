@@ -71,11 +71,29 @@ class MagicOptions:
 
 
 class MagicParser(argparse.ArgumentParser):
-    """Raises OptionError where argparse would end the process."""
+    """Raises OptionError where argparse would end the process; has no help and takes no shortened options."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog=prog, add_help=False, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse has found."""
+        magic, _, subcommand = self.prog.partition(" ")
+        if subcommand:
+            raise OptionError(f"{self.prog}: {message}; `{magic}?` shows what there is")
         raise OptionError(message)
+
+
+def split_words(line: str, what: str = "the line") -> list[str]:
+    """Split a line as a shell does.
+
+    Raises:
+        OptionError: a quotation is not closed.
+    """
+    try:
+        return shlex.split(line)
+    except ValueError as problem:
+        raise OptionError(f"cannot read {what} `{line}`: {str(problem).lower()}") from None
 
 
 def parse_options(line: str) -> MagicOptions:
@@ -84,11 +102,7 @@ def parse_options(line: str) -> MagicOptions:
     Raises:
         OptionError: naming the nearest option where one is unknown.
     """
-    try:
-        words = shlex.split(line)
-    except ValueError as problem:
-        raise OptionError(f"cannot read the options `{line}`: {str(problem).lower()}") from None
-    parsed, left = PARSER.parse_known_args(words)
+    parsed, left = PARSER.parse_known_args(split_words(line, "the options"))
     if left:
         raise OptionError(_unknown(left[0]))
     options = MagicOptions(**vars(parsed))
@@ -204,7 +218,8 @@ def _moment(text: str) -> datetime:
     return moment.astimezone()  # a time without a zone is the notebook's own
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Read a whole number of 1 or more; an argparse type."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
@@ -217,7 +232,7 @@ def _count_or_none(text: str) -> int:
 
 
 def _chunk(text: str) -> int | None:
-    return None if text == "auto" else _count(text)
+    return None if text == "auto" else count(text)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -246,7 +261,7 @@ def _checked(check: Any) -> Any:
 
 
 def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
-    parser = MagicParser(prog="%%task", add_help=False, allow_abbrev=False)
+    parser = MagicParser("%%task")
     actions: list[argparse.Action] = []
 
     def add(*names: str, **settings: Any) -> None:
@@ -277,7 +292,7 @@ def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
     add("--countdown", type=_duration, metavar="S", help="start in S at the earliest")
     add("--eta", type=_moment, metavar="ISO", help="start at this time at the earliest")
     add("--expires", type=_duration, metavar="S", help="do not start any more after S")
-    add("--max-parallel", type=_count, metavar="N", help="at most N calls of this fan-out at once")
+    add("--max-parallel", type=count, metavar="N", help="at most N calls of this fan-out at once")
     add("--chunk", type=_chunk, metavar="N", help="N items per message, or auto")
     add("--on-error", choices=("raise", "keep", "stop"), metavar="WHAT",
         help="raise: at get(); keep: exceptions as values; stop: cancel the rest")  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from nbtasks.client.app import App
 from nbtasks.core.errors import UnknownCall
 
 from . import words
-from .options import MagicParser, OptionError
+from .options import MagicParser, OptionError, count, split_words
 from .panels import tasks_panel
 from .publish import say, show_panel
 
@@ -29,6 +28,9 @@ USAGE = (
     "| %tasks attach [ID|--last N]"
 )
 SUBCOMMANDS = ("attach", "cancel", "retry")
+ATTACH = MagicParser("%tasks attach")
+ATTACH.add_argument("ids", nargs="*")
+ATTACH.add_argument("--last", type=count, metavar="N")
 #: How many of the newest runs are looked through for the end of an id.
 _LOOK_BACK = 50
 
@@ -42,7 +44,7 @@ class Tasks:
 
     def run(self, line: str) -> Any:
         """Run ``%tasks LINE``."""
-        words_given = shlex.split(line)
+        words_given = split_words(line)
         if not words_given:
             return self._list()
         command, rest = words_given[0], words_given[1:]
@@ -81,10 +83,7 @@ class Tasks:
         return failed[-1].retry_failed()
 
     def _attach(self, rest: list[str]) -> list[Handle]:
-        parser = MagicParser(prog="%tasks attach", add_help=False, allow_abbrev=False)
-        parser.add_argument("ids", nargs="*")
-        parser.add_argument("--last", type=int, metavar="N")
-        given = parser.parse_args(rest)
+        given = ATTACH.parse_args(rest)
         app = App.current()
         named = [_attached(app, name) for name in given.ids]
         handles = named or app.attach(last=given.last)

@@ -80,7 +80,7 @@ def test_unknown_subcommands_name_the_known_ones(kernel):
     assert "neither a subcommand nor a run" in kernel.run("%tasks whatever").stderr
     ran = kernel.run("%workers strat 4")
     assert "%workers knows no 'strat'; did you mean `%workers start`? Usage: %workers | " in ran.stderr
-    assert "invalid int value: 'many'" in kernel.run("%workers start many").stderr
+    assert "'many' is not a whole number" in kernel.run("%workers start many").stderr
 
 
 def test_workers_panel(kernel):
@@ -94,6 +94,21 @@ def test_workers_panel(kernel):
     assert "<table" in data["text/html"]
 
 
+def test_misuse_of_the_management_magics_is_one_line(kernel):
+    for line, said in (
+        ("%workers 'x", "cannot read the line `'x`: no closing quotation"),
+        ("%tasks 'x", "cannot read the line `'x`: no closing quotation"),
+        ("%workers start 0", "argument n: '0' is not a whole number of 1 or more; `%workers?` shows"),
+        ("%workers start 2 -c 3", "N and -c both say how many"),
+        ("%workers start --env A", "'A' is not NAME=VALUE"),
+        ("%tasks attach --last -1", "argument --last: '-1' is not a whole number"),
+    ):
+        assert said in kernel.run(line).stderr
+    ran = kernel.run("%workers start 2 -q 'a b'")
+    assert ran.traceback.count("\n") == 0
+    assert "queue: 'a b' is not a queue name" in ran.evalue
+
+
 def test_workers_start_converges_and_stop_stops(kernel):
     pid = kernel.value("__import__('nbtasks').App.current().local_workers.pid")
     assert "2 worker processes ready" in kernel.run("%workers start 2").stdout
@@ -103,6 +118,8 @@ def test_workers_start_converges_and_stop_stops(kernel):
     )
     kernel.settle(lambda: "default, io" in kernel.run("%workers").data[0]["text/plain"])
     assert kernel.run("%workers logs -n 5").status == "ok"
+    assert "1 worker process ready" in kernel.run("%workers start -c 1 -q io --env NBT_A=b").stdout
+    assert kernel.run("%%task -b -q io\nimport os\nos.environ['NBT_A']").text == "'b'"
     assert kernel.run("%%task -b -q io\n'io'").text == "'io'"
     assert kernel.run("%workers stop").stdout == "Stopped; running calls ended first.\n"
     assert kernel.run("%workers stop").stdout == "No workers of this notebook are running.\n"

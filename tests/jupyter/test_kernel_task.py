@@ -54,6 +54,23 @@ def test_a_failure_raises_the_original_with_the_cells_lines(kernel):
     assert "/nbtasks/" not in traceback
 
 
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%%task for x in nosuch\nx", "NameError: name 'nosuch' is not defined"),
+        ("%%task for x in 5\nx", "TypeError: 'int' object is not iterable"),
+        ("%task nosuch(1)", "NameError: name 'nosuch' is not defined"),
+    ],
+)
+def test_what_the_line_itself_raises_is_one_line(kernel, cell, said):
+    assert kernel.run(cell).traceback == said
+
+
+def test_a_semicolon_silences_a_line(kernel):
+    ran = kernel.run("%task -b len('abc');")
+    assert (ran.status, ran.result) == ("ok", None)
+
+
 def test_on_error_keep_and_raise(kernel):
     body = "\nif n == 1: raise KeyError(n)\nn"
     ran = kernel.run(f"%%task -b --on-error keep for n in range(3){body}")
