@@ -216,6 +216,9 @@ class App:
 
             self._lease = self._resolving.wait()
             self._resolving = None
+            # What is registered last runs first: the server is still there when the rest is told to it.
+            atexit.unregister(self._at_exit)
+            atexit.register(self._at_exit)
             if self._listen:
                 self._open(self._listen)
         elif self._lease is not None:
