@@ -314,9 +314,16 @@ def test_a_server_without_keeper_is_replaced(lease, servers, processes, eventual
     assert processes() == {}
 
 
+def is_in_the_file(lease, text):
+    """Whether the server has written something; it puts that off while the disk is still busy with an earlier sync."""
+    (log,) = (lease.folder / "data" / "appendonlydir").glob("*.incr.aof")
+    return text in log.read_bytes()
+
+
 def test_after_a_crash_of_the_machine_it_starts_over_what_was_left(lease, processes, eventually):
     with client(lease.url) as server:
         server.set("kept", "yes")
+    eventually(lambda: is_in_the_file(lease, b"kept"), "it is written")
     sockets = Path(lease.url.removeprefix("unix://")).parent
     os.killpg(lease.pid, signal.SIGKILL)
     eventually(lambda: not processes())
@@ -333,6 +340,7 @@ def test_a_write_that_was_cut_by_a_crash_costs_no_more_than_itself(lease, proces
     with client(lease.url) as server:
         server.set("kept", "yes")
         server.set("cut", "yes")
+    eventually(lambda: is_in_the_file(lease, b"cut"), "it is written")
     os.killpg(lease.pid, signal.SIGKILL)
     eventually(lambda: not processes())
     (log,) = (lease.folder / "data" / "appendonlydir").glob("*.incr.aof")
