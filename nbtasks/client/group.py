@@ -119,6 +119,7 @@ class GroupResult:
 
         Raises:
             TimeoutError: they have not all ended in time.
+            ConfigError: their App was closed before they have ended.
             Exception: what the first failed call raised, with a note that counts the others.
         """
         if not self.wait(timeout):
@@ -139,10 +140,16 @@ class GroupResult:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
         if not self.batch.done:
-            blocking.wait(self._session, self.batch, self.ready, timeout)
-        if self.batch.done:
-            observers.waited(self.batch)
-        return self.batch.done
+            blocking.wait(self._session, self.batch, self._is_settled, timeout)
+        if not self.batch.done:
+            self._session.check_open(self.id)
+            return False
+        observers.waited(self.batch)
+        return True
+
+    def _is_settled(self) -> bool:
+        """Whether all calls have ended, or nobody will tell."""
+        return self.batch.done or not self._session.usable
 
     def _values(self) -> Iterator[Any]:
         batch = self.batch
@@ -197,7 +204,10 @@ class GroupResult:
 
     def _wait_for_more(self, given: int, left: float | None) -> bool:
         batch = self.batch
-        return batch.wait_for(lambda: batch.done or batch.finished_count > given, left)
+        more = batch.wait_for(lambda: self._is_settled() or batch.finished_count > given, left)
+        if not batch.done and batch.finished_count <= given:
+            self._session.check_open(self.id)
+        return more
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame with one row a call: id, args, state, result, error, worker, seconds, retries.
@@ -258,6 +268,7 @@ class GroupResult:
         return self._awaited().__await__()
 
     async def _awaited(self) -> list[Any]:
-        await wait_async(self.ready)
-        observers.waited(self.batch)
+        await wait_async(self._is_settled)
+        if self.batch.done:
+            observers.waited(self.batch)
         return self.get(timeout=0)

@@ -170,6 +170,7 @@ class AsyncResult:
 
         Raises:
             TimeoutError: it has not ended in time.
+            ConfigError: its App was closed before it has ended.
             Exception: what the task raised, with the worker's traceback.
             TaskRevokedError: it was revoked or has expired.
         """
@@ -183,10 +184,17 @@ class AsyncResult:
         """Wait for the end; returns whether it has come. Raises nothing of the task's."""
         if self.ready():
             return True
-        ended = blocking.wait(self._session, self.batch, self.ready, timeout)
-        if ended and self.batch.done:
+        blocking.wait(self._session, self.batch, self._is_settled, timeout)
+        ended = self.ready()
+        if not ended:
+            self._session.check_open(self.id)
+        elif self.batch.done:
             observers.waited(self.batch)
         return ended
+
+    def _is_settled(self) -> bool:
+        """Whether the call has ended, or nobody will tell."""
+        return self.ready() or not self._session.usable
 
     def _wait(self, timeout: float | None) -> None:
         if not self.wait(timeout):
@@ -251,7 +259,7 @@ class AsyncResult:
         return self._awaited().__await__()
 
     async def _awaited(self) -> Any:
-        await wait_async(self.ready)
+        await wait_async(self._is_settled)
         if self.batch.done:
             observers.waited(self.batch)
         return self.get(timeout=0)

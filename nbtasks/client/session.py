@@ -23,6 +23,7 @@ from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.errors import (
     BrokerUnavailable,
+    ConfigError,
     NbtasksError,
     OperationalError,
     SignatureMismatch,
@@ -137,6 +138,26 @@ class Session:
     def usable(self) -> bool:
         """Whether this session belongs to this process and is open."""
         return not self._closed and self._pid == os.getpid()
+
+    def check_open(self, name: str) -> None:
+        """Refuse to wait where nothing comes any more.
+
+        Args:
+            name: the id of what is waited for.
+
+        Raises:
+            ConfigError: the App was closed, or belongs to another process.
+        """
+        if self._closed:
+            raise ConfigError(
+                f"the App that {name} was submitted through is closed, so its end is not told here any more: wait "
+                f"before you close it, or ask with App(...).attach({name!r})"
+            )
+        if not self.usable:
+            raise ConfigError(
+                f"{name} was submitted by another process, and its end is told there: ask here with "
+                f"App(...).attach({name!r})"
+            )
 
     def close(self) -> None:
         """Send what waits, stop the threads, close the connections."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import os
 import subprocess
 import sys
 
 import pytest
 
-from nbtasks import App
+from nbtasks import App, ConfigError
 
 SOON = 20.0
 SCRIPT = """
@@ -44,3 +47,56 @@ def test_workers_take_leave_at_the_end(project, end):
     run(SCRIPT.format(start="app.start_workers(1)", end=end))
     with App() as app:
         assert app.workers() == []
+
+
+async def awaited(handle):
+    """Wait in an event loop."""
+    return await handle
+
+
+def test_nobody_waits_for_what_is_not_told_any_more(home):
+    app = App()
+    call, group = app.task(len).delay("ab"), app.task(len).map(["a", "b"])
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = [
+            pool.submit(wait)
+            for wait in (
+                call.get,
+                group.get,
+                lambda: list(group.as_completed()),
+                lambda: asyncio.run(awaited(call)),
+                lambda: asyncio.run(awaited(group)),
+            )
+        ]
+        app.close()
+        for one in waiting:
+            with pytest.raises(ConfigError, match="is closed, so its end is not told here any more"):
+                one.result(SOON)
+    with pytest.raises(ConfigError, match=rf"ask with App\(...\).attach\('{call.id}'\)"):
+        call.get()
+    with App() as again:
+        again.start_workers(1)
+        assert again.attach(call.id)[0].get(timeout=SOON) == 2
+        assert again.attach(group.id)[0].get(timeout=SOON) == [1, 1]
+
+
+def test_what_had_ended_can_be_read_after_the_close(home):
+    with App() as app:
+        app.start_workers(1)
+        call, group = app.task(len).delay("ab"), app.task(len).map(["a", "b"])
+        assert call.get(timeout=SOON) == 2
+        assert group.get(timeout=SOON) == [1, 1]
+    assert (call.get(), group.get()) == (2, [1, 1])
+    assert sorted(handle.result for handle in group.as_completed()) == [1, 1]
+
+
+def test_a_forked_process_does_not_wait_for_what_its_parent_is_told(idle_app):
+    call = idle_app.task(len).delay("ab")
+    child = os.fork()
+    if not child:
+        try:
+            call.get(timeout=SOON)
+        except ConfigError as error:
+            os._exit(0 if "submitted by another process" in str(error) else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
