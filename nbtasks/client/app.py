@@ -182,9 +182,13 @@ class App:
             return [Handle(batch, index, self.session) for index in reversed(range(batch.n))]
         return [GroupResult(batch, self.session)]
 
-    def batches(self) -> list[Batch]:
-        """Return what was submitted through this app, oldest first (the last 1,000)."""
-        return self._session.registry.recent() if self._session is not None else []
+    def batches(self, *, quiet: bool = False) -> list[Batch]:
+        """Return what was submitted through this app, oldest first (the last 1,000).
+
+        Args:
+            quiet: also what shows no card by itself, such as single calls: what has not ended, or is still held.
+        """
+        return self._session.registry.recent(quiet=quiet) if self._session is not None else []
 
     # -- the broker
 

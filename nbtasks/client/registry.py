@@ -67,9 +67,14 @@ class Registry:
                 if batch.ended_at and batch.ended_at > moment and batch.id not in self._unfinished
             ]
 
-    def recent(self) -> list[Batch]:
-        """Return the batches that are worth listing, oldest first."""
-        return list(self._recent)
+    def recent(self, *, quiet: bool = False) -> list[Batch]:
+        """Return the batches that are worth listing, oldest first; with ``quiet`` the others, too, that are known."""
+        with self._lock:
+            found = {batch.id: batch for batch in self._recent}
+            if quiet:
+                found.update(self._known.items())
+                found.update(self._unfinished)
+        return sorted(found.values(), key=lambda batch: batch.created_at) if quiet else list(found.values())
 
     # -- their ends
 

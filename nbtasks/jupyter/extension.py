@@ -13,6 +13,8 @@ from .publish import say
 from .words import short_id
 
 _MAGICS = {"cell": ("task",), "line": ("task", "tasks", "workers")}
+#: Ids that TAB offers, the newest.
+_MOST_OFFERED = 50
 _loaded: dict[int, _Loaded] = {}
 
 
@@ -65,4 +67,4 @@ def _queues() -> set[str]:
 
 def _runs() -> list[str]:
     """Return the ids of this session's runs as cards show them, newest first."""
-    return [short_id(batch.id) for batch in reversed(App.current().batches())]
+    return [short_id(batch.id) for batch in reversed(App.current().batches(quiet=True)[-_MOST_OFFERED:])]

@@ -46,13 +46,24 @@ class Panel:
         return [*self.notes, *([self.empty] if not self.rows and self.empty else [])]
 
 
-def tasks_panel(batches: Sequence[Batch], now: float) -> Panel:
-    """Return what was submitted in this session, newest first."""
+def tasks_panel(batches: Sequence[Batch], now: float, quiet: int = 0) -> Panel:
+    """Return what was submitted in this session, newest first.
+
+    Args:
+        quiet: calls that have not ended and are not listed, such as those of ``delay()``.
+    """
+    unlisted = (
+        f"{words.calls(quiet)} without a card, of delay() or --quiet, {'has' if quiet == 1 else 'have'} not ended; "
+        "`%tasks cancel all` stops them too."
+    )
     return Panel(
         title="",
         columns=("id", "task", "state", "calls", "done", "failed", "queue", "submitted", "took"),
         rows=[_batch_row(batch, now) for batch in reversed(batches)],
-        empty="Nothing was submitted in this session; %tasks attach brings earlier runs back.",
+        empty=""
+        if quiet
+        else "Nothing was submitted in this session; %tasks attach brings earlier runs back.",
+        notes=[unlisted] if quiet else (),
     )
 
 

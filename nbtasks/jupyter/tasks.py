@@ -57,7 +57,12 @@ class Tasks:
         return self._card(line.strip())
 
     def _list(self) -> None:
-        show_panel(self._shell, tasks_panel(App.current().batches(), time.time()))
+        app = App.current()
+        listed = app.batches()
+        quiet = sum(
+            batch.n - batch.finished_count for batch in app.batches(quiet=True) if batch not in listed
+        )
+        show_panel(self._shell, tasks_panel(listed, time.time(), quiet))
 
     def _card(self, name: str) -> None:
         batch = _find(name)
@@ -66,7 +71,7 @@ class Tasks:
         self._display.show(_handle_of(batch))
 
     def _cancel(self, name: str) -> None:
-        batches = [batch for batch in App.current().batches() if not batch.done]
+        batches = [batch for batch in App.current().batches(quiet=True) if not batch.done]
         if name != "all":
             batches = [_required(name)]
         left = sum(batch.n - batch.finished_count for batch in batches)
@@ -102,7 +107,7 @@ def _one(command: str, rest: list[str], what: str) -> str:
 
 def _find(name: str) -> Batch | None:
     """Return the newest run of this session whose id begins or ends so, or that is called so."""
-    for batch in reversed(App.current().batches()):
+    for batch in reversed(App.current().batches(quiet=True)):
         if name in {batch.label, batch.name} or (len(name) >= 4 and batch.id.endswith(name)):
             return batch
     return None

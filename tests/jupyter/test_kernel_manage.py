@@ -54,6 +54,22 @@ def test_tasks_cancel(kernel):
     assert "has the id or the name 'nothing'" in kernel.run("%tasks cancel nothing").stderr
 
 
+def test_tasks_cancel_also_stops_what_shows_no_card(kernel):
+    kernel.run("import time\n@task\ndef nap(x):\n    time.sleep(60)\nh = nap.delay(1)")
+    kernel.run("%%task -o q --quiet\nimport time\ntime.sleep(60)")
+    assert (
+        "2 calls without a card, of delay() or --quiet, have not ended"
+        in (kernel.run("%tasks").data[0]["text/plain"])
+    )
+    short = kernel.value("h.id.split(':')[0][-6:]").strip("'")
+    assert "nap" in kernel.run(f"%tasks {short}").data[0]["text/plain"]
+    assert kernel.run(f"%tasks cancel {short}").stdout == "Revoked 1 call of 1 run.\n"
+    assert kernel.value("(h.state, q.ready())") == "('REVOKED', False)"
+    assert kernel.run("%tasks cancel all").stdout == "Revoked 1 call of 1 run.\n"
+    assert kernel.value("q.state") == "'REVOKED'"
+    assert "without a card" not in kernel.run("%tasks").data[0]["text/plain"]
+
+
 def test_tasks_retry_runs_the_failed_calls_again(kernel):
     kernel.run("import pathlib; mark = str(pathlib.Path('mark').resolve())")
     body = "\n# flaky\nimport pathlib\nif n < 2 and not pathlib.Path(mark).exists(): raise OSError(n)\nn"
