@@ -242,9 +242,16 @@ def test_a_keeper_that_is_told_to_end_stops_the_server_cleanly(lease, processes,
 # --- crashes ------------------------------------------------------------------------------------------------
 
 
+def is_in_the_file(lease, text):
+    """Whether the server has written something; it puts that off while the disk is still busy with an earlier sync."""
+    (log,) = (lease.folder / "data" / "appendonlydir").glob("*.incr.aof")
+    return text in log.read_bytes()
+
+
 def test_a_crashed_server_comes_back_with_its_data(lease, servers, eventually):
     with client(lease.url) as server:
         server.set("kept", "yes")
+        eventually(lambda: is_in_the_file(lease, b"kept"), "it is written")
         crashed = one(servers())
         os.kill(crashed, signal.SIGKILL)
         eventually(lambda: crashed not in servers() and servers(), "another server runs")
@@ -312,12 +319,6 @@ def test_a_server_without_keeper_is_replaced(lease, servers, processes, eventual
         assert server.get("kept") == "yes"
     held.close()
     assert processes() == {}
-
-
-def is_in_the_file(lease, text):
-    """Whether the server has written something; it puts that off while the disk is still busy with an earlier sync."""
-    (log,) = (lease.folder / "data" / "appendonlydir").glob("*.incr.aof")
-    return text in log.read_bytes()
 
 
 def test_after_a_crash_of_the_machine_it_starts_over_what_was_left(lease, processes, eventually):
