@@ -302,7 +302,7 @@ class App:
             lease_s=seconds(lease, "lease"),
             keep=keep,
             parent_pid=os.getpid(),
-            env=dict(env or {}),
+            env={name: str(value) for name, value in (env or {}).items()},
             include=self.include,
         )
         workers = self.local_workers

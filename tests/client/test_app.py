@@ -110,3 +110,8 @@ def test_what_had_ended_can_be_read_after_the_close(home):
 def test_a_forked_process_does_not_wait_for_what_its_parent_is_told(project):
     # In a process of its own: Python warns of a fork where there are threads.
     assert run(FORK) == "submitted by another process"
+
+
+def test_workers_get_numbers_in_their_environment_too(idle_app):
+    idle_app.start_workers(1, env={"NBT_THREADS": 1})
+    assert idle_app.task(lambda: __import__("os").environ["NBT_THREADS"]).delay().get(timeout=SOON) == "1"
