@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nbtasks.core.context import current_call, serving
 from nbtasks.core.errors import WouldDeadlock
 
-from .fleet import read_workers
+from .fleet import WorkerInfo, read_workers
 
 if TYPE_CHECKING:
     from .batch import Batch
@@ -28,7 +28,7 @@ def wait(session: Session, batch: Batch, ready: Callable[[], bool], timeout: flo
     """
     if not serving or current_call() is None:
         return batch.wait_for(ready, timeout)
-    if _free_slots(session, batch) <= 0 and not ready():
+    if _is_alone(session, batch) and not ready():
         raise _would_deadlock(batch)
     slot = serving[0].slot
     slot.set_waiting(True)
@@ -53,16 +53,29 @@ def _wait_and_look(session: Session, batch: Batch, ready: Callable[[], bool], ti
             raise _would_deadlock(batch)
 
 
+def _is_alone(session: Session, batch: Batch) -> bool:
+    """Whether this slot is the only one that could run the batch. How many wait, the first look cannot tell."""
+    usable = _usable(session, batch)
+    return sum(worker.slots_total for worker in usable) == 1 and usable[0].id == serving[0].worker
+
+
+def _usable(session: Session, batch: Batch) -> list[WorkerInfo]:
+    workers = read_workers(session.fleet, session.python, session.keyring.id)
+    return [worker for worker in workers if worker.matches and batch.queue in worker.queues]
+
+
 def _free_slots(session: Session, batch: Batch) -> int:
     """Return how many slots could run the batch while this one waits; one where no worker is known."""
-    me = serving[0].worker
-    workers = read_workers(session.fleet, session.python, session.keyring.id)
-    usable = [worker for worker in workers if worker.matches and batch.queue in worker.queues]
+    me, usable = serving[0].worker, _usable(session, batch)
     if not usable:
         return 1
+    total = sum(worker.slots_total for worker in usable)
     waiting = sum(worker.slots_waiting for worker in usable)
-    mine = any(worker.id == me for worker in usable) and not serving[0].slot.waiting
-    return sum(worker.slots_total for worker in usable) - waiting - int(mine)
+    own = next((worker for worker in usable if worker.id == me), None)
+    if own is None:
+        return total - waiting
+    # Its news is some seconds old: whether this slot is among those that wait there, nobody knows. It counts once.
+    return total - 1 - max(0, waiting - min(1, own.slots_waiting))
 
 
 def _would_deadlock(batch: Batch) -> WouldDeadlock:

@@ -32,6 +32,13 @@ from .sent import Sent
 from .session import Session
 
 ON_ERROR = ("raise", "keep", "stop")
+#: Options of a task that travel with its function, and are the same for all calls.
+_OF_THE_TASK = frozenset(
+    {
+        "autoretry_for", "bind", "default_retry_delay", "dont_autoretry_for", "ignore_result", "name",
+        "retry_backoff", "retry_backoff_max", "retry_jitter", "throws",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,10 @@ def call_options(task: Definition, given: dict[str, Any], session: Session, sing
 
 def _checked_options(task: Definition, given: dict[str, Any], session: Session, single: bool) -> CallOptions:
     rest = dict(given)
+    for name in rest.keys() & _OF_THE_TASK:
+        raise ConfigError(
+            f"{name} is an option of the task, not of one call: say it at its definition, @task({name}=...)"
+        )
     delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), time.time())
     label, quiet = rest.pop("label", None), bool(rest.pop("quiet", True))
     expires = rest.get("expires")
@@ -114,13 +125,16 @@ def submit_call(
     """Submit one call."""
     task.check(args, kwargs)
     options = call_options(task, given, session, single=True)
-    if not given and options.quiet and not session.sender.quiet:
-        together = _submit_together(session, task, (args, kwargs), options)
-        if together is not None:
-            return together
+    packer = _packer(session, task, options.task.queue)
+    payload = simple_call((args, kwargs)) or packer.payload((args, kwargs), 0)
+    if not (given or packer.pieces or session.sender.quiet) and options.quiet:
+        return _submit_together(session, task, (args, kwargs), payload, options)
     batch = _open(session, task, options, 1, "call", True, "raise")
-    batch.calls = [(args, kwargs)]
-    _send(session, task, batch, options, batch.calls)
+    batch.calls, batch.blobs = [(args, kwargs)], packer.pieces
+    batch.function, batch.function_frame = ship(session, task)
+    sent = _sealed(session, batch, options, [[payload]], 0, packer.pieces)
+    session.registry.add(batch)
+    session.sender.send(batch, sent, batch.blobs, _ms(options.delay_s))
     handle = AsyncResult(batch, 0, session)
     if not options.quiet:
         observers.submitted(handle, batch)
@@ -128,15 +142,9 @@ def submit_call(
 
 
 def _submit_together(
-    session: Session, task: Definition, call: Call, options: CallOptions
-) -> AsyncResult | None:
-    """Submit a call with those that wait to be sent already; None where it has to go on its own."""
-    payload = simple_call(call)
-    if payload is None:
-        packer = _packer(session, task, options.task.queue)
-        payload = packer.payload(call, 0)
-        if packer.pieces:
-            return None
+    session: Session, task: Definition, call: Call, payload: bytes, options: CallOptions
+) -> AsyncResult:
+    """Submit a call with those of its kind that wait to be sent already."""
     digest, frame = ship(session, task)
 
     def open_batch() -> Batch:

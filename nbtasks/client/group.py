@@ -204,7 +204,9 @@ class GroupResult:
 
     def _wait_for_more(self, given: int, left: float | None) -> bool:
         batch = self.batch
-        more = batch.wait_for(lambda: self._is_settled() or batch.finished_count > given, left)
+        more = blocking.wait(
+            self._session, batch, lambda: self._is_settled() or batch.finished_count > given, left
+        )
         if not batch.done and batch.finished_count <= given:
             self._session.check_open(self.id)
         return more

@@ -37,6 +37,8 @@ class CurrentCall:
     is_eager: bool = False
     #: Seconds this attempt may run, None for no limit.
     time_limit: float | None = None
+    #: Seconds after which SoftTimeLimitExceeded is raised in it.
+    soft_time_limit: float | None = None
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     report: Callable[[CurrentCall, float, float | None, str], None] | None = field(default=None, repr=False)

@@ -164,8 +164,6 @@ def payload_of(
         NotPicklable: it cannot travel.
     """
     parts = pickling.dumps(value)
-    if len(parts) == 1 and len(parts[0]) < BLOB_BYTES:
-        return bytes(parts[0]), []
     size = size_of(parts)
     if size > limit:
         raise PayloadTooLarge(f"{type(value).__name__} takes {size:,} bytes, over the limit of {limit:,}")

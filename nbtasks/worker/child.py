@@ -428,7 +428,9 @@ class Child:
             return
         now = time.monotonic()
         for call, since in self._reporter.running():
-            limit = call.time_limit
+            limit, soft = call.time_limit, call.soft_time_limit
+            if soft and now - since > soft:
+                self._threads.warn(call)
             if limit and now - since > limit:
                 error = TimeLimitExceeded(
                     f"call {call.id} ran longer than its time limit of {limit:g} s", call.id

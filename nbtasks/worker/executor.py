@@ -19,7 +19,7 @@ from nbtasks.core.errors import (
     TimeLimitExceeded,
     WireError,
 )
-from nbtasks.core.execution import Interrupted, Outcome, execute, execute_async
+from nbtasks.core.execution import Interrupted, Outcome, execute, execute_async, outcome_of_error
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire import failures
@@ -189,8 +189,9 @@ class ThreadExecutor:
         self._lock = threading.Lock()
         #: Calls that may be stopped, with their threads.
         self._threads: dict[tuple[str, int], int] = {}
-        #: Calls that were told to stop; once is enough.
+        #: Calls that were told to stop, and those that have reached their soft limit; once is enough.
         self._stopping: set[tuple[str, int]] = set()
+        self._warned: set[tuple[str, int]] = set()
 
     def submit(self, job: Job, index: int) -> None:
         """Start a call in a free thread."""
@@ -199,6 +200,9 @@ class ThreadExecutor:
     def _run(self, job: Job, index: int) -> None:
         call = self._bench.begin(job, index)
         outcome = self._stoppable((call.batch, index), lambda: self._outcome(job, index, call))
+        if type(outcome.error) is SoftTimeLimitExceeded and not str(outcome.error):
+            # In a thread a class is raised, not an object: it says nothing yet.
+            outcome.error.args, outcome.error.call_id = (_soft_limit_reached(call),), call.id
         self._bench.finish(job, call, outcome)
         self._on_free()
 
@@ -221,6 +225,9 @@ class ThreadExecutor:
                 self._retire(key)
             except Interrupted as stop:
                 outcome = outcome or Outcome(_state_of(stop), error=stop.reason)
+            except SoftTimeLimitExceeded as error:
+                # It came when the call was on its way in or out.
+                outcome = outcome or Outcome(FAILURE_CODE, error=error)
             else:
                 return outcome
 
@@ -228,7 +235,17 @@ class ThreadExecutor:
         with self._lock:
             self._threads.pop(key, None)
             self._stopping.discard(key)
+            self._warned.discard(key)
             _raise_in(threading.get_ident(), None)
+
+    def warn(self, call: CurrentCall) -> None:
+        """Raise SoftTimeLimitExceeded in the thread that runs a call, at its next step of Python."""
+        key = (call.batch, call.index)
+        with self._lock:
+            thread = self._threads.get(key)
+            if thread is not None and key not in self._warned:
+                self._warned.add(key)
+                _raise_in(thread, SoftTimeLimitExceeded)
 
     def stop(self, call: CurrentCall, reason: Exception) -> bool:
         """Raise an exception in the thread that runs a call, at its next step of Python."""
@@ -279,23 +296,19 @@ class LoopExecutor:
     async def _run(self, job: Job, index: int) -> None:
         call = self._bench.begin(job, index)
         key = (call.batch, index)
-        timer = None
-        limit = job.options.time_limit
-        if limit:
-            error = TimeLimitExceeded(
-                f"call {call.id} ran longer than its time limit of {limit:g} s", call.id
-            )
-            timer = self._loop.call_later(limit, self._cancel, key, error)
+        timers = [
+            self._loop.call_later(after, self._cancel, key, error) for after, error in _limits(job, call)
+        ]
         try:
             args, kwargs = self._bench.arguments(job, index)
             outcome = await execute_async(job.function.call, args, kwargs, call, job.options)
         except Exception as error:
             outcome = Outcome(FAILURE_CODE, error=error)
-        if timer is not None:
+        for timer in timers:
             timer.cancel()
         reason = self._reasons.pop(key, None)
         if reason is not None and isinstance(outcome.error, asyncio.CancelledError):
-            outcome = Outcome(_state_of(Interrupted(reason)), seconds=outcome.seconds, error=reason)
+            outcome = _outcome_of_cancel(reason, call, job, outcome.seconds)
         self._bench.finish(job, call, outcome)
         self._on_free()
 
@@ -312,6 +325,29 @@ class LoopExecutor:
         if task is not None:
             self._reasons[key] = reason
             task.cancel()
+
+
+def _outcome_of_cancel(reason: Exception, call: CurrentCall, job: Job, seconds: float) -> Outcome:
+    if isinstance(reason, SoftTimeLimitExceeded):
+        # As if the task had raised it itself: it may be retried.
+        return outcome_of_error(reason, call, job.options, seconds)
+    return Outcome(_state_of(Interrupted(reason)), seconds=seconds, error=reason)
+
+
+def _limits(job: Job, call: CurrentCall) -> list[tuple[float, Exception]]:
+    """Return after how many seconds a coroutine is cancelled, and how it has ended then unless it catches that."""
+    soft, hard = job.options.soft_time_limit, job.options.time_limit
+    found: list[tuple[float, Exception]] = []
+    if soft:
+        found.append((soft, SoftTimeLimitExceeded(_soft_limit_reached(call), call.id)))
+    if hard:
+        text = f"call {call.id} ran longer than its time limit of {hard:g} s"
+        found.append((hard, TimeLimitExceeded(text, call.id)))
+    return found
+
+
+def _soft_limit_reached(call: CurrentCall) -> str:
+    return f"call {call.id} has reached its soft time limit"
 
 
 def is_async(function: Any) -> bool:

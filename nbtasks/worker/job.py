@@ -99,6 +99,7 @@ class Job:
             worker=worker,
             queue=self.entry.address.partition("@")[0],
             time_limit=self.options.time_limit,
+            soft_time_limit=self.options.soft_time_limit,
         )
 
 

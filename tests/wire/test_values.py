@@ -151,6 +151,11 @@ def test_a_value_over_the_limit_says_both_sizes(broker):
         broker.pack(b"x" * 200_000, 100_000)
 
 
+def test_a_small_value_over_a_smaller_limit_is_refused(broker):
+    with pytest.raises(PayloadTooLarge, match=r"over the limit of 10"):
+        broker.pack(b"x" * 20, 10)
+
+
 def test_a_value_just_under_the_limit_passes(broker):
     value = b"x" * 100_000
     broker.pack(value, len(pickle.dumps(value, protocol=5)))

@@ -382,6 +382,29 @@ def test_a_running_call_that_does_not_listen_is_killed(shared_app, tmp_path, eve
     assert handle.state == "REVOKED"
 
 
+def test_limits_of_async_calls(shared_app, ledger):
+    @shared_app.task
+    async def tidy(path):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            note(path, "cleaned")
+            raise
+
+    with pytest.raises(SoftTimeLimitExceeded, match="soft time limit"):
+        get(tidy.apply_async((ledger.path,), soft_time_limit=0.1, time_limit=30))
+    with pytest.raises(TimeLimitExceeded, match=r"time limit of 0\.1 s"):
+        get(tidy.apply_async((ledger.path,), time_limit=0.1))
+    assert ledger.lines() == ["cleaned", "cleaned"]
+    with pytest.raises(SoftTimeLimitExceeded):
+        get(
+            shared_app.task(tidy.function, soft_time_limit=0.1, retries=1, default_retry_delay=0).delay(
+                ledger.path
+            )
+        )
+    assert ledger.lines() == ["cleaned"] * 4
+
+
 def test_an_async_call_is_cancelled(shared_app, tmp_path, eventually):
     @shared_app.task
     async def forever(path):

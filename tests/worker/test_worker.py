@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from nbtasks import App, WouldDeadlock, current_call
+from nbtasks import App, SoftTimeLimitExceeded, WouldDeadlock, current_call
 
 SOON = 20.0
 
@@ -384,6 +384,25 @@ def test_a_thread_is_stopped_between_two_steps(idle_app, ledger, eventually):
     assert get(idle_app.task(abs).map(range(100))) == list(range(100))
 
 
+def test_a_soft_limit_in_a_thread_can_be_caught_and_is_told(idle_app):
+    idle_app.start_workers(1, pool="threads", threads=4)
+
+    @idle_app.task(soft_time_limit=0.2)
+    def steps(tidy):
+        try:
+            for _ in range(6000):
+                time.sleep(0.01)
+        except SoftTimeLimitExceeded:
+            if tidy:
+                return "cleaned up"
+            raise
+
+    assert get(steps.delay(True)) == "cleaned up"
+    with pytest.raises(SoftTimeLimitExceeded, match="has reached its soft time limit"):
+        get(steps.delay(False))
+    assert get(idle_app.task(abs).map(range(100))) == list(range(100))
+
+
 def test_a_stop_in_a_thread_never_hits_the_next_call(idle_app, eventually):
     idle_app.start_workers(1, pool="threads", threads=4)
 
@@ -467,6 +486,25 @@ def test_tasks_that_wait_never_take_the_last_slot(app):
 
     values = get(outer.map(range(4), chunk=1), propagate=False)
     assert all(value == x or isinstance(value, WouldDeadlock) for x, value in enumerate(values))
+
+
+def test_a_task_may_wait_for_others_again_and_again(app):
+    """What is known of other slots is some seconds old, and this very slot may be counted there as waiting."""
+    inner = app.task(lambda x: x)
+
+    @app.task
+    def outer(x):
+        return inner.delay(x).get(timeout=20) + sum(inner.map([1, 2], quiet=True).get(timeout=20))
+
+    assert [get(outer.delay(x)) for x in range(8)] == [x + 3 for x in range(8)]
+
+
+def test_as_completed_in_the_last_slot_is_refused_as_well(idle_app):
+    idle_app.start_workers(1)
+    inner = idle_app.task(lambda x: x)
+    outer = idle_app.task(lambda: [handle.get() for handle in inner.map([1], quiet=True).as_completed()])
+    with pytest.raises(WouldDeadlock, match="keeps its slot"):
+        get(outer.delay())
 
 
 def test_waiting_for_a_call_in_another_queue_is_fine(idle_app):
