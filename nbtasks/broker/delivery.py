@@ -9,8 +9,9 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from .channel import Argument, Command, Packed, packed
 from .keys import GROUP, LANES, Keys
-from .link import Argument, Link, translated
+from .link import Link, translated
 from .submission import put_blobs
 
 #: Result records up to this size travel inside the event; larger ones are fetched.
@@ -128,6 +129,8 @@ class Delivery:
         self._by_stream = {
             name.encode(): place for name, place in zip(self._streams, self._lanes, strict=True)
         }
+        #: The commands that wait for an entry, with their time in ms.
+        self._reading: tuple[int, Packed, Packed] | None = None
         #: A read over several lanes may have taken something before it came to one without a group.
         self._remade = 0
 
@@ -188,29 +191,26 @@ class Delivery:
     def _read_and_vouch(
         self,
         block_ms: int,
-        before: Sequence[Sequence[Argument]] = (),
+        before: Sequence[Command] = (),
         on_first: Callable[[Any], None] | None = None,
     ) -> tuple[Any, Any]:
         """Wait for entries, and have the server look at them in the same round trip."""
-        names = [self._keys.root, *self._streams]
-        *_, reply, seen = self._link.waiting_pipeline(
-            [
-                *before,
-                (
-                    "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 1, "BLOCK", block_ms,
-                    "STREAMS", *self._streams, *([">"] * len(self._streams)),
-                ),
-                self._link.script_command("vouch", names, []),
-            ],
-            block_ms,
-            on_first,
-        )  # fmt: skip
+        if self._reading is None or self._reading[0] != block_ms:
+            self._reading = (block_ms, *self._packed_reading(block_ms))
+        *_, reply, seen = self._link.waiting_pipeline([*before, *self._reading[1:]], block_ms, on_first)
         if isinstance(reply, Exception):
             raise translated(reply, self._link.label)
         if isinstance(seen, Exception):
             # The server does not have the script yet.
-            seen = self._link.script("vouch", names, [])
+            seen = self._link.script("vouch", [self._keys.root, *self._streams], [])
         return reply, seen
+
+    def _packed_reading(self, block_ms: int) -> tuple[Packed, Packed]:
+        read: tuple[Argument, ...] = (
+            "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 1, "BLOCK", block_ms,
+            "STREAMS", *self._streams, *([">"] * len(self._streams)),
+        )  # fmt: skip
+        return packed(read), packed(self._link.script_command("vouch", [self._keys.root, *self._streams], []))
 
     def living(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return those entries that have calls to run, suspect where some of them may be final.
@@ -388,7 +388,7 @@ class Delivery:
         """
         other = Delivery.__new__(Delivery)
         other.__dict__.update(self.__dict__)
-        other._consumer = consumer
+        other._consumer, other._reading = consumer, None
         other._guard = [] if lease is None else [lease]
         return other
 

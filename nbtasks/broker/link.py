@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from redis.retry import Retry
 
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, OperationalError
 
+from .channel import Argument, Channel, Command
 from .scripts import SCRIPTS
 from .unreachable import explain
 
@@ -50,8 +51,6 @@ _CONNECT_S = 2.0
 BLOCK_S = 2.5
 _SLACK_S = 1.5
 _PAUSE_S = 0.05
-#: A socket's timeout is for one write as a whole, so large values are written in pieces.
-_WRITE_BYTES = 64 * 1024
 #: What a server says that cannot write for the moment: another one, or the same one later, can.
 _PASSING = ("READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF", "BUSY")
 
@@ -66,11 +65,6 @@ _KNOWN_CODES: dict[type[Exception], str] = {
     ReadOnlyError: "READONLY ",
     TryAgainError: "TRYAGAIN ",
 }
-
-#: Larger arguments are sent from where they are.
-_UNCOPIED_BYTES = 256 * 1024
-
-Argument = str | bytes | memoryview | int | float
 
 
 class BrokerLoading(BrokerUnavailable):
@@ -97,13 +91,13 @@ class Link:
         self.patience_s = 0.0
         self._lock = threading.Lock()
         self._pool = _pool(url)
-        self._connection: Any = None
+        self._channel: Channel | None = None
         self._used_at = 0.0
 
     @property
     def connected(self) -> bool:
         """Whether the last command left a usable connection."""
-        return self._connection is not None
+        return self._channel is not None
 
     @property
     def busy(self) -> bool:
@@ -123,7 +117,7 @@ class Link:
 
     def waiting_pipeline(
         self,
-        commands: Sequence[Sequence[Argument]],
+        commands: Sequence[Command],
         block_ms: int,
         on_first: Callable[[Any], None] | None = None,
     ) -> list[Any]:
@@ -151,7 +145,7 @@ class Link:
 
     def pipeline(
         self,
-        commands: Sequence[Sequence[Argument]],
+        commands: Sequence[Command],
         timeout_s: float | None = None,
     ) -> list[Any]:
         """Send commands in one write; return the replies, errors among them as exceptions.
@@ -171,20 +165,18 @@ class Link:
 
     def _exchange(
         self,
-        commands: Sequence[Sequence[Argument]],
+        commands: Sequence[Command],
         timeout_s: float | None,
         on_first: Callable[[Any], None] | None = None,
     ) -> list[Any]:
         with self._lock:
             try:
-                connection = self._open()
-                # Set here: only the newest versions of the library take a timeout for one read.
-                _socket_of(connection).settimeout(timeout_s or _TIMEOUT_S)
-                connection.send_packed_command(_in_pieces(_packed(connection, commands)))
-                replies = [self._read(connection)]
+                channel = self._open()
+                channel.send(commands, timeout_s or _TIMEOUT_S)
+                replies = [channel.read()]
                 if on_first is not None:
                     on_first(replies[0])
-                replies += [self._read(connection) for _ in commands[1:]]
+                replies += [channel.read() for _ in commands[1:]]
                 if any(_says(reply, ("READONLY",)) for reply in replies):
                     # It is a replica now; a new connection finds the server that has taken over.
                     self._drop()
@@ -212,95 +204,36 @@ class Link:
 
     def abort(self) -> None:
         """Cut the connection under a command that another thread waits for."""
-        connection = self._connection
-        sock = getattr(connection, "_sock", None)
-        if sock is not None:
+        channel = self._channel
+        if channel is not None:
             # No more than that: the thread that reads finds the end, and cleans up.
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                channel.socket.shutdown(socket.SHUT_RDWR)
         if self._lock.acquire(blocking=False):
             try:
                 self._drop()
             finally:
                 self._lock.release()
 
-    def _open(self) -> Any:
-        if self._connection is not None and time.monotonic() - self._used_at > _IDLE_S and self._is_stale():
+    def _open(self) -> Channel:
+        now = time.monotonic()
+        if self._channel is not None and now - self._used_at > _IDLE_S and self._channel.is_stale():
             self._drop()
-        self._used_at = time.monotonic()
-        if self._connection is None:
+        self._used_at = now
+        if self._channel is None:
             connection = self._pool.make_connection()
             try:
                 connection.connect()
             except AuthenticationError as error:
                 raise ConfigError(f"the broker at {self.label} refused the login: {error}") from error
-            self._connection = connection
+            self._channel = Channel(connection)
             self.connections += 1
-        return self._connection
-
-    def _is_stale(self) -> bool:
-        """Whether an idle connection was cut: nothing may come in while nothing was asked."""
-        try:
-            return bool(self._connection.can_read(timeout=0))
-        except (RedisError, OSError):
-            return True
-
-    def _read(self, connection: Any) -> Any:
-        try:
-            return connection.read_response(disable_decoding=True)
-        except ResponseError as error:
-            return error
+        return self._channel
 
     def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.disconnect()
-
-
-def _socket_of(connection: Any) -> Any:
-    """Return a connection's socket; the library closes and forgets it after some errors."""
-    if connection._sock is None:
-        raise ConnectionError("the connection was closed")
-    return connection._sock
-
-
-def _packed(connection: Any, commands: Sequence[Sequence[Argument]]) -> Iterable[bytes | memoryview]:
-    if len(commands) > 1:
-        if any(_is_large(argument) for command in commands for argument in command):
-            return [part for command in commands for part in _packed(connection, [command])]
-        packed: list[bytes | memoryview] = connection.pack_commands(commands)
-        return packed
-    if any(_is_large(argument) for argument in commands[0]):
-        return _packed_uncopied(commands[0])
-    one: list[bytes | memoryview] = connection.pack_command(*commands[0])
-    return one
-
-
-def _is_large(argument: Argument) -> bool:
-    return isinstance(argument, (bytes, memoryview)) and len(argument) > _UNCOPIED_BYTES
-
-
-def _packed_uncopied(command: Sequence[Argument]) -> Iterator[bytes | memoryview]:
-    """Write a command as the protocol has it: the library would copy large arguments twice."""
-    yield b"*%d\r\n" % len(command)
-    for argument in command:
-        if isinstance(argument, (bytes, memoryview)):
-            data = argument if isinstance(argument, bytes) else argument.cast("B")
-        else:
-            data = str(argument).encode()
-        yield b"$%d\r\n" % len(data)
-        yield data
-        yield b"\r\n"
-
-
-def _in_pieces(packed: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    for part in packed:
-        if len(part) <= _WRITE_BYTES:
-            yield part
-            continue
-        whole = memoryview(part).cast("B")
-        for start in range(0, len(whole), _WRITE_BYTES):
-            yield whole[start : start + _WRITE_BYTES]
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
 
 
 def _pool(url: str) -> Any:

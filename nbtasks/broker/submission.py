@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from nbtasks.core.errors import BackPressure, OperationalError
 
+from .channel import Argument
 from .keys import Keys
-from .link import Argument, Link, translated
+from .link import Link, translated
 
 #: Most entries of one lane; beyond it a submit is refused.
 MOST_ENTRIES = 2_000_000

@@ -1,0 +1,163 @@
+"""The bytes on one connection: commands go out, replies come in.
+
+redis-py makes the connection, with TLS and login, and knows what errors mean. What it does for every single command
+after that takes longer than the command.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import hiredis
+from redis.exceptions import ConnectionError, InvalidResponse
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+#: A socket's timeout is for one write as a whole, so large values are written in pieces.
+_WRITE_BYTES = 64 * 1024
+_READ_BYTES = 64 * 1024
+#: Larger arguments are sent from where they are.
+_UNCOPIED_BYTES = 256 * 1024
+
+Argument = str | bytes | memoryview | int | float
+
+
+class Packed(bytes):
+    """A command as the protocol has it: made once, for what is said again and again."""
+
+
+Command = Sequence[Argument] | Packed
+
+
+def packed(command: Sequence[Argument]) -> Packed:
+    """Return a command ready to be sent."""
+    return Packed(_pack(command))
+
+
+class Channel:
+    """A connection that was just made by the library, from here on written and read without it."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._socket = connection._sock
+        self._timeout_s = self._socket.gettimeout()
+        self._buffer = bytearray(_READ_BYTES)
+        self._reader = hiredis.Reader(
+            protocolError=InvalidResponse,
+            replyError=connection._parser.parse_error,
+            notEnoughData=_NOT_YET,
+        )
+
+    @property
+    def socket(self) -> Any:
+        """The socket."""
+        return self._socket
+
+    def send(self, commands: Sequence[Command], timeout_s: float) -> None:
+        """Write commands.
+
+        Args:
+            timeout_s: seconds for each write, and for each part of a reply after it.
+        """
+        if timeout_s != self._timeout_s:
+            self._socket.settimeout(timeout_s)
+            self._timeout_s = timeout_s
+        try:
+            for piece in _in_pieces(_joined(commands)):
+                self._socket.sendall(piece)
+        except TimeoutError as error:
+            raise RedisTimeoutError("Timeout writing to socket") from error
+
+    def read(self) -> Any:
+        """Return the next reply; one that is an error is returned as an exception.
+
+        Raises:
+            ConnectionError: the connection has ended, or the server refuses to serve it.
+        """
+        reply = self._reader.gets()
+        while reply is _NOT_YET:
+            self._receive()
+            reply = self._reader.gets()
+        if isinstance(reply, ConnectionError):
+            raise reply
+        return reply
+
+    def is_stale(self) -> bool:
+        """Whether something has come in while nothing was asked: the connection was cut."""
+        self._socket.settimeout(0.0)
+        self._timeout_s = 0.0
+        try:
+            self._receive()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except (ConnectionError, OSError):
+            pass
+        return True
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.disconnect()
+
+    def _receive(self) -> None:
+        try:
+            n = self._socket.recv_into(self._buffer)
+        except TimeoutError as error:
+            raise RedisTimeoutError("Timeout reading from socket") from error
+        if n == 0:
+            raise ConnectionError("Connection closed by server.")
+        # Any buffer will do, whatever its type hints say.
+        self._reader.feed(self._buffer, 0, n)  # type: ignore[arg-type]
+
+
+_NOT_YET = object()
+
+
+def _joined(commands: Sequence[Command]) -> Iterable[bytes | memoryview]:
+    if not any(_has_large(command) for command in commands):
+        return (b"".join([_pack(command) for command in commands]),)
+    return (part for command in commands for part in _parts(command))
+
+
+def _pack(command: Command) -> bytes:
+    if type(command) is Packed:
+        return command
+    # Its type hints mean a tuple of one item.
+    data: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]
+    return data
+
+
+def _has_large(command: Command) -> bool:
+    if type(command) is Packed:
+        return False
+    for argument in command:
+        kind = type(argument)
+        if (kind is bytes or kind is memoryview) and len(argument) > _UNCOPIED_BYTES:  # type: ignore[arg-type]
+            return True
+    return False
+
+
+def _parts(command: Command) -> Iterator[bytes | memoryview]:
+    """Write a command as the protocol has it, without copying large arguments."""
+    if type(command) is Packed:
+        yield command
+        return
+    yield b"*%d\r\n" % len(command)
+    for argument in command:
+        if isinstance(argument, (bytes, memoryview)):
+            data = argument if isinstance(argument, bytes) else argument.cast("B")
+        else:
+            data = str(argument).encode()
+        yield b"$%d\r\n" % len(data)
+        yield data
+        yield b"\r\n"
+
+
+def _in_pieces(parts: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    for part in parts:
+        if len(part) <= _WRITE_BYTES:
+            yield part
+            continue
+        whole = memoryview(part).cast("B")
+        for start in range(0, len(whole), _WRITE_BYTES):
+            yield whole[start : start + _WRITE_BYTES]
