@@ -30,6 +30,11 @@ class Event:
     count: int = 0
     wins: str = ""
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether there are results that the event does not carry itself."""
+        return self.kind == "r" and not self.frame
+
 
 @dataclass(frozen=True)
 class BatchRecord:

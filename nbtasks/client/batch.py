@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _MOST_FAILURES = 1000
 _MOST_LINES = 200
+#: Seconds for which a thread that waits reads by itself; who waits longer has time.
+_SHORT_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ class Hooks:
     """What a batch asks of its session."""
 
     changed: threading.Condition
+    #: Reads what the broker tells, on the thread that waits, for so many seconds at most; returns whether it could.
+    read_here: Callable[[float], bool]
     revoke: Callable[[Batch, int, bool], None]
     why_pending: Callable[[Batch], str | None]
     shelf: Shelf
@@ -285,12 +289,16 @@ class Batch:
 
     def wait_for(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Wait until ``ready()``, which is asked after every change."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        changed = self._hooks.changed
+        began = time.monotonic()
+        deadline = None if timeout is None else began + timeout
+        changed, read_here = self._hooks.changed, self._hooks.read_here
         while not ready():
-            left = 0.25 if deadline is None else min(0.25, deadline - time.monotonic())
+            now = time.monotonic()
+            left = 0.25 if deadline is None else min(0.25, deadline - now)
             if left <= 0:
                 return False
+            if now - began < _SHORT_S and read_here(left):
+                continue
             with changed:
                 if not ready():
                     # In short steps, so that the Stop button gets through on every platform.

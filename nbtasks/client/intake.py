@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -58,8 +59,18 @@ class Intake:
 
     # -- events
 
-    def take_in(self, events: list[Event]) -> None:
-        """Take in what was pushed."""
+    def complete(self, event: Event) -> Event:
+        """Return an event with the results that it only points to."""
+        if not event.is_elsewhere or self._registry.unfinished(event.batch) is None:
+            return event
+        frame = self._store.record(event.batch, *_ranges(event)[0]) or b""
+        return dataclasses.replace(event, frame=frame)
+
+    def take_in(self, events: list[Event]) -> list[Batch]:
+        """Take in what was pushed; asks nobody for anything.
+
+        Returns batches of which something was told, by whomever, that cannot be trusted: the store knows what is true.
+        """
         doubtful: dict[str, Batch] = {}
         for event in events:
             batch = self._registry.unfinished(event.batch)
@@ -70,8 +81,12 @@ class Intake:
             except SignatureMismatch as error:
                 _log.error("batch %s: refused: %s", event.batch, error)
                 doubtful[batch.id] = batch
-        for batch in doubtful.values():
-            # Something was told of it, by whomever: the store knows what is true.
+        self._registry.announce()
+        return list(doubtful.values())
+
+    def look_up(self, batches: list[Batch]) -> None:
+        """Take in what the broker has of these batches."""
+        for batch in batches:
             self.refresh(batch)
         self._registry.announce()
 
@@ -79,11 +94,7 @@ class Intake:
         if not event.kind:
             return
         if event.kind == "r":
-            frame = event.frame
-            ranges = _ranges(event)
-            if not frame:
-                frame = self._store.record(batch.id, *ranges[0]) or b""
-            self._apply(batch, self._codec.open_record(frame, batch.id), ranges)
+            self._apply(batch, self._codec.open_record(event.frame, batch.id), _ranges(event))
             return
         news = self._codec.open_events(event.frame, batch.id)
         for item in news.events if batch.is_new(news) else ():

@@ -1,6 +1,9 @@
 """One thread that reads the session's event stream and feeds every batch.
 
 A push is a hint, the store is the truth: after a lost connection, and now and then, the store is asked.
+
+While the main thread waits for something short, it reads itself: handing a result over from one thread to another
+takes as long as all else that is done with it. The listener's thread then stands aside for a moment.
 """
 
 from __future__ import annotations
@@ -11,12 +14,20 @@ from collections.abc import Callable
 
 from nbtasks.broker.link import BLOCK_S, Link
 from nbtasks.broker.store import Event, Store
+from nbtasks.core import context
 from nbtasks.core.errors import OperationalError
+
+from .batch import Batch
+from .shield import Shield
 
 _BLOCK_MS = round(BLOCK_S * 1000)
 _RECONCILE_S = 10.0
 #: Events. The server stops sending whole records to a client that leaves many unread.
 _TRIM_EVERY = 200
+#: Seconds for which the thread stands aside, again and again, as long as another one reads.
+_ASIDE_S = 0.005
+#: Seconds that another thread may read without a pause; an interrupt may have taken it away.
+_TURN_S = 5.0
 
 
 class Listener:
@@ -24,7 +35,9 @@ class Listener:
 
     Args:
         session: returns the session's current id.
-        on_events: takes events in.
+        complete: fetches what an event only points to.
+        on_events: takes events in, without asking anybody; returns batches of which only the store knows what is true.
+        on_doubt: asks the store about these.
         on_reconcile: asks the store about every unfinished batch.
         on_silence: called when nothing has come for some seconds; asks whether the broker still has everything.
     """
@@ -34,17 +47,33 @@ class Listener:
         link: Link,
         store: Store,
         session: Callable[[], str],
-        on_events: Callable[[list[Event]], None],
+        complete: Callable[[Event], Event],
+        on_events: Callable[[list[Event]], list[Batch]],
+        on_doubt: Callable[[list[Batch]], None],
         on_reconcile: Callable[[], None],
         on_silence: Callable[[], object],
     ) -> None:
         self._link = link
         self._store = store
         self._session = session
+        self._complete = complete
         self._on_events = on_events
+        self._on_doubt = on_doubt
         self._on_reconcile = on_reconcile
         self._on_silence = on_silence
         self._closed = False
+        #: The session that is read, and the last event of it that was taken in.
+        self._reading, self._after = session(), b"0-0"
+        self._untrimmed = 0
+        self._reconciled_at = time.monotonic()
+        #: Connections of the link when everything was as the store has it, and whether something may be amiss since.
+        self._connections, self._broken = 0, False
+        self._turn = threading.Lock()
+        #: Whether another thread may read; the one that does, and since when; and one that would have liked to.
+        self._aside = False
+        self._reader: int | None = None
+        self._reader_since = 0.0
+        self._asked = False
         self._thread = threading.Thread(target=self._loop, name="nbtasks-listener", daemon=True)
         self._thread.start()
 
@@ -57,38 +86,128 @@ class Listener:
         """Read another session's events from now on: what is waited for now will never come."""
         self._link.abort()
 
+    # -- on the thread that waits
+
+    def read_here(self, most_s: float) -> bool:
+        """Read once on the calling thread, which waits for something, for ``most_s`` seconds at most.
+
+        Returns False, at once, where it cannot: it is left to the listener's thread then. An interrupt loses nothing
+        at any point: what was read and not taken in is read again.
+        """
+        # Other threads may be stopped without a signal, as ours in workers are: no shield helps there.
+        if threading.current_thread() is not threading.main_thread() or context.serving:
+            return False
+        try:
+            if not self._take_turn():
+                return False
+            self._read_here(max(1, round(most_s * 1000)))
+            return True
+        except OperationalError:
+            self._broken = True
+            return False
+        finally:
+            # One step, so that it is done or not done; what is not done, the listener's thread does after a while.
+            self._reader = None if self._reader == threading.get_ident() else self._reader
+
+    def _take_turn(self) -> bool:
+        self._asked = True
+        with self._turn:
+            if not self._aside or self._reader is not None or not self._is_sound():
+                return False
+            self._reader_since = time.monotonic()
+            self._reader = threading.get_ident()
+        return True
+
+    def _is_sound(self) -> bool:
+        """Whether there is nothing to be done but to read."""
+        return (
+            not (self._broken or self._closed)
+            and self._link.connected
+            and self._connections == self._link.connections
+            and self._reading == self._session()
+        )
+
+    def _read_here(self, block_ms: int) -> None:
+        for part in self._parts(self._store.events(self._reading, self._after, block_ms)):
+            whole = [self._complete(event) for event in part]
+            with Shield():
+                self._broken = bool(self._on_events(whole)) or self._broken
+                self._note(part)
+        self._trim()
+
+    def _parts(self, events: list[Event]) -> list[list[Event]]:
+        """Cut events into parts that are taken in together; large ones are fetched one by one."""
+        if any(event.is_elsewhere for event in events):
+            return [[event] for event in events]
+        return [events] if events else []
+
+    # -- on the thread of its own
+
     def _loop(self) -> None:
-        session, after = self._session(), b"0-0"
-        reconciled, untrimmed = time.monotonic(), 0
-        broken, delay, connections = False, 0.05, 0
+        delay = 0.05
         while not self._closed:
             try:
-                if session != self._session():
-                    session, after = self._session(), b"0-0"
-                broken = broken or connections not in {0, self._link.connections}
-                if broken or time.monotonic() - reconciled > _RECONCILE_S:
-                    self._on_reconcile()
-                    broken, reconciled, delay = False, time.monotonic(), 0.05
-                    connections = self._link.connections
-                events = self._store.events(session, after, _BLOCK_MS)
-                connections = connections or self._link.connections
-                if not events:
-                    self._on_silence()
-                else:
-                    after = events[-1].id
-                    self._on_events(events)
-                    untrimmed += len(events)
-                    if untrimmed > _TRIM_EVERY:
-                        untrimmed = 0
-                        self._store.trim_events(session, after)
+                self._keep_in_step()
+                delay = 0.05
+                self._read()
+                if self._asked:
+                    self._stand_aside()
             except OperationalError:
-                broken = True
+                self._broken = True
                 if not self._closed:
                     time.sleep(delay)
                     delay = min(1.0, delay * 2)
             except Exception:
                 import logging
 
-                broken = True
+                self._broken = True
                 logging.getLogger("nbtasks").exception("events could not be taken in")
                 time.sleep(1.0)
+
+    def _keep_in_step(self) -> None:
+        """Ask the store about everything, where something may have been missed."""
+        if self._reading != self._session():
+            self._reading, self._after = self._session(), b"0-0"
+        broken = self._broken or self._connections not in {0, self._link.connections}
+        if broken or self._is_time_to_reconcile():
+            connections, self._broken = self._link.connections, False
+            self._on_reconcile()
+            self._reconciled_at, self._connections = time.monotonic(), connections
+
+    def _is_time_to_reconcile(self) -> bool:
+        return time.monotonic() - self._reconciled_at > _RECONCILE_S
+
+    def _read(self) -> None:
+        events = self._store.events(self._reading, self._after, _BLOCK_MS)
+        self._connections = self._connections or self._link.connections
+        if not events:
+            self._on_silence()
+            return
+        for part in self._parts(events):
+            doubtful = self._on_events([self._complete(event) for event in part])
+            if doubtful:
+                self._on_doubt(doubtful)
+            self._note(part)
+        self._trim()
+
+    def _note(self, events: list[Event]) -> None:
+        self._after = events[-1].id
+        self._untrimmed += len(events)
+
+    def _trim(self) -> None:
+        if self._untrimmed > _TRIM_EVERY:
+            self._untrimmed = 0
+            self._store.trim_events(self._reading, self._after)
+
+    def _stand_aside(self) -> None:
+        """Leave the reading to the thread that waits, as long as it comes again and again."""
+        self._aside = True
+        while not self._closed:
+            self._asked = False
+            time.sleep(_ASIDE_S)
+            with self._turn:
+                if self._reader is not None and time.monotonic() - self._reader_since < _TURN_S:
+                    continue
+                if not self._asked or not self._is_sound() or self._is_time_to_reconcile():
+                    self._aside, self._reader, self._asked = False, None, False
+                    return

@@ -86,7 +86,10 @@ class Outbox:
         self._session = session
         self._on_gap = on_gap
         self._state = _State()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        #: There is something for the thread to do: it is not woken for less, least of all by every single call.
+        self._work = threading.Condition(lock)
         self._number = 0
         self._shipped: set[str] = set()
         self._put_at = 0.0
@@ -109,7 +112,7 @@ class Outbox:
             else:
                 self._state.items.append(item)
                 self._state.bytes += item.size
-                self._changed.notify_all()
+                self._work.notify()
         if claim is not None:
             self._send_at_once(claim)
         self._put_at = time.monotonic()
@@ -131,6 +134,10 @@ class Outbox:
         """Whether an item that is put now would be sent at once."""
         with self._changed:
             return self._is_quiet()
+
+    def note_wait(self) -> None:
+        """Somebody waits for results: what is submitted next is not part of a loop of submits."""
+        self._put_at = 0.0
 
     @property
     def number(self) -> int:
@@ -156,6 +163,7 @@ class Outbox:
         with self._changed:
             self._state.closed = True
             self._changed.notify_all()
+            self._work.notify()
 
     def _is_empty(self) -> bool:
         state = self._state
@@ -202,6 +210,8 @@ class Outbox:
             confirmed = self._number >= claim.number
             self._state.begun = [] if settled or confirmed else claim.items
             self._changed.notify_all()
+            if self._state.begun or self._state.items:
+                self._work.notify()
 
     def _take_over_what_was_left(self) -> None:
         """End a claim whose thread was interrupted in the middle: it is here again, or has been away for too long."""
@@ -232,7 +242,7 @@ class Outbox:
         state = self._state
         with self._changed:
             while not state.closed and (state.claim or not (state.items or state.begun)):
-                self._changed.wait(_CLAIM_S if state.claim else None)
+                self._work.wait(_CLAIM_S if state.claim else None)
                 self._take_over_what_was_left()
             if state.closed:
                 return None

@@ -99,7 +99,9 @@ class Session:
         self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
         self._leftovers = Leftovers(self.files, self.store, self.keys)
         #: What a batch asks of this session.
-        self.hooks = Hooks(self.registry.changed, self.revoke, self.why_pending, self.shelf)
+        self.hooks = Hooks(
+            self.registry.changed, self._read_here, self.revoke, self.why_pending, self.shelf
+        )
         self._make_parts(round(result_expires_s * 1000))
 
     def _make_parts(self, result_ttl_ms: int) -> None:
@@ -121,10 +123,16 @@ class Session:
             reading,
             Store(reading, self.keys),
             self._current_id,
+            self.intake.complete,
             self.intake.take_in,
+            self.intake.look_up,
             self._reconcile,
             self._look_for_gap,
         )
+
+    def _read_here(self, most_s: float) -> bool:
+        self._outbox.note_wait()
+        return self._listener.read_here(most_s)
 
     def _new_link(self) -> Link:
         link = Link(self.connection.url, self.connection.address)

@@ -20,6 +20,7 @@ def make_batch(
     """Return a batch of ``n`` calls with nothing known of them yet."""
     hooks = Hooks(
         changed=threading.Condition(),
+        read_here=lambda most_s: False,
         revoke=lambda batch, index, terminate: None,
         why_pending=lambda batch: why,
         shelf=Shelf(lambda name, piece: name, lambda key: None),

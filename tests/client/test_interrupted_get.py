@@ -1,0 +1,108 @@
+"""The Stop button in a ``get()``, wherever it hits: the main thread takes results in itself while it waits."""
+
+import linecache
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+WATCHED = ("batch", "blocking", "intake", "listener", "registry", "result", "shield")
+
+
+def wait_for(path):
+    while not Path(path).exists():
+        time.sleep(0.01)
+    return "through"
+
+
+class Interrupter:
+    """Presses Stop before the ``nth`` line that this thread runs of what a ``get()`` runs."""
+
+    def __init__(self, nth):
+        self.left = nth
+        self.hit = None
+        self.functions = set()
+
+    def __enter__(self):
+        sys.settrace(self)
+        return self
+
+    def __exit__(self, *exc):
+        sys.settrace(None)
+        return False
+
+    def __call__(self, frame, event, _):
+        code = frame.f_code
+        if not code.co_filename.endswith(tuple(f"client/{name}.py" for name in WATCHED)):
+            return None
+        self.functions.add(code.co_name)
+        # Between a ``with``'s body and its end, which has the line of its beginning, no signal is looked at.
+        line = linecache.getline(code.co_filename, frame.f_lineno).strip()
+        if event == "line" and not line.startswith("with "):
+            self.left -= 1
+            if self.left == 0:
+                self.hit = code.co_name
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+        return self
+
+
+@pytest.fixture
+def stop_button():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_at_any_line_of_a_get_loses_nothing(shared_app, stop_button, eventually):
+    double = shared_app.task(lambda x: 2 * x)
+    called, hits, nth, mark = [], set(), 1, 0
+    while True:
+        # Whoever waits again and again reads himself.
+        double.delay(0).get(60)
+        mark += 1
+        handle = double.delay(mark)
+        handle.then(lambda result: called.append(result.args[0]))
+        interrupter = Interrupter(nth)
+        try:
+            with interrupter:
+                assert handle.get(60) == 2 * mark
+        except KeyboardInterrupt:
+            pass
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert handle.get(60) == 2 * mark
+        assert (handle.batch.finished_count, handle.batch.done) == (1, True)
+        if interrupter.hit:
+            hits.add(interrupter.hit)
+            nth += 1
+        elif "_read_here" in interrupter.functions:
+            break
+    assert {"wait_for", "_read_here", "take_in", "apply_record", "__enter__", "__exit__"} <= hits
+    eventually(lambda: len(called) == mark, "every callback is called")
+    assert sorted(called) == list(range(1, mark + 1))
+
+
+def test_stop_interrupts_a_get_and_other_threads_go_on(shared_app, gate, stop_button):
+    double = shared_app.task(lambda x: 2 * x)
+    held = shared_app.task(wait_for).delay(gate.path)
+    beside = []
+
+    def get_and_stop(after_s):
+        timer = threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        return held.get(60)
+
+    thread = threading.Thread(target=lambda: beside.append(held.get(60)))
+    thread.start()
+    for x in range(20):
+        # Twice in a row, so that the second is in a read of its own when Stop comes.
+        assert double.delay(x).get(60) == 2 * x
+        with pytest.raises(KeyboardInterrupt):
+            get_and_stop(0.02 * x)
+    gate.open()
+    thread.join(60)
+    assert beside == [held.get(60)] == ["through"]
