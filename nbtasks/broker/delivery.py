@@ -129,8 +129,9 @@ class Delivery:
         self._by_stream = {
             name.encode(): place for name, place in zip(self._streams, self._lanes, strict=True)
         }
-        #: The commands that wait for an entry, with their time in ms.
-        self._reading: tuple[int, Packed, Packed] | None = None
+        #: The number of the lane that the last entry came from, and by time in ms and lane the commands that wait.
+        self._likely_lane = 0
+        self._reading: dict[tuple[int, int], tuple[Packed, Packed]] = {}
         #: A read over several lanes may have taken something before it came to one without a group.
         self._remade = 0
 
@@ -182,11 +183,17 @@ class Delivery:
         entries = self._parse(reply)
         if not entries:
             return []
-        if seen and len(entries) == 1:
-            entry, (number, entry_id) = entries[0], seen
-            if entry.id == entry_id and (entry.address, entry.lane) == self._lanes[number]:
+        if len(entries) == 1:
+            vouched = seen and self._is_of_lane(entries[0], seen[0]) and entries[0].id == seen[1]
+            self._likely_lane = self._lanes.index((entries[0].address, entries[0].lane))
+            if vouched:
                 return entries
         return self.living(entries)
+
+    def _is_of_lane(self, entry: Entry, number: int) -> bool:
+        """Whether an entry came from the lane that ``vouch`` calls by this number."""
+        number = self._likely_lane if number == 0 else number - (number <= self._likely_lane)
+        return (entry.address, entry.lane) == self._lanes[number]
 
     def _read_and_vouch(
         self,
@@ -195,22 +202,29 @@ class Delivery:
         on_first: Callable[[Any], None] | None = None,
     ) -> tuple[Any, Any]:
         """Wait for entries, and have the server look at them in the same round trip."""
-        if self._reading is None or self._reading[0] != block_ms:
-            self._reading = (block_ms, *self._packed_reading(block_ms))
-        *_, reply, seen = self._link.waiting_pipeline([*before, *self._reading[1:]], block_ms, on_first)
+        key = (block_ms, self._likely_lane)
+        if key not in self._reading:
+            self._reading[key] = self._packed_reading(block_ms)
+        *_, reply, seen = self._link.waiting_pipeline([*before, *self._reading[key]], block_ms, on_first)
         if isinstance(reply, Exception):
             raise translated(reply, self._link.label)
         if isinstance(seen, Exception):
             # The server does not have the script yet.
-            seen = self._link.script("vouch", [self._keys.root, *self._streams], [])
+            seen = self._link.script("vouch", self._vouching_keys(), [])
         return reply, seen
+
+    def _vouching_keys(self) -> list[Argument]:
+        likely = self._likely_lane
+        return [
+            self._keys.root, self._streams[likely], *self._streams[:likely], *self._streams[likely + 1 :]
+        ]  # fmt: skip
 
     def _packed_reading(self, block_ms: int) -> tuple[Packed, Packed]:
         read: tuple[Argument, ...] = (
             "XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", 1, "BLOCK", block_ms,
             "STREAMS", *self._streams, *([">"] * len(self._streams)),
         )  # fmt: skip
-        return packed(read), packed(self._link.script_command("vouch", [self._keys.root, *self._streams], []))
+        return packed(read), packed(self._link.script_command("vouch", self._vouching_keys(), []))
 
     def living(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return those entries that have calls to run, suspect where some of them may be final.
@@ -388,7 +402,7 @@ class Delivery:
         """
         other = Delivery.__new__(Delivery)
         other.__dict__.update(self.__dict__)
-        other._consumer, other._reading = consumer, None
+        other._consumer, other._reading = consumer, {}
         other._guard = [] if lease is None else [lease]
         return other
 

@@ -63,8 +63,12 @@ class Intake:
         """Return an event with the results that it only points to."""
         if not event.is_elsewhere or self._registry.unfinished(event.batch) is None:
             return event
-        frame = self._store.record(event.batch, *_ranges(event)[0]) or b""
-        return dataclasses.replace(event, frame=frame)
+        try:
+            place = _ranges(event)[0]
+        except SignatureMismatch:
+            # It is refused when it is taken in.
+            return event
+        return dataclasses.replace(event, frame=self._store.record(event.batch, *place) or b"")
 
     def take_in(self, events: list[Event]) -> list[Batch]:
         """Take in what was pushed; asks nobody for anything.

@@ -105,6 +105,9 @@ class Listener:
         except OperationalError:
             self._broken = True
             return False
+        except Exception as error:
+            self._note_failure(error)
+            return False
         finally:
             # One step, so that it is done or not done; what is not done, the listener's thread does after a while.
             self._reader = None if self._reader == threading.get_ident() else self._reader
@@ -157,12 +160,15 @@ class Listener:
                 if not self._closed:
                     time.sleep(delay)
                     delay = min(1.0, delay * 2)
-            except Exception:
-                import logging
-
-                self._broken = True
-                logging.getLogger("nbtasks").exception("events could not be taken in")
+            except Exception as error:
+                self._note_failure(error)
                 time.sleep(1.0)
+
+    def _note_failure(self, error: Exception) -> None:
+        import logging
+
+        self._broken = True
+        logging.getLogger("nbtasks").error("events could not be taken in", exc_info=error)
 
     def _keep_in_step(self) -> None:
         """Ask the store about everything, where something may have been missed."""

@@ -10,14 +10,33 @@
 -- Returns the number of results that were new.
 -- Prefix-safe: record before state before event, everything before the entry is deleted and acknowledged. The
 -- counter of ended calls goes first: where it runs ahead, the states are counted when it says that all have ended.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
 local root, i, fresh = KEYS[1], 3, 0
 local width = {R = 6, E = 3, Z = 9, O = 3, S = 2, A = 5}
 local most_whole = 500
-local batches, due = {}, nil
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local batches, streams, due, moment = {}, {}, nil, nil
+
+local function now()
+  if not moment then
+    local time = redis.call('TIME')
+    moment = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return moment
+end
+
+-- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
+if ARGV[3] ~= 'R' and ARGV[3] ~= 'E' then redis.call('DEL', root .. 'gate') end
+
+-- Have the events of sessions kept for another day. Where there is no stream yet, it is seen to when there is one.
+local function keep_streams(sessions)
+  for session in string.gmatch(sessions, '%S+') do
+    if not streams[session] then streams[session] = redis.call('PEXPIRE', root .. 'e:' .. session, 86400000) end
+  end
+end
+
+local function tell(session, ...)
+  redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*', ...)
+  if streams[session] == 0 then streams[session] = redis.call('PEXPIRE', root .. 'e:' .. session, 86400000) end
+end
 
 -- Returns what is known of a batch, or false. Only the number of ended calls changes while this runs.
 local function known(batch)
@@ -25,24 +44,17 @@ local function known(batch)
     local fields = redis.call('HMGET', root .. 'b:' .. batch, 's', 'n', 'd', 't', 'f')
     batches[batch] = fields[1] and {sessions = fields[1], n = tonumber(fields[2]), ended = tonumber(fields[3] or '0'),
       ttl = fields[4] or '86400000', fn = fields[5]}
+    -- Before anything else is written, for neither of these needs memory.
+    if batches[batch] then keep_streams(batches[batch].sessions) else redis.call('DEL', root .. 'gate') end
   end
   return batches[batch]
 end
 
 -- A batch whose calls have all ended is kept for its time. Cut off, it is done again: the batch's own time comes last.
-local function settle(batch)
-  local facts = batches[batch]
-  local n, ttl, fn = facts.n, facts.ttl, facts.fn
-  if not n or n < 0 or redis.call('PTTL', root .. 'b:' .. batch) >= 0 then return end
-  local states = redis.call('GETRANGE', root .. 'st:' .. batch, 0, n - 1)
-  local _, open = string.gsub(states, '%z', '')
-  if open > 0 or #states < n then
-    facts.ended = #states - open
-    redis.call('HSET', root .. 'b:' .. batch, 'd', facts.ended)
-    return
-  end
+local function close(batch)
+  local ttl, fn = batches[batch].ttl, batches[batch].fn
   -- A cut between these two keeps a function for ever; the other way round it could go while it is needed.
-  if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now) == 1 and redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0 then
+  if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now()) == 1 and redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0 then
     redis.call('HDEL', root .. 'fu', fn)
     redis.call('PEXPIRE', root .. 'f:' .. fn, ttl)
   end
@@ -52,13 +64,30 @@ local function settle(batch)
   for _, kind in ipairs({'st:', 'r:', 'b:'}) do redis.call('PEXPIRE', root .. kind .. batch, ttl) end
 end
 
+-- See whether all calls of a batch have ended, by their states.
+local function settle(batch)
+  local facts = batches[batch]
+  local n = facts.n
+  if not n or n < 0 or redis.call('PTTL', root .. 'b:' .. batch) >= 0 then return end
+  local states = redis.call('GETRANGE', root .. 'st:' .. batch, 0, n - 1)
+  local _, open = string.gsub(states, '%z', '')
+  if open > 0 or #states < n then
+    facts.ended = #states - open
+    redis.call('HSET', root .. 'b:' .. batch, 'd', facts.ended)
+  else
+    close(batch)
+  end
+end
+
 local function count_ended(batch, won)
   if won > 0 then batches[batch].ended = redis.call('HINCRBY', root .. 'b:' .. batch, 'd', won) end
 end
 
-local function settle_if_over(batch)
+-- ``won`` calls have ended now. Where that is all of them, nobody has to look at their states.
+local function settle_if_over(batch, won)
   local facts = batches[batch]
-  if facts.n and facts.n >= 0 and facts.ended >= facts.n then settle(batch) end
+  if not facts.n or facts.n < 0 or facts.ended < facts.n then return end
+  if won > 0 and won == facts.n then close(batch) else settle(batch) end
 end
 
 -- A client that does not keep up, or sleeps, gets short notes instead of whole records, and fetches them itself.
@@ -66,8 +95,7 @@ local function push(batch, first, count, record, wins)
   local short = #record <= tonumber(ARGV[2])
   for session in string.gmatch(batches[batch].sessions, '%S+') do
     local inline = short and redis.call('XLEN', root .. 'e:' .. session) < most_whole and record or ''
-    redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*',
-      'k', 'r', 'b', batch, 'i', first, 'n', count, 'w', wins, 'd', inline)
+    tell(session, 'k', 'r', 'b', batch, 'i', first, 'n', count, 'w', wins, 'd', inline)
   end
 end
 
@@ -130,10 +158,10 @@ while ARGV[i] do
       if won > 0 then push(batch, first, count, record, table.concat(wins, ' ')) end
     end
     fresh = fresh + won
-    settle_if_over(batch)
+    settle_if_over(batch, won)
   elseif kind == 'E' then
     for session in string.gmatch(batches[batch].sessions, '%S+') do
-      redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*', 'k', 'e', 'b', batch, 'd', ARGV[i + 2])
+      tell(session, 'k', 'e', 'b', batch, 'd', ARGV[i + 2])
     end
   elseif kind == 'O' then
     if redis.call('HEXISTS', root .. 'b:' .. batch, 'e') == 0 then
@@ -143,19 +171,12 @@ while ARGV[i] do
   elseif kind == 'S' then
     settle(batch)
   elseif kind == 'Z' then
-    local at = now + tonumber(ARGV[i + 4])
+    local at = now() + tonumber(ARGV[i + 4])
     local head = ARGV[i + 3] .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' ' .. ARGV[i + 7] .. '\n'
     redis.call('ZADD', root .. 'z:' .. ARGV[i + 2], at, head .. ARGV[i + 8])
     if not due or at < due then due = at end
   end
   i = i + width[kind]
-end
-local told = {}
-for _, facts in pairs(batches) do
-  for session in string.gmatch(facts and facts.sessions or '', '%S+') do
-    if not told[session] then redis.call('PEXPIRE', root .. 'e:' .. session, 86400000) end
-    told[session] = true
-  end
 end
 if due then redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due) end
 return fresh
