@@ -34,10 +34,10 @@ class Fleet:
         replies = self._link.pipeline([("EXISTS", self._keys.lease(worker)) for worker in workers])
         return {worker for worker, there in zip(workers, replies, strict=True) if there}
 
-    def silent(self, older_than_ms: float) -> list[str]:
-        """Return workers that were last seen before a time (server's, ms)."""
-        reply = self._link.call("ZRANGEBYSCORE", self._keys.workers, "-inf", older_than_ms)
-        return readable(reply)
+    def silent(self, for_s: float) -> tuple[float, list[str]]:
+        """Return the server's time in epoch seconds, and the workers without a lease that were not seen for so long."""
+        now, *names = self._link.script("silent", [self._keys.root], [round(for_s * 1000)])
+        return now / 1000, readable(names)
 
     def bury(self, worker: str) -> None:
         """Say that a worker is known to be dead, so that its calls are given back at once."""

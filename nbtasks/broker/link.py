@@ -49,6 +49,8 @@ _TIMEOUT_S = 3.5
 _CONNECT_S = 2.0
 #: Seconds that a command which waits on the server may wait there, and in which the reply must come after that.
 BLOCK_S = 2.5
+#: The same where no network lies between: a server that dies there closes the connection, and it is heard at once.
+_LOCAL_BLOCK_S = 30.0
 _SLACK_S = 1.5
 _PAUSE_S = 0.05
 #: What a server says that cannot write for the moment: another one, or the same one later, can.
@@ -79,6 +81,7 @@ class Link:
         label: the URL without its password, for messages.
 
     Attributes:
+        block_s: seconds that a command may wait on the server.
         patience_s: seconds for which a command is sent again after its connection was lost; only for commands that
             may be applied twice.
         connections: how many connections were made so far. Where it has grown, the server may be another one, or
@@ -87,6 +90,7 @@ class Link:
 
     def __init__(self, url: str, label: str) -> None:
         self.label = label
+        self.block_s = _LOCAL_BLOCK_S if url.startswith("unix:") else BLOCK_S
         self.connections = 0
         self.patience_s = 0.0
         self._lock = threading.Lock()

@@ -31,8 +31,10 @@ _NAMES = {
 
 Header = dict[str, Any]
 
-# One encoder for all: making one takes longer than using it.
+# One encoder and one decoder for all: making one takes longer than using it. Headers are verified before they are read,
+# so nobody has to look for another encoding, or for what may follow.
 to_json = json.JSONEncoder(separators=(",", ":")).encode
+_from_json = json.JSONDecoder().raw_decode
 
 
 class Sealer:
@@ -78,7 +80,7 @@ class Sealer:
                 f"a {_NAMES.get(found, 'strange')} record stands where a {_NAMES[kind]} record belongs"
             )
         body_start = _HEAD.size + length
-        header: Header = json.loads(bytes(view[_HEAD.size : body_start]))
+        header: Header = _from_json(str(view[_HEAD.size : body_start], "utf-8"))[0]
         for name, value in expected.items():
             if header.get(name) != value:
                 raise SignatureMismatch(

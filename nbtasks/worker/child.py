@@ -28,13 +28,13 @@ from nbtasks.core.errors import OperationalError, TimeLimitExceeded
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.local.valuefiles import ValueFiles
-from nbtasks.wire.codec import Codec
+from nbtasks.wire.codec import Codec, Function
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
 from . import capture
-from .consumer import BLOCK_MS, Consumer
+from .consumer import Consumer
 from .executor import ASYNC_SLOTS, Bench, InlineExecutor, LoopExecutor, ThreadExecutor, is_async
 from .functions import Functions
 from .hand import ASKED, GIVEN, NOTHING, Hand
@@ -101,6 +101,7 @@ class Child:
         self._loop: LoopExecutor | None = None
         self._threads: ThreadExecutor | None = None
         self._last: tuple[str, float] | None = None
+        self._kind: tuple[Function, bool] | None = None
         self._setback_s = _SETBACK_S
         #: The last wait was for an entry that was not there yet: others are not likely to wait behind it.
         self._alone = False
@@ -134,7 +135,8 @@ class Child:
             self._server_now,
             self._slot,
             lambda name: self._bench.files is not None and self._bench.files.has(name),
-            min(BLOCK_MS, round(settings.options.lease_s * 500)),
+            # Half a lease at most: a dead machine's open wait, or a frozen one's, is over when it is reaped.
+            round(min(self._link.block_s, settings.options.lease_s / 2) * 1000),
         )
         self._bench = Bench(
             settings.name,
@@ -277,7 +279,7 @@ class Child:
 
     def _work(self, job: Job) -> None:
         self._last = (job.chunk.function, job.remaining)
-        if is_async(job.function.call):
+        if self._is_async(job.function):
             if self._loop is None:
                 self._loop = LoopExecutor(self._bench, self._freed)
                 self._revocations.stoppers.append(self._loop)
@@ -289,6 +291,12 @@ class Child:
             self._spread(job, self._threads.submit, self._options.threads)
         else:
             self._work_inline(job)
+
+    def _is_async(self, function: Function) -> bool:
+        """Whether calls of a function belong into the event loop; most often it is the same one as before."""
+        if self._kind is None or self._kind[0] is not function:
+            self._kind = (function, is_async(function.call))
+        return self._kind[1]
 
     def _work_inline(self, job: Job) -> None:
         function = job.chunk.function

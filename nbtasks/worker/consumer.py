@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from nbtasks.broker.delivery import Delivery, Entry, Finish
 from nbtasks.broker.keys import Keys
-from nbtasks.broker.link import BLOCK_S
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError
 from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE, REVOKED_CODE
 from nbtasks.wire import failures
@@ -19,9 +18,6 @@ from .reporter import Done, Refused, Reporter, place
 from .revocation import ReadStates
 from .slots import Slot
 
-#: Longest wait for an entry; less than a lease, so that a dead machine's open wait is over when it is reaped.
-BLOCK_MS = round(BLOCK_S * 1000)
-
 
 class Consumer:
     """One child's source of jobs.
@@ -30,6 +26,7 @@ class Consumer:
         server_now: the server's time in epoch seconds.
         slot: told what is opened, for what kills its process then.
         has_file: whether this process sees a file of a large value.
+        block_ms: longest wait for an entry.
     """
 
     def __init__(
@@ -42,7 +39,7 @@ class Consumer:
         server_now: Callable[[], float],
         slot: Slot,
         has_file: Callable[[str], bool],
-        block_ms: int = BLOCK_MS,
+        block_ms: int,
     ) -> None:
         self._delivery = delivery
         self._read_states = read_states

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbtasks.broker.fleet import Fleet
-from nbtasks.broker.link import BLOCK_S, Link
+from nbtasks.broker.link import Link
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.replay import Recent
@@ -65,7 +65,7 @@ class Orders:
             try:
                 if time.monotonic() >= due_at:
                     due_at = time.monotonic() + self._promote()
-                wait_s = min(BLOCK_S, max(0.001, due_at - time.monotonic()))
+                wait_s = min(self._link.block_s, max(0.001, due_at - time.monotonic()))
                 for entry_id, kind, data in self._fleet.control(self._after, round(wait_s * 1000) or 1):
                     self._after = entry_id
                     if kind == "c":

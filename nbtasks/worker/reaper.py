@@ -60,11 +60,11 @@ class Reaper:
 
     def _look_and_rest(self) -> float:
         try:
-            now = self._fleet.now()
+            now, dead = self._fleet.silent(min(self._lease_s, 5.0))
             self._note_look(now)
             again = self._adopt_orphans()
             if now >= self._trust_at:
-                again = self._look(now) or again
+                again = self._see_to(dead, now) or again
         except OperationalError as error:
             LOGGER.warning("dead workers cannot be looked for: %s", error)
             return 1.0
@@ -96,11 +96,8 @@ class Reaper:
         self._audited = connections
         return False
 
-    def _look(self, now: float) -> bool:
-        """Reap what is dead at the server's time ``now``; returns whether to look again soon."""
-        silent = self._fleet.silent((now - min(self._lease_s, 5.0)) * 1000)
-        alive = self._fleet.alive(silent)
-        dead = [name for name in silent if name not in alive]
+    def _see_to(self, dead: list[str], now: float) -> bool:
+        """Reap what was dead at the server's time ``now``; returns whether to look again soon."""
         elected = bool(dead) and self._fleet.elected("reap", self._worker, _ELECTION_MS)
         for name in dead if elected else ():
             self._reap(name)

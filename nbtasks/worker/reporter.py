@@ -32,7 +32,8 @@ T = TypeVar("T")
 TICK_S = 0.1
 #: A call that runs this long is reported as started; shorter ones only by their result.
 _STARTED_AFTER_S = 0.05
-_MOST_PENDING = 100_000
+#: Ticks without anything to do after which the thread sleeps until there is something.
+_SLEEP_AFTER = 10
 
 #: Address, lane and id of an entry.
 Place = tuple[str, str, bytes]
@@ -107,6 +108,7 @@ class Reporter:
         self._held: set[Place] = set()
         self._running: dict[tuple[str, int], _Running] = {}
         self._wake = threading.Event()
+        self._asleep = False
         self._closed = False
         self.last_flush = 0.0
 
@@ -144,6 +146,8 @@ class Reporter:
     def began(self, call: CurrentCall, key_id: str) -> None:
         """A call starts."""
         self._running[(call.batch, call.index)] = _Running(call, time.monotonic(), key_id)
+        if self._asleep:
+            self.wake()
 
     def note_progress(self, call: CurrentCall, done: float, total: float | None, message: str) -> None:
         """A call reports how far it is."""
@@ -155,6 +159,8 @@ class Reporter:
         """An attempt is over."""
         self._running.pop((item.job.entry.batch, item.index), None)
         self._ended.append(item)
+        if self._asleep:
+            self.wake()
         job = item.job
         with job.lock:
             job.open -= 1
@@ -304,11 +310,17 @@ class Reporter:
         report.event(batch, self._codec.seal_events(news, key_id))
 
     def _loop(self) -> None:
+        idle = 0
         while not self._closed:
-            self._wake.wait(TICK_S)
+            woken = self._wake.wait(None if self._asleep else TICK_S)
             self._wake.clear()
-            if not (self._running or self._ended or self._entries or self._refused or self._unsent):
+            if not self._has_something():
+                idle = 0 if woken else idle + 1
+                # Said before it looks once more: what comes after that look wakes it.
+                self._asleep = idle >= _SLEEP_AFTER
+                self._asleep = self._asleep and not self._has_something()
                 continue
+            idle, self._asleep = 0, False
             try:
                 self._on_tick()
             except Exception:
@@ -318,6 +330,9 @@ class Reporter:
             waiting = self._ended or self._entries or self._refused or self._unsent
             if told and waiting and not self.try_flush():
                 time.sleep(0.5)
+
+    def _has_something(self) -> bool:
+        return bool(self._running or self._ended or self._entries or self._refused or self._unsent)
 
     def _tell_running(self) -> bool:
         events: dict[tuple[str, str], list[dict[str, Any]]] = {}

@@ -653,3 +653,13 @@ def test_environment_of_a_call(shared_app):
     pid, text = get(shared_app.task(look).delay())
     assert pid != os.getpid()
     assert text == ""
+
+
+def test_a_call_that_comes_after_a_rest_is_told_of_while_it_runs(shared_app, gate, eventually):
+    """A child with nothing to do looks at nothing any more, until there is something."""
+    rested = time.monotonic() + 1.5
+    eventually(lambda: time.monotonic() > rested, "the worker has had nothing to do for a while")
+    handle = shared_app.task(wait_at).delay(gate.path)
+    eventually(lambda: handle.state == "STARTED", "it is said to have started")
+    gate.open()
+    handle.get(60)
