@@ -6,6 +6,7 @@ after that takes longer than the command.
 
 from __future__ import annotations
 
+import select
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -42,6 +43,8 @@ class Channel:
         self._connection = connection
         self._socket = connection._sock
         self._timeout_s = self._socket.gettimeout()
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
         self._buffer = bytearray(_READ_BYTES)
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse,
@@ -82,6 +85,15 @@ class Channel:
         if isinstance(reply, ConnectionError):
             raise reply
         return reply
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether what comes in is what the server sends: with TLS, there may be something in between."""
+        return not isinstance(self._socket, ssl.SSLSocket)
+
+    def has_come(self, within_s: float) -> bool:
+        """Wait until something comes in."""
+        return bool(self._poll.poll(within_s * 1000))
 
     def is_stale(self) -> bool:
         """Whether something has come in while nothing was asked: the connection was cut."""

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
@@ -69,6 +69,11 @@ _KNOWN_CODES: dict[type[Exception], str] = {
 }
 
 
+T = TypeVar("T")
+#: No answer has come yet.
+NOT_YET = object()
+
+
 class BrokerLoading(BrokerUnavailable):
     """The server is up, and reads its data from disk."""
 
@@ -97,6 +102,8 @@ class Link:
         self._pool = _pool(url)
         self._channel: Channel | None = None
         self._used_at = 0.0
+        #: When what was asked is answered at the latest (monotonic); None where nothing is asked.
+        self._answer_by: float | None = None
 
     @property
     def connected(self) -> bool:
@@ -173,18 +180,75 @@ class Link:
         timeout_s: float | None,
         on_first: Callable[[Any], None] | None = None,
     ) -> list[Any]:
+        def talk() -> list[Any]:
+            channel = self._open()
+            channel.send(commands, timeout_s or _TIMEOUT_S)
+            replies = [channel.read()]
+            if on_first is not None:
+                on_first(replies[0])
+            replies += [channel.read() for _ in commands[1:]]
+            if any(_says(reply, ("READONLY",)) for reply in replies):
+                # It is a replica now; a new connection finds the server that has taken over.
+                self._drop()
+            return replies
+
+        return self._guarded(talk)
+
+    # -- a question that stands
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is a question whose answer nobody has taken yet; nothing else may be sent before."""
+        return self._answer_by is not None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether :meth:`answer` never waits for longer than it is told to: not so with TLS."""
+        channel = self._channel
+        return channel is not None and channel.is_plain
+
+    def ask(self, *args: Argument, block_ms: int) -> None:
+        """Send a command that waits on the server for ``block_ms`` at most. Any thread may take the answer."""
+
+        def send() -> None:
+            timeout_s = block_ms / 1000 + _SLACK_S
+            self._open().send([args], timeout_s)
+            self._answer_by = time.monotonic() + timeout_s
+
+        self._guarded(send)
+
+    def answer(self, within_s: float) -> Any:
+        """Return the reply to what was asked, or NOT_YET where none has come in time; the question stands then.
+
+        Raises:
+            BrokerUnavailable: the connection was lost, and the question with it.
+        """
+        channel, answer_by = self._channel, self._answer_by
+        if channel is not None and answer_by is not None:
+            left_s = answer_by - time.monotonic()
+            # Outside of what drops the connection: who is interrupted here has taken nothing.
+            if not channel.has_come(max(0.0, min(within_s, left_s))) and within_s < left_s:
+                return NOT_YET
+
+        def receive() -> Any:
+            if self._channel is None or self._answer_by is None:
+                raise ConnectionError("the connection was closed")
+            if not self._channel.has_come(0.0):
+                raise RedisTimeoutError("Timeout reading from socket")
+            reply = self._channel.read()
+            self._answer_by = None
+            return reply
+
+        reply = self._guarded(receive)
+        if isinstance(reply, Exception):
+            raise translated(reply, self.label)
+        return reply
+
+    def _guarded(self, action: Callable[[], T]) -> T:
+        """Do something with the connection, which is dropped if anything goes wrong."""
         with self._lock:
             try:
-                channel = self._open()
-                channel.send(commands, timeout_s or _TIMEOUT_S)
-                replies = [channel.read()]
-                if on_first is not None:
-                    on_first(replies[0])
-                replies += [channel.read() for _ in commands[1:]]
-                if any(_says(reply, ("READONLY",)) for reply in replies):
-                    # It is a replica now; a new connection finds the server that has taken over.
-                    self._drop()
-                return replies
+                return action()
             except BusyLoadingError as error:
                 self._drop()
                 raise BrokerLoading(
@@ -235,7 +299,7 @@ class Link:
         return self._channel
 
     def _drop(self) -> None:
-        channel, self._channel = self._channel, None
+        channel, self._channel, self._answer_by = self._channel, None, None
         if channel is not None:
             channel.close()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from redis.exceptions import ResponseError
 
 from .keys import GROUP, Keys, readable
-from .link import Link, translated
+from .link import NOT_YET, Link, translated
 
 #: Sessions that hear of one batch.
 _MOST_SESSIONS = 4
@@ -139,12 +139,18 @@ class Store:
         """Return every queue address that has been used."""
         return sorted(readable(self._link.call("SMEMBERS", self._keys.addresses)))
 
-    def events(self, session: str, after: bytes, block_ms: int) -> list[Event]:
-        """Wait up to ``block_ms`` for events later than ``after``."""
-        reply = self._link.wait(
+    def ask_events(self, session: str, after: bytes, block_ms: int) -> None:
+        """Ask for events later than ``after``, which the broker waits for. Whoever takes the answer need not ask."""
+        self._link.ask(
             "XREAD", "COUNT", 500, "BLOCK", block_ms, "STREAMS", self._keys.events(session), after,
             block_ms=block_ms,
         )  # fmt: skip
+
+    def asked_events(self, within_s: float) -> list[Event] | None:
+        """Return the events that were asked for, none where none came; None where there is no answer yet."""
+        reply = self._link.answer(within_s)
+        if reply is NOT_YET:
+            return None
         return [_event(entry_id, fields) for entry_id, fields in (reply[0][1] if reply else ())]
 
     def trim_events(self, session: str, upto: bytes) -> None:

@@ -2,8 +2,9 @@
 
 A push is a hint, the store is the truth: after a lost connection, and now and then, the store is asked.
 
-While the main thread waits for something short, it reads itself: handing a result over from one thread to another
-takes as long as all else that is done with it. The listener's thread then stands aside for a moment.
+The question for the next events always stands; who takes the answer is another matter. While the main thread waits
+for something short, it does: handing a result over from one thread to another takes as long as all else that is done
+with it. The listener's thread then stands aside for a moment.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from .batch import Batch
 from .shield import Shield
 
 _BLOCK_MS = round(BLOCK_S * 1000)
+#: Seconds in which the answer to a question comes, or its connection is lost.
+_ANSWER_S = 60.0
 _RECONCILE_S = 10.0
 #: Events. The server stops sending whole records to a client that leaves many unread.
 _TRIM_EVERY = 200
@@ -39,6 +42,7 @@ class Listener:
         on_events: takes events in, without asking anybody; returns batches of which only the store knows what is true.
         on_doubt: asks the store about these.
         on_reconcile: asks the store about every unfinished batch.
+        trim: drops a session's events up to one from its stream, over a connection on which no question stands.
         on_silence: called when nothing has come for some seconds; asks whether the broker still has everything.
     """
 
@@ -51,6 +55,7 @@ class Listener:
         on_events: Callable[[list[Event]], list[Batch]],
         on_doubt: Callable[[list[Batch]], None],
         on_reconcile: Callable[[], None],
+        trim: Callable[[str, bytes], None],
         on_silence: Callable[[], object],
     ) -> None:
         self._link = link
@@ -60,6 +65,7 @@ class Listener:
         self._on_events = on_events
         self._on_doubt = on_doubt
         self._on_reconcile = on_reconcile
+        self._trim = trim
         self._on_silence = on_silence
         self._closed = False
         #: The session that is read, and the last event of it that was taken in.
@@ -100,7 +106,7 @@ class Listener:
         try:
             if not self._take_turn():
                 return False
-            self._read_here(max(1, round(most_s * 1000)))
+            self._read_here(most_s)
             return True
         except OperationalError:
             self._broken = True
@@ -125,18 +131,25 @@ class Listener:
         """Whether there is nothing to be done but to read."""
         return (
             not (self._broken or self._closed)
-            and self._link.connected
+            and self._link.is_plain
             and self._connections == self._link.connections
             and self._reading == self._session()
         )
 
-    def _read_here(self, block_ms: int) -> None:
-        for part in self._parts(self._store.events(self._reading, self._after, block_ms)):
+    def _read_here(self, most_s: float) -> None:
+        self._ask()
+        for part in self._parts(self._store.asked_events(most_s) or []):
             whole = [self._complete(event) for event in part]
             with Shield():
                 self._broken = bool(self._on_events(whole)) or self._broken
                 self._note(part)
-        self._trim()
+        # At once: what comes next need not wait until somebody waits for it.
+        self._ask()
+        self._trim_if_due()
+
+    def _ask(self) -> None:
+        if not self._link.asked:
+            self._store.ask_events(self._reading, self._after, _BLOCK_MS)
 
     def _parts(self, events: list[Event]) -> list[list[Event]]:
         """Cut events into parts that are taken in together; large ones are fetched one by one."""
@@ -150,6 +163,9 @@ class Listener:
         delay = 0.05
         while not self._closed:
             try:
+                if self._reading != self._session():
+                    self._reading, self._after = self._session(), b"0-0"
+                self._ask()
                 self._keep_in_step()
                 delay = 0.05
                 self._read()
@@ -172,8 +188,6 @@ class Listener:
 
     def _keep_in_step(self) -> None:
         """Ask the store about everything, where something may have been missed."""
-        if self._reading != self._session():
-            self._reading, self._after = self._session(), b"0-0"
         broken = self._broken or self._connections not in {0, self._link.connections}
         if broken or self._is_time_to_reconcile():
             connections, self._broken = self._link.connections, False
@@ -184,7 +198,7 @@ class Listener:
         return time.monotonic() - self._reconciled_at > _RECONCILE_S
 
     def _read(self) -> None:
-        events = self._store.events(self._reading, self._after, _BLOCK_MS)
+        events = self._store.asked_events(_ANSWER_S)
         self._connections = self._connections or self._link.connections
         if not events:
             self._on_silence()
@@ -194,16 +208,16 @@ class Listener:
             if doubtful:
                 self._on_doubt(doubtful)
             self._note(part)
-        self._trim()
+        self._trim_if_due()
 
     def _note(self, events: list[Event]) -> None:
         self._after = events[-1].id
         self._untrimmed += len(events)
 
-    def _trim(self) -> None:
+    def _trim_if_due(self) -> None:
         if self._untrimmed > _TRIM_EVERY:
             self._untrimmed = 0
-            self._store.trim_events(self._reading, self._after)
+            self._trim(self._reading, self._after)
 
     def _stand_aside(self) -> None:
         """Leave the reading to the thread that waits, as long as it comes again and again."""

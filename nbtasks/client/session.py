@@ -99,9 +99,7 @@ class Session:
         self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
         self._leftovers = Leftovers(self.files, self.store, self.keys)
         #: What a batch asks of this session.
-        self.hooks = Hooks(
-            self.registry.changed, self._read_here, self.revoke, self.why_pending, self.shelf
-        )
+        self.hooks = Hooks(self.registry.changed, self._read_here, self.revoke, self.why_pending, self.shelf)
         self._make_parts(round(result_expires_s * 1000))
 
     def _make_parts(self, result_ttl_ms: int) -> None:
@@ -127,6 +125,7 @@ class Session:
             self.intake.take_in,
             self.intake.look_up,
             self._reconcile,
+            self.store.trim_events,
             self._look_for_gap,
         )
 

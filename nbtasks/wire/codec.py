@@ -263,7 +263,9 @@ class Slices(Sequence[memoryview]):
         return self._body[self._ends[place - 1] if place else 0 : end]
 
 
-def _cut(body: memoryview, n: int) -> Slices:
+def _cut(body: memoryview, n: int) -> Sequence[memoryview]:
+    if n == 1:
+        return [body[4 : 4 + int.from_bytes(body[:4], "little")]]
     return Slices(body[4 * n :], struct.unpack_from(f"<{n}I", body))
 
 
