@@ -1,0 +1,29 @@
+"""Headers of frames: what goes in comes out."""
+
+from __future__ import annotations
+
+import json
+
+from nbtasks.wire.frames import EVENT, Sealer
+from nbtasks.wire.signing import Keyring, new_key
+
+
+def test_a_header_is_json_and_comes_back_as_it_was():
+    header = {
+        "text": 'quotes " and \\ and ü and \u2028 and \x00',
+        "numbers": 3,
+        "negative": -1,
+        "large": 2**70,
+        "time": 1.5,
+        "none": None,
+        "yes": True,
+        "no": False,
+        "nested": {"1": [["o", "tät"]]},
+    }
+    sealer = Sealer(Keyring([new_key()]), "here")
+    frame = sealer.seal(EVENT, header, b"body")
+    found, body = sealer.open(EVENT, frame, text=header["text"], none=None)
+    assert found == header
+    assert bytes(body) == b"body"
+    start = frame.index(b"{")
+    assert json.JSONDecoder().raw_decode(frame[start:].decode("ascii", "ignore"))[0] == header
