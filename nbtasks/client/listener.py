@@ -43,6 +43,7 @@ class Listener:
         on_doubt: asks the store about these.
         on_reconcile: asks the store about every unfinished batch.
         trim: drops a session's events up to one from its stream, over a connection on which no question stands.
+        wake: wakes everybody who waits.
         on_silence: called when nothing has come for some seconds; asks whether the broker still has everything.
     """
 
@@ -56,6 +57,7 @@ class Listener:
         on_doubt: Callable[[list[Batch]], None],
         on_reconcile: Callable[[], None],
         trim: Callable[[str, bytes], None],
+        wake: Callable[[], None],
         on_silence: Callable[[], object],
     ) -> None:
         self._link = link
@@ -66,6 +68,7 @@ class Listener:
         self._on_doubt = on_doubt
         self._on_reconcile = on_reconcile
         self._trim = trim
+        self._wake = wake
         self._on_silence = on_silence
         self._closed = False
         #: The session that is read, and the last event of it that was taken in.
@@ -75,11 +78,11 @@ class Listener:
         #: Connections of the link when everything was as the store has it, and whether something may be amiss since.
         self._connections, self._broken = 0, False
         self._turn = threading.Lock()
-        #: Whether another thread may read; the one that does, and since when; and one that would have liked to.
+        #: Whether another thread may read; the one that does, and since when; and whether one would have liked to.
         self._aside = False
         self._reader: int | None = None
         self._reader_since = 0.0
-        self._asked = False
+        self._wanted = False
         self._thread = threading.Thread(target=self._loop, name="nbtasks-listener", daemon=True)
         self._thread.start()
 
@@ -119,7 +122,7 @@ class Listener:
             self._reader = None if self._reader == threading.get_ident() else self._reader
 
     def _take_turn(self) -> bool:
-        self._asked = True
+        self._wanted = True
         with self._turn:
             if not self._aside or self._reader is not None or not self._is_sound():
                 return False
@@ -169,7 +172,7 @@ class Listener:
                 self._keep_in_step()
                 delay = 0.05
                 self._read()
-                if self._asked:
+                if self._wanted and self._is_sound():
                     self._stand_aside()
             except OperationalError:
                 self._broken = True
@@ -222,12 +225,14 @@ class Listener:
     def _stand_aside(self) -> None:
         """Leave the reading to the thread that waits, as long as it comes again and again."""
         self._aside = True
+        # One that could not read a moment ago sleeps now.
+        self._wake()
         while not self._closed:
-            self._asked = False
+            self._wanted = False
             time.sleep(_ASIDE_S)
             with self._turn:
                 if self._reader is not None and time.monotonic() - self._reader_since < _TURN_S:
                     continue
-                if not self._asked or not self._is_sound() or self._is_time_to_reconcile():
-                    self._aside, self._reader, self._asked = False, None, False
+                if not self._wanted or not self._is_sound() or self._is_time_to_reconcile():
+                    self._aside, self._reader, self._wanted = False, None, False
                     return

@@ -126,6 +126,7 @@ class Session:
             self.intake.look_up,
             self._reconcile,
             self.store.trim_events,
+            self.registry.announce,
             self._look_for_gap,
         )
 
