@@ -177,7 +177,7 @@ def test_a_changed_result_is_refused_before_it_is_unpickled(shared_app, raw, key
     client = raw(shared_app)
     handle = shared_app.task(lambda: "x" * 500).delay()
     handle.get(timeout=SOON)
-    records = keys.records(handle.id)
+    records = keys.records(handle.batch.id)
     client.hset(records, "0+1", bent(client.hget(records, "0+1"), Bomb(str(crater))))
     with App(connection=shared_app.connection) as other, pytest.raises(SignatureMismatch):
         other.AsyncResult(handle.id).get(timeout=SOON)
@@ -190,7 +190,7 @@ def test_a_result_of_another_call_is_refused(shared_app, raw, keys):
     mine.get(timeout=SOON)
     yours = shared_app.task(len).delay("abc")
     yours.get(timeout=SOON)
-    client.hset(keys.records(mine.id), "0+1", client.hget(keys.records(yours.id), "0+1"))
+    client.hset(keys.records(mine.batch.id), "0+1", client.hget(keys.records(yours.batch.id), "0+1"))
     with (
         App(connection=shared_app.connection) as other,
         pytest.raises(SignatureMismatch, match="stands where one of"),
@@ -218,7 +218,7 @@ def test_a_changed_part_of_a_large_value_is_refused(shared_app, raw, keys, crate
     client = raw(shared_app)
     handle = shared_app.task(len).apply_async((b"x" * 200_000,), queue="aside")
     shared_app.session.flush()
-    (blob,) = client.smembers(keys.batch_blobs(handle.id))
+    (blob,) = client.smembers(keys.batch_blobs(handle.batch.id))
     client.set(blob, bent(client.get(blob), Bomb(str(crater))))
     with App(connection=shared_app.connection) as other:
         other.start_workers(1, queues="aside")
@@ -249,7 +249,7 @@ def test_an_event_that_nobody_signed_changes_nothing(shared_app, raw, keys, gate
     handle = shared_app.task(len).apply_async(("ab",), queue="aside")
     shared_app.session.flush()
     client = raw(shared_app)
-    session = client.hget(keys.batch(handle.id), "s").decode()
+    session = client.hget(keys.batch(handle.batch.id), "s").decode()
     bomb = pickle.dumps(Bomb(str(crater)))
     client.xadd(keys.events(session), {"k": "r", "b": handle.id, "i": 0, "n": 1, "w": "", "d": bomb})
     client.xadd(keys.events(session), {"k": "e", "b": handle.id, "d": bomb})

@@ -71,7 +71,7 @@ def test_something_else_in_the_place_of_a_large_value(shared_app, attack, worker
     attacker = attack(shared_app)
     handle = shared_app.task(len).apply_async((b"x" * 200_000,), queue="values")
     shared_app.session.flush()
-    (name,) = attacker.redis.smembers(attacker.keys.batch_blobs(handle.id))
+    (name,) = attacker.redis.smembers(attacker.keys.batch_blobs(handle.batch.id))
     attacker.redis.delete(name)
     attacker.redis.sadd(name, "no value")
     with (

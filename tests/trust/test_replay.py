@@ -97,7 +97,7 @@ def test_a_copy_of_what_was_forgotten_is_not_run(idle_app, attack, ledger, event
     idle_app.start_workers(1)
     handle.get(timeout=SOON)
     handle.forget()
-    eventually(lambda: not attacker.redis.exists(attacker.keys.batch(handle.id)), "it is forgotten")
+    eventually(lambda: not attacker.redis.exists(attacker.keys.batch(handle.batch.id)), "it is forgotten")
     attacker.redis.xadd(attacker.lane(), fields)
     eventually(lambda: LEFT_OUT in idle_app.local_workers.log_tail(50), "the copy is noticed")
     assert ledger.lines() == ["once"]

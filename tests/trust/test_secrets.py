@@ -82,8 +82,8 @@ def test_a_run_in_which_everything_goes_wrong_shows_no_key(home, attack, flip, s
             handle.get(timeout=SOON)
             shown.append(other.local_workers.log_tail(1000))
         attacker.redis.xadd(attacker.keys.control, {"k": "c", "d": "no order"})
-        label = attacker.redis.hget(attacker.keys.batch(handle.id), "m")
-        attacker.redis.hset(attacker.keys.batch(handle.id), "m", flip(label))
+        label = attacker.redis.hget(attacker.keys.batch(handle.batch.id), "m")
+        attacker.redis.hset(attacker.keys.batch(handle.batch.id), "m", flip(label))
         with App(connection=app.connection) as again, pytest.raises(NbtasksError) as refused:
             again.AsyncResult(handle.id)
         shown.append(told(refused.value))

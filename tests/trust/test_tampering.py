@@ -82,7 +82,7 @@ def test_a_result_that_is_gone_is_told(shared_app, attack, restarted):
     attacker = attack(shared_app)
     handle = shared_app.task(len).delay("ab")
     handle.get(timeout=SOON)
-    attacker.redis.delete(attacker.keys.records(handle.id))
+    attacker.redis.delete(attacker.keys.records(handle.batch.id))
     with pytest.raises(SignatureMismatch, match="its result is gone"):
         restarted(shared_app).AsyncResult(handle.id).get(timeout=SOON)
 
@@ -118,7 +118,7 @@ def test_the_label_of_another_batch_is_refused(shared_app, attack, restarted, gr
     attacker = attack(shared_app)
     other = shared_app.task(len).delay("ab")
     other.get(timeout=SOON)
-    label = attacker.redis.hget(attacker.keys.batch(other.id), "m")
+    label = attacker.redis.hget(attacker.keys.batch(other.batch.id), "m")
     attacker.redis.hset(attacker.keys.batch(group.id), "m", label)
     with pytest.raises(SignatureMismatch, match=r"a label record of .* stands where one of"):
         restarted(shared_app).attach(group.id)
@@ -154,7 +154,7 @@ def pieces(shared_app, attack):
 
     def names(handle):
         shared_app.session.flush()
-        return sorted(attacker.redis.smembers(attacker.keys.batch_blobs(handle.id)))
+        return sorted(attacker.redis.smembers(attacker.keys.batch_blobs(handle.batch.id)))
 
     return names
 
