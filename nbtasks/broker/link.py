@@ -164,15 +164,31 @@ class Link:
         Raises:
             BrokerUnavailable: the connection could not be made or was lost; nothing is known about the commands.
         """
+        return self._patiently(lambda: self._exchange(commands, timeout_s))
+
+    def _patiently(self, action: Callable[[], T]) -> T:
         give_up_at, pause = time.monotonic() + self.patience_s, _PAUSE_S
         while True:
             try:
-                return self._exchange(commands, timeout_s)
+                return action()
             except BrokerUnavailable:
                 if time.monotonic() + pause > give_up_at:
                     raise
             time.sleep(pause)
             pause *= 2
+
+    def fetch(self, key: str, target: memoryview) -> int | None:
+        """Return the length of a key's string, or None where there is none; its bytes are in ``target`` if they fit."""
+
+        def get() -> Any:
+            channel = self._open()
+            channel.send([("GET", key)], _TIMEOUT_S)
+            return channel.read_into(target)
+
+        reply = self._patiently(lambda: self._guarded(get))
+        if isinstance(reply, Exception):
+            raise translated(reply, self.label)
+        return len(reply) if isinstance(reply, bytes) else reply
 
     def _exchange(
         self,

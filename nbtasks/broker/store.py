@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from redis.exceptions import ResponseError
 
+from nbtasks.core.errors import OperationalError
+
 from .keys import GROUP, Keys, readable
 from .link import NOT_YET, Link, translated
 
@@ -60,9 +62,15 @@ class Store:
         """Return a function's record."""
         return self._value(self._keys.function(digest))
 
-    def blob(self, key: str) -> bytes | None:
-        """Return a piece of a large value."""
-        return self._value(key)
+    def blob(self, key: str, target: memoryview) -> int | None:
+        """Read a piece of a large value into ``target``; return its length, also where it does not fit."""
+        try:
+            return self._link.fetch(key, target)
+        except OperationalError as error:
+            if "WRONGTYPE" in str(error):
+                # What somebody else has put there is as good as nothing.
+                return None
+            raise
 
     def _value(self, key: str) -> bytes | None:
         reply = self._link.pipeline([("GET", key)])[0]

@@ -64,12 +64,15 @@ class Shelf:
 
     Args:
         key: returns the broker's key of a piece of a value.
-        fetch: reads such a key.
+        fetch: reads such a key into a buffer; returns the length of what is there, or None.
         files: None where there are none that other processes could read.
     """
 
     def __init__(
-        self, key: Callable[[str, int], str], fetch: Callable[[str], bytes | None], files: Files | None = None
+        self,
+        key: Callable[[str, int], str],
+        fetch: Callable[[str, memoryview], int | None],
+        files: Files | None = None,
     ) -> None:
         self.files = files
         self._key = key
@@ -135,16 +138,14 @@ class Shelf:
     def _from_broker(self, facts: dict[str, Any]) -> bytearray:
         data, at = bytearray(facts["n"]), 0
         for key in facts["k"]:
-            piece = self._fetch(key)
-            if piece is None:
+            length = self._fetch(key, memoryview(data)[at:])
+            if length is None:
                 raise SignatureMismatch(
                     "a part of a large value is gone from the broker; it may have expired"
                 )
-            end = at + len(piece)
-            if end > len(data):
+            at += length
+            if at > len(data):
                 break
-            data[at:end] = piece
-            at = end
         if at != len(data) or hashlib.sha256(data).hexdigest() != facts["h"]:
             raise SignatureMismatch("a large value was changed after it was signed; it was refused unread")
         return data

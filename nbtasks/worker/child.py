@@ -141,7 +141,7 @@ class Child:
         self._bench = Bench(
             settings.name,
             self._reporter,
-            Shelf(keys.blob, lambda key: self._retrying(lambda: self._store.blob(key))),
+            Shelf(keys.blob, lambda key, target: self._retrying(lambda: self._store.blob(key, target))),
             LOGGER.isEnabledFor(20),
         )
         self._descriptors = settings.outputs[number]

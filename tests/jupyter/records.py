@@ -23,7 +23,7 @@ def make_batch(
         read_here=lambda most_s: False,
         revoke=lambda batch, index, terminate: None,
         why_pending=lambda batch: why,
-        shelf=Shelf(lambda name, piece: name, lambda key: None),
+        shelf=Shelf(lambda name, piece: name, lambda key, target: None),
     )
     settings = {"name": "clean", "queue": "default", **origin}
     batch = Batch(ID, n, Origin(kind=kind, single=kind == "call", **settings), hooks, created_at)
