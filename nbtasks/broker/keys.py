@@ -69,7 +69,11 @@ class Keys:
         return f"{self.root}addresses"
 
     def batch(self, batch: str) -> str:
-        """HASH: s (sessions), n (calls), d (ended), e (end), f (function), q (address), m (label), t (ttl), x."""
+        """HASH: s (sessions), n (calls), d (ended), e (end), f (function), q (address), m (label), t (ttl), x.
+
+        x says that states are to be looked at. And ``v<index>``: the order, signed, to revoke a call that ran then;
+        index -1 is all of them.
+        """
         return f"{self.root}b:{batch}"
 
     def states(self, batch: str) -> str:

@@ -89,6 +89,21 @@ class Store:
         found: bytes = self._link.call("GETRANGE", self._keys.states(batch), first, first + count - 1)
         return found + bytes(count - len(found))
 
+    def standing(self, batch: str, first: int, count: int) -> tuple[bytes, dict[int, bytes]]:
+        """Return what :meth:`states` does, and the orders that revoked some of these calls while they ran.
+
+        The orders are signed, and not verified here. Index -1 has the one for the whole batch.
+        """
+        key = self._keys.batch(batch)
+        states, names = self._link.pipeline(
+            [("GETRANGE", self._keys.states(batch), first, first + count - 1), ("HKEYS", key)]
+        )
+        if isinstance(states, Exception):
+            raise translated(states, self._link.label)
+        wanted = _noted(names, first, count)
+        frames = self._link.call("HMGET", key, *(f"v{index}" for index in wanted)) if wanted else []
+        return states + bytes(count - len(states)), dict(zip(wanted, frames, strict=True))
+
     def states_of(self, batches: list[tuple[str, int]]) -> list[bytes]:
         """Return the state codes of several batches, each with its number of calls."""
         found: list[bytes] = []
@@ -194,6 +209,15 @@ class Store:
         """Drop pieces of large values."""
         if blobs:
             self._link.call("DEL", *blobs)
+
+
+def _noted(names: list[bytes] | Exception, first: int, count: int) -> list[int]:
+    """Return the indexes with an order that is about some of these calls, out of the names of a batch's fields."""
+    if isinstance(names, Exception):
+        # Somebody has put something else in the place of the batch.
+        return []
+    found = (int(name[1:]) for name in names if name[:1] == b"v" and name[1:].removeprefix(b"-").isdigit())
+    return [index for index in found if index == -1 or first <= index < first + count]
 
 
 def _event(entry_id: bytes, fields: list[bytes]) -> Event:

@@ -110,9 +110,14 @@ class Submission:
         replies = self._link.pipeline([("HGET", key, "n"), ("PEXPIRE", key, SESSION_TTL_MS)])
         return int(replies[0] or 0)
 
-    def revoke(self, batch: str, control: bytes) -> bool:
-        """Flag the batch and tell the workers; False when nobody knows the batch."""
-        return bool(self._link.script("revoke", [self._keys.root], [batch, control]))
+    def revoke(self, batch: str, control: bytes, running: int | None = None) -> bool:
+        """Flag the batch and tell the workers; False when nobody knows the batch.
+
+        Args:
+            running: index of a call that runs on and must not be run again, -1 for all that have not ended.
+        """
+        noted = "" if running is None else running
+        return bool(self._link.script("revoke", [self._keys.root], [batch, control, noted]))
 
 
 def put_blobs(link: Link, blobs: Sequence[tuple[str, bytes | memoryview]]) -> None:

@@ -156,6 +156,8 @@ class Batch:
         self.run_seconds = 0.0
         self.failed_count = 0
         self.revoked_count = 0
+        #: Calls that were revoked while they ran, and may end; -1 is all of them. They are not to be run again.
+        self.revoked_running: set[int] = set()
         #: More calls may come: the items are read one by one.
         self.growing = False
         #: It is another client that lets it grow.
@@ -216,6 +218,12 @@ class Batch:
     def sent_something(self) -> bool:
         """Whether calls of it are with the broker, so that results may come."""
         return bool(self.sent)
+
+    @property
+    def sent_count(self) -> int:
+        """Number of calls that were sent: of a batch that grows, room may have been made for more."""
+        last = self.sent[-1] if self.growing and self.sent else None
+        return self.n if last is None else last.first + last.count
 
     def counts(self) -> dict[str, int]:
         """Return the number of calls in each state, by name."""

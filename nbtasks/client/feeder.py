@@ -63,7 +63,8 @@ class Feeder:
     def _over(self) -> bool:
         batch = self._batch
         failed = batch.origin_info.on_error == "stop" and batch.failed_count
-        return bool(batch.problem is not None or batch.revoked_count or failed)
+        revoked = batch.revoked_count or -1 in batch.revoked_running
+        return bool(batch.problem is not None or revoked or failed)
 
     def _complete(self, sent: int) -> None:
         batch = self._batch
@@ -71,6 +72,9 @@ class Feeder:
         batch.growing = False
         if sent:
             self._session.sender.send_count(batch)
+        if -1 in batch.revoked_running and not batch.done:
+            # One may have been sent while that was done.
+            batch.revoke(terminate=False)
         if batch.done:
             self._session.registry.finish_empty(batch)
         batch.note_change()

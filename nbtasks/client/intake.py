@@ -106,6 +106,13 @@ class Intake:
                 self._take_in_refusal(batch, item)
             else:
                 batch.apply_event(news.worker, item)
+                self._revoke_if_waiting(batch, item)
+
+    def _revoke_if_waiting(self, batch: Batch, item: dict[str, Any]) -> None:
+        """A call that was revoked while it ran waits again; whoever queued it did not know yet."""
+        index = int(item["i"])
+        if item["t"] == "retry" and not batch.revoked_running.isdisjoint((-1, index)):
+            self._registry.in_background(lambda: batch.revoke(terminate=False, index=index))
 
     def _take_in_refusal(self, batch: Batch, item: dict[str, Any]) -> None:
         """A worker could not trust what reached it of this batch."""

@@ -268,7 +268,11 @@ class Session:
             with contextlib.suppress(OperationalError):
                 self.intake.refresh(batch)
             if not batch.done:
+                # Whoever runs them now has nothing to show for it that the broker knows.
+                batch.running.clear()
                 self.sender.send_again(batch)
+                for index in sorted(batch.revoked_running):
+                    self.registry.in_background(functools.partial(self.revoke, batch, index, False))
                 if batch.finished_count:
                     self.registry.in_background(
                         functools.partial(self.intake.put_back, batch, bytes(batch.n))
@@ -281,8 +285,8 @@ class Session:
     def revoke(self, batch: Batch, index: int, terminate: bool) -> None:
         """Make calls that have not ended REVOKED, for good, and tell the workers; handles say so when this returns."""
         self._outbox.flush()
-        span = range(batch.n) if index < 0 else (index,)
-        keep = set() if terminate else self._running(batch)
+        span = range(batch.sent_count) if index < 0 else (index,)
+        keep = set() if terminate else self._running(batch).intersection(span)
         ranges = list(runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in keep))
         report = Finish()
         for first, count in ranges:
@@ -293,7 +297,11 @@ class Session:
         # After the states: workers look at them when the order comes.
         order = {"t": "stop", "b": batch.id, "i": index, "kill": terminate}
         control = self.codec.seal_control(order, self.fleet.now())
-        if not self._orders.revoke(batch.id, control):
+        # What a growing batch has just sent is not started, either.
+        note = bool(keep) or (index < 0 and batch.growing)
+        if note:
+            batch.revoked_running.add(index)
+        if not self._orders.revoke(batch.id, control, index if note else None):
             raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
         batch.note_change()
         self._see_the_end_of(batch, ranges)
@@ -308,7 +316,8 @@ class Session:
 
         def ended() -> bool:
             return batch.problem is not None or all(
-                min(batch.states[first : first + count]) >= st.FIRST_READY_CODE for first, count in ranges
+                min(batch.states[first : first + count], default=st.REVOKED_CODE) >= st.FIRST_READY_CODE
+                for first, count in ranges
             )
 
         if not batch.wait_for(ended, _PUSHED_S):

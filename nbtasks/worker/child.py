@@ -45,6 +45,7 @@ from .memory import resident_bytes
 from .pace import Pace
 from .reporter import Reporter
 from .revocation import Revocations
+from .revoked import Revoked
 from .slots import BUSY, CONCURRENT, IDLE, Slot
 
 T = TypeVar("T")
@@ -123,12 +124,14 @@ class Child:
         telling_delivery = Delivery(telling, keys, consumer, settings.addresses)
         self._giving = telling_delivery
         self._reporter = Reporter(codec, telling_delivery, settings.name, self._tick)
-        self._revocations = Revocations(self._store.states, self._reporter, self._interrupts)
+        self._revocations = Revocations(
+            self._store.states, Revoked(self._store.standing, codec), self._reporter, self._interrupts
+        )
         # A call must not fail because the broker was away for a moment.
         functions = Functions(codec, lambda digest: self._retrying(lambda: self._store.function(digest)))
         self._consumer = Consumer(
             self._taking,
-            self._states,
+            Revoked(self._standing, codec),
             codec,
             functions,
             self._reporter,
@@ -480,8 +483,8 @@ class Child:
     def _left_out(self, address: str, batch: str, frame: bytes) -> None:
         self._consumer.left_out(address, batch, frame)
 
-    def _states(self, batch: str, first: int, count: int) -> bytes:
-        return self._retrying(lambda: self._store.states(batch, first, count))
+    def _standing(self, batch: str, first: int, count: int) -> tuple[bytes, dict[int, bytes]]:
+        return self._retrying(lambda: self._store.standing(batch, first, count))
 
     def _server_now(self) -> float:
         return time.time() + self._offset

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from nbtasks.broker.delivery import Delivery, Entry, Finish
 from nbtasks.broker.keys import Keys
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError
-from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE, REVOKED_CODE
+from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Chunk, Codec, Function
 
@@ -15,7 +15,7 @@ from .functions import Functions
 from .job import Job, options_of
 from .log import LOGGER
 from .reporter import Done, Refused, Reporter, place
-from .revocation import ReadStates
+from .revoked import Revoked
 from .slots import Slot
 
 
@@ -32,7 +32,7 @@ class Consumer:
     def __init__(
         self,
         delivery: Delivery,
-        read_states: ReadStates,
+        revoked: Revoked,
         codec: Codec,
         functions: Functions,
         reporter: Reporter,
@@ -42,7 +42,7 @@ class Consumer:
         block_ms: int,
     ) -> None:
         self._delivery = delivery
-        self._read_states = read_states
+        self._revoked = revoked
         self._codec = codec
         self._functions = functions
         self._reporter = reporter
@@ -138,7 +138,7 @@ class Consumer:
             # it would block the queue.
             self._refuse(entry, error)
             return None
-        skip = self._final_calls(entry) if entry.suspect else frozenset()
+        skip, revoked = self._not_to_run(entry)
         try:
             function = self._function(entry, chunk.function)
         except OperationalError:
@@ -147,11 +147,12 @@ class Consumer:
             self._refuse(entry, error)
             return None
         except Exception as error:
-            self._fail(entry, chunk, error, FAILURE_CODE, skip)
+            self._fail(entry, chunk, error, FAILURE_CODE, skip, revoked)
             return None
         job = Job(
             entry, chunk, function, options_of(function, chunk), entry.first, entry.first + entry.count, skip
         )
+        self._end_revoked(job, revoked)
         if chunk.not_after is not None and self._server_now() > chunk.not_after:
             late = TaskRevokedError("expired: no worker was free before its time was over")
             self._fail_all(job, late, REVOKED_CODE)
@@ -188,16 +189,33 @@ class Consumer:
             reason = f"its entry was put under {batch}"
             self._reporter.refused(Refused(*meant, Keys.parts(address)[2], reason), None)
 
-    def _final_calls(self, entry: Entry) -> frozenset[int]:
-        states = self._read_states(entry.batch, entry.first, entry.count)
-        return frozenset(entry.first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE)
+    def _not_to_run(self, entry: Entry) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the calls that are final, and those that were revoked when they ran the last time."""
+        if not entry.suspect:
+            return frozenset(), frozenset()
+        return self._revoked.among(entry.batch, entry.first, entry.count)
 
-    def _fail(self, entry: Entry, chunk: Chunk, error: Exception, state: int, skip: frozenset[int]) -> None:
+    def _end_revoked(self, job: Job, indexes: frozenset[int]) -> None:
+        job.skip |= indexes
+        job.open += len(indexes)
+        for index in sorted(indexes):
+            self._reporter.ended(Done(job, index, REVOKED_CODE, 0.0, b""))
+
+    def _fail(
+        self,
+        entry: Entry,
+        chunk: Chunk,
+        error: Exception,
+        state: int,
+        skip: frozenset[int],
+        revoked: frozenset[int],
+    ) -> None:
         from nbtasks.core.options import TaskOptions
 
         LOGGER.error("Task %s: its function cannot be rebuilt here: %r", chunk.options.get("nm"), error)
         nothing = Function(chunk.function, lambda: None, None)
         job = Job(entry, chunk, nothing, TaskOptions(), entry.first, entry.first + entry.count, skip)
+        self._end_revoked(job, revoked)
         self._fail_all(job, error, state)
 
     def _fail_all(self, job: Job, error: Exception, state: int) -> None:

@@ -71,6 +71,11 @@ class Bench:
         for action in before_telling:
             action()
         output = call.output.kept() if call.output is not None else None
+        if outcome.state == RETRY_CODE and self.reporter.was_revoked(call):
+            reason = TaskRevokedError(
+                f"call {call.id} was revoked while it ran: it is not tried again", call.id
+            )
+            outcome = Outcome(REVOKED_CODE, seconds=outcome.seconds, error=reason)
         if self.log_calls:
             _log(call, outcome)
         if outcome.state == RETRY_CODE:

@@ -80,6 +80,8 @@ class _Running:
     since: float
     key_id: str = ""
     told: bool = False
+    #: It was revoked, and may run on.
+    revoked: bool = False
     progress: tuple[float, float | None, str] | None = None
 
 
@@ -154,6 +156,17 @@ class Reporter:
         running = self._running.get((call.batch, call.index))
         if running is not None:
             running.progress = (done, total, message)
+
+    def note_revoked(self, call: CurrentCall) -> None:
+        """A running call was revoked; it may end, and is not run again."""
+        running = self._running.get((call.batch, call.index))
+        if running is not None:
+            running.revoked = True
+
+    def was_revoked(self, call: CurrentCall) -> bool:
+        """Whether a call that runs was revoked meanwhile."""
+        running = self._running.get((call.batch, call.index))
+        return running is not None and running.revoked
 
     def ended(self, item: Done | Again) -> None:
         """An attempt is over."""

@@ -15,11 +15,12 @@ from nbtasks.core import attempts
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError
 from nbtasks.core.ids import call_id
 from nbtasks.core.ranges import runs
-from nbtasks.core.states import FAILURE_CODE, FIRST_READY_CODE
+from nbtasks.core.states import FAILURE_CODE
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec, Record
 
 from .log import LOGGER
+from .revoked import Revoked, revoked_record
 
 #: (first, count, attempt)
 Piece = tuple[int, int, int]
@@ -52,12 +53,23 @@ class Verdict:
 
     pieces: list[Piece] = field(default_factory=list)
     fail: list[int] = field(default_factory=list)
+    revoked: list[int] = field(default_factory=list)
 
 
-def judge(entry: Entry, final: frozenset[int], loss: Loss, at_most_once: bool) -> Verdict:
-    """Decide which calls of an entry run again, charged or not, and which have failed. Pure."""
+def judge(
+    entry: Entry, final: frozenset[int], loss: Loss, at_most_once: bool, revoked: frozenset[int] = frozenset()
+) -> Verdict:
+    """Decide which calls of an entry run again, charged or not, and which have failed. Pure.
+
+    Args:
+        revoked: calls that were revoked while they ran; they do not run again.
+    """
     verdict = Verdict()
     indexes = [index for index in range(entry.first, entry.first + entry.count) if index not in final]
+    # What was ended on purpose keeps its reason.
+    ended = _charged(entry, loss) if loss.error is not None else range(0)
+    verdict.revoked = [index for index in indexes if index in revoked and index not in ended]
+    indexes = [index for index in indexes if index not in verdict.revoked]
     if loss.uncharged:
         running = (
             loss.executing[1] if loss.executing is not None and loss.executing[0] == entry.batch else None
@@ -99,9 +111,9 @@ class Rescue:
 
     def __init__(self, delivery: Delivery, store: Store, codec: Codec, worker: str) -> None:
         self._delivery = delivery
-        self._store = store
         self._codec = codec
         self._worker = worker
+        self._revoked = Revoked(store.standing, codec)
 
     def consumer(self, name: str, loss: Loss, lease: str | None = None) -> int:
         """Give back everything that a dead consumer held; returns the number of entries.
@@ -126,14 +138,13 @@ class Rescue:
         return len(entries)
 
     def _entry(self, dead: Delivery, entry: Entry, loss: Loss) -> Verdict:
-        states = self._store.states(entry.batch, entry.first, entry.count)
-        final = frozenset(
-            entry.first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE
-        )
+        final, revoked = self._revoked.among(entry.batch, entry.first, entry.count)
         header = self._header(entry)
-        verdict = judge(entry, final, loss, not header.get("al", True))
+        verdict = judge(entry, final, loss, not header.get("al", True), revoked)
         if verdict.fail:
             dead.finish(self._failures(entry, verdict.fail, loss, bool(header.get("one"))))
+        if verdict.revoked:
+            dead.finish(self._revocations(entry, verdict.revoked))
         dead.give(entry, verdict.pieces)
         return verdict
 
@@ -142,6 +153,14 @@ class Rescue:
             return self._codec.open_chunk(entry.frame, entry.batch, entry.address).options
         except SignatureMismatch:
             return {}
+
+    def _revocations(self, entry: Entry, indexes: list[int]) -> Finish:
+        report = Finish()
+        for first, count in runs(indexes):
+            record = revoked_record(entry.batch, first, count, self._worker, attempts.tries(entry.attempt))
+            sealed = self._codec.seal_record(record, entry.key_id)
+            report.results(entry.batch, first, record.states, sealed)
+        return report
 
     def _failures(self, entry: Entry, indexes: list[int], loss: Loss, single: bool) -> Finish:
         report = Finish()

@@ -18,6 +18,7 @@ from .interrupts import Interrupts
 from .job import Job
 from .log import LOGGER
 from .reporter import Reporter
+from .revoked import Revoked
 
 #: Reads (batch, first, count) -> one state code a call.
 ReadStates = Callable[[str, int, int], bytes]
@@ -33,8 +34,11 @@ class Stopper(Protocol):
 class Revocations:
     """Follows orders for one child."""
 
-    def __init__(self, read_states: ReadStates, reporter: Reporter, interrupts: Interrupts) -> None:
+    def __init__(
+        self, read_states: ReadStates, revoked: Revoked, reporter: Reporter, interrupts: Interrupts
+    ) -> None:
         self._read_states = read_states
+        self._revoked = revoked
         self._reporter = reporter
         self._interrupts = interrupts
         self._due = False
@@ -51,7 +55,10 @@ class Revocations:
         return self._due
 
     def follow(self, jobs: Iterable[Job]) -> None:
-        """Leave out of the jobs in hand what is final, and stop running calls that are REVOKED."""
+        """Leave out of the jobs in hand what is final, and stop running calls that are REVOKED.
+
+        Those that were revoked and may run on are noted: they are not run again.
+        """
         with self._lock:
             if not self._due:
                 return
@@ -72,7 +79,10 @@ class Revocations:
             job.skip |= {first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE}
 
     def _stop_if_revoked(self, call: CurrentCall) -> None:
-        if self._read_states(call.batch, call.index, 1)[0] != REVOKED_CODE:
+        final, revoked = self._revoked.among(call.batch, call.index, 1)
+        if revoked:
+            self._reporter.note_revoked(call)
+        if not final or self._read_states(call.batch, call.index, 1)[0] != REVOKED_CODE:
             return
         reason = TaskRevokedError(f"call {call.id} was revoked while it ran", call.id)
         if not any(stopper.stop(call, reason) for stopper in self.stoppers):

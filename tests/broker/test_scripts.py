@@ -364,10 +364,11 @@ def test_take(one_server):
 
 def test_revoke(one_server):
     for bench, _ in every_cut(
-        one_server, "revoke", submitted, lambda bench, _: bench.submission.revoke(BATCH, b"order")
+        one_server, "revoke", submitted, lambda bench, _: bench.submission.revoke(BATCH, b"order", 1)
     ):
-        assert bench.submission.revoke(BATCH, b"order")
+        assert bench.submission.revoke(BATCH, b"order", 1)
         assert bench.raw.xlen(KEYS.control) >= 1
+        assert bench.store.standing(BATCH, 0, 2) == (bytes(2), {1: b"order"})
         bench.work_off()
         bench.check_end()
 

@@ -1,11 +1,12 @@
 -- Mark a batch as having revoked calls and tell the workers. The REVOKED records themselves go through finish.
 -- KEYS[1] root of all keys
--- ARGV    batch, control frame
+-- ARGV    batch, control frame, and "", or what of the batch runs on and is not to be run again: an index, or -1 for all
 -- Returns 1, or 0 when nobody knows the batch.
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
-local root = KEYS[1]
-if redis.call('EXISTS', root .. 'b:' .. ARGV[1]) == 0 then return 0 end
-redis.call('HSET', root .. 'b:' .. ARGV[1], 'x', '1')
+local root, batch = KEYS[1], KEYS[1] .. 'b:' .. ARGV[1]
+if redis.call('EXISTS', batch) == 0 then return 0 end
+redis.call('HSET', batch, 'x', '1')
+if ARGV[3] ~= '' then redis.call('HSET', batch, 'v' .. ARGV[3], ARGV[2]) end
 redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'c', 'd', ARGV[2])
 return 1

@@ -1,0 +1,153 @@
+"""A call that was revoked while it ran may end by itself. It is not started again, whatever happens to its worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+from nbtasks import App, TaskRevokedError
+
+SOON = 30.0
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+
+
+def held(ledger, gate, fails=False):
+    """Task code: say which process runs it, then wait at a gate."""
+    with Path(ledger).open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    end = time.monotonic() + 60
+    while not Path(gate).exists() and time.monotonic() < end:
+        time.sleep(0.005)
+    if fails:
+        raise OSError("for now")
+    return "went on"
+
+
+@pytest.fixture
+def running(ledger, gate, eventually):
+    """``running(app)`` returns a call that runs, as the client knows, and its process."""
+
+    def start(app, **options):
+        handle = app.task(held, **options).delay(ledger.path, gate.path, bool(options))
+        eventually(lambda: handle.state == "STARTED", "it runs")
+        return handle, int(ledger.lines()[-1])
+
+    return start
+
+
+def check_revoked(handle, ledger, executions=1):
+    with pytest.raises(TaskRevokedError):
+        handle.get(timeout=SOON)
+    assert handle.state == "REVOKED"
+    assert len(ledger.lines()) == executions
+
+
+def test_it_may_end_by_itself(app, running, gate):
+    handle, _ = running(app)
+    handle.revoke()
+    gate.open()
+    assert handle.get(timeout=SOON) == "went on"
+
+
+def test_its_child_dies(app, running, ledger):
+    handle, pid = running(app)
+    handle.revoke()
+    os.kill(pid, signal.SIGKILL)
+    check_revoked(handle, ledger)
+    assert app.task(len).delay("ab").get(timeout=SOON) == 2
+
+
+def test_its_machine_dies(idle_app, running, ledger, eventually):
+    with App(connection=idle_app.connection) as other:
+        idle_app.start_workers(1, lease=1.0)
+        handle, _ = running(idle_app)
+        other.start_workers(1, lease=1.0)
+        (worker,) = [one for one in idle_app.workers() if one.pid == idle_app.local_workers.pid]
+        handle.revoke()
+        os.kill(worker.pid, signal.SIGKILL)
+        check_revoked(handle, ledger)
+
+
+def test_its_client_is_gone(app, running, ledger):
+    with App(connection=app.connection) as gone:
+        handle, pid = running(gone)
+        handle.revoke()
+        name = handle.id
+    os.kill(pid, signal.SIGKILL)
+    check_revoked(app.AsyncResult(name), ledger)
+
+
+def test_a_whole_map_of_which_some_run(app, ledger, gate, eventually):
+    group = app.task(held).starmap([(ledger.path, gate.path)] * 6, chunk=3)
+    eventually(lambda: len(group.batch.running) == 2, "two run")
+    group.revoke(terminate=False)
+    for pid in ledger.lines():
+        os.kill(int(pid), signal.SIGKILL)
+    assert group.wait(SOON)
+    assert {one.state for one in group} == {"REVOKED"}
+    assert len(ledger.lines()) == 2
+
+
+def test_no_more_calls_of_a_map_with_a_window_are_sent(app, ledger, gate, eventually):
+    group = app.task(held).starmap([(ledger.path, gate.path)] * 20, max_parallel=2)
+    eventually(lambda: len(group.batch.running) == 2, "two run")
+    group.revoke(terminate=False)
+    gate.open()
+    assert group.wait(SOON)
+    assert len(ledger.lines()) == len(group) == 2
+
+
+@pytest.mark.parametrize("delay", [0.01, 60])
+def test_it_is_not_retried(app, running, ledger, gate, delay):
+    handle, _ = running(app, retries=3, default_retry_delay=delay)
+    handle.revoke()
+    gate.open()
+    check_revoked(handle, ledger)
+
+
+def test_a_retry_that_nobody_knew_of_is_not_started(app, running, ledger, gate, eventually):
+    """The worker had queued it before it heard of the order, and the client is gone."""
+    with App(connection=app.connection) as gone:
+        handle, _ = running(gone, retries=3, default_retry_delay=2)
+        name = handle.id
+        order = {"t": "stop", "b": handle.batch.id, "i": 0, "kill": False}
+        frame = gone.session.codec.seal_control(order, gone.session.fleet.now())
+        gate.open()
+        eventually(lambda: handle.state == "RETRY", "it waits for its next attempt")
+    with redis.Redis.from_url(app.connection.url) as raw:
+        key = app.session.keys.batch(name)
+        raw.hset(key, mapping={"x": "1", "v0": frame})
+    check_revoked(app.AsyncResult(name), ledger)
+
+
+def test_the_server_loses_everything_meanwhile(app, running, ledger, gate):
+    handle, _ = running(app)
+    handle.revoke()
+    with redis.Redis.from_url(app.connection.url) as raw:
+        raw.flushall()
+    check_revoked(handle, ledger)
+    gate.open()
+
+
+@pytest.mark.parametrize("forged", ["garbage", "another batch", "another call"])
+def test_only_a_signed_order_counts(app, running, ledger, gate, forged):
+    handle, pid = running(app)
+    codec, now = app.session.codec, app.session.fleet.now()
+    frames = {
+        "garbage": b"no order",
+        "another batch": codec.seal_control({"t": "stop", "b": "abcd", "i": 0, "kill": False}, now),
+        "another call": codec.seal_control({"t": "stop", "b": handle.batch.id, "i": 7, "kill": False}, now),
+    }
+    with redis.Redis.from_url(app.connection.url) as raw:
+        raw.hset(app.session.keys.batch(handle.batch.id), mapping={"x": "1", "v0": frames[forged]})
+    os.kill(pid, signal.SIGKILL)
+    gate.open()
+    assert handle.get(timeout=SOON) == "went on"
+    assert len(ledger.lines()) == 2
