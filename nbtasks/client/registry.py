@@ -124,7 +124,7 @@ class Registry:
         for _, action in due:
             self.in_background(action)
 
-    def in_background(self, action: Callable[[], None]) -> None:
+    def in_background(self, action: Callable[[], object]) -> None:
         """Run something that may wait, away from the listener's thread."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="nbtasks-callbacks")
@@ -136,7 +136,7 @@ class Registry:
             self._pool.shutdown(wait=False)
 
 
-def _logged(action: Callable[[], None]) -> None:
+def _logged(action: Callable[[], object]) -> None:
     try:
         action()
     except Exception:

@@ -19,6 +19,7 @@ from nbtasks.broker.link import Link, unavailable
 from nbtasks.broker.server import LOADING_S, BrokerFacts, check
 from nbtasks.broker.store import Store
 from nbtasks.broker.submission import Submission
+from nbtasks.broker.withdrawal import Withdrawal
 from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.errors import (
@@ -56,6 +57,8 @@ _RECONNECT_S = 1.0
 _TRY_AGAIN_S = 0.5
 #: Seconds within which news from the broker are here, unless they go to another client or the connection was cut.
 _PUSHED_S = 0.5
+#: Seconds that a caller may be kept waiting while a queue is looked through.
+_WITHDRAW_S = 0.3
 #: Seconds that a server may lose in a crash, and the time until the next look, with much to spare.
 _LOST_S = 30.0
 _LARGE_FUNCTION = 2**20
@@ -305,6 +308,18 @@ class Session:
             raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
         batch.note_change()
         self._see_the_end_of(batch, ranges)
+        if index < 0 or batch.all_ended:
+            self.withdraw(batch)
+
+    def withdraw(self, batch: Batch) -> None:
+        """Take what is final out of the queue, and not wait for workers to do that: perhaps there are none."""
+        offset, eta = self.clock_offset_s, batch.origin_info.eta_at
+        since = (batch.created_at + offset, None if eta is None else eta + offset)
+        address = self.address(batch.queue)
+        withdrawal = Withdrawal(self._link, self.keys, address, batch.id, batch.n, since)
+        with contextlib.suppress(OperationalError):
+            if not withdrawal.run(_WITHDRAW_S):
+                self.registry.in_background(withdrawal.run)
 
     def _running(self, batch: Batch) -> set[int]:
         """Return the calls that run now: a worker that is gone has told of no end."""

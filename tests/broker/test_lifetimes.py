@@ -124,3 +124,42 @@ def test_the_events_that_were_read_are_dropped(app, raw, eventually):
         assert task.delay(-x).get(SOON) == x
     streams = list(raw.scan_iter(app.session.keys.events("*")))
     assert sum(raw.xlen(name) for name in streams) < 500
+
+
+@pytest.fixture
+def entries(raw, lives):
+    """``entries()`` returns how many entries and delayed calls lie in the server."""
+
+    def count():
+        root = next(raw.scan_iter("nb:*:addresses")).decode().removesuffix("addresses")
+        names = [root + name for name in lives()]
+        return sum(
+            raw.xlen(name) if kind(name.removeprefix(root)) == "q" else raw.zcard(name)
+            for name in names
+            if kind(name.removeprefix(root)) in {"q", "z"}
+        )
+
+    return count
+
+
+def test_entries_of_a_revoked_map_do_not_wait_for_a_worker(app, entries):
+    group = app.task(abs).map(range(20_000), queue="nobody", chunk=20)
+    later = app.task(abs).map(range(300), queue="nobody", chunk=1, countdown=3600)
+    stays = app.task(abs).apply_async((1,), queue="nobody")
+    app.session.flush()
+    assert entries() == 1000 + 300 + 1
+    group.revoke()
+    assert entries() == 300 + 1
+    later.revoke()
+    assert entries() == 1
+    stays.revoke()
+    assert entries() == 0
+    assert {one.state for one in (group[0], group[19_999], later[299], stays)} == {"REVOKED"}
+
+
+def test_entries_of_calls_that_were_revoked_one_by_one_go_with_the_last(app, entries):
+    group = app.task(abs).map(range(4), queue="nobody", chunk=2)
+    for one in group:
+        assert entries() == 2
+        one.revoke()
+    assert entries() == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from nbtasks.broker.delivery import Delivery, Entry, Finish
@@ -10,6 +12,7 @@ from nbtasks.broker.link import Link
 from nbtasks.broker.scripts import SCRIPTS
 from nbtasks.broker.store import Store
 from nbtasks.broker.submission import Flush, Submission
+from nbtasks.broker.withdrawal import Withdrawal
 
 KEYS = Keys("cut")
 ADDRESS = "default@3.11.k"
@@ -373,8 +376,60 @@ def test_revoke(one_server):
         bench.check_end()
 
 
+def test_withdraw(one_server):
+    """Some calls are final before a worker has come for them; one entry has a call that is not."""
+
+    def revoked(bench):
+        submitted(bench)
+        report = Finish()
+        report.results(BATCH, 0, DONE * 3, b"record 0+3")
+        bench.worker.finish(report)
+
+    def withdraw(bench, _):
+        assert Withdrawal(bench.link, KEYS, ADDRESS, BATCH, N, (time.time(), None)).run()
+
+    for bench, _ in every_cut(one_server, "withdraw", revoked, withdraw):
+        withdraw(bench, None)
+        assert bench.raw.xlen(KEYS.lane(ADDRESS, "m")) == 1
+        assert bench.work_off() == [3]
+        assert bench.store.states(BATCH, 0, N) == DONE * N
+        bench.raw.close()
+
+
+def test_what_a_worker_holds_is_not_withdrawn(one_server):
+    bench = Bench(one_server)
+    (entry, _) = taken(bench)
+    report = Finish()
+    report.results(BATCH, 0, DONE * N, b"record 0+4")
+    bench.worker.finish(report)
+    assert Withdrawal(bench.link, KEYS, ADDRESS, BATCH, N, (time.time(), None)).run()
+    assert entry.id in {one.id for one in bench.worker.held()}
+    bench.link.close()
+    bench.raw.close()
+
+
+def test_withdraw_delayed(one_server):
+    def revoked(bench):
+        flush = bench.flush()
+        flush.chunk(BATCH, ADDRESS, "m", 60_000, 0, 2, b"chunk 0")
+        flush.chunk(BATCH, ADDRESS, "m", 60_000, 2, 2, b"chunk 2")
+        bench.submission.submit("s1", 1, flush)
+        report = Finish()
+        report.results(BATCH, 0, DONE * 2, b"record 0+2")
+        bench.worker.finish(report)
+
+    def withdraw(bench, _):
+        since = (time.time(), time.time() + 60)
+        assert Withdrawal(bench.link, KEYS, ADDRESS, BATCH, 2 * N, since).run()
+
+    for bench, _ in every_cut(one_server, "withdraw_delayed", revoked, withdraw):
+        withdraw(bench, None)
+        (left,) = bench.raw.zrange(KEYS.delayed(ADDRESS), 0, -1)
+        assert left.endswith(b"chunk 2")
+
+
 def test_every_script_is_cut_here_or_has_one_write():
-    cut = {"submit", "finish", "give", "promote", "orphans", "take", "revoke"}
+    cut = {"submit", "finish", "give", "promote", "orphans", "take", "revoke", "withdraw", "withdraw_delayed"}
     #: They write nothing, or what they write is the same each time.
     others = {"adopt", "elect", "forget_consumer", "prepare", "renew", "silent", "vouch"}
     assert cut | others == set(SCRIPTS)
