@@ -9,9 +9,12 @@ from redis.exceptions import ResponseError
 
 from nbtasks.core.errors import OperationalError
 
-from .keys import GROUP, Keys, readable
+from .channel import Argument
+from .keys import GROUP, LANES, Keys, readable
 from .link import NOT_YET, Link, translated
 
+#: Entries that one script looks at, so that it keeps nobody waiting.
+_MOST_AT_ONCE = 100
 #: Sessions that hear of one batch.
 _MOST_SESSIONS = 4
 
@@ -157,6 +160,20 @@ class Store:
         held = self._link.pipeline([("XPENDING", stream, GROUP) for stream in streams])
         taken = sum(int(reply[0]) for reply in held if not isinstance(reply, Exception))
         return max(0, sum(int(length) for length in lengths if not isinstance(length, Exception)) - taken)
+
+    def held(self, address: str) -> dict[str, set[int]]:
+        """Return batch -> indexes of those calls of a queue that workers have in hand, running or about to."""
+        found: dict[str, set[int]] = {}
+        # Returned work goes first: a call moves from the others to there.
+        for lane in LANES:
+            start = b"-"
+            while start:
+                args: list[Argument] = [GROUP, self._keys.cuts(address), f"{lane}/", start, _MOST_AT_ONCE]
+                entries, start = self._link.script("held", [self._keys.lane(address, lane)], args)
+                for batch, first, count in entries:
+                    calls = range(int(first), int(first) + int(count))
+                    found.setdefault(batch.decode(errors="replace"), set()).update(calls)
+        return found
 
     def addresses(self) -> list[str]:
         """Return every queue address that has been used."""

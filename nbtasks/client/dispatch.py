@@ -348,8 +348,10 @@ def _sealed(
         files = [name for payload in part for name in files_of(payload)] if pieces else []
         header = {**options.header, "fl": files} if files else options.header
         chunk = Chunk(batch.id, batch.function, first, part, header, not_after, address)
-        sent.append(Sent(first, len(part), lane, session.codec.seal_chunk(chunk)))
+        sent.append(Sent(first, len(part), lane, session.codec.seal_chunk(chunk), not_after))
         first += len(part)
+    if not_after is not None:
+        session.expiry.watch(batch, not_after)
     return sent
 
 

@@ -21,6 +21,8 @@ class Sent:
     count: int
     lane: str
     frame: bytes
+    #: Server time in epoch seconds from which the calls may no longer start, or None.
+    not_after: float | None = None
 
     def within(self, first: int, count: int) -> Sent | None:
         """Return the part that is among ``count`` calls from ``first`` on."""

@@ -41,6 +41,7 @@ from nbtasks.wire.values import Shelf
 
 from .adoption import Adoption
 from .batch import Batch, Hooks
+from .expiry import Expiry
 from .fleet import WorkerInfo, read_workers, running_where_alive, warn_of_differences
 from .intake import Intake
 from .leftovers import Leftovers
@@ -71,6 +72,7 @@ class Session:
         registry: the live batches.
         sender: submits them.
         intake: takes in what comes back.
+        expiry: ends calls that no worker has started in time.
         files: of large values, None where they go through the broker.
         shelf: where large values are put and found.
     """
@@ -120,6 +122,10 @@ class Session:
         if context.serving:
             context.before_telling.append(self._flush_for_task)
         reading = self._new_link()
+        self.expiry = Expiry(
+            self.codec, self.server_now, self.fleet.now, lambda queue: self.store.held(self.address(queue)),
+            self._running, finish, self.withdraw,
+        )  # fmt: skip
         self._listener = Listener(
             reading,
             Store(reading, self.keys),
@@ -179,6 +185,7 @@ class Session:
         with contextlib.suppress(NbtasksError):
             self.store.end_session(self._id)
         self._outbox.close()
+        self.expiry.close()
         self._listener.close()
         for link in self._links:
             link.abort()
