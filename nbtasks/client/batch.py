@@ -420,6 +420,9 @@ class Batch:
     def apply_event(self, worker: str, event: dict[str, Any]) -> None:
         """Take in what happens while calls run."""
         index = int(event["i"])
+        if event["t"] == "given":
+            self.note_given(index, int(event["n"]))
+            return
         if not 0 <= index < self.n or self.states[index] >= st.FIRST_READY_CODE:
             return
         kind = event["t"]
@@ -440,6 +443,18 @@ class Batch:
             self._live_output.discard(index)
             self.retrying[index] = time.time() + float(event.get("in", 0))
         self._note(index, 1)
+
+    def note_given(self, first: int, count: int) -> None:
+        """Calls were given back by a worker, or lost with it: those that ran wait again."""
+        with self._apply_lock:
+            for index in range(max(0, first), min(first + count, self.n)):
+                if self.states[index] < st.FIRST_READY_CODE:
+                    self.states[index] = st.PENDING_CODE
+                    self.running.pop(index, None)
+                    self.progress.pop(index, None)
+                    self.retrying.pop(index, None)
+                    self._live_output.discard(index)
+        self._note(first, count)
 
     def _add_output(self, index: int, stream: str, text: str) -> None:
         name = "stdout" if stream == "o" else "stderr"

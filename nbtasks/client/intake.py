@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -110,9 +111,12 @@ class Intake:
 
     def _revoke_if_waiting(self, batch: Batch, item: dict[str, Any]) -> None:
         """A call that was revoked while it ran waits again; whoever queued it did not know yet."""
-        index = int(item["i"])
-        if item["t"] == "retry" and not batch.revoked_running.isdisjoint((-1, index)):
-            self._registry.in_background(lambda: batch.revoke(terminate=False, index=index))
+        if item["t"] not in ("retry", "given") or not batch.revoked_running:
+            return
+        first = int(item["i"])
+        waiting = {-1, *range(first, first + int(item.get("n", 1)))}
+        for index in waiting & batch.revoked_running:
+            self._registry.in_background(functools.partial(batch.revoke, terminate=False, index=index))
 
     def _take_in_refusal(self, batch: Batch, item: dict[str, Any]) -> None:
         """A worker could not trust what reached it of this batch."""

@@ -267,9 +267,17 @@ class Session:
                     self.intake.refresh(batch, states)
             except SignatureMismatch as error:
                 _log.error("batch %s: refused: %s", batch.id, error)
+        self._note_lost()
         self.registry.announce()
         if self._leftovers.due:
             self.registry.in_background(self._leftovers.clear)
+
+    def _note_lost(self) -> None:
+        """Calls whose worker is gone do not run any more; perhaps nobody is left to say so."""
+        for batch in self.registry.all_unfinished():
+            running = set(batch.running)
+            for index in running - self._running(batch) if running else ():
+                batch.note_given(index, 1)
 
     def _start_over(self) -> str:
         """The broker has lost flushes: submit everything again that has not ended, under a new session."""
@@ -279,7 +287,7 @@ class Session:
                 self.intake.refresh(batch)
             if not batch.done:
                 # Whoever runs them now has nothing to show for it that the broker knows.
-                batch.running.clear()
+                batch.note_given(0, batch.n)
                 self.sender.send_again(batch)
                 for index in sorted(batch.revoked_running):
                     self.registry.in_background(functools.partial(self.revoke, batch, index, False))

@@ -69,7 +69,8 @@ class News:
         worker: its name, for people.
         reporter: the process that tells it.
         number: counts what that process tells, so that a repetition is noticed.
-        events: dicts with t (started, output, progress, retry, refused) and i (index).
+        events: dicts with t (started, output, progress, retry, refused, given) and i (index); the last two have n, too,
+            a number of calls.
     """
 
     batch: str

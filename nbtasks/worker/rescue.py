@@ -5,6 +5,7 @@ Only the call that was executing is charged with the loss. Where nobody can know
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +14,11 @@ from nbtasks.broker.delivery import Delivery, Entry, Finish
 from nbtasks.broker.store import Store
 from nbtasks.core import attempts
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError
-from nbtasks.core.ids import call_id
+from nbtasks.core.ids import call_id, new_id
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.wire import failures
-from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.codec import Codec, News, Record
 
 from .log import LOGGER
 from .revoked import Revoked, revoked_record
@@ -114,6 +115,8 @@ class Rescue:
         self._codec = codec
         self._worker = worker
         self._revoked = Revoked(store.standing, codec)
+        self._id = new_id()
+        self._numbers = itertools.count(1)
 
     def consumer(self, name: str, loss: Loss, lease: str | None = None) -> int:
         """Give back everything that a dead consumer held; returns the number of entries.
@@ -145,8 +148,17 @@ class Rescue:
             dead.finish(self._failures(entry, verdict.fail, loss, bool(header.get("one"))))
         if verdict.revoked:
             dead.finish(self._revocations(entry, verdict.revoked))
-        dead.give(entry, verdict.pieces)
+        if dead.give(entry, verdict.pieces) and verdict.pieces:
+            dead.finish(self._news(entry, verdict.pieces))
         return verdict
+
+    def _news(self, entry: Entry, pieces: list[Piece]) -> Finish:
+        """Tell who waits that these calls do not run any more, and will again."""
+        events = [{"t": "given", "i": first, "n": count} for first, count, _ in pieces]
+        news = News(entry.batch, self._worker, self._id, next(self._numbers), events)
+        report = Finish()
+        report.event(entry.batch, self._codec.seal_events(news, entry.key_id))
+        return report
 
     def _header(self, entry: Entry) -> dict[str, Any]:
         try:
