@@ -47,11 +47,13 @@ class BatchRecord:
 
     Attributes:
         submitted_at: epoch seconds of the server.
+        ended_at: the same, None where its calls have not all ended. Neither is signed; they are only shown.
     """
 
     id: str
     label: bytes
     submitted_at: float
+    ended_at: float | None = None
 
 
 class Store:
@@ -135,10 +137,14 @@ class Store:
     def batch(self, batch: str) -> BatchRecord | None:
         """Return what is known of a batch, or None when nobody recorded it."""
         replies = self._link.pipeline(
-            [("HGET", self._keys.batch(batch), "m"), ("ZSCORE", self._keys.batches, batch)]
+            [("HMGET", self._keys.batch(batch), "m", "e"), ("ZSCORE", self._keys.batches, batch)]
         )
-        label, score = (None if isinstance(reply, ResponseError) else reply for reply in replies)
-        return None if label is None else BatchRecord(batch, label, float(score or 0) / 1000)
+        fields, score = (None if isinstance(reply, ResponseError) else reply for reply in replies)
+        label, end = fields or (None, None)
+        if label is None:
+            return None
+        ended_at = int(end) / 1000 if end and end.isdigit() else None
+        return BatchRecord(batch, label, float(score or 0) / 1000, ended_at)
 
     def adopt(self, batch: str, session: str) -> bool:
         """Send the events of a batch to one more session from now on; False when nobody knows the batch."""

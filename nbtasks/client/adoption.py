@@ -63,6 +63,9 @@ class Adoption:
             self._intake.take_in_all(batch)
         self._intake.refresh(batch)
         self._show_running(batch)
+        if batch.done and found.ended_at is not None:
+            # It was told just now, and has ended before.
+            batch.ended_at = found.ended_at - self._clock_offset_s
         self._registry.note_adopted(batch)
         return batch
 
