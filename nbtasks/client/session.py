@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -370,7 +371,11 @@ class Session:
     def why_pending(self, batch: Batch) -> str | None:
         """Say why a batch waits."""
         try:
-            return reason_for_waiting(batch, self.fleet, self.store, self.address(batch.queue))
+            running_on = Counter(
+                item.worker for one in self.registry.all_unfinished() for item in one.running.copy().values()
+            )
+            address = self.address(batch.queue)
+            return reason_for_waiting(batch, self.fleet, self.store, address, running_on)
         except BrokerUnavailable as error:
             return str(error)
         except OperationalError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.keys import LANES
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
     from .batch import Batch
 
 
-def reason_for_waiting(batch: Batch, fleet: Fleet, store: Store, address: str) -> str | None:
-    """Return the reason, or None when calls of the batch are running or about to."""
+def reason_for_waiting(
+    batch: Batch, fleet: Fleet, store: Store, address: str, running_on: Mapping[str, int]
+) -> str | None:
+    """Return the reason, or None when calls of the batch are running or about to.
+
+    Args:
+        running_on: name of a worker -> calls of this process that run there, as far as known.
+    """
     eta = batch.origin_info.eta_at
     if eta is not None and eta > time.time():
         return f"scheduled for {_moment(eta)}"
@@ -35,9 +42,8 @@ def reason_for_waiting(batch: Batch, fleet: Fleet, store: Store, address: str) -
     alive = fleet.alive([worker.id for worker in usable])
     if not alive:
         return _silent(usable)
-    return _busy([worker for worker in usable if worker.id in alive], batch, store, address) or _refused(
-        batch
-    )
+    at_work = [worker for worker in usable if worker.id in alive]
+    return _busy(at_work, batch, store, address, running_on) or _refused(batch)
 
 
 def _moment(at: float) -> str:
@@ -73,9 +79,13 @@ def _silent(workers: list[WorkerInfo]) -> str:
     )
 
 
-def _busy(workers: list[WorkerInfo], batch: Batch, store: Store, address: str) -> str | None:
+def _busy(
+    workers: list[WorkerInfo], batch: Batch, store: Store, address: str, running_on: Mapping[str, int]
+) -> str | None:
     total = sum(worker.slots_total for worker in workers)
-    if sum(worker.slots_busy for worker in workers) < total:
+    # A worker's own word is some seconds old.
+    busy = (max(worker.slots_busy, running_on.get(worker.name, 0)) for worker in workers)
+    if sum(busy) < total:
         return None
     slots = "the only slot is busy" if total == 1 else f"all {total} slots are busy"
     ahead = _ahead(batch, store, address)

@@ -61,6 +61,8 @@ _RESCUE_EVERY_S = 0.5
 _LIMIT_GRACE_S = 1.0
 _MOST_RESPAWN_DELAY_S = 10.0
 _BROKER_POLL_S = 0.01
+#: Seconds between two lines in the list of workers that say whether a slot is free.
+_SHOW_EVERY_S = 1.0
 
 WARM, COLD = "warm", "cold"
 
@@ -119,6 +121,9 @@ class Supervisor:
         self._reminded_at = 0.0
         self._done_before = 0
         self._waiting = 0
+        #: Whether no slot is free, as it was seen last, and as the list of workers shows it; since when (monotonic).
+        self._full = self._shown_full = False
+        self._shown_at = 0.0
         self._serial = itertools.count(1)
         self._stopping: str | None = None
         self._started_at = time.time()
@@ -315,6 +320,23 @@ class Supervisor:
             # Tasks that wait for others look at this before they take the last free slot.
             self._waiting = waiting
             self._lease.soon()
+        self._show_busy(now)
+
+    def _show_busy(self, now: float) -> None:
+        """Show at once, and not with the next renewal, that no slot is free any more, or that one is again."""
+        busy, total = self._load()
+        full = busy >= total
+        # What lasts for one look only is a short call: nobody waits for long because of that.
+        lasts, self._full = full == self._full, full
+        if lasts and full != self._shown_full and now - self._shown_at > _SHOW_EVERY_S:
+            self._shown_at = now
+            self._lease.soon()
+
+    def _load(self) -> tuple[int, int]:
+        """Return how many slots are busy, and how many there are."""
+        status = [slot.status() for slot in self._slots]
+        per_child = self._options.threads if self._options.pool == "threads" else 1
+        return sum(state[2] for state in status if state[1] in {BUSY, CONCURRENT}), self._n * per_child
 
     def _remind(self, now: float) -> None:
         """Tell children again to end: one that was just being forked has not heard it."""
@@ -472,8 +494,9 @@ class Supervisor:
 
     def _info(self) -> dict[str, Any]:
         status = [slot.status() for slot in self._slots]
-        per_child = self._options.threads if self._options.pool == "threads" else 1
         running = [slot.running() for slot in self._slots]
+        busy, total = self._load()
+        self._shown_full = busy >= total
         return {
             "id": self._id,
             "name": self._name,
@@ -487,8 +510,8 @@ class Supervisor:
             "queues": list(self._options.queues),
             "pool": self._options.pool,
             "concurrency": self._n,
-            "slots_busy": sum(state[2] for state in status if state[1] in {BUSY, CONCURRENT}),
-            "slots_total": self._n * per_child,
+            "slots_busy": busy,
+            "slots_total": total,
             "slots_waiting": sum(slot.waiting for slot in self._slots),
             "rss_bytes": sum(map(resident_bytes, [os.getpid(), *self._pids.values()])),
             "started_at": self._started_at,
