@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
+
+from nbtasks.core.errors import BrokerUnavailable
 
 from .channel import Argument, Command, Packed, packed
 from .keys import GROUP, LANES, Keys
@@ -139,6 +141,8 @@ class Delivery:
         """Make the consumer groups. From id 0: calls that were added before the first worker count too."""
         addresses = sorted({address for address, _ in self._lanes})
         self._link.script("prepare", [self._keys.root, *self._streams], [GROUP, *addresses])
+        # The server must know the script: where it goes along with a wait, it is not sent in full.
+        self.finish(Finish())
 
     def take(self, most: int) -> list[Entry]:
         """Take up to ``most`` entries without waiting."""
@@ -162,13 +166,15 @@ class Delivery:
         """Wait up to ``block_ms`` for an entry; one per lane at most, so that others are not starved.
 
         Args:
-            report: goes along in the same write; no blobs, and :meth:`finish` must have worked before.
+            report: goes along in the same write; no blobs.
             told: called when the broker has the report, which is before the wait.
         """
         commands = [self._link.script_command("finish", *self._finish_arguments(report))] if report else []
         taken_over = [False]
 
         def on_first(reply: Any) -> None:
+            if isinstance(reply, NoScriptError):
+                raise BrokerUnavailable("the broker has lost its scripts; they are sent again")
             if isinstance(reply, Exception):
                 raise translated(reply, self._link.label)
             taken_over[0] = True

@@ -40,7 +40,7 @@ from .functions import Functions
 from .hand import ASKED, GIVEN, NOTHING, Hand
 from .interrupts import Interrupts, Stopping
 from .job import Job
-from .log import LOGGER, set_name
+from .log import LOGGER, log_trouble, set_name
 from .memory import resident_bytes
 from .pace import Pace
 from .reporter import Reporter
@@ -460,7 +460,7 @@ class Child:
         except IndexError:
             return
         except OperationalError as error:
-            LOGGER.warning("calls are kept until the broker answers again: %s", error)
+            log_trouble("calls are kept until the broker answers again", error)
 
     def _give_whole(self, job: Job) -> None:
         """Give back a job that was not begun; it stays in hand when the broker does not answer."""
@@ -498,13 +498,13 @@ class Child:
             except OperationalError as error:
                 if self._interrupts.stopping:
                     raise Stopping from error
-                LOGGER.warning("%s; trying again in %.1f s", error, delay)
+                log_trouble(f"trying again in {delay:.1f} s", error)
                 time.sleep(delay * random.uniform(0.5, 1.0))
                 delay = min(1.0, delay * 2)
 
     def _recover(self, error: OperationalError) -> None:
         """After a lost connection: take up what the lost reply had brought."""
-        LOGGER.warning("%s", error)
+        log_trouble("what was in flight is looked for", error)
         time.sleep(self._setback_s)
         self._setback_s = min(_MOST_SETBACK_S, self._setback_s * 2)
         self._retrying(self._reporter.flush)

@@ -39,6 +39,8 @@ class Lease:
         self._info = info
         self._on_renewed = on_renewed
         self._duty = Duty("lease", self._renew_and_rest)
+        #: Since when the broker cannot be reached (monotonic); None while it can.
+        self._away_since: float | None = None
 
     def start(self) -> None:
         """Take the lease, then renew it from a thread."""
@@ -67,6 +69,17 @@ class Lease:
         try:
             self.renew()
         except OperationalError as error:
-            LOGGER.warning("the lease could not be renewed: %s", error)
+            self._note_trouble(error)
             return min(1.0, self._lease_s / 10)
+        if self._away_since is not None:
+            LOGGER.warning("the broker answers again, after %.0f s", time.monotonic() - self._away_since)
+            self._away_since = None
         return self._lease_s / 5
+
+    def _note_trouble(self, error: OperationalError) -> None:
+        """Say it once for each outage; the other duties are silent about it."""
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            LOGGER.warning(
+                "the lease could not be renewed, and is tried again until the broker answers: %s", error
+            )

@@ -5,7 +5,19 @@ from __future__ import annotations
 import logging
 import os
 
+from nbtasks.core.errors import BrokerUnavailable
+
 LOGGER = logging.getLogger("nbtasks.worker")
+
+
+def log_trouble(what: str, error: Exception) -> None:
+    """Log that something could not be done with the broker.
+
+    That the broker cannot be reached is said once, by the lease, which the supervisor renews all the time; not by every
+    duty of every process, each time that it tries.
+    """
+    level = logging.DEBUG if isinstance(error, BrokerUnavailable) else logging.WARNING
+    LOGGER.log(level, "%s: %s", what, error)
 
 
 class _DescriptorHandler(logging.Handler):

@@ -13,7 +13,7 @@ from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.replay import Recent
 
-from .log import LOGGER
+from .log import LOGGER, log_trouble
 
 #: Longest time between two looks at calls that are due: a hint about one may have been lost.
 _LOOK_S = 5.0
@@ -74,7 +74,7 @@ class Orders:
                         due_at = 0.0
             except OperationalError as error:
                 if not self._ended:
-                    LOGGER.warning("orders cannot be read: %s", error)
+                    log_trouble("orders cannot be read", error)
                     time.sleep(0.5)
                     due_at = 0.0
             except Exception:

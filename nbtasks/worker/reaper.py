@@ -13,7 +13,7 @@ from nbtasks.core.errors import OperationalError
 from nbtasks.wire.codec import Codec
 
 from .duty import Duty
-from .log import LOGGER
+from .log import LOGGER, log_trouble
 from .rescue import Loss, Rescue
 
 #: Long enough to give back what one dead worker held; a reaper that dies itself holds up the next one for this long.
@@ -66,7 +66,7 @@ class Reaper:
             if now >= self._trust_at:
                 again = self._see_to(dead, now) or again
         except OperationalError as error:
-            LOGGER.warning("dead workers cannot be looked for: %s", error)
+            log_trouble("dead workers cannot be looked for", error)
             return 1.0
         return 0.5 if again else self._rest_s
 

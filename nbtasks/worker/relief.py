@@ -10,7 +10,7 @@ from nbtasks.broker.delivery import Delivery, Entry
 from nbtasks.core.errors import OperationalError
 
 from .hand import ASKED, GIVEN, NOTHING, Hand
-from .log import LOGGER
+from .log import LOGGER, log_trouble
 from .slots import BUSY, RunningCall, Slot
 
 #: A call that runs so long without its process giving anything away has made it deaf, about.
@@ -90,7 +90,7 @@ class Relief:
                 holder.give(gift.entry, [gift.piece], gift.kept, gift.piece[0] + gift.piece[1])
                 plan.gifts.pop(0)
         except OperationalError as error:
-            LOGGER.warning("calls behind a long one are kept until the broker answers again: %s", error)
+            log_trouble("calls behind a long one are kept until the broker answers again", error)
             return
         hand.say(plan.serial, GIVEN)
         self._relieved[number] = (plan.pid, plan.serial)

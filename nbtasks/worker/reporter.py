@@ -24,7 +24,7 @@ from nbtasks.wire.codec import Codec, News, Record
 from nbtasks.wire.values import BlobPiece
 
 from .job import Job
-from .log import LOGGER
+from .log import LOGGER, log_trouble
 
 T = TypeVar("T")
 
@@ -253,7 +253,7 @@ class Reporter:
         try:
             self.flush()
         except OperationalError as error:
-            LOGGER.warning("results are kept until the broker answers again: %s", error)
+            log_trouble("results are kept until the broker answers again", error)
             return False
         return True
 

@@ -16,7 +16,7 @@ from nbtasks.core.states import FIRST_READY_CODE, REVOKED_CODE
 
 from .interrupts import Interrupts
 from .job import Job
-from .log import LOGGER
+from .log import log_trouble
 from .reporter import Reporter
 from .revoked import Revoked
 
@@ -70,7 +70,7 @@ class Revocations:
                     self._stop_if_revoked(call)
             except OperationalError as error:
                 self._due = True
-                LOGGER.warning("a revocation cannot be followed yet: %s", error)
+                log_trouble("a revocation cannot be followed yet", error)
 
     def _leave_out(self, job: Job) -> None:
         first, count = job.next, job.remaining

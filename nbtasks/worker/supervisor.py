@@ -46,7 +46,7 @@ from .child import ChildSettings, child_main
 from .forkserver import Birth, Death, Forkserver, kill_group
 from .hand import make_hands
 from .lease import Lease
-from .log import LOGGER
+from .log import LOGGER, log_trouble
 from .memory import resident_bytes
 from .orders import Orders
 from .reaper import Reaper
@@ -414,7 +414,7 @@ class Supervisor:
             try:
                 self._rescue.consumer(f"{self._id}/{number}", item.loss)
             except OperationalError as error:
-                LOGGER.warning("what a dead child held cannot be given back yet: %s", error)
+                log_trouble("what a dead child held cannot be given back yet", error)
                 self._to_rescue[number] = dataclasses.replace(item, at=now + _RESCUE_EVERY_S)
                 continue
             del self._to_rescue[number]

@@ -73,6 +73,28 @@ def test_results_of_calls_that_ended_while_the_server_was_away_are_kept(
     assert ledger.lines() == ["7"]
 
 
+def test_a_worker_says_once_that_the_server_is_away_and_once_that_it_is_back(durable, eventually):
+    with App(broker=durable.url) as app:
+        app.start_workers(2, lease=2.0)
+        assert app.task(abs).delay(-1).get(timeout=SOON) == 1
+        durable.stop()
+        eventually(lambda: "cannot be reached" in app.local_workers.log_tail(50), "the worker has noticed")
+        since = time.monotonic()
+        eventually(lambda: time.monotonic() > since + 3, "it has tried again a few times")
+        durable.start()
+        eventually(lambda: "answers again" in app.local_workers.log_tail(50), "it says that it is back")
+        assert app.task(abs).delay(-1).get(timeout=SOON) == 1
+        lines = app.local_workers.log_tail(50).splitlines()
+        assert len(lines) == 2, lines
+
+
+def test_a_worker_on_a_fresh_server_has_nothing_to_complain_of(durable):
+    with App(broker=durable.url) as app:
+        app.start_workers(1)
+        assert [app.task(abs).delay(-1).get(timeout=SOON) for _ in range(20)] == [1] * 20
+        assert app.local_workers.log_tail(50) == ""
+
+
 def test_why_it_waits_while_the_server_is_away(durable, working, ledger, gate, eventually):
     handle = working.task(held).delay(ledger.path, gate.path, 7)
     eventually(ledger.lines)

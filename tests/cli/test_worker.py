@@ -142,3 +142,10 @@ def test_it_says_which_calls_it_does_not_take(worker, project):
             f"queue default has calls for key {app.session.keyring.id}, which this worker does not take"
             in running.text
         )
+
+
+def test_a_broker_that_is_not_there_is_told_once(nbtasks):
+    ended = nbtasks("worker", "-b", "redis://127.0.0.1:1", "-c", "2")
+    assert ended.returncode != 0
+    assert ended.stderr.count("cannot be reached") == 1
+    assert "Child-" not in ended.stderr

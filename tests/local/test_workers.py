@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import stat
@@ -384,7 +385,7 @@ def test_workers_that_are_faster_than_the_embedded_server_wait_for_it(project, e
     connection, lease = resolve()
     lease.close()
     workers = LocalWorkers(connection)
-    workers.begin(ONE)
+    workers.begin(dataclasses.replace(ONE, loglevel="debug"))
     try:
         eventually(lambda: "cannot be reached" in workers.log_tail(), "a child has looked for the server")
         _, lease = resolve()
