@@ -310,6 +310,14 @@ class Link:
                 connection.connect()
             except AuthenticationError as error:
                 raise ConfigError(f"the broker at {self.label} refused the login: {error}") from error
+            except ResponseError as error:
+                # Besides the login only the database is asked for.
+                if not self._pool.connection_kwargs.get("db") or _says(error, _PASSING):
+                    raise translated(error, self.label) from error
+                raise ConfigError(
+                    f"the broker at {self.label} does not have the database that the URL names, or does not allow it: "
+                    f"{error}; most servers have 0 to 15, and a cluster only 0"
+                ) from error
             self._channel = Channel(connection)
             self.connections += 1
         return self._channel

@@ -186,6 +186,8 @@ class Batch:
         self._heard: dict[str, Window] = {}
         self._hooks = hooks
         self._records: list[Record] = []
+        #: When each of them was taken in.
+        self._heard_at: list[float] = []
         self._where = array("i", (-1,)) * n
         self._watchers: list[Watcher] = []
         self._watch_lock = threading.Lock()
@@ -260,6 +262,14 @@ class Batch:
             return None
         record = self._records[number]
         return record, record.payloads[index - record.first]
+
+    def heard_at(self, index: int) -> float | None:
+        """Return when the end of a call was heard of, or when the batch ended if that was before."""
+        number = self._where[index]
+        if number < 0:
+            return None
+        heard_at = self._heard_at[number]
+        return heard_at if self.ended_at is None else min(heard_at, self.ended_at)
 
     def known_records(self) -> list[tuple[Record, int, int]]:
         """Return every record that counts, with each (first, count) that it counts for."""
@@ -357,11 +367,13 @@ class Batch:
         with self._apply_lock:
             number = len(self._records)
             self._records.append(record)
+            self._heard_at.append(time.time())
             fresh: list[int] = []
             for first, count in ranges:
                 fresh += self._apply_range(record, number, first, count)
             if not fresh:
                 self._records.pop()
+                self._heard_at.pop()
             return fresh
 
     def _apply_range(self, record: Record, number: int, first: int, count: int) -> list[int]:

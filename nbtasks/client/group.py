@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class GroupResult:
     """The future results of a map, in the order of its items."""
 
+    __stays_here__ = "pass its values (result.get()), or its id (result.id), to be looked up there"
+
     def __init__(self, batch: Batch, session: Session) -> None:
         self.batch = batch
         self._session = session

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Generator
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import context
@@ -24,6 +24,8 @@ _UNSET = object()
 
 class AsyncResult:
     """The future result of one call. Made when somebody asks for it; the call is kept in its batch."""
+
+    __stays_here__ = "pass its value (result.get()), or its id (result.id), to be looked up there"
 
     def __init__(self, batch: Batch, index: int, session: Session) -> None:
         self.batch = batch
@@ -114,6 +116,15 @@ class AsyncResult:
     def runtime(self) -> float | None:
         """Seconds that the last attempt ran."""
         return self.batch.seconds(self.index)
+
+    @property
+    def date_done(self) -> datetime | None:
+        """When the call ended (UTC), as far as is known here: when this process heard of it; None before the end.
+
+        Of calls that were over before that, it is when the last one of their batch ended.
+        """
+        moment = self.batch.heard_at(self.index)
+        return None if moment is None else datetime.fromtimestamp(moment, timezone.utc)
 
     @property
     def progress(self) -> Any:
@@ -291,7 +302,7 @@ class EagerResult:
         self.result = self.info = value
         self.traceback = traceback
         self.runtime = seconds
-        self.date_done = time.time()
+        self.date_done: datetime | None = datetime.now(timezone.utc)
 
     def __repr__(self) -> str:
         return f"<EagerResult {self.id} {self.name} {self.state}>"

@@ -70,7 +70,9 @@ class TaskOptions:
         for name in given:
             if name not in known:
                 raise ConfigError(_unknown("task option", name, known | {"retries"}))
-        return dataclasses.replace(base, **{name: _check(name, value) for name, value in given.items()})
+        made = dataclasses.replace(base, **{name: _check(name, value) for name, value in given.items()})
+        _check_limits(made)
+        return made
 
     def retry_delay(self, retries: int) -> float:
         """Return the seconds to wait before the next attempt, after ``retries`` retries so far."""
@@ -108,6 +110,15 @@ def _check(name: str, value: Any) -> Any:
         "retry_backoff": _check_backoff,
     }.get(name)
     return check(value) if check is not None else value
+
+
+def _check_limits(options: TaskOptions) -> None:
+    soft, hard = options.soft_time_limit, options.time_limit
+    if soft and hard and soft > hard:
+        raise ConfigError(
+            f"soft_time_limit: {soft:g} s is more than time_limit, {hard:g} s, so it would never be reached; "
+            "give a smaller one, or a larger time_limit"
+        )
 
 
 def check_priority(value: int | str) -> int:

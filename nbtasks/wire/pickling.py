@@ -172,7 +172,16 @@ def culprit(value: Any) -> Culprit | None:
     return None
 
 
+def _stays(part: Any) -> str | None:
+    """Return what a value of ours that stays in its process says to do instead."""
+    said = getattr(type(part), "__stays_here__", None)
+    return said if isinstance(said, str) else None
+
+
 def _why(part: Any, error: Exception) -> str:
+    said = _stays(part)
+    if said is not None:
+        return f"({type(part).__name__}) stays in this process: {said}"
     return (
         f"({type(part).__name__}) cannot travel to another process: {error}. "
         "Make it inside the task instead, or pass what it is made from"
@@ -183,7 +192,7 @@ def _innermost(value: Any) -> tuple[str, Any]:
     """Find the innermost part of a value that cannot be pickled: its path from the value, and itself."""
     path = ""
     seen: set[int] = set()
-    while id(value) not in seen:
+    while id(value) not in seen and _stays(value) is None:
         seen.add(id(value))
         for name, part in _parts_of(value):
             if id(part) not in seen and not _travels(part):

@@ -139,6 +139,14 @@ def test_a_wrong_password_is_told(server):
         assert app.task(len).delay("ab").get(timeout=SOON) == 2
 
 
+def test_a_database_that_the_server_does_not_have_is_told(server):
+    with (
+        App(broker=f"{server().url}?db=99") as app,
+        pytest.raises(ConfigError, match=r"does not have the database that the URL names[\s\S]*0 to 15"),
+    ):
+        app.task(len).delay("ab")
+
+
 def test_a_missing_password_is_told(server):
     locked = server("--requirepass", "right")
     with App(broker=locked.url) as app, pytest.raises(Exception, match=r"(?i)auth"):

@@ -7,12 +7,13 @@ import builtins
 import threading
 import time
 import traceback
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 import nbtasks
-from nbtasks import App, TaskError, TaskRevokedError, UnknownCall
+from nbtasks import App, NotPicklable, TaskError, TaskRevokedError, UnknownCall
 
 SOON = 20.0
 
@@ -400,3 +401,32 @@ def test_a_revoked_call_raises_that(shared_app, gate):
         get(handle)
     assert caught.value.call_id == handle.id
     assert (handle.state, handle.failed(), handle.successful()) == ("REVOKED", False, False)
+
+
+def test_a_handle_as_an_argument_says_what_to_pass_instead(shared_app):
+    handle = shared_app.task(len).delay("abc")
+    group = shared_app.task(abs).map([1, 2])
+    identity = shared_app.task(lambda x: x)
+    with pytest.raises(NotPicklable) as caught:
+        identity.delay({"of": [handle]})
+    assert str(caught.value).endswith(
+        "argument 0['of'][0] (AsyncResult) stays in this process: pass its value (result.get()), or its id "
+        "(result.id), to be looked up there"
+    )
+    with pytest.raises(NotPicklable, match=r"\(GroupResult\) stays in this process: pass its values"):
+        identity.delay(group)
+    with pytest.raises(NotPicklable, match=r"handle \(AsyncResult\) stays in this process"):
+        shared_app.task(lambda: handle).delay()
+
+
+def test_when_a_call_was_done(shared_app, gate):
+    before = datetime.now(timezone.utc)
+    waiting = shared_app.task(wait_at).delay(gate.path)
+    assert waiting.date_done is None
+    group = shared_app.task(abs).map([1, 2])
+    get(group)
+    assert before < group[0].date_done <= datetime.now(timezone.utc)
+    gate.open()
+    get(waiting)
+    assert group[1].date_done < waiting.date_done
+    assert shared_app.task(len).apply(("abc",)).date_done > before

@@ -161,3 +161,13 @@ def test_an_eta_that_is_no_time(eta):
 def test_a_backoff_that_is_none():
     with pytest.raises(ConfigError, match=r"retry_backoff .*: 'yes' is not a duration"):
         TaskOptions.make({"retry_backoff": "yes"})
+
+
+@pytest.mark.parametrize("base", [{"time_limit": 5}, {"soft_time_limit": 60}])
+def test_a_soft_limit_that_would_never_be_reached_is_refused(base):
+    other = {"soft_time_limit": 60} if "time_limit" in base else {"time_limit": 5}
+    with pytest.raises(ConfigError, match="soft_time_limit: 60 s is more than time_limit, 5 s"):
+        TaskOptions.make({**base, **other})
+    with pytest.raises(ConfigError, match="give a smaller one"):
+        TaskOptions.make(other, TaskOptions.make(base))
+    assert TaskOptions.make({"soft_time_limit": 5, "time_limit": 5}).time_limit == 5
