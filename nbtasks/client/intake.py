@@ -189,7 +189,7 @@ class Intake:
         """
         if states is None:
             states = self._store.states(batch.id, 0, batch.n)
-        if batch.finished_count > len(states) - states.count(0):
+        if _are_missing(batch.states, states):
             there = states
             self._registry.in_background(lambda: self.put_back(batch, there))
         missing = [
@@ -253,6 +253,17 @@ class Intake:
             report = Finish()
             report.results(batch.id, first, states, self._codec.seal_record(record))
             self._finish(report)
+
+
+#: State codes that are final, and those that say that nothing has ended, as 1 in a translation table.
+_FINAL = bytes(code >= st.FIRST_READY_CODE for code in range(256))
+_OPEN = bytes(code == 0 for code in range(256))
+
+
+def _are_missing(here: bytearray, there: bytes) -> bool:
+    """Whether some call has ended here of which the broker knows nothing. Fast also for a million calls."""
+    ended, unknown = here.translate(_FINAL), there.translate(_OPEN)
+    return bool(int.from_bytes(ended, "little") & int.from_bytes(unknown, "little"))
 
 
 def _ranges(event: Event) -> list[tuple[int, int]]:

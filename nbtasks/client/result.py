@@ -235,7 +235,8 @@ class AsyncResult:
         found = self.batch.record(self.index)
         attempt = found[0].attempt if found else 1
         tries = f" (attempt {attempt})" if attempt > 1 else ""
-        return f"nbtasks: call {self.id} of {self.name} on {self.worker}{tries}"
+        where = f" on {self.worker}" if self.worker else ""
+        return f"nbtasks: call {self.id} of {self.name}{where}{tries}"
 
     # -- acting
 

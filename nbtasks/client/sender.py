@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 from nbtasks.broker.delivery import Finish
 from nbtasks.broker.submission import Flush
 from nbtasks.core import states as st
+from nbtasks.core.ranges import runs
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.values import BlobPiece
 
@@ -168,13 +170,9 @@ class Sender:
         self._finish(report)
 
     def send_again(self, batch: Batch) -> None:
-        """Submit a batch again that the broker has lost, without the calls that have ended."""
+        """Submit a batch again that the broker has lost, without the calls that have ended or shall not run again."""
         sent, batch.sent = batch.sent, []
-        lost = [
-            item
-            for item in sent
-            if any(code < st.FIRST_READY_CODE for code in batch.states[item.first : item.first + item.count])
-        ]
+        lost = [piece for item in sent for piece in _open_pieces(batch, item)]
         eta = batch.origin_info.eta_at
         delay_ms = max(0, round((eta - time.time()) * 1000)) if eta is not None else 0
         self.send(batch, lost, batch.blobs, delay_ms, open_end=batch.growing)
@@ -190,6 +188,18 @@ class Sender:
         self._outbox.forget(batch.function)
         size = len(batch.function_frame) + sum(len(data) for _, data in blobs) + _size_of(pieces)
         self._outbox.put(self._item(batch, write, size))
+
+
+def _open_pieces(batch: Batch, item: Sent) -> list[Sent]:
+    """Return what is still to be run of a chunk."""
+    span = range(item.first, item.first + item.count)
+    if not any(batch.states[index] < st.FIRST_READY_CODE for index in span):
+        return []
+    revoked = batch.revoked_running
+    if not revoked:
+        return [item]
+    wanted = (index for index in span if revoked.isdisjoint((-1, index)))
+    return [dataclasses.replace(item, first=first, count=count) for first, count in runs(wanted)]
 
 
 def _label(batch: Batch, n: int) -> dict[str, Any]:

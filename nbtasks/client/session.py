@@ -257,9 +257,9 @@ class Session:
         return lost
 
     def _reconcile(self) -> None:
-        if self._look_for_gap():
-            return
-        batches = [*self.registry.all_unfinished(), *self.registry.ended_since(time.time() - _LOST_S)]
+        # What it has lost of those that have not ended is sent again by the outbox, as soon as that hears of it.
+        unfinished = [] if self._look_for_gap() else self.registry.all_unfinished()
+        batches = [*unfinished, *self.registry.ended_since(time.time() - _LOST_S)]
         for batch, states in zip(batches, self.store.states_of([(b.id, b.n) for b in batches]), strict=True):
             try:
                 if batch.followed:
