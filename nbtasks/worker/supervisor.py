@@ -306,11 +306,12 @@ class Supervisor:
         while self._signals:
             self._on_signal(self._signals.pop(0))
         now = time.monotonic()
+        self._rescue_what_is_due(now)
+        # After the rescue, which says when: else a dead child would be replaced a whole tick later.
         for number, at in list(self._respawn_at.items()):
             if now >= at and not self._stopping:
                 del self._respawn_at[number]
                 forkserver.spawn(number)
-        self._rescue_what_is_due(now)
         self._enforce_limits(now)
         for number, slot in enumerate(self._slots):
             self._relief.look(number, slot, self._hands[number])
