@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nbtasks.core.context import current_call, serving
 from nbtasks.core.errors import WouldDeadlock
 
-from .fleet import WorkerInfo, read_workers
+from .fleet import WorkerInfo, workers_for
 
 if TYPE_CHECKING:
     from .batch import Batch
@@ -60,8 +60,7 @@ def _is_alone(session: Session, batch: Batch) -> bool:
 
 
 def _usable(session: Session, batch: Batch) -> list[WorkerInfo]:
-    workers = read_workers(session.fleet, session.python, session.keyring.id)
-    return [worker for worker in workers if worker.matches and batch.queue in worker.queues]
+    return workers_for(batch.queue, session.fleet, session.python, session.keyring.id)
 
 
 def _free_slots(session: Session, batch: Batch) -> int:

@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -125,16 +125,17 @@ def submit_call(
     """Submit one call."""
     task.check(args, kwargs)
     options = call_options(task, given, session, single=True)
-    packer = _packer(session, task, options.task.queue)
-    payload = simple_call((args, kwargs)) or packer.payload((args, kwargs), 0)
-    if not (given or packer.pieces or session.sender.quiet) and options.quiet:
-        return _submit_together(session, task, (args, kwargs), payload, options)
+    call: Call = (args, kwargs)
+    payload, pieces = simple_call(call), []
+    if payload is None:
+        packer = _packer(session, task, options.task.queue)
+        payload, pieces = packer.payload(call, 0), packer.pieces
+    if not (given or pieces or session.sender.quiet) and options.quiet:
+        return _submit_together(session, task, call, payload, options)
     batch = _open(session, task, options, 1, "call", True, "raise")
-    batch.calls, batch.blobs = [(args, kwargs)], packer.pieces
+    batch.calls = [call]
     batch.function, batch.function_frame = ship(session, task)
-    sent = _sealed(session, batch, options, [[payload]], 0, packer.pieces)
-    session.registry.add(batch)
-    session.sender.send(batch, sent, batch.blobs, _ms(options.delay_s))
+    _send(session, batch, options, [[payload]], pieces)
     handle = AsyncResult(batch, 0, session)
     if not options.quiet:
         observers.submitted(handle, batch)
@@ -153,9 +154,8 @@ def _submit_together(
         return batch
 
     def seal(batch: Batch, payloads: list[bytes]) -> list[Sent]:
-        pace, slots = session.intake.pace.get(digest), session.slots(batch.queue)
         return _sealed(
-            session, batch, _of_many(options), chunking.cut(payloads, len(payloads), pace, slots), 0, ()
+            session, batch, _of_many(options), _cut(session, batch, payloads, len(payloads)), 0, ()
         )
 
     batch, index = session.sender.join((digest, options), call, payload, open_batch, seal)
@@ -187,7 +187,10 @@ def _submit_calls(
     batch = _open(session, task, options, len(calls), "map", False, how.on_error)
     batch.calls = calls
     if calls:
-        _send(session, task, batch, options, calls, how.chunk)
+        batch.function, batch.function_frame = ship(session, task)
+        packer = _packer(session, task, batch.queue)
+        chunks = _cut(session, batch, packer.payloads(calls), len(calls), how.chunk)
+        _send(session, batch, options, chunks, packer.pieces)
     else:
         session.registry.finish_empty(batch)
     handle = GroupResult(batch, session)
@@ -205,8 +208,7 @@ def _submit_windowed(
 ) -> GroupResult:
     batch = _open(session, task, options, how.length or 0, "map", False, how.on_error)
     batch.growing = True
-    digest, frame = ship(session, task)
-    batch.function, batch.function_frame = digest, frame
+    batch.function, batch.function_frame = ship(session, task)
     batch.calls = []
 
     def send(index: int, args: tuple[Any, ...]) -> None:
@@ -293,21 +295,23 @@ def _place() -> str:
 
 def _send(
     session: Session,
-    task: Definition,
     batch: Batch,
     options: CallOptions,
-    calls: Sequence[Call],
-    chunk: int | None = None,
+    chunks: Iterable[list[bytes]],
+    pieces: list[BlobPiece],
 ) -> None:
-    digest, frame = ship(session, task)
-    batch.function, batch.function_frame = digest, frame
-    pace, slots = session.intake.pace.get(digest), session.slots(batch.queue) if len(calls) > 1 else 1
-    packer = _packer(session, task, batch.queue)
-    batch.blobs = packer.pieces
-    chunks = chunking.cut(packer.payloads(calls), len(calls), pace, slots, chunk)
-    sent = _sealed(session, batch, options, chunks, 0, packer.pieces)
+    """Submit a whole batch; ``pieces`` is what was put apart of it, and may grow while the chunks are read."""
+    batch.blobs = pieces
+    sent = _sealed(session, batch, options, chunks, 0, pieces)
     session.registry.add(batch)
-    session.sender.send(batch, sent, batch.blobs, _ms(options.delay_s))
+    session.sender.send(batch, sent, pieces, _ms(options.delay_s))
+
+
+def _cut(
+    session: Session, batch: Batch, payloads: Iterable[bytes], n: int, chunk: int | None = None
+) -> Iterator[list[bytes]]:
+    pace, slots = session.intake.pace.get(batch.function), session.slots(batch.queue) if n > 1 else 1
+    return chunking.cut(payloads, n, pace, slots, chunk)
 
 
 def _packer(session: Session, task: Definition, queue: str) -> Packer:

@@ -142,9 +142,8 @@ class Expiry:
         payload = failures.pack(error, with_traceback=False)
         report = Finish()
         for first, count in _short_runs(indexes):
-            states = bytes([st.REVOKED_CODE]) * count
-            record = Record(batch.id, first, states, [0.0] * count, [payload] * count)
-            report.results(batch.id, first, states, self._codec.seal_record(record))
+            record = Record.alike(batch.id, first, count, st.REVOKED_CODE, payload)
+            report.results(batch.id, first, record.states, self._codec.seal_record(record))
             if len(report.args) > 6 * _MOST_IN_REPORT:
                 self._finish(report)
                 report = Finish()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nbtasks.broker.fleet import Fleet
     from nbtasks.broker.store import Store
 
+    from .batch import Batch
+
 
 @dataclass(frozen=True)
 class WorkerInfo:
@@ -61,17 +63,20 @@ def read_workers(fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
     return [info for info in found if info is not None]
 
 
-def running_where_alive(running: Mapping[int, str], fleet: Fleet, python: str, key_id: str) -> set[int]:
-    """Return those calls whose worker still lives; the others were given back, or will be.
+def workers_for(queue: str, fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
+    """Return those workers that can take calls of this process from a queue."""
+    workers = read_workers(fleet, python, key_id)
+    return [worker for worker in workers if worker.matches and queue in worker.queues]
 
-    Args:
-        running: index of a call -> name of the worker that said last that it runs it.
-    """
+
+def running_where_alive(batch: Batch, fleet: Fleet, python: str, key_id: str) -> set[int]:
+    """Return the calls of a batch that run on workers which still live; the others were given back, or will be."""
+    running = batch.running.copy()
     if not running:
         return set()
     names = {worker.id: worker.name for worker in read_workers(fleet, python, key_id)}
     there = {names[worker] for worker in fleet.alive(list(names))}
-    return {index for index, name in running.items() if name in there}
+    return {index for index, item in running.items() if item.worker in there}
 
 
 def _readable(text: str, python: str, key_id: str) -> WorkerInfo | None:

@@ -289,4 +289,4 @@ def _check_place(batch: Batch, record: Record, ranges: list[tuple[int, int]]) ->
 def _failed(batch: str, first: int, count: int, error: Exception) -> Record:
     """Return a record of calls that have failed for the same reason."""
     payload = failures.pack(error, with_traceback=False)
-    return Record(batch, first, bytes([st.FAILURE_CODE]) * count, [0.0] * count, [payload] * count)
+    return Record.alike(batch, first, count, st.FAILURE_CODE, payload)

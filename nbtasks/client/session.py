@@ -43,7 +43,7 @@ from nbtasks.wire.values import Shelf
 from .adoption import Adoption
 from .batch import Batch, Hooks
 from .expiry import Expiry
-from .fleet import WorkerInfo, read_workers, running_where_alive, warn_of_differences
+from .fleet import WorkerInfo, running_where_alive, warn_of_differences, workers_for
 from .intake import Intake
 from .leftovers import Leftovers
 from .listener import Listener
@@ -216,8 +216,7 @@ class Session:
         if now - looked_at > _WORKERS_FOR_S:
             # Only a hint for the size of chunks and the place of values: not worth an error.
             with contextlib.suppress(OperationalError):
-                workers = read_workers(self.fleet, self.python, self.keyring.id)
-                known = [item for item in workers if item.matches and queue in item.queues]
+                known = workers_for(queue, self.fleet, self.python, self.keyring.id)
                 warn_of_differences(known, self._told_differences)
             self._fitting[queue] = (now, known)
         return known
@@ -309,8 +308,9 @@ class Session:
         ranges = list(runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in keep))
         report = Finish()
         for first, count in ranges:
-            record = self._revoked_record(batch, first, count)
-            report.results(batch.id, first, bytes([st.REVOKED_CODE]) * count, record)
+            # No payload: the state says it all, and there may be a million of them.
+            record = Record.alike(batch.id, first, count, st.REVOKED_CODE)
+            report.results(batch.id, first, record.states, self.codec.seal_record(record))
         if report:
             self._delivery.finish(report)
         # After the states: workers look at them when the order comes.
@@ -339,8 +339,7 @@ class Session:
 
     def _running(self, batch: Batch) -> set[int]:
         """Return the calls that run now: a worker that is gone has told of no end."""
-        running = {index: item.worker for index, item in batch.running.copy().items()}
-        return running_where_alive(running, self.fleet, self.python, self.keyring.id)
+        return running_where_alive(batch, self.fleet, self.python, self.keyring.id)
 
     def _see_the_end_of(self, batch: Batch, ranges: Sequence[tuple[int, int]]) -> None:
         """Have the ends of calls known here that the broker has: by the push that comes, else by asking."""
@@ -354,12 +353,6 @@ class Session:
         if not batch.wait_for(ended, _PUSHED_S):
             self.intake.refresh(batch)
             self.registry.announce()
-
-    def _revoked_record(self, batch: Batch, first: int, count: int) -> bytes:
-        # No payload: the state says it all, and there may be a million of them.
-        states = bytes([st.REVOKED_CODE]) * count
-        record = Record(batch.id, first, states, [0.0] * count, [b""] * count)
-        return self.codec.seal_record(record)
 
     def forget(self, batch: Batch) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""

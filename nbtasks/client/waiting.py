@@ -30,8 +30,7 @@ def reason_for_waiting(
     if eta is not None and eta > time.time():
         return f"scheduled for {_moment(eta)}"
     version, _, key_id = address.partition("@")[2].rpartition(".")
-    running = {index: item.worker for index, item in batch.running.copy().items()}
-    if running_where_alive(running, fleet, version, key_id):
+    if running_where_alive(batch, fleet, version, key_id):
         return None
     if batch.retrying and not batch.states.count(st.PENDING_CODE):
         return f"waits for its next attempt in {max(0.0, min(batch.retrying.values()) - time.time()):.0f} s"

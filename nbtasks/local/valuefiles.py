@@ -16,12 +16,12 @@ from pathlib import Path
 
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.mapping import contents
+from nbtasks.wire.pickling import Parts
+from nbtasks.wire.values import size_of
 
 from . import keeper
 from .embedded import socket_path
 from .folder import private_folder
-
-Parts = Sequence["bytes | memoryview"]
 
 #: What is left free on a disk.
 _DISK_RESERVE_BYTES = 2**30
@@ -71,7 +71,7 @@ class ValueFiles:
 
     def write(self, name: str, parts: Parts) -> bool:
         """Write a new file; False where there is no room."""
-        size = sum(part.nbytes if isinstance(part, memoryview) else len(part) for part in parts)
+        size = size_of(parts)
         for folder in self._folders:
             if _has_room(folder, size) and _written(folder / (self._prefix + name), parts):
                 return True

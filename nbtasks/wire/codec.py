@@ -102,6 +102,20 @@ class Record:
     attempt: int = 1
     output: dict[int, list[list[str]]] = field(default_factory=dict)
 
+    @classmethod
+    def alike(
+        cls,
+        batch: str,
+        first: int,
+        count: int,
+        state: int,
+        payload: bytes = b"",
+        worker: str = "",
+        attempt: int = 1,
+    ) -> Record:
+        """Return a record of ``count`` calls that have ended in the same way, and not by running."""
+        return cls(batch, first, bytes([state]) * count, [0.0] * count, [payload] * count, worker, attempt)
+
 
 class Codec:
     """Turns calls and outcomes into signed bytes and back, for one namespace."""

@@ -24,7 +24,7 @@ from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.store import Store
 from nbtasks.core import context
-from nbtasks.core.errors import OperationalError, TimeLimitExceeded
+from nbtasks.core.errors import OperationalError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.local.valuefiles import ValueFiles
@@ -40,6 +40,7 @@ from .functions import Functions
 from .hand import ASKED, GIVEN, NOTHING, Hand
 from .interrupts import Interrupts, Stopping
 from .job import Job
+from .limits import hard_limit_exceeded
 from .log import LOGGER, log_trouble, set_name
 from .memory import resident_bytes
 from .pace import Pace
@@ -443,10 +444,7 @@ class Child:
             if soft and now - since > soft:
                 self._threads.warn(call)
             if limit and now - since > limit:
-                error = TimeLimitExceeded(
-                    f"call {call.id} ran longer than its time limit of {limit:g} s", call.id
-                )
-                self._threads.stop(call, error)
+                self._threads.stop(call, hard_limit_exceeded(call, limit))
 
     def _give_unstarted(self) -> None:
         """The running call takes long: nothing in hand shall wait for it."""

@@ -16,7 +16,6 @@ from nbtasks.core.errors import (
     PayloadTooLarge,
     SoftTimeLimitExceeded,
     TaskRevokedError,
-    TimeLimitExceeded,
     WireError,
 )
 from nbtasks.core.execution import Interrupted, Outcome, execute, execute_async, outcome_of_error
@@ -28,6 +27,7 @@ from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 from .capture import DescriptorFile, Output
 from .interrupts import Interrupts
 from .job import Job
+from .limits import hard_limit_exceeded, soft_limit_reached
 from .log import LOGGER
 from .reporter import Again, Done, Reporter
 from .slots import Slot
@@ -207,7 +207,7 @@ class ThreadExecutor:
         outcome = self._stoppable((call.batch, index), lambda: self._outcome(job, index, call))
         if type(outcome.error) is SoftTimeLimitExceeded and not str(outcome.error):
             # In a thread a class is raised, not an object: it says nothing yet.
-            outcome.error.args, outcome.error.call_id = (_soft_limit_reached(call),), call.id
+            outcome.error.args, outcome.error.call_id = soft_limit_reached(call).args, call.id
         self._bench.finish(job, call, outcome)
         self._on_free()
 
@@ -344,15 +344,10 @@ def _limits(job: Job, call: CurrentCall) -> list[tuple[float, Exception]]:
     soft, hard = job.options.soft_time_limit, job.options.time_limit
     found: list[tuple[float, Exception]] = []
     if soft:
-        found.append((soft, SoftTimeLimitExceeded(_soft_limit_reached(call), call.id)))
+        found.append((soft, soft_limit_reached(call)))
     if hard:
-        text = f"call {call.id} ran longer than its time limit of {hard:g} s"
-        found.append((hard, TimeLimitExceeded(text, call.id)))
+        found.append((hard, hard_limit_exceeded(call, hard)))
     return found
-
-
-def _soft_limit_reached(call: CurrentCall) -> str:
-    return f"call {call.id} has reached its soft time limit"
 
 
 def is_async(function: Any) -> bool:

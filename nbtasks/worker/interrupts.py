@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from nbtasks.core.context import CurrentCall
-from nbtasks.core.errors import SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
+from nbtasks.core.errors import TaskRevokedError
 from nbtasks.core.execution import Interrupted
 from nbtasks.core.options import TaskOptions
 
+from .limits import hard_limit_exceeded, soft_limit_reached
 from .slots import Slot
 
 
@@ -119,8 +120,7 @@ class Interrupts:
             if self._limit is not None:
                 # What is left until the hard limit is for cleaning up.
                 signal.setitimer(signal.ITIMER_REAL, max(0.001, self._limit - self._first))
-            raise SoftTimeLimitExceeded(f"call {call.id} has reached its soft time limit", call.id)
+            raise soft_limit_reached(call)
         self._call = None
-        raise Interrupted(
-            TimeLimitExceeded(f"call {call.id} ran longer than its time limit of {self._limit:g} s", call.id)
-        )
+        assert self._limit is not None
+        raise Interrupted(hard_limit_exceeded(call, self._limit))

@@ -16,12 +16,12 @@ from nbtasks.core import attempts
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError
 from nbtasks.core.ids import call_id, new_id
 from nbtasks.core.ranges import runs
-from nbtasks.core.states import FAILURE_CODE
+from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec, News, Record
 
 from .log import LOGGER
-from .revoked import Revoked, revoked_record
+from .revoked import Revoked
 
 #: (first, count, attempt)
 Piece = tuple[int, int, int]
@@ -169,7 +169,9 @@ class Rescue:
     def _revocations(self, entry: Entry, indexes: list[int]) -> Finish:
         report = Finish()
         for first, count in runs(indexes):
-            record = revoked_record(entry.batch, first, count, self._worker, attempts.tries(entry.attempt))
+            record = Record.alike(
+                entry.batch, first, count, REVOKED_CODE, b"", self._worker, attempts.tries(entry.attempt)
+            )
             sealed = self._codec.seal_record(record, entry.key_id)
             report.results(entry.batch, first, record.states, sealed)
         return report
@@ -183,10 +185,8 @@ class Rescue:
                 f"the process that ran call {name} died{f' ({tried} times)' if tried > 1 else ''}: {loss.story}",
                 name,
             )
-            states = bytes([FAILURE_CODE])
-            record = Record(
-                entry.batch, index, states, [0.0], [failures.pack(error, with_traceback=False)], self._worker,
-                attempts.tries(entry.attempt) + tried - 1,
-            )  # fmt: skip
-            report.results(entry.batch, index, states, self._codec.seal_record(record, entry.key_id))
+            payload = failures.pack(error, with_traceback=False)
+            attempt = attempts.tries(entry.attempt) + tried - 1
+            record = Record.alike(entry.batch, index, 1, FAILURE_CODE, payload, self._worker, attempt)
+            report.results(entry.batch, index, record.states, self._codec.seal_record(record, entry.key_id))
         return report

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nbtasks.core.errors import SignatureMismatch
-from nbtasks.core.states import FIRST_READY_CODE, REVOKED_CODE
-from nbtasks.wire.codec import Codec, Record
+from nbtasks.core.states import FIRST_READY_CODE
+from nbtasks.wire.codec import Codec
 
 from .log import LOGGER
 
@@ -41,10 +41,3 @@ class Revoked:
             LOGGER.error("batch %s: an order to revoke was refused: %s", batch, error)
             return False
         return (order.get("t"), order.get("b"), order.get("i")) == ("stop", batch, index)
-
-
-def revoked_record(batch: str, first: int, count: int, worker: str, attempt: int) -> Record:
-    """Return what is stored of calls that are not run again because they were revoked."""
-    # No payload: the state says it all.
-    states = bytes([REVOKED_CODE]) * count
-    return Record(batch, first, states, [0.0] * count, [b""] * count, worker, attempt)
