@@ -1,14 +1,14 @@
 """The Stop button in a ``get()``, wherever it hits: the main thread takes results in itself while it waits."""
 
-import linecache
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+
+from .interrupts import Interrupter
 
 WATCHED = ("batch", "blocking", "intake", "listener", "registry", "result", "shield")
 
@@ -19,36 +19,8 @@ def wait_for(path):
     return "through"
 
 
-class Interrupter:
-    """Presses Stop before the ``nth`` line that this thread runs of what a ``get()`` runs."""
-
-    def __init__(self, nth):
-        self.left = nth
-        self.hit = None
-        self.functions = set()
-
-    def __enter__(self):
-        sys.settrace(self)
-        return self
-
-    def __exit__(self, *exc):
-        sys.settrace(None)
-        return False
-
-    def __call__(self, frame, event, _):
-        code = frame.f_code
-        if not code.co_filename.endswith(tuple(f"client/{name}.py" for name in WATCHED)):
-            return None
-        self.functions.add(code.co_name)
-        # Between a ``with``'s body and its end, which has the line of its beginning, no signal is looked at.
-        line = linecache.getline(code.co_filename, frame.f_lineno).strip()
-        if event == "line" and not line.startswith("with "):
-            self.left -= 1
-            if self.left == 0:
-                self.hit = code.co_name
-                sys.settrace(None)
-                signal.raise_signal(signal.SIGINT)
-        return self
+def press_stop():
+    signal.raise_signal(signal.SIGINT)
 
 
 @pytest.fixture
@@ -67,7 +39,7 @@ def test_an_interrupt_at_any_line_of_a_get_loses_nothing(shared_app, stop_button
         mark += 1
         handle = double.delay(mark)
         handle.then(lambda result: called.append(result.args[0]))
-        interrupter = Interrupter(nth)
+        interrupter = Interrupter(nth, WATCHED, press_stop)
         try:
             with interrupter:
                 assert handle.get(60) == 2 * mark

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,6 +12,8 @@ import pytest
 import redis
 
 from nbtasks import TaskRevokedError
+
+from .interrupts import Interrupter
 
 MANY = 2000
 
@@ -153,33 +153,8 @@ def test_the_stop_button_in_a_submit_neither_loses_nor_doubles_the_call(idle_app
     assert {str(number) for number, _ in handles} <= set(lines)
 
 
-class Interrupter:
-    """Interrupts this thread before the ``nth`` line that it runs in the outbox."""
-
-    def __init__(self, nth):
-        self.left = nth
-        self.hit = False
-
-    def __enter__(self):
-        sys.settrace(self)
-        return self
-
-    def __exit__(self, *exc):
-        sys.settrace(None)
-        return False
-
-    def __call__(self, frame, event, _):
-        if not frame.f_code.co_filename.endswith("client/outbox.py"):
-            return None
-        # Between a ``with``'s body and its end, which has the line of its beginning, no signal is looked at.
-        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-        if event == "line" and not line.startswith("with "):
-            self.left -= 1
-            if self.left == 0:
-                self.hit = True
-                sys.settrace(None)
-                raise KeyboardInterrupt
-        return self
+def interrupt():
+    raise KeyboardInterrupt
 
 
 def test_an_interrupt_at_any_line_of_a_submit_blocks_and_doubles_nothing(app, ledger):
@@ -195,7 +170,7 @@ def test_an_interrupt_at_any_line_of_a_submit_blocks_and_doubles_nothing(app, le
     nth, handles = 0, []
     while True:
         nth += 1
-        interrupter = Interrupter(nth)
+        interrupter = Interrupter(nth, ("outbox",), interrupt)
         try:
             with interrupter:
                 handles.append((f"a{nth}", note.delay(f"a{nth}")))

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from nbtasks.local import embedded
+from nbtasks.local.embedded import EmbeddedLease
+
 KERNEL = """
 import os, signal, sys
 from nbtasks.local import embedded
@@ -72,6 +75,14 @@ class Kernel:
         """Let the kernel end by itself."""
         self.process.stdin.close()
         assert self.process.wait(20) == 0
+
+
+@pytest.fixture
+def lease(project: Path) -> Iterator[EmbeddedLease]:
+    """A lease of this process on the project's server, which listens nowhere; given back at the end."""
+    held = embedded.acquire()
+    yield held
+    held.close()
 
 
 @pytest.fixture

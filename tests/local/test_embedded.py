@@ -25,14 +25,6 @@ def _settings(project, monkeypatch):
 
 
 @pytest.fixture
-def lease(project):
-    """A lease of this process, given back at the end."""
-    held = embedded.acquire()
-    yield held
-    held.close()
-
-
-@pytest.fixture
 def servers(processes):
     """``servers()`` returns the pids of the running servers."""
     return lambda: [pid for pid, command in processes().items() if "valkey-server" in command.split()[0]]

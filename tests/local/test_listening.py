@@ -24,14 +24,6 @@ WRONG = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"
 
 
 @pytest.fixture
-def lease(project):
-    """A lease on a server that does not listen yet."""
-    held = embedded.acquire()
-    yield held
-    held.close()
-
-
-@pytest.fixture
 def proxies(processes):
     """``proxies()`` returns the pids of the processes that listen."""
     return lambda: [pid for pid, command in processes().items() if "import tlsproxy" in command]

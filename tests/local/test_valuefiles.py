@@ -15,13 +15,6 @@ needs_memory = pytest.mark.skipif(not Path(keeper.MEMORY).is_dir(), reason="this
 
 
 @pytest.fixture
-def lease(project):
-    held = embedded.acquire()
-    yield held
-    held.close()
-
-
-@pytest.fixture
 def files(lease):
     return ValueFiles.beside(lease.url, "test")
 
