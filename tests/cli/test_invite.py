@@ -17,6 +17,9 @@ from nbtasks.local.connection import read_connection_file
 from nbtasks.local.keyfile import user_key
 from nbtasks.wire.signing import encode_key, new_key
 
+# Python leaves a socket open whose peer has gone between connection and handshake, as a listener's has that was closed.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
 FILE = "nbtasks-connection.json"
 
 

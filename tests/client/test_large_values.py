@@ -14,6 +14,9 @@ from nbtasks import App, SignatureMismatch, current_call
 from nbtasks.client import leftovers
 from nbtasks.local.connection import Connection
 
+# Python leaves a socket open whose peer has gone between connection and handshake, as a listener's has that was closed.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
 SOON = 20.0
 MEGABYTE = 2**20
 
