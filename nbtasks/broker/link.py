@@ -73,6 +73,10 @@ T = TypeVar("T")
 #: No answer has come yet.
 NOT_YET = object()
 
+#: URL -> when this process last could not connect there, or got no answer (monotonic). Its other connections may be
+#: as dead and not show it: a network that forgets them tells neither end.
+_out_of_reach_at: dict[str, float] = {}
+
 
 class BrokerLoading(BrokerUnavailable):
     """The server is up, and reads its data from disk."""
@@ -98,10 +102,12 @@ class Link:
         self.block_s = _LOCAL_BLOCK_S if url.startswith("unix:") else BLOCK_S
         self.connections = 0
         self.patience_s = 0.0
+        self._url = url
         self._lock = threading.Lock()
         self._pool = _pool(url)
         self._channel: Channel | None = None
-        self._used_at = 0.0
+        #: When the server was last heard on this connection (monotonic).
+        self._heard_at = 0.0
         #: When what was asked is answered at the latest (monotonic); None where nothing is asked.
         self._answer_by: float | None = None
 
@@ -264,13 +270,15 @@ class Link:
         """Do something with the connection, which is dropped if anything goes wrong."""
         with self._lock:
             try:
-                return action()
+                result = action()
             except BusyLoadingError as error:
                 self._drop()
                 raise BrokerLoading(
                     f"the broker at {self.label} is still loading its data from disk"
                 ) from error
             except (ConnectionError, RedisTimeoutError, OSError) as error:
+                if self._channel is None or isinstance(error, (RedisTimeoutError, TimeoutError)):
+                    _out_of_reach_at[self._url] = time.monotonic()
                 self._drop()
                 raise unavailable(self.label, error) from error
             except InvalidResponse as error:
@@ -280,6 +288,8 @@ class Link:
                 # Anything that comes between a command and its reply would give the reply to the next command.
                 self._drop()
                 raise
+            self._heard_at = time.monotonic()
+            return result
 
     def close(self) -> None:
         """Close the connection; the next command opens a new one."""
@@ -300,10 +310,8 @@ class Link:
                 self._lock.release()
 
     def _open(self) -> Channel:
-        now = time.monotonic()
-        if self._channel is not None and now - self._used_at > _IDLE_S and self._channel.is_stale():
+        if self._channel is not None and self._is_doubtful(self._channel):
             self._drop()
-        self._used_at = now
         if self._channel is None:
             connection = self._pool.make_connection()
             try:
@@ -321,6 +329,11 @@ class Link:
             self._channel = Channel(connection)
             self.connections += 1
         return self._channel
+
+    def _is_doubtful(self, channel: Channel) -> bool:
+        if self._heard_at < _out_of_reach_at.get(self._url, 0.0):
+            return True
+        return time.monotonic() - self._heard_at > _IDLE_S and channel.is_stale()
 
     def _drop(self) -> None:
         channel, self._channel, self._answer_by = self._channel, None, None

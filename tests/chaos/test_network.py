@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from nbtasks import BrokerUnavailable
+from nbtasks.broker.link import Link
 from nbtasks.broker.scripts import SCRIPTS
 
 from .sites import DURABLE, MOST_TRIES, RESUME_S, SOON, Site
@@ -64,6 +66,20 @@ def test_the_network_falls_silent(site, matrix, faults, seconds):
         here.proxy.heal()
 
     run_through(here, matrix, faults, f"network silent for {seconds} s (half-open)", fall_silent)
+
+
+def test_what_one_connection_has_found_silent_no_other_waits_for_again(site):
+    here = site("bundled")
+    one, other = Link(here.proxy.url, "the proxy"), Link(here.proxy.url, "the proxy")
+    assert one.call("PING") == other.call("PING") == b"PONG"
+    here.proxy.go_silent()
+    with pytest.raises(BrokerUnavailable):
+        one.call("PING")
+    here.proxy.heal()
+    # Its connection is as silent as before.
+    assert other.call("PING") == b"PONG"
+    one.close()
+    other.close()
 
 
 @pytest.mark.long
