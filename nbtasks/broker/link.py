@@ -150,10 +150,12 @@ class Link:
         """Return the command that runs one of our scripts, for a pipeline; the server may not know it yet."""
         return ("EVALSHA", SCRIPTS[name].sha, len(keys), *keys, *args)
 
-    def script(self, name: str, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
+    def script(
+        self, name: str, keys: Sequence[Argument], args: Sequence[Argument], eager: bool = False
+    ) -> Any:
         """Run one of our scripts; it is loaded when the server does not know it."""
         script = SCRIPTS[name]
-        reply = self.pipeline([self.script_command(name, keys, args)])[0]
+        reply = self.pipeline([self.script_command(name, keys, args)], eager=eager)[0]
         if isinstance(reply, NoScriptError):
             reply = self.pipeline([("EVAL", script.source, len(keys), *keys, *args)])[0]
         if isinstance(reply, Exception):
@@ -164,13 +166,17 @@ class Link:
         self,
         commands: Sequence[Command],
         timeout_s: float | None = None,
+        eager: bool = False,
     ) -> list[Any]:
         """Send commands in one write; return the replies, errors among them as exceptions.
+
+        Args:
+            eager: as in :meth:`Channel.has_come`.
 
         Raises:
             BrokerUnavailable: the connection could not be made or was lost; nothing is known about the commands.
         """
-        return self._patiently(lambda: self._exchange(commands, timeout_s))
+        return self._patiently(lambda: self._exchange(commands, timeout_s, eager=eager))
 
     def _patiently(self, action: Callable[[], T]) -> T:
         give_up_at, pause = time.monotonic() + self.patience_s, _PAUSE_S
@@ -201,15 +207,19 @@ class Link:
         commands: Sequence[Command],
         timeout_s: float | None,
         on_first: Callable[[Any], None] | None = None,
+        eager: bool = False,
     ) -> list[Any]:
         def talk() -> list[Any]:
-            channel = self._open()
-            channel.send(commands, timeout_s or _TIMEOUT_S)
+            channel, most_s = self._open(), timeout_s or _TIMEOUT_S
+            channel.send(commands, most_s)
+            if eager and channel.is_plain:
+                channel.has_come(most_s, eager=True)
             replies = [channel.read()]
             if on_first is not None:
                 on_first(replies[0])
             replies += [channel.read() for _ in commands[1:]]
-            if any(_says(reply, ("READONLY",)) for reply in replies):
+            errors = [reply for reply in replies if isinstance(reply, ResponseError)]
+            if errors and any(_says(error, ("READONLY",)) for error in errors):
                 # It is a replica now; a new connection finds the server that has taken over.
                 self._drop()
             return replies
@@ -239,8 +249,11 @@ class Link:
 
         self._guarded(send)
 
-    def answer(self, within_s: float) -> Any:
+    def answer(self, within_s: float, eager: bool = False) -> Any:
         """Return the reply to what was asked, or NOT_YET where none has come in time; the question stands then.
+
+        Args:
+            eager: as in :meth:`Channel.has_come`.
 
         Raises:
             BrokerUnavailable: the connection was lost, and the question with it.
@@ -249,7 +262,7 @@ class Link:
         if channel is not None and answer_by is not None:
             left_s = answer_by - time.monotonic()
             # Outside of what drops the connection: who is interrupted here has taken nothing.
-            if not channel.has_come(max(0.0, min(within_s, left_s))) and within_s < left_s:
+            if not channel.has_come(max(0.0, min(within_s, left_s)), eager) and within_s < left_s:
                 return NOT_YET
 
         def receive() -> Any:

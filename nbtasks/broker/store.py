@@ -192,9 +192,9 @@ class Store:
             block_ms=block_ms,
         )  # fmt: skip
 
-    def asked_events(self, within_s: float) -> list[Event] | None:
+    def asked_events(self, within_s: float, eager: bool = False) -> list[Event] | None:
         """Return the events that were asked for, none where none came; None where there is no answer yet."""
-        reply = self._link.answer(within_s)
+        reply = self._link.answer(within_s, eager)
         if reply is NOT_YET:
             return None
         return [_event(entry_id, fields) for entry_id, fields in (reply[0][1] if reply else ())]

@@ -88,8 +88,11 @@ class Submission:
         self._link = link
         self._keys = keys
 
-    def submit(self, session: str, number: int, flush: Flush) -> None:
+    def submit(self, session: str, number: int, flush: Flush, eager: bool = False) -> None:
         """Apply a flush; the same number may be sent any number of times.
+
+        Args:
+            eager: as in :meth:`Channel.has_come`.
 
         Raises:
             FunctionMissing: nothing was applied; send the flush with the function's frame.
@@ -99,7 +102,7 @@ class Submission:
         """
         put_blobs(self._link, flush.blobs)
         reply = self._link.script(
-            "submit", [self._keys.root], [session, number, SESSION_TTL_MS, MOST_ENTRIES, *flush.args]
+            "submit", [self._keys.root], [session, number, SESSION_TTL_MS, MOST_ENTRIES, *flush.args], eager
         )
         if isinstance(reply, list):
             raise _refusal(reply)

@@ -12,7 +12,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import states as st
@@ -122,8 +122,9 @@ class Hooks:
     """What a batch asks of its session."""
 
     changed: threading.Condition
-    #: Reads what the broker tells, on the thread that waits, for so many seconds at most; returns whether it could.
-    read_here: Callable[[float], bool]
+    #: Reads what the broker tells, on the thread that waits, for so many seconds at most, and eagerly where it is about
+    #: one short call; returns whether it could.
+    read_here: Callable[[float, bool], bool]
     revoke: Callable[[Batch, int, bool], None]
     why_pending: Callable[[Batch], str | None]
     shelf: Shelf
@@ -263,6 +264,18 @@ class Batch:
         record = self._records[number]
         return record, record.payloads[index - record.first]
 
+    def payloads(self) -> Iterator[bytes | memoryview | None]:
+        """Yield what :meth:`record` has of each call, without the record: for those who want all of them."""
+        at = 0
+        for number, group in groupby(self._where):
+            count = len(list(group))
+            if number < 0:
+                yield from repeat(None, count)
+            else:
+                record = self._records[number]
+                yield from record.payloads[at - record.first : at - record.first + count]
+            at += count
+
     def heard_at(self, index: int) -> float | None:
         """Return when the end of a call was heard of, or when the batch ended if that was before."""
         number = self._where[index]
@@ -315,7 +328,7 @@ class Batch:
             left = 0.25 if deadline is None else min(0.25, deadline - now)
             if left <= 0:
                 return False
-            if now - began < _SHORT_S and read_here(left):
+            if now - began < _SHORT_S and read_here(left, self.n == 1):
                 continue
             with changed:
                 if not ready():

@@ -26,13 +26,20 @@ def cut(
         slots: calls that run at once, as far as known.
         fixed: calls in a chunk, if the user said so.
     """
-    waiting = _Peekable(payloads)
-    at, number = 0, 0
-    while at < n:
-        chunk = _within_bytes(waiting, _wanted(n - at, number, seconds, slots, fixed))
+    chunk: list[bytes] = []
+    sent, number, size = 0, 0, 0
+    want = _wanted(n, number, seconds, slots, fixed)
+    for payload in payloads:
+        if chunk and (len(chunk) >= want or size + len(payload) > MOST_BYTES):
+            yield chunk
+            sent += len(chunk)
+            number += 1
+            want = _wanted(n - sent, number, seconds, slots, fixed)
+            chunk, size = [], 0
+        chunk.append(payload)
+        size += len(payload)
+    if chunk:
         yield chunk
-        at += len(chunk)
-        number += 1
 
 
 def _wanted(left: int, number: int, seconds: float | None, slots: int, fixed: int | None) -> int:
@@ -44,31 +51,3 @@ def _wanted(left: int, number: int, seconds: float | None, slots: int, fixed: in
         want = int(TARGET_S / max(seconds, 1e-7))
     # The last chunks get smaller, so that all slots end together.
     return max(1, min(want, MOST_CALLS, -(-left // max(1, 2 * slots))))
-
-
-def _within_bytes(waiting: _Peekable, want: int) -> list[bytes]:
-    chunk = [waiting.take()]
-    total = len(chunk[0])
-    while len(chunk) < want:
-        total += len(waiting.peek())
-        if total > MOST_BYTES:
-            break
-        chunk.append(waiting.take())
-    return chunk
-
-
-class _Peekable:
-    """An iterator whose next item can be looked at."""
-
-    def __init__(self, items: Iterable[bytes]) -> None:
-        self._items = iter(items)
-        self._next: bytes | None = None
-
-    def peek(self) -> bytes:
-        if self._next is None:
-            self._next = next(self._items)
-        return self._next
-
-    def take(self) -> bytes:
-        item, self._next = self.peek(), None
-        return item

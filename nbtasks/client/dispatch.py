@@ -239,6 +239,9 @@ class _Positional(Sequence[Call]):
     def __len__(self) -> int:
         return len(self._arguments)
 
+    def __iter__(self) -> Iterator[Call]:
+        return ((args, {}) for args in self._arguments)
+
     @overload
     def __getitem__(self, index: int) -> Call: ...
 

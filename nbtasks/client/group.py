@@ -155,13 +155,11 @@ class GroupResult:
 
     def _values(self) -> Iterator[Any]:
         batch = self.batch
-        for index in range(batch.n):
-            if batch.states[index] != st.SUCCESS_CODE:
+        for index, payload in enumerate(batch.payloads()):
+            if batch.states[index] == st.SUCCESS_CODE and payload is not None:
+                yield value_of(payload, batch.shelf)
+            else:
                 yield AsyncResult(batch, index, self._session).result
-                continue
-            found = batch.record(index)
-            assert found is not None
-            yield value_of(found[1], batch.shelf)
 
     def _raise_first(self) -> None:
         batch = self.batch

@@ -2,9 +2,9 @@
 
 A push is a hint, the store is the truth: after a lost connection, and now and then, the store is asked.
 
-The question for the next events always stands; who takes the answer is another matter. While the main thread waits
-for something short, it does: handing a result over from one thread to another takes as long as all else that is done
-with it. The listener's thread then stands aside for a moment.
+The question for the next events nearly always stands; who takes the answer is another matter. While the main thread
+waits for something short, it does: handing a result over from one thread to another takes as long as all else that is
+done with it. The listener's thread then stands aside for a moment.
 """
 
 from __future__ import annotations
@@ -97,11 +97,14 @@ class Listener:
 
     # -- on the thread that waits
 
-    def read_here(self, most_s: float) -> bool:
+    def read_here(self, most_s: float, eager: bool = False) -> bool:
         """Read once on the calling thread, which waits for something, for ``most_s`` seconds at most.
 
         Returns False, at once, where it cannot: it is left to the listener's thread then. An interrupt loses nothing
         at any point: what was read and not taken in is read again.
+
+        Args:
+            eager: as in :meth:`Channel.has_come`.
         """
         # Other threads may be stopped without a signal, as ours in workers are: no shield helps there.
         if threading.current_thread() is not threading.main_thread() or context.serving:
@@ -109,7 +112,7 @@ class Listener:
         try:
             if not self._take_turn():
                 return False
-            self._read_here(most_s)
+            self._read_here(most_s, eager)
             return True
         except OperationalError:
             self._broken = True
@@ -139,15 +142,14 @@ class Listener:
             and self._reading == self._session()
         )
 
-    def _read_here(self, most_s: float) -> None:
+    def _read_here(self, most_s: float, eager: bool) -> None:
+        # Not when the last answer was taken: now it is done while a worker is at work.
         self._ask()
-        for part in self._parts(self._store.asked_events(most_s) or []):
+        for part in self._parts(self._store.asked_events(most_s, eager) or []):
             whole = [self._complete(event) for event in part]
             with Shield():
                 self._broken = bool(self._on_events(whole)) or self._broken
                 self._note(part)
-        # At once: what comes next need not wait until somebody waits for it.
-        self._ask()
         self._trim_if_due()
 
     def _ask(self) -> None:

@@ -196,7 +196,7 @@ class Outbox:
         """Send on the caller's thread; what does not work at the first try is left to the outbox's own."""
         settled = False
         try:
-            settled = self._try(claim.items)
+            settled = self._try(claim.items, eager=True)
         except (FlushGap, FunctionMissing, BackPressure):
             settled = False
         finally:
@@ -280,14 +280,17 @@ class Outbox:
             time.sleep(delay)
             delay = min(0.5, delay * 2)
 
-    def _try(self, items: list[Item]) -> bool:
+    def _try(self, items: list[Item], eager: bool = False) -> bool:
         """Send a flush; returns whether it is settled, by success or for good by failure.
+
+        Args:
+            eager: somebody waits for it.
 
         Raises:
             FlushGap, FunctionMissing, BackPressure: nothing was applied.
         """
         try:
-            self._submission.submit(self._session, self._number + 1, self._composed(items))
+            self._submission.submit(self._session, self._number + 1, self._composed(items), eager)
         except FunctionMissing as missing:
             self._shipped.discard(missing.digest)
             raise

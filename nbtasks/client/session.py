@@ -140,9 +140,9 @@ class Session:
             self._look_for_gap,
         )
 
-    def _read_here(self, most_s: float) -> bool:
+    def _read_here(self, most_s: float, eager: bool) -> bool:
         self._outbox.note_wait()
-        return self._listener.read_here(most_s)
+        return self._listener.read_here(most_s, eager)
 
     def _new_link(self) -> Link:
         link = Link(self.connection.url, self.connection.address)

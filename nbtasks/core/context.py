@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+#: Told how far a call is: the call, done, total, message.
+Report = Callable[["CurrentCall", float, "float | None", str], None]
 
 
 @dataclass
@@ -41,7 +43,7 @@ class CurrentCall:
     soft_time_limit: float | None = None
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
-    report: Callable[[CurrentCall, float, float | None, str], None] | None = field(default=None, repr=False)
+    report: Report | None = field(default=None, repr=False)
     #: What the call has printed so far; made by the worker's capture when something is printed.
     output: Any = field(default=None, repr=False)
 

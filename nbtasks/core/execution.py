@@ -28,7 +28,7 @@ class Interrupted(BaseException):
         self.reason = reason
 
 
-@dataclass
+@dataclass(slots=True)
 class Outcome:
     """How one attempt ended.
 

@@ -272,10 +272,18 @@ class Slices(Sequence[memoryview]):
 
     def __getitem__(self, index: int | slice) -> memoryview | list[memoryview]:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
+            places = range(*index.indices(len(self)))
+            if places.step == 1 and places:
+                return self._run(places.start, places.stop)
+            return [self[place] for place in places]
         end = self._ends[index]
         place = index if index >= 0 else index + len(self)
         return self._body[self._ends[place - 1] if place else 0 : end]
+
+    def _run(self, start: int, stop: int) -> list[memoryview]:
+        body, ends = self._body, self._ends
+        begins = [ends[start - 1] if start else 0, *ends[start : stop - 1]]
+        return [body[begin:end] for begin, end in zip(begins, ends[start:stop], strict=True)]
 
 
 def _cut(body: memoryview, n: int) -> Sequence[memoryview]:

@@ -42,6 +42,8 @@ def dumps(value: Any) -> Parts:
     Raises:
         NotPicklable: it cannot travel; the message names the part that cannot.
     """
+    if type(value) in _SMALL:
+        return [pickle.dumps(value, protocol=5)]
     buffers: list[pickle.PickleBuffer] = []
 
     def out_of_band(buffer: pickle.PickleBuffer) -> bool:
@@ -67,9 +69,9 @@ def dumps(value: Any) -> Parts:
 
 def loads(data: bytes | memoryview) -> Any:
     """Rebuild a value from verified bytes. Arrays come back writable: in place where ``data`` is, else as copies."""
+    if data[0] == _INLINE:
+        return pickle.loads(data)
     view = memoryview(data)
-    if view[0] == _INLINE:
-        return pickle.loads(view)
     (n,) = struct.unpack_from("<I", view, 1)
     lengths = struct.unpack_from(f"<{n}Q", view, 5)
     pieces, at = [], 5 + 8 * n

@@ -165,7 +165,7 @@ def payload_of(
         NotPicklable: it cannot travel.
     """
     parts = pickling.dumps(value)
-    size = size_of(parts)
+    size = len(parts[0]) if len(parts) == 1 else size_of(parts)
     if size > limit:
         raise PayloadTooLarge(f"{type(value).__name__} takes {size:,} bytes, over the limit of {limit:,}")
     if size < BLOB_BYTES:
@@ -181,9 +181,10 @@ def value_of(payload: bytes | memoryview, shelf: Shelf) -> Any:
     """
     if len(payload) == 0:
         return None
-    if payload[0] == _REFERENCE:
+    kind = payload[0]
+    if kind == _REFERENCE:
         return pickling.loads(shelf.get(payload))
-    if payload[0] == _SHARED:
+    if kind == _SHARED:
         return _with_shared(payload, shelf)
     return pickling.loads(payload)
 

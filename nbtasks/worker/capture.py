@@ -145,7 +145,8 @@ class DescriptorFile:
         """Return what was written since the last look; cheap when nothing was."""
         if self._fflush is not None:
             self._fflush(None)
-        size = os.fstat(self._fd).st_size
+        # After every call, so the cheapest way to learn the size; what is appended does not care for the position.
+        size = os.lseek(self._fd, 0, os.SEEK_END)
         if size <= self._seen:
             return ""
         data = os.pread(self._fd, min(size - self._seen, HEAD_CHARS + TAIL_CHARS), self._seen)

@@ -264,8 +264,8 @@ class Child:
         tell_along, began = self._alone, time.monotonic()
         # Until it has come back, nothing is known about what the broker has been told.
         self._alone = False
-        with self._interrupts.waiting():
-            entries = self._consumer.wait(self._note_told if tell_along else None)
+        on_told = self._note_told if tell_along else None
+        entries = self._interrupts.while_waiting(lambda: self._consumer.wait(on_told))
         self._came_at = time.monotonic()
         self._alone = self._came_at - began > _ALONE_AFTER_S and self._options.pool != "threads"
         return entries

@@ -59,9 +59,8 @@ class Bench:
 
     def begin(self, job: Job, index: int) -> CurrentCall:
         """Announce a call."""
-        call = job.call(index, self.worker)
-        call.report = self.reporter.note_progress
-        self.reporter.began(call, job.entry.key_id)
+        call = job.call(index, self.worker, self.reporter.note_progress)
+        self.reporter.began(call, job.key_id)
         if self.log_calls:
             LOGGER.info("Task %s[%s] received", call.name, call.id)
         return call
@@ -142,7 +141,7 @@ class InlineExecutor:
         The caller ends the slot: packing a result may kill the process as well.
         """
         call = self._bench.begin(job, index)
-        self._slot.begin(job.entry.batch.encode(), index, job.options.time_limit or 0.0)
+        self._slot.begin(job.batch_bytes, index, job.options.time_limit or 0.0)
         try:
             try:
                 args, kwargs = self._bench.arguments(job, index)
@@ -159,7 +158,7 @@ class InlineExecutor:
         self._collect_descriptors(call)
         if job.options.time_limit:
             # Packing the result may take longer than the call may.
-            self._slot.begin(job.entry.batch.encode(), index, 0.0)
+            self._slot.begin(job.batch_bytes, index, 0.0)
         self._bench.finish(job, call, outcome)
         return outcome.seconds
 

@@ -5,10 +5,10 @@ A signal may come at any moment. An exception is raised only while a call is arm
 
 from __future__ import annotations
 
-import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import TaskRevokedError
@@ -17,6 +17,8 @@ from nbtasks.core.options import TaskOptions
 
 from .limits import hard_limit_exceeded, soft_limit_reached
 from .slots import Slot
+
+T = TypeVar("T")
 
 
 class Stopping(BaseException):
@@ -48,14 +50,13 @@ class Interrupts:
         signal.signal(signal.SIGALRM, self._on_alarm)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        """While waiting for work: a shutdown raises Stopping."""
+    def while_waiting(self, wait: Callable[[], T]) -> T:
+        """Wait for work: a shutdown raises Stopping meanwhile."""
         self._waiting = True
         try:
             if self.stopping:
                 raise Stopping
-            yield
+            return wait()
         finally:
             self._waiting = False
 
@@ -78,6 +79,8 @@ class Interrupts:
         Raises:
             Interrupted: it was revoked.
         """
+        if not self._slot.has_orders:
+            return
         call, order = self._call, self._slot.to_stop()
         if call is not None and order.running and order.means(call.batch, call.index):
             self._call = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from nbtasks.broker.delivery import Entry
 from nbtasks.core import attempts
-from nbtasks.core.context import CurrentCall
+from nbtasks.core.context import CurrentCall, Report
 from nbtasks.core.ids import call_id
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire.codec import Chunk, Function
@@ -47,12 +49,19 @@ class Job:
         first, count = self.entry.first, self.end - self.entry.first
         return (first, count) if count < self.entry.count else None
 
-    @property
-    def name(self) -> str:
-        """The task's name."""
-        return str(self.chunk.options.get("nm", "task"))
+    # What all calls of a job have in common is worked out once.
 
-    @property
+    @cached_property
+    def batch_bytes(self) -> bytes:
+        """The batch's id, as the slot has it."""
+        return self.entry.batch.encode()
+
+    @cached_property
+    def key_id(self) -> str:
+        """Id of the key that its calls were signed with."""
+        return self.entry.key_id
+
+    @cached_property
     def at_most_once(self) -> bool:
         """Whether its calls must not run again after a loss."""
         return not self.chunk.options.get("al", True)
@@ -83,24 +92,31 @@ class Job:
         with self.lock:
             self.end = self.next
 
-    def payload(self, index: int) -> Any:
+    def payload(self, index: int) -> bytes | memoryview:
         """Return the payload of a call."""
-        return self.chunk.payloads[index - self.chunk.first]
+        return self._payloads[index - self.entry.first]
 
-    def call(self, index: int, worker: str) -> CurrentCall:
-        """Return what task code may ask about a call."""
-        single = self.chunk.options.get("one")
+    @cached_property
+    def _payloads(self) -> Sequence[bytes | memoryview]:
+        first = self.entry.first - self.chunk.first
+        return self.chunk.payloads[first : first + self.entry.count]
+
+    def call(self, index: int, worker: str, report: Report | None = None) -> CurrentCall:
+        """Return what task code may ask about a call; ``report`` is told of its progress."""
+        batch, only, name, attempt, queue, hard, soft = self._of_all_calls
         return CurrentCall(
-            id=call_id(self.entry.batch, index, 1 if single else None),
-            batch=self.entry.batch,
-            index=index,
-            name=self.name,
-            attempt=attempts.tries(self.entry.attempt),
-            worker=worker,
-            queue=self.entry.address.partition("@")[0],
-            time_limit=self.options.time_limit,
-            soft_time_limit=self.options.soft_time_limit,
-        )
+            call_id(batch, index, only), batch, index, name, attempt, worker, queue,
+            time_limit=hard, soft_time_limit=soft, report=report,
+        )  # fmt: skip
+
+    @cached_property
+    def _of_all_calls(self) -> tuple[str, int | None, str, int, str, float | None, float | None]:
+        chosen, options = self.chunk.options, self.options
+        return (
+            self.entry.batch, 1 if chosen.get("one") else None, str(chosen.get("nm", "task")),
+            attempts.tries(self.entry.attempt), self.entry.address.partition("@")[0],
+            options.time_limit, options.soft_time_limit,
+        )  # fmt: skip
 
 
 def options_of(function: Function, chunk: Chunk) -> TaskOptions:

@@ -6,7 +6,6 @@ event loop. A flush that fails is kept and sent again: the broker lets the first
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
 import time
@@ -39,7 +38,7 @@ _SLEEP_AFTER = 10
 Place = tuple[str, str, bytes]
 
 
-@dataclass
+@dataclass(slots=True)
 class Done:
     """One ended attempt."""
 
@@ -74,7 +73,7 @@ class Refused:
     reason: str
 
 
-@dataclass
+@dataclass(slots=True)
 class _Running:
     call: CurrentCall
     since: float
@@ -226,22 +225,26 @@ class Reporter:
         Raises:
             OperationalError: perhaps the broker could not be told; then it is kept for the next flush.
         """
-        with contextlib.ExitStack() as held:
-            held.enter_context(self._flushing)
+        held = self._flushing.acquire()
+        try:
             report = self._unsent or self._compose()
-            if report.blobs or not report:
-                self._unsent = report or None
-                held.close()
-                self.flush()
-                return send(None, lambda: None)
-            self._unsent = report
+            goes_along = bool(report and not report.blobs)
+            self._unsent = report or None
+            if goes_along:
 
-            def told() -> None:
-                self._note_sent()
-                self.last_flush = time.monotonic()
-                held.close()
+                def told() -> None:
+                    nonlocal held
+                    self._note_sent()
+                    self.last_flush = time.monotonic()
+                    held = False
+                    self._flushing.release()
 
-            return send(report, told)
+                return send(report, told)
+        finally:
+            if held:
+                self._flushing.release()
+        self.flush()
+        return send(None, lambda: None)
 
     def _note_sent(self) -> None:
         self._unsent = None

@@ -22,6 +22,8 @@ _CALL_AT = 32
 # Written by the supervisor: serial, index (-1: all calls of the batch), batch, whether running calls are stopped.
 _STOP = struct.Struct("<Qq20sB")
 _STOP_AT = 128
+_SERIAL_BYTES = 8
+_NO_SERIAL = bytes(_SERIAL_BYTES)
 _WAITING_AT = 200
 # Written by the supervisor, once for all slots, behind the last one: until when the lease holds (monotonic), and how
 # often it was found to be gone.
@@ -128,6 +130,11 @@ class Slot:
 
     def _write(self) -> None:
         _CHILD.pack_into(self._memory, self._at, self._pid, self._state, self._in_hand, self.done)
+
+    @property
+    def has_orders(self) -> bool:
+        """Whether there was ever an order to stop calls."""
+        return self._memory[self._at + _STOP_AT : self._at + _STOP_AT + _SERIAL_BYTES] != _NO_SERIAL
 
     def to_stop(self) -> StopOrder:
         """Return the last order to stop calls; its serial is 0 for none."""

@@ -86,3 +86,16 @@ def test_a_connection_that_ends_in_between(wire, reply):
     wire.close()
     with pytest.raises(ConnectionError):
         wire.channel.read_into(memoryview(bytearray(10)))
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.02])
+def test_who_waits_eagerly_hears_what_comes_at_once_and_what_comes_late(wire, after_s):
+    channel = wire.channel
+    for _ in range(3):
+        timer = threading.Timer(after_s, wire.send, [b"+PONG\r\n"])
+        timer.start()
+        assert channel.has_come(30.0, eager=True)
+        assert channel.read() == b"PONG"
+        timer.join()
+    assert not channel.has_come(0.01, eager=True)
+    assert not channel.has_come(0.0, eager=True)

@@ -63,10 +63,10 @@ class CutLink(Link):
         super().__init__(url, url)
         self.cut_name, self.writes = "", 0
 
-    def script(self, name, keys, args):
+    def script(self, name, keys, args, eager=False):
         """Run it; as much of it as was asked for."""
         if name != self.cut_name:
-            return super().script(name, keys, args)
+            return super().script(name, keys, args, eager)
         head = CUT.format(left=self.writes, writes=", ".join(f"{word} = true" for word in WRITES))
         source = head.encode() + SCRIPTS[name].source
         reply = self.pipeline([("EVAL", source, len(keys), *keys, *args)])[0]

@@ -73,6 +73,16 @@ def test_a_record_is_cut_into_its_results(codec):
     assert record.output == {4: [["o", "text\n"]]}
 
 
+@pytest.mark.parametrize(
+    "at", [slice(None), slice(0, 2), slice(1, 4), slice(3, 3), slice(-2, None), slice(None, None, 2)]
+)
+def test_payloads_are_cut_out_one_by_one_or_many_at_once(codec, at):
+    payloads = [b"a", b"", b"ccc", b"dd"]
+    opened = codec.open_chunk(codec.seal_chunk(Chunk("b" * 20, "f", 0, payloads, {})), "b" * 20)
+    assert [bytes(item) for item in opened.payloads[at]] == payloads[at]
+    assert [bytes(item) for item in opened.payloads] == payloads
+
+
 def test_events_labels_and_orders_come_back(codec):
     events = [{"t": "started", "i": 0}, {"t": "output", "i": 1, "o": [["o", "Grüße\n"]]}]
     news = News("b1", "w", "r1", 7, events)
