@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .keys import GROUP, Keys, readable
-from .link import Link
+from .link import NOT_YET, Link
 
 
 class Fleet:
@@ -82,13 +82,23 @@ class Fleet:
         moved, next_ms = self._link.script("promote", [self._keys.root], [address, 200])
         return int(moved), None if next_ms < 0 else next_ms / 1000
 
-    def control(self, after: bytes, block_ms: int) -> list[tuple[bytes, str, bytes]]:
-        """Wait for control entries later than ``after``: (id, kind, data); one that is none of ours has no kind."""
-        reply = self._link.wait(
-            "XREAD", "COUNT", 100, "BLOCK", block_ms, "STREAMS", self._keys.control, after,
-            block_ms=block_ms,
-        )  # fmt: skip
-        return [_control(entry_id, fields) for entry_id, fields in (reply[0][1] if reply else ())]
+    def ask_control(self, after: bytes, block_ms: int) -> None:
+        """Ask for control entries later than ``after``, which the broker waits for; not if that is asked already."""
+        if not self._link.asked:
+            self._link.ask(
+                "XREAD", "COUNT", 100, "BLOCK", block_ms, "STREAMS", self._keys.control, after,
+                block_ms=block_ms,
+            )  # fmt: skip
+
+    def asked_control(self, within_s: float) -> list[tuple[bytes, str, bytes]]:
+        """Return the entries that were asked for: (id, kind, data); one that is none of ours has no kind.
+
+        There are none where none came in time; then the question stands.
+        """
+        reply = self._link.answer(within_s)
+        if reply is NOT_YET or not reply:
+            return []
+        return [_control(entry_id, fields) for entry_id, fields in reply[0][1]]
 
     def send_control(self, frame: bytes) -> None:
         """Tell all supervisors."""

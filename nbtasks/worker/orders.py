@@ -27,6 +27,8 @@ class Orders:
     """A thread that waits for orders and, in between, queues calls that are due.
 
     Args:
+        link: where orders are waited for; nothing else is sent there.
+        duties: what is due is queued through that.
         obey: called with each verified order.
     """
 
@@ -34,12 +36,14 @@ class Orders:
         self,
         link: Link,
         fleet: Fleet,
+        duties: Fleet,
         codec: Codec,
         addresses: Sequence[str],
         obey: Callable[[dict[str, Any]], None],
     ) -> None:
         self._link = link
         self._fleet = fleet
+        self._duties = duties
         self._codec = codec
         self._addresses = addresses
         self._obey = obey
@@ -65,8 +69,9 @@ class Orders:
             try:
                 if time.monotonic() >= due_at:
                     due_at = time.monotonic() + self._promote()
-                wait_s = min(self._link.block_s, max(0.001, due_at - time.monotonic()))
-                for entry_id, kind, data in self._fleet.control(self._after, round(wait_s * 1000) or 1):
+                # By our clock: a server that has nothing else to do ends a wait up to a tenth of a second too late.
+                self._fleet.ask_control(self._after, round(min(self._link.block_s, _LOOK_S) * 1000))
+                for entry_id, kind, data in self._fleet.asked_control(max(0.0, due_at - time.monotonic())):
                     self._after = entry_id
                     if kind == "c":
                         self._follow(data)
@@ -86,9 +91,9 @@ class Orders:
         """Queue what is due; returns the seconds until the next look."""
         wait_s = _LOOK_S
         for address in self._addresses:
-            moved, next_s = self._fleet.promote(address)
+            moved, next_s = self._duties.promote(address)
             while moved >= 200:
-                moved, next_s = self._fleet.promote(address)
+                moved, next_s = self._duties.promote(address)
             if next_s is not None:
                 wait_s = min(wait_s, next_s)
         return wait_s

@@ -198,7 +198,9 @@ class Supervisor:
         self._lease = Lease(
             Fleet(leasing, self._keys), self._id, self._options.lease_s, self._info, self._slots[0].set_lease
         )
-        self._orders = Orders(slow, Fleet(slow, self._keys), self._codec, self._addresses, self._obey)
+        self._orders = Orders(
+            slow, Fleet(slow, self._keys), self._fleet, self._codec, self._addresses, self._obey
+        )
 
     def _await_broker(self, link: Link, life_line: int | None) -> None:
         deadline = time.monotonic() + self._patience_s
