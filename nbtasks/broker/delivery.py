@@ -45,6 +45,18 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Aside:
+    """Where calls go that a rate limit does not let start yet: into a lane, after a delay."""
+
+    lane: str
+    delay_ms: int
+    limit: str
+
+    def __str__(self) -> str:
+        return f"{self.lane} {self.delay_ms} {self.limit}"
+
+
+@dataclass(frozen=True)
 class _Standing:
     """What the broker knows of an entry's calls; ``states`` is cut short where nothing has ended yet."""
 
@@ -355,19 +367,22 @@ class Delivery:
         pieces: Iterable[tuple[int, int, int]],
         kept: tuple[int, int] | None = None,
         end: int | None = None,
+        aside: Aside | None = None,
     ) -> bool:
         """Give pieces (first, count, attempt) of an entry to whoever takes them, and keep or end the rest.
 
         Args:
             end: index after the last call that this consumer takes the entry to hold; less than the entry's own
                 where some were given away before.
+            aside: put the pieces aside rather than into the lane for returned work.
 
         Returns False when this consumer no longer holds the entry; nothing was changed then.
         """
         end = entry.first + entry.count if end is None else end
         flat = [number for piece in pieces for number in piece]
         part = f"{kept[0]} {kept[1]}" if kept else ""
-        place: list[Argument] = [entry.address, entry.lane, entry.id, LANES[0]]
+        target = LANES[0] if aside is None else str(aside)
+        place: list[Argument] = [entry.address, entry.lane, entry.id, target]
         args: list[Argument] = [GROUP, self._consumer, *place, part, end, *flat]
         return bool(self._grouped(lambda: self._link.script("give", [self._keys.root, *self._guard], args)))
 
@@ -454,4 +469,4 @@ def _entry(address: str, lane: str, entry_id: bytes, fields: list[bytes], suspec
     )
 
 
-__all__ = ["Delivery", "Entry", "Finish", "ResponseError"]
+__all__ = ["Aside", "Delivery", "Entry", "Finish", "ResponseError"]

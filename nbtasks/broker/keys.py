@@ -7,6 +7,7 @@ The scripts get the root and append the same suffixes; a change here is a change
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -56,8 +57,20 @@ class Keys:
         return f"{self.root}q:{address}:{lane}"
 
     def delayed(self, address: str) -> str:
-        """ZSET: calls that are due later; score is the server's time in ms, the member is a header line and a frame."""
+        """ZSET: calls that are due later; score is the server's time in ms, the member is a header line and a frame.
+
+        The line is lane, batch, first, count and attempt; and the limit, if the calls wait for that.
+        """
         return f"{self.root}z:{address}"
+
+    @staticmethod
+    def limit_of(task: str, rate: str) -> str:
+        """Return what names a rate limit: tasks of one name with the same rate share it."""
+        return f"{hashlib.sha256(task.encode()).hexdigest()[:16]}:{rate}"
+
+    def limit(self, limit: str) -> str:
+        """STRING with PX: server times in us, of the next start, and at which calls that wait for one come next."""
+        return f"{self.root}rl:{limit}"
 
     def cuts(self, address: str) -> str:
         """HASH: ``<lane>/<entry>`` -> ``first count``, for entries whose other calls were given to others."""

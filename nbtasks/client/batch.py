@@ -223,6 +223,16 @@ class Batch:
         return bool(self.sent)
 
     @property
+    def rate_limit(self) -> str | None:
+        """The task's rate limit, such as ``10/s``, as far as known: of another process's batch it is not."""
+        return None if self.task is None else self.task.options.rate_limit
+
+    def shares_limit_with(self, other: Batch) -> bool:
+        """Whether its calls wait for the same permits, as far as known."""
+        limit = (self.rate_limit, self.name)
+        return self is other or (self.rate_limit is not None and limit == (other.rate_limit, other.name))
+
+    @property
     def sent_count(self) -> int:
         """Number of calls that were sent: of a batch that grows, room may have been made for more."""
         last = self.sent[-1] if self.growing and self.sent else None

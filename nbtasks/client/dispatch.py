@@ -36,7 +36,7 @@ ON_ERROR = ("raise", "keep", "stop")
 _OF_THE_TASK = frozenset(
     {
         "autoretry_for", "bind", "default_retry_delay", "dont_autoretry_for", "ignore_result", "name",
-        "retry_backoff", "retry_backoff_max", "retry_jitter", "throws",
+        "rate_limit", "retry_backoff", "retry_backoff_max", "retry_jitter", "throws",
     }
 )  # fmt: skip
 

@@ -138,7 +138,7 @@ class Expiry:
         return waits
 
     def _end(self, batch: Batch, indexes: list[int]) -> None:
-        error = TaskRevokedError("expired: no worker was free before its time was over")
+        error = TaskRevokedError.expired(batch.rate_limit)
         payload = failures.pack(error, with_traceback=False)
         report = Finish()
         for first, count in _short_runs(indexes):

@@ -133,7 +133,7 @@ class AsyncResult:
 
     def why_pending(self) -> str | None:
         """Say why the call waits, with what to do; None where it does not wait."""
-        return None if self.ready() else self.batch.why_pending()
+        return None if self.ready() or self.batch.done else self._session.why_pending(self.batch, self.index)
 
     # -- its result
 

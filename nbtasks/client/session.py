@@ -17,6 +17,7 @@ from nbtasks.broker.delivery import Delivery, Finish
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link, unavailable
+from nbtasks.broker.permits import Limited, Permits
 from nbtasks.broker.server import LOADING_S, BrokerFacts, check
 from nbtasks.broker.store import Store
 from nbtasks.broker.submission import Submission
@@ -95,6 +96,7 @@ class Session:
         self._link = self._new_link()
         self.store = Store(self._link, self.keys)
         self.fleet = Fleet(self._link, self.keys)
+        self._permits = Permits(self._link, self.keys)
         self.facts: BrokerFacts = _checked(self._link)
         # What goes over this one only reads, or may be applied twice: no notebook need hear of one cut connection.
         self._link.patience_s = _RECONNECT_S
@@ -330,7 +332,11 @@ class Session:
     def withdraw(self, batch: Batch) -> None:
         """Take what is final out of the queue, and not wait for workers to do that: perhaps there are none."""
         offset, eta = self.clock_offset_s, batch.origin_info.eta_at
-        since = (batch.created_at + offset, None if eta is None else eta + offset)
+        due_at = eta
+        if eta is None and (batch.rate_limit is not None or batch.task is None):
+            # What a rate limit holds back comes again at any time from then on.
+            due_at = batch.created_at
+        since = (batch.created_at + offset, None if due_at is None else due_at + offset)
         address = self.address(batch.queue)
         withdrawal = Withdrawal(self._link, self.keys, address, batch.id, batch.n, since)
         with contextlib.suppress(OperationalError):
@@ -361,18 +367,30 @@ class Session:
     def _forget(self, batch: Batch) -> None:
         self._leftovers.drop(self.store.forget(batch.id))
 
-    def why_pending(self, batch: Batch) -> str | None:
-        """Say why a batch waits."""
+    def why_pending(self, batch: Batch, index: int | None = None) -> str | None:
+        """Say why a batch waits, or one call of it."""
         try:
             running_on = Counter(
                 item.worker for one in self.registry.all_unfinished() for item in one.running.copy().values()
             )
             address = self.address(batch.queue)
-            return reason_for_waiting(batch, self.fleet, self.store, address, running_on)
+            limited = self._limited(batch, address)
+            return reason_for_waiting(batch, index, self.fleet, self.store, address, running_on, limited)
         except BrokerUnavailable as error:
             return str(error)
         except OperationalError:
             return None
+
+    def _limited(self, batch: Batch, address: str) -> tuple[Limited, int] | None:
+        """Return the rate limit that a batch waits for, and how many calls of this process do."""
+        if batch.rate_limit is None and batch.task is not None:
+            return None
+        limited = self._permits.limited(address, batch.id)
+        if limited is None:
+            return None
+        alike = [one for one in self.registry.all_unfinished() if one.shares_limit_with(batch)]
+        waiting = sum(one.sent_count - one.finished_count - len(one.running) for one in alike)
+        return limited, max(1, waiting)
 
     def adopt(self, batch_id: str) -> Batch:
         """Return the live record of a batch, whoever submitted it.

@@ -13,27 +13,50 @@ from .fleet import WorkerInfo, read_workers, running_where_alive
 
 if TYPE_CHECKING:
     from nbtasks.broker.fleet import Fleet
+    from nbtasks.broker.permits import Limited
     from nbtasks.broker.store import Store
 
     from .batch import Batch
 
+#: A moment that is nearer is told in seconds.
+_SOON_S = 60.0
+
 
 def reason_for_waiting(
-    batch: Batch, fleet: Fleet, store: Store, address: str, running_on: Mapping[str, int]
+    batch: Batch,
+    index: int | None,
+    fleet: Fleet,
+    store: Store,
+    address: str,
+    running_on: Mapping[str, int],
+    limited: tuple[Limited, int] | None,
 ) -> str | None:
     """Return the reason, or None when calls of the batch are running or about to.
 
     Args:
+        index: of the call that is asked about, None for the whole batch.
         running_on: name of a worker -> calls of this process that run there, as far as known.
+        limited: the rate limit that calls of the batch wait for, and how many calls do.
     """
     eta = batch.origin_info.eta_at
     if eta is not None and eta > time.time():
         return f"scheduled for {_moment(eta)}"
     version, _, key_id = address.partition("@")[2].rpartition(".")
-    if running_where_alive(batch, fleet, version, key_id):
+    running = running_where_alive(batch, fleet, version, key_id)
+    if limited is not None and index not in running:
+        return _limited(batch, *limited)
+    if running:
         return None
     if batch.retrying and not batch.states.count(st.PENDING_CODE):
         return f"waits for its next attempt in {max(0.0, min(batch.retrying.values()) - time.time()):.0f} s"
+    return _reason_at_workers(batch, fleet, store, address, running_on)
+
+
+def _reason_at_workers(
+    batch: Batch, fleet: Fleet, store: Store, address: str, running_on: Mapping[str, int]
+) -> str | None:
+    """Return why no worker runs a call that may start."""
+    version, _, key_id = address.partition("@")[2].rpartition(".")
     listening = [worker for worker in read_workers(fleet, version, key_id) if batch.queue in worker.queues]
     usable = [worker for worker in listening if worker.matches]
     if not usable:
@@ -54,6 +77,16 @@ def _moment(at: float) -> str:
 
 def _start(queue: str) -> str:
     return "%workers start" if queue == "default" else f"%workers start -q {queue}"
+
+
+def _limited(batch: Batch, limited: Limited, waiting: int) -> str:
+    soon = limited.next_s < _SOON_S
+    when = f"in {limited.next_s:.1f} s" if soon else f"at {_moment(time.time() + limited.next_s)}"
+    return (
+        f"rate-limited to {limited.rate} (task {batch.name}), over all workers: the next call may start {when}, "
+        f"{'1 call waits' if waiting == 1 else f'about {waiting:,} calls wait'}; "
+        "wait, or give the task another rate_limit and submit anew"
+    )
 
 
 def _nobody(queue: str) -> str:

@@ -153,6 +153,20 @@ class TaskError(CallError):
 class TaskRevokedError(CallError):
     """The call was revoked, or expired before a worker could start it."""
 
+    @classmethod
+    def expired(cls, rate_limit: str | None) -> TaskRevokedError:
+        """Return what a call ends with that was not started in time.
+
+        Args:
+            rate_limit: of its task.
+        """
+        why = (
+            "no worker was free"
+            if rate_limit is None
+            else f"the rate limit of {rate_limit} did not let it start"
+        )
+        return cls(f"expired: {why} before its time was over")
+
 
 class TimeLimitExceeded(CallError):
     """The call ran longer than its time limit and was stopped."""

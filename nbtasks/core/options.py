@@ -12,6 +12,7 @@ from typing import Any
 
 from .durations import Duration, seconds
 from .errors import ConfigError
+from .rates import rate
 
 PRIORITIES = {"low": 2, "normal": 5, "high": 8}
 POOLS = ("prefork", "threads", "solo")
@@ -43,6 +44,8 @@ class TaskOptions:
     time_limit: float | None = None
     #: Seconds an attempt may run before SoftTimeLimitExceeded is raised in it.
     soft_time_limit: float | None = None
+    #: Most starts over all workers, as ``10/s``, ``100/m`` or ``5/h``; None: no limit. Every attempt counts.
+    rate_limit: str | None = None
     #: Seconds after submission from which the call is no longer started.
     expires: float | None = None
     #: False: at most once. A call whose worker dies is then failed, not run again.
@@ -108,6 +111,7 @@ def _check(name: str, value: Any) -> Any:
         "queue": check_queue,
         "max_retries": _check_retries,
         "retry_backoff": _check_backoff,
+        "rate_limit": rate,
     }.get(name)
     return check(value) if check is not None else value
 

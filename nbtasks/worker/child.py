@@ -18,10 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from nbtasks.broker.delivery import Delivery, Entry
+from nbtasks.broker.delivery import Aside, Delivery, Entry
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
+from nbtasks.broker.permits import Grant, Permits
 from nbtasks.broker.store import Store
 from nbtasks.core import context
 from nbtasks.core.errors import OperationalError
@@ -44,6 +45,7 @@ from .limits import hard_limit_exceeded
 from .log import LOGGER, log_trouble, set_name
 from .memory import resident_bytes
 from .pace import Pace
+from .permits import Permitted
 from .reporter import Reporter
 from .revocation import Revocations
 from .revoked import Revoked
@@ -58,6 +60,8 @@ _MOST_SETBACK_S = 1.0
 #: A running call that takes longer than this keeps nobody else waiting: what is not started is given to others.
 _SHARE_AFTER_S = 0.1
 _LEASE_POLL_S = 0.01
+#: Before a longer pause between two starts it is told what has ended.
+_TELL_BEFORE_S = 0.005
 _HEED_POLL_S = 0.001
 #: An entry that comes sooner than this was there already.
 _ALONE_AFTER_S = 0.000_2
@@ -121,6 +125,7 @@ class Child:
         self._taking = Delivery(self._link, keys, consumer, settings.addresses, self._left_out)
         self._store = Store(telling, keys)
         self._fleet = Fleet(telling, keys)
+        self._permits = Permits(telling, keys)
         self._offset = 0.0
         telling_delivery = Delivery(telling, keys, consumer, settings.addresses)
         self._giving = telling_delivery
@@ -305,13 +310,17 @@ class Child:
     def _work_inline(self, job: Job) -> None:
         function = job.chunk.function
         self._slot.set_state(BUSY, 1)
-        self._share(job)
+        claim = job.claim
+        if job.options.rate_limit is not None:
+            claim = self._permitted(job, self._pace.most_permits(function, job.remaining))
+        else:
+            self._share(job)
         began = time.monotonic()
         while not self._interrupts.stopping:
             if self._revocations.due:
                 self._revocations.follow(self._in_hand())
             self._keep_what_is_ours()
-            index = job.claim() if self._may_go_on(job) else None
+            index = claim() if self._may_go_on(job) else None
             if index is None:
                 return
             self._pace.note(function, self._inline.run(job, index))
@@ -372,7 +381,55 @@ class Child:
         if keep < job.remaining:
             self._give_rest(job, keep)
 
-    def _give_rest(self, job: Job, keep: int) -> None:
+    def _permitted(self, job: Job, most: int) -> Callable[[], int | None]:
+        """Return what claims the calls of a job whose task has a rate limit.
+
+        Args:
+            most: calls that could start soon.
+        """
+        assert job.options.rate_limit is not None
+
+        def take(limit: str, every_s: float, most: int, in_hand: int, address: str) -> Grant:
+            return self._retrying(lambda: self._permits.take(limit, every_s, most, in_hand, address))
+
+        return Permitted(job, job.options.rate_limit, most, take, self._put_aside, self._pause).claim
+
+    def _pause(self, until: float) -> bool:
+        """Sleep until a call may start; False where none shall any more."""
+        rest_s = until - time.monotonic()
+        if rest_s > 0:
+            if rest_s > _TELL_BEFORE_S:
+                self._reporter.try_flush()
+            time.sleep(max(0.0, until - time.monotonic()))
+            if self._revocations.due:
+                self._revocations.follow(self._in_hand())
+            self._keep_what_is_ours()
+        return not self._interrupts.stopping
+
+    def _put_aside(self, job: Job, keep: int, delay_s: float, limit: str) -> None:
+        """Keep as many calls as have a permit; the others come again, uncharged, when the next ones may start."""
+        aside = Aside(str(job.chunk.options.get("p", "m")), round(delay_s * 1000), limit)
+        if keep or not job.is_untouched:
+            self._give_rest(job, keep, aside)
+        else:
+            self._give_all(job, aside)
+
+    def _give_all(self, job: Job, aside: Aside) -> None:
+        """Put a job aside that was not begun, and be rid of its entry in the same step."""
+        with job.giving:
+            # Nobody acknowledges it any more: it is over with the gift.
+            job.given_up = True
+            piece = job.cut(0)
+            if piece is not None:
+                entry = job.entry
+                self._retrying(
+                    lambda: self._giving.give(entry, [(*piece, entry.attempt)], end=sum(piece), aside=aside)
+                )
+                self._reporter.disown(entry)
+                if job is self._current:
+                    self._hand.cut(job)
+
+    def _give_rest(self, job: Job, keep: int, aside: Aside | None = None) -> None:
         with job.giving:
             # Until the broker has the piece, nobody may acknowledge the entry: the piece would be lost with it.
             job.given_up = True
@@ -380,7 +437,9 @@ class Child:
             if piece is not None:
                 entry = job.entry
                 kept = (entry.first, job.end - entry.first)
-                self._retrying(lambda: self._giving.give(entry, [(*piece, entry.attempt)], kept, sum(piece)))
+                self._retrying(
+                    lambda: self._giving.give(entry, [(*piece, entry.attempt)], kept, sum(piece), aside)
+                )
                 if job is self._current:
                     self._hand.cut(job)
             job.given_up = False
@@ -391,8 +450,9 @@ class Child:
         started = 0
         with self._free:
             free = max(1, slots - self._in_flight)
+        claim = job.claim if job.options.rate_limit is None else self._permitted(job, free)
         while started < free:
-            index = job.claim()
+            index = claim()
             if index is None:
                 break
             with self._free:

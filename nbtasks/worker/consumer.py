@@ -154,7 +154,7 @@ class Consumer:
         )
         self._end_revoked(job, revoked)
         if chunk.not_after is not None and self._server_now() > chunk.not_after:
-            late = TaskRevokedError("expired: no worker was free before its time was over")
+            late = TaskRevokedError.expired(job.options.rate_limit)
             self._fail_all(job, late, REVOKED_CODE)
             return None
         return job

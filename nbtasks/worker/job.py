@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,24 @@ class Job:
     def remaining(self) -> int:
         """Calls not started."""
         return self.end - self.next
+
+    @property
+    def to_run(self) -> int:
+        """Calls not started that are to be run: some of the remaining ones may have ended otherwise."""
+        return self.remaining - sum(self.next <= index < self.end for index in self.skip)
+
+    def span(self, calls: int) -> int:
+        """Return how many of the remaining calls to keep so that ``calls`` of them are to be run."""
+        if not self.skip:
+            return min(calls, self.remaining)
+        to_run = (index for index in range(self.next, self.end) if index not in self.skip)
+        last = next(itertools.islice(to_run, calls - 1, None), self.end - 1) if calls else self.next - 1
+        return last + 1 - self.next
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether none of its calls was started or left out."""
+        return self.next == self.entry.first and not self.open
 
     @property
     def kept(self) -> tuple[int, int] | None:

@@ -30,6 +30,10 @@ class Pace:
             return remaining
         return max(1, min(remaining, int(KEEP_S / max(seconds, 1e-7))))
 
+    def most_permits(self, function: str, remaining: int) -> int:
+        """Return for how many of the remaining calls to take permits; for one while nothing is known."""
+        return self.keep(function, remaining) if function in self._seconds else 1
+
     def most_entries(self, function: str | None, calls_per_entry: float) -> int:
         """Return how many entries to take at once, after a job of this function."""
         seconds = self._seconds.get(function) if function is not None else None

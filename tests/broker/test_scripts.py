@@ -6,9 +6,10 @@ import time
 
 import pytest
 
-from nbtasks.broker.delivery import Delivery, Entry, Finish
+from nbtasks.broker.delivery import Aside, Delivery, Entry, Finish
 from nbtasks.broker.keys import GROUP, Keys
 from nbtasks.broker.link import Link
+from nbtasks.broker.permits import Permits
 from nbtasks.broker.scripts import SCRIPTS
 from nbtasks.broker.store import Store
 from nbtasks.broker.submission import Flush, Submission
@@ -41,7 +42,7 @@ WRITES = [
 ]
 READS = (
     *("HGET", "HMGET", "HEXISTS", "GETRANGE", "EXISTS", "GET", "PTTL", "TIME", "XLEN", "XRANGE", "XREVRANGE"),
-    *("XPENDING", "XINFO", "SMEMBERS", "ZRANGE", "ZRANGEBYSCORE"),
+    *("XPENDING", "XINFO", "SMEMBERS", "ZRANGE", "ZRANGEBYSCORE", "ZCARD"),
 )
 CUT = """
 local left, real = {left}, redis
@@ -281,6 +282,115 @@ def test_give(one_server, kept, repeated):
         bench.check_end()
 
 
+@pytest.mark.parametrize("repeated", [True, False], ids=["repeated", "delivered again"])
+@pytest.mark.parametrize("kept", [None, (0, 1)], ids=["all of it", "a part"])
+def test_give_for_later(one_server, kept, repeated):
+    pieces = [(0, 2, 1)] if kept is None else [(1, 1, 1)]
+
+    def give(bench, entries):
+        bench.worker.give(entries[0], pieces, kept, aside=Aside("m", 0, "fetch:10/s"))
+
+    for bench, entries in every_cut(one_server, "give", taken, give):
+        if repeated:
+            give(bench, entries)
+        bench.link.script("promote", [KEYS.root], [ADDRESS, 200])
+        assert set(bench.work_off()) == set(range(N))
+        bench.check_end()
+
+
+def test_what_was_put_aside_comes_into_its_lane_uncharged_and_is_announced(one_server):
+    bench = Bench(one_server)
+    first, second = taken(bench)
+    for entry in (first, second):
+        assert bench.worker.give(entry, [(entry.first, 2, 3)], aside=Aside("h", 0, "fetch:10/s"))
+    assert bench.raw.xlen(KEYS.control) >= 1
+    assert bench.link.script("promote", [KEYS.root], [ADDRESS, 200]) == [2, -1]
+    again = bench.other.take(10)
+    assert {(one.lane, one.first, one.count, one.attempt) for one in again} == {
+        ("h", 0, 2, 3),
+        ("h", 2, 2, 3),
+    }
+    bench.link.close()
+    bench.raw.close()
+
+
+LIMIT = KEYS.limit_of("fetch", "10/s")
+
+
+def test_permit(one_server):
+    """Cut off, it has given permits that nobody has heard of, or none."""
+    for bench, _ in every_cut(
+        one_server,
+        "permit",
+        taken,
+        lambda bench, _: Permits(bench.link, KEYS).take(LIMIT, 0.01, 3, 4, ADDRESS),
+    ):
+        assert Permits(bench.link, KEYS).take(LIMIT, 0.01, 3, 4, ADDRESS).permits <= 3
+        assert set(bench.work_off()) == set(range(N))
+        bench.check_end()
+
+
+def test_permits_are_for_the_time_that_has_passed(one_server):
+    bench = Bench(one_server)
+    permits = Permits(bench.link, KEYS)
+    first = permits.take(LIMIT, 60.0, 5, 5, ADDRESS)
+    assert first.permits == 1
+    assert first.first_s <= 0
+    assert 59 < first.again_s <= 60
+    later = [permits.take(LIMIT, 60.0, 5, 5, ADDRESS) for _ in range(5)]
+    assert {one.permits for one in later} == {0}
+    # They come again one after another, and soon after the next start: some may be revoked meanwhile.
+    waits = [one.again_s for one in later]
+    assert waits == sorted(waits)
+    assert 59 < waits[0] < waits[-1] < 63
+    assert bench.raw.pttl(KEYS.limit(LIMIT)) > 60_000
+    assert permits.take(KEYS.limit_of("fetch", "9/s"), 60.0, 1, 1, ADDRESS).permits == 1
+    bench.link.close()
+    bench.raw.close()
+
+
+def test_who_is_alone_gets_no_more_than_the_next_tenth_of_a_second(one_server):
+    bench = Bench(one_server)
+    grant = Permits(bench.link, KEYS).take(LIMIT, 0.001, 5000, 5000, ADDRESS)
+    # And what was missed just before, see the script.
+    assert grant.permits == 151
+    assert grant.first_s == pytest.approx(-0.05, abs=1e-5)
+    bench.link.close()
+    bench.raw.close()
+
+
+@pytest.mark.parametrize(
+    "value", ["nonsense", "9e30 9e30", "99999999999999999 99999999999999999", b"\xff", "-1 0"]
+)
+def test_a_limit_that_somebody_has_changed_holds_nothing_up_for_long(one_server, value):
+    bench = Bench(one_server)
+    bench.raw.set(KEYS.limit(LIMIT), value)
+    grant = Permits(bench.link, KEYS).take(LIMIT, 0.1, 5, 5, ADDRESS)
+    assert grant.permits or grant.again_s < 2.2
+    bench.raw.delete(KEYS.limit(LIMIT))
+    bench.raw.hset(KEYS.limit(LIMIT), "a", "b")
+    assert Permits(bench.link, KEYS).take(LIMIT, 0.1, 5, 5, ADDRESS).permits
+    bench.link.close()
+    bench.raw.close()
+
+
+def test_who_waits_for_a_limit_is_found_among_others(one_server):
+    bench = Bench(one_server)
+    permits = Permits(bench.link, KEYS)
+    others = {f"m cd34 0 1 1\n{number}": 1.0 for number in range(250)}
+    bench.raw.zadd(KEYS.delayed(ADDRESS), others)
+    assert permits.limited(ADDRESS, BATCH) is None
+    entry = taken(bench)[0]
+    permits.take(LIMIT, 60.0, 1, 1, ADDRESS)
+    bench.worker.give(entry, [(0, 2, 1)], aside=Aside("m", 60_000, LIMIT))
+    limited = permits.limited(ADDRESS, BATCH)
+    assert limited.rate == "10/s"
+    assert 59 < limited.next_s <= 60
+    assert permits.limited(ADDRESS, "cd34") is None
+    bench.link.close()
+    bench.raw.close()
+
+
 def forget_gift(bench, entry):
     """The server has lost the end of its file: the entry is whole again, and what was given of it is gone."""
     bench.raw.delete(KEYS.cuts(ADDRESS), KEYS.lane(ADDRESS, "r"))
@@ -430,8 +540,9 @@ def test_withdraw_delayed(one_server):
 
 def test_every_script_is_cut_here_or_has_one_write():
     cut = {"submit", "finish", "give", "promote", "orphans", "take", "revoke", "withdraw", "withdraw_delayed"}
+    cut |= {"permit"}
     #: They write nothing, or what they write is the same each time.
-    others = {"adopt", "elect", "forget_consumer", "held", "prepare", "renew", "silent", "vouch"}
+    others = {"adopt", "elect", "forget_consumer", "held", "limited", "prepare", "renew", "silent", "vouch"}
     assert cut | others == set(SCRIPTS)
 
 

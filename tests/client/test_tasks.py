@@ -405,7 +405,9 @@ def test_what_ran_here_can_be_waited_for_like_the_rest(shared_app):
         asyncio.run(wait(failed))
 
 
-@pytest.mark.parametrize("name", ["default_retry_delay", "autoretry_for", "throws", "retry_backoff"])
+@pytest.mark.parametrize(
+    "name", ["default_retry_delay", "autoretry_for", "throws", "retry_backoff", "rate_limit"]
+)
 def test_options_of_the_task_are_refused_for_one_call(idle_app, name):
     """They travel with the function; nothing that is said is dropped in silence."""
     with pytest.raises(ConfigError, match=rf"{name} is an option of the task.*@task\({name}=...\)"):

@@ -9,6 +9,7 @@ import pytest
 
 from nbtasks import ConfigError
 from nbtasks.core.options import TaskOptions, WorkerOptions, check_priority, check_queue, countdown_until
+from nbtasks.core.rates import seconds_between
 
 
 def test_defaults():
@@ -50,12 +51,45 @@ def test_options_are_laid_over_a_base():
         ({"max_retries": 1.5}, "max_retries: 1.5 is not a whole number"),
         ({"retries": True}, "max_retries: True is not a whole number"),
         ({"autoretry_for": ("OSError",)}, "autoretry_for: 'OSError' is not an exception class"),
+        ({"rate_limit": "10/d"}, "rate_limit: '10/d' is not a rate; write 10/s, 100/m or 5/h"),
+        ({"rate_limit": "fast"}, "rate_limit: 'fast' is not a rate"),
+        ({"rate_limit": "10/"}, "rate_limit: '10/' is not a rate"),
+        ({"rate_limit": -1}, "rate_limit: -1 is not a rate"),
+        ({"rate_limit": "nan/s"}, "rate_limit: 'nan/s' is not a rate"),
+        ({"rate_limit": "inf/s"}, "rate_limit: 'inf/s' is not a rate"),
+        ({"rate_limit": True}, "rate_limit: True is not a rate"),
+        ({"rate_limit": ("10", "s")}, "is not a rate"),
+        ({"rate_limit": "1e-9/h"}, "rate_limit: '1e-9/h' is less than one call a year"),
         ({"throws": int}, "throws: <class 'int'> is not an exception class"),
     ],
 )
 def test_a_wrong_option_says_what_to_write(options, message):
     with pytest.raises(ConfigError, match=message):
         TaskOptions.make(options)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant", "apart"),
+    [
+        ("10/s", "10/s", 0.1),
+        (" 100 / M ", "100/m", 0.6),
+        ("5/h", "5/h", 720.0),
+        ("0.5/s", "0.5/s", 2.0),
+        (10, "10/s", 0.1),
+        (2.5, "2.5/s", 0.4),
+        ("10", "10/s", 0.1),
+        (1_234_567, "1234567/s", 1 / 1_234_567),
+    ],
+)
+def test_rates(written, meant, apart):
+    assert TaskOptions.make({"rate_limit": written}).rate_limit == meant
+    assert seconds_between(meant) == pytest.approx(apart)
+
+
+@pytest.mark.parametrize("none", [None, 0, 0.0, "0", "0/m"])
+def test_no_rate_limit(none):
+    limited = TaskOptions.make({"rate_limit": "10/s"})
+    assert TaskOptions.make({"rate_limit": none}, limited).rate_limit is None
 
 
 @pytest.mark.parametrize(

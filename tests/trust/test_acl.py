@@ -106,6 +106,8 @@ def journey(url, admin, tmp_path, ledger, gate, eventually):
         large = app.task(lambda data: data * 2).delay(b"x" * 200_000)
         assert len(large.get(timeout=SOON)) == 400_000
         assert app.task(len).apply_async(("ab",), countdown=0.2).get(timeout=SOON) == 2
+        limited = app.task(abs, rate_limit="10/s").map(range(3))
+        assert limited.get(timeout=SOON) == [0, 1, 2]
         retried = app.task(fails_once, retries=2, retry_backoff=0.01).delay(ledger.path)
         assert retried.get(timeout=SOON) == "in the end"
         assert app.task(dies).delay(str(tmp_path / "died")).get(timeout=SOON) == "alive"

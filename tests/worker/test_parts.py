@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import time
 
 from nbtasks.broker.delivery import Entry
+from nbtasks.broker.permits import Grant
 from nbtasks.core.context import CurrentCall, reset_current, set_current
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire.codec import Chunk, Function
 from nbtasks.worker.capture import HEAD_CHARS, TAIL_CHARS, Output, TaggedStream
 from nbtasks.worker.job import Job, options_of
 from nbtasks.worker.pace import Pace
+from nbtasks.worker.permits import Permitted
 from nbtasks.worker.slots import BUSY, STARTING, StopOrder, make_slots
 
 BATCH = "0123456789abcdef0123"
@@ -79,6 +82,88 @@ def test_what_is_cut_off_is_not_claimed():
     assert mine.cut(2) == (3, 2)
     assert mine.cut(2) is None
     assert [mine.claim() for _ in range(3)] == [1, 2, None]
+
+
+def test_how_many_calls_to_keep_for_some_to_run():
+    mine = job()
+    assert [mine.span(calls) for calls in range(7)] == [0, 1, 2, 3, 4, 5, 5]
+    mine.skip = frozenset({0, 3})
+    assert mine.to_run == 3
+    assert [mine.span(calls) for calls in range(5)] == [0, 2, 3, 5, 5]
+    mine.claim()
+    assert (mine.to_run, mine.span(1), mine.span(2)) == (2, 1, 3)
+
+
+# --- permits: when it may start
+
+
+class Limit:
+    """A server that gives permits as it is told to, and what was put aside meanwhile."""
+
+    def __init__(self, *grants):
+        self.grants, self.asked, self.aside = list(grants), [], []
+
+    def take(self, limit, every_s, most, in_hand, address):
+        self.asked.append((most, in_hand))
+        return self.grants.pop(0)
+
+    def put_aside(self, mine, keep, delay_s, limit):
+        self.aside.append((*mine.cut(keep), delay_s))
+
+    def calls_of(self, mine, rate="10/s", most=9, pause=lambda until: True):
+        return Permitted(mine, rate, most, self.take, self.put_aside, pause)
+
+
+def test_what_gets_no_permit_is_put_aside():
+    limit = Limit(Grant(2, 0.0, 0.3))
+    calls = limit.calls_of(job(), "1000/s")
+    assert limit.asked == []
+    assert [calls.claim() for _ in range(3)] == [0, 1, None]
+    assert (limit.asked, limit.aside) == ([(5, 5)], [(2, 3, 0.3)])
+
+
+def test_calls_start_one_after_another():
+    pauses = []
+    limit = Limit(Grant(3, 0.5, 0.0))
+    calls = limit.calls_of(job(count=3), "10/s", pause=lambda until: pauses.append(until) or True)
+    assert [calls.claim() for _ in range(4)] == [0, 1, 2, None]
+    assert [round(at - pauses[0], 6) for at in pauses] == [0.0, 0.1, 0.2]
+    assert limit.aside == []
+
+
+def test_nothing_starts_when_the_child_stops():
+    mine = job()
+    assert Limit(Grant(5, 0.0, 0.0)).calls_of(mine, pause=lambda until: False).claim() is None
+    assert mine.remaining == 5
+
+
+def test_a_permit_that_was_not_used_in_time_is_lost():
+    """A call was held up: those behind it would all start together."""
+    limit = Limit(Grant(5, 0.0, 0.0), Grant(1, 0.0, 2.0))
+    calls = limit.calls_of(job(), "1000/s")
+    assert calls.claim() == 0
+    time.sleep(0.06)
+    assert [calls.claim(), calls.claim()] == [1, None]
+    assert (limit.asked, limit.aside) == ([(5, 5), (4, 4)], [(2, 3, 2.0)])
+
+
+def test_calls_that_have_ended_take_no_permit():
+    mine, limit = job(), Limit(Grant(1, 0.0, 1.0))
+    mine.skip = frozenset({0, 1, 4})
+    calls = limit.calls_of(mine)
+    assert [calls.claim(), calls.claim()] == [2, None]
+    assert (limit.asked, limit.aside) == ([(2, 2)], [(3, 2, 1.0)])
+    ended = job()
+    ended.skip = frozenset(range(5))
+    assert limit.calls_of(ended).claim() is None
+    assert ended.remaining == 0
+
+
+def test_how_many_permits_are_asked_for():
+    pace = Pace()
+    assert pace.most_permits("f", 100) == 1
+    pace.note("f", 0.01)
+    assert pace.most_permits("f", 100) == 5
 
 
 def test_a_call_knows_its_id_queue_and_attempt():

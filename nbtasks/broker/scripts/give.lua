@@ -1,7 +1,9 @@
--- Give calls of an entry to others, uncharged or charged: copy pieces of it to a lane; keep a part or end the entry.
+-- Give calls of an entry to others, uncharged or charged: copy pieces of it to a lane, or put them aside until a rate
+-- limit lets them start; keep a part or end the entry.
 -- KEYS[1] root of all keys; KEYS[2] a lease, if the calls are given only while that is gone
--- ARGV    group, consumer that holds it, address, lane, entry id, target lane, kept part "first count" or "",
---         end of what the consumer takes the entry to hold (the index after the last call), then pieces: first, count, attempt
+-- ARGV    group, consumer that holds it, address, lane, entry id, target lane, or "<lane> <delay (ms)> <limit>",
+--         kept part "first count" or "", end of what the consumer takes the entry to hold (the index after the last call), then pieces: first,
+--         count, attempt
 -- Returns 1, or 0 when the consumer no longer holds the entry, or the lease is there (nothing was changed).
 -- Prefix-safe: pieces are added before the entry is cut or ended.
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
@@ -21,7 +23,8 @@ end
 local field = {}
 for k = 1, #entry[1][2], 2 do field[entry[1][2][k]] = entry[1][2][k + 1] end
 local flagged = redis.call('HGET', root .. 'b:' .. field.b, 'x') or ''
-local target = root .. 'q:' .. address .. ':' .. ARGV[6]
+local aside, delay, limit = string.match(ARGV[6], '^(%a) (%d+) (%S+)$')
+local target = root .. 'q:' .. address .. ':' .. (aside and 'r' or ARGV[6])
 -- Where the server lost the end of its file, it has forgotten what was given away before: that is queued again.
 local seen = redis.call('HGET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5]) or (field.i .. ' ' .. field.n)
 local seen_first, seen_count = string.match(seen, '^(%d+) (%d+)$')
@@ -30,6 +33,19 @@ if left > 0 then
   redis.call('XADD', target, '*', 'b', field.b, 'i', ARGV[8], 'n', left, 'a', field.a, 'x', '1', 'd', field.d)
 end
 local p = 9
+if aside then
+  local set, time = root .. 'z:' .. address, redis.call('TIME')
+  local due = time[1] * 1000 + math.floor(time[2] / 1000) + delay
+  while ARGV[p] do
+    local head = table.concat({aside, field.b, ARGV[p], ARGV[p + 1], ARGV[p + 2], limit}, ' ')
+    redis.call('ZADD', set, due, head .. '\n' .. field.d)
+    p = p + 3
+  end
+  -- Who queues what is due sleeps until the first of them is.
+  if tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) >= due then
+    redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due)
+  end
+end
 while ARGV[p] do
   redis.call('XADD', target, '*', 'b', field.b, 'i', ARGV[p], 'n', ARGV[p + 1], 'a', ARGV[p + 2],
     'x', (tonumber(ARGV[p + 2]) > 1) and '1' or flagged, 'd', field.d)

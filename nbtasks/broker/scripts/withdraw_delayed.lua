@@ -10,7 +10,7 @@ local members = redis.call('ZRANGEBYSCORE', set, ARGV[3], '+inf', 'LIMIT', offse
 local found, passed = 0, offset
 for _, member in ipairs(members) do
   passed = passed + 1
-  local whose, first, count = string.match(member, '^%a (%x+) (%d+) (%d+) %d+\n')
+  local whose, first, count = string.match(member, '^%a (%x+) (%d+) (%d+) %d+ ?%S*\n')
   if whose == batch then
     found = found + count
     local states = redis.call('GETRANGE', KEYS[1] .. 'st:' .. batch, first, first + count - 1)

@@ -1,0 +1,17 @@
+-- Look whether calls of a batch wait for a rate limit.
+-- KEYS[1] root of all keys
+-- ARGV    address, batch, how many delayed calls to pass over, most to look at
+-- Returns {limit or "", ms until the next start, how many to pass over the next time, or -1 at the end}
+-- Writes nothing.
+local offset, most = tonumber(ARGV[3]), tonumber(ARGV[4])
+local members = redis.call('ZRANGE', KEYS[1] .. 'z:' .. ARGV[1], offset, offset + most - 1)
+for _, member in ipairs(members) do
+  local batch, limit = string.match(member, '^%a (%x+) %d+ %d+ %d+ (%S+)\n')
+  if batch == ARGV[2] then
+    local seen = redis.pcall('GET', KEYS[1] .. 'rl:' .. limit)
+    local next = string.match(type(seen) == 'string' and seen or '', '^%d+') or 0
+    local time = redis.call('TIME')
+    return {limit, math.max(0, math.ceil(next / 1000 - time[1] * 1000 - time[2] / 1000)), -1}
+  end
+end
+return {'', 0, #members == most and offset + most or -1}
