@@ -112,12 +112,15 @@ class Card:
         batch = self.batch
         if batch.finished_count != self._finished:
             self._finished, self._moved_at = batch.finished_count, now
-        runs = bool(batch.running)
+        # Calls of a task with a rate limit wait while others of them run and end.
+        limited = batch.rate_limit is not None
+        runs = bool(batch.running) and not limited
         if runs and not self._runs:
             self._reason, self._asked_why_at = None, now
         self._runs = runs
         every = ASK_WHY_STARTED_EVERY_S if runs else ASK_WHY_EVERY_S
-        if batch.done or now - max(batch.created_at, self._moved_at) < ASK_WHY_AFTER_S:
+        since = batch.created_at if limited else max(batch.created_at, self._moved_at)
+        if batch.done or now - since < ASK_WHY_AFTER_S:
             self._reason = None
         elif now - self._asked_why_at >= every:
             self._reason = batch.why_pending()

@@ -113,7 +113,8 @@ class Launcher:
         if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
             called = self._shell.user_ns.get(tree.func.id)
         if isinstance(called, Task):
-            return Task(function, called.options).with_options(**self._given(options), name=title)
+            # The card has its title anyway; a rate limit goes by the task's name.
+            return Task(function, called.options).with_options(**self._given(options), name=called.name)
         return Task(function, self._task_options(options, title))
 
     def _task_of(self, target: Any, tree: ast.expr, options: MagicOptions, title: str) -> Task:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.options import check_priority, check_queue
+from nbtasks.core.rates import rate
 
 
 class OptionError(ConfigError):
@@ -39,6 +40,7 @@ class MagicOptions:
     countdown: float | None
     eta: datetime | None
     expires: float | None
+    rate_limit: str | None
     max_parallel: int | None
     chunk: int | None
     on_error: str | None
@@ -56,6 +58,7 @@ class MagicOptions:
             "time_limit": self.timeout,
             "soft_time_limit": self.soft_timeout,
             "expires": self.expires,
+            "rate_limit": self.rate_limit,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -142,6 +145,8 @@ def option_choices(option: str) -> list[str]:
         return []
     if action.dest == "priority":
         return ["low", "normal", "high"]
+    if action.dest == "rate_limit":
+        return ["10/s", "100/m", "5/h"]
     return list(action.choices) if action.choices else ["auto"] if action.dest == "chunk" else []
 
 
@@ -235,6 +240,11 @@ def _chunk(text: str) -> int | None:
     return None if text == "auto" else count(text)
 
 
+def _rate(text: str) -> str:
+    """Read a rate; 0 stays what it is, for it takes away the limit that a task has."""
+    return rate(text) or text
+
+
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not names:
@@ -292,6 +302,8 @@ def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
     add("--countdown", type=_duration, metavar="S", help="start in S at the earliest")
     add("--eta", type=_moment, metavar="ISO", help="start at this time at the earliest")
     add("--expires", type=_duration, metavar="S", help="do not start any more after S")
+    add("--rate-limit", type=_checked(_rate), metavar="R",
+        help="at most so many starts over all workers (10/s, 100/m, 5/h), retries included")  # fmt: skip
     add("--max-parallel", type=count, metavar="N", help="at most N calls of this fan-out at once")
     add("--chunk", type=_chunk, metavar="N", help="N items per message, or auto")
     add("--on-error", choices=("raise", "keep", "stop"), metavar="WHAT",

@@ -5,6 +5,8 @@ import struct
 import threading
 import time
 
+from nbtasks.client.definition import Definition
+from nbtasks.core.options import TaskOptions
 from nbtasks.jupyter.card import Card
 
 from .records import fail, make_batch, start, succeed
@@ -146,6 +148,21 @@ def test_the_reason_is_asked_for_also_where_calls_were_started():
     start(batch, 0)
     assert card.tick(1001.5).content["view"]["reason"] is None
     assert card.tick(1010.0).content["view"]["reason"] == "no worker"
+
+
+def test_a_rate_limit_is_told_also_while_calls_run_and_end():
+    batch = make_batch(9)
+    batch.task = Definition(len, TaskOptions.make({"rate_limit": "1/s"}))
+    batch._hooks.why_pending = lambda _: "rate-limited to 1/s"
+    card = Card(batch)
+    assert card.tick(1000.5).content["view"]["reason"] is None
+    start(batch, 0)
+    assert card.tick(1001.5).content["view"]["reason"] == "rate-limited to 1/s"
+    succeed(batch, 0)
+    start(batch, 1)
+    assert card.tick(1001.6).content["view"]["reason"] == "rate-limited to 1/s"
+    succeed(batch, *range(1, 9))
+    assert card.tick(1002.0).content["view"]["reason"] is None
 
 
 def test_a_page_keeps_up_while_results_come_in_on_another_thread():

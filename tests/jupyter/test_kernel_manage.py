@@ -54,6 +54,13 @@ def test_tasks_cancel(kernel):
     assert "has the id or the name 'nothing'" in kernel.run("%tasks cancel nothing").stderr
 
 
+def test_tasks_cancel_ends_what_waits_for_a_rate_limit(kernel):
+    kernel.run("%%task -o limited --rate-limit 5/h for n in range(5)\n# limited\nn")
+    kernel.settle(lambda: "True" in kernel.value("'rate-limited to 5/h' in (limited.why_pending() or '')"))
+    assert kernel.run("%tasks cancel limited").stdout == "Revoked 4 calls of 1 run.\n"
+    assert kernel.value("limited.ready()") == "True"
+
+
 def test_tasks_cancel_also_stops_what_shows_no_card(kernel):
     kernel.run("import time\n@task\ndef nap(x):\n    time.sleep(60)\nh = nap.delay(1)")
     kernel.run("%%task -o q --quiet\nimport time\ntime.sleep(60)")

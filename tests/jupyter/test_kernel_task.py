@@ -107,6 +107,15 @@ def test_a_task_keeps_its_own_options_in_a_line(kernel):
     assert kernel.value("(call.get(), call.name, calls.get())") == "(8, 'named', [2])"
 
 
+def test_a_rate_limit_goes_by_the_task_that_a_line_calls(kernel):
+    kernel.run("@task(rate_limit='5/h')\ndef tight(x):\n    return x")
+    assert kernel.run("%task -b tight(1)").text == "1"
+    kernel.run("%task -o more tight(x + 1) for x in range(2)")
+    kernel.settle(lambda: "True" in kernel.value("'(task tight)' in (more.why_pending() or '')"))
+    assert kernel.value("more.batch.finished_count") == "0"
+    kernel.run("more.revoke()")
+
+
 def test_retries(kernel):
     kernel.run("import pathlib; tries = str(pathlib.Path('tries').resolve())")
     ran = kernel.run(

@@ -4,6 +4,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from nbtasks.core.options import TaskOptions
 from nbtasks.jupyter.options import (
     OptionError,
     help_text,
@@ -26,7 +27,7 @@ def test_every_option():
     options = parse_options(
         '-b -o handle -g a,b -n "wait for it" -q io --priority high --retries 3 --retry-delay 2s '
         "--retry-on TimeoutError,OSError --timeout 1m30s --soft-timeout 60 --wait 5m --countdown 10 "
-        "--expires 1h "
+        "--expires 1h --rate-limit 100/m "
         "--max-parallel 4 --chunk 50 --on-error keep --dry-run --quiet"
     )
     assert (options.block, options.out, options.get, options.name) == (
@@ -43,11 +44,17 @@ def test_every_option():
         "time_limit": 90.0,
         "soft_time_limit": 60.0,
         "expires": 3600.0,
+        "rate_limit": "100/m",
     }
     assert options.retry_on == ("TimeoutError", "OSError")
     assert options.call_options() == {"countdown": 10.0}
     assert options.map_options() == {"max_parallel": 4, "chunk": 50, "on_error": "keep"}
     assert (options.wait, options.dry_run, options.quiet, options.here) == (300.0, True, True, False)
+
+
+def test_a_rate_limit_can_be_taken_away():
+    assert TaskOptions.make(parse_options("--rate-limit 0").task_options()).rate_limit is None
+    assert parse_options("--rate-limit 0").task_options() == {"rate_limit": "0"}
 
 
 @pytest.mark.parametrize("text", ["2030-01-31T18:00+02:00", "2030-01-31T16:00Z"])
@@ -74,6 +81,7 @@ def test_eta_without_a_zone_is_local_time():
         ("--timeout soon", "--timeout: 'soon' is not a duration; write seconds or 90s, 5m, 1h30m"),
         ("--timeout -3", "--timeout"),
         ("--eta tomorrow", "'tomorrow' is not a time"),
+        ("--rate-limit 10/d", "--rate-limit: rate_limit: '10/d' is not a rate; write 10/s, 100/m or 5/h"),
         ("--max-parallel 0", "'0' is not a whole number of 1 or more"),
         ("--priority urgent", "--priority: priority: 'urgent' is not one of low, normal, high or 0 to 9"),
         ("-q 'a b'", "'a b' is not a queue name"),
@@ -124,6 +132,7 @@ def test_what_completion_asks():
     assert option_choices("--on-error") == ["raise", "keep", "stop"]
     assert option_choices("--priority") == ["low", "normal", "high"]
     assert option_choices("--chunk") == ["auto"]
+    assert option_choices("--rate-limit") == ["10/s", "100/m", "5/h"]
     assert option_choices("--retries") == option_choices("--nonsense") == []
     assert takes_queue("-q")
     assert takes_queue("--queue")
