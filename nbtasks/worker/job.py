@@ -71,6 +71,11 @@ class Job:
     # What all calls of a job have in common is worked out once.
 
     @cached_property
+    def name(self) -> str:
+        """The task's name."""
+        return str(self.chunk.options.get("nm", "task"))
+
+    @cached_property
     def batch_bytes(self) -> bytes:
         """The batch's id, as the slot has it."""
         return self.entry.batch.encode()
@@ -132,7 +137,7 @@ class Job:
     def _of_all_calls(self) -> tuple[str, int | None, str, int, str, float | None, float | None]:
         chosen, options = self.chunk.options, self.options
         return (
-            self.entry.batch, 1 if chosen.get("one") else None, str(chosen.get("nm", "task")),
+            self.entry.batch, 1 if chosen.get("one") else None, self.name,
             attempts.tries(self.entry.attempt), self.entry.address.partition("@")[0],
             options.time_limit, options.soft_time_limit,
         )  # fmt: skip
