@@ -290,9 +290,9 @@ class Child:
         self._last = (job.chunk.function, job.remaining)
         if self._is_async(job.function):
             if self._loop is None:
-                self._loop = LoopExecutor(self._bench, self._freed)
+                self._loop = LoopExecutor(self._bench, self._freed, self._note_room)
                 self._revocations.stoppers.append(self._loop)
-            self._spread(job, self._loop.submit, ASYNC_SLOTS)
+            self._spread(job, self._loop.submit, self._loop.slots)
         elif self._options.pool == "threads":
             if self._threads is None:
                 self._threads = ThreadExecutor(self._bench, self._options.threads, self._freed)
@@ -465,12 +465,20 @@ class Child:
 
     def _await_slot(self) -> None:
         """Wait until a call may be started: calls in threads or in the loop leave room."""
-        slots = self._options.threads if self._options.pool == "threads" else ASYNC_SLOTS
         with self._free:
-            while self._in_flight >= slots and not self._interrupts.stopping:
+            while self._in_flight >= self._most_in_flight() and not self._interrupts.stopping:
                 self._free.wait(0.5)
         if self._interrupts.stopping:
             raise Stopping
+
+    def _most_in_flight(self) -> int:
+        if self._options.pool == "threads":
+            return self._options.threads
+        return ASYNC_SLOTS if self._loop is None else self._loop.slots
+
+    def _note_room(self) -> None:
+        with self._free:
+            self._free.notify_all()
 
     def _freed(self) -> None:
         with self._free:

@@ -30,10 +30,13 @@ from .job import Job
 from .limits import hard_limit_exceeded, soft_limit_reached
 from .log import LOGGER
 from .reporter import Again, Done, Reporter
+from .room import IdleClock, Room
 from .slots import Slot
 
 #: Calls of ``async def`` tasks that one child runs at once.
 ASYNC_SLOTS = 100
+#: Seconds between two looks whether an event loop has time for more.
+_LOOK_S = 0.02
 RESULT_LIMIT_BYTES = 512 * 2**20
 
 
@@ -277,15 +280,29 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
 
 
 class LoopExecutor:
-    """Runs calls of ``async def`` tasks in one event loop, in a thread of its own."""
+    """Runs calls of ``async def`` tasks in one event loop, in a thread of its own.
 
-    def __init__(self, bench: Bench, on_free: Callable[[], None]) -> None:
+    Args:
+        on_free: called when a call has ended.
+        on_room: called when the loop takes more calls at once than before.
+    """
+
+    def __init__(self, bench: Bench, on_free: Callable[[], None], on_room: Callable[[], None]) -> None:
         self._bench = bench
         self._on_free = on_free
-        self._loop = asyncio.new_event_loop()
+        self._on_room = on_room
+        self._room = Room(ASYNC_SLOTS)
+        self._looks = False
+        self._clock = IdleClock()
+        self._loop = asyncio.SelectorEventLoop(self._clock)
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._reasons: dict[tuple[str, int], Exception] = {}
         threading.Thread(target=self._loop.run_forever, name="nbtasks-loop", daemon=True).start()
+
+    @property
+    def slots(self) -> int:
+        """How many calls it takes at once for now."""
+        return self._room.slots
 
     def submit(self, job: Job, index: int) -> None:
         """Start a call."""
@@ -296,6 +313,18 @@ class LoopExecutor:
         task = self._loop.create_task(self._run(job, index))
         self._tasks[key] = task
         task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        if not self._looks:
+            self._looks = True
+            self._clock.idle_share()
+            self._loop.call_later(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """See whether the loop has time for more, as long as calls run."""
+        if self._room.note(self._clock.idle_share(), len(self._tasks)):
+            self._on_room()
+        self._looks = bool(self._tasks)
+        if self._looks:
+            self._loop.call_later(_LOOK_S, self._look)
 
     async def _run(self, job: Job, index: int) -> None:
         call = self._bench.begin(job, index)
