@@ -313,7 +313,7 @@ class Child:
         claim = job.claim
         if job.options.rate_limit is not None:
             claim = self._permitted(job, self._pace.most_permits(function, job.remaining))
-        else:
+        elif job.remaining > 1:
             self._share(job)
         began = time.monotonic()
         while not self._interrupts.stopping:
@@ -335,6 +335,8 @@ class Child:
                     self._share(job)
             if self._has_done_its_share():
                 self._drop_unstarted(job)
+                return
+            if not job.remaining:
                 return
 
     def _keep_what_is_ours(self) -> None:

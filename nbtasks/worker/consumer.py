@@ -160,6 +160,10 @@ class Consumer:
         return job
 
     def _function(self, entry: Entry, digest: str) -> Function:
+        known = self._functions.known(digest)
+        if known is not None:
+            return known
+        # Rebuilding it may kill the process: then these calls are charged.
         self._slot.begin(entry.batch.encode(), entry.first, 0.0, entry.count)
         try:
             return self._functions.get(digest)

@@ -23,6 +23,13 @@ class Functions:
         self._fetch = fetch
         self._known: OrderedDict[str, Function] = OrderedDict()
 
+    def known(self, digest: str) -> Function | None:
+        """Return a function if it was rebuilt before."""
+        function = self._known.get(digest)
+        if function is not None:
+            self._known.move_to_end(digest)
+        return function
+
     def get(self, digest: str) -> Function:
         """Return a function.
 
@@ -30,9 +37,8 @@ class Functions:
             SignatureMismatch: its record is gone or was changed.
             Exception: whatever rebuilding it raises, for example ImportError for a package that is missing here.
         """
-        function = self._known.get(digest)
+        function = self.known(digest)
         if function is not None:
-            self._known.move_to_end(digest)
             return function
         frame = self._fetch(digest)
         if frame is None:

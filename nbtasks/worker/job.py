@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from nbtasks.broker.delivery import Entry
@@ -39,6 +37,20 @@ class Job:
     #: Held while calls of it are given to others.
     giving: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        # What all its calls have in common is worked out once.
+        chosen, entry = self.chunk.options, self.entry
+        #: The task's name.
+        self.name = str(chosen.get("nm", "task"))
+        #: Whether its calls must not run again after a loss.
+        self.at_most_once = not chosen.get("al", True)
+        #: Id of the key that its calls were signed with, and the batch's id as the slot has it.
+        self.key_id, self.batch_bytes = entry.key_id, entry.batch.encode()
+        first = entry.first - self.chunk.first
+        self._payloads = self.chunk.payloads[first : first + entry.count]
+        self._n = 1 if chosen.get("one") else None
+        self._queue, self._attempt = entry.address.partition("@")[0], attempts.tries(entry.attempt)
+
     @property
     def remaining(self) -> int:
         """Calls not started."""
@@ -67,28 +79,6 @@ class Job:
         """(first, count) of the calls that are left of its entry; None where none were given away."""
         first, count = self.entry.first, self.end - self.entry.first
         return (first, count) if count < self.entry.count else None
-
-    # What all calls of a job have in common is worked out once.
-
-    @cached_property
-    def name(self) -> str:
-        """The task's name."""
-        return str(self.chunk.options.get("nm", "task"))
-
-    @cached_property
-    def batch_bytes(self) -> bytes:
-        """The batch's id, as the slot has it."""
-        return self.entry.batch.encode()
-
-    @cached_property
-    def key_id(self) -> str:
-        """Id of the key that its calls were signed with."""
-        return self.entry.key_id
-
-    @cached_property
-    def at_most_once(self) -> bool:
-        """Whether its calls must not run again after a loss."""
-        return not self.chunk.options.get("al", True)
 
     def claim(self) -> int | None:
         """Return the index of the next call to start, or None; a call that is claimed is no longer given away."""
@@ -120,26 +110,12 @@ class Job:
         """Return the payload of a call."""
         return self._payloads[index - self.entry.first]
 
-    @cached_property
-    def _payloads(self) -> Sequence[bytes | memoryview]:
-        first = self.entry.first - self.chunk.first
-        return self.chunk.payloads[first : first + self.entry.count]
-
     def call(self, index: int, worker: str, report: Report | None = None) -> CurrentCall:
         """Return what task code may ask about a call; ``report`` is told of its progress."""
-        batch, only, name, attempt, queue, hard, soft = self._of_all_calls
+        batch, options = self.entry.batch, self.options
         return CurrentCall(
-            call_id(batch, index, only), batch, index, name, attempt, worker, queue,
-            time_limit=hard, soft_time_limit=soft, report=report,
-        )  # fmt: skip
-
-    @cached_property
-    def _of_all_calls(self) -> tuple[str, int | None, str, int, str, float | None, float | None]:
-        chosen, options = self.chunk.options, self.options
-        return (
-            self.entry.batch, 1 if chosen.get("one") else None, self.name,
-            attempts.tries(self.entry.attempt), self.entry.address.partition("@")[0],
-            options.time_limit, options.soft_time_limit,
+            call_id(batch, index, self._n), batch, index, self.name, self._attempt, worker, self._queue,
+            time_limit=options.time_limit, soft_time_limit=options.soft_time_limit, report=report,
         )  # fmt: skip
 
 
