@@ -219,9 +219,12 @@ def _submit_windowed(
             batch.grow(index + 1)
         packer = _packer(session, task, batch.queue)
         payloads = list(packer.payloads([call], index))
-        sent = _sealed(session, batch, options, [payloads], index, packer.pieces)
+        there = len(batch.blobs)
+        sent = _sealed(session, batch, options, [payloads], index, packer.pieces, there)
         batch.blobs += packer.pieces
-        session.sender.send(batch, sent, packer.pieces, _ms(options.delay_s), new=index == 0, open_end=True)
+        session.sender.send(
+            batch, sent, _ms(options.delay_s), new=index == 0, open_end=True, pieces_from=there
+        )
 
     Feeder(batch, session, tuples, how.max_parallel or 1, send).start()
     handle = GroupResult(batch, session)
@@ -307,7 +310,7 @@ def _send(
     batch.blobs = pieces
     sent = _sealed(session, batch, options, chunks, 0, pieces)
     session.registry.add(batch)
-    session.sender.send(batch, sent, pieces, _ms(options.delay_s))
+    session.sender.send(batch, sent, _ms(options.delay_s))
 
 
 def _cut(
@@ -340,11 +343,13 @@ def _sealed(
     chunks: Iterable[list[bytes]],
     first: int,
     pieces: Sequence[BlobPiece],
+    before: int = 0,
 ) -> list[Sent]:
     """Return signed chunks.
 
     Args:
         pieces: what was put apart of them so far; it may grow while the chunks are read.
+        before: pieces that the batch had already.
     """
     not_after = None
     if options.task.expires is not None:
@@ -355,7 +360,8 @@ def _sealed(
         files = [name for payload in part for name in files_of(payload)] if pieces else []
         header = {**options.header, "fl": files} if files else options.header
         chunk = Chunk(batch.id, batch.function, first, part, header, not_after, address)
-        sent.append(Sent(first, len(part), lane, session.codec.seal_chunk(chunk), not_after))
+        frame = session.codec.seal_chunk(chunk)
+        sent.append(Sent(first, len(part), lane, frame, not_after, before + len(pieces)))
         first += len(part)
     if not_after is not None:
         session.expiry.watch(batch, not_after)

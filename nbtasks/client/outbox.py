@@ -96,8 +96,11 @@ class Outbox:
         self._thread = threading.Thread(target=self._loop, name="nbtasks-outbox", daemon=True)
         self._thread.start()
 
-    def put(self, item: Item) -> None:
+    def put(self, item: Item, follows: bool = False) -> None:
         """Send an item soon.
+
+        Args:
+            follows: it is a part of something whose beginning was taken, so it is taken in any case.
 
         Raises:
             BrokerUnavailable: the broker was lost and has not come back in time; the item is not sent.
@@ -105,7 +108,7 @@ class Outbox:
         """
         claim = None
         with self._changed:
-            if threading.current_thread() is not self._thread:
+            if not follows and threading.current_thread() is not self._thread:
                 self._wait_for_room(item)
             if item.size <= _AT_ONCE_BYTES and self._is_quiet():
                 claim = self._state.claim = _Claim(threading.get_ident(), self._number + 1, [item])

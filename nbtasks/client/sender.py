@@ -21,7 +21,8 @@ from .registry import Registry
 from .sent import Sent
 from .series import Series
 
-#: Bytes of chunks that one item of the outbox takes, and those of an entry besides its frame, about.
+#: Bytes of chunks and large values that one item of the outbox takes, so that workers begin with the first while the
+#: others are on their way; and those of an entry besides its frame, about.
 _GROUP_BYTES = 256 * 1024
 _ENTRY_BYTES = 100
 _FLUSH_S = 60.0
@@ -66,41 +67,42 @@ class Sender:
         self,
         batch: Batch,
         sent: list[Sent],
-        blobs: Sequence[BlobPiece],
         delay_ms: int,
         new: bool = True,
         open_end: bool = False,
+        pieces_from: int = 0,
     ) -> None:
-        """Submit chunks of a batch.
+        """Submit chunks of a batch, with the pieces of its large values that are for them.
 
         Args:
             new: the batch is not recorded yet.
             open_end: more calls will follow.
+            pieces_from: so many pieces, from the first on, the broker has already.
 
         Raises:
             BrokerUnavailable, BackPressure: nothing was submitted.
         """
         batch.sent += sent
-        for number, group in enumerate(_groups(sent)):
+        for number, (group, blobs) in enumerate(_groups(sent, batch.blobs, pieces_from)):
             write = functools.partial(
                 self._write,
                 batch,
                 group,
-                blobs if number == 0 else (),
+                blobs,
                 delay_ms,
                 (-1 if open_end else batch.n) if new and number == 0 else None,
             )
-            size = len(batch.function_frame) + sum(len(data) for _, data in blobs) + _size_of(group)
-            self._put(batch, self._item(batch, write, size))
+            size = len(batch.function_frame) + _bytes_of(blobs) + _size_of(group)
+            self._put(batch, self._item(batch, write, size), follows=number > 0)
 
     def _item(self, batch: Batch, write: Callable[[Flush, bytes], None], size: int) -> Item:
         return Item(
             write, batch.function, batch.function_frame, size, lambda error: self._registry.fail(batch, error)
         )
 
-    def _put(self, batch: Batch, item: Item) -> None:
+    def _put(self, batch: Batch, item: Item, follows: bool = False) -> None:
         try:
-            self._outbox.put(item)
+            self._outbox.put(item, follows)
         except Exception:
             self._registry.drop(batch)
             raise
@@ -175,7 +177,7 @@ class Sender:
         lost = [piece for item in sent for piece in _open_pieces(batch, item)]
         eta = batch.origin_info.eta_at
         delay_ms = max(0, round((eta - time.time()) * 1000)) if eta is not None else 0
-        self.send(batch, lost, batch.blobs, delay_ms, open_end=batch.growing)
+        self.send(batch, lost, delay_ms, open_end=batch.growing)
 
     def send_once_more(self, batch: Batch, pieces: list[Sent], blobs: Sequence[BlobPiece] = ()) -> None:
         """Queue calls again of a batch that the broker knows, with their function."""
@@ -186,7 +188,7 @@ class Sender:
             self._write(batch, pieces, blobs, 0, None, flush, function)
 
         self._outbox.forget(batch.function)
-        size = len(batch.function_frame) + sum(len(data) for _, data in blobs) + _size_of(pieces)
+        size = len(batch.function_frame) + _bytes_of(blobs) + _size_of(pieces)
         self._outbox.put(self._item(batch, write, size))
 
 
@@ -216,14 +218,20 @@ def _size_of(sent: Sequence[Sent]) -> int:
     return sum(len(item.frame) + _ENTRY_BYTES for item in sent)
 
 
-def _groups(sent: list[Sent]) -> list[list[Sent]]:
-    """Cut chunks into groups that one flush takes."""
-    groups: list[list[Sent]] = [[]]
+def _bytes_of(blobs: Sequence[BlobPiece]) -> int:
+    return sum(len(data) for _, data in blobs)
+
+
+def _groups(sent: list[Sent], blobs: list[BlobPiece], begin: int) -> list[tuple[list[Sent], list[BlobPiece]]]:
+    """Cut chunks into groups that one flush takes, each with the pieces from ``begin`` on that are for it."""
+    groups: list[tuple[list[Sent], list[BlobPiece]]] = [([], [])]
     size = 0
     for item in sent:
         if size > _GROUP_BYTES:
-            groups.append([])
+            groups.append(([], []))
             size = 0
-        groups[-1].append(item)
-        size += len(item.frame)
+        pieces, begin = blobs[begin : item.pieces], max(begin, item.pieces)
+        groups[-1][0].append(item)
+        groups[-1][1].extend(pieces)
+        size += len(item.frame) + _bytes_of(pieces)
     return groups

@@ -23,6 +23,8 @@ class Sent:
     frame: bytes
     #: Server time in epoch seconds from which the calls may no longer start, or None.
     not_after: float | None = None
+    #: So many pieces of its batch's large values, from the first on, are for this chunk and those before it.
+    pieces: int = 0
 
     def within(self, first: int, count: int) -> Sent | None:
         """Return the part that is among ``count`` calls from ``first`` on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import redis
 
 from nbtasks import App, SignatureMismatch, current_call
 from nbtasks.client import leftovers
@@ -36,6 +38,11 @@ def take(array, number):
 
 def values(n=MEGABYTE):
     return np.arange(n, dtype="f8")
+
+
+def hash_of(data):
+    """Task code: look at all of an argument."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def files_of(app):
@@ -122,6 +129,42 @@ def test_failed_calls_are_sent_again_with_their_arguments(app, gate):
     assert all(isinstance(error, OSError) for error in group.get(timeout=SOON))
     gate.open()
     assert group.batch.retry_failed().get(timeout=SOON) == [array.sum()] * 3
+
+
+def medium(n):
+    """Values that go through the broker, not through files."""
+    return [bytes([number]) * 200_000 for number in range(n)]
+
+
+def test_workers_begin_while_other_values_are_on_their_way(idle_app):
+    client = redis.Redis.from_url(idle_app.session.connection.url)
+    with client.monitor() as monitor:
+        idle_app.task(len).map(medium(6), quiet=True)
+        idle_app.session.flush()
+        client.echo("done")
+        said = [(line["command"].split(" ", 2), line["client_type"]) for line in until_done(monitor)]
+    client.close()
+    stored = [at for at, (words, _) in enumerate(said) if words[0] == "SET" and ":o:" in words[1]]
+    queued = [at for at, (words, by) in enumerate(said) if words[0] == "XADD" and by == "lua"]
+    assert len(stored) == 6
+    assert stored[0] < queued[0] < stored[-1] < queued[-1]
+
+
+def until_done(monitor):
+    for line in monitor.listen():
+        if line["command"] == "ECHO done":
+            return
+        yield line
+
+
+@pytest.mark.parametrize("most", [None, 3])
+def test_a_server_that_was_emptied_gets_them_again(idle_app, most):
+    items = medium(5)
+    group = idle_app.task(hash_of).map(items, max_parallel=most, quiet=True)
+    idle_app.session.flush()
+    idle_app.session.store._link.call("FLUSHALL")
+    idle_app.start_workers(1)
+    assert group.get(timeout=2 * SOON) == [hash_of(item) for item in items]
 
 
 # --- other machines
