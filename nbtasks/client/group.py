@@ -122,9 +122,17 @@ class GroupResult:
         Raises:
             TimeoutError: they have not all ended in time.
             ConfigError: their App was closed before they have ended.
+            KeyboardInterrupt: Stop was pressed; the calls themselves go on.
             Exception: what the first failed call raised, with a note that counts the others.
         """
-        if not self.wait(timeout):
+        try:
+            ended = self.wait(timeout)
+        except KeyboardInterrupt:
+            # From here, so that a notebook shows its own line and not where in here it waits.
+            raise KeyboardInterrupt(
+                f"the calls of {self.name} ({self.id}) go on; stop them with revoke(terminate=True)"
+            ) from None
+        if not ended:
             reason = self.why_pending()
             raise TimeoutError(
                 f"{len(self) - self.batch.finished_count:,} of {len(self):,} calls of {self.name} ({self.id}) have not "

@@ -182,10 +182,17 @@ class AsyncResult:
         Raises:
             TimeoutError: it has not ended in time.
             ConfigError: its App was closed before it has ended.
+            KeyboardInterrupt: Stop was pressed; the call itself goes on.
             Exception: what the task raised, with the worker's traceback.
             TaskRevokedError: it was revoked or has expired.
         """
-        self._wait(timeout)
+        try:
+            self._wait(timeout)
+        except KeyboardInterrupt:
+            # From here, so that a notebook shows its own line and not where in here it waits.
+            raise KeyboardInterrupt(
+                f"call {self.id} ({self.name}) goes on; stop it with revoke(terminate=True)"
+            ) from None
         value = self.result
         if not self.successful() and propagate:
             raise value

@@ -10,6 +10,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import builtins
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -250,7 +251,7 @@ def _compile(definition: ast.stmt, filename: str, *, annotations: bool) -> CodeT
 
 
 def _label(body: str, statements: Sequence[ast.stmt]) -> str:
-    """Return the first comment above the code, else the name of the first function called, else nothing."""
+    """Return the first comment above the code, else the first called function that is not a builtin, else nothing."""
     for line in body.splitlines():
         text = line.strip()
         if text and not text.startswith("#"):
@@ -259,4 +260,5 @@ def _label(body: str, statements: Sequence[ast.stmt]) -> str:
         if comment and not _NO_LABEL.match(text[1:].strip()):
             return comment[:_LABEL_LENGTH]
     called = (ast.unparse(node.func) for node in own_nodes(statements) if isinstance(node, ast.Call))
-    return next((name[:_LABEL_LENGTH] for name in called if re.fullmatch(r"[\w.]+", name)), "")
+    telling = (name for name in called if re.fullmatch(r"[\w.]+", name) and not hasattr(builtins, name))
+    return next(telling, "")[:_LABEL_LENGTH]

@@ -61,7 +61,7 @@ def test_an_interrupt_at_any_line_of_a_get_loses_nothing(shared_app, stop_button
 def test_stop_interrupts_a_get_and_other_threads_go_on(shared_app, gate, stop_button):
     double = shared_app.task(lambda x: 2 * x)
     held = shared_app.task(wait_for).delay(gate.path)
-    beside = []
+    beside, seen = [], []
 
     def get_and_stop(after_s):
         timer = threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGINT))
@@ -73,8 +73,13 @@ def test_stop_interrupts_a_get_and_other_threads_go_on(shared_app, gate, stop_bu
     for x in range(20):
         # Twice in a row, so that the second is in a read of its own when Stop comes.
         assert double.delay(x).get(60) == 2 * x
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as stopped:
             get_and_stop(0.02 * x)
+        seen.append((str(stopped.value), [entry.name for entry in stopped.traceback][1:]))
     gate.open()
     thread.join(60)
+    # It may hit before the wait begins.
+    said, frames = seen[-1]
+    assert "goes on; stop it with revoke" in said
+    assert frames == ["get_and_stop", "get"]
     assert beside == [held.get(60)] == ["through"]

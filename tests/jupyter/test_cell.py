@@ -173,6 +173,8 @@ def test_a_traceback_shows_the_cells_own_lines():
         ("import httpx\nr = httpx.get(url)\nlen(r.text)", "httpx.get"),
         ("x = [clean(p) for p in parts()]", "parts"),
         ("x = 1", ""),
+        ("print(len(rows))\ntime.sleep(1)", "time.sleep"),
+        ("print(len(rows))", ""),
         ("# <img src=x onerror=alert(1)>\n1", "<img src=x onerror=alert(1)>"),
     ],
 )
