@@ -212,8 +212,8 @@ class Link:
         def talk() -> list[Any]:
             channel, most_s = self._open(), timeout_s or _TIMEOUT_S
             channel.send(commands, most_s)
-            if eager and channel.is_plain:
-                channel.has_come(most_s, eager=True)
+            if eager and channel.is_plain and not channel.has_come(most_s, eager=True):
+                raise RedisTimeoutError("Timeout reading from socket")
             replies = [channel.read()]
             if on_first is not None:
                 on_first(replies[0])

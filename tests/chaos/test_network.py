@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from nbtasks import BrokerUnavailable
+from nbtasks.broker.channel import Channel
 from nbtasks.broker.link import Link
 from nbtasks.broker.scripts import SCRIPTS
 
@@ -80,6 +81,19 @@ def test_what_one_connection_has_found_silent_no_other_waits_for_again(site):
     assert other.call("PING") == b"PONG"
     one.close()
     other.close()
+
+
+def test_who_waits_eagerly_waits_no_longer(site, monkeypatch):
+    here = site("bundled")
+    link, reads = Link(here.proxy.url, "the proxy"), []
+    assert link.pipeline([("PING",)], eager=True) == [b"PONG"]
+    here.proxy.go_silent()
+    monkeypatch.setattr(Channel, "read", lambda _: reads.append(1))
+    with pytest.raises(BrokerUnavailable, match="Timeout"):
+        link.pipeline([("PING",)], timeout_s=0.1, eager=True)
+    # The time was over: it was not waited for once more.
+    assert reads == []
+    link.close()
 
 
 @pytest.mark.long
