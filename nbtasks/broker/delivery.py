@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from nbtasks.core.errors import BrokerUnavailable
 
 from .channel import Argument, Command, Packed, packed
-from .keys import GROUP, LANES, Keys
+from .keys import GROUP, LANES, Keys, returned
 from .link import Link, translated
 from .submission import put_blobs
 
@@ -374,14 +374,14 @@ class Delivery:
         Args:
             end: index after the last call that this consumer takes the entry to hold; less than the entry's own
                 where some were given away before.
-            aside: put the pieces aside rather than into the lane for returned work.
+            aside: put the pieces aside rather than into the entry's lane for returned work.
 
         Returns False when this consumer no longer holds the entry; nothing was changed then.
         """
         end = entry.first + entry.count if end is None else end
         flat = [number for piece in pieces for number in piece]
         part = f"{kept[0]} {kept[1]}" if kept else ""
-        target = LANES[0] if aside is None else str(aside)
+        target = returned(entry.lane) if aside is None else str(aside)
         place: list[Argument] = [entry.address, entry.lane, entry.id, target]
         args: list[Argument] = [GROUP, self._consumer, *place, part, end, *flat]
         return bool(self._grouped(lambda: self._link.script("give", [self._keys.root, *self._guard], args)))
@@ -402,13 +402,13 @@ class Delivery:
     def adopt_orphans(self) -> int:
         """Queue again what was delivered to nobody; returns the number of entries.
 
-        The lane for returned work goes last: what was put there meanwhile is looked at too.
+        A lane for returned work goes last: what was put there meanwhile is looked at too.
         """
         return sum(self._adopt_orphans(address, lane) for address, lane in reversed(self._lanes))
 
     def _adopt_orphans(self, address: str, lane: str) -> int:
         found, after = 0, b"0-0"
-        keys = [self._keys.root, self._keys.lane(address, lane), self._keys.lane(address, LANES[0])]
+        keys = [self._keys.root, self._keys.lane(address, lane), self._keys.lane(address, returned(lane))]
         while after:
             args: list[Argument] = [GROUP, f"{lane}/", address, after, _MOST_AT_ONCE]
             more, after = self._link.script("orphans", keys, args)
@@ -464,7 +464,7 @@ def _entry(address: str, lane: str, entry_id: bytes, fields: list[bytes], suspec
         int(fields[3]),
         int(fields[5]),
         int(fields[7]),
-        suspect or fields[9] != b"" or lane == "r",
+        suspect or fields[9] != b"" or lane == returned(lane),
         fields[11],
     )
 

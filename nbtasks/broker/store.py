@@ -170,7 +170,7 @@ class Store:
     def held(self, address: str) -> dict[str, set[int]]:
         """Return batch -> indexes of those calls of a queue that workers have in hand, running or about to."""
         found: dict[str, set[int]] = {}
-        # Returned work goes first: a call moves from the others to there.
+        # Of each priority returned work goes first: a call moves from the other lane to there.
         for lane in LANES:
             start = b"-"
             while start:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.keys import Keys
+from nbtasks.broker.keys import LANES, Keys
 from nbtasks.core.packages import differences, in_use
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def stranded(store: Store, workers: Iterable[WorkerInfo], python: str, key_id: s
         queue, version, key = Keys.parts(address)
         if (version, key) == (python, key_id) or (queue, version, key) in served:
             continue
-        entries = store.queue_length(address, "rhml")
+        entries = store.queue_length(address, LANES)
         if entries:
             needs = f"Python {version}" if version != python else f"key {key}"
             found.append(Stranded(queue, entries, needs))

@@ -20,7 +20,7 @@ from typing import Any
 
 from nbtasks.broker.delivery import Delivery
 from nbtasks.broker.fleet import Fleet
-from nbtasks.broker.keys import Keys
+from nbtasks.broker.keys import LANES, Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.server import check
 from nbtasks.broker.store import Store
@@ -245,7 +245,7 @@ class Supervisor:
         queue, python, key_id = Keys.parts(address)
         if queue not in self._options.queues or address in self._addresses:
             return
-        if self._store.queue_length(address, "rhml"):
+        if self._store.queue_length(address, LANES):
             needs = f"Python {python}" if python != self._python else f"key {key_id}"
             LOGGER.info("queue %s has calls for %s, which this worker does not take", queue, needs)
 

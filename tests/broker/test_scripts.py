@@ -7,7 +7,7 @@ import time
 import pytest
 
 from nbtasks.broker.delivery import Aside, Delivery, Entry, Finish
-from nbtasks.broker.keys import GROUP, Keys
+from nbtasks.broker.keys import GROUP, LANES, Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.permits import Permits
 from nbtasks.broker.scripts import SCRIPTS
@@ -150,7 +150,7 @@ class Bench:
             for index in range(first, first + count)
         }
         assert covered == set(range(N))
-        for lane in "rhml":
+        for lane in LANES:
             name = KEYS.lane(ADDRESS, lane)
             assert self.raw.xlen(name) == 0
             assert self.raw.xpending(name, GROUP)["pending"] == 0
@@ -393,7 +393,7 @@ def test_who_waits_for_a_limit_is_found_among_others(one_server):
 
 def forget_gift(bench, entry):
     """The server has lost the end of its file: the entry is whole again, and what was given of it is gone."""
-    bench.raw.delete(KEYS.cuts(ADDRESS), KEYS.lane(ADDRESS, "r"))
+    bench.raw.delete(KEYS.cuts(ADDRESS), KEYS.lane(ADDRESS, "M"))
     bench.worker.prepare()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -23,6 +24,18 @@ sorted([random.random() for _ in range(int(100_000 * {seconds} / one * 0.7))])
 REGEX = "import re; re.match('(a+)+b', 'a' * {length:d})"
 
 
+@contextlib.contextmanager
+def stopped_amid_calls(load, sleeper, faults):
+    """Stop a worker while each of its children runs a call: of one that just begins, the ledger does not tell yet."""
+    for _ in range(200):
+        with faults.stopped(sleeper.pids()) as stop:
+            open_calls = [runs[-1] for runs in load.executions().values() if runs[-1].ended is None]
+            if {one.pid for one in open_calls} >= set(sleeper.children()):
+                yield stop
+                return
+    raise AssertionError("the worker does not run calls in all of its children")
+
+
 def pause(n, pauses, idle_app, machine, matrix, faults, eventually):
     """One of two workers is stopped for longer than its lease, then goes on, again and again."""
     sleeper = machine(idle_app)
@@ -31,7 +44,7 @@ def pause(n, pauses, idle_app, machine, matrix, faults, eventually):
     started = False
     for number in range(pauses):
         load.wait_for((number + 0.3) / (pauses + 1))
-        with faults.stopped(sleeper.pids()) as stop:
+        with stopped_amid_calls(load, sleeper, faults) as stop:
             if not started:
                 machine(idle_app)
                 started = True

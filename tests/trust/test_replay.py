@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import TaskRevokedError
+from nbtasks.broker.keys import LANES
 
 SOON = 20.0
 LEFT_OUT = "left out an entry"
@@ -31,7 +32,7 @@ def held(path, gate, text):
 
 def is_empty(attacker, *queues):
     """Whether nothing waits or is held in a queue."""
-    return not any(attacker.entries(queue, lane) for queue in queues or ["default"] for lane in "rhml")
+    return not any(attacker.entries(queue, lane) for queue in queues or ["default"] for lane in LANES)
 
 
 def recorded(attacker, queue="aside"):
@@ -39,7 +40,7 @@ def recorded(attacker, queue="aside"):
     return [fields for _, fields in attacker.entries(queue)]
 
 
-@pytest.mark.parametrize("lane", "rhml")
+@pytest.mark.parametrize("lane", LANES)
 def test_a_copy_that_an_idle_worker_takes_is_not_run(idle_app, attack, ledger, eventually, lane):
     attacker = attack(idle_app)
     handle = idle_app.task(note).delay(ledger.path, "once")
@@ -151,7 +152,7 @@ def test_an_entry_whose_batch_is_something_else_holds_nobody_up(app, attack, led
     handle = app.task(note).apply_async((ledger.path, "aside"), queue="aside")
     (fields,) = recorded(attacker)
     attacker.redis.set(attacker.keys.batch("f" * 20), "no hash")
-    for lane in "rhml":
+    for lane in LANES:
         attacker.redis.xadd(attacker.lane(lane=lane), {**fields, b"b": b"f" * 20})
     assert app.task(note).delay(ledger.path, "mine").get(timeout=SOON) == "mine"
     eventually(lambda: is_empty(attacker), "the entries are gone")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import SignatureMismatch
+from nbtasks.broker.keys import LANES
 from nbtasks.wire.values import PIECE_BYTES
 
 SOON = 20.0
@@ -275,7 +276,7 @@ def test_junk_on_every_list_holds_nobody_up(app, attack, gate, ledger, eventuall
     attacker.redis.zadd(keys.batches, {junk: time.time() * 1000, "f" * 20: time.time() * 1000})
     attacker.redis.sadd(keys.addresses, junk, "x")
     attacker.redis.set(keys.batch("f" * 20), "no batch")
-    for lane in "rhml":
+    for lane in LANES:
         attacker.redis.xadd(attacker.lane(lane=lane), {"x": "y"})
         attacker.redis.xadd(attacker.lane(lane=lane), dict.fromkeys(("b", "i", "n", "a", "x", "d"), junk))
     handle = app.task(held).delay(ledger.path, gate.path, "line")

@@ -113,7 +113,7 @@ local function give_lost_part(address, lane, id, kept)
   local from = kept_first + kept_count
   local left = first + count - from
   if left > 0 then
-    redis.call('XADD', root .. 'q:' .. address .. ':r', '*', 'b', field.b, 'i', from, 'n', left, 'a', field.a,
+    redis.call('XADD', root .. 'q:' .. address .. ':' .. string.upper(lane), '*', 'b', field.b, 'i', from, 'n', left, 'a', field.a,
       'x', '1', 'd', field.d)
   end
 end

@@ -24,7 +24,7 @@ local field = {}
 for k = 1, #entry[1][2], 2 do field[entry[1][2][k]] = entry[1][2][k + 1] end
 local flagged = redis.call('HGET', root .. 'b:' .. field.b, 'x') or ''
 local aside, delay, limit = string.match(ARGV[6], '^(%a) (%d+) (%S+)$')
-local target = root .. 'q:' .. address .. ':' .. (aside and 'r' or ARGV[6])
+local target = root .. 'q:' .. address .. ':' .. (aside and string.upper(ARGV[4]) or ARGV[6])
 -- Where the server lost the end of its file, it has forgotten what was given away before: that is queued again.
 local seen = redis.call('HGET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5]) or (field.i .. ' ' .. field.n)
 local seen_first, seen_count = string.match(seen, '^(%d+) (%d+)$')
