@@ -269,31 +269,18 @@ def test_a_retry(one_server, repeated):
 
 @pytest.mark.parametrize("repeated", [True, False], ids=["repeated", "delivered again"])
 @pytest.mark.parametrize("kept", [None, (0, 1)], ids=["all of it", "a part"])
-def test_give(one_server, kept, repeated):
+@pytest.mark.parametrize("aside", [None, Aside("m", 0, "fetch:10/s")], ids=["now", "for later"])
+def test_give(one_server, aside, kept, repeated):
     pieces = [(0, 2, 1)] if kept is None else [(1, 1, 1)]
 
     def give(bench, entries):
-        bench.worker.give(entries[0], pieces, kept)
+        bench.worker.give(entries[0], pieces, kept, aside=aside)
 
     for bench, entries in every_cut(one_server, "give", taken, give):
         if repeated:
             give(bench, entries)
-        assert set(bench.work_off()) == set(range(N))
-        bench.check_end()
-
-
-@pytest.mark.parametrize("repeated", [True, False], ids=["repeated", "delivered again"])
-@pytest.mark.parametrize("kept", [None, (0, 1)], ids=["all of it", "a part"])
-def test_give_for_later(one_server, kept, repeated):
-    pieces = [(0, 2, 1)] if kept is None else [(1, 1, 1)]
-
-    def give(bench, entries):
-        bench.worker.give(entries[0], pieces, kept, aside=Aside("m", 0, "fetch:10/s"))
-
-    for bench, entries in every_cut(one_server, "give", taken, give):
-        if repeated:
-            give(bench, entries)
-        bench.link.script("promote", [KEYS.root], [ADDRESS, 200])
+        if aside is not None:
+            bench.link.script("promote", [KEYS.root], [ADDRESS, 200])
         assert set(bench.work_off()) == set(range(N))
         bench.check_end()
 

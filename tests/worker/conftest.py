@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,25 @@ def kernel(project: Path) -> Iterator[Callable[[], Kernel]]:
             one.kill()
         one.process.stdin.close()
         one.process.stdout.close()
+
+
+@pytest.fixture
+def worker(idle_app: Any, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """``worker()`` starts one with one child and a lease of a second, as another machine would; nobody restarts it."""
+    started: list[subprocess.Popen[bytes]] = []
+    file = tmp_path / "connection.json"
+    idle_app.write_connection_file(file)
+
+    def start() -> subprocess.Popen[bytes]:
+        command = ["worker", "--connection-file", str(file), "-c", "1", "--lease", "1s"]
+        started.append(subprocess.Popen([sys.executable, "-m", "nbtasks", *command], start_new_session=True))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.poll() is None:
+            one.send_signal(signal.SIGQUIT)
+        one.wait()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -27,25 +26,6 @@ def held(ledger, gate):
     while not Path(gate).exists() and time.monotonic() < end:
         time.sleep(0.005)
     return "went on"
-
-
-@pytest.fixture
-def worker(idle_app, tmp_path):
-    """``worker()`` starts one with one child and a lease of a second; nobody starts it again."""
-    started = []
-    file = tmp_path / "connection.json"
-    idle_app.write_connection_file(file)
-
-    def start():
-        command = ["worker", "--connection-file", str(file), "-c", "1", "--lease", "1s"]
-        started.append(subprocess.Popen([sys.executable, "-m", "nbtasks", *command], start_new_session=True))
-        return started[-1]
-
-    yield start
-    for one in started:
-        if one.poll() is None:
-            one.send_signal(signal.SIGQUIT)
-        one.wait()
 
 
 @pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGKILL], ids=["cold stop", "kill -9"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -74,25 +73,6 @@ def delayed(idle_app):
     """``delayed()`` returns how many entries wait in the server for a moment to come."""
     with redis.Redis.from_url(idle_app.connection.url) as raw:
         yield lambda: sum(map(raw.zcard, raw.scan_iter(f"{idle_app.session.keys.root}z:*")))
-
-
-@pytest.fixture
-def worker(idle_app, tmp_path):
-    """``worker()`` starts a worker with one child, as another machine would."""
-    started = []
-    file = tmp_path / "connection.json"
-    idle_app.write_connection_file(file)
-
-    def start():
-        command = ["worker", "--connection-file", str(file), "-c", "1", "--lease", "1s"]
-        started.append(subprocess.Popen([sys.executable, "-m", "nbtasks", *command], start_new_session=True))
-        return started[-1]
-
-    yield start
-    for one in started:
-        if one.poll() is None:
-            one.send_signal(signal.SIGQUIT)
-        one.wait()
 
 
 def slow_map(app, ledger, n=10, **options):
