@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .keys import GROUP, Keys, readable
-from .link import NOT_YET, Link
+from .link import Link
 
 
 class Fleet:
@@ -83,22 +83,15 @@ class Fleet:
         return int(moved), None if next_ms < 0 else next_ms / 1000
 
     def ask_control(self, after: bytes, block_ms: int) -> None:
-        """Ask for control entries later than ``after``, which the broker waits for; not if that is asked already."""
-        if not self._link.asked:
-            self._link.ask(
-                "XREAD", "COUNT", 100, "BLOCK", block_ms, "STREAMS", self._keys.control, after,
-                block_ms=block_ms,
-            )  # fmt: skip
+        """Ask for control entries later than ``after``, as in :meth:`Link.ask`."""
+        self._link.ask(self._keys.control, after, 100, block_ms)
 
     def asked_control(self, within_s: float) -> list[tuple[bytes, str, bytes]]:
         """Return the entries that were asked for: (id, kind, data); one that is none of ours has no kind.
 
         There are none where none came in time; then the question stands.
         """
-        reply = self._link.answer(within_s)
-        if reply is NOT_YET or not reply:
-            return []
-        return [_control(entry_id, fields) for entry_id, fields in reply[0][1]]
+        return [_control(entry_id, fields) for entry_id, fields in self._link.answer(within_s) or ()]
 
     def send_control(self, frame: bytes) -> None:
         """Tell all supervisors."""

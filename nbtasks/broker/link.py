@@ -70,8 +70,6 @@ _KNOWN_CODES: dict[type[Exception], str] = {
 
 
 T = TypeVar("T")
-#: No answer has come yet.
-NOT_YET = object()
 
 #: URL -> when this process last could not connect there, or got no answer (monotonic). Its other connections may be
 #: as dead and not show it: a network that forgets them tells neither end.
@@ -127,10 +125,6 @@ class Link:
         if isinstance(reply, Exception):
             raise translated(reply, self.label)
         return reply
-
-    def wait(self, *args: Argument, block_ms: int) -> Any:
-        """Send a command that waits on the server for ``block_ms`` at most, and return its reply."""
-        return self.call(*args, timeout_s=block_ms / 1000 + _SLACK_S)
 
     def waiting_pipeline(
         self,
@@ -239,18 +233,26 @@ class Link:
         channel = self._channel
         return channel is not None and channel.is_plain
 
-    def ask(self, *args: Argument, block_ms: int) -> None:
-        """Send a command that waits on the server for ``block_ms`` at most. Any thread may take the answer."""
+    def ask(self, stream: str, after: bytes, most: int, block_ms: int) -> None:
+        """Ask for entries of a stream later than ``after``, for which the server waits; not if that is asked already.
+
+        Any thread may take the answer.
+        """
+        if self.asked:
+            return
 
         def send() -> None:
             timeout_s = block_ms / 1000 + _SLACK_S
-            self._open().send([args], timeout_s)
+            command = ("XREAD", "COUNT", most, "BLOCK", block_ms, "STREAMS", stream, after)
+            self._open().send([command], timeout_s)
             self._answer_by = time.monotonic() + timeout_s
 
         self._guarded(send)
 
-    def answer(self, within_s: float, eager: bool = False) -> Any:
-        """Return the reply to what was asked, or NOT_YET where none has come in time; the question stands then.
+    def answer(self, within_s: float, eager: bool = False) -> list[tuple[bytes, Any]] | None:
+        """Return the (id, fields) that were asked for, none where the server has waited in vain.
+
+        Returns None where no answer has come in time; the question stands then.
 
         Args:
             eager: as in :meth:`Channel.has_come`.
@@ -263,7 +265,7 @@ class Link:
             left_s = answer_by - time.monotonic()
             # Outside of what drops the connection: who is interrupted here has taken nothing.
             if not channel.has_come(max(0.0, min(within_s, left_s)), eager) and within_s < left_s:
-                return NOT_YET
+                return None
 
         def receive() -> Any:
             if self._channel is None or self._answer_by is None:
@@ -277,7 +279,8 @@ class Link:
         reply = self._guarded(receive)
         if isinstance(reply, Exception):
             raise translated(reply, self.label)
-        return reply
+        entries: list[tuple[bytes, Any]] = reply[0][1] if reply else []
+        return entries
 
     def _guarded(self, action: Callable[[], T]) -> T:
         """Do something with the connection, which is dropped if anything goes wrong."""

@@ -11,7 +11,7 @@ from nbtasks.core.errors import OperationalError
 
 from .channel import Argument
 from .keys import GROUP, LANES, Keys, readable
-from .link import NOT_YET, Link, translated
+from .link import Link, translated
 
 #: Entries that one script looks at, so that it keeps nobody waiting.
 _MOST_AT_ONCE = 100
@@ -186,18 +186,13 @@ class Store:
         return sorted(readable(self._link.call("SMEMBERS", self._keys.addresses)))
 
     def ask_events(self, session: str, after: bytes, block_ms: int) -> None:
-        """Ask for events later than ``after``, which the broker waits for. Whoever takes the answer need not ask."""
-        self._link.ask(
-            "XREAD", "COUNT", 500, "BLOCK", block_ms, "STREAMS", self._keys.events(session), after,
-            block_ms=block_ms,
-        )  # fmt: skip
+        """Ask for events later than ``after``, as in :meth:`Link.ask`. Whoever takes the answer need not ask."""
+        self._link.ask(self._keys.events(session), after, 500, block_ms)
 
     def asked_events(self, within_s: float, eager: bool = False) -> list[Event] | None:
         """Return the events that were asked for, none where none came; None where there is no answer yet."""
-        reply = self._link.answer(within_s, eager)
-        if reply is NOT_YET:
-            return None
-        return [_event(entry_id, fields) for entry_id, fields in (reply[0][1] if reply else ())]
+        entries = self._link.answer(within_s, eager)
+        return None if entries is None else [_event(entry_id, fields) for entry_id, fields in entries]
 
     def trim_events(self, session: str, upto: bytes) -> None:
         """Drop events that have been read."""

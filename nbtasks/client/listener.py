@@ -153,8 +153,7 @@ class Listener:
         self._trim_if_due()
 
     def _ask(self) -> None:
-        if not self._link.asked:
-            self._store.ask_events(self._reading, self._after, _BLOCK_MS)
+        self._store.ask_events(self._reading, self._after, _BLOCK_MS)
 
     def _parts(self, events: list[Event]) -> list[list[Event]]:
         """Cut events into parts that are taken in together; large ones are fetched one by one."""
