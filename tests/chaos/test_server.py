@@ -381,20 +381,30 @@ def test_the_clock_of_a_client_is_an_hour_off(site, tmp_path, shift):
     assert others == ["True", "True", "REVOKED"]
 
 
+# As in ipykernel, Stop reaches a cell only, and is ignored between two.
 KERNEL = """
-import sys, time
+import signal, sys, time
 from nbtasks import App
 app = App(broker=sys.argv[1])
 task = app.task(time.sleep)
+
+def run():
+    try:
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            print("begun", flush=True)
+            task.delay(60).get()
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:
+        return "stopped"
+    except Exception as error:
+        return type(error).__name__
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 print("ready", flush=True)
 for line in sys.stdin:
-    try:
-        print("begun", flush=True)
-        task.delay(60).get()
-    except KeyboardInterrupt:
-        print("stopped", flush=True)
-    except Exception as error:
-        print(type(error).__name__, flush=True)
+    print(run(), flush=True)
 """
 
 
