@@ -91,10 +91,16 @@ def _serve(
     from nbtasks.worker import run
 
     try:
-        return run(connection, options)
+        # Not before it is ready: children are forked from a process without threads.
+        return run(connection, options, on_ready=lambda _: _keep_up(lease))
     finally:
         if lease is not None:
             lease.close()
+
+
+def _keep_up(lease: EmbeddedLease | None) -> None:
+    if lease is not None:
+        lease.keep_up()
 
 
 def _app(target: str, broker: str | None) -> tuple[App, tuple[str, ...]]:

@@ -7,12 +7,13 @@ import dataclasses
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import context
 from nbtasks.core.durations import Duration, seconds
-from nbtasks.core.errors import ConfigError, SignatureMismatch, UnknownCall
+from nbtasks.core.errors import BrokerUnavailable, ConfigError, SignatureMismatch, UnknownCall
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.local import connection as connections
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("nbtasks")
 #: Seconds that running calls have to end when an App is closed.
 CLOSE_S = 10.0
+#: Seconds that an embedded server may need to be there again after it was killed.
+REVIVAL_S = 10.0
 RESULT_LIMIT_BYTES = 512 * 2**20
 
 
@@ -218,7 +221,8 @@ class App:
             # Imported while the server starts: this takes longer than the server does.
             from . import session  # noqa: F401 - for the time that it takes
 
-            self._lease = self._resolving.wait()
+            lease = self._resolving.wait()
+            self._lease = lease.keep_up() if lease is not None else None
             self._resolving = None
             # What is registered last runs first: the server is still there when the rest is told to it.
             atexit.unregister(self._at_exit)
@@ -241,11 +245,23 @@ class App:
             return self._session
         with self._lock:
             if self._session is None or not self._session.usable:
-                connection = self._server()
-                from .session import Session
-
-                self._session = Session(connection, self._result_expires, self._result_limit)
+                self._session = self._connect()
             return self._session
+
+    def _connect(self) -> Session:
+        connection = self._server()
+        from .session import Session
+
+        give_up_at = time.monotonic() + REVIVAL_S
+        while True:
+            try:
+                return Session(connection, self._result_expires, self._result_limit)
+            except BrokerUnavailable:
+                # One of ours that was killed a moment ago is about to be back.
+                if self._lease is None or time.monotonic() > give_up_at:
+                    raise
+            self._lease.ensure()
+            time.sleep(0.05)
 
     def check(self) -> BrokerFacts:
         """Return what the broker is: version, policy, latency."""

@@ -6,8 +6,10 @@ import atexit
 import hashlib
 import importlib.util
 import os
+import select
 import socket
 import sys
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -17,6 +19,7 @@ from nbtasks.core.errors import ConfigError, EmbeddedUnavailable
 
 from . import keeper
 from .folder import private_folder, state_folder
+from .revival import Revival
 
 BINARY_VARIABLE = "NBTASKS_SERVER_BINARY"
 LINGER_VARIABLE = "NBTASKS_LINGER"
@@ -29,6 +32,8 @@ LISTEN_TIMEOUT_S = 15.0
 SOCKET_PATH_BYTES = 103
 #: What is below it is made and checked as ours alone.
 _SHORT_TEMPORARY = "/tmp"  # noqa: S108
+#: Seconds after which a keeper is looked at that has not said that it is gone.
+_LOOK_S = 5.0
 RETRY_S = 0.002
 #: How long a keeper that starts or goes is waited for before another one is launched; then twice as long, ...
 PATIENCE_S = 0.05
@@ -307,6 +312,10 @@ class EmbeddedLease:
         self.pid = pid
         #: Where it listens for other machines, to do so again after a crash of everything.
         self._listened: tuple[str, int] | None = None
+        self._closed = False
+        #: Held while the server is brought back.
+        self._reviving = threading.Lock()
+        self._revival: Revival | None = None
         atexit.register(self.close)
 
     def __repr__(self) -> str:
@@ -315,15 +324,23 @@ class EmbeddedLease:
     @property
     def alive(self) -> bool:
         """Whether the keeper is still there. It starts a crashed server again by itself."""
-        if self._connection.fileno() < 0:
-            return False
-        self._connection.setblocking(False)
-        try:
-            return self._connection.recv(1, socket.MSG_PEEK) != b""
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+        connection = self._connection
+        return connection.fileno() >= 0 and not _has_ended(connection, 0.0)
+
+    def wait_for_loss(self) -> bool:
+        """Wait until the keeper has died, and return True; False where the lease was given back."""
+        while not self._closed:
+            connection = self._connection
+            if connection.fileno() < 0 or _has_ended(connection, _LOOK_S):
+                # Whoever brings it back meanwhile has the lock.
+                return not self._closed
+        return False
+
+    def keep_up(self) -> EmbeddedLease:
+        """Have keeper and server brought back whenever both are killed, until this is closed; returns the lease."""
+        if self._revival is None and not self._closed:
+            self._revival = Revival(self.wait_for_loss, self.ensure)
+        return self
 
     def ensure(self, timeout_s: float = START_TIMEOUT_S) -> bool:
         """Bring keeper and server back after both were killed, and return whether that was needed.
@@ -333,12 +350,17 @@ class EmbeddedLease:
         Raises:
             ConfigError: the server does not start again.
         """
-        if self.alive or self._connection.fileno() < 0:
-            return False
-        self._connection.close()
-        again = Starting(self._place).wait(timeout_s)
-        atexit.unregister(again.close)
-        self._connection, self.pid = again._connection, again.pid
+        with self._reviving:
+            if self._closed or self.alive:
+                return False
+            self._connection.close()
+            again = Starting(self._place).wait(timeout_s)
+            atexit.unregister(again.close)
+            self._connection, self.pid = again._connection, again.pid
+            if self._closed:
+                # Given back while it was on its way.
+                self._leave()
+                return False
         if self._listened is not None:
             self.listen(*self._listened)
         return True
@@ -399,6 +421,16 @@ class EmbeddedLease:
         Idempotent; called at the interpreter's exit where it was not called before.
         """
         atexit.unregister(self.close)
+        if self._closed:
+            return
+        self._closed = True
+        if self._revival is not None:
+            self._revival.close()
+        if os.getpid() == self._owner and self._reviving.acquire(timeout=GOODBYE_TIMEOUT_S):
+            self._reviving.release()
+        self._leave()
+
+    def _leave(self) -> None:
         if self._connection.fileno() < 0:
             return
         # A forked child has a copy of this object, but the lease is its parent's.
@@ -416,6 +448,17 @@ class EmbeddedLease:
                 pass
         except OSError:
             return
+
+
+def _has_ended(connection: socket.socket, within_s: float) -> bool:
+    """Whether the other end of a connection is closed, or is so within some seconds. Takes nothing from it."""
+    poll = select.poll()
+    try:
+        # The end is told in any case.
+        poll.register(connection, 0)
+        return bool(poll.poll(within_s * 1000))
+    except (OSError, ValueError):
+        return True
 
 
 _open: weakref.WeakSet[socket.socket] = weakref.WeakSet()

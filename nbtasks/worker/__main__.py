@@ -6,6 +6,7 @@ that the parent has died, and the worker stops.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -34,17 +35,19 @@ def main() -> int:
 
         options = WorkerOptions.from_json(settings["options"])
         connection = Connection.from_json(settings["connection"])
-        # A worker that outlives its starter keeps the embedded server from ending with it.
-        lease = join(connection.url) if options.keep else None
         patience_s = BROKER_PATIENCE_S if is_embedded(connection.url) else 0.0
         supervisor = Supervisor(connection, options, patience_s)
-        try:
-            return supervisor.run(
-                life_line=None if options.keep else life_line, on_ready=lambda fact: _answer(answers, fact)
-            )
-        finally:
-            if lease is not None:
-                lease.close()
+        with contextlib.ExitStack() as held:
+
+            def on_ready(fact: dict[str, object]) -> None:
+                # A worker that outlives its starter keeps the embedded server from ending with it, and brings it back.
+                # Not before: the server may be started after the worker, and children are forked without threads.
+                lease = join(connection.url) if options.keep else None
+                if lease is not None:
+                    held.callback(lease.keep_up().close)
+                _answer(answers, fact)
+
+            return supervisor.run(life_line=None if options.keep else life_line, on_ready=on_ready)
     except NbtasksError as error:
         _answer(answers, {"error": str(error)})
         return 1
