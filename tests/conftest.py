@@ -73,6 +73,13 @@ def eventually() -> Eventually:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def stop_button_works() -> None:
+    """Listen to SIGINT where the run was started with it ignored, as a shell starts what runs in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def run_folder() -> Iterator[Path]:
     """One short folder per test process: all state folders lie in it, so its name finds what is left over."""
     folder = Path(tempfile.mkdtemp(prefix="nbt-", dir=SHORT_TEMP))

@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: one Chromium and one server of each kind for the run, a new notebook for each test."""
+"""Fixtures of the browser tests: a Chromium for each file, a server of each kind for the run, a new notebook each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-@pytest.fixture(scope="session")
+# Not for the whole run: as long as Playwright runs, its event loop runs in this thread, and no other test of this
+# process could run one.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The system's Chromium, headless; where there is none, Playwright's own."""
     from playwright.sync_api import sync_playwright
