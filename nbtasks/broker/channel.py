@@ -29,6 +29,9 @@ _EAGER_S = 0.000_5 if (os.cpu_count() or 1) > 1 else 0.0
 #: Larger arguments are sent from where they are.
 _UNCOPIED_BYTES = 256 * 1024
 
+#: What making an object of bytes raises that are no reply of a server.
+NOT_REPLIES = (TypeError, ValueError, OverflowError, MemoryError, RecursionError)
+
 Argument = str | bytes | memoryview | int | float
 
 
@@ -86,11 +89,15 @@ class Channel:
 
         Raises:
             ConnectionError: the connection has ended, or the server refuses to serve it.
+        InvalidResponse: what has come is no reply.
         """
-        reply = self._reader.gets()
-        while reply is _NOT_YET:
-            self._receive()
+        try:
             reply = self._reader.gets()
+            while reply is _NOT_YET:
+                self._receive()
+                reply = self._reader.gets()
+        except NOT_REPLIES as error:
+            raise InvalidResponse(str(error)) from error
         if isinstance(reply, ConnectionError):
             raise reply
         return reply

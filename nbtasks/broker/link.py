@@ -11,11 +11,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
-import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -32,21 +29,20 @@ from redis.exceptions import (
     TryAgainError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, OperationalError
 
 from .channel import Argument, Channel, Command
+from .connecting import Connector, login_refused
 from .scripts import SCRIPTS
-from .unreachable import explain
+from .unreachable import explain, plain
+from .url import parse
 
 #: Seconds after which a connection is looked at before it is used: a server or a balancer may have cut it.
 _IDLE_S = 0.5
 #: Seconds until a command is given up. Together with the pause before the next try it is less than five, the time
 #: within which both ends go on after a network has fallen silent and come back.
 _TIMEOUT_S = 3.5
-#: Seconds to make a connection; also for the first words on it.
-_CONNECT_S = 2.0
 #: Seconds that a command which waits on the server may wait there, and in which the reply must come after that.
 BLOCK_S = 2.5
 #: The same where no network lies between: a server that dies there closes the connection, and it is heard at once.
@@ -55,9 +51,6 @@ _SLACK_S = 1.5
 _PAUSE_S = 0.05
 #: What a server says that cannot write for the moment: another one, or the same one later, can.
 _PASSING = ("READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF", "BUSY")
-
-#: What a URL may name that has to be here.
-_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 #: Codes that redis-py turns into classes.
 _KNOWN_CODES: dict[type[Exception], str] = {
@@ -80,6 +73,10 @@ class BrokerLoading(BrokerUnavailable):
     """The server is up, and reads its data from disk."""
 
 
+class LoginRefused(BrokerUnavailable):
+    """The server refuses a login that it has accepted before."""
+
+
 class Link:
     """A connection that any thread may use, one at a time.
 
@@ -97,12 +94,12 @@ class Link:
 
     def __init__(self, url: str, label: str) -> None:
         self.label = label
-        self.block_s = _LOCAL_BLOCK_S if url.startswith("unix:") else BLOCK_S
+        self._connector = Connector(parse(url))
+        self.block_s = _LOCAL_BLOCK_S if self._connector.url.scheme == "unix" else BLOCK_S
         self.connections = 0
         self.patience_s = 0.0
         self._url = url
         self._lock = threading.Lock()
-        self._pool = _pool(url)
         self._channel: Channel | None = None
         #: When the server was last heard on this connection (monotonic).
         self._heard_at = 0.0
@@ -292,6 +289,9 @@ class Link:
                 raise BrokerLoading(
                     f"the broker at {self.label} is still loading its data from disk"
                 ) from error
+            except AuthenticationError as error:
+                self._drop()
+                raise ConfigError(login_refused(self._connector.url, error)) from None
             except (ConnectionError, RedisTimeoutError, OSError) as error:
                 if self._channel is None or isinstance(error, (RedisTimeoutError, TimeoutError)):
                     _out_of_reach_at[self._url] = time.monotonic()
@@ -329,22 +329,20 @@ class Link:
         if self._channel is not None and self._is_doubtful(self._channel):
             self._drop()
         if self._channel is None:
-            connection = self._pool.make_connection()
-            try:
-                connection.connect()
-            except AuthenticationError as error:
-                raise ConfigError(f"the broker at {self.label} refused the login: {error}") from error
-            except ResponseError as error:
-                # Besides the login only the database is asked for.
-                if not self._pool.connection_kwargs.get("db") or _says(error, _PASSING):
-                    raise translated(error, self.label) from error
-                raise ConfigError(
-                    f"the broker at {self.label} does not have the database that the URL names, or does not allow it: "
-                    f"{error}; most servers have 0 to 15, and a cluster only 0"
-                ) from error
-            self._channel = Channel(connection)
+            self._channel = Channel(self._connect())
             self.connections += 1
         return self._channel
+
+    def _connect(self) -> Any:
+        try:
+            return self._connector.connect()
+        except ConfigError as error:
+            # It was right before: the server's settings are being changed, or another server has its place.
+            if self.connections:
+                raise LoginRefused(str(error)) from None
+            raise
+        except ResponseError as error:
+            raise translated(error, self.label) from error
 
     def _is_doubtful(self, channel: Channel) -> bool:
         if self._heard_at < _out_of_reach_at.get(self._url, 0.0):
@@ -355,28 +353,6 @@ class Link:
         channel, self._channel, self._answer_by = self._channel, None, None
         if channel is not None:
             channel.close()
-
-
-def _pool(url: str) -> Any:
-    try:
-        pool = redis.ConnectionPool.from_url(
-            url,
-            protocol=2,
-            decode_responses=False,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_timeout=False,
-            socket_timeout=_CONNECT_S,
-            socket_connect_timeout=_CONNECT_S,
-            health_check_interval=0,
-            **({} if url.startswith("unix:") else {"socket_keepalive": True}),
-        )
-    except ValueError as error:
-        raise ConfigError(f"the broker URL is not usable: {error}") from error
-    for name in _FILES:
-        file = pool.connection_kwargs.get(name)
-        if file and not Path(file).is_file():
-            raise ConfigError(f"the broker URL says {name}={file}, and there is no such file on this machine")
-    return pool
 
 
 def unavailable(label: str, error: BaseException) -> BrokerUnavailable:
@@ -400,16 +376,16 @@ def translated(error: Exception, label: str) -> Exception:
     """Return what a reply that is an error means here."""
     if isinstance(error, NoPermissionError):
         return ConfigError(
-            f"the broker at {label} does not allow a command that nbtasks needs: {error}; "
+            f"the broker at {label} does not allow a command that nbtasks needs: {plain(error)}; "
             "docs/security.md has the line that gives a user what is needed"
         )
     if _says(error, ("OOM",)):
         return BackPressure(
-            f"the memory of the broker at {label} is full ({error}); calls that it has go on and make room: submit "
-            "again later, or fetch and forget() old results, or raise the server's maxmemory"
+            f"the memory of the broker at {label} is full ({plain(error)}); calls that it has go on and make room: "
+            "submit again later, or fetch and forget() old results, or raise the server's maxmemory"
         )
     if _says(error, _PASSING):
-        return BrokerUnavailable(f"the broker at {label} does not take writes at the moment: {error}")
+        return BrokerUnavailable(f"the broker at {label} does not take writes at the moment: {plain(error)}")
     if isinstance(error, RedisError):
-        return OperationalError(f"the broker at {label} refused a command: {error}")
+        return OperationalError(f"the broker at {label} refused a command: {plain(error)}")
     return error

@@ -6,9 +6,12 @@ import re
 import time
 from dataclasses import dataclass
 
+from redis.exceptions import NoPermissionError
+
 from nbtasks.core.errors import BrokerUnsuitable, OperationalError
 
-from .link import BrokerLoading, Link
+from .link import BrokerLoading, Link, translated
+from .unreachable import plain
 
 OLDEST = (6, 2)
 #: Seconds that a server has to load its data; gigabytes take a while.
@@ -51,7 +54,7 @@ def look(link: Link) -> BrokerFacts:
         version=valkey or info.get("redis_version", "0"),
         flavour="valkey" if valkey else "redis",
         policy=info.get("maxmemory_policy", "noeviction"),
-        maxmemory=int(info.get("maxmemory", "0") or 0),
+        maxmemory=_count(info.get("maxmemory", "")),
         latency_s=latency,
         clock_offset_s=offset,
     )
@@ -95,8 +98,12 @@ def _info(link: Link) -> dict[str, str]:
     # A server that still loads its data answers INFO, and nothing else.
     link.call("PING")
     for reply in link.pipeline([("INFO", "server"), ("INFO", "memory")]):
+        if isinstance(reply, NoPermissionError):
+            raise translated(reply, link.label)
         if isinstance(reply, Exception):
-            raise OperationalError(f"the broker at {link.label} does not answer INFO: {reply}")
+            raise OperationalError(f"the broker at {link.label} does not answer INFO: {plain(reply)}")
+        if not isinstance(reply, bytes):
+            raise _no_redis(link)
         for line in reply.decode(errors="replace").splitlines():
             name, colon, value = line.partition(":")
             if colon:
@@ -108,9 +115,28 @@ def _clock(link: Link) -> tuple[float, float]:
     best, offset = float("inf"), 0.0
     for _ in range(3):
         before = time.time()
-        seconds, micros = link.call("TIME")
+        reply = link.call("TIME")
         after = time.time()
         if after - before < best:
             best = after - before
-            offset = int(seconds) + int(micros) / 1e6 - (before + after) / 2
+            offset = _moment(reply, link) - (before + after) / 2
     return best, offset
+
+
+def _moment(reply: object, link: Link) -> float:
+    try:
+        seconds, micros = map(int, reply)  # type: ignore[call-overload]  # whatever answers there
+        return float(seconds + micros / 1e6)
+    except (TypeError, ValueError, OverflowError):
+        raise _no_redis(link) from None
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
+
+
+def _no_redis(link: Link) -> BrokerUnsuitable:
+    return BrokerUnsuitable(
+        f"what answers at {link.label} is no Redis and no Valkey; check host and port of the URL (App(broker=...), "
+        "NBTASKS_BROKER, connection file)"
+    )

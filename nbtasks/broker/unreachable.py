@@ -23,6 +23,8 @@ _TRUST = (
     "name its authority in the URL: rediss://...?ssl_ca_certs=/path/to/ca.pem"
 )
 _PLAIN = "for a server without TLS the URL begins with redis://"
+_MOST_LETTERS = 400
+_FULL = "max number of clients reached"
 #: Kind of error, the reason (empty: the error's own words), the next step.
 _KINDS: tuple[tuple[type[Exception], str, str], ...] = (
     (socket.gaierror, "its name is not known here", "check the name, or write the address in numbers"),
@@ -38,7 +40,12 @@ def explain(error: BaseException, label: str) -> tuple[str, str]:
         error: what came of the attempt, with what was behind it.
         label: the URL without its secrets.
     """
-    for each in _behind(error):
+    if _FULL in str(error):
+        return (
+            f"it serves as many clients as it may: {_FULL}",
+            "end what keeps connections to it open, or raise its maxclients",
+        )
+    for each in behind(error):
         if isinstance(each, ssl.SSLError):
             return _of_tls(each)
         for kind, reason, step in _KINDS:
@@ -53,7 +60,7 @@ def explain(error: BaseException, label: str) -> tuple[str, str]:
 
 def _hung_up(error: BaseException) -> bool:
     """Whether the other side has ended the connection, as one does that waits for TLS and hears none."""
-    reset = any(isinstance(each, ConnectionResetError) for each in _behind(error))
+    reset = any(isinstance(each, ConnectionResetError) for each in behind(error))
     return reset or "closed" in str(error)
 
 
@@ -67,7 +74,7 @@ def _of_tls(error: ssl.SSLError) -> tuple[str, str]:
     return f"TLS: {error.reason or _text(error)}", _CHECK
 
 
-def _behind(error: BaseException) -> Iterator[BaseException]:
+def behind(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and those that it came from."""
     current: BaseException | None = error
     for _ in range(8):
@@ -78,4 +85,10 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
 
 
 def _text(error: BaseException) -> str:
-    return str(error).strip().rstrip(".") or type(error).__name__
+    return plain(error) or type(error).__name__
+
+
+def plain(error: object) -> str:
+    """Return what a server has said as one line without control characters."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error)[:_MOST_LETTERS])
+    return text.strip().rstrip(".")

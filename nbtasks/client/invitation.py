@@ -8,8 +8,8 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from nbtasks.broker.url import parse
 from nbtasks.core.errors import ConfigError
 from nbtasks.local.connection import (
     BROKER_VARIABLE,
@@ -89,7 +89,7 @@ class Invitation:
         if self.listening is not None:
             return [self._of_listener(self.listening)]
         notes = []
-        files = [name for name in _FILES_IN_URL if f"{name}=" in self.connection.url]
+        files = [name for name in _FILES_IN_URL if name in parse(self.connection.url).options]
         if files:
             notes.append(
                 f"The broker's URL names files of this machine ({', '.join(files)}): copy them to the same place there."
@@ -99,7 +99,7 @@ class Invitation:
                 f"The broker's URL names {_host(self.connection)}, which over there is the other machine itself: "
                 "give its name in the network, with App(broker=...) or NBTASKS_BROKER."
             )
-        elif self.connection.url.startswith("redis://"):
+        elif parse(self.connection.url).scheme == "redis":
             notes.append(
                 "What you send is signed, but it can be read on its way: rediss:// encrypts, if the server does."
             )
@@ -121,7 +121,7 @@ def _needs() -> str:
 
 
 def _host(connection: Connection) -> str:
-    return str(urlsplit(connection.url).hostname)
+    return parse(connection.url).host
 
 
 def _is_loopback(connection: Connection) -> bool:
@@ -138,7 +138,7 @@ def check_reachable(connection: Connection) -> None:
     Raises:
         ConfigError: it is one; the message has the ways out.
     """
-    if not connection.url.startswith("unix://"):
+    if parse(connection.url).scheme != "unix":
         return
     other = "use a Redis or Valkey that all machines reach, with App(broker='rediss://HOST:PORT/0') or NBTASKS_BROKER"
     if is_embedded(connection.url):

@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
+from nbtasks.broker import url as urls
 from nbtasks.core.errors import ConfigError
 from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
 
@@ -23,11 +23,6 @@ FILE_VARIABLE = "NBTASKS_CONNECTION_FILE"
 DEFAULT_NAMESPACE = "nbtasks"
 #: The key in use and the one before it.
 _MAX_KEYS = 2
-
-_FORMS = (
-    "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix:///path/to/socket[?db=n]; "
-    "reserved characters in a password are percent-encoded"
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,7 +54,7 @@ class Connection:
     @property
     def address(self) -> str:
         """The URL without user, password and query."""
-        return _address(urlsplit(self.url))
+        return urls.parse(self.url).shown
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of JSON types. It holds the keys: only for private files and pipes."""
@@ -216,21 +211,7 @@ def check_url(url: str) -> None:
     Raises:
         ConfigError: it is none of the accepted forms. A password is never repeated in the message.
     """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ConfigError(
-            f"broker: the port of the URL is not a number from 0 to 65535; write {_FORMS}"
-        ) from None
-    if parts.scheme in {"redis", "rediss"}:
-        database = parts.path.strip("/")
-        if parts.hostname and port != 0 and (not database or database.isdigit()):
-            return
-    elif parts.scheme == "unix" and parts.path.startswith("/") and not parts.hostname:
-        return
-    shown = _address(parts) if parts.scheme and parts.netloc else repr(url.rpartition("@")[2])
-    raise ConfigError(f"broker: {shown} is not a URL that nbtasks knows; write {_FORMS}")
+    urls.parse(url)
 
 
 def check_namespace(name: str) -> None:
@@ -243,12 +224,6 @@ def check_namespace(name: str) -> None:
         raise ConfigError(
             f"namespace: {name!r} is not a namespace; use letters, digits and _ - . :, at most 64"
         )
-
-
-def _address(parts: SplitResult) -> str:
-    if parts.scheme == "unix":
-        return f"unix://{parts.path}"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _connection_file() -> Connection | None:

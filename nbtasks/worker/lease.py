@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbtasks.broker.fleet import Fleet
+from nbtasks.broker.link import LoginRefused
 from nbtasks.core.errors import OperationalError
 
 from .duty import Duty
@@ -41,6 +42,8 @@ class Lease:
         self._duty = Duty("lease", self._renew_and_rest)
         #: Since when the broker cannot be reached (monotonic); None while it can.
         self._away_since: float | None = None
+        #: What kind of trouble was told of this outage.
+        self._told: type[OperationalError] | None = None
 
     def start(self) -> None:
         """Take the lease, then renew it from a thread."""
@@ -73,13 +76,14 @@ class Lease:
             return min(1.0, self._lease_s / 10)
         if self._away_since is not None:
             LOGGER.warning("the broker answers again, after %.0f s", time.monotonic() - self._away_since)
-            self._away_since = None
+            self._away_since, self._told = None, None
         return self._lease_s / 5
 
     def _note_trouble(self, error: OperationalError) -> None:
-        """Say it once for each outage; the other duties are silent about it."""
-        if self._away_since is None:
-            self._away_since = time.monotonic()
+        """Say it once for each outage, and once that it is the login; the other duties are silent about it."""
+        self._away_since = self._away_since or time.monotonic()
+        if self._told is None or (isinstance(error, LoginRefused) and self._told is not LoginRefused):
+            self._told = type(error)
             LOGGER.warning(
                 "the lease could not be renewed, and is tried again until the broker answers: %s", error
             )

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 def server_binary() -> str:
@@ -55,7 +57,9 @@ class Server:
 
     def client(self) -> redis.Redis:
         """A plain client."""
-        return redis.Redis(unix_socket_path=str(self.socket), single_connection_client=True)
+        # Without tries again, which would make a server that wants a password wait for seconds.
+        once = Retry(NoBackoff(), 0)
+        return redis.Redis(unix_socket_path=str(self.socket), single_connection_client=True, retry=once)
 
     def stop(self) -> None:
         """Kill it, as a power failure does."""

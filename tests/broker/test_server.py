@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import socket
 import threading
+import traceback
 
 import pytest
+import redis
 
-from nbtasks import App, BrokerUnavailable, BrokerUnsuitable, ConfigError
+from nbtasks import App, BrokerUnavailable, BrokerUnsuitable, ConfigError, OperationalError
+from nbtasks.broker.link import Link
 
 SOON = 20.0
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 class Pretender:
@@ -149,7 +158,126 @@ def test_a_database_that_the_server_does_not_have_is_told(server):
 
 def test_a_missing_password_is_told(server):
     locked = server("--requirepass", "right")
-    with App(broker=locked.url) as app, pytest.raises(Exception, match=r"(?i)auth"):
+    with (
+        App(broker=locked.url) as app,
+        pytest.raises(ConfigError, match=r"wants a password[\s\S]*unix://:PASSWORD@") as caught,
+    ):
+        app.task(len).delay("a")
+    assert "cannot be reached" not in str(caught.value)
+
+
+def test_a_user_without_a_password_is_told(server):
+    locked = server("--requirepass", "right")
+    with (
+        App(broker=locked.url.replace("unix://", "unix://right@")) as app,
+        pytest.raises(ConfigError, match="names a user and no password"),
+    ):
+        app.check()
+
+
+def test_a_password_that_nobody_asked_for_is_told(server):
+    with (
+        App(broker=server().url.replace("unix://", "unix://:secret@")) as app,
+        pytest.raises(ConfigError, match="has no password, and the URL names one") as caught,
+    ):
+        app.check()
+    assert "secret" not in str(caught.value)
+
+
+def test_a_login_that_is_lost_on_its_way_leaves_no_password_in_the_frames(home):
+    """As tools print a traceback that show local variables."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up():
+            try:
+                while True:
+                    listener.accept()[0].close()
+            except OSError:
+                pass
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        link = Link(f"redis://bob:secret@127.0.0.1:{listener.getsockname()[1]}", "there")
+        with pytest.raises(BrokerUnavailable) as caught:
+            link.call("PING")
+        frames = caught.value.__traceback__.tb_next
+        told = traceback.TracebackException(type(caught.value), caught.value, frames, capture_locals=True)
+        assert "secret" not in "".join(told.format())
+
+
+def test_a_login_that_is_changed_is_waited_for(server, eventually):
+    """By who was logged in before: the other end may be told of it later, or the server be another one for a while."""
+    locked = server("--requirepass", "right", "--appendonly", "yes")
+    with App(broker=locked.url.replace("unix://", "unix://:right@")) as app:
+        app.start_workers(1, lease=2.0)
+        double = app.task(lambda x: 2 * x)
+        assert double.delay(1).get(timeout=SOON) == 2
+        admin = redis.Redis(
+            unix_socket_path=str(locked.socket), password="right", single_connection_client=True
+        )
+        admin.config_set("requirepass", "another")
+        admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        handle = double.delay(2)
+        eventually(lambda: "refused the login" in (handle.why_pending() or ""), "it says what it waits for")
+        eventually(lambda: "refused the login" in app.local_workers.log_tail(50), "the worker says it, too")
+        admin.config_set("requirepass", "right")
+        admin.close()
+        assert handle.get(timeout=SOON) == 4
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_a_server_that_has_as_many_clients_as_it_may_says_so(server, network):
+    full = server("--maxclients", "3", *(("--port", str(free_port())) if network else ()))
+    port = full.client().config_get("port")["port"]
+    url = f"redis://127.0.0.1:{port}" if network else full.url
+    clients = [full.client() for _ in range(3)]
+    for one in clients:
+        one.ping()
+    with App(broker=url) as app:
+        for use in (app.check, lambda: app.start_workers(1)):
+            with pytest.raises(BrokerUnavailable, match=r"as many clients as it may[\s\S]*maxclients"):
+                use()
+    for one in clients:
+        one.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"+OK\r\n" * 9, b":1\r\n" * 9,
+     b"*0\r\n" * 9, b"$-1\r\n" * 9, b"$3\r\n\xff\xfe\xfd\r\n" * 9, b"*2\r\n$1\r\na\r\n$1\r\nb\r\n" * 9,
+     b"-ERR unknown command\r\n" * 9, b"-\x1b[31m\r\n" * 9, b"\0" * 100, b"*99999999999999999999\r\n",
+     b"%1\r\n" * 9, b"-\xff\xfe\r\n" * 9, b"_\r\n" * 9, b"~1\r\n~0\r\n" * 9, b">1\r\n+x\r\n" * 9, b",x\r\n",
+     b"$99999999999999\r\n", b"*1\r\n" * 10_000, b""],
+    ids=lambda answer: repr(answer[:9]),
+)  # fmt: skip
+def test_whatever_answers_is_told_as_an_error_of_ours(home, answer):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            try:
+                while True:
+                    link, _ = listener.accept()
+                    with link:
+                        link.recv(4096)
+                        link.sendall(answer)
+            except OSError:
+                pass
+
+        threading.Thread(target=serve, daemon=True).start()
+        with (
+            App(broker=f"redis://127.0.0.1:{listener.getsockname()[1]}") as app,
+            pytest.raises((OperationalError, ConfigError)) as caught,
+        ):
+            app.task(len).delay("a")
+    assert "127.0.0.1" in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "xn--", "a" * 60 + ".invalid", "1.2.3.4.5"])
+def test_a_name_that_is_not_known_is_told(home, host):
+    with (
+        App(broker=f"redis://{host}") as app,
+        pytest.raises((BrokerUnavailable, ConfigError), match=r"name|host"),
+    ):
         app.task(len).delay("a")
 
 
