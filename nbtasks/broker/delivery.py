@@ -46,14 +46,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Aside:
-    """Where calls go that a rate limit does not let start yet: into a lane, after a delay."""
+    """Where calls go that a rate limit does not let start yet: into a lane, at a moment of the server's time."""
 
     lane: str
-    delay_ms: int
+    due_ms: int
     limit: str
 
     def __str__(self) -> str:
-        return f"{self.lane} {self.delay_ms} {self.limit}"
+        return f"{self.lane} {self.due_ms} {self.limit}"
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,14 @@ class Finish:
         batch: str,
         address: str,
         lane: str,
-        delay_ms: int,
+        due_ms: int,
         first: int,
         count: int,
         attempt: int,
         frame: bytes,
     ) -> None:
-        """Queue calls again after a delay, as another attempt."""
-        self.args += ["Z", batch, address, lane, delay_ms, first, count, attempt, frame]
+        """Queue calls again at a moment of the server's time, as another attempt."""
+        self.args += ["Z", batch, address, lane, due_ms, first, count, attempt, frame]
 
     def blob(self, batch: str, key: str, data: bytes | memoryview) -> None:
         """Store a piece of a large result."""

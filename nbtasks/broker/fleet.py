@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
+from nbtasks.core.clock import steady
+
+from .clock import Reading
 from .keys import GROUP, Keys, readable
 from .link import Link
+from .pulse import Pulse, Pulses, Seen
+
+#: Seconds that a lease counts whose worker does not say it.
+_LEASE_S = 15.0
+#: Seconds for which a worker that was silent is still shown.
+_SHOWN_S = 60.0
 
 
 class Fleet:
@@ -12,11 +23,19 @@ class Fleet:
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
         self._keys = keys
+        self._pulses = Pulses(_LEASE_S, credulous=True)
 
-    def renew(self, worker: str, lease_ms: int, info: str, info_ttl_ms: int) -> tuple[bool, float]:
-        """Renew a worker's lease; returns whether it was still there and the server's time in epoch seconds."""
-        alive, now = self._link.script("renew", [self._keys.root], [worker, lease_ms, info, info_ttl_ms])
-        return bool(alive), now / 1000
+    def renew(self, worker: str, lease: str, info: str, info_ttl_ms: int) -> tuple[bool, Reading]:
+        """Renew a worker's lease; returns whether it was still there, and the server's time.
+
+        Args:
+            lease: for how long it counts (ms), and a number that grows each time.
+        """
+        asked_at, wall_at = steady(), time.time()
+        alive, micros, noted = self._link.script(
+            "renew", [self._keys.root], [worker, lease, info, info_ttl_ms]
+        )
+        return bool(alive), Reading(micros / 1e6, noted, asked_at, steady(), wall_at)
 
     def release(self, worker: str) -> None:
         """End a worker's lease and take it off the list."""
@@ -28,16 +47,33 @@ class Fleet:
         )
 
     def alive(self, workers: list[str]) -> set[str]:
-        """Return those workers that hold a lease."""
+        """Return those workers that live, as far as this process has seen."""
         if not workers:
             return set()
-        replies = self._link.pipeline([("EXISTS", self._keys.lease(worker)) for worker in workers])
-        return {worker for worker, there in zip(workers, replies, strict=True) if there}
+        seen = self._look()
+        return {worker for worker in workers if worker in seen and not seen[worker].dead}
 
-    def silent(self, for_s: float) -> tuple[float, list[str]]:
-        """Return the server's time in epoch seconds, and the workers without a lease that were not seen for so long."""
-        now, *names = self._link.script("silent", [self._keys.root], [round(for_s * 1000)])
-        return now / 1000, readable(names)
+    def pulses(self) -> tuple[float, dict[str, Pulse]]:
+        """Return the server's clock in epoch seconds, and the pulses of all workers on the list."""
+        now, *found = self._link.script("pulses", [self._keys.root], [])
+        pulses = {}
+        for name, lease, age_ms in zip(found[::3], found[1::3], found[2::3], strict=True):
+            for worker in readable([name]):
+                pulses[worker] = Pulse(lease, age_ms / 1000, buried=age_ms < 0)
+        return now / 1000, pulses
+
+    def lapse(self, worker: str, lease: bytes) -> bool:
+        """End the lease of a worker that is dead; False when it was renewed since it had this value."""
+        return bool(self._link.script("lapse", [self._keys.root], [worker, lease]))
+
+    def enlist(self, worker: str) -> None:
+        """Put a worker on the list that is on none, so that somebody looks whether it lives."""
+        self._link.call("ZADD", self._keys.workers, "NX", 1, worker)
+
+    def _look(self) -> dict[str, Seen]:
+        asked_at = steady()
+        _, found = self.pulses()
+        return self._pulses.look(found, asked_at, steady())
 
     def bury(self, worker: str) -> None:
         """Say that a worker is known to be dead, so that its calls are given back at once."""
@@ -46,7 +82,7 @@ class Fleet:
 
     def workers(self) -> dict[str, str]:
         """Return worker -> info (JSON) of all workers that were seen lately."""
-        names = readable(self._link.call("ZRANGE", self._keys.workers, 0, -1))
+        names = [name for name, seen in self._look().items() if seen.silent_s < _SHOWN_S]
         if not names:
             return {}
         infos = self._link.call("MGET", *(self._keys.worker_info(name) for name in names))
@@ -77,9 +113,13 @@ class Fleet:
         """Try to be the one supervisor that does a duty for the next ``ms``."""
         return bool(self._link.script("elect", [self._keys.root, self._keys.lock(duty)], [worker, ms]))
 
-    def promote(self, address: str) -> tuple[int, float | None]:
-        """Queue calls that are due; returns how many, and the seconds until the next one (None: none waits)."""
-        moved, next_ms = self._link.script("promote", [self._keys.root], [address, 200])
+    def promote(self, address: str, now: float) -> tuple[int, float | None]:
+        """Queue calls that are due at a moment of the server's time (epoch seconds).
+
+        Returns how many, and the seconds until the next one (None: none waits).
+        """
+        args: list[str | int] = [address, round(now * 1000), 200]
+        moved, next_ms = self._link.script("promote", [self._keys.root], args)
         return int(moved), None if next_ms < 0 else next_ms / 1000
 
     def ask_control(self, after: bytes, block_ms: int) -> None:
@@ -110,11 +150,6 @@ class Fleet:
     def note_audit(self, run: str) -> None:
         """Note that orphans were looked for in this run of the server."""
         self._link.call("SET", self._keys.audited, run)
-
-    def now(self) -> float:
-        """Return the server's time in epoch seconds."""
-        seconds, micros = self._link.call("TIME")
-        return int(seconds) + int(micros) / 1e6
 
 
 def _each(batches: list[bytes]) -> list[bytes | str]:

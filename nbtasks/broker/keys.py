@@ -62,9 +62,10 @@ class Keys:
         return f"{self.root}q:{address}:{lane}"
 
     def delayed(self, address: str) -> str:
-        """ZSET: calls that are due later; score is the server's time in ms, the member is a header line and a frame.
+        """ZSET: calls that are due later; score is the server's time as it is reckoned, in ms.
 
-        The line is lane, batch, first, count and attempt; and the limit, if the calls wait for that.
+        The member is a header line and a frame; the line is lane, batch, first, count and attempt; and the limit, if
+        the calls wait for that.
         """
         return f"{self.root}z:{address}"
 
@@ -139,7 +140,7 @@ class Keys:
         return f"{self.root}e:{session}"
 
     def lease(self, worker: str) -> str:
-        """STRING with PX: exists as long as the worker lives."""
+        """STRING: how long a renewal counts (ms), and a number that grows with each: a dead worker's stands still."""
         return f"{self.root}w:{worker}"
 
     def worker_info(self, worker: str) -> str:
@@ -148,13 +149,18 @@ class Keys:
 
     @property
     def workers(self) -> str:
-        """ZSET: worker -> last seen, in ms of the server's time."""
+        """ZSET: worker -> last seen, in ms of the server's clock; 0 of one that is known to be dead."""
         return f"{self.root}workers"
 
     @property
     def control(self) -> str:
         """STREAM: signed control records, and hints about calls that fall due."""
         return f"{self.root}ctl"
+
+    @property
+    def ahead(self) -> str:
+        """STRING: by how many ms the server's clock was set forward, all in all, since somebody reckons its time."""
+        return f"{self.root}ahead"
 
     @property
     def audited(self) -> str:

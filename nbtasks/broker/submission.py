@@ -74,10 +74,10 @@ class Flush:
         self.args += ["O", batch, key]
 
     def chunk(
-        self, batch: str, address: str, lane: str, delay_ms: int, first: int, count: int, frame: bytes
+        self, batch: str, address: str, lane: str, due_ms: int, first: int, count: int, frame: bytes
     ) -> None:
-        """Queue a chunk of calls."""
-        self.args += ["C", batch, address, lane, delay_ms, first, count, frame]
+        """Queue a chunk of calls, at a moment of the server's time or now (0)."""
+        self.args += ["C", batch, address, lane, due_ms, first, count, frame]
         self.size += len(frame) + 100
 
 

@@ -23,7 +23,7 @@ class Withdrawal:
 
     Args:
         n: number of calls of the batch.
-        since: when it was submitted, and when it is due, in epoch seconds of the server.
+        since: when it was submitted, and when it is due, in epoch seconds of the server; 0 where that is not known.
     """
 
     def __init__(
@@ -34,8 +34,9 @@ class Withdrawal:
         self._address = address
         self._batch = batch
         self._left = n
-        self._submitted_ms, due_at = (round((since[0] - _EARLIER_S) * 1000), since[1])
-        self._due_ms = None if due_at is None else round((due_at - _EARLIER_S) * 1000)
+        submitted_at, due_at = since
+        self._submitted_ms = _ms(submitted_at)
+        self._due_ms = None if due_at is None else _ms(due_at)
         self._looks = self._all_looks()
 
     def run(self, most_s: float = math.inf) -> bool:
@@ -74,3 +75,7 @@ class Withdrawal:
             in_vain = 0 if found else in_vain + 1
             self._left -= int(found)
             yield
+
+
+def _ms(at: float) -> int:
+    return max(0, round((at - _EARLIER_S) * 1000))

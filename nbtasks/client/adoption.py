@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable
 
+from nbtasks.broker.clock import ServerClock
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.store import BatchRecord, Store
 from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
@@ -22,7 +23,7 @@ class Adoption:
     Args:
         session: returns the session's current id.
         hooks: what a batch asks of its session.
-        clock_offset_s: what to add to this machine's clock to get the server's.
+        clock: of the server.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Adoption:
         codec: Codec,
         session: Callable[[], str],
         hooks: Hooks,
-        clock_offset_s: float,
+        clock: ServerClock,
     ) -> None:
         self._registry = registry
         self._intake = intake
@@ -43,7 +44,7 @@ class Adoption:
         self._codec = codec
         self._session = session
         self._hooks = hooks
-        self._clock_offset_s = clock_offset_s
+        self._clock = clock
 
     def adopt(self, batch_id: str) -> Batch:
         """Return the live record of a batch.
@@ -65,7 +66,7 @@ class Adoption:
         self._show_running(batch)
         if batch.done and found.ended_at is not None:
             # It was told just now, and has ended before.
-            batch.ended_at = found.ended_at - self._clock_offset_s
+            batch.ended_at = self._clock.moment_here(found.ended_at)
         self._registry.note_adopted(batch)
         return batch
 
@@ -76,7 +77,7 @@ class Adoption:
             label["eta"], label["oe"],
         )  # fmt: skip
         n = label["n"]
-        batch = Batch(found.id, max(0, n), origin, self._hooks, found.submitted_at - self._clock_offset_s)
+        batch = Batch(found.id, max(0, n), origin, self._hooks, self._clock.moment_here(found.submitted_at))
         batch.function = label["f"]
         if n < 0:
             # Its client is still reading items: how many there will be, nobody knows yet.

@@ -146,6 +146,8 @@ class Batch:
         self.quiet = origin.quiet
         self.created_at = time.time() if created_at is None else created_at
         self.ended_at: float | None = None
+        #: When its calls may start, in ms of the server's time; 0: at once.
+        self.due_ms = 0
         self.states = bytearray(n)
         #: Indexes in the order in which they ended.
         self.order = array("I")

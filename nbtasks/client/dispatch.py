@@ -222,9 +222,7 @@ def _submit_windowed(
         there = len(batch.blobs)
         sent = _sealed(session, batch, options, [payloads], index, packer.pieces, there)
         batch.blobs += packer.pieces
-        session.sender.send(
-            batch, sent, _ms(options.delay_s), new=index == 0, open_end=True, pieces_from=there
-        )
+        session.sender.send(batch, sent, batch.due_ms, new=index == 0, open_end=True, pieces_from=there)
 
     Feeder(batch, session, tuples, how.max_parallel or 1, send).start()
     handle = GroupResult(batch, session)
@@ -274,6 +272,8 @@ def _open(
     )
     batch = Batch(new_id(), n, origin, session.hooks)
     batch.task = task
+    if options.delay_s > 0:
+        batch.due_ms = round((session.clock.now() + options.delay_s) * 1000)
     batch.retry = lambda: retry_failed(session, batch, options)
     batch.repack = lambda sent: _repacked(session, batch, sent)
     return batch
@@ -310,7 +310,7 @@ def _send(
     batch.blobs = pieces
     sent = _sealed(session, batch, options, chunks, 0, pieces)
     session.registry.add(batch)
-    session.sender.send(batch, sent, _ms(options.delay_s))
+    session.sender.send(batch, sent, batch.due_ms)
 
 
 def _cut(
@@ -353,7 +353,7 @@ def _sealed(
     """
     not_after = None
     if options.task.expires is not None:
-        not_after = session.server_now() + options.task.expires
+        not_after = session.clock.now() + options.task.expires
     lane, address = lane_of(options.task.priority), session.address(batch.queue)
     sent = []
     for part in chunks:
@@ -387,7 +387,3 @@ def _refuse_bound_to_kernel(function: Callable[..., Any]) -> None:
             f"{getattr(function, '__name__', function)!r} is a generator function, and a generator cannot be a result; "
             "return a list"
         )
-
-
-def _ms(delay_s: float) -> int:
-    return max(0, round(delay_s * 1000))

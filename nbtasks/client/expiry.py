@@ -38,8 +38,7 @@ class Expiry:
     """A thread that sleeps until calls have expired; there is none as long as no call can.
 
     Args:
-        estimate: the server's time in epoch seconds, about.
-        now: the same, asked from the server.
+        now: the server's time in epoch seconds, as this machine reckons it.
         held: returns batch -> indexes of calls that workers of a queue have in hand.
         running: returns the indexes of a batch's calls that living workers have told that they run.
         finish: reports to the broker what a worker would.
@@ -49,7 +48,6 @@ class Expiry:
     def __init__(
         self,
         codec: Codec,
-        estimate: Callable[[], float],
         now: Callable[[], float],
         held: Callable[[str], dict[str, set[int]]],
         running: Callable[[Batch], set[int]],
@@ -57,7 +55,6 @@ class Expiry:
         withdraw: Callable[[Batch], None],
     ) -> None:
         self._codec = codec
-        self._estimate = estimate
         self._now = now
         self._held = held
         self._running = running
@@ -101,19 +98,19 @@ class Expiry:
                 _log.exception("expired calls could not be ended")
                 waits = due
             for batch in waits:
-                self.watch(batch, self._estimate() + _AGAIN_S)
+                self.watch(batch, self._now() + _AGAIN_S)
 
     def _next_due(self) -> list[Batch]:
         """Sleep until batches are to be looked at."""
         with self._changed:
             while not self._closed:
-                rest = self._looks[0][0] - self._estimate() if self._looks else _MOST_SLEEP_S
+                rest = self._looks[0][0] - self._now() if self._looks else _MOST_SLEEP_S
                 if rest <= 0:
                     break
                 # Without a call that may expire nobody need wake up.
                 self._changed.wait(min(rest, _MOST_SLEEP_S) if self._looks else None)
             names = set()
-            while self._looks and self._looks[0][0] <= self._estimate():
+            while self._looks and self._looks[0][0] <= self._now():
                 names.add(heapq.heappop(self._looks)[1])
         found = (self._batches.get(name) for name in sorted(names))
         return [batch for batch in found if batch is not None and not batch.done]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import shlex
 import sys
@@ -94,7 +93,7 @@ class Invitation:
             notes.append(
                 f"The broker's URL names files of this machine ({', '.join(files)}): copy them to the same place there."
             )
-        if _is_loopback(self.connection):
+        if self.connection.is_loopback:
             notes.append(
                 f"The broker's URL names {_host(self.connection)}, which over there is the other machine itself: "
                 "give its name in the network, with App(broker=...) or NBTASKS_BROKER."
@@ -122,14 +121,6 @@ def _needs() -> str:
 
 def _host(connection: Connection) -> str:
     return parse(connection.url).host
-
-
-def _is_loopback(connection: Connection) -> bool:
-    host = _host(connection)
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.split(".")[0] == "localhost"
 
 
 def check_reachable(connection: Connection) -> None:

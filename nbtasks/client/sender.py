@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,7 +66,7 @@ class Sender:
         self,
         batch: Batch,
         sent: list[Sent],
-        delay_ms: int,
+        due_ms: int,
         new: bool = True,
         open_end: bool = False,
         pieces_from: int = 0,
@@ -75,6 +74,7 @@ class Sender:
         """Submit chunks of a batch, with the pieces of its large values that are for them.
 
         Args:
+            due_ms: when they may start, in ms of the server's time; 0 for now.
             new: the batch is not recorded yet.
             open_end: more calls will follow.
             pieces_from: so many pieces, from the first on, the broker has already.
@@ -89,7 +89,7 @@ class Sender:
                 batch,
                 group,
                 blobs,
-                delay_ms,
+                due_ms,
                 (-1 if open_end else batch.n) if new and number == 0 else None,
             )
             size = len(batch.function_frame) + _bytes_of(blobs) + _size_of(group)
@@ -112,7 +112,7 @@ class Sender:
         batch: Batch,
         sent: Sequence[Sent],
         blobs: Sequence[BlobPiece],
-        delay_ms: int,
+        due_ms: int,
         n: int | None,
         flush: Flush,
         function: bytes,
@@ -125,7 +125,7 @@ class Sender:
         for key, data in blobs:
             flush.blob(batch.id, key, data)
         for item in sent:
-            flush.chunk(batch.id, address, item.lane, delay_ms, item.first, item.count, item.frame)
+            flush.chunk(batch.id, address, item.lane, due_ms, item.first, item.count, item.frame)
 
     def join(
         self,
@@ -175,9 +175,7 @@ class Sender:
         """Submit a batch again that the broker has lost, without the calls that have ended or shall not run again."""
         sent, batch.sent = batch.sent, []
         lost = [piece for item in sent for piece in _open_pieces(batch, item)]
-        eta = batch.origin_info.eta_at
-        delay_ms = max(0, round((eta - time.time()) * 1000)) if eta is not None else 0
-        self.send(batch, lost, delay_ms, open_end=batch.growing)
+        self.send(batch, lost, batch.due_ms, open_end=batch.growing)
 
     def send_once_more(self, batch: Batch, pieces: list[Sent], blobs: Sequence[BlobPiece] = ()) -> None:
         """Queue calls again of a batch that the broker knows, with their function."""

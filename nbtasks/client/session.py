@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from nbtasks.broker.clock import ServerClock
 from nbtasks.broker.delivery import Delivery, Finish
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
@@ -100,7 +101,8 @@ class Session:
         self.facts: BrokerFacts = _checked(self._link)
         # What goes over this one only reads, or may be applied twice: no notebook need hear of one cut connection.
         self._link.patience_s = _RECONNECT_S
-        self.clock_offset_s = self.facts.clock_offset_s
+        self.clock = ServerClock(self._link, self.keys)
+        self.clock.follow()
         self._orders = Submission(self._link, self.keys)
         self._delivery = Delivery(self._link, self.keys, "client", ())
         self.files = ValueFiles.beside(connection.url, connection.namespace)
@@ -120,13 +122,13 @@ class Session:
         )
         self._adoption = Adoption(
             self.registry, self.intake, self.store, self.fleet, self.codec, self._current_id, self.hooks,
-            self.clock_offset_s,
+            self.clock,
         )  # fmt: skip
         if context.serving:
             context.before_telling.append(self._flush_for_task)
         reading = self._new_link()
         self.expiry = Expiry(
-            self.codec, self.server_now, self.fleet.now, lambda queue: self.store.held(self.address(queue)),
+            self.codec, self.clock.now, lambda queue: self.store.held(self.address(queue)),
             self._running, finish, self.withdraw,
         )  # fmt: skip
         self._listener = Listener(
@@ -198,10 +200,6 @@ class Session:
         """Return a queue's address for this Python and this key."""
         return self.keys.address(queue, self.python, self.keyring.id)
 
-    def server_now(self) -> float:
-        """Return the server's time in epoch seconds, by the measured offset."""
-        return time.time() + self.clock_offset_s
-
     def slots(self, queue: str) -> int:
         """Return how many calls of a queue run at once, as far as known."""
         return max(1, sum(item.slots_total for item in self._workers_for(queue)))
@@ -258,6 +256,7 @@ class Session:
         return lost
 
     def _reconcile(self) -> None:
+        self.clock.follow()
         # What it has lost of those that have not ended is sent again by the outbox, as soon as that hears of it.
         unfinished = [] if self._look_for_gap() else self.registry.all_unfinished()
         batches = [*unfinished, *self.registry.ended_since(time.time() - _LOST_S)]
@@ -317,7 +316,7 @@ class Session:
             self._delivery.finish(report)
         # After the states: workers look at them when the order comes.
         order = {"t": "stop", "b": batch.id, "i": index, "kill": terminate}
-        control = self.codec.seal_control(order, self.fleet.now())
+        control = self.codec.seal_control(order, self.clock.now())
         # What a growing batch has just sent is not started, either.
         note = bool(keep) or (index < 0 and batch.growing)
         if note:
@@ -331,12 +330,15 @@ class Session:
 
     def withdraw(self, batch: Batch) -> None:
         """Take what is final out of the queue, and not wait for workers to do that: perhaps there are none."""
-        offset, eta = self.clock_offset_s, batch.origin_info.eta_at
+        eta = batch.origin_info.eta_at
         due_at = eta
         if eta is None and (batch.rate_limit is not None or batch.task is None):
             # What a rate limit holds back comes again at any time from then on.
             due_at = batch.created_at
-        since = (batch.created_at + offset, None if due_at is None else due_at + offset)
+        since = (
+            self.clock.server_moment(batch.created_at),
+            None if due_at is None else self.clock.reckoned(due_at),
+        )
         address = self.address(batch.queue)
         withdrawal = Withdrawal(self._link, self.keys, address, batch.id, batch.n, since)
         with contextlib.suppress(OperationalError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from dataclasses import dataclass
@@ -55,6 +56,20 @@ class Connection:
     def address(self) -> str:
         """The URL without user, password and query."""
         return urls.parse(self.url).shown
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the URL names this machine, by its network name."""
+        host = urls.parse(self.url).host
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host.split(".", maxsplit=1)[0] == "localhost"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine, as far as the URL says."""
+        return self.url.startswith("unix:") or self.is_loopback
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of JSON types. It holds the keys: only for private files and pipes."""

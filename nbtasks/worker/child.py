@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nbtasks.broker.delivery import Aside, Delivery, Entry
-from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.permits import Grant, Permits
 from nbtasks.broker.store import Store
 from nbtasks.core import context
+from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection
@@ -124,12 +124,10 @@ class Child:
         consumer = f"{settings.worker}/{number}"
         self._taking = Delivery(self._link, keys, consumer, settings.addresses, self._left_out)
         self._store = Store(telling, keys)
-        self._fleet = Fleet(telling, keys)
         self._permits = Permits(telling, keys)
-        self._offset = 0.0
         telling_delivery = Delivery(telling, keys, consumer, settings.addresses)
         self._giving = telling_delivery
-        self._reporter = Reporter(codec, telling_delivery, settings.name, self._tick)
+        self._reporter = Reporter(codec, telling_delivery, settings.name, self._server_now, self._tick)
         self._revocations = Revocations(
             self._store.states, Revoked(self._store.standing, codec), self._reporter, self._interrupts
         )
@@ -165,7 +163,6 @@ class Child:
         # Not before: the server may have been started after the worker.
         connection = self._settings.connection
         self._bench.use_files(ValueFiles.beside(connection.url, connection.namespace))
-        self._offset = self._retrying(self._fleet.now) - time.time()
         self._reporter.start()
         try:
             while not self._interrupts.stopping and not self._has_done_its_share():
@@ -341,10 +338,10 @@ class Child:
 
     def _keep_what_is_ours(self) -> None:
         """Start nothing without a lease: after a long pause others may have been given what is in hand."""
-        if time.monotonic() < self._lease_until:
+        if steady() < self._lease_until:
             return
         until, lapses = self._slot.lease()
-        while time.monotonic() >= until:
+        while steady() >= until:
             if self._interrupts.stopping:
                 return
             time.sleep(_LEASE_POLL_S)
@@ -410,7 +407,8 @@ class Child:
 
     def _put_aside(self, job: Job, keep: int, delay_s: float, limit: str) -> None:
         """Keep as many calls as have a permit; the others come again, uncharged, when the next ones may start."""
-        aside = Aside(str(job.chunk.options.get("p", "m")), round(delay_s * 1000), limit)
+        due_ms = round((self._server_now() + delay_s) * 1000)
+        aside = Aside(str(job.chunk.options.get("p", "m")), due_ms, limit)
         if keep or not job.is_untouched:
             self._give_rest(job, keep, aside)
         else:
@@ -555,7 +553,12 @@ class Child:
         return self._retrying(lambda: self._store.standing(batch, first, count))
 
     def _server_now(self) -> float:
-        return time.time() + self._offset
+        """Return the server's time, as the supervisor reckons it."""
+        while not (offset := self._slot.clock_offset()):
+            if self._interrupts.stopping:
+                raise Stopping
+            time.sleep(_LEASE_POLL_S)
+        return steady() + offset
 
     def _retrying(self, action: Callable[[], T]) -> T:
         """Do something with the broker, again and again until it answers."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nbtasks.broker.clock import ServerClock
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.link import Link
 from nbtasks.core.errors import OperationalError, SignatureMismatch
@@ -29,6 +30,7 @@ class Orders:
     Args:
         link: where orders are waited for; nothing else is sent there.
         duties: what is due is queued through that.
+        clock: of the server.
         obey: called with each verified order.
     """
 
@@ -37,6 +39,7 @@ class Orders:
         link: Link,
         fleet: Fleet,
         duties: Fleet,
+        clock: ServerClock,
         codec: Codec,
         addresses: Sequence[str],
         obey: Callable[[dict[str, Any]], None],
@@ -44,6 +47,7 @@ class Orders:
         self._link = link
         self._fleet = fleet
         self._duties = duties
+        self._clock = clock
         self._codec = codec
         self._addresses = addresses
         self._obey = obey
@@ -52,10 +56,9 @@ class Orders:
 
     def start(self, age_s: float) -> None:
         """Follow what was ordered since ``age_s`` seconds ago: children may have run calls before this could begin."""
-        born_at = self._fleet.now() - age_s
-        # Ids of a stream begin with the server's time in ms.
-        self._after = b"%d-0" % (born_at * 1000)
-        self._recent = Recent(_ORDER_S, since=born_at)
+        # Ids of a stream begin with the time of the server's clock in ms.
+        self._after = b"%d-0" % max(0.0, (self._clock.ask().at - age_s) * 1000)
+        self._recent = Recent(_ORDER_S, since=self._clock.now() - age_s)
         threading.Thread(target=self._loop, name="nbtasks-orders", daemon=True).start()
 
     def stop(self) -> None:
@@ -91,9 +94,9 @@ class Orders:
         """Queue what is due; returns the seconds until the next look."""
         wait_s = _LOOK_S
         for address in self._addresses:
-            moved, next_s = self._duties.promote(address)
+            moved, next_s = self._duties.promote(address, self._clock.now())
             while moved >= 200:
-                moved, next_s = self._duties.promote(address)
+                moved, next_s = self._duties.promote(address, self._clock.now())
             if next_s is not None:
                 wait_s = min(wait_s, next_s)
         return wait_s
@@ -104,7 +107,7 @@ class Orders:
         except SignatureMismatch as error:
             LOGGER.error("an order was refused: %s", error)
             return
-        if order["t"] in _HARMLESS or self._recent.fresh(order["id"], order["at"], self._fleet.now()):
+        if order["t"] in _HARMLESS or self._recent.fresh(order["id"], order["at"], self._clock.now()):
             self._obey(order)
         else:
             LOGGER.error("an order (%s) was refused: it is from before, or was followed already", order["t"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 from nbtasks.broker.delivery import Delivery
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
+from nbtasks.broker.pulse import Pulses
 from nbtasks.broker.store import Store
+from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 from nbtasks.wire.codec import Codec
 
@@ -18,8 +18,9 @@ from .rescue import Loss, Rescue
 
 #: Long enough to give back what one dead worker held; a reaper that dies itself holds up the next one for this long.
 _ELECTION_MS = 2_000
-#: Seconds after which batches are looked at whose data may have expired.
+#: Seconds after which batches are looked at whose data may have expired, and consumers that are on no list.
 _SWEEP_AFTER_S = 3600.0
+_LIST_AFTER_S = 60.0
 #: Share of a lease: if nobody could look for longer, perhaps nobody could renew a lease either.
 _BLIND_AFTER = 0.6
 
@@ -40,9 +41,10 @@ class Reaper:
         self._rest_s = min(5.0, lease_s / 3)
         self._fleet = Fleet(link, keys)
         self._store = Store(link, keys)
-        self._swept_at = 0.0
-        self._looked_at: float | None = None
-        self._trust_at = 0.0
+        #: Nobody is taken for dead whom this process has not watched for a whole lease.
+        self._pulses = Pulses(lease_s, credulous=False)
+        self._swept_at = self._listed_at = float("-inf")
+        self._looked_at = float("-inf")
         self._audited = 0
         self._duty = Duty("reaper", self._look_and_rest)
 
@@ -60,25 +62,27 @@ class Reaper:
 
     def _look_and_rest(self) -> float:
         try:
-            now, dead = self._fleet.silent(min(self._lease_s, 5.0))
-            self._note_look(now)
+            dead, now = self._look()
             again = self._adopt_orphans()
-            if now >= self._trust_at:
-                again = self._see_to(dead, now) or again
+            again = self._see_to(dead) or again
+            self._sweep(now)
         except OperationalError as error:
             log_trouble("dead workers cannot be looked for", error)
             return 1.0
         return 0.5 if again else self._rest_s
 
-    def _note_look(self, now: float) -> None:
-        """Trust no lease for the time of one if leases could not be renewed: the others are about to come back."""
-        before, self._looked_at = self._looked_at, time.monotonic()
-        if before is None:
-            _, up_s = self._fleet.server_run()
-            self._trust_at = now + max(0.0, self._lease_s - up_s)
-        elif self._looked_at - before > max(_BLIND_AFTER * self._lease_s, self._rest_s + 0.5):
-            LOGGER.info("the broker was away: dead workers are looked for in %.1f s", self._lease_s)
-            self._trust_at = now + self._lease_s
+    def _look(self) -> tuple[dict[str, bytes], float]:
+        """Return the other workers that are dead, with what their leases say, and the server's clock."""
+        asked_at = steady()
+        away_s, self._looked_at = asked_at - self._looked_at, asked_at
+        if away_s > max(_BLIND_AFTER * self._lease_s, self._rest_s + 0.5):
+            # Nobody could look, and perhaps nobody could renew a lease: the others are about to come back.
+            self._pulses.forget()
+            if away_s < float("inf"):
+                LOGGER.info("the broker was away: dead workers are looked for in %.1f s", self._lease_s)
+        now, found = self._fleet.pulses()
+        seen = self._pulses.look(found, asked_at, steady())
+        return {name: one.lease for name, one in seen.items() if one.dead and name != self._worker}, now
 
     def _adopt_orphans(self) -> bool:
         """After a restart of the server, queue again what is held by nobody; returns whether to look again soon."""
@@ -96,28 +100,36 @@ class Reaper:
         self._audited = connections
         return False
 
-    def _see_to(self, dead: list[str], now: float) -> bool:
-        """Reap what was dead at the server's time ``now``; returns whether to look again soon."""
+    def _see_to(self, dead: dict[str, bytes]) -> bool:
+        """Reap the dead; returns whether to look again soon."""
         elected = bool(dead) and self._fleet.elected("reap", self._worker, _ELECTION_MS)
-        for name in dead if elected else ():
-            self._reap(name)
-        if now - self._swept_at > _SWEEP_AFTER_S:
-            self._swept_at = now
-            self._reap_forgotten()
-            self._fleet.sweep_batches((now - _SWEEP_AFTER_S) * 1000)
+        for name, lease in dead.items() if elected else ():
+            # From then on whoever comes back knows that others may have its calls.
+            if self._fleet.lapse(name, lease):
+                self._reap(name)
         return bool(dead) and not elected
 
-    def _reap_forgotten(self) -> None:
-        """Reap consumers of workers that are on no list: an entry was delivered to one after it had been reaped."""
+    def _sweep(self, now: float) -> None:
+        """Look now and then at what nobody asks for any more; ``now`` is by the server's clock."""
+        moment = steady()
+        if moment - self._listed_at > _LIST_AFTER_S:
+            self._listed_at = moment
+            self._list_forgotten()
+        if moment - self._swept_at > _SWEEP_AFTER_S:
+            self._swept_at = moment
+            self._fleet.sweep_batches((now - _SWEEP_AFTER_S) * 1000)
+
+    def _list_forgotten(self) -> None:
+        """Watch workers that hold entries and are on no list.
+
+        An entry was delivered to them after they had been reaped, or the list was lost.
+        """
         ours = [address for address in self._store.addresses() if address.endswith(self._suffixes)]
         if not ours:
             return
         consumers = Delivery(self._link, self._keys, self._worker, ours).consumers()
-        names = sorted({consumer.rpartition("/")[0] for consumer, held in consumers.items() if held})
-        alive = self._fleet.alive(names) | set(self._fleet.workers())
-        for name in names:
-            if name not in alive:
-                self._reap(name)
+        for name in sorted({consumer.rpartition("/")[0] for consumer, held in consumers.items() if held}):
+            self._fleet.enlist(name)
 
     def _reap(self, name: str) -> None:
         every = self._store.addresses()

@@ -88,13 +88,22 @@ class Reporter:
     """Collects and sends what one child has to tell.
 
     Args:
+        server_now: the server's time in epoch seconds.
         on_tick: called about ten times a second while calls run.
     """
 
-    def __init__(self, codec: Codec, delivery: Delivery, worker: str, on_tick: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        delivery: Delivery,
+        worker: str,
+        server_now: Callable[[], float],
+        on_tick: Callable[[], None],
+    ) -> None:
         self._codec = codec
         self._delivery = delivery
         self._worker = worker
+        self._server_now = server_now
         self._on_tick = on_tick
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
@@ -307,9 +316,9 @@ class Reporter:
         entry = item.job.entry
         lane = str(item.job.chunk.options.get("p", "m"))
         frame = self._codec.seal_chunk(item.job.chunk.only(item.index), entry.key_id)
-        delay_ms = max(0, round(item.delay_s * 1000))
+        due_ms = round((self._server_now() + max(0.0, item.delay_s)) * 1000)
         attempt = attempts.after_retry(entry.attempt)
-        report.again(entry.batch, entry.address, lane, delay_ms, item.index, 1, attempt, frame)
+        report.again(entry.batch, entry.address, lane, due_ms, item.index, 1, attempt, frame)
         events: list[dict[str, Any]] = [
             {"t": "retry", "i": item.index, "in": item.delay_s, "m": item.error[:500]}
         ]

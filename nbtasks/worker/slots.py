@@ -25,9 +25,9 @@ _STOP_AT = 128
 _SERIAL_BYTES = 8
 _NO_SERIAL = bytes(_SERIAL_BYTES)
 _WAITING_AT = 200
-# Written by the supervisor, once for all slots, behind the last one: until when the lease holds (monotonic), and how
-# often it was found to be gone.
-_LEASE = struct.Struct("<dQ")
+# Written by the supervisor, once for all slots, behind the last one: until when the lease holds (steady clock), how
+# often it was found to be gone, and what to add to that clock to get the server's time.
+_LEASE = struct.Struct("<dQd")
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,14 @@ class Slot:
         return StopOrder(serial, batch.rstrip(b"\0").decode(), index, bool(running))
 
     def lease(self) -> tuple[float, int]:
-        """Return until when the worker's lease holds for sure (monotonic), and how often it was gone."""
-        until, lapses = _LEASE.unpack_from(self._memory, len(self._memory) - _LEASE.size)
+        """Return until when the worker's lease holds for sure (steady clock), and how often it was gone."""
+        until, lapses, _ = _LEASE.unpack_from(self._memory, len(self._memory) - _LEASE.size)
         return until, lapses
+
+    def clock_offset(self) -> float:
+        """Return what to add to the steady clock to get the server's time; 0 before the first lease."""
+        offset: float = _LEASE.unpack_from(self._memory, len(self._memory) - _LEASE.size)[2]
+        return offset
 
     # -- the supervisor's side
 
@@ -153,9 +158,14 @@ class Slot:
         where = self._at + _STOP_AT
         _STOP.pack_into(self._memory, where, order.serial, order.index, order.batch.encode(), order.running)
 
-    def set_lease(self, until: float, lapsed: bool) -> None:
-        """Say, to all slots, until when the lease holds (monotonic), and whether it had been gone."""
-        _LEASE.pack_into(self._memory, len(self._memory) - _LEASE.size, until, self.lease()[1] + lapsed)
+    def set_lease(self, until: float, lapsed: bool, clock_offset: float) -> None:
+        """Say, to all slots, until when the lease holds (steady clock), and whether it had been gone.
+
+        Args:
+            clock_offset: what to add to that clock to get the server's time.
+        """
+        lapses = self.lease()[1] + lapsed
+        _LEASE.pack_into(self._memory, len(self._memory) - _LEASE.size, until, lapses, clock_offset)
 
     def status(self) -> tuple[int, int, int, int]:
         """Return (pid, state, calls in hand, calls done)."""

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nbtasks.broker.clock import ServerClock
 from nbtasks.broker.delivery import Delivery
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import LANES, Keys
@@ -141,6 +142,7 @@ class Supervisor:
             life_line: a descriptor whose end means that the parent has died.
             on_ready: called once, when every child is ready.
         """
+        began = time.monotonic()
         log.set_up(self._options.loglevel)
         os.environ.update(self._options.env)
         self._import_included()
@@ -148,7 +150,7 @@ class Supervisor:
         try:
             self._connect(life_line)
             self._lease.start()
-            self._orders.start(time.time() - self._started_at)
+            self._orders.start(time.monotonic() - began)
             self._reaper.start()
             self._banner()
             self._note_other_kinds()
@@ -194,12 +196,18 @@ class Supervisor:
         self._relief = Relief(self._delivery, self._id)
         suffixes = tuple(f"@{self._python}.{key_id}" for key_id in self._keyring.ids)
         leasing, duties = self._new_link(), self._new_link()
+        clock = ServerClock(leasing, self._keys, self._connection.is_local)
         self._reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffixes)
         self._lease = Lease(
-            Fleet(leasing, self._keys), self._id, self._options.lease_s, self._info, self._slots[0].set_lease
+            Fleet(leasing, self._keys),
+            self._id,
+            self._options.lease_s,
+            clock,
+            self._info,
+            self._slots[0].set_lease,
         )
         self._orders = Orders(
-            slow, Fleet(slow, self._keys), self._fleet, self._codec, self._addresses, self._obey
+            slow, Fleet(slow, self._keys), self._fleet, clock, self._codec, self._addresses, self._obey
         )
 
     def _await_broker(self, link: Link, life_line: int | None) -> None:

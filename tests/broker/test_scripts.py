@@ -17,6 +17,8 @@ from nbtasks.broker.withdrawal import Withdrawal
 
 KEYS = Keys("cut")
 ADDRESS = "default@3.11.k"
+#: Later than what is due.
+NOW = 1_000
 BATCH = "ab12"
 N = 4
 DONE = b"\x05"
@@ -262,7 +264,7 @@ def test_a_retry(one_server, repeated):
     for bench, entries in every_cut(one_server, "finish", taken, again):
         if repeated:
             again(bench, entries)
-        bench.link.script("promote", [KEYS.root], [ADDRESS, 200])
+        bench.link.script("promote", [KEYS.root], [ADDRESS, NOW, 200])
         assert set(bench.work_off()) == set(range(N))
         bench.check_end()
 
@@ -280,7 +282,7 @@ def test_give(one_server, aside, kept, repeated):
         if repeated:
             give(bench, entries)
         if aside is not None:
-            bench.link.script("promote", [KEYS.root], [ADDRESS, 200])
+            bench.link.script("promote", [KEYS.root], [ADDRESS, NOW, 200])
         assert set(bench.work_off()) == set(range(N))
         bench.check_end()
 
@@ -291,7 +293,7 @@ def test_what_was_put_aside_comes_into_its_lane_uncharged_and_is_announced(one_s
     for entry in (first, second):
         assert bench.worker.give(entry, [(entry.first, 2, 3)], aside=Aside("h", 0, "fetch:10/s"))
     assert bench.raw.xlen(KEYS.control) >= 1
-    assert bench.link.script("promote", [KEYS.root], [ADDRESS, 200]) == [2, -1]
+    assert bench.link.script("promote", [KEYS.root], [ADDRESS, NOW, 200]) == [2, -1]
     again = bench.other.take(10)
     assert {(one.lane, one.first, one.count, one.attempt) for one in again} == {
         ("h", 0, 2, 3),
@@ -416,13 +418,9 @@ def test_promote(one_server):
         flush.chunk(BATCH, ADDRESS, "m", 1, 0, 2, b"chunk 0")
         flush.chunk(BATCH, ADDRESS, "m", 1, 2, 2, b"chunk 2")
         bench.submission.submit("s1", 1, flush)
-        while bench.raw.time() == bench.raw.time():
-            pass
-        for member in bench.raw.zrange(KEYS.delayed(ADDRESS), 0, -1):
-            bench.raw.zadd(KEYS.delayed(ADDRESS), {member: 1})
 
     def promote(bench, _):
-        bench.link.script("promote", [KEYS.root], [ADDRESS, 200])
+        bench.link.script("promote", [KEYS.root], [ADDRESS, NOW, 200])
 
     for bench, _ in every_cut(one_server, "promote", delayed, promote):
         promote(bench, None)
@@ -508,8 +506,9 @@ def test_what_a_worker_holds_is_not_withdrawn(one_server):
 def test_withdraw_delayed(one_server):
     def revoked(bench):
         flush = bench.flush()
-        flush.chunk(BATCH, ADDRESS, "m", 60_000, 0, 2, b"chunk 0")
-        flush.chunk(BATCH, ADDRESS, "m", 60_000, 2, 2, b"chunk 2")
+        due_ms = round((time.time() + 60) * 1000)
+        flush.chunk(BATCH, ADDRESS, "m", due_ms, 0, 2, b"chunk 0")
+        flush.chunk(BATCH, ADDRESS, "m", due_ms, 2, 2, b"chunk 2")
         bench.submission.submit("s1", 1, flush)
         report = Finish()
         report.results(BATCH, 0, DONE * 2, b"record 0+2")
@@ -529,7 +528,19 @@ def test_every_script_is_cut_here_or_has_one_write():
     cut = {"submit", "finish", "give", "promote", "orphans", "take", "revoke", "withdraw", "withdraw_delayed"}
     cut |= {"permit"}
     #: They write nothing, or what they write is the same each time.
-    others = {"adopt", "elect", "forget_consumer", "held", "limited", "prepare", "renew", "silent", "vouch"}
+    others = {
+        "adopt",
+        "elect",
+        "forget_consumer",
+        "held",
+        "limited",
+        "prepare",
+        "renew",
+        "time",
+        "pulses",
+        "lapse",
+    }
+    others |= {"set_ahead", "vouch"}
     assert cut | others == set(SCRIPTS)
 
 

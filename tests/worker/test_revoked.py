@@ -118,7 +118,7 @@ def test_a_retry_that_nobody_knew_of_is_not_started(app, running, ledger, gate, 
         handle, _ = running(gone, retries=3, default_retry_delay=2)
         name = handle.id
         order = {"t": "stop", "b": handle.batch.id, "i": 0, "kill": False}
-        frame = gone.session.codec.seal_control(order, gone.session.fleet.now())
+        frame = gone.session.codec.seal_control(order, gone.session.clock.now())
         gate.open()
         eventually(lambda: handle.state == "RETRY", "it waits for its next attempt")
     with redis.Redis.from_url(app.connection.url) as raw:
@@ -139,7 +139,7 @@ def test_the_server_loses_everything_meanwhile(app, running, ledger, gate):
 @pytest.mark.parametrize("forged", ["garbage", "another batch", "another call"])
 def test_only_a_signed_order_counts(app, running, ledger, gate, forged):
     handle, pid = running(app)
-    codec, now = app.session.codec, app.session.fleet.now()
+    codec, now = app.session.codec, app.session.clock.now()
     frames = {
         "garbage": b"no order",
         "another batch": codec.seal_control({"t": "stop", "b": "abcd", "i": 0, "kill": False}, now),

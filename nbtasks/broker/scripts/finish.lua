@@ -3,7 +3,7 @@
 -- ARGV    group, largest record that is pushed whole (bytes), then operations in this order:
 --   "R", batch, first, count, states (one byte a call), record     results of count calls in a row
 --   "E", batch, frame                                              an event for the session
---   "Z", batch, address, lane, delay (ms), first, count, attempt, frame    to be run again after a delay
+--   "Z", batch, address, lane, when it is due (ms), first, count, attempt, frame    to be run again then
 --   "O", batch, blob key                                           a blob that belongs to a result
 --   "S", batch                                                     its number of calls is known now: it may be over
 --   "A", address, lane, entry id, kept part "first count" or ""    an entry is done, or the part of it that was kept
@@ -171,7 +171,7 @@ while ARGV[i] do
   elseif kind == 'S' then
     settle(batch)
   elseif kind == 'Z' then
-    local at = now() + tonumber(ARGV[i + 4])
+    local at = tonumber(ARGV[i + 4])
     local head = ARGV[i + 3] .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' ' .. ARGV[i + 7] .. '\n'
     redis.call('ZADD', root .. 'z:' .. ARGV[i + 2], at, head .. ARGV[i + 8])
     if not due or at < due then due = at end

@@ -1,7 +1,7 @@
 -- Give calls of an entry to others, uncharged or charged: copy pieces of it to a lane, or put them aside until a rate
 -- limit lets them start; keep a part or end the entry.
 -- KEYS[1] root of all keys; KEYS[2] a lease, if the calls are given only while that is gone
--- ARGV    group, consumer that holds it, address, lane, entry id, target lane, or "<lane> <delay (ms)> <limit>",
+-- ARGV    group, consumer that holds it, address, lane, entry id, target lane, or "<lane> <due (ms)> <limit>",
 --         kept part "first count" or "", end of what the consumer takes the entry to hold (the index after the last call), then pieces: first,
 --         count, attempt
 -- Returns 1, or 0 when the consumer no longer holds the entry, or the lease is there (nothing was changed).
@@ -23,7 +23,7 @@ end
 local field = {}
 for k = 1, #entry[1][2], 2 do field[entry[1][2][k]] = entry[1][2][k + 1] end
 local flagged = redis.call('HGET', root .. 'b:' .. field.b, 'x') or ''
-local aside, delay, limit = string.match(ARGV[6], '^(%a) (%d+) (%S+)$')
+local aside, due, limit = string.match(ARGV[6], '^(%a) (%d+) (%S+)$')
 local target = root .. 'q:' .. address .. ':' .. (aside and string.upper(ARGV[4]) or ARGV[6])
 -- Where the server lost the end of its file, it has forgotten what was given away before: that is queued again.
 local seen = redis.call('HGET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5]) or (field.i .. ' ' .. field.n)
@@ -34,15 +34,14 @@ if left > 0 then
 end
 local p = 9
 if aside then
-  local set, time = root .. 'z:' .. address, redis.call('TIME')
-  local due = time[1] * 1000 + math.floor(time[2] / 1000) + delay
+  local set = root .. 'z:' .. address
   while ARGV[p] do
     local head = table.concat({aside, field.b, ARGV[p], ARGV[p + 1], ARGV[p + 2], limit}, ' ')
     redis.call('ZADD', set, due, head .. '\n' .. field.d)
     p = p + 3
   end
   -- Who queues what is due sleeps until the first of them is.
-  if tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) >= due then
+  if tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) >= tonumber(due) then
     redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due)
   end
 end

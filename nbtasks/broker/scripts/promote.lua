@@ -1,15 +1,14 @@
 -- Move calls that are due from the delayed set to their lanes.
 -- KEYS[1] root of all keys
--- ARGV    address, most to move
+-- ARGV    address, the server's time as it is reckoned (ms), most to move
 -- Returns {moved, ms until the next one is due or -1}
 -- Prefix-safe: a call is added to its lane before it leaves the set.
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
 local root, address = KEYS[1], ARGV[1]
 local set = root .. 'z:' .. address
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local due = redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, ARGV[2])
+local now = tonumber(ARGV[2])
+local due = redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, ARGV[3])
 for _, member in ipairs(due) do
   -- One that is none of ours is dropped with the others: it must not hold them up.
   local cut = string.find(member, '\n', 1, true) or 1

@@ -5,7 +5,7 @@
 --   "N", batch, n, label frame                                                             a batch has n calls in the end
 --   "F", function, function frame                                                          a function's record, once more
 --   "O", batch, blob key                                                                   a blob that lives as long as the batch
---   "C", batch, address, lane, delay (ms), first, count, frame                             a chunk of calls
+--   "C", batch, address, lane, when it is due (ms of the server's time as it is reckoned, 0: now), first, count, frame                             a chunk of calls
 -- Returns "OK", "DUP" (was applied before), {"GAP", last}, {"NOFN", function}, {"FULL", address}
 -- Prefix-safe: the flush number is written last; a cut-off flush is sent again, and first result wins.
 local root, session, number = KEYS[1], ARGV[1], tonumber(ARGV[2])
@@ -57,11 +57,11 @@ while ARGV[i] do
     redis.call('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
     redis.call('PERSIST', ARGV[i + 2])
   else
-    local address, lane, delay = ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4])
-    if delay > 0 then
+    local address, lane, at = ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4])
+    if at > 0 then
       local head = lane .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' 1\n'
-      redis.call('ZADD', root .. 'z:' .. address, now + delay, head .. ARGV[i + 7])
-      if not due or now + delay < due then due = now + delay end
+      redis.call('ZADD', root .. 'z:' .. address, at, head .. ARGV[i + 7])
+      if not due or at < due then due = at end
     else
       redis.call('XADD', root .. 'q:' .. address .. ':' .. lane, '*',
         'b', batch, 'i', ARGV[i + 5], 'n', ARGV[i + 6], 'a', '1', 'x', '', 'd', ARGV[i + 7])
