@@ -9,7 +9,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import random
-import signal
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection
+from nbtasks.local.proctree import kill_tree
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec, Function
 from nbtasks.wire.frames import Sealer
@@ -41,6 +41,7 @@ from .functions import Functions
 from .hand import ASKED, GIVEN, NOTHING, Hand
 from .interrupts import Interrupts, Stopping
 from .job import Job
+from .lifeline import end_with
 from .limits import hard_limit_exceeded
 from .log import LOGGER, log_trouble, set_name
 from .memory import resident_bytes
@@ -49,7 +50,9 @@ from .permits import Permitted
 from .reporter import Reporter
 from .revocation import Revocations
 from .revoked import Revoked
+from .roster import Roster
 from .slots import BUSY, CONCURRENT, IDLE, Slot
+from .surroundings import Surroundings
 
 T = TypeVar("T")
 
@@ -79,6 +82,7 @@ class ChildSettings:
     addresses: tuple[str, ...]
     slots: list[Slot]
     hands: list[Hand]
+    rosters: list[Roster]
     outputs: list[capture.DescriptorFile]
     life_line: int
 
@@ -95,6 +99,7 @@ class Child:
         self._options = settings.options
         self._slot = settings.slots[number]
         self._hand = settings.hands[number]
+        self._roster = settings.rosters[number]
         #: Serial of the call after which the supervisor was last heard.
         self._heeded = 0
         self._settings = settings
@@ -113,6 +118,7 @@ class Child:
         self._alone = False
         self._came_at = 0.0
         self._interrupts = Interrupts(self._slot, self._note_order)
+        self._surroundings = Surroundings(self._interrupts.handlers())
         self._connect(settings, number)
 
     def _connect(self, settings: ChildSettings, number: int) -> None:
@@ -183,9 +189,10 @@ class Child:
         self._descriptors.redirect()
         faulthandler.enable(2)
         capture.install()
-        self._interrupts.install()
+        self._surroundings.install()
         # While Python runs in the main thread, other threads get their turn after so many seconds.
         sys.setswitchinterval(0.001)
+        end_with(self._settings.life_line)
         threading.Thread(target=self._watch_life_line, name="nbtasks-life-line", daemon=True).start()
         context.serving.append(context.Serving(self._settings.connection, self._slot, self._settings.worker))
 
@@ -197,9 +204,12 @@ class Child:
                     break
             except OSError:
                 break
-        os.killpg(os.getpgid(0), signal.SIGKILL)
+        # The system has done it already, where it can: while C code keeps the interpreter's lock this is too late.
+        kill_tree(os.getpid())
 
     def _has_done_its_share(self) -> bool:
+        if self._surroundings.spoiled:
+            return True
         most_calls, most_kib = self._options.max_tasks_per_child, self._options.max_memory_per_child
         if most_calls is not None and self._slot.done >= most_calls:
             return True
@@ -220,6 +230,9 @@ class Child:
 
     def _round(self) -> None:
         """Get work if there is none in hand, and run one job."""
+        if self._in_flight:
+            # What runs beside this thread may change it, too.
+            self._surroundings.restore(0.0)
         if not self._jobs:
             # Behind a call that took a while others may wait, and in order of priority.
             self._alone = self._alone and time.monotonic() - self._came_at < _ALONE_FOR_S
@@ -287,12 +300,12 @@ class Child:
         self._last = (job.chunk.function, job.remaining)
         if self._is_async(job.function):
             if self._loop is None:
-                self._loop = LoopExecutor(self._bench, self._freed, self._note_room)
+                self._loop = LoopExecutor(self._bench, self._roster, self._freed, self._note_room)
                 self._revocations.stoppers.append(self._loop)
             self._spread(job, self._loop.submit, self._loop.slots)
         elif self._options.pool == "threads":
             if self._threads is None:
-                self._threads = ThreadExecutor(self._bench, self._options.threads, self._freed)
+                self._threads = ThreadExecutor(self._bench, self._roster, self._options.threads, self._freed)
                 self._revocations.stoppers.append(self._threads)
             self._spread(job, self._threads.submit, self._options.threads)
         else:
@@ -320,7 +333,9 @@ class Child:
             index = claim() if self._may_go_on(job) else None
             if index is None:
                 return
-            self._pace.note(function, self._inline.run(job, index))
+            seconds = self._inline.run(job, index)
+            self._surroundings.restore(seconds)
+            self._pace.note(function, seconds)
             if job.at_most_once:
                 # Who dies with an untold result leaves a call that looks as if it had not been run.
                 self._retrying(self._reporter.flush)

@@ -31,6 +31,7 @@ from .limits import hard_limit_exceeded, soft_limit_reached
 from .log import LOGGER
 from .reporter import Again, Done, Reporter
 from .room import IdleClock, Room
+from .roster import Roster
 from .slots import Slot
 
 #: Calls of ``async def`` tasks that one child runs at once.
@@ -144,7 +145,10 @@ class InlineExecutor:
         The caller ends the slot: packing a result may kill the process as well.
         """
         call = self._bench.begin(job, index)
-        self._slot.begin(job.batch_bytes, index, job.options.time_limit or 0.0)
+        options = job.options
+        self._slot.begin(
+            job.batch_bytes, index, options.time_limit or 0.0, soft_s=options.soft_time_limit or 0.0
+        )
         try:
             try:
                 args, kwargs = self._bench.arguments(job, index)
@@ -158,8 +162,12 @@ class InlineExecutor:
             outcome = Outcome(_state_of(stop), error=stop.reason)
         except Exception as error:
             outcome = Outcome(FAILURE_CODE, error=error)
+        stopped = self._interrupts.stopped
+        if stopped is not None and outcome.error is not stopped:
+            # It has caught what was to stop it, and come to an end all the same.
+            outcome = Outcome(_state_of(Interrupted(stopped)), seconds=outcome.seconds, error=stopped)
         self._collect_descriptors(call)
-        if job.options.time_limit:
+        if job.options.time_limit or job.options.soft_time_limit:
             # Packing the result may take longer than the call may.
             self._slot.begin(job.batch_bytes, index, 0.0)
         self._bench.finish(job, call, outcome)
@@ -189,8 +197,9 @@ def _state_of(stop: Interrupted) -> int:
 class ThreadExecutor:
     """Runs calls in threads, for blocking I/O. A thread can be stopped between two steps of Python only."""
 
-    def __init__(self, bench: Bench, threads: int, on_free: Callable[[], None]) -> None:
+    def __init__(self, bench: Bench, roster: Roster, threads: int, on_free: Callable[[], None]) -> None:
         self._bench = bench
+        self._roster = roster
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="nbtasks-task")
         self._on_free = on_free
         self._lock = threading.Lock()
@@ -206,7 +215,9 @@ class ThreadExecutor:
 
     def _run(self, job: Job, index: int) -> None:
         call = self._bench.begin(job, index)
+        row = _enter(self._roster, job, index)
         outcome = self._stoppable((call.batch, index), lambda: self._outcome(job, index, call))
+        self._roster.leave(row)
         if type(outcome.error) is SoftTimeLimitExceeded and not str(outcome.error):
             # In a thread a class is raised, not an object: it says nothing yet.
             outcome.error.args, outcome.error.call_id = soft_limit_reached(call).args, call.id
@@ -271,6 +282,11 @@ class ThreadExecutor:
             return key in self._stopping
 
 
+def _enter(roster: Roster, job: Job, index: int) -> int | None:
+    options = job.options
+    return roster.enter(job.batch_bytes, index, options.time_limit or 0.0, options.soft_time_limit or 0.0)
+
+
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     """Have a thread raise an exception; None takes back one that it has not raised yet."""
     import ctypes
@@ -287,8 +303,11 @@ class LoopExecutor:
         on_room: called when the loop takes more calls at once than before.
     """
 
-    def __init__(self, bench: Bench, on_free: Callable[[], None], on_room: Callable[[], None]) -> None:
+    def __init__(
+        self, bench: Bench, roster: Roster, on_free: Callable[[], None], on_room: Callable[[], None]
+    ) -> None:
         self._bench = bench
+        self._roster = roster
         self._on_free = on_free
         self._on_room = on_room
         self._room = Room(ASYNC_SLOTS)
@@ -328,6 +347,7 @@ class LoopExecutor:
 
     async def _run(self, job: Job, index: int) -> None:
         call = self._bench.begin(job, index)
+        row = _enter(self._roster, job, index)
         key = (call.batch, index)
         timers = [
             self._loop.call_later(after, self._cancel, key, error) for after, error in _limits(job, call)
@@ -337,6 +357,7 @@ class LoopExecutor:
             outcome = await execute_async(job.function.call, args, kwargs, call, job.options)
         except Exception as error:
             outcome = Outcome(FAILURE_CODE, error=error)
+        self._roster.leave(row)
         for timer in timers:
             timer.cancel()
         reason = self._reasons.pop(key, None)

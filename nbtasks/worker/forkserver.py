@@ -13,10 +13,19 @@ import os
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from nbtasks.local.proctree import kill_tree
+
+from .interrupts import ORDER
 from .memory import peak_bytes
+from .orphans import Orphans, adopt, hear_of_parents_death
+
+#: Seconds between two looks for daemons, and those that the forkserver has to end by itself.
+_LOOK_S = 1.0
+_CLOSE_S = 10.0
 
 #: Starts a child in the slot with this number; does not return.
 ChildMain = Callable[[int], None]
@@ -61,6 +70,7 @@ class Forkserver:
             finally:
                 os._exit(code)
         theirs.close()
+        self._gone = False
         self._socket = ours
         self._rest = b""
 
@@ -84,11 +94,31 @@ class Forkserver:
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [_parse(line) for line in lines]
 
+    def keep_going(self) -> None:
+        """Have it go on where a task has stopped it; reap what the system has given to a first process."""
+        whom = -1 if os.getpid() == 1 else self.pid
+        while not self._gone:
+            try:
+                pid, status = os.waitpid(whom, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                self._gone = True
+                return
+            if pid == 0:
+                return
+            if pid == self.pid and os.WIFSTOPPED(status):
+                os.kill(pid, signal.SIGCONT)
+            elif pid == self.pid:
+                self._gone = True
+
     def close(self) -> None:
-        """End it, and every child with it; returns when it has gone."""
+        """End it, and every child with it and what those have started; returns when all have gone."""
         self._socket.close()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        deadline = time.monotonic() + _CLOSE_S
+        while not self._gone and time.monotonic() < deadline:
+            self.keep_going()
+            time.sleep(0.001)
+        if not self._gone:
+            kill_tree(self.pid)
 
 
 def _parse(line: bytes) -> Birth | Death:
@@ -100,25 +130,31 @@ def _serve(link: socket.socket, child_main: ChildMain) -> int:
     gc.collect()
     gc.freeze()
     children: dict[int, int] = {}
+    orphans = Orphans()
+    adopt()
+    # If it was stopped by a task, it has to go on and see that the supervisor is gone.
+    hear_of_parents_death(signal.SIGCONT)
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_read, False)
     os.set_blocking(wake_write, False)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, ORDER):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_write)
     with selectors.DefaultSelector() as selector:
         selector.register(link, selectors.EVENT_READ)
         selector.register(wake_read, selectors.EVENT_READ)
-        while True:
-            for key, _ in selector.select():
-                if key.fd == wake_read:
-                    _drain(wake_read)
-                    for pid, status, peak in _reap():
-                        link.sendall(b"%d %d %d %d\n" % (children.pop(pid, -1), pid, status, peak))
-                elif not _fork_as_told(link, child_main, children, (wake_read, wake_write)):
-                    _kill_all(children)
-                    return 0
+        try:
+            while True:
+                for key, _ in selector.select(_LOOK_S):
+                    if key.fd == wake_read:
+                        _drain(wake_read)
+                        _bury(link, children, orphans)
+                    elif not _fork_as_told(link, child_main, children, (wake_read, wake_write)):
+                        return 0
+                orphans.look(children)
+        finally:
+            _end_all(children, orphans)
 
 
 def _fork_as_told(
@@ -178,15 +214,19 @@ def _reap() -> Iterator[tuple[int, int, int]]:
         yield pid, status, peak_bytes(usage)
 
 
-def _kill_all(children: dict[int, int]) -> None:
+def _bury(link: socket.socket, children: dict[int, int], orphans: Orphans) -> None:
+    """Tell which children have ended; others were adopted, and nobody waits for them."""
+    for pid, status, peak in _reap():
+        slot = children.pop(pid, None)
+        if slot is None:
+            continue
+        with contextlib.suppress(OSError):
+            os.killpg(pid, signal.SIGKILL)
+        orphans.end_new(children)
+        link.sendall(b"%d %d %d %d\n" % (slot, pid, status, peak))
+
+
+def _end_all(children: dict[int, int], orphans: Orphans) -> None:
     for pid in children:
-        kill_group(pid, signal.SIGKILL)
-
-
-def kill_group(pid: int, number: int) -> None:
-    """Signal a child and everything that it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
+        kill_tree(pid)
+    orphans.end_all()

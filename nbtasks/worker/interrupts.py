@@ -1,12 +1,15 @@
 """Signals in a child's main thread: stop the running call, time limits, shutdown.
 
-A signal may come at any moment. An exception is raised only while a call is armed, and only for that very call.
+A signal may come at any moment. An exception is raised only while a call is armed, and only for that very call. Signals
+say that there is something to do; what it is, the slot and the clock say. So it does not matter which one comes, or
+whether one was lost: the supervisor looks as well.
 """
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from time import monotonic
 from types import FrameType
 from typing import TypeVar
 
@@ -17,8 +20,14 @@ from nbtasks.core.options import TaskOptions
 
 from .limits import hard_limit_exceeded, soft_limit_reached
 from .slots import Slot
+from .surroundings import Handler
 
 T = TypeVar("T")
+
+#: Has a child look what it shall stop. Where there is a signal that nobody else uses, tasks do not take it over.
+ORDER = int(signal.SIGRTMIN) + 10 if hasattr(signal, "SIGRTMIN") else int(signal.SIGUSR1)
+#: A timer may come so many seconds too early, for it counts in microseconds.
+_EARLY_S = 0.000_1
 
 
 class Stopping(BaseException):
@@ -30,25 +39,32 @@ class Interrupts:
 
     Args:
         on_order: called for an order to stop calls that the main thread does not run.
+
+    Attributes:
+        stopped: why the call that was armed last was stopped, None where it was not. It may have caught that.
     """
 
     def __init__(self, slot: Slot, on_order: Callable[[], None]) -> None:
         self.stopping = False
+        self.stopped: Exception | None = None
         self._slot = slot
         self._on_order = on_order
         self._call: CurrentCall | None = None
-        self._limit: float | None = None
-        self._first = 0.0
-        self._soft = False
+        #: When the call's limits are reached (monotonic).
+        self._soft_at: float | None = None
+        self._hard_at: float | None = None
+        self._limit = 0.0
         self._waiting = False
         self._doomed: tuple[str, int] | None = None
 
-    def install(self) -> None:
-        """Set the handlers; main thread only."""
-        signal.signal(signal.SIGTERM, self._on_term)
-        signal.signal(signal.SIGUSR1, self._on_stop_order)
-        signal.signal(signal.SIGALRM, self._on_alarm)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def handlers(self) -> dict[int, Handler]:
+        """Return signal -> handler."""
+        return {
+            int(signal.SIGTERM): self._on_term,
+            ORDER: self._on_stop_order,
+            int(signal.SIGALRM): self._on_alarm,
+            int(signal.SIGINT): signal.SIG_IGN,
+        }
 
     def while_waiting(self, wait: Callable[[], T]) -> T:
         """Wait for work: a shutdown raises Stopping meanwhile."""
@@ -63,14 +79,14 @@ class Interrupts:
     def arm(self, call: CurrentCall, options: TaskOptions) -> None:
         """From here on signals may stop this call."""
         soft, hard = options.soft_time_limit, options.time_limit
+        self.stopped = None
         if soft or hard:
-            self._soft = bool(soft and (not hard or soft < hard))
-            first = soft if self._soft else hard
-            self._limit, self._first = hard, first or 0.0
+            now = monotonic()
+            self._soft_at = now + soft if soft and (not hard or soft < hard) else None
+            self._hard_at, self._limit = (now + hard if hard else None), hard or 0.0
             self._call = call
-            signal.setitimer(signal.ITIMER_REAL, first or 0)
+            self._set_timer(now)
         else:
-            self._limit = None
             self._call = call
 
     def check(self) -> None:
@@ -79,19 +95,26 @@ class Interrupts:
         Raises:
             Interrupted: it was revoked.
         """
-        if not self._slot.has_orders:
-            return
-        call, order = self._call, self._slot.to_stop()
-        if call is not None and order.running and order.means(call.batch, call.index):
-            self._call = None
-            raise Interrupted(TaskRevokedError(f"call {call.id} was revoked while it ran", call.id))
+        if self._slot.has_orders:
+            self._stop_what_is_revoked()
 
     def disarm(self) -> None:
         """From here on signals stop nothing."""
         self._call = None
-        if self._limit is not None or self._soft:
+        if self._soft_at is not None or self._hard_at is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            self._soft = False
+            self._soft_at = self._hard_at = None
+
+    def doom(self, call: CurrentCall) -> None:
+        """Have the next order stop this call, if it still runs then."""
+        self._doomed = (call.batch, call.index)
+
+    def _set_timer(self, now: float) -> None:
+        at = self._hard_at if self._soft_at is None else self._soft_at
+        if at is not None:
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, at - now))
+
+    # -- handlers
 
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True
@@ -99,31 +122,36 @@ class Interrupts:
             self._waiting = False
             raise Stopping
 
-    def doom(self, call: CurrentCall) -> None:
-        """Have the next SIGUSR1 stop this call, if it still runs then."""
-        self._doomed = (call.batch, call.index)
-
     def _on_stop_order(self, number: int, frame: FrameType | None) -> None:
         self._on_order()
-        call = self._call
-        if call is None:
-            return
-        order = self._slot.to_stop()
-        meant = order.running and order.means(call.batch, call.index)
-        if meant or self._doomed == (call.batch, call.index):
-            self._call = None
-            raise Interrupted(TaskRevokedError(f"call {call.id} was revoked while it ran", call.id))
+        self._stop_what_is_revoked()
+        self._stop_what_is_late()
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
-        call = self._call
+        self._stop_what_is_late()
+
+    def _stop_what_is_revoked(self) -> None:
+        call, order = self._call, self._slot.to_stop()
         if call is None:
             return
-        if self._soft:
-            self._soft = False
-            if self._limit is not None:
-                # What is left until the hard limit is for cleaning up.
-                signal.setitimer(signal.ITIMER_REAL, max(0.001, self._limit - self._first))
+        meant = order.running and order.means(call.batch, call.index)
+        if meant or self._doomed == (call.batch, call.index):
+            self._end(TaskRevokedError(f"call {call.id} was revoked while it ran", call.id))
+
+    def _stop_what_is_late(self) -> None:
+        call, now = self._call, monotonic() + _EARLY_S
+        if call is None:
+            return
+        if self._hard_at is not None and now >= self._hard_at:
+            self._end(hard_limit_exceeded(call, self._limit))
+        if self._soft_at is not None and now >= self._soft_at:
+            self._soft_at = None
+            # What is left until the hard limit is for cleaning up.
+            self._set_timer(now)
             raise soft_limit_reached(call)
+        self._set_timer(now)
+
+    def _end(self, reason: Exception) -> None:
         self._call = None
-        assert self._limit is not None
-        raise Interrupted(hard_limit_exceeded(call, self._limit))
+        self.stopped = reason
+        raise Interrupted(reason)

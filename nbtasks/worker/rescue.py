@@ -38,6 +38,7 @@ class Loss:
         seen: whether somebody saw what was executing; else the whole chunk is charged.
         error: ends the executing call with this instead of running it again (its time limit, a revocation).
         uncharged: the worker was shut down on purpose; nothing is charged.
+        shared: calls ran side by side there: any of the chunks that were begun may have been executed.
     """
 
     story: str
@@ -46,6 +47,7 @@ class Loss:
     seen: bool = True
     error: CallError | None = None
     uncharged: bool = False
+    shared: bool = False
 
 
 @dataclass
@@ -71,6 +73,10 @@ def judge(
     ended = _charged(entry, loss) if loss.error is not None else range(0)
     verdict.revoked = [index for index in indexes if index in revoked and index not in ended]
     indexes = [index for index in indexes if index not in verdict.revoked]
+    if at_most_once and loss.shared:
+        # What may have been started is not started again.
+        verdict.fail = indexes
+        return verdict
     if loss.uncharged:
         running = (
             loss.executing[1] if loss.executing is not None and loss.executing[0] == entry.batch else None
@@ -181,7 +187,8 @@ class Rescue:
         tried = attempts.losses(entry.attempt) + 1
         for index in indexes:
             name = call_id(entry.batch, index, 1 if single else None)
-            error = loss.error or WorkerLostError(
+            error = loss.error if index in _charged(entry, loss) else None
+            error = error or WorkerLostError(
                 f"the process that ran call {name} died{f' ({tried} times)' if tried > 1 else ''}: {loss.story}",
                 name,
             )

@@ -14,7 +14,7 @@ from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import OperationalError, TaskRevokedError
 from nbtasks.core.states import FIRST_READY_CODE, REVOKED_CODE
 
-from .interrupts import Interrupts
+from .interrupts import ORDER, Interrupts
 from .job import Job
 from .log import log_trouble
 from .reporter import Reporter
@@ -87,4 +87,4 @@ class Revocations:
         reason = TaskRevokedError(f"call {call.id} was revoked while it ran", call.id)
         if not any(stopper.stop(call, reason) for stopper in self.stoppers):
             self._interrupts.doom(call)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            signal.pthread_kill(threading.main_thread().ident or 0, ORDER)

@@ -16,8 +16,9 @@ STARTING, IDLE, BUSY, CONCURRENT = 0, 1, 2, 3
 _SIZE = 256
 # Written by the child: pid, state, calls in hand, calls done.
 _CHILD = struct.Struct("<IHHQ")
-# Written by the child around a call in its main thread: serial, index, started (monotonic), limit (s), batch, calls.
-_CALL = struct.Struct("<QQdd20sI")
+# Written by the child around a call in its main thread: serial, index, started (monotonic), limit (s), soft limit (s),
+# batch, calls.
+_CALL = struct.Struct("<QQddd20sI")
 _CALL_AT = 32
 # Written by the supervisor: serial, index (-1: all calls of the batch), batch, whether running calls are stopped.
 _STOP = struct.Struct("<Qq20sB")
@@ -39,6 +40,7 @@ class RunningCall:
         started: ``time.monotonic()`` at its start, valid in every process of the machine.
         limit_s: its hard time limit, 0 for none.
         count: more than one while calls, from ``index`` on, are only made ready to run.
+        soft_s: its soft time limit, 0 for none.
     """
 
     serial: int
@@ -47,6 +49,7 @@ class RunningCall:
     started: float
     limit_s: float
     count: int = 1
+    soft_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,12 @@ class Slot:
             self._state, self._in_hand = state, in_hand
             self._write()
 
-    def begin(self, batch: bytes, index: int, limit_s: float, count: int = 1) -> None:
+    def begin(self, batch: bytes, index: int, limit_s: float, count: int = 1, soft_s: float = 0.0) -> None:
         """Say which call the main thread starts now, or which ones it makes ready to run."""
         self._serial += 1
+        where = self._at + _CALL_AT
         _CALL.pack_into(
-            self._memory, self._at + _CALL_AT, self._serial, index, time.monotonic(), limit_s, batch, count
+            self._memory, where, self._serial, index, time.monotonic(), limit_s, soft_s, batch, count
         )
 
     def end(self) -> None:
@@ -118,7 +122,7 @@ class Slot:
 
     def end_opening(self) -> None:
         """Say that calls have been made ready to run."""
-        _CALL.pack_into(self._memory, self._at + _CALL_AT, 0, 0, 0.0, 0.0, b"", 0)
+        _CALL.pack_into(self._memory, self._at + _CALL_AT, 0, 0, 0.0, 0.0, 0.0, b"", 0)
 
     def publish(self) -> None:
         """Write the number of calls done."""
@@ -173,10 +177,12 @@ class Slot:
 
     def running(self) -> RunningCall | None:
         """Return the call that the main thread executes."""
-        serial, index, started, limit, batch, count = _CALL.unpack_from(self._memory, self._at + _CALL_AT)
+        serial, index, started, limit, soft, batch, count = _CALL.unpack_from(
+            self._memory, self._at + _CALL_AT
+        )
         if not serial:
             return None
-        return RunningCall(serial, batch.rstrip(b"\0").decode(), index, started, limit, count)
+        return RunningCall(serial, batch.rstrip(b"\0").decode(), index, started, limit, count, soft)
 
     @property
     def waiting(self) -> bool:

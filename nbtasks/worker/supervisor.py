@@ -27,15 +27,13 @@ from nbtasks.broker.server import check
 from nbtasks.broker.store import Store
 from nbtasks.core.errors import (
     BrokerUnavailable,
-    CallError,
     OperationalError,
-    TaskRevokedError,
-    TimeLimitExceeded,
     WorkersError,
 )
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
 from nbtasks.local.connection import Connection
+from nbtasks.local.proctree import kill_tree, send
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
@@ -44,7 +42,9 @@ from nbtasks.wire.signing import Keyring
 from . import log
 from .capture import DescriptorFile
 from .child import ChildSettings, child_main
-from .forkserver import Birth, Death, Forkserver, kill_group
+from .enforcement import Enforcement
+from .executor import ASYNC_SLOTS
+from .forkserver import Birth, Death, Forkserver
 from .hand import make_hands
 from .lease import Lease
 from .log import LOGGER, log_trouble
@@ -53,29 +53,19 @@ from .orders import Orders
 from .reaper import Reaper
 from .relief import Relief
 from .rescue import Loss, Rescue
-from .slots import BUSY, CONCURRENT, STARTING, StopOrder, make_slots
+from .roster import make_rosters
+from .slots import BUSY, CONCURRENT, IDLE, STARTING, StopOrder, make_slots
 
 _TICK_S = 0.25
-#: Seconds that a call has to stop by itself after a signal; then its process is killed.
-_GRACE_S = 2.0
 _RESCUE_EVERY_S = 0.5
-_LIMIT_GRACE_S = 1.0
+#: Seconds that a child which runs nothing has to end; by then it has told what it had to tell, or given that up.
+_LEAVE_S = 15.0
 _MOST_RESPAWN_DELAY_S = 10.0
 _BROKER_POLL_S = 0.01
 #: Seconds between two lines in the list of workers that say whether a slot is free.
 _SHOW_EVERY_S = 1.0
 
 WARM, COLD = "warm", "cold"
-
-
-@dataclass(frozen=True)
-class _Kill:
-    """A call whose process is killed at a time (monotonic), unless the call has ended by then."""
-
-    at: float
-    pid: int
-    serial: int
-    error: CallError
 
 
 @dataclass(frozen=True)
@@ -113,11 +103,16 @@ class Supervisor:
         self._codec = Codec(Sealer(self._keyring, connection.namespace))
         self._slots = make_slots(self._n)
         self._hands = make_hands(self._n, self._addresses)
+        side_by_side = options.threads if options.pool == "threads" else 0
+        self._rosters = make_rosters(self._n, side_by_side + ASYNC_SLOTS)
         self._outputs = [DescriptorFile() for _ in range(self._n)]
         self._pids: dict[int, int] = {}
         self._unready_deaths: dict[int, int] = {}
         self._respawn_at: dict[int, float] = {}
-        self._kill_at: dict[int, _Kill] = {}
+        self._enforcement = Enforcement(self._slots, self._rosters, self._pids)
+        self._look_in_s = _TICK_S
+        #: Since when a child that shall end has had nothing to run (monotonic).
+        self._idle_since: dict[int, float] = {}
         self._to_rescue: dict[int, _Rescue] = {}
         self._reminded_at = 0.0
         self._done_before = 0
@@ -175,6 +170,7 @@ class Supervisor:
             self._addresses,
             self._slots,
             self._hands,
+            self._rosters,
             self._outputs,
             life_read,
         )
@@ -267,6 +263,8 @@ class Supervisor:
         os.set_blocking(wake_write, False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
             signal.signal(number, lambda got, _: self._signals.append(got))
+        # What the starter, or a module that was imported, has blocked would never be heard here.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         signal.set_wakeup_fd(wake_write)
         ready = False
         with selectors.DefaultSelector() as selector:
@@ -275,7 +273,7 @@ class Supervisor:
             if life_line is not None:
                 selector.register(life_line, selectors.EVENT_READ, "parent")
             while not self._over():
-                for key, _ in selector.select(0.003 if not ready else _TICK_S):
+                for key, _ in selector.select(0.003 if not ready else self._look_in_s):
                     self._handle(key.data, key.fd, forkserver)
                 self._tick(forkserver)
                 if not ready and self._all_ready():
@@ -306,7 +304,7 @@ class Supervisor:
             return forkserver.news()
         except (EOFError, ConnectionError) as error:
             for pid in self._pids.values():
-                kill_group(pid, signal.SIGKILL)
+                kill_tree(pid)
             _await_end(list(self._pids.values()))
             raise WorkersError(
                 "the process that children are forked from has died; the worker starts anew"
@@ -322,7 +320,8 @@ class Supervisor:
             if now >= at and not self._stopping:
                 del self._respawn_at[number]
                 forkserver.spawn(number)
-        self._enforce_limits(now)
+        self._look_in_s = max(0.0, min(_TICK_S, self._enforcement.look(now)))
+        forkserver.keep_going()
         for number, slot in enumerate(self._slots):
             self._relief.look(number, slot, self._hands[number])
         self._remind(now)
@@ -353,8 +352,19 @@ class Supervisor:
         """Tell children again to end: one that was just being forked has not heard it."""
         if self._stopping == WARM and now - self._reminded_at > 1.0:
             self._reminded_at = now
-            for pid in list(self._pids.values()):
-                _signal(pid, signal.SIGTERM)
+            for number, pid in list(self._pids.items()):
+                self._ask_to_end(pid)
+                busy = self._slots[number].status()[1] != IDLE or self._slots[number].running() is not None
+                since = self._idle_since.setdefault(number, now)
+                if busy:
+                    del self._idle_since[number]
+                elif now - since > _LEAVE_S:
+                    kill_tree(pid, spare=self._pids.values())
+
+    def _ask_to_end(self, pid: int) -> None:
+        send(pid, signal.SIGTERM)
+        # One that was stopped hears nothing.
+        send(pid, signal.SIGCONT)
 
     def _all_ready(self) -> bool:
         return len(self._pids) == self._n and all(slot.status()[1] != STARTING for slot in self._slots)
@@ -367,9 +377,9 @@ class Supervisor:
     def _on_birth(self, birth: Birth) -> None:
         self._pids[birth.slot] = birth.pid
         if self._stopping == WARM:
-            kill_group(birth.pid, signal.SIGTERM)
+            self._ask_to_end(birth.pid)
         elif self._stopping == COLD:
-            kill_group(birth.pid, signal.SIGKILL)
+            kill_tree(birth.pid)
 
     def _on_death(self, death: Death) -> None:
         number = death.slot
@@ -378,8 +388,8 @@ class Supervisor:
         self._done_before += slot.status()[3]
         loss = self._loss(number, death)
         never_ready = slot.status()[1] == STARTING
-        kill_group(death.pid, signal.SIGKILL)
         slot.clear()
+        self._rosters[number].clear()
         self._hands[number].empty()
         self._outputs[number].reset()
         now = time.monotonic()
@@ -388,16 +398,22 @@ class Supervisor:
     def _loss(self, number: int, death: Death) -> Loss:
         slot = self._slots[number]
         running = slot.running()
-        planned = self._kill_at.pop(number, None)
         executing = (running.batch, running.index) if running else None
+        killed = self._enforcement.killed(death.pid)
+        # Others may have ended there, and not have been told.
+        shared = bool(self._rosters[number].running()) or slot.status()[1] == CONCURRENT
         charged = running.count if running else 1
         # Calls in threads or in the event loop are not in the slot: nobody knows which of them had begun.
         seen = slot.status()[1] != CONCURRENT
         if self._stopping:
-            return Loss("the worker was stopped", executing, charged, seen=seen, uncharged=True)
-        meant = planned is not None and running is not None and planned.serial == running.serial
-        error = planned.error if planned is not None and meant and planned.pid == death.pid else None
-        return Loss(self._story(number, death), executing, charged, seen=seen, error=error)
+            return Loss(
+                "the worker was stopped", executing, charged, seen=seen, uncharged=True, shared=shared
+            )
+        if killed is not None:
+            call = killed.call
+            story = f"it was killed with a call that did not stop ({killed.error})"
+            return Loss(story, (call.batch, call.index), call.count, error=killed.error, shared=shared)
+        return Loss(self._story(number, death), executing, charged, seen=seen, shared=shared)
 
     def _story(self, number: int, death: Death) -> str:
         code = os.waitstatus_to_exitcode(death.status)
@@ -431,23 +447,7 @@ class Supervisor:
             del self._to_rescue[number]
             self._respawn_at[number] = item.respawn_at
 
-    # -- limits and orders
-
-    def _enforce_limits(self, now: float) -> None:
-        for number, slot in enumerate(self._slots):
-            running, pid = slot.running(), self._pids.get(number)
-            if running is None or pid is None:
-                continue
-            if running.limit_s and now - running.started > running.limit_s + _LIMIT_GRACE_S:
-                error = TimeLimitExceeded(f"a call ran longer than its time limit of {running.limit_s:g} s")
-                self._kill_at.setdefault(number, _Kill(now, pid, running.serial, error))
-            planned = self._kill_at.get(number)
-            if planned is None:
-                continue
-            if (planned.pid, planned.serial) != (pid, running.serial):
-                self._kill_at.pop(number, None)
-            elif now >= planned.at:
-                kill_group(pid, signal.SIGKILL)
+    # -- orders
 
     def _obey(self, order: dict[str, Any]) -> None:
         """Follow an order; on the orders thread."""
@@ -457,16 +457,7 @@ class Supervisor:
             os.kill(os.getpid(), signal.SIGQUIT if order.get("cold") else signal.SIGTERM)
 
     def _stop_calls(self, batch: str, index: int, kill: bool) -> None:
-        order = StopOrder(next(self._serial), batch, index, kill)
-        now = time.monotonic()
-        for number, pid in list(self._pids.items()):
-            slot = self._slots[number]
-            running = slot.running()
-            slot.stop(order)
-            if kill and running is not None and order.means(running.batch, running.index):
-                error = TaskRevokedError("the call was revoked while it ran")
-                self._kill_at[number] = _Kill(now + _GRACE_S, pid, running.serial, error)
-            _signal(pid, signal.SIGUSR1)
+        self._enforcement.order(StopOrder(next(self._serial), batch, index, kill))
 
     # -- stopping
 
@@ -482,7 +473,7 @@ class Supervisor:
         self._stopping = how
         LOGGER.info("%s shutdown", how)
         for pid in list(self._pids.values()):
-            kill_group(pid, signal.SIGKILL) if how == COLD else _signal(pid, signal.SIGTERM)
+            kill_tree(pid, spare=self._pids.values()) if how == COLD else self._ask_to_end(pid)
 
     def _shut_down(self, forkserver: Forkserver) -> None:
         forkserver.close()
@@ -533,11 +524,6 @@ class Supervisor:
                 if call
             ],
         }
-
-
-def _signal(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
 
 
 def _await_end(pids: list[int]) -> None:

@@ -1,0 +1,91 @@
+"""What a call finds of its process beside its arguments, signals, timers, the clock. It is put back after a call.
+
+After a short call only what is cheap to see is looked at; after a longer one everything is set anew, for C code may
+have changed what Python does not know of.
+"""
+
+from __future__ import annotations
+
+# The public ones make enums of numbers, which takes a hundred times as long.
+import _signal  # type: ignore[import-not-found]
+import signal
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+
+Handler = Callable[[int, FrameType | None], None] | signal.Handlers
+
+#: After a call of so many seconds what is set anew costs nothing.
+_LONG_S = 0.000_2
+_CLOCK = ("sleep", "monotonic", "time", "perf_counter")
+#: Who puts clocks of their own there, for good.
+_MAY_REPLACE_CLOCK = ("gevent", "eventlet")
+_NUMBERS = sorted(set(map(int, signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP})
+
+_getsignal: Callable[[int], Any] = _signal.getsignal
+_sleep, _monotonic, _time = time.sleep, time.monotonic, time.time
+
+
+class Surroundings:
+    """Of a child's main thread.
+
+    Args:
+        handlers: of the signals that are ours.
+
+    Attributes:
+        spoiled: a call has changed what cannot be put back: the process had better be replaced.
+    """
+
+    def __init__(self, handlers: Mapping[int, Handler]) -> None:
+        self.spoiled = False
+        # As C has it: SIG_IGN is a number.
+        self._ours = [(number, int(one) if isinstance(one, int) else one) for number, one in handlers.items()]
+        self._clock = [(name, getattr(time, name)) for name in _CLOCK]
+
+    def install(self) -> None:
+        """Set everything for the first time; main thread only."""
+        for number, handler in self._ours:
+            signal.signal(number, handler)
+        # What a worker's starter has blocked, it had blocked for itself.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        # SIGCHLD too: who ignores it never learns how a subprocess has ended.
+        self._cheap = [*self._ours, (int(signal.SIGCHLD), _getsignal(signal.SIGCHLD))]
+        self._all = [_getsignal(number) for number in _NUMBERS]
+
+    def restore(self, seconds: float) -> None:
+        """Put back what a call of so many seconds has changed; main thread only."""
+        if seconds > _LONG_S or self._is_changed():
+            self._restore_signals()
+        if time.sleep is not _sleep or time.monotonic is not _monotonic or time.time is not _time:
+            self._restore_clock()
+
+    def _is_changed(self) -> bool:
+        # A loop is faster here than any() of a generator.
+        for number, handler in self._cheap:  # noqa: SIM110
+            if _getsignal(number) is not handler:
+                return True
+        return False
+
+    def _restore_signals(self) -> None:
+        # First, so that it does not come meanwhile.
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._ours:
+            _signal.signal(number, handler)
+        if list(map(_getsignal, _NUMBERS)) != self._all:
+            for number, handler in zip(_NUMBERS, self._all, strict=True):
+                # None: not from Python, as some libraries have it.
+                if handler is not None and _getsignal(number) != handler:
+                    _signal.signal(number, handler)
+        if _signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def _restore_clock(self) -> None:
+        for name, function in self._clock:
+            found = getattr(time, name)
+            if found is not function and not str(getattr(found, "__module__", "")).startswith(
+                _MAY_REPLACE_CLOCK
+            ):
+                setattr(time, name, function)
+                # Who replaces clocks has replaced them elsewhere as well.
+                self.spoiled = True

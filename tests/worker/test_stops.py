@@ -1,0 +1,217 @@
+"""Whatever a call does to the signals of its process: it can be stopped, its worker ended, and nobody else pays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nbtasks import App, SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
+
+#: What a deaf call has until its process is killed, and how much longer a test waits on a busy machine.
+DEAF_S, PATIENCE = 2.0, 10
+SOON = DEAF_S * PATIENCE
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+
+#: Deeds that make a call deaf, each for its kind; then it goes on for a minute.
+DEEDS = {
+    "ignores TERM": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    "ignores all": "[signal.signal(n, signal.SIG_IGN) for n in signal.valid_signals() - {9, 19, 17}]",
+    "takes all over": "[signal.signal(n, lambda *_: None) for n in signal.valid_signals() - {9, 19, 17}]",
+    "blocks all": "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())",
+    "takes the timer": "signal.signal(signal.SIGALRM, lambda *_: None); signal.setitimer(signal.ITIMER_REAL, 3600)",
+    "dumps on signals": "[faulthandler.register(n, open(os.devnull, 'w')) for n in (10, 12, 14, 15)]",
+    "patches sleep": "time.sleep = lambda seconds: 1 / 0",
+    "patches the clock": "time.monotonic = time.time = time.perf_counter = lambda: 0.0",
+    "leaves its group": "os.setpgid(0, os.getpgid(os.getppid()))",
+    "stops itself": "os.kill(os.getpid(), signal.SIGSTOP)",
+    "stops its parent": "os.kill(os.getppid(), signal.SIGSTOP)",
+    "ignores its children": "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+    "starts a thread": "threading.Thread(target=threading.Event().wait).start()",
+    "exits slowly": "atexit.register(time.sleep, 60)",
+}
+
+PRELUDE = "import atexit, faulthandler, os, signal, threading, time"
+#: Calls that catch what shall stop them, rest on their way out, or keep the interpreter's lock.
+OTHERS = CATCH, LINGER, DEAF = "catches all", "lingers", "is deaf"
+ALL = {**DEEDS, CATCH: CATCH, LINGER: LINGER, DEAF: DEAF}
+
+
+def deed(code):
+    """Task code: do a deed and return."""
+    exec(f"{PRELUDE}\n{code}", {})
+    return os.getpid()
+
+
+def stubborn(code, path):
+    """Task code: do a deed, say so, and go on for a minute; whatever is raised is caught if the deed is ``catch``."""
+    rest, clock = time.sleep, time.monotonic
+    if code == DEAF:
+        Path(path).touch()
+        sum(range(10**12))
+    if code not in OTHERS:
+        Path(path).touch()
+        deed(code)
+    Path(path).touch()
+    end = clock() + 60
+    while clock() < end:
+        try:
+            rest(0.01)
+        except BaseException:
+            if code != CATCH:
+                raise
+        finally:
+            if code == LINGER and clock() > end - 59.9:
+                rest(60)
+
+
+def child_pid(_):
+    """Task code: take a while, and say where."""
+    time.sleep(0.3)
+    return os.getpid()
+
+
+def state():
+    """Task code: what a call finds that depends on those before it."""
+    ours = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD)}
+    began = time.monotonic()
+    time.sleep(0.01)
+    masks = [
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith(("SigI", "SigB"))
+    ]
+    return (
+        [getattr(handler, "__qualname__", handler) for handler in ours.values()],
+        signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        signal.getitimer(signal.ITIMER_REAL),
+        0 < time.monotonic() - began < 60,
+        masks,
+    )
+
+
+@pytest.fixture
+def many(home):
+    """An App with a child for each deed, and one more."""
+    with App("test") as app:
+        app.start_workers(len(ALL) + 1)
+        yield app
+
+
+def begun(app, tmp_path, eventually, names, **options):
+    """Begin a call for each deed; return name -> handle."""
+    task = app.task(stubborn, **options)
+    handles = {name: task.delay(ALL[name], str(tmp_path / name)) for name in names}
+    eventually(lambda: all((tmp_path / name).exists() for name in names), "all of them run")
+    return handles
+
+
+def errors(handles):
+    """Wait for all calls; return name -> class of what they have raised."""
+    found = {}
+    for name, handle in handles.items():
+        value = handle.get(timeout=SOON, propagate=False)
+        found[name] = type(value)
+    return found
+
+
+def all_run(app, eventually):
+    """Wait until every child runs calls."""
+    work = app.task(child_pid)
+
+    def run():
+        pids = work.map(range(len(ALL) + 1), chunk=1).get(timeout=SOON)
+        return len(set(pids)) == len(pids)
+
+    eventually(run, "every child runs calls", within=SOON)
+
+
+def test_calls_are_revoked_whatever_they_do(many, tmp_path, eventually):
+    handles = begun(many, tmp_path, eventually, ALL)
+    for handle in handles.values():
+        handle.revoke(terminate=True)
+    assert errors(handles) == dict.fromkeys(ALL, TaskRevokedError)
+    all_run(many, eventually)
+
+
+def test_hard_limits_hold_whatever_calls_do(many, tmp_path, eventually):
+    handles = begun(many, tmp_path, eventually, ALL, time_limit=1.0)
+    assert errors(handles) == dict.fromkeys(ALL, TimeLimitExceeded)
+    all_run(many, eventually)
+
+
+def test_soft_limits_come_whatever_calls_do(many, tmp_path, eventually):
+    # What Python cannot hear while it is in C code it hears at the next step; what is caught is caught.
+    names = [
+        name
+        for name in ALL
+        if name not in {"ignores all", "takes all over", CATCH, LINGER, DEAF, "stops itself"}
+    ]
+    handles = begun(many, tmp_path, eventually, names, soft_time_limit=1.0)
+    assert errors(handles) == dict.fromkeys(names, SoftTimeLimitExceeded)
+
+
+@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+def test_a_worker_ends_whatever_calls_have_done(cold, many, tmp_path, eventually):
+    names = [name for name in DEEDS if "STOP" not in ALL[name]]
+    task = many.task(deed)
+    for handle in [task.delay(ALL[name]) for name in names]:
+        handle.get(timeout=SOON)
+    if cold:
+        begun(many, tmp_path, eventually, ["stops its parent", "stops itself", CATCH, DEAF])
+    else:
+        task.delay(ALL["stops its parent"]).get(timeout=SOON)
+        # It is in the middle of a call when the worker is told to end.
+        mark = tmp_path / "stopped"
+        task.delay(f"open({str(mark)!r}, 'w'); {ALL['stops itself']}")
+        eventually(mark.exists, "it runs")
+    supervisor = many.local_workers.pid
+    assert many.local_workers.stop(cold, timeout_s=SOON)
+    assert not runs(supervisor)
+
+
+def test_the_next_call_finds_a_sane_process(home):
+    with App("test") as app:
+        app.start_workers(1)
+        look, act = app.task(state), app.task(deed)
+        before = look.delay().get(timeout=SOON)
+        found = {}
+        for name, code in DEEDS.items():
+            if "os." not in code:
+                act.delay(code).get(timeout=SOON)
+                found[name] = look.delay().get(timeout=SOON)
+        assert found == dict.fromkeys(found, before)
+
+
+def test_a_timer_of_one_call_does_not_hit_the_next(home):
+    def sets_a_timer():
+        def ring(*_):
+            raise ValueError("the timer of another call")
+
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+
+    def waits():
+        time.sleep(0.5)
+        return "well"
+
+    with App("test") as app:
+        app.start_workers(1)
+        app.task(sets_a_timer).delay().get(timeout=SOON)
+        assert app.task(waits, time_limit=0.3 * PATIENCE).delay().get(timeout=SOON) == "well"
+        app.task(sets_a_timer).delay().get(timeout=SOON)
+        with pytest.raises(TimeLimitExceeded):
+            app.task(waits, time_limit=0.3).delay().get(timeout=SOON)
+
+
+def runs(pid):
+    """Whether a process is alive."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
