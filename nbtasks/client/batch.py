@@ -401,6 +401,18 @@ class Batch:
                 self._heard_at.pop()
             return fresh
 
+    def lose(self, index: int, record: Record) -> None:
+        """A call has succeeded, and its value is gone since: ``record`` says so in the place of its result."""
+        with self._apply_lock:
+            if self.states[index] != st.SUCCESS_CODE:
+                return
+            self._records.append(record)
+            self._heard_at.append(time.time())
+            self._where[index] = len(self._records) - 1
+            self.states[index] = st.FAILURE_CODE
+            self._count_failure(record, index)
+            self._note(index, 1)
+
     def _apply_range(self, record: Record, number: int, first: int, count: int) -> list[int]:
         end = first + count
         codes = record.states[first - record.first : end - record.first]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import states as st
-from nbtasks.core.errors import TimeoutError
+from nbtasks.core.errors import TimeoutError, ValueLost
 from nbtasks.wire.values import value_of
 
 from . import blocking, observers
@@ -143,7 +143,11 @@ class GroupResult:
             raise self.batch.problem
         if propagate and self.batch.origin_info.on_error != "keep":
             self._raise_first()
-        return list(self._values())
+        values = list(self._values())
+        if propagate and self.batch.origin_info.on_error != "keep":
+            # Values may have gone since.
+            self._raise_first()
+        return values
 
     join = get
 
@@ -165,7 +169,11 @@ class GroupResult:
         batch = self.batch
         for index, payload in enumerate(batch.payloads()):
             if batch.states[index] == st.SUCCESS_CODE and payload is not None:
-                yield value_of(payload, batch.shelf)
+                try:
+                    value = value_of(payload, batch.shelf)
+                except ValueLost:
+                    value = AsyncResult(batch, index, self._session).result
+                yield value
             else:
                 yield AsyncResult(batch, index, self._session).result
 

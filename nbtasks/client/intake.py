@@ -7,22 +7,22 @@ import contextlib
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from nbtasks.broker.delivery import Finish
 from nbtasks.broker.store import Event, Store
 from nbtasks.core import states as st
-from nbtasks.core.errors import SignatureMismatch
+from nbtasks.core.errors import SignatureMismatch, ValueLost, WireError
 from nbtasks.core.ranges import runs
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec, Record
 
 from .batch import Batch
 from .leftovers import Leftovers
+from .loss import lost_among, without_value
 from .registry import Registry
 from .sender import Sender
-from .sent import Sent
 
 _log = logging.getLogger("nbtasks")
 
@@ -121,42 +121,48 @@ class Intake:
     def _take_in_refusal(self, batch: Batch, item: dict[str, Any]) -> None:
         """A worker could not trust what reached it of this batch."""
         first, count, reason = int(item["i"]), int(item["n"]), str(item["m"])
+        gone = bool(item.get("g"))
         _log.warning("batch %s on queue %s: a worker has refused it: %s", batch.id, batch.queue, reason)
         batch.refusal = reason
         if batch.sent:
-            self._registry.in_background(lambda: self._answer_refusal(batch, first, count, reason))
+            self._registry.in_background(lambda: self._answer_refusal(batch, first, count, reason, gone))
 
-    def _answer_refusal(self, batch: Batch, first: int, count: int, reason: str) -> None:
-        """Send refused calls again, with their function; what was refused too often has failed."""
+    def _answer_refusal(self, batch: Batch, first: int, count: int, reason: str, gone: bool) -> None:
+        """Send refused calls again, with their function; what was refused too often has failed.
+
+        Args:
+            gone: only large arguments of theirs are not there, and they were not started.
+        """
         sent = batch.sent
         if not sent:
             return
         header = self._codec.open_chunk(sent[0].frame, batch.id, self._address(batch.queue)).options
-        verdict = batch.refusals.judge(sent, batch.states, first, count, not header.get("al", 1))
+        at_most_once = not header.get("al", 1) and not gone
+        verdict = batch.refusals.judge(sent, batch.states, first, count, at_most_once)
         if verdict.again:
-            self._send_once_more(batch, verdict.again, header)
+            # Perhaps the worker is on another machine, where there are no such files; or they were removed.
+            again = batch.repack(verdict.again) if gone and batch.repack is not None else (verdict.again,)
+            self._sender.send_once_more(batch, *again)
         if verdict.lost:
-            error = SignatureMismatch(
-                f"{batch.name} was refused by the workers: {reason}. Somebody writes to the broker who does not have "
-                "the key; see who has access to it, then submit the call again"
-            )
+            error = _error_of_refusal(batch, reason, gone)
             report = Finish()
             for piece in verdict.lost:
                 record = _failed(batch.id, piece.first, piece.count, error)
                 report.results(batch.id, piece.first, record.states, self._codec.seal_record(record))
             self._finish(report)
 
-    def _send_once_more(self, batch: Batch, pieces: list[Sent], header: dict[str, Any]) -> None:
-        if "fl" in header and batch.repack is not None:
-            # Perhaps the worker is on another machine, where there are no such files.
-            self._sender.send_once_more(batch, *batch.repack(pieces))
-        else:
-            self._sender.send_once_more(batch, pieces)
-
     def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
         _check_place(batch, record, ranges)
         if batch.followed:
             batch.grow(max(first + count for first, count in ranges))
+        lost = lost_among(record, ranges, batch.shelf)
+        if lost:
+            for index in lost:
+                error = ValueLost(
+                    "the file of its result is gone, or was not saved before the machine stopped"
+                )
+                self._apply(batch, without_value(batch, index, error), [(index, 1)])
+            ranges = list(runs(sorted(set(_indexes(ranges)).difference(lost))))
         fresh = batch.apply_record(record, ranges)
         if fresh:
             self._note_pace(batch, record)
@@ -274,6 +280,23 @@ def _ranges(event: Event) -> list[tuple[int, int]]:
         return [(int(a), int(b)) for a, _, b in (part.partition("+") for part in event.wins.split())]
     except ValueError as error:
         raise SignatureMismatch("an event cannot be read") from error
+
+
+def _indexes(ranges: list[tuple[int, int]]) -> Iterator[int]:
+    for first, count in ranges:
+        yield from range(first, first + count)
+
+
+def _error_of_refusal(batch: Batch, reason: str, gone: bool) -> WireError:
+    if gone:
+        return ValueLost(
+            f"{batch.name} could not be started: {reason}, although it was sent several times. See what removes "
+            "them (docs/how-it-works.md, Large values), then submit the call again"
+        )
+    return SignatureMismatch(
+        f"{batch.name} was refused by the workers: {reason}. Somebody writes to the broker who does not have "
+        "the key; see who has access to it, then submit the call again"
+    )
 
 
 def _check_place(batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import context
 from nbtasks.core import states as st
-from nbtasks.core.errors import TaskRevokedError, TimeoutError
+from nbtasks.core.errors import TaskRevokedError, TimeoutError, ValueLost
 from nbtasks.wire import failures
 from nbtasks.wire.values import value_of
 
 from . import blocking, observers
 from .batch import Batch
+from .loss import without_value
 
 if TYPE_CHECKING:
     from .session import Session
@@ -225,7 +226,12 @@ class AsyncResult:
 
     def _load(self, payload: Any) -> Any:
         if self._value is _UNSET:
-            self._value = value_of(payload, self.batch.shelf)
+            try:
+                self._value = value_of(payload, self.batch.shelf)
+            except ValueLost as error:
+                self.batch.lose(self.index, without_value(self.batch, self.index, error))
+                found = self.batch.record(self.index)
+                return self._error(found[1]) if found is not None else error
         return self._value
 
     def _error(self, payload: Any) -> BaseException:

@@ -11,6 +11,7 @@ NbtasksError
 │   └── BackPressure             it is full
 ├── WireError                    bytes
 │   ├── SignatureMismatch        not signed by an accepted key, or not what was asked for
+│   ├── ValueLost                a large argument or result whose bytes are gone
 │   ├── NotPicklable             a value that cannot travel
 │   └── PayloadTooLarge          a value over the limit
 ├── UnknownCall                  an id that nobody recorded
@@ -86,6 +87,10 @@ class WireError(NbtasksError):
 
 class SignatureMismatch(WireError):
     """A record is not signed by an accepted key, or is not the record that was asked for."""
+
+
+class ValueLost(WireError):
+    """The bytes of a large argument or result are gone: a file or a key was removed, has expired, or was not saved."""
 
 
 class NotPicklable(WireError):

@@ -1,8 +1,9 @@
 """Large values between processes of one machine: files beside an embedded server, which whoever reads them maps.
 
-A file is written once, under a random name, and never changed. In memory (/dev/shm) where there is room, else on
-disk; the keeper moves what is in memory to the disk when it stops the server. A key in the server stands for each
-file, so a file lives as long as that key.
+A file is written once, under a random name, and never changed. Arguments lie in memory (/dev/shm) where there is room,
+else on disk: whoever has submitted them can send them again. Results lie on disk, where they survive what the server's
+own data survive. The keeper moves what is in memory to the disk when it stops the server. A key in the server stands
+for each file, so a file lives as long as that key.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nbtasks.wire.values import size_of
 from . import keeper
 from .embedded import socket_path
 from .folder import private_folder
+from .sync import Sync
 
 #: What is left free on a disk.
 _DISK_RESERVE_BYTES = 2**30
@@ -35,20 +37,23 @@ class ValueFiles:
     """The files of one namespace.
 
     Args:
-        folders: where files are; they are written into the first that has room.
+        folders: where files are, the last of them on disk; they are written into the first that has room.
+        last: what is written is to last: it goes to the disk, and is synced there within the second.
 
     Attributes:
         place: tells whether another process sees the same files.
     """
 
-    def __init__(self, folders: Sequence[Path], namespace: str) -> None:
+    def __init__(self, folders: Sequence[Path], namespace: str, last: bool = False) -> None:
         self._folders = folders
+        self._targets = folders[-1:] if last else folders
+        self._sync = Sync() if last else None
         self._prefix = f"{namespace}~"
         facts = folders[-1].stat()
         self.place = f"{facts.st_dev:x}-{facts.st_ino:x}"
 
     @classmethod
-    def beside(cls, url: str, namespace: str) -> ValueFiles | None:
+    def beside(cls, url: str, namespace: str, last: bool = False) -> ValueFiles | None:
         """Return the files beside an embedded server; None where another server is used, or there may be none."""
         if not url.startswith("unix:"):
             return None
@@ -67,13 +72,14 @@ class ValueFiles:
             folders.append(private_folder(home / keeper.VALUES_FOLDER, follow=False))
         except ConfigError:
             return None
-        return cls(folders, namespace)
+        return cls(folders, namespace, last)
 
     def write(self, name: str, parts: Parts) -> bool:
         """Write a new file; False where there is no room."""
         size = size_of(parts)
-        for folder in self._folders:
-            if _has_room(folder, size) and _written(folder / (self._prefix + name), parts):
+        for folder in self._targets:
+            path = folder / (self._prefix + name)
+            if _has_room(folder, size) and _written(path, parts, self._sync):
                 return True
         return False
 
@@ -93,18 +99,26 @@ class ValueFiles:
         finally:
             os.close(fd)
 
-    def has(self, name: str) -> bool:
-        """Whether a file is there."""
-        return any((folder / (self._prefix + name)).is_file() for folder in self._folders)
+    def has(self, name: str, size: int = 0) -> bool:
+        """Whether a file of at least ``size`` bytes is there."""
+        for folder in self._folders:
+            with contextlib.suppress(OSError):
+                facts = os.lstat(folder / (self._prefix + name))
+                if stat.S_ISREG(facts.st_mode) and facts.st_size >= size:
+                    return True
+        return False
 
     def older_than(self, seconds: float) -> list[str]:
         """Return the names of the files that were written longer ago."""
         before, found = time.time() - seconds, []
         for folder in self._folders:
-            for item in os.scandir(folder):
-                with contextlib.suppress(OSError):
-                    if item.name.startswith(self._prefix) and item.stat().st_mtime < before:
-                        found.append(item.name.removeprefix(self._prefix))
+            # Somebody may have removed it.
+            with contextlib.suppress(OSError):
+                found += [
+                    path.name.removeprefix(self._prefix)
+                    for path in folder.iterdir()
+                    if path.name.startswith(self._prefix) and _written_before(path, before)
+                ]
         return found
 
     def remove(self, name: str) -> None:
@@ -121,6 +135,13 @@ class ValueFiles:
         return os.open(self._folders[-1] / (self._prefix + name), flags)
 
 
+def _written_before(path: Path, moment: float) -> bool:
+    try:
+        return path.stat().st_mtime < moment
+    except OSError:
+        return False
+
+
 def _has_room(folder: Path, size: int) -> bool:
     try:
         facts = os.statvfs(folder)
@@ -131,7 +152,7 @@ def _has_room(folder: Path, size: int) -> bool:
     return free - size >= (total * _MEMORY_RESERVE if in_memory else _DISK_RESERVE_BYTES)
 
 
-def _written(path: Path, parts: Parts) -> bool:
+def _written(path: Path, parts: Parts, sync: Sync | None) -> bool:
     """Write a file; it is removed again where that does not work."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -139,6 +160,8 @@ def _written(path: Path, parts: Parts) -> bool:
         return False
     try:
         _write_all(fd, parts)
+        if sync is not None:
+            sync.soon(fd)
     except OSError:
         path.unlink(missing_ok=True)
         return False

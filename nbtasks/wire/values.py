@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from nbtasks.core.errors import PayloadTooLarge, SignatureMismatch
+from nbtasks.core.errors import PayloadTooLarge, SignatureMismatch, ValueLost
 from nbtasks.core.mapping import contents
 
 from . import pickling
@@ -34,7 +34,8 @@ PIECE_BYTES = 4 * 2**20
 #: Bytes of shared values from the broker that one process keeps.
 _MOST_HELD_BYTES = 2**30
 
-_REFERENCE = 0x02
+#: The first byte of the payload of a value that is put apart.
+REFERENCE = 0x02
 _SHARED = 0x03
 #: Position among the arguments, length of the reference.
 _PLACE = struct.Struct("<HI")
@@ -57,6 +58,9 @@ class Files(Protocol):
             OSError: it is not there, or not ours alone.
             EOFError: it is too short.
         """
+
+    def has(self, name: str, size: int = 0) -> bool:
+        """Whether a file of at least ``size`` bytes is there."""
 
 
 class Shelf:
@@ -95,11 +99,19 @@ class Shelf:
         keys = [key for key, _ in pieces]
         return _reference({"n": size, "k": keys, "h": digest.hexdigest()}), pieces
 
+    def lacks(self, payload: bytes | memoryview) -> bool:
+        """Whether a payload is that of a value in a file which this process should see, and which is gone."""
+        if self.files is None or len(payload) == 0 or payload[0] != REFERENCE:
+            return False
+        facts = json.loads(bytes(payload[1:]))
+        return "f" in facts and not self.files.has(str(facts["f"]), int(facts["n"]))
+
     def get(self, reference: bytes | memoryview) -> memoryview:
         """Return the bytes of a value, writable.
 
         Raises:
-            SignatureMismatch: it is gone, or is not what was signed.
+            ValueLost: it is gone.
+            SignatureMismatch: it is not what was signed.
         """
         facts = json.loads(bytes(reference[1:]))
         return self._from_file(facts) if "f" in facts else memoryview(self._from_broker(facts))
@@ -131,7 +143,7 @@ class Shelf:
         try:
             return self.files.read(str(facts["f"]), int(facts["n"]))
         except (OSError, EOFError) as error:
-            raise SignatureMismatch(
+            raise ValueLost(
                 f"the file of a large value is gone or is not as it was written ({error}); it may have expired"
             ) from error
 
@@ -140,9 +152,7 @@ class Shelf:
         for key in facts["k"]:
             length = self._fetch(key, memoryview(data)[at:])
             if length is None:
-                raise SignatureMismatch(
-                    "a part of a large value is gone from the broker; it may have expired"
-                )
+                raise ValueLost("a part of a large value is gone from the broker; it may have expired")
             at += length
             if at > len(data):
                 break
@@ -177,12 +187,13 @@ def value_of(payload: bytes | memoryview, shelf: Shelf) -> Any:
     """Rebuild a value from a verified payload.
 
     Raises:
-        SignatureMismatch: what it refers to is gone, or is not what was signed.
+        ValueLost: what it refers to is gone.
+        SignatureMismatch: what it refers to is not what was signed.
     """
     if len(payload) == 0:
         return None
     kind = payload[0]
-    if kind == _REFERENCE:
+    if kind == REFERENCE:
         return pickling.loads(shelf.get(payload))
     if kind == _SHARED:
         return _with_shared(payload, shelf)
@@ -228,7 +239,7 @@ def files_of(payload: bytes | memoryview) -> list[str]:
     if payload[0] == _SHARED:
         shared, rest = _shared_of(payload)
         return [*(name for _, reference in shared for name in files_of(reference)), *files_of(rest)]
-    if payload[0] != _REFERENCE:
+    if payload[0] != REFERENCE:
         return []
     facts = json.loads(bytes(payload[1:]))
     return [str(facts["f"])] if "f" in facts else []
@@ -240,7 +251,7 @@ def size_of(parts: Parts) -> int:
 
 
 def _reference(facts: dict[str, Any]) -> bytes:
-    return bytes((_REFERENCE,)) + json.dumps(facts, separators=(",", ":")).encode()
+    return bytes((REFERENCE,)) + json.dumps(facts, separators=(",", ":")).encode()
 
 
 def _in_pieces(parts: Parts) -> Iterator[bytes | memoryview]:

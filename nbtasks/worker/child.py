@@ -168,7 +168,7 @@ class Child:
         self._retrying(self._taking.prepare)
         # Not before: the server may have been started after the worker.
         connection = self._settings.connection
-        self._bench.use_files(ValueFiles.beside(connection.url, connection.namespace))
+        self._bench.use_files(ValueFiles.beside(connection.url, connection.namespace, last=True))
         self._reporter.start()
         try:
             while not self._interrupts.stopping and not self._has_done_its_share():

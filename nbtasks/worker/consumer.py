@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from nbtasks.broker.delivery import Delivery, Entry, Finish
 from nbtasks.broker.keys import Keys
-from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError
+from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError, ValueLost, WireError
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Chunk, Codec, Function
@@ -106,13 +106,14 @@ class Consumer:
 
         Raises:
             SignatureMismatch: somebody without the key wrote or moved it.
+            ValueLost: it is of no use here without its large values.
         """
         chunk = self._codec.open_chunk(entry.frame, entry.batch, entry.address)
         end = chunk.first + len(chunk.payloads)
         if not chunk.first <= entry.first < entry.first + entry.count <= end:
             raise SignatureMismatch("an entry names calls that its chunk does not have")
         if not all(map(self._has_file, chunk.options.get("fl", ()))):
-            raise SignatureMismatch("large values of it are in files that this worker does not see")
+            raise ValueLost("large values of it are in files that this worker does not see")
         return chunk
 
     def _opened(self, entries: list[Entry]) -> list[Job]:
@@ -133,7 +134,7 @@ class Consumer:
     def _open(self, entry: Entry) -> Job | None:
         try:
             chunk = self._chunk(entry)
-        except SignatureMismatch as error:
+        except (SignatureMismatch, ValueLost) as error:
             # Somebody without the key wrote this, or it is of no use here. Running it is out of the question; keeping
             # it would block the queue.
             self._refuse(entry, error)
@@ -170,7 +171,7 @@ class Consumer:
         finally:
             self._slot.end_opening()
 
-    def _refuse(self, entry: Entry, error: SignatureMismatch) -> None:
+    def _refuse(self, entry: Entry, error: WireError) -> None:
         LOGGER.error("queue %s, batch %s: refused: %s", entry.address, entry.batch, error)
         # A chunk that is ours says itself which calls have lost it; for another one the entry is believed.
         meant = self._codec.belongs(entry.frame)
@@ -181,7 +182,8 @@ class Consumer:
             and first <= entry.first < entry.first + entry.count <= first + count
         ):
             first, count = entry.first, entry.count
-        self._reporter.refused(Refused(batch, first, count, entry.key_id, str(error)), entry)
+        gone = isinstance(error, ValueLost)
+        self._reporter.refused(Refused(batch, first, count, entry.key_id, str(error), gone), entry)
 
     def left_out(self, address: str, batch: str, frame: bytes) -> None:
         """An entry is over, or nobody knows its batch: a copy, or one that somebody has put under another batch."""

@@ -16,6 +16,7 @@ from nbtasks.core.errors import (
     PayloadTooLarge,
     SoftTimeLimitExceeded,
     TaskRevokedError,
+    ValueLost,
     WireError,
 )
 from nbtasks.core.execution import Interrupted, Outcome, execute, execute_async, outcome_of_error
@@ -29,7 +30,7 @@ from .interrupts import Interrupts
 from .job import Job
 from .limits import hard_limit_exceeded, soft_limit_reached
 from .log import LOGGER
-from .reporter import Again, Done, Reporter
+from .reporter import Again, Done, Reporter, Unread
 from .room import IdleClock, Room
 from .roster import Roster
 from .slots import Slot
@@ -39,6 +40,10 @@ ASYNC_SLOTS = 100
 #: Seconds between two looks whether an event loop has time for more.
 _LOOK_S = 0.02
 RESULT_LIMIT_BYTES = 512 * 2**20
+
+
+class _ArgumentsLost(Exception):
+    """Large arguments of a call are gone: it was not started."""
 
 
 @dataclass
@@ -58,7 +63,10 @@ class Bench:
 
     def arguments(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Unpickle the arguments of a call."""
-        args, kwargs = value_of(job.payload(index), self.shelf)
+        try:
+            args, kwargs = value_of(job.payload(index), self.shelf)
+        except ValueLost as error:
+            raise _ArgumentsLost(str(error)) from error
         return args, kwargs
 
     def begin(self, job: Job, index: int) -> CurrentCall:
@@ -71,6 +79,10 @@ class Bench:
 
     def finish(self, job: Job, call: CurrentCall, outcome: Outcome) -> None:
         """Pack and hand over how a call ended."""
+        if isinstance(outcome.error, _ArgumentsLost):
+            LOGGER.warning("Task %s[%s] cannot be started: %s", call.name, call.id, outcome.error)
+            self.reporter.ended(Unread(job, call.index, str(outcome.error)))
+            return
         for action in before_telling:
             action()
         output = call.output.kept() if call.output is not None else None

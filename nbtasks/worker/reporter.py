@@ -71,6 +71,17 @@ class Refused:
     count: int
     key_id: str
     reason: str
+    #: Nobody is suspected: large values of theirs are not there, and they were not started.
+    gone: bool = False
+
+
+@dataclass
+class Unread:
+    """One call that was not started after all: a large argument is gone, and whoever submitted it may have it yet."""
+
+    job: Job
+    index: int
+    reason: str
 
 
 @dataclass(slots=True)
@@ -107,7 +118,7 @@ class Reporter:
         self._on_tick = on_tick
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._ended: deque[Done | Again] = deque()
+        self._ended: deque[Done | Again | Unread] = deque()
         self._entries: deque[tuple[Entry, tuple[int, int] | None]] = deque()
         self._refused: deque[Refused] = deque()
         self._id = new_id()
@@ -176,7 +187,7 @@ class Reporter:
         running = self._running.get((call.batch, call.index))
         return running is not None and running.revoked
 
-    def ended(self, item: Done | Again) -> None:
+    def ended(self, item: Done | Again | Unread) -> None:
         """An attempt is over."""
         self._running.pop((item.job.entry.batch, item.index), None)
         self._ended.append(item)
@@ -286,6 +297,8 @@ class Reporter:
         for item in items:
             if isinstance(item, Again):
                 self._add_again(report, item)
+            elif isinstance(item, Unread):
+                self._add_unread(report, item)
         for refusal in refused:
             self._add_refused(report, refusal)
         for entry, kept in entries:
@@ -327,8 +340,13 @@ class Reporter:
         self._add_news(report, entry.batch, entry.key_id, events)
 
     def _add_refused(self, report: Finish, item: Refused) -> None:
-        event = {"t": "refused", "i": item.first, "n": item.count, "m": item.reason}
-        self._add_news(report, item.batch, item.key_id, [event])
+        self._add_news(report, item.batch, item.key_id, [_told_refusal(item)])
+
+    def _add_unread(self, report: Finish, item: Unread) -> None:
+        entry = item.job.entry
+        refusal = Refused(entry.batch, item.index, 1, entry.key_id, item.reason, gone=True)
+        events = [{"t": "given", "i": item.index, "n": 1}, _told_refusal(refusal)]
+        self._add_news(report, entry.batch, entry.key_id, events)
 
     def _add_news(self, report: Finish, batch: str, key_id: str, events: list[dict[str, Any]]) -> None:
         news = News(batch, self._worker, self._id, next(self._numbers), events)
@@ -397,6 +415,12 @@ def _news(item: _Running) -> list[dict[str, Any]]:
         if live:
             events.append({"t": "output", "i": index, "o": live})
     return events
+
+
+def _told_refusal(item: Refused) -> dict[str, Any]:
+    """Return the event that tells of a refusal."""
+    event: dict[str, Any] = {"t": "refused", "i": item.first, "n": item.count, "m": item.reason}
+    return {**event, "g": 1} if item.gone else event
 
 
 def _runs(items: list[Done]) -> list[list[Done]]:

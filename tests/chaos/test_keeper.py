@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from nbtasks import App
 
 from .conftest import processes_of_session
 from .load import Faults
+from .report import Row, write
 
 N = 600
 LONG_S = (0.3,) * 8
@@ -69,3 +75,34 @@ def test_keeper_and_server_are_killed(
         for note in notes:
             note.until = time.monotonic()
     matrix.close(idle_app, f"kill -9 of {which}, 3 times", recovery_s=slowest, promised_s=PROMISED_S)
+
+
+def grown(array: Any, number: int) -> Any:
+    """Task code: a large argument, a large result."""
+    return array + number
+
+
+def test_files_in_memory_are_cleared_away(idle_app, machine, faults: Faults, seed, eventually) -> None:
+    """What a user manager does at log-out, and with the kill what is left after a power failure."""
+    calls, floats = 60, 50_000
+    machine(idle_app)
+    array = np.arange(floats, dtype="f8")
+    group = idle_app.task(grown).starmap([(array + 0, number) for number in range(calls)], quiet=True)
+    for share in (0.2, 0.5, 0.8):
+        eventually(lambda share=share: group.batch.finished_count >= share * calls, "calls end", within=100)
+        faults.note("rm -r")
+        shutil.rmtree(idle_app.session.files._folders[0], ignore_errors=True)
+    group.wait(timeout=100)
+    faults.note("kill")
+    before = idle_app._lease.pid
+    kill(before, "ks")
+    eventually(lambda: idle_app._lease.pid != before, "another keeper runs")
+    with App("second", connection=idle_app.connection) as second:
+        (again,) = second.attach(group.id)
+        right = [
+            one.state == "SUCCESS" and np.array_equal(one.result, array + number)
+            for number, one in enumerate(again)
+        ]
+    row = "rm -r of the folder in /dev/shm, 3 times, then kill -9 of server and keeper: large values"
+    write(Row(row, "embedded", seed, len(faults), calls, calls, right.count(False), 0, 0))
+    assert all(right)

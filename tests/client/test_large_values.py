@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 import redis
 
-from nbtasks import App, SignatureMismatch, current_call
+from nbtasks import App, SignatureMismatch, ValueLost, current_call
 from nbtasks.client import leftovers
 from nbtasks.local.connection import Connection
 
@@ -291,3 +293,137 @@ def test_the_files_of_a_killed_server_are_used_by_the_next(app, gate, eventually
     os.kill(pid, signal.SIGKILL)
     gate.open()
     assert handle.get(timeout=SOON) == array.sum()
+
+
+# --- what vanishes
+
+
+def empty(folder):
+    for path in folder.glob("nbtasks~*"):
+        path.unlink()
+
+
+def memory_of(app):
+    return app.session.files._folders[0]
+
+
+def disk_of(app):
+    return app.session.files._folders[-1]
+
+
+def test_results_do_not_lie_in_memory(app):
+    group = app.task(scale).map([values(100_000), values(200_000)])
+    group.get(timeout=SOON)
+    shutil.rmtree(memory_of(app))
+    with App(connection=app.connection) as other:
+        assert [len(each) for each in other.attach(group.id)[0].get(timeout=SOON)] == [100_000, 200_000]
+    # Nor does anything else need it.
+    assert app.task(scale).delay(values()).get(timeout=SOON)[1] == 2.0
+
+
+def test_a_result_whose_file_is_gone_is_no_success(app):
+    handle = app.task(values).delay()
+    handle.wait(timeout=SOON)
+    assert handle.state == "SUCCESS"
+    empty(disk_of(app))
+    with pytest.raises(ValueLost, match=rf"{handle.id} .*has succeeded, and its value is gone"):
+        handle.get(timeout=SOON)
+    assert handle.state == "FAILURE"
+    assert isinstance(handle.result, ValueLost)
+    assert "is gone" in handle.traceback
+    with App(connection=app.connection) as other:
+        again = other.AsyncResult(handle.id)
+        assert again.state == "FAILURE"
+        with pytest.raises(ValueLost, match="its value is gone"):
+            again.get(timeout=SOON)
+
+
+def test_a_result_whose_file_is_cut_short_is_no_success(app):
+    """What a power failure leaves."""
+    group = app.task(values).map([MEGABYTE, 10, MEGABYTE], on_error="keep")
+    group.wait(timeout=SOON)
+    os.truncate(next(disk_of(app).glob("nbtasks~*")), 4096)
+    with App(connection=app.connection) as other:
+        (again,) = other.attach(group.id)
+        assert sorted(one.state for one in again) == ["FAILURE", "SUCCESS", "SUCCESS"]
+    assert sorted(type(one).__name__ for one in group.get(timeout=SOON)) == [
+        "ValueLost",
+        "ndarray",
+        "ndarray",
+    ]
+    assert sorted(one.state for one in group) == ["FAILURE", "SUCCESS", "SUCCESS"]
+
+
+def test_a_map_whose_values_are_gone_raises(app):
+    group = app.task(values).map([MEGABYTE, MEGABYTE])
+    group.wait(timeout=SOON)
+    empty(disk_of(app))
+    with pytest.raises(ValueLost, match="its value is gone"):
+        group.get(timeout=SOON)
+
+
+def test_a_result_in_the_broker_that_is_gone_is_no_success(app):
+    handle = app.task(bytes).delay(100_000)
+    handle.wait(timeout=SOON)
+    for name in blobs_of(app):
+        app.session._link.call("DEL", name)
+    with pytest.raises(ValueLost, match="its value is gone"):
+        handle.get(timeout=SOON)
+    assert handle.state == "FAILURE"
+
+
+@pytest.mark.parametrize("acks_late", [True, False])
+@pytest.mark.parametrize("size", [10_000, MEGABYTE], ids=["in the broker", "in a file"])
+def test_arguments_that_vanish_are_sent_again(idle_app, size, acks_late):
+    task = idle_app.task(scale, acks_late=acks_late)
+    group = task.map([values(size + number) for number in range(3)])
+    single = task.delay(values(size))
+    idle_app.session.flush()
+    empty(memory_of(idle_app))
+    for name in blobs_of(idle_app):
+        idle_app.session._link.call("DEL", name)
+    idle_app.start_workers(1)
+    assert [len(each) for each in group.get(timeout=SOON)] == [size, size + 1, size + 2]
+    assert len(single.get(timeout=SOON)) == size
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_arguments_that_vanish_when_a_worker_has_them_in_hand_are_sent_again(
+    idle_app, gate, eventually, pool
+):
+    idle_app.start_workers(1, pool=pool, threads=1)
+
+    def hold(array, path):
+        end = time.monotonic() + 60
+        while not Path(path).exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        return len(array)
+
+    group = idle_app.task(hold).starmap(
+        [(values(MEGABYTE + number), gate.path) for number in range(4)], chunk=4
+    )
+    eventually(lambda: any(one.state == "STARTED" for one in group), "the first one runs")
+    shutil.rmtree(memory_of(idle_app))
+    gate.open()
+    assert group.get(timeout=SOON) == [MEGABYTE + number for number in range(4)]
+
+
+def test_arguments_that_vanish_again_and_again_are_given_up(idle_app, eventually):
+    handle = idle_app.task(scale).delay(values(10_000))
+    stop = threading.Event()
+
+    def remove():
+        while not stop.wait(0.0):
+            for name in blobs_of(idle_app):
+                idle_app.session._link.call("DEL", name)
+
+    idle_app.session.flush()
+    thief = threading.Thread(target=remove)
+    thief.start()
+    try:
+        idle_app.start_workers(1)
+        with pytest.raises(ValueLost, match="could not be started"):
+            handle.get(timeout=SOON)
+    finally:
+        stop.set()
+        thief.join()
