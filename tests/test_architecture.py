@@ -45,6 +45,7 @@ PUBLIC = {
     "TimeLimitExceeded",
     "TimeoutError",
     "UnknownCall",
+    "ValueLost",
     "WireError",
     "WorkerLostError",
     "WorkersError",
