@@ -84,6 +84,10 @@ class Adoption:
             batch.growing = batch.followed = True
         return batch
 
+    def listen(self, batch: Batch) -> None:
+        """Have the events of a batch sent here, if they are not."""
+        self._store.adopt(batch.id, self._session())
+
     def follow(self, batch: Batch) -> None:
         """Learn how far a batch is that another client lets grow."""
         found = self._store.batch(batch.id)

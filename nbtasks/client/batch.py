@@ -179,6 +179,8 @@ class Batch:
         #: Packs calls again for workers that do not see this machine's files.
         self.repack: Callable[[Sequence[Sent]], tuple[list[Sent], list[BlobPiece]]] | None = None
         self.sent: list[Sent] = []
+        #: Some of that is not with the outbox yet.
+        self.sending = False
         self.refusals = Refusals()
         #: Why a worker could not trust what reached it, if that has happened.
         self.refusal: str | None = None
@@ -223,6 +225,11 @@ class Batch:
     def sent_something(self) -> bool:
         """Whether calls of it are with the broker, so that results may come."""
         return bool(self.sent)
+
+    @property
+    def submitted_here(self) -> bool:
+        """Whether this process has submitted it, and can do so again as long as it has not ended."""
+        return bool(self.function_frame)
 
     @property
     def rate_limit(self) -> str | None:

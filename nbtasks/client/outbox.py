@@ -37,6 +37,8 @@ class Item:
         write: adds the operations to a flush; gets the function's frame, or empty bytes where the broker has it.
         digest, frame: the function that they need.
         failed: told when the operations can never be applied.
+        batch, firsts: the batch that is submitted with it for the first time, and the first calls of its chunks; None
+            for all of them.
     """
 
     write: Callable[[Flush, bytes], None]
@@ -44,6 +46,10 @@ class Item:
     frame: bytes
     size: int
     failed: Callable[[Exception], None]
+    batch: str = ""
+    firsts: frozenset[int] | None = None
+    #: The broker may have applied it, whether it has said so or not.
+    tried: bool = False
 
 
 @dataclass(eq=False)
@@ -77,11 +83,11 @@ class Outbox:
     """Sends items in order, in numbered flushes.
 
     Args:
-        on_gap: called when the broker has lost flushes; it puts what is unfinished into the outbox again and returns
-            the new session's id.
+        on_gap: called when the broker has lost flushes, with the items that it surely never had; sees that what is
+            unfinished is put into the outbox again, and returns the new session's id.
     """
 
-    def __init__(self, submission: Submission, session: str, on_gap: Callable[[], str]) -> None:
+    def __init__(self, submission: Submission, session: str, on_gap: Callable[[list[Item]], str]) -> None:
         self._submission = submission
         self._session = session
         self._on_gap = on_gap
@@ -91,6 +97,8 @@ class Outbox:
         #: There is something for the thread to do: it is not woken for less, least of all by every single call.
         self._work = threading.Condition(lock)
         self._number = 0
+        #: How many items were put so far, and how many of them are settled; they are settled in their order.
+        self._taken = self._settled = 0
         self._shipped: set[str] = set()
         self._put_at = 0.0
         self._thread = threading.Thread(target=self._loop, name="nbtasks-outbox", daemon=True)
@@ -110,6 +118,7 @@ class Outbox:
         with self._changed:
             if not follows and threading.current_thread() is not self._thread:
                 self._wait_for_room(item)
+            self._taken += 1
             if item.size <= _AT_ONCE_BYTES and self._is_quiet():
                 claim = self._state.claim = _Claim(threading.get_ident(), self._number + 1, [item])
             else:
@@ -160,6 +169,13 @@ class Outbox:
         with self._changed:
             self._take_over_what_was_left()
             return self._changed.wait_for(self._is_empty, timeout)
+
+    def flush_so_far(self, timeout: float) -> bool:
+        """Wait until everything is sent that was put before this; more may come all the time."""
+        with self._changed:
+            self._take_over_what_was_left()
+            taken = self._taken
+            return self._changed.wait_for(lambda: self._settled >= taken, timeout)
 
     def close(self) -> None:
         """Stop; what is not sent is dropped."""
@@ -212,6 +228,7 @@ class Outbox:
             # The broker has it, whatever came after.
             confirmed = self._number >= claim.number
             self._state.begun = [] if settled or confirmed else claim.items
+            self._settled += 0 if self._state.begun else len(claim.items)
             self._changed.notify_all()
             if self._state.begun or self._state.items:
                 self._work.notify()
@@ -238,6 +255,7 @@ class Outbox:
                 self._fail(items, error)
             with self._changed:
                 self._state.sending = False
+                self._settled += len(items)
                 self._changed.notify_all()
 
     def _wait_for_items(self) -> list[Item] | None:
@@ -270,7 +288,7 @@ class Outbox:
                 if self._try(items):
                     return
             except FlushGap:
-                self._start_over()
+                self._start_over(items)
                 return
             except BackPressure as error:
                 if time.monotonic() - held_since > _BACK_PRESSURE_S:
@@ -292,12 +310,16 @@ class Outbox:
         Raises:
             FlushGap, FunctionMissing, BackPressure: nothing was applied.
         """
+        composed, before = self._composed(items), [item.tried for item in items]
+        for item in items:
+            item.tried = True
         try:
-            self._submission.submit(self._session, self._number + 1, self._composed(items), eager)
-        except FunctionMissing as missing:
-            self._shipped.discard(missing.digest)
-            raise
-        except (FlushGap, BackPressure):
+            self._submission.submit(self._session, self._number + 1, composed, eager)
+        except (FunctionMissing, FlushGap, BackPressure) as error:
+            for item, tried in zip(items, before, strict=True):
+                item.tried = tried
+            if isinstance(error, FunctionMissing):
+                self._shipped.discard(error.digest)
             raise
         except BrokerUnavailable as error:
             self._set_problem(error)
@@ -319,22 +341,26 @@ class Outbox:
             sent_here.add(item.digest)
         return flush
 
-    def _start_over(self) -> None:
-        """The broker was emptied or restored: a new session sends everything again that is not finished.
+    def _start_over(self, items: list[Item]) -> None:
+        """The broker was emptied or restored: a new session sends everything again that it has lost.
 
         What waits here is part of that: a batch knows its chunks before they are put in.
+
+        Args:
+            items: what was to be sent just now.
         """
         with self._changed:
-            items = list(self._state.items)
+            waiting = list(self._state.items)
             self._state.items.clear()
             self._state.bytes = 0
-        for item in items:
+            self._settled += len(waiting)
+        for item in waiting:
             # Calls that shared a batch get their chunks when they are written.
             item.write(Flush(), b"")
         self._number = 0
         self._shipped.clear()
         self._set_problem(None)
-        self._session = self._on_gap()
+        self._session = self._on_gap([item for item in (*items, *waiting) if not item.tried])
 
     def _fail(self, items: list[Item], error: Exception) -> None:
         for item in items:

@@ -9,7 +9,6 @@ from typing import Any
 
 from nbtasks.broker.delivery import Finish
 from nbtasks.broker.submission import Flush
-from nbtasks.core import states as st
 from nbtasks.core.ranges import runs
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.values import BlobPiece
@@ -82,18 +81,21 @@ class Sender:
         Raises:
             BrokerUnavailable, BackPressure: nothing was submitted.
         """
+        batch.sending = True
         batch.sent += sent
+        n = (-1 if open_end else batch.n) if new else None
         for number, (group, blobs) in enumerate(_groups(sent, batch.blobs, pieces_from)):
-            write = functools.partial(
-                self._write,
-                batch,
-                group,
-                blobs,
-                due_ms,
-                (-1 if open_end else batch.n) if new and number == 0 else None,
-            )
-            size = len(batch.function_frame) + _bytes_of(blobs) + _size_of(group)
-            self._put(batch, self._item(batch, write, size), follows=number > 0)
+            item = self._item_of(batch, group, blobs, due_ms, n if number == 0 else None)
+            item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
+            self._put(batch, item, follows=number > 0)
+        batch.sending = False
+
+    def _item_of(
+        self, batch: Batch, sent: Sequence[Sent], blobs: Sequence[BlobPiece], due_ms: int, n: int | None
+    ) -> Item:
+        """Return the item with which chunks go, and the batch with ``n`` calls unless that is None."""
+        write = functools.partial(self._write, batch, sent, blobs, due_ms, n)
+        return self._item(batch, write, len(batch.function_frame) + _bytes_of(blobs) + _size_of(sent))
 
     def _item(self, batch: Batch, write: Callable[[Flush, bytes], None], size: int) -> Item:
         return Item(
@@ -119,6 +121,8 @@ class Sender:
     ) -> None:
         """Add chunks to a flush, and the batch with ``n`` calls unless that is None."""
         address = self._address(batch.queue)
+        if n is None and function:
+            flush.function(batch.function, function)
         if n is not None:
             label = self._codec.seal_label(batch.id, _label(batch, n))
             flush.batch(batch.id, n, address, batch.function, function, label, self._ttl_ms)
@@ -153,6 +157,7 @@ class Sender:
             lambda flush, function, sent: self._write(batch, sent, (), 0, batch.n, flush, function),
             lambda error: self._registry.fail(batch, error),
         )
+        series.item.batch = batch.id
         series.add(call, payload)
         self._registry.add(batch)
         self._put(batch, series.item)
@@ -171,35 +176,40 @@ class Sender:
         report.counted(batch.id)
         self._finish(report)
 
-    def send_again(self, batch: Batch) -> None:
-        """Submit a batch again that the broker has lost, without the calls that have ended or shall not run again."""
-        sent, batch.sent = batch.sent, []
-        lost = [piece for item in sent for piece in _open_pieces(batch, item)]
-        self.send(batch, lost, batch.due_ms, open_end=batch.growing)
+    def put_back(self, batch: Batch, lost: Sequence[tuple[int, int]], recorded: bool) -> None:
+        """Queue calls again that the broker has lost, with their large values; what was revoked stays out.
+
+        Args:
+            lost: (first, count) of the calls.
+            recorded: the broker still has the batch; else it is recorded again.
+        """
+        pieces = [piece for item in batch.sent for piece in _wanted_pieces(batch, item, lost)]
+        n = None if recorded else -1 if batch.growing else batch.n
+        # Nobody can say which functions it still has.
+        self._outbox.forget(batch.function)
+        for number, (group, blobs) in enumerate(_groups(pieces, batch.blobs, 0)):
+            item = self._item_of(batch, group, blobs, batch.due_ms, n if number == 0 else None)
+            self._outbox.put(item, follows=True)
 
     def send_once_more(self, batch: Batch, pieces: list[Sent], blobs: Sequence[BlobPiece] = ()) -> None:
         """Queue calls again of a batch that the broker knows, with their function."""
-
-        def write(flush: Flush, function: bytes) -> None:
-            if function:
-                flush.function(batch.function, function)
-            self._write(batch, pieces, blobs, 0, None, flush, function)
-
         self._outbox.forget(batch.function)
-        size = len(batch.function_frame) + _bytes_of(blobs) + _size_of(pieces)
-        self._outbox.put(self._item(batch, write, size))
+        self._outbox.put(self._item_of(batch, pieces, blobs, 0, None))
 
 
-def _open_pieces(batch: Batch, item: Sent) -> list[Sent]:
-    """Return what is still to be run of a chunk."""
-    span = range(item.first, item.first + item.count)
-    if not any(batch.states[index] < st.FIRST_READY_CODE for index in span):
-        return []
+def _wanted_pieces(batch: Batch, item: Sent, lost: Sequence[tuple[int, int]]) -> list[Sent]:
+    """Return what is to be run again of a chunk."""
+    pieces = [piece for first, count in lost if (piece := item.within(first, count)) is not None]
     revoked = batch.revoked_running
     if not revoked:
-        return [item]
-    wanted = (index for index in span if revoked.isdisjoint((-1, index)))
-    return [dataclasses.replace(item, first=first, count=count) for first, count in runs(wanted)]
+        return pieces
+    wanted = runs(
+        index
+        for piece in pieces
+        for index in range(piece.first, piece.first + piece.count)
+        if revoked.isdisjoint((-1, index))
+    )
+    return [dataclasses.replace(item, first=first, count=count) for first, count in wanted]
 
 
 def _label(batch: Batch, n: int) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import sys
@@ -20,6 +19,7 @@ from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link, unavailable
 from nbtasks.broker.permits import Limited, Permits
 from nbtasks.broker.server import LOADING_S, BrokerFacts, check
+from nbtasks.broker.stock import Stock
 from nbtasks.broker.store import Store
 from nbtasks.broker.submission import Submission
 from nbtasks.broker.withdrawal import Withdrawal
@@ -49,9 +49,10 @@ from .fleet import WorkerInfo, running_where_alive, warn_of_differences, workers
 from .intake import Intake
 from .leftovers import Leftovers
 from .listener import Listener
-from .outbox import Outbox
+from .outbox import Item, Outbox
 from .registry import Registry
 from .sender import Sender
+from .stocktaking import Stocktaking
 from .waiting import reason_for_waiting
 
 _log = logging.getLogger("nbtasks")
@@ -126,6 +127,10 @@ class Session:
         )  # fmt: skip
         if context.serving:
             context.before_telling.append(self._flush_for_task)
+        self._stocktaking = Stocktaking(
+            Stock(self._link, self.keys), self.fleet, self.registry, self.sender, self.intake, self._adoption,
+            self.codec, self.address, self._outbox.flush_so_far, finish,
+        )  # fmt: skip
         reading = self._new_link()
         self.expiry = Expiry(
             self.codec, self.clock.now, lambda queue: self.store.held(self.address(queue)),
@@ -191,6 +196,7 @@ class Session:
             self.store.end_session(self._id)
         self._outbox.close()
         self.expiry.close()
+        self._stocktaking.close()
         self._listener.close()
         for link in self._links:
             link.abort()
@@ -253,6 +259,8 @@ class Session:
         lost = waits and self._orders.last_flush(self._id) < self._outbox.number
         if lost:
             self._outbox.probe()
+        elif waits:
+            self._stocktaking.soon()
         return lost
 
     def _reconcile(self) -> None:
@@ -280,22 +288,10 @@ class Session:
             for index in running - self._running(batch) if running else ():
                 batch.note_given(index, 1)
 
-    def _start_over(self) -> str:
-        """The broker has lost flushes: submit everything again that has not ended, under a new session."""
+    def _start_over(self, unsent: list[Item]) -> str:
+        """The broker has lost flushes: what it has lost of them is sent again, under a new session."""
         self._id = new_id()
-        for batch in self.registry.all_unfinished():
-            with contextlib.suppress(OperationalError):
-                self.intake.refresh(batch)
-            if not batch.done:
-                # Whoever runs them now has nothing to show for it that the broker knows.
-                batch.note_given(0, batch.n)
-                self.sender.send_again(batch)
-                for index in sorted(batch.revoked_running):
-                    self.registry.in_background(functools.partial(self.revoke, batch, index, False))
-                if batch.finished_count:
-                    self.registry.in_background(
-                        functools.partial(self.intake.put_back, batch, bytes(batch.n))
-                    )
+        self._stocktaking.broker_lost(unsent)
         self._listener.turn()
         return self._id
 

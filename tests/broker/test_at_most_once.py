@@ -1,0 +1,94 @@
+"""Calls that must not run twice (``acks_late=False``), on a server that loses what it knows of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from nbtasks import App, WorkerLostError
+from nbtasks.core.states import FAILURE, SUCCESS
+
+SOON = 60.0
+
+
+def held(ledger, gate, x):
+    """Task code: say that it runs, then wait at a gate."""
+    with Path(ledger).open("a") as file:
+        file.write(f"{x}\n")
+    end = time.monotonic() + 60
+    while not Path(gate).exists() and time.monotonic() < end:
+        time.sleep(0.005)
+    return x
+
+
+@pytest.fixture
+def here(server):
+    """A server that keeps nothing over a restart."""
+    return server()
+
+
+@pytest.fixture
+def working(here):
+    """An App with two workers on it."""
+    with App(broker=here.url) as app:
+        app.start_workers(2)
+        yield app
+
+
+def flush(here, app):
+    here.client().flushdb()
+
+
+def restart(here, app):
+    here.stop()
+    here.start()
+
+
+def swap(here, app):
+    here.client().swapdb(0, 1)
+
+
+def destroy_groups(here, app):
+    client = here.client()
+    for key in client.scan_iter("*:q:*"):
+        client.xgroup_destroy(key, "w")
+
+
+def delete_session(here, app):
+    client = here.client()
+    client.delete(*client.scan_iter("*}:s:*"))
+
+
+FAULTS = [flush, restart, swap, destroy_groups, delete_session]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_nothing_runs_twice_and_all_of_it_ends(fault, here, working, ledger, gate, eventually):
+    task = working.task(held, acks_late=False)
+    items = [(ledger.path, gate.path, x) for x in range(6)]
+    group = task.starmap(items, chunk=1, quiet=True)
+    single = task.delay(*items[0][:2], 10)
+    series = [task.delay(*items[0][:2], x) for x in range(11, 14)]
+    eventually(lambda: len(ledger.lines()) == 2, "both workers run a call")
+    later = task.apply_async((*items[0][:2], 20), countdown=8.0)
+    working.session.flush()
+    running = set(map(int, ledger.lines()))
+    fault(here, working)
+    time.sleep(4.0)
+    gate.open()
+    handles = [*group, single, *series, later]
+    for handle in handles:
+        handle.wait(SOON)
+    assert {handle.state for handle in handles} <= {SUCCESS, FAILURE}
+    assert max(Counter(ledger.lines()).values()) == 1
+    ended = {x: handle.state for x, handle in zip([*range(6), 10, 11, 12, 13, 20], handles, strict=True)}
+    print(fault.__name__, ended, running)
+    assert {ended[x] for x in running} == {SUCCESS}
+    assert later.get(timeout=SOON) == 20
+    for handle in handles:
+        if handle.state == FAILURE:
+            with pytest.raises(WorkerLostError, match="not sent again"):
+                handle.get()
