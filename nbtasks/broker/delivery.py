@@ -14,11 +14,16 @@ from nbtasks.core.errors import BrokerUnavailable
 from .channel import Argument, Command, Packed, packed
 from .keys import GROUP, LANES, Keys, returned
 from .link import Link, translated
+from .server import server_run
 from .submission import put_blobs
 
 #: Result records up to this size travel inside the event; larger ones are fetched.
 PUSH_BYTES = 32 * 1024
 _MOST_HELD = 10_000
+#: What an entry says where its calls may have begun; the scripts know it as well.
+LOST, SETTLED = "2", "3"
+#: In the place of a limit: what is put aside may have begun.
+DOUBT = "?"
 #: Entries that one script looks at, so that it keeps nobody waiting.
 _MOST_AT_ONCE = 200
 
@@ -37,6 +42,8 @@ class Entry:
     #: Some calls may be final already: look at their states before running.
     suspect: bool
     frame: bytes
+    #: The server had lost who held it: its calls may have begun (LOST), and some time has passed since (SETTLED).
+    doubt: str = ""
 
     @property
     def key_id(self) -> str:
@@ -95,6 +102,13 @@ class Finish:
         """Queue calls again at a moment of the server's time, as another attempt."""
         self.args += ["Z", batch, address, lane, due_ms, first, count, attempt, frame]
 
+    def doubt(self, entry: Entry, due_ms: int, pieces: Iterable[tuple[int, int]]) -> None:
+        """Look later whether these calls (first, count) have ended that may have begun; the entry ends."""
+        for first, count in pieces:
+            place: list[Argument] = [entry.batch, entry.address, entry.lane, due_ms, first, count]
+            self.args += ["Z", *place, f"{entry.attempt} {DOUBT}", entry.frame]
+        self.done(entry)
+
     def blob(self, batch: str, key: str, data: bytes | memoryview) -> None:
         """Store a piece of a large result."""
         self.blobs.append((key, data))
@@ -149,10 +163,20 @@ class Delivery:
         #: A read over several lanes may have taken something before it came to one without a group.
         self._remade = 0
 
-    def prepare(self) -> None:
-        """Make the consumer groups. From id 0: calls that were added before the first worker count too."""
+    def prepare(self, now: float | None = None) -> None:
+        """Make the consumer groups, and note what may have begun where the server has lost who took it.
+
+        Args:
+            now: the server's time as it is reckoned. What is due by then is queued before: perhaps a server that was
+                lost has done so, too.
+        """
         addresses = sorted({address for address, _ in self._lanes})
-        self._link.script("prepare", [self._keys.root, *self._streams], [GROUP, *addresses])
+        run, _ = server_run(self._link)
+        for address in addresses if now is not None else ():
+            args: list[Argument] = [address, round((now or 0.0) * 1000), _MOST_AT_ONCE]
+            while self._link.script("promote", [self._keys.root], args)[0] >= _MOST_AT_ONCE:
+                continue
+        self._link.script("prepare", [self._keys.root, *self._streams], [GROUP, run, *addresses])
         # The server must know the script: where it goes along with a wait, it is not sent in full.
         self.finish(Finish())
 
@@ -289,6 +313,13 @@ class Delivery:
             stream = self._keys.lane(entry.address, entry.lane)
             cut = ("HDEL", self._keys.cuts(entry.address), f"{entry.lane}/{entry.id.decode()}")
             self._link.pipeline([("XDEL", stream, entry.id), cut, ("XACK", stream, GROUP, entry.id)])
+
+    def may_have_begun(self, entry: Entry) -> bool:
+        """Whether calls of an entry may have been taken before, and the server has lost by whom."""
+        if entry.doubt:
+            return True
+        last = self._link.call("HGET", self._keys.doubts(entry.address), entry.lane)
+        return last is not None and _number(entry.id) <= _number(last)
 
     @property
     def connections(self) -> int:
@@ -466,7 +497,14 @@ def _entry(address: str, lane: str, entry_id: bytes, fields: list[bytes], suspec
         int(fields[7]),
         suspect or fields[9] != b"" or lane == returned(lane),
         fields[11],
+        fields[9].decode() if fields[9] in (LOST.encode(), SETTLED.encode()) else "",
     )
+
+
+def _number(entry_id: bytes) -> tuple[int, int]:
+    """Return an entry's id as numbers; what is none comes before everything."""
+    milliseconds, _, number = entry_id.partition(b"-")
+    return (int(milliseconds), int(number)) if milliseconds.isdigit() and number.isdigit() else (-1, 0)
 
 
 __all__ = ["Aside", "Delivery", "Entry", "Finish", "ResponseError"]

@@ -10,6 +10,7 @@ from .clock import Reading
 from .keys import GROUP, Keys, readable
 from .link import Link
 from .pulse import Pulse, Pulses, Seen
+from .server import server_run
 
 #: Seconds that a lease counts whose worker does not say it.
 _LEASE_S = 15.0
@@ -139,9 +140,7 @@ class Fleet:
 
     def server_run(self) -> tuple[str, float]:
         """Return the id of the server's present run, and the seconds since it began."""
-        reply = self._link.call("INFO", "server").decode(errors="replace")
-        info = dict(line.split(":", 1) for line in reply.splitlines() if ":" in line)
-        return info.get("run_id", ""), float(info.get("uptime_in_seconds", "0"))
+        return server_run(self._link)
 
     def audited_run(self) -> str:
         """Return the id of the server's run in which orphans were last looked for."""

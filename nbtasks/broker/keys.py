@@ -82,6 +82,13 @@ class Keys:
         """HASH: ``<lane>/<entry>`` -> ``first count``, for entries whose other calls were given to others."""
         return f"{self.root}c:{address}"
 
+    def doubts(self, address: str) -> str:
+        """HASH: run (of the server, in which workers came last), lane -> last entry that may have begun unheld.
+
+        A server that was restored, or whose groups were removed, gives out again what was taken before.
+        """
+        return f"{self.root}d:{address}"
+
     @property
     def addresses(self) -> str:
         """SET: every address that has had a call or a worker."""

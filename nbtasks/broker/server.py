@@ -60,6 +60,13 @@ def look(link: Link) -> BrokerFacts:
     )
 
 
+def server_run(link: Link) -> tuple[str, float]:
+    """Return the id of the server's present run, and the seconds since it began."""
+    reply = link.call("INFO", "server").decode(errors="replace")
+    info = dict(line.split(":", 1) for line in reply.splitlines() if ":" in line)
+    return info.get("run_id", ""), float(info.get("uptime_in_seconds", "0"))
+
+
 def check(link: Link) -> BrokerFacts:
     """Ask the server what it is, and refuse one that would lose calls. One that loads its data is waited for.
 

@@ -129,7 +129,7 @@ class Session:
             context.before_telling.append(self._flush_for_task)
         self._stocktaking = Stocktaking(
             Stock(self._link, self.keys), self.fleet, self.registry, self.sender, self.intake, self._adoption,
-            self.codec, self.address, self._outbox.flush_so_far, finish,
+            self.codec, self.address, self._outbox.flush_so_far, finish, self.clock.now,
         )  # fmt: skip
         reading = self._new_link()
         self.expiry = Expiry(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.broker.delivery import Finish
+from nbtasks.broker.runners import Runners
 from nbtasks.core import states as st
 from nbtasks.core.errors import (
     OperationalError,
@@ -25,8 +26,6 @@ from nbtasks.core.ids import call_id
 from nbtasks.core.ranges import runs
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec, Record
-
-from .runners import Runners
 
 if TYPE_CHECKING:
     from nbtasks.broker.fleet import Fleet
@@ -76,6 +75,7 @@ class Stocktaking:
         session: returns the session's current id.
         flush: waits until everything is sent; returns whether it is.
         finish: reports to the broker what a worker would.
+        server_now: the server's time in epoch seconds.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Stocktaking:
         address: Callable[[str], str],
         flush: Callable[[float], bool],
         finish: Callable[[Finish], object],
+        server_now: Callable[[], float],
     ) -> None:
         self._stock = stock
         self._fleet = fleet
@@ -101,6 +102,7 @@ class Stocktaking:
         self._address = address
         self._flush = flush
         self._finish = finish
+        self._server_now = server_now
         self._doubts: dict[str, _Doubt] = {}
         #: How many calls of a batch had ended when it was looked at.
         self._ended: dict[str, int] = {}
@@ -285,8 +287,7 @@ class Stocktaking:
         header = self._codec.open_chunk(item.frame, batch.id, self._address(batch.queue)).options
         if header.get("al", 1):
             return lost
-        eta = batch.origin_info.eta_at
-        if eta is not None and eta > time.time():
+        if batch.due_ms > self._server_now() * 1000:
             return lost
         with self._lock:
             firsts = self._unsent.get(batch.id, set())
@@ -353,9 +354,10 @@ def _missing(batch: Batch, sent: list[tuple[int, int]], found: list[tuple[int, i
 
 
 def _runs(batch: Batch, index: int, runners: Runners, age: float) -> bool:
-    if runners.run(batch, index):
+    if runners.run(batch.id, index):
         return True
     # Just after a loss nobody has shown yet what runs.
     if age < _GRACE_S:
         return index in batch.running
-    return age < _VAGUE_S and runners.may_run(batch, index)
+    told = batch.running.get(index)
+    return told is not None and age < _VAGUE_S and runners.may_run_more(told.worker)

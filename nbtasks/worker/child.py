@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nbtasks.broker.delivery import Aside, Delivery, Entry
+from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.permits import Grant, Permits
@@ -36,6 +37,7 @@ from nbtasks.wire.values import Shelf
 
 from . import capture
 from .consumer import Consumer
+from .doubts import Doubts
 from .executor import ASYNC_SLOTS, Bench, InlineExecutor, LoopExecutor, ThreadExecutor, is_async
 from .functions import Functions
 from .hand import ASKED, GIVEN, NOTHING, Hand
@@ -150,6 +152,14 @@ class Child:
             lambda name: self._bench.files is not None and self._bench.files.has(name),
             # Half a lease at most: a dead machine's open wait, or a frozen one's, is over when it is reaped.
             round(min(self._link.block_s, settings.options.lease_s / 2) * 1000),
+            Doubts(
+                telling_delivery,
+                Fleet(telling, keys),
+                Revoked(self._standing, codec),
+                codec,
+                settings.name,
+                self._server_now,
+            ),
         )
         self._bench = Bench(
             settings.name,

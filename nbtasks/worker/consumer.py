@@ -11,6 +11,7 @@ from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Chunk, Codec, Function
 
+from .doubts import Doubts
 from .functions import Functions
 from .job import Job, options_of
 from .log import LOGGER
@@ -27,6 +28,7 @@ class Consumer:
         slot: told what is opened, for what kills its process then.
         has_file: whether this process sees a file of a large value.
         block_ms: longest wait for an entry.
+        doubts: sees to what may have begun before.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Consumer:
         slot: Slot,
         has_file: Callable[[str], bool],
         block_ms: int,
+        doubts: Doubts,
     ) -> None:
         self._delivery = delivery
         self._revoked = revoked
@@ -50,6 +53,7 @@ class Consumer:
         self._slot = slot
         self._has_file = has_file
         self._block_ms = block_ms
+        self._doubts = doubts
         #: The connection on which it was last looked what is held. With an older one a reply may have been lost, and
         #: a server that has gone back in time gives again what was done.
         self._audited = 0
@@ -89,6 +93,8 @@ class Consumer:
 
     def audit(self) -> list[Job]:
         """Return jobs for what this child holds without knowing it: the reply that brought them was lost."""
+        # Before anything is taken: the server may be another one, which has lost what this one's workers have begun.
+        self._delivery.prepare(self._server_now())
         # Looked at before and after: what ends in between is in the broker's list, and not in this child's hands.
         known = self._reporter.hands()
         found = self._delivery.held()
@@ -139,6 +145,8 @@ class Consumer:
             # it would block the queue.
             self._refuse(entry, error)
             return None
+        if not chunk.options.get("al", True) and self._has_begun(entry, chunk):
+            return None
         skip, revoked = self._not_to_run(entry)
         try:
             function = self._function(entry, chunk.function)
@@ -159,6 +167,15 @@ class Consumer:
             self._fail_all(job, late, REVOKED_CODE)
             return None
         return job
+
+    def _has_begun(self, entry: Entry, chunk: Chunk) -> bool:
+        """Whether calls that must not run twice may have begun before; then they are seen to."""
+        if not self.is_sure:
+            self._delivery.prepare(self._server_now())
+        if not self._doubts.settle(entry, chunk):
+            return False
+        self._reporter.disown(entry)
+        return True
 
     def _function(self, entry: Entry, digest: str) -> Function:
         known = self._functions.known(digest)

@@ -114,7 +114,7 @@ local function give_lost_part(address, lane, id, kept)
   local left = first + count - from
   if left > 0 then
     redis.call('XADD', root .. 'q:' .. address .. ':' .. string.upper(lane), '*', 'b', field.b, 'i', from, 'n', left, 'a', field.a,
-      'x', '1', 'd', field.d)
+      'x', '2', 'd', field.d)
   end
 end
 

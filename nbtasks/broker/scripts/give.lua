@@ -30,7 +30,7 @@ local seen = redis.call('HGET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[
 local seen_first, seen_count = string.match(seen, '^(%d+) (%d+)$')
 local left = seen_first + seen_count - tonumber(ARGV[8])
 if left > 0 then
-  redis.call('XADD', target, '*', 'b', field.b, 'i', ARGV[8], 'n', left, 'a', field.a, 'x', '1', 'd', field.d)
+  redis.call('XADD', target, '*', 'b', field.b, 'i', ARGV[8], 'n', left, 'a', field.a, 'x', '2', 'd', field.d)
 end
 local p = 9
 if aside then

@@ -6,7 +6,7 @@
 local offset, most = tonumber(ARGV[3]), tonumber(ARGV[4])
 local members = redis.call('ZRANGE', KEYS[1] .. 'z:' .. ARGV[1], offset, offset + most - 1)
 for _, member in ipairs(members) do
-  local batch, limit = string.match(member, '^%a (%x+) %d+ %d+ %d+ (%S+)\n')
+  local batch, limit = string.match(member, '^%a (%x+) %d+ %d+ %d+ ([^%s?]%S*)\n')
   if batch == ARGV[2] then
     local seen = redis.pcall('GET', KEYS[1] .. 'rl:' .. limit)
     local next = string.match(type(seen) == 'string' and seen or '', '^%d+') or 0

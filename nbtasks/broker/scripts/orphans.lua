@@ -26,7 +26,7 @@ for _, entry in ipairs(entries) do
     local first, count = field.i, field.n
     if kept then first, count = string.match(kept, '^(%d+) (%d+)$') end
     redis.call('XADD', KEYS[3], '*', 'b', field.b or '', 'i', first or '', 'n', count or '', 'a', field.a or '1',
-      'x', '1', 'd', field.d or '')
+      'x', '2', 'd', field.d or '')
     redis.call('HDEL', cuts, ARGV[2] .. id)
     redis.call('XDEL', KEYS[2], id)
   end

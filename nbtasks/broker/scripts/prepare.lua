@@ -1,11 +1,40 @@
 -- Make the consumer groups of lanes, from their beginning: calls that were added before the first worker count too.
+-- Where groups were lost, or the server was started anew, it is noted up to which entry calls may have begun: the server
+-- may have lost who took them. This is one step with the making of the group, so nothing is given out before it.
 -- KEYS[1] root of all keys; KEYS[2..] lanes
--- ARGV    group, addresses
+-- ARGV    group, run of the server, addresses
+-- Prefix-safe: what may have begun is noted before the group is there, and the run last.
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
-for k = 2, #KEYS do
-  local reply = redis.pcall('XGROUP', 'CREATE', KEYS[k], ARGV[1], '0', 'MKSTREAM')
-  if type(reply) == 'table' and reply.err and not string.find(reply.err, 'BUSYGROUP', 1, true) then return reply end
+local root, group, run = KEYS[1], ARGV[1], ARGV[2]
+local runs = {}
+
+-- Returns the last id that a lane has given out, and whether its group is there.
+local function standing(lane)
+  local info, last, there = redis.pcall('XINFO', 'STREAM', lane), '0-0', false
+  -- There is no lane yet, or somebody has put something else in its place.
+  if info.err then return last, false end
+  for k = 1, #info, 2 do
+    if info[k] == 'last-generated-id' then last = info[k + 1] end
+  end
+  for _, one in ipairs(redis.call('XINFO', 'GROUPS', lane)) do
+    for k = 1, #one, 2 do there = there or (one[k] == 'name' and one[k + 1] == group) end
+  end
+  return last, there
 end
-for k = 2, #ARGV do redis.call('SADD', KEYS[1] .. 'addresses', ARGV[k]) end
+
+for k = 3, #ARGV do runs[ARGV[k]] = redis.call('HGET', root .. 'd:' .. ARGV[k], 'run') end
+for k = 2, #KEYS do
+  local address, lane = string.match(string.sub(KEYS[k], #root + 3), '^(.*):(%a)$')
+  local before, last, there = runs[address], standing(KEYS[k])
+  if before and (before ~= run or not there) then redis.call('HSET', root .. 'd:' .. address, lane, last) end
+  if not there then
+    local reply = redis.pcall('XGROUP', 'CREATE', KEYS[k], group, '0', 'MKSTREAM')
+    if type(reply) == 'table' and reply.err and not string.find(reply.err, 'BUSYGROUP', 1, true) then return reply end
+  end
+end
+for k = 3, #ARGV do
+  redis.call('HSET', root .. 'd:' .. ARGV[k], 'run', run)
+  redis.call('SADD', root .. 'addresses', ARGV[k])
+end
 return 1

@@ -12,10 +12,10 @@ local due = redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, ARGV[3])
 for _, member in ipairs(due) do
   -- One that is none of ours is dropped with the others: it must not hold them up.
   local cut = string.find(member, '\n', 1, true) or 1
-  local lane, batch, first, count, attempt = string.match(string.sub(member, 1, cut - 1), '^(%a) (%x+) (%d+) (%d+) (%d+) ?%S*$')
+  local lane, batch, first, count, attempt, limit = string.match(string.sub(member, 1, cut - 1), '^(%a) (%x+) (%d+) (%d+) (%d+) ?(%S*)$')
   if batch and redis.call('EXISTS', root .. 'b:' .. batch) == 1 then
     redis.call('XADD', root .. 'q:' .. address .. ':' .. lane, '*', 'b', batch, 'i', first, 'n', count,
-      'a', attempt, 'x', redis.call('HGET', root .. 'b:' .. batch, 'x') or '', 'd', string.sub(member, cut + 1))
+      'a', attempt, 'x', limit == '?' and '3' or redis.call('HGET', root .. 'b:' .. batch, 'x') or '', 'd', string.sub(member, cut + 1))
   end
   redis.call('ZREM', set, member)
 end

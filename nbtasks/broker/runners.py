@@ -1,14 +1,11 @@
-"""Which calls run, as workers show it themselves. Where the broker has lost what was in hand, nobody else knows."""
+"""Which calls run, as workers show it themselves. Where the server has lost what was in hand, nobody else knows."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from nbtasks.broker.fleet import Fleet
-
-    from .batch import Batch
+from .fleet import Fleet
 
 
 class Runners:
@@ -34,11 +31,10 @@ class Runners:
         if busy > len(named):
             self._vague.add(name)
 
-    def run(self, batch: Batch, index: int) -> bool:
+    def run(self, batch: str, index: int) -> bool:
         """Whether a call runs for sure."""
-        return (batch.id, index) in self._named
+        return (batch, index) in self._named
 
-    def may_run(self, batch: Batch, index: int) -> bool:
-        """Whether a worker has told that it runs a call, and does not show that it does not."""
-        told = batch.running.get(index)
-        return told is not None and told.worker in self._vague
+    def may_run_more(self, worker: str) -> bool:
+        """Whether a worker, known by its name, runs calls that it does not name."""
+        return worker in self._vague
