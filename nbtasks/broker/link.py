@@ -312,6 +312,12 @@ class Link:
         with self._lock:
             self._drop()
 
+    def disown(self) -> None:
+        """Let go of the connection in a process that was forked off: the parent's goes on."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.socket.close()
+
     def abort(self) -> None:
         """Cut the connection under a command that another thread waits for."""
         channel = self._channel

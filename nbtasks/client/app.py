@@ -8,10 +8,11 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from nbtasks.core import context
+from nbtasks.core import ancestry, context
 from nbtasks.core.durations import Duration, seconds
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, SignatureMismatch, UnknownCall
 from nbtasks.core.ids import split_call_id
@@ -23,6 +24,8 @@ from nbtasks.local.workers import LocalWorkers
 
 from . import current
 from .group import GroupResult
+from .home import Home, told
+from .opened import Opened, close_when_unheld
 from .result import AsyncResult as Handle
 from .task import Task
 
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from nbtasks.broker.server import BrokerFacts
-    from nbtasks.local.embedded import EmbeddedLease
 
     from .batch import Batch
     from .fleet import Stranded, WorkerInfo
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from .session import Session
 
 _log = logging.getLogger("nbtasks")
-#: Seconds that running calls have to end when an App is closed.
-CLOSE_S = 10.0
 #: Seconds that an embedded server may need to be there again after it was killed.
 REVIVAL_S = 10.0
 RESULT_LIMIT_BYTES = 512 * 2**20
@@ -87,19 +87,20 @@ class App:
         self._result_expires = seconds(result_expires, "result_expires")
         self._result_limit = _checked_limit(result_limit)
         self._lock = threading.RLock()
-        self._resolving: connections.Resolving | None = None
         self._connection: Connection | None = connection
-        self._lease: EmbeddedLease | None = None
-        self._session: Session | None = None
-        self._workers: LocalWorkers | None = None
+        self._opened = Opened()
         self._closed = False
-        self._pid = os.getpid()
         if broker is not None:
             connections.check_url(broker)
         if listen:
             listening.parse_place(listen)
+        #: Where it was told that its calls go; empty where it finds out by itself.
+        self.told = told(broker, key, namespace, connection, connection_file)
         current.opened(self)
-        atexit.register(self._at_exit)
+        if context.serving:
+            self._finalizer = close_when_unheld(self, self._opened)
+        else:
+            atexit.register(self._at_exit)
 
     def __repr__(self) -> str:
         return f"<App {self.name!r} {self._connection or 'not connected'}>"
@@ -119,8 +120,19 @@ class App:
 
     @property
     def usable(self) -> bool:
-        """Whether it is open and belongs to this process."""
-        return not self._closed and self._pid == os.getpid()
+        """Whether it is open."""
+        return not self._closed
+
+    @property
+    def home(self) -> Home:
+        """Where its calls go: server, namespace and key."""
+        return Home.of(self._connection or self.connection, self.name)
+
+    @property
+    def known_home(self) -> Home | None:
+        """The same; None where that has not been found out yet, and finding out would start a server."""
+        finds_out = self._connection is not None or self._broker or self._connection_file or context.serving
+        return self.home if finds_out else None
 
     # -- tasks
 
@@ -191,7 +203,8 @@ class App:
         Args:
             quiet: also what shows no card by itself, such as single calls: what has not ended, or is still held.
         """
-        return self._session.registry.recent(quiet=quiet) if self._session is not None else []
+        session = self._opened.session
+        return session.registry.recent(quiet=quiet) if session is not None else []
 
     # -- the broker
 
@@ -206,31 +219,38 @@ class App:
     def _begin(self) -> None:
         if self._closed:
             raise ConfigError(f"App {self.name!r} is closed; make a new one")
-        if self._pid != os.getpid():
-            raise ConfigError(f"App {self.name!r} belongs to another process; make a new one here")
-        if self._connection is None:
-            self._resolving = connections.begin(
-                self._broker, self._key, self._namespace, self._connection_file
-            )
-            self._connection = self._resolving.connection
+        if self._connection is not None:
+            return
+        if context.serving and not (self._broker or self._connection_file):
+            self._connection = self._like(context.serving[0].connection)
+            return
+        self._opened.resolving = connections.begin(
+            self._broker, self._key, self._namespace, self._connection_file
+        )
+        self._connection = self._opened.resolving.connection
+
+    def _like(self, served: Connection) -> Connection:
+        """Return what a worker runs for, but for what this App was told: whatever the environment says."""
+        keys = connections.keys_of(self._key) if self._key else served.keys
+        return dataclasses.replace(served, keys=keys, namespace=self._namespace or served.namespace)
 
     def _server(self) -> Connection:
         """Return the connection when its server is there."""
-        connection = self.connection
-        if self._resolving is not None:
+        connection, opened = self.connection, self._opened
+        if context.serving:
+            # The worker itself sees to it that its server stays.
+            opened.rejoin = None
+        if opened.resolving is not None:
             # Imported while the server starts: this takes longer than the server does.
             from . import session  # noqa: F401 - for the time that it takes
-
-            lease = self._resolving.wait()
-            self._lease = lease.keep_up() if lease is not None else None
-            self._resolving = None
-            # What is registered last runs first: the server is still there when the rest is told to it.
-            atexit.unregister(self._at_exit)
-            atexit.register(self._at_exit)
-            if self._listen:
+        forked = opened.rejoin is not None
+        if opened.wait_for_server():
+            if not context.serving:
+                # What is registered last runs first: the server is still there when the rest is told to it.
+                atexit.unregister(self._at_exit)
+                atexit.register(self._at_exit)
+            if self._listen and not forked:
                 self._open(self._listen)
-        elif self._lease is not None:
-            self._lease.ensure()
         return connection
 
     @property
@@ -241,12 +261,15 @@ class App:
             BrokerUnavailable: it cannot be reached.
             BrokerUnsuitable: it is too old, or it may evict data.
         """
-        if self._session is not None and self._session.usable and not self._closed:
-            return self._session
+        session = self._opened.session
+        if session is not None and session.usable and not self._closed:
+            return session
         with self._lock:
-            if self._session is None or not self._session.usable:
-                self._session = self._connect()
-            return self._session
+            session = self._opened.session
+            if session is None or not session.usable or self._closed:
+                session = self._opened.session = self._connect()
+                ancestry.at_exit_of_child(weakref.WeakMethod(self._at_exit))
+            return session
 
     def _connect(self) -> Session:
         connection = self._server()
@@ -258,9 +281,10 @@ class App:
                 return Session(connection, self._result_expires, self._result_limit)
             except BrokerUnavailable:
                 # One of ours that was killed a moment ago is about to be back.
-                if self._lease is None or time.monotonic() > give_up_at:
+                lease = self._opened.lease
+                if lease is None or time.monotonic() > give_up_at:
                     raise
-            self._lease.ensure()
+            lease.ensure()
             time.sleep(0.05)
 
     def check(self) -> BrokerFacts:
@@ -331,19 +355,15 @@ class App:
     def local_workers(self) -> LocalWorkers:
         """The workers that this process has started."""
         with self._lock:
-            if self._workers is None:
-                self._workers = LocalWorkers(self.connection, self._on_worker_death)
-            return self._workers
-
-    def _on_worker_death(self, worker_id: str) -> None:
-        """Have a dead worker's calls given back at once, without waiting for its lease."""
-        if self._session is not None and self._session.usable:
-            self._session.bury(worker_id)
+            opened = self._opened
+            if opened.workers is None:
+                opened.workers = LocalWorkers(self.connection, opened.note_worker_death)
+            return opened.workers
 
     def stop_workers(self, cold: bool = False) -> None:
         """Stop the workers that this process has started; running calls end first, unless ``cold``."""
-        if self._workers is not None:
-            self._workers.stop(cold)
+        if self._opened.workers is not None:
+            self._opened.workers.stop(cold)
 
     def workers(self) -> list[WorkerInfo]:
         """Return all workers of the namespace, on any machine."""
@@ -404,7 +424,7 @@ class App:
             self._open(listen)
         connection = self._for_others(host) or self.connection
         check_reachable(connection)
-        place = self._lease.listening() if self._lease is not None else None
+        place = self._opened.lease.listening() if self._opened.lease is not None else None
         where = f"{place[0]}:{place[1]}" if place else None
         if show:
             return Invitation(connection, listening=where)
@@ -415,25 +435,25 @@ class App:
     def uninvite(self) -> None:
         """Have the embedded server listen no more. Earlier invitations are void, also when it listens again."""
         self._server()
-        if self._lease is not None:
-            listening.close_listener(self._lease)
+        if self._opened.lease is not None:
+            listening.close_listener(self._opened.lease)
 
     def listening(self) -> tuple[str, int] | None:
         """Return host and port where the embedded server listens for other machines; None where it does not."""
         self._server()
-        return self._lease.listening() if self._lease is not None else None
+        return self._opened.lease.listening() if self._opened.lease is not None else None
 
     def _open(self, where: str | bool) -> None:
-        if self._lease is None:
+        if self._opened.lease is None:
             raise ConfigError(
                 f"listen: only the embedded server can be made to listen, and this App uses {self.connection.address}"
             )
-        listening.open_listener(self._lease, where)
+        listening.open_listener(self._opened.lease, where)
 
     def _for_others(self, host: str | None = None) -> Connection | None:
         """Return the connection to the embedded server for other machines; None where it does not listen."""
         self._server()
-        url = listening.listener_url(self._lease, host) if self._lease is not None else None
+        url = listening.listener_url(self._opened.lease, host) if self._opened.lease is not None else None
         return dataclasses.replace(self.connection, url=url) if url else None
 
     # -- the end
@@ -445,36 +465,25 @@ class App:
         ``keep`` go on.
         """
         with self._lock:
-            if self._closed or self._pid != os.getpid():
+            if self._closed:
                 return
             self._closed = True
             current.closed(self)
-            if self._workers is not None:
-                if not self._keeps_workers():
-                    self._end_workers(self._workers, cold)
-                self._workers.close()
-            if self._session is not None:
-                self._session.close()
-            if self._resolving is not None:
-                self._resolving.close()
-            if self._lease is not None:
-                self._lease.close()
+            self._opened.close(cold)
+        if context.serving:
+            self._finalizer.detach()
         atexit.unregister(self._at_exit)
 
-    def _end_workers(self, workers: LocalWorkers, cold: bool) -> None:
-        if not workers.stop(cold, timeout_s=CLOSE_S):
-            workers.stop(cold=True)
-
-    def _keeps_workers(self) -> bool:
-        options = self._workers.options if self._workers is not None else None
-        return options is not None and options.keep
+    def forked(self) -> None:
+        """Go on in a process that was forked off, with a session of its own on the same server."""
+        self._lock = threading.RLock()
+        self._opened.forked()
 
     def _at_exit(self) -> None:
-        if self._pid == os.getpid():
-            try:
-                self.close(cold=True)
-            except Exception as error:
-                _log.warning("closing App %r: %s", self.name, error)
+        try:
+            self.close(cold=True)
+        except Exception as error:
+            _log.warning("closing App %r: %s", self.name, error)
 
 
 def _checked_limit(size: int) -> int:
@@ -498,9 +507,13 @@ def _make_default() -> App:
     return App()
 
 
-def _rebuilt(function: Callable[..., Any], options: TaskOptions) -> Task:
-    """Rebuild a pickled task."""
-    return Task(function, options)
+def _rebuilt(function: Callable[..., Any], options: TaskOptions, home: Home | None = None) -> Task:
+    """Rebuild a pickled task.
+
+    Args:
+        home: of its App; None where it is the one that runs it, or it has none of its own.
+    """
+    return Task(function, options, home)
 
 
 current.make.append(_make_default)

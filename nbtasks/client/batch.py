@@ -175,9 +175,9 @@ class Batch:
         self.spent: list[BlobPiece] = []
         self.task: Any = None
         #: Submits again what failed; None where the arguments are not known.
-        self.retry: Callable[[], Any] | None = None
+        self.retry: Callable[[Batch], Any] | None = None
         #: Packs calls again for workers that do not see this machine's files.
-        self.repack: Callable[[Sequence[Sent]], tuple[list[Sent], list[BlobPiece]]] | None = None
+        self.repack: Callable[[Batch, Sequence[Sent]], tuple[list[Sent], list[BlobPiece]]] | None = None
         self.sent: list[Sent] = []
         #: Some of that is not with the outbox yet.
         self.sending = False
@@ -379,7 +379,7 @@ class Batch:
             raise ConfigError(
                 f"the arguments of {self.name} ({self.id}) are not known in this process; submit it again"
             )
-        return self.retry()
+        return self.retry(self)
 
     # -- written by the session
 

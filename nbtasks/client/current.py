@@ -1,46 +1,159 @@
-"""Which App is current: the newest open one. Kept apart, so that tasks and Apps need not know each other."""
+"""Which App calls go through: a task's own, else the current one. Kept apart, so that tasks need not know Apps.
+
+The current App is the newest open one. In a worker it is always the one of the broker that the worker runs for,
+whatever else a task or its module opens.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from nbtasks.core import ancestry, context
+from nbtasks.core.errors import ConfigError
+from nbtasks.local.connection import default_place
+
+from .home import Home
 from .session import Session
 
 
 class Provider(Protocol):
-    """What a task needs of an App."""
+    """What is needed of an App."""
+
+    name: str
+    #: Where it was told that its calls go; empty where it finds out by itself.
+    told: str
 
     @property
     def usable(self) -> bool:
-        """Whether it is open and belongs to this process."""
+        """Whether it is open."""
 
     @property
     def session(self) -> Session:
         """The open connection to the broker."""
 
+    @property
+    def home(self) -> Home:
+        """Where its calls go."""
+
+    @property
+    def known_home(self) -> Home | None:
+        """The same; None where that has not been found out yet."""
+
+    def forked(self) -> None:
+        """Go on in a process that was forked off."""
+
 
 _open: list[Provider] = []
+#: The App of a worker's child, once a task has submitted something.
+_of_worker: list[Provider] = []
+#: Every App that somebody holds.
+_all: weakref.WeakSet[Provider] = weakref.WeakSet()
+#: Where the App that was closed last had been told that calls go, if none is open: (name, place).
+_closed: list[tuple[str, str]] = []
 #: Makes an App with defaults; set by app.py.
 make: list[Callable[[], Provider]] = []
 #: Rebuilds a pickled task; set by app.py, so that an App can be made wherever a task arrives.
 rebuild: list[Callable[..., Any]] = []
+_lock = threading.RLock()
 
 
 def opened(app: Provider) -> None:
     """Remember an App as the newest."""
+    _all.add(app)
+    if context.serving:
+        # It is current for nobody, so it lives as long as somebody holds it.
+        return
     _open.append(app)
+    _closed.clear()
+    ancestry.tell_children(app.told)
 
 
 def closed(app: Provider) -> None:
     """Forget an App."""
+    if app in _of_worker:
+        _of_worker.remove(app)
     if app in _open:
         _open.remove(app)
+        _closed[:] = [] if _open or not app.told else [(app.name, app.told)]
+        ancestry.tell_children(_open[-1].told if _open else "")
 
 
 def current() -> Provider:
-    """Return the newest open App of this process; one with defaults is made if there is none."""
+    """Return the App that tasks without one of their own submit through; one with defaults is made if there is none.
+
+    Raises:
+        ConfigError: an App with defaults would send calls elsewhere than the App that was closed last, or than the
+            process that has started this one.
+    """
+    if context.serving:
+        return _serving()
     for app in reversed(_open):
         if app.usable:
             return app
+    with _lock:
+        return _open[-1] if _open else _default()
+
+
+def _serving() -> Provider:
+    with _lock:
+        if not _of_worker:
+            _of_worker.append(make[0]())
+        return _of_worker[0]
+
+
+def _default() -> Provider:
+    """Return a new App with defaults."""
+    for told, whose in (
+        *((place, f"App {name!r}, which is closed,") for name, place in _closed),
+        (ancestry.told_by_parent(), "the process that has started this one"),
+    ):
+        if told and told != default_place():
+            raise ConfigError(
+                f"no App is open here. {whose[0].upper()}{whose[1:]} had its calls go to {told}; one with defaults "
+                f"would have them go to {default_place()}. Open the one that you want: app = App(broker=...)"
+            )
     return make[0]()
+
+
+def home_of_newest() -> Home | None:
+    """Return where the calls of tasks without an App go that another library takes to another process."""
+    if context.serving or not _open:
+        return None
+    return _open[-1].home
+
+
+def at(home: Home, task: str) -> Provider:
+    """Return the App of this process that is at home there, for a task that has come from another process.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for app in _candidates():
+        if app.usable and app.known_home == home:
+            return app
+    here = f"this worker runs for {_serving().home}" if context.serving else "no App here is"
+    raise ConfigError(
+        f"task {task!r} is bound to App {home.label!r} at {home}, and {here}. Open an App there first, and hold it: "
+        "App(broker=...); or make it a task of no App, with nbtasks.task: it goes through the current one then"
+    )
+
+
+def _candidates() -> Iterable[Provider]:
+    yield from [_serving()] if context.serving else reversed(_open)
+    yield from list(_all)
+
+
+def _after_fork() -> None:
+    """Every App goes on in the child, with connections of its own; nothing is opened before it is needed."""
+    global _lock
+    _lock = threading.RLock()
+    for app in list(_all):
+        app.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import os
 import sys
@@ -26,6 +27,7 @@ from .batch import Batch, Origin
 from .definition import Definition
 from .feeder import Feeder
 from .group import GroupResult
+from .home import BoundFor
 from .packing import ARGUMENT_LIMIT_BYTES, Call, Packer
 from .result import AsyncResult
 from .sent import Sent
@@ -274,12 +276,13 @@ def _open(
     batch.task = task
     if options.delay_s > 0:
         batch.due_ms = round((session.clock.now() + options.delay_s) * 1000)
-    batch.retry = lambda: retry_failed(session, batch, options)
-    batch.repack = lambda sent: _repacked(session, batch, sent)
+    # They are given the batch, and do not hold it: it goes when nobody else does.
+    batch.retry = functools.partial(retry_failed, session, options)
+    batch.repack = functools.partial(_repacked, session)
     return batch
 
 
-def retry_failed(session: Session, batch: Batch, options: CallOptions) -> GroupResult:
+def retry_failed(session: Session, options: CallOptions, batch: Batch) -> GroupResult:
     """Submit what failed or was revoked again, as a new map.
 
     Raises:
@@ -321,12 +324,12 @@ def _cut(
 
 
 def _packer(session: Session, task: Definition, queue: str) -> Packer:
-    return Packer(task.name, session.shelf, lambda: session.workers_share_files(queue))
+    return Packer(task.name, session.shelf, lambda: session.workers_share_files(queue), session.home)
 
 
 def _repacked(session: Session, batch: Batch, sent: Sequence[Sent]) -> tuple[list[Sent], list[BlobPiece]]:
     """Pack calls again whose worker does not see the files of this machine: through the broker."""
-    again, packer = [], Packer(batch.name, session.shelf, lambda: False)
+    again, packer = [], Packer(batch.name, session.shelf, lambda: False, session.home)
     for item in sent:
         before = session.codec.open_chunk(item.frame, batch.id, session.address(batch.queue))
         options = {name: value for name, value in before.options.items() if name not in ("fl", "pl")}
@@ -375,7 +378,8 @@ def ship(session: Session, task: Definition) -> tuple[str, bytes]:
     if before is not None and before[3] is session.codec and fingerprint.same(mark, before[0]):
         return before[1], before[2]
     _refuse_bound_to_kernel(task.function)
-    digest, frame = session.codec.seal_function(task.function, task.options)
+    with BoundFor(session.home):
+        digest, frame = session.codec.seal_function(task.function, task.options)
     session.note_size(task, len(frame))
     task.shipped = (mark, digest, frame, session.codec)
     return digest, frame

@@ -201,6 +201,7 @@ class GroupResult:
 
         Raises:
             TimeoutError: not all have ended in time.
+            Exception: why some were never submitted, or end unheard.
         """
         batch, given = self.batch, 0
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -209,6 +210,8 @@ class GroupResult:
                 yield AsyncResult(batch, batch.order[given], self._session)
                 given += 1
             if batch.done:
+                if batch.problem is not None and given < batch.n:
+                    raise batch.problem
                 observers.waited(batch)
                 return
             left = None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,16 @@ def _call(callback: Callable[..., None], *args: Any) -> None:
     except Exception:
         # A view that breaks must not break the submit.
         _log.exception("an observer failed")
+
+
+def _forget_all() -> None:
+    """A process that was forked off has no page to show anything on: that is its parent's."""
+    _on_submit.clear()
+    _on_waited.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def _discard(callbacks: list[Any], callback: Any) -> None:

@@ -253,6 +253,8 @@ class Outbox:
             except Exception as error:
                 # This thread must live: everything that is submitted later goes through it.
                 self._fail(items, error)
+            # While it waits for more, nothing is kept alive here that has been sent.
+            del items
             with self._changed:
                 self._state.sending = False
                 self._settled += len(items)

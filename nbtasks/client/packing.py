@@ -9,6 +9,8 @@ from nbtasks.core.errors import NotPicklable, PayloadTooLarge
 from nbtasks.wire import pickling
 from nbtasks.wire.values import SHARED_BYTES, BlobPiece, Shelf, payload_of, sharing, size_of
 
+from .home import BoundFor, Home
+
 ARGUMENT_LIMIT_BYTES = 512 * 2**20
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -22,13 +24,15 @@ class Packer:
     Args:
         name: the task's, for errors.
         in_file: whether large values may go into files of this machine; asked where there is one.
+        home: where they go.
 
     Attributes:
         pieces: what the broker has to store for the payloads that were made so far.
     """
 
-    def __init__(self, name: str, shelf: Shelf, in_file: Callable[[], bool]) -> None:
+    def __init__(self, name: str, shelf: Shelf, in_file: Callable[[], bool], home: Home) -> None:
         self.pieces: list[BlobPiece] = []
+        self._home = home
         self._name = name
         self._shelf = shelf
         self._in_file = in_file
@@ -67,7 +71,8 @@ class Packer:
 
     def _packed(self, call: Call, index: int) -> bytes:
         try:
-            payload, pieces = payload_of(call, ARGUMENT_LIMIT_BYTES, self._shelf, self._in_file)
+            with BoundFor(self._home):
+                payload, pieces = payload_of(call, ARGUMENT_LIMIT_BYTES, self._shelf, self._in_file)
         except NotPicklable as error:
             raise self._unpicklable(call, index, error) from error
         except PayloadTooLarge as error:
@@ -93,7 +98,8 @@ class Packer:
         """Put the arguments apart that are large, and the same object in all calls."""
         for place, value in _common(calls):
             try:
-                parts = pickling.dumps(value)
+                with BoundFor(self._home):
+                    parts = pickling.dumps(value)
             except NotPicklable:
                 # Said with its call, when that is packed.
                 continue

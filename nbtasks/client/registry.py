@@ -57,6 +57,10 @@ class Registry:
         with self._lock:
             return list(self._unfinished.values())
 
+    def disowned(self) -> list[Batch]:
+        """Return the same in a process that was forked off, where a thread that is not there may hold the lock."""
+        return list(self._unfinished.values())
+
     def ended_since(self, moment: float) -> list[Batch]:
         """Return batches that have ended since a moment (local epoch seconds)."""
         with self._lock:

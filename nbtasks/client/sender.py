@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,7 +51,8 @@ class Sender:
         self._address = address
         self._ttl_ms = ttl_ms
         self._finish = finish
-        self._series: Series | None = None
+        #: The one that was begun last. The outbox holds it until it is sent; then nobody may join it.
+        self._series: Callable[[], Series | None] = lambda: None
 
     @property
     def quiet(self) -> bool:
@@ -144,7 +146,7 @@ class Sender:
         Raises:
             BrokerUnavailable, BackPressure: it was not submitted.
         """
-        waiting = self._series
+        waiting = self._series()
         if waiting is not None and waiting.kind == kind and waiting.has_room:
             index = self._outbox.extend(waiting.item, functools.partial(waiting.add, call, payload))
             if index is not None:
@@ -161,7 +163,7 @@ class Sender:
         series.add(call, payload)
         self._registry.add(batch)
         self._put(batch, series.item)
-        self._series = series
+        self._series = weakref.ref(series)
         return batch, 0
 
     def send_count(self, batch: Batch) -> None:

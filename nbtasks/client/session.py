@@ -46,6 +46,7 @@ from .adoption import Adoption
 from .batch import Batch, Hooks
 from .expiry import Expiry
 from .fleet import WorkerInfo, running_where_alive, warn_of_differences, workers_for
+from .home import Home
 from .intake import Intake
 from .leftovers import Leftovers
 from .listener import Listener
@@ -73,6 +74,7 @@ class Session:
     """Everything of an App that needs the broker.
 
     Attributes:
+        home: where its calls go.
         registry: the live batches.
         sender: submits them.
         intake: takes in what comes back.
@@ -83,6 +85,7 @@ class Session:
 
     def __init__(self, connection: Connection, result_expires_s: float, result_limit: int) -> None:
         self.connection = connection
+        self.home = Home.of(connection)
         self.keys = Keys(connection.namespace)
         self.keyring = Keyring(connection.keys)
         self.codec = Codec(Sealer(self.keyring, connection.namespace))
@@ -186,6 +189,17 @@ class Session:
                 f"App(...).attach({name!r})"
             )
 
+    def disown(self) -> None:
+        """Let go of everything in a process that was forked off: it is the parent's, and goes on there."""
+        for link in self._links:
+            link.disown()
+        for batch in self.registry.disowned():
+            try:
+                self.check_open(batch.id)
+            except ConfigError as error:
+                # Nobody tells its end here: who asks again and again shall hear that.
+                batch.problem = error
+
     def close(self) -> None:
         """Send what waits, stop the threads, close the connections."""
         if self._closed:
@@ -201,6 +215,8 @@ class Session:
         for link in self._links:
             link.abort()
         self.registry.close()
+        with contextlib.suppress(ValueError):
+            context.before_telling.remove(self._flush_for_task)
 
     def address(self, queue: str) -> str:
         """Return a queue's address for this Python and this key."""

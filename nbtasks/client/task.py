@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from nbtasks.core.errors import ConfigError, NotPicklable
 from nbtasks.core.options import TaskOptions
+from nbtasks.wire import pickling
 
-from . import current
+from . import current, home
 from .definition import Definition
 from .dispatch import MapOptions, submit_call, submit_map
 from .eager import apply_here
 from .group import GroupResult
+from .home import Home
 from .result import AsyncResult, EagerResult
 
 
 class Task(Definition):
-    """A function plus options. Pickles as these two; in a worker it submits to the same broker."""
+    """A function plus options, and perhaps an App of its own.
+
+    In a worker it submits to the broker that the worker runs for if it has none of its own, or if it came through its
+    own; else to its own, or not at all.
+    """
 
     def __init__(
         self,
         function: Callable[..., Any],
         options: TaskOptions | None = None,
-        app: current.Provider | None = None,
+        app: current.Provider | Home | None = None,
     ) -> None:
         super().__init__(function, options)
         self._app = app
@@ -31,12 +41,47 @@ class Task(Definition):
         return f"<Task {self.name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return current.rebuild[0], (self.function, self.options)
+        goes_to = home.destination()
+        own = self._home(goes_to)
+        parts = (self.function, self.options, *((own,) if own is not None and own != goes_to else ()))
+        if goes_to is None and self._is_a_global():
+            # Another library takes it to another process. Where the module is there, so is the task, with its App.
+            return found_or_rebuilt, (self.function.__module__, self.function.__qualname__, _by_value(parts))
+        return current.rebuild[0], parts
+
+    def _is_a_global(self) -> bool:
+        """Whether its module has it under the name of its function."""
+        module, name = getattr(self.function, "__module__", ""), getattr(self.function, "__qualname__", "")
+        return _found(module, name) is self
+
+    def _home(self, goes_to: Home | None) -> Home | None:
+        """Return where it submits to, None where it leaves that to those who have it."""
+        if isinstance(self._app, Home):
+            return self._app
+        if self._app is not None:
+            return (
+                self._app.home if self._app.usable else self._app.known_home or Home.nowhere(self._app.name)
+            )
+        return current.home_of_newest() if goes_to in {None, home.ANYWHERE} else None
 
     @property
     def app(self) -> current.Provider:
-        """The app that calls are submitted through: its own, else the current one."""
-        return self._app if self._app is not None and self._app.usable else current.current()
+        """The App that calls are submitted through: its own, else the current one.
+
+        Raises:
+            ConfigError: its own is closed, or is not there in this process.
+        """
+        app = self._app
+        if app is None:
+            return current.current()
+        if isinstance(app, Home):
+            return current.at(app, self.name)
+        if not app.usable:
+            raise ConfigError(
+                f"task {self.name!r} is bound to App {app.name!r}, which is closed. Bind it to one that is open, "
+                "app.task(function), or to none, nbtasks.task(function): its calls go through the current one then"
+            )
+        return app
 
     def with_options(self, **options: Any) -> Task:
         """Return the same function as a task with other options."""
@@ -155,3 +200,38 @@ class Task(Definition):
                 f"delay(...) takes arguments as a call does"
             )
         return tuple(args), dict(kwargs or {})
+
+
+def _found(module: str, name: str) -> Task | None:
+    found = getattr(sys.modules.get(module), name, None)
+    return found if isinstance(found, Task) else None
+
+
+def _by_value(parts: tuple[Any, ...]) -> bytes | None:
+    """Return a task by value, for processes that do not have its module; None where it cannot travel like that."""
+    try:
+        with home.BoundFor(home.ANYWHERE):
+            return pickling.dump_function((current.rebuild[0], parts))
+    except NotPicklable:
+        return None
+
+
+def found_or_rebuilt(module: str, name: str, packed: bytes | None) -> Task:
+    """Return a task of a module that is here, else what it was; named in pickles, so it keeps its name and place.
+
+    Raises:
+        ConfigError: neither can be done.
+    """
+    if module not in sys.modules and module != "__main__":
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    found = _found(module, name)
+    if found is not None:
+        return found
+    if packed is None:
+        raise ConfigError(
+            f"task {name!r} is not in {module} here, and cannot travel: import it, or define it here"
+        )
+    rebuild, parts = pickling.loads(packed)
+    rebuilt: Task = rebuild(*parts)
+    return rebuilt

@@ -15,6 +15,7 @@ from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
 
 from .embedded import EmbeddedLease, Starting
 from .embedded import begin as begin_embedded
+from .embedded import url_here as embedded_url
 from .keyfile import read_private, user_key, write_private
 
 BROKER_VARIABLE = "NBTASKS_BROKER"
@@ -115,6 +116,23 @@ class Resolving:
         """Give the server up before it came."""
         if self._starting:
             self._starting.close()
+
+    def anew(self) -> Starting | None:
+        """Begin to acquire a lease on the same server, in a process that was forked off; None where it needs none."""
+        return self._starting.anew() if self._starting else None
+
+
+def place(address: str, namespace: str) -> str:
+    """Return where calls go, in words that can be compared."""
+    return address if namespace == DEFAULT_NAMESPACE else f"{address}, namespace {namespace!r}"
+
+
+def default_place() -> str:
+    """Return where calls go that are told nothing, without a look whether there is a server."""
+    filed = _connection_file()
+    url, _ = _url(None, None, filed)
+    namespace = os.environ.get(NAMESPACE_VARIABLE) or (filed.namespace if filed else DEFAULT_NAMESPACE)
+    return place(address_of(url) if url else embedded_url(), namespace)
 
 
 def resolve(
@@ -241,15 +259,26 @@ def check_namespace(name: str) -> None:
         )
 
 
+def address_of(url: str) -> str:
+    """Return a URL without user, password and query."""
+    return urls.parse(url).shown
+
+
 def _connection_file() -> Connection | None:
     path = os.environ.get(FILE_VARIABLE)
     return read_connection_file(path) if path else None
 
 
-def _keys(key: str | bytes | None, filed: Connection | None) -> tuple[bytes, ...]:
+def keys_of(key: str | bytes) -> tuple[bytes, ...]:
+    """Return the keys that were given: 32 bytes, or base64url, in which a second one may follow after a comma."""
     if isinstance(key, bytes) and len(key) == KEY_BYTES:
         return (key,)
-    text = key.decode("ascii", "replace") if isinstance(key, bytes) else key or os.environ.get(KEY_VARIABLE)
-    if text:
-        return tuple(decode_key(part) for part in text.split(","))
+    text = key.decode("ascii", "replace") if isinstance(key, bytes) else key
+    return tuple(decode_key(part) for part in text.split(","))
+
+
+def _keys(key: str | bytes | None, filed: Connection | None) -> tuple[bytes, ...]:
+    given = key or os.environ.get(KEY_VARIABLE)
+    if given:
+        return keys_of(given)
     return filed.keys if filed else (user_key(),)

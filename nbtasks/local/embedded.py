@@ -112,6 +112,11 @@ def running(project: Path | None = None) -> EmbeddedLease | None:
     return join(_Place.of(project).url) if why_unavailable() is None else None
 
 
+def url_here() -> str:
+    """Return the URL of the current folder's embedded server, whether it runs or not; empty where there can be none."""
+    return _Place.of(None).url if why_unavailable() is None else ""
+
+
 def is_embedded(url: str) -> bool:
     """Whether ``url`` is that of an embedded server, running or not."""
     return socket_path(url).name == keeper.SERVER_SOCKET
@@ -220,6 +225,10 @@ class Starting:
             else:
                 # End of stream: another keeper was faster, or the one we found was about to go.
                 self._connection = self._connect_again(deadline)
+
+    def anew(self) -> Starting:
+        """Begin to acquire a lease on the same server, in a process that was forked off."""
+        return Starting(self._place)
 
     def close(self) -> None:
         """Give the lease up before it came."""
@@ -364,6 +373,10 @@ class EmbeddedLease:
         if self._listened is not None:
             self.listen(*self._listened)
         return True
+
+    def anew(self) -> Starting:
+        """Begin to acquire a lease on the same server, in a process that was forked off the holder of this one."""
+        return Starting(self._place)
 
     @property
     def listen_folder(self) -> Path:

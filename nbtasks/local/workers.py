@@ -181,6 +181,7 @@ class LocalWorkers:
     def close(self) -> None:
         """Let go of the log; workers that run are not touched. Nothing is started after this."""
         self._closing.set()
+        atexit.unregister(self._at_exit)
 
     def _is_served(self, options: WorkerOptions) -> bool:
         upkeep = self._coming or self._serving

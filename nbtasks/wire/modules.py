@@ -13,11 +13,12 @@ import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import os
 import site
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -44,21 +45,26 @@ def _installed_roots() -> tuple[str, ...]:
 
 def is_local(module: ModuleType) -> bool:
     """Whether a module comes from a file outside the installed packages."""
-    file = getattr(module, "__file__", None)
+    try:
+        name, file = module.__name__, getattr(module, "__file__", None)
+    except Exception:
+        # Some modules are made when they are looked at, and cannot all be.
+        return False
     return (
-        isinstance(file, str)
+        isinstance(name, str)
+        and isinstance(file, str)
         and file.endswith(".py")
-        and module.__name__ != "__main__"
-        and not module.__name__.startswith("ipykernel")
-        and not file.startswith(_installed_roots())
+        and name != "__main__"
+        and not name.startswith("ipykernel")
+        # What multiprocessing calls the script in its children, wherever that lies.
+        and (name == "__mp_main__" or not file.startswith(_installed_roots()))
     )
 
 
 def local_modules() -> list[ModuleType]:
-    """Return the local modules that are loaded here."""
-    return [
-        module for module in list(sys.modules.values()) if isinstance(module, ModuleType) and is_local(module)
-    ]
+    """Return the local modules that are loaded here; one that stands under two names is there once."""
+    found = {id(module): module for module in list(sys.modules.values()) if isinstance(module, ModuleType)}
+    return [module for module in found.values() if is_local(module)]
 
 
 _names: tuple[tuple[int, str], list[str]] = ((0, ""), [])
@@ -69,8 +75,12 @@ def _local_names() -> list[str]:
     global _names
     mark = (len(sys.modules), next(reversed(sys.modules)))
     if _names[0] != mark:
-        _names = (mark, [module.__name__ for module in local_modules()])
+        _names = (mark, sorted({module.__name__ for module in local_modules()}))
     return _names[1]
+
+
+#: What is registered just now.
+_registered: list[ModuleType] = []
 
 
 @contextlib.contextmanager
@@ -81,16 +91,41 @@ def shipped_by_value() -> Iterator[None]:
     """
     with _lock:
         already = cloudpickle.list_registry_pickle_by_value()
-        registered = [
-            sys.modules[name] for name in _local_names() if name not in already and name in sys.modules
-        ]
-        for module in registered:
+        mine = [module for name in _local_names() if name not in already for module in _standing_as(name)]
+        for module in mine:
             cloudpickle.register_pickle_by_value(module)
+        _registered.extend(mine)
         try:
             yield
         finally:
-            for module in registered:
-                cloudpickle.unregister_pickle_by_value(module)
+            del _registered[len(_registered) - len(mine) :]
+            _unregister(mine)
+
+
+def _standing_as(name: str) -> Iterator[ModuleType]:
+    """Yield the module that is known by a name which is its own, if there is one: only such a one can be registered."""
+    module = sys.modules.get(name)
+    if getattr(module, "__name__", None) == name:
+        yield module  # type: ignore[misc]
+
+
+def _unregister(modules: Iterable[ModuleType]) -> None:
+    for module in modules:
+        # What is pickled may register and unregister modules itself.
+        with contextlib.suppress(ValueError):
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _after_fork() -> None:
+    """A thread that is not in the child may have held the lock, and have registered modules."""
+    global _lock
+    _lock = threading.RLock()
+    _unregister(_registered)
+    _registered.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def imported_sources(function: Any) -> dict[str, str]:

@@ -23,11 +23,11 @@ from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.permits import Grant, Permits
 from nbtasks.broker.store import Store
-from nbtasks.core import context
+from nbtasks.core import ancestry, context
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.options import WorkerOptions
-from nbtasks.local.connection import Connection
+from nbtasks.local.connection import Connection, place
 from nbtasks.local.proctree import kill_tree
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec, Function
@@ -204,7 +204,9 @@ class Child:
         sys.setswitchinterval(0.001)
         end_with(self._settings.life_line)
         threading.Thread(target=self._watch_life_line, name="nbtasks-life-line", daemon=True).start()
-        context.serving.append(context.Serving(self._settings.connection, self._slot, self._settings.worker))
+        connection = self._settings.connection
+        context.serving.append(context.Serving(connection, self._slot, self._settings.worker))
+        ancestry.tell_children(place(connection.address, connection.namespace))
 
     def _watch_life_line(self) -> None:
         """End with the supervisor: nobody would give back what this child holds."""

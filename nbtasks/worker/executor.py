@@ -83,7 +83,8 @@ class Bench:
             LOGGER.warning("Task %s[%s] cannot be started: %s", call.name, call.id, outcome.error)
             self.reporter.ended(Unread(job, call.index, str(outcome.error)))
             return
-        for action in before_telling:
+        # Copied: the list changes when an App is closed in another thread.
+        for action in tuple(before_telling):
             action()
         output = call.output.kept() if call.output is not None else None
         if outcome.state == RETRY_CODE and self.reporter.was_revoked(call):

@@ -1,0 +1,91 @@
+"""Where an App is at home: which server, namespace and key. It holds no secret, so it may travel with a task."""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from nbtasks.local.connection import (
+    DEFAULT_NAMESPACE,
+    NAMESPACE_VARIABLE,
+    Connection,
+    address_of,
+    place,
+)
+from nbtasks.wire.signing import key_id
+
+
+@dataclass(frozen=True)
+class Home:
+    """Equal where calls go to the same place. Two URLs may lead to one server; these are two homes nevertheless.
+
+    Attributes:
+        address: the server's URL without user and password.
+        key_id: of the key that signs.
+        label: the App's name, for messages.
+    """
+
+    address: str
+    namespace: str
+    key_id: str
+    label: str = field(default="", compare=False)
+
+    @classmethod
+    def of(cls, connection: Connection, label: str = "") -> Home:
+        """Return the home of Apps with this connection."""
+        query = urlsplit(connection.url).query if connection.url.startswith("unix:") else ""
+        address = f"{connection.address}?{query}" if query else connection.address
+        return cls(address, connection.namespace, key_id(connection.keys[0]), label)
+
+    @classmethod
+    def nowhere(cls, label: str) -> Home:
+        """Return what stands for an App that was closed before anybody knew where its calls go."""
+        return cls("a server that nobody has asked for", "", "", label)
+
+    def __str__(self) -> str:
+        return f"{self.address}, namespace {self.namespace!r}, key {self.key_id}"
+
+
+def told(
+    broker: str | None,
+    key: str | bytes | None,
+    namespace: str | None,
+    connection: Connection | None,
+    file: str | os.PathLike[str] | None,
+) -> str:
+    """Return what an App was told about where its calls go, as it can be compared; empty where it was told nothing."""
+    if connection is not None:
+        return place(connection.address, connection.namespace)
+    own_key = " with a key of its own" if key else ""
+    if file is not None:
+        return f"the connection file {os.fspath(file)}{own_key}"
+    if broker is not None:
+        name = namespace or os.environ.get(NAMESPACE_VARIABLE) or DEFAULT_NAMESPACE
+        return f"{place(address_of(broker), name)}{own_key}"
+    return f"namespace {namespace!r}{own_key}" if namespace else own_key.strip()
+
+
+#: Where goes what is packed for whoever will have it.
+ANYWHERE = Home("anywhere", "", "")
+_destination: ContextVar[Home | None] = ContextVar("nbtasks_destination", default=None)
+#: Where what is being packed goes, None where that is not known: another library packs it, or it goes nowhere.
+destination = _destination.get
+set_destination = _destination.set
+reset_destination = _destination.reset
+
+
+class BoundFor:
+    """``with BoundFor(home):`` says where that goes which is packed inside."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._token: Any = None
+
+    def __enter__(self) -> None:
+        self._token = set_destination(self._home)
+
+    def __exit__(self, *_: object) -> None:
+        reset_destination(self._token)
