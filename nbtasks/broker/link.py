@@ -31,6 +31,7 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, OperationalError
+from nbtasks.core.staying import refuse_to_travel
 
 from .channel import Argument, Channel, Command
 from .connecting import Connector, login_refused
@@ -91,6 +92,11 @@ class Link:
         connections: how many connections were made so far. Where it has grown, the server may be another one, or
             the same one with older data.
     """
+
+    __stays_here__ = (
+        "it knows its server's password. In a task, nbtasks.App.current() has a connection of its own"
+    )
+    __reduce_ex__ = refuse_to_travel
 
     def __init__(self, url: str, label: str) -> None:
         self.label = label

@@ -17,6 +17,7 @@ from nbtasks.core.durations import Duration, seconds
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, SignatureMismatch, UnknownCall
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.options import TaskOptions, WorkerOptions
+from nbtasks.core.staying import refuse_to_travel
 from nbtasks.local import connection as connections
 from nbtasks.local import listening
 from nbtasks.local.connection import Connection
@@ -64,6 +65,12 @@ class App:
         listen: let workers on other machines reach the embedded server, with TLS and a password: ``"HOST:PORT"``, or
             True for all addresses of this machine and any free port. :meth:`invite` says how they join.
     """
+
+    __stays_here__ = (
+        "it holds the key. In a task, nbtasks.App.current() is the App that it runs for, and nbtasks.task(function) "
+        "makes a task of no App, which submits through that"
+    )
+    __reduce_ex__ = refuse_to_travel
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import states as st
 from nbtasks.core.errors import TimeoutError, ValueLost
+from nbtasks.core.staying import refuse_to_travel
 from nbtasks.wire.values import value_of
 
 from . import blocking, observers
@@ -22,6 +23,7 @@ class GroupResult:
     """The future results of a map, in the order of its items."""
 
     __stays_here__ = "pass its values (result.get()), or its id (result.id), to be looked up there"
+    __reduce_ex__ = refuse_to_travel
 
     def __init__(self, batch: Batch, session: Session) -> None:
         self.batch = batch

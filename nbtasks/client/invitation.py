@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nbtasks.broker.url import parse
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.staying import refuse_to_travel
 from nbtasks.local.connection import (
     BROKER_VARIABLE,
     DEFAULT_NAMESPACE,
@@ -39,6 +40,9 @@ class Invitation:
         path: the connection file that was written; None where the line is shown instead.
         listening: ``host:port`` where the embedded server listens for others; None where another server is used.
     """
+
+    __stays_here__ = "it holds the key: hand it over as a password, by a way that only its receiver can read"
+    __reduce_ex__ = refuse_to_travel
 
     connection: Connection
     path: Path | None = None

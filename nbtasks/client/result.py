@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.errors import TaskRevokedError, TimeoutError, ValueLost
+from nbtasks.core.staying import refuse_to_travel
 from nbtasks.wire import failures
 from nbtasks.wire.values import value_of
 
@@ -27,6 +28,7 @@ class AsyncResult:
     """The future result of one call. Made when somebody asks for it; the call is kept in its batch."""
 
     __stays_here__ = "pass its value (result.get()), or its id (result.id), to be looked up there"
+    __reduce_ex__ = refuse_to_travel
 
     def __init__(self, batch: Batch, index: int, session: Session) -> None:
         self.batch = batch

@@ -35,6 +35,7 @@ from nbtasks.core.errors import (
 )
 from nbtasks.core.ids import new_id
 from nbtasks.core.ranges import runs
+from nbtasks.core.staying import refuse_to_travel
 from nbtasks.local.connection import Connection
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec, Record
@@ -82,6 +83,9 @@ class Session:
         files: of large values, None where they go through the broker.
         shelf: where large values are put and found.
     """
+
+    __stays_here__ = "it holds the key. In a task, nbtasks.App.current().session is the one that it runs for"
+    __reduce_ex__ = refuse_to_travel
 
     def __init__(self, connection: Connection, result_expires_s: float, result_limit: int) -> None:
         self.connection = connection

@@ -11,6 +11,7 @@ from typing import Any
 
 from nbtasks.broker import url as urls
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.staying import refuse_to_travel
 from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
 
 from .embedded import EmbeddedLease, Starting
@@ -37,6 +38,12 @@ class Connection:
         namespace: separates data of several projects on one server.
         source: where the URL came from, for people.
     """
+
+    __stays_here__ = (
+        "it holds the key. Pass what you need of it, such as connection.address or connection.namespace; in a task, "
+        "nbtasks.App.current().connection is the one that it runs for"
+    )
+    __reduce_ex__ = refuse_to_travel
 
     url: str
     keys: tuple[bytes, ...]

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from nbtasks.core.errors import ConfigError, EmbeddedUnavailable
+from nbtasks.core.staying import refuse_to_travel
 
 from . import keeper
 from .folder import private_folder, state_folder
@@ -311,6 +312,9 @@ class EmbeddedLease:
         folder: where its data and logs are.
         pid: the keeper's process id.
     """
+
+    __stays_here__ = "it is the right of this process to use its server; a worker has its own"
+    __reduce_ex__ = refuse_to_travel
 
     def __init__(self, place: _Place, connection: socket.socket, pid: int) -> None:
         self._place = place

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nbtasks.core.errors import WorkersError
 from nbtasks.core.options import WorkerOptions
+from nbtasks.core.staying import refuse_to_travel
 
 from .connection import Connection
 from .upkeep import Listener, Upkeep
@@ -33,6 +34,9 @@ class LocalWorkers:
     Attributes:
         problem: why the workers are down and stay down, with the tail of their log; None while all is well.
     """
+
+    __stays_here__ = "the workers belong to this process; nbtasks.App.current().workers() lists them there"
+    __reduce_ex__ = refuse_to_travel
 
     def __init__(self, connection: Connection, on_exit: Callable[[str], None] | None = None) -> None:
         """Prepare; nothing is started yet.

@@ -10,6 +10,7 @@ import functools
 import io
 import pickle
 import struct
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import CodeType
@@ -141,6 +142,29 @@ def _cloudpickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool]
     return file.getvalue()
 
 
+#: Classes of the packages redis and valkey that keep a server's password. In some versions they would travel.
+_LOGGED_IN_CLASSES = frozenset(
+    {
+        "AbstractConnection", "AbstractRedis", "Connection", "ConnectionPool", "Redis", "RedisCluster", "Sentinel",
+        "Valkey", "ValkeyCluster",
+    }
+)  # fmt: skip
+_LOGGED_IN = (
+    "stays in this process: it keeps its server's password. Make it inside the task, from what the worker has"
+)
+_known_to_stay: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
+
+
+def _is_logged_in(kind: type) -> bool:
+    found = _known_to_stay.get(kind)
+    if found is None:
+        found = _known_to_stay[kind] = any(
+            base.__name__ in _LOGGED_IN_CLASSES and base.__module__.startswith(("redis.", "valkey."))
+            for base in kind.__mro__
+        )
+    return found
+
+
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
     """Keeps where code comes from: cloudpickle leaves it out from 3.1.3 on, and tracebacks would show no lines."""
 
@@ -148,6 +172,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
         if type(value) is CodeType:
             constructor, args = self.dispatch_table[CodeType](value)
             return code_from, (constructor, args, value.co_filename)
+        if _is_logged_in(type(value)):
+            raise NotPicklable(f"{type(value).__name__} {_LOGGED_IN}")
         return super().reducer_override(value)
 
 
@@ -167,7 +193,7 @@ class Culprit:
 def culprit(value: Any) -> Culprit | None:
     """Return what it is in a value that cannot travel, or None when all of it can."""
     try:
-        cloudpickle.dumps(value, protocol=5)
+        _try(value)
     except Exception as error:
         path, part = _innermost(value)
         return Culprit(path, _why(part, error))
@@ -177,13 +203,15 @@ def culprit(value: Any) -> Culprit | None:
 def _stays(part: Any) -> str | None:
     """Return what a value of ours that stays in its process says to do instead."""
     said = getattr(type(part), "__stays_here__", None)
-    return said if isinstance(said, str) else None
+    if isinstance(said, str):
+        return f"stays in this process: {said}"
+    return _LOGGED_IN if _is_logged_in(type(part)) else None
 
 
 def _why(part: Any, error: Exception) -> str:
     said = _stays(part)
     if said is not None:
-        return f"({type(part).__name__}) stays in this process: {said}"
+        return f"({type(part).__name__}) {said}"
     return (
         f"({type(part).__name__}) cannot travel to another process: {error}. "
         "Make it inside the task instead, or pass what it is made from"
@@ -270,10 +298,14 @@ def global_names(code: Any) -> set[str]:
 
 def _travels(value: Any) -> bool:
     try:
-        cloudpickle.dumps(value, protocol=5)
+        _try(value)
     except Exception:
         return False
     return True
+
+
+def _try(value: Any) -> None:
+    _Pickler(io.BytesIO(), protocol=5).dump(value)
 
 
 def simple_call(call: tuple[tuple[Any, ...], dict[str, Any]]) -> bytes | None:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 
 from nbtasks.core.errors import ConfigError, SignatureMismatch
+from nbtasks.core.staying import refuse_to_travel
 
 KEY_BYTES = 32
 MAC_BYTES = 32
@@ -54,6 +55,9 @@ def key_id(key: bytes) -> str:
 
 class Keyring:
     """The keys of one namespace: the first signs, all verify."""
+
+    __stays_here__ = "it holds the key, which a worker has already"
+    __reduce_ex__ = refuse_to_travel
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys:
