@@ -24,7 +24,7 @@ from nbtasks.local.connection import Connection
 from nbtasks.local.workers import LocalWorkers
 
 from . import current
-from .group import GroupResult
+from .group import GroupResult as Map
 from .home import Home, told
 from .opened import Opened, close_when_unheld
 from .result import AsyncResult as Handle
@@ -166,13 +166,17 @@ class App:
         Raises:
             UnknownCall: nobody recorded it, or its time is over.
         """
-        batch_id, index = split_call_id(id)
-        batch = self.session.adopt(batch_id)
-        if (index or 0) >= batch.n:
-            raise UnknownCall(f"batch {batch_id} has {batch.n} calls; there is no {id!r}")
-        return Handle(batch, index or 0, self.session)
+        return Handle(id, app=self)
 
-    def attach(self, id: str | None = None, *, last: int | None = None) -> list[Handle | GroupResult]:
+    def GroupResult(self, id: str) -> Map:  # noqa: N802 - Celery's name
+        """Return the handle of a map by its id, whoever submitted it.
+
+        Raises:
+            UnknownCall: nobody recorded it, or its time is over.
+        """
+        return Map(id, app=self)
+
+    def attach(self, id: str | None = None, *, last: int | None = None) -> list[Handle | Map]:
         """Return handles of earlier submits in this namespace, newest first, also after a kernel restart.
 
         Args:
@@ -189,7 +193,7 @@ class App:
             return [self.AsyncResult(id)] if index is not None else self._handles(session.adopt(batch_id))
         if last is not None and last < 1:
             raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
-        handles: list[Handle | GroupResult] = []
+        handles: list[Handle | Map] = []
         most = last or 10
         for name in session.store.newest(most):
             try:
@@ -198,11 +202,11 @@ class App:
                 _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
         return handles[:most]
 
-    def _handles(self, batch: Batch) -> list[Handle | GroupResult]:
+    def _handles(self, batch: Batch) -> list[Handle | Map]:
         if batch.kind == "call":
             # Single calls, several of which may share a batch.
-            return [Handle(batch, index, self.session) for index in reversed(range(batch.n))]
-        return [GroupResult(batch, self.session)]
+            return [Handle.of(batch, index, self.session) for index in reversed(range(batch.n))]
+        return [Map.of(batch, self.session)]
 
     def batches(self, *, quiet: bool = False) -> list[Batch]:
         """Return what was submitted through this app, oldest first (the last 1,000).
@@ -218,14 +222,19 @@ class App:
     @property
     def connection(self) -> Connection:
         """Where the broker is. The embedded server is started if it is the one."""
+        # Not under the lock: who closes an App has it until callbacks have ended, which may ask for this.
+        self._check_open()
         with self._lock:
             self._begin()
             assert self._connection is not None
             return self._connection
 
-    def _begin(self) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise ConfigError(f"App {self.name!r} is closed; make a new one")
+
+    def _begin(self) -> None:
+        self._check_open()
         if self._connection is not None:
             return
         if context.serving and not (self._broker or self._connection_file):
@@ -271,6 +280,7 @@ class App:
         session = self._opened.session
         if session is not None and session.usable and not self._closed:
             return session
+        self._check_open()
         with self._lock:
             session = self._opened.session
             if session is None or not session.usable or self._closed:

@@ -138,7 +138,7 @@ def submit_call(
     batch.calls = [call]
     batch.function, batch.function_frame = ship(session, task)
     _send(session, batch, options, [[payload]], pieces)
-    handle = AsyncResult(batch, 0, session)
+    handle = AsyncResult.of(batch, 0, session)
     if not options.quiet:
         observers.submitted(handle, batch)
     return handle
@@ -161,7 +161,7 @@ def _submit_together(
         )
 
     batch, index = session.sender.join((digest, options), call, payload, open_batch, seal)
-    return AsyncResult(batch, index, session)
+    return AsyncResult.of(batch, index, session)
 
 
 def _of_many(options: CallOptions) -> CallOptions:
@@ -195,7 +195,7 @@ def _submit_calls(
         _send(session, batch, options, chunks, packer.pieces)
     else:
         session.registry.finish_empty(batch)
-    handle = GroupResult(batch, session)
+    handle = GroupResult.of(batch, session)
     if not options.quiet:
         observers.submitted(handle, batch)
     return handle
@@ -227,7 +227,7 @@ def _submit_windowed(
         session.sender.send(batch, sent, batch.due_ms, new=index == 0, open_end=True, pieces_from=there)
 
     Feeder(batch, session, tuples, how.max_parallel or 1, send).start()
-    handle = GroupResult(batch, session)
+    handle = GroupResult.of(batch, session)
     if not options.quiet:
         observers.submitted(handle, batch)
     return handle

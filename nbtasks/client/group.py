@@ -7,11 +7,11 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import states as st
-from nbtasks.core.errors import TimeoutError, ValueLost
+from nbtasks.core.errors import TimeoutError, UnknownCall, ValueLost
 from nbtasks.core.staying import refuse_to_travel
 from nbtasks.wire.values import value_of
 
-from . import blocking, observers
+from . import blocking, current, observers
 from .batch import Batch
 from .result import AsyncResult, note, wait_async
 
@@ -25,9 +25,35 @@ class GroupResult:
     __stays_here__ = "pass its values (result.get()), or its id (result.id), to be looked up there"
     __reduce_ex__ = refuse_to_travel
 
-    def __init__(self, batch: Batch, session: Session) -> None:
-        self.batch = batch
-        self._session = session
+    def __init__(self, id: str, *, app: current.Provider | None = None) -> None:
+        """Look a map up by its id, whoever submitted it.
+
+        Args:
+            app: whose broker is asked; the current App's if None.
+
+        Raises:
+            UnknownCall: nobody recorded it, its time is over, or it is the id of one call.
+        """
+        session = (app or current.current()).session
+        batch = session.adopt(id)
+        if batch.kind != "map":
+            raise UnknownCall(f"{id!r} is no map: AsyncResult({id!r}) is the handle of one call")
+        self.batch, self._session = batch, session
+
+    @classmethod
+    def of(cls, batch: Batch, session: Session) -> GroupResult:
+        """Return the handle of a map that is known."""
+        handle = cls.__new__(cls)
+        handle.batch, handle._session = batch, session
+        return handle
+
+    @classmethod
+    def restore(cls, id: str, *, app: current.Provider | None = None) -> GroupResult:
+        """Return the handle of a map by its id, as in Celery; nothing need have been saved before."""
+        return cls(id, app=app)
+
+    def __str__(self) -> str:
+        return self.id
 
     def __repr__(self) -> str:
         counts = {name: count for name, count in self.batch.counts().items() if count}
@@ -56,12 +82,12 @@ class GroupResult:
     def __getitem__(self, index: int | slice) -> AsyncResult | list[AsyncResult]:
         places = range(len(self))[index]
         if isinstance(places, range):
-            return [AsyncResult(self.batch, place, self._session) for place in places]
-        return AsyncResult(self.batch, places, self._session)
+            return [AsyncResult.of(self.batch, place, self._session) for place in places]
+        return AsyncResult.of(self.batch, places, self._session)
 
     def __iter__(self) -> Iterator[AsyncResult]:
         for index in range(len(self)):
-            yield AsyncResult(self.batch, index, self._session)
+            yield AsyncResult.of(self.batch, index, self._session)
 
     @property
     def children(self) -> list[AsyncResult]:
@@ -128,7 +154,7 @@ class GroupResult:
             Exception: what the first failed call raised, with a note that counts the others.
         """
         try:
-            ended = self.wait(timeout)
+            ended = self.until_ready(timeout)
         except KeyboardInterrupt:
             # From here, so that a notebook shows its own line and not where in here it waits.
             raise KeyboardInterrupt(
@@ -151,9 +177,9 @@ class GroupResult:
             self._raise_first()
         return values
 
-    join = get
+    join = wait = get
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def until_ready(self, timeout: float | None = None) -> bool:
         """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
         if not self.batch.done:
             blocking.wait(self._session, self.batch, self._is_settled, timeout)
@@ -174,10 +200,10 @@ class GroupResult:
                 try:
                     value = value_of(payload, batch.shelf)
                 except ValueLost:
-                    value = AsyncResult(batch, index, self._session).result
+                    value = AsyncResult.of(batch, index, self._session).result
                 yield value
             else:
-                yield AsyncResult(batch, index, self._session).result
+                yield AsyncResult.of(batch, index, self._session).result
 
     def _raise_first(self) -> None:
         batch = self.batch
@@ -188,7 +214,7 @@ class GroupResult:
             index = batch.states.find(code)
             if index >= 0:
                 break
-        error = AsyncResult(batch, index, self._session).result
+        error = AsyncResult.of(batch, index, self._session).result
         note(error, f"nbtasks: item {index}: {batch.call_label(index)}")
         if bad > 1:
             note(
@@ -209,7 +235,7 @@ class GroupResult:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             while given < batch.finished_count:
-                yield AsyncResult(batch, batch.order[given], self._session)
+                yield AsyncResult.of(batch, batch.order[given], self._session)
                 given += 1
             if batch.done:
                 if batch.problem is not None and given < batch.n:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
+from .background import Background
 from .batch import Batch
 
 _log = logging.getLogger("nbtasks")
 _MOST_REMEMBERED = 1000
+#: Callbacks of then() that run at once.
+_MOST_CALLBACKS = 16
+#: Seconds that they have to end when the App is closed.
+_CALLBACKS_S = 10.0
+#: The same for what the library has to do.
+_DUTIES_S = 2.0
 
 
 class Registry:
@@ -29,7 +36,10 @@ class Registry:
         self._known: weakref.WeakValueDictionary[str, Batch] = weakref.WeakValueDictionary()
         self._recent: deque[Batch] = deque(maxlen=_MOST_REMEMBERED)
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        #: Users' callbacks may take as long as they like: what the library has to do does not wait behind them, and
+        #: neither does, up to a point, one of them behind another.
+        self._callbacks = Background("nbtasks-callbacks", _MOST_CALLBACKS)
+        self._duties = Background("nbtasks-duties", 1)
 
     def add(self, batch: Batch) -> None:
         """Have results of a batch taken in from now on."""
@@ -112,10 +122,17 @@ class Registry:
         with self.changed:
             self.changed.notify_all()
 
-    def when(self, batch: Batch, ready: Callable[[], bool], action: Callable[[], None]) -> None:
-        """Call ``action()`` once, on a thread of its own, when ``ready()``, which is asked after each result."""
+    def when(
+        self, batch: Batch, ready: Callable[[], bool], action: Callable[[], None], duty: bool = False
+    ) -> None:
+        """Call ``action()`` once, on another thread, when ``ready()``, which is asked after each result.
+
+        Args:
+            duty: it is the library's own, and no user's callback.
+        """
+        do = self._duties.put if duty else self._callbacks.put
         with self._lock:
-            batch.callbacks.append((ready, action))
+            batch.callbacks.append((ready, functools.partial(do, action)))
         self.call_back(batch)
 
     def call_back(self, batch: Batch) -> None:
@@ -125,23 +142,18 @@ class Registry:
         with self._lock:
             due = [item for item in batch.callbacks if item[0]()]
             batch.callbacks = [item for item in batch.callbacks if item not in due]
-        for _, action in due:
-            self.in_background(action)
+        for _, start in due:
+            start()
 
     def in_background(self, action: Callable[[], object]) -> None:
-        """Run something that may wait, away from the listener's thread."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="nbtasks-callbacks")
-        self._pool.submit(_logged, action)
+        """Do something of the library's own that may wait, away from the listener's thread; one after another."""
+        self._duties.put(action)
 
     def close(self) -> None:
-        """Start no more actions."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False)
-
-
-def _logged(action: Callable[[], object]) -> None:
-    try:
-        action()
-    except Exception:
-        _log.exception("a callback failed")
+        """Start no more actions; those that were due may end, for some seconds."""
+        self._duties.close(_DUTIES_S)
+        if not self._callbacks.close(_CALLBACKS_S):
+            _log.warning(
+                "callbacks of then() have not ended after %g s: nobody waits for them any longer",
+                _CALLBACKS_S,
+            )

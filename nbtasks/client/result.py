@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import context
 from nbtasks.core import states as st
-from nbtasks.core.errors import TaskRevokedError, TimeoutError, ValueLost
+from nbtasks.core.errors import TaskRevokedError, TimeoutError, UnknownCall, ValueLost
+from nbtasks.core.ids import split_call_id
 from nbtasks.core.staying import refuse_to_travel
 from nbtasks.wire import failures
 from nbtasks.wire.values import value_of
 
-from . import blocking, observers
+from . import blocking, current, observers
 from .batch import Batch
 from .loss import without_value
 
@@ -30,11 +31,42 @@ class AsyncResult:
     __stays_here__ = "pass its value (result.get()), or its id (result.id), to be looked up there"
     __reduce_ex__ = refuse_to_travel
 
-    def __init__(self, batch: Batch, index: int, session: Session) -> None:
+    def __init__(self, id: str, *, app: current.Provider | None = None) -> None:
+        """Look a call up by its id, whoever submitted it.
+
+        Args:
+            app: whose broker is asked; the current App's if None.
+
+        Raises:
+            UnknownCall: nobody recorded it, or its time is over.
+        """
+        session = (app or current.current()).session
+        batch_id, index = split_call_id(id)
+        batch = session.adopt(batch_id)
+        if index is None and batch.kind == "map":
+            raise UnknownCall(
+                f"{id!r} is the id of a map of {batch.n} calls: GroupResult({id!r}) is its handle, and the calls' ids "
+                f"end in :0 to :{batch.n - 1}"
+            )
+        if (index or 0) >= batch.n:
+            raise UnknownCall(f"batch {batch_id} has {batch.n} calls; there is no {id!r}")
+        self._set(batch, index or 0, session)
+
+    @classmethod
+    def of(cls, batch: Batch, index: int, session: Session) -> AsyncResult:
+        """Return the handle of a call whose batch is known."""
+        handle = cls.__new__(cls)
+        handle._set(batch, index, session)
+        return handle
+
+    def _set(self, batch: Batch, index: int, session: Session) -> None:
         self.batch = batch
         self.index = index
         self._session = session
         self._value: Any = _UNSET
+
+    def __str__(self) -> str:
+        return self.id
 
     def __repr__(self) -> str:
         return f"<AsyncResult {self.id} {self.name} {self.state}>"
@@ -201,7 +233,9 @@ class AsyncResult:
             raise value
         return value
 
-    def wait(self, timeout: float | None = None) -> bool:
+    wait = get
+
+    def until_ready(self, timeout: float | None = None) -> bool:
         """Wait for the end; returns whether it has come. Raises nothing of the task's."""
         if self.ready():
             return True
@@ -218,7 +252,7 @@ class AsyncResult:
         return self.ready() or not self._session.usable
 
     def _wait(self, timeout: float | None) -> None:
-        if not self.wait(timeout):
+        if not self.until_ready(timeout):
             reason = self.why_pending()
             raise TimeoutError(
                 f"call {self.id} ({self.name}) has not ended after {timeout:g} s and goes on; "
@@ -320,6 +354,9 @@ class EagerResult:
         self.runtime = seconds
         self.date_done: datetime | None = datetime.now(timezone.utc)
 
+    def __str__(self) -> str:
+        return self.id
+
     def __repr__(self) -> str:
         return f"<EagerResult {self.id} {self.name} {self.state}>"
 
@@ -329,7 +366,9 @@ class EagerResult:
             raise self.result
         return self.result
 
-    def wait(self, timeout: float | None = None) -> bool:
+    wait = get
+
+    def until_ready(self, timeout: float | None = None) -> bool:
         """Return True."""
         return True
 

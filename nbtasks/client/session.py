@@ -209,6 +209,8 @@ class Session:
         if self._closed:
             return
         self._outbox.flush(2.0)
+        # While the connections are there: callbacks may want to read large results.
+        self.registry.close()
         self._closed = True
         with contextlib.suppress(NbtasksError):
             self.store.end_session(self._id)
@@ -218,7 +220,6 @@ class Session:
         self._listener.close()
         for link in self._links:
             link.abort()
-        self.registry.close()
         with contextlib.suppress(ValueError):
             context.before_telling.remove(self._flush_for_task)
 
@@ -380,7 +381,7 @@ class Session:
 
     def forget(self, batch: Batch) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""
-        self.registry.when(batch, lambda: batch.all_ended, lambda: self._forget(batch))
+        self.registry.when(batch, lambda: batch.all_ended, lambda: self._forget(batch), duty=True)
 
     def _forget(self, batch: Batch) -> None:
         self._leftovers.drop(self.store.forget(batch.id))

@@ -94,13 +94,13 @@ class Task(Definition):
         return submit_call(self.app.session, self, args, kwargs, {})
 
     def apply_async(
-        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult:
         """Submit a call.
 
         Args:
-            args: positional arguments.
-            kwargs: keyword arguments.
+            args: positional arguments; None for none.
+            kwargs: keyword arguments; None for none.
             options: ``countdown`` (seconds), ``eta`` (datetime), ``expires`` (seconds or datetime), ``priority``,
                 ``queue``, ``time_limit``, ``soft_time_limit``, ``retries``, ``label``, ``quiet`` (True: no card).
 
@@ -175,7 +175,9 @@ class Task(Definition):
             options,
         )
 
-    def apply(self, args: Iterable[Any] = (), kwargs: dict[str, Any] | None = None) -> EagerResult:
+    def apply(
+        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None
+    ) -> EagerResult:
         """Run a call here, by the way a worker does it: everything is pickled and unpickled once."""
         return apply_here(self, *self._arguments(args, kwargs))
 
@@ -190,6 +192,7 @@ class Task(Definition):
 
     def _arguments(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return both as they are needed; the arguments themselves are often given in their place."""
+        args = () if args is None else args
         if isinstance(args, (str, bytes)) or not isinstance(args, Iterable):
             raise TypeError(
                 f"{self.name}: args is a tuple of all positional arguments, such as ({args!r:.40},), not {args!r:.40}"

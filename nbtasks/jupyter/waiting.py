@@ -49,7 +49,7 @@ def wait_and_get(
 def wait_quietly(handle: AsyncResult | GroupResult, meanwhile: Callable[[], None]) -> None:
     """Wait for the end, whatever it is, and call ``meanwhile`` twice a second; Stop as in :func:`wait_and_get`."""
     try:
-        while not handle.wait(_SNAPSHOT_EVERY_S):
+        while not handle.until_ready(_SNAPSHOT_EVERY_S):
             meanwhile()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stop(handle)) from None
@@ -75,7 +75,7 @@ def _show_line(handle: AsyncResult | GroupResult, timeout: float | None) -> None
     width = 0
     try:
         while True:
-            ended = handle.wait(max(0.0, min(_LINE_EVERY_S, left)))
+            ended = handle.until_ready(max(0.0, min(_LINE_EVERY_S, left)))
             left -= _LINE_EVERY_S
             if ended:
                 # Its last call can be ready some instructions before the record is complete.

@@ -105,7 +105,7 @@ def test_a_function_stays_while_a_batch_needs_it_and_goes_after_the_last(app, ra
     eventually(lambda: third.state == "STARTED", "the third runs", within=SOON)
     assert raw.pttl(next(iter(functions))) == -1
     third.revoke(terminate=True)
-    assert third.wait(SOON)
+    assert third.until_ready(SOON)
 
 
 def test_forgetting_drops_the_results(app, raw, lives, eventually):

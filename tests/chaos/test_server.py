@@ -353,10 +353,10 @@ began = time.monotonic()
 print(task.apply_async(countdown=1).get(timeout=50) - began)
 began = time.monotonic()
 print(task.apply_async(eta=datetime.now() + timedelta(seconds=1)).get(timeout=50) - began)
-print(task.apply_async(expires=600).wait(50))
-print(task.apply_async(expires=datetime.now() + timedelta(seconds=600)).wait(50))
+print(task.apply_async(expires=600).until_ready(50))
+print(task.apply_async(expires=datetime.now() + timedelta(seconds=600)).until_ready(50))
 late = task.apply_async(countdown=1.5, expires=0.5)
-late.wait(50)
+late.until_ready(50)
 print(late.state)
 """
 

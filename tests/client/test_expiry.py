@@ -56,7 +56,7 @@ def test_calls_of_a_map_and_a_series(idle_app, left, eventually):
     group = idle_app.task(abs).map(range(3000), queue="nobody", chunk=7, expires=0.3)
     task = idle_app.task(len, queue="nobody", expires=0.3)
     singles = [task.delay("ab") for _ in range(50)]
-    assert group.wait(SOON)
+    assert group.until_ready(SOON)
     assert group.batch.counts()["REVOKED"] == 3000
     for one in (group[0], group[2999], *singles):
         check_expired(one)

@@ -143,7 +143,7 @@ def test_get_in_time_or_not(shared_app, gate):
 def test_to_frame_has_a_row_a_call(shared_app):
     pd = pytest.importorskip("pandas")
     group = shared_app.task(odd_fails).map([2, 3])
-    group.wait(SOON)
+    group.until_ready(SOON)
     frame = group.to_frame()
     assert isinstance(frame, pd.DataFrame)
     assert list(frame.columns) == ["id", "args", "state", "result", "error", "worker", "seconds", "retries"]
@@ -241,7 +241,7 @@ def test_on_error_stop_revokes_the_rest(shared_app, tmp_path, gate, eventually):
         return wait_for(path)
 
     group = shared_app.task(step).starmap([(x, gate.path) for x in range(50)], on_error="stop", chunk=1)
-    assert group.wait(SOON)
+    assert group.until_ready(SOON)
     with pytest.raises(ValueError, match="first"):
         get(group)
     states = [handle.state for handle in group]
@@ -259,7 +259,7 @@ def test_what_failed_can_be_submitted_again(shared_app, tmp_path):
         return x
 
     group = shared_app.task(once).map(range(6))
-    group.wait(SOON)
+    group.until_ready(SOON)
     marker.touch()
     again = group.retry_failed()
     assert get(again) == [1, 3, 5]
@@ -298,7 +298,7 @@ def test_what_failed_is_submitted_again_with_all_its_arguments(shared_app, tmp_p
         return x * by
 
     handle = shared_app.task(once).delay(2, by=10)
-    handle.wait(SOON)
+    handle.until_ready(SOON)
     marker.touch()
     assert get(handle.batch.retry_failed()) == [20]
 
@@ -308,7 +308,7 @@ def test_what_failed_is_submitted_again_with_the_same_options(shared_app):
         raise ValueError(nbtasks.current_call().time_limit)
 
     group = shared_app.task(bad).map([1, 2], time_limit=7, on_error="keep")
-    group.wait(SOON)
+    group.until_ready(SOON)
     assert [str(value) for value in get(group.retry_failed())] == ["7.0", "7.0"]
 
 
@@ -386,7 +386,7 @@ def test_with_a_window_and_on_error_stop_no_more_is_read(shared_app):
             yield 1
 
     group = shared_app.task(odd_fails).map(items(), max_parallel=1, on_error="stop")
-    assert group.wait(SOON)
+    assert group.until_ready(SOON)
     assert group.failed_count() == 1
     assert len(read) <= 3
 
@@ -398,7 +398,7 @@ def test_with_a_window_a_raise_revokes_the_rest(shared_app, gate, eventually):
         raise OSError("the list ended early")
 
     group = shared_app.task(wait_for).map(items(), max_parallel=5)
-    assert group.wait(SOON)
+    assert group.until_ready(SOON)
     with pytest.raises(OSError, match="the list ended early"):
         get(group)
     eventually(lambda: [handle.state for handle in group] == ["REVOKED", "REVOKED"], "both calls are revoked")
@@ -422,7 +422,7 @@ def test_revoking_a_group_ends_what_has_not_ended(shared_app, gate, eventually):
     group = shared_app.task(wait_for).map([gate.path] * 30, chunk=1)
     eventually(lambda: group.state == "STARTED")
     group.revoke(terminate=True)
-    assert group.wait(SOON)
+    assert group.until_ready(SOON)
     assert group.state == "REVOKED"
     assert group.batch.counts()["REVOKED"] == 30
     with pytest.raises(TaskRevokedError):

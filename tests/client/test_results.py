@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import nbtasks
-from nbtasks import App, NotPicklable, TaskError, TaskRevokedError, UnknownCall
+from nbtasks import App, AsyncResult, GroupResult, NotPicklable, TaskError, TaskRevokedError, UnknownCall
 
 SOON = 20.0
 
@@ -198,7 +198,7 @@ def test_what_would_end_a_process_fails_the_call_only(shared_app, name):
         raise getattr(builtins, name)("bye")
 
     handle = shared_app.task(leave).delay()
-    assert handle.wait(SOON)
+    assert handle.until_ready(SOON)
     assert handle.state == "FAILURE"
     # Raised here it would end the notebook's cell, or its kernel.
     assert isinstance(handle.result, TaskError)
@@ -223,13 +223,13 @@ def test_a_timeout_says_what_goes_on_and_what_to_do(shared_app, gate, eventually
     assert get(handle) == "went on"
 
 
-def test_wait_says_whether_it_is_over_and_raises_nothing(shared_app, gate):
+def test_until_ready_says_whether_it_is_over_and_raises_nothing(shared_app, gate):
     slow = shared_app.task(wait_at).delay(gate.path)
-    assert slow.wait(0.01) is False
+    assert slow.until_ready(0.01) is False
     gate.open()
-    assert slow.wait(SOON) is True
+    assert slow.until_ready(SOON) is True
     failed = shared_app.task(boom).delay(1)
-    assert failed.wait(SOON) is True
+    assert failed.until_ready(SOON) is True
 
 
 def test_several_threads_may_wait_for_one_call(shared_app, gate):
@@ -337,7 +337,7 @@ def test_another_app_finds_the_result_by_its_id(shared_app):
     handle = shared_app.task(len).delay("abc")
     get(handle)
     failed = shared_app.task(boom).delay(7)
-    failed.wait(SOON)
+    failed.until_ready(SOON)
     with App(namespace=shared_app.connection.namespace) as other:
         assert get(other.AsyncResult(handle.id)) == 3
         with pytest.raises(ValueError, match="bad 7"):
@@ -430,3 +430,49 @@ def test_when_a_call_was_done(shared_app, gate):
     get(waiting)
     assert group[1].date_done < waiting.date_done
     assert shared_app.task(len).apply(("abc",)).date_done > before
+
+
+def test_wait_is_get(shared_app):
+    assert shared_app.task(len).delay("ab").wait(SOON) == 2
+    assert shared_app.task(len).delay("ab").wait(timeout=SOON, propagate=False) == 2
+    assert shared_app.task(len).map(["a", "ab"]).wait(SOON) == [1, 2]
+    assert shared_app.task(len).apply(("ab",)).wait() == 2
+    with pytest.raises(ValueError, match="1"):
+        shared_app.task(boom).delay(1).wait(SOON)
+
+
+def test_the_text_of_a_handle_is_its_id(shared_app):
+    call, group = shared_app.task(len).delay("ab"), shared_app.task(len).map(["a"])
+    here = shared_app.task(len).apply(("ab",))
+    for handle in (call, group, group[0], here):
+        assert (str(handle), f"{handle}", f"{handle!s:>1}") == (handle.id,) * 3
+        assert handle.name in repr(handle)
+
+
+def test_handles_are_looked_up_by_their_ids(shared_app):
+    call, group = shared_app.task(len).delay("ab"), shared_app.task(len).map(["a", "ab"])
+    assert AsyncResult(call.id).get(timeout=SOON) == 2
+    assert AsyncResult(str(group[1])).get(timeout=SOON) == 2
+    for found in (GroupResult(group.id), GroupResult.restore(str(group)), shared_app.GroupResult(group.id)):
+        assert found.get(timeout=SOON) == [1, 2]
+    with App("newest", namespace="t-newest-results") as newest:
+        with pytest.raises(UnknownCall, match="nobody has recorded"):
+            AsyncResult(call.id)
+        assert AsyncResult(call.id, app=shared_app) == call
+        assert GroupResult(group.id, app=shared_app).get(timeout=SOON) == [1, 2]
+        assert newest.batches() == []
+
+
+def test_an_id_of_the_other_kind_is_told(shared_app):
+    call, group = shared_app.task(len).apply_async(("ab",)), shared_app.task(len).map(["a", "ab"])
+    with pytest.raises(UnknownCall, match=rf"is the id of a map of 2 calls: GroupResult\('{group.id}'\)"):
+        AsyncResult(group.id)
+    with pytest.raises(UnknownCall, match=r"is no map: AsyncResult\("):
+        GroupResult(call.id.partition(":")[0])
+
+
+@pytest.mark.parametrize("arguments", [{"args": None, "kwargs": None}, {"args": None}, {"kwargs": None}, {}])
+def test_no_arguments_may_be_none(shared_app, arguments):
+    task = shared_app.task(lambda: 7)
+    assert task.apply_async(**arguments).get(timeout=SOON) == 7
+    assert task.apply(**arguments).get() == 7

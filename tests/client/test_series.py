@@ -44,7 +44,7 @@ def test_one_that_fails_leaves_its_neighbours_alone(shared_app):
         return 1 / x
 
     handles = [invert.delay(x) for x in (4, 2, 0, 1, 0.5)]
-    assert [handle.wait(60) for handle in handles] == [True] * 5
+    assert [handle.until_ready(60) for handle in handles] == [True] * 5
     assert [handle.state for handle in handles] == ["SUCCESS", "SUCCESS", "FAILURE", "SUCCESS", "SUCCESS"]
     with pytest.raises(ZeroDivisionError):
         handles[2].get()

@@ -148,7 +148,7 @@ def test_what_failed_can_be_tried_again(tmp_path):
         return x
 
     group = load.map([1, 2, 3])
-    group.wait(SOON)
+    group.until_ready(SOON)
     fixed.touch()
     assert group.retry_failed().get(timeout=SOON) == [2]
 

@@ -190,7 +190,7 @@ def test_a_piece_of_another_value_is_refused(shared_app, attack, worker_on, piec
 def test_a_changed_piece_of_a_result_is_refused_in_the_kernel(shared_app, attack, flip, pieces):
     attacker = attack(shared_app)
     handle = shared_app.task(lambda: b"r" * 200_000).delay()
-    assert handle.wait(SOON)
+    assert handle.until_ready(SOON)
     (name,) = pieces(handle)
     attacker.redis.set(name, flip(attacker.redis.get(name)))
     with pytest.raises(SignatureMismatch, match="large value was changed after it was signed"):

@@ -121,7 +121,7 @@ def test_retries_of_one_call(shared_app, ledger):
         note(path, "try")
         raise OSError
 
-    fail.apply_async((ledger.path,), retries=1).wait(SOON)
+    fail.apply_async((ledger.path,), retries=1).until_ready(SOON)
     assert len(ledger.lines()) == 2
 
 
@@ -145,7 +145,7 @@ def test_dont_autoretry_for(shared_app, ledger):
         note(path, "try")
         raise FileNotFoundError
 
-    fail.delay(ledger.path).wait(SOON)
+    fail.delay(ledger.path).until_ready(SOON)
     assert ledger.lines() == ["try"]
 
 
@@ -308,7 +308,7 @@ def test_a_revoked_call_in_the_queue_never_runs(shared_app, gate, ledger, eventu
     queued[1].revoke()
     queued[2].revoke(terminate=True)
     gate.open()
-    assert [handle.wait(SOON) for handle in queued] == [True] * 4
+    assert [handle.until_ready(SOON) for handle in queued] == [True] * 4
     assert [handle.state for handle in queued] == ["SUCCESS", "REVOKED", "REVOKED", "SUCCESS"]
     assert sorted(ledger.lines()) == ["0", "3"]
 
@@ -497,7 +497,7 @@ def test_output_of_a_failed_and_of_a_retried_call(shared_app):
         raise ValueError
 
     handle = fail.delay()
-    handle.wait(SOON)
+    handle.until_ready(SOON)
     assert handle.stdout == "attempt 2\n"
     assert {line.text for line in handle.batch.output} == {"attempt 1\n", "attempt 2\n"}
 

@@ -90,7 +90,7 @@ def test_a_whole_map_of_which_some_run(app, ledger, gate, eventually):
     group.revoke(terminate=False)
     for pid in ledger.lines():
         os.kill(int(pid), signal.SIGKILL)
-    assert group.wait(SOON)
+    assert group.until_ready(SOON)
     assert {one.state for one in group} == {"REVOKED"}
     assert len(ledger.lines()) == 2
 
@@ -100,7 +100,7 @@ def test_no_more_calls_of_a_map_with_a_window_are_sent(app, ledger, gate, eventu
     eventually(lambda: len(group.batch.running) == 2, "two run")
     group.revoke(terminate=False)
     gate.open()
-    assert group.wait(SOON)
+    assert group.until_ready(SOON)
     assert len(ledger.lines()) == len(group) == 2
 
 

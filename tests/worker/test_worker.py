@@ -418,7 +418,7 @@ def test_a_stop_in_a_thread_never_hits_the_next_call(idle_app, eventually):
         # About when it runs: some are stopped before, some in between, some too late.
         eventually(lambda: group.completed_count() >= handle.index - 6, within=60)  # noqa: B023
         handle.revoke(terminate=True)
-    group.wait(60)
+    group.until_ready(60)
     assert [handle.get() for handle in list(group)[1::2]] == list(range(1, 600, 2))
     assert {handle.state for handle in doomed} <= {"SUCCESS", "REVOKED"}
     eventually(lambda: [info.slots_busy for info in idle_app.workers()] == [0], "no thread is lost")
