@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.staying import refuse_to_travel
 
 FORMS = (
     "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix:///path/to/socket[?db=n]; "
@@ -56,6 +57,9 @@ class BrokerUrl:
         options: name -> value, as redis-py's connections take them.
         shown: the URL without user, password and options.
     """
+
+    __stays_here__ = "it holds a password"
+    __reduce_ex__ = refuse_to_travel
 
     scheme: str
     shown: str

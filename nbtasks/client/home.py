@@ -6,8 +6,8 @@ import os
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
+from nbtasks.broker import url as urls
 from nbtasks.local.connection import (
     DEFAULT_NAMESPACE,
     NAMESPACE_VARIABLE,
@@ -36,8 +36,8 @@ class Home:
     @classmethod
     def of(cls, connection: Connection, label: str = "") -> Home:
         """Return the home of Apps with this connection."""
-        query = urlsplit(connection.url).query if connection.url.startswith("unix:") else ""
-        address = f"{connection.address}?{query}" if query else connection.address
+        url = urls.parse(connection.url)
+        address = f"{url.shown} database {url.db}" if url.scheme == "unix" and url.db else url.shown
         return cls(address, connection.namespace, key_id(connection.keys[0]), label)
 
     @classmethod
