@@ -141,7 +141,9 @@ class Intake:
         verdict = batch.refusals.judge(sent, batch.states, first, count, at_most_once)
         if verdict.again:
             # Perhaps the worker is on another machine, where there are no such files; or they were removed.
-            again = batch.repack(batch, verdict.again) if gone and batch.repack is not None else (verdict.again,)
+            again = (
+                batch.repack(batch, verdict.again) if gone and batch.repack is not None else (verdict.again,)
+            )
             self._sender.send_once_more(batch, *again)
         if verdict.lost:
             error = _error_of_refusal(batch, reason, gone)

@@ -253,12 +253,12 @@ class Outbox:
             except Exception as error:
                 # This thread must live: everything that is submitted later goes through it.
                 self._fail(items, error)
-            # While it waits for more, nothing is kept alive here that has been sent.
-            del items
             with self._changed:
                 self._state.sending = False
                 self._settled += len(items)
                 self._changed.notify_all()
+            # While it waits for more, nothing is kept alive here that has been sent.
+            del items
 
     def _wait_for_items(self) -> list[Item] | None:
         """Return what is to be sent next; None when the outbox was closed."""

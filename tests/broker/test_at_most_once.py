@@ -100,7 +100,7 @@ def test_nothing_runs_twice_and_all_of_it_ends(fault, here, working, ledger, gat
     gate.open()
     handles = [*group, single, *series, later]
     for handle in handles:
-        handle.wait(SOON)
+        handle.until_ready(SOON)
     assert {handle.state for handle in handles} <= {SUCCESS, FAILURE}
     assert max(Counter(ledger.lines()).values()) == 1
     ended = {x: handle.state for x, handle in zip([*range(6), 10, 11, 12, 13, 20], handles, strict=True)}

@@ -92,7 +92,7 @@ def test_files_in_memory_are_cleared_away(idle_app, machine, faults: Faults, see
         eventually(lambda share=share: group.batch.finished_count >= share * calls, "calls end", within=100)
         faults.note("rm -r")
         shutil.rmtree(idle_app.session.files._folders[0], ignore_errors=True)
-    group.wait(timeout=100)
+    group.until_ready(timeout=100)
     faults.note("kill")
     before = idle_app._lease.pid
     kill(before, "ks")

@@ -323,7 +323,7 @@ def test_results_do_not_lie_in_memory(app):
 
 def test_a_result_whose_file_is_gone_is_no_success(app):
     handle = app.task(values).delay()
-    handle.wait(timeout=SOON)
+    handle.until_ready(timeout=SOON)
     assert handle.state == "SUCCESS"
     empty(disk_of(app))
     with pytest.raises(ValueLost, match=rf"{handle.id} .*has succeeded, and its value is gone"):
@@ -341,7 +341,7 @@ def test_a_result_whose_file_is_gone_is_no_success(app):
 def test_a_result_whose_file_is_cut_short_is_no_success(app):
     """What a power failure leaves."""
     group = app.task(values).map([MEGABYTE, 10, MEGABYTE], on_error="keep")
-    group.wait(timeout=SOON)
+    group.until_ready(timeout=SOON)
     os.truncate(next(disk_of(app).glob("nbtasks~*")), 4096)
     with App(connection=app.connection) as other:
         (again,) = other.attach(group.id)
@@ -356,7 +356,7 @@ def test_a_result_whose_file_is_cut_short_is_no_success(app):
 
 def test_a_map_whose_values_are_gone_raises(app):
     group = app.task(values).map([MEGABYTE, MEGABYTE])
-    group.wait(timeout=SOON)
+    group.until_ready(timeout=SOON)
     empty(disk_of(app))
     with pytest.raises(ValueLost, match="its value is gone"):
         group.get(timeout=SOON)
@@ -364,7 +364,7 @@ def test_a_map_whose_values_are_gone_raises(app):
 
 def test_a_result_in_the_broker_that_is_gone_is_no_success(app):
     handle = app.task(bytes).delay(100_000)
-    handle.wait(timeout=SOON)
+    handle.until_ready(timeout=SOON)
     for name in blobs_of(app):
         app.session._link.call("DEL", name)
     with pytest.raises(ValueLost, match="its value is gone"):
