@@ -7,6 +7,7 @@ it may be sent twice.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -336,6 +337,14 @@ class Link:
                 self._drop()
             finally:
                 self._lock.release()
+
+    def forsake(self) -> None:
+        """Let go of the connection in a forked copy of the process; it stays open for the process itself."""
+        channel, self._channel, self._lock = self._channel, None, threading.Lock()
+        if channel is not None:
+            # No word to the server, not even a good-bye of TLS.
+            with contextlib.suppress(OSError):
+                os.close(channel.socket.detach())
 
     def _open(self) -> Channel:
         if self._channel is not None and self._is_doubtful(self._channel):

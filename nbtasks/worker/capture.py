@@ -106,6 +106,11 @@ class TaggedStream(io.TextIOBase):
         """Flush the real stream."""
         self._real.flush()
 
+    @property
+    def real(self) -> TextIO:
+        """What it stands in for."""
+        return self._real
+
     def fileno(self) -> int:
         """Return the real descriptor."""
         return self._real.fileno()

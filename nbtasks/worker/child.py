@@ -37,6 +37,7 @@ from nbtasks.wire.values import Shelf
 
 from . import capture
 from .consumer import Consumer
+from .copies import expect_copies
 from .doubts import Doubts
 from .executor import ASYNC_SLOTS, Bench, InlineExecutor, LoopExecutor, ThreadExecutor, is_async
 from .functions import Functions
@@ -128,7 +129,7 @@ class Child:
         keys = Keys(connection.namespace)
         codec = Codec(Sealer(Keyring(connection.keys), connection.namespace))
         self._link = Link(connection.url, connection.address)
-        telling = Link(connection.url, connection.address)
+        self._telling = telling = Link(connection.url, connection.address)
         consumer = f"{settings.worker}/{number}"
         self._taking = Delivery(self._link, keys, consumer, settings.addresses, self._left_out)
         self._store = Store(telling, keys)
@@ -168,7 +169,9 @@ class Child:
             LOGGER.isEnabledFor(20),
         )
         self._descriptors = settings.outputs[number]
-        self._inline = InlineExecutor(self._bench, self._slot, self._interrupts, self._descriptors)
+        self._inline = InlineExecutor(
+            self._bench, self._slot, self._roster, self._interrupts, self._descriptors
+        )
 
     # -- life
 
@@ -200,6 +203,7 @@ class Child:
         faulthandler.enable(2)
         capture.install()
         self._surroundings.install()
+        expect_copies(self._interrupts.handlers(), self._forsake)
         # While Python runs in the main thread, other threads get their turn after so many seconds.
         sys.setswitchinterval(0.001)
         end_with(self._settings.life_line)
@@ -207,6 +211,11 @@ class Child:
         connection = self._settings.connection
         context.serving.append(context.Serving(connection, self._slot, self._settings.worker))
         ancestry.tell_children(place(connection.address, connection.namespace))
+
+    def _forsake(self) -> None:
+        """In a forked copy: let go of the connections. Else they would stay open as long as it lives."""
+        self._link.forsake()
+        self._telling.forsake()
 
     def _watch_life_line(self) -> None:
         """End with the supervisor: nobody would give back what this child holds."""
@@ -220,7 +229,7 @@ class Child:
         kill_tree(os.getpid())
 
     def _has_done_its_share(self) -> bool:
-        if self._surroundings.spoiled:
+        if self._surroundings.spoiled or self._inline.ended_processes:
             return True
         most_calls, most_kib = self._options.max_tasks_per_child, self._options.max_memory_per_child
         if most_calls is not None and self._slot.done >= most_calls:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from nbtasks.core.errors import (
     PayloadTooLarge,
     SoftTimeLimitExceeded,
     TaskRevokedError,
+    TimeLimitExceeded,
     ValueLost,
     WireError,
 )
@@ -26,8 +28,10 @@ from nbtasks.wire import failures
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 
 from .capture import DescriptorFile, Output
+from .copies import leave_copy
 from .interrupts import Interrupts
 from .job import Job
+from .leftovers import end_leftovers
 from .limits import hard_limit_exceeded, soft_limit_reached
 from .log import LOGGER
 from .reporter import Again, Done, Reporter, Unread
@@ -145,10 +149,18 @@ class InlineExecutor:
     """Runs calls in the child's main thread, where a signal can stop them at once."""
 
     def __init__(
-        self, bench: Bench, slot: Slot, interrupts: Interrupts, descriptors: DescriptorFile | None
+        self,
+        bench: Bench,
+        slot: Slot,
+        roster: Roster,
+        interrupts: Interrupts,
+        descriptors: DescriptorFile | None,
     ) -> None:
         self._bench = bench
         self._slot = slot
+        self._roster = roster
+        #: Processes were ended with a call: some may have been of use to the next ones.
+        self.ended_processes = False
         self._interrupts = interrupts
         self._descriptors = descriptors
 
@@ -175,16 +187,24 @@ class InlineExecutor:
             outcome = Outcome(_state_of(stop), error=stop.reason)
         except Exception as error:
             outcome = Outcome(FAILURE_CODE, error=error)
+        leave_copy(outcome.error)
         stopped = self._interrupts.stopped
         if stopped is not None and outcome.error is not stopped:
             # It has caught what was to stop it, and come to an end all the same.
             outcome = Outcome(_state_of(Interrupted(stopped)), seconds=outcome.seconds, error=stopped)
+        if stopped is not None or isinstance(outcome.error, SoftTimeLimitExceeded):
+            self._end_leftovers()
         self._collect_descriptors(call)
         if job.options.time_limit or job.options.soft_time_limit:
             # Packing the result may take longer than the call may.
             self._slot.begin(job.batch_bytes, index, 0.0)
         self._bench.finish(job, call, outcome)
         return outcome.seconds
+
+    def _end_leftovers(self) -> None:
+        running = self._slot.running()
+        if running is not None and end_leftovers(running.started, whole=not self._roster.running()):
+            self.ended_processes = True
 
     def _disarm(self) -> None:
         """Disarm, whatever signal comes meanwhile: the call has ended by itself."""
@@ -228,8 +248,10 @@ class ThreadExecutor:
 
     def _run(self, job: Job, index: int) -> None:
         call = self._bench.begin(job, index)
-        row = _enter(self._roster, job, index)
+        row, began = _enter(self._roster, job, index), time.monotonic()
         outcome = self._stoppable((call.batch, index), lambda: self._outcome(job, index, call))
+        if isinstance(outcome.error, (TaskRevokedError, TimeLimitExceeded, SoftTimeLimitExceeded)):
+            end_leftovers(began, whole=False)
         self._roster.leave(row)
         if type(outcome.error) is SoftTimeLimitExceeded and not str(outcome.error):
             # In a thread a class is raised, not an object: it says nothing yet.
@@ -240,9 +262,12 @@ class ThreadExecutor:
     def _outcome(self, job: Job, index: int, call: CurrentCall) -> Outcome:
         try:
             args, kwargs = self._bench.arguments(job, index)
-            return execute(job.function.call, args, kwargs, call, job.options)
+            outcome = execute(job.function.call, args, kwargs, call, job.options)
         except Exception as error:
-            return Outcome(FAILURE_CODE, error=error)
+            outcome = Outcome(FAILURE_CODE, error=error)
+        # Before any lock, which a copy may have got closed.
+        leave_copy(outcome.error)
+        return outcome
 
     def _stoppable(self, key: tuple[str, int], action: Callable[[], Outcome]) -> Outcome:
         """Run ``action``; what stops it may be raised anywhere in here, and nowhere after it."""

@@ -1,0 +1,82 @@
+"""A task may fork. The copy of the process is the task's own: it is no worker, it tells nothing and runs no other call.
+
+It has the signals and the output of any program, and where the task's function comes to its end there, it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+from .capture import TaggedStream
+
+_is_copy = False
+
+
+def is_copy() -> bool:
+    """Whether this process is a copy of a child."""
+    return _is_copy
+
+
+def expect_copies(signals: Iterable[int], forsake: Callable[[], None]) -> None:
+    """Make ready for forks of this process.
+
+    Args:
+        signals: that this process handles and a copy does not.
+        forsake: called in a copy: lets go of what is this process's own.
+    """
+    numbers = list(signals)
+
+    def begin() -> None:
+        global _is_copy
+        first, _is_copy = not _is_copy, True
+        if first:
+            _be_a_program(numbers)
+            forsake()
+
+    os.register_at_fork(after_in_child=begin)
+
+
+def _be_a_program(signals: Iterable[int]) -> None:
+    # The forking thread is the main one here. In sub-interpreters it is not, and they have no signals.
+    with contextlib.suppress(ValueError):
+        for number in signals:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, TaggedStream):
+            # What it prints comes to the call as what a subprocess prints does.
+            setattr(sys, name, stream.real)
+
+
+def leave_copy(error: BaseException | None) -> None:
+    """Called where a task's function has come to its end: a copy ends there, as a program does."""
+    if _is_copy:
+        _end(error)
+
+
+def _end(error: BaseException | None) -> NoReturn:
+    code = 1
+    try:
+        if error is None:
+            code = 0
+        elif isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+            if code and not isinstance(error.code, int):
+                sys.stderr.write(f"{error.code}\n")
+        else:
+            traceback.print_exception(error)
+        # A program waits for its threads.
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code & 0xFF)
