@@ -14,6 +14,7 @@ from nbtasks.core.errors import BrokerUnavailable
 from .channel import Argument, Command, Packed, packed
 from .keys import GROUP, LANES, Keys, returned
 from .link import Link, translated
+from .reading import MOST, batch_name, is_of_another_type, names, number, or_nothing, part, span
 from .server import server_run
 from .submission import put_blobs
 
@@ -26,6 +27,8 @@ LOST, SETTLED = "2", "3"
 DOUBT = "?"
 #: Entries that one script looks at, so that it keeps nobody waiting.
 _MOST_AT_ONCE = 200
+#: Bytes of a chunk's frame for each of its calls, at least.
+_LEAST_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,10 @@ class _Standing:
     known: bool
     revoked: bool
     states: bytes
+
+
+#: Operation of a report -> how many arguments it has, as in finish.lua.
+_WIDTHS = {"R": 6, "E": 3, "Z": 9, "O": 3, "S": 2, "A": 5}
 
 
 @dataclass
@@ -125,6 +132,23 @@ class Finish:
             kept: (first, count) of the calls that it was cut down to, where others were given away.
         """
         self.acks += ["A", entry.address, entry.lane, entry.id, f"{kept[0]} {kept[1]}" if kept else ""]
+
+    def alone(self) -> list[Finish]:
+        """Return each operation as a report of its own, in the order in which they are applied."""
+        found, flat, place = [], [*self.args, *self.acks], 0
+        while place < len(flat):
+            end = place + _WIDTHS[str(flat[place])]
+            found.append(Finish(flat[place:end]))
+            place = end
+        return found
+
+    @property
+    def of_batch(self) -> tuple[str, int, int] | None:
+        """(batch, first, count) of a report that is about results and nothing else; None for another one."""
+        if len(self.args) != _WIDTHS["R"] or self.args[0] != "R":
+            return None
+        _, batch, first, count, *_ = self.args
+        return str(batch), int(first), int(count)
 
     def __bool__(self) -> bool:
         return bool(self.args or self.acks)
@@ -188,11 +212,11 @@ class Delivery:
             )
         )
         taken, copies = reply
-        for number, batch, frame in copies:
-            self._on_copy(self._lanes[number][0], batch.decode(errors="replace"), frame)
+        for lane_number, batch, frame in copies:
+            self._on_copy(self._lanes[lane_number][0], batch.decode(errors="replace"), frame)
         entries = []
-        for number, entry_id, fields, flagged in taken:
-            address, lane = self._lanes[number]
+        for lane_number, entry_id, fields, flagged in taken:
+            address, lane = self._lanes[lane_number]
             entries.append(self._readable(address, lane, entry_id, fields, bool(flagged)))
         return [entry for entry in entries if entry is not None]
 
@@ -287,11 +311,10 @@ class Delivery:
         return self._sorted_out(entries, standings)
 
     def _standing(self, known: Any, states: Any) -> _Standing:
+        # What somebody else has put in the place of the batch, or of its states, is as good as nothing.
+        known, states = or_nothing(known, (None, None)), or_nothing(states, b"")
         for reply in (known, states):
             if isinstance(reply, Exception):
-                if "WRONGTYPE" in str(reply):
-                    # Somebody has put something else in the place of the batch.
-                    return _Standing(known=False, revoked=False, states=b"")
                 raise translated(reply, self._link.label)
         return _Standing(known[0] is not None, bool(known[1]), states)
 
@@ -310,15 +333,16 @@ class Delivery:
 
     def _end(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            stream = self._keys.lane(entry.address, entry.lane)
-            cut = ("HDEL", self._keys.cuts(entry.address), f"{entry.lane}/{entry.id.decode()}")
-            self._link.pipeline([("XDEL", stream, entry.id), cut, ("XACK", stream, GROUP, entry.id)])
+            self._drop(entry.address, entry.lane, entry.id)
 
     def may_have_begun(self, entry: Entry) -> bool:
         """Whether calls of an entry may have been taken before, and the server has lost by whom."""
         if entry.doubt:
             return True
-        last = self._link.call("HGET", self._keys.doubts(entry.address), entry.lane)
+        (last,) = self._link.pipeline([("HGET", self._keys.doubts(entry.address), entry.lane)])
+        last = or_nothing(last, None)
+        if isinstance(last, Exception):
+            raise translated(last, self._link.label)
         return last is not None and _number(entry.id) <= _number(last)
 
     @property
@@ -339,20 +363,20 @@ class Delivery:
             [("XPENDING", stream, GROUP, "-", "+", _MOST_HELD, self._consumer) for stream in self._streams]
         )
         for reply in replies:
-            if isinstance(reply, Exception):
+            if isinstance(reply, Exception) and not is_of_another_type(reply):
                 raise translated(reply, self._link.label)
-        return replies
+        return [or_nothing(reply, []) for reply in replies]
 
     def _read(self, address: str, lane: str, ids: list[bytes]) -> list[Entry]:
         stream = self._keys.lane(address, lane)
         replies = self._link.pipeline([("XRANGE", stream, entry_id, entry_id) for entry_id in ids])
         entries = []
-        for entry_id, found in zip(ids, replies, strict=True):
+        for entry_id, reply in zip(ids, replies, strict=True):
+            found = or_nothing(reply, [])
             if isinstance(found, Exception):
                 raise translated(found, self._link.label)
             if not found:
-                self._link.call("HDEL", self._keys.cuts(address), f"{lane}/{entry_id.decode()}")
-                self._link.call("XACK", stream, GROUP, entry_id)
+                self._drop(address, lane, entry_id)
                 continue
             entry = self._readable(address, lane, found[0][0], found[0][1], True)
             if entry is not None:
@@ -366,23 +390,24 @@ class Delivery:
         try:
             return _entry(address, lane, entry_id, fields or [], suspect)
         except (IndexError, ValueError):
-            stream = self._keys.lane(address, lane)
-            self._link.pipeline([("XDEL", stream, entry_id), ("XACK", stream, GROUP, entry_id)])
+            self._drop(address, lane, entry_id)
             # What it carries may be ours all the same.
             self._on_copy(address, "unknown", max(fields or [b""], key=len))
             return None
 
+    def _drop(self, address: str, lane: str, entry_id: bytes) -> None:
+        """Be rid of an entry; what somebody else has put in the place of these keys has none."""
+        stream = self._keys.lane(address, lane)
+        cut = ("HDEL", self._keys.cuts(address), f"{lane}/{entry_id.decode()}")
+        self._link.pipeline([("XDEL", stream, entry_id), cut, ("XACK", stream, GROUP, entry_id)])
+
     def _cut(self, entry: Entry) -> Entry:
-        kept = self._link.call("HGET", self._keys.cuts(entry.address), f"{entry.lane}/{entry.id.decode()}")
-        if not kept:
+        name = f"{entry.lane}/{entry.id.decode()}"
+        (reply,) = self._link.pipeline([("HGET", self._keys.cuts(entry.address), name)])
+        kept = part(or_nothing(reply, None), entry.first, entry.count)
+        if kept is None:
             return entry
-        try:
-            first, count = map(int, kept.split())
-        except ValueError:
-            return entry
-        return Entry(
-            entry.address, entry.lane, entry.id, entry.batch, first, count, entry.attempt, True, entry.frame
-        )
+        return dataclasses.replace(entry, first=kept[0], count=kept[1], suspect=True)
 
     def finish(self, report: Finish) -> int:
         """Report results, events, retries and finished entries in one round trip; returns how many results were new."""
@@ -420,14 +445,14 @@ class Delivery:
     def consumers(self) -> dict[str, int]:
         """Return every consumer of these queues with the number of entries that it holds."""
         found: dict[str, int] = {}
-        for stream in self._streams:
-            for info in (
-                self._grouped(lambda stream=stream: self._link.call("XINFO", "CONSUMERS", stream, GROUP))
-                or ()
-            ):
-                fields = dict(zip(info[::2], info[1::2], strict=True))
-                name = fields[b"name"].decode(errors="replace")
-                found[name] = found.get(name, 0) + int(fields[b"pending"])
+        for start in range(0, len(self._streams), _MOST_AT_ONCE):
+            streams = self._streams[start : start + _MOST_AT_ONCE]
+            for reply in self._link.pipeline([("XINFO", "CONSUMERS", stream, GROUP) for stream in streams]):
+                # Where there is no such lane, or no group, nobody holds anything.
+                for info in () if isinstance(reply, ResponseError) else reply:
+                    fields = dict(zip(info[::2], info[1::2], strict=True))
+                    for name in names([fields[b"name"]]):
+                        found[name] = found.get(name, 0) + int(fields[b"pending"])
         return found
 
     def adopt_orphans(self) -> int:
@@ -477,8 +502,9 @@ class Delivery:
         try:
             return command()
         except Exception as error:
-            # The second is what is said about a stream that is not there, the third to who waits for one that goes.
-            if not any(sign in str(error) for sign in ("NOGROUP", "no such key", "UNBLOCKED")):
+            # The second is what is said about a stream that is not there, the third to who waits for one that goes,
+            # and the last of what somebody else has put in its place.
+            if not any(sign in str(error) for sign in ("NOGROUP", "no such key", "UNBLOCKED", "WRONGTYPE")):
                 raise
         self.prepare()
         self._remade += 1
@@ -486,25 +512,28 @@ class Delivery:
 
 
 def _entry(address: str, lane: str, entry_id: bytes, fields: list[bytes], suspect: bool) -> Entry:
+    """Return an entry as it claims to be.
+
+    Raises:
+        IndexError, ValueError: it makes no sense.
+    """
     # Field order is fixed by the scripts: b, i, n, a, x, d.
-    return Entry(
-        address,
-        lane,
-        entry_id,
-        fields[1].decode(),
-        int(fields[3]),
-        int(fields[5]),
-        int(fields[7]),
-        suspect or fields[9] != b"" or lane == returned(lane),
-        fields[11],
-        fields[9].decode() if fields[9] in (LOST.encode(), SETTLED.encode()) else "",
-    )
+    frame = fields[11]
+    first, count = span(fields[3], fields[5])
+    attempt = number(fields[7])
+    if count * _LEAST_BYTES > len(frame) or attempt > MOST:
+        raise ValueError("more calls than it has room for, or no attempt")
+    flagged = suspect or fields[9] != b"" or lane == returned(lane)
+    doubt = fields[9].decode() if fields[9] in (LOST.encode(), SETTLED.encode()) else ""
+    return Entry(address, lane, entry_id, batch_name(fields[1]), first, count, attempt, flagged, frame, doubt)
 
 
 def _number(entry_id: bytes) -> tuple[int, int]:
     """Return an entry's id as numbers; what is none comes before everything."""
-    milliseconds, _, number = entry_id.partition(b"-")
-    return (int(milliseconds), int(number)) if milliseconds.isdigit() and number.isdigit() else (-1, 0)
+    milliseconds, _, part_of = entry_id.partition(b"-")
+    if len(entry_id) > 41 or not (milliseconds.isdigit() and part_of.isdigit()):
+        return -1, 0
+    return int(milliseconds), int(part_of)
 
 
 __all__ = ["Aside", "Delivery", "Entry", "Finish", "ResponseError"]

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from nbtasks.core.clock import steady
 
+from .channel import Argument
 from .clock import Reading
-from .keys import GROUP, Keys, readable
-from .link import Link
+from .keys import GROUP, Keys
+from .link import Link, translated
 from .pulse import Pulse, Pulses, Seen
+from .reading import is_unusable, names, or_nothing
 from .server import server_run
 
 #: Seconds that a lease counts whose worker does not say it.
 _LEASE_S = 15.0
 #: Seconds for which a worker that was silent is still shown.
 _SHOWN_S = 60.0
+#: Workers that are looked at in one go, and bytes of what one shows of itself.
+_MOST_WORKERS = 10_000
+_MOST_INFO = 256 * 1024
 
 
 class Fleet:
@@ -56,10 +62,10 @@ class Fleet:
 
     def pulses(self) -> tuple[float, dict[str, Pulse]]:
         """Return the server's clock in epoch seconds, and the pulses of all workers on the list."""
-        now, *found = self._link.script("pulses", [self._keys.root], [])
+        now, *found = self._link.script("pulses", [self._keys.root], [_MOST_WORKERS])
         pulses = {}
         for name, lease, age_ms in zip(found[::3], found[1::3], found[2::3], strict=True):
-            for worker in readable([name]):
+            for worker in names([name]):
                 pulses[worker] = Pulse(lease, age_ms / 1000, buried=age_ms < 0)
         return now / 1000, pulses
 
@@ -69,46 +75,63 @@ class Fleet:
 
     def enlist(self, worker: str) -> None:
         """Put a worker on the list that is on none, so that somebody looks whether it lives."""
-        self._link.call("ZADD", self._keys.workers, "NX", 1, worker)
+        self._get(("ZADD", self._keys.workers, "NX", 1, worker), 0)
 
     def _look(self) -> dict[str, Seen]:
         asked_at = steady()
         _, found = self.pulses()
         return self._pulses.look(found, asked_at, steady())
 
+    def strike_off(self, workers: list[str]) -> None:
+        """End the leases of workers that hold nothing, and take them off the list."""
+        for start in range(0, len(workers), 1000):
+            part = workers[start : start + 1000]
+            keys = [key for name in part for key in (self._keys.lease(name), self._keys.worker_info(name))]
+            self._link.pipeline([("DEL", *keys), ("ZREM", self._keys.workers, *part)])
+
     def bury(self, worker: str) -> None:
         """Say that a worker is known to be dead, so that its calls are given back at once."""
         self._link.call("DEL", self._keys.lease(worker))
-        self._link.call("ZADD", self._keys.workers, 0, worker)
+        self._get(("ZADD", self._keys.workers, 0, worker), 0)
 
     def workers(self) -> dict[str, str]:
-        """Return worker -> info (JSON) of all workers that were seen lately."""
-        names = [name for name, seen in self._look().items() if seen.silent_s < _SHOWN_S]
-        if not names:
-            return {}
-        infos = self._link.call("MGET", *(self._keys.worker_info(name) for name in names))
-        return {name: info.decode(errors="replace") for name, info in zip(names, infos, strict=True) if info}
+        """Return worker -> info of all workers that were seen lately. Nobody has signed it."""
+        found = [name for name, seen in self._look().items() if seen.silent_s < _SHOWN_S]
+        infos: dict[str, str] = {}
+        for start in range(0, len(found), 500):
+            part = found[start : start + 500]
+            # One byte more than is read: what is too long is cut short, and then it is no JSON.
+            asked = [("GETRANGE", self._keys.worker_info(name), 0, _MOST_INFO) for name in part]
+            for name, info in zip(part, self._link.pipeline(asked), strict=True):
+                if isinstance(info, bytes) and 0 < len(info) <= _MOST_INFO:
+                    infos[name] = info.decode(errors="replace")
+        return infos
+
+    def _get(self, command: tuple[Argument, ...], nothing: Any) -> Any:
+        """Return a reply, or ``nothing`` where somebody has put something else in the place of the key."""
+        reply = or_nothing(self._link.pipeline([command])[0], nothing)
+        if isinstance(reply, Exception):
+            raise translated(reply, self._link.label)
+        return reply
 
     def sweep_batches(self, older_than_ms: float) -> None:
         """Take batches off the list whose record has expired, and see that those expire that are over."""
         kept = 0
         while True:
-            names = self._link.call(
-                "ZRANGEBYSCORE", self._keys.batches, "-inf", older_than_ms, "LIMIT", kept, 1000
+            found = self._get(
+                ("ZRANGEBYSCORE", self._keys.batches, "-inf", older_than_ms, "LIMIT", kept, 1000), []
             )
-            if not names:
+            if not found:
                 return
-            lives = self._link.pipeline(
-                [("PTTL", self._keys.batch(name.decode(errors="replace"))) for name in names]
-            )
-            gone = [name for name, life in zip(names, lives, strict=True) if life == -2]
-            endless = [name for name, life in zip(names, lives, strict=True) if life == -1]
+            lives = self._link.pipeline([("PTTL", self._keys.batch("").encode() + name) for name in found])
+            gone = [name for name, life in zip(found, lives, strict=True) if life == -2]
+            endless = [name for name, life in zip(found, lives, strict=True) if life == -1]
             if gone:
                 self._link.call("ZREM", self._keys.batches, *gone)
             if endless:
                 # One may have ended at the moment when the server lost the end of its file.
                 self._link.script("finish", [self._keys.root], [GROUP, 0, *_each(endless)])
-            kept += len(names) - len(gone)
+            kept += len(found) - len(gone)
 
     def elected(self, duty: str, worker: str, ms: int) -> bool:
         """Try to be the one supervisor that does a duty for the next ``ms``."""
@@ -134,9 +157,21 @@ class Fleet:
         """
         return [_control(entry_id, fields) for entry_id, fields in self._link.answer(within_s) or ()]
 
+    def drop_control(self) -> None:
+        """Drop a stream of orders that cannot be read: it is of another type, or takes no more of them."""
+        self._link.call("DEL", self._keys.control)
+
     def send_control(self, frame: bytes) -> None:
         """Tell all supervisors."""
-        self._link.call("XADD", self._keys.control, "MAXLEN", "~", 10_000, "*", "k", "c", "d", frame)
+        add: tuple[Argument, ...] = (
+            "XADD", self._keys.control, "MAXLEN", "~", 10_000, "*", "k", "c", "d", frame
+        )  # fmt: skip
+        (reply,) = self._link.pipeline([add])
+        if is_unusable(reply):
+            self.drop_control()
+            self._link.call(*add)
+        elif isinstance(reply, Exception):
+            raise translated(reply, self._link.label)
 
     def server_run(self) -> tuple[str, float]:
         """Return the id of the server's present run, and the seconds since it began."""
@@ -144,7 +179,7 @@ class Fleet:
 
     def audited_run(self) -> str:
         """Return the id of the server's run in which orphans were last looked for."""
-        return (self._link.call("GET", self._keys.audited) or b"").decode()
+        return (self._get(("GET", self._keys.audited), None) or b"").decode(errors="replace")
 
     def note_audit(self, run: str) -> None:
         """Note that orphans were looked for in this run of the server."""

@@ -25,7 +25,7 @@ class Runners:
             info: dict[str, Any] = json.loads(text)
             named = {(str(batch), int(index)) for batch, index, _ in info["running"]}
             name, busy = str(info["name"]), int(info["slots_busy"])
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return
         self._named |= named
         if busy > len(named):

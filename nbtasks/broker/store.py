@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from redis.exceptions import ResponseError
+from typing import Any
 
 from nbtasks.core.errors import OperationalError
 
 from .channel import Argument
 from .keys import GROUP, LANES, Keys, readable
 from .link import Link, translated
+from .reading import MOST, addresses, batch_name, number_or, or_nothing, span
 
 #: Entries that one script looks at, so that it keeps nobody waiting.
 _MOST_AT_ONCE = 100
 #: Sessions that hear of one batch.
 _MOST_SESSIONS = 4
+#: Addresses that are looked at, and characters of the ranges in one event.
+_MOST_ADDRESSES = 10_000
+_MOST_WINS = 100_000
+#: The fields of a batch that hold orders.
+_ORDER = re.compile(rb"v(-1|[0-9]{1,10})")
+_RANGE = re.compile(rb"([0-9]{1,10})\+([0-9]{1,10})")
+#: Moments in epoch ms that a batch can have been submitted at.
+_LATEST_MS = 10**14
 
 
 @dataclass(frozen=True)
@@ -78,20 +88,21 @@ class Store:
             raise
 
     def _value(self, key: str) -> bytes | None:
-        reply = self._link.pipeline([("GET", key)])[0]
-        if isinstance(reply, Exception):
-            if "WRONGTYPE" in str(reply):
-                # What somebody else has put there is as good as nothing.
-                return None
-            raise translated(reply, self._link.label)
-        value: bytes | None = reply
+        value: bytes | None = self._get(("GET", key), None)
         return value
+
+    def _get(self, command: tuple[Argument, ...], nothing: Any) -> Any:
+        """Return a reply, or ``nothing`` where somebody has put something else in the place of the key."""
+        reply = or_nothing(self._link.pipeline([command])[0], nothing)
+        if isinstance(reply, Exception):
+            raise translated(reply, self._link.label)
+        return reply
 
     def states(self, batch: str, first: int, count: int) -> bytes:
         """Return ``count`` state codes from ``first`` on; zero where a call is not final."""
         if count <= 0:
             return b""
-        found: bytes = self._link.call("GETRANGE", self._keys.states(batch), first, first + count - 1)
+        found: bytes = self._get(("GETRANGE", self._keys.states(batch), first, first + count - 1), b"")
         return found + bytes(count - len(found))
 
     def standing(self, batch: str, first: int, count: int) -> tuple[bytes, dict[int, bytes]]:
@@ -103,8 +114,10 @@ class Store:
         states, names = self._link.pipeline(
             [("GETRANGE", self._keys.states(batch), first, first + count - 1), ("HKEYS", key)]
         )
-        if isinstance(states, Exception):
-            raise translated(states, self._link.label)
+        states, names = or_nothing(states, b""), or_nothing(names, [])
+        for reply in (states, names):
+            if isinstance(reply, Exception):
+                raise translated(reply, self._link.label)
         wanted = _noted(names, first, count)
         frames = self._link.call("HMGET", key, *(f"v{index}" for index in wanted)) if wanted else []
         return states + bytes(count - len(states)), dict(zip(wanted, frames, strict=True))
@@ -115,23 +128,22 @@ class Store:
         for start in range(0, len(batches), 1000):
             part = batches[start : start + 1000]
             commands = [("GETRANGE", self._keys.states(name), 0, max(0, n - 1)) for name, n in part]
-            replies = self._link.pipeline(commands) if commands else []
-            found += [
-                reply[:n] + bytes(max(0, n - len(reply))) for reply, (_, n) in zip(replies, part, strict=True)
-            ]
+            replies = [or_nothing(reply, b"") for reply in self._link.pipeline(commands)]
+            for reply, (_, n) in zip(replies, part, strict=True):
+                if isinstance(reply, Exception):
+                    raise translated(reply, self._link.label)
+                found.append(reply[:n] + bytes(max(0, n - len(reply))))
         return found
 
     def ranges(self, batch: str) -> list[tuple[int, int]]:
         """Return the (first, count) of every result record of a batch."""
-        reply = self._link.call("HKEYS", self._keys.records(batch))
-        parts = (key.partition(b"+") for key in reply)
-        return sorted(
-            (int(first), int(count)) for first, _, count in parts if first.isdigit() and count.isdigit()
-        )
+        found = map(_RANGE.fullmatch, self._get(("HKEYS", self._keys.records(batch)), []))
+        ranges = ((int(match[1]), int(match[2])) for match in found if match)
+        return sorted((first, count) for first, count in ranges if count and first + count <= MOST)
 
     def record(self, batch: str, first: int, count: int) -> bytes | None:
         """Return one result record."""
-        reply: bytes | None = self._link.call("HGET", self._keys.records(batch), f"{first}+{count}")
+        reply: bytes | None = self._get(("HGET", self._keys.records(batch), f"{first}+{count}"), None)
         return reply
 
     def batch(self, batch: str) -> BatchRecord | None:
@@ -139,12 +151,15 @@ class Store:
         replies = self._link.pipeline(
             [("HMGET", self._keys.batch(batch), "m", "e"), ("ZSCORE", self._keys.batches, batch)]
         )
-        fields, score = (None if isinstance(reply, ResponseError) else reply for reply in replies)
+        fields, score = (or_nothing(reply, None) for reply in replies)
+        for reply in (fields, score):
+            if isinstance(reply, Exception):
+                raise translated(reply, self._link.label)
         label, end = fields or (None, None)
         if label is None:
             return None
-        ended_at = int(end) / 1000 if end and end.isdigit() else None
-        return BatchRecord(batch, label, float(score or 0) / 1000, ended_at)
+        ended_at = number_or(end, 0) / 1000 or None
+        return BatchRecord(batch, label, _moment(score, batch), ended_at)
 
     def adopt(self, batch: str, session: str) -> bool:
         """Send the events of a batch to one more session from now on; False when nobody knows the batch."""
@@ -152,11 +167,12 @@ class Store:
 
     def newest(self, most: int) -> list[str]:
         """Return the ids of the newest batches, newest first."""
-        return readable(self._link.call("ZREVRANGE", self._keys.batches, 0, most - 1))
+        return readable(self._get(("ZREVRANGE", self._keys.batches, 0, most - 1), []))
 
     def queue_length(self, address: str, lanes: str) -> int:
         """Return how many entries wait or run in these lanes of a queue."""
-        return sum(self._link.pipeline([("XLEN", self._keys.lane(address, lane)) for lane in lanes]))
+        replies = self._link.pipeline([("XLEN", self._keys.lane(address, lane)) for lane in lanes])
+        return sum(int(length) for length in replies if not isinstance(length, Exception))
 
     def waiting(self, address: str, lanes: str) -> int:
         """Return how many entries of these lanes of a queue no worker has taken yet."""
@@ -167,8 +183,12 @@ class Store:
         taken = sum(int(reply[0]) for reply in held if not isinstance(reply, Exception))
         return max(0, sum(int(length) for length in lengths if not isinstance(length, Exception)) - taken)
 
-    def held(self, address: str) -> dict[str, set[int]]:
-        """Return batch -> indexes of those calls of a queue that workers have in hand, running or about to."""
+    def held(self, address: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
+        """Return batch -> indexes of those calls of a queue that workers have in hand, running or about to.
+
+        Args:
+            sizes: the batches that are asked about, each with its number of calls.
+        """
         found: dict[str, set[int]] = {}
         # Of each priority returned work goes first: a call moves from the other lane to there.
         for lane in LANES:
@@ -176,14 +196,16 @@ class Store:
             while start:
                 args: list[Argument] = [GROUP, self._keys.cuts(address), f"{lane}/", start, _MOST_AT_ONCE]
                 entries, start = self._link.script("held", [self._keys.lane(address, lane)], args)
-                for batch, first, count in entries:
-                    calls = range(int(first), int(first) + int(count))
-                    found.setdefault(batch.decode(errors="replace"), set()).update(calls)
+                for name, first, count in entries:
+                    batch = batch_name(name)
+                    if batch in sizes:
+                        calls = range(int(first), min(int(first) + int(count), sizes[batch]))
+                        found.setdefault(batch, set()).update(calls)
         return found
 
     def addresses(self) -> list[str]:
-        """Return every queue address that has been used."""
-        return sorted(readable(self._link.call("SMEMBERS", self._keys.addresses)))
+        """Return every queue address that has been used, of ten thousand at most."""
+        return sorted(addresses(self._get(("SMEMBERS", self._keys.addresses), [])))[:_MOST_ADDRESSES]
 
     def ask_events(self, session: str, after: bytes, block_ms: int) -> None:
         """Ask for events later than ``after``, as in :meth:`Link.ask`. Whoever takes the answer need not ask."""
@@ -196,7 +218,11 @@ class Store:
 
     def trim_events(self, session: str, upto: bytes) -> None:
         """Drop events that have been read."""
-        self._link.call("XTRIM", self._keys.events(session), "MINID", upto)
+        self._get(("XTRIM", self._keys.events(session), "MINID", upto), None)
+
+    def drop_events(self, session: str) -> None:
+        """Drop a stream of events that cannot be read: it is of another type, or has ids that nothing comes after."""
+        self._link.call("DEL", self._keys.events(session))
 
     def end_session(self, session: str) -> None:
         """Drop what only a session's own client reads."""
@@ -212,7 +238,7 @@ class Store:
 
     def forget(self, batch: str) -> list[str]:
         """Drop the results of a batch; returns the keys of its large values, which are still there."""
-        blobs = self._link.call("SMEMBERS", self._keys.batch_blobs(batch))
+        blobs = self._get(("SMEMBERS", self._keys.batch_blobs(batch)), [])
         keys = [
             self._keys.batch(batch),
             self._keys.states(batch),
@@ -220,8 +246,9 @@ class Store:
             self._keys.batch_blobs(batch),
         ]
         self._link.call("DEL", *keys)
-        self._link.call("ZREM", self._keys.batches, batch)
-        return readable(blobs)
+        self._get(("ZREM", self._keys.batches, batch), None)
+        # Of what is named there only pieces of large values are ours to drop.
+        return [name for name in readable(blobs) if name.startswith(f"{self._keys.root}o:")]
 
     def drop(self, blobs: Sequence[str]) -> None:
         """Drop pieces of large values."""
@@ -229,13 +256,21 @@ class Store:
             self._link.call("DEL", *blobs)
 
 
-def _noted(names: list[bytes] | Exception, first: int, count: int) -> list[int]:
+def _noted(names: list[bytes], first: int, count: int) -> list[int]:
     """Return the indexes with an order that is about some of these calls, out of the names of a batch's fields."""
-    if isinstance(names, Exception):
-        # Somebody has put something else in the place of the batch.
-        return []
-    found = (int(name[1:]) for name in names if name[:1] == b"v" and name[1:].removeprefix(b"-").isdigit())
+    found = (int(match[1]) for match in map(_ORDER.fullmatch, names) if match)
     return [index for index in found if index == -1 or first <= index < first + count]
+
+
+def _moment(score: Any, batch: str) -> float:
+    """Return when a batch was submitted, in epoch seconds; its id tells it too, by the clock of who submitted it."""
+    with contextlib.suppress(TypeError, ValueError):
+        if 0 < float(score) < _LATEST_MS:
+            return float(score) / 1000
+    try:
+        return min(int(batch[:12], 16), _LATEST_MS) / 1000
+    except ValueError:
+        return 0.0
 
 
 def _event(entry_id: bytes, fields: list[bytes]) -> Event:
@@ -247,8 +282,11 @@ def _event(entry_id: bytes, fields: list[bytes]) -> Event:
 
 def _read_event(entry_id: bytes, fields: list[bytes]) -> Event:
     # Field order is fixed by finish.lua: k, b, then i, n, w for results, then d.
+    batch = batch_name(fields[3])
     if fields[1] == b"r":
-        return Event(
-            entry_id, "r", fields[3].decode(), fields[11], int(fields[5]), int(fields[7]), fields[9].decode()
-        )
-    return Event(entry_id, "e", fields[3].decode(), fields[5])
+        first, count = span(fields[5], fields[7])
+        if len(fields[9]) > _MOST_WINS:
+            # It is a hint, and the store knows as well.
+            return Event(entry_id, "r", batch, b"?", first, count)
+        return Event(entry_id, "r", batch, fields[11], first, count, fields[9].decode())
+    return Event(entry_id, "e", batch, fields[5])

@@ -10,6 +10,7 @@ from nbtasks.core.errors import BackPressure, OperationalError
 from .channel import Argument
 from .keys import Keys
 from .link import Link, translated
+from .reading import number_or, or_nothing
 
 #: Most entries of one lane; beyond it a submit is refused.
 MOST_ENTRIES = 2_000_000
@@ -110,8 +111,11 @@ class Submission:
     def last_flush(self, session: str) -> int:
         """Return the number of the last flush that the server has applied, and keep the session alive."""
         key = self._keys.session(session)
-        replies = self._link.pipeline([("HGET", key, "n"), ("PEXPIRE", key, SESSION_TTL_MS)])
-        return int(replies[0] or 0)
+        number, _ = self._link.pipeline([("HGET", key, "n"), ("PEXPIRE", key, SESSION_TTL_MS)])
+        number = or_nothing(number, None)
+        if isinstance(number, Exception):
+            raise translated(number, self._link.label)
+        return number_or(number, 0)
 
     def revoke(self, batch: str, control: bytes, running: int | None = None) -> bool:
         """Flag the batch and tell the workers; False when nobody knows the batch.

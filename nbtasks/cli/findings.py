@@ -24,7 +24,7 @@ from nbtasks.wire.signing import key_id
 if TYPE_CHECKING:
     from nbtasks.broker.server import BrokerFacts
     from nbtasks.client.app import App
-    from nbtasks.client.fleet import WorkerInfo
+    from nbtasks.client.workerinfo import WorkerInfo
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
 
 from nbtasks.broker.clock import ServerClock
@@ -15,6 +14,7 @@ from nbtasks.wire.codec import Codec
 from .batch import Batch, Hooks, Origin
 from .intake import Intake
 from .registry import Registry
+from .workerinfo import read_info
 
 
 class Adoption:
@@ -110,7 +110,9 @@ class Adoption:
 
     def _show_running(self, batch: Batch) -> None:
         for text in self._fleet.workers().values():
-            info = json.loads(text)
-            for batch_id, index, ago in info.get("running", ()):
+            info = read_info(text, "", "")
+            if info is None:
+                continue
+            for batch_id, index, ago in info.running:
                 if batch_id == batch.id:
-                    batch.apply_event(str(info["name"]), {"t": "started", "i": index, "ago": ago})
+                    batch.apply_event(info.name, {"t": "started", "i": index, "ago": ago})

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from nbtasks.broker.server import BrokerFacts
 
     from .batch import Batch
-    from .fleet import Stranded, WorkerInfo
+    from .fleet import Stranded
     from .invitation import Invitation
     from .session import Session
+    from .workerinfo import WorkerInfo
 
 _log = logging.getLogger("nbtasks")
 #: Seconds that an embedded server may need to be there again after it was killed.

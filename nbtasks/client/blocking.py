@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from nbtasks.core.context import current_call, serving
 from nbtasks.core.errors import WouldDeadlock
 
-from .fleet import WorkerInfo, workers_for
+from .fleet import workers_for
+from .workerinfo import WorkerInfo
 
 if TYPE_CHECKING:
     from .batch import Batch

@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nbtasks.broker.delivery import Finish
 from nbtasks.core import states as st
@@ -39,7 +39,7 @@ class Expiry:
 
     Args:
         now: the server's time in epoch seconds, as this machine reckons it.
-        held: returns batch -> indexes of calls that workers of a queue have in hand.
+        held: returns batch -> indexes of calls that workers of a queue have in hand, of batches of so many calls.
         running: returns the indexes of a batch's calls that living workers have told that they run.
         finish: reports to the broker what a worker would.
         withdraw: takes the final calls of a batch out of its queue.
@@ -49,7 +49,7 @@ class Expiry:
         self,
         codec: Codec,
         now: Callable[[], float],
-        held: Callable[[str], dict[str, set[int]]],
+        held: Callable[[str, Mapping[str, int]], dict[str, set[int]]],
         running: Callable[[Batch], set[int]],
         finish: Callable[[Finish], object],
         withdraw: Callable[[Batch], None],
@@ -120,7 +120,10 @@ class Expiry:
         if not due:
             return []
         now = self._now()
-        held = {queue: self._held(queue) for queue in {batch.queue for batch in due}}
+        sizes: dict[str, dict[str, int]] = {}
+        for batch in due:
+            sizes.setdefault(batch.queue, {})[batch.id] = batch.n
+        held = {queue: self._held(queue, asked) for queue, asked in sizes.items()}
         waits = []
         for batch in due:
             late = _expired(batch, now - _GRACE_S / 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import contextlib
 import dataclasses
 import functools
 import logging
@@ -13,7 +12,14 @@ from typing import Any
 from nbtasks.broker.delivery import Finish
 from nbtasks.broker.store import Event, Store
 from nbtasks.core import states as st
-from nbtasks.core.errors import SignatureMismatch, ValueLost, WireError
+from nbtasks.core.errors import (
+    BackPressure,
+    BrokerUnavailable,
+    OperationalError,
+    SignatureMismatch,
+    ValueLost,
+    WireError,
+)
 from nbtasks.core.ranges import runs
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec, Record
@@ -25,6 +31,8 @@ from .registry import Registry
 from .sender import Sender
 
 _log = logging.getLogger("nbtasks")
+#: Results of one batch that cannot be trusted, after which no more of them are looked at: others wait meanwhile.
+_MOST_REFUSED = 1000
 
 
 class Intake:
@@ -151,7 +159,16 @@ class Intake:
             for piece in verdict.lost:
                 record = _failed(batch.id, piece.first, piece.count, error)
                 report.results(batch.id, piece.first, record.states, self._codec.seal_record(record))
-            self._finish(report)
+            try:
+                self._finish(report)
+            except (BrokerUnavailable, BackPressure):
+                raise
+            except OperationalError:
+                # The broker takes no result of it, this one neither.
+                for piece in verdict.lost:
+                    record = _failed(batch.id, piece.first, piece.count, error)
+                    self._apply(batch, record, [(piece.first, piece.count)])
+                self._registry.announce()
 
     def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
         _check_place(batch, record, ranges)
@@ -208,15 +225,19 @@ class Intake:
 
     def _take_in_missing(self, batch: Batch, missing: list[int], states: bytes) -> None:
         problem = SignatureMismatch("its result is gone from the broker")
+        refused = 0
         for first, count in self._store.ranges(batch.id):
             place = bisect.bisect_left(missing, first)
-            if place == len(missing) or missing[place] >= first + count:
+            if first + count > batch.n or place == len(missing) or missing[place] >= first + count:
                 continue
+            if refused > _MOST_REFUSED:
+                break
             try:
                 frame = self._store.record(batch.id, first, count) or b""
                 self._apply_counted(batch, self._codec.open_record(frame, batch.id), (first, count), states)
             except SignatureMismatch as error:
                 problem = error
+                refused += 1
                 _log.error("batch %s: refused: %s", batch.id, error)
         self._give_up(batch, missing, problem)
 
@@ -242,11 +263,16 @@ class Intake:
 
     def take_in_all(self, batch: Batch) -> None:
         """Take in the results of a batch that another client lets grow: they alone say how far it is."""
+        refused = 0
         for first, count in self._store.ranges(batch.id):
+            if refused > _MOST_REFUSED:
+                break
             if first + count > batch.n or min(batch.states[first : first + count]) < st.FIRST_READY_CODE:
-                with contextlib.suppress(SignatureMismatch):
-                    frame = self._store.record(batch.id, first, count) or b""
+                frame = self._store.record(batch.id, first, count) or b""
+                try:
                     self._apply(batch, self._codec.open_record(frame, batch.id), [(first, count)])
+                except SignatureMismatch:
+                    refused += 1
 
     def put_back(self, batch: Batch, there: bytes) -> None:
         """Tell the broker results that it has lost, of which it has the states ``there``.

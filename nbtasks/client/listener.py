@@ -9,11 +9,13 @@ done with it. The listener's thread then stands aside for a moment.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 
 from nbtasks.broker.link import BLOCK_S, Link
+from nbtasks.broker.reading import is_own_id, is_unusable
 from nbtasks.broker.store import Event, Store
 from nbtasks.core import context
 from nbtasks.core.errors import OperationalError
@@ -43,6 +45,7 @@ class Listener:
         on_doubt: asks the store about these.
         on_reconcile: asks the store about every unfinished batch.
         trim: drops a session's events up to one from its stream, over a connection on which no question stands.
+        drop: drops a session's stream, which cannot be read, over the same connection.
         wake: wakes everybody who waits.
         on_silence: called when nothing has come for some seconds; asks whether the broker still has everything.
     """
@@ -57,6 +60,7 @@ class Listener:
         on_doubt: Callable[[list[Batch]], None],
         on_reconcile: Callable[[], None],
         trim: Callable[[str, bytes], None],
+        drop: Callable[[str], None],
         wake: Callable[[], None],
         on_silence: Callable[[], object],
     ) -> None:
@@ -68,6 +72,7 @@ class Listener:
         self._on_doubt = on_doubt
         self._on_reconcile = on_reconcile
         self._trim = trim
+        self._drop = drop
         self._wake = wake
         self._on_silence = on_silence
         self._closed = False
@@ -175,8 +180,11 @@ class Listener:
                 self._read()
                 if self._wanted and self._is_sound():
                     self._stand_aside()
-            except OperationalError:
+            except OperationalError as error:
                 self._broken = True
+                if is_unusable(error):
+                    with contextlib.suppress(OperationalError):
+                        self._begin_anew()
                 if not self._closed:
                     time.sleep(delay)
                     delay = min(1.0, delay * 2)
@@ -217,6 +225,14 @@ class Listener:
     def _note(self, events: list[Event]) -> None:
         self._after = events[-1].id
         self._untrimmed += len(events)
+        if not is_own_id(self._after):
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Nothing would be heard any more: somebody has written to the stream, and not one of us."""
+        self._broken = True
+        self._after = b"0-0"
+        self._drop(self._reading)
 
     def _trim_if_due(self) -> None:
         if self._untrimmed > _TRIM_EVERY:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbtasks.broker.clock import ServerClock
@@ -46,7 +46,7 @@ from nbtasks.wire.values import Shelf
 from .adoption import Adoption
 from .batch import Batch, Hooks
 from .expiry import Expiry
-from .fleet import WorkerInfo, running_where_alive, warn_of_differences, workers_for
+from .fleet import running_where_alive, warn_of_differences, workers_for
 from .home import Home
 from .intake import Intake
 from .leftovers import Leftovers
@@ -56,6 +56,7 @@ from .registry import Registry
 from .sender import Sender
 from .stocktaking import Stocktaking
 from .waiting import reason_for_waiting
+from .workerinfo import WorkerInfo
 
 _log = logging.getLogger("nbtasks")
 _WORKERS_FOR_S = 5.0
@@ -140,7 +141,7 @@ class Session:
         )  # fmt: skip
         reading = self._new_link()
         self.expiry = Expiry(
-            self.codec, self.clock.now, lambda queue: self.store.held(self.address(queue)),
+            self.codec, self.clock.now, self._held,
             self._running, finish, self.withdraw,
         )  # fmt: skip
         self._listener = Listener(
@@ -152,6 +153,7 @@ class Session:
             self.intake.look_up,
             self._reconcile,
             self.store.trim_events,
+            self.store.drop_events,
             self.registry.announce,
             self._look_for_gap,
         )
@@ -361,6 +363,9 @@ class Session:
         with contextlib.suppress(OperationalError):
             if not withdrawal.run(_WITHDRAW_S):
                 self.registry.in_background(withdrawal.run)
+
+    def _held(self, queue: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
+        return self.store.held(self.address(queue), sizes)
 
     def _running(self, batch: Batch) -> set[int]:
         """Return the calls that run now: a worker that is gone has told of no end."""

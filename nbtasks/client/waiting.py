@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from nbtasks.broker.keys import LANES
 from nbtasks.core import states as st
 
-from .fleet import WorkerInfo, read_workers, running_where_alive
+from .fleet import read_workers, running_where_alive
+from .workerinfo import WorkerInfo
 
 if TYPE_CHECKING:
     from nbtasks.broker.fleet import Fleet

@@ -13,7 +13,7 @@ from .board import Board, overall_state
 
 if TYPE_CHECKING:
     from nbtasks.client.batch import Batch
-    from nbtasks.client.fleet import WorkerInfo
+    from nbtasks.client.workerinfo import WorkerInfo
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from nbtasks.broker.delivery import Delivery, Entry, Finish
@@ -14,7 +15,7 @@ from nbtasks.wire.codec import Chunk, Codec, Function
 from .doubts import Doubts
 from .functions import Functions
 from .job import Job, options_of
-from .log import LOGGER
+from .log import LOGGER, log_once
 from .reporter import Done, Refused, Reporter, place
 from .revoked import Revoked
 from .slots import Slot
@@ -204,8 +205,9 @@ class Consumer:
 
     def left_out(self, address: str, batch: str, frame: bytes) -> None:
         """An entry is over, or nobody knows its batch: a copy, or one that somebody has put under another batch."""
-        LOGGER.warning(
-            "queue %s, batch %s: left out an entry: it is over, or nobody knows it", address, batch
+        log_once(
+            f"queue {address}, batch {batch}: left out an entry: it is over, or nobody knows it",
+            logging.WARNING,
         )
         meant = self._codec.belongs(frame)
         if meant is not None and meant[0] != batch:

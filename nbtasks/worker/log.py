@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 
 from nbtasks.core.errors import BrokerUnavailable
 
@@ -20,6 +21,34 @@ def log_trouble(what: str, error: Exception) -> None:
     LOGGER.log(level, "%s: %s", what, error)
 
 
+#: What was said by :func:`log_once`: no more than this is remembered, or said.
+_MOST_ONCE = 1000
+_said: set[str] = set()
+
+
+def log_once(text: str, level: int = logging.ERROR) -> None:
+    """Log something that may come a million times: what somebody without the key has written to the server."""
+    if text in _said or len(_said) > _MOST_ONCE:
+        return
+    _said.add(text)
+    LOGGER.log(level, "%s", text)
+    if len(_said) > _MOST_ONCE:
+        LOGGER.log(level, "more of this kind is not told any more; see who writes to the broker")
+
+
+#: Control characters, and those that turn the direction of what follows; all but line breaks and tabs.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def as_text(line: str) -> str:
+    """Return what is to be logged as text and nothing else, whoever wrote parts of it.
+
+    A terminal obeys none of it, and no part of it looks like a line of its own: only these begin at the margin.
+    """
+    shown = _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), line.replace("\r\n", "\n"))
+    return shown.replace("\n", "\n    ")
+
+
 class _DescriptorHandler(logging.Handler):
     """Writes whole lines to a descriptor, so that lines of several processes do not mix."""
 
@@ -29,7 +58,7 @@ class _DescriptorHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            os.write(self._fd, (self.format(record) + "\n").encode(errors="replace"))
+            os.write(self._fd, (as_text(self.format(record)) + "\n").encode(errors="replace"))
         except OSError:
             return
 

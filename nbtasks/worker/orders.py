@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,11 +11,12 @@ from typing import Any
 from nbtasks.broker.clock import ServerClock
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.link import Link
+from nbtasks.broker.reading import is_own_id, is_unusable
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.replay import Recent
 
-from .log import LOGGER, log_trouble
+from .log import LOGGER, log_once, log_trouble
 
 #: Longest time between two looks at calls that are due: a hint about one may have been lost.
 _LOOK_S = 5.0
@@ -78,10 +80,16 @@ class Orders:
                     self._after = entry_id
                     if kind == "c":
                         self._follow(data)
+                    elif kind == "odd":
+                        self._note_odd(data)
                     else:
                         due_at = 0.0
+                if not is_own_id(self._after):
+                    self._begin_anew("orders come with ids that no others can follow")
             except OperationalError as error:
-                if not self._ended:
+                if is_unusable(error):
+                    self._begin_anew("something else stands where orders belong")
+                elif not self._ended:
                     log_trouble("orders cannot be read", error)
                     time.sleep(0.5)
                     due_at = 0.0
@@ -89,6 +97,17 @@ class Orders:
                 if not self._ended:
                     LOGGER.exception("an order could not be followed")
                     time.sleep(0.5)
+
+    def _begin_anew(self, why: str) -> None:
+        """Nothing would be heard any more: who writes to the server, and not one of us, has done this."""
+        log_once(f"{why}: what lay there was dropped")
+        self._after = b"0-0"
+        with contextlib.suppress(OperationalError):
+            self._duties.drop_control()
+
+    def _note_odd(self, data: bytes) -> None:
+        name = data[:200].decode(errors="replace")
+        log_once(f"somebody had put something else in the place of {name!r}: it was dropped")
 
     def _promote(self) -> float:
         """Queue what is due; returns the seconds until the next look."""

@@ -21,6 +21,8 @@ _ELECTION_MS = 2_000
 #: Seconds after which batches are looked at whose data may have expired, and consumers that are on no list.
 _SWEEP_AFTER_S = 3600.0
 _LIST_AFTER_S = 60.0
+#: Seconds after which the queues are looked at.
+_MEND_AFTER_S = 10.0
 #: Share of a lease: if nobody could look for longer, perhaps nobody could renew a lease either.
 _BLIND_AFTER = 0.6
 
@@ -29,7 +31,7 @@ class Reaper:
     """One supervisor at a time does this, elected by a lock; on a thread and a connection of its own."""
 
     def __init__(
-        self, link: Link, keys: Keys, codec: Codec, worker: str, lease_s: float, suffixes: tuple[str, ...]
+        self, link: Link, keys: Keys, codec: Codec, worker: str, lease_s: float, addresses: tuple[str, ...]
     ) -> None:
         self._link = link
         self._keys = keys
@@ -37,7 +39,8 @@ class Reaper:
         self._worker = worker
         self._lease_s = lease_s
         # Addresses end with Python's version and a key's id: failures for others could not be signed here.
-        self._suffixes = suffixes
+        self._addresses = addresses
+        self._suffixes = tuple({f"@{address.rpartition('@')[2]}" for address in addresses})
         self._rest_s = min(5.0, lease_s / 3)
         self._fleet = Fleet(link, keys)
         self._store = Store(link, keys)
@@ -45,6 +48,7 @@ class Reaper:
         self._pulses = Pulses(lease_s, credulous=False)
         self._swept_at = self._listed_at = float("-inf")
         self._looked_at = float("-inf")
+        self._mended_at = steady()
         self._audited = 0
         self._duty = Duty("reaper", self._look_and_rest)
 
@@ -64,6 +68,7 @@ class Reaper:
         try:
             dead, now = self._look()
             again = self._adopt_orphans()
+            self._mend()
             again = self._see_to(dead) or again
             self._sweep(now)
         except OperationalError as error:
@@ -100,14 +105,38 @@ class Reaper:
         self._audited = connections
         return False
 
+    def _mend(self) -> None:
+        """Now and then, see that the queues deliver: who writes to the server can move their groups, or remove them."""
+        if steady() - self._mended_at < _MEND_AFTER_S:
+            return
+        self._mended_at = steady()
+        Delivery(self._link, self._keys, self._worker, self._addresses).prepare()
+        if self._fleet.elected("mend", self._worker, round(_MEND_AFTER_S * 1000)):
+            found = Delivery(self._link, self._keys, self._worker, self._known_addresses()).adopt_orphans()
+            if found:
+                LOGGER.warning("%d entries that would never have been delivered were queued again", found)
+
+    def _known_addresses(self) -> list[str]:
+        """Return the addresses of this worker, and all others that are known."""
+        return list(dict.fromkeys([*self._addresses, *self._store.addresses()]))
+
     def _see_to(self, dead: dict[str, bytes]) -> bool:
         """Reap the dead; returns whether to look again soon."""
         elected = bool(dead) and self._fleet.elected("reap", self._worker, _ELECTION_MS)
-        for name, lease in dead.items() if elected else ():
-            # From then on whoever comes back knows that others may have its calls.
-            if self._fleet.lapse(name, lease):
-                self._reap(name)
+        if elected:
+            # There may be thousands of names on the list that are nobody's.
+            holding = self._holding(self._known_addresses())
+            self._fleet.strike_off([name for name in dead if name not in holding])
+            for name in holding.intersection(dead):
+                # From then on whoever comes back knows that others may have its calls.
+                if self._fleet.lapse(name, dead[name]):
+                    self._reap(name)
         return bool(dead) and not elected
+
+    def _holding(self, addresses: list[str]) -> set[str]:
+        """Return the workers that are known as consumers of queues."""
+        consumers = Delivery(self._link, self._keys, self._worker, addresses).consumers()
+        return {consumer.rpartition("/")[0] for consumer in consumers}
 
     def _sweep(self, now: float) -> None:
         """Look now and then at what nobody asks for any more; ``now`` is by the server's clock."""
@@ -124,15 +153,13 @@ class Reaper:
 
         An entry was delivered to them after they had been reaped, or the list was lost.
         """
-        ours = [address for address in self._store.addresses() if address.endswith(self._suffixes)]
-        if not ours:
-            return
+        ours = [address for address in self._known_addresses() if address.endswith(self._suffixes)]
         consumers = Delivery(self._link, self._keys, self._worker, ours).consumers()
         for name in sorted({consumer.rpartition("/")[0] for consumer, held in consumers.items() if held}):
             self._fleet.enlist(name)
 
     def _reap(self, name: str) -> None:
-        every = self._store.addresses()
+        every = self._known_addresses()
         ours = [address for address in every if address.endswith(self._suffixes)]
         if ours:
             delivery = Delivery(self._link, self._keys, self._worker, ours)

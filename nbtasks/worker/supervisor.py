@@ -190,10 +190,11 @@ class Supervisor:
         self._delivery = Delivery(link, self._keys, self._id, self._addresses)
         self._rescue = Rescue(self._delivery, self._store, self._codec, self._name)
         self._relief = Relief(self._delivery, self._id)
-        suffixes = tuple(f"@{self._python}.{key_id}" for key_id in self._keyring.ids)
         leasing, duties = self._new_link(), self._new_link()
         clock = ServerClock(leasing, self._keys, self._connection.is_local)
-        self._reaper = Reaper(duties, self._keys, self._codec, self._id, self._options.lease_s, suffixes)
+        self._reaper = Reaper(
+            duties, self._keys, self._codec, self._id, self._options.lease_s, self._addresses
+        )
         self._lease = Lease(
             Fleet(leasing, self._keys),
             self._id,

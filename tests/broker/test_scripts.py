@@ -19,7 +19,7 @@ KEYS = Keys("cut")
 ADDRESS = "default@3.11.k"
 #: Later than what is due.
 NOW = 1_000
-BATCH = "ab12"
+BATCH = "ab12" * 5
 N = 4
 DONE = b"\x05"
 #: Commands that a crash may come after. The others only read.
@@ -49,13 +49,16 @@ READS = (
 CUT = """
 local left, real = {left}, redis
 local writes = {{{writes}}}
-local redis = setmetatable({{call = function(name, ...)
-  if writes[name] then
-    if left == 0 then error('cut off') end
-    left = left - 1
+local function cut(how)
+  return function(name, ...)
+    if writes[name] then
+      if left == 0 then error('cut off') end
+      left = left - 1
+    end
+    return real[how](name, ...)
   end
-  return real.call(name, ...)
-end}}, {{__index = real}})
+end
+local redis = setmetatable({{call = cut('call'), pcall = cut('pcall')}}, {{__index = real}})
 """
 
 
@@ -115,8 +118,8 @@ class Bench:
         """The submit of a batch with two chunks, one of them delayed by nothing worth waiting for."""
         flush = Flush()
         flush.batch(BATCH, N, ADDRESS, "fn", b"function", b"label", 60_000)
-        flush.chunk(BATCH, ADDRESS, "m", 0, 0, 2, b"chunk 0")
-        flush.chunk(BATCH, ADDRESS, "m", 0, 2, 2, b"chunk 2")
+        flush.chunk(BATCH, ADDRESS, "m", 0, 0, 2, b"the chunk from 0 on")
+        flush.chunk(BATCH, ADDRESS, "m", 0, 2, 2, b"the chunk from 2 on")
         return flush
 
     def finish(self, entry: Entry) -> None:
@@ -415,8 +418,8 @@ def test_promote(one_server):
     def delayed(bench):
         flush = Flush()
         flush.batch(BATCH, N, ADDRESS, "fn", b"function", b"label", 60_000)
-        flush.chunk(BATCH, ADDRESS, "m", 1, 0, 2, b"chunk 0")
-        flush.chunk(BATCH, ADDRESS, "m", 1, 2, 2, b"chunk 2")
+        flush.chunk(BATCH, ADDRESS, "m", 1, 0, 2, b"the chunk from 0 on")
+        flush.chunk(BATCH, ADDRESS, "m", 1, 2, 2, b"the chunk from 2 on")
         bench.submission.submit("s1", 1, flush)
 
     def promote(bench, _):
@@ -507,8 +510,8 @@ def test_withdraw_delayed(one_server):
     def revoked(bench):
         flush = bench.flush()
         due_ms = round((time.time() + 60) * 1000)
-        flush.chunk(BATCH, ADDRESS, "m", due_ms, 0, 2, b"chunk 0")
-        flush.chunk(BATCH, ADDRESS, "m", due_ms, 2, 2, b"chunk 2")
+        flush.chunk(BATCH, ADDRESS, "m", due_ms, 0, 2, b"the chunk from 0 on")
+        flush.chunk(BATCH, ADDRESS, "m", due_ms, 2, 2, b"the chunk from 2 on")
         bench.submission.submit("s1", 1, flush)
         report = Finish()
         report.results(BATCH, 0, DONE * 2, b"record 0+2")
@@ -521,7 +524,7 @@ def test_withdraw_delayed(one_server):
     for bench, _ in every_cut(one_server, "withdraw_delayed", revoked, withdraw):
         withdraw(bench, None)
         (left,) = bench.raw.zrange(KEYS.delayed(ADDRESS), 0, -1)
-        assert left.endswith(b"chunk 2")
+        assert left.endswith(b"the chunk from 2 on")
 
 
 def test_every_script_is_cut_here_or_has_one_write():

@@ -6,6 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+#: What scripts share that name it. It is no verb.
+_SHARED = "strict"
+
 
 @dataclass(frozen=True)
 class Script:
@@ -16,10 +19,12 @@ class Script:
 
 
 def _load() -> dict[str, Script]:
+    sources = {path.stem: path.read_bytes() for path in Path(__file__).parent.glob("*.lua")}
+    shared = sources.pop(_SHARED)
     scripts = {}
-    for path in Path(__file__).parent.glob("*.lua"):
-        source = path.read_bytes()
-        scripts[path.stem] = Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
+    for name, own in sources.items():
+        source = shared + own if f"{_SHARED}.".encode() in own else own
+        scripts[name] = Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
     return scripts
 
 

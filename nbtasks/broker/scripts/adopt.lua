@@ -5,10 +5,10 @@
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
 local key = KEYS[1] .. 'b:' .. ARGV[1]
-local known = redis.call('HGET', key, 's')
+local known = strict.at('HGET', key, 's')
 if not known then return 0 end
 local sessions = {}
-for name in string.gmatch(known, '%S+') do
+for name in string.gmatch(known, '%x+') do
   if name ~= ARGV[2] then sessions[#sessions + 1] = name end
 end
 sessions[#sessions + 1] = ARGV[2]

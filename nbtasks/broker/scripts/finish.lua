@@ -13,6 +13,8 @@
 local root, i, fresh = KEYS[1], 3, 0
 local width = {R = 6, E = 3, Z = 9, O = 3, S = 2, A = 5}
 local most_whole = 500
+-- As in adopt; and ms, about ten years.
+local most_sessions, longest_ttl = 4, 315576000000
 local batches, streams, due, moment = {}, {}, nil, nil
 
 local function now()
@@ -28,38 +30,61 @@ if ARGV[3] ~= 'R' and ARGV[3] ~= 'E' then redis.call('DEL', root .. 'gate') end
 
 -- Have the events of sessions kept for another day. Where there is no stream yet, it is seen to when there is one.
 local function keep_streams(sessions)
-  for session in string.gmatch(sessions, '%S+') do
+  for _, session in ipairs(sessions) do
     if not streams[session] then streams[session] = redis.call('PEXPIRE', root .. 'e:' .. session, 86400000) end
   end
 end
 
 local function tell(session, ...)
-  redis.call('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*', ...)
+  strict.at('XADD', root .. 'e:' .. session, 'MAXLEN', '~', '20000', '*', ...)
   if streams[session] == 0 then streams[session] = redis.call('PEXPIRE', root .. 'e:' .. session, 86400000) end
+end
+
+-- Returns the sessions that hear of a batch: the last few ones, as they are put down.
+local function sessions_of(text)
+  local all, last = {}, {}
+  for session in string.gmatch(text, '%x+') do all[#all + 1] = session end
+  for k = math.max(1, #all - most_sessions + 1), #all do last[#last + 1] = all[k] end
+  return last
+end
+
+-- Returns for how long (ms) results are kept.
+local function ttl_of(text)
+  return math.min(strict.number(text) or 86400000, longest_ttl)
 end
 
 -- Returns what is known of a batch, or false. Only the number of ended calls changes while this runs.
 local function known(batch)
   if batches[batch] == nil then
-    local fields = redis.call('HMGET', root .. 'b:' .. batch, 's', 'n', 'd', 't', 'f')
-    batches[batch] = fields[1] and {sessions = fields[1], n = tonumber(fields[2]), ended = tonumber(fields[3] or '0'),
-      ttl = fields[4] or '86400000', fn = fields[5]}
+    local fields = strict.at('HMGET', root .. 'b:' .. batch, 's', 'n', 'd', 't', 'f')
+    batches[batch] = fields[1] and {sessions = sessions_of(fields[1]), n = strict.number(fields[2]),
+      ended = fields[3] and strict.number(fields[3]) or 0, counted = not fields[3] or strict.number(fields[3]) ~= nil,
+      ttl = ttl_of(fields[4]), fn = fields[5]}
     -- Before anything else is written, for neither of these needs memory.
     if batches[batch] then keep_streams(batches[batch].sessions) else redis.call('DEL', root .. 'gate') end
   end
   return batches[batch]
 end
 
+-- Count one batch less that needs a function; returns whether there is no other one.
+local function no_longer_used(fn)
+  if not strict.number(strict.at('HGET', root .. 'fu', fn)) then redis.call('HSET', root .. 'fu', fn, 1) end
+  return redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0
+end
+
 -- A batch whose calls have all ended is kept for its time. Cut off, it is done again: the batch's own time comes last.
 local function close(batch)
   local ttl, fn = batches[batch].ttl, batches[batch].fn
   -- A cut between these two keeps a function for ever; the other way round it could go while it is needed.
-  if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now()) == 1 and redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0 then
+  if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now()) == 1 and no_longer_used(fn) then
     redis.call('HDEL', root .. 'fu', fn)
     redis.call('PEXPIRE', root .. 'f:' .. fn, ttl)
   end
-  local blobs = redis.call('SMEMBERS', root .. 'ob:' .. batch)
-  for _, key in ipairs(blobs) do redis.call('PEXPIRE', key, ttl) end
+  local blobs = strict.at('SMEMBERS', root .. 'ob:' .. batch)
+  for _, key in ipairs(blobs) do
+    -- Of what is named there only pieces of large values are ours to expire.
+    if string.sub(key, 1, #root + 2) == root .. 'o:' then redis.call('PEXPIRE', key, ttl) end
+  end
   if #blobs > 0 then redis.call('PEXPIRE', root .. 'ob:' .. batch, ttl) end
   for _, kind in ipairs({'st:', 'r:', 'b:'}) do redis.call('PEXPIRE', root .. kind .. batch, ttl) end
 end
@@ -68,8 +93,8 @@ end
 local function settle(batch)
   local facts = batches[batch]
   local n = facts.n
-  if not n or n < 0 or redis.call('PTTL', root .. 'b:' .. batch) >= 0 then return end
-  local states = redis.call('GETRANGE', root .. 'st:' .. batch, 0, n - 1)
+  if not n or redis.call('PTTL', root .. 'b:' .. batch) >= 0 then return end
+  local states = n > 0 and strict.at('GETRANGE', root .. 'st:' .. batch, 0, n - 1) or ''
   local _, open = string.gsub(states, '%z', '')
   if open > 0 or #states < n then
     facts.ended = #states - open
@@ -80,21 +105,27 @@ local function settle(batch)
 end
 
 local function count_ended(batch, won)
-  if won > 0 then batches[batch].ended = redis.call('HINCRBY', root .. 'b:' .. batch, 'd', won) end
+  local facts = batches[batch]
+  if won > 0 and not facts.counted then
+    -- Somebody else has written there: their states are counted.
+    redis.call('HSET', root .. 'b:' .. batch, 'd', facts.n or 0)
+    facts.counted = true
+  end
+  if won > 0 then facts.ended = redis.call('HINCRBY', root .. 'b:' .. batch, 'd', won) end
 end
 
 -- ``won`` calls have ended now. Where that is all of them, nobody has to look at their states.
 local function settle_if_over(batch, won)
   local facts = batches[batch]
-  if not facts.n or facts.n < 0 or facts.ended < facts.n then return end
+  if not facts.n or facts.ended < facts.n then return end
   if won > 0 and won == facts.n then close(batch) else settle(batch) end
 end
 
 -- A client that does not keep up, or sleeps, gets short notes instead of whole records, and fetches them itself.
 local function push(batch, first, count, record, wins)
   local short = #record <= tonumber(ARGV[2])
-  for session in string.gmatch(batches[batch].sessions, '%S+') do
-    local inline = short and redis.call('XLEN', root .. 'e:' .. session) < most_whole and record or ''
+  for _, session in ipairs(batches[batch].sessions) do
+    local inline = short and strict.at('XLEN', root .. 'e:' .. session) < most_whole and record or ''
     tell(session, 'k', 'r', 'b', batch, 'i', first, 'n', count, 'w', wins, 'd', inline)
   end
 end
@@ -102,19 +133,19 @@ end
 -- Where the server lost the end of its file, it has forgotten what was given away of an entry: that is queued again.
 local function give_lost_part(address, lane, id, kept)
   local name = root .. 'q:' .. address .. ':' .. lane
-  local seen = redis.call('HGET', root .. 'c:' .. address, lane .. '/' .. id)
+  local seen = strict.at('HGET', root .. 'c:' .. address, lane .. '/' .. id)
   if seen == kept then return end
-  local entry = redis.call('XRANGE', name, id, id)[1]
-  if not entry then return end
-  local field = {}
-  for k = 1, #entry[2], 2 do field[entry[2][k]] = entry[2][k + 1] end
-  local first, count = string.match(seen or (field.i .. ' ' .. field.n), '^(%d+) (%d+)$')
+  local entry = strict.at('XRANGE', name, id, id)[1]
+  local batch, first, count, attempt, frame = strict.entry(entry and entry[2])
+  if not batch then return end
+  local a, b = strict.part(seen, first, count)
+  first, count = a or first, b or count
   local kept_first, kept_count = string.match(kept, '^(%d+) (%d+)$')
   local from = kept_first + kept_count
   local left = first + count - from
   if left > 0 then
-    redis.call('XADD', root .. 'q:' .. address .. ':' .. string.upper(lane), '*', 'b', field.b, 'i', from, 'n', left, 'a', field.a,
-      'x', '2', 'd', field.d)
+    strict.at('XADD', root .. 'q:' .. address .. ':' .. string.upper(lane), '*', 'b', batch, 'i', from, 'n', left,
+      'a', attempt, 'x', '2', 'd', frame)
   end
 end
 
@@ -123,21 +154,21 @@ while ARGV[i] do
   if kind == 'A' then
     if ARGV[i + 4] ~= '' then give_lost_part(batch, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]) end
     local lane = root .. 'q:' .. batch .. ':' .. ARGV[i + 2]
-    redis.call('XDEL', lane, ARGV[i + 3])
-    redis.call('HDEL', root .. 'c:' .. batch, ARGV[i + 2] .. '/' .. ARGV[i + 3])
+    strict.at('XDEL', lane, ARGV[i + 3])
+    strict.at('HDEL', root .. 'c:' .. batch, ARGV[i + 2] .. '/' .. ARGV[i + 3])
     redis.call('XACK', lane, ARGV[1], ARGV[i + 3])
   elseif not known(batch) then
     -- The batch is gone (expired, or the server lost it): nobody can ask for this any more.
   elseif kind == 'R' then
     local first, count, new, record = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5]
     local st, rs = root .. 'st:' .. batch, root .. 'r:' .. batch
-    local old = redis.call('GETRANGE', st, first, first + count - 1)
+    local old = strict.at('GETRANGE', st, first, first + count - 1)
     local blank = string.rep('\0', #old)
     local won = 0
     if old == blank then
       won = count
       count_ended(batch, won)
-      redis.call('HSET', rs, first .. '+' .. count, record)
+      strict.at('HSET', rs, first .. '+' .. count, record)
       redis.call('SETRANGE', st, first, new)
       push(batch, first, count, record, '')
     else
@@ -147,7 +178,7 @@ while ARGV[i] do
           local from = k
           while k < count and (k >= #old or string.byte(old, k + 1) == 0) do k = k + 1 end
           count_ended(batch, k - from)
-          redis.call('HSET', rs, (first + from) .. '+' .. (k - from), record)
+          strict.at('HSET', rs, (first + from) .. '+' .. (k - from), record)
           redis.call('SETRANGE', st, first + from, string.sub(new, from + 1, k))
           wins[#wins + 1] = (first + from) .. '+' .. (k - from)
           won = won + k - from
@@ -160,12 +191,12 @@ while ARGV[i] do
     fresh = fresh + won
     settle_if_over(batch, won)
   elseif kind == 'E' then
-    for session in string.gmatch(batches[batch].sessions, '%S+') do
+    for _, session in ipairs(batches[batch].sessions) do
       tell(session, 'k', 'e', 'b', batch, 'd', ARGV[i + 2])
     end
   elseif kind == 'O' then
     if redis.call('HEXISTS', root .. 'b:' .. batch, 'e') == 0 then
-      redis.call('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
+      strict.at('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
       redis.call('PERSIST', ARGV[i + 2])
     end
   elseif kind == 'S' then
@@ -173,10 +204,10 @@ while ARGV[i] do
   elseif kind == 'Z' then
     local at = tonumber(ARGV[i + 4])
     local head = ARGV[i + 3] .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' ' .. ARGV[i + 7] .. '\n'
-    redis.call('ZADD', root .. 'z:' .. ARGV[i + 2], at, head .. ARGV[i + 8])
+    strict.at('ZADD', root .. 'z:' .. ARGV[i + 2], at, head .. ARGV[i + 8])
     if not due or at < due then due = at end
   end
   i = i + width[kind]
 end
-if due then redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due) end
+if due then strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due) end
 return fresh

@@ -11,43 +11,44 @@ redis.call('DEL', KEYS[1] .. 'gate')
 if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 local root, group, address = KEYS[1], ARGV[1], ARGV[3]
 local lane = root .. 'q:' .. address .. ':' .. ARGV[4]
-local held = redis.call('XPENDING', lane, group, ARGV[5], ARGV[5], 1, ARGV[2])
+local held = strict.call(lane, 'XPENDING', lane, group, ARGV[5], ARGV[5], 1, ARGV[2])
 if #held == 0 then return 0 end
-if ARGV[7] ~= "" and redis.call("HGET", root .. "c:" .. address, ARGV[4] .. "/" .. ARGV[5]) == ARGV[7] then return 1 end
-local entry = redis.call('XRANGE', lane, ARGV[5], ARGV[5])
-if #entry == 0 then
+local cut = strict.at('HGET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5])
+if ARGV[7] ~= '' and cut == ARGV[7] then return 1 end
+local entry = redis.call('XRANGE', lane, ARGV[5], ARGV[5])[1]
+local batch, first, count, attempt, frame = strict.entry(entry and entry[2])
+-- It is gone, or makes no sense.
+if not batch then
+  redis.call('XDEL', lane, ARGV[5])
   redis.call('HDEL', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5])
   redis.call('XACK', lane, group, ARGV[5])
   return 0
 end
-local field = {}
-for k = 1, #entry[1][2], 2 do field[entry[1][2][k]] = entry[1][2][k + 1] end
-local flagged = redis.call('HGET', root .. 'b:' .. field.b, 'x') or ''
+local flagged = strict.at('HGET', root .. 'b:' .. batch, 'x') or ''
 local aside, due, limit = string.match(ARGV[6], '^(%a) (%d+) (%S+)$')
 local target = root .. 'q:' .. address .. ':' .. (aside and string.upper(ARGV[4]) or ARGV[6])
 -- Where the server lost the end of its file, it has forgotten what was given away before: that is queued again.
-local seen = redis.call('HGET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5]) or (field.i .. ' ' .. field.n)
-local seen_first, seen_count = string.match(seen, '^(%d+) (%d+)$')
-local left = seen_first + seen_count - tonumber(ARGV[8])
+local seen_first, seen_count = strict.part(cut, first, count)
+local left = (seen_first or first) + (seen_count or count) - tonumber(ARGV[8])
 if left > 0 then
-  redis.call('XADD', target, '*', 'b', field.b, 'i', ARGV[8], 'n', left, 'a', field.a, 'x', '2', 'd', field.d)
+  strict.at('XADD', target, '*', 'b', batch, 'i', ARGV[8], 'n', left, 'a', attempt, 'x', '2', 'd', frame)
 end
 local p = 9
 if aside then
   local set = root .. 'z:' .. address
   while ARGV[p] do
-    local head = table.concat({aside, field.b, ARGV[p], ARGV[p + 1], ARGV[p + 2], limit}, ' ')
-    redis.call('ZADD', set, due, head .. '\n' .. field.d)
+    local head = table.concat({aside, batch, ARGV[p], ARGV[p + 1], ARGV[p + 2], limit}, ' ')
+    strict.at('ZADD', set, due, head .. '\n' .. frame)
     p = p + 3
   end
   -- Who queues what is due sleeps until the first of them is.
   if tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) >= tonumber(due) then
-    redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due)
+    strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due)
   end
 end
 while ARGV[p] do
-  redis.call('XADD', target, '*', 'b', field.b, 'i', ARGV[p], 'n', ARGV[p + 1], 'a', ARGV[p + 2],
-    'x', (tonumber(ARGV[p + 2]) > 1) and '1' or flagged, 'd', field.d)
+  strict.at('XADD', target, '*', 'b', batch, 'i', ARGV[p], 'n', ARGV[p + 1], 'a', ARGV[p + 2],
+    'x', (tonumber(ARGV[p + 2]) > 1) and '1' or flagged, 'd', frame)
   p = p + 3
 end
 if ARGV[7] ~= '' then

@@ -11,11 +11,11 @@ local found = {}
 for _, item in ipairs(pending) do
   local entry = redis.call('XRANGE', KEYS[1], item[1], item[1])[1]
   if entry then
-    -- Field order is fixed by the scripts: b, i, n, a, x, d.
-    local first, count = entry[2][4], entry[2][6]
-    local kept = redis.call('HGET', ARGV[2], ARGV[3] .. item[1])
-    if kept then first, count = string.match(kept, '^(%d+) (%d+)$') end
-    if tonumber(first) and tonumber(count) then found[#found + 1] = {entry[2][2], first, count} end
+    local batch, first, count = strict.entry(entry[2])
+    if batch then
+      local a, b = strict.part(strict.at('HGET', ARGV[2], ARGV[3] .. item[1]), first, count)
+      found[#found + 1] = {batch, a or first, b or count}
+    end
   end
 end
 return {found, #pending == most and '(' .. pending[#pending][1] or ''}

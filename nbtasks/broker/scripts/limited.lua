@@ -4,12 +4,13 @@
 -- Returns {limit or "", ms until the next start, how many to pass over the next time, or -1 at the end}
 -- Writes nothing.
 local offset, most = tonumber(ARGV[3]), tonumber(ARGV[4])
-local members = redis.call('ZRANGE', KEYS[1] .. 'z:' .. ARGV[1], offset, offset + most - 1)
+local members = strict.at('ZRANGE', KEYS[1] .. 'z:' .. ARGV[1], offset, offset + most - 1)
 for _, member in ipairs(members) do
-  local batch, limit = string.match(member, '^%a (%x+) %d+ %d+ %d+ ([^%s?]%S*)\n')
+  local batch, limit = string.match(member, '^%a (%x+) %d+ %d+ %d+ ([%w:/.+%-]+)\n')
   if batch == ARGV[2] then
     local seen = redis.pcall('GET', KEYS[1] .. 'rl:' .. limit)
-    local next = string.match(type(seen) == 'string' and seen or '', '^%d+') or 0
+    local next = string.match(type(seen) == 'string' and seen or '', '^%d+') or '0'
+    if #next > 16 then next = '0' end
     local time = redis.call('TIME')
     return {limit, math.max(0, math.ceil(next / 1000 - time[1] * 1000 - time[2] / 1000)), -1}
   end

@@ -1,5 +1,6 @@
 -- Give out again what was delivered to nobody: entries that lie before the last delivered one and that nobody holds.
--- A server that has lost the end of its file may come back with such entries; they would wait for ever.
+-- A server that has lost the end of its file may come back with such entries, and who writes to it may move the group:
+-- they would wait for ever.
 -- KEYS[1] root of all keys; KEYS[2] lane; KEYS[3] lane for returned work
 -- ARGV    group, field of the lane's cuts ("<lane>/"), address, entry id to go on after, most to look at
 -- Returns {how many were found, entry id to go on after, or "" at the end}
@@ -7,7 +8,7 @@
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
 local group, cuts, after, most = ARGV[1], KEYS[1] .. 'c:' .. ARGV[3], ARGV[4], tonumber(ARGV[5])
-if redis.call('EXISTS', KEYS[2]) == 0 then return {0, ''} end
+if strict.at('XLEN', KEYS[2]) == 0 and redis.call('EXISTS', KEYS[2]) == 0 then return {0, ''} end
 local last
 for _, info in ipairs(redis.call('XINFO', 'GROUPS', KEYS[2])) do
   local field = {}
@@ -15,19 +16,30 @@ for _, info in ipairs(redis.call('XINFO', 'GROUPS', KEYS[2])) do
   if field.name == group then last = field['last-delivered-id'] end
 end
 if not last then return {0, ''} end
+-- A group that is ahead of its stream, or a stream that takes no more ids, would deliver nothing any more.
+local facts, info = {}, redis.call('XINFO', 'STREAM', KEYS[2])
+for k = 1, #info, 2 do facts[info[k]] = info[k + 1] end
+local newest = facts['last-generated-id']
+if not strict.is_own_id(newest) then
+  strict.renew(KEYS[2])
+  return {0, ''}
+end
+if strict.later(last, newest) then
+  redis.call('XGROUP', 'SETID', KEYS[2], group, newest)
+  last = newest
+end
 local entries = redis.call('XRANGE', KEYS[2], '(' .. after, last, 'COUNT', most)
 local found = 0
 for _, entry in ipairs(entries) do
-  local id, field = entry[1], {}
+  local id = entry[1]
   if #redis.call('XPENDING', KEYS[2], group, id, id, 1) == 0 then
-    found = found + 1
-    for k = 1, #entry[2], 2 do field[entry[2][k]] = entry[2][k + 1] end
-    local kept = redis.call('HGET', cuts, ARGV[2] .. id)
-    local first, count = field.i, field.n
-    if kept then first, count = string.match(kept, '^(%d+) (%d+)$') end
-    redis.call('XADD', KEYS[3], '*', 'b', field.b or '', 'i', first or '', 'n', count or '', 'a', field.a or '1',
-      'x', '2', 'd', field.d or '')
-    redis.call('HDEL', cuts, ARGV[2] .. id)
+    local batch, first, count, attempt, frame = strict.entry(entry[2])
+    if batch then
+      found = found + 1
+      local a, b = strict.part(strict.at('HGET', cuts, ARGV[2] .. id), first, count)
+      strict.at('XADD', KEYS[3], '*', 'b', batch, 'i', a or first, 'n', b or count, 'a', attempt, 'x', '2', 'd', frame)
+    end
+    strict.at('HDEL', cuts, ARGV[2] .. id)
     redis.call('XDEL', KEYS[2], id)
   end
 end

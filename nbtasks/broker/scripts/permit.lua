@@ -19,11 +19,16 @@ local horizon = every <= 20000 and 100000 or soon
 -- start. From there on they come 50 a second, so that the place of some that were revoked is not waited for.
 local orderly, apart = 2000000, 20000
 
+-- Moments in us have 16 digits.
+local function number(text)
+  return text and #text <= 16 and tonumber(text) or 0
+end
+
 local seen = redis.pcall('GET', KEYS[2])
 local next, line = string.match(type(seen) == 'string' and seen or '', '^(%d+) (%d+)$')
 -- No start is further away than this, unless the server's clock has gone back.
-next = math.max(now - credit, math.min(tonumber(next) or 0, now + horizon + every))
-line = tonumber(line) or 0
+next = math.max(now - credit, math.min(number(next), now + horizon + every))
+line = number(line)
 
 local first, permits = next, 0
 if next <= now + soon then
@@ -32,7 +37,7 @@ if next <= now + soon then
 end
 local left, due = in_hand - permits, math.max(next, now)
 if left > 0 then
-  local longest = math.max(orderly, redis.call('ZCARD', KEYS[1] .. 'z:' .. ARGV[4]) * apart)
+  local longest = math.max(orderly, strict.at('ZCARD', KEYS[1] .. 'z:' .. ARGV[4]) * apart)
   local earliest = due
   due = math.min(math.max(line, earliest), earliest + longest)
   local turn = math.max(every, math.min(math.min(most, left) * every, horizon))

@@ -23,18 +23,27 @@ local function standing(lane)
   return last, there
 end
 
-for k = 3, #ARGV do runs[ARGV[k]] = redis.call('HGET', root .. 'd:' .. ARGV[k], 'run') end
+for k = 3, #ARGV do runs[ARGV[k]] = strict.at('HGET', root .. 'd:' .. ARGV[k], 'run') end
 for k = 2, #KEYS do
   local address, lane = string.match(string.sub(KEYS[k], #root + 3), '^(.*):(%a)$')
   local before, last, there = runs[address], standing(KEYS[k])
-  if before and (before ~= run or not there) then redis.call('HSET', root .. 'd:' .. address, lane, last) end
+  local doubts, noted = root .. 'd:' .. address, nil
+  if before then noted = redis.call('HGET', doubts, lane) end
+  if before and (before ~= run or not there) then
+    redis.call('HSET', doubts, lane, last)
+  elseif noted and not (string.find(noted, '^%d+%-%d+$') and #noted <= 41 and not strict.later(noted, last)) then
+    -- None of us has noted that: it is about what will come.
+    redis.call('HDEL', doubts, lane)
+  end
   if not there then
     local reply = redis.pcall('XGROUP', 'CREATE', KEYS[k], group, '0', 'MKSTREAM')
-    if type(reply) == 'table' and reply.err and not string.find(reply.err, 'BUSYGROUP', 1, true) then return reply end
+    if reply.err and not string.find(reply.err, 'BUSYGROUP', 1, true) then
+      strict.call(KEYS[k], 'XGROUP', 'CREATE', KEYS[k], group, '0', 'MKSTREAM')
+    end
   end
 end
 for k = 3, #ARGV do
   redis.call('HSET', root .. 'd:' .. ARGV[k], 'run', run)
-  redis.call('SADD', root .. 'addresses', ARGV[k])
+  strict.at('SADD', root .. 'addresses', ARGV[k])
 end
 return 1

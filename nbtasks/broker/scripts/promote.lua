@@ -8,16 +8,21 @@ redis.call('DEL', KEYS[1] .. 'gate')
 local root, address = KEYS[1], ARGV[1]
 local set = root .. 'z:' .. address
 local now = tonumber(ARGV[2])
-local due = redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, ARGV[3])
+local due = strict.at('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, ARGV[3])
 for _, member in ipairs(due) do
   -- One that is none of ours is dropped with the others: it must not hold them up.
   local cut = string.find(member, '\n', 1, true) or 1
-  local lane, batch, first, count, attempt, limit = string.match(string.sub(member, 1, cut - 1), '^(%a) (%x+) (%d+) (%d+) (%d+) ?(%S*)$')
-  if batch and redis.call('EXISTS', root .. 'b:' .. batch) == 1 then
-    redis.call('XADD', root .. 'q:' .. address .. ':' .. lane, '*', 'b', batch, 'i', first, 'n', count,
-      'a', attempt, 'x', limit == '?' and '3' or redis.call('HGET', root .. 'b:' .. batch, 'x') or '', 'd', string.sub(member, cut + 1))
+  local lane, batch, first, count, attempt, limit = string.match(string.sub(member, 1, math.min(cut - 1, 200)),
+    '^([hmlHML]) (%x+) (%d+) (%d+) (%d+) ?(%S*)$')
+  local frame = string.sub(member, cut + 1)
+  local known = batch and strict.entry({'b', batch, 'i', first, 'n', count, 'a', attempt, 'x', '', 'd', frame})
+    and strict.at('HMGET', root .. 'b:' .. batch, 's', 'x')
+  if known and known[1] then
+    strict.at('XADD', root .. 'q:' .. address .. ':' .. lane, '*', 'b', batch, 'i', first, 'n', count,
+      'a', attempt, 'x', limit == '?' and '3' or known[2] or '', 'd', frame)
   end
   redis.call('ZREM', set, member)
 end
 local next = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
-return {#due, next[2] and math.max(0, next[2] - now) or -1}
+-- Nobody waits for a moment that is years away.
+return {#due, next[2] and math.max(0, math.min(next[2] - now, 86400000)) or -1}

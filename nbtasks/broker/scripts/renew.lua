@@ -10,5 +10,5 @@ local alive = redis.call('EXISTS', root .. 'w:' .. worker)
 redis.call('SET', root .. 'w:' .. worker, ARGV[2])
 local time, ahead = redis.call('TIME'), redis.pcall('GET', root .. 'ahead')
 redis.call('SET', root .. 'i:' .. worker, ARGV[3], 'PX', ARGV[4])
-redis.call('ZADD', root .. 'workers', time[1] * 1000 + math.floor(time[2] / 1000), worker)
-return {alive, time[1] * 1000000 + time[2], type(ahead) == 'string' and ahead or ''}
+strict.at('ZADD', root .. 'workers', time[1] * 1000 + math.floor(time[2] / 1000), worker)
+return {alive, time[1] * 1000000 + time[2], type(ahead) == 'string' and #ahead <= 20 and ahead or ''}

@@ -5,8 +5,8 @@
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
 local root, batch = KEYS[1], KEYS[1] .. 'b:' .. ARGV[1]
-if redis.call('EXISTS', batch) == 0 then return 0 end
+if not strict.at('HGET', batch, 's') then return 0 end
 redis.call('HSET', batch, 'x', '1')
 if ARGV[3] ~= '' then redis.call('HSET', batch, 'v' .. ARGV[3], ARGV[2]) end
-redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'c', 'd', ARGV[2])
+strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'c', 'd', ARGV[2])
 return 1

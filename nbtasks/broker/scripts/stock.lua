@@ -11,7 +11,7 @@ local place, position = string.match(ARGV[2], '^(%a) (%S+)$')
 local number = place and string.find(places, place, 1, true) or 1
 
 local function note(batch, first, count)
-  if wanted[batch] and tonumber(first) and tonumber(count) then found[#found + 1] = {batch, first, count} end
+  if batch and wanted[batch] then found[#found + 1] = {batch, first, count} end
 end
 
 -- What somebody else has put in the place of one of our keys is as good as nothing.
@@ -22,19 +22,21 @@ end
 
 local function delayed(offset)
   local members = read('ZRANGE', root .. 'z:' .. address, offset, offset + page - 1)
-  for _, member in ipairs(members) do note(string.match(member, '^%a (%x+) (%d+) (%d+) ')) end
+  for _, member in ipairs(members) do
+    local batch, first, count, attempt = string.match(member, '^%a (%x+) (%d+) (%d+) (%d+) ?%S*\n')
+    note(strict.entry({'b', batch or '', 'i', first, 'n', count, 'a', attempt, 'x', '', 'd', member}))
+  end
   return #members, offset + #members
 end
 
 local function lane(name, after)
   local entries = read('XRANGE', root .. 'q:' .. address .. ':' .. name, after == '-' and '-' or '(' .. after, '+', 'COUNT', page)
   for _, entry in ipairs(entries) do
-    -- Field order is fixed by the scripts: b, i, n, a, x, d.
-    local fields = entry[2]
-    if wanted[fields[2]] then
+    local batch, first, count = strict.entry(entry[2])
+    if batch and wanted[batch] then
       local kept = redis.pcall('HGET', root .. 'c:' .. address, name .. '/' .. entry[1])
-      local first, count = string.match(type(kept) == 'string' and kept or '', '^(%d+) (%d+)$')
-      note(fields[2], first or fields[4], count or fields[6])
+      local a, b = strict.part(type(kept) == 'string' and kept or '', first, count)
+      note(batch, a or first, b or count)
     end
   end
   return #entries, #entries > 0 and entries[#entries][1] or after

@@ -9,8 +9,9 @@
 -- Returns "OK", "DUP" (was applied before), {"GAP", last}, {"NOFN", function}, {"FULL", address}
 -- Prefix-safe: the flush number is written last; a cut-off flush is sent again, and first result wins.
 local root, session, number = KEYS[1], ARGV[1], tonumber(ARGV[2])
-local last = tonumber(redis.call('HGET', root .. 's:' .. session, 'n') or '0')
-if number <= last then return 'DUP' end
+-- A number that this session has never sent was put there by somebody else: it is a gap as well.
+local last = strict.number(strict.at('HGET', root .. 's:' .. session, 'n') or '0') or 0
+if number == last then return 'DUP' end
 if number ~= last + 1 then return {'GAP', last} end
 
 local width = {B = 8, N = 4, F = 3, O = 3, C = 8}
@@ -27,7 +28,7 @@ while ARGV[i] do
     local lane = root .. 'q:' .. ARGV[i + 2] .. ':' .. ARGV[i + 3]
     if not checked[lane] then
       checked[lane] = true
-      if redis.call('XLEN', lane) >= tonumber(ARGV[4]) then return {'FULL', ARGV[i + 2]} end
+      if strict.at('XLEN', lane) >= tonumber(ARGV[4]) then return {'FULL', ARGV[i + 2]} end
     end
   end
   i = i + width[ARGV[i]]
@@ -42,34 +43,35 @@ while ARGV[i] do
   if kind == 'B' then
     local fn = ARGV[i + 4]
     if ARGV[i + 5] ~= '' then redis.call('SET', root .. 'f:' .. fn, ARGV[i + 5]) end
-    if redis.call('HEXISTS', root .. 'b:' .. batch, 'f') == 0 and redis.call('HINCRBY', root .. 'fu', fn, 1) == 1 then
-      redis.call('PERSIST', root .. 'f:' .. fn)
+    if strict.at('HEXISTS', root .. 'b:' .. batch, 'f') == 0 then
+      if not strict.number(strict.at('HGET', root .. 'fu', fn) or '0') then redis.call('HDEL', root .. 'fu', fn) end
+      if redis.call('HINCRBY', root .. 'fu', fn, 1) == 1 then redis.call('PERSIST', root .. 'f:' .. fn) end
     end
-    redis.call('SADD', root .. 'addresses', ARGV[i + 3])
+    strict.at('SADD', root .. 'addresses', ARGV[i + 3])
     redis.call('HSET', root .. 'b:' .. batch, 's', session, 'n', ARGV[i + 2], 'q', ARGV[i + 3], 'f', fn,
       'm', ARGV[i + 6], 't', ARGV[i + 7])
-    redis.call('ZADD', root .. 'batches', now, batch)
+    strict.at('ZADD', root .. 'batches', now, batch)
   elseif kind == 'N' then
-    redis.call('HSET', root .. 'b:' .. batch, 'n', ARGV[i + 2], 'm', ARGV[i + 3])
+    strict.at('HSET', root .. 'b:' .. batch, 'n', ARGV[i + 2], 'm', ARGV[i + 3])
   elseif kind == 'F' then
     redis.call('SET', root .. 'f:' .. batch, ARGV[i + 2])
   elseif kind == 'O' then
-    redis.call('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
+    strict.at('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
     redis.call('PERSIST', ARGV[i + 2])
   else
     local address, lane, at = ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4])
     if at > 0 then
       local head = lane .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' 1\n'
-      redis.call('ZADD', root .. 'z:' .. address, at, head .. ARGV[i + 7])
+      strict.at('ZADD', root .. 'z:' .. address, at, head .. ARGV[i + 7])
       if not due or at < due then due = at end
     else
-      redis.call('XADD', root .. 'q:' .. address .. ':' .. lane, '*',
+      strict.at('XADD', root .. 'q:' .. address .. ':' .. lane, '*',
         'b', batch, 'i', ARGV[i + 5], 'n', ARGV[i + 6], 'a', '1', 'x', '', 'd', ARGV[i + 7])
     end
   end
   i = i + width[kind]
 end
-if due then redis.call('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due) end
+if due then strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due) end
 redis.call('HSET', root .. 's:' .. session, 'n', number)
 redis.call('PEXPIRE', root .. 's:' .. session, ARGV[3])
 return 'OK'

@@ -9,23 +9,15 @@
 local root, group, consumer, want = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local taken, copies, looked_at, most = {}, {}, 0, 1000
 
--- What somebody else has put in the place of one of our keys is as good as nothing.
-local function read(...)
-  local reply = redis.pcall(...)
-  if type(reply) ~= 'table' or not reply.err then return reply end
-  if string.find(reply.err, 'WRONGTYPE', 1, true) then return nil end
-  error(reply.err)
-end
-
 -- Returns whether an entry is over, and whether some of its calls may be final; of one that is over, whether they
 -- were revoked.
 local function standing(fields)
-  local first, count = tonumber(fields[4]), tonumber(fields[6])
-  if not first or not count then return false, '' end
-  local batch = read('HMGET', root .. 'b:' .. fields[2], 's', 'x')
-  if not batch or not batch[1] then return true, '' end
-  local states = read('GETRANGE', root .. 'st:' .. fields[2], first, first + count - 1)
-  if not states then return true, '' end
+  local name, first, count = strict.entry(fields)
+  -- The worker says of one that makes no sense that it drops it.
+  if not name then return false, '' end
+  local batch = strict.at('HMGET', root .. 'b:' .. name, 's', 'x')
+  if not batch[1] then return true, '' end
+  local states = strict.at('GETRANGE', root .. 'st:' .. name, first, first + count - 1)
   if not string.find(states, '[^%z]') then return false, batch[2] or '' end
   if #states == count and not string.find(states, '%z') then return true, batch[2] or '' end
   return false, '1'
@@ -35,7 +27,7 @@ for k = 2, #KEYS do
   local dropped
   repeat
     dropped = false
-    local reply = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', want - #taken, 'STREAMS', KEYS[k], '>')
+    local reply = strict.call(KEYS[k], 'XREADGROUP', 'GROUP', group, consumer, 'COUNT', want - #taken, 'STREAMS', KEYS[k], '>')
     local entries = reply and reply[1][2] or {}
     for _, entry in ipairs(entries) do
       local over, flagged = false, ''
@@ -45,7 +37,7 @@ for k = 2, #KEYS do
         if flagged == '' then copies[#copies + 1] = {k - 2, entry[2][2], entry[2][12] or ''} end
         local address, lane = string.match(string.sub(KEYS[k], #root + 3), '^(.*):(%a)$')
         redis.call('XDEL', KEYS[k], entry[1])
-        redis.call('HDEL', root .. 'c:' .. address, lane .. '/' .. entry[1])
+        strict.at('HDEL', root .. 'c:' .. address, lane .. '/' .. entry[1])
         redis.call('XACK', KEYS[k], group, entry[1])
       else
         taken[#taken + 1] = {k - 2, entry[1], entry[2], flagged}

@@ -6,15 +6,16 @@
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
 local set, batch, offset, most = KEYS[1] .. 'z:' .. ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
-local members = redis.call('ZRANGEBYSCORE', set, ARGV[3], '+inf', 'LIMIT', offset, most)
+local members = strict.at('ZRANGEBYSCORE', set, ARGV[3], '+inf', 'LIMIT', offset, most)
 local found, passed = 0, offset
 for _, member in ipairs(members) do
   passed = passed + 1
-  local whose, first, count = string.match(member, '^%a (%x+) (%d+) (%d+) %d+ ?%S*\n')
+  local whose, first, count, attempt = string.match(member, '^%a (%x+) (%d+) (%d+) (%d+) ?%S*\n')
+  whose, first, count = strict.entry({'b', whose or '', 'i', first, 'n', count, 'a', attempt, 'x', '', 'd', member})
   if whose == batch then
     found = found + count
-    local states = redis.call('GETRANGE', KEYS[1] .. 'st:' .. batch, first, first + count - 1)
-    if #states == tonumber(count) and not string.find(states, '%z') then
+    local states = strict.at('GETRANGE', KEYS[1] .. 'st:' .. batch, first, first + count - 1)
+    if #states == count and not string.find(states, '%z') then
       redis.call('ZREM', set, member)
       passed = passed - 1
     end

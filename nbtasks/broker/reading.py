@@ -1,0 +1,105 @@
+"""How what lies on the server is read: anybody may have written it, so it is taken only where it makes sense."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+#: The most calls of a batch and tries of a call, as scripts and shared memory count them.
+MOST = 2**31 - 1
+#: The largest id of a stream that the server gave itself, in ms of its time: it has not come yet for a long time.
+_LATEST_MS = 10**15
+_NUMBER = re.compile(rb"[0-9]{1,15}")
+_BATCH = re.compile(rb"[0-9a-f]{1,20}")
+#: A worker, as it names itself, and a queue's address.
+_NAME = re.compile(rb"[\x21-\x7e]{1,300}")
+_ADDRESS = re.compile(r"[\w.-]{1,64}@[0-9]{1,3}\.[0-9]{1,3}\.[0-9a-f]{8}")
+
+
+def number(text: Any) -> int:
+    """Return a whole number that is not negative. ``int()`` takes ``1_000`` and `` 7 `` as well, and any length.
+
+    Raises:
+        ValueError: it is none, or a huge one.
+    """
+    if not isinstance(text, bytes) or not _NUMBER.fullmatch(text):
+        raise ValueError("not a number")
+    return int(text)
+
+
+def number_or(text: Any, default: int) -> int:
+    """Return what :func:`number` does, or a default where that raises."""
+    try:
+        return number(text)
+    except ValueError:
+        return default
+
+
+def batch_name(text: bytes) -> str:
+    """Return a batch's id.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _BATCH.fullmatch(text):
+        raise ValueError("not a batch")
+    return text.decode()
+
+
+def span(first: bytes, count: bytes) -> tuple[int, int]:
+    """Return the first and the number of calls in a row.
+
+    Raises:
+        ValueError: they are none.
+    """
+    one, n = number(first), number(count)
+    if n < 1 or one + n > MOST:
+        raise ValueError("not a span of calls")
+    return one, n
+
+
+def part(text: Any, first: int, count: int) -> tuple[int, int] | None:
+    """Return (first, count) out of ``first count``; None where that is no part of the calls that it is a part of."""
+    try:
+        one, n = span(*text.split(b" "))
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return (one, n) if first <= one and one + n <= first + count else None
+
+
+def is_own_id(entry_id: bytes) -> bool:
+    """Whether a stream's server gave this id: a stream that has a much larger one takes no others after it."""
+    return number_or(entry_id.partition(b"-")[0], _LATEST_MS) < _LATEST_MS
+
+
+def names(found: Iterable[Any]) -> list[str]:
+    """Return those names that a worker or a consumer may have."""
+    return [item.decode() for item in found if isinstance(item, bytes) and _NAME.fullmatch(item)]
+
+
+def addresses(found: Iterable[Any]) -> list[str]:
+    """Return those texts that are addresses of queues."""
+    texts = (item.decode(errors="replace") for item in found if isinstance(item, bytes) and len(item) < 400)
+    return [text for text in texts if _ADDRESS.fullmatch(text)]
+
+
+def is_of_another_type(reply: Any) -> bool:
+    """Whether a reply is the error that says that somebody has put something else in the place of a key of ours."""
+    return isinstance(reply, Exception) and "WRONGTYPE" in str(reply)
+
+
+def is_unusable(reply: Any) -> bool:
+    """Whether a stream of ours is of another type, or takes no more entries: its largest id is taken."""
+    return is_of_another_type(reply) or (
+        isinstance(reply, Exception) and any(sign in str(reply) for sign in ("exhausted", "equal or smaller"))
+    )
+
+
+def or_nothing(reply: Any, nothing: Any) -> Any:
+    """Return a reply, or ``nothing`` where somebody has put something else in the place of the key."""
+    if isinstance(reply, ResponseError) and is_of_another_type(reply):
+        return nothing
+    return reply

@@ -1,0 +1,73 @@
+-- What all scripts that look at the server's data share: anybody may have written them, and the scripts read them
+-- strictly. What makes no sense is as good as nothing, and costs only itself.
+local strict = {}
+
+-- Returns a whole number that is not negative, or nil. Lua's own tonumber takes 1e3, 0x10, nan and " 7 ", too.
+function strict.number(text)
+  if type(text) == 'string' and #text <= 15 and string.find(text, '^%d+$') then return tonumber(text) end
+end
+
+-- Returns batch, first, count, attempt and frame of an entry, or nil. A frame has at least four bytes for each call: who
+-- claims more calls than that is not believed. Field order is fixed by the scripts: b, i, n, a, x, d.
+function strict.entry(fields)
+  if type(fields) ~= 'table' or #fields < 12 then return nil end
+  local batch, first, count, attempt = fields[2], strict.number(fields[4]), strict.number(fields[6]), strict.number(fields[8])
+  if not (first and count and attempt and #batch <= 20 and string.find(batch, '^%x+$')) then return nil end
+  if count < 1 or count * 4 > #fields[12] or first + count > 2147483647 or attempt > 2147483647 then return nil end
+  return batch, first, count, attempt, fields[12]
+end
+
+-- Returns first and count out of "first count", where they lie within an entry's own, or nil.
+function strict.part(text, first, count)
+  local a, b = string.match(text or '', '^(%d+) (%d+)$')
+  a, b = strict.number(a), strict.number(b)
+  if a and b and a >= first and a + b <= first + count then return a, b end
+end
+
+-- Whether an id of a stream is one that the server gave itself.
+function strict.is_own_id(id)
+  return #string.match(id, '^%d*') <= 15
+end
+
+-- Whether one id of a stream is later than another one.
+function strict.later(one, other)
+  local a, b = string.match(one, '^(%d+)%-(%d+)$')
+  local c, d = string.match(other, '^(%d+)%-(%d+)$')
+  a, b, c, d = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
+  return a > c or (a == c and b > d)
+end
+
+-- Make a stream anew that takes no more ids, for its last one is the largest: with what lies in it and nobody holds.
+function strict.renew(key)
+  local held, kept = {}, {}
+  local pending = redis.pcall('XPENDING', key, 'w', '-', '+', 10000)
+  for _, item in ipairs(pending.err and {} or pending) do held[item[1]] = true end
+  for _, entry in ipairs(redis.call('XRANGE', key, '-', '+', 'COUNT', 10000)) do
+    if not held[entry[1]] and #entry[2] <= 100 and strict.is_own_id(entry[1]) then kept[#kept + 1] = entry[2] end
+  end
+  redis.call('DEL', key)
+  for _, fields in ipairs(kept) do redis.call('XADD', key, '*', unpack(fields)) end
+end
+
+-- Run a command on a key of ours. Where somebody has put something of another type, there is nothing from now on: it
+-- would stop everybody who comes there. The workers' logs say so.
+function strict.call(key, ...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  if string.find(reply.err, 'WRONGTYPE', 1, true) then
+    redis.call('DEL', key)
+  elseif string.find(reply.err, 'exhausted', 1, true) or string.find(reply.err, 'equal or smaller', 1, true) then
+    strict.renew(key)
+  else
+    return redis.call(...)
+  end
+  local root = string.match(key, '^nb:{.-:0}:')
+  if root then redis.pcall('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'odd', 'd', key) end
+  return redis.call(...)
+end
+
+-- As redis.call, for commands whose first argument is the key.
+function strict.at(command, key, ...)
+  return strict.call(key, command, key, ...)
+end
+
