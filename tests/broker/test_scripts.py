@@ -44,7 +44,7 @@ WRITES = [
 ]
 READS = (
     *("HGET", "HMGET", "HEXISTS", "GETRANGE", "EXISTS", "GET", "PTTL", "TIME", "XLEN", "XRANGE", "XREVRANGE"),
-    *("XPENDING", "XINFO", "SMEMBERS", "ZRANGE", "ZRANGEBYSCORE", "ZCARD"),
+    *("XPENDING", "XINFO", "SMEMBERS", "ZRANGE", "ZREVRANGE", "ZRANGEBYSCORE", "ZCARD"),
 )
 CUT = """
 local left, real = {left}, redis
@@ -551,11 +551,9 @@ def test_writes_that_the_scripts_use_are_known():
     import re
 
     known = {*WRITES, *READS}
-    used = {
-        name
-        for script in SCRIPTS.values()
-        for name in re.findall(r"redis\.p?call\(['\"](\w+)", script.source.decode())
-    }
+    calls = re.compile(r"(?:redis\.p?call|strict\.at)\(['\"](\w+)|strict\.call\([^,]+, '(\w+)")
+    found = (match for script in SCRIPTS.values() for match in calls.finditer(script.source.decode()))
+    used = {match[1] or match[2] for match in found}
     assert used <= known
 
 

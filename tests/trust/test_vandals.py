@@ -48,7 +48,7 @@ TYPES: dict[str, Callable[[redis.Redis, str], Any]] = {
 KEYS = (
     "high", "lane", "returned", "delayed", "limit", "cuts", "addresses", "batch", "states", "records", "batches",
     "function", "blobs", "session", "events", "lease", "info", "workers", "control", "audited", "function uses",
-    "reap lock", "mend lock",
+    "ahead", "reap lock", "mend lock",
 )  # fmt: skip
 SHOWN = (
     "name", "host", "pid", "python", "key_id", "key_ids", "queues", "pool", "concurrency", "slots_busy",
@@ -117,6 +117,7 @@ class Scene:
             "workers": keys.workers,
             "control": keys.control,
             "audited": keys.audited,
+            "ahead": keys.ahead,
             "reap lock": keys.lock("reap"),
             "mend lock": keys.lock("mend"),
         }
@@ -177,6 +178,10 @@ def vandalisms() -> dict[str, Callable[[Scene], Any]]:
             ),
             f"address {title}": lambda scene, value=value: scene.client.sadd(scene.keys.addresses, value),
             f"worker {title}": lambda scene, value=value: scene.client.zadd(scene.keys.workers, {value: 1}),
+            f"ahead {title}": lambda scene, value=value: scene.client.set(scene.keys.ahead, value),
+            f"lease {title}": lambda scene, value=value: scene.client.set(
+                scene.keys.lease(scene.worker), value
+            ),
             f"batch name {title}": lambda scene, value=value: scene.client.zadd(
                 scene.keys.batches, {value: 1}
             ),
