@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nbtasks.core.durations import seconds
-from nbtasks.core.errors import NbtasksError
+from nbtasks.core.errors import BrokerUnavailable, NbtasksError
 from nbtasks.core.options import LOG_LEVELS, POOLS, WorkerOptions
 
 if TYPE_CHECKING:
@@ -123,8 +124,9 @@ def _connect(
     if app is None:
         return resolve(broker, namespace=namespace)
     if not broker:
-        # Returns when the server is there, and says so where it cannot be reached.
-        app.check()
+        # Starts the embedded server; any other one is waited for by the worker.
+        with contextlib.suppress(BrokerUnavailable):
+            app.check()
     return app.connection, None
 
 

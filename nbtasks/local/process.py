@@ -1,7 +1,7 @@
 """One worker process and the pipe protocol with it.
 
-Its standard input gets one line of JSON, ``{"connection": ..., "options": ...}``, and stays open as the life
-line: the end of the pipe means that this process has died. Its standard output gives one line back,
+Its standard input gets one line of JSON, ``{"connection": ..., "options": ..., "again": bool}``, and stays open as the
+life line: the end of the pipe means that this process has died. Its standard output gives one line back,
 ``{"ready": true, "worker": id, "pid": n}`` or ``{"error": text}``. The key goes through the pipe only: a
 command line can be read by everybody on the machine.
 """
@@ -32,8 +32,13 @@ COMMAND = ("-m", "nbtasks.worker")
 class WorkerProcess:
     """A supervisor process in a session of its own: no signal to this process's group reaches it."""
 
-    def __init__(self, connection: Connection, options: WorkerOptions, log: WorkerLog) -> None:
+    def __init__(
+        self, connection: Connection, options: WorkerOptions, log: WorkerLog, again: bool = False
+    ) -> None:
         """Start the process; it is not ready yet.
+
+        Args:
+            again: in the place of one that was ready and has died: the broker may be away for the moment.
 
         Raises:
             WorkersError: the interpreter cannot be started.
@@ -58,12 +63,12 @@ class WorkerProcess:
         finally:
             os.close(output)
         _started.add(self)
-        self._send(connection, options)
+        self._send(connection, options, again)
 
-    def _send(self, connection: Connection, options: WorkerOptions) -> None:
+    def _send(self, connection: Connection, options: WorkerOptions, again: bool) -> None:
         if not options.keep:
             options = dataclasses.replace(options, parent_pid=self._owner)
-        settings = {"connection": connection.to_json(), "options": options.to_json()}
+        settings = {"connection": connection.to_json(), "options": options.to_json(), "again": again}
         assert self._process.stdin is not None
         # Where it is dead already, its exit code says more than the broken pipe.
         with contextlib.suppress(BrokenPipeError):

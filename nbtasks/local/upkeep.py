@@ -157,7 +157,7 @@ class Upkeep:
                 return False
             self._log_mark = self._log.size()
             try:
-                self._process = WorkerProcess(self._connection, self.options, self._log)
+                self._process = WorkerProcess(self._connection, self.options, self._log, again=True)
             except WorkersError as error:
                 self.problem = str(error)
                 return False

@@ -1,6 +1,7 @@
 """A worker started by another process: settings come on standard input, readiness goes to standard output.
 
-The first line of standard input is ``{"connection": ..., "options": ...}``. The pipe then stays open: its end means
+The first line of standard input is ``{"connection": ..., "options": ..., "again": bool}``. One that is started again
+waits for its broker as long as it takes. The pipe then stays open: its end means
 that the parent has died, and the worker stops.
 """
 
@@ -16,6 +17,8 @@ from nbtasks.core.options import WorkerOptions
 
 #: The process that starts a worker starts the embedded server at the same time; either may be first.
 BROKER_PATIENCE_S = 15.0
+#: Any other server was there a moment ago, and one connection may be cut.
+CUT_PATIENCE_S = 2.0
 
 
 def main() -> int:
@@ -35,7 +38,9 @@ def main() -> int:
 
         options = WorkerOptions.from_json(settings["options"])
         connection = Connection.from_json(settings["connection"])
-        patience_s = BROKER_PATIENCE_S if is_embedded(connection.url) else 0.0
+        patience_s: float | None = BROKER_PATIENCE_S if is_embedded(connection.url) else CUT_PATIENCE_S
+        if settings.get("again"):
+            patience_s = None
         supervisor = Supervisor(connection, options, patience_s)
         with contextlib.ExitStack() as held:
 

@@ -21,12 +21,11 @@ from typing import Any
 from nbtasks.broker.clock import ServerClock
 from nbtasks.broker.delivery import Delivery
 from nbtasks.broker.fleet import Fleet
-from nbtasks.broker.keys import LANES, Keys
+from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link
 from nbtasks.broker.server import check
 from nbtasks.broker.store import Store
 from nbtasks.core.errors import (
-    BrokerUnavailable,
     OperationalError,
     WorkersError,
 )
@@ -40,6 +39,7 @@ from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 
 from . import log
+from .arrival import Arrival
 from .capture import DescriptorFile
 from .child import ChildSettings, child_main
 from .enforcement import Enforcement
@@ -55,13 +55,14 @@ from .relief import Relief
 from .rescue import Loss, Rescue
 from .roster import make_rosters
 from .slots import BUSY, CONCURRENT, IDLE, STARTING, StopOrder, make_slots
+from .strangers import Strangers
 
 _TICK_S = 0.25
 _RESCUE_EVERY_S = 0.5
 #: Seconds that a child which runs nothing has to end; by then it has told what it had to tell, or given that up.
 _LEAVE_S = 15.0
 _MOST_RESPAWN_DELAY_S = 10.0
-_BROKER_POLL_S = 0.01
+_RENEW_AGAIN_S = 0.2
 #: Seconds between two lines in the list of workers that say whether a slot is free.
 _SHOW_EVERY_S = 1.0
 
@@ -81,10 +82,12 @@ class Supervisor:
     """One worker: a supervisor and its children.
 
     Args:
-        patience_s: seconds that a broker may need to come up.
+        patience_s: seconds that a broker may need to come up; None to wait for it as long as it takes.
     """
 
-    def __init__(self, connection: Connection, options: WorkerOptions, patience_s: float = 0.0) -> None:
+    def __init__(
+        self, connection: Connection, options: WorkerOptions, patience_s: float | None = None
+    ) -> None:
         self._connection = connection
         self._options = options
         self._patience_s = patience_s
@@ -142,14 +145,12 @@ class Supervisor:
         os.environ.update(self._options.env)
         self._import_included()
         forkserver = self._start_children()
+        self._catch_signals()
         try:
-            self._connect(life_line)
-            self._lease.start()
-            self._orders.start(time.monotonic() - began)
-            self._reaper.start()
-            self._banner()
-            self._note_other_kinds()
-            self._main_loop(forkserver, life_line, on_ready)
+            if self._arrives(life_line, began):
+                self._banner()
+                self._strangers.start()
+                self._main_loop(forkserver, life_line, on_ready)
         finally:
             self._shut_down(forkserver)
         return 0
@@ -180,9 +181,26 @@ class Supervisor:
             forkserver.spawn(number)
         return forkserver
 
-    def _connect(self, life_line: int | None) -> None:
-        link, slow = self._new_link(), self._new_link()
-        self._await_broker(link, life_line)
+    def _arrives(self, life_line: int | None, began: float) -> bool:
+        """Take up work with the broker as soon as it is there; False where the worker is to end before."""
+        arrival = Arrival(self._patience_s, lambda pause_s: self._ends_within(pause_s, life_line))
+        link = self._new_link()
+        if not arrival.step(lambda: check(link)):
+            return False
+        self._make_parts(link)
+        first = (self._lease.start, lambda: self._orders.start(time.monotonic() - began))
+        if not all(arrival.step(one) for one in first):
+            return False
+        self._reaper.start()
+        arrival.over()
+        return True
+
+    def _ends_within(self, pause_s: float, life_line: int | None) -> bool:
+        watched = [] if life_line is None else [life_line]
+        return bool(select.select(watched, [], [], pause_s)[0]) or bool(self._signals)
+
+    def _make_parts(self, link: Link) -> None:
+        slow = self._new_link()
         files = ValueFiles.beside(self._connection.url, self._connection.namespace)
         self._place = files.place if files is not None else ""
         self._fleet = Fleet(link, self._keys)
@@ -192,6 +210,11 @@ class Supervisor:
         self._relief = Relief(self._delivery, self._id)
         leasing, duties = self._new_link(), self._new_link()
         clock = ServerClock(leasing, self._keys, self._connection.is_local)
+        # A lease may be renewed twice: one connection that was cut is no trouble to tell of.
+        leasing.patience_s = _RENEW_AGAIN_S
+        self._strangers = Strangers(
+            Store(duties, self._keys), self._options.queues, self._addresses, self._python
+        )
         self._reaper = Reaper(
             duties, self._keys, self._codec, self._id, self._options.lease_s, self._addresses
         )
@@ -206,18 +229,6 @@ class Supervisor:
         self._orders = Orders(
             slow, Fleet(slow, self._keys), self._fleet, clock, self._codec, self._addresses, self._obey
         )
-
-    def _await_broker(self, link: Link, life_line: int | None) -> None:
-        deadline = time.monotonic() + self._patience_s
-        watched = [] if life_line is None else [life_line]
-        while True:
-            try:
-                check(link)
-                return
-            except BrokerUnavailable:
-                ended = select.select(watched, [], [], _BROKER_POLL_S)[0]
-                if ended or time.monotonic() > deadline:
-                    raise
 
     def _new_link(self) -> Link:
         link = Link(self._connection.url, self._connection.address)
@@ -237,36 +248,22 @@ class Supervisor:
         ]
         os.write(2, ("\n".join(lines) + "\n").encode())
 
-    def _note_other_kinds(self) -> None:
-        """Say which calls wait in our queues for another kind of worker: else this one would idle without a word."""
-        if not LOGGER.isEnabledFor(20):
-            return
-        # Children run calls by now: a server that has gone meanwhile is waited for, as later on.
-        with contextlib.suppress(OperationalError):
-            for address in self._store.addresses():
-                self._note_other_kind(address)
-
-    def _note_other_kind(self, address: str) -> None:
-        queue, python, key_id = Keys.parts(address)
-        if queue not in self._options.queues or address in self._addresses:
-            return
-        if self._store.queue_length(address, LANES):
-            needs = f"Python {python}" if python != self._python else f"key {key_id}"
-            LOGGER.info("queue %s has calls for %s, which this worker does not take", queue, needs)
-
     # -- the main loop
 
-    def _main_loop(
-        self, forkserver: Forkserver, life_line: int | None, on_ready: Callable[[dict[str, Any]], None] | None
-    ) -> None:
-        wake_read, wake_write = os.pipe()
-        os.set_blocking(wake_read, False)
+    def _catch_signals(self) -> None:
+        self._wake_read, wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
         os.set_blocking(wake_write, False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
             signal.signal(number, lambda got, _: self._signals.append(got))
         # What the starter, or a module that was imported, has blocked would never be heard here.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         signal.set_wakeup_fd(wake_write)
+
+    def _main_loop(
+        self, forkserver: Forkserver, life_line: int | None, on_ready: Callable[[dict[str, Any]], None] | None
+    ) -> None:
+        wake_read = self._wake_read
         ready = False
         with selectors.DefaultSelector() as selector:
             selector.register(forkserver, selectors.EVENT_READ, "children")
@@ -479,6 +476,7 @@ class Supervisor:
     def _shut_down(self, forkserver: Forkserver) -> None:
         forkserver.close()
         with contextlib.suppress(OperationalError, AttributeError):
+            self._strangers.stop()
             self._reaper.stop()
             self._orders.stop()
             self._lease.stop()

@@ -27,12 +27,14 @@ def server_binary() -> str:
 class Server:
     """A server of the test's own, on a unix socket."""
 
-    def __init__(self, folder: Path, *settings: str) -> None:
+    def __init__(self, folder: Path, *settings: str, begin: bool = True) -> None:
         self.folder = folder
         self.socket = folder / "s"
         self.url = f"unix://{self.socket}"
         self._settings = settings
-        self.start()
+        self.process: subprocess.Popen[bytes] | None = None
+        if begin:
+            self.start()
 
     def start(self) -> None:
         """Start it, with what it had before if it appends to a file."""
@@ -63,8 +65,9 @@ class Server:
 
     def stop(self) -> None:
         """Kill it, as a power failure does."""
-        self.process.kill()
-        self.process.wait()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
         self.socket.unlink(missing_ok=True)
 
 

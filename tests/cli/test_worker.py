@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,9 @@ from nbtasks import App
 from nbtasks.local import embedded
 from nbtasks.local.connection import Connection, write_connection_file
 from nbtasks.wire.signing import encode_key, new_key
+from tests.broker.conftest import Server
+
+from .conftest import RunningWorker
 
 
 @pytest.fixture
@@ -18,6 +23,21 @@ def lease(project):
     held = embedded.acquire()
     yield held
     held.close()
+
+
+@pytest.fixture
+def server_at(run_folder):
+    """``server_at("--setting", "value")`` returns a server that is not started yet."""
+    made = []
+
+    def place(*settings):
+        folder = Path(tempfile.mkdtemp(prefix="s", dir=run_folder))
+        made.append(Server(folder, *settings, begin=False))
+        return made[-1]
+
+    yield place
+    for one in made:
+        one.stop()
 
 
 def test_it_serves_the_project_it_is_started_in_and_says_what_it_does(worker):
@@ -103,7 +123,8 @@ def test_a_connection_file_brings_server_and_key(worker, project, lease):
         (["-A", "empty"], "has no App; make one there"),
         (["-A", "empty:app"], "has no App called 'app'"),
         (["-A", "two"], "has several Apps, say which: -A two:"),
-        (["-b", "redis://127.0.0.1:1", "-c", "1"], "127.0.0.1:1"),
+        (["-b", "redis://127.0.0.1", "-A", "two"], "say which"),
+        (["-b", "redis://127.0.0.1?socket_timeout=1", "-c", "1"], "socket_timeout"),
     ],
 )
 def test_what_cannot_work_is_said_without_a_traceback(
@@ -133,19 +154,77 @@ def test_help_and_version(nbtasks):
     assert nbtasks("no-such-command").returncode == 2
 
 
-def test_it_says_which_calls_it_does_not_take(worker, project):
+def test_it_says_which_calls_it_does_not_take(worker, project, eventually):
     with App(key=encode_key(new_key())) as app:
         app.task(lambda: 1).delay()
         app.session.flush()
         running = worker("-c", "1")
-        assert (
-            f"queue default has calls for key {app.session.keyring.id}, which this worker does not take"
-            in running.text
-        )
+        said = f"queue default has calls for key {app.session.keyring.id}, which this worker does not take"
+        eventually(lambda: said in running.text, "it says so")
 
 
-def test_a_broker_that_is_not_there_is_told_once(nbtasks):
-    ended = nbtasks("worker", "-b", "redis://127.0.0.1:1", "-c", "2")
-    assert ended.returncode != 0
-    assert ended.stderr.count("cannot be reached") == 1
-    assert "Child-" not in ended.stderr
+def test_it_says_so_of_calls_that_came_later(worker, lease, eventually):
+    running = worker("-b", lease.url, "-c", "1")
+    with App(broker=lease.url) as ours, App(broker=lease.url, key=encode_key(new_key())) as app:
+        assert ours.task(abs).delay(-1).get(timeout=20) == 1
+        app.task(lambda: 1).delay()
+        app.session.flush()
+        said = f"queue default has calls for key {app.session.keyring.id}, which this worker does not take"
+        eventually(lambda: said in running.text, "it says so", within=60)
+        assert running.text.count(said) == 1
+        assert ours.task(abs).delay(-1).get(timeout=20) == 1
+
+
+@pytest.fixture
+def early(project, eventually):
+    """``early("-b", url)`` starts ``nbtasks worker`` and returns it when it has said what it waits for."""
+    started = []
+
+    def start(*arguments):
+        started.append(RunningWorker(project, *arguments))
+        eventually(lambda: "waits for its broker" in started[0].text, "it says what it waits for")
+        return started[0]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+def test_a_worker_waits_for_a_broker_that_is_not_there_yet(early, server_at, tmp_path, eventually):
+    place = server_at()
+    running = early("-b", place.url, "-c", "2")
+    place.start()
+    with App(broker=place.url) as app:
+        assert app.task(abs).delay(-1).get(timeout=40) == 1
+    eventually(lambda: "the broker is there" in running.text and " ready" in running.text, "it says so")
+    assert running.end() == 0
+    assert running.text.count("cannot be reached") == 1
+    assert "trying again" not in running.text
+    assert "Traceback" not in running.text
+
+
+def test_an_apps_worker_waits_for_its_broker_too(early, server_at, project, eventually):
+    place = server_at()
+    (project / "etl.py").write_text(f"import nbtasks\napp = nbtasks.App('etl', broker={place.url!r})\n")
+    running = early("-A", "etl", "-c", "1")
+    place.start()
+    eventually(lambda: " ready" in running.text, "it has begun", within=40)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_worker_that_waits_for_its_broker_can_be_ended(early, processes, eventually, number):
+    running = early("-b", "redis://127.0.0.1:1", "-c", "2")
+    assert running.end(number) == 0
+    assert "Traceback" not in running.text
+    eventually(lambda: not processes(), "nothing is left")
+
+
+def test_a_login_that_is_wrong_is_not_waited_for(nbtasks, server_at):
+    place = server_at("--requirepass", "right")
+    place.start()
+    for url in (place.url, place.url.replace("//", "//:wrong@")):
+        ended = nbtasks("worker", "-b", url, "-c", "1")
+        assert ended.returncode != 0
+        assert "password" in ended.stderr
+        assert ":wrong@" not in ended.stderr
+        assert "Traceback" not in ended.stderr
