@@ -69,8 +69,10 @@ def worker(
 
     TERM and the first Ctrl-C end it after its running calls; QUIT and the second Ctrl-C end it at once.
     """
+    from nbtasks.worker import end_soon
+
     try:
-        code = _serve(target, broker, connection_file, namespace, given)
+        code = end_soon(_serve(target, broker, connection_file, namespace, given))
     except NbtasksError as error:
         raise click.ClickException(str(error)) from error
     sys.exit(code)

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import WorkersError
 
+from .proctree import kill_tree
+
 if TYPE_CHECKING:
     from nbtasks.core.options import WorkerOptions
 
@@ -102,16 +104,18 @@ class WorkerProcess:
     def ask_warm(self) -> None:
         """Ask it to take no more calls, to end those it runs, and to go."""
         self._signal(signal.SIGTERM)
+        # If a task has stopped it, it hears nothing before.
+        self._signal(signal.SIGCONT)
 
     def ask_cold(self) -> None:
         """Ask it to go at once."""
         self._signal(signal.SIGQUIT)
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End the process and its children by force."""
+        """End the process, its children and what those have started by force."""
         if os.getpid() == self._owner and self.alive:
-            with contextlib.suppress(OSError):
-                os.killpg(self.pid, signal.SIGKILL)
+            kill_tree(self.pid)
 
     def drop_pipes(self) -> None:
         """Close our ends of both pipes."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbtasks.core.options import WorkerOptions
     from nbtasks.local.connection import Connection
+
+_END_S = 5.0
 
 
 def run(
@@ -23,3 +28,19 @@ def run(
     from .supervisor import Supervisor
 
     return Supervisor(connection, options).run(on_ready=on_ready)
+
+
+def end_soon(code: int) -> int:
+    """Have this process, whose worker has ended, end as well.
+
+    Modules that it has imported may have threads that go on, or block at exit.
+
+    Returns the code.
+    """
+
+    def end() -> None:
+        time.sleep(_END_S)
+        os._exit(code)
+
+    threading.Thread(target=end, name="nbtasks-end", daemon=True).start()
+    return code

@@ -76,4 +76,6 @@ def _answer(fd: int, fact: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from . import end_soon
+
+    sys.exit(end_soon(main()))

@@ -170,7 +170,7 @@ class InlineExecutor:
         The caller ends the slot: packing a result may kill the process as well.
         """
         call = self._bench.begin(job, index)
-        options = job.options
+        options, self._interrupts.stopped = job.options, None
         self._slot.begin(
             job.batch_bytes, index, options.time_limit or 0.0, soft_s=options.soft_time_limit or 0.0
         )

@@ -41,7 +41,7 @@ class Interrupts:
         on_order: called for an order to stop calls that the main thread does not run.
 
     Attributes:
-        stopped: why the call that was armed last was stopped, None where it was not. It may have caught that.
+        stopped: why the call that was armed was stopped, None where it was not. It may have caught that.
     """
 
     def __init__(self, slot: Slot, on_order: Callable[[], None]) -> None:
@@ -79,7 +79,6 @@ class Interrupts:
     def arm(self, call: CurrentCall, options: TaskOptions) -> None:
         """From here on signals may stop this call."""
         soft, hard = options.soft_time_limit, options.time_limit
-        self.stopped = None
         if soft or hard:
             now = monotonic()
             self._soft_at = now + soft if soft and (not hard or soft < hard) else None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -215,3 +218,133 @@ def runs(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+# --- calls side by side
+
+
+def blocks(path):
+    """Task code: block in C code for a minute."""
+    Path(path).touch()
+    time.sleep(60)
+
+
+def holds(path):
+    """Task code: keep the interpreter's lock for long."""
+    Path(path).touch()
+    sum(range(10**12))
+
+
+def catches(path):
+    """Task code: catch what shall stop it."""
+    Path(path).touch()
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with contextlib.suppress(BaseException):
+            time.sleep(0.01)
+
+
+async def holds_its_loop(path):
+    """Task code: the same in an event loop."""
+    holds(path)
+
+
+async def swallows(path):
+    """Task code: not be cancelled."""
+    Path(path).touch()  # noqa: ASYNC240
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+
+def patient(path, gate):
+    """Task code: note each execution and wait at a gate."""
+    with Path(path).open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    end = time.monotonic() + 60
+    while not Path(gate).exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    return "well"
+
+
+async def patient_coroutine(path, gate):
+    """Task code: the same in an event loop."""
+    with Path(path).open("a") as file:  # noqa: ASYNC230
+        file.write(f"{os.getpid()}\n")
+    while not Path(gate).exists():  # noqa: ASYNC110, ASYNC240
+        await asyncio.sleep(0.01)
+    return "well"
+
+
+@pytest.mark.parametrize(
+    ("pool", "deaf", "neighbour", "end"),
+    [
+        ("threads", blocks, patient, "revoked"),
+        ("threads", blocks, patient, "late"),
+        ("threads", holds, patient, "late"),
+        pytest.param("threads", holds, patient, "revoked", marks=pytest.mark.long),
+        pytest.param("threads", catches, patient, "revoked", marks=pytest.mark.long),
+        pytest.param("threads", catches, patient, "late", marks=pytest.mark.long),
+        ("prefork", holds_its_loop, patient_coroutine, "revoked"),
+        pytest.param("prefork", holds_its_loop, patient_coroutine, "late", marks=pytest.mark.long),
+        pytest.param("prefork", swallows, patient_coroutine, "revoked", marks=pytest.mark.long),
+        ("prefork", swallows, patient_coroutine, "late"),
+    ],
+)
+def test_calls_side_by_side_are_stopped_and_their_neighbours_are_not_charged(
+    end, pool, deaf, neighbour, home, tmp_path, ledger, gate, eventually
+):
+    with App("test") as app:
+        app.start_workers(1, pool=pool, threads=8)
+        beside = [app.task(neighbour).delay(ledger.path, gate.path) for _ in range(4)]
+        eventually(lambda: len(ledger.lines()) == 4, "the neighbours run")
+        options = {"time_limit": 0.5} if end == "late" else {}
+        handle = app.task(deaf, **options).delay(str(tmp_path / "deaf"))
+        eventually((tmp_path / "deaf").exists, "it runs")
+        if end == "revoked":
+            handle.revoke(terminate=True)
+        error = TaskRevokedError if end == "revoked" else TimeLimitExceeded
+        with pytest.raises(error):
+            handle.get(timeout=SOON)
+        gate.open()
+        assert [one.get(timeout=SOON) for one in beside] == ["well"] * 4
+        # Whoever was hit once more would be charged: at the third time a call is given up.
+        assert app.task(len).delay("abc").get(timeout=SOON) == 3
+
+
+def test_what_a_stopped_call_was_stopped_for_is_not_told_of_the_next(home):
+    class Odd:
+        def __reduce__(self):
+            return int, ("no number",)
+
+    with App("test") as app:
+        app.start_workers(1)
+        with pytest.raises(TimeLimitExceeded):
+            app.task(time.sleep, time_limit=0.2).delay(60).get(timeout=SOON)
+        with pytest.raises(ValueError, match="invalid literal"):
+            app.task(len).delay([Odd()]).get(timeout=SOON)
+
+
+def test_a_stopped_supervisor_ends_all_the_same(app):
+    supervisor = app.local_workers.pid
+    os.kill(supervisor, signal.SIGSTOP)
+    assert app.local_workers.stop(timeout_s=SOON)
+    assert not runs(supervisor)
+
+
+def test_a_worker_ends_whatever_a_module_does_that_it_has_imported(project, eventually):
+    Path("jobs.py").write_text("import nbtasks\napp = nbtasks.App('x', include=['clinging'])\n")
+    Path("clinging.py").write_text(
+        "import atexit, signal, time\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
+        "atexit.register(time.sleep, 300)\n"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "nbtasks", "worker", "-A", "jobs", "-P", "solo", "-l", "info"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while "ready" not in worker.stderr.readline():
+        assert worker.poll() is None
+    worker.terminate()
+    assert worker.wait(SOON) == 0
