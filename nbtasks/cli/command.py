@@ -8,11 +8,33 @@ from .doctor import doctor
 from .invite import invite
 from .worker import worker
 
+_OPTIONS = {"target": "-A", "broker": "-b"}
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(None, "-V", "--version", package_name="nbtasks")
-def nbtasks() -> None:
+@click.option(
+    "-A",
+    "--app",
+    "target",
+    metavar="MODULE[:APP]",
+    help="As in `nbtasks worker -A`, before the command as in Celery.",
+)
+@click.option("-b", "--broker", metavar="URL", help="As in `nbtasks worker -b`.")
+@click.pass_context
+def nbtasks(context: click.Context, target: str | None, broker: str | None) -> None:
     """Tasks for notebooks: workers for them, here and on other machines, and a look at the set-up."""
+    given = {name: value for name, value in (("target", target), ("broker", broker)) if value is not None}
+    command = nbtasks.commands.get(context.invoked_subcommand or "")
+    if given and command is not None:
+        taken = {option.name for option in command.params}
+        for name in given:
+            if name not in taken:
+                raise click.UsageError(
+                    f"{_OPTIONS[name]} is not an option of `nbtasks {context.invoked_subcommand}`"
+                )
+        # What is said after the command comes first.
+        context.default_map = {str(context.invoked_subcommand): given}
 
 
 nbtasks.add_command(doctor)

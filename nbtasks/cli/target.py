@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 
 from nbtasks.client.app import App
 from nbtasks.core.errors import ConfigError
+from nbtasks.local.modules import import_module
 
 
 def find_app(target: str) -> tuple[App, str]:
@@ -17,14 +17,14 @@ def find_app(target: str) -> tuple[App, str]:
         target: ``module``, whose App is called ``app`` or is the only one, or ``module:name``.
 
     Raises:
-        ConfigError: there is no such module, or no such App in it. What the module itself raises goes through.
+        ConfigError: there is no such module, its import raises, or there is no such App in it.
     """
     name, _, attribute = target.partition(":")
     folder = str(Path.cwd())
     if folder not in sys.path:
         # As with `python -m`: the project's own modules are in the current folder.
         sys.path.insert(0, folder)
-    module = _imported(name)
+    module = import_module(name, f"-A {target}")
     if attribute:
         found = getattr(module, attribute, None)
         if not isinstance(found, App):
@@ -40,17 +40,3 @@ def find_app(target: str) -> tuple[App, str]:
             f"-A {target}: module {name} has several Apps, say which: -A {name}:{next(iter(apps))}"
         )
     raise ConfigError(f"-A {target}: module {name} has no App; make one there: app = nbtasks.App()")
-
-
-def _imported(name: str) -> object:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = error.name or name
-        if not (name == missing or name.startswith(f"{missing}.")):
-            raise
-        raise ConfigError(
-            f"-A {name}: there is no module {missing!r} in {Path.cwd()} or among the installed packages"
-        ) from None
-    except (TypeError, ValueError):
-        raise ConfigError(f"-A {name!r}: write a module's name, as in an import: package.module") from None

@@ -90,6 +90,9 @@ def _serve(
         connection = dataclasses.replace(connection, url=broker, source="-b")
     if namespace:
         connection = dataclasses.replace(connection, namespace=namespace)
+    if app is not None:
+        # What its tasks submit in this worker goes where the worker listens, whatever the App was told.
+        app.go_to(connection)
 
     from nbtasks.worker import run
 

@@ -230,6 +230,11 @@ class App:
             assert self._connection is not None
             return self._connection
 
+    def go_to(self, connection: Connection) -> None:
+        """Have calls go elsewhere than was told: what is said on a command line counts. Only before the first call."""
+        with self._lock:
+            self._connection = connection
+
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigError(f"App {self.name!r} is closed; make a new one")

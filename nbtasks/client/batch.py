@@ -5,6 +5,7 @@ Calls are kept in arrays, not in objects: a map of a million calls costs some by
 
 from __future__ import annotations
 
+import copy
 import reprlib
 import threading
 import time
@@ -189,7 +190,7 @@ class Batch:
         self._live_output: set[int] = set()
         #: What was heard of each process that tells of this batch, so that a repetition does not count.
         self._heard: dict[str, Window] = {}
-        self._hooks = hooks
+        self.hooks = hooks
         self._records: list[Record] = []
         #: When each of them was taken in.
         self._heard_at: list[float] = []
@@ -322,7 +323,7 @@ class Batch:
     @property
     def shelf(self) -> Shelf:
         """Where large results are."""
-        return self._hooks.shelf
+        return self.hooks.shelf
 
     # -- watching and waiting
 
@@ -341,7 +342,7 @@ class Batch:
         """Wait until ``ready()``, which is asked after every change."""
         began = time.monotonic()
         deadline = None if timeout is None else began + timeout
-        changed, read_here = self._hooks.changed, self._hooks.read_here
+        changed, read_here = self.hooks.changed, self.hooks.read_here
         while not ready():
             now = time.monotonic()
             left = 0.25 if deadline is None else min(0.25, deadline - now)
@@ -355,6 +356,13 @@ class Batch:
                     changed.wait(left)
         return True
 
+    def without_arguments(self) -> Batch:
+        """Return the same, which has ended, with its results and without what it was submitted with."""
+        other = copy.copy(self)
+        other.calls = other.task = other.retry = other.repack = None
+        other.blobs, other.spent, other.callbacks, other._watchers = [], [], [], []
+        return other
+
     def ended(self) -> Iterator[int]:
         """Yield the indexes that have ended so far, in the order in which they did."""
         yield from self.order
@@ -363,11 +371,11 @@ class Batch:
 
     def revoke(self, terminate: bool = True, index: int = -1) -> None:
         """Revoke all calls that have not ended, or one of them; running ones are stopped with ``terminate``."""
-        self._hooks.revoke(self, index, terminate)
+        self.hooks.revoke(self, index, terminate)
 
     def why_pending(self) -> str | None:
         """Say in one sentence why nothing happens, with what to do; None where there is no reason to worry."""
-        return None if self.done else self._hooks.why_pending(self)
+        return None if self.done else self.hooks.why_pending(self)
 
     def retry_failed(self) -> Any:
         """Submit the calls again that failed or were revoked, as a new map.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.keys import LANES, Keys
+from nbtasks.core.warning import warn
 
 from .workerinfo import WorkerInfo, read_info
 
@@ -55,10 +55,7 @@ def warn_of_differences(workers: Iterable[WorkerInfo], told: set[str]) -> None:
         text = ", ".join(worker.differences)
         if text and f"{worker.host}: {text}" not in told:
             told.add(f"{worker.host}: {text}")
-            warnings.warn(
-                f"worker {worker.name} has {text}: values of these packages may not open on the other side",
-                stacklevel=6,
-            )
+            warn(f"worker {worker.name} has {text}: values of these packages may not open on the other side")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from .background import Background
 from .batch import Batch
+from .remains import Listed
 
 _log = logging.getLogger("nbtasks")
 _MOST_REMEMBERED = 1000
@@ -34,7 +35,7 @@ class Registry:
         self.changed = threading.Condition()
         self._unfinished: dict[str, Batch] = {}
         self._known: weakref.WeakValueDictionary[str, Batch] = weakref.WeakValueDictionary()
-        self._recent: deque[Batch] = deque(maxlen=_MOST_REMEMBERED)
+        self._recent: deque[Listed] = deque(maxlen=_MOST_REMEMBERED)
         self._lock = threading.Lock()
         #: Users' callbacks may take as long as they like: what the library has to do does not wait behind them, and
         #: neither does, up to a point, one of them behind another.
@@ -47,12 +48,27 @@ class Registry:
             self._unfinished[batch.id] = batch
             self._known[batch.id] = batch
             if not batch.quiet:
-                self._recent.append(batch)
+                self._recent.append(Listed(batch))
 
     def drop(self, batch: Batch) -> None:
         """Take no more results of a batch in."""
         with self._lock:
             self._unfinished.pop(batch.id, None)
+        self._let_go(batch)
+
+    def forget(self, batch: Batch) -> None:
+        """The results of a batch were dropped on purpose."""
+        self._let_go(batch, forgotten=True)
+
+    def _let_go(self, batch: Batch, forgotten: bool = False) -> None:
+        if batch.quiet:
+            # Not on the list.
+            return
+        with self._lock:
+            for listed in reversed(self._recent):
+                if listed.id == batch.id:
+                    listed.let_go(forgotten)
+                    return
 
     def known(self, id: str) -> Batch | None:
         """Return a batch that somebody holds, ended or not."""
@@ -72,19 +88,23 @@ class Registry:
         return list(self._unfinished.values())
 
     def ended_since(self, moment: float) -> list[Batch]:
-        """Return batches that have ended since a moment (local epoch seconds)."""
+        """Return batches that have ended since a moment (local epoch seconds), as far as their results are known."""
         with self._lock:
-            known = list(self._known.values())
+            found = dict(self._known.items())
+            for listed in self._recent:
+                listed.let_results_go(moment)
+                if listed.id not in found and (batch := listed.complete) is not None:
+                    found[listed.id] = batch
             return [
                 batch
-                for batch in known
+                for batch in found.values()
                 if batch.ended_at and batch.ended_at > moment and batch.id not in self._unfinished
             ]
 
     def recent(self, *, quiet: bool = False) -> list[Batch]:
         """Return the batches that are worth listing, oldest first; with ``quiet`` the others, too, that are known."""
         with self._lock:
-            found = {batch.id: batch for batch in self._recent}
+            found = {listed.id: listed.batch for listed in self._recent}
             if quiet:
                 found.update(self._known.items())
                 found.update(self._unfinished)

@@ -36,6 +36,7 @@ from nbtasks.core.errors import (
 from nbtasks.core.ids import new_id
 from nbtasks.core.ranges import runs
 from nbtasks.core.staying import refuse_to_travel
+from nbtasks.core.warning import warn
 from nbtasks.local.connection import Connection
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec, Record
@@ -253,12 +254,9 @@ class Session:
     def note_size(self, task: Any, size: int) -> None:
         """Warn about a function that captures much; it is sent with every change of it."""
         if size > _LARGE_FUNCTION:
-            import warnings
-
-            warnings.warn(
+            warn(
                 f"{task.name} captures {size / 2**20:.1f} MB of data, sent once for each version of the function. "
-                "%%task --dry-run shows what it is",
-                stacklevel=6,
+                "%%task --dry-run shows what it is"
             )
 
     def bury(self, worker_id: str) -> None:
@@ -390,6 +388,7 @@ class Session:
 
     def _forget(self, batch: Batch) -> None:
         self._leftovers.drop(self.store.forget(batch.id))
+        self.registry.forget(batch)
 
     def why_pending(self, batch: Batch, index: int | None = None) -> str | None:
         """Say why a batch waits, or one call of it."""

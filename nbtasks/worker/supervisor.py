@@ -32,6 +32,7 @@ from nbtasks.core.errors import (
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
 from nbtasks.local.connection import Connection
+from nbtasks.local.modules import import_module
 from nbtasks.local.proctree import kill_tree, send
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec
@@ -156,10 +157,8 @@ class Supervisor:
         return 0
 
     def _import_included(self) -> None:
-        import importlib
-
         for module in self._options.include:
-            importlib.import_module(module)
+            import_module(module, "include")
 
     def _start_children(self) -> Forkserver:
         life_read, self._life_write = os.pipe()

@@ -26,9 +26,9 @@ def nbtasks(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 class RunningWorker:
     """``nbtasks worker`` with what it has written so far."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, before: tuple[str, ...] = ()) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "nbtasks", "worker", *arguments],
+            [sys.executable, "-m", "nbtasks", *before, "worker", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -59,11 +59,14 @@ class RunningWorker:
 
 @pytest.fixture
 def worker(project: Path, eventually) -> Iterator[Callable[..., RunningWorker]]:
-    """``worker("-c", "1")`` starts ``nbtasks worker`` and returns it when it is ready."""
+    """``worker("-c", "1")`` starts ``nbtasks worker`` and returns it when it is ready.
+
+    ``before`` are options that stand before the command.
+    """
     started: list[RunningWorker] = []
 
-    def start(*arguments: str) -> RunningWorker:
-        one = RunningWorker(project, *arguments)
+    def start(*arguments: str, before: tuple[str, ...] = ()) -> RunningWorker:
+        one = RunningWorker(project, *arguments, before=before)
         started.append(one)
         eventually(lambda: " ready\n" in one.text or one.process.poll() is not None, "the worker is ready")
         assert one.process.poll() is None, one.text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nbtasks import App
+from nbtasks import App, WorkersError
 from nbtasks.local import embedded
 from nbtasks.local.connection import Connection, write_connection_file
 from nbtasks.wire.signing import encode_key, new_key
@@ -139,12 +139,47 @@ def test_what_cannot_work_is_said_without_a_traceback(
     eventually(lambda: not processes(), "nothing is left")
 
 
-def test_an_error_in_the_module_shows_where(nbtasks, project):
-    (project / "broken.py").write_text("import no_such_thing\n")
+BROKEN = {
+    "import no_such_thing\n": "line 1): ModuleNotFoundError: No module named 'no_such_thing'",
+    "x = 1\ny = x / 0\n": "line 2): ZeroDivisionError: division by zero",
+    "def f(:\n": "SyntaxError: ",
+    "raise SystemExit(3)\n": "line 1): SystemExit: 3",
+}
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_an_error_in_the_module_shows_where_in_one_sentence(nbtasks, project, source):
+    (project / "broken.py").write_text(source)
     done = nbtasks("worker", "-A", "broken")
     assert done.returncode == 1
+    assert "module 'broken' cannot be imported" in done.stderr
     assert "broken.py" in done.stderr
-    assert "no_such_thing" in done.stderr
+    assert BROKEN[source] in done.stderr
+    assert "`python" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("include", ["no_such_module", "broken", "", ".relative"])
+def test_an_include_that_cannot_be_imported_is_said_in_one_sentence(project, include):
+    (project / "broken.py").write_text("import also_missing\n")
+    with App(include=[include]) as app, pytest.raises(WorkersError) as found:
+        app.start_workers(1)
+    text = str(found.value)
+    assert text.startswith("local workers did not start: include: ")
+    assert include in text
+    assert "Traceback" not in text
+
+
+def test_what_stands_before_the_command_counts_as_well(nbtasks, worker, project, lease):
+    (project / "etl.py").write_text(
+        "import nbtasks\njobs = nbtasks.App('etl', broker='redis://127.0.0.1:1')\n"
+    )
+    worker("-c", "1", before=("-A", "etl", "-b", lease.url))
+    with App(broker=lease.url) as app:
+        assert len(app.workers()) == 1
+    assert "-A is not an option of `nbtasks doctor`" in nbtasks("-A", "etl", "doctor").stderr
+    # What is said after the command comes first.
+    assert "no module 'second'" in nbtasks("-A", "first", "worker", "-A", "second").stderr
 
 
 def test_help_and_version(nbtasks):
