@@ -43,7 +43,7 @@ class Definition:
         """Run the function here, now."""
         if self.options.bind:
             from nbtasks.core.context import CurrentCall
-            from nbtasks.core.execution import BoundTask
+            from nbtasks.core.retrying import BoundTask
 
             request = CurrentCall(id="", name=self.name, is_eager=True, args=args, kwargs=kwargs)
             return self.function(BoundTask(request, self.options), *args, **kwargs)

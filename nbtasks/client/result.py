@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Generator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -328,8 +329,9 @@ class AsyncResult:
 
 def note(error: BaseException, text: str) -> None:
     """Add a line to what an exception shows, where Python can."""
-    if hasattr(error, "add_note"):
-        error.add_note(text)
+    # The exception may be of a class of the user's, which makes something else of its notes.
+    with contextlib.suppress(Exception, SystemExit):
+        error.add_note(text)  # type: ignore[attr-defined, unused-ignore]
 
 
 async def wait_async(ready: Callable[[], bool]) -> None:

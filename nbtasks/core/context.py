@@ -5,12 +5,20 @@ Outside a worker these are no-ops, so that a task stays an ordinary function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
-from contextvars import ContextVar
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from .errors import SoftTimeLimitExceeded
+from .readable import repr_of, text_of
+
 T = TypeVar("T")
+#: Characters of a progress report's line.
+_MOST_MESSAGE = 200
+#: Fields of one that are shown as text.
+_MOST_FIELDS = 8
 #: Told how far a call is: the call, done, total, message.
 Report = Callable[["CurrentCall", float, "float | None", str], None]
 
@@ -37,12 +45,13 @@ class CurrentCall:
     worker: str = "here"
     queue: str = ""
     is_eager: bool = False
+    #: What it was called with; empty again when it has ended.
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
     #: Seconds this attempt may run, None for no limit.
     time_limit: float | None = None
     #: Seconds after which SoftTimeLimitExceeded is raised in it.
     soft_time_limit: float | None = None
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
     report: Report | None = field(default=None, repr=False)
     #: What the call has printed so far; made by the worker's capture when something is printed.
     output: Any = field(default=None, repr=False)
@@ -57,8 +66,33 @@ class CurrentCall:
         """The worker's name, as Celery calls it."""
         return self.worker
 
+    @property
+    def task(self) -> str:
+        """The task's name, as Celery calls it."""
+        return self.name
+
+    @property
+    def called_directly(self) -> bool:
+        """Whether the function was called here like any other, and not as a call of its task."""
+        return not self.id
+
+    @property
+    def timelimit(self) -> tuple[float | None, float | None]:
+        """Hard and soft time limit in seconds, as Celery has them."""
+        return self.time_limit, self.soft_time_limit
+
+    @property
+    def delivery_info(self) -> dict[str, Any]:
+        """The queue that the call came from, as Celery has it."""
+        return {"exchange": "", "routing_key": self.queue}
+
 
 _current: ContextVar[CurrentCall | None] = ContextVar("nbtasks_call", default=None)
+
+
+def call_in(context: Context) -> CurrentCall | None:
+    """Return the call that a context belongs to."""
+    return context.get(_current)
 
 
 @dataclass(frozen=True)
@@ -85,24 +119,75 @@ set_current = _current.set
 reset_current = _current.reset
 
 
-def progress(done: float, total: float | None = None, message: str = "") -> None:
-    """Report how far the running call is, for its card. A no-op outside a worker.
+def progress(done: Any, total: Any = None, message: Any = "") -> None:
+    """Report how far the running call is, for its card. A no-op outside a worker, and never an error of the call.
 
     Args:
-        done: work done so far, in any unit.
+        done: work done so far, in any unit. What is not a number is shown as text.
         total: the whole, in the same unit, if known.
         message: one short line.
     """
     call = _current.get()
-    if call is not None and call.report is not None:
-        call.report(call, float(done), None if total is None else float(total), str(message)[:200])
+    if call is None or call.report is None:
+        return
+    number, whole = _number(done), _number(total)
+    parts = [] if number is not None or done is None else [text_of(done, _MOST_MESSAGE)]
+    if whole is None and total is not None and number is None:
+        parts.append(f"of {text_of(total, _MOST_MESSAGE)}")
+    line = text_of(message, _MOST_MESSAGE) if message is not None else ""
+    shown = ": ".join(filter(None, (" ".join(parts), line)))
+    call.report(call, number or 0.0, whole or None, shown[:_MOST_MESSAGE])
+
+
+def _number(value: Any) -> float | None:
+    """Return what can be drawn as a length: a finite number, not below 0; else None."""
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception:
+        return None
+    return max(0.0, number) if math.isfinite(number) else None
+
+
+def report_state(state: Any, meta: Any) -> None:
+    """Report progress as Celery's ``update_state`` takes it: a name, and a dict with ``current`` and ``total``."""
+    try:
+        done, total, shown = _fields(meta)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception:
+        done, total, shown = None, None, "" if meta is None else repr_of(meta, _MOST_MESSAGE)
+    is_told = shown or (done is not None and _number(done) is None)
+    progress(done, total, shown if is_told else state)
+
+
+def _fields(meta: Mapping[Any, Any]) -> tuple[Any, Any, str]:
+    """Return done and total, and as text what else is in it."""
+    fields = dict(meta)
+    done = fields.pop("current") if "current" in fields else fields.pop("done", None)
+    total, message = fields.pop("total", None), fields.pop("message", None)
+    parts = [] if message is None else [text_of(message, _MOST_MESSAGE)]
+    parts += [f"{text_of(name, 40)}={text_of(fields[name], 80)}" for name in list(fields)[:_MOST_FIELDS]]
+    return done, total, ", ".join(parts)
 
 
 def track(items: Iterable[T], total: int | None = None, message: str = "") -> Iterator[T]:
     """Yield from ``items`` and report progress after each."""
     if total is None:
-        total = len(items) if isinstance(items, Sized) else None
+        total = _length(items)
     progress(0, total, message)
     for done, item in enumerate(items, 1):
         yield item
         progress(done, total, message)
+
+
+def _length(items: Iterable[Any]) -> int | None:
+    try:
+        return len(items) if isinstance(items, Sized) else None
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import traceback
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from nbtasks.core.errors import CallError, TaskError
+from nbtasks.core.readable import name_of, repr_of, text_of
 
 from . import pickling, tracebacks
 
@@ -17,6 +19,12 @@ _MOST_TEXT = 64 * 1024
 _MOST_BYTES = 16 * _MOST_TEXT
 #: An attribute that takes more is left out where attributes are looked at one by one.
 _MOST_ATTRIBUTE_BYTES = 8 * _MOST_TEXT
+#: Causes of an exception that are shown with it.
+_MOST_CAUSES = 50
+#: What printing an exception follows.
+_LINKS = frozenset(
+    {"__cause__", "__context__", "__suppress_context__", "__traceback__", "__notes__", "exceptions"}
+)
 #: What OSError keeps outside its __dict__.
 _OS_ERROR_FIELDS = ("errno", "strerror", "filename", "filename2")
 
@@ -41,17 +49,29 @@ class Failure:
 
 
 def pack(error: BaseException, with_traceback: bool = True) -> bytes:
-    """Return an exception as a payload. Never fails: what cannot travel is left out."""
-    own = tracebacks.without_own_frames(error.__traceback__) if with_traceback else None
+    """Return an exception as a payload. Never fails: what cannot travel is left out.
+
+    An exception may be of a class of the user's, whose attributes and texts are code: they may raise anything too.
+    """
+    own = _traceback_of(error) if with_traceback else None
+    try:
+        frames = tracebacks.to_data(own)
+    except Exception:
+        frames = []
     return pickling.dump_plain(
         {
-            "type": type(error).__name__,
-            "message": _text_of(error),
+            "type": name_of(error),
+            "message": text_of(error, _MOST_TEXT),
             "text": _format(error, own),
             "pickled": _pickled(error),
-            "frames": tracebacks.to_data(own),
+            "frames": frames,
         }
     )
+
+
+def text_with_traceback(error: BaseException) -> str:
+    """Return an exception as Python prints it, without frames of nbtasks. Never fails."""
+    return _format(error, _traceback_of(error))
 
 
 def unpack(payload: bytes | memoryview) -> Failure:
@@ -72,30 +92,44 @@ def rebuild(failure: Failure, call_id: str) -> BaseException:
 
 def _unpickled(failure: Failure, call_id: str) -> BaseException:
     if failure.pickled is not None:
-        with contextlib.suppress(Exception):
-            error = pickling.loads(failure.pickled)
-            # SystemExit and the like would end whoever asks for the result.
-            if isinstance(error, Exception):
-                return error
+        error = _loaded(failure.pickled)
+        # SystemExit and the like would end whoever asks for the result.
+        if isinstance(error, Exception):
+            return error
     return TaskError(f"{failure.type_name}: {failure.message}", call_id, failure.type_name, failure.text)
 
 
+def _loaded(data: bytes) -> Any:
+    """Return what was pickled; None where it cannot be read, whatever its class raises then."""
+    try:
+        return pickling.loads(data)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return None
+
+
 def _pickled(error: BaseException) -> bytes | None:
-    data, text = _readable(error)
-    if data is not None and text == _text_of(error):
-        return data
-    # Its __init__ takes, or makes, other arguments than it hands on: it can be written, and is not read as it was.
-    remains, _ = _readable(_Remains(error)) if _is_written_plainly(error) else (None, "")
-    return remains if remains is not None else data
+    try:
+        data, text = _readable(error)
+        if data is not None and text == text_of(error, _MOST_TEXT):
+            return data
+        # Its __init__ takes, or makes, other arguments than it hands on: it can be written, and is not read as it was.
+        remains, _ = _readable(_Remains(error)) if _is_written_plainly(error) else (None, "")
+        return remains if remains is not None else data
+    except BaseException:
+        return None
 
 
 def _readable(value: Any) -> tuple[bytes | None, str]:
     """Return an exception as bytes, and the text that it has when they are read; None where it cannot be read."""
-    with contextlib.suppress(Exception):
+    try:
         data = b"".join(pickling.dumps(value))
         read = pickling.loads(data)
         if isinstance(read, BaseException) and len(data) <= _MOST_BYTES:
-            return data, _text_of(read)
+            return data, text_of(read, _MOST_TEXT)
+    except BaseException:
+        return None, ""
     return None, ""
 
 
@@ -114,7 +148,7 @@ class _Remains:
         fields = {name: getattr(error, name, None) for name in _OS_ERROR_FIELDS if isinstance(error, OSError)}
         attributes = {**vars(error), **{name: value for name, value in fields.items() if value is not None}}
         kept = {name: value for name, value in attributes.items() if _travels(value)}
-        args = tuple(value if _travels(value) else repr(value) for value in error.args)
+        args = tuple(value if _travels(value) else repr_of(value) for value in error.args)
         self._parts = (type(error), args, kept)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -122,11 +156,12 @@ class _Remains:
 
 
 def _travels(value: Any) -> bool:
-    with contextlib.suppress(Exception):
+    try:
         data = b"".join(pickling.dumps(value))
         pickling.loads(data)
         return len(data) <= _MOST_ATTRIBUTE_BYTES
-    return False
+    except BaseException:
+        return False
 
 
 def revive(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
@@ -140,15 +175,56 @@ def revive(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[st
     return error
 
 
-def _text_of(error: BaseException) -> str:
+def _traceback_of(error: BaseException) -> TracebackType | None:
     try:
-        return str(error)[:_MOST_TEXT]
+        return tracebacks.without_own_frames(_own(error, "__traceback__"))
     except Exception:
-        return f"<{type(error).__name__} without a readable text>"
+        return None
+
+
+def _own(error: BaseException, name: str) -> Any:
+    """Return what Python itself keeps with an exception, whatever its class makes of the name."""
+    return BaseException.__dict__[name].__get__(error)
 
 
 def _format(error: BaseException, own: TracebackType | None) -> str:
-    try:
-        return "".join(traceback.format_exception(type(error), error, own))[-_MOST_TEXT:]
-    except Exception:
-        return f"{type(error).__name__}: {_text_of(error)}"
+    with contextlib.suppress(BaseException):
+        if _is_plainly_linked(error):
+            return "".join(traceback.format_exception(type(error), error, own))[-_MOST_TEXT:]
+    frames = ""
+    with contextlib.suppress(Exception):
+        frames = "".join(traceback.format_tb(own, -_MOST_CAUSES))
+    head = f"Traceback (most recent call last):\n{frames}" if frames else ""
+    return f"{head}{name_of(error)}: {text_of(error, _MOST_TEXT)}\n"[-_MOST_TEXT:]
+
+
+def _is_plainly_linked(error: BaseException) -> bool:
+    """Whether an exception and its causes can be walked: no class has laid code over the links, and they end."""
+    seen: set[int] = set()
+    to_see = [error]
+    while to_see:
+        one = to_see.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if len(seen) > _MOST_CAUSES or not _is_plain(one):
+            return False
+        linked = [_own(one, "__cause__"), _own(one, "__context__"), *_members(one)]
+        to_see += [other for other in linked if isinstance(other, BaseException)]
+    return True
+
+
+def _is_plain(error: BaseException) -> bool:
+    notes = vars(error).get("__notes__", [])
+    of_users = (kind for kind in type(error).__mro__ if kind.__module__ != "builtins")
+    return (
+        type(notes) is list
+        and len(notes) <= _MOST_CAUSES
+        and not any(_LINKS.intersection(vars(kind)) for kind in of_users)
+    )
+
+
+def _members(error: BaseException) -> tuple[Any, ...]:
+    """Return the exceptions of an exception group."""
+    group = getattr(builtins, "BaseExceptionGroup", None)
+    return tuple(error.exceptions[:_MOST_CAUSES]) if group and isinstance(error, group) else ()

@@ -19,6 +19,7 @@ from typing import Any
 import cloudpickle
 
 from nbtasks.core.errors import NotPicklable
+from nbtasks.core.readable import name_of, text_of
 
 from .modules import shipped_by_value
 
@@ -136,9 +137,8 @@ def _cloudpickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool]
         with shipped_by_value():
             _Pickler(file, protocol=5, buffer_callback=out_of_band).dump(value)
     except Exception as error:
-        path, part = _innermost(value)
-        path = _name_of(value) + path
-        raise NotPicklable(f"{path} {_why(part, error)}", path) from error
+        path, reason = _explained(value, error)
+        raise NotPicklable(f"{path} {reason}", path) from error
     return file.getvalue()
 
 
@@ -216,6 +216,16 @@ def _why(part: Any, error: Exception) -> str:
         f"({type(part).__name__}) cannot travel to another process: {error}. "
         "Make it inside the task instead, or pass what it is made from"
     )
+
+
+def _explained(value: Any, error: Exception) -> tuple[str, str]:
+    """Return where the part is that cannot travel, and why it cannot."""
+    try:
+        path, part = _innermost(value)
+        return _name_of(value) + path, _why(part, error)
+    except Exception:
+        # To look at it runs code of the user's, as pickling does.
+        return name_of(value), f"cannot travel to another process: {name_of(error)}: {text_of(error, 500)}"
 
 
 def _innermost(value: Any) -> tuple[str, Any]:

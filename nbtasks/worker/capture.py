@@ -1,7 +1,8 @@
 """What a call prints, kept by call: Python's streams through a tag, file descriptors through a file.
 
-The tag is the context variable of the running call, so threads and coroutines are told apart. What C code or a
-subprocess writes to the descriptors is looked for after a call, at the price of one ``fstat``.
+The tag is the context variable of the running call, so coroutines are told apart, and so are the threads of a worker.
+A thread that a call starts speaks for that call, also when it has ended. What C code or a subprocess writes to the
+descriptors is looked for after a call, at the price of one ``fstat``.
 """
 
 from __future__ import annotations
@@ -14,15 +15,26 @@ import sys
 import tempfile
 import threading
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any, TextIO
 
-from nbtasks.core.context import current_call
+from nbtasks.core.context import CurrentCall, current_call
+from nbtasks.core.readable import exact
 
 #: Characters kept of the beginning, and of the end, of what a call prints.
 HEAD_CHARS = 32 * 1024
 TAIL_CHARS = 32 * 1024
 
+#: Bytes that a child's file holds before it is emptied: by the child, and where that does not come to it by the
+#: supervisor.
 _TRUNCATE_BYTES = 4 * 2**20
+_MOST_BYTES = 64 * 2**20
+#: Bytes kept of either end where that is too much; they fit into what is kept of a call.
+_END_BYTES = 16 * 1024
+
+#: The call that has started this thread.
+_started_by: ContextVar[CurrentCall | None] = ContextVar("nbtasks_started_by", default=None)
 
 
 class Output:
@@ -40,6 +52,8 @@ class Output:
 
     def write(self, stream: str, text: str) -> None:
         """Add text of a stream, ``o`` or ``e``."""
+        if not text:
+            return
         with self._lock:
             if self._live_chars < TAIL_CHARS:
                 self._live.append([stream, text[-TAIL_CHARS:]])
@@ -48,9 +62,12 @@ class Output:
             if room > 0:
                 _append(self._head, stream, text[:room])
                 self._head_chars += min(room, len(text))
-                text = text[room:]
-            if text:
-                self._add_to_tail(stream, text)
+            room = max(0, room)
+            if len(text) > room:
+                # Cut before it is copied: it may be large.
+                cut = max(room, len(text) - TAIL_CHARS)
+                self._dropped += cut - room
+                self._add_to_tail(stream, text[cut:])
 
     def _add_to_tail(self, stream: str, text: str) -> None:
         self._tail.append([stream, text])
@@ -94,7 +111,8 @@ class TaggedStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Keep the text with the call that printed it."""
-        call = current_call()
+        call = speaker()
+        text = exact(text)
         if call is None:
             return self._real.write(text)
         if call.output is None:
@@ -110,6 +128,14 @@ class TaggedStream(io.TextIOBase):
     def real(self) -> TextIO:
         """What it stands in for."""
         return self._real
+
+    def close(self) -> None:
+        """Do nothing: the next call prints, too."""
+
+    @property
+    def buffer(self) -> Any:
+        """What bytes are written to: the real one."""
+        return getattr(self._real, "buffer", None)
 
     def fileno(self) -> int:
         """Return the real descriptor."""
@@ -136,8 +162,13 @@ class DescriptorFile:
         import fcntl
 
         fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) | flags)
-        self._seen = 0
         self._fflush: Any = None
+        self._lock = threading.Lock()
+        self._seen = 0
+        #: Of what was written since the last look, if the file was emptied meanwhile: its beginning, and how much of
+        #: it is gone.
+        self._head = b""
+        self._gone = 0
 
     def redirect(self) -> None:
         """Point this process's descriptors 1 and 2 at the file."""
@@ -147,19 +178,57 @@ class DescriptorFile:
         self._fflush = ctypes.CDLL(None).fflush
 
     def take(self) -> str:
-        """Return what was written since the last look; cheap when nothing was."""
+        """Return what was written since the last look, the beginning and the end; cheap when nothing was."""
         if self._fflush is not None:
             self._fflush(None)
         # After every call, so the cheapest way to learn the size; what is appended does not care for the position.
         size = os.lseek(self._fd, 0, os.SEEK_END)
-        if size <= self._seen:
+        if size == self._seen and not self._gone:
             return ""
-        data = os.pread(self._fd, min(size - self._seen, HEAD_CHARS + TAIL_CHARS), self._seen)
-        self._seen = size
-        if size > _TRUNCATE_BYTES:
-            os.ftruncate(self._fd, 0)
+        with self._lock:
+            self._note_emptied(size)
+            head = self._head
+            if not self._gone:
+                whole = size - self._seen <= HEAD_CHARS + TAIL_CHARS
+                head = os.pread(self._fd, size - self._seen if whole else _END_BYTES, self._seen)
+                self._seen += len(head)
+            last = max(self._seen, size - _END_BYTES)
+            tail = os.pread(self._fd, size - last, last)
+            gone, self._gone, self._head = self._gone + last - self._seen, 0, b""
+            self._seen = size
+            if size > _TRUNCATE_BYTES:
+                self._empty()
+        gap = f"\n... {gone:,} bytes left out ...\n" if gone else ""
+        return head.decode(errors="replace") + gap + tail.decode(errors="replace")
+
+    def trim(self) -> None:
+        """Empty the file of a call that writes a lot, but for the beginning of it."""
+        size = os.fstat(self._fd).st_size
+        if size <= _TRUNCATE_BYTES and size >= self._seen:
+            return
+        with self._lock:
+            self._note_emptied(size)
+            if size > _TRUNCATE_BYTES:
+                if not self._gone:
+                    self._head = os.pread(self._fd, _END_BYTES, self._seen)
+                    self._seen += len(self._head)
+                self._gone += size - self._seen
+                self._empty()
+
+    def _note_emptied(self, size: int) -> None:
+        """See that the supervisor has emptied the file: at least so much is gone."""
+        if size < self._seen:
+            self._gone += _MOST_BYTES
             self._seen = 0
-        return data.decode(errors="replace")
+
+    def _empty(self) -> None:
+        os.ftruncate(self._fd, 0)
+        self._seen = 0
+
+    def bound(self) -> None:
+        """Empty the file if the child does not do so itself; on the supervisor's side."""
+        if os.fstat(self._fd).st_size > _MOST_BYTES:
+            os.ftruncate(self._fd, 0)
 
     def last_words(self, most: int = 2000) -> str:
         """Return what a child that has died wrote last: from the report of a crash on, else the end."""
@@ -173,13 +242,64 @@ class DescriptorFile:
         os.ftruncate(self._fd, 0)
 
 
+def speaker() -> CurrentCall | None:
+    """Return the call that prints here: the one that runs, or the one that has started this thread."""
+    return current_call() or _started_by.get()
+
+
+_streams: list[TaggedStream] = []
+
+
 def install() -> None:
     """Put the tagged streams in place of ``sys.stdout`` and ``sys.stderr``; ``display`` shows as text."""
-    sys.stdout = TaggedStream("o", sys.stdout)
-    sys.stderr = TaggedStream("e", sys.stderr)
+    _streams[:] = TaggedStream("o", sys.stdout), TaggedStream("e", sys.stderr)
+    restore()
+    _tag_threads()
     if not hasattr(builtins, "display"):
         # A builtin in every notebook, so cells use it without importing it.
         builtins.display = _display  # type: ignore[attr-defined]
+
+
+def restore() -> None:
+    """Put the tagged streams in place again, if a call has left others there."""
+    if sys.stdout is not _streams[0] or sys.stderr is not _streams[1]:
+        sys.stdout, sys.stderr = _streams
+
+
+def _tag_threads() -> None:
+    """Have threads, and what is given to thread pools, know by which call they were started."""
+    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+
+    def start_tagged(thread: threading.Thread) -> None:
+        call = speaker()
+        if call is not None:
+            run = thread.run
+
+            def run_tagged() -> None:
+                _started_by.set(call)
+                # Else the thread would keep itself.
+                vars(thread).pop("run", None)
+                run()
+
+            thread.run = run_tagged  # type: ignore[method-assign]
+        start(thread)
+
+    def submit_tagged(pool: ThreadPoolExecutor, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        call = speaker()
+        if call is None:
+            return submit(pool, function, *args, **kwargs)
+        return submit(pool, _run_for, call, function, *args, **kwargs)
+
+    threading.Thread.start = start_tagged  # type: ignore[method-assign, assignment]
+    ThreadPoolExecutor.submit = submit_tagged  # type: ignore[method-assign, assignment]
+
+
+def _run_for(call: CurrentCall, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    token = _started_by.set(call)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _started_by.reset(token)
 
 
 def _display(*values: object, **_: object) -> None:

@@ -36,10 +36,12 @@ from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
 from . import capture
+from .bench import Bench
 from .consumer import Consumer
 from .copies import expect_copies
+from .coroutines import ASYNC_SLOTS, LoopExecutor, is_async
 from .doubts import Doubts
-from .executor import ASYNC_SLOTS, Bench, InlineExecutor, LoopExecutor, ThreadExecutor, is_async
+from .executor import InlineExecutor, ThreadExecutor
 from .functions import Functions
 from .hand import ASKED, GIVEN, NOTHING, Hand
 from .interrupts import Interrupts, Stopping
@@ -69,6 +71,10 @@ _LEASE_POLL_S = 0.01
 #: Before a longer pause between two starts it is told what has ended.
 _TELL_BEFORE_S = 0.005
 _HEED_POLL_S = 0.001
+#: Seconds to tell what has ended before the process goes.
+_LAST_WORDS_S = 10.0
+#: Exit code of a child whose event loop does not go on.
+_LOOP_IS_LOST = 70
 #: An entry that comes sooner than this was there already.
 _ALONE_AFTER_S = 0.000_2
 _ALONE_FOR_S = 0.002
@@ -234,6 +240,8 @@ class Child:
         most_calls, most_kib = self._options.max_tasks_per_child, self._options.max_memory_per_child
         if most_calls is not None and self._slot.done >= most_calls:
             return True
+        if self._loop is not None and self._loop.is_spent:
+            return True
         return most_kib is not None and self._slot.done > 0 and resident_bytes(os.getpid()) > most_kib * 1024
 
     def _leave(self) -> None:
@@ -242,10 +250,28 @@ class Child:
         with self._free:
             while self._in_flight:
                 self._free.wait(1.0)
-        deadline = time.monotonic() + 10.0
-        while not self._reporter.try_flush() and time.monotonic() < deadline:
-            time.sleep(0.2)
+        self._tell_everything()
         self._reporter.close()
+
+    def _tell_everything(self) -> bool:
+        deadline = time.monotonic() + _LAST_WORDS_S
+        while not self._reporter.try_flush():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+        return True
+
+    def _replace_at_once(self, blameless: bool) -> None:
+        """End without waiting for what runs here: its event loop has stopped for good.
+
+        Args:
+            blameless: who was to blame has been told already; what is held goes to others, uncharged.
+        """
+        if self._tell_everything() and blameless:
+            # What must not run twice and may have begun is on the roster.
+            self._slot.set_state(IDLE, 0)
+            self._slot.end_opening()
+        os._exit(_LOOP_IS_LOST)
 
     # -- one round
 
@@ -303,6 +329,8 @@ class Child:
         on_told = self._note_told if tell_along else None
         entries = self._interrupts.while_waiting(lambda: self._consumer.wait(on_told))
         self._came_at = time.monotonic()
+        if entries:
+            self._note_stray()
         self._alone = self._came_at - began > _ALONE_AFTER_S and self._options.pool != "threads"
         return entries
 
@@ -321,7 +349,9 @@ class Child:
         self._last = (job.chunk.function, job.remaining)
         if self._is_async(job.function):
             if self._loop is None:
-                self._loop = LoopExecutor(self._bench, self._roster, self._freed, self._note_room)
+                self._loop = LoopExecutor(
+                    self._bench, self._roster, self._freed, self._note_room, self._replace_at_once
+                )
                 self._revocations.stoppers.append(self._loop)
             self._spread(job, self._loop.submit, self._loop.slots)
         elif self._options.pool == "threads":
@@ -530,14 +560,19 @@ class Child:
         if self._revocations.due:
             self._revocations.follow(self._in_hand())
         self._check_thread_limits()
+        self._descriptors.trim()
         if self._in_flight:
-            # Nobody can tell which of the concurrent calls wrote this; it goes to the log.
-            stray = self._descriptors.take()
-            if stray:
-                LOGGER.info("output of concurrent calls: %s", stray.rstrip())
+            # Nobody can tell which of the concurrent calls wrote this.
+            self._note_stray()
         running = self._slot.running()
         if running is not None and time.monotonic() - running.started > _SHARE_AFTER_S:
             self._give_unstarted()
+
+    def _note_stray(self) -> None:
+        """Log what was written to the descriptors, since nobody can tell by which call."""
+        stray = self._descriptors.take()
+        if stray:
+            LOGGER.info("output that belongs to no single call: %s", stray.rstrip())
 
     def _check_thread_limits(self) -> None:
         if self._threads is None:

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from nbtasks.broker.delivery import Delivery, Entry, Finish
 from nbtasks.broker.keys import Keys
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError, ValueLost, WireError
+from nbtasks.core.readable import repr_of
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire import failures
 from nbtasks.wire.codec import Chunk, Codec, Function
 
 from .doubts import Doubts
 from .functions import Functions
+from .interrupts import Stopping
 from .job import Job, options_of
 from .log import LOGGER, log_once
 from .reporter import Done, Refused, Reporter, place
@@ -151,12 +153,13 @@ class Consumer:
         skip, revoked = self._not_to_run(entry)
         try:
             function = self._function(entry, chunk.function)
-        except OperationalError:
+        except (OperationalError, Stopping):
             raise
         except SignatureMismatch as error:
             self._refuse(entry, error)
             return None
-        except Exception as error:
+        except BaseException as error:
+            # It runs code of the user's: a module may end with sys.exit().
             self._fail(entry, chunk, error, FAILURE_CODE, skip, revoked)
             return None
         job = Job(
@@ -230,20 +233,22 @@ class Consumer:
         self,
         entry: Entry,
         chunk: Chunk,
-        error: Exception,
+        error: BaseException,
         state: int,
         skip: frozenset[int],
         revoked: frozenset[int],
     ) -> None:
         from nbtasks.core.options import TaskOptions
 
-        LOGGER.error("Task %s: its function cannot be rebuilt here: %r", chunk.options.get("nm"), error)
+        LOGGER.error(
+            "Task %s: its function cannot be rebuilt here: %s", chunk.options.get("nm"), repr_of(error, 500)
+        )
         nothing = Function(chunk.function, lambda: None, None)
         job = Job(entry, chunk, nothing, TaskOptions(), entry.first, entry.first + entry.count, skip)
         self._end_revoked(job, revoked)
         self._fail_all(job, error, state)
 
-    def _fail_all(self, job: Job, error: Exception, state: int) -> None:
+    def _fail_all(self, job: Job, error: BaseException, state: int) -> None:
         payload = failures.pack(error)
         while True:
             index = job.claim()

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import TaskRevokedError
-from nbtasks.core.execution import Interrupted
+from nbtasks.core.interruption import Interrupted
 from nbtasks.core.options import TaskOptions
 
 from .limits import hard_limit_exceeded, soft_limit_reached

@@ -53,15 +53,21 @@ class Room:
 
 
 class IdleClock(selectors.DefaultSelector):
-    """A loop's selector that knows how long it has waited, in seconds, and since when that was asked."""
+    """A loop's selector that knows how long it has waited, in seconds, and since when that was asked.
+
+    Attributes:
+        rounds: how often the loop has come round.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.rounds = 0
         self._asked_at = time.perf_counter()
         self._idle_s = 0.0
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Wait as any selector does."""
+        self.rounds += 1
         began = time.perf_counter()
         found = super().select(timeout)
         self._idle_s += time.perf_counter() - began

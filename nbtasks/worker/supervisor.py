@@ -43,8 +43,8 @@ from . import log
 from .arrival import Arrival
 from .capture import DescriptorFile
 from .child import ChildSettings, child_main
+from .coroutines import ASYNC_SLOTS
 from .enforcement import Enforcement
-from .executor import ASYNC_SLOTS
 from .forkserver import Birth, Death, Forkserver
 from .hand import make_hands
 from .lease import Lease
@@ -321,6 +321,7 @@ class Supervisor:
         forkserver.keep_going()
         for number, slot in enumerate(self._slots):
             self._relief.look(number, slot, self._hands[number])
+            self._outputs[number].bound()
         self._remind(now)
         waiting = sum(slot.waiting for slot in self._slots)
         if waiting != self._waiting:

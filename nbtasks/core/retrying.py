@@ -1,0 +1,145 @@
+"""Whether a call that has raised is tried again, and when; ``self.retry()`` and ``raise Retry(...)`` alike."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import Any
+
+from .context import CurrentCall, report_state
+from .durations import seconds
+from .errors import ConfigError, MaxRetriesExceededError, Retry
+from .options import TaskOptions
+from .readable import repr_of
+
+#: Seconds that a next try may be away. What is longer is a mistake, and no queue keeps it.
+LONGEST_S = 10 * 366 * 86_400.0
+
+
+class BoundTask:
+    """What a task with ``bind=True`` gets as its first argument."""
+
+    def __init__(self, request: CurrentCall, options: TaskOptions) -> None:
+        self.request = request
+        self.name = request.name
+        self.max_retries = options.max_retries
+        self.default_retry_delay = options.default_retry_delay
+
+    def retry(
+        self,
+        exc: BaseException | None = None,
+        countdown: float | timedelta | str | None = None,
+        max_retries: int | None = None,
+    ) -> Retry:
+        """End this attempt and run the call again. Always raises, ``raise self.retry()`` only shows it to readers.
+
+        Args:
+            exc: raised instead when no retry is left.
+            countdown: seconds until the next attempt; the task's own delay if None.
+            max_retries: counts for this call instead of the task's own.
+
+        Raises:
+            MaxRetriesExceededError: no retry is left and ``exc`` is None.
+        """
+        if self.request.called_directly and exc is not None:
+            raise exc
+        most = _most(max_retries, self.max_retries)
+        if most is not None and self.request.retries >= most:
+            raise exc if exc is not None else _used_up(most, self.request)
+        raise Retry(f"retry {self.request.retries + 1}", countdown, exc, max_retries)  # type: ignore[arg-type]
+
+    def update_state(self, state: Any = "", meta: Any = None, task_id: str | None = None) -> None:
+        """Show ``meta`` as the call's progress. It never fails the call.
+
+        Args:
+            meta: ``current`` (or ``done``), ``total``, ``message``; other fields are shown as text.
+            state: shown where there is nothing else to show.
+            task_id: of another call: as in Celery a task may name one; only its own progress is shown.
+        """
+        if task_id is None or task_id == self.request.id:
+            report_state(state, meta)
+
+
+def next_try(
+    error: BaseException, call: CurrentCall, options: TaskOptions
+) -> tuple[BaseException, float | None]:
+    """Return what an attempt has ended with, and the seconds until the next one; None when the call has failed."""
+    if isinstance(error, Retry):
+        return _asked_for(error, call, options)
+    kinds = type(error).__mro__
+    wanted = any(kind in kinds for kind in options.autoretry_for)
+    if not wanted or any(kind in kinds for kind in options.dont_autoretry_for):
+        return error, None
+    if isinstance(error, MaxRetriesExceededError) and error.call_id == call.id:
+        # The task itself has found that this is enough.
+        return error, None
+    if options.max_retries is not None and call.retries >= options.max_retries:
+        return error, None
+    return error, min(LONGEST_S, options.retry_delay(call.retries))
+
+
+def _asked_for(error: Retry, call: CurrentCall, options: TaskOptions) -> tuple[BaseException, float | None]:
+    # A class that is derived from Retry may not have called its __init__.
+    try:
+        most = _most(getattr(error, "max_retries", None), options.max_retries)
+        if most is not None and call.retries >= most:
+            return _cause_of(error) or _used_up(most, call), None
+        countdown = getattr(error, "countdown", None)
+        delay = options.retry_delay(call.retries) if countdown is None else _delay(countdown)
+    except ConfigError as problem:
+        problem.__cause__, problem.__traceback__ = error, error.__traceback__
+        return problem, None
+    return error, min(LONGEST_S, delay)
+
+
+def _most(asked: Any, own: int | None) -> int | None:
+    """Return how many retries a call may have: its own word counts more than the task's.
+
+    Raises:
+        ConfigError: it is no number.
+    """
+    if asked is None:
+        return own
+    try:
+        return max(0, int(asked))
+    except (TypeError, ValueError, OverflowError):
+        if asked == math.inf:
+            return None
+        raise ConfigError(
+            f"Retry: max_retries={repr_of(asked, 100)} is not a whole number of 0 or more; "
+            "leave it out for the task's own"
+        ) from None
+
+
+def _delay(countdown: Any) -> float:
+    """Return a countdown in seconds; a moment in the past is now.
+
+    Raises:
+        ConfigError: it is no duration, or longer than anybody waits.
+    """
+    try:
+        delay = seconds(countdown) if isinstance(countdown, (str, timedelta)) else float(countdown)
+    except (TypeError, ValueError, OverflowError, ConfigError):
+        if isinstance(countdown, timedelta) and countdown < timedelta(0):
+            return 0.0
+        delay = math.nan
+    # Also false for nan.
+    if not delay <= LONGEST_S:
+        raise ConfigError(
+            f"Retry: countdown={repr_of(countdown, 100)} is not a time after which the call can be tried again; "
+            "give seconds (90), a text like 5m, or a timedelta, ten years at most"
+        )
+    return max(0.0, delay)
+
+
+def _cause_of(error: Retry) -> BaseException | None:
+    """Return what made the task retry: what it names, or what ``raise Retry() from error`` names."""
+    for cause in (getattr(error, "cause", None), error.__cause__):
+        if isinstance(cause, BaseException):
+            return cause
+    return None
+
+
+def _used_up(most: int, call: CurrentCall) -> MaxRetriesExceededError:
+    used = f"all {most} retries of call {call.id} are used up" if most else f"call {call.id} has no retries"
+    return MaxRetriesExceededError(f"{call.name}: {used} (max_retries={most})", call.id)

@@ -1,0 +1,354 @@
+"""Objects that raise when they are only looked at: before a call begins, or when it has returned."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from nbtasks import App, ConfigError, NotPicklable, Retry
+
+SOON = 20.0
+POOLS = ["prefork", "threads", "coroutines"]
+
+
+class Odd:
+    """Raises in one of its methods, or in all of them."""
+
+    def __init__(self, where, error=RuntimeError):
+        self.__dict__.update(where=where, error=error)
+
+    def _raise(self, name):
+        if self.where in (name, "all"):
+            raise self.error("odd")
+
+    def __repr__(self):
+        self._raise("repr")
+        return "<Odd>"
+
+    def __str__(self):
+        self._raise("str")
+        return "odd"
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        self._raise("getattr")
+        raise AttributeError(name)
+
+    def __reduce__(self):
+        self._raise("reduce")
+        return Odd, ("nothing",)
+
+    def __len__(self):
+        self._raise("len")
+        return 0
+
+    def __bool__(self):
+        self._raise("bool")
+        return False
+
+    def __eq__(self, other):
+        self._raise("eq")
+        return self is other
+
+    def __hash__(self):
+        self._raise("hash")
+        return 1
+
+    def __del__(self):
+        self._raise("del")
+
+
+class OddError(Exception):
+    """An exception that raises in one of its methods, or in all of them."""
+
+    def __init__(self, where, error=RuntimeError):
+        super().__init__(where)
+        self.where, self.error = where, error
+
+    def _raise(self, name):
+        if self.where in (name, "all"):
+            raise self.error("odd")
+
+    def __repr__(self):
+        self._raise("repr")
+        return "<OddError>"
+
+    def __str__(self):
+        self._raise("str")
+        return "odd"
+
+    def __reduce__(self):
+        self._raise("reduce")
+        return OddError, ("nothing",)
+
+    def __eq__(self, other):
+        self._raise("eq")
+        return self is other
+
+    __hash__ = None
+
+    def __bool__(self):
+        self._raise("bool")
+        return False
+
+
+class Links(Exception):
+    """An exception whose attributes are code."""
+
+    @property
+    def __cause__(self):
+        return Links("one more")
+
+    @property
+    def __traceback__(self):
+        raise SystemExit("no traceback")
+
+    @property
+    def args(self):
+        raise KeyboardInterrupt
+
+
+class Notes(Exception):
+    """An exception with notes that are none."""
+
+    __notes__ = property(lambda self: sys.exit("no notes"))
+
+
+class Text(str):
+    """A text that is no text."""
+
+    __slots__ = ()
+
+    def __getitem__(self, what):
+        raise RuntimeError("no part of it")
+
+    def __len__(self):
+        return 10**30
+
+    def __str__(self):
+        return self
+
+
+class NoCountdown(Retry):
+    """A Retry that is none."""
+
+    def __init__(self):
+        pass
+
+
+def boom(*_):
+    """Code of a user's that ends a program."""
+    raise SystemExit("on arrival")
+
+
+class OnArrival:
+    """Cannot be read where it arrives."""
+
+    def __reduce__(self):
+        return boom, ()
+
+
+@pytest.fixture(scope="module", params=POOLS)
+def run(request, run_folder):
+    """``run(function, *args)`` runs it in a worker with one child that logs all; returns its result's handle."""
+    pool = request.param
+    with App(pool, namespace=f"t-odd-{pool}") as app:
+        app.start_workers(1, loglevel="info", **({"pool": "threads"} if pool == "threads" else {}))
+
+        def submit(function, *args, **options):
+            if pool != "coroutines":
+                return app.task(function, **options).delay(*args)
+
+            async def later(*args):
+                return function(*args)
+
+            return app.task(later, name=function.__name__, **options).delay(*args)
+
+        submit.pid = submit(os.getpid).get(timeout=SOON)
+        yield submit
+
+
+@pytest.fixture(autouse=True)
+def same_process(run):
+    """No child has died for it."""
+    yield
+    assert run(os.getpid).get(timeout=SOON) == run.pid
+
+
+METHODS = ["repr", "str", "getattr", "len", "bool", "eq", "hash", "del", "all"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, KeyboardInterrupt])
+def test_values(run, error):
+    def give(where, error):
+        return Odd(where, error)
+
+    results = {where: run(give, where, error) for where in [*METHODS, "reduce"]}
+    for where, result in results.items():
+        if where in ("reduce", "all"):
+            with pytest.raises(NotPicklable):
+                result.get(timeout=SOON)
+        else:
+            assert result.get(timeout=SOON).where == "nothing"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, KeyboardInterrupt])
+def test_errors(run, error):
+    def fail(where, error):
+        raise OddError(where, error)
+
+    for result in [run(fail, where, error) for where in ["repr", "str", "reduce", "eq", "bool", "all"]]:
+        assert "OddError" in (type(result.get(timeout=SOON, propagate=False)).__name__ + str(result.result))
+        assert result.state == "FAILURE"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_errors_that_are_retried(run, error):
+    def fail(where, error):
+        raise OddError(where, error)
+
+    wheres = ["repr", "str", "reduce", "all"]
+    results = [run(fail, where, error, retries=1, default_retry_delay=0.01) for where in wheres]
+    for result in results:
+        result.wait(SOON)
+        assert (result.state, result.retries) == ("FAILURE", 1)
+
+
+def test_errors_with_odd_links(run):
+    def fail(kind):
+        if kind == "links":
+            raise Links("code")
+        if kind == "notes":
+            raise Notes("noted")
+        if kind == "chain":
+            last = None
+            for i in range(100_000):
+                link = ValueError(i)
+                link.__cause__ = last
+                last = link
+            raise last
+        if kind == "circle":
+            one, other = ValueError("one"), ValueError("other")
+            one.__cause__, other.__cause__ = other, one
+            raise one
+        if kind == "group":
+            raise builtins.BaseExceptionGroup("several", [Links("code"), SystemExit("out"), OddError("all")])
+        if kind == "cause":
+            raise ValueError("above") from OddError("all", SystemExit)
+        raise type("Meta", (type,), {"__name__": property(boom)})("Named", (Exception,), {})("named")
+
+    kinds = ["links", "notes", "chain", "circle", "cause"]
+    if sys.version_info >= (3, 11):
+        kinds.append("group")
+    for result in [run(fail, kind) for kind in kinds]:
+        assert isinstance(result.get(timeout=SOON, propagate=False), BaseException)
+        assert result.state == "FAILURE"
+        assert isinstance(result.traceback, str)
+
+
+def test_an_argument_that_cannot_be_read(run):
+    def take(value):
+        return value
+
+    result = run(take, OnArrival())
+    result.wait(SOON)
+    assert result.state == "FAILURE"
+    assert "SystemExit" in str(result.result)
+
+
+def test_a_result_that_cannot_be_read_costs_only_who_asks(run):
+    def give():
+        return OnArrival()
+
+    with pytest.raises(BaseException, match="on arrival"):
+        run(give).get(timeout=SOON)
+
+
+def test_texts_that_are_none(run):
+    def write():
+        print("before")
+        try:
+            sys.stdout.write(Text("odd"))
+            sys.stdout.write(5)
+        except TypeError:
+            sys.stdout.write("refused")
+        return "done"
+
+    result = run(write)
+    assert result.get(timeout=SOON) == "done"
+    assert result.stdout == "before\noddrefused"
+
+
+@pytest.mark.parametrize(
+    "countdown",
+    [float("inf"), float("nan"), float("-inf"), 10**400, 1e300, -5, "soon", "0.01", [], True, "odd"],
+)
+def test_odd_countdowns(run, countdown):
+    def again(tries):
+        raise Retry("once more", Odd("all") if countdown == "odd" else countdown, max_retries=1)
+
+    result = run(again, 1)
+    error = result.get(timeout=SOON, propagate=False)
+    assert result.state == "FAILURE"
+    if countdown in (-5, "0.01", float("-inf"), True):
+        assert result.retries == 1
+    else:
+        assert isinstance(error, (ConfigError, TypeError)), error
+        assert result.retries == 0
+
+
+def test_odd_retries(run):
+    def again(kind):
+        raise {
+            "no init": NoCountdown(),
+            "most": Retry("x", 0, max_retries="many"),
+            "below": Retry("x", 0, max_retries=-1),
+            "cause": Retry("x", 0, cause=OddError("all"), max_retries=0),
+        }[kind]
+
+    for kind in ("no init", "most", "below", "cause"):
+        result = run(again, kind, max_retries=1, default_retry_delay=0.01)
+        result.wait(SOON)
+        assert result.state == "FAILURE", kind
+
+
+def test_a_callable_whose_attributes_are_code(run):
+    class Callable:
+        def __call__(self):
+            return "called"
+
+        def __getattr__(self, name):
+            if name in ("_is_coroutine_marker", "_is_coroutine_mark", "__wrapped__", "__code__"):
+                raise SystemExit(name)
+            raise AttributeError(name)
+
+    result = run(Callable().__call__)
+    result.wait(SOON)
+    assert result.ready()
+
+
+def test_a_module_that_ends_its_program(run, tmp_path, monkeypatch):
+    name = f"ends_{tmp_path.name[-8:].replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(
+        "import os, sys\nif os.getpid() != int(os.environ['ENDS_NOT_IN']):\n    sys.exit('no options given')\n"
+        "def work():\n    return 'worked'\n"
+    )
+    monkeypatch.setenv("ENDS_NOT_IN", str(os.getpid()))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = __import__(name)
+
+    def call():
+        import os as here
+
+        here.environ.setdefault("ENDS_NOT_IN", "0")
+        return module.work()
+
+    result = run(call)
+    result.wait(SOON)
+    assert result.ready()
+    assert Path(tmp_path, f"{name}.py").exists()
