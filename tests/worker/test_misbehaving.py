@@ -215,7 +215,7 @@ def test_errors_that_are_retried(run, error):
     wheres = ["repr", "str", "reduce", "all"]
     results = [run(fail, where, error, retries=1, default_retry_delay=0.01) for where in wheres]
     for result in results:
-        result.wait(SOON)
+        result.get(timeout=SOON, propagate=False)
         assert (result.state, result.retries) == ("FAILURE", 1)
 
 
@@ -256,7 +256,7 @@ def test_an_argument_that_cannot_be_read(run):
         return value
 
     result = run(take, OnArrival())
-    result.wait(SOON)
+    result.get(timeout=SOON, propagate=False)
     assert result.state == "FAILURE"
     assert "SystemExit" in str(result.result)
 
@@ -313,7 +313,7 @@ def test_odd_retries(run):
 
     for kind in ("no init", "most", "below", "cause"):
         result = run(again, kind, max_retries=1, default_retry_delay=0.01)
-        result.wait(SOON)
+        result.get(timeout=SOON, propagate=False)
         assert result.state == "FAILURE", kind
 
 
@@ -328,7 +328,7 @@ def test_a_callable_whose_attributes_are_code(run):
             raise AttributeError(name)
 
     result = run(Callable().__call__)
-    result.wait(SOON)
+    result.get(timeout=SOON, propagate=False)
     assert result.ready()
 
 
@@ -349,6 +349,6 @@ def test_a_module_that_ends_its_program(run, tmp_path, monkeypatch):
         return module.work()
 
     result = run(call)
-    result.wait(SOON)
+    result.get(timeout=SOON, propagate=False)
     assert result.ready()
     assert Path(tmp_path, f"{name}.py").exists()
