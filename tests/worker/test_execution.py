@@ -240,7 +240,7 @@ def test_a_task_cannot_swallow_its_time_limit(shared_app):
     def stubborn():
         try:
             time.sleep(60)
-        except Exception:
+        except Exception:  # noqa: BLE001 - that is the point
             return "swallowed"
 
     with pytest.raises(TimeLimitExceeded):
@@ -255,7 +255,7 @@ def test_a_call_that_does_not_listen_is_killed_and_its_neighbours_run(shared_app
             while time.monotonic() < end:
                 try:
                     time.sleep(60)
-                except BaseException:
+                except BaseException:  # noqa: BLE001 - that is the point
                     continue
         return x
 
@@ -371,7 +371,7 @@ def test_a_running_call_that_does_not_listen_is_killed(shared_app, tmp_path, eve
         while time.monotonic() < end:
             try:
                 time.sleep(0.01)
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - that is the point
                 continue
 
     started = tmp_path / "started"
