@@ -16,6 +16,9 @@ from .intake import Intake
 from .registry import Registry
 from .workerinfo import read_info
 
+#: Seconds without a word of the client that lets a batch grow, after which it has left.
+LEFT_AFTER_S = 60.0
+
 
 class Adoption:
     """Makes live records of batches from what the broker knows of them.
@@ -45,6 +48,8 @@ class Adoption:
         self._session = session
         self._hooks = hooks
         self._clock = clock
+        #: Growing batch -> when its client was heard of last, in the server's time.
+        self._heard_at: dict[str, float] = {}
 
     def adopt(self, batch_id: str) -> Batch:
         """Return the live record of a batch.
@@ -91,8 +96,10 @@ class Adoption:
     def follow(self, batch: Batch) -> None:
         """Learn how far a batch is that another client lets grow."""
         found = self._store.batch(batch.id)
-        n = -1 if found is None else self._codec.open_label(found.label, batch.id)["n"]
+        label = {"n": -1} if found is None else self._codec.open_label(found.label, batch.id)
+        n = label["n"]
         if n >= 0:
+            self._heard_at.pop(batch.id, None)
             batch.grow(n)
             batch.growing = batch.followed = False
             if batch.all_ended:
@@ -100,6 +107,28 @@ class Adoption:
         else:
             self._intake.take_in_all(batch)
         self._intake.refresh(batch)
+        if batch.followed:
+            self._see_who_is_left(batch, label.get("at", 0.0))
+
+    def _see_who_is_left(self, batch: Batch, said_at: float) -> None:
+        """End the wait for a batch whose client has gone, or whose label somebody has put back: nobody ends it.
+
+        Args:
+            said_at: when the client has signed that it still reads items.
+        """
+        heard_at = self._heard_at[batch.id] = max(said_at, self._heard_at.get(batch.id, 0.0))
+        silent_s = self._clock.now() - heard_at
+        if silent_s < LEFT_AFTER_S:
+            return
+        del self._heard_at[batch.id]
+        since = f"for {silent_s:,.0f} s" if heard_at else "at all"
+        self._registry.fail(
+            batch,
+            UnknownCall(
+                f"nobody knows how many calls {batch.name} ({batch.id}) has: the client that reads its items was not "
+                f"heard of {since}. What has ended has its result; attach again when that client is back"
+            ),
+        )
 
     def _lines_of(self, digest: str) -> None:
         """Make the notebook's source known again, for tracebacks after a kernel restart."""

@@ -44,6 +44,7 @@ class Sender:
         address: Callable[[str], str],
         ttl_ms: int,
         finish: Callable[[Finish], Any],
+        now: Callable[[], float],
     ) -> None:
         self._outbox = outbox
         self._registry = registry
@@ -51,6 +52,7 @@ class Sender:
         self._address = address
         self._ttl_ms = ttl_ms
         self._finish = finish
+        self._now = now
         #: The one that was begun last. The outbox holds it until it is sent; then nobody may join it.
         self._series: Callable[[], Series | None] = lambda: None
 
@@ -126,7 +128,7 @@ class Sender:
         if n is None and function:
             flush.function(batch.function, function)
         if n is not None:
-            label = self._codec.seal_label(batch.id, _label(batch, n))
+            label = self._label(batch, n)
             flush.batch(batch.id, n, address, batch.function, function, label, self._ttl_ms)
         for key, data in blobs:
             flush.blob(batch.id, key, data)
@@ -166,11 +168,24 @@ class Sender:
         self._series = weakref.ref(series)
         return batch, 0
 
+    def send_sign_of_life(self, batch: Batch) -> None:
+        """Tell those who follow a growing batch that its client still reads items; else it has left."""
+
+        def write(flush: Flush, _: bytes) -> None:
+            n = -1 if batch.growing else batch.n
+            flush.grown(batch.id, n, self._label(batch, n))
+
+        self._outbox.put(self._item(batch, write, _ENTRY_BYTES), follows=True)
+
+    def _label(self, batch: Batch, n: int) -> bytes:
+        """Return, signed, what another client is told of a batch; ``n`` is -1 while nobody knows how many calls."""
+        return self._codec.seal_label(batch.id, {**_label(batch, n), "at": self._now()})
+
     def send_count(self, batch: Batch) -> None:
         """Tell the broker how many calls a growing batch has in the end."""
 
         def write(flush: Flush, _: bytes) -> None:
-            flush.grown(batch.id, batch.n, self._codec.seal_label(batch.id, _label(batch, batch.n)))
+            flush.grown(batch.id, batch.n, self._label(batch, batch.n))
 
         self._outbox.put(self._item(batch, write, _ENTRY_BYTES))
         self._outbox.flush()
@@ -215,7 +230,7 @@ def _wanted_pieces(batch: Batch, item: Sent, lost: Sequence[tuple[int, int]]) ->
 
 
 def _label(batch: Batch, n: int) -> dict[str, Any]:
-    """Return what another client is told of a batch; ``n`` is -1 while nobody knows the number of calls."""
+    """Return what is known of a batch with ``n`` calls."""
     info = batch.origin_info
     return {
         "n": n, "f": batch.function,

@@ -126,7 +126,9 @@ class Session:
         submission = Submission(self._new_link(), self.keys)
         self._outbox = Outbox(submission, self._id, self._start_over)
         finish = self._delivery.finish
-        self.sender = Sender(self._outbox, self.registry, self.codec, self.address, result_ttl_ms, finish)
+        self.sender = Sender(
+            self._outbox, self.registry, self.codec, self.address, result_ttl_ms, finish, self.clock.now
+        )
         self.intake = Intake(
             self.registry, self.sender, self.store, self.codec, self.address, finish, self._leftovers
         )
@@ -295,6 +297,8 @@ class Session:
                     self._adoption.follow(batch)
                 else:
                     self.intake.refresh(batch, states)
+                    if batch.growing and batch.sent_something:
+                        self.sender.send_sign_of_life(batch)
             except SignatureMismatch as error:
                 _log.error("batch %s: refused: %s", batch.id, error)
         self._note_lost()

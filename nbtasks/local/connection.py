@@ -214,7 +214,7 @@ def read_connection_file(path: str | os.PathLike[str]) -> Connection:
         data = json.loads(read_private(file))
     except FileNotFoundError:
         raise ConfigError(f"there is no connection file {file}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"the connection file {file} is not JSON: {error}") from error
     try:
         return Connection.from_json({**data, "source": str(file)})

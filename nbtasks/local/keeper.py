@@ -658,7 +658,7 @@ class Keeper:
 
     def _obey(self, user: socket.socket, words: list[bytes]) -> None:
         if words[0] == b"listen" and len(words) == 3:
-            self.listener.serve(words[1].decode(), words[2].decode())
+            self.listener.serve(*(word.decode(errors="replace") for word in words[1:]))
         elif words[0] == b"deaf":
             self.listener.stop()
         self.curious.add(user.fileno())

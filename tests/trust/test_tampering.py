@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from nbtasks import SignatureMismatch
+from nbtasks import SignatureMismatch, TimeoutError, UnknownCall
 from nbtasks.broker.keys import LANES
+from nbtasks.client import adoption, listener
 from nbtasks.wire.values import PIECE_BYTES
 
 SOON = 20.0
@@ -143,6 +145,53 @@ def test_a_growing_maps_number_of_calls_is_signed_at_its_end(shared_app, attack,
     attacker.redis.hset(attacker.keys.batch(group.id), "n", 3)
     (again,) = restarted(shared_app).attach(group.id)
     assert again.get(timeout=SOON) == list(range(6))
+
+
+def test_an_old_label_of_a_growing_map_keeps_nobody_waiting(
+    shared_app, attack, restarted, eventually, monkeypatch
+):
+    """It says, signed, that there will be more calls; nothing tells it from a client that was killed meanwhile."""
+    attacker, gate = attack(shared_app), threading.Event()
+
+    def items():
+        yield from range(3)
+        gate.wait(60)
+
+    group = shared_app.task(abs).map(items(), max_parallel=2)
+    eventually(lambda: group.completed_count() == 3)
+    name = attacker.keys.batch(group.id)
+    label = attacker.redis.hget(name, "m")
+    gate.set()
+    assert group.get(timeout=SOON) == [0, 1, 2]
+    attacker.redis.hset(name, mapping={"m": label, "n": -1})
+    monkeypatch.setattr(adoption, "LEFT_AFTER_S", 1.0)
+    monkeypatch.setattr(listener, "_RECONCILE_S", 0.3)
+    (again,) = restarted(shared_app).attach(group.id)
+    with pytest.raises(UnknownCall, match="nobody knows how many calls abs"):
+        again.get(timeout=60)
+    assert [one.get(timeout=SOON) for one in again] == [0, 1, 2]
+
+
+@pytest.mark.long
+def test_a_map_that_grows_slowly_is_followed_as_long_as_its_client_lives(
+    shared_app, restarted, eventually, monkeypatch
+):
+    monkeypatch.setattr(adoption, "LEFT_AFTER_S", 3.0)
+    monkeypatch.setattr(listener, "_RECONCILE_S", 0.3)
+    gate = threading.Event()
+
+    def items():
+        yield 0
+        gate.wait(60)
+        yield 1
+
+    group = shared_app.task(abs).map(items(), max_parallel=2)
+    eventually(lambda: group.completed_count() == 1)
+    (again,) = restarted(shared_app).attach(group.id)
+    with pytest.raises(TimeoutError):
+        again.get(timeout=8)
+    gate.set()
+    assert again.get(timeout=SOON) == [0, 1]
 
 
 # --- large values
