@@ -85,8 +85,8 @@ infos = st.one_of(
 
 
 def few(examples: int) -> Any:
-    """So many examples now, and twenty times as many in a long run."""
-    more = 20 if os.environ.get("NBTASKS_FUZZ") else 1
+    """So many examples now, and fifty times as many in a long run."""
+    more = 50 if os.environ.get("NBTASKS_FUZZ") else 1
     return settings(
         max_examples=examples * more,
         deadline=None,
@@ -112,7 +112,7 @@ def size_of(parts: Any) -> int:
     return sum(map(len, parts))
 
 
-@few(300)
+@few(80)
 @given(fields)
 def test_entries(found):
     def parse():
@@ -125,7 +125,7 @@ def test_entries(found):
     within_memory(size_of(found), parse, ValueError, IndexError)
 
 
-@few(300)
+@few(80)
 @given(fields)
 def test_events(found):
     event = within_memory(size_of(found), lambda: _event(b"1-1", found))
@@ -138,13 +138,13 @@ def test_an_event_that_lists_a_million_parts():
     within_memory(size_of(found), lambda: _ranges(event))
 
 
-@few(100)
+@few(40)
 @given(fields)
 def test_control_entries(found):
     within_memory(size_of(found), lambda: _control(b"1-1", found))
 
 
-@few(300)
+@few(80)
 @given(st.lists(texts, max_size=20), numbers, numbers)
 def test_what_is_read_from_keys(found, one, other):
     def parse():
@@ -165,7 +165,7 @@ def test_what_is_read_from_keys(found, one, other):
     within_memory(size_of(found) + len(one) + len(other), parse)
 
 
-@few(400)
+@few(80)
 @given(infos)
 def test_what_workers_show_of_themselves(text):
     info = within_memory(len(text), lambda: read_info(text, "3.11", "abcdef01"))
@@ -191,7 +191,7 @@ def frames(codec: Codec) -> dict[str, bytes]:
     }
 
 
-@few(300)
+@few(80)
 @given(st.data())
 def test_frames(data):
     codec = Codec(Sealer(Keyring([b"k" * 32]), "test"))
@@ -215,7 +215,7 @@ def test_frames(data):
     assert kind
 
 
-@few(200)
+@few(50)
 @given(st.one_of(
     st.binary(max_size=500),
     json_values.map(lambda value: json.dumps(value).encode()),
@@ -232,21 +232,21 @@ def test_connection_files(text):
         within_memory(len(text), lambda: read_connection_file(path))
 
 
-@few(200)
+@few(50)
 @given(json_values)
 def test_settings_of_a_worker(value):
     if isinstance(value, dict):
         within_memory(len(json.dumps(value)), lambda: Connection.from_json(value))
 
 
-@few(300)
+@few(80)
 @given(st.one_of(st.text(max_size=200), st.text(max_size=50).map(lambda text: f"redis://{text}")))
 def test_lines_of_invitations(text):
     for parse in (check_url, decode_key, split_call_id):
         within_memory(len(text), lambda parse=parse: parse(text))
 
 
-@few(200)
+@few(50)
 @given(st.one_of(
     st.binary(max_size=300),
     st.lists(st.binary(max_size=20), max_size=8).map(
@@ -290,7 +290,7 @@ def test_the_keeper_hears_nonsense(home):
         assert app.task(len).delay("abc").get(timeout=20) == 3
 
 
-@few(300)
+@few(80)
 @given(st.text(max_size=1000))
 def test_text_stays_text(text):
     line = within_memory(4 * len(text), lambda: on_one_line(text))
