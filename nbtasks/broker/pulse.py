@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: Seconds; a lease that claims to be longer is none of ours.
-MOST_LEASE_S = 86_400.0
+from nbtasks.core.options import MOST_LEASE_S
 
 
 @dataclass(frozen=True)

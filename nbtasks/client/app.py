@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import ancestry, context
-from nbtasks.core.durations import Duration, seconds
+from nbtasks.core.durations import LONGEST_S, Duration, patience, seconds
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, SignatureMismatch, UnknownCall
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.options import TaskOptions, WorkerOptions
@@ -92,7 +92,7 @@ class App:
         self._broker, self._key, self._namespace = broker, key, namespace
         self._connection_file = connection_file
         self._listen = listen
-        self._result_expires = seconds(result_expires, "result_expires")
+        self._result_expires = seconds(result_expires, "result_expires", least_s=1.0)
         self._result_limit = _checked_limit(result_limit)
         self._lock = threading.RLock()
         self._connection: Connection | None = connection
@@ -335,7 +335,7 @@ class App:
         keep: bool = False,
         env: dict[str, str] | None = None,
         loglevel: str = "warning",
-        timeout: float = 30.0,
+        timeout: Duration | None = 30.0,
         max_tasks_per_child: int | None = None,
         max_memory_per_child: int | None = None,
         lease: Duration = 15.0,
@@ -368,11 +368,12 @@ class App:
             env={name: str(value) for name, value in (env or {}).items()},
             include=self.include,
         )
+        most_s = patience(timeout)
         workers = self.local_workers
         workers.begin(options)
         # The worker starts meanwhile.
         _ = self.session
-        workers.wait(timeout)
+        workers.wait(LONGEST_S if most_s is None else most_s)
 
     @property
     def local_workers(self) -> LocalWorkers:

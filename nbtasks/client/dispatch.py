@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from nbtasks.broker.keys import lane_of
-from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import new_id
-from nbtasks.core.options import TaskOptions, countdown_until
+from nbtasks.core.options import TaskOptions, countdown_until, expires_in
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire.codec import Chunk
 from nbtasks.wire.pickling import simple_call
@@ -96,13 +95,11 @@ def _checked_options(task: Definition, given: dict[str, Any], session: Session, 
         raise ConfigError(
             f"{name} is an option of the task, not of one call: say it at its definition, @task({name}=...)"
         )
-    delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), time.time())
+    now = time.time()
+    delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), now)
     label, quiet = rest.pop("label", None), bool(rest.pop("quiet", True))
-    expires = rest.get("expires")
-    if expires is not None and hasattr(expires, "timestamp"):
-        rest["expires"] = max(0.0, expires.timestamp() - time.time())
-    if isinstance(rest.get("expires"), str):
-        rest["expires"] = seconds(rest["expires"], "expires")
+    if rest.get("expires") is not None:
+        rest["expires"] = expires_in(rest["expires"], now)
     options = TaskOptions.make(rest, task.options)
     header: dict[str, Any] = {"nm": task.name, "p": lane_of(options.priority)}
     if single:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import states as st
+from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import TimeoutError, UnknownCall, ValueLost
 from nbtasks.core.staying import refuse_to_travel
 from nbtasks.wire.values import value_of
@@ -140,7 +141,7 @@ class GroupResult:
 
     # -- results
 
-    def get(self, timeout: float | None = None, propagate: bool = True) -> list[Any]:
+    def get(self, timeout: Duration | None = None, propagate: bool = True) -> list[Any]:
         """Wait for all and return the values in order.
 
         Args:
@@ -153,6 +154,7 @@ class GroupResult:
             KeyboardInterrupt: Stop was pressed; the calls themselves go on.
             Exception: what the first failed call raised, with a note that counts the others.
         """
+        timeout = patience(timeout)
         try:
             ended = self.until_ready(timeout)
         except KeyboardInterrupt:
@@ -179,10 +181,11 @@ class GroupResult:
 
     join = wait = get
 
-    def until_ready(self, timeout: float | None = None) -> bool:
+    def until_ready(self, timeout: Duration | None = None) -> bool:
         """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
+        most_s = patience(timeout)
         if not self.batch.done:
-            blocking.wait(self._session, self.batch, self._is_settled, timeout)
+            blocking.wait(self._session, self.batch, self._is_settled, most_s)
         if not self.batch.done:
             self._session.check_open(self.id)
             return False
@@ -224,13 +227,18 @@ class GroupResult:
             )
         raise error
 
-    def as_completed(self, timeout: float | None = None) -> Iterator[AsyncResult]:
+    def as_completed(self, timeout: Duration | None = None) -> Iterator[AsyncResult]:
         """Yield handles as their calls end.
 
         Raises:
+            ConfigError: ``timeout`` is no time.
             TimeoutError: not all have ended in time.
             Exception: why some were never submitted, or end unheard.
         """
+        # Here, and not when the first one is asked for.
+        return self._as_completed(patience(timeout))
+
+    def _as_completed(self, timeout: float | None) -> Iterator[AsyncResult]:
         batch, given = self.batch, 0
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import context
 from nbtasks.core import states as st
+from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import TaskRevokedError, TimeoutError, UnknownCall, ValueLost
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.staying import refuse_to_travel
@@ -208,7 +209,7 @@ class AsyncResult:
         parts = found[0].output.get(self.index, []) if found is not None else []
         return "".join(text for name, text in parts if name == stream)
 
-    def get(self, timeout: float | None = None, propagate: bool = True) -> Any:
+    def get(self, timeout: Duration | None = None, propagate: bool = True) -> Any:
         """Wait for the end and return the value.
 
         Args:
@@ -222,6 +223,7 @@ class AsyncResult:
             Exception: what the task raised, with the worker's traceback.
             TaskRevokedError: it was revoked or has expired.
         """
+        timeout = patience(timeout)
         try:
             self._wait(timeout)
         except KeyboardInterrupt:
@@ -236,11 +238,12 @@ class AsyncResult:
 
     wait = get
 
-    def until_ready(self, timeout: float | None = None) -> bool:
+    def until_ready(self, timeout: Duration | None = None) -> bool:
         """Wait for the end; returns whether it has come. Raises nothing of the task's."""
+        most_s = patience(timeout)
         if self.ready():
             return True
-        blocking.wait(self._session, self.batch, self._is_settled, timeout)
+        blocking.wait(self._session, self.batch, self._is_settled, most_s)
         ended = self.ready()
         if not ended:
             self._session.check_open(self.id)
@@ -362,7 +365,7 @@ class EagerResult:
     def __repr__(self) -> str:
         return f"<EagerResult {self.id} {self.name} {self.state}>"
 
-    def get(self, timeout: float | None = None, propagate: bool = True) -> Any:
+    def get(self, timeout: Duration | None = None, propagate: bool = True) -> Any:
         """Return the value, or raise what the task raised."""
         if propagate and isinstance(self.result, BaseException) and not self.successful():
             raise self.result
@@ -370,7 +373,7 @@ class EagerResult:
 
     wait = get
 
-    def until_ready(self, timeout: float | None = None) -> bool:
+    def until_ready(self, timeout: Duration | None = None) -> bool:
         """Return True."""
         return True
 

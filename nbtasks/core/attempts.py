@@ -30,5 +30,5 @@ def after_loss(attempt: int) -> int:
 
 
 def after_retry(attempt: int) -> int:
-    """Return the attempt number of the next try."""
-    return attempt + 1
+    """Return the attempt number of the next try; after the highest one it stays the same."""
+    return attempt + (tries(attempt) < _LOSS - 1)

@@ -3,41 +3,98 @@
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from datetime import timedelta
+from typing import Any
 
 from .errors import ConfigError
 
 Duration = float | int | str | timedelta
 
+#: A hundred years; what is longer overflows somewhere.
+LONGEST_S = 100 * 365.25 * 86_400.0
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
-def seconds(value: Duration, what: str = "duration") -> float:
+def seconds(
+    value: Duration, what: str = "duration", *, least_s: float = 0.0, most_s: float = LONGEST_S
+) -> float:
     """Return ``value`` in seconds.
 
     Raises:
-        ConfigError: it is not a duration, is negative or is not finite.
+        ConfigError: it is not a duration, is negative, is not finite, or is not within the limits.
     """
-    result = _parse(value)
-    if result is None or not math.isfinite(result) or result < 0:
-        raise ConfigError(
-            f"{what}: {value!r} is not a duration; write seconds (90) or a text like 5m or 1h30m"
-        )
+    result = _known(value, what)
+    if result < 0:
+        raise _no_duration(value, what)
+    if result < least_s:
+        raise ConfigError(f"{what}: {value!r} is under {least_s:g} s")
+    if result > most_s:
+        raise ConfigError(f"{what}: {value!r} is more than {_in_words(most_s)}")
     return result
 
 
-def _parse(value: Duration) -> float | None:
+def seconds_from_now(value: Duration, what: str) -> float:
+    """Return ``value`` in seconds; 0 for what is past already.
+
+    Raises:
+        ConfigError: as in :func:`seconds`.
+    """
+    result = _known(value, what)
+    return 0.0 if result < 0 else seconds(result, what)
+
+
+def patience(value: Duration | None, what: str = "timeout") -> float | None:
+    """Return how long to wait, in seconds: None for ever, 0 for no longer than now.
+
+    Raises:
+        ConfigError: it is not a duration.
+    """
+    if value is None:
+        return None
+    result = _parse(value)
+    if result is None or math.isnan(result):
+        raise _no_duration(value, what)
+    return min(max(0.0, result), LONGEST_S)
+
+
+def _known(value: Duration, what: str) -> float:
+    result = _parse(value)
+    if result is None or not math.isfinite(result):
+        raise _no_duration(value, what)
+    return result
+
+
+def _no_duration(value: object, what: str) -> ConfigError:
+    return ConfigError(f"{what}: {value!r} is not a duration; write seconds (90) or a text like 5m or 1h30m")
+
+
+def _in_words(seconds: float) -> str:
+    return "a hundred years" if seconds == LONGEST_S else f"{seconds / 86_400:g} days"
+
+
+def _parse(value: Any) -> float | None:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, bool):
         return None
-    if isinstance(value, (int, float)):
+    if isinstance(value, numbers.Real):
+        return _float(value)
+    if isinstance(value, str):
+        return _parse_text(value.strip().lower())
+    if type(value).__name__ == "timedelta64":
+        return _float(value / type(value)(1, "s"))
+    return None
+
+
+def _float(value: Any) -> float | None:
+    try:
         return float(value)
-    if not isinstance(value, str):
-        return None
-    return _parse_text(value.strip().lower())
+    except OverflowError:
+        return math.inf
 
 
 def _parse_text(text: str) -> float | None:

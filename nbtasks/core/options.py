@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from .durations import Duration, seconds
+from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
+from .moments import is_moment, moment
 from .rates import rate
 
 PRIORITIES = {"low": 2, "normal": 5, "high": 8}
 POOLS = ("prefork", "threads", "solo")
+#: Others believe no longer one, whatever a worker says.
+MOST_LEASE_S = 86_400.0
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -212,8 +214,7 @@ class WorkerOptions:
         for name in ("max_tasks_per_child", "max_memory_per_child"):
             if getattr(self, name) is not None:
                 _check_count(name, getattr(self, name))
-        if seconds(self.lease_s, "lease") < 0.5:
-            raise ConfigError(f"lease: {self.lease_s!r} is under 0.5 s")
+        seconds(self.lease_s, "lease", least_s=0.5, most_s=MOST_LEASE_S)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of JSON types."""
@@ -226,14 +227,16 @@ class WorkerOptions:
 
 
 def countdown_until(countdown: Duration | None, eta: Any, now: float) -> float:
-    """Return the seconds until a call may start, from ``countdown`` or ``eta`` (datetime or epoch seconds)."""
+    """Return the seconds until a call may start, from ``countdown`` or ``eta`` (a moment); 0 for what is past."""
     if countdown is not None and eta is not None:
         raise ConfigError("give countdown or eta, not both")
     if countdown is not None:
-        return seconds(countdown, "countdown")
-    if eta is None:
-        return 0.0
-    moment = eta.timestamp() if hasattr(eta, "timestamp") else eta
-    if isinstance(moment, bool) or not isinstance(moment, (int, float)) or not math.isfinite(moment):
-        raise ConfigError(f"eta: {eta!r} is not a time; give a datetime, or epoch seconds")
-    return float(max(0.0, moment - now))
+        return seconds_from_now(countdown, "countdown")
+    return 0.0 if eta is None else max(0.0, moment(eta, "eta", now) - now)
+
+
+def expires_in(expires: Any, now: float) -> float:
+    """Return the seconds until a call expires, from a duration or a moment; 0 for what is past."""
+    if is_moment(expires) or (isinstance(expires, str) and ":" in expires):
+        return max(0.0, moment(expires, "expires", now) - now)
+    return seconds_from_now(expires, "expires")
