@@ -31,6 +31,8 @@ class Fleet:
         self._link = link
         self._keys = keys
         self._pulses = Pulses(_LEASE_S, credulous=True)
+        #: As of the last look.
+        self._seen: dict[str, Seen] = {}
 
     def renew(self, worker: str, lease: str, info: str, info_ttl_ms: int) -> tuple[bool, Reading]:
         """Renew a worker's lease; returns whether it was still there, and the server's time.
@@ -60,6 +62,11 @@ class Fleet:
         seen = self._look()
         return {worker for worker in workers if worker in seen and not seen[worker].dead}
 
+    def silent_s(self, worker: str) -> float:
+        """Return for how long a worker had not renewed its lease, at the last look at all of them."""
+        seen = self._seen.get(worker)
+        return seen.silent_s if seen is not None else 0.0
+
     def pulses(self) -> tuple[float, dict[str, Pulse]]:
         """Return the server's clock in epoch seconds, and the pulses of all workers on the list."""
         now, *found = self._link.script("pulses", [self._keys.root], [_MOST_WORKERS])
@@ -80,7 +87,8 @@ class Fleet:
     def _look(self) -> dict[str, Seen]:
         asked_at = steady()
         _, found = self.pulses()
-        return self._pulses.look(found, asked_at, steady())
+        self._seen = self._pulses.look(found, asked_at, steady())
+        return self._seen
 
     def strike_off(self, workers: list[str]) -> None:
         """End the leases of workers that hold nothing, and take them off the list."""

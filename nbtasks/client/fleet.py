@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,8 +27,13 @@ def read_workers(fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
         python: ``major.minor`` here.
         key_id: id of the key here.
     """
-    found = [read_info(text, python, key_id) for _, text in sorted(fleet.workers().items())]
-    return [info for info in found if info is not None]
+    found = {worker: read_info(text, python, key_id) for worker, text in sorted(fleet.workers().items())}
+    # A worker's own clock may be far off.
+    return [
+        dataclasses.replace(info, seen_at=time.time() - fleet.silent_s(worker))
+        for worker, info in found.items()
+        if info is not None
+    ]
 
 
 def workers_for(queue: str, fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:

@@ -22,7 +22,10 @@ _LATEST_S = 1e11
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """One worker as it showed itself last. Times are epoch seconds of its own clock."""
+    """One worker as it showed itself last. Times are epoch seconds of its own clock.
+
+    But ``seen_at`` is by ours, where it is known when the worker was seen.
+    """
 
     id: str
     name: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from .load import REAP_S
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 #: Seconds ahead, one after the other: after an hour's jump the way back is one, too.
+FEW = (HOUR, 0.0, -HOUR)
 JUMPS = (20.0, HOUR, 0.0, -HOUR, 0.0, DAY, -DAY, 0.0)
 SOON = 60.0
 
@@ -46,20 +49,24 @@ def server_clock(clock):
 
 
 @pytest.fixture
-def idle_app(flavour, server_clock, home, run_folder):
-    """An App without workers, on a server with a clock of its own."""
+def server(flavour, server_clock, run_folder):
+    """A server with a clock of its own."""
     try:
         found = servers.find(flavour)
     except servers.Missing as error:
         pytest.skip(str(error))
     with tempfile.TemporaryDirectory(prefix="s", dir=run_folder) as folder:
-        server = servers.Server(found, Path(folder), environment=server_clock.environment)
-        server.start()
-        try:
-            with App("test", broker=server.url) as app:
-                yield app
-        finally:
-            server.stop()
+        made = servers.Server(found, Path(folder), environment=server_clock.environment)
+        made.start()
+        yield made
+        made.stop()
+
+
+@pytest.fixture
+def idle_app(server, home):
+    """An App without workers on that server."""
+    with App("test", broker=server.url) as app:
+        yield app
 
 
 def set_again_and_again(clock, load, jumps, faults):
@@ -77,7 +84,7 @@ def moments(app):
     return {
         "to come later": task.apply_async((1,), countdown=600, expires=HOUR),
         "to expire later": task.apply_async((1,), queue="nobody", expires=600),
-        "to expire": task.apply_async((1,), queue="nobody", expires=8),
+        "to expire": task.apply_async((1,), queue="nobody", expires=4),
     }
 
 
@@ -87,11 +94,11 @@ def check_moments(calls, eventually):
     assert calls["to expire later"].state == "PENDING"
 
 
-def jumps(row, clock, app, matrix, faults, eventually, n=600, jumps=JUMPS):
+def jumps(row, clock, app, matrix, faults, eventually, jumps=JUMPS):
     """A row: two workers have calls of several leases while a clock is set."""
     matrix.warm_up(app)
     calls = moments(app)
-    load = matrix.submit(app, n, chunk=10, long_s=[3 * LEASE_S] * 6 + [0.5] * 10, expires=HOUR)
+    load = matrix.submit(app, 80 * len(jumps), chunk=10, long_s=[2 * LEASE_S] * len(jumps), expires=HOUR)
     set_again_and_again(clock, load, jumps, faults)
     soon = app.task(abs).apply_async((-3,), countdown=2, expires=MINUTE)
     load.wait()
@@ -104,13 +111,21 @@ def jumps(row, clock, app, matrix, faults, eventually, n=600, jumps=JUMPS):
     matrix.close(app, row)
 
 
-@pytest.mark.parametrize(
-    "flavour", ["bundled", pytest.param("redis-7", marks=pytest.mark.long)], indirect=False
-)
-def test_the_servers(idle_app, machine, server_clock, matrix, faults, eventually, flavour):
+def two_workers_and(clock, idle_app, machine, matrix, faults, eventually, jumps_s):
     machine(idle_app)
     machine(idle_app)
-    jumps("the server's clock is set, forward and back", server_clock, idle_app, matrix, faults, eventually)
+    row = "the server's clock is set, forward and back"
+    jumps(row, clock, idle_app, matrix, faults, eventually, jumps_s)
+
+
+def test_the_servers(idle_app, machine, server_clock, matrix, faults, eventually):
+    two_workers_and(server_clock, idle_app, machine, matrix, faults, eventually, FEW)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("flavour", ["bundled", "redis-7", "redis-6.2"])
+def test_the_servers_by_a_day(idle_app, machine, server_clock, matrix, faults, eventually, flavour):
+    two_workers_and(server_clock, idle_app, machine, matrix, faults, eventually, JUMPS)
 
 
 @pytest.mark.long
@@ -165,7 +180,9 @@ with App("client", broker=sys.argv[1]) as app:
 """
 
 
-@pytest.mark.parametrize("ahead_s", [HOUR, -HOUR, pytest.param(DAY, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "ahead_s", [HOUR, *(pytest.param(by, marks=pytest.mark.long) for by in (-HOUR, DAY))]
+)
 def test_a_clients(idle_app, machine, clock, gate, ahead_s):
     set_one = clock()
     machine(idle_app)
@@ -183,7 +200,7 @@ def test_a_clients(idle_app, machine, clock, gate, ahead_s):
         assert client.stdout.readline() == "fine\n"
 
 
-@pytest.mark.parametrize("ahead_s", [HOUR, -HOUR])
+@pytest.mark.parametrize("ahead_s", [-HOUR, pytest.param(HOUR, marks=pytest.mark.long)])
 def test_a_dead_worker_is_found_all_the_same(
     idle_app, machine, server_clock, faults, gate, eventually, ahead_s
 ):
@@ -207,3 +224,43 @@ def test_a_dead_worker_is_found_all_the_same(
     server_clock.set(ahead_s)
     faults.kill(doomed.pids())
     assert call.get(timeout=10 * (LEASE_S + REAP_S)) == "elsewhere"
+
+
+@contextlib.contextmanager
+def asleep(pids, faults):
+    """Stop processes as a machine that sleeps, for several leases. Nobody may take their calls meanwhile, nor later."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        time.sleep(max(0.0, began + 3 * LEASE_S - time.monotonic()))
+        # It touches nobody: no call may be executed again for it.
+        faults.note("sleep", ()).until = time.monotonic()
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(
+    ("workers", "acks_late"),
+    [(1, False), *(pytest.param(*one, marks=pytest.mark.long) for one in [(1, True), (2, False), (2, True)])],
+)
+def test_a_machine_that_sleeps_takes_no_calls_from_itself(
+    idle_app, server, server_clock, machine, matrix, faults, workers, acks_late
+):
+    """All of it: the server too, and its clock is another one when it wakes."""
+    made = [machine(idle_app, environment=server_clock.environment) for _ in range(workers)]
+    matrix.warm_up(idle_app)
+    sleeps = 2 if workers == 1 and not acks_late else 6
+    options = {"acks_late": acks_late}
+    load = matrix.submit(
+        idle_app, 80 * sleeps, chunk=10, long_s=[0.5] * 3 * sleeps, task_options=options, within=200
+    )
+    for number in range(sleeps):
+        load.wait_for((number + 0.5) / (sleeps + 1))
+        pids = [pid for one in made for pid in one.pids()]
+        with asleep([*pids, *([server.process.pid] if number % 2 else [])], faults):
+            server_clock.set(HOUR * (number + 1))
+    load.wait(200)
+    matrix.close(idle_app, "a machine with all its workers sleeps; its clock is another one then")
