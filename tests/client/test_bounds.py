@@ -54,7 +54,7 @@ def test_a_lease_and_a_time_for_results_have_limits(shared_app):
 def test_for_whoever_waits(shared_app, value):
     task = shared_app.task(abs)
     call, group = task.delay(-1), task.map([-1])
-    for wait in (call.get, call.wait, group.get, group.wait):
+    for wait in (call.get, call.until_ready, group.get, group.until_ready):
         with pytest.raises(ConfigError, match="timeout"):
             wait(timeout=value)
     with pytest.raises(ConfigError, match="timeout"):
