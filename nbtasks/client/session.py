@@ -66,6 +66,8 @@ _RECONNECT_S = 1.0
 _TRY_AGAIN_S = 0.5
 #: Seconds within which news from the broker are here, unless they go to another client or the connection was cut.
 _PUSHED_S = 0.5
+#: Seconds that workers have to say whether they have started what they have in hand.
+_ANSWERED_S = 1.0
 #: Seconds that a caller may be kept waiting while a queue is looked through.
 _WITHDRAW_S = 0.3
 #: Seconds that a server may lose in a crash, and the time until the next look, with much to spare.
@@ -323,11 +325,18 @@ class Session:
     # -- acting on batches
 
     def revoke(self, batch: Batch, index: int, terminate: bool) -> None:
-        """Make calls that have not ended REVOKED, for good, and tell the workers; handles say so when this returns."""
+        """Make calls that have not ended REVOKED, for good, and tell the workers; handles say so when this returns.
+
+        Without ``terminate`` only what has not been started: which calls that are, their workers know.
+        """
         self._outbox.flush()
         span = range(batch.sent_count) if index < 0 else (index,)
-        keep = set() if terminate else self._running(batch).intersection(span)
-        ranges = list(runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in keep))
+        in_hand: set[int] = set()
+        if not terminate:
+            # Before it is looked what workers have in hand: what they take from now on, they do not start.
+            self._order_to_stop(batch, index, terminate)
+            in_hand = self.store.held(self.address(batch.queue)).get(batch.id, set()).intersection(span)
+        ranges = list(runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in in_hand))
         report = Finish()
         for first, count in ranges:
             # No payload: the state says it all, and there may be a million of them.
@@ -335,19 +344,30 @@ class Session:
             report.results(batch.id, first, record.states, self.codec.seal_record(record))
         if report:
             self._delivery.finish(report)
-        # After the states: workers look at them when the order comes.
+        if terminate:
+            # After the states: workers look at them when the order comes.
+            self._order_to_stop(batch, index, terminate)
+        batch.note_change()
+        self._see_the_end_of(batch, ranges)
+        if in_hand:
+            batch.wait_for(lambda: _are_known(batch, in_hand), _ANSWERED_S)
+        if index < 0 or batch.all_ended:
+            self.withdraw(batch)
+
+    def _order_to_stop(self, batch: Batch, index: int, terminate: bool) -> None:
+        """Tell the workers that calls of a batch were revoked.
+
+        Raises:
+            UnknownCall: the broker does not know the batch.
+        """
         order = {"t": "stop", "b": batch.id, "i": index, "kill": terminate}
         control = self.codec.seal_control(order, self.clock.now())
         # What a growing batch has just sent is not started, either.
-        note = bool(keep) or (index < 0 and batch.growing)
+        note = not terminate or (index < 0 and batch.growing)
         if note:
             batch.revoked_running.add(index)
         if not self._orders.revoke(batch.id, control, index if note else None):
             raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
-        batch.note_change()
-        self._see_the_end_of(batch, ranges)
-        if index < 0 or batch.all_ended:
-            self.withdraw(batch)
 
     def withdraw(self, batch: Batch) -> None:
         """Take what is final out of the queue, and not wait for workers to do that: perhaps there are none."""
@@ -430,6 +450,11 @@ class Session:
             return known
         self._outbox.flush()
         return self._adoption.adopt(batch_id)
+
+
+def _are_known(batch: Batch, indexes: set[int]) -> bool:
+    """Whether it is known of calls that they run, or have ended."""
+    return all(index in batch.running or batch.states[index] >= st.FIRST_READY_CODE for index in indexes)
 
 
 def _checked(link: Link) -> BrokerFacts:

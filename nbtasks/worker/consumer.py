@@ -224,9 +224,7 @@ class Consumer:
         return self._revoked.among(entry.batch, entry.first, entry.count)
 
     def _end_revoked(self, job: Job, indexes: frozenset[int]) -> None:
-        job.skip |= indexes
-        job.open += len(indexes)
-        for index in sorted(indexes):
+        for index in job.leave_out(frozenset(), indexes):
             self._reporter.ended(Done(job, index, REVOKED_CODE, 0.0, b""))
 
     def _fail(

@@ -91,6 +91,14 @@ class Job:
                     return index
             return None
 
+    def leave_out(self, final: frozenset[int], revoked: frozenset[int]) -> list[int]:
+        """Do not start calls that have ended, or were revoked; returns those of the latter that have not ended yet."""
+        with self.lock:
+            fresh = [i for i in sorted(revoked - final - self.skip) if self.next <= i < self.end]
+            self.skip |= final.union(fresh)
+            self.open += len(fresh)
+            return fresh
+
     def cut(self, keep: int) -> tuple[int, int] | None:
         """Take all but ``keep`` of the calls that are not started out of the job: (first, count)."""
         with self.lock:

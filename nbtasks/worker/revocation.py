@@ -12,12 +12,12 @@ from typing import Protocol
 
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import OperationalError, TaskRevokedError
-from nbtasks.core.states import FIRST_READY_CODE, REVOKED_CODE
+from nbtasks.core.states import REVOKED_CODE
 
 from .interrupts import ORDER, Interrupts
 from .job import Job
 from .log import log_trouble
-from .reporter import Reporter
+from .reporter import Done, Reporter
 from .revoked import Revoked
 
 #: Reads (batch, first, count) -> one state code a call.
@@ -57,7 +57,8 @@ class Revocations:
     def follow(self, jobs: Iterable[Job]) -> None:
         """Leave out of the jobs in hand what is final, and stop running calls that are REVOKED.
 
-        Those that were revoked and may run on are noted: they are not run again.
+        What was revoked without that is REVOKED where it has not been started; what runs goes on, and is noted, for it
+        is not run again.
         """
         with self._lock:
             if not self._due:
@@ -73,10 +74,8 @@ class Revocations:
                 log_trouble("a revocation cannot be followed yet", error)
 
     def _leave_out(self, job: Job) -> None:
-        first, count = job.next, job.remaining
-        if count > 0:
-            states = self._read_states(job.entry.batch, first, count)
-            job.skip |= {first + place for place, code in enumerate(states) if code >= FIRST_READY_CODE}
+        for index in job.leave_out(*self._revoked.among(job.entry.batch, job.next, job.remaining)):
+            self._reporter.ended(Done(job, index, REVOKED_CODE, 0.0, b""))
 
     def _stop_if_revoked(self, call: CurrentCall) -> None:
         final, revoked = self._revoked.among(call.batch, call.index, 1)

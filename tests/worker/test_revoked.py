@@ -151,3 +151,61 @@ def test_only_a_signed_order_counts(app, running, ledger, gate, forged):
     gate.open()
     assert handle.get(timeout=SOON) == "went on"
     assert len(ledger.lines()) == 2
+
+
+def brief(ledger, gate, index):
+    """Task code: say that it runs, wait a moment that nobody is told of, and answer."""
+    with Path(ledger).open("a") as file:
+        file.write(f"{index}\n")
+    time.sleep(0.03)
+    return index
+
+
+async def brief_coroutine(ledger, gate, index):
+    """Task code: the same in an event loop."""
+    import asyncio
+
+    with Path(ledger).open("a") as file:
+        file.write(f"{index}\n")
+    await asyncio.sleep(0.03)
+    return index
+
+
+KINDS = [("prefork", brief), ("threads", brief), ("prefork", brief_coroutine)]
+
+
+@pytest.mark.parametrize("by", ["its client", "another client"])
+@pytest.mark.parametrize(("pool", "code"), KINDS)
+def test_what_has_just_been_started_goes_on_and_its_result_counts(
+    idle_app, ledger, gate, eventually, pool, code, by
+):
+    """Its client has not heard that it runs: the worker decides."""
+    idle_app.start_workers(1, pool=pool)
+    task = idle_app.task(code)
+    with App(connection=idle_app.connection) as other:
+        for index in range(8):
+            handle = task.delay(ledger.path, gate.path, index)
+            eventually(lambda index=index: str(index) in ledger.lines(), "it runs")
+            (handle if by == "its client" else other.AsyncResult(handle.id)).revoke()
+            assert handle.get(timeout=SOON) == index
+
+
+def test_what_a_worker_has_in_hand_and_has_not_started_is_revoked(idle_app, ledger, gate, eventually):
+    idle_app.start_workers(1)
+    group = idle_app.task(held).starmap([(ledger.path, gate.path)] * 5, chunk=5)
+    eventually(ledger.lines, "the first one runs")
+    group.revoke(terminate=False)
+    eventually(lambda: [one.state for one in group[1:]] == ["REVOKED"] * 4, "the others are revoked")
+    gate.open()
+    assert group[0].get(timeout=SOON) == "went on"
+    assert len(ledger.lines()) == 1
+
+
+def test_every_call_of_a_map_runs_to_its_end_or_never(app, ledger, gate, eventually):
+    group = app.task(brief).starmap([(ledger.path, gate.path, index) for index in range(200)])
+    eventually(lambda: len(ledger.lines()) > 5, "some have run")
+    group.revoke(terminate=False)
+    assert group.wait(SOON)
+    ran = {int(line) for line in ledger.lines()}
+    assert {index for index, one in enumerate(group) if one.state == "SUCCESS"} == ran
+    assert len(ledger.lines()) == len(ran)
