@@ -223,7 +223,7 @@ class Delivery:
     def wait(
         self, block_ms: int, report: Finish | None = None, told: Callable[[], None] = lambda: None
     ) -> list[Entry]:
-        """Wait up to ``block_ms`` for an entry; one per lane at most, so that others are not starved.
+        """Wait up to ``block_ms`` for an entry, the first one in the order of service where several wait.
 
         Args:
             report: goes along in the same write; no blobs.
@@ -254,7 +254,13 @@ class Delivery:
             self._likely_lane = self._lanes.index((entries[0].address, entries[0].lane))
             if vouched:
                 return entries
-        return self.living(entries)
+        return self._first(self.living(entries))
+
+    def _first(self, entries: list[Entry]) -> list[Entry]:
+        """Give back all but the first of what one read has brought from several lanes: it may have to wait here."""
+        for entry in entries[1:]:
+            self.give(entry, [(entry.first, entry.count, entry.attempt)])
+        return entries[:1]
 
     def _is_of_lane(self, entry: Entry, number: int) -> bool:
         """Whether an entry came from the lane that ``vouch`` calls by this number."""

@@ -63,8 +63,9 @@ class Consumer:
 
     def take(self, most: int) -> list[Job]:
         """Return jobs that can be had without waiting; after a new connection, those that may have been missed."""
-        if not self.is_sure:
-            return self.audit()
+        missed = [] if self.is_sure else self.audit()
+        if missed:
+            return missed
         return self._opened(self._delivery.take(most))
 
     @property

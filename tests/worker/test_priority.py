@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
 
 from nbtasks.broker.keys import LANES
 
@@ -53,3 +54,53 @@ def test_what_a_child_gave_back_is_next_of_its_priority(
     place = lines.index("new")
     assert before <= set(lines[:place])
     assert after <= set(lines[place:])
+
+
+MIXED = [
+    ("normal", "default"),
+    ("high", "default"),
+    ("low", "other"),
+    ("high", "other"),
+    ("low", "default"),
+] * 3
+RANK = {"high": 0, "normal": 1, "low": 2}
+
+
+def submit_mixed(app, ledger, gate):
+    """Submit calls of all priorities to two queues; returns their handles and names, which begin with the priority."""
+    handles, names = [], []
+    for number, (priority, queue) in enumerate(MIXED):
+        names.append(f"{priority}-{number}")
+        task = app.task(note, queue=queue)
+        handles.append(task.apply_async((ledger.path, gate.path, names[-1]), priority=priority))
+    app.session.flush()
+    return handles, names
+
+
+def check_order(handles, names, ledger):
+    assert [handle.get(timeout=SOON) for handle in handles] == names
+    ranks = [RANK[line.partition("-")[0]] for line in ledger.lines() if "-" in line]
+    assert ranks == sorted(ranks)
+
+
+def test_a_worker_that_starts_takes_what_is_high_first(idle_app, ledger, gate):
+    handles, names = submit_mixed(idle_app, ledger, gate)
+    idle_app.start_workers(1, queues=("default", "other"))
+    check_order(handles, names, ledger)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_worker_that_was_busy_takes_what_is_high_first(cut, idle_app, ledger, gate, eventually):
+    """It waited for entries one by one before, and has lost its connection meanwhile, maybe."""
+    idle_app.start_workers(1, queues=("default", "other"))
+    for x in range(-3, 0):
+        assert idle_app.task(abs).delay(x).get(timeout=SOON) == -x
+    long = idle_app.task(note).delay(ledger.path, gate.path, "long")
+    eventually(ledger.lines, "it runs")
+    handles, names = submit_mixed(idle_app, ledger, gate)
+    if cut:
+        with redis.Redis.from_url(idle_app.connection.url) as raw:
+            raw.client_kill_filter(_type="normal", skipme=True)
+    gate.open()
+    assert long.get(timeout=SOON) == "long"
+    check_order(handles, names, ledger)

@@ -153,10 +153,15 @@ def test_only_a_signed_order_counts(app, running, ledger, gate, forged):
     assert len(ledger.lines()) == 2
 
 
-def brief(ledger, gate, index):
-    """Task code: say that it runs, wait a moment that nobody is told of, and answer."""
+def say(ledger, index):
+    """Task code: say that a call runs."""
     with Path(ledger).open("a") as file:
         file.write(f"{index}\n")
+
+
+def brief(ledger, gate, index):
+    """Task code: say that it runs, wait a moment that nobody is told of, and answer."""
+    say(ledger, index)
     time.sleep(0.03)
     return index
 
@@ -165,8 +170,7 @@ async def brief_coroutine(ledger, gate, index):
     """Task code: the same in an event loop."""
     import asyncio
 
-    with Path(ledger).open("a") as file:
-        file.write(f"{index}\n")
+    say(ledger, index)
     await asyncio.sleep(0.03)
     return index
 

@@ -25,6 +25,14 @@ if not batch then
   return 0
 end
 local flagged = strict.at('HGET', root .. 'b:' .. batch, 'x') or ''
+-- What may have begun before stays in doubt, wherever it goes.
+local function number(id)
+  local milliseconds, part = string.match(type(id) == 'string' and id or '', '^(%d+)%-(%d+)$')
+  return tonumber(milliseconds) or -1, tonumber(part) or 0
+end
+local last_at, last_part = number(strict.at('HGET', root .. 'd:' .. address, ARGV[4]))
+local at, part = number(ARGV[5])
+local doubt = string.match(entry[2][10], '^[23]$') or (at < last_at or (at == last_at and part <= last_part)) and '2'
 local aside, due, limit = string.match(ARGV[6], '^(%a) (%d+) (%S+)$')
 local target = root .. 'q:' .. address .. ':' .. (aside and string.upper(ARGV[4]) or ARGV[6])
 -- Where the server lost the end of its file, it has forgotten what was given away before: that is queued again.
@@ -48,7 +56,7 @@ if aside then
 end
 while ARGV[p] do
   strict.at('XADD', target, '*', 'b', batch, 'i', ARGV[p], 'n', ARGV[p + 1], 'a', ARGV[p + 2],
-    'x', (tonumber(ARGV[p + 2]) > 1) and '1' or flagged, 'd', frame)
+    'x', doubt or (tonumber(ARGV[p + 2]) > 1) and '1' or flagged, 'd', frame)
   p = p + 3
 end
 if ARGV[7] ~= '' then

@@ -1,4 +1,5 @@
--- Take up to ARGV[3] entries without waiting, lane by lane in the order given.
+-- Take up to ARGV[3] entries without waiting, lane by lane in the order given, and of one priority only: what comes
+-- meanwhile goes before those of a lower one.
 -- KEYS[1] root of all keys; KEYS[2..] lanes
 -- ARGV    group, consumer, most entries
 -- Returns { {lane number from 0, entry id, fields, "1" if some of its calls may be final already}, ... },
@@ -46,5 +47,7 @@ for k = 2, #KEYS do
     looked_at = looked_at + #entries
   until not dropped or #taken >= want or looked_at >= most
   if #taken >= want or looked_at >= most then break end
+  local next = KEYS[k + 1]
+  if #taken > 0 and next and string.lower(string.sub(next, -1)) ~= string.lower(string.sub(KEYS[k], -1)) then break end
 end
 return {taken, copies}
