@@ -335,7 +335,7 @@ class Session:
         if not terminate:
             # Before it is looked what workers have in hand: what they take from now on, they do not start.
             self._order_to_stop(batch, index, terminate)
-            in_hand = self.store.held(self.address(batch.queue)).get(batch.id, set()).intersection(span)
+            in_hand = self._held(batch.queue, {batch.id: batch.n}).get(batch.id, set()).intersection(span)
         ranges = list(runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in in_hand))
         report = Finish()
         for first, count in ranges:

@@ -26,13 +26,9 @@ if not batch then
 end
 local flagged = strict.at('HGET', root .. 'b:' .. batch, 'x') or ''
 -- What may have begun before stays in doubt, wherever it goes.
-local function number(id)
-  local milliseconds, part = string.match(type(id) == 'string' and id or '', '^(%d+)%-(%d+)$')
-  return tonumber(milliseconds) or -1, tonumber(part) or 0
-end
-local last_at, last_part = number(strict.at('HGET', root .. 'd:' .. address, ARGV[4]))
-local at, part = number(ARGV[5])
-local doubt = string.match(entry[2][10], '^[23]$') or (at < last_at or (at == last_at and part <= last_part)) and '2'
+local last = strict.at('HGET', root .. 'd:' .. address, ARGV[4])
+local lost = type(last) == 'string' and string.find(last, '^%d+%-%d+$') and not strict.later(ARGV[5], last)
+local doubt = string.match(entry[2][10], '^[23]$') or lost and '2'
 local aside, due, limit = string.match(ARGV[6], '^(%a) (%d+) (%S+)$')
 local target = root .. 'q:' .. address .. ':' .. (aside and string.upper(ARGV[4]) or ARGV[6])
 -- Where the server lost the end of its file, it has forgotten what was given away before: that is queued again.
