@@ -339,12 +339,12 @@ def test_a_worker_ends_whatever_a_module_does_that_it_has_imported(project, even
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
         "atexit.register(time.sleep, 300)\n"
     )
-    worker = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "nbtasks", "worker", "-A", "jobs", "-P", "solo", "-l", "info"],
         stderr=subprocess.PIPE,
         text=True,
-    )
-    while "ready" not in worker.stderr.readline():
-        assert worker.poll() is None
-    worker.terminate()
-    assert worker.wait(SOON) == 0
+    ) as worker:
+        while "ready" not in worker.stderr.readline():
+            assert worker.poll() is None
+        worker.terminate()
+        assert worker.wait(SOON) == 0
