@@ -17,14 +17,24 @@ from typing import Any
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 #: After a call of so many seconds what is set anew costs nothing.
-_LONG_S = 0.000_2
+_LONG_S = 0.001
 _CLOCK = ("sleep", "monotonic", "time", "perf_counter")
 #: Who puts clocks of their own there, for good.
 _MAY_REPLACE_CLOCK = ("gevent", "eventlet")
 _NUMBERS = sorted(set(map(int, signal.valid_signals())) - {signal.SIGKILL, signal.SIGSTOP})
+#: What is looked at after every call, beside our own: what tasks use, and what ends a process that does not handle it.
+#: SIGCHLD too: who ignores it never learns how a subprocess has ended.
+_USED = ("SIGCHLD", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIGVTALRM", "SIGPROF")
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 _getsignal: Callable[[int], Any] = _signal.getsignal
 _sleep, _monotonic, _time = time.sleep, time.monotonic, time.time
+
+
+def unblock() -> None:
+    """Have this thread, and what it starts, hear all signals."""
+    if _signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 class Surroundings:
@@ -49,27 +59,23 @@ class Surroundings:
             signal.signal(number, handler)
         # What a worker's starter has blocked, it had blocked for itself.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        # SIGCHLD too: who ignores it never learns how a subprocess has ended.
-        self._cheap = [*self._ours, (int(signal.SIGCHLD), _getsignal(signal.SIGCHLD))]
-        self._all = [_getsignal(number) for number in _NUMBERS]
+        self._looked_at = [number for number, _ in self._ours] + [
+            int(getattr(signal, name)) for name in _USED
+        ]
+        self._seen = list(map(_getsignal, self._looked_at))
+        self._all = list(map(_getsignal, _NUMBERS))
 
     def restore(self, seconds: float) -> None:
         """Put back what a call of so many seconds has changed; main thread only."""
-        if seconds > _LONG_S or self._is_changed():
+        if seconds > _LONG_S or list(map(_getsignal, self._looked_at)) != self._seen:
             self._restore_signals()
         if time.sleep is not _sleep or time.monotonic is not _monotonic or time.time is not _time:
             self._restore_clock()
 
-    def _is_changed(self) -> bool:
-        # A loop is faster here than any() of a generator.
-        for number, handler in self._cheap:  # noqa: SIM110
-            if _getsignal(number) is not handler:
-                return True
-        return False
-
     def _restore_signals(self) -> None:
-        # First, so that it does not come meanwhile.
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        # First, so that none rings meanwhile.
+        for timer in _TIMERS:
+            signal.setitimer(timer, 0)
         for number, handler in self._ours:
             _signal.signal(number, handler)
         if list(map(_getsignal, _NUMBERS)) != self._all:
@@ -77,8 +83,7 @@ class Surroundings:
                 # None: not from Python, as some libraries have it.
                 if handler is not None and _getsignal(number) != handler:
                     _signal.signal(number, handler)
-        if _signal.pthread_sigmask(signal.SIG_BLOCK, ()):
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        unblock()
 
     def _restore_clock(self) -> None:
         for name, function in self._clock:

@@ -276,6 +276,26 @@ async def patient_coroutine(path, gate):
     return "well"
 
 
+@pytest.mark.parametrize("timer", ["ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF"])
+def test_no_timer_is_left(timer, home):
+    def sets(timer):
+        number = {"ITIMER_REAL": 14, "ITIMER_VIRTUAL": 26, "ITIMER_PROF": 27}[timer]
+        signal.signal(number, lambda *_: os._exit(7))
+        signal.setitimer(getattr(signal, timer), 0.1)
+
+    def works():
+        end = time.process_time() + 0.3
+        while time.process_time() < end:
+            pass
+        return os.getpid()
+
+    with App("test") as app:
+        app.start_workers(1)
+        pid = app.task(works).delay().get(timeout=SOON)
+        app.task(sets).delay(timer).get(timeout=SOON)
+        assert app.task(works).delay().get(timeout=SOON) == pid
+
+
 @pytest.mark.parametrize(
     ("pool", "deaf", "neighbour", "end"),
     [
