@@ -222,6 +222,8 @@ class Child:
         """In a forked copy: let go of the connections. Else they would stay open as long as it lives."""
         self._link.forsake()
         self._telling.forsake()
+        if self._loop is not None:
+            self._loop.forsake()
 
     def _watch_life_line(self) -> None:
         """End with the supervisor: nobody would give back what this child holds."""

@@ -138,6 +138,10 @@ class LoopExecutor:
         item.reason, item.due = reason, min(item.due, monotonic() + _GRACE_OF_REVOKED_S)
         return True
 
+    def forsake(self) -> None:
+        """In a forked copy of the process: run no other call."""
+        self._loop.forsake()
+
     # -- in the loop
 
     def _start(self, job: Job, index: int) -> None:
@@ -217,6 +221,10 @@ class LoopExecutor:
         if not self._claim(item):
             return
         reason, error = item.reason, outcome.error
+        if reason is None:
+            self._loop.subprocesses.forget(item.call)
+        else:
+            self._loop.subprocesses.end(item.call)
         if reason is not None and (
             not isinstance(reason, SoftTimeLimitExceeded) or isinstance(error, asyncio.CancelledError)
         ):

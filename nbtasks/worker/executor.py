@@ -22,6 +22,7 @@ from .leftovers import end_leftovers
 from .limits import soft_limit_reached
 from .roster import Roster
 from .slots import Slot
+from .surroundings import unblock
 
 
 class InlineExecutor:
@@ -137,6 +138,7 @@ class ThreadExecutor:
         if isinstance(outcome.error, (TaskRevokedError, TimeLimitExceeded, SoftTimeLimitExceeded)):
             end_leftovers(began, whole=False)
         self._roster.leave(row)
+        unblock()
         if type(outcome.error) is SoftTimeLimitExceeded and not str(outcome.error):
             # In a thread a class is raised, not an object: it says nothing yet.
             outcome.error.args, outcome.error.call_id = soft_limit_reached(call).args, call.id

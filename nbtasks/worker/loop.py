@@ -22,6 +22,7 @@ from nbtasks.core.context import CurrentCall, call_in, current_call, reset_curre
 from .copies import leave_copy
 from .log import LOGGER
 from .room import IdleClock
+from .subprocesses import Subprocesses
 
 #: A subtask that has ended with SystemExit ends its call, if after so many seconds nobody has asked for its outcome.
 _UNSEEN_S = 0.1
@@ -59,6 +60,7 @@ class SharedLoop(asyncio.SelectorEventLoop):
         self, threads: int, on_exit: Callable[[CurrentCall, BaseException], None], on_lost: Callable[[], None]
     ) -> None:
         self.clock = IdleClock()
+        self.subprocesses = Subprocesses()
         super().__init__(self.clock)
         self._on_exit = on_exit
         self._on_lost = on_lost
@@ -73,6 +75,12 @@ class SharedLoop(asyncio.SelectorEventLoop):
         frame = sys._current_frames().get(self._thread.ident or 0)
         handle = _handle_in(frame)
         return None if handle is None else call_in(handle._context)  # type: ignore[attr-defined]
+
+    def forsake(self) -> None:
+        """In a forked copy: run nothing but what has forked. The copy ends when it comes to wait for something."""
+        if threading.get_ident() == self._thread.ident:
+            # There is no public way: what is ready would be run before the loop waits again.
+            self._ready.clear()  # type: ignore[attr-defined]
 
     def _serve(self) -> None:
         while True:
@@ -123,6 +131,18 @@ class SharedLoop(asyncio.SelectorEventLoop):
         raise _refused("given a task factory")
 
     # -- what is each call's own
+
+    async def subprocess_exec(self, *args: Any, **how: Any) -> Any:
+        """Start a subprocess that belongs to the running call."""
+        transport, protocol = await super().subprocess_exec(*args, **how)
+        self.subprocesses.note(current_call(), transport)
+        return transport, protocol
+
+    async def subprocess_shell(self, *args: Any, **how: Any) -> Any:
+        """Start a shell that belongs to the running call."""
+        transport, protocol = await super().subprocess_shell(*args, **how)
+        self.subprocesses.note(current_call(), transport)
+        return transport, protocol
 
     def _tasks_of_the_call(self, loop: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
         """Stand in for ``asyncio.all_tasks``: who cancels all tasks means their own."""

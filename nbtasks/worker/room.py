@@ -10,11 +10,16 @@ import selectors
 import time
 from typing import Any
 
+from .copies import leave_copy
+
 #: Calls at once in the beginning, and the least.
 FIRST, LEAST = 25, 8
 #: Share of its time that a loop waits for something to do: below the first it has no time left, above the second it
 #: has.
 _NONE_LEFT, _SOME_LEFT = 0.1, 0.3
+
+
+_CANNOT_WAIT = RuntimeError("a forked copy of a coroutine cannot await: fork in a task without async")
 
 
 class Room:
@@ -68,6 +73,8 @@ class IdleClock(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         """Wait as any selector does."""
         self.rounds += 1
+        # What it waits for comes to the process, and there it belongs to other calls.
+        leave_copy(_CANNOT_WAIT)
         began = time.perf_counter()
         found = super().select(timeout)
         self._idle_s += time.perf_counter() - began

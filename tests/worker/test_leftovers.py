@@ -198,7 +198,7 @@ async def forks_beside(how, path):
 CODES = dict.fromkeys(COPIES, 0) | {"raises": 1, "exits": 3, "retries": 1}
 
 
-@pytest.mark.parametrize("task", [forks])
+@pytest.mark.parametrize("task", [forks, forks_beside])
 def test_a_forked_copy_is_not_the_call(task, app, ledger):
     handles = {name: app.task(task).delay(how, ledger.path) for name, how in COPIES.items()}
     found = {name: handle.get(timeout=SOON) for name, handle in handles.items()}
@@ -268,3 +268,39 @@ def test_no_zombie_is_left(home, eventually):
         for _ in range(20):
             task.delay().get(timeout=SOON)
         eventually(lambda: not zombies(app.local_workers.pid), "no zombie is left")
+
+
+# --- in an event loop
+
+
+@pytest.mark.parametrize("how", ["exec", "shell"])
+def test_subprocesses_end_with_a_coroutine(how, app, tmp_path, eventually):
+    kept, path = tmp_path / "kept", tmp_path / "pid"
+    app.task(starts_beside).delay(how, str(kept))
+    handle = app.task(starts_beside).delay(how, str(path))
+    spared, pid = written(eventually, kept, path)
+    handle.revoke(terminate=True)
+    gone(eventually, [pid])
+    assert alive(spared)
+
+
+def test_a_copy_does_not_run_the_neighbours_of_a_coroutine(home, ledger):
+    async def counts(path):
+        for _ in range(20):
+            await asyncio.sleep(0.02)
+        with Path(path).open("a") as file:  # noqa: ASYNC230
+            file.write(f"{os.getpid()}\n")
+
+    async def copies():
+        await asyncio.sleep(0.1)
+        child = os.fork()
+        if child == 0:
+            await asyncio.sleep(5)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])  # noqa: ASYNC222
+
+    with App("test") as app:
+        app.start_workers(1)
+        neighbours = app.task(counts).map([ledger.path] * 10)
+        assert app.task(copies).delay().get(timeout=SOON) == 1
+        neighbours.get(timeout=SOON)
+        assert len(ledger.lines()) == 10
