@@ -21,6 +21,7 @@ from nbtasks.wire.codec import Chunk, Codec, Record
 
 from .log import LOGGER
 from .revoked import Revoked
+from .telling import tell
 
 #: Longer than it takes a worker to show what it runs, and a client to tell again what it knows.
 _GRACE_S = 5.0
@@ -66,7 +67,7 @@ class Doubts:
             if index not in wait:
                 self._end(report, entry, index, call_id(entry.batch, index, single), index in revoked)
         report.doubt(entry, round((self._server_now() + _GRACE_S) * 1000), runs(wait))
-        self._delivery.finish(report)
+        tell(self._delivery, report)
         return True
 
     def _end(self, report: Finish, entry: Entry, index: int, name: str, revoked: bool) -> None:

@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 from nbtasks.broker.delivery import Delivery, Entry, Finish
 from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall
-from nbtasks.core.errors import BackPressure, BrokerUnavailable, OperationalError
+from nbtasks.core.errors import OperationalError
 from nbtasks.core.ids import new_id
 from nbtasks.wire.codec import Codec, News, Record
 from nbtasks.wire.values import BlobPiece
 
 from .job import Job
-from .log import LOGGER, log_once, log_trouble
+from .log import LOGGER, log_trouble
+from .telling import tell
 
 T = TypeVar("T")
 
@@ -231,39 +232,13 @@ class Reporter:
             report = self._unsent or self._compose()
             while report:
                 self._unsent = report
-                self._send(report)
+                tell(self._delivery, report, self._not_taken)
                 self._note_sent()
                 report = self._compose()
             self.last_flush = time.monotonic()
 
-    def _send(self, report: Finish) -> None:
-        try:
-            self._delivery.finish(report)
-        except (BrokerUnavailable, BackPressure):
-            raise
-        except OperationalError as error:
-            log_trouble("the broker does not take what has ended; it is told one by one", error)
-            self._send_one_by_one(report)
-
-    def _send_one_by_one(self, report: Finish) -> None:
-        """What the broker does not take costs its own calls: the others go through, and so do those that come later."""
-        self._delivery.finish(Finish(blobs=report.blobs))
-        for part in report.alone():
-            try:
-                self._delivery.finish(part)
-            except (BrokerUnavailable, BackPressure):
-                raise
-            except OperationalError as error:
-                meant = part.of_batch
-                if meant is None:
-                    log_once(f"the broker does not take a report: {error}")
-                    continue
-                batch, first, count = meant
-                log_once(
-                    f"batch {batch}: the broker does not take {count} result(s) from {first} on: {error}"
-                )
-                reason = f"the broker does not take its result: {error}"
-                self._refused.append(Refused(batch, first, count, "", reason))
+    def _not_taken(self, batch: str, first: int, count: int, reason: str) -> None:
+        self._refused.append(Refused(batch, first, count, "", reason))
 
     def flush_along(self, send: Callable[[Finish | None, Callable[[], None]], T]) -> T:
         """Have everything that has ended sent along with something that takes longer.

@@ -22,6 +22,7 @@ from nbtasks.wire.codec import Codec, News, Record
 
 from .log import LOGGER
 from .revoked import Revoked
+from .telling import tell
 
 #: (first, count, attempt)
 Piece = tuple[int, int, int]
@@ -147,15 +148,19 @@ class Rescue:
         return len(entries)
 
     def _entry(self, dead: Delivery, entry: Entry, loss: Loss) -> Verdict:
-        final, revoked = self._revoked.among(entry.batch, entry.first, entry.count)
         header = self._header(entry)
+        if header is None:
+            # Nothing is signed for what nobody has signed. Who takes it refuses it, and says so.
+            dead.give(entry, [(entry.first, entry.count, entry.attempt)])
+            return Verdict()
+        final, revoked = self._revoked.among(entry.batch, entry.first, entry.count)
         verdict = judge(entry, final, loss, not header.get("al", True), revoked)
         if verdict.fail:
-            dead.finish(self._failures(entry, verdict.fail, loss, bool(header.get("one"))))
+            tell(dead, self._failures(entry, verdict.fail, loss, bool(header.get("one"))))
         if verdict.revoked:
-            dead.finish(self._revocations(entry, verdict.revoked))
+            tell(dead, self._revocations(entry, verdict.revoked))
         if dead.give(entry, verdict.pieces) and verdict.pieces:
-            dead.finish(self._news(entry, verdict.pieces))
+            tell(dead, self._news(entry, verdict.pieces))
         return verdict
 
     def _news(self, entry: Entry, pieces: list[Piece]) -> Finish:
@@ -166,11 +171,14 @@ class Rescue:
         report.event(entry.batch, self._codec.seal_events(news, entry.key_id))
         return report
 
-    def _header(self, entry: Entry) -> dict[str, Any]:
+    def _header(self, entry: Entry) -> dict[str, Any] | None:
+        """Return the options of an entry's chunk; None where it is not signed, or not for these calls."""
         try:
-            return self._codec.open_chunk(entry.frame, entry.batch, entry.address).options
+            chunk = self._codec.open_chunk(entry.frame, entry.batch, entry.address)
         except SignatureMismatch:
-            return {}
+            return None
+        inside = chunk.first <= entry.first and entry.first + entry.count <= chunk.first + len(chunk.payloads)
+        return chunk.options if inside else None
 
     def _revocations(self, entry: Entry, indexes: list[int]) -> Finish:
         report = Finish()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+
+import pytest
 
 from nbtasks import App
 
@@ -11,9 +14,16 @@ SOON = 60.0
 TOO_FAR = 600_000_000
 
 
-def test_a_result_that_the_broker_does_not_take(app, eventually):
+def die(_):
+    """Task code: end the process."""
+    os._exit(3)
+
+
+@pytest.mark.parametrize("task", [len, die])
+def test_a_result_that_the_broker_does_not_take(app, eventually, task):
+    """Of a call that has ended, or of one whose process has died too often."""
     session = app.session
-    handle = app.task(len).apply_async(("abc",), queue="aside")
+    handle = app.task(task).apply_async(("abc",), queue="aside")
     session.flush()
     address, batch = session.address("default"), handle.batch.id
     link = session._new_link()
@@ -22,7 +32,7 @@ def test_a_result_that_the_broker_does_not_take(app, eventually):
     moved = session.codec.seal_chunk(dataclasses.replace(chunk, first=TOO_FAR, address=address))
     lane = session.keys.lane(address, "m")
     link.call("XADD", lane, "*", "b", batch, "i", TOO_FAR, "n", 1, "a", 1, "x", "", "d", moved)
-    eventually(lambda: "does not take 1 result(s)" in app.local_workers.log_tail(50), "it is told")
+    eventually(lambda: "does not take 1 result(s)" in app.local_workers.log_tail(100), "it is told")
     assert app.task(abs).map(range(-50, 0)).get(timeout=SOON) == list(range(50, 0, -1))
     with App(connection=app.connection) as other:
         other.start_workers(1)
