@@ -120,7 +120,7 @@ def journey(url, admin, tmp_path, ledger, gate, eventually):
             again = other.attach(held.id)[0]
             (worker,) = other.workers()
             held.revoke(terminate=True)
-            assert again.wait(SOON)
+            assert again.until_ready(SOON)
         assert waiting.get(timeout=SOON) == 2
         trimmed = eventually(
             lambda: (
