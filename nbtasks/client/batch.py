@@ -363,6 +363,12 @@ class Batch:
         other.blobs, other.spent, other.callbacks, other._watchers = [], [], [], []
         return other
 
+    def to_be_shown(self) -> Batch:
+        """Return the same without its results, too: states, failures and output are what a card shows."""
+        other = self.without_arguments()
+        other._records, other._heard_at, other._where = [], [], array("i", (-1,)) * self.n
+        return other
+
     def ended(self) -> Iterator[int]:
         """Yield the indexes that have ended so far, in the order in which they did."""
         yield from self.order

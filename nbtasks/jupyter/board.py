@@ -96,6 +96,10 @@ class Board:
         self._pace = Pace()
         self._grouped: tuple[int, tuple[FailureGroup, ...]] = (0, ())
 
+    def show(self, batch: Batch) -> None:
+        """Show the same batch as another object."""
+        self._batch = batch
+
     def fold(self, now: float, *, stopping: bool = False, reason: str | None = None) -> View:
         """Return the view at ``now`` (epoch seconds).
 

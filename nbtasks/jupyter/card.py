@@ -99,6 +99,14 @@ class Card:
         """Stop watching the batch."""
         self._watcher.close()
 
+    def let_go(self) -> None:
+        """Hold no arguments and no results of a batch that has ended well: the card may stay for long."""
+        with self._lock:
+            if self.batch.all_ended and not (self.batch.failed_count or self.batch.revoked_count):
+                self.batch = self.batch.to_be_shown()
+                self._board.show(self.batch)
+                self._watcher = self.batch.watch()
+
     def _fold(self, now: float) -> View:
         return self._board.fold(now, stopping=self.stopping, reason=self._reason)
 

@@ -179,6 +179,7 @@ class Display:
     def _finished(self, exhibit: LiveExhibit | Snapshots) -> None:
         self._forget_if_finished(exhibit.card.batch.id)
         if isinstance(exhibit, LiveExhibit):
+            exhibit.let_go()
             self._ended_widgets.append(exhibit.widget)
             while len(self._ended_widgets) > _KEPT_WIDGETS:
                 self._ended_widgets.popleft().close()

@@ -38,7 +38,7 @@ class Exhibit:
         self.card = Card(handle.batch)
         self.finished = False
         self._shell = shell
-        self._handle = handle
+        self._handle: AsyncResult | GroupResult | None = handle
         self._preview = preview
         # Remembered, because `%%capture` puts another in its place for a while.
         self._publisher = shell.display_pub
@@ -95,7 +95,7 @@ class Exhibit:
 
     def _result_preview(self) -> static.Preview | None:
         handle = self._handle
-        if not self._preview or isinstance(handle, GroupResult) or not handle.successful():
+        if not self._preview or handle is None or isinstance(handle, GroupResult) or not handle.successful():
             return None
         try:
             value = handle.result
@@ -143,6 +143,11 @@ class LiveExhibit(Exhibit):
         if ended:
             self.update()
         return not self.finished
+
+    def let_go(self) -> None:
+        """Hold no more than a page needs that is reloaded after the end."""
+        self._handle = None
+        self.card.let_go()
 
     def show_below(self, other: LiveExhibit) -> None:
         """Show the card as one more output of the cell that shows ``other``, even if that has ended."""

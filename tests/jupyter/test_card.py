@@ -128,7 +128,7 @@ def test_a_batch_that_grows_is_sent_whole():
 def test_the_reason_is_asked_for_after_a_while_and_not_too_often():
     asked = []
     batch = make_batch(3)
-    batch._hooks.why_pending = lambda _: asked.append(1) or "no worker"
+    batch.hooks.why_pending = lambda _: asked.append(1) or "no worker"
     card = Card(batch)
     card.tick(1000.5)
     assert not asked
@@ -143,7 +143,7 @@ def test_the_reason_is_asked_for_after_a_while_and_not_too_often():
 def test_the_reason_is_asked_for_also_where_calls_were_started():
     """Their worker may be gone."""
     batch = make_batch(3)
-    batch._hooks.why_pending = lambda _: "no worker"
+    batch.hooks.why_pending = lambda _: "no worker"
     card = Card(batch)
     start(batch, 0)
     assert card.tick(1001.5).content["view"]["reason"] is None
@@ -153,7 +153,7 @@ def test_the_reason_is_asked_for_also_where_calls_were_started():
 def test_a_rate_limit_is_told_also_while_calls_run_and_end():
     batch = make_batch(9)
     batch.task = Definition(len, TaskOptions.make({"rate_limit": "1/s"}))
-    batch._hooks.why_pending = lambda _: "rate-limited to 1/s"
+    batch.hooks.why_pending = lambda _: "rate-limited to 1/s"
     card = Card(batch)
     assert card.tick(1000.5).content["view"]["reason"] is None
     start(batch, 0)

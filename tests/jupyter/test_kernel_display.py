@@ -165,7 +165,7 @@ def test_unwatched_noblock_does_not_wait_and_later_cells_bring_it_up_to_date(ker
     kernel = kernel_with_task
     kernel.run("%%task -a -o later\n# later\nimport time\ntime.sleep(0.5)", watched=False)
     assert "SUCCESS" not in cards(kernel)[0]
-    kernel.run("later.wait(); None", watched=False)
+    kernel.run("later.until_ready(); None", watched=False)
     assert "SUCCESS later" in cards(kernel)[0]
 
 

@@ -27,7 +27,7 @@ def test_unloading_takes_everything_out(kernel):
 def test_tasks_lists_the_session(kernel):
     kernel.run("%%task -b\n# first\n1")
     kernel.run("%%task -o g for n in range(3)\n# second <b>\nif n: raise ValueError(n)")
-    kernel.run("g.wait()")
+    kernel.run("g.until_ready()")
     data = kernel.run("%tasks").data[0]
     rows = data["text/plain"].splitlines()
     assert rows[0].split()[:3] == ["id", "task", "state"]
@@ -46,7 +46,7 @@ def test_tasks_shows_a_card_by_name_and_by_id(kernel):
 def test_tasks_cancel(kernel):
     kernel.run("%%task -o a\n# sleeper\nimport time\ntime.sleep(60)")
     assert kernel.run("%tasks cancel sleeper").stdout == "Revoked 1 call of 1 run.\n"
-    kernel.run("a.wait()")
+    kernel.run("a.until_ready()")
     assert kernel.value("a.state") == "'REVOKED'"
     kernel.run("%%task -o b for n in range(5)\nimport time\ntime.sleep(60)")
     assert kernel.run("%tasks cancel all").stdout == "Revoked 5 calls of 1 run.\n"
@@ -81,7 +81,7 @@ def test_tasks_retry_runs_the_failed_calls_again(kernel):
     kernel.run("import pathlib; mark = str(pathlib.Path('mark').resolve())")
     body = "\n# flaky\nimport pathlib\nif n < 2 and not pathlib.Path(mark).exists(): raise OSError(n)\nn"
     kernel.run(f"%%task -o g for n in range(4){body}")
-    kernel.run("g.wait()")
+    kernel.run("g.until_ready()")
     kernel.run("pathlib.Path(mark).touch()")
     ran = kernel.run("again = %tasks retry flaky")
     assert len(ran.shown) == 1
@@ -179,3 +179,22 @@ def test_python_still_completes_elsewhere(kernel):
     assert complete(kernel, "%%task for u in some_lo")["matches"] == ["some_long_name"]
     assert complete(kernel, "%task f(some_lo")["matches"] == ["some_long_name"]
     assert complete(kernel, "%%task\nsome_lo")["matches"] == ["some_long_name"]
+
+
+def test_a_run_that_ended_well_and_is_not_held_takes_no_memory(kernel):
+    kernel.run(
+        """
+        import gc, weakref
+        from nbtasks import task
+        class Value:
+            def __len__(self): return 3
+        values = [Value() for _ in range(5)]
+        alive = [weakref.ref(one) for one in values]
+        held = task(len).map(values, label="held")
+        held.get(); del held, values
+        """.replace("\n        ", "\n")
+    )
+    kernel.settle(
+        lambda: kernel.value("gc.collect() >= 0 and [one for one in alive if one() is not None]") == "[]"
+    )
+    assert re.search(r"held +SUCCESS +5 +5", kernel.run("%tasks").data[0]["text/plain"])
