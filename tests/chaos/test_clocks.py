@@ -134,6 +134,9 @@ def test_a_workers(idle_app, clock, machine, matrix, faults, eventually):
     machine(idle_app, environment=set_one.environment)
     machine(idle_app)
     jumps("a worker's clock is set, forward and back", set_one, idle_app, matrix, faults, eventually)
+    set_one.set(HOUR)
+    for one in idle_app.workers():
+        assert abs(one.seen_at - time.time()) < MINUTE, "when it was seen, the one who looks knows"
 
 
 @pytest.mark.long
