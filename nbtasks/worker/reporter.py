@@ -384,7 +384,12 @@ class Reporter:
     def _tell_running(self) -> bool:
         events: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for item in list(self._running.values()):
-            news = _news(item)
+            try:
+                news = _news(item)
+            except Exception:
+                # A task can reach its own record, and put anything there.
+                item.call.output = None
+                continue
             if news:
                 events.setdefault((item.call.batch, item.key_id), []).extend(news)
         if not events:

@@ -352,3 +352,19 @@ def test_a_module_that_ends_its_program(run, tmp_path, monkeypatch):
     result.get(timeout=SOON, propagate=False)
     assert result.ready()
     assert Path(tmp_path, f"{name}.py").exists()
+
+
+def test_what_a_call_puts_into_its_own_record(run):
+    def spoil():
+        import time
+
+        from nbtasks import current_call
+
+        call = current_call()
+        call.output, call.args, call.report, call.time_limit, call.name = 5, None, None, "soon", ["name"]
+        time.sleep(0.3)
+        return "done"
+
+    result = run(spoil)
+    result.get(timeout=SOON, propagate=False)
+    assert result.ready()
