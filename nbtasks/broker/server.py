@@ -89,6 +89,17 @@ def check(link: Link) -> BrokerFacts:
     return facts
 
 
+def write_problem(link: Link) -> str | None:
+    """Return why a server that answers takes nothing: it cannot write to its disk; None where it can."""
+    reply = link.pipeline([("INFO", "persistence")])[0]
+    if isinstance(reply, bytes) and b"aof_last_write_status:err" in reply:
+        return (
+            f"the broker at {link.label} cannot write its data, so it takes nothing: make room on its disk, then it "
+            "goes on by itself"
+        )
+    return None
+
+
 def _loaded(link: Link) -> BrokerFacts:
     deadline = time.monotonic() + LOADING_S
     while True:

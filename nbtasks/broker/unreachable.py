@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 #: What OpenSSL says of an answer that is no TLS.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE", "HTTP_REQUEST")
-_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}
+_NO_WAY = ("no way to it from this machine", "check the address, the network, a VPN")
+_NO_FILES = ("no connection can be opened", "raise the limit of open files (ulimit -n 256), or close some")
+#: What the system says -> the reason and the next step.
+_STEPS = {
+    errno.ENETUNREACH: _NO_WAY,
+    errno.EHOSTUNREACH: _NO_WAY,
+    errno.EHOSTDOWN: _NO_WAY,
+    errno.ENETDOWN: _NO_WAY,
+    errno.EMFILE: _NO_FILES,
+    errno.ENFILE: _NO_FILES,
+}
 
 _CHECK = (
     "check that the server runs and that the URL (App(broker=...), NBTASKS_BROKER, connection file) is right"
@@ -51,8 +61,9 @@ def explain(error: BaseException, label: str) -> tuple[str, str]:
         for kind, reason, step in _KINDS:
             if isinstance(each, kind):
                 return reason or _text(error), step
-        if isinstance(each, OSError) and each.errno in _NO_WAY:
-            return f"no way to it from this machine: {each.strerror}", "check the address, the network, a VPN"
+        if isinstance(each, OSError) and each.errno in _STEPS:
+            reason, step = _STEPS[each.errno]
+            return f"{reason}: {each.strerror}", step
     if label.startswith("redis://") and _hung_up(error):
         return _text(error), f"if it speaks TLS, the URL begins with rediss://; else {_CHECK}"
     return _text(error), _CHECK

@@ -75,6 +75,10 @@ def worker(
         code = end_soon(_serve(target, broker, connection_file, namespace, given))
     except NbtasksError as error:
         raise click.ClickException(str(error)) from error
+    except (OSError, RuntimeError) as error:
+        from nbtasks.local import hindrance
+
+        raise click.ClickException(f"the worker cannot go on: {hindrance.explain_any(error)}") from error
     sys.exit(code)
 
 

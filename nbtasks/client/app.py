@@ -19,7 +19,7 @@ from nbtasks.core.ids import split_call_id
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.core.staying import refuse_to_travel
 from nbtasks.local import connection as connections
-from nbtasks.local import listening
+from nbtasks.local import hindrance, listening
 from nbtasks.local.connection import Connection
 from nbtasks.local.workers import LocalWorkers
 
@@ -302,6 +302,10 @@ class App:
         while True:
             try:
                 return Session(connection, self._result_expires, self._result_limit)
+            except RuntimeError as error:
+                # Too many threads: everything else of ours says what it is.
+                reason = hindrance.explain_any(error)
+                raise ConfigError(f"App {self.name!r} cannot connect: {reason}") from error
             except BrokerUnavailable:
                 # One of ours that was killed a moment ago is about to be back.
                 lease = self._opened.lease

@@ -156,6 +156,11 @@ class Outbox:
         """Number of the last flush that the broker has confirmed."""
         return self._number
 
+    @property
+    def problem(self) -> OperationalError | None:
+        """Why the broker takes nothing at the moment; None where it does."""
+        return self._state.problem
+
     def forget(self, digest: str) -> None:
         """Send a function's record along with the next item that needs it."""
         self._shipped.discard(digest)

@@ -18,7 +18,7 @@ from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.keys import Keys
 from nbtasks.broker.link import Link, unavailable
 from nbtasks.broker.permits import Limited, Permits
-from nbtasks.broker.server import LOADING_S, BrokerFacts, check
+from nbtasks.broker.server import LOADING_S, BrokerFacts, check, write_problem
 from nbtasks.broker.stock import Stock
 from nbtasks.broker.store import Store
 from nbtasks.broker.submission import Submission
@@ -416,10 +416,15 @@ class Session:
 
     def why_pending(self, batch: Batch, index: int | None = None) -> str | None:
         """Say why a batch waits, or one call of it."""
+        if self._outbox.problem is not None:
+            return str(self._outbox.problem)
         try:
             running_on = Counter(
                 item.worker for one in self.registry.all_unfinished() for item in one.running.copy().values()
             )
+            problem = write_problem(self._link)
+            if problem is not None:
+                return problem
             address = self.address(batch.queue)
             limited = self._limited(batch, address)
             return reason_for_waiting(batch, index, self.fleet, self.store, address, running_on, limited)

@@ -6,7 +6,6 @@ import ipaddress
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from nbtasks.broker import url as urls
@@ -17,6 +16,7 @@ from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
 from .embedded import EmbeddedLease, Starting
 from .embedded import begin as begin_embedded
 from .embedded import url_here as embedded_url
+from .folder import expanded
 from .keyfile import read_private, user_key, write_private
 
 BROKER_VARIABLE = "NBTASKS_BROKER"
@@ -209,9 +209,9 @@ def read_connection_file(path: str | os.PathLike[str]) -> Connection:
     Raises:
         ConfigError: there is none, others may read it, or it holds something else.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     try:
-        data = json.loads(read_private(file))
+        data = json.loads(read_private(file, mounted=True))
     except FileNotFoundError:
         raise ConfigError(f"there is no connection file {file}") from None
     except (ValueError, RecursionError) as error:
@@ -233,7 +233,7 @@ def write_connection_file(
     Raises:
         ConfigError: it exists already, or cannot be written.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     data = {name: value for name, value in connection.to_json().items() if name != "source"}
     try:
         if replace and file.exists():

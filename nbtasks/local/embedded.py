@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -18,9 +19,10 @@ from urllib.parse import quote, unquote
 from nbtasks.core.errors import ConfigError, EmbeddedUnavailable
 from nbtasks.core.staying import refuse_to_travel
 
-from . import keeper
+from . import hindrance, keeper
 from .folder import private_folder, state_folder
 from .revival import Revival
+from .sockets import folder_of, socket_folder
 
 BINARY_VARIABLE = "NBTASKS_SERVER_BINARY"
 LINGER_VARIABLE = "NBTASKS_LINGER"
@@ -29,10 +31,6 @@ LINGER_S = 600.0
 START_TIMEOUT_S = 30.0
 GOODBYE_TIMEOUT_S = 15.0
 LISTEN_TIMEOUT_S = 15.0
-#: Bytes of a unix socket's path that every platform accepts.
-SOCKET_PATH_BYTES = 103
-#: What is below it is made and checked as ours alone.
-_SHORT_TEMPORARY = "/tmp"  # noqa: S108
 #: Seconds after which a keeper is looked at that has not said that it is gone.
 _LOOK_S = 5.0
 RETRY_S = 0.002
@@ -98,8 +96,8 @@ def join(url: str) -> EmbeddedLease | None:
     """
     if not is_embedded(url):
         return None
-    folder = socket_path(url).parent
-    place = _Place(folder=folder, sockets=folder)
+    sockets = socket_path(url).parent
+    place = _Place(folder_of(sockets), sockets)
     connection = _connect(place)
     return Starting(place, connection).wait() if connection else None
 
@@ -150,28 +148,19 @@ class _Place:
         identity = "\0".join([str(os.getuid()), machine, str(state), str(project), sys.prefix])
         name = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         folder = private_folder(private_folder(state / "embedded") / name)
-        place = cls(folder, _socket_folder(folder))
+        place = cls(folder, socket_folder(folder, max(len(keeper.KEEPER_SOCKET), len(keeper.SERVER_SOCKET))))
         _describe(folder, project)
         return place
-
-
-def _socket_folder(folder: Path) -> Path:
-    longest = max(len(keeper.KEEPER_SOCKET), len(keeper.SERVER_SOCKET)) + 1
-    if len(os.fsencode(folder)) + longest <= SOCKET_PATH_BYTES:
-        return folder
-    temporary = Path(os.environ.get("TMPDIR") or _SHORT_TEMPORARY)
-    if len(os.fsencode(temporary)) > 50:
-        temporary = Path(_SHORT_TEMPORARY)
-    shared = private_folder(temporary / f"nbtasks-{os.getuid()}", follow=False)
-    return private_folder(shared / folder.name, follow=False)
 
 
 def _describe(folder: Path, project: Path) -> None:
     """Leave a note for people who wonder whose folder this is."""
     path = folder / "project.txt"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(f"{project}\n{sys.prefix}\n", encoding="utf-8", errors="surrogateescape")
+    # Nothing depends on it.
+    with contextlib.suppress(OSError):
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(f"{project}\n{sys.prefix}\n", encoding="utf-8", errors="surrogateescape")
 
 
 def _binary() -> Path | None:
@@ -223,6 +212,8 @@ class Starting:
                 deadline = time.monotonic() + timeout_s
             elif line == b"failed":
                 raise ConfigError(self._failure())
+            elif line.startswith(b"cannot "):
+                raise ConfigError(self._hindrance(line))
             else:
                 # End of stream: another keeper was faster, or the one we found was about to go.
                 self._connection = self._connect_again(deadline)
@@ -274,11 +265,25 @@ class Starting:
         except OSError:
             pass
         self._connection.close()
-        return (
-            f"the embedded server does not start. If its data cannot be read, remove the folder "
-            f"{self._place.folder / keeper.DATA_FOLDER} to begin afresh; or {_CHOICES}. "
-            f"Its log ends with:\n{text.decode('utf-8', 'replace')}"
-        )
+        log = text.decode("utf-8", "replace")
+        reason = hindrance.explain_log(log, str(self._place.folder))
+        if reason is None and hindrance.is_bad_data(log):
+            data = self._place.folder / keeper.DATA_FOLDER
+            reason = f"if its data cannot be read, remove the folder {data} to begin afresh"
+        reason = reason or "its log says why"
+        return f"the embedded server does not start: {reason}; or {_CHOICES}. Its log ends with:\n{log}"
+
+    def _hindrance(self, line: bytes) -> str:
+        """Return what keeps the keeper from its work."""
+        self._connection.close()
+        self._collect()
+        _, number, what = line.decode("utf-8", "surrogateescape").split(" ", 2)
+        word, _, path = what.partition(" ")
+        if word == "lock" and path:
+            reason = hindrance.explain_lock(int(number), path)
+        else:
+            reason = hindrance.explain(OSError(int(number), what))
+        return f"the embedded server cannot be started: {reason}; or {_CHOICES}"
 
     def _silence(self) -> str:
         self._connection.close()
@@ -512,18 +517,16 @@ def _connect(place: _Place) -> socket.socket | None:
 def _launch(place: _Place) -> tuple[socket.socket, int]:
     """Start a keeper; return our end of its first user's connection, and the process to collect."""
     command = _command(place)
-    ours, theirs = socket.socketpair()
-    _greet(ours)
-    log = str(place.folder / "keeper.log")
-    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    log, ours, theirs = _log_and_line(place)
     try:
+        _greet(ours)
         pid = os.posix_spawn(
             sys.executable,
             command,
             {name: value for name, value in os.environ.items() if name not in _PRIVATE_VARIABLES},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
-                (os.POSIX_SPAWN_OPEN, 1, log, append, 0o600),
+                (os.POSIX_SPAWN_DUP2, log, 1),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
             ],
             # Out of reach of an interrupt from its first instant; a session of its own follows.
@@ -533,12 +536,27 @@ def _launch(place: _Place) -> tuple[socket.socket, int]:
     except (OSError, TypeError, ValueError) as error:
         # Where Python is part of another program, sys.executable may be None or empty.
         ours.close()
+        reason = hindrance.explain(error) if isinstance(error, OSError) else str(error)
         raise ConfigError(
-            f"the interpreter {sys.executable!r} cannot be started: {error}; {_CHOICES}"
+            f"the interpreter {sys.executable!r} cannot be started: {reason}; {_CHOICES}"
         ) from error
     finally:
         theirs.close()
+        os.close(log)
     return ours, pid
+
+
+def _log_and_line(place: _Place) -> tuple[int, socket.socket, socket.socket]:
+    """Return the keeper's log, our end of the connection to it, and its own."""
+    log = -1
+    try:
+        log = os.open(place.folder / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return log, *socket.socketpair()
+    except OSError as error:
+        if log >= 0:
+            os.close(log)
+        reason = hindrance.explain(error)
+        raise ConfigError(f"the embedded server cannot be started: {reason}; or {_CHOICES}") from error
 
 
 def _command(place: _Place) -> list[str]:

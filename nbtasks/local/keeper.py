@@ -14,6 +14,7 @@ A user holds a connection to the keeper's socket. Lines of text go over it:
     keeper -> user   ready <keeper pid> <server pid>
                      loading         the server still reads its data, "ready" follows
                      failed          the rest, up to the end of the stream, says why
+                     cannot <errno> <what>   this machine refuses something: a lock, a process, room
                      listening <host> <port>   answers all three of the questions, as does
                      deaf <reason>
 
@@ -48,9 +49,9 @@ SERVER_SOCKET = "server.sock"
 SERVER_LOG = "server.log"
 DATA_FOLDER = "data"
 LISTEN_FOLDER = "listen"
-#: Large values that are not in the server, beside its socket; and in memory, where there is such a folder.
+#: Large values that are not in the server, beside its data; and in memory, where there is such a folder.
 VALUES_FOLDER = "values"
-#: In the folder in memory, a link to that of the socket.
+#: In the folder in memory, a link to that of the data.
 HOME_LINK = "home"
 MEMORY = "/dev/shm"  # noqa: S108 - what is in it is ours alone, and looked at before it is used
 
@@ -84,9 +85,12 @@ def take_lock(path: str) -> int | None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(fd)
             return None
+        except OSError as error:
+            os.close(fd)
+            raise OSError(error.errno, "lock", path) from error
         if is_same_file(fd, path):
             return fd
         # A sweep removed the file between open and flock: this lock would exclude nobody.
@@ -137,17 +141,17 @@ def last_used(folder: str) -> float:
     return newest
 
 
-def memory_folder(sockets: str) -> str | None:
+def memory_folder(folder: str) -> str | None:
     """Return the folder in memory that belongs to a server, which may not be there yet; None where that cannot be."""
     if not os.path.isdir(MEMORY):
         return None
-    return os.path.join(MEMORY, f"nbtasks-{os.getuid()}", os.path.basename(sockets))
+    return os.path.join(MEMORY, f"nbtasks-{os.getuid()}", os.path.basename(folder))
 
 
-def _own_memory_folder(sockets: str) -> str | None:
+def _own_memory_folder(folder: str) -> str | None:
     """Return that folder where it is there, and nobody else can have put anything into it."""
-    folder = memory_folder(sockets)
-    return folder if folder is not None and _is_ours(os.path.dirname(folder)) and _is_ours(folder) else None
+    found = memory_folder(folder)
+    return found if found is not None and _is_ours(os.path.dirname(found)) and _is_ours(found) else None
 
 
 def _is_ours(folder: str) -> bool:
@@ -159,9 +163,9 @@ def _is_ours(folder: str) -> bool:
     return facts.st_uid == os.getuid() and facts.st_mode & 0o170077 == 0o040000
 
 
-def keep_values(sockets: str) -> None:
+def keep_values(folder: str) -> None:
     """Move the large values of a server from memory to the disk: they may be wanted tomorrow, the memory is now."""
-    source, target = _own_memory_folder(sockets), os.path.join(sockets, VALUES_FOLDER)
+    source, target = _own_memory_folder(folder), os.path.join(folder, VALUES_FOLDER)
     if source is None:
         return
     os.makedirs(target, 0o700, exist_ok=True)
@@ -175,11 +179,11 @@ def keep_values(sockets: str) -> None:
     remove_tree(source)
 
 
-def remove_values(sockets: str) -> None:
+def remove_values(folder: str) -> None:
     """Remove the large values of a server."""
-    for folder in (_own_memory_folder(sockets), os.path.join(sockets, VALUES_FOLDER)):
-        if folder is not None:
-            remove_tree(folder)
+    for place in (_own_memory_folder(folder), os.path.join(folder, VALUES_FOLDER)):
+        if place is not None:
+            remove_tree(place)
 
 
 def _move(source: str, target: str) -> None:
@@ -745,7 +749,7 @@ class Keeper:
             if self.guard is None:
                 self.guard = Guard(self.server.socket_path)
                 sweep(self.folder, self.sockets)
-                sweep_memory(self.sockets)
+                sweep_memory(self.folder)
             self.guard.alert()
         elif answer and time.monotonic() - self.told_loading_at > LOADING_EVERY_S:
             self.told_loading_at = time.monotonic()
@@ -792,23 +796,29 @@ def sweep(folder: str, sockets: str) -> None:
     parent = os.path.dirname(folder)
     for name in os.listdir(parent):
         path = os.path.join(parent, name)
-        if path == folder or not os.path.isdir(path) or not _is_old(path):
-            continue
-        locks = [take_lock(os.path.join(path, KEEPER_LOCK))]
-        if locks[0] is not None:
-            locks.append(take_lock(os.path.join(path, SERVER_LOCK)))
-        if None not in locks and _is_old(path):
-            remove_tree(path)
-            remove_tree(os.path.join(os.path.dirname(sockets), name))
-            remove_values(path)
-        for lock in locks:
-            if lock is not None:
-                os.close(lock)
+        if path != folder and os.path.isdir(path) and _is_old(path):
+            try:
+                _sweep_one(path, os.path.join(os.path.dirname(sockets), name))
+            except OSError as error:
+                note(f"{path} is left as it is: {error}")
 
 
-def sweep_memory(sockets: str) -> None:
+def _sweep_one(path: str, sockets: str) -> None:
+    locks = [take_lock(os.path.join(path, KEEPER_LOCK))]
+    if locks[0] is not None:
+        locks.append(take_lock(os.path.join(path, SERVER_LOCK)))
+    if None not in locks and _is_old(path):
+        remove_tree(path)
+        remove_tree(sockets)
+        remove_values(path)
+    for lock in locks:
+        if lock is not None:
+            os.close(lock)
+
+
+def sweep_memory(folder: str) -> None:
     """Remove the large values in memory of servers whose folder is gone, of whatever state folder they were."""
-    parent = os.path.dirname(memory_folder(sockets) or "")
+    parent = os.path.dirname(memory_folder(folder) or "")
     for name in os.listdir(parent) if parent and _is_ours(parent) else ():
         link = os.path.join(parent, name, HOME_LINK)
         if os.path.islink(link) and not os.path.exists(link):
@@ -830,7 +840,12 @@ def note(text: str) -> None:
 
 def leave_the_starter() -> None:
     """Go on in a session of our own, as nobody's child, with nothing inherited but descriptors 0 to 2."""
-    if os.fork():
+    try:
+        pid = os.fork()
+    except OSError as error:
+        confess(error, {})
+        raise
+    if pid:
         os._exit(0)
     os.setsid()
     os.chdir("/")
@@ -844,7 +859,7 @@ def clear_the_place(folder: str, sockets: str, lock: int) -> None:
     stop_orphan(folder, sockets, int(written) if written.isdigit() else 0)
     if _is_old(folder):
         remove_tree(os.path.join(folder, DATA_FOLDER))
-        remove_values(sockets)
+        remove_values(folder)
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     limit_log(os.path.join(folder, "keeper.log"))
@@ -897,7 +912,11 @@ def serve(folder: str, sockets: str, lock: int, keeper: Keeper) -> None:
     path = os.path.join(sockets, KEEPER_SOCKET)
     try:
         wake = catch_signals(keeper)
-        keeper.run(first_user(), wake, listen(path))
+        listener = listen(path)
+        keeper.run(first_user(), wake, listener)
+    except OSError as error:
+        confess(error, keeper.users)
+        raise
     finally:
         # Where the folder was removed and perhaps made anew, the sockets are another keeper's, and a server
         # that stops by itself would remove them.
@@ -908,22 +927,43 @@ def serve(folder: str, sockets: str, lock: int, keeper: Keeper) -> None:
         keeper.server.stop(by_force=not ours)
         if keeper.guard is not None:
             keeper.guard.dismiss()
-        keep_values(sockets)
+        keep_values(folder)
         os.utime(lock)
+
+
+def begin(folder: str, sockets: str, binary: str) -> tuple[Server, int]:
+    """Start the server, as the only keeper of this folder; return it and the lock."""
+    try:
+        lock = take_lock(os.path.join(folder, KEEPER_LOCK))
+        if lock is None:
+            os._exit(0)
+        clear_the_place(folder, sockets, lock)
+        server = Server(folder, sockets, binary)
+        # The slower imports happen while the server comes up.
+        server.start()
+    except OSError as error:
+        confess(error, {})
+        raise
+    return server, lock
+
+
+def confess(error: OSError, users: dict[int, socket.socket]) -> None:
+    """Tell users, and who has started this, what cannot be done here."""
+    what = f"{error.strerror} {error.filename}" if error.filename else error.strerror
+    line = f"cannot {error.errno} {what}".replace("\n", " ").encode("utf-8", "surrogateescape") + b"\n"
+    for fd in users or (0,):
+        try:
+            os.write(fd, line)
+        except OSError:
+            continue
 
 
 def main() -> None:
     """Run a keeper; folder, socket folder, server binary and linger seconds are the arguments."""
     folder, sockets, binary, linger_s = sys.argv[1:5]
-    leave_the_starter()
-    lock = take_lock(os.path.join(folder, KEEPER_LOCK))
-    if lock is None:
-        os._exit(0)
     try:
-        clear_the_place(folder, sockets, lock)
-        server = Server(folder, sockets, binary)
-        # The slower imports happen while the server comes up.
-        server.start()
+        leave_the_starter()
+        server, lock = begin(folder, sockets, binary)
         serve(folder, sockets, lock, Keeper(folder, sockets, server, float(linger_s)))
     except BaseException:  # noqa: BLE001 - this is the top: what went wrong belongs in the log
         sys.excepthook(*sys.exc_info())

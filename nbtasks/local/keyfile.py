@@ -12,7 +12,8 @@ from pathlib import Path
 from nbtasks.core.errors import ConfigError
 from nbtasks.wire.signing import decode_key, encode_key, new_key
 
-from .folder import check_private, state_folder
+from . import hindrance
+from .folder import check_private, check_secret, state_folder
 
 KEY_FILE = "key"
 #: A key takes 44 bytes: anything longer is another kind of file.
@@ -49,8 +50,11 @@ def user_key() -> bytes:
         ) from None
 
 
-def read_private(path: Path) -> str:
+def read_private(path: Path, mounted: bool = False) -> str:
     """Return the text of a file that only its owner, this user, may read.
+
+    Args:
+        mounted: it may also be root's, and readable for a group.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -59,7 +63,11 @@ def read_private(path: Path) -> str:
     try:
         with path.open("rb") as file:
             # The open file is checked, not its name: nobody can exchange it in between.
-            check_private(path, os.fstat(file.fileno()), wanted_mode="600")
+            facts = os.fstat(file.fileno())
+            if mounted:
+                check_secret(path, facts)
+            else:
+                check_private(path, facts, wanted_mode="600")
             return file.read(_MAX_BYTES).decode("utf-8", "replace")
     except FileNotFoundError:
         raise
@@ -86,7 +94,7 @@ def write_private(path: Path, text: str) -> None:
     except FileExistsError:
         raise
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
+        raise ConfigError(f"{path} cannot be written: {hindrance.explain(error)}") from error
 
 
 def _publish(draft: Path, path: Path) -> None:

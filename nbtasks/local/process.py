@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import WorkersError
 
+from . import hindrance
 from .proctree import kill_tree
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ class WorkerProcess:
         import subprocess
 
         self._owner = os.getpid()
-        output = log.open()
+        output = -1
         try:
+            output = log.open()
             self._process = subprocess.Popen(
                 [sys.executable, *COMMAND],
                 stdin=subprocess.PIPE,
@@ -61,9 +63,11 @@ class WorkerProcess:
                 env={**os.environ, **options.env},
             )
         except OSError as error:
-            raise WorkersError(f"{sys.executable} cannot be started: {error.strerror}") from error
+            reason = hindrance.explain(error)
+            raise WorkersError(f"{sys.executable} cannot be started: {reason}") from error
         finally:
-            os.close(output)
+            if output >= 0:
+                os.close(output)
         _started.add(self)
         self._send(connection, options, again)
 

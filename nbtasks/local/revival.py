@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from nbtasks.core.errors import ConfigError
 
+from . import hindrance
+
 PAUSE_FIRST_S = 0.25
 PAUSE_MAX_S = 15.0
 
@@ -20,13 +22,21 @@ class Revival:
     Args:
         wait_for_loss: returns True when the keeper has died, False when the lease was given back.
         ensure: brings it back where that is needed.
+
+    Raises:
+        ConfigError: this machine has no thread left for it.
     """
 
     def __init__(self, wait_for_loss: Callable[[], bool], ensure: Callable[[], bool]) -> None:
         self._wait_for_loss = wait_for_loss
         self._ensure = ensure
         self._closed = threading.Event()
-        threading.Thread(target=self._watch, name="nbtasks-revival", daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, name="nbtasks-revival", daemon=True).start()
+        except RuntimeError as error:
+            raise ConfigError(
+                f"the embedded server cannot be watched: {hindrance.explain_any(error)}"
+            ) from error
 
     def close(self) -> None:
         """Bring nothing back any more."""

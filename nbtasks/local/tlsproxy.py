@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hmac
 import os
 import resource
 import socket
 import ssl
 import sys
+from collections.abc import AsyncIterator, Iterator
 
 USER = "nbtasks"
 #: Private key and certificate, PEM.
@@ -29,6 +31,12 @@ PASSWORD_FILE = "password"  # noqa: S105 - a file's name
 
 #: Seconds that a connection has to prove that it belongs here.
 LOGIN_S = 10.0
+#: Connections that are about to log in, in all and from one machine: each takes up to a megabyte.
+MOST_STRANGERS = 64
+MOST_STRANGERS_OF_ONE = 16
+#: Those from one machine that wait for that, for which nothing is spent but a descriptor.
+MOST_WAITING_OF_ONE = 512
+ACCEPT_AGAIN_S = 0.1
 #: Wrong words before the right ones.
 LOGIN_TRIES = 3
 #: HELLO 3 AUTH user password SETNAME name.
@@ -49,27 +57,117 @@ class _Rejected(Exception):
     """A connection that does not belong here."""
 
 
+class Strangers:
+    """Connections that have not proved yet that they belong here: few at a time, so that they take little memory.
+
+    Those of one machine wait for each other, so they hold up nobody else. Where there are too many of many machines,
+    the oldest has to go: who belongs here needs only a moment. Who has logged in is none any more.
+    """
+
+    def __init__(self) -> None:
+        #: Machine -> how many of it there are, waiting ones included, and the room for those that do not wait.
+        self._known: dict[str, tuple[int, asyncio.Semaphore]] = {}
+        self._inside: dict[asyncio.Task[None], None] = {}
+        self._sent_away = 0
+
+    @contextlib.asynccontextmanager
+    async def admitted(self, machine: str) -> AsyncIterator[None]:
+        """Let the connection in that the current task serves.
+
+        Raises:
+            _Rejected: too many of this machine wait.
+        """
+        count, room = self._known.get(machine, (0, None))
+        room = room or asyncio.Semaphore(MOST_STRANGERS_OF_ONE)
+        if count >= MOST_STRANGERS_OF_ONE + MOST_WAITING_OF_ONE:
+            raise _Rejected("too many connections without a login")
+        self._known[machine] = count + 1, room
+        try:
+            async with room:
+                with self._place():
+                    yield
+        finally:
+            left = self._known[machine][0] - 1
+            self._known[machine] = left, room
+            if not left:
+                del self._known[machine]
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._inside) >= MOST_STRANGERS:
+            oldest = next(iter(self._inside))
+            del self._inside[oldest]
+            oldest.cancel()
+            self._sent_away += 1
+            if not self._sent_away % MOST_STRANGERS_OF_ONE:
+                # What belongs to a connection refers to itself in circles.
+                gc.collect()
+        self._inside[task] = None
+        try:
+            yield
+        finally:
+            self._inside.pop(task, None)
+
+
 class Proxy:
     """Takes connections in, and hands bytes on in both directions."""
 
-    def __init__(self, server_socket: str, password: str) -> None:
+    def __init__(self, server_socket: str, password: str, context: ssl.SSLContext) -> None:
         self._server_socket = server_socket
+        self._context = context
+        self._strangers = Strangers()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._wanted = f"{USER}\0{password}".encode()
         self._notes = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def accept(self, listening: socket.socket) -> None:
+        """Take in whoever comes, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(listening)
+            except OSError:
+                # It has gone already; or there are no descriptors left for now.
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            task = loop.create_task(self.serve(connection, str(address[0])))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def serve(self, connection: socket.socket, machine: str) -> None:
         """Serve one connection to its end."""
-        watch_for_silence(writer.get_extra_info("socket"))
+        writer = None
         try:
-            greeting = await asyncio.wait_for(self._log_in(reader, writer), LOGIN_S)
+            watch_for_silence(connection)
+            reader, writer, greeting = await asyncio.wait_for(self._receive(connection, machine), LOGIN_S)
             await self._connect(reader, writer, greeting)
         except (_Rejected, asyncio.LimitOverrunError) as problem:
-            self._note(f"{_peer(writer)}: {problem}")
+            self._note(f"{machine}: {problem}")
         except (OSError, EOFError, asyncio.TimeoutError):
             # It has gone, or it said nothing; or the server is being started again, and it may try once more.
             return
         finally:
-            await _close(writer)
+            if writer is not None:
+                await _close(writer)
+
+    async def _receive(
+        self, connection: socket.socket, machine: str
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
+        """Hear whether a connection belongs here; return its streams, and what the server has to answer."""
+        writer = None
+        try:
+            async with self._strangers.admitted(machine):
+                reader, writer = await shake_hands(connection, self._context)
+                return reader, writer, await self._log_in(reader, writer)
+        except BaseException:
+            if writer is not None:
+                await _close(writer)
+            else:
+                # What had begun of TLS is over by now.
+                connection.close()
+            raise
 
     async def _connect(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: bytes
@@ -104,6 +202,19 @@ class Proxy:
         if self._notes <= MOST_NOTES:
             sys.stderr.write(f"refused: {text}\n")
             sys.stderr.flush()
+
+
+async def shake_hands(
+    connection: socket.socket, context: ssl.SSLContext
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Begin TLS on a connection that was accepted."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=CHUNK_BYTES)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.connect_accepted_socket(
+        lambda: protocol, connection, ssl=context, ssl_handshake_timeout=LOGIN_S
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 def split_login(words: list[bytes]) -> tuple[list[bytes] | None, list[bytes]]:
@@ -173,10 +284,6 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         await asyncio.wait_for(writer.wait_closed(), 1.0)
 
 
-def _peer(writer: asyncio.StreamWriter) -> str:
-    return str((writer.get_extra_info("peername") or ("somebody",))[0])
-
-
 def watch_for_silence(connection: socket.socket) -> None:
     """Have a connection ended whose other machine has vanished without a word."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -191,17 +298,21 @@ def watch_for_silence(connection: socket.socket) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
-async def listen(proxy: Proxy, context: ssl.SSLContext, host: str, port: int) -> asyncio.Server:
-    """Open the port; 0 is any that is free.
+async def listen(host: str, port: int) -> list[socket.socket]:
+    """Open the port; 0 is any that is free. There is a socket for each address of the host.
 
     Raises:
         OSError: the address is not one of this machine's, or the port is taken.
     """
     for patience in reversed(range(BIND_TRIES)):
         try:
-            return await asyncio.start_server(
-                proxy.serve, host, port, limit=CHUNK_BYTES, ssl=context, ssl_handshake_timeout=LOGIN_S
-            )
+            server = await asyncio.start_server(lambda *_: None, host, port, start_serving=False)
+            # Accepted here, and not by asyncio, which would begin with TLS for everybody.
+            found = [each.dup() for each in server.sockets]
+            for each in found:
+                each.setblocking(False)
+                each.listen(socket.SOMAXCONN)
+            return found
         except OSError:
             if not patience or port == 0:
                 raise
@@ -209,7 +320,7 @@ async def listen(proxy: Proxy, context: ssl.SSLContext, host: str, port: int) ->
     raise AssertionError("not reached")
 
 
-async def run(proxy: Proxy, context: ssl.SSLContext, host: str, port: int) -> None:
+async def run(proxy: Proxy, host: str, port: int) -> None:
     """Listen, say where, and serve until the life line ends."""
     loop = asyncio.get_running_loop()
     # A stranger's broken handshake is no news.
@@ -217,12 +328,15 @@ async def run(proxy: Proxy, context: ssl.SSLContext, host: str, port: int) -> No
     over = asyncio.Event()
     loop.add_reader(0, over.set)
     try:
-        server = await listen(proxy, context, host, port)
+        sockets = await listen(host, port)
     except OSError as error:
         tell(f"deaf {error.strerror or error}")
         return
-    tell(f"listening {host} {server.sockets[0].getsockname()[1]}")
+    tell(f"listening {host} {sockets[0].getsockname()[1]}")
+    accepting = [loop.create_task(proxy.accept(each)) for each in sockets]
     await over.wait()
+    for task in accepting:
+        task.cancel()
 
 
 def allow_many_descriptors() -> None:
@@ -246,7 +360,7 @@ def main() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(os.path.join(folder, CERTIFICATE_FILE))
     with open(os.path.join(folder, PASSWORD_FILE), encoding="ascii") as file:
-        proxy = Proxy(server_socket, file.read().strip())
-    asyncio.run(run(proxy, context, host, int(port)))
+        proxy = Proxy(server_socket, file.read().strip(), context)
+    asyncio.run(run(proxy, host, int(port)))
     # Connections that are still open end with the process.
     os._exit(0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nbtasks.core.errors import WorkersError
 
+from . import hindrance
 from .process import WorkerProcess, describe_exit
 
 if TYPE_CHECKING:
@@ -69,8 +70,20 @@ class Upkeep:
         self._thread = threading.Thread(target=self._watch, name="nbtasks-workers", daemon=True)
 
     def start(self) -> None:
-        """Watch over the process."""
-        self._thread.start()
+        """Watch over the process.
+
+        Raises:
+            WorkersError: this machine has no thread left for that; the process is ended again.
+        """
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._process.kill()
+            self._process.wait()
+            self.problem = f"its process cannot be watched: {hindrance.explain_any(error)}"
+            self.over.set()
+            self.settled.set()
+            raise WorkersError(f"local workers cannot be started: {self.problem}") from error
 
     @property
     def is_up(self) -> bool:

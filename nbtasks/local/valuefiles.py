@@ -9,6 +9,7 @@ for each file, so a file lives as long as that key.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import stat
 import time
@@ -23,12 +24,15 @@ from nbtasks.wire.values import size_of
 from . import keeper
 from .embedded import socket_path
 from .folder import private_folder
+from .sockets import folder_of
 from .sync import Sync
 
 #: What is left free on a disk.
 _DISK_RESERVE_BYTES = 2**30
 #: So much of the memory that a file system may take is left to others: a container may have 64 MB in all.
 _MEMORY_RESERVE = 0.5
+_log = logging.getLogger("nbtasks")
+_passed_over: set[Path] = set()
 #: Buffers that one system call writes.
 _MOST_BUFFERS = 512
 
@@ -57,17 +61,22 @@ class ValueFiles:
         """Return the files beside an embedded server; None where another server is used, or there may be none."""
         if not url.startswith("unix:"):
             return None
-        home = socket_path(url).parent
-        if not (home / keeper.KEEPER_SOCKET).exists():
+        sockets = socket_path(url).parent
+        if not (sockets / keeper.KEEPER_SOCKET).exists():
             return None
+        home = folder_of(sockets)
         folders = []
         memory = keeper.memory_folder(str(home))
         if memory is not None:
-            with contextlib.suppress(ConfigError):
+            try:
                 private_folder(Path(memory).parent, follow=False)
                 folders.append(private_folder(Path(memory), follow=False))
                 with contextlib.suppress(OSError):
                     (folders[0] / keeper.HOME_LINK).symlink_to(home)
+            except ConfigError:
+                # Whoever has only results to write does not miss it.
+                if not last:
+                    _pass_over(Path(memory).parent)
         try:
             folders.append(private_folder(home / keeper.VALUES_FOLDER, follow=False))
         except ConfigError:
@@ -129,10 +138,22 @@ class ValueFiles:
     def _open(self, name: str) -> int:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         for folder in self._folders[:-1]:
-            with contextlib.suppress(FileNotFoundError):
+            # It may have become somebody else's meanwhile.
+            with contextlib.suppress(OSError):
                 return os.open(folder / (self._prefix + name), flags)
         # The keeper moves files here, so here is looked last.
         return os.open(self._folders[-1] / (self._prefix + name), flags)
+
+
+def _pass_over(place: Path) -> None:
+    """Say once that a folder is not used that should be ours."""
+    if place not in _passed_over:
+        _passed_over.add(place)
+        _log.warning(
+            "large arguments are written to the disk, and not to the memory, for %s is not for this user alone; "
+            "have it removed by whom it belongs to",
+            place,
+        )
 
 
 def _written_before(path: Path, moment: float) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nbtasks.core.errors import ConfigError
 
+from . import hindrance
 from .folder import private_folder, state_folder
 
 LOG_MAX_BYTES = 8 << 20
@@ -37,7 +38,7 @@ class WorkerLog:
         try:
             os.close(os.open(log.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         except OSError as error:
-            raise ConfigError(f"the workers' log {log.path} cannot be written: {error.strerror}") from error
+            raise ConfigError(f"the workers' log cannot be written: {hindrance.explain(error)}") from error
         return log
 
     def open(self) -> int:

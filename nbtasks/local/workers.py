@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -131,7 +132,11 @@ class LocalWorkers:
                 self._coming = None
             self._coming = Upkeep(self._connection, options, self._open_log(), self._listener)
             self.problem = None
-            self._coming.start()
+            try:
+                self._coming.start()
+            except WorkersError:
+                self._coming = None
+                raise
 
     def wait(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Return when the workers are ready that :meth:`begin` has started.
@@ -199,7 +204,9 @@ class LocalWorkers:
     def _open_log(self) -> WorkerLog:
         if self._log is None:
             self._log = WorkerLog.new()
-            threading.Thread(target=self._trim_log, name="nbtasks-workers-log", daemon=True).start()
+            # Where there is no thread left for it, none will be left for what is worth a log, either.
+            with contextlib.suppress(RuntimeError):
+                threading.Thread(target=self._trim_log, name="nbtasks-workers-log", daemon=True).start()
             atexit.register(self._at_exit)
         return self._log
 

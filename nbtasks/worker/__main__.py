@@ -14,6 +14,7 @@ import sys
 
 from nbtasks.core.errors import NbtasksError
 from nbtasks.core.options import WorkerOptions
+from nbtasks.local import hindrance
 
 #: The process that starts a worker starts the embedded server at the same time; either may be first.
 BROKER_PATIENCE_S = 15.0
@@ -56,6 +57,10 @@ def main() -> int:
     except NbtasksError as error:
         _answer(answers, {"error": str(error)})
         return 1
+    except (OSError, RuntimeError) as error:
+        # This machine refuses something: that is said, and the log has where.
+        _answer(answers, {"error": hindrance.explain_any(error)})
+        raise
 
 
 def _first_line(fd: int) -> bytes:

@@ -49,7 +49,13 @@ def kill(keeper: int, order: str) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("which", ORDERS)
+@pytest.mark.parametrize(
+    "which",
+    [
+        name if order in {"k", "sk"} else pytest.param(name, marks=pytest.mark.long)
+        for name, order in ORDERS.items()
+    ],
+)
 def test_keeper_and_server_are_killed(
     which: str, idle_app, machine, matrix, faults: Faults, chance, eventually
 ) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -129,7 +132,7 @@ def test_a_namespace_has_no_odd_letters(project, namespace):
 def test_a_connection_file_is_its_owners_alone(filed):
     assert stat.S_IMODE(filed.stat().st_mode) == 0o600
     assert read_connection_file(filed).keys == (FILED,)
-    filed.chmod(0o640)
+    filed.chmod(0o644)
     with pytest.raises(ConfigError, match="chmod 600"):
         resolve()
 
@@ -160,5 +163,38 @@ def test_a_broken_connection_file_is_named(filed, text, message):
 
 def test_a_missing_connection_file_is_named(project, monkeypatch):
     monkeypatch.setenv("NBTASKS_CONNECTION_FILE", "nowhere.json")
-    with pytest.raises(ConfigError, match=r"no connection file nowhere\.json"):
+    with pytest.raises(ConfigError, match=r"no connection file .*nowhere\.json"):
         resolve()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize(
+    ("owner", "mode", "works"),
+    [
+        (0, 0o440, True),
+        (0, 0o640, True),
+        (0, 0o460, False),
+        (0, 0o444, False),
+        (54321, 0o600, True),
+        (54321, 0o640, False),
+        (54322, 0o440, False),
+    ],
+)
+def test_a_mounted_secret(tmp_path, owner, mode, works):
+    """Platforms mount it as root's, readable for a group of the process."""
+    file = tmp_path / "connection"
+    write_connection_file(file, Connection("redis://somewhere", (b"k" * 32,), "n", "test"))
+    os.chown(file, owner, 777)
+    file.chmod(mode)
+    code = (
+        f"from nbtasks.local.connection import read_connection_file as read; print(read({str(file)!r}).url)"
+    )
+    keeps = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    become = ("setpriv", "--reuid", "54321", "--regid", "54321", "--groups", "777", *keeps)
+    done = subprocess.run([*become, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if works:
+        assert done.stdout == "redis://somewhere\n", done.stderr
+    else:
+        assert "ConfigError" in done.stderr
+        assert "600" in done.stderr
+        assert "NBTASKS_HOME" not in done.stderr

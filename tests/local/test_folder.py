@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -56,3 +57,17 @@ def test_a_folder_that_cannot_be_made_names_the_setting(monkeypatch):
     with pytest.raises(ConfigError, match=r"/proc/nbtasks cannot be made.*NBTASKS_HOME"):
         state_folder()
     assert not Path("/proc/nbtasks").exists()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
+def test_what_is_made_above_it_is_for_its_owner_only_whatever_the_umask_is(tmp_path, monkeypatch, umask):
+    monkeypatch.delenv("NBTASKS_HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    before = os.umask(umask)
+    try:
+        found = state_folder()
+    finally:
+        os.umask(before)
+    for folder in (found, found.parent, found.parent.parent, tmp_path / "home"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder

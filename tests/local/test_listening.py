@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import ssl
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import redis
@@ -256,3 +259,41 @@ def test_without_the_package_that_makes_certificates(lease, monkeypatch):
     with pytest.raises(ConfigError, match=r"pip install 'nbtasks\[listen\]'"):
         listening.open_listener(lease, HERE)
     assert lease.listening() is None
+
+
+def resident(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="looks into /proc")
+@pytest.mark.parametrize("says", [b"", b"\x16\x03\x01\x02\x00"], ids=["nothing", "half a handshake"])
+def test_strangers_in_great_number_take_little_memory_and_shut_nobody_out(lease, proxies, says):
+    url = open_listener(lease, HERE)
+    with redis.Redis.from_url(url, retry=None) as inside, contextlib.ExitStack() as strangers:
+        assert inside.ping()
+        (pid,) = proxies()
+        before = resident(pid)
+        port = redis.connection.parse_url(url)["port"]
+        for number in range(500):
+            # From many machines, as far as the listener can see.
+            stranger = socket.create_connection((HERE, port), 20, (f"127.0.1.{number % 250 + 1}", 0))
+            strangers.enter_context(stranger)
+            stranger.sendall(says)
+        assert inside.ping()
+        assert ping(url)
+        assert resident(pid) - before < 150 * 2**20
+
+
+def test_many_of_one_machine_that_belong_here_all_get_in(lease):
+    url = open_listener(lease, HERE)
+    with ThreadPoolExecutor(40) as threads:
+        assert all(threads.map(lambda _: ping(url), range(80)))
+
+
+def test_a_flood_from_one_machine_holds_up_no_other(lease):
+    url = open_listener(lease, HERE)
+    port = redis.connection.parse_url(url)["port"]
+    with contextlib.ExitStack() as strangers:
+        for _ in range(100):
+            strangers.enter_context(socket.create_connection((HERE, port), 20, ("127.0.1.9", 0)))
+        assert ping(url)

@@ -1,0 +1,119 @@
+"""Sockets of servers whose folder has a path that no socket can have."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nbtasks import App
+from nbtasks.local import embedded, valuefiles
+from nbtasks.local.sockets import folder_of, socket_folder
+
+
+@pytest.fixture
+def deep(home, monkeypatch):
+    """A state folder with a long path, and a place for temporary files of its own."""
+    folder = home / ("deep" * 30)
+    folder.mkdir(mode=0o700)
+    (home / "tmp").mkdir()
+    monkeypatch.setenv("NBTASKS_HOME", str(folder))
+    monkeypatch.setenv("TMPDIR", str(home / "tmp"))
+    yield folder
+    # What was put elsewhere.
+    for link in folder.glob("embedded/*/sockets"):
+        shutil.rmtree(link.readlink(), ignore_errors=True)
+
+
+def test_everything_works_elsewhere_and_values_stay_with_the_data(deep, project_here):
+    with App() as app:
+        app.start_workers(1)
+        handle = app.task(bytes).delay(300_000)
+        assert len(handle.get(timeout=60)) == 300_000
+        sockets = embedded.socket_path(app.connection.url).parent
+        assert folder_of(sockets) == app._lease.folder
+        assert list((app._lease.folder / "values").glob("nbtasks~*"))
+
+
+@pytest.fixture
+def project_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_who_comes_with_another_tmpdir_finds_the_same(deep, project_here, monkeypatch):
+    with contextlib.closing(embedded.acquire()) as first:
+        monkeypatch.delenv("TMPDIR")
+        second = embedded.acquire()
+        assert (second.url, second.pid) == (first.url, first.pid)
+        second.close()
+
+
+def test_a_joined_lease_brings_it_back_in_its_own_folder(deep, project_here, eventually):
+    with contextlib.closing(embedded.acquire()) as lease:
+        joined = embedded.join(lease.url)
+        assert joined.folder == lease.folder
+        os.kill(lease.pid, 9)
+        eventually(lambda: not joined.alive, "the keeper is dead")
+        assert joined.ensure()
+        assert lease.ensure()
+        assert joined.pid == lease.pid
+        joined.close()
+
+
+@pytest.mark.parametrize("squat", ["folder", "link", "file"])
+def test_a_place_that_is_somebody_elses_is_passed_over(deep, home, tmp_path, squat):
+    mine = home / "tmp" / f"nbtasks-{os.getuid()}"
+    if squat == "folder":
+        mine.mkdir()
+        mine.chmod(0o777)
+    elif squat == "link":
+        mine.symlink_to(tmp_path)
+    else:
+        mine.touch()
+    folder = deep / "server"
+    folder.mkdir(mode=0o700)
+    chosen = socket_folder(folder, 11)
+    try:
+        assert mine not in chosen.parents
+        assert socket_folder(folder, 11) == chosen
+    finally:
+        shutil.rmtree(chosen)
+
+
+def test_a_state_folder_whose_name_is_not_utf_8(home, project_here, monkeypatch):
+    odd = os.fsdecode(os.fsencode(home) + b"/odd-\xff\xfe")
+    monkeypatch.setenv("NBTASKS_HOME", odd)
+    with App() as app:
+        app.start_workers(1)
+        assert len(app.task(bytes).delay(300_000).get(timeout=60)) == 300_000
+        sockets = embedded.socket_path(app.connection.url).parent
+    shutil.rmtree(sockets)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="this machine has no /dev/shm")
+@pytest.mark.parametrize("squat", ["folder", "link", "file"])
+def test_a_place_in_memory_that_is_somebody_elses_is_passed_over_with_one_warning(
+    home, tmp_path, monkeypatch, caplog, project_here, squat
+):
+    place = tmp_path / "shm" / "nbtasks-0"
+    place.parent.mkdir()
+    if squat == "folder":
+        place.mkdir()
+        place.chmod(0o777)
+    elif squat == "link":
+        place.symlink_to(tmp_path)
+    else:
+        place.touch()
+    monkeypatch.setattr(valuefiles.keeper, "memory_folder", lambda folder: str(place / Path(folder).name))
+    with App() as app:
+        app.start_workers(1)
+        for _ in range(2):
+            assert len(app.task(bytes.upper).delay(b"x" * 300_000).get(timeout=60)) == 300_000
+    with App() as app:
+        assert app.batches() == app.session.registry.recent()
+    assert [each.message for each in caplog.records].count(caplog.records[0].message) == 1
+    assert "not for this user alone" in caplog.text
