@@ -83,6 +83,15 @@ def children_of_thread(thread: int) -> Iterator[int]:
         yield from map(int, file.read().split())
 
 
+def children_of_process() -> list[int]:
+    """Return the processes whose parent is this one, which has one thread."""
+    me = os.getpid()
+    if os.path.exists(f"/proc/self/task/{me}/children"):  # noqa: PTH110 - as above
+        return list(children_of_thread(me))
+    # Some kernels have no such file.
+    return [process.pid for process in processes().values() if process.parent == me]
+
+
 def stop(pid: int) -> None:
     """Stop a process, as ^Z does, and return when it stands still."""
     send(pid, signal.SIGSTOP)

@@ -7,6 +7,7 @@ for what asks for them; the reporter's thread helps while a call takes long.
 from __future__ import annotations
 
 import faulthandler
+import math
 import os
 import random
 import sys
@@ -279,9 +280,9 @@ class Child:
 
     def _round(self) -> None:
         """Get work if there is none in hand, and run one job."""
-        if self._in_flight:
+        if self._loop is not None or self._threads is not None:
             # What runs beside this thread may change it, too.
-            self._surroundings.restore(0.0)
+            self._surroundings.restore(0.0 if self._jobs else math.inf)
         if not self._jobs:
             # Behind a call that took a while others may wait, and in order of priority.
             self._alone = self._alone and time.monotonic() - self._came_at < _ALONE_FOR_S

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Collection
 
-from nbtasks.local.proctree import children_of_thread, kill_tree
+from nbtasks.local.proctree import children_of_process, kill_tree
 
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
 
@@ -56,4 +56,4 @@ class Orphans:
                     os.waitpid(pid, 0)
 
     def _adopted(self, children: Collection[int]) -> set[int]:
-        return {pid for pid in children_of_thread(os.getpid()) if pid not in children}
+        return {pid for pid in children_of_process() if pid not in children}

@@ -33,7 +33,7 @@ from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
 from nbtasks.local.connection import Connection
 from nbtasks.local.modules import import_module
-from nbtasks.local.proctree import kill_tree, send
+from nbtasks.local.proctree import kill_tree, look_up, send
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
@@ -60,6 +60,8 @@ from .strangers import Strangers
 
 _TICK_S = 0.25
 _RESCUE_EVERY_S = 0.5
+#: Seconds between two looks whether all children go on.
+_GOING_S = 1.0
 #: Seconds that a child which runs nothing has to end; by then it has told what it had to tell, or given that up.
 _LEAVE_S = 15.0
 _MOST_RESPAWN_DELAY_S = 10.0
@@ -118,7 +120,7 @@ class Supervisor:
         #: Since when a child that shall end has had nothing to run (monotonic).
         self._idle_since: dict[int, float] = {}
         self._to_rescue: dict[int, _Rescue] = {}
-        self._reminded_at = 0.0
+        self._reminded_at = self._seen_going_at = 0.0
         self._done_before = 0
         self._waiting = 0
         #: Whether no slot is free, as it was seen last, and as the list of workers shows it; since when (monotonic).
@@ -318,7 +320,7 @@ class Supervisor:
                 del self._respawn_at[number]
                 forkserver.spawn(number)
         self._look_in_s = max(0.0, min(_TICK_S, self._enforcement.look(now)))
-        forkserver.keep_going()
+        self._keep_going(forkserver, now)
         for number, slot in enumerate(self._slots):
             self._relief.look(number, slot, self._hands[number])
             self._outputs[number].bound()
@@ -363,6 +365,18 @@ class Supervisor:
         send(pid, signal.SIGTERM)
         # One that was stopped hears nothing.
         send(pid, signal.SIGCONT)
+
+    def _keep_going(self, forkserver: Forkserver, now: float) -> None:
+        """Have what a task has stopped go on: itself, another child, the forkserver."""
+        forkserver.keep_going()
+        if now - self._seen_going_at < _GOING_S:
+            return
+        self._seen_going_at = now
+        for pid in list(self._pids.values()):
+            process = look_up(pid)
+            if process is not None and process.state == "T":
+                LOGGER.warning("the child with pid %d was stopped by a signal; it goes on", pid)
+                send(pid, signal.SIGCONT)
 
     def _all_ready(self) -> bool:
         return len(self._pids) == self._n and all(slot.status()[1] != STARTING for slot in self._slots)

@@ -123,15 +123,12 @@ def errors(handles):
     return found
 
 
-def all_run(app, eventually):
-    """Wait until every child runs calls."""
+def all_run(app, n, within):
+    """Wait until all children of a worker run calls."""
     work = app.task(child_pid)
-
-    def run():
-        pids = work.map(range(len(ALL) + 1), chunk=1).get(timeout=SOON)
-        return len(set(pids)) == len(pids)
-
-    eventually(run, "every child runs calls", within=SOON)
+    end = time.monotonic() + within
+    while len(set(work.map(range(n), chunk=1).get(timeout=within))) < n:
+        assert time.monotonic() < end
 
 
 def test_calls_are_revoked_whatever_they_do(many, tmp_path, eventually):
@@ -139,13 +136,13 @@ def test_calls_are_revoked_whatever_they_do(many, tmp_path, eventually):
     for handle in handles.values():
         handle.revoke(terminate=True)
     assert errors(handles) == dict.fromkeys(ALL, TaskRevokedError)
-    all_run(many, eventually)
+    all_run(many, len(ALL) + 1, SOON)
 
 
 def test_hard_limits_hold_whatever_calls_do(many, tmp_path, eventually):
     handles = begun(many, tmp_path, eventually, ALL, time_limit=1.0)
     assert errors(handles) == dict.fromkeys(ALL, TimeLimitExceeded)
-    all_run(many, eventually)
+    all_run(many, len(ALL) + 1, SOON)
 
 
 def test_soft_limits_come_whatever_calls_do(many, tmp_path, eventually):
@@ -343,6 +340,18 @@ def test_what_a_stopped_call_was_stopped_for_is_not_told_of_the_next(home):
             app.task(time.sleep, time_limit=0.2).delay(60).get(timeout=SOON)
         with pytest.raises(ValueError, match="invalid literal"):
             app.task(len).delay([Odd()]).get(timeout=SOON)
+
+
+def test_who_is_stopped_goes_on(app):
+    def stops():
+        server = os.getppid()
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        for pid in [*(int(pid) for pid in children if int(pid) != os.getpid()), server, os.getpid()]:
+            os.kill(pid, signal.SIGSTOP)
+        return len(children)
+
+    assert app.task(stops).delay().get(timeout=SOON) == 2
+    all_run(app, 2, SOON)
 
 
 def test_a_stopped_supervisor_ends_all_the_same(app):
