@@ -28,12 +28,13 @@ _USED = ("SIGCHLD", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIGVT
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 _getsignal: Callable[[int], Any] = _signal.getsignal
+_sigmask: Callable[[int, Any], Any] = _signal.pthread_sigmask
 _sleep, _monotonic, _time = time.sleep, time.monotonic, time.time
 
 
 def unblock() -> None:
     """Have this thread, and what it starts, hear all signals."""
-    if _signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+    if _sigmask(signal.SIG_BLOCK, ()):
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -67,7 +68,11 @@ class Surroundings:
 
     def restore(self, seconds: float) -> None:
         """Put back what a call of so many seconds has changed; main thread only."""
-        if seconds > _LONG_S or list(map(_getsignal, self._looked_at)) != self._seen:
+        if (
+            seconds > _LONG_S
+            or list(map(_getsignal, self._looked_at)) != self._seen
+            or _sigmask(signal.SIG_BLOCK, ())
+        ):
             self._restore_signals()
         if time.sleep is not _sleep or time.monotonic is not _monotonic or time.time is not _time:
             self._restore_clock()
