@@ -29,6 +29,7 @@ from .home import Home, told
 from .opened import Opened, close_when_unheld
 from .result import AsyncResult as Handle
 from .task import Task
+from .unsent import tell_at_exit
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -116,8 +117,14 @@ class App:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            self.close()
+        except BrokerUnavailable as error:
+            # What has ended the block says more.
+            if kind is None:
+                raise
+            tell_at_exit(str(error))
 
     @classmethod
     def current(cls) -> App:
@@ -491,6 +498,9 @@ class App:
 
         Running calls may end first, for 10 seconds at most; with ``cold`` they may not. Workers that were started with
         ``keep`` go on.
+
+        Raises:
+            BrokerUnavailable: calls were accepted that could not be handed over; everything is closed nevertheless.
         """
         with self._lock:
             if self._closed:
@@ -501,6 +511,8 @@ class App:
         if context.serving:
             self._finalizer.detach()
         atexit.unregister(self._at_exit)
+        if self._opened.unsent:
+            raise BrokerUnavailable(self._opened.unsent)
 
     def forked(self) -> None:
         """Go on in a process that was forked off, with a session of its own on the same server."""
@@ -510,6 +522,8 @@ class App:
     def _at_exit(self) -> None:
         try:
             self.close(cold=True)
+        except BrokerUnavailable as error:
+            tell_at_exit(str(error))
         except Exception as error:
             _log.warning("closing App %r: %s", self.name, error)
 

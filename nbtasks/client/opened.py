@@ -42,6 +42,11 @@ class Opened:
         if self.session is not None and self.session.usable:
             self.session.bury(worker_id)
 
+    @property
+    def unsent(self) -> str:
+        """What is to be said of calls that could not be handed over before it was closed."""
+        return self.session.unsent if self.session is not None else ""
+
     def close(self, cold: bool = False) -> None:
         """Stop local workers, close connections, leave the embedded server."""
         if self.workers is not None:
@@ -113,6 +118,8 @@ def _close_unheld() -> None:
             if opened.session is not None:
                 opened.session.flush()
             opened.close(cold=True)
+            if opened.unsent:
+                _log.error("an App that nobody holds was closed: %s", opened.unsent)
         except Exception:
             _log.exception("an App that nobody holds could not be closed")
         del opened

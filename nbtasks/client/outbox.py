@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nbtasks.broker.submission import Flush, FlushGap, FunctionMissing, Submission
-from nbtasks.core.errors import BackPressure, BrokerUnavailable, NbtasksError, OperationalError
+from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, NbtasksError, OperationalError
 
 _FLUSH_BYTES = 512 * 1024
 _FLUSH_ITEMS = 500
@@ -25,6 +25,8 @@ _BACK_PRESSURE_S = 30.0
 _QUIET_S = 0.000_25
 #: Seconds after which a claim was surely left: more than the broker's timeouts allow it.
 _CLAIM_S = 15.0
+#: Seconds that a flush may still take when everything is closed under it.
+_LAST_WORD_S = 0.5
 #: Larger items are left to the thread.
 _AT_ONCE_BYTES = 64 * 1024
 
@@ -71,8 +73,8 @@ class _State:
     #: A flush that was tried and whose fate is unknown: it goes first, unchanged.
     begun: list[Item] = field(default_factory=list)
     bytes: int = 0
-    #: The outbox's own thread sends.
-    sending: bool = False
+    #: What the outbox's own thread sends.
+    sending: list[Item] = field(default_factory=list)
     #: Another thread does.
     claim: _Claim | None = None
     problem: OperationalError | None = None
@@ -113,9 +115,12 @@ class Outbox:
         Raises:
             BrokerUnavailable: the broker was lost and has not come back in time; the item is not sent.
             BackPressure: the broker does not take calls as fast as they are submitted.
+            ConfigError: the outbox was closed.
         """
         claim = None
         with self._changed:
+            if item.batch and self._state.closed:
+                raise ConfigError("the App was closed while this was submitted; make a new one")
             if not follows and threading.current_thread() is not self._thread:
                 self._wait_for_room(item)
             self._taken += 1
@@ -182,12 +187,37 @@ class Outbox:
             taken = self._taken
             return self._changed.wait_for(lambda: self._settled >= taken, timeout)
 
+    def hand_over(self, patience_s: float) -> bool:
+        """Wait until everything is sent, or until the broker has taken nothing for so many seconds."""
+        settled = self._settled
+        while not self.flush(patience_s):
+            if settled == self._settled:
+                return False
+            settled = self._settled
+        return True
+
     def close(self) -> None:
-        """Stop; what is not sent is dropped."""
+        """Stop; what is not sent stays here."""
         with self._changed:
             self._state.closed = True
             self._changed.notify_all()
             self._work.notify()
+
+    @property
+    def trouble(self) -> str:
+        """Why the broker has not taken what was tried last; empty where it has."""
+        return str(self._state.problem or "")
+
+    def give_up(self, error: Exception) -> None:
+        """Fail everything that a closed outbox still has."""
+        state = self._state
+        with self._changed:
+            self._changed.wait_for(lambda: not (state.sending or state.claim), _LAST_WORD_S)
+            claimed = state.claim.items if state.claim is not None else []
+            items = [*claimed, *state.sending, *state.begun, *state.items]
+            state.begun = []
+            state.items.clear()
+        self._fail(items, error)
 
     def _is_empty(self) -> bool:
         state = self._state
@@ -253,14 +283,18 @@ class Outbox:
             items = self._wait_for_items()
             if items is None:
                 return
+            ended = True
             try:
-                self._send(items)
+                ended = self._send(items)
             except Exception as error:
                 # This thread must live: everything that is submitted later goes through it.
                 self._fail(items, error)
             with self._changed:
-                self._state.sending = False
-                self._settled += len(items)
+                self._state.sending = []
+                if ended:
+                    self._settled += len(items)
+                else:
+                    self._state.begun = items
                 self._changed.notify_all()
             # While it waits for more, nothing is kept alive here that has been sent.
             del items
@@ -275,7 +309,7 @@ class Outbox:
             if state.closed:
                 return None
             items, state.begun = state.begun or self._next_items(), []
-            state.sending = True
+            state.sending = items
             return items
 
     def _next_items(self) -> list[Item]:
@@ -288,25 +322,27 @@ class Outbox:
         self._state.bytes -= size
         return items
 
-    def _send(self, items: list[Item]) -> None:
+    def _send(self, items: list[Item]) -> bool:
+        """Send, again and again; returns whether it came to an end, good or bad, before the outbox was closed."""
         delay, held_since = 0.02, time.monotonic()
         while not self._state.closed:
             try:
                 if self._try(items):
-                    return
+                    return True
             except FlushGap:
                 self._start_over(items)
-                return
+                return True
             except BackPressure as error:
                 if time.monotonic() - held_since > _BACK_PRESSURE_S:
                     self._fail(items, error)
                     self._set_problem(None)
-                    return
+                    return True
                 self._set_problem(error)
             except FunctionMissing:
                 continue
             time.sleep(delay)
             delay = min(0.5, delay * 2)
+        return False
 
     def _try(self, items: list[Item], eager: bool = False) -> bool:
         """Send a flush; returns whether it is settled, by success or for good by failure.

@@ -56,6 +56,7 @@ from .outbox import Item, Outbox
 from .registry import Registry
 from .sender import Sender
 from .stocktaking import Stocktaking
+from .unsent import describe
 from .waiting import reason_for_waiting
 from .workerinfo import WorkerInfo
 
@@ -63,6 +64,8 @@ _log = logging.getLogger("nbtasks")
 _WORKERS_FOR_S = 5.0
 _CONNECT_S = 2.7
 _RECONNECT_S = 1.0
+#: Seconds in which a broker that is to be left must have taken something of what waits.
+_HAND_OVER_S = 2.0
 _TRY_AGAIN_S = 0.5
 #: Seconds within which news from the broker are here, unless they go to another client or the connection was cut.
 _PUSHED_S = 0.5
@@ -103,6 +106,8 @@ class Session:
         self._id = new_id()
         self._pid = os.getpid()
         self._closed = False
+        #: What is to be said of calls that were accepted and could not be handed over before the end.
+        self.unsent = ""
         self._fitting: dict[str, tuple[float, list[WorkerInfo]]] = {}
         self._told_differences: set[str] = set()
         self._links: list[Link] = []
@@ -215,20 +220,34 @@ class Session:
         """Send what waits, stop the threads, close the connections."""
         if self._closed:
             return
-        self._outbox.flush(2.0)
+        handed_over = self._outbox.hand_over(_HAND_OVER_S)
         # While the connections are there: callbacks may want to read large results.
         self.registry.close()
         self._closed = True
-        with contextlib.suppress(NbtasksError):
-            self.store.end_session(self._id)
+        if handed_over:
+            with contextlib.suppress(NbtasksError):
+                self.store.end_session(self._id)
         self._outbox.close()
         self.expiry.close()
         self._stocktaking.close()
         self._listener.close()
         for link in self._links:
             link.abort()
+        self._give_up_what_is_left()
         with contextlib.suppress(ValueError):
             context.before_telling.remove(self._flush_for_task)
+
+    def _give_up_what_is_left(self) -> None:
+        waiting = self.registry.all_unfinished()
+        where = self.connection.address
+        error = BrokerUnavailable(
+            f"the App was closed before this could be handed over to the broker at {where}"
+        )
+        why = self._outbox.trouble
+        self._outbox.give_up(error)
+        left = [batch for batch in waiting if batch.problem is error]
+        if left:
+            self.unsent = describe(left, where, why)
 
     def address(self, queue: str) -> str:
         """Return a queue's address for this Python and this key."""

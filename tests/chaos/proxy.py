@@ -99,6 +99,10 @@ class Proxy:
         """Return pid -> connections made and packets sent between two moments (monotonic)."""
         return Counter(pid for at, pid, _ in list(self._traffic) if since <= at < until)
 
+    def forget_traffic(self) -> None:
+        """Begin the list of it anew: in a long run it would be what grows most."""
+        self._traffic.clear()
+
     def close(self) -> None:
         """End it."""
         self._mode = "cut"
