@@ -20,6 +20,7 @@ from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.core.staying import refuse_to_travel
 from nbtasks.local import connection as connections
 from nbtasks.local import hindrance, listening
+from nbtasks.local.backend import check_backend
 from nbtasks.local.connection import Connection
 from nbtasks.local.workers import LocalWorkers
 
@@ -56,6 +57,7 @@ class App:
     Args:
         name: a label.
         broker: URL of a Redis or Valkey. None: NBTASKS_BROKER, a connection file, else the embedded server.
+        backend: for those who come from Celery: the broker's own server, where results are kept in any case.
         namespace: separates data of several projects on one server.
         key: the signing key, 32 bytes or its base64url. None: NBTASKS_KEY, a connection file, else the user's key file.
         include: modules that workers import when they start.
@@ -79,6 +81,7 @@ class App:
         name: str | None = None,
         *,
         broker: str | None = None,
+        backend: str | None = None,
         namespace: str | None = None,
         key: str | bytes | None = None,
         include: Sequence[str] = (),
@@ -101,6 +104,9 @@ class App:
         self._closed = False
         if broker is not None:
             connections.check_url(broker)
+        if backend is not None:
+            url = connection.url if connection is not None else connections.named_url(broker, connection_file)
+            check_backend(backend, url)
         if listen:
             listening.parse_place(listen)
         #: Where it was told that its calls go; empty where it finds out by itself.

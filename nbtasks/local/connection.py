@@ -193,6 +193,16 @@ def begin(
     return Resolving(Connection(url, keys, name, source), starting)
 
 
+def named_url(broker: str | None = None, file: str | os.PathLike[str] | None = None) -> str:
+    """Return the URL that is named by the call or the environment; empty where it is the embedded server.
+
+    Raises:
+        ConfigError: a connection file is wrong.
+    """
+    given = read_connection_file(file) if file else None
+    return _url(broker, given, given or _connection_file())[0]
+
+
 def _url(broker: str | None, given: Connection | None, filed: Connection | None) -> tuple[str, str]:
     """Return the URL and where it comes from; both empty where nothing names one."""
     environment = os.environ.get(BROKER_VARIABLE)
