@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import subprocess
 import sys
 import traceback
 from pathlib import Path
 
 import pytest
+import redis
 
 from nbtasks import App, NbtasksError
 from nbtasks.wire.signing import encode_key
+from tests.broker.conftest import server  # noqa: F401 - a fixture
 
 SOON = 20.0
 PASSWORD = "do-not-show-this-7f3a"
@@ -117,6 +120,37 @@ def test_neither_key_nor_password_is_in_the_error_of_a_broker_that_is_not_there(
         app.close()
     assert PASSWORD not in text
     assert not any(spelling.decode("latin-1") in text for spelling in spellings(key))
+
+
+def test_the_password_of_the_url_is_shown_nowhere(server, said, processes, monkeypatch):  # noqa: F811 - the fixture
+    """While a call fails, connections are cut, and the doctor looks."""
+    locked = server("--requirepass", PASSWORD)
+    monkeypatch.setenv("NBTASKS_BROKER", locked.url.replace("unix://", f"unix://:{PASSWORD}@"))
+    with redis.Redis(unix_socket_path=str(locked.socket), password=PASSWORD) as other, App("secrets") as app:
+        app.start_workers(1, loglevel="debug")
+        failing = app.task(lambda: 1 / 0).delay()
+        with pytest.raises(ZeroDivisionError) as caught:
+            failing.get(timeout=SOON)
+        other.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert app.task(abs).delay(-1).get(timeout=SOON) == 1
+        session = app.session
+        shown = [*map(repr, (app, app.connection, session, app.local_workers)), told(caught.value)]
+        doctor = subprocess.run(
+            [sys.executable, "-m", "nbtasks", "doctor"], capture_output=True, check=False, timeout=60
+        )
+        places = {
+            "a message or a repr": "\n".join(shown).encode(),
+            "a log or an output": said() + app.local_workers.log_tail(1000).encode(),
+            "a command line": on_command_lines(processes()).replace(
+                b"--requirepass\0" + PASSWORD.encode(), b""
+            ),
+            "the server": b"".join(other.dump(name) or b"" for name in other.keys("*")),
+            "the list of clients": str(other.client_list()).encode(),
+            "what the doctor says": doctor.stdout + doctor.stderr,
+        }
+    for place, text in places.items():
+        assert text, place
+        assert PASSWORD.encode() not in text, f"the password is in {place}"
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
