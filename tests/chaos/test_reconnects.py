@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +23,26 @@ SOAK_S = 60 * float(os.environ.get("NBTASKS_SOAK_MINUTES", "2"))
 CUT_EVERY_S = 5.0
 #: What a process may have more at the end than after the first few cuts: allocators and caches are never quite still.
 SLACK_BYTES = 8 * 2**20
+
+
+#: How much shorter every pause is in programs that are in a hurry, as long as a file is there.
+HASTE = 60
+#: Two a second: more than any process needs, for their pauses grow to a second.
+TRIES = 7200
+_HURRY = """
+import os, threading, time
+
+def hurried(act, at):
+    def wait(*args, **kwargs):
+        args = list(args)
+        if len(args) > at and args[at] and os.path.exists({flag!r}):
+            args[at] /= {haste}
+        return act(*args, **kwargs)
+    return wait
+
+time.sleep = hurried(time.sleep, 0)
+threading.Condition.wait = hurried(threading.Condition.wait, 1)
+"""
 
 
 @dataclass(frozen=True)
@@ -86,6 +107,43 @@ def test_connections_are_cut_again_and_again(site, matrix, faults, cuts):
             time.sleep(0.04)
 
     run_through(here, matrix, faults, f"connections cut {cuts:,} times", cut, n=N * (5 if cuts > 500 else 1))
+
+
+@pytest.fixture
+def hurry(tmp_path, monkeypatch):
+    """A file: as long as it is there, what this test starts, and this process, makes its pauses shorter."""
+    flag = tmp_path / "hurry"
+    code = _HURRY.format(flag=str(flag), haste=HASTE)
+    (tmp_path / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    # To be put back as they were.
+    monkeypatch.setattr(time, "sleep", time.sleep)
+    monkeypatch.setattr(threading.Condition, "wait", threading.Condition.wait)
+    exec(code, {})
+    return flag
+
+
+@pytest.mark.long
+@pytest.mark.timeout(2000)
+def test_the_server_is_away_for_an_hour(site, matrix, faults, eventually, hurry):
+    """As many tries to connect as it takes them in an hour: pauses between them are shorter here."""
+    here = site("bundled", *DURABLE)
+
+    def be_away():
+        hurry.touch()
+        here.proxy.cut()
+        began = time.monotonic()
+
+        def tried() -> bool:
+            counts = here.proxy.traffic(began, time.monotonic())
+            # The client, the supervisor, and two children.
+            return len([pid for pid, count in counts.items() if count >= TRIES]) >= 4
+
+        eventually(tried, "all have tried", within=1500)
+        hurry.unlink()
+        here.proxy.heal()
+
+    run_through(here, matrix, faults, f"server away for 1 h (pauses {HASTE} times as short)", be_away)
 
 
 def warm_up(here: Site, cuts: int = 20) -> None:
