@@ -9,7 +9,7 @@ from typing import Any
 
 from nbtasks.core import states as st
 from nbtasks.core.context import CurrentCall
-from nbtasks.core.execution import Outcome, execute, execute_async
+from nbtasks.core.execution import Outcome, execute, execute_async, outcome_of_error
 from nbtasks.core.ids import new_id
 from nbtasks.wire import failures, pickling
 
@@ -37,10 +37,16 @@ def _run(
     if not inspect.iscoroutinefunction(function):
         return execute(function, args, kwargs, call, task.options)
     outcomes: list[Outcome] = []
+
+    def run() -> None:
+        try:
+            outcomes.append(asyncio.run(execute_async(function, args, kwargs, call, task.options)))
+        except BaseException as error:
+            # A subtask that ends its program ends the loop.
+            outcomes.append(outcome_of_error(error, call, task.options, 0.0))
+
     # A thread of its own, because this thread may have a running event loop, as notebooks do.
-    thread = threading.Thread(
-        target=lambda: outcomes.append(asyncio.run(execute_async(function, args, kwargs, call, task.options)))
-    )
+    thread = threading.Thread(target=run)
     thread.start()
     thread.join()
     return outcomes[0]

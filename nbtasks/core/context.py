@@ -128,7 +128,12 @@ def progress(done: Any, total: Any = None, message: Any = "") -> None:
         message: one short line.
     """
     call = _current.get()
-    if call is None or call.report is None:
+    if call is not None:
+        _report(call, done, total, message)
+
+
+def _report(call: CurrentCall, done: Any, total: Any, message: Any) -> None:
+    if call.report is None:
         return
     number, whole = _number(done), _number(total)
     parts = [] if number is not None or done is None else [text_of(done, _MOST_MESSAGE)]
@@ -152,7 +157,7 @@ def _number(value: Any) -> float | None:
     return max(0.0, number) if math.isfinite(number) else None
 
 
-def report_state(state: Any, meta: Any) -> None:
+def report_state(call: CurrentCall, state: Any, meta: Any) -> None:
     """Report progress as Celery's ``update_state`` takes it: a name, and a dict with ``current`` and ``total``."""
     try:
         done, total, shown = _fields(meta)
@@ -161,7 +166,7 @@ def report_state(state: Any, meta: Any) -> None:
     except Exception:
         done, total, shown = None, None, "" if meta is None else repr_of(meta, _MOST_MESSAGE)
     is_told = shown or (done is not None and _number(done) is None)
-    progress(done, total, shown if is_told else state)
+    _report(call, done, total, shown if is_told else state)
 
 
 def _fields(meta: Mapping[Any, Any]) -> tuple[Any, Any, str]:

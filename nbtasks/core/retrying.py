@@ -57,7 +57,7 @@ class BoundTask:
             task_id: of another call: as in Celery a task may name one; only its own progress is shown.
         """
         if task_id is None or task_id == self.request.id:
-            report_state(state, meta)
+            report_state(self.request, state, meta)
 
 
 def next_try(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
+import threading
+import time
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,6 +129,35 @@ def test_a_progress_report_never_fails_its_call(run):
     assert run(report, reports).result == (list("abc"), list("abc"))
 
 
+def test_progress_from_a_thread_of_the_call(shared_app, gate, eventually):
+    @shared_app.task(bind=True)
+    def report(self, path):
+        thread = threading.Thread(target=self.update_state, args=("PROGRESS", {"current": 3}))
+        thread.start()
+        thread.join()
+        end = time.monotonic() + 60
+        while not Path(path).exists() and time.monotonic() < end:
+            time.sleep(0.005)
+
+    result = report.delay(gate.path)
+    assert eventually(lambda: result.progress, "it is shown").done == 3
+    gate.open()
+    result.get(timeout=SOON)
+
+
+def test_a_subtask_that_ends_its_program_in_a_call_that_runs_here(shared_app):
+    @shared_app.task
+    async def end():
+        async def sub():
+            sys.exit("out")
+
+        await asyncio.gather(sub())
+
+    result = end.apply()
+    assert result.state == "FAILURE"
+    assert "out" in result.traceback
+
+
 @pytest.mark.parametrize(
     ("meta", "shown"),
     [
@@ -140,9 +173,6 @@ def test_a_progress_report_never_fails_its_call(run):
     ],
 )
 def test_what_is_no_number_is_shown_as_text(shared_app, gate, eventually, meta, shown):
-    import time
-    from pathlib import Path
-
     @shared_app.task(bind=True)
     def report(self, path):
         self.update_state("PROGRESS", meta)
