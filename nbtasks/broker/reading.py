@@ -49,6 +49,11 @@ def batch_name(text: bytes) -> str:
     return text.decode()
 
 
+def batch_names(found: Iterable[bytes]) -> list[str]:
+    """Return those texts that are ids of batches."""
+    return [name.decode() for name in found if _BATCH.fullmatch(name)]
+
+
 def span(first: bytes, count: bytes) -> tuple[int, int]:
     """Return the first and the number of calls in a row.
 

@@ -13,14 +13,14 @@ from nbtasks.core.errors import OperationalError
 from .channel import Argument
 from .keys import GROUP, LANES, Keys, readable
 from .link import Link, translated
-from .reading import MOST, addresses, batch_name, number_or, or_nothing, span
+from .reading import MOST, addresses, batch_name, batch_names, number_or, or_nothing, span
 
 #: Entries that one script looks at, so that it keeps nobody waiting.
 _MOST_AT_ONCE = 100
 #: Sessions that hear of one batch.
 _MOST_SESSIONS = 4
 #: Addresses that are looked at, and characters of the ranges in one event.
-_MOST_ADDRESSES = 10_000
+_MOST_ADDRESSES = 1000
 _MOST_WINS = 100_000
 #: The fields of a batch that hold orders.
 _ORDER = re.compile(rb"v(-1|[0-9]{1,10})")
@@ -167,7 +167,7 @@ class Store:
 
     def newest(self, most: int) -> list[str]:
         """Return the ids of the newest batches, newest first."""
-        return readable(self._get(("ZREVRANGE", self._keys.batches, 0, most - 1), []))
+        return batch_names(self._get(("ZREVRANGE", self._keys.batches, 0, most - 1), []))
 
     def queue_length(self, address: str, lanes: str) -> int:
         """Return how many entries wait or run in these lanes of a queue."""
@@ -204,7 +204,7 @@ class Store:
         return found
 
     def addresses(self) -> list[str]:
-        """Return every queue address that has been used, of ten thousand at most."""
+        """Return every queue address that has been used, of a thousand at most."""
         return sorted(addresses(self._get(("SMEMBERS", self._keys.addresses), [])))[:_MOST_ADDRESSES]
 
     def ask_events(self, session: str, after: bytes, block_ms: int) -> None:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from .workerinfo import WorkerInfo
 
 _log = logging.getLogger("nbtasks")
+#: Names on the list of batches that are none, or have expired, and that are passed over.
+_MOST_STRANGE = 1000
 #: Seconds that an embedded server may need to be there again after it was killed.
 REVIVAL_S = 10.0
 RESULT_LIMIT_BYTES = 512 * 2**20
@@ -209,7 +211,9 @@ class App:
             raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
         handles: list[Handle | Map] = []
         most = last or 10
-        for name in session.store.newest(most):
+        for name in session.store.newest(most + _MOST_STRANGE):
+            if len(handles) >= most:
+                break
             try:
                 handles += self._handles(session.adopt(name))
             except (UnknownCall, SignatureMismatch) as error:

@@ -516,15 +516,16 @@ class Batch:
 
     def note_given(self, first: int, count: int) -> None:
         """Calls were given back by a worker, or lost with it: those that ran wait again."""
+        first, end = max(0, first), min(first + count, self.n)
         with self._apply_lock:
-            for index in range(max(0, first), min(first + count, self.n)):
+            for index in range(first, end):
                 if self.states[index] < st.FIRST_READY_CODE:
                     self.states[index] = st.PENDING_CODE
                     self.running.pop(index, None)
                     self.progress.pop(index, None)
                     self.retrying.pop(index, None)
                     self._live_output.discard(index)
-        self._note(first, count)
+        self._note(first, max(0, end - first))
 
     def _add_output(self, index: int, stream: str, text: str) -> None:
         name = "stdout" if stream == "o" else "stderr"

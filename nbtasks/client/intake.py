@@ -121,9 +121,10 @@ class Intake:
         """A call that was revoked while it ran waits again; whoever queued it did not know yet."""
         if item["t"] not in ("retry", "given") or not batch.revoked_running:
             return
-        first = int(item["i"])
-        waiting = {-1, *range(first, first + int(item.get("n", 1)))}
-        for index in waiting & batch.revoked_running:
+        # Numbers of an entry, which a worker has believed: they may be of any size.
+        first, n = int(item["i"]), int(item.get("n", 1))
+        waiting = [index for index in batch.revoked_running if index == -1 or first <= index < first + n]
+        for index in waiting:
             self._registry.in_background(functools.partial(batch.revoke, terminate=False, index=index))
 
     def _take_in_refusal(self, batch: Batch, item: dict[str, Any]) -> None:

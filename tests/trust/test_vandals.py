@@ -258,6 +258,9 @@ def vandalisms() -> dict[str, Callable[[Scene], Any]]:
         "batches at odd moments": lambda scene: scene.client.zadd(
             scene.keys.batches, {scene.running.id: "inf", "f" * 20: "-inf"}
         ),
+        "batches of the future": lambda scene: scene.client.zadd(
+            scene.keys.batches, {f"{place:020x}": 1e15 + place for place in range(500)} | {"x\n": "inf"}
+        ),
         "states of every code": lambda scene: scene.client.set(
             scene.keys.states(scene.running.id), bytes(range(256))
         ),
@@ -292,7 +295,7 @@ SHORT = [
     "lane is a string", "delayed is a list", "addresses is a hash", "records is a string", "states is a hash",
     "batch is a zset", "session is a list", "events is a string", "workers is a string", "control is a set",
     "batch d letters", "entry n exponent", "attempt of 32 bits", "entry of 50,000,000 calls", "order vdigits",
-    "last lane id", "last event id", "locks for ever", "info deep", "cut exponent",
+    "last lane id", "last event id", "locks for ever", "info deep", "cut exponent", "batches of the future",
 ]  # fmt: skip
 
 
@@ -344,6 +347,7 @@ def _check(app: App, client: redis.Redis, gate, vandalise: Callable[[Scene], Any
         assert worker.host.isprintable()
     with App(connection=app.connection) as other:
         assert other.attach(another.id)[0].get(timeout=SOON) == list(range(20))
+        assert other.attach(last=3)
     for group in (running, waiting):
         # What was vandalised may be lost with what was in there; not more than that.
         with contextlib.suppress(NbtasksError):
