@@ -57,7 +57,7 @@ def test_unfinished_work_has_no_end_and_finished_work_has_one(app, lives, gate, 
         return sorted(
             name
             for name, ttl in lives().items()
-            if ttl == -1 and name not in STANDING and kind(name) not in {"q", "z", "d"}
+            if ttl == -1 and name not in STANDING and kind(name) not in {"q", "z", "d", "w"}
         )
 
     eventually(lambda: endless() == [], f"without an end: {endless()}", within=SOON)
