@@ -512,6 +512,8 @@ class App:
         Raises:
             BrokerUnavailable: calls were accepted that could not be handed over; everything is closed nevertheless.
         """
+        if self._closed:
+            return
         with self._lock:
             if self._closed:
                 return

@@ -31,11 +31,11 @@ class Background:
         self._idle = 0
         self._closed = False
 
-    def put(self, action: Callable[[], object]) -> None:
-        """Do something soon; what it raises is logged."""
+    def put(self, action: Callable[[], object]) -> bool:
+        """Do something soon; what it raises is logged. Returns False, and leaves it out, when closed."""
         with self._changed:
             if self._closed:
-                return
+                return False
             self._waiting.append(action)
             if self._idle >= len(self._waiting):
                 self._changed.notify()
@@ -45,6 +45,7 @@ class Background:
                 with contextlib.suppress(RuntimeError):
                     thread.start()
                     self._threads.add(thread)
+            return True
 
     def close(self, wait_s: float) -> bool:
         """Take no more, and wait until all is done, so many seconds at most; returns whether it is.
@@ -62,12 +63,12 @@ class Background:
             self._waiting.clear()
             ended = not self._threads - {me}
         for action in left_out:
-            _do(action)
+            do(action)
         return ended
 
     def _loop(self) -> None:
         while (action := self._next()) is not None:
-            _do(action)
+            do(action)
             # Nothing is kept alive here while there is nothing to do.
             del action
 
@@ -84,7 +85,8 @@ class Background:
             return None
 
 
-def _do(action: Callable[[], object]) -> None:
+def do(action: Callable[[], object]) -> None:
+    """Do something now; what it raises is logged."""
     try:
         action()
     except BaseException:

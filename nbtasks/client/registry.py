@@ -10,7 +10,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
-from .background import Background
+from .background import Background, do
 from .batch import Batch
 from .remains import Listed
 
@@ -150,9 +150,9 @@ class Registry:
         Args:
             duty: it is the library's own, and no user's callback.
         """
-        do = self._duties.put if duty else self._callbacks.put
+        start = self.in_background if duty else self._call
         with self._lock:
-            batch.callbacks.append((ready, functools.partial(do, action)))
+            batch.callbacks.append((ready, functools.partial(start, action)))
         self.call_back(batch)
 
     def call_back(self, batch: Batch) -> None:
@@ -164,6 +164,11 @@ class Registry:
             batch.callbacks = [item for item in batch.callbacks if item not in due]
         for _, start in due:
             start()
+
+    def _call(self, callback: Callable[[], object]) -> None:
+        # Of a call that had ended before its App was closed: there is no thread any more, and nothing to wait for.
+        if not self._callbacks.put(callback):
+            do(callback)
 
     def in_background(self, action: Callable[[], object]) -> None:
         """Do something of the library's own that may wait, away from the listener's thread; one after another."""

@@ -89,6 +89,21 @@ def test_a_callback_may_close_the_app(home, eventually):
     assert not workers.running
 
 
+def test_a_callback_may_close_the_app_that_is_being_closed(home, caplog):
+    with App() as app:
+        app.start_workers(1)
+        begun = threading.Event()
+        handle = app.task(len).delay("a")
+        handle.then(lambda _: (begun.set(), time.sleep(0.3), app.close()))
+        assert begun.wait(SOON)
+        handle.get(timeout=SOON)
+    assert "have not ended" not in caplog.text
+    # What had ended can be asked after, and told, when the App is closed.
+    told = []
+    handle.then(told.append)
+    assert told == [handle]
+
+
 def test_what_was_forgotten_is_dropped_beside_a_stuck_callback(shared_app, stuck, eventually):
     handle = shared_app.task(len).apply_async(("a",), label="kept")
     handle.get(timeout=SOON)
