@@ -31,7 +31,7 @@ def triple(x):
     return 3 * x
 
 def ask(x):
-    return [one.delay(x).get(timeout=20) for one in ({tasks})]
+    return [one.delay(x).get(timeout=60) for one in ({tasks})]
 """
 BOUND = """
 app = open_app()
@@ -58,7 +58,7 @@ def run(shared_app, tmp_path):
         script.write_text(head + body)
         done = subprocess.run(
             [sys.executable, str(script)],
-            cwd=tmp_path, check=False, capture_output=True, text=True, timeout=45,
+            cwd=tmp_path, check=False, capture_output=True, text=True, timeout=110,
         )  # fmt: skip
         assert done.stderr == ""
         assert done.returncode == code
@@ -70,7 +70,7 @@ def run(shared_app, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "used", ["", "app.session", "double.delay(1).get(timeout=20)"], ids=["new", "open", "used"]
+    "used", ["", "app.session", "double.delay(1).get(timeout=60)"], ids=["new", "open", "used"]
 )
 @pytest.mark.parametrize("end", ["sys.exit()", "os._exit(0)"])
 def test_a_forked_process_submits_to_the_same_broker(run, used, end):
@@ -113,7 +113,7 @@ if __name__ == "__main__":
     with context.Pool(1) as pool:
         print(pool.map(ask, [3]), pool.map(double, [4]))
 """
-    head = BOUND + "\ndef ident(x):\n    return str(double.delay(x).get(timeout=20))\n"
+    head = BOUND + "\ndef ident(x):\n    return str(double.delay(x).get(timeout=60))\n"
     assert run(body, head).splitlines() == ["[[2, 3], [4, 6]]", "['2', '4']", "[[6, 9]] [8]"]
 
 
@@ -127,7 +127,7 @@ if __name__ == "__main__":
     context = multiprocessing.get_context({method!r})
     child = context.Process(target=many, args=({ledger.path!r},))
     child.start(); child.join(); print(child.exitcode)
-    deadline = time.time() + 20
+    deadline = time.time() + 60
     while len(open({ledger.path!r}).read().split()) < 300 and time.time() < deadline:
         time.sleep(0.05)
 """
@@ -172,13 +172,13 @@ for number in range(8):
     time.sleep(0.02)
     child = os.fork()
     if not child:
-        note.delay({ledger.path!r}, -1 - number).get(timeout=20)
+        note.delay({ledger.path!r}, -1 - number).get(timeout=60)
         sys.exit()
     children.append(child)
 codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 stop.set()
 for one in threads: one.join()
-for one in sent: one.get(timeout=20)
+for one in sent: one.get(timeout=60)
 print(codes, len(sent) > 8)
 print(len(sent))
 """
@@ -204,7 +204,7 @@ held.wait()
 child = os.fork()
 if not child:
     class Odd: pass
-    print(app.task(lambda x: x is not None).delay(Odd()).get(timeout=20), ask(1), flush=True)
+    print(app.task(lambda x: x is not None).delay(Odd()).get(timeout=60), ask(1), flush=True)
     sys.exit()
 os.waitpid(child, 0)
 thread.join()
@@ -218,7 +218,7 @@ def test_a_handle_from_before_the_fork_says_where_its_end_is_told(run):
 call, group = double.apply_async((1,), countdown=1), double.map([1, 2], countdown=1)
 child = os.fork()
 if not child:
-    deadline = time.time() + 20
+    deadline = time.time() + 60
     while not (call.ready() and group.ready()) and time.time() < deadline:
         time.sleep(0.01)
     for ask in (call.get, group.get, lambda: list(group.as_completed())):
@@ -226,10 +226,10 @@ if not child:
             ask()
         except Exception as error:
             print(type(error).__name__, "submitted by another process" in str(error), flush=True)
-    print([one.get(timeout=20) for one in app.attach(call.id) + app.attach(group.id)], flush=True)
+    print([one.get(timeout=60) for one in app.attach(call.id) + app.attach(group.id)], flush=True)
     os._exit(0)
 os.waitpid(child, 0)
-print(call.get(timeout=20), group.get(timeout=20))
+print(call.get(timeout=60), group.get(timeout=60))
 """
     assert run(body).splitlines() == ["ConfigError True"] * 3 + ["[2, [2, 4]]", "2 [2, 4]"]
 
@@ -244,13 +244,13 @@ app = App()
 app.start_workers(1)
 @app.task
 def double(x): return 2 * x
-print(double.delay(1).get(timeout=20), flush=True)
+print(double.delay(1).get(timeout=60), flush=True)
 child = os.fork()
 if not child:
-    print(double.delay(2).get(timeout=20), flush=True)
+    print(double.delay(2).get(timeout=60), flush=True)
     {end}
 os.waitpid(child, 0)
-print(double.delay(3).get(timeout=20), app.local_workers.running)
+print(double.delay(3).get(timeout=60), app.local_workers.running)
 app.close()
 """
     done = subprocess.run(
@@ -274,7 +274,7 @@ if not os.fork():
     open({str(tmp_path / "there")!r}, "w").close()
     while os.getppid() == parent: time.sleep(0.01)
     app.start_workers(1)
-    value = double.delay(2).get(timeout=20)
+    value = double.delay(2).get(timeout=60)
     open({str(tmp_path / "answer")!r}, "w").write(str(value))
     sys.exit()
 while not os.path.exists({str(tmp_path / "there")!r}): time.sleep(0.01)
