@@ -39,7 +39,7 @@ def clock(run_folder):
 
 @pytest.fixture
 def flavour():
-    """The server of most rows; it is the one in the embedded server."""
+    """The server of most rows. Debian's Redis does not start with such a clock."""
     return "bundled"
 
 
@@ -57,9 +57,11 @@ def server(flavour, server_clock, run_folder):
         pytest.skip(str(error))
     with tempfile.TemporaryDirectory(prefix="s", dir=run_folder) as folder:
         made = servers.Server(found, Path(folder), environment=server_clock.environment)
-        made.start()
-        yield made
-        made.stop()
+        try:
+            made.start()
+            yield made
+        finally:
+            made.kill()
 
 
 @pytest.fixture
@@ -123,7 +125,7 @@ def test_the_servers(idle_app, machine, server_clock, matrix, faults, eventually
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("flavour", ["bundled", "redis-7", "redis-6.2"])
+@pytest.mark.parametrize("flavour", ["bundled", "redis-6.2"])
 def test_the_servers_by_a_day(idle_app, machine, server_clock, matrix, faults, eventually, flavour):
     two_workers_and(server_clock, idle_app, machine, matrix, faults, eventually, JUMPS)
 
@@ -247,7 +249,7 @@ def asleep(pids, faults):
 
 @pytest.mark.parametrize(
     ("workers", "acks_late"),
-    [(1, False), *(pytest.param(*one, marks=pytest.mark.long) for one in [(1, True), (2, False), (2, True)])],
+    [(1, True), *(pytest.param(*one, marks=pytest.mark.long) for one in [(1, False), (2, False), (2, True)])],
 )
 def test_a_machine_that_sleeps_takes_no_calls_from_itself(
     idle_app, server, server_clock, machine, matrix, faults, workers, acks_late
@@ -255,7 +257,7 @@ def test_a_machine_that_sleeps_takes_no_calls_from_itself(
     """All of it: the server too, and its clock is another one when it wakes."""
     made = [machine(idle_app, environment=server_clock.environment) for _ in range(workers)]
     matrix.warm_up(idle_app)
-    sleeps = 2 if workers == 1 and not acks_late else 6
+    sleeps = 2 if workers == 1 and acks_late else 6
     options = {"acks_late": acks_late}
     load = matrix.submit(
         idle_app, 80 * sleeps, chunk=10, long_s=[0.5] * 3 * sleeps, task_options=options, within=200
@@ -266,4 +268,11 @@ def test_a_machine_that_sleeps_takes_no_calls_from_itself(
         with asleep([*pids, *([server.process.pid] if number % 2 else [])], faults):
             server_clock.set(HOUR * (number + 1))
     load.wait(200)
-    matrix.close(idle_app, "a machine with all its workers sleeps; its clock is another one then")
+    if acks_late:
+        matrix.close(idle_app, "a machine with all its workers sleeps; its clock is another one then")
+        return
+    ran = load.executions()
+    assert [index for index, runs in ran.items() if len(runs) > 1] == [], "nothing is executed twice"
+    assert [index for index in ran if load.seen[index][0] != "SUCCESS"] == [], (
+        "what ran to its end is no loss"
+    )
