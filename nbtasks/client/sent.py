@@ -47,19 +47,27 @@ class Refusals:
         self._times: Counter[int] = Counter()
 
     def judge(
-        self, sent: Sequence[Sent], states: bytearray, first: int, count: int, at_most_once: bool
+        self,
+        sent: Sequence[Sent],
+        states: bytearray,
+        first: int,
+        count: int,
+        at_most_once: bool,
+        gone: bool = False,
     ) -> Verdict:
         """Decide about ``count`` calls from ``first`` on.
 
         Args:
             at_most_once: they may have been started elsewhere, so they are not sent again.
+            gone: each was refused for itself, because its large arguments are gone.
         """
         verdict = Verdict()
         for chunk, part in _parts(sent, first, count):
             if min(states[part.first : part.first + part.count]) >= FIRST_READY_CODE:
                 continue
-            self._times[chunk.first] += 1
-            given_up = at_most_once or self._times[chunk.first] > MOST_TIMES
+            what = part.first if gone else chunk.first
+            self._times[what] += 1
+            given_up = at_most_once or self._times[what] > MOST_TIMES
             (verdict.lost if given_up else verdict.again).append(part)
         return verdict
 

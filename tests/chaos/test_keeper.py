@@ -66,13 +66,13 @@ def test_keeper_and_server_are_killed(
     for share in (0.1, 0.4, 0.7):
         load.wait_for(share)
         time.sleep(chance.uniform(0.0, 0.1))
-        keeper = idle_app._lease.pid
+        keeper = idle_app._opened.lease.pid
         # The server may have lost what had ended in its last second, and gives it out again.
         notes = [faults.note(which) for _ in range(2)]
         killed_at = time.monotonic()
         kill(keeper, ORDERS[which])
         if "k" in ORDERS[which]:
-            eventually(lambda keeper=keeper: idle_app._lease.pid != keeper, "another keeper runs")
+            eventually(lambda keeper=keeper: idle_app._opened.lease.pid != keeper, "another keeper runs")
         ended = len(load.seen)
         eventually(
             lambda ended=ended: len(load.seen) > min(N - 1, ended), "calls go on", within=10 * PROMISED_S
@@ -100,9 +100,9 @@ def test_files_in_memory_are_cleared_away(idle_app, machine, faults: Faults, see
         shutil.rmtree(idle_app.session.files._folders[0], ignore_errors=True)
     group.until_ready(timeout=100)
     faults.note("kill")
-    before = idle_app._lease.pid
+    before = idle_app._opened.lease.pid
     kill(before, "ks")
-    eventually(lambda: idle_app._lease.pid != before, "another keeper runs")
+    eventually(lambda: idle_app._opened.lease.pid != before, "another keeper runs")
     with App("second", connection=idle_app.connection) as second:
         (again,) = second.attach(group.id)
         right = [

@@ -400,12 +400,12 @@ def test_arguments_that_vanish_when_a_worker_has_them_in_hand_are_sent_again(
         return len(array)
 
     group = idle_app.task(hold).starmap(
-        [(values(MEGABYTE + number), gate.path) for number in range(4)], chunk=4
+        [(values(100_000 + number), gate.path) for number in range(12)], chunk=12
     )
     eventually(lambda: any(one.state == "STARTED" for one in group), "the first one runs")
     shutil.rmtree(memory_of(idle_app))
     gate.open()
-    assert group.get(timeout=SOON) == [MEGABYTE + number for number in range(4)]
+    assert group.get(timeout=SOON) == [100_000 + number for number in range(12)]
 
 
 def test_arguments_that_vanish_again_and_again_are_given_up(idle_app, eventually):

@@ -62,7 +62,7 @@ def servers(processes):
 def test_a_map_that_somebody_waits_for_goes_on(app, servers, order):
     group = app.task(slow_square).map(range(40))
     app.task(slow_square).delay(1).get(timeout=60)
-    kill(app._lease.pid, order)
+    kill(app._opened.lease.pid, order)
     assert group.get(timeout=60) == [number**2 for number in range(40)]
     assert app.task(slow_square).delay(3).get(timeout=60) == 9
     assert len(servers()) == 1
@@ -71,9 +71,9 @@ def test_a_map_that_somebody_waits_for_goes_on(app, servers, order):
 def test_results_and_address_are_those_of_before(app, eventually):
     result = app.task(slow_square).delay(5)
     assert result.get(timeout=60) == 25
-    connection, keeper = app.connection, app._lease.pid
+    connection, keeper = app.connection, app._opened.lease.pid
     kill(keeper, "ks")
-    eventually(lambda: app._lease.pid != keeper, "another keeper runs")
+    eventually(lambda: app._opened.lease.pid != keeper, "another keeper runs")
     assert app.connection == connection
     with App(connection=connection) as other:
         assert other.AsyncResult(result.id).get(timeout=60) == 25
@@ -81,15 +81,15 @@ def test_results_and_address_are_those_of_before(app, eventually):
 
 def test_a_keeper_that_is_told_to_end_is_replaced_as_well(app):
     group = app.task(slow_square).map(range(40))
-    os.kill(app._lease.pid, signal.SIGTERM)
+    os.kill(app._opened.lease.pid, signal.SIGTERM)
     assert group.get(timeout=60) == [number**2 for number in range(40)]
 
 
 def test_it_is_brought_back_as_often_as_it_is_killed(app, eventually):
     for _ in range(4):
-        before = app._lease.pid
+        before = app._opened.lease.pid
         kill(before, "ks")
-        eventually(lambda before=before: app._lease.pid != before, "another keeper runs")
+        eventually(lambda before=before: app._opened.lease.pid != before, "another keeper runs")
         assert app.task(slow_square).delay(3).get(timeout=60) == 9
 
 
@@ -139,12 +139,12 @@ def test_a_worker_that_outlives_its_kernel_brings_it_back(home, kernel, servers,
     first.run("from nbtasks import App")
     first.run("app = App()")
     first.run("app.start_workers(1, keep=True)")
-    keeper = int(first.run("app._lease.pid"))
+    keeper = int(first.run("app._opened.lease.pid"))
     first.leave()
     kill(keeper, "ks")
     eventually(servers, "the worker has started a server")
     with App() as app:
-        assert app._lease is None
+        assert app._opened.lease is None
         assert app.task(slow_square).delay(4).get(timeout=60) == 16
         for worker in app.workers():
             os.kill(worker.pid, signal.SIGTERM)
@@ -152,7 +152,7 @@ def test_a_worker_that_outlives_its_kernel_brings_it_back(home, kernel, servers,
 
 
 def test_what_hinders_it_is_told_and_tried_again(app, monkeypatch, caplog, eventually):
-    lease, before = app._lease, app._lease.pid
+    lease, before = app._opened.lease, app._opened.lease.pid
     held = embedded._binary()
     monkeypatch.setattr(embedded, "_binary", lambda: Path("/nowhere/valkey-server"))
     kill(before, "ks")

@@ -34,8 +34,8 @@ def test_everything_works_elsewhere_and_values_stay_with_the_data(deep, project_
         handle = app.task(bytes).delay(300_000)
         assert len(handle.get(timeout=60)) == 300_000
         sockets = embedded.socket_path(app.connection.url).parent
-        assert folder_of(sockets) == app._lease.folder
-        assert list((app._lease.folder / "values").glob("nbtasks~*"))
+        assert folder_of(sockets) == app._opened.lease.folder
+        assert list((app._opened.lease.folder / "values").glob("nbtasks~*"))
 
 
 @pytest.fixture
