@@ -57,6 +57,9 @@ class GroupResult:
         return self.id
 
     def __repr__(self) -> str:
+        if not hasattr(self, "batch"):
+            # Shown in a traceback: there is no such call.
+            return "<GroupResult of nothing>"
         counts = {name: count for name, count in self.batch.counts().items() if count}
         states = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         return f"<GroupResult {self.id} {self.name}: {len(self):,} calls, {states or 'none yet'}>"

@@ -71,6 +71,9 @@ class AsyncResult:
         return self.id
 
     def __repr__(self) -> str:
+        if not hasattr(self, "batch"):
+            # Shown in a traceback: there is no such call.
+            return "<AsyncResult of nothing>"
         return f"<AsyncResult {self.id} {self.name} {self.state}>"
 
     def __eq__(self, other: object) -> bool:
