@@ -318,7 +318,9 @@ class App:
         give_up_at = time.monotonic() + REVIVAL_S
         while True:
             try:
-                return Session(connection, self._result_expires, self._result_limit)
+                session = Session(connection, self._result_expires, self._result_limit)
+                session.given_up = self._opened.workers_given_up
+                return session
             except RuntimeError as error:
                 # Too many threads: everything else of ours says what it is.
                 reason = hindrance.explain_any(error)

@@ -47,6 +47,10 @@ class Opened:
         """What is to be said of calls that could not be handed over before it was closed."""
         return self.session.unsent if self.session is not None else ""
 
+    def workers_given_up(self, queue: str) -> str | None:
+        """Return why local workers of a queue are not started any more; None where they are."""
+        return None if self.workers is None else self.workers.given_up(queue)
+
     def close(self, cold: bool = False) -> None:
         """Stop local workers, close connections, leave the embedded server."""
         if self.workers is not None:

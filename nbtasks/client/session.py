@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nbtasks.broker.clock import ServerClock
@@ -87,6 +87,7 @@ class Session:
         sender: submits them.
         intake: takes in what comes back.
         expiry: ends calls that no worker has started in time.
+        given_up: returns why local workers of a queue are not started any more, None where they are.
         files: of large values, None where they go through the broker.
         shelf: where large values are put and found.
     """
@@ -108,6 +109,7 @@ class Session:
         self._closed = False
         #: What is to be said of calls that were accepted and could not be handed over before the end.
         self.unsent = ""
+        self.given_up: Callable[[str], str | None] = lambda _: None
         self._fitting: dict[str, tuple[float, list[WorkerInfo]]] = {}
         self._told_differences: set[str] = set()
         self._links: list[Link] = []
@@ -446,7 +448,9 @@ class Session:
                 return problem
             address = self.address(batch.queue)
             limited = self._limited(batch, address)
-            return reason_for_waiting(batch, index, self.fleet, self.store, address, running_on, limited)
+            return reason_for_waiting(
+                batch, index, self.fleet, self.store, address, running_on, limited, self.given_up(batch.queue)
+            )
         except BrokerUnavailable as error:
             return str(error)
         except OperationalError:

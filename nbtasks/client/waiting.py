@@ -31,6 +31,7 @@ def reason_for_waiting(
     address: str,
     running_on: Mapping[str, int],
     limited: tuple[Limited, int] | None,
+    given_up: str | None = None,
 ) -> str | None:
     """Return the reason, or None when calls of the batch are running or about to.
 
@@ -38,6 +39,7 @@ def reason_for_waiting(
         index: of the call that is asked about, None for the whole batch.
         running_on: name of a worker -> calls of this process that run there, as far as known.
         limited: the rate limit that calls of the batch wait for, and how many calls do.
+        given_up: why local workers of the queue are not started any more.
     """
     eta = batch.origin_info.eta_at
     if eta is not None and eta > time.time():
@@ -50,19 +52,29 @@ def reason_for_waiting(
         return None
     if batch.retrying and not batch.states.count(st.PENDING_CODE):
         return f"waits for its next attempt in {max(0.0, min(batch.retrying.values()) - time.time()):.0f} s"
-    return _reason_at_workers(batch, fleet, store, address, running_on)
+    return _reason_at_workers(batch, fleet, store, address, running_on, given_up)
 
 
 def _reason_at_workers(
-    batch: Batch, fleet: Fleet, store: Store, address: str, running_on: Mapping[str, int]
+    batch: Batch,
+    fleet: Fleet,
+    store: Store,
+    address: str,
+    running_on: Mapping[str, int],
+    given_up: str | None,
 ) -> str | None:
     """Return why no worker runs a call that may start."""
     version, _, key_id = address.partition("@")[2].rpartition(".")
     listening = [worker for worker in read_workers(fleet, version, key_id) if batch.queue in worker.queues]
     usable = [worker for worker in listening if worker.matches]
+    alive = fleet.alive([worker.id for worker in usable])
+    if given_up is not None and not alive:
+        return (
+            f"the local workers of queue {batch.queue!r} were given up: {given_up}. See why in their log, "
+            f"app.local_workers.log_tail(); then start them anew: {_start(batch.queue)}"
+        )
     if not usable:
         return _nobody_fits(listening, version) if listening else _nobody(batch.queue)
-    alive = fleet.alive([worker.id for worker in usable])
     if not alive:
         return _silent(usable)
     at_work = [worker for worker in usable if worker.id in alive]

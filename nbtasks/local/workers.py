@@ -95,6 +95,13 @@ class LocalWorkers:
         """The file with what the workers write to standard error; None before the first start."""
         return self._log.path if self._log else None
 
+    def given_up(self, queue: str) -> str | None:
+        """Return in one line why the workers of a queue are down and stay down; None where they are not."""
+        problem, options = self.problem, self.options
+        if problem is None or options is None or queue not in options.queues:
+            return None
+        return problem.partition("\n")[0]
+
     def log_tail(self, n: int = 20) -> str:
         """Return the last ``n`` lines of the log."""
         return self._log.tail(n) if self._log else ""
