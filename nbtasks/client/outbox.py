@@ -185,7 +185,13 @@ class Outbox:
         with self._changed:
             self._take_over_what_was_left()
             taken = self._taken
-            return self._changed.wait_for(lambda: self._settled >= taken, timeout)
+            return self._changed.wait_for(lambda: self._has_settled(taken), timeout)
+
+    def _has_settled(self, taken: int) -> bool:
+        if self._is_empty():
+            # An interrupt may have taken a thread away before its item was put.
+            self._settled = self._taken
+        return self._settled >= taken
 
     def hand_over(self, patience_s: float) -> bool:
         """Wait until everything is sent, or until the broker has taken nothing for so many seconds."""

@@ -86,13 +86,15 @@ class Sender:
             BrokerUnavailable, BackPressure: nothing was submitted.
         """
         batch.sending = True
-        batch.sent += sent
-        n = (-1 if open_end else batch.n) if new else None
-        for number, (group, blobs) in enumerate(_groups(sent, batch.blobs, pieces_from)):
-            item = self._item_of(batch, group, blobs, due_ms, n if number == 0 else None)
-            item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
-            self._put(batch, item, follows=number > 0)
-        batch.sending = False
+        try:
+            batch.sent += sent
+            n = (-1 if open_end else batch.n) if new else None
+            for number, (group, blobs) in enumerate(_groups(sent, batch.blobs, pieces_from)):
+                item = self._item_of(batch, group, blobs, due_ms, n if number == 0 else None)
+                item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
+                self._put(batch, item, follows=number > 0)
+        finally:
+            batch.sending = False
 
     def _item_of(
         self, batch: Batch, sent: Sequence[Sent], blobs: Sequence[BlobPiece], due_ms: int, n: int | None

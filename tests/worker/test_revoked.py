@@ -187,7 +187,7 @@ def test_what_has_just_been_started_goes_on_and_its_result_counts(
     idle_app.start_workers(1, pool=pool)
     task = idle_app.task(code)
     with App(connection=idle_app.connection) as other:
-        for index in range(8):
+        for index in range(4):
             handle = task.delay(ledger.path, gate.path, index)
             eventually(lambda index=index: str(index) in ledger.lines(), "it runs")
             (handle if by == "its client" else other.AsyncResult(handle.id)).revoke()
