@@ -263,6 +263,8 @@ _KNOWN: dict[str, Callable[[str], Any]] = {
     "ssl_cert_reqs": _cert_reqs,
     "ssl_check_hostname": _yes_or_no,
     "ssl_ca_certs": _file,
+    # An authority's certificate itself, as PEM: an invitation has the listener's in its URL.
+    "ssl_ca_data": str,
     "ssl_ca_path": _file,
     "ssl_certfile": _file,
     "ssl_keyfile": _file,
