@@ -21,6 +21,7 @@ from nbtasks.core.staying import refuse_to_travel
 
 from . import hindrance, keeper
 from .folder import private_folder, state_folder
+from .inheritance import collect
 from .revival import Revival
 from .sockets import folder_of, socket_folder
 
@@ -372,6 +373,7 @@ class EmbeddedLease:
             if self._closed or self.alive:
                 return False
             self._connection.close()
+            collect(self.pid)
             again = Starting(self._place).wait(timeout_s)
             atexit.unregister(again.close)
             self._connection, self.pid = again._connection, again.pid
@@ -459,8 +461,13 @@ class EmbeddedLease:
         try:
             if os.getpid() == self._owner:
                 self._say_goodbye()
+                if not self._is_used_by_others():
+                    collect(self.pid)
         finally:
             self._connection.close()
+
+    def _is_used_by_others(self) -> bool:
+        return (self._place.sockets / keeper.KEEPER_SOCKET).exists()
 
     def _say_goodbye(self) -> None:
         try:
