@@ -27,9 +27,10 @@ def run_through(
     *,
     n: int = N,
     promised_s: float = RESUME_S,
+    within: float = 100.0,
 ) -> None:
     """Submit a load, do harm when a part of it has ended, and measure how long the next call takes afterwards."""
-    load = matrix.submit(site.app, n, long_s=LONG_S)
+    load = matrix.submit(site.app, n, long_s=LONG_S, within=within)
     load.wait_for(0.1)
     note = faults.note(row)
     harm()

@@ -143,7 +143,8 @@ def test_the_server_is_away_for_an_hour(site, matrix, faults, eventually, hurry)
         hurry.unlink()
         here.proxy.heal()
 
-    run_through(here, matrix, faults, f"server away for 1 h (pauses {HASTE} times as short)", be_away)
+    row = f"server away for 1 h (pauses {HASTE} times as short)"
+    run_through(here, matrix, faults, row, be_away, within=1600)
 
 
 def warm_up(here: Site, cuts: int = 20) -> None:
