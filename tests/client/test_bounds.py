@@ -93,7 +93,8 @@ def test_what_was_due_before_runs_at_once(shared_app, countdown):
         "1999-01-01T00:00Z",
         datetime.now(timezone.utc) - timedelta(days=1),
     ],
-    ids=repr,
+    # All processes that share the tests have to call them the same.
+    ids=["zero", "long ago", "PAST", "text", "yesterday"],
 )
 def test_an_eta_that_is_past(shared_app, eta):
     assert shared_app.task(abs).apply_async((-1,), eta=eta).get(timeout=SOON) == 1
