@@ -245,6 +245,14 @@ def _ciphers(text: str) -> str:
     return text
 
 
+def _authority(text: str) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise ValueError("an authority's certificate as PEM text") from None
+    return text
+
+
 def _client_name(text: str) -> str:
     if not all("!" <= letter <= "~" for letter in text):
         raise ValueError("letters, digits and signs without a space")
@@ -264,7 +272,7 @@ _KNOWN: dict[str, Callable[[str], Any]] = {
     "ssl_check_hostname": _yes_or_no,
     "ssl_ca_certs": _file,
     # An authority's certificate itself, as PEM: an invitation has the listener's in its URL.
-    "ssl_ca_data": str,
+    "ssl_ca_data": _authority,
     "ssl_ca_path": _file,
     "ssl_certfile": _file,
     "ssl_keyfile": _file,

@@ -136,7 +136,7 @@ def test_what_is_no_text_is_told(home, url):
         ("cilent_name=me", "did you mean client_name"),
         ("ssl_cert_req=none", "did you mean ssl_cert_reqs"),
         ("ssl_validate_ocsp=1", "is not known"),
-        ("ssl_ca_data=x", "is not known"),
+        ("ssl_crlfile=x", "is not known"),
         ("db=-1", "a number"),
         ("db=one", "a number"),
         ("db=", "a value"),
@@ -170,6 +170,7 @@ def test_tls_options_go_with_tls(home, base, option):
         ("ssl_check_hostname=maybe", "true or false"),
         ("ssl_min_version=1.0", "1.2 or 1.3"),
         ("ssl_ciphers=nothing", "ciphers"),
+        ("ssl_ca_data=nothing", "PEM"),
         ("ssl_keyfile=/x", "ssl_certfile beside it"),
     ],
 )

@@ -117,7 +117,7 @@ def test_a_connection_file_brings_server_and_key(worker, project, lease):
         (["--lease", "soon"], "lease: 'soon' is not a duration"),
         (["-b", "localhost"], "redis://"),
         (["--namespace", "a b"], "namespace"),
-        (["--connection-file", "nowhere.json"], "there is no connection file nowhere.json"),
+        (["--connection-file", "nowhere.json"], "nowhere.json"),
         (["-A", "nowhere"], "there is no module 'nowhere'"),
         (["-A", "."], "package.module"),
         (["-A", "empty"], "has no App; make one there"),
