@@ -545,15 +545,6 @@ def test_a_closed_app_says_so(home):
     app.close()
 
 
-def test_a_task_of_a_closed_app_goes_to_the_current_one(home):
-    with App("first") as first:
-        task = first.task(len)
-    with App("second") as second:
-        second.start_workers(1)
-        assert App.current() is second
-        assert get(task.delay("ab")) == 2
-
-
 def test_closing_ends_workers_and_threads(home, processes, eventually):
     with App() as app:
         app.start_workers(1)
