@@ -431,8 +431,8 @@ class App:
     def write_connection_file(self, path: str | os.PathLike[str], *, replace: bool = False) -> None:
         """Write URL, key and namespace into a new file that only you may read.
 
-        ``nbtasks worker --connection-file``, ``App(connection_file=...)`` and NBTASKS_CONNECTION_FILE read it. Who has
-        it can run code on the workers and in this process.
+        ``nbtasks worker --connection-file``, ``App(connection_file=...)`` and NBTASKS_CONNECTION_FILE read it. Anyone
+        with it can run code on the workers and in this process.
 
         Args:
             replace: whether an older connection file may be replaced.

@@ -26,7 +26,7 @@ DEFAULT_FILE = "nbtasks-connection.json"
 _FILES_IN_URL = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 
 _WARNING = (
-    "Who has {what} can run code on all workers and in this notebook: hand it over like a password, "
+    "Anyone with {what} can run code on all workers and in this notebook: hand it over like a password, "
     "and never commit it."
 )
 
