@@ -284,6 +284,8 @@ class Child:
             # What runs beside this thread may change it, too.
             self._surroundings.restore(0.0 if self._jobs else math.inf)
         if not self._jobs:
+            # What the supervisor says of the last call is about what was in hand then, not about what comes now.
+            self._heeded = self._slot.serial
             # Behind a call that took a while others may wait, and in order of priority.
             self._alone = self._alone and time.monotonic() - self._came_at < _ALONE_FOR_S
             if not self._alone:
@@ -436,12 +438,25 @@ class Child:
             said = self._hand.said_of(serial)
         if said == GIVEN:
             self._heeded = serial
+            self._let_go(job)
+        return True
+
+    def _let_go(self, job: Job) -> None:
+        """Start nothing of what was given to others; what has come into these hands since then stays."""
+        waiting: list[Job] = []
+        # Taken out at once: the reporter's thread may be about to give the last of them away, too.
+        while self._jobs:
+            waiting.append(self._jobs.popleft())
+        gone = self._retrying(lambda: self._consumer.no_longer_held([job, *waiting]))
+        if not job.is_untouched or job in gone:
             with job.giving:
                 job.drop()
-            while self._jobs:
-                self._reporter.disown(self._jobs.popleft().entry)
-            self._hand.clear()
-        return True
+        for one in waiting:
+            if one in gone:
+                self._reporter.disown(one.entry)
+            else:
+                self._jobs.append(one)
+        self._hand.hold([job, *self._jobs], begun=1)
 
     def _share(self, job: Job) -> None:
         """Keep as many calls as are worth keeping, and give the others away."""

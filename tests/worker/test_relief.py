@@ -6,6 +6,7 @@ import ctypes
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,26 @@ def test_every_call_runs_once_however_long_it_is_deaf(app, ledger, seed):
     calls = [(chance.choice([0, 1, 380, 400, 420, 500, 640]), ledger.path, item) for item in range(40)]
     assert app.task(deaf_for).starmap(calls, chunk=8, quiet=True).get(timeout=60) == list(range(40))
     assert sorted(map(int, Path(ledger.path).read_text().split())) == list(range(40))
+
+
+def hold_up(ledger, url, item):
+    """Task code: say that it runs; call 0 takes a second, in which the server answers nobody."""
+    import redis
+
+    note(ledger, item)
+    if item == 0:
+        with redis.Redis.from_url(url) as client:
+            client.execute_command("CLIENT", "PAUSE", 1500)
+        time.sleep(1.0)
+    return item
+
+
+@pytest.mark.parametrize("acks_late", [False, True])
+def test_what_is_taken_afterwards_is_kept_where_both_have_given_away(idle_app, ledger, acks_late):
+    """While the server is away the child cannot give anything away, so its supervisor is about to do so, too."""
+    idle_app.start_workers(1)
+    task = idle_app.task(hold_up, acks_late=acks_late)
+    calls = [(ledger.path, idle_app.connection.url, item) for item in range(6)]
+    group = task.starmap(calls, chunk=3, quiet=True)
+    assert group.get(timeout=SOON) == list(range(6))
+    assert sorted(map(int, ledger.lines())) == list(range(6))
