@@ -13,7 +13,7 @@ class Runners:
 
     def __init__(self, fleet: Fleet) -> None:
         self._named: set[tuple[str, int]] = set()
-        #: Workers that run more than they name: calls in threads, coroutines.
+        #: Workers that run more than they name: hundreds of calls in threads, or coroutines.
         self._vague: set[str] = set()
         infos = fleet.workers()
         for worker in fleet.alive(list(infos)):

@@ -10,13 +10,16 @@ import itertools
 import mmap
 import struct
 import time
+from collections.abc import Iterable
 
-from .slots import RunningCall
+from .slots import RunningCall, Slot
 
 # Written by the child: serial, index, started (monotonic), hard limit (s), soft limit (s), batch. Serial 0: free.
 _ROW = struct.Struct("<QQddd20s")
 _SIZE = 64
 _FREE = bytes(_ROW.size)
+#: Calls that a worker names, at most: clients and other workers read them all.
+_MOST_SHOWN = 500
 
 
 class Roster:
@@ -67,6 +70,13 @@ class Roster:
 
     def _where(self, row: int) -> int:
         return self._at + row * _SIZE
+
+
+def shown_running(slots: Iterable[Slot], rosters: Iterable[Roster]) -> list[RunningCall]:
+    """Return what a worker runs, as far as it names it. Where the server has lost who took it, nobody else can tell."""
+    alone = (call for slot in slots if (call := slot.running()))
+    side_by_side = (call for roster in rosters for call in roster.running())
+    return list(itertools.islice(itertools.chain(alone, side_by_side), _MOST_SHOWN))
 
 
 def make_rosters(n: int, rows: int) -> list[Roster]:

@@ -54,7 +54,7 @@ from .orders import Orders
 from .reaper import Reaper
 from .relief import Relief
 from .rescue import Loss, Rescue
-from .roster import make_rosters
+from .roster import make_rosters, shown_running
 from .slots import BUSY, CONCURRENT, IDLE, STARTING, StopOrder, make_slots
 from .strangers import Strangers
 
@@ -509,7 +509,6 @@ class Supervisor:
 
     def _info(self) -> dict[str, Any]:
         status = [slot.status() for slot in self._slots]
-        running = [slot.running() for slot in self._slots]
         busy, total = self._load()
         self._shown_full = busy >= total
         return {
@@ -533,8 +532,7 @@ class Supervisor:
             "processed": self._done_before + sum(state[3] for state in status),
             "running": [
                 [call.batch, call.index, round(time.monotonic() - call.started, 1)]
-                for call in running
-                if call
+                for call in shown_running(self._slots, self._rosters)
             ],
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from pathlib import Path
@@ -22,6 +23,11 @@ def held(ledger, gate, x):
     while not Path(gate).exists() and time.monotonic() < end:
         time.sleep(0.005)
     return x
+
+
+async def held_beside_others(ledger, gate, x):
+    """Task code: the same in the event loop."""
+    return await asyncio.to_thread(held, ledger, gate, x)
 
 
 @pytest.fixture
@@ -130,3 +136,29 @@ def test_what_runs_is_not_run_beside_itself_by_somebody_idle(fault, here, workin
     gate.open()
     assert first.get(timeout=SOON) == 1
     assert ledger.lines() == ["1"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("function", "pool"), [(held, "threads"), (held_beside_others, "prefork")])
+def test_what_runs_side_by_side_goes_on_to_its_end(function, pool, here, ledger, gate, eventually):
+    with App(broker=here.url) as app:
+        app.start_workers(1, pool=pool, threads=4)
+        task = app.task(function, acks_late=False)
+        group = task.starmap([(ledger.path, gate.path, x) for x in range(3)], chunk=1, quiet=True)
+        eventually(lambda: len(ledger.lines()) == 3, "all run", within=SOON)
+        destroy_groups(here, app)
+        ask = here.client()
+        eventually(lambda: put_aside(here), "they were given out again, and are not started", within=SOON)
+        (key,) = ask.scan_iter("*:z:*")
+        first = ask.zrange(key, 0, -1, withscores=True)[-1][1]
+        eventually(
+            lambda: (
+                any(due > first + 1000 for _, due in ask.zrange(key, 0, -1, withscores=True))
+                or any(handle.ready() for handle in group)
+            ),
+            "it is looked a second time",
+            within=SOON,
+        )
+        gate.open()
+        assert group.get(timeout=SOON) == [0, 1, 2]
+        assert sorted(ledger.lines()) == ["0", "1", "2"]
