@@ -15,7 +15,7 @@ from .channel import Argument, Command, Packed, packed
 from .keys import GROUP, LANES, Keys, returned
 from .link import Link, translated
 from .reading import MOST, batch_name, is_of_another_type, names, number, or_nothing, part, span
-from .server import server_run
+from .server import server_life
 from .submission import put_blobs
 
 #: Result records up to this size travel inside the event; larger ones are fetched.
@@ -195,12 +195,12 @@ class Delivery:
                 lost has done so, too.
         """
         addresses = sorted({address for address, _ in self._lanes})
-        run, _ = server_run(self._link)
+        life = server_life(self._link)
         for address in addresses if now is not None else ():
             args: list[Argument] = [address, round((now or 0.0) * 1000), _MOST_AT_ONCE]
             while self._link.script("promote", [self._keys.root], args)[0] >= _MOST_AT_ONCE:
                 continue
-        self._link.script("prepare", [self._keys.root, *self._streams], [GROUP, run, *addresses])
+        self._link.script("prepare", [self._keys.root, *self._streams], [GROUP, life, *addresses])
         # The server must know the script: where it goes along with a wait, it is not sent in full.
         self.finish(Finish())
 

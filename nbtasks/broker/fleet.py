@@ -13,7 +13,7 @@ from .keys import GROUP, Keys
 from .link import Link, translated
 from .pulse import Pulse, Pulses, Seen
 from .reading import is_unusable, names, or_nothing
-from .server import server_run
+from .server import server_life
 
 #: Seconds that a lease counts whose worker does not say it.
 _LEASE_S = 15.0
@@ -181,17 +181,17 @@ class Fleet:
         elif isinstance(reply, Exception):
             raise translated(reply, self._link.label)
 
-    def server_run(self) -> tuple[str, float]:
-        """Return the id of the server's present run, and the seconds since it began."""
-        return server_run(self._link)
+    def server_life(self) -> str:
+        """Return what names the server's life, between whose runs it has forgotten nothing."""
+        return server_life(self._link)
 
-    def audited_run(self) -> str:
-        """Return the id of the server's run in which orphans were last looked for."""
+    def audited_life(self) -> str:
+        """Return the name of the server's life in which orphans were last looked for."""
         return (self._get(("GET", self._keys.audited), None) or b"").decode(errors="replace")
 
-    def note_audit(self, run: str) -> None:
-        """Note that orphans were looked for in this run of the server."""
-        self._link.call("SET", self._keys.audited, run)
+    def note_audit(self, life: str) -> None:
+        """Note that orphans were looked for in this life of the server."""
+        self._link.call("SET", self._keys.audited, life)
 
 
 def _each(batches: list[bytes]) -> list[bytes | str]:

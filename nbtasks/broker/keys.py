@@ -83,7 +83,7 @@ class Keys:
         return f"{self.root}c:{address}"
 
     def doubts(self, address: str) -> str:
-        """HASH: run (of the server, in which workers came last), lane -> last entry that may have begun unheld.
+        """HASH: life (of the server, in which workers came last), lane -> last entry that may have begun unheld.
 
         A server that was restored, or whose groups were removed, gives out again what was taken before.
         """
@@ -171,7 +171,7 @@ class Keys:
 
     @property
     def audited(self) -> str:
-        """STRING: run of the server in which entries that nobody holds were last looked for."""
+        """STRING: life of the server in which entries that nobody holds were last looked for."""
         return f"{self.root}audited"
 
     def lock(self, what: str) -> str:

@@ -16,6 +16,8 @@ from .unreachable import plain
 OLDEST = (6, 2)
 #: Seconds that a server has to load its data; gigabytes take a while.
 LOADING_S = 120.0
+#: How the configuration file of an embedded server is called.
+_LIFE = re.compile(r"/life-([0-9a-f]{32})\.conf$")
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,16 @@ def look(link: Link) -> BrokerFacts:
     )
 
 
-def server_run(link: Link) -> tuple[str, float]:
-    """Return the id of the server's present run, and the seconds since it began."""
+def server_life(link: Link) -> str:
+    """Return what names the server's life: its runs between which it has surely forgotten nothing.
+
+    The embedded server's goes on over an orderly stop (``local/life.py``). For all others each run is a life of its
+    own, for the next one does not say how the last one has ended.
+    """
     reply = link.call("INFO", "server").decode(errors="replace")
     info = dict(line.split(":", 1) for line in reply.splitlines() if ":" in line)
-    return info.get("run_id", ""), float(info.get("uptime_in_seconds", "0"))
+    named = _LIFE.search(info.get("config_file", ""))
+    return named[1] if named else info.get("run_id", "")
 
 
 def check(link: Link) -> BrokerFacts:

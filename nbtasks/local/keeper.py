@@ -38,6 +38,12 @@ import os
 import sys
 import time
 
+if __package__:
+    from . import life
+else:
+    # As a program it has no package around it.
+    import life  # type: ignore[import-not-found, no-redef]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
@@ -60,6 +66,8 @@ TOUCH_EVERY_S = 3600.0
 READY_POLL_S = 0.001
 LOADING_EVERY_S = 1.0
 SHUTDOWN_S = 10.0
+#: Seconds that a server may take to write what it has done, before it is told to end.
+WRITTEN_S = 5.0
 ORPHAN_S = 3.0
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 10.0
@@ -70,6 +78,8 @@ LOG_MAX_BYTES = 1 << 20
 #: A proxy that has died is started again after this time.
 PROXY_AGAIN_S = 0.5
 SHUTDOWN_COMMAND = b"SHUTDOWN NOSAVE NOW FORCE\r\n"
+#: Longer than a stop takes.
+PAUSE_COMMAND = b"CLIENT PAUSE 60000 WRITE\r\n"
 DEAF = b"deaf nobody has asked for it"
 
 
@@ -258,7 +268,9 @@ class Server:
         self.pid = 0
         self.ready = False
         self.started_at = 0.0
+        self.life = life.Life(folder, os.path.join(folder, DATA_FOLDER))
         self._control: socket.socket | None = None
+        self._status = -1
 
     def start(self) -> None:
         """Start the server; it is not ready yet."""
@@ -268,15 +280,16 @@ class Server:
         os.makedirs(data, 0o700, exist_ok=True)
         log = os.path.join(self.folder, SERVER_LOG)
         limit_log(log)
+        arguments = self._arguments(self.life.begin(), data, log)
         pid = os.fork()
         if pid == 0:
             try:
-                self._become_server(self._arguments(data, log), log)
+                self._become_server(arguments, log)
             finally:
                 os._exit(127)
         self.pid = pid
 
-    def _arguments(self, data: str, log: str) -> list[str]:
+    def _arguments(self, configuration: str, data: str, log: str) -> list[str]:
         options = {
             "port": "0",
             "unixsocket": self.socket_path,
@@ -292,11 +305,16 @@ class Server:
             # Rewriting the title would overwrite the environment that tools like ps show.
             "set-proc-title": "no",
         }
-        return [self.binary, *(part for name, value in options.items() for part in ("--" + name, value))]
+        settings = (part for name, value in options.items() for part in ("--" + name, value))
+        return [self.binary, configuration, *settings]
 
     def _become_server(self, arguments: list[str], log: str) -> None:
+        # The part of "signal" that is there without 5 ms for its enums.
+        import _signal  # type: ignore[import-not-found]
         import fcntl
 
+        # At a logout everybody gets it. The server is stopped by its keeper, who sees that nothing is lost.
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGTERM])
         # The lock lives as long as a process that inherits it: who finds it taken knows of a live server.
         lock = os.open(os.path.join(self.folder, SERVER_LOCK), os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -347,10 +365,13 @@ class Server:
 
         if not self.pid:
             return
+        written = False
         if by_force:
             os.kill(self.pid, signal.SIGKILL)
-        elif not self._ask_to_stop():
-            os.kill(self.pid, signal.SIGTERM)
+        else:
+            written = self._is_written()
+            if not self._ask_to_stop():
+                os.kill(self.pid, signal.SIGINT)
         give_up_at = time.monotonic() + SHUTDOWN_S
         while not self._reaped():
             if time.monotonic() > give_up_at:
@@ -358,6 +379,48 @@ class Server:
                 give_up_at += SHUTDOWN_S
             time.sleep(READY_POLL_S)
         self.forget()
+        # One that has just begun does not catch the signal yet.
+        if self._status in {0, int(signal.SIGINT)}:
+            self._note_end(written)
+
+    def _note_end(self, written: bool) -> None:
+        try:
+            self.life.end(written)
+        except OSError as error:
+            note(f"the next start will take this stop for a crash: {error}")
+
+    def _is_written(self) -> bool:
+        """Let nobody write any more, and return whether all that was done is in the file."""
+        if self._control is None:
+            return False
+        give_up_at = time.monotonic() + WRITTEN_S
+        try:
+            self._control.settimeout(WRITTEN_S)
+            if not self._ask(PAUSE_COMMAND).startswith(b"+OK"):
+                return False
+            while time.monotonic() < give_up_at:
+                facts = self._ask(b"INFO persistence\r\n")
+                if b"aof_last_write_status:ok\r" not in facts:
+                    return False
+                if b"aof_buffer_length:0\r" in facts:
+                    return True
+                # Writing is put off while the disk is busy with an earlier sync.
+                time.sleep(READY_POLL_S)
+        except OSError:
+            pass
+        return False
+
+    def _ask(self, command: bytes) -> bytes:
+        """Return the server's answer to a command: a line, or a text of many."""
+        assert self._control is not None
+        self._control.sendall(command)
+        answer = b""
+        while not _is_whole(answer):
+            part: bytes = self._control.recv(65536)
+            if not part:
+                raise ConnectionResetError
+            answer += part
+        return answer
 
     def _ask_to_stop(self) -> bool:
         # Ten times as fast as a signal, which the server notices at its next tick.
@@ -371,9 +434,17 @@ class Server:
 
     def _reaped(self) -> bool:
         try:
-            return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+            pid, self._status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
+            self._status = -1
             return True
+        return pid != 0
+
+
+def _is_whole(answer: bytes) -> bool:
+    """Whether that is all of an answer of the server."""
+    line, end, rest = answer.partition(b"\r\n")
+    return bool(end) and (not line.startswith(b"$") or len(rest) >= int(line[1:]) + 2)
 
 
 def stop_orphan(folder: str, sockets: str, old_keeper: int) -> None:

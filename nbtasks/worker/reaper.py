@@ -90,18 +90,18 @@ class Reaper:
         return {name: one.lease for name, one in seen.items() if one.dead and name != self._worker}, now
 
     def _adopt_orphans(self) -> bool:
-        """After a restart of the server, queue again what is held by nobody; returns whether to look again soon."""
+        """Where the server may have forgotten something, queue what nobody holds; returns whether to look again."""
         connections = self._link.connections
         if connections == self._audited:
             return False
-        run, _ = self._fleet.server_run()
-        if run != self._fleet.audited_run():
+        life = self._fleet.server_life()
+        if life != self._fleet.audited_life():
             if not self._fleet.elected("audit", self._worker, _ELECTION_MS):
                 return True
             found = Delivery(self._link, self._keys, self._worker, self._store.addresses()).adopt_orphans()
             if found:
                 LOGGER.warning("%d entries that nobody held were queued again", found)
-            self._fleet.note_audit(run)
+            self._fleet.note_audit(life)
         self._audited = connections
         return False
 

@@ -1,13 +1,13 @@
 -- Make the consumer groups of lanes, from their beginning: calls that were added before the first worker count too.
--- Where groups were lost, or the server was started anew, it is noted up to which entry calls may have begun: the server
--- may have lost who took them. This is one step with the making of the group, so nothing is given out before it.
+-- Where groups were lost, or the server is in another life, it is noted up to which entry calls may have begun: it may
+-- have lost who took them. This is one step with the making of the group, so nothing is given out before it.
 -- KEYS[1] root of all keys; KEYS[2..] lanes
--- ARGV    group, run of the server, addresses
--- Prefix-safe: what may have begun is noted before the group is there, and the run last.
+-- ARGV    group, life of the server, addresses
+-- Prefix-safe: what may have begun is noted before the group is there, and the life last.
 -- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
 redis.call('DEL', KEYS[1] .. 'gate')
-local root, group, run = KEYS[1], ARGV[1], ARGV[2]
-local runs = {}
+local root, group, life = KEYS[1], ARGV[1], ARGV[2]
+local lives = {}
 
 -- Returns the last id that a lane has given out, and whether its group is there.
 local function standing(lane)
@@ -23,13 +23,13 @@ local function standing(lane)
   return last, there
 end
 
-for k = 3, #ARGV do runs[ARGV[k]] = strict.at('HGET', root .. 'd:' .. ARGV[k], 'run') end
+for k = 3, #ARGV do lives[ARGV[k]] = strict.at('HGET', root .. 'd:' .. ARGV[k], 'life') end
 for k = 2, #KEYS do
   local address, lane = string.match(string.sub(KEYS[k], #root + 3), '^(.*):(%a)$')
-  local before, last, there = runs[address], standing(KEYS[k])
+  local before, last, there = lives[address], standing(KEYS[k])
   local doubts, noted = root .. 'd:' .. address, nil
   if before then noted = redis.call('HGET', doubts, lane) end
-  if before and (before ~= run or not there) then
+  if before and (before ~= life or not there) then
     redis.call('HSET', doubts, lane, last)
   elseif noted and not (string.find(noted, '^%d+%-%d+$') and #noted <= 41 and not strict.later(noted, last)) then
     -- None of us has noted that: it is about what will come.
@@ -43,7 +43,7 @@ for k = 2, #KEYS do
   end
 end
 for k = 3, #ARGV do
-  redis.call('HSET', root .. 'd:' .. ARGV[k], 'run', run)
+  redis.call('HSET', root .. 'd:' .. ARGV[k], 'life', life)
   strict.at('SADD', root .. 'addresses', ARGV[k])
 end
 return 1
