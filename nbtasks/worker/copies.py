@@ -32,15 +32,27 @@ def expect_copies(signals: Iterable[int], forsake: Callable[[], None]) -> None:
         forsake: called in a copy: lets go of what is this process's own.
     """
     numbers = list(signals)
+    # Of the thread that forks.
+    kept = threading.local()
+
+    def hold() -> None:
+        # The copy is born with our handlers: a SIGTERM that came before it has its own would be lost.
+        kept.mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+    def go_on() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, kept.mask)
 
     def begin() -> None:
         global _is_copy
         first, _is_copy = not _is_copy, True
-        if first:
-            _be_a_program(numbers)
-            forsake()
+        try:
+            if first:
+                _be_a_program(numbers)
+                forsake()
+        finally:
+            go_on()
 
-    os.register_at_fork(after_in_child=begin)
+    os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=begin)
 
 
 def _be_a_program(signals: Iterable[int]) -> None:

@@ -231,6 +231,21 @@ def test_a_process_of_multiprocessing_can_be_terminated(app):
     assert app.task(work).delay().get(timeout=SOON) == (-signal.SIGTERM, [1, 2, 3])
 
 
+def test_a_copy_that_was_just_born_can_be_terminated(app):
+    def work():
+        codes = []
+        for _ in range(20):
+            copy = os.fork()
+            if copy == 0:
+                time.sleep(2)
+                os._exit(3)
+            os.kill(copy, signal.SIGTERM)
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]))
+        return codes
+
+    assert app.task(work).delay().get(timeout=4 * SOON) == 20 * [-signal.SIGTERM]
+
+
 def test_what_a_copy_prints_is_the_calls_output(app):
     def work():
         child = os.fork()
