@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .errors import SoftTimeLimitExceeded
+from .interruption import Interrupted
 from .readable import repr_of, text_of
 
 T = TypeVar("T")
@@ -150,9 +151,9 @@ def _number(value: Any) -> float | None:
         return None
     try:
         number = float(value)
-    except SoftTimeLimitExceeded:
+    except (Interrupted, SoftTimeLimitExceeded):
         raise
-    except Exception:
+    except BaseException:
         return None
     return max(0.0, number) if math.isfinite(number) else None
 
@@ -161,9 +162,9 @@ def report_state(call: CurrentCall, state: Any, meta: Any) -> None:
     """Report progress as Celery's ``update_state`` takes it: a name, and a dict with ``current`` and ``total``."""
     try:
         done, total, shown = _fields(meta)
-    except SoftTimeLimitExceeded:
+    except (Interrupted, SoftTimeLimitExceeded):
         raise
-    except Exception:
+    except BaseException:
         done, total, shown = None, None, "" if meta is None else repr_of(meta, _MOST_MESSAGE)
     is_told = shown or (done is not None and _number(done) is None)
     _report(call, done, total, shown if is_told else state)
@@ -192,7 +193,7 @@ def track(items: Iterable[T], total: int | None = None, message: str = "") -> It
 def _length(items: Iterable[Any]) -> int | None:
     try:
         return len(items) if isinstance(items, Sized) else None
-    except SoftTimeLimitExceeded:
+    except (Interrupted, SoftTimeLimitExceeded):
         raise
-    except Exception:
+    except BaseException:
         return None

@@ -15,6 +15,7 @@ from .context import CurrentCall, reset_current, set_current
 from .errors import SoftTimeLimitExceeded, TaskRevokedError
 from .interruption import Interrupted
 from .options import TaskOptions
+from .readable import is_kind
 from .retrying import BoundTask, next_try
 from .states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 
@@ -91,7 +92,7 @@ def outcome_of_error(
 ) -> Outcome:
     """Decide what an exception means: failure, retry or revocation."""
     try:
-        if type(error) is Interrupted or isinstance(error, Interrupted):
+        if is_kind(error, Interrupted):
             error.reason.__traceback__ = error.__traceback__
             return Outcome(state_of(error.reason), None, seconds, error.reason)
         reason, delay = next_try(error, call, options)

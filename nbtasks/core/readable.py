@@ -1,17 +1,18 @@
-"""The texts of users' objects.
+"""The texts and the kinds of users' objects.
 
-To ask an object for its text runs code of the user's: it may raise anything, also ``SystemExit``, or give what is no
-text. Nothing here fails for that.
+To ask an object for its text runs code of the user's, and so may ``isinstance()``: it may raise anything, also
+``SystemExit``, or give what is no text. Nothing here fails for that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 from .errors import SoftTimeLimitExceeded
 from .interruption import Interrupted
 
+T = TypeVar("T")
 #: Characters of a text that are worth keeping.
 _MOST = 64 * 1024
 
@@ -31,6 +32,11 @@ def repr_of(value: Any, most: int = _MOST) -> str:
 def name_of(value: Any) -> str:
     """Return the name of a value's class, whatever its metaclass makes of it."""
     return str(_name_of_type.__get__(type(value)))
+
+
+def is_kind(value: Any, kinds: type[T] | tuple[type[T], ...]) -> TypeGuard[T]:
+    """Do as ``isinstance``, but do not ask the value: its ``__class__`` may be code of the user's."""
+    return issubclass(type(value), kinds)
 
 
 def exact(text: str) -> str:

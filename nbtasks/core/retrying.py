@@ -10,7 +10,7 @@ from .context import CurrentCall, report_state
 from .durations import seconds
 from .errors import ConfigError, MaxRetriesExceededError, Retry
 from .options import TaskOptions
-from .readable import repr_of
+from .readable import is_kind, repr_of
 
 #: Seconds that a next try may be away. What is longer is a mistake, and no queue keeps it.
 LONGEST_S = 10 * 366 * 86_400.0
@@ -64,13 +64,11 @@ def next_try(
     error: BaseException, call: CurrentCall, options: TaskOptions
 ) -> tuple[BaseException, float | None]:
     """Return what an attempt has ended with, and the seconds until the next one; None when the call has failed."""
-    if isinstance(error, Retry):
+    if is_kind(error, Retry):
         return _asked_for(error, call, options)
-    kinds = type(error).__mro__
-    wanted = any(kind in kinds for kind in options.autoretry_for)
-    if not wanted or any(kind in kinds for kind in options.dont_autoretry_for):
+    if not is_kind(error, options.autoretry_for) or is_kind(error, options.dont_autoretry_for):
         return error, None
-    if isinstance(error, MaxRetriesExceededError) and error.call_id == call.id:
+    if is_kind(error, MaxRetriesExceededError) and getattr(error, "call_id", "") == call.id:
         # The task itself has found that this is enough.
         return error, None
     if options.max_retries is not None and call.retries >= options.max_retries:

@@ -13,6 +13,7 @@ import struct
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import monotonic
 from types import CodeType
 from typing import Any
 
@@ -26,6 +27,9 @@ from .modules import shipped_by_value
 _SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
 _SMALL = frozenset({int, float, bool, type(None)})
 _MOST_LOOKED_AT = 200
+_TOO_DEEP = "is nested too deeply to travel; pass it in a flatter form"
+#: Seconds for which the part of a value that cannot travel is looked for: each look pickles what is left.
+_LOOK_FOR_S = 1.0
 
 #: Buffers from here on travel outside the pickle.
 OUT_OF_BAND_BYTES = 32 * 1024
@@ -106,12 +110,7 @@ load_plain = pickle.loads
 def _pickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool]) -> bytes:
     if _is_plain(value, [_MOST_LOOKED_AT]):
         return pickle.dumps(value, protocol=5, buffer_callback=out_of_band)
-    try:
-        return _cloudpickled(value, out_of_band)
-    except NotPicklable:
-        raise
-    except RecursionError as error:
-        raise NotPicklable("a value is nested too deeply to travel; pass it in a flatter form") from error
+    return _cloudpickled(value, out_of_band)
 
 
 def _is_plain(value: Any, budget: list[int]) -> bool:
@@ -137,6 +136,8 @@ def _cloudpickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool]
         with shipped_by_value():
             _Pickler(file, protocol=5, buffer_callback=out_of_band).dump(value)
     except Exception as error:
+        if _is_too_deep(error):
+            raise NotPicklable(f"a value {_TOO_DEEP}") from error
         path, reason = _explained(value, error)
         raise NotPicklable(f"{path} {reason}", path) from error
     return file.getvalue()
@@ -190,11 +191,18 @@ class Culprit:
     why: str
 
 
+def _is_too_deep(error: Exception) -> bool:
+    # cloudpickle makes another error of it.
+    return isinstance(error.__cause__ or error, RecursionError)
+
+
 def culprit(value: Any) -> Culprit | None:
     """Return what it is in a value that cannot travel, or None when all of it can."""
     try:
         _try(value)
     except Exception as error:
+        if _is_too_deep(error):
+            return Culprit("", _TOO_DEEP)
         path, part = _innermost(value)
         return Culprit(path, _why(part, error))
     return None
@@ -230,11 +238,13 @@ def _explained(value: Any, error: Exception) -> tuple[str, str]:
 
 def _innermost(value: Any) -> tuple[str, Any]:
     """Find the innermost part of a value that cannot be pickled: its path from the value, and itself."""
-    path = ""
+    path, until = "", monotonic() + _LOOK_FOR_S
     seen: set[int] = set()
     while id(value) not in seen and _stays(value) is None:
         seen.add(id(value))
         for name, part in _parts_of(value):
+            if monotonic() > until:
+                return path, value
             if id(part) not in seen and not _travels(part):
                 path, value = path + name, part
                 break

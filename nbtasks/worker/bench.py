@@ -7,14 +7,16 @@ call, and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.core.context import CurrentCall, before_telling
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge, TaskRevokedError, ValueLost, WireError
 from nbtasks.core.execution import Outcome
-from nbtasks.core.readable import name_of, repr_of, text_of
+from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire import failures
@@ -65,8 +67,13 @@ class Bench:
             LOGGER.info("Task %s[%s] received", call.name, call.id)
         return call
 
-    def finish(self, job: Job, call: CurrentCall, outcome: Outcome) -> None:
+    def finish(
+        self, job: Job, call: CurrentCall, outcome: Outcome, on_packed: Callable[[], None] = lambda: None
+    ) -> None:
         """Pack and hand over how a call ended.
+
+        Args:
+            on_packed: called in between: what comes then may wait for the broker.
 
         Raises:
             Stopping: the process shall end, and the broker did not answer.
@@ -80,10 +87,11 @@ class Bench:
             item = Done(job, call.index, FAILURE_CODE, outcome.seconds, failures.pack(error))
         # The call may be known for longer than its arguments are worth their memory.
         call.args, call.kwargs = (), {}
+        on_packed()
         self.reporter.ended(item)
 
     def _told(self, job: Job, call: CurrentCall, outcome: Outcome) -> Done | Again | Unread:
-        if isinstance(outcome.error, _ArgumentsLost):
+        if is_kind(outcome.error, _ArgumentsLost):
             LOGGER.warning("Task %s[%s] cannot be started: %s", call.name, call.id, outcome.error)
             return Unread(job, call.index, str(outcome.error))
         # Copied: the list changes when an App is closed in another thread.
@@ -134,8 +142,9 @@ class Bench:
 
 def _why_again(outcome: Outcome) -> str:
     error = outcome.error
-    causes = (getattr(error, "cause", None), getattr(error, "__cause__", None), error)
-    error = next(cause for cause in causes if isinstance(cause, BaseException))
+    with contextlib.suppress(BaseException):
+        causes = (getattr(error, "cause", None), getattr(error, "__cause__", None), error)
+        error = next(cause for cause in causes if is_kind(cause, BaseException))
     return f"{name_of(error)}: {text_of(error, 500)}"
 
 
@@ -153,7 +162,7 @@ def log_end(call: CurrentCall, outcome: Outcome, expected: tuple[type[BaseExcept
         text = f"retry in {outcome.retry_in:.2f}s: {repr_of(error, _MOST_LOGGED)}"
     elif outcome.state == REVOKED_CODE:
         text = f"revoked: {text_of(error, _MOST_LOGGED)}"
-    elif any(kind in type(error).__mro__ for kind in expected):
+    elif is_kind(error, expected):
         text = f"raised expected: {repr_of(error, _MOST_LOGGED)}"
     elif error is not None:
         level = logging.ERROR

@@ -20,11 +20,12 @@ from typing import Any
 from nbtasks.core.context import CurrentCall, set_current
 from nbtasks.core.errors import SoftTimeLimitExceeded
 from nbtasks.core.execution import Outcome, execute_async, outcome_of_error, state_of
+from nbtasks.core.readable import is_kind
 from nbtasks.core.states import FAILURE_CODE
 
 from .bench import Bench
 from .copies import leave_copy
-from .executor import enter
+from .executor import enter, finish
 from .interrupts import Stopping
 from .job import Job
 from .limits import hard_limit_exceeded, soft_limit_reached
@@ -170,7 +171,8 @@ class LoopExecutor:
             outcome = await execute_async(job.function.call, args, kwargs, call, job.options)
         except Stopping:
             # The process ends. Nothing is told: others get the call.
-            self._claim(item)
+            if self._claim(item):
+                self._roster.leave(item.row)
             self._on_free()
             return
         except BaseException as error:
@@ -213,8 +215,6 @@ class LoopExecutor:
         """Whether the caller is the one who tells how a call has ended."""
         with self._ending:
             first, item.is_over = not item.is_over, True
-        if first:
-            self._roster.leave(item.row)
         return first
 
     def _end(self, item: _Running, outcome: Outcome) -> None:
@@ -226,13 +226,10 @@ class LoopExecutor:
         else:
             self._loop.subprocesses.end(item.call)
         if reason is not None and (
-            not isinstance(reason, SoftTimeLimitExceeded) or isinstance(error, asyncio.CancelledError)
+            not isinstance(reason, SoftTimeLimitExceeded) or is_kind(error, asyncio.CancelledError)
         ):
             outcome = _ended_by(reason, item, outcome.seconds)
-        try:
-            self._bench.finish(item.job, item.call, outcome)
-        finally:
-            self._on_free()
+        finish(self._bench, self._roster, item.row, item.job, item.call, outcome, self._on_free)
 
     # -- beside the loop
 

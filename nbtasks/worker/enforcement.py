@@ -16,7 +16,7 @@ from nbtasks.local.proctree import kill_tree, send, stop
 
 from .interrupts import ORDER
 from .roster import Roster
-from .slots import RunningCall, Slot, StopOrder
+from .slots import PACKING, RunningCall, Slot, StopOrder
 
 #: Seconds that a revoked call has to stop by itself after a signal; then its process is killed.
 _GRACE_S = 2.0
@@ -116,11 +116,10 @@ class Enforcement:
         if call.limit_s:
             moments.append(watch.started + call.limit_s + _LIMIT_GRACE_S)
             if now >= moments[-1]:
-                error = TimeLimitExceeded(f"a call ran longer than its time limit of {call.limit_s:g} s")
-                self._kill(number, call, watch.pid, error)
+                self._kill(number, call, watch.pid, _too_late(call))
                 return now
         reminders = [
-            watch.started + limit + _REMIND_S for limit in sorted({call.soft_s, call.limit_s}) if limit
+            watch.started + limit + _REMIND_S for limit in sorted({call.soft_s, call.limit_s}) if limit > 0
         ]
         if watch.reminders < len(reminders):
             if now >= reminders[watch.reminders]:
@@ -141,3 +140,11 @@ class Enforcement:
             kill_tree(pid, spare=self._pids.values())
         else:
             send(pid, signal.SIGCONT)
+
+
+def _too_late(call: RunningCall) -> TimeLimitExceeded:
+    if call.soft_s == PACKING:
+        return TimeLimitExceeded(
+            f"to pickle what a call has returned or raised took longer than {call.limit_s:g} s"
+        )
+    return TimeLimitExceeded(f"a call ran longer than its time limit of {call.limit_s:g} s")

@@ -11,6 +11,7 @@ from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
 from nbtasks.core.execution import Outcome, execute, state_of
 from nbtasks.core.interruption import Interrupted
+from nbtasks.core.readable import is_kind
 from nbtasks.core.states import FAILURE_CODE
 
 from .bench import Bench
@@ -19,9 +20,9 @@ from .copies import leave_copy
 from .interrupts import Interrupts, Stopping
 from .job import Job
 from .leftovers import end_leftovers
-from .limits import soft_limit_reached
+from .limits import packing_limit, soft_limit_reached
 from .roster import Roster
-from .slots import Slot
+from .slots import PACKING, Slot
 from .surroundings import unblock
 
 
@@ -76,13 +77,16 @@ class InlineExecutor:
         if stopped is not None and outcome.error is not stopped:
             # It has caught what was to stop it, and come to an end all the same.
             outcome = Outcome(state_of(stopped), seconds=outcome.seconds, error=stopped)
-        if stopped is not None or isinstance(outcome.error, SoftTimeLimitExceeded):
+        if stopped is not None or is_kind(outcome.error, SoftTimeLimitExceeded):
             self._end_leftovers()
         self._collect_descriptors(call)
-        if job.options.time_limit or job.options.soft_time_limit:
-            # Packing the result may take longer than the call may.
-            self._slot.begin(job.batch_bytes, index, 0.0)
-        self._bench.finish(job, call, outcome)
+        if options.time_limit or options.soft_time_limit:
+            # The call may have taken all of its time.
+            limit_s = packing_limit(options.time_limit)
+            self._slot.begin(job.batch_bytes, index, limit_s, soft_s=PACKING)
+            self._bench.finish(job, call, outcome, lambda: self._slot.begin(job.batch_bytes, index, 0.0))
+        else:
+            self._bench.finish(job, call, outcome)
         return outcome.seconds
 
     def _end_leftovers(self) -> None:
@@ -135,17 +139,13 @@ class ThreadExecutor:
             # The process ends. Nothing is told: others get the call.
             self._on_free()
             return
-        if isinstance(outcome.error, (TaskRevokedError, TimeLimitExceeded, SoftTimeLimitExceeded)):
+        if is_kind(outcome.error, (TaskRevokedError, TimeLimitExceeded, SoftTimeLimitExceeded)):
             end_leftovers(began, whole=False)
-        self._roster.leave(row)
         unblock()
         if type(outcome.error) is SoftTimeLimitExceeded and not str(outcome.error):
             # In a thread a class is raised, not an object: it says nothing yet.
             outcome.error.args, outcome.error.call_id = soft_limit_reached(call).args, call.id
-        try:
-            self._bench.finish(job, call, outcome)
-        finally:
-            self._on_free()
+        finish(self._bench, self._roster, row, job, call, outcome, self._on_free)
 
     def _outcome(self, job: Job, index: int, call: CurrentCall) -> Outcome:
         try:
@@ -173,6 +173,11 @@ class ThreadExecutor:
                 outcome = outcome or Outcome(state_of(stop.reason), error=stop.reason)
             except SoftTimeLimitExceeded as error:
                 # It came when the call was on its way in or out.
+                outcome = outcome or Outcome(FAILURE_CODE, error=error)
+            except Stopping:
+                raise
+            except BaseException as error:
+                # What a task has laid upon its thread, an exception of another one's say, may strike after its end.
                 outcome = outcome or Outcome(FAILURE_CODE, error=error)
             else:
                 return outcome
@@ -214,6 +219,27 @@ def enter(roster: Roster, job: Job, index: int) -> int | None:
     """Put a call that begins onto the list of those that run side by side."""
     options = job.options
     return roster.enter(job.batch_bytes, index, options.time_limit or 0.0, options.soft_time_limit or 0.0)
+
+
+def finish(
+    bench: Bench,
+    roster: Roster,
+    row: int | None,
+    job: Job,
+    call: CurrentCall,
+    outcome: Outcome,
+    on_free: Callable[[], None],
+) -> None:
+    """Tell how a call has ended that ran beside others; until that is packed, it is on their list."""
+    options = job.options
+    if row is not None and (options.time_limit or options.soft_time_limit):
+        # It may have taken all of its time.
+        roster.leave(row)
+        row = roster.enter(job.batch_bytes, call.index, packing_limit(options.time_limit), PACKING)
+    try:
+        bench.finish(job, call, outcome, lambda: roster.leave(row))
+    finally:
+        on_free()
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

@@ -10,6 +10,9 @@ import struct
 import time
 from dataclasses import dataclass
 
+#: In place of a soft limit: the call has ended, and how is packed.
+PACKING = -1.0
+
 #: BUSY: the main thread runs calls; CONCURRENT: threads or the event loop do.
 STARTING, IDLE, BUSY, CONCURRENT = 0, 1, 2, 3
 
@@ -41,6 +44,8 @@ class RunningCall:
         limit_s: its hard time limit, 0 for none.
         count: more than one while calls, from ``index`` on, are only made ready to run.
         soft_s: its soft time limit, 0 for none.
+
+    When it has ended, and its result is packed, it is as another call, with a limit for that and PACKING.
     """
 
     serial: int

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nbtasks import App, ConfigError, NotPicklable, Retry
+from nbtasks import App, ConfigError, NotPicklable, Retry, current_call, progress
+from nbtasks.core.context import report_state
 
 SOON = 20.0
 POOLS = ["prefork", "threads", "coroutines"]
@@ -111,6 +112,13 @@ class Links(Exception):
     @property
     def args(self):
         raise KeyboardInterrupt
+
+
+class Closed(Exception):
+    """An exception that lets nobody look at it."""
+
+    def __getattribute__(self, name):
+        raise SystemExit(name)
 
 
 class Notes(Exception):
@@ -217,6 +225,47 @@ def test_errors_that_are_retried(run, error):
     for result in results:
         result.get(timeout=SOON, propagate=False)
         assert (result.state, result.retries) == ("FAILURE", 1)
+
+
+def test_an_error_that_nobody_can_look_at(run):
+    def fail():
+        raise Closed("closed")
+
+    once, twice = run(fail), run(fail, retries=1, default_retry_delay=0.01)
+    for result, retries in ((once, 0), (twice, 1)):
+        result.get(timeout=SOON, propagate=False)
+        assert (result.state, result.retries) == ("FAILURE", retries)
+
+
+def test_a_result_that_is_nested_too_deeply(run):
+    def nest():
+        value = []
+        for _ in range(100_000):
+            value = [value]
+        return value
+
+    with pytest.raises(NotPicklable, match="nested too deeply"):
+        run(nest).get(timeout=SOON)
+
+
+def test_numbers_of_progress_that_raise(run):
+    class Number:
+        def __init__(self, error):
+            self.error = error
+
+        def __float__(self):
+            raise self.error
+
+        __len__ = __iter__ = keys = __float__
+
+    def work(error):
+        progress(Number(error), Number(error), Number(error))
+        report_state(current_call(), "", {"current": Number(error), "total": Number(error)})
+        report_state(current_call(), "", Number(error))
+        return "done"
+
+    for error in (RuntimeError, SystemExit, KeyboardInterrupt):
+        assert run(work, error).get(timeout=SOON) == "done"
 
 
 def test_errors_with_odd_links(run):

@@ -329,6 +329,47 @@ def test_calls_side_by_side_are_stopped_and_their_neighbours_are_not_charged(
         assert app.task(len).delay("abc").get(timeout=SOON) == 3
 
 
+@pytest.mark.parametrize("end", ["late", pytest.param("revoked", marks=pytest.mark.long)])
+def test_a_result_that_does_not_come_out_is_stopped(end, home, tmp_path, eventually):
+    class Endless:
+        def __init__(self, path):
+            self.path = path
+
+        def __reduce__(self):
+            Path(self.path).touch()
+            while True:
+                time.sleep(0.1)
+
+    def gives(path):
+        return Endless(path)
+
+    def raises(path):
+        error = ValueError()
+        error.endless = Endless(path)
+        raise error
+
+    async def gives_later(path):
+        return Endless(path)
+
+    with App("test") as app:
+        app.start_workers(2)
+        with App("other", namespace="t-threads") as other:
+            other.start_workers(1, pool="threads")
+            options = {"time_limit": 0.5} if end == "late" else {}
+            tasks = [app.task(gives), app.task(gives_later), other.task(raises)]
+            paths = [tmp_path / str(number) for number in range(3)]
+            handles = [
+                task.with_options(**options).delay(str(path)) for task, path in zip(tasks, paths, strict=True)
+            ]
+            eventually(lambda: all(path.exists() for path in paths), "results are packed")
+            if end == "revoked":
+                for handle in handles:
+                    handle.revoke(terminate=True)
+            error = TaskRevokedError if end == "revoked" else TimeLimitExceeded
+            assert errors(dict(enumerate(handles))) == dict.fromkeys(range(3), error)
+            assert [one.task(len).delay("abc").get(timeout=SOON) for one in (app, other)] == [3, 3]
+
+
 def test_what_a_stopped_call_was_stopped_for_is_not_told_of_the_next(home):
     class Odd:
         def __reduce__(self):
