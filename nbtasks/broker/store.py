@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.core.errors import OperationalError
+from nbtasks.core.states import FIRST_READY_CODE
 
 from .channel import Argument
 from .keys import GROUP, LANES, Keys, readable
@@ -103,7 +104,7 @@ class Store:
         if count <= 0:
             return b""
         found: bytes = self._get(("GETRANGE", self._keys.states(batch), first, first + count - 1), b"")
-        return found + bytes(count - len(found))
+        return _final(found) + bytes(count - len(found))
 
     def standing(self, batch: str, first: int, count: int) -> tuple[bytes, dict[int, bytes]]:
         """Return what :meth:`states` does, and the orders that revoked some of these calls while they ran.
@@ -120,7 +121,7 @@ class Store:
                 raise translated(reply, self._link.label)
         wanted = _noted(names, first, count)
         frames = self._link.call("HMGET", key, *(f"v{index}" for index in wanted)) if wanted else []
-        return states + bytes(count - len(states)), dict(zip(wanted, frames, strict=True))
+        return _final(states) + bytes(count - len(states)), dict(zip(wanted, frames, strict=True))
 
     def states_of(self, batches: list[tuple[str, int]]) -> list[bytes]:
         """Return the state codes of several batches, each with its number of calls."""
@@ -132,7 +133,7 @@ class Store:
             for reply, (_, n) in zip(replies, part, strict=True):
                 if isinstance(reply, Exception):
                     raise translated(reply, self._link.label)
-                found.append(reply[:n] + bytes(max(0, n - len(reply))))
+                found.append(_final(reply[:n]) + bytes(max(0, n - len(reply))))
         return found
 
     def ranges(self, batch: str) -> list[tuple[int, int]]:
@@ -254,6 +255,16 @@ class Store:
         """Drop pieces of large values."""
         if blobs:
             self._link.call("DEL", *blobs)
+
+
+#: Only final states are ever written to the server, and its scripts take any other one for an end, too. Who read it
+#: as "goes on" would have such a call executed in vain, again and again.
+_AS_ENDED = bytes(code if code == 0 or code >= FIRST_READY_CODE else 255 for code in range(256))
+
+
+def _final(states: bytes) -> bytes:
+    """Return state codes of the server: zero, or one that is final."""
+    return states.translate(_AS_ENDED)
 
 
 def _noted(names: list[bytes], first: int, count: int) -> list[int]:

@@ -131,7 +131,9 @@ class Intake:
         """A worker could not trust what reached it of this batch."""
         first, count, reason = int(item["i"]), int(item["n"]), str(item["m"])
         gone = bool(item.get("g"))
-        _log.warning("batch %s on queue %s: a worker has refused it: %s", batch.id, batch.queue, reason)
+        if batch.refusal != reason:
+            # Once: who writes to the server can have it told as often as they like.
+            _log.warning("batch %s on queue %s: a worker has refused it: %s", batch.id, batch.queue, reason)
         batch.refusal = reason
         if batch.sent:
             self._registry.in_background(lambda: self._answer_refusal(batch, first, count, reason, gone))

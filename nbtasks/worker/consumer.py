@@ -194,7 +194,7 @@ class Consumer:
             self._slot.end_opening()
 
     def _refuse(self, entry: Entry, error: WireError) -> None:
-        LOGGER.error("queue %s, batch %s: refused: %s", entry.address, entry.batch, error)
+        log_once(f"queue {entry.address}, batch {entry.batch}: refused: {error}")
         # A chunk that is ours says itself which calls have lost it; for another one the entry is believed.
         meant = self._codec.belongs(entry.frame)
         batch, first, count = meant or (entry.batch, entry.first, entry.count)

@@ -124,9 +124,9 @@ class Orders:
         try:
             order = self._codec.open_control(frame)
         except SignatureMismatch as error:
-            LOGGER.error("an order was refused: %s", error)
+            log_once(f"an order was refused: {error}")
             return
         if order["t"] in _HARMLESS or self._recent.fresh(order["id"], order["at"], self._clock.now()):
             self._obey(order)
         else:
-            LOGGER.error("an order (%s) was refused: it is from before, or was followed already", order["t"])
+            log_once(f"an order ({order['t']}) was refused: it is from before, or was followed already")

@@ -11,7 +11,7 @@ from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.states import FIRST_READY_CODE
 from nbtasks.wire.codec import Codec
 
-from .log import LOGGER
+from .log import log_once
 
 #: Reads (batch, first, count) -> one state code a call, and the orders that may be about them by index, -1 for all.
 ReadStanding = Callable[[str, int, int], tuple[bytes, dict[int, bytes]]]
@@ -38,6 +38,6 @@ class Revoked:
         try:
             order = self._codec.open_control(frame or b"")
         except SignatureMismatch as error:
-            LOGGER.error("batch %s: an order to revoke was refused: %s", batch, error)
+            log_once(f"batch {batch}: an order to revoke was refused: {error}")
             return False
         return (order.get("t"), order.get("b"), order.get("i")) == ("stop", batch, index)

@@ -58,6 +58,17 @@ def test_a_worker_that_was_started_since_does_not_follow_it(app, attack, give, e
     assert only_worker(app).id == after.id
 
 
+def test_a_thousand_forged_orders_are_told_once(app, attack, give, eventually):
+    attacker = attack(app)
+    with attacker.redis.pipeline(transaction=False) as pipe:
+        for number in range(1000):
+            pipe.xadd(attacker.keys.control, {"k": "c", "d": b"%04d" % number})
+        pipe.execute()
+    give({"t": "shutdown", "w": None}, 3600.0)
+    eventually(lambda: REFUSED in app.local_workers.log_tail(2000), "the last one is refused")
+    assert app.local_workers.log_tail(2000).count("an order was refused") == 1
+
+
 def test_stop_orders_of_another_call_stop_nothing(app, attack, ledger, gate, eventually):
     import time
     from pathlib import Path

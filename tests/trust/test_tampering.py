@@ -90,6 +90,16 @@ def test_a_result_that_is_gone_is_told(shared_app, attack, restarted):
         restarted(shared_app).AsyncResult(handle.id).get(timeout=SOON)
 
 
+def test_a_state_that_is_none_of_an_end_keeps_nobody_waiting(idle_app, attack, restarted):
+    """The scripts on the server take it for an end: the call would be run in vain, again and again."""
+    group = idle_app.task(abs).map(range(3), chunk=1)
+    attacker = attack(idle_app)
+    idle_app.session.flush()
+    attacker.redis.set(attacker.keys.states(group.id), b"\x01\x02\x03")
+    (again,) = restarted(idle_app).attach(group.id)
+    assert all("there is no result" in str(outcome) for outcome in outcomes(again))
+
+
 def test_names_of_records_that_mean_nothing_do_no_harm(shared_app, attack, restarted, group):
     attacker = attack(shared_app)
     frame = next(iter(attacker.records(group.id).values()))
@@ -336,6 +346,26 @@ def test_junk_on_every_list_holds_nobody_up(app, attack, gate, ledger, eventuall
     eventually(lambda: "line ends" not in ledger.lines() and handle.state == "REVOKED")
     assert app.task(len).delay("ab").get(timeout=SOON) == 2
     assert app.task(len).apply_async(("ab",), countdown=0.1).get(timeout=SOON) == 2
+
+
+def test_an_entry_larger_than_any_of_ours_is_dropped_where_it_lies(idle_app, attack, gate, ledger, eventually):
+    """Who fetches it could be given up by who waits for an answer, and would meet it again and again."""
+    idle_app.start_workers(1)
+    attacker = attack(idle_app)
+    running = idle_app.task(held).delay(ledger.path, gate.path, "line")
+    eventually(ledger.lines, "the only child is busy")
+    parked = idle_app.task(abs).apply_async((-1,), queue="nobody")
+    junk = {"b": parked.id, "i": 0, "n": 1, "a": 1, "x": "", "d": b"NB1C" + bytes(17 * 2**20)}
+    for lane in "Hm":
+        attacker.redis.xadd(attacker.lane(lane=lane), junk)
+    waiting = idle_app.task(len).delay("ab")
+    gate.open()
+    assert waiting.get(timeout=SOON) == 2
+    assert running.get(timeout=SOON) == "line"
+    log = idle_app.local_workers.log_tail(200)
+    assert f"batch {parked.id}: left out an entry" in log
+    assert "refused" not in log
+    assert parked.state == "PENDING"
 
 
 def test_a_delayed_call_that_is_none_holds_up_no_other(shared_app, attack, ledger):

@@ -13,8 +13,16 @@ function strict.entry(fields)
   if type(fields) ~= 'table' or #fields < 12 then return nil end
   local batch, first, count, attempt = fields[2], strict.number(fields[4]), strict.number(fields[6]), strict.number(fields[8])
   if not (first and count and attempt and #batch <= 20 and string.find(batch, '^%x+$')) then return nil end
-  if count < 1 or count * 4 > #fields[12] or first + count > 2147483647 or attempt > 2147483647 then return nil end
+  if strict.is_bloated(fields) or count < 1 or count * 4 > #fields[12] or first + count > 2147483647 or attempt > 2147483647 then return nil end
   return batch, first, count, attempt, fields[12]
+end
+
+-- Whether an entry has more bytes than any of ours: what is large travels apart, so a chunk has some 100 KB. Whoever had
+-- to read it to its end could be given up meanwhile by who waits for an answer, and would meet it again and again.
+function strict.is_bloated(fields)
+  local bytes = 0
+  for _, text in ipairs(type(fields) == 'table' and fields or {}) do bytes = bytes + #text end
+  return bytes > 16777216
 end
 
 -- Returns first and count out of "first count", where they lie within an entry's own, or nil.

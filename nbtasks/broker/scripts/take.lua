@@ -4,7 +4,8 @@
 -- ARGV    group, consumer, most entries
 -- Returns { {lane number from 0, entry id, fields, "1" if some of its calls may be final already}, ... },
 --         { {lane number, batch, frame}, ... } of copies: an entry whose batch is gone, or whose calls are all final and
---         were not revoked, has been worked off before. It ends here.
+--         were not revoked, has been worked off before. It ends here, as does one that is larger than any of ours, whose
+--         frame is not told.
 -- A client whose batch the server has lost sends all of it again, so nothing is missed.
 -- Prefix-safe: an entry is deleted before it is acknowledged; one that is pending without content is none.
 local root, group, consumer, want = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -13,6 +14,7 @@ local taken, copies, looked_at, most = {}, {}, 0, 1000
 -- Returns whether an entry is over, and whether some of its calls may be final; of one that is over, whether they
 -- were revoked.
 local function standing(fields)
+  if strict.is_bloated(fields) then return true, '' end
   local name, first, count = strict.entry(fields)
   -- The worker says of one that makes no sense that it drops it.
   if not name then return false, '' end
@@ -22,6 +24,11 @@ local function standing(fields)
   if not string.find(states, '[^%z]') then return false, batch[2] or '' end
   if #states == count and not string.find(states, '%z') then return true, batch[2] or '' end
   return false, '1'
+end
+
+local function copy(lane, fields)
+  if strict.is_bloated(fields) then return {lane, string.sub(fields[2], 1, 20), ''} end
+  return {lane, fields[2], fields[12] or ''}
 end
 
 for k = 2, #KEYS do
@@ -35,7 +42,7 @@ for k = 2, #KEYS do
       if entry[2] then over, flagged = standing(entry[2]) end
       if over then
         dropped = true
-        if flagged == '' then copies[#copies + 1] = {k - 2, entry[2][2], entry[2][12] or ''} end
+        if flagged == '' then copies[#copies + 1] = copy(k - 2, entry[2]) end
         local address, lane = string.match(string.sub(KEYS[k], #root + 3), '^(.*):(%a)$')
         redis.call('XDEL', KEYS[k], entry[1])
         strict.at('HDEL', root .. 'c:' .. address, lane .. '/' .. entry[1])
