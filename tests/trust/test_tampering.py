@@ -348,7 +348,9 @@ def test_junk_on_every_list_holds_nobody_up(app, attack, gate, ledger, eventuall
     assert app.task(len).apply_async(("ab",), countdown=0.1).get(timeout=SOON) == 2
 
 
-def test_an_entry_larger_than_any_of_ours_is_dropped_where_it_lies(idle_app, attack, gate, ledger, eventually):
+def test_an_entry_larger_than_any_of_ours_is_dropped_where_it_lies(
+    idle_app, attack, gate, ledger, eventually
+):
     """Who fetches it could be given up by who waits for an answer, and would meet it again and again."""
     idle_app.start_workers(1)
     attacker = attack(idle_app)
