@@ -186,10 +186,12 @@ class Consumer:
         known = self._functions.known(digest)
         if known is not None:
             return known
+        # A process that dies while it waits for the broker has started nothing.
+        frame = self._functions.fetched(digest)
         # Rebuilding it may kill the process: then these calls are charged.
         self._slot.begin(entry.batch.encode(), entry.first, 0.0, entry.count)
         try:
-            return self._functions.get(digest)
+            return self._functions.rebuilt(digest, frame)
         finally:
             self._slot.end_opening()
 

@@ -30,19 +30,24 @@ class Functions:
             self._known.move_to_end(digest)
         return function
 
-    def get(self, digest: str) -> Function:
-        """Return a function.
+    def fetched(self, digest: str) -> bytes:
+        """Return a function's record, for :meth:`rebuilt`. Runs no code of the user's.
 
         Raises:
-            SignatureMismatch: its record is gone or was changed.
-            Exception: whatever rebuilding it raises, for example ImportError for a package that is missing here.
+            SignatureMismatch: it is gone.
         """
-        function = self.known(digest)
-        if function is not None:
-            return function
         frame = self._fetch(digest)
         if frame is None:
             raise SignatureMismatch(f"the function {digest[:12]} is gone from the broker")
+        return frame
+
+    def rebuilt(self, digest: str, frame: bytes) -> Function:
+        """Return a function of which only the record was known.
+
+        Raises:
+            SignatureMismatch: its record was changed.
+            Exception: whatever rebuilding it raises, for example ImportError for a package that is missing here.
+        """
         function = self._codec.open_function(frame, digest)
         self._known[digest] = function
         if len(self._known) > _MOST:

@@ -95,6 +95,10 @@ class Proxy:
         self._losses.append(loss)
         return loss
 
+    def forget_losses(self) -> None:
+        """Lose no reply any more."""
+        self._losses.clear()
+
     def traffic(self, since: float, until: float) -> Counter[int]:
         """Return pid -> connections made and packets sent between two moments (monotonic)."""
         return Counter(pid for at, pid, _ in list(self._traffic) if since <= at < until)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import time
 
@@ -9,6 +11,7 @@ import pytest
 
 from .conftest import LEASE_S, alive_pid, every_server, processes_of_session
 from .load import PATIENCE, REAP_S
+from .sites import SOON
 
 #: Some calls long enough that a blow hits them.
 LONG_S = (0.3,) * 20
@@ -246,3 +249,23 @@ def test_a_child_dies_while_it_gives_calls_back(idle_app, machine, matrix, fault
     machine(idle_app, concurrency=2)
     load.wait()
     matrix.close(idle_app, "kill -9 of a worker while it gives its calls back")
+
+
+def test_who_dies_while_it_waits_for_the_function_has_started_nothing(site, eventually):
+    """However often; even calls with ``acks_late=False`` are run then."""
+    here = site("bundled")
+    task = here.app.task(lambda x: 2 * x, acks_late=False)
+    never = [here.proxy.lose_reply(rb"(?s)\r\nGET\r\n.*:f:") for _ in range(1000)]
+    group = task.map(range(3), chunk=3, quiet=True)
+    here.app.session.flush()
+    for _ in range(4):
+        seen = sum(loss.happened.is_set() for loss in never)
+        eventually(
+            lambda: sum(loss.happened.is_set() for loss in never) > seen + 1,  # noqa: B023
+            "a child waits for the function, again and again",
+        )
+        for child in here.worker.children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+    here.proxy.forget_losses()
+    assert group.get(timeout=SOON) == [0, 2, 4]
