@@ -20,11 +20,15 @@ def cards(kernel):
     return [text.partition("\n")[0] for text in kernel.texts()]
 
 
-def test_a_task_cell_shows_one_card_that_ends_as_html(kernel):
-    ran = kernel.run("%%task\n# once\nimport time\ntime.sleep(0.5)\nprint('hello')\n{'answer': 42}")
+def test_a_task_cell_shows_one_card_that_ends_as_html(kernel, tmp_path):
+    # It does not end before its card is there, which takes its time the first time.
+    go = tmp_path / "go"
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.01)"
+    ran = kernel.run(f"%%task\n# once\n{wait}\nprint('hello')\n{{'answer': 42}}")
     assert len(ran.shown) == 1
     assert sorted(ran.data[0]) == [WIDGET, "text/html", "text/plain"]
     assert ran.result is None
+    go.touch()
     kernel.settle(lambda: "SUCCESS once" in "".join(cards(kernel)))
     (last,) = kernel.screen.values()
     assert sorted(last) == ["text/html", "text/plain"]
