@@ -621,8 +621,9 @@ def _stand_guard(server_socket: str) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # The connection is made while the keeper lives: later, the path may be another keeper's.
-    connection: socket.socket | None = None
+    # The connection is made while the keeper lives: later, the path may be another keeper's. It may be killed before
+    # it says anything.
+    connection = _connected(server_socket)
     while True:
         watched: list[int | socket.socket] = [0] if connection is None else [0, connection]
         alerted = 0 in select.select(watched, [], [])[0]
@@ -630,16 +631,18 @@ def _stand_guard(server_socket: str) -> None:
             break
         if connection is not None:
             connection.close()
-            connection = None
-        if alerted:
-            try:
-                connection = connect(server_socket)
-            except OSError:
-                continue
+        connection = _connected(server_socket) if alerted else None
     if connection is not None:
         connection.settimeout(SHUTDOWN_S)
         connection.sendall(SHUTDOWN_COMMAND)
         connection.recv(64)
+
+
+def _connected(server_socket: str) -> socket.socket | None:
+    try:
+        return connect(server_socket)
+    except OSError:
+        return None
 
 
 # --- the keeper ---------------------------------------------------------------------------------------------
@@ -816,12 +819,16 @@ class Keeper:
     def _look_at_server(self) -> None:
         answer = self.server.look()
         if self.server.ready:
-            self._greet()
+            first = self.guard is None
             if self.guard is None:
+                # Before anybody hears of the server: whoever does may kill the keeper.
                 self.guard = Guard(self.server.socket_path)
+            else:
+                self.guard.alert()
+            self._greet()
+            if first:
                 sweep(self.folder, self.sockets)
                 sweep_memory(self.folder)
-            self.guard.alert()
         elif answer and time.monotonic() - self.told_loading_at > LOADING_EVERY_S:
             self.told_loading_at = time.monotonic()
             self._tell(b"loading\n", self.waiting)
