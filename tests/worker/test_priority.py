@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from nbtasks import App
 from nbtasks.broker.keys import LANES
 
 SOON = 30.0
@@ -23,6 +24,14 @@ def note(ledger, gate, name):
     return name
 
 
+@pytest.fixture(scope="module")
+def narrow_app(run_folder):
+    """An App with one worker with one child, which serves two queues."""
+    with App("test", namespace="t-priority") as app:
+        app.start_workers(1, queues=("default", "other"))
+        yield app
+
+
 @pytest.mark.parametrize(
     ("waits", "comes", "before", "after"),
     [
@@ -33,20 +42,19 @@ def note(ledger, gate, name):
     ],
 )
 def test_what_a_child_gave_back_is_next_of_its_priority(
-    waits, comes, before, after, idle_app, ledger, gate, eventually
+    waits, comes, before, after, narrow_app, ledger, gate, eventually
 ):
     """A chunk's first call takes long, so the others go back to the queue."""
-    idle_app.start_workers(1)
-    task = idle_app.task(note)
+    task = narrow_app.task(note)
     names = ["long", "rest-1", "rest-2"]
     items = [(ledger.path, gate.path, name) for name in names]
     chunk = task.with_options(priority=waits).starmap(items, chunk=3, quiet=True)
     eventually(ledger.lines, "the first one runs")
-    address, store = idle_app.session.address("default"), idle_app.session.store
+    address, store = narrow_app.session.address("default"), narrow_app.session.store
     eventually(lambda: store.waiting(address, LANES) == 1, "the others are back in the queue")
     new = task.apply_async((ledger.path, gate.path, "new"), priority=comes)
     last = task.apply_async((ledger.path, gate.path, "last"), priority=waits)
-    idle_app.session.flush()
+    narrow_app.session.flush()
     gate.open()
     assert chunk.get(timeout=SOON) == names
     assert (new.get(timeout=SOON), last.get(timeout=SOON)) == ("new", "last")
@@ -90,16 +98,15 @@ def test_a_worker_that_starts_takes_what_is_high_first(idle_app, ledger, gate):
 
 
 @pytest.mark.parametrize("cut", [False, True])
-def test_a_worker_that_was_busy_takes_what_is_high_first(cut, idle_app, ledger, gate, eventually):
+def test_a_worker_that_was_busy_takes_what_is_high_first(cut, narrow_app, ledger, gate, eventually):
     """It waited for entries one by one before, and has lost its connection meanwhile, maybe."""
-    idle_app.start_workers(1, queues=("default", "other"))
     for x in range(-3, 0):
-        assert idle_app.task(abs).delay(x).get(timeout=SOON) == -x
-    long = idle_app.task(note).delay(ledger.path, gate.path, "long")
+        assert narrow_app.task(abs).delay(x).get(timeout=SOON) == -x
+    long = narrow_app.task(note).delay(ledger.path, gate.path, "long")
     eventually(ledger.lines, "it runs")
-    handles, names = submit_mixed(idle_app, ledger, gate)
+    handles, names = submit_mixed(narrow_app, ledger, gate)
     if cut:
-        with redis.Redis.from_url(idle_app.connection.url) as raw:
+        with redis.Redis.from_url(narrow_app.connection.url) as raw:
             raw.client_kill_filter(_type="normal", skipme=True)
     gate.open()
     assert long.get(timeout=SOON) == "long"

@@ -14,6 +14,7 @@ import redis
 from nbtasks import App, TaskRevokedError
 
 SOON = 30.0
+LONG = pytest.mark.long
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 
@@ -28,6 +29,22 @@ def held(ledger, gate, fails=False):
     if fails:
         raise OSError("for now")
     return "went on"
+
+
+@pytest.fixture(scope="module")
+def mortal_app(run_folder):
+    """An App with two workers for the whole module, of which single children are killed."""
+    with App("test", namespace="t-revoked") as app:
+        app.start_workers(2)
+        yield app
+
+
+@pytest.fixture(scope="module")
+def clients(run_folder, request):
+    """Two Apps of one server; the first one has a worker with one child, of the pool that is asked for."""
+    with App("test", namespace=f"t-revoked-{request.param}") as app, App(connection=app.connection) as other:
+        app.start_workers(1, pool=request.param)
+        yield app, other
 
 
 @pytest.fixture
@@ -49,19 +66,19 @@ def check_revoked(handle, ledger, executions=1):
     assert len(ledger.lines()) == executions
 
 
-def test_it_may_end_by_itself(app, running, gate):
-    handle, _ = running(app)
+def test_it_may_end_by_itself(mortal_app, running, gate):
+    handle, _ = running(mortal_app)
     handle.revoke()
     gate.open()
     assert handle.get(timeout=SOON) == "went on"
 
 
-def test_its_child_dies(app, running, ledger):
-    handle, pid = running(app)
+def test_its_child_dies(mortal_app, running, ledger):
+    handle, pid = running(mortal_app)
     handle.revoke()
     os.kill(pid, signal.SIGKILL)
     check_revoked(handle, ledger)
-    assert app.task(len).delay("ab").get(timeout=SOON) == 2
+    assert mortal_app.task(len).delay("ab").get(timeout=SOON) == 2
 
 
 def test_its_machine_dies(idle_app, running, ledger, eventually):
@@ -75,17 +92,17 @@ def test_its_machine_dies(idle_app, running, ledger, eventually):
         check_revoked(handle, ledger)
 
 
-def test_its_client_is_gone(app, running, ledger):
-    with App(connection=app.connection) as gone:
+def test_its_client_is_gone(mortal_app, running, ledger):
+    with App(connection=mortal_app.connection) as gone:
         handle, pid = running(gone)
         handle.revoke()
         name = handle.id
     os.kill(pid, signal.SIGKILL)
-    check_revoked(app.AsyncResult(name), ledger)
+    check_revoked(mortal_app.AsyncResult(name), ledger)
 
 
-def test_a_whole_map_of_which_some_run(app, ledger, gate, eventually):
-    group = app.task(held).starmap([(ledger.path, gate.path)] * 6, chunk=3)
+def test_a_whole_map_of_which_some_run(mortal_app, ledger, gate, eventually):
+    group = mortal_app.task(held).starmap([(ledger.path, gate.path)] * 6, chunk=3)
     eventually(lambda: len(group.batch.running) == 2, "two run")
     group.revoke(terminate=False)
     for pid in ledger.lines():
@@ -95,8 +112,8 @@ def test_a_whole_map_of_which_some_run(app, ledger, gate, eventually):
     assert len(ledger.lines()) == 2
 
 
-def test_no_more_calls_of_a_map_with_a_window_are_sent(app, ledger, gate, eventually):
-    group = app.task(held).starmap([(ledger.path, gate.path)] * 20, max_parallel=2)
+def test_no_more_calls_of_a_map_with_a_window_are_sent(mortal_app, ledger, gate, eventually):
+    group = mortal_app.task(held).starmap([(ledger.path, gate.path)] * 20, max_parallel=2)
     eventually(lambda: len(group.batch.running) == 2, "two run")
     group.revoke(terminate=False)
     gate.open()
@@ -104,27 +121,27 @@ def test_no_more_calls_of_a_map_with_a_window_are_sent(app, ledger, gate, eventu
     assert len(ledger.lines()) == len(group) == 2
 
 
-@pytest.mark.parametrize("delay", [0.01, 60])
-def test_it_is_not_retried(app, running, ledger, gate, delay):
-    handle, _ = running(app, retries=3, default_retry_delay=delay)
+@pytest.mark.parametrize("delay", [pytest.param(0.01, marks=LONG), 60])
+def test_it_is_not_retried(mortal_app, running, ledger, gate, delay):
+    handle, _ = running(mortal_app, retries=3, default_retry_delay=delay)
     handle.revoke()
     gate.open()
     check_revoked(handle, ledger)
 
 
-def test_a_retry_that_nobody_knew_of_is_not_started(app, running, ledger, gate, eventually):
+def test_a_retry_that_nobody_knew_of_is_not_started(mortal_app, running, ledger, gate, eventually):
     """The worker had queued it before it heard of the order, and the client is gone."""
-    with App(connection=app.connection) as gone:
+    with App(connection=mortal_app.connection) as gone:
         handle, _ = running(gone, retries=3, default_retry_delay=2)
         name = handle.id
         order = {"t": "stop", "b": handle.batch.id, "i": 0, "kill": False}
         frame = gone.session.codec.seal_control(order, gone.session.clock.now())
         gate.open()
         eventually(lambda: handle.state == "RETRY", "it waits for its next attempt")
-    with redis.Redis.from_url(app.connection.url) as raw:
-        key = app.session.keys.batch(name)
+    with redis.Redis.from_url(mortal_app.connection.url) as raw:
+        key = mortal_app.session.keys.batch(name)
         raw.hset(key, mapping={"x": "1", "v0": frame})
-    check_revoked(app.AsyncResult(name), ledger)
+    check_revoked(mortal_app.AsyncResult(name), ledger)
 
 
 def test_the_server_loses_everything_meanwhile(app, running, ledger, gate):
@@ -136,17 +153,19 @@ def test_the_server_loses_everything_meanwhile(app, running, ledger, gate):
     gate.open()
 
 
-@pytest.mark.parametrize("forged", ["garbage", "another batch", "another call"])
-def test_only_a_signed_order_counts(app, running, ledger, gate, forged):
-    handle, pid = running(app)
-    codec, now = app.session.codec, app.session.clock.now()
+@pytest.mark.parametrize(
+    "forged", [pytest.param("garbage", marks=LONG), pytest.param("another batch", marks=LONG), "another call"]
+)
+def test_only_a_signed_order_counts(mortal_app, running, ledger, gate, forged):
+    handle, pid = running(mortal_app)
+    codec, now = mortal_app.session.codec, mortal_app.session.clock.now()
     frames = {
         "garbage": b"no order",
         "another batch": codec.seal_control({"t": "stop", "b": "abcd", "i": 0, "kill": False}, now),
         "another call": codec.seal_control({"t": "stop", "b": handle.batch.id, "i": 7, "kill": False}, now),
     }
-    with redis.Redis.from_url(app.connection.url) as raw:
-        raw.hset(app.session.keys.batch(handle.batch.id), mapping={"x": "1", "v0": frames[forged]})
+    with redis.Redis.from_url(mortal_app.connection.url) as raw:
+        raw.hset(mortal_app.session.keys.batch(handle.batch.id), mapping={"x": "1", "v0": frames[forged]})
     os.kill(pid, signal.SIGKILL)
     gate.open()
     assert handle.get(timeout=SOON) == "went on"
@@ -175,28 +194,27 @@ async def brief_coroutine(ledger, gate, index):
     return index
 
 
-KINDS = [("prefork", brief), ("threads", brief), ("prefork", brief_coroutine)]
+KINDS = [("prefork", brief), ("prefork", brief_coroutine), pytest.param("threads", brief, marks=LONG)]
 
 
 @pytest.mark.parametrize("by", ["its client", "another client"])
-@pytest.mark.parametrize(("pool", "code"), KINDS)
+@pytest.mark.parametrize(("clients", "code"), KINDS, indirect=["clients"], scope="module")
 def test_what_has_just_been_started_goes_on_and_its_result_counts(
-    idle_app, ledger, gate, eventually, pool, code, by
+    clients, ledger, gate, eventually, code, by
 ):
     """Its client has not heard that it runs: the worker decides."""
-    idle_app.start_workers(1, pool=pool)
-    task = idle_app.task(code)
-    with App(connection=idle_app.connection) as other:
-        for index in range(4):
-            handle = task.delay(ledger.path, gate.path, index)
-            eventually(lambda index=index: str(index) in ledger.lines(), "it runs")
-            (handle if by == "its client" else other.AsyncResult(handle.id)).revoke()
-            assert handle.get(timeout=SOON) == index
+    app, other = clients
+    task = app.task(code)
+    for index in range(4):
+        handle = task.delay(ledger.path, gate.path, index)
+        eventually(lambda index=index: str(index) in ledger.lines(), "it runs")
+        (handle if by == "its client" else other.AsyncResult(handle.id)).revoke()
+        assert handle.get(timeout=SOON) == index
 
 
-def test_what_a_worker_has_in_hand_and_has_not_started_is_revoked(idle_app, ledger, gate, eventually):
-    idle_app.start_workers(1)
-    group = idle_app.task(held).starmap([(ledger.path, gate.path)] * 5, chunk=5)
+@pytest.mark.parametrize("clients", ["prefork"], indirect=True)
+def test_what_a_worker_has_in_hand_and_has_not_started_is_revoked(clients, ledger, gate, eventually):
+    group = clients[0].task(held).starmap([(ledger.path, gate.path)] * 5, chunk=5)
     eventually(ledger.lines, "the first one runs")
     group.revoke(terminate=False)
     eventually(lambda: [one.state for one in group[1:]] == ["REVOKED"] * 4, "the others are revoked")
@@ -205,8 +223,8 @@ def test_what_a_worker_has_in_hand_and_has_not_started_is_revoked(idle_app, ledg
     assert len(ledger.lines()) == 1
 
 
-def test_every_call_of_a_map_runs_to_its_end_or_never(app, ledger, gate, eventually):
-    group = app.task(brief).starmap([(ledger.path, gate.path, index) for index in range(200)])
+def test_every_call_of_a_map_runs_to_its_end_or_never(mortal_app, ledger, gate, eventually):
+    group = mortal_app.task(brief).starmap([(ledger.path, gate.path, index) for index in range(200)])
     eventually(lambda: len(ledger.lines()) > 5, "some have run")
     group.revoke(terminate=False)
     group.get(timeout=SOON, propagate=False)
