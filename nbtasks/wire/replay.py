@@ -31,18 +31,19 @@ class Recent:
 
     Args:
         window_s: seconds that an order counts, by the server's clock.
-        since: orders from before this moment (server time, epoch seconds) never count.
     """
 
-    def __init__(self, window_s: float, since: float) -> None:
+    def __init__(self, window_s: float) -> None:
         self._window_s = window_s
-        self._since = since
         self._seen: dict[str, float] = {}
 
-    def fresh(self, order: str, at: float, now: float) -> bool:
-        """Whether an order with this id, given ``at``, counts ``now``; it does so once."""
+    def fresh(self, order: str, at: float, now: float, since: float) -> bool:
+        """Whether an order with this id, given ``at``, counts ``now``; it does so once, and not from before ``since``.
+
+        All of them are moments of the server's own clock: another process that may write there cannot set that.
+        """
         self._seen = {name: known for name, known in self._seen.items() if now - known <= self._window_s}
-        if order in self._seen or at < self._since or abs(now - at) > self._window_s:
+        if order in self._seen or at < since or abs(now - at) > self._window_s:
             return False
         self._seen[order] = at
         return True

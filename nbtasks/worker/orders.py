@@ -12,6 +12,7 @@ from nbtasks.broker.clock import ServerClock
 from nbtasks.broker.fleet import Fleet
 from nbtasks.broker.link import Link
 from nbtasks.broker.reading import is_own_id, is_unusable
+from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.replay import Recent
@@ -55,12 +56,14 @@ class Orders:
         self._obey = obey
         self._ended = False
         self._after = b"0-0"
+        self._recent = Recent(_ORDER_S)
+        self._began_at = steady()
 
     def start(self, age_s: float) -> None:
         """Follow what was ordered since ``age_s`` seconds ago: children may have run calls before this could begin."""
         # Ids of a stream begin with the time of the server's clock in ms.
         self._after = b"%d-0" % max(0.0, (self._clock.ask().at - age_s) * 1000)
-        self._recent = Recent(_ORDER_S, since=self._clock.now() - age_s)
+        self._began_at = steady() - age_s
         threading.Thread(target=self._loop, name="nbtasks-orders", daemon=True).start()
 
     def stop(self) -> None:
@@ -126,7 +129,12 @@ class Orders:
         except SignatureMismatch as error:
             log_once(f"an order was refused: {error}")
             return
-        if order["t"] in _HARMLESS or self._recent.fresh(order["id"], order["at"], self._clock.now()):
+        if order["t"] in _HARMLESS or self._is_fresh(order):
             self._obey(order)
         else:
             log_once(f"an order ({order['t']}) was refused: it is from before, or was followed already")
+
+    def _is_fresh(self, order: dict[str, Any]) -> bool:
+        # Not as the server's time is reckoned: by how much its clock is ahead, anybody may have written there.
+        now = self._clock.ask().at
+        return self._recent.fresh(order["id"], order["at"], now, since=now - (steady() - self._began_at))

@@ -58,6 +58,18 @@ def test_a_worker_that_was_started_since_does_not_follow_it(app, attack, give, e
     assert only_worker(app).id == after.id
 
 
+def test_a_worker_follows_no_old_order_whatever_the_server_is_said_to_be_ahead(idle_app, attack, eventually):
+    """By how much its clock is ahead is not signed: it must not make a recorded order one of this minute."""
+    session, attacker = idle_app.session, attack(idle_app)
+    order = {"t": "shutdown", "w": None, "cold": True}
+    frame = session.codec.seal_control(order, session.clock.now() - 3600.0)
+    attacker.redis.set(attacker.keys.ahead, 3_610_000)
+    idle_app.start_workers(1)
+    attacker.redis.xadd(attacker.keys.control, {"k": "c", "d": frame})
+    eventually(lambda: REFUSED in idle_app.local_workers.log_tail(50), "it is refused")
+    assert idle_app.task(len).delay("ab").get(timeout=SOON) == 2
+
+
 def test_a_thousand_forged_orders_are_told_once(app, attack, give, eventually):
     attacker = attack(app)
     with attacker.redis.pipeline(transaction=False) as pipe:

@@ -28,21 +28,21 @@ def test_numbers_that_are_far_behind_count_as_seen():
 
 
 def test_an_order_counts_once_within_its_time():
-    recent = Recent(60.0, since=100.0)
-    assert recent.fresh("one", at=110.0, now=120.0)
-    assert not recent.fresh("one", at=110.0, now=121.0)
-    assert recent.fresh("two", at=110.0, now=121.0)
-    assert not recent.fresh("late", at=110.0, now=171.0)
-    assert not recent.fresh("early", at=190.0, now=121.0)
+    recent = Recent(60.0)
+    assert recent.fresh("one", at=110.0, now=120.0, since=100.0)
+    assert not recent.fresh("one", at=110.0, now=121.0, since=100.0)
+    assert recent.fresh("two", at=110.0, now=121.0, since=100.0)
+    assert not recent.fresh("late", at=110.0, now=171.0, since=100.0)
+    assert not recent.fresh("early", at=190.0, now=121.0, since=100.0)
 
 
 def test_an_order_from_before_the_worker_does_not_count():
-    recent = Recent(60.0, since=100.0)
-    assert not recent.fresh("old", at=99.0, now=101.0)
+    recent = Recent(60.0)
+    assert not recent.fresh("old", at=99.0, now=101.0, since=100.0)
 
 
 def test_what_no_longer_counts_anyway_is_forgotten():
-    recent = Recent(60.0, since=0.0)
+    recent = Recent(60.0)
     for second in range(1000):
-        assert recent.fresh(str(second), at=float(second), now=float(second))
+        assert recent.fresh(str(second), at=float(second), now=float(second), since=0.0)
     assert len(recent._seen) <= 61
