@@ -356,7 +356,7 @@ class Session:
         if not terminate:
             # Before it is looked what workers have in hand: what they take from now on, they do not start.
             self._order_to_stop(batch, index, terminate)
-            in_hand = self._held(batch.queue, {batch.id: batch.n}).get(batch.id, set()).intersection(span)
+            in_hand = self._in_hand(batch).intersection(span)
         ranges = list(runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in in_hand))
         report = Finish()
         for first, count in ranges:
@@ -409,6 +409,11 @@ class Session:
 
     def _held(self, queue: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
         return self.store.held(self.address(queue), sizes)
+
+    def _in_hand(self, batch: Batch) -> set[int]:
+        """Return the calls that workers have taken; a broker that was emptied has lost who took what runs."""
+        held = self._held(batch.queue, {batch.id: batch.n}).get(batch.id, set())
+        return held if held.issuperset(list(batch.running)) else held | self._running(batch)
 
     def _running(self, batch: Batch) -> set[int]:
         """Return the calls that run now: a worker that is gone has told of no end."""

@@ -259,6 +259,7 @@ class Stocktaking:
         self._finish(report)
 
     def _end_or_put_back(self, batch: Batch, lost: set[int], age: float) -> None:
+        lost = lost - self._end_revoked(batch, lost)
         harmless = self._never_begun(batch, lost)
         if harmless:
             _log.warning(
@@ -278,6 +279,16 @@ class Stocktaking:
                 doubt.missed.pop(index, None)
             if not doubt.missed:
                 del self._doubts[batch.id]
+
+    def _end_revoked(self, batch: Batch, lost: set[int]) -> set[int]:
+        """End what was revoked and does not run any more; returns those calls."""
+        orders = set(batch.revoked_running)
+        revoked = lost if -1 in orders else lost & orders
+        for first, count in runs(sorted(revoked)):
+            batch.note_given(first, count)
+        for index in (-1,) if -1 in orders and revoked else sorted(revoked):
+            batch.revoke(terminate=False, index=index)
+        return revoked
 
     def _never_begun(self, batch: Batch, lost: set[int]) -> set[int]:
         """Return those lost calls that may be sent again: they have not been begun, or may be begun twice."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -116,3 +118,23 @@ def test_who_reads_the_call_of_another_client_gets_an_error(idle_app, monkeypatc
         client.flushdb()
     with pytest.raises(NbtasksError, match="does not put it back"):
         handle.get(timeout=SOON)
+
+
+@pytest.mark.parametrize("worker_dies", [False, True])
+def test_a_call_that_was_revoked_while_it_ran_ends_as_it_does(
+    idle_app, hasty, ledger, gate, eventually, worker_dies
+):
+    """Where the broker was emptied as well, and does not know any more that it runs."""
+    idle_app.start_workers(1, lease=2.0)
+    handle = idle_app.task(held).delay(ledger.path, gate.path, 1)
+    eventually(lambda: handle.state == "STARTED", "it runs", within=SOON)
+    handle.revoke()
+    with redis.Redis.from_url(idle_app.connection.url) as server:
+        server.flushdb()
+        if worker_dies:
+            os.kill(idle_app.local_workers.pid, signal.SIGKILL)
+        eventually(lambda: list(server.scan_iter("*:b:*")), "it is told again", within=SOON)
+    gate.open()
+    handle.until_ready(SOON)
+    assert handle.state == ("REVOKED" if worker_dies else "SUCCESS")
+    assert ledger.lines() == ["1"]
