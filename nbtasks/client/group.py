@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from nbtasks.core import states as st
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import TimeoutError, UnknownCall, ValueLost
+from nbtasks.core.ids import split_call_id
 from nbtasks.core.staying import refuse_to_travel
 from nbtasks.wire.values import value_of
 
@@ -36,8 +37,9 @@ class GroupResult:
             UnknownCall: nobody recorded it, its time is over, or it is the id of one call.
         """
         session = (app or current.current()).session
-        batch = session.adopt(id)
-        if batch.kind != "map":
+        batch_id, index = split_call_id(id)
+        batch = session.adopt(batch_id)
+        if batch.kind != "map" or index is not None:
             raise UnknownCall(f"{id!r} is no map: AsyncResult({id!r}) is the handle of one call")
         self.batch, self._session = batch, session
 

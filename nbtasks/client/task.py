@@ -20,6 +20,9 @@ from .group import GroupResult
 from .home import Home
 from .result import AsyncResult, EagerResult
 
+#: What gives no order to arguments, and would give its keys for them.
+_WITHOUT_ORDER = (Mapping, set, frozenset)
+
 
 class Task(Definition):
     """A function plus options, and perhaps an App of its own.
@@ -182,17 +185,24 @@ class Task(Definition):
         return apply_here(self, *self._arguments(args, kwargs))
 
     def _tuple(self, item: Iterable[Any]) -> tuple[Any, ...]:
-        try:
-            return tuple(item)
-        except TypeError:
-            raise TypeError(
-                f"{self.name}: starmap takes a tuple of arguments for each call, not {item!r:.40}; "
-                "map takes one argument for each"
-            ) from None
+        if type(item) is tuple:
+            return item
+        with contextlib.suppress(TypeError):
+            if not isinstance(item, _WITHOUT_ORDER):
+                return tuple(item)
+        raise TypeError(
+            f"{self.name}: starmap takes a tuple of arguments for each call, not {item!r:.40}; "
+            "map takes one argument for each"
+        )
 
     def _arguments(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return both as they are needed; the arguments themselves are often given in their place."""
         args = () if args is None else args
+        if isinstance(args, _WITHOUT_ORDER):
+            raise TypeError(
+                f"{self.name}: args is a tuple of all positional arguments, and a {type(args).__name__} has no order; "
+                f"say kwargs= for those with names, or ({args!r:.40},) for one argument"
+            )
         if isinstance(args, (str, bytes)) or not isinstance(args, Iterable):
             raise TypeError(
                 f"{self.name}: args is a tuple of all positional arguments, such as ({args!r:.40},), not {args!r:.40}"

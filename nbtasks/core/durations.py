@@ -6,6 +6,7 @@ import math
 import numbers
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from .errors import ConfigError
@@ -76,18 +77,32 @@ def _in_words(seconds: float) -> str:
     return "a hundred years" if seconds == LONGEST_S else f"{seconds / 86_400:g} days"
 
 
+def is_span(value: Any) -> bool:
+    """Whether a value has a unit of its own: a timedelta of Python, pandas or numpy."""
+    return isinstance(value, timedelta) or type(value).__name__ == "timedelta64"
+
+
 def _parse(value: Any) -> float | None:
-    if isinstance(value, timedelta):
-        return value.total_seconds()
+    if is_span(value):
+        return _of_span(value)
     if isinstance(value, bool):
         return None
-    if isinstance(value, numbers.Real):
+    if isinstance(value, (numbers.Real, Decimal)):
         return _float(value)
     if isinstance(value, str):
         return _parse_text(value.strip().lower())
-    if type(value).__name__ == "timedelta64":
-        return _float(value / type(value)(1, "s"))
     return None
+
+
+def _of_span(value: Any) -> float | None:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    try:
+        # numpy's counts as a number for Python, too: one of its own unit.
+        return _float(value / type(value)(1, "s"))
+    except TypeError:
+        # A month has no length.
+        return None
 
 
 def _float(value: Any) -> float | None:
@@ -95,6 +110,9 @@ def _float(value: Any) -> float | None:
         return float(value)
     except OverflowError:
         return math.inf
+    except ValueError:
+        # A Decimal that signals.
+        return math.nan
 
 
 def _parse_text(text: str) -> float | None:

@@ -28,8 +28,14 @@ def split_call_id(text: str) -> tuple[str, int | None]:
     """Return (batch id, index or None).
 
     Raises:
+        TypeError: it is no text.
         UnknownCall: the text is not an id of nbtasks.
     """
+    if not isinstance(text, str):
+        raise TypeError(
+            f"an id of a call is a text like 019e9a3b6c1f00a1b2c3, not {type(text).__name__}; "
+            "result.id is that of a handle"
+        )
     match = _CALL_ID.fullmatch(text)
     if match is None:
         raise UnknownCall(

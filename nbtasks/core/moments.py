@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import numbers
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
-from .durations import LONGEST_S
+from .durations import LONGEST_S, is_span
 from .errors import ConfigError
+
+#: Who means a moment means one within ten years, whatever the clock here says.
+_NEAR_NOW_S = 10 * 366 * 86_400.0
 
 
 def moment(value: Any, what: str, now: float) -> float:
@@ -37,12 +41,18 @@ def is_moment(value: Any) -> bool:
     return isinstance(value, date) or (hasattr(value, "timestamp") and callable(value.timestamp))
 
 
+def may_be_epoch(value: Any, seconds: float, now: float) -> bool:
+    """Whether what counts as ``seconds`` from now, over 40 years, was rather meant as seconds since 1970."""
+    has_unit = is_span(value) or (isinstance(value, str) and value.strip()[-1:].isalpha())
+    return not has_unit and abs(seconds - now) < _NEAR_NOW_S
+
+
 def _parse(value: Any) -> float:
     if isinstance(value, str):
         return _at(_of_text(value.strip()))
     if is_moment(value):
         return _at(value)
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if isinstance(value, bool) or is_span(value) or not isinstance(value, (numbers.Real, Decimal)):
         return math.nan
     return float(value)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
-from .moments import is_moment, moment
+from .moments import is_moment, may_be_epoch, moment
 from .rates import rate
 
 PRIORITIES = {"low": 2, "normal": 5, "high": 8}
@@ -231,7 +231,7 @@ def countdown_until(countdown: Duration | None, eta: Any, now: float) -> float:
     if countdown is not None and eta is not None:
         raise ConfigError("give countdown or eta, not both")
     if countdown is not None:
-        return seconds_from_now(countdown, "countdown")
+        return _from_now(countdown, "countdown", now, "say eta= instead")
     return 0.0 if eta is None else max(0.0, moment(eta, "eta", now) - now)
 
 
@@ -239,4 +239,14 @@ def expires_in(expires: Any, now: float) -> float:
     """Return the seconds until a call expires, from a duration or a moment; 0 for what is past."""
     if is_moment(expires) or (isinstance(expires, str) and ":" in expires):
         return max(0.0, moment(expires, "expires", now) - now)
-    return seconds_from_now(expires, "expires")
+    return _from_now(expires, "expires", now, "give a datetime")
+
+
+def _from_now(value: Any, what: str, now: float, advice: str) -> float:
+    delay = seconds_from_now(value, what)
+    if may_be_epoch(value, delay, now):
+        raise ConfigError(
+            f"{what}: {value!r} would be {delay / (365.25 * 86_400):.0f} years from now, for a number is a duration in "
+            f"seconds; for a moment {advice}"
+        )
+    return delay

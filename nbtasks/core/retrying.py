@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from .context import CurrentCall, report_state
-from .durations import seconds
+from .durations import is_span, seconds_from_now
 from .errors import ConfigError, MaxRetriesExceededError, Retry
 from .options import TaskOptions
 from .readable import is_kind, repr_of
@@ -116,10 +116,9 @@ def _delay(countdown: Any) -> float:
         ConfigError: it is no duration, or longer than anybody waits.
     """
     try:
-        delay = seconds(countdown) if isinstance(countdown, (str, timedelta)) else float(countdown)
+        has_unit = isinstance(countdown, str) or is_span(countdown)
+        delay = seconds_from_now(countdown, "countdown") if has_unit else float(countdown)
     except (TypeError, ValueError, OverflowError, ConfigError):
-        if isinstance(countdown, timedelta) and countdown < timedelta(0):
-            return 0.0
         delay = math.nan
     # Also false for nan.
     if not delay <= LONGEST_S:

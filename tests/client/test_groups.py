@@ -80,6 +80,11 @@ def test_starmap_spreads_the_arguments(shared_app):
 
 
 def test_starmap_says_what_it_takes(shared_app):
+    for no_tuple in ({"base": 2, "exp": 3}, {2, 3}):
+        with pytest.raises(
+            TypeError, match=f"starmap takes a tuple of arguments for each call, not {no_tuple}"
+        ):
+            shared_app.task(pow).starmap([no_tuple])
     with pytest.raises(TypeError, match="pow: starmap takes a tuple of arguments for each call, not 5"):
         shared_app.task(pow).starmap([(2, 3), 5])
 

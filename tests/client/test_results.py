@@ -370,6 +370,12 @@ def test_an_unknown_id_is_told(shared_app, id):
 def test_what_is_no_id_is_told(shared_app):
     with pytest.raises(UnknownCall, match="ids look like"):
         shared_app.AsyncResult("job-1")
+    for no_id in (None, 5, b"0123456789abcdef0123", shared_app.task(abs).delay(1)):
+        for look in (shared_app.AsyncResult, shared_app.GroupResult):
+            with pytest.raises(
+                TypeError, match=r"an id of a call is a text like .* result.id is that of a handle"
+            ):
+                look(no_id)
 
 
 def test_an_index_beyond_the_group_is_told(shared_app):
@@ -467,6 +473,8 @@ def test_an_id_of_the_other_kind_is_told(shared_app):
     call, group = shared_app.task(len).apply_async(("ab",)), shared_app.task(len).map(["a", "ab"])
     with pytest.raises(UnknownCall, match=rf"is the id of a map of 2 calls: GroupResult\('{group.id}'\)"):
         AsyncResult(group.id)
+    with pytest.raises(UnknownCall, match=r":1' is no map: AsyncResult\('.*:1'\)"):
+        shared_app.GroupResult(f"{group.id}:1")
     with pytest.raises(UnknownCall, match=r"is no map: AsyncResult\("):
         GroupResult(call.id.partition(":")[0])
 

@@ -229,6 +229,12 @@ def test_a_wrong_call_is_refused_where_it_is_made(shared_app):
     ("args", "kwargs", "message"),
     [
         (5, None, r"len: args is a tuple of all positional arguments, such as \(5,\), not 5"),
+        (
+            {"obj": "a"},
+            None,
+            r"len: args is a tuple .*, and a dict has no order; say kwargs= .* \({'obj': 'a'},\)",
+        ),
+        ({"a"}, None, r"len: args is a tuple .*, and a set has no order"),
         ("abc", None, r"such as \('abc',\), not 'abc'"),
         (("abc",), 5, "len: kwargs is a dict of the keyword arguments, not 5"),
     ],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from nbtasks import ConfigError
-from nbtasks.core.durations import seconds
+from nbtasks.core.durations import patience, seconds
 
 
 @pytest.mark.parametrize(
@@ -48,8 +49,24 @@ def test_what_people_write(written, meant):
         float("inf"),
         "inf",
         timedelta(-1),
+        Decimal("sNaN"),
     ],
 )
 def test_nonsense_is_refused_with_the_accepted_forms(nonsense):
     with pytest.raises(ConfigError, match=r"countdown: .* is not a duration; write seconds \(90\) or .* 5m"):
         seconds(nonsense, "countdown")
+
+
+def test_spans_of_other_libraries_have_their_own_unit():
+    numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+    spans = [
+        numpy.timedelta64(2, "s"),
+        numpy.timedelta64(2 * 10**9, "ns"),
+        pandas.Timedelta("2s"),
+        Decimal(2),
+    ]
+    for written in [*spans, pandas.Series([pandas.Timedelta("2s")]).to_numpy()[0]]:
+        assert seconds(written) == patience(written) == 2
+    for nonsense in (numpy.timedelta64("NaT"), numpy.timedelta64(1, "M"), pandas.NaT):
+        with pytest.raises(ConfigError, match="is not a duration"):
+            seconds(nonsense)

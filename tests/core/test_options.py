@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
 
 from nbtasks import ConfigError
-from nbtasks.core.options import TaskOptions, WorkerOptions, check_priority, check_queue, countdown_until
+from nbtasks.core.options import (
+    TaskOptions,
+    WorkerOptions,
+    check_priority,
+    check_queue,
+    countdown_until,
+    expires_in,
+)
 from nbtasks.core.rates import seconds_between
 
 
@@ -179,6 +187,19 @@ def test_countdown_and_eta_give_seconds():
     assert countdown_until(None, now + 5, now) == 5
     assert countdown_until(None, now - 5, now) == 0
     assert countdown_until(None, None, now) == 0
+
+
+def test_a_number_that_was_meant_as_a_moment_is_no_duration_of_decades():
+    now = 1_780_000_000.0
+    for written in (now + 60, int(now), Decimal(now) - 3600, str(now), now + 86_400 * 365):
+        with pytest.raises(
+            ConfigError, match=r"countdown: .* would be 5\d years from now.* say eta= instead"
+        ):
+            countdown_until(written, None, now)
+        with pytest.raises(ConfigError, match=r"expires: .* would be 5\d years from now.* give a datetime"):
+            expires_in(written, now)
+    assert expires_in("20000d", now) == 20_000 * 86_400
+    assert countdown_until(timedelta(days=20_000), None, now) == 20_000 * 86_400
 
 
 def test_countdown_and_eta_together_are_refused():
