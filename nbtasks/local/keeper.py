@@ -77,7 +77,8 @@ START_TRIES = 3
 LOG_MAX_BYTES = 1 << 20
 #: A proxy that has died is started again after this time.
 PROXY_AGAIN_S = 0.5
-SHUTDOWN_COMMAND = b"SHUTDOWN NOSAVE NOW FORCE\r\n"
+#: Redis 6.2 refuses the first form.
+SHUTDOWN_COMMAND = b"SHUTDOWN NOSAVE NOW FORCE\r\nSHUTDOWN NOSAVE\r\n"
 #: Longer than a stop takes.
 PAUSE_COMMAND = b"CLIENT PAUSE 60000 WRITE\r\n"
 DEAF = b"deaf nobody has asked for it"
