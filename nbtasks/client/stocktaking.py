@@ -108,6 +108,8 @@ class Stocktaking:
         self._ended: dict[str, int] = {}
         #: Batch -> first calls of chunks that the broker never had, None for all of them.
         self._unsent: dict[str, set[int] | None] = {}
+        #: Batch -> calls that were put back: what the broker never had before, it has had since.
+        self._given_again: dict[str, set[int]] = {}
         #: Batches to be recorded anew, for the broker has lost what was sent.
         self._restored: set[str] = set()
         self._lock = threading.Lock()
@@ -196,7 +198,12 @@ class Stocktaking:
     def _forget_others(self, batches: list[Batch]) -> None:
         there = {batch.id for batch in batches}
         with self._lock:
-            notes: tuple[dict[str, Any], ...] = (self._doubts, self._ended, self._unsent)
+            notes: tuple[dict[str, Any], ...] = (
+                self._doubts,
+                self._ended,
+                self._unsent,
+                self._given_again,
+            )
             for known in notes:
                 for name in known.keys() - there:
                     del known[name]
@@ -265,6 +272,7 @@ class Stocktaking:
             _log.warning(
                 "batch %s: %d call(s) are sent again, for the broker has lost them", batch.id, len(harmless)
             )
+            self._given_again.setdefault(batch.id, set()).update(harmless)
             pieces = runs(sorted(harmless))
             for first, count in pieces:
                 batch.note_given(first, count)
@@ -300,6 +308,7 @@ class Stocktaking:
             return lost
         if batch.due_ms > self._server_now() * 1000:
             return lost
+        lost = lost - self._given_again.get(batch.id, set())
         with self._lock:
             firsts = self._unsent.get(batch.id, set())
         if firsts is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -162,3 +164,23 @@ def test_what_runs_side_by_side_goes_on_to_its_end(function, pool, here, ledger,
         gate.open()
         assert group.get(timeout=SOON) == [0, 1, 2]
         assert sorted(ledger.lines()) == ["0", "1", "2"]
+
+
+@pytest.mark.long
+def test_what_was_sent_again_and_has_begun_is_not_sent_a_third_time(here, ledger, gate, eventually):
+    """What the server never had when it was emptied first may have begun when it is emptied again."""
+    with App(broker=here.url) as app:
+        task = app.task(held, acks_late=False)
+        app.task(abs).delay(-1)
+        app.session.flush()
+        flush(here, app)
+        handle = task.delay(ledger.path, gate.path, 7)
+        app.start_workers(1)
+        eventually(ledger.lines, "it is sent again, and runs", within=SOON)
+        (worker,) = eventually(app.workers, "the worker is listed")
+        flush(here, app)
+        os.kill(worker.pid, signal.SIGKILL)
+        gate.open()
+        with pytest.raises(WorkerLostError):
+            handle.get(timeout=SOON)
+        assert ledger.lines() == ["7"]
