@@ -65,7 +65,7 @@ class SharedLoop(asyncio.SelectorEventLoop):
         self._on_exit = on_exit
         self._on_lost = on_lost
         super().set_task_factory(lambda loop, coroutine, **how: SubTask(coroutine, loop=loop, **how))
-        self.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="asyncio"))
+        super().set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="asyncio"))
         asyncio.all_tasks = asyncio.tasks.all_tasks = self._tasks_of_the_call
         self._thread = threading.Thread(target=self._serve, name="nbtasks-loop", daemon=True)
         self._thread.start()
@@ -129,6 +129,10 @@ class SharedLoop(asyncio.SelectorEventLoop):
     def set_task_factory(self, factory: Any) -> None:
         """Refuse."""
         raise _refused("given a task factory")
+
+    def set_default_executor(self, executor: Any) -> None:
+        """Refuse: it would be everybody's, also when its call has shut it down."""
+        raise _refused("given another executor")
 
     # -- what is each call's own
 

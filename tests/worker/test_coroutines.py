@@ -8,6 +8,7 @@ import contextlib
 import contextvars
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,9 @@ def test_an_exit_that_is_caught_is_no_failure(loop_app, neighbours):
     assert neighbours() == 10
 
 
-@pytest.mark.parametrize("what", ["stop", "close", "shutdown", "factory", "handler", "cancel all"])
+@pytest.mark.parametrize(
+    "what", ["stop", "close", "shutdown", "factory", "executor", "handler", "cancel all"]
+)
 def test_the_loop_is_not_one_calls_to_end(loop_app, neighbours, what):
     @loop_app.task
     async def meddle():
@@ -170,6 +173,11 @@ def test_the_loop_is_not_one_calls_to_end(loop_app, neighbours, what):
         elif what == "factory":
             with contextlib.suppress(RuntimeError):
                 loop.set_task_factory(lambda *_, **__: sys.exit("no tasks"))
+        elif what == "executor":
+            executor = ThreadPoolExecutor(1)
+            with contextlib.suppress(RuntimeError):
+                loop.set_default_executor(executor)
+            executor.shutdown()
         elif what == "handler":
             with contextlib.suppress(RuntimeError):
                 loop.set_exception_handler(lambda *_: sys.exit("no handler"))

@@ -64,9 +64,25 @@ def gone(eventually, pids):
 
 @pytest.fixture
 def many(home):
-    """An App with a child for each way, and one more."""
+    """An App with a child for each way, and one more; its worker ends in the test."""
     with App("test") as app:
         app.start_workers(len(STARTS) + 1)
+        yield app
+
+
+@pytest.fixture(scope="module")
+def lasting(run_folder):
+    """The same, for tests that end calls only."""
+    with App("lasting", namespace="t-leftovers") as app:
+        app.start_workers(len(STARTS) + 1)
+        yield app
+
+
+@pytest.fixture(scope="module")
+def forking(run_folder):
+    """An App with two children, for tests of copies."""
+    with App("forking", namespace="t-copies") as app:
+        app.start_workers(2)
         yield app
 
 
@@ -78,10 +94,10 @@ def begin(app, tmp_path, eventually, **options):
     return handles, written(eventually, *paths)
 
 
-def test_subprocesses_end_with_a_revoked_call(many, tmp_path, eventually):
-    neighbour = many.task(starts).delay(STARTS["run"], str(tmp_path / "neighbour"))
+def test_subprocesses_end_with_a_revoked_call(lasting, tmp_path, eventually):
+    neighbour = lasting.task(starts).delay(STARTS["run"], str(tmp_path / "neighbour"))
     (spared,) = written(eventually, tmp_path / "neighbour")
-    handles, pids = begin(many, tmp_path, eventually)
+    handles, pids = begin(lasting, tmp_path, eventually)
     for handle in handles:
         handle.revoke(terminate=True)
     for handle in handles:
@@ -90,18 +106,19 @@ def test_subprocesses_end_with_a_revoked_call(many, tmp_path, eventually):
     gone(eventually, pids)
     assert alive(spared)
     assert neighbour.state == "STARTED"
-    many.stop_workers(cold=True)
+    neighbour.revoke(terminate=True)
+    gone(eventually, [spared])
 
 
-def test_subprocesses_end_at_a_hard_limit(many, tmp_path, eventually):
-    handles, pids = begin(many, tmp_path, eventually, time_limit=1.0)
+def test_subprocesses_end_at_a_hard_limit(lasting, tmp_path, eventually):
+    handles, pids = begin(lasting, tmp_path, eventually, time_limit=1.0)
     for handle in handles:
         with pytest.raises(TimeLimitExceeded):
             handle.get(timeout=SOON)
     gone(eventually, pids)
 
 
-@pytest.mark.parametrize("end", ["cold", "quit", "kill"])
+@pytest.mark.parametrize("end", ["cold", pytest.param("quit", marks=pytest.mark.long), "kill"])
 def test_subprocesses_end_with_their_worker(end, many, tmp_path, eventually):
     _, pids = begin(many, tmp_path, eventually)
     daemon = tmp_path / "daemon"
@@ -199,15 +216,15 @@ CODES = dict.fromkeys(COPIES, 0) | {"raises": 1, "exits": 3, "retries": 1}
 
 
 @pytest.mark.parametrize("task", [forks, forks_beside])
-def test_a_forked_copy_is_not_the_call(task, app, ledger):
-    handles = {name: app.task(task).delay(how, ledger.path) for name, how in COPIES.items()}
+def test_a_forked_copy_is_not_the_call(task, forking, ledger):
+    handles = {name: forking.task(task).delay(how, ledger.path) for name, how in COPIES.items()}
     found = {name: handle.get(timeout=SOON) for name, handle in handles.items()}
     assert found.keys() == CODES.keys()
     if task is forks:
         assert found == CODES
     time.sleep(0.5)
     assert ledger.lines() == ["the", "call"] * len(COPIES)
-    assert app.task(len).map(["abc"] * 50, chunk=1).get(timeout=SOON) == [3] * 50
+    assert forking.task(len).map(["abc"] * 50, chunk=1).get(timeout=SOON) == [3] * 50
 
 
 def test_a_forked_copy_in_a_thread_is_not_the_call(home, ledger):
@@ -217,7 +234,7 @@ def test_a_forked_copy_in_a_thread_is_not_the_call(home, ledger):
         assert {name: handle.get(timeout=SOON) for name, handle in handles.items()} == CODES
 
 
-def test_a_process_of_multiprocessing_can_be_terminated(app):
+def test_a_process_of_multiprocessing_can_be_terminated(forking):
     def work():
         context = multiprocessing.get_context("fork")
         process = context.Process(target=time.sleep, args=(60,))
@@ -228,10 +245,10 @@ def test_a_process_of_multiprocessing_can_be_terminated(app):
         with context.Pool(2) as pool:
             return process.exitcode, pool.map(abs, [-1, -2, -3])
 
-    assert app.task(work).delay().get(timeout=SOON) == (-signal.SIGTERM, [1, 2, 3])
+    assert forking.task(work).delay().get(timeout=SOON) == (-signal.SIGTERM, [1, 2, 3])
 
 
-def test_a_copy_that_was_just_born_can_be_terminated(app):
+def test_a_copy_that_was_just_born_can_be_terminated(forking):
     def work():
         codes = []
         for _ in range(20):
@@ -243,17 +260,17 @@ def test_a_copy_that_was_just_born_can_be_terminated(app):
             codes.append(os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]))
         return codes
 
-    assert app.task(work).delay().get(timeout=4 * SOON) == 20 * [-signal.SIGTERM]
+    assert forking.task(work).delay().get(timeout=4 * SOON) == 20 * [-signal.SIGTERM]
 
 
-def test_what_a_copy_prints_is_the_calls_output(app):
+def test_what_a_copy_prints_is_the_calls_output(forking):
     def work():
         child = os.fork()
         print("in the copy" if child == 0 else "in the call")
         if child:
             os.waitpid(child, 0)
 
-    handle = app.task(work).delay()
+    handle = forking.task(work).delay()
     handle.get(timeout=SOON)
     assert "in the copy" in handle.stdout
     assert "in the call" in handle.stdout
@@ -288,15 +305,17 @@ def test_no_zombie_is_left(home, eventually):
 # --- in an event loop
 
 
-@pytest.mark.parametrize("how", ["exec", "shell"])
-def test_subprocesses_end_with_a_coroutine(how, app, tmp_path, eventually):
-    kept, path = tmp_path / "kept", tmp_path / "pid"
-    app.task(starts_beside).delay(how, str(kept))
-    handle = app.task(starts_beside).delay(how, str(path))
-    spared, pid = written(eventually, kept, path)
-    handle.revoke(terminate=True)
-    gone(eventually, [pid])
+def test_subprocesses_end_with_a_coroutine(app, tmp_path, eventually):
+    task, hows = app.task(starts_beside), ["exec", "shell"]
+    kept, paths = tmp_path / "kept", [tmp_path / how for how in hows]
+    task.delay("exec", str(kept))
+    handles = [task.delay(how, str(path)) for how, path in zip(hows, paths, strict=True)]
+    spared, *pids = written(eventually, kept, *paths)
+    for handle in handles:
+        handle.revoke(terminate=True)
+    gone(eventually, pids)
     assert alive(spared)
+    app.stop_workers(cold=True)
 
 
 def test_a_copy_does_not_run_the_neighbours_of_a_coroutine(home, ledger):

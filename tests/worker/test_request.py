@@ -16,7 +16,7 @@ import pytest
 from nbtasks import App, current_call, progress, track
 
 SOON = 20.0
-POOLS = ["prefork", "threads", "coroutines", "here"]
+POOLS = ["prefork", pytest.param("threads", marks=pytest.mark.long), "coroutines", "here"]
 
 
 @pytest.fixture(scope="module", params=POOLS)

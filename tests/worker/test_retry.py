@@ -10,7 +10,7 @@ import pytest
 from nbtasks import App, MaxRetriesExceededError, Retry
 
 SOON = 20.0
-POOLS = ["prefork", "threads", "coroutines", "here"]
+POOLS = ["prefork", pytest.param("threads", marks=pytest.mark.long), "coroutines", "here"]
 
 
 class Later(Retry):

@@ -98,9 +98,25 @@ def state():
     )
 
 
+@pytest.fixture(scope="module")
+def lasting(run_folder):
+    """An App with a child for each deed, and one more; for tests that end calls only."""
+    with App("lasting", namespace="t-stops") as app:
+        app.start_workers(len(ALL) + 1)
+        yield app
+
+
+@pytest.fixture(scope="module")
+def single(run_folder):
+    """An App with one child."""
+    with App("single", namespace="t-stops-one") as app:
+        app.start_workers(1)
+        yield app
+
+
 @pytest.fixture
 def many(home):
-    """An App with a child for each deed, and one more."""
+    """An App as the lasting one; its worker ends in the test."""
     with App("test") as app:
         app.start_workers(len(ALL) + 1)
         yield app
@@ -131,32 +147,35 @@ def all_run(app, n, within):
         assert time.monotonic() < end
 
 
-def test_calls_are_revoked_whatever_they_do(many, tmp_path, eventually):
-    handles = begun(many, tmp_path, eventually, ALL)
+def test_calls_are_revoked_whatever_they_do(lasting, tmp_path, eventually):
+    handles = begun(lasting, tmp_path, eventually, ALL)
     for handle in handles.values():
         handle.revoke(terminate=True)
     assert errors(handles) == dict.fromkeys(ALL, TaskRevokedError)
-    all_run(many, len(ALL) + 1, SOON)
+    all_run(lasting, len(ALL) + 1, SOON)
 
 
-def test_hard_limits_hold_whatever_calls_do(many, tmp_path, eventually):
-    handles = begun(many, tmp_path, eventually, ALL, time_limit=1.0)
+def test_hard_limits_hold_whatever_calls_do(lasting, tmp_path, eventually):
+    handles = begun(lasting, tmp_path, eventually, ALL, time_limit=1.0)
     assert errors(handles) == dict.fromkeys(ALL, TimeLimitExceeded)
-    all_run(many, len(ALL) + 1, SOON)
+    all_run(lasting, len(ALL) + 1, SOON)
 
 
-def test_soft_limits_come_whatever_calls_do(many, tmp_path, eventually):
+def test_soft_limits_come_whatever_calls_do(lasting, tmp_path, eventually):
     # What Python cannot hear while it is in C code it hears at the next step; what is caught is caught.
     names = [
         name
         for name in ALL
         if name not in {"ignores all", "takes all over", CATCH, LINGER, DEAF, "stops itself"}
     ]
-    handles = begun(many, tmp_path, eventually, names, soft_time_limit=1.0)
+    handles = begun(lasting, tmp_path, eventually, names, soft_time_limit=1.0)
     assert errors(handles) == dict.fromkeys(names, SoftTimeLimitExceeded)
 
 
-@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+@pytest.mark.parametrize(
+    "cold",
+    [pytest.param(False, id="warm"), pytest.param(True, id="cold", marks=pytest.mark.long)],
+)
 def test_a_worker_ends_whatever_calls_have_done(cold, many, tmp_path, eventually):
     names = [name for name in DEEDS if "STOP" not in ALL[name]]
     task = many.task(deed)
@@ -188,7 +207,7 @@ def test_the_next_call_finds_a_sane_process(home):
         assert found == dict.fromkeys(found, before)
 
 
-def test_a_timer_of_one_call_does_not_hit_the_next(home):
+def test_a_timer_of_one_call_does_not_hit_the_next(single):
     def sets_a_timer():
         def ring(*_):
             raise ValueError("the timer of another call")
@@ -200,13 +219,11 @@ def test_a_timer_of_one_call_does_not_hit_the_next(home):
         time.sleep(0.5)
         return "well"
 
-    with App("test") as app:
-        app.start_workers(1)
-        app.task(sets_a_timer).delay().get(timeout=SOON)
-        assert app.task(waits, time_limit=0.3 * PATIENCE).delay().get(timeout=SOON) == "well"
-        app.task(sets_a_timer).delay().get(timeout=SOON)
-        with pytest.raises(TimeLimitExceeded):
-            app.task(waits, time_limit=0.3).delay().get(timeout=SOON)
+    single.task(sets_a_timer).delay().get(timeout=SOON)
+    assert single.task(waits, time_limit=0.3 * PATIENCE).delay().get(timeout=SOON) == "well"
+    single.task(sets_a_timer).delay().get(timeout=SOON)
+    with pytest.raises(TimeLimitExceeded):
+        single.task(waits, time_limit=0.3).delay().get(timeout=SOON)
 
 
 def runs(pid):
@@ -274,7 +291,7 @@ async def patient_coroutine(path, gate):
 
 
 @pytest.mark.parametrize("timer", ["ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF"])
-def test_no_timer_is_left(timer, home):
+def test_no_timer_is_left(timer, single):
     def sets(timer):
         number = {"ITIMER_REAL": 14, "ITIMER_VIRTUAL": 26, "ITIMER_PROF": 27}[timer]
         signal.signal(number, lambda *_: os._exit(7))
@@ -286,19 +303,17 @@ def test_no_timer_is_left(timer, home):
             pass
         return os.getpid()
 
-    with App("test") as app:
-        app.start_workers(1)
-        pid = app.task(works).delay().get(timeout=SOON)
-        app.task(sets).delay(timer).get(timeout=SOON)
-        assert app.task(works).delay().get(timeout=SOON) == pid
+    pid = single.task(works).delay().get(timeout=SOON)
+    single.task(sets).delay(timer).get(timeout=SOON)
+    assert single.task(works).delay().get(timeout=SOON) == pid
 
 
 @pytest.mark.parametrize(
     ("pool", "deaf", "neighbour", "end"),
     [
-        ("threads", blocks, patient, "revoked"),
+        pytest.param("threads", blocks, patient, "revoked", marks=pytest.mark.long),
         ("threads", blocks, patient, "late"),
-        ("threads", holds, patient, "late"),
+        pytest.param("threads", holds, patient, "late", marks=pytest.mark.long),
         pytest.param("threads", holds, patient, "revoked", marks=pytest.mark.long),
         pytest.param("threads", catches, patient, "revoked", marks=pytest.mark.long),
         pytest.param("threads", catches, patient, "late", marks=pytest.mark.long),
@@ -329,8 +344,16 @@ def test_calls_side_by_side_are_stopped_and_their_neighbours_are_not_charged(
         assert app.task(len).delay("abc").get(timeout=SOON) == 3
 
 
-@pytest.mark.parametrize("end", ["late", pytest.param("revoked", marks=pytest.mark.long)])
-def test_a_result_that_does_not_come_out_is_stopped(end, home, tmp_path, eventually):
+@pytest.mark.parametrize(
+    ("pool", "end"),
+    [
+        ("prefork", "late"),
+        pytest.param("prefork", "revoked", marks=pytest.mark.long),
+        pytest.param("threads", "late", marks=pytest.mark.long),
+        pytest.param("threads", "revoked", marks=pytest.mark.long),
+    ],
+)
+def test_a_result_that_does_not_come_out_is_stopped(pool, end, home, tmp_path, eventually):
     class Endless:
         def __init__(self, path):
             self.path = path
@@ -352,35 +375,29 @@ def test_a_result_that_does_not_come_out_is_stopped(end, home, tmp_path, eventua
         return Endless(path)
 
     with App("test") as app:
-        app.start_workers(2)
-        with App("other", namespace="t-threads") as other:
-            other.start_workers(1, pool="threads")
-            options = {"time_limit": 0.5} if end == "late" else {}
-            tasks = [app.task(gives), app.task(gives_later), other.task(raises)]
-            paths = [tmp_path / str(number) for number in range(3)]
-            handles = [
-                task.with_options(**options).delay(str(path)) for task, path in zip(tasks, paths, strict=True)
-            ]
-            eventually(lambda: all(path.exists() for path in paths), "results are packed")
-            if end == "revoked":
-                for handle in handles:
-                    handle.revoke(terminate=True)
-            error = TaskRevokedError if end == "revoked" else TimeLimitExceeded
-            assert errors(dict(enumerate(handles))) == dict.fromkeys(range(3), error)
-            assert [one.task(len).delay("abc").get(timeout=SOON) for one in (app, other)] == [3, 3]
+        app.start_workers(3 if pool == "prefork" else 1, pool=pool)
+        options = {"time_limit": 0.5} if end == "late" else {}
+        tasks = [app.task(task, **options) for task in (gives, gives_later, raises)]
+        paths = [tmp_path / str(number) for number in range(len(tasks))]
+        handles = [task.delay(str(path)) for task, path in zip(tasks, paths, strict=True)]
+        eventually(lambda: all(path.exists() for path in paths), "results are packed")
+        if end == "revoked":
+            for handle in handles:
+                handle.revoke(terminate=True)
+        error = TaskRevokedError if end == "revoked" else TimeLimitExceeded
+        assert errors(dict(enumerate(handles))) == dict.fromkeys(range(len(tasks)), error)
+        assert app.task(len).delay("abc").get(timeout=SOON) == 3
 
 
-def test_what_a_stopped_call_was_stopped_for_is_not_told_of_the_next(home):
+def test_what_a_stopped_call_was_stopped_for_is_not_told_of_the_next(single):
     class Odd:
         def __reduce__(self):
             return int, ("no number",)
 
-    with App("test") as app:
-        app.start_workers(1)
-        with pytest.raises(TimeLimitExceeded):
-            app.task(time.sleep, time_limit=0.2).delay(60).get(timeout=SOON)
-        with pytest.raises(ValueError, match="invalid literal"):
-            app.task(len).delay([Odd()]).get(timeout=SOON)
+    with pytest.raises(TimeLimitExceeded):
+        single.task(time.sleep, time_limit=0.2).delay(60).get(timeout=SOON)
+    with pytest.raises(ValueError, match="invalid literal"):
+        single.task(len).delay([Odd()]).get(timeout=SOON)
 
 
 def test_who_is_stopped_goes_on(app):
