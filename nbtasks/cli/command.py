@@ -6,6 +6,7 @@ import click
 
 from .doctor import doctor
 from .invite import invite
+from .named import named
 from .worker import worker
 
 _OPTIONS = {"target": "-A", "broker": "-b"}
@@ -17,10 +18,11 @@ _OPTIONS = {"target": "-A", "broker": "-b"}
     "-A",
     "--app",
     "target",
+    callback=named,
     metavar="MODULE[:APP]",
     help="As in `nbtasks worker -A`, before the command as in Celery.",
 )
-@click.option("-b", "--broker", metavar="URL", help="As in `nbtasks worker -b`.")
+@click.option("-b", "--broker", callback=named, metavar="URL", help="As in `nbtasks worker -b`.")
 @click.pass_context
 def nbtasks(context: click.Context, target: str | None, broker: str | None) -> None:
     """Tasks for notebooks: workers for them, here and on other machines, and a look at the set-up."""

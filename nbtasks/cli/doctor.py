@@ -8,15 +8,22 @@ from collections.abc import Iterable
 import click
 
 from .findings import NOTE, OK, PROBLEM, Finding, examine
+from .named import named
 
 _COLOURS = {OK: "green", NOTE: "yellow", PROBLEM: "bold red"}
 
 
 @click.command()
 @click.option(
-    "-b", "--broker", metavar="URL", help="Redis or Valkey.  [default: as an App without arguments]"
+    "-b",
+    "--broker",
+    callback=named,
+    metavar="URL",
+    help="Redis or Valkey.  [default: as an App without arguments]",
 )
-@click.option("--connection-file", metavar="FILE", help="File with URL and key, from another machine.")
+@click.option(
+    "--connection-file", callback=named, metavar="FILE", help="File with URL and key, from another machine."
+)
 def doctor(broker: str | None, connection_file: str | None) -> None:
     """Look at the set-up, line by line, and say what to do. Ends with 1 where something is wrong."""
     problems = report(examine(broker, connection_file))

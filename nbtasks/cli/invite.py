@@ -9,12 +9,20 @@ import click
 
 from nbtasks.core.errors import ConfigError, NbtasksError
 
+from .named import named
+
 
 @click.command()
 @click.option(
-    "-b", "--broker", metavar="URL", help="Redis or Valkey.  [default: as an App without arguments]"
+    "-b",
+    "--broker",
+    callback=named,
+    metavar="URL",
+    help="Redis or Valkey.  [default: as an App without arguments]",
 )
-@click.option("--namespace", metavar="NAME", help="Namespace of the calls.  [default: nbtasks]")
+@click.option(
+    "--namespace", callback=named, metavar="NAME", help="Namespace of the calls.  [default: nbtasks]"
+)
 @click.option(
     "--listen",
     is_flag=False,
@@ -22,8 +30,15 @@ from nbtasks.core.errors import ConfigError, NbtasksError
     metavar="[HOST:PORT]",
     help="Have the embedded server of this folder listen, with TLS and a password.",
 )
-@click.option("--host", metavar="NAME", help="This machine's name in the network, with --listen.")
-@click.option("--file", metavar="FILE", help="Connection file to write.  [default: nbtasks-connection.json]")
+@click.option(
+    "--host", callback=named, metavar="NAME", help="This machine's name in the network, with --listen."
+)
+@click.option(
+    "--file",
+    callback=named,
+    metavar="FILE",
+    help="Connection file to write.  [default: nbtasks-connection.json]",
+)
 @click.option("--show", is_flag=True, help="Show one line with the key in it, and write no file.")
 def invite(
     broker: str | None,

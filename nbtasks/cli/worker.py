@@ -14,6 +14,8 @@ from nbtasks.core.durations import seconds
 from nbtasks.core.errors import BrokerUnavailable, NbtasksError
 from nbtasks.core.options import LOG_LEVELS, POOLS, WorkerOptions
 
+from .named import named
+
 if TYPE_CHECKING:
     from nbtasks.client.app import App
     from nbtasks.local.connection import Connection
@@ -22,13 +24,29 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "-A", "--app", "target", metavar="MODULE[:APP]", help="Module with an App: its broker, its includes."
+    "-A",
+    "--app",
+    "target",
+    callback=named,
+    metavar="MODULE[:APP]",
+    help="Module with an App: its broker, its includes.",
 )
 @click.option(
-    "-b", "--broker", metavar="URL", help="Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded."
+    "-b",
+    "--broker",
+    callback=named,
+    metavar="URL",
+    help="Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded.",
 )
-@click.option("--connection-file", metavar="FILE", help="File with URL and key, written on another machine.")
-@click.option("--namespace", metavar="NAME", help="Namespace of the calls.  [default: nbtasks]")
+@click.option(
+    "--connection-file",
+    callback=named,
+    metavar="FILE",
+    help="File with URL and key, written on another machine.",
+)
+@click.option(
+    "--namespace", callback=named, metavar="NAME", help="Namespace of the calls.  [default: nbtasks]"
+)
 @click.option(
     "-c", "--concurrency", type=click.IntRange(1, 1024), metavar="N", help="Children.  [default: CPUs]"
 )
@@ -48,7 +66,9 @@ if TYPE_CHECKING:
 @click.option(
     "-l", "--loglevel", type=click.Choice(LOG_LEVELS, case_sensitive=False), default="info", show_default=True
 )
-@click.option("-n", "--name", metavar="NAME", help="Name in lists and logs.  [default: host and pid]")
+@click.option(
+    "-n", "--name", callback=named, metavar="NAME", help="Name in lists and logs.  [default: host and pid]"
+)
 @click.option(
     "--max-tasks-per-child", type=click.IntRange(1), metavar="N", help="Replace a child after N calls."
 )

@@ -104,8 +104,7 @@ class App:
         self._connection: Connection | None = connection
         self._opened = Opened()
         self._closed = False
-        if broker is not None:
-            connections.check_url(broker)
+        connections.check_named(broker, key, namespace, connection_file)
         if backend is not None:
             url = connection.url if connection is not None else connections.named_url(broker, connection_file)
             check_backend(backend, url)

@@ -264,13 +264,34 @@ def check_url(url: str) -> None:
     urls.parse(url)
 
 
+def check_named(
+    broker: str | None, key: str | bytes | None, namespace: str | None, file: str | os.PathLike[str] | None
+) -> None:
+    """Check the form of what an App is told; what is empty, as a variable that is not set, is no default.
+
+    Raises:
+        ConfigError: it is none of the accepted forms.
+    """
+    if broker is not None:
+        check_url(broker)
+    if namespace is not None:
+        check_namespace(namespace)
+    for what, value in (("key", key), ("connection_file", file)):
+        if value is not None and not value:
+            raise ConfigError(f"{what}: it is empty: is a variable not set? Leave it out for the default")
+
+
 def check_namespace(name: str) -> None:
     """Check a namespace: letters, digits and ``_ - . :``, at most 64.
 
     Raises:
         ConfigError: it is something else.
     """
-    if not 0 < len(name) <= 64 or not all(letter.isalnum() or letter in "_-.:" for letter in name):
+    if (
+        not isinstance(name, str)
+        or not 0 < len(name) <= 64
+        or not all(letter.isalnum() or letter in "_-.:" for letter in name)
+    ):
         raise ConfigError(
             f"namespace: {name!r} is not a namespace; use letters, digits and _ - . :, at most 64"
         )

@@ -115,3 +115,15 @@ def test_a_forked_process_does_not_wait_for_what_its_parent_is_told(project):
 def test_workers_get_numbers_in_their_environment_too(idle_app):
     idle_app.start_workers(1, env={"NBT_THREADS": 1})
     assert idle_app.task(lambda: __import__("os").environ["NBT_THREADS"]).delay().get(timeout=SOON) == "1"
+
+
+@pytest.mark.parametrize("what", ["broker", "key", "namespace", "connection_file", "backend"])
+def test_what_is_empty_does_not_mean_the_default(what):
+    with pytest.raises(ConfigError, match=f"^{what}: "):
+        App(**{what: ""})
+
+
+@pytest.mark.parametrize("namespace", ["a b", "x" * 65, 5])
+def test_a_namespace_is_checked_where_the_app_is_made(namespace):
+    with pytest.raises(ConfigError, match="is not a namespace; use letters"):
+        App(namespace=namespace)
