@@ -31,6 +31,7 @@ class BrokerFacts:
         maxmemory: its limit in bytes, 0 for none.
         latency_s: seconds of one round trip, the best of three.
         clock_offset_s: what to add to this machine's clock to get the server's.
+        read_only: whether it is a replica that takes no writes.
     """
 
     address: str
@@ -40,6 +41,7 @@ class BrokerFacts:
     maxmemory: int
     latency_s: float
     clock_offset_s: float
+    read_only: bool = False
 
 
 def look(link: Link) -> BrokerFacts:
@@ -59,6 +61,7 @@ def look(link: Link) -> BrokerFacts:
         maxmemory=_count(info.get("maxmemory", "")),
         latency_s=latency,
         clock_offset_s=offset,
+        read_only=info.get("role") == "slave" and info.get("slave_read_only") == "1",
     )
 
 
@@ -122,7 +125,7 @@ def _info(link: Link) -> dict[str, str]:
     info: dict[str, str] = {}
     # A server that still loads its data answers INFO, and nothing else.
     link.call("PING")
-    for reply in link.pipeline([("INFO", "server"), ("INFO", "memory")]):
+    for reply in link.pipeline([("INFO", "server"), ("INFO", "memory"), ("INFO", "replication")]):
         if isinstance(reply, NoPermissionError):
             raise translated(reply, link.label)
         if isinstance(reply, Exception):

@@ -145,6 +145,13 @@ def server(facts: BrokerFacts, source: str) -> Iterator[Finding]:
         yield Finding(
             "broker", PROBLEM, found, "nbtasks needs Redis 6.2 or later, or Valkey: update the server"
         )
+    elif facts.read_only:
+        yield Finding(
+            "broker",
+            PROBLEM,
+            f"{found}, a replica that takes no writes",
+            "name its primary in the URL instead",
+        )
     else:
         yield Finding("broker", OK, found)
     limit = f"{facts.maxmemory / 2**20:,.0f} MiB" if facts.maxmemory else "no limit"

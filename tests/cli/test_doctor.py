@@ -106,6 +106,17 @@ def test_a_server_that_may_evict_is_a_problem_with_its_fix(nbtasks, lease):
     assert "CONFIG SET maxmemory-policy noeviction" in lines(done)["broker memory"]
 
 
+def test_a_replica_is_a_problem_with_its_fix(nbtasks, lease):
+    with redis.Redis.from_url(lease.url) as client:
+        client.replicaof("127.0.0.1", "1")
+        done = nbtasks("doctor", "-b", lease.url)
+        client.replicaof("NO", "ONE")
+    assert done.returncode == 1
+    assert lines(done)["broker"].startswith("problem")
+    assert "a replica that takes no writes" in lines(done)["broker"]
+    assert "name its primary" in lines(done)["broker"]
+
+
 def test_a_missing_embedded_server_is_a_problem_only_without_another(nbtasks, lease, monkeypatch):
     monkeypatch.setenv("NBTASKS_SERVER_BINARY", "/nowhere")
     assert lines(nbtasks("doctor"))["embedded server"].startswith("problem")
