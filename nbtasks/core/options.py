@@ -162,7 +162,7 @@ def _check_backoff(value: Any) -> bool | float:
 
 
 def _check_exceptions(name: str, value: Any) -> tuple[type[BaseException], ...]:
-    items = (value,) if isinstance(value, type) else tuple(value or ())
+    items = (value,) if isinstance(value, (type, str)) else tuple(value or ())
     for item in items:
         if not (isinstance(item, type) and issubclass(item, BaseException)):
             raise ConfigError(f"{name}: {item!r} is not an exception class")

@@ -138,5 +138,6 @@ def _cause_of(error: Retry) -> BaseException | None:
 
 
 def _used_up(most: int, call: CurrentCall) -> MaxRetriesExceededError:
-    used = f"all {most} retries of call {call.id} are used up" if most else f"call {call.id} has no retries"
+    spent, are = (f"all {most} retries", "are") if most > 1 else ("the one retry", "is")
+    used = f"{spent} of call {call.id} {are} used up" if most else f"call {call.id} has no retries"
     return MaxRetriesExceededError(f"{call.name}: {used} (max_retries={most})", call.id)

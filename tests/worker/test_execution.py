@@ -110,7 +110,7 @@ def test_self_retry_without_a_cause(shared_app):
         self.retry()
 
     handle = again.delay()
-    with pytest.raises(MaxRetriesExceededError, match="all 1 retries") as caught:
+    with pytest.raises(MaxRetriesExceededError, match="the one retry") as caught:
         get(handle)
     assert caught.value.call_id == handle.id
 

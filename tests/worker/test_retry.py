@@ -107,7 +107,7 @@ def test_self_retry_may_allow_more_or_less_than_the_task(end):
     assert end(more, max_retries=1) == 4
     error = end(less, retries=3)
     assert isinstance(error, MaxRetriesExceededError)
-    assert "all 1 retries" in str(error)
+    assert "the one retry" in str(error)
 
 
 @pytest.mark.parametrize("countdown", [0, 0.01, "10ms", timedelta(milliseconds=10), -1, timedelta(-1)])
