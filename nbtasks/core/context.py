@@ -56,6 +56,8 @@ class CurrentCall:
     report: Report | None = field(default=None, repr=False)
     #: What the call has printed so far; made by the worker's capture when something is printed.
     output: Any = field(default=None, repr=False)
+    #: What it has started; made by the worker when it starts something.
+    started: Any = field(default=None, repr=False)
 
     @property
     def retries(self) -> int:

@@ -13,14 +13,13 @@ import io
 import os
 import sys
 import tempfile
-import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar
+from threading import Lock
 from typing import Any, TextIO
 
-from nbtasks.core.context import CurrentCall, current_call
 from nbtasks.core.readable import exact
+
+from .subprocesses import speaker, tag
 
 #: Characters kept of the beginning, and of the end, of what a call prints.
 HEAD_CHARS = 32 * 1024
@@ -32,9 +31,6 @@ _TRUNCATE_BYTES = 4 * 2**20
 _MOST_BYTES = 64 * 2**20
 #: Bytes kept of either end where that is too much; they fit into what is kept of a call.
 _END_BYTES = 16 * 1024
-
-#: The call that has started this thread.
-_started_by: ContextVar[CurrentCall | None] = ContextVar("nbtasks_started_by", default=None)
 
 
 class Output:
@@ -48,7 +44,7 @@ class Output:
         self._dropped = 0
         self._live: list[list[str]] = []
         self._live_chars = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def write(self, stream: str, text: str) -> None:
         """Add text of a stream, ``o`` or ``e``."""
@@ -163,7 +159,7 @@ class DescriptorFile:
 
         fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) | flags)
         self._fflush: Any = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._seen = 0
         #: Of what was written since the last look, if the file was emptied meanwhile: its beginning, and how much of
         #: it is gone.
@@ -242,11 +238,6 @@ class DescriptorFile:
         os.ftruncate(self._fd, 0)
 
 
-def speaker() -> CurrentCall | None:
-    """Return the call that prints here: the one that runs, or the one that has started this thread."""
-    return current_call() or _started_by.get()
-
-
 _streams: list[TaggedStream] = []
 
 
@@ -254,7 +245,7 @@ def install() -> None:
     """Put the tagged streams in place of ``sys.stdout`` and ``sys.stderr``; ``display`` shows as text."""
     _streams[:] = TaggedStream("o", sys.stdout), TaggedStream("e", sys.stderr)
     restore()
-    _tag_threads()
+    tag()
     if not hasattr(builtins, "display"):
         # A builtin in every notebook, so cells use it without importing it.
         builtins.display = _display  # type: ignore[attr-defined]
@@ -264,42 +255,6 @@ def restore() -> None:
     """Put the tagged streams in place again, if a call has left others there."""
     if sys.stdout is not _streams[0] or sys.stderr is not _streams[1]:
         sys.stdout, sys.stderr = _streams
-
-
-def _tag_threads() -> None:
-    """Have threads, and what is given to thread pools, know by which call they were started."""
-    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
-
-    def start_tagged(thread: threading.Thread) -> None:
-        call = speaker()
-        if call is not None:
-            run = thread.run
-
-            def run_tagged() -> None:
-                _started_by.set(call)
-                # Else the thread would keep itself.
-                vars(thread).pop("run", None)
-                run()
-
-            thread.run = run_tagged  # type: ignore[method-assign]
-        start(thread)
-
-    def submit_tagged(pool: ThreadPoolExecutor, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        call = speaker()
-        if call is None:
-            return submit(pool, function, *args, **kwargs)
-        return submit(pool, _run_for, call, function, *args, **kwargs)
-
-    threading.Thread.start = start_tagged  # type: ignore[method-assign, assignment]
-    ThreadPoolExecutor.submit = submit_tagged  # type: ignore[method-assign, assignment]
-
-
-def _run_for(call: CurrentCall, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    token = _started_by.set(call)
-    try:
-        return function(*args, **kwargs)
-    finally:
-        _started_by.reset(token)
 
 
 def _display(*values: object, **_: object) -> None:

@@ -33,6 +33,7 @@ from .log import LOGGER
 from .loop import SharedLoop, SubTask
 from .room import Room
 from .roster import Roster
+from .subprocesses import end_started
 
 #: Calls of ``async def`` tasks that one child runs at once.
 ASYNC_SLOTS = 100
@@ -221,10 +222,8 @@ class LoopExecutor:
         if not self._claim(item):
             return
         reason, error = item.reason, outcome.error
-        if reason is None:
-            self._loop.subprocesses.forget(item.call)
-        else:
-            self._loop.subprocesses.end(item.call)
+        if reason is not None:
+            end_started(item.call)
         if reason is not None and (
             not isinstance(reason, SoftTimeLimitExceeded) or is_kind(error, asyncio.CancelledError)
         ):

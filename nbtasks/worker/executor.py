@@ -23,6 +23,7 @@ from .leftovers import end_leftovers
 from .limits import packing_limit, soft_limit_reached
 from .roster import Roster
 from .slots import PACKING, Slot
+from .subprocesses import end_started
 from .surroundings import unblock
 
 
@@ -78,7 +79,7 @@ class InlineExecutor:
             # It has caught what was to stop it, and come to an end all the same.
             outcome = Outcome(state_of(stopped), seconds=outcome.seconds, error=stopped)
         if stopped is not None or is_kind(outcome.error, SoftTimeLimitExceeded):
-            self._end_leftovers()
+            self._end_leftovers(call)
         self._collect_descriptors(call)
         if options.time_limit or options.soft_time_limit:
             # The call may have taken all of its time.
@@ -89,9 +90,11 @@ class InlineExecutor:
             self._bench.finish(job, call, outcome)
         return outcome.seconds
 
-    def _end_leftovers(self) -> None:
-        running = self._slot.running()
-        if running is not None and end_leftovers(running.started, whole=not self._roster.running()):
+    def _end_leftovers(self, call: CurrentCall) -> None:
+        running, alone = self._slot.running(), not self._roster.running()
+        if not alone:
+            end_started(call)
+        if running is not None and end_leftovers(running.started, whole=alone):
             self.ended_processes = True
 
     def _disarm(self) -> None:
@@ -140,6 +143,7 @@ class ThreadExecutor:
             self._on_free()
             return
         if is_kind(outcome.error, (TaskRevokedError, TimeLimitExceeded, SoftTimeLimitExceeded)):
+            end_started(call)
             end_leftovers(began, whole=False)
         unblock()
         if type(outcome.error) is SoftTimeLimitExceeded and not str(outcome.error):

@@ -21,9 +21,7 @@ def end_leftovers(began: float, whole: bool) -> bool:
     """
     if not hasattr(time, "CLOCK_BOOTTIME"):
         return False
-    since_s = time.clock_gettime(time.CLOCK_BOOTTIME) - (monotonic() - began)
-    # A process that was started in the same tick before is not worth the risk to leave one of this call.
-    since = int(since_s * os.sysconf("SC_CLK_TCK"))
+    since = boot_ticks(began)
     victims: dict[int, Process] = {}
     while more := {
         pid: process
@@ -42,6 +40,15 @@ def end_leftovers(began: float, whole: bool) -> bool:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
     return bool(victims)
+
+
+def boot_ticks(at: float) -> int:
+    """Return a moment (monotonic) as the system notes the starts of processes; Linux only.
+
+    A process that was started in the same tick before is not worth the risk to leave one of a stopped call.
+    """
+    since_s = time.clock_gettime(time.CLOCK_BOOTTIME) - (monotonic() - at)
+    return int(since_s * os.sysconf("SC_CLK_TCK"))
 
 
 def _candidates(whole: bool) -> dict[int, Process]:

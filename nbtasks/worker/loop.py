@@ -22,7 +22,7 @@ from nbtasks.core.context import CurrentCall, call_in, current_call, reset_curre
 from .copies import leave_copy
 from .log import LOGGER
 from .room import IdleClock
-from .subprocesses import Subprocesses
+from .subprocesses import awaited
 
 #: A subtask that has ended with SystemExit ends its call, if after so many seconds nobody has asked for its outcome.
 _UNSEEN_S = 0.1
@@ -60,7 +60,6 @@ class SharedLoop(asyncio.SelectorEventLoop):
         self, threads: int, on_exit: Callable[[CurrentCall, BaseException], None], on_lost: Callable[[], None]
     ) -> None:
         self.clock = IdleClock()
-        self.subprocesses = Subprocesses()
         super().__init__(self.clock)
         self._on_exit = on_exit
         self._on_lost = on_lost
@@ -137,16 +136,14 @@ class SharedLoop(asyncio.SelectorEventLoop):
     # -- what is each call's own
 
     async def subprocess_exec(self, *args: Any, **how: Any) -> Any:
-        """Start a subprocess that belongs to the running call."""
-        transport, protocol = await super().subprocess_exec(*args, **how)
-        self.subprocesses.note(current_call(), transport)
-        return transport, protocol
+        """Start a subprocess, whose end this loop awaits."""
+        with awaited():
+            return await super().subprocess_exec(*args, **how)
 
     async def subprocess_shell(self, *args: Any, **how: Any) -> Any:
-        """Start a shell that belongs to the running call."""
-        transport, protocol = await super().subprocess_shell(*args, **how)
-        self.subprocesses.note(current_call(), transport)
-        return transport, protocol
+        """Start a shell, whose end this loop awaits."""
+        with awaited():
+            return await super().subprocess_shell(*args, **how)
 
     def _tasks_of_the_call(self, loop: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
         """Stand in for ``asyncio.all_tasks``: who cancels all tasks means their own."""

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -41,9 +42,25 @@ async def starts_beside(how, path):
     command = SHELL.format(path=path)
     if how == "exec":
         process = await asyncio.create_subprocess_exec("sh", "-c", command)
-    else:
+    elif how == "shell":
         process = await asyncio.create_subprocess_shell(command, start_new_session=True)
-    await process.wait()
+    else:
+        space = {"asyncio": asyncio, "subprocess": subprocess, "os": os, "threading": threading}
+        exec(how, space | {"command": command})
+        process = None
+    await (process.wait() if process else asyncio.sleep(300))
+
+
+#: Ways of a coroutine to start something that its event loop does not know of.
+BESIDE = {
+    "thread": "asyncio.ensure_future(asyncio.to_thread(subprocess.Popen, ['sh', '-c', command]))",
+    "waits": "asyncio.ensure_future(asyncio.to_thread(subprocess.run, command, shell=True))",
+    "system": "asyncio.get_running_loop().run_in_executor(None, os.system, command)",
+    "own": "threading.Thread(target=subprocess.Popen, args=(['setsid', 'sh', '-c', command],)).start()",
+    "blocks": "subprocess.Popen(command, shell=True)",
+    "spawn": "os.posix_spawn('/bin/sh', ['sh', '-c', command], os.environ)",
+    "fork": "os.fork() or os.execvp('sh', ['sh', '-c', command])",
+}
 
 
 def alive(pid):
@@ -306,8 +323,8 @@ def test_no_zombie_is_left(home, eventually):
 
 
 def test_subprocesses_end_with_a_coroutine(app, tmp_path, eventually):
-    task, hows = app.task(starts_beside), ["exec", "shell"]
-    kept, paths = tmp_path / "kept", [tmp_path / how for how in hows]
+    task, hows = app.task(starts_beside), ["exec", "shell", *BESIDE.values()]
+    kept, paths = tmp_path / "kept", [tmp_path / name for name in ["exec", "shell", *BESIDE]]
     task.delay("exec", str(kept))
     handles = [task.delay(how, str(path)) for how, path in zip(hows, paths, strict=True)]
     spared, *pids = written(eventually, kept, *paths)
