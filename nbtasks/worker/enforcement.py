@@ -42,7 +42,11 @@ class _Watch:
 
 @dataclass(frozen=True)
 class Execution:
-    """A process that was killed because of one of its calls, which ends with an error."""
+    """A process that was killed because of one of its calls, which ends with an error.
+
+    Attributes:
+        error: says what the call did, but not which one it is: that is in its chunk, which is not at hand here.
+    """
 
     call: RunningCall
     error: CallError
@@ -111,7 +115,7 @@ class Enforcement:
         if watch.revoked_at is not None:
             moments.append(watch.revoked_at + _GRACE_S)
             if now >= moments[-1]:
-                self._kill(number, call, watch.pid, TaskRevokedError("the call was revoked while it ran"))
+                self._kill(number, call, watch.pid, TaskRevokedError("was revoked while it ran"))
                 return now
         if call.limit_s:
             moments.append(watch.started + call.limit_s + _LIMIT_GRACE_S)
@@ -145,6 +149,6 @@ class Enforcement:
 def _too_late(call: RunningCall) -> TimeLimitExceeded:
     if call.soft_s == PACKING:
         return TimeLimitExceeded(
-            f"to pickle what a call has returned or raised took longer than {call.limit_s:g} s"
+            f"took longer than {call.limit_s:g} s to pickle what it has returned or raised"
         )
-    return TimeLimitExceeded(f"a call ran longer than its time limit of {call.limit_s:g} s")
+    return TimeLimitExceeded(f"ran longer than its time limit of {call.limit_s:g} s")

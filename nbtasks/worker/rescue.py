@@ -195,13 +195,16 @@ class Rescue:
         tried = attempts.losses(entry.attempt) + 1
         for index in indexes:
             name = call_id(entry.batch, index, 1 if single else None)
-            error = loss.error if index in _charged(entry, loss) else None
-            error = error or WorkerLostError(
-                f"the process that ran call {name} died{f' ({tried} times)' if tried > 1 else ''}: {loss.story}",
-                name,
-            )
-            payload = failures.pack(error, with_traceback=False)
+            payload = failures.pack(_error(index, entry, loss, name, tried), with_traceback=False)
             attempt = attempts.tries(entry.attempt) + tried - 1
             record = Record.alike(entry.batch, index, 1, FAILURE_CODE, payload, self._worker, attempt)
             report.results(entry.batch, index, record.states, self._codec.seal_record(record, entry.key_id))
         return report
+
+
+def _error(index: int, entry: Entry, loss: Loss, name: str, tried: int) -> CallError:
+    """Return what a call ends with that was executing when its process died, or that cannot be run again."""
+    if loss.error is not None and index in _charged(entry, loss):
+        return type(loss.error)(f"call {name} {loss.error}", name)
+    times = f" ({tried} times)" if tried > 1 else ""
+    return WorkerLostError(f"the process that ran call {name} died{times}: {loss.story}", name)

@@ -423,7 +423,7 @@ class Supervisor:
             )
         if killed is not None:
             call = killed.call
-            story = f"it was killed with a call that did not stop ({killed.error})"
+            story = f"it was killed with a call that did not stop: it {killed.error}"
             return Loss(story, (call.batch, call.index), call.count, error=killed.error, shared=shared)
         return Loss(self._story(number, death), executing, charged, seen=seen, shared=shared)
 

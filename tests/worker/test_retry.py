@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from nbtasks import App, MaxRetriesExceededError, Retry
+from nbtasks import App, ConfigError, MaxRetriesExceededError, Retry
 
 SOON = 20.0
 POOLS = ["prefork", pytest.param("threads", marks=pytest.mark.long), "coroutines", "here"]
@@ -118,6 +118,32 @@ def test_a_countdown_may_be_written_as_elsewhere(end, countdown):
         return "done"
 
     assert end(again, max_retries=1) == "done"
+
+
+@pytest.mark.parametrize("ahead", [0.05, -60])
+def test_self_retry_at_a_moment(end, ahead):
+    def again(self, *args):
+        if not self.request.retries:
+            self.retry(
+                args=self.request.args, kwargs={}, eta=datetime.now(timezone.utc) + timedelta(seconds=ahead)
+            )
+        return "done"
+
+    assert end(again, max_retries=1) == "done"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"args": [1]}, {"kwargs": {"x": 1}}, {"queue": "other"}, {"throw": False}, {"eta": "soon"}],
+    ids=str,
+)
+def test_self_retry_cannot_change_the_call(end, how):
+    def again(self):
+        self.retry(**how)
+
+    error = end(again, max_retries=1)
+    assert isinstance(error, ConfigError)
+    assert next(iter(how)) in str(error)
 
 
 def test_autoretry_and_retry_share_one_count(end, ledger):

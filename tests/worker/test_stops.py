@@ -158,6 +158,8 @@ def test_calls_are_revoked_whatever_they_do(lasting, tmp_path, eventually):
 def test_hard_limits_hold_whatever_calls_do(lasting, tmp_path, eventually):
     handles = begun(lasting, tmp_path, eventually, ALL, time_limit=1.0)
     assert errors(handles) == dict.fromkeys(ALL, TimeLimitExceeded)
+    for handle in handles.values():
+        assert str(handle.get(propagate=False)) == f"call {handle.id} ran longer than its time limit of 1 s"
     all_run(lasting, len(ALL) + 1, SOON)
 
 
