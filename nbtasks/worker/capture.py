@@ -125,6 +125,9 @@ class TaggedStream(io.TextIOBase):
         """What it stands in for."""
         return self._real
 
+    def reconfigure(self, **how: Any) -> None:
+        """Do nothing: text is kept as it is, whatever its encoding would be."""
+
     def close(self) -> None:
         """Do nothing: the next call prints, too."""
 
@@ -168,10 +171,24 @@ class DescriptorFile:
 
     def redirect(self) -> None:
         """Point this process's descriptors 1 and 2 at the file."""
-        for fd in (1, 2):
-            os.dup2(self._fd, fd)
+        self._point()
         self._seen = os.fstat(self._fd).st_size
         self._fflush = ctypes.CDLL(None).fflush
+
+    def hold(self) -> None:
+        """Point them at the file again, if a call has pointed them elsewhere, or closed them."""
+        # They share one position with the file; behind its end no other file's is that was just opened.
+        at = os.lseek(self._fd, 1, os.SEEK_END)
+        try:
+            if os.lseek(1, 0, os.SEEK_CUR) == at and os.lseek(2, 0, os.SEEK_CUR) == at:
+                return
+        except OSError:
+            pass
+        self._point()
+
+    def _point(self) -> None:
+        for fd in (1, 2):
+            os.dup2(self._fd, fd)
 
     def take(self) -> str:
         """Return what was written since the last look, the beginning and the end; cheap when nothing was."""
@@ -251,10 +268,20 @@ def install() -> None:
         builtins.display = _display  # type: ignore[attr-defined]
 
 
-def restore() -> None:
-    """Put the tagged streams in place again, if a call has left others there."""
-    if sys.stdout is not _streams[0] or sys.stderr is not _streams[1]:
-        sys.stdout, sys.stderr = _streams
+def restore(alone: bool = True) -> None:
+    """Put the tagged streams in place again, if a call has left others there.
+
+    Args:
+        alone: no other call runs, which may have put them there for its own time.
+    """
+    if alone:
+        if sys.stdout is not _streams[0] or sys.stderr is not _streams[1]:
+            sys.stdout, sys.stderr = _streams
+        return
+    if sys.stdout is None:
+        sys.stdout = _streams[0]
+    if sys.stderr is None:
+        sys.stderr = _streams[1]
 
 
 def _display(*values: object, **_: object) -> None:

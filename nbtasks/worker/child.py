@@ -354,6 +354,7 @@ class Child:
         self._last = (job.chunk.function, job.remaining)
         if self._is_async(job.function):
             if self._loop is None:
+                self._surroundings.restore(0.0)
                 self._loop = LoopExecutor(
                     self._bench, self._roster, self._freed, self._note_room, self._replace_at_once
                 )
@@ -532,6 +533,10 @@ class Child:
     def _spread(self, job: Job, submit: Callable[[Job, int], None], slots: int) -> None:
         """Start as many calls as there are free slots; the others are for whoever has some."""
         started = 0
+        # Those that run beside this thread may have changed it while it waited.
+        self._surroundings.restore(0.0)
+        if not self._in_flight:
+            self._descriptors.hold()
         with self._free:
             free = max(1, slots - self._in_flight)
         claim = job.claim if job.options.rate_limit is None else self._permitted(job, free)

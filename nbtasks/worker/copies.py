@@ -12,6 +12,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable
+
+# By name: a task may put something else into the module.
+from signal import pthread_sigmask
+from signal import signal as set_handler
 from typing import NoReturn
 
 from .capture import TaggedStream
@@ -37,10 +41,10 @@ def expect_copies(signals: Iterable[int], forsake: Callable[[], None]) -> None:
 
     def hold() -> None:
         # The copy is born with our handlers: a SIGTERM that came before it has its own would be lost.
-        kept.mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        kept.mask = pthread_sigmask(signal.SIG_BLOCK, numbers)
 
     def go_on() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, kept.mask)
+        pthread_sigmask(signal.SIG_SETMASK, kept.mask)
 
     def begin() -> None:
         global _is_copy
@@ -59,7 +63,7 @@ def _be_a_program(signals: Iterable[int]) -> None:
     # The forking thread is the main one here. In sub-interpreters it is not, and they have no signals.
     with contextlib.suppress(ValueError):
         for number in signals:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            set_handler(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, TaggedStream):

@@ -24,6 +24,7 @@ from nbtasks.core.readable import is_kind
 from nbtasks.core.states import FAILURE_CODE
 
 from .bench import Bench
+from .capture import restore
 from .copies import leave_copy
 from .executor import enter, finish
 from .interrupts import Stopping
@@ -147,6 +148,7 @@ class LoopExecutor:
     # -- in the loop
 
     def _start(self, job: Job, index: int) -> None:
+        restore(alone=not self._running)
         call = self._bench.begin(job, index)
         item = _Running(job, call, monotonic(), enter(self._roster, job, index))
         key = (call.batch, index)

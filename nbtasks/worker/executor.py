@@ -107,7 +107,10 @@ class InlineExecutor:
                 continue
 
     def _collect_descriptors(self, call: CurrentCall) -> None:
-        text = self._descriptors.take() if self._descriptors is not None else ""
+        if self._descriptors is None:
+            return
+        text = self._descriptors.take()
+        self._descriptors.hold()
         if text:
             if call.output is None:
                 call.output = Output()
@@ -134,6 +137,7 @@ class ThreadExecutor:
         self._pool.submit(self._run, job, index)
 
     def _run(self, job: Job, index: int) -> None:
+        restore(alone=not self._threads)
         call = self._bench.begin(job, index)
         row, began = enter(self._roster, job, index), time.monotonic()
         try:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+
+# By name: a task may put something else into the module.
+from signal import ITIMER_REAL, setitimer
 from time import monotonic
 from types import FrameType
 from typing import TypeVar
@@ -101,7 +104,7 @@ class Interrupts:
         """From here on signals stop nothing."""
         self._call = None
         if self._soft_at is not None or self._hard_at is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            setitimer(ITIMER_REAL, 0)
             self._soft_at = self._hard_at = None
 
     def doom(self, call: CurrentCall) -> None:
@@ -111,7 +114,7 @@ class Interrupts:
     def _set_timer(self, now: float) -> None:
         at = self._hard_at if self._soft_at is None else self._soft_at
         if at is not None:
-            signal.setitimer(signal.ITIMER_REAL, max(0.001, at - now))
+            setitimer(ITIMER_REAL, max(0.001, at - now))
 
     # -- handlers
 

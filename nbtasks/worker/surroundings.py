@@ -1,4 +1,4 @@
-"""What a call finds of its process beside its arguments, signals, timers, the clock. It is put back after a call.
+"""What a call finds of its process: signals, timers, the clock, the limit of open files. It is put back after a call.
 
 After a short call only what is cheap to see is looked at; after a longer one everything is set anew, for C code may
 have changed what Python does not know of.
@@ -9,8 +9,11 @@ from __future__ import annotations
 # The public ones make enums of numbers, which takes a hundred times as long.
 import _signal  # type: ignore[import-not-found]
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
+from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, setitimer
 from types import FrameType
 from typing import Any
 
@@ -29,13 +32,22 @@ _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 _getsignal: Callable[[int], Any] = _signal.getsignal
 _sigmask: Callable[[int, Any], Any] = _signal.pthread_sigmask
+_set_handler: Callable[[int, Any], Any] = _signal.signal
 _sleep, _monotonic, _time = time.sleep, time.monotonic, time.time
+_signal_of_python, _Thread, _Lock = signal.signal, threading.Thread, threading.Lock
+#: What other code relies on, too. Where a call has left something that cannot be called, the next one would fail.
+_FUNCTIONS = [
+    (module, name, function)
+    for module in (signal, threading)
+    for name, function in vars(module).items()
+    if callable(function) and not name.startswith("_")
+]
 
 
 def unblock() -> None:
     """Have this thread, and what it starts, hear all signals."""
-    if _sigmask(signal.SIG_BLOCK, ()):
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if _sigmask(SIG_BLOCK, ()):
+        pthread_sigmask(SIG_SETMASK, ())
 
 
 class Surroundings:
@@ -57,9 +69,10 @@ class Surroundings:
     def install(self) -> None:
         """Set everything for the first time; main thread only."""
         for number, handler in self._ours:
-            signal.signal(number, handler)
+            _set_handler(number, handler)
         # What a worker's starter has blocked, it had blocked for itself.
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        pthread_sigmask(SIG_SETMASK, ())
+        self._files = getrlimit(RLIMIT_NOFILE)
         self._looked_at = [number for number, _ in self._ours] + [
             int(getattr(signal, name)) for name in _USED
         ]
@@ -71,23 +84,33 @@ class Surroundings:
         if (
             seconds > _LONG_S
             or list(map(_getsignal, self._looked_at)) != self._seen
-            or _sigmask(signal.SIG_BLOCK, ())
+            or _sigmask(SIG_BLOCK, ())
         ):
             self._restore_signals()
         if time.sleep is not _sleep or time.monotonic is not _monotonic or time.time is not _time:
             self._restore_clock()
+        try:
+            is_there = (
+                signal.signal is _signal_of_python and threading.Thread is _Thread and threading.Lock is _Lock
+            )
+        except AttributeError:
+            is_there = False
+        if seconds > _LONG_S or not is_there:
+            _restore_functions()
+        if getrlimit(RLIMIT_NOFILE) != self._files:
+            self._restore_files()
 
     def _restore_signals(self) -> None:
         # First, so that none rings meanwhile.
         for timer in _TIMERS:
-            signal.setitimer(timer, 0)
+            setitimer(timer, 0)
         for number, handler in self._ours:
-            _signal.signal(number, handler)
+            _set_handler(number, handler)
         if list(map(_getsignal, _NUMBERS)) != self._all:
             for number, handler in zip(_NUMBERS, self._all, strict=True):
                 # None: not from Python, as some libraries have it.
                 if handler is not None and _getsignal(number) != handler:
-                    _signal.signal(number, handler)
+                    _set_handler(number, handler)
         unblock()
 
     def _restore_clock(self) -> None:
@@ -99,3 +122,23 @@ class Surroundings:
                 setattr(time, name, function)
                 # Who replaces clocks has replaced them elsewhere as well.
                 self.spoiled = True
+
+    def _restore_files(self) -> None:
+        """Allow as many open files as before; who has asked for more may keep that."""
+        (own, _), (soft, hard) = self._files, getrlimit(RLIMIT_NOFILE)
+        if not _is_less(soft, own):
+            return
+        if _is_less(hard, own):
+            # Nobody can take that back.
+            self.spoiled, own = True, hard
+        setrlimit(RLIMIT_NOFILE, (own, hard))
+
+
+def _is_less(limit: int, other: int) -> bool:
+    return limit != RLIM_INFINITY and (other == RLIM_INFINITY or limit < other)
+
+
+def _restore_functions() -> None:
+    for module, name, function in _FUNCTIONS:
+        if not callable(vars(module).get(name)):
+            setattr(module, name, function)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import builtins
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -177,6 +179,7 @@ def run(request, run_folder):
 
             return app.task(later, name=function.__name__, **options).delay(*args)
 
+        submit.pool = pool
         submit.pid = submit(os.getpid).get(timeout=SOON)
         yield submit
 
@@ -417,3 +420,42 @@ def test_what_a_call_puts_into_its_own_record(run):
     result = run(spoil)
     result.get(timeout=SOON, propagate=False)
     assert result.ready()
+
+
+#: What a call may do to its process that would fail the next ones.
+SPOILS = {
+    "signals": "signal.signal = signal.setitimer = signal.pthread_sigmask = None",
+    "deleted": "del signal.signal, threading.Lock",
+    "threads": "threading.Thread = threading.Lock = threading.Condition = threading.Event = None",
+    "streams": "sys.stdout = sys.stderr = None",
+    "files": "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (3, r.getrlimit(r.RLIMIT_NOFILE)[1]))",
+    "closed": "os.close(1); os.close(2)",
+    "null": "fd = os.open(os.devnull, os.O_WRONLY); os.dup2(fd, 1); os.dup2(fd, 2); os.close(fd)",
+}
+
+
+@pytest.mark.parametrize("how", SPOILS)
+def test_what_a_call_does_to_its_process_does_not_fail_the_next(run, how):
+    def spoil(code):
+        exec(code, {"signal": signal, "threading": threading, "sys": sys, "os": os})
+
+    def use():
+        thread = threading.Thread(target=signal.pthread_sigmask, args=(signal.SIG_BLOCK, ()))
+        thread.start()
+        thread.join()
+        with open(os.devnull):  # noqa: PTH123
+            sys.stdout.reconfigure(line_buffering=True)
+            print("spoken")
+        # Where calls run side by side nobody can tell whose it is: there it must not fail.
+        os.write(1, b"written" + os.linesep.encode())
+        os.write(2, b"to both" + os.linesep.encode())
+        return callable(signal.signal)
+
+    run(spoil, SPOILS[how]).get(timeout=SOON)
+    for options in ({}, {"time_limit": 10.0, "soft_time_limit": 5.0}):
+        result = run(use, **options)
+        assert result.get(timeout=SOON) is True
+        assert "spoken" in result.stdout
+        if run.pool == "prefork":
+            assert "written" in result.stdout
+            assert "to both" in result.stdout
