@@ -165,7 +165,8 @@ def cut_and_use(here: Site) -> None:
     assert task.map(range(20)).get(timeout=SOON) == list(range(20))
 
 
-@pytest.mark.parametrize("cuts", [60, pytest.param(1000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@pytest.mark.long
+@pytest.mark.parametrize("cuts", [60, pytest.param(1000, marks=pytest.mark.timeout(900))])
 def test_cuts_leave_nothing_behind(site, eventually, cuts):
     here = site("bundled", *DURABLE)
     warm_up(here)

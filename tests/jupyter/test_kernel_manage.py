@@ -106,8 +106,13 @@ def test_unknown_subcommands_name_the_known_ones(kernel):
     assert "'many' is not a whole number" in kernel.run("%workers start many").stderr
 
 
-def test_workers_panel(kernel):
-    data = kernel.run("%workers").data[0]
+def test_workers_panel(kernel, eventually):
+    def idle():
+        # What the tests before have run may still be shown.
+        data = kernel.run("%workers").data[0]
+        return data if data["text/plain"].startswith("0 of") else None
+
+    data = eventually(idle, "nothing is busy")
     title, head, row = data["text/plain"].splitlines()[:3]
     assert title == "0 of 2 slots busy"
     assert head.split() == ["worker", "host", "pid", "Python", "pool", "queues", "busy", "memory", "calls", "run",

@@ -281,7 +281,8 @@ def test_strangers_in_great_number_take_little_memory_and_shut_nobody_out(lease,
             stranger.sendall(says)
         assert inside.ping()
         assert ping(url)
-        assert resident(pid) - before < 150 * 2**20
+        # Unbounded it would be 400 MB.
+        assert resident(pid) - before < 250 * 2**20
 
 
 def test_many_of_one_machine_that_belong_here_all_get_in(lease):
