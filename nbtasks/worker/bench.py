@@ -91,12 +91,13 @@ class Bench:
         self.reporter.ended(item)
 
     def _told(self, job: Job, call: CurrentCall, outcome: Outcome) -> Done | Again | Unread:
-        if is_kind(outcome.error, _ArgumentsLost):
+        if outcome.error is not None and is_kind(outcome.error, _ArgumentsLost):
             LOGGER.warning("Task %s[%s] cannot be started: %s", call.name, call.id, outcome.error)
             return Unread(job, call.index, str(outcome.error))
-        # Copied: the list changes when an App is closed in another thread.
-        for action in tuple(before_telling):
-            action()
+        if before_telling:
+            # Copied: the list changes when an App is closed in another thread.
+            for action in tuple(before_telling):
+                action()
         output = call.output.kept() if call.output is not None else None
         if outcome.state == RETRY_CODE and self.reporter.was_revoked(call):
             reason = TaskRevokedError(

@@ -391,7 +391,8 @@ class Child:
             if index is None:
                 return
             seconds = self._inline.run(job, index)
-            self._surroundings.restore(seconds)
+            if self._surroundings.restore(seconds, more=job.remaining > 0):
+                self._inline.hold_descriptors()
             self._pace.note(function, seconds)
             if job.at_most_once:
                 # Who dies with an untold result leaves a call that looks as if it had not been run.

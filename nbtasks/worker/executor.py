@@ -78,7 +78,8 @@ class InlineExecutor:
         if stopped is not None and outcome.error is not stopped:
             # It has caught what was to stop it, and come to an end all the same.
             outcome = Outcome(state_of(stopped), seconds=outcome.seconds, error=stopped)
-        if stopped is not None or is_kind(outcome.error, SoftTimeLimitExceeded):
+        ended_by = outcome.error
+        if stopped is not None or (ended_by is not None and is_kind(ended_by, SoftTimeLimitExceeded)):
             self._end_leftovers(call)
         self._collect_descriptors(call)
         if options.time_limit or options.soft_time_limit:
@@ -106,11 +107,15 @@ class InlineExecutor:
             except (Interrupted, SoftTimeLimitExceeded):
                 continue
 
+    def hold_descriptors(self) -> None:
+        """Have what goes to the descriptors 1 and 2 captured again, whatever calls have done to them."""
+        if self._descriptors is not None:
+            self._descriptors.hold()
+
     def _collect_descriptors(self, call: CurrentCall) -> None:
         if self._descriptors is None:
             return
         text = self._descriptors.take()
-        self._descriptors.hold()
         if text:
             if call.output is None:
                 call.output = Output()

@@ -21,6 +21,8 @@ Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 #: After a call of so many seconds what is set anew costs nothing.
 _LONG_S = 0.001
+#: What a call takes besides its function, about.
+_BESIDES_S = 20e-6
 _CLOCK = ("sleep", "monotonic", "time", "perf_counter")
 #: Who puts clocks of their own there, for good.
 _MAY_REPLACE_CLOCK = ("gevent", "eventlet")
@@ -62,6 +64,8 @@ class Surroundings:
 
     def __init__(self, handlers: Mapping[int, Handler]) -> None:
         self.spoiled = False
+        #: Seconds of calls after which nothing was looked at.
+        self._unseen_s = 0.0
         # As C has it: SIG_IGN is a number.
         self._ours = [(number, int(one) if isinstance(one, int) else one) for number, one in handlers.items()]
         self._clock = [(name, getattr(time, name)) for name in _CLOCK]
@@ -79,8 +83,16 @@ class Surroundings:
         self._seen = list(map(_getsignal, self._looked_at))
         self._all = list(map(_getsignal, _NUMBERS))
 
-    def restore(self, seconds: float) -> None:
-        """Put back what a call of so many seconds has changed; main thread only."""
+    def restore(self, seconds: float, more: bool = False) -> bool:
+        """Put back what a call of so many seconds has changed, and return whether that was looked at; main thread only.
+
+        Args:
+            more: calls of the same chunk follow. Among short ones it is looked at once a millisecond.
+        """
+        self._unseen_s += seconds + _BESIDES_S
+        if more and self._unseen_s < _LONG_S:
+            return False
+        self._unseen_s = 0.0
         if (
             seconds > _LONG_S
             or list(map(_getsignal, self._looked_at)) != self._seen
@@ -99,6 +111,7 @@ class Surroundings:
             _restore_functions()
         if getrlimit(RLIMIT_NOFILE) != self._files:
             self._restore_files()
+        return True
 
     def _restore_signals(self) -> None:
         # First, so that none rings meanwhile.
