@@ -249,7 +249,7 @@ def asleep(pids, faults):
 
 @pytest.mark.parametrize(
     ("workers", "acks_late"),
-    [(1, True), *(pytest.param(*one, marks=pytest.mark.long) for one in [(1, False), (2, False), (2, True)])],
+    [pytest.param(*one, marks=pytest.mark.long) for one in [(1, True), (1, False), (2, False), (2, True)]],
 )
 def test_a_machine_that_sleeps_takes_no_calls_from_itself(
     idle_app, server, server_clock, machine, matrix, faults, workers, acks_late

@@ -99,6 +99,7 @@ def test_coroutines_beside_some_that_misbehave(n, times, idle_app, machine, matr
     matrix.close(idle_app, row)
 
 
+@pytest.mark.long
 def test_coroutines_beside_some_that_block_their_loop(idle_app, machine, matrix, faults, chance, ledger):
     """Where the loop itself is held beyond a time limit, its process goes, and the others run again uncharged."""
     one = machine(idle_app, concurrency=2)

@@ -66,6 +66,7 @@ def test_stubborn_calls_are_revoked(idle_app, machine, matrix, faults, eventuall
     )
 
 
+@pytest.mark.long
 def test_stubborn_calls_are_late(idle_app, machine, matrix, faults, eventually):
     machine(idle_app, concurrency=len(DEEDS) + 2)
     matrix.warm_up(idle_app)
