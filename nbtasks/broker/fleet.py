@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from nbtasks.core.clock import steady
 
@@ -12,7 +11,7 @@ from .clock import Reading
 from .keys import GROUP, Keys
 from .link import Link, translated
 from .pulse import Pulse, Pulses, Seen
-from .reading import is_unusable, names, or_nothing
+from .reading import is_unusable, names
 from .server import server_life
 
 #: Seconds that a lease counts whose worker does not say it.
@@ -82,7 +81,7 @@ class Fleet:
 
     def enlist(self, worker: str) -> None:
         """Put a worker on the list that is on none, so that somebody looks whether it lives."""
-        self._get(("ZADD", self._keys.workers, "NX", 1, worker), 0)
+        self._link.call_or_nothing(("ZADD", self._keys.workers, "NX", 1, worker), 0)
 
     def _look(self) -> dict[str, Seen]:
         asked_at = steady()
@@ -100,7 +99,7 @@ class Fleet:
     def bury(self, worker: str) -> None:
         """Say that a worker is known to be dead, so that its calls are given back at once."""
         self._link.call("DEL", self._keys.lease(worker))
-        self._get(("ZADD", self._keys.workers, 0, worker), 0)
+        self._link.call_or_nothing(("ZADD", self._keys.workers, 0, worker), 0)
 
     def workers(self) -> dict[str, str]:
         """Return worker -> info of all workers that were seen lately. Nobody has signed it."""
@@ -115,18 +114,11 @@ class Fleet:
                     infos[name] = info.decode(errors="replace")
         return infos
 
-    def _get(self, command: tuple[Argument, ...], nothing: Any) -> Any:
-        """Return a reply, or ``nothing`` where somebody has put something else in the place of the key."""
-        reply = or_nothing(self._link.pipeline([command])[0], nothing)
-        if isinstance(reply, Exception):
-            raise translated(reply, self._link.label)
-        return reply
-
     def sweep_batches(self, older_than_ms: float) -> None:
         """Take batches off the list whose record has expired, and see that those expire that are over."""
         kept = 0
         while True:
-            found = self._get(
+            found = self._link.call_or_nothing(
                 ("ZRANGEBYSCORE", self._keys.batches, "-inf", older_than_ms, "LIMIT", kept, 1000), []
             )
             if not found:
@@ -187,7 +179,7 @@ class Fleet:
 
     def audited_life(self) -> str:
         """Return the name of the server's life in which orphans were last looked for."""
-        return (self._get(("GET", self._keys.audited), None) or b"").decode(errors="replace")
+        return (self._link.call_or_nothing(("GET", self._keys.audited), None) or b"").decode(errors="replace")
 
     def note_audit(self, life: str) -> None:
         """Note that orphans were looked for in this life of the server."""

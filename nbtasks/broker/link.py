@@ -36,6 +36,7 @@ from nbtasks.core.staying import refuse_to_travel
 
 from .channel import Argument, Channel, Command
 from .connecting import Connector, login_refused
+from .reading import or_nothing
 from .scripts import SCRIPTS
 from .unreachable import explain, plain
 from .url import parse
@@ -126,6 +127,13 @@ class Link:
     def call(self, *args: Argument, timeout_s: float | None = None) -> Any:
         """Send one command and return its reply; a reply that is an error raises."""
         reply = self.pipeline([args], timeout_s)[0]
+        if isinstance(reply, Exception):
+            raise translated(reply, self.label)
+        return reply
+
+    def call_or_nothing(self, command: Command, nothing: Any) -> Any:
+        """As :meth:`call`; ``nothing`` where somebody has put something else in the place of the key."""
+        reply = or_nothing(self.pipeline([command])[0], nothing)
         if isinstance(reply, Exception):
             raise translated(reply, self.label)
         return reply

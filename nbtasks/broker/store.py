@@ -89,21 +89,16 @@ class Store:
             raise
 
     def _value(self, key: str) -> bytes | None:
-        value: bytes | None = self._get(("GET", key), None)
+        value: bytes | None = self._link.call_or_nothing(("GET", key), None)
         return value
-
-    def _get(self, command: tuple[Argument, ...], nothing: Any) -> Any:
-        """Return a reply, or ``nothing`` where somebody has put something else in the place of the key."""
-        reply = or_nothing(self._link.pipeline([command])[0], nothing)
-        if isinstance(reply, Exception):
-            raise translated(reply, self._link.label)
-        return reply
 
     def states(self, batch: str, first: int, count: int) -> bytes:
         """Return ``count`` state codes from ``first`` on; zero where a call is not final."""
         if count <= 0:
             return b""
-        found: bytes = self._get(("GETRANGE", self._keys.states(batch), first, first + count - 1), b"")
+        found: bytes = self._link.call_or_nothing(
+            ("GETRANGE", self._keys.states(batch), first, first + count - 1), b""
+        )
         return _final(found) + bytes(count - len(found))
 
     def standing(self, batch: str, first: int, count: int) -> tuple[bytes, dict[int, bytes]]:
@@ -138,13 +133,15 @@ class Store:
 
     def ranges(self, batch: str) -> list[tuple[int, int]]:
         """Return the (first, count) of every result record of a batch."""
-        found = map(_RANGE.fullmatch, self._get(("HKEYS", self._keys.records(batch)), []))
+        found = map(_RANGE.fullmatch, self._link.call_or_nothing(("HKEYS", self._keys.records(batch)), []))
         ranges = ((int(match[1]), int(match[2])) for match in found if match)
         return sorted((first, count) for first, count in ranges if count and first + count <= MOST)
 
     def record(self, batch: str, first: int, count: int) -> bytes | None:
         """Return one result record."""
-        reply: bytes | None = self._get(("HGET", self._keys.records(batch), f"{first}+{count}"), None)
+        reply: bytes | None = self._link.call_or_nothing(
+            ("HGET", self._keys.records(batch), f"{first}+{count}"), None
+        )
         return reply
 
     def batch(self, batch: str) -> BatchRecord | None:
@@ -168,7 +165,7 @@ class Store:
 
     def newest(self, most: int) -> list[str]:
         """Return the ids of the newest batches, newest first."""
-        return batch_names(self._get(("ZREVRANGE", self._keys.batches, 0, most - 1), []))
+        return batch_names(self._link.call_or_nothing(("ZREVRANGE", self._keys.batches, 0, most - 1), []))
 
     def queue_length(self, address: str, lanes: str) -> int:
         """Return how many entries wait or run in these lanes of a queue."""
@@ -206,7 +203,9 @@ class Store:
 
     def addresses(self) -> list[str]:
         """Return every queue address that has been used, of a thousand at most."""
-        return sorted(addresses(self._get(("SMEMBERS", self._keys.addresses), [])))[:_MOST_ADDRESSES]
+        return sorted(addresses(self._link.call_or_nothing(("SMEMBERS", self._keys.addresses), [])))[
+            :_MOST_ADDRESSES
+        ]
 
     def ask_events(self, session: str, after: bytes, block_ms: int) -> None:
         """Ask for events later than ``after``, as in :meth:`Link.ask`. Whoever takes the answer need not ask."""
@@ -219,7 +218,7 @@ class Store:
 
     def trim_events(self, session: str, upto: bytes) -> None:
         """Drop events that have been read."""
-        self._get(("XTRIM", self._keys.events(session), "MINID", upto), None)
+        self._link.call_or_nothing(("XTRIM", self._keys.events(session), "MINID", upto), None)
 
     def drop_events(self, session: str) -> None:
         """Drop a stream of events that cannot be read: it is of another type, or has ids that nothing comes after."""
@@ -239,7 +238,7 @@ class Store:
 
     def forget(self, batch: str) -> list[str]:
         """Drop the results of a batch; returns the keys of its large values, which are still there."""
-        blobs = self._get(("SMEMBERS", self._keys.batch_blobs(batch)), [])
+        blobs = self._link.call_or_nothing(("SMEMBERS", self._keys.batch_blobs(batch)), [])
         keys = [
             self._keys.batch(batch),
             self._keys.states(batch),
@@ -247,7 +246,7 @@ class Store:
             self._keys.batch_blobs(batch),
         ]
         self._link.call("DEL", *keys)
-        self._get(("ZREM", self._keys.batches, batch), None)
+        self._link.call_or_nothing(("ZREM", self._keys.batches, batch), None)
         # Of what is named there only pieces of large values are ours to drop.
         return [name for name in readable(blobs) if name.startswith(f"{self._keys.root}o:")]
 
