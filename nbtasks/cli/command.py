@@ -6,7 +6,7 @@ import click
 
 from .doctor import doctor
 from .invite import invite
-from .named import named
+from .named import broker_option, target_option
 from .worker import worker
 
 _OPTIONS = {"target": "-A", "broker": "-b"}
@@ -14,15 +14,8 @@ _OPTIONS = {"target": "-A", "broker": "-b"}
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(None, "-V", "--version", package_name="nbtasks")
-@click.option(
-    "-A",
-    "--app",
-    "target",
-    callback=named,
-    metavar="MODULE[:APP]",
-    help="As in `nbtasks worker -A`, before the command as in Celery.",
-)
-@click.option("-b", "--broker", callback=named, metavar="URL", help="As in `nbtasks worker -b`.")
+@target_option("As in `nbtasks worker -A`, before the command as in Celery.")
+@broker_option("As in `nbtasks worker -b`.")
 @click.pass_context
 def nbtasks(context: click.Context, target: str | None, broker: str | None) -> None:
     """Tasks for notebooks: workers for them, here and on other machines, and a look at the set-up."""

@@ -8,19 +8,13 @@ from collections.abc import Iterable
 import click
 
 from .findings import NOTE, OK, PROBLEM, Finding, examine
-from .named import named
+from .named import broker_option, named
 
 _COLOURS = {OK: "green", NOTE: "yellow", PROBLEM: "bold red"}
 
 
 @click.command()
-@click.option(
-    "-b",
-    "--broker",
-    callback=named,
-    metavar="URL",
-    help="Redis or Valkey.  [default: as an App without arguments]",
-)
+@broker_option()
 @click.option(
     "--connection-file", callback=named, metavar="FILE", help="File with URL and key, from another machine."
 )

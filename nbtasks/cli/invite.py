@@ -9,20 +9,12 @@ import click
 
 from nbtasks.core.errors import ConfigError, NbtasksError
 
-from .named import named
+from .named import broker_option, named, namespace_option
 
 
 @click.command()
-@click.option(
-    "-b",
-    "--broker",
-    callback=named,
-    metavar="URL",
-    help="Redis or Valkey.  [default: as an App without arguments]",
-)
-@click.option(
-    "--namespace", callback=named, metavar="NAME", help="Namespace of the calls.  [default: nbtasks]"
-)
+@broker_option()
+@namespace_option()
 @click.option(
     "--listen",
     is_flag=False,

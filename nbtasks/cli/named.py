@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 
 def named(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -14,3 +19,20 @@ def named(_context: click.Context, _option: click.Parameter, value: str | None) 
     if value is not None and not value.strip():
         raise click.BadParameter("it is empty: is a variable not set? Leave the option out for the default")
     return value
+
+
+def broker_option(text: str = "Redis or Valkey.  [default: as an App without arguments]") -> Callable[[C], C]:
+    """Return the option ``-b``: a broker's URL."""
+    return click.option("-b", "--broker", callback=named, metavar="URL", help=text)
+
+
+def target_option(text: str) -> Callable[[C], C]:
+    """Return the option ``-A``: a module with an App."""
+    return click.option("-A", "--app", "target", callback=named, metavar="MODULE[:APP]", help=text)
+
+
+def namespace_option() -> Callable[[C], C]:
+    """Return the option ``--namespace``."""
+    return click.option(
+        "--namespace", callback=named, metavar="NAME", help="Namespace of the calls.  [default: nbtasks]"
+    )

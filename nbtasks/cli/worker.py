@@ -14,7 +14,7 @@ from nbtasks.core.durations import seconds
 from nbtasks.core.errors import BrokerUnavailable, NbtasksError
 from nbtasks.core.options import LOG_LEVELS, POOLS, WorkerOptions
 
-from .named import named
+from .named import broker_option, named, namespace_option, target_option
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
@@ -23,30 +23,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "-A",
-    "--app",
-    "target",
-    callback=named,
-    metavar="MODULE[:APP]",
-    help="Module with an App: its broker, its includes.",
-)
-@click.option(
-    "-b",
-    "--broker",
-    callback=named,
-    metavar="URL",
-    help="Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded.",
-)
+@target_option("Module with an App: its broker, its includes.")
+@broker_option("Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded.")
 @click.option(
     "--connection-file",
     callback=named,
     metavar="FILE",
     help="File with URL and key, written on another machine.",
 )
-@click.option(
-    "--namespace", callback=named, metavar="NAME", help="Namespace of the calls.  [default: nbtasks]"
-)
+@namespace_option()
 @click.option(
     "-c", "--concurrency", type=click.IntRange(1, 1024), metavar="N", help="Children.  [default: CPUs]"
 )
