@@ -64,16 +64,21 @@ def test_a_joined_lease_brings_it_back_in_its_own_folder(deep, project_here, eve
         joined.close()
 
 
+def squat_on(place, how, target):
+    """Put there what somebody else would."""
+    if how == "folder":
+        place.mkdir()
+        place.chmod(0o777)
+    elif how == "link":
+        place.symlink_to(target)
+    else:
+        place.touch()
+
+
 @pytest.mark.parametrize("squat", ["folder", "link", "file"])
 def test_a_place_that_is_somebody_elses_is_passed_over(deep, home, tmp_path, squat):
     mine = home / "tmp" / f"nbtasks-{os.getuid()}"
-    if squat == "folder":
-        mine.mkdir()
-        mine.chmod(0o777)
-    elif squat == "link":
-        mine.symlink_to(tmp_path)
-    else:
-        mine.touch()
+    squat_on(mine, squat, tmp_path)
     folder = deep / "server"
     folder.mkdir(mode=0o700)
     chosen = socket_folder(folder, 11)
@@ -101,13 +106,7 @@ def test_a_place_in_memory_that_is_somebody_elses_is_passed_over_with_one_warnin
 ):
     place = tmp_path / "shm" / "nbtasks-0"
     place.parent.mkdir()
-    if squat == "folder":
-        place.mkdir()
-        place.chmod(0o777)
-    elif squat == "link":
-        place.symlink_to(tmp_path)
-    else:
-        place.touch()
+    squat_on(place, squat, tmp_path)
     monkeypatch.setattr(valuefiles.keeper, "memory_folder", lambda folder: str(place / Path(folder).name))
     with App() as app:
         app.start_workers(1)
