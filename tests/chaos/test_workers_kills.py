@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from nbtasks import TimeoutError
+
 from .conftest import LEASE_S, alive_pid, every_server, processes_of_session
 from .load import PATIENCE, REAP_S
 from .sites import SOON
@@ -123,6 +125,32 @@ def test_a_killed_local_worker_is_started_again(idle_app, matrix, faults):
     load.wait()
     row = "kill -9 of a local worker, which is started again"
     matrix.close(idle_app, row, promised_s=MACHINE_S)
+
+
+@pytest.mark.long
+def test_a_local_worker_that_dies_five_times_at_once_is_given_up(idle_app, matrix, faults, eventually):
+    """Its calls wait, and say why, until somebody starts workers."""
+    idle_app.start_workers(2, lease=LEASE_S)
+    workers = idle_app.local_workers
+    load = matrix.submit(idle_app, 600, long_s=[0.5] * 6)
+    load.wait_for(0.1)
+    for _ in range(5):
+        eventually(lambda: workers.running, "it runs")
+        pid = workers.pid
+        faults.kill(processes_of_session(pid), "kill a local worker")
+        eventually(lambda pid=pid: workers.problem or workers.pid != pid, "it has died")
+    eventually(lambda: workers.problem, "it is given up")
+    waiting = next(one for one in load.group if not one.ready())
+    told = eventually(
+        lambda: "given up" in (waiting.why_pending() or "") and waiting.why_pending(), within=SOON
+    )
+    assert "SIGKILL, 5 times in a row" in told
+    assert "%workers start" in told
+    with pytest.raises(TimeoutError, match="5 times in a row"):
+        waiting.get(timeout=0.1)
+    idle_app.start_workers(2, lease=LEASE_S)
+    load.wait()
+    matrix.close(idle_app, "kill -9 of a local worker, 5 times at once; workers are started later")
 
 
 # --- at chosen moments ----------------------------------------------------------------------------------------
