@@ -1,32 +1,31 @@
-"""How a failed call travels: its exception, its traceback as frames and as text."""
+"""How a failed call travels: its exception with causes and members, its traceback as frames and as text."""
 
 from __future__ import annotations
 
 import builtins
 import contextlib
 import traceback
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from nbtasks.core.errors import CallError, TaskError
-from nbtasks.core.readable import name_of, repr_of, text_of
+from nbtasks.core.readable import name_of, text_of
 
 from . import pickling, tracebacks
+from .likeness import likeness
+from .links import MOST, Links, join, members, own, walk
 
 _MOST_TEXT = 64 * 1024
-#: An exception that takes more does not travel as such.
-_MOST_BYTES = 16 * _MOST_TEXT
-#: An attribute that takes more is left out where attributes are looked at one by one.
-_MOST_ATTRIBUTE_BYTES = 8 * _MOST_TEXT
-#: Causes of an exception that are shown with it.
-_MOST_CAUSES = 50
+#: Bytes of exceptions that travel with one as such; of the others there is the text.
+_MOST_BYTES = 32 * _MOST_TEXT
+#: Frames that travel with an exception and what it hangs together with; the innermost of each are kept.
+_MOST_FRAMES = 400
 #: What printing an exception follows.
 _LINKS = frozenset(
     {"__cause__", "__context__", "__suppress_context__", "__traceback__", "__notes__", "exceptions"}
 )
-#: What OSError keeps outside its __dict__.
-_OS_ERROR_FIELDS = ("errno", "strerror", "filename", "filename2")
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,10 @@ class Failure:
         text: the worker's traceback as Python prints it.
         pickled: the exception, or None where it could not travel.
         frames: the traceback as data, for tracebacks.py.
+        notes: what was added to it.
+        group: the message of an exception group, or None.
+        others: the exceptions that it hangs together with, which have no text and no others themselves.
+        links: how it (first) and the others are linked; empty where there are none.
     """
 
     type_name: str
@@ -46,6 +49,10 @@ class Failure:
     text: str
     pickled: bytes | None
     frames: list[tracebacks.FrameData]
+    notes: list[str] = field(default_factory=list)
+    group: str | None = None
+    others: list[Failure] = field(default_factory=list)
+    links: list[Links] = field(default_factory=list)
 
 
 def pack(error: BaseException, with_traceback: bool = True) -> bytes:
@@ -53,20 +60,48 @@ def pack(error: BaseException, with_traceback: bool = True) -> bytes:
 
     An exception may be of a class of the user's, whose attributes and texts are code: they may raise anything too.
     """
-    own = _traceback_of(error) if with_traceback else None
-    try:
-        frames = tracebacks.to_data(own)
-    except Exception:
-        frames = []
-    return pickling.dump_plain(
-        {
+    errors, links = walk(error) if with_traceback else ([error], [])
+    first, *others = _facts(errors, with_traceback)
+    first["text"] = _format(error, _traceback_of(error) if with_traceback else None)
+    if others or (links and links[0].suppress):
+        first |= {"others": others, "links": [tuple(link) for link in links]}
+    return pickling.dump_plain(first)
+
+
+def _facts(errors: Sequence[BaseException], with_traceback: bool) -> list[dict[str, Any]]:
+    facts, bytes_left, frames_left = [], _MOST_BYTES, _MOST_FRAMES
+    for error in errors:
+        data = likeness(error) if bytes_left > 0 else None
+        pickled = data if data is not None and len(data) <= bytes_left else None
+        frames = _frames(_traceback_of(error))[-frames_left:] if with_traceback and frames_left else []
+        bytes_left -= len(pickled or b"")
+        frames_left -= len(frames)
+        fact = {
             "type": name_of(error),
             "message": text_of(error, _MOST_TEXT),
-            "text": _format(error, own),
-            "pickled": _pickled(error),
+            "pickled": pickled,
             "frames": frames,
         }
-    )
+        facts.append({**fact, **_additions(error)})
+    return facts
+
+
+def _frames(of: TracebackType | None) -> list[tracebacks.FrameData]:
+    with contextlib.suppress(Exception):
+        return tracebacks.to_data(of)
+    return []
+
+
+def _additions(error: BaseException) -> dict[str, Any]:
+    """Return what only some exceptions have."""
+    found: dict[str, Any] = {}
+    with contextlib.suppress(Exception):
+        notes = vars(error).get("__notes__")
+        if type(notes) is list:
+            found["notes"] = [text_of(note, _MOST_TEXT) for note in notes[:MOST]]
+        if members(error):
+            found["group"] = text_of(BaseException.__dict__["args"].__get__(error)[0], _MOST_TEXT)
+    return found
 
 
 def text_with_traceback(error: BaseException) -> str:
@@ -77,26 +112,75 @@ def text_with_traceback(error: BaseException) -> str:
 def unpack(payload: bytes | memoryview) -> Failure:
     """Read a verified payload of :func:`pack`."""
     data = pickling.load_plain(payload)
-    return Failure(data["type"], data["message"], data["text"], data["pickled"], data["frames"])
+    others = [_failure(other) for other in data.get("others", ())]
+    return _failure(data, others, [Links(*link) for link in data.get("links", ())])
+
+
+def _failure(data: dict[str, Any], others: Sequence[Failure] = (), links: Sequence[Links] = ()) -> Failure:
+    return Failure(
+        data["type"], data["message"], data.get("text", ""), data["pickled"], data["frames"],
+        data.get("notes", []), data.get("group"), list(others), list(links),
+    )  # fmt: skip
 
 
 def rebuild(failure: Failure, call_id: str) -> BaseException:
-    """Return the original exception with the worker's traceback, or a TaskError in its place."""
-    error = _unpickled(failure, call_id)
+    """Return the original exception with the worker's traceback and causes, or a TaskError in its place."""
+    errors = _Rebuilding(failure, call_id).errors()
+    for one, error in zip([failure, *failure.others], errors, strict=True):
+        with contextlib.suppress(Exception):
+            error.__traceback__ = tracebacks.from_data(one.frames)
+    join(errors, failure.links)
+    error = errors[0]
     if isinstance(error, CallError) and not error.call_id:
         error.call_id = call_id
-    with contextlib.suppress(Exception):
-        error.__traceback__ = tracebacks.from_data(failure.frames)
     return error
 
 
-def _unpickled(failure: Failure, call_id: str) -> BaseException:
-    if failure.pickled is not None:
-        error = _loaded(failure.pickled)
-        # SystemExit and the like would end whoever asks for the result.
-        if isinstance(error, Exception):
-            return error
-    return TaskError(f"{failure.type_name}: {failure.message}", call_id, failure.type_name, failure.text)
+class _Rebuilding:
+    """Makes exceptions of a failure and its others; members of a group are those that the group has."""
+
+    def __init__(self, failure: Failure, call_id: str) -> None:
+        self._call_id = call_id
+        self._failures = [failure, *failure.others]
+        self._links = failure.links or [Links(None, None, False, ())]
+        self._made: dict[int, BaseException] = {}
+
+    def errors(self) -> list[BaseException]:
+        """Return the exceptions, in their order."""
+        return [self._error(place) for place in range(len(self._failures))]
+
+    def _error(self, place: int) -> BaseException:
+        if place not in self._made:
+            failure = self._failures[place]
+            error = None if failure.pickled is None else _loaded(failure.pickled)
+            # SystemExit and the like would end whoever asks for the result; what they have caused does not.
+            if not isinstance(error, BaseException if place else Exception):
+                error = self._group(place) or self._in_words(failure)
+            self._made[place] = error
+            for member, inside in zip(self._links[place].members, members(error), strict=False):
+                if member is not None:
+                    self._made.setdefault(member, inside)
+        return self._made[place]
+
+    def _group(self, place: int) -> BaseException | None:
+        """Return a group of which only the members can be rebuilt."""
+        failure, places = self._failures[place], self._links[place].members
+        if failure.group is None or not places:
+            return None
+        # In a group that contains itself, which only a class of the user's can be.
+        self._made[place] = self._in_words(failure)
+        inside = [self._error(member) for member in places if member is not None]
+        with contextlib.suppress(Exception):
+            group: Any = builtins.BaseExceptionGroup(failure.group, inside)  # type: ignore[attr-defined, unused-ignore]
+            return group if isinstance(group, Exception) or place else None
+        return None
+
+    def _in_words(self, failure: Failure) -> TaskError:
+        said = f"{failure.type_name}: {failure.message}"
+        error = TaskError(said, self._call_id, failure.type_name, failure.text)
+        if failure.notes:
+            error.__notes__ = failure.notes  # type: ignore[attr-defined, unused-ignore]
+        return error
 
 
 def _loaded(data: bytes) -> Any:
@@ -109,91 +193,20 @@ def _loaded(data: bytes) -> Any:
         return None
 
 
-def _pickled(error: BaseException) -> bytes | None:
-    try:
-        data, text = _readable(error)
-        if data is not None and text == text_of(error, _MOST_TEXT):
-            return data
-        # Its __init__ takes, or makes, other arguments than it hands on: it can be written, and is not read as it was.
-        remains, _ = _readable(_Remains(error)) if _is_written_plainly(error) else (None, "")
-        return remains if remains is not None else data
-    except BaseException:
-        return None
-
-
-def _readable(value: Any) -> tuple[bytes | None, str]:
-    """Return an exception as bytes, and the text that it has when they are read; None where it cannot be read."""
-    try:
-        data = b"".join(pickling.dumps(value))
-        read = pickling.loads(data)
-        if isinstance(read, BaseException) and len(data) <= _MOST_BYTES:
-            return data, text_of(read, _MOST_TEXT)
-    except BaseException:
-        return None, ""
-    return None, ""
-
-
-def _is_written_plainly(error: BaseException) -> bool:
-    """Whether its class leaves it to Python how it is pickled."""
-    own = type(error).__reduce__
-    return own in {BaseException.__reduce__, OSError.__reduce__} and (
-        type(error).__reduce_ex__ is BaseException.__reduce_ex__
-    )
-
-
-class _Remains:
-    """Pickles as an exception that is rebuilt without its ``__init__``, from those attributes that travel."""
-
-    def __init__(self, error: BaseException) -> None:
-        fields = {name: getattr(error, name, None) for name in _OS_ERROR_FIELDS if isinstance(error, OSError)}
-        attributes = {**vars(error), **{name: value for name, value in fields.items() if value is not None}}
-        kept = {name: value for name, value in attributes.items() if _travels(value)}
-        args = tuple(value if _travels(value) else repr_of(value) for value in error.args)
-        self._parts = (type(error), args, kept)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return revive, self._parts
-
-
-def _travels(value: Any) -> bool:
-    try:
-        data = b"".join(pickling.dumps(value))
-        pickling.loads(data)
-        return len(data) <= _MOST_ATTRIBUTE_BYTES
-    except BaseException:
-        return False
-
-
-def revive(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
-    """Rebuild an exception from what it was; named in pickles, so it keeps its name and place."""
-    error = kind.__new__(kind)
-    error.args = args
-    for name, value in attributes.items():
-        # One that is a property of the class stays what the class makes of it.
-        with contextlib.suppress(AttributeError):
-            setattr(error, name, value)
-    return error
-
-
 def _traceback_of(error: BaseException) -> TracebackType | None:
     try:
-        return tracebacks.without_own_frames(_own(error, "__traceback__"))
+        return tracebacks.without_own_frames(own(error, "__traceback__"))
     except Exception:
         return None
 
 
-def _own(error: BaseException, name: str) -> Any:
-    """Return what Python itself keeps with an exception, whatever its class makes of the name."""
-    return BaseException.__dict__[name].__get__(error)
-
-
-def _format(error: BaseException, own: TracebackType | None) -> str:
+def _format(error: BaseException, shown: TracebackType | None) -> str:
     with contextlib.suppress(BaseException):
         if _is_plainly_linked(error):
-            return "".join(traceback.format_exception(type(error), error, own))[-_MOST_TEXT:]
+            return "".join(traceback.format_exception(type(error), error, shown))[-_MOST_TEXT:]
     frames = ""
     with contextlib.suppress(Exception):
-        frames = "".join(traceback.format_tb(own, -_MOST_CAUSES))
+        frames = "".join(traceback.format_tb(shown, -MOST))
     head = f"Traceback (most recent call last):\n{frames}" if frames else ""
     return f"{head}{name_of(error)}: {text_of(error, _MOST_TEXT)}\n"[-_MOST_TEXT:]
 
@@ -207,9 +220,9 @@ def _is_plainly_linked(error: BaseException) -> bool:
         if id(one) in seen:
             continue
         seen.add(id(one))
-        if len(seen) > _MOST_CAUSES or not _is_plain(one):
+        if len(seen) > MOST or not _is_plain(one):
             return False
-        linked = [_own(one, "__cause__"), _own(one, "__context__"), *_members(one)]
+        linked = [own(one, "__cause__"), own(one, "__context__"), *members(one)]
         to_see += [other for other in linked if isinstance(other, BaseException)]
     return True
 
@@ -219,12 +232,6 @@ def _is_plain(error: BaseException) -> bool:
     of_users = (kind for kind in type(error).__mro__ if kind.__module__ != "builtins")
     return (
         type(notes) is list
-        and len(notes) <= _MOST_CAUSES
+        and len(notes) <= MOST
         and not any(_LINKS.intersection(vars(kind)) for kind in of_users)
     )
-
-
-def _members(error: BaseException) -> tuple[Any, ...]:
-    """Return the exceptions of an exception group."""
-    group = getattr(builtins, "BaseExceptionGroup", None)
-    return tuple(error.exceptions[:_MOST_CAUSES]) if group and isinstance(error, group) else ()
