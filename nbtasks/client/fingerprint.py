@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from nbtasks.wire.modules import imported_sources, is_local
+from nbtasks.wire.modules import imported_sources
+from nbtasks.wire.origin import is_local
 from nbtasks.wire.pickling import captures
 
 _IMMUTABLE = (int, str, float, bytes, bool, type(None), complex)

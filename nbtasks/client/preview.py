@@ -9,7 +9,8 @@ from typing import Any
 
 from nbtasks.core.errors import NotPicklable
 from nbtasks.wire import pickling
-from nbtasks.wire.modules import imported_sources, is_local
+from nbtasks.wire.modules import imported_sources
+from nbtasks.wire.origin import is_local
 
 
 @dataclass(frozen=True)

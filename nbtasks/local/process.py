@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import WorkersError
@@ -28,8 +29,15 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .workerlog import WorkerLog
 
-#: What is started, after the interpreter.
-COMMAND = ("-m", "nbtasks.worker")
+#: Runs a worker, whatever lies in the working folder: a module there that bears the name of a standard one must not be
+#: what this package imports. The worker puts the folder in its place when it has imported what it needs itself.
+_CODE = (
+    "import sys; sys.path[:] = [path for path in sys.path if path]; place = sys.argv.pop(); "
+    "place in sys.path or sys.path.append(place); "
+    "import runpy; runpy.run_module('nbtasks.worker', run_name='__main__', alter_sys=True)"
+)
+#: What is started, after the interpreter; the last word is where this package lies.
+COMMAND = ("-c", _CODE, str(Path(__file__).parent.parent.parent))
 
 
 class WorkerProcess:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import functools
 import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
-import site
 import sys
-import sysconfig
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,40 +22,9 @@ from typing import Any
 
 import cloudpickle
 
+from .origin import is_installed, is_local
+
 _lock = threading.RLock()
-
-
-@functools.lru_cache(maxsize=1)
-def _installed_roots() -> tuple[str, ...]:
-    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    with contextlib.suppress(AttributeError):
-        paths |= {*site.getsitepackages(), site.getusersitepackages()}
-    paths |= {str(Path(__file__).resolve().parent.parent)}
-    paths |= {sys.prefix + "/lib", sys.base_prefix + "/lib", sys.exec_prefix + "/lib"}
-    return tuple(
-        sorted(
-            {str(Path(path).resolve()) + "/" for path in paths if path}
-            | {path + "/" for path in paths if path}
-        )
-    )
-
-
-def is_local(module: ModuleType) -> bool:
-    """Whether a module comes from a file outside the installed packages."""
-    try:
-        name, file = module.__name__, getattr(module, "__file__", None)
-    except Exception:
-        # Some modules are made when they are looked at, and cannot all be.
-        return False
-    return (
-        isinstance(name, str)
-        and isinstance(file, str)
-        and file.endswith(".py")
-        and name != "__main__"
-        and not name.startswith("ipykernel")
-        # What multiprocessing calls the script in its children, wherever that lies.
-        and (name == "__mp_main__" or not file.startswith(_installed_roots()))
-    )
 
 
 def local_modules() -> list[ModuleType]:
@@ -197,7 +163,7 @@ def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
 def _local_source(name: str) -> str | None:
     spec = _spec(name)
     origin = spec.origin if spec else None
-    if not origin or not origin.endswith(".py") or origin.startswith(_installed_roots()):
+    if not origin or not origin.endswith(".py") or is_installed(name, origin):
         return None
     try:
         text = Path(origin).read_text(encoding="utf-8")

@@ -35,8 +35,11 @@ def main() -> int:
         from nbtasks.local.connection import Connection
         from nbtasks.local.embedded import is_embedded, join
 
+        from .searching import search_here
         from .supervisor import Supervisor
 
+        # Not before: what this package imports must not be found there.
+        search_here()
         options = WorkerOptions.from_json(settings["options"])
         connection = Connection.from_json(settings["connection"])
         patience_s: float | None = BROKER_PATIENCE_S if is_embedded(connection.url) else CUT_PATIENCE_S
