@@ -25,15 +25,24 @@ class CaptureItem:
 
 def capture_report(function: Callable[..., Any], args: tuple[Any, ...] = ()) -> list[CaptureItem]:
     """Return what a function captures, and the arguments given, largest first."""
-    items = [_item(name, value) for name, value in pickling.captures(function)]
-    items += [_item(f"argument {number}", value) for number, value in enumerate(args)]
+    items = [*_captured(function), *(_item(f"argument {number}", value) for number, value in enumerate(args))]
     return sorted(items, key=lambda item: -(item.bytes if item.bytes is not None else 2**62))
+
+
+def _captured(function: Callable[..., Any]) -> list[CaptureItem]:
+    if not hasattr(function, "__code__"):
+        # A partial or an object that can be called: it travels as a whole.
+        return [_item(getattr(function, "__name__", type(function).__name__), function)]
+    items = [_item(name, value) for name, value in pickling.captures(function)]
+    # What only a string speaks of is left out where it cannot travel.
+    mentioned = {name for name, _ in pickling.mentioned_by(function)}
+    return [item for item in items if item.problem is None or item.name not in mentioned]
 
 
 def local_modules(function: Callable[..., Any]) -> list[str]:
     """Return the names of the local modules that travel with a function."""
     names = set(imported_sources(function))
-    for _, value in pickling.captures(function):
+    for _, value in pickling.captures(function) if hasattr(function, "__code__") else ():
         module = _module_of(value)
         if module is not None and is_local(module):
             names.add(module.__name__)

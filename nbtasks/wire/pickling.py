@@ -6,7 +6,6 @@ worker can import. Everything else goes through cloudpickle. Big buffers travel 
 
 from __future__ import annotations
 
-import functools
 import io
 import pickle
 import struct
@@ -14,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
-from types import CodeType
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
 import cloudpickle
@@ -22,6 +21,7 @@ import cloudpickle
 from nbtasks.core.errors import NotPicklable
 from nbtasks.core.readable import name_of, text_of
 
+from .globals import mentioned_by, read_by, submodules_of
 from .modules import shipped_by_value
 
 _SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
@@ -42,6 +42,23 @@ _PARTS = b"\x01"
 Parts = list["bytes | memoryview"]
 
 
+class _Apart:
+    """Takes the big buffers of a value while it is pickled."""
+
+    def __init__(self) -> None:
+        self.buffers: list[pickle.PickleBuffer] = []
+
+    def __call__(self, buffer: pickle.PickleBuffer) -> bool:
+        """Return whether the buffer shall lie in the pickle."""
+        try:
+            small = buffer.raw().nbytes < OUT_OF_BAND_BYTES
+        except BufferError:
+            small = True
+        if not small:
+            self.buffers.append(buffer)
+        return small
+
+
 def dumps(value: Any) -> Parts:
     """Return a value as parts whose concatenation :func:`loads` reads.
 
@@ -50,21 +67,11 @@ def dumps(value: Any) -> Parts:
     """
     if type(value) in _SMALL:
         return [pickle.dumps(value, protocol=5)]
-    buffers: list[pickle.PickleBuffer] = []
-
-    def out_of_band(buffer: pickle.PickleBuffer) -> bool:
-        try:
-            small = buffer.raw().nbytes < OUT_OF_BAND_BYTES
-        except BufferError:
-            small = True
-        if not small:
-            buffers.append(buffer)
-        return small
-
-    data = _pickled(value, out_of_band)
-    if not buffers:
+    apart = _Apart()
+    data = _pickled(value, apart)
+    if not apart.buffers:
         return [data]
-    raw = [buffer.raw() for buffer in buffers]
+    raw = [buffer.raw() for buffer in apart.buffers]
     lengths = [len(data), *(view.nbytes for view in raw)]
     head = _PARTS + struct.pack(f"<I{len(lengths)}Q", len(lengths), *lengths)
     parts: Parts = [head, data, bytes(-(len(head) + len(data)) % _ALIGN_BYTES)]
@@ -107,10 +114,10 @@ def dump_plain(value: Any) -> bytes:
 load_plain = pickle.loads
 
 
-def _pickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool]) -> bytes:
+def _pickled(value: Any, apart: _Apart) -> bytes:
     if _is_plain(value, [_MOST_LOOKED_AT]):
-        return pickle.dumps(value, protocol=5, buffer_callback=out_of_band)
-    return _cloudpickled(value, out_of_band)
+        return pickle.dumps(value, protocol=5, buffer_callback=apart)
+    return _cloudpickled(value, apart)
 
 
 def _is_plain(value: Any, budget: list[int]) -> bool:
@@ -130,17 +137,33 @@ def _is_plain(value: Any, budget: list[int]) -> bool:
     return kind.__module__ == "numpy" and kind.__name__ == "ndarray" and not value.dtype.hasobject
 
 
-def _cloudpickled(value: Any, out_of_band: Callable[[pickle.PickleBuffer], bool] | None) -> bytes:
-    file = io.BytesIO()
+def _cloudpickled(value: Any, apart: _Apart | None) -> bytes:
     try:
-        with shipped_by_value():
-            _Pickler(file, protocol=5, buffer_callback=out_of_band).dump(value)
+        return _written(value, apart)
     except Exception as error:
         if _is_too_deep(error):
             raise NotPicklable(f"a value {_TOO_DEEP}") from error
         path, reason = _explained(value, error)
         raise NotPicklable(f"{path} {reason}", path) from error
-    return file.getvalue()
+
+
+def _written(value: Any, apart: _Apart | None, left_out: frozenset[str] = frozenset()) -> bytes:
+    file = io.BytesIO()
+    pickler = _Pickler(file, protocol=5, buffer_callback=apart)
+    pickler.left_out = left_out
+    try:
+        with shipped_by_value():
+            pickler.dump(value)
+    except Exception:
+        # What only a string speaks of may not be meant: nothing fails for it.
+        stays = left_out.union(name for name, part in pickler.mentioned.items() if not _travels(part))
+        if stays == left_out:
+            raise
+    else:
+        return file.getvalue()
+    if apart is not None:
+        apart.buffers.clear()
+    return _written(value, apart, stays)
 
 
 #: Classes of the packages redis and valkey that keep a server's password. In some versions they would travel.
@@ -167,7 +190,17 @@ def _is_logged_in(kind: type) -> bool:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
-    """Keeps where code comes from: cloudpickle leaves it out from 3.1.3 on, and tracebacks would show no lines."""
+    """Keeps where code comes from: cloudpickle leaves it out from 3.1.3 on, and tracebacks would show no lines.
+
+    Attributes:
+        mentioned: globals that travel because strings speak of them.
+        left_out: names of such that do not.
+    """
+
+    def __init__(self, file: io.BytesIO, **options: Any) -> None:
+        super().__init__(file, **options)
+        self.mentioned: dict[str, Any] = {}
+        self.left_out: frozenset[str] = frozenset()
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is CodeType:
@@ -176,6 +209,16 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
         if _is_logged_in(type(value)):
             raise NotPicklable(f"{type(value).__name__} {_LOGGED_IN}")
         return super().reducer_override(value)
+
+    def _dynamic_function_reduce(self, function: FunctionType) -> Any:
+        """Reduce a function by value, with the globals that we find in it."""
+        rebuild, args, (attributes, state), *rest = super()._dynamic_function_reduce(function)
+        mentioned = {name: part for name, part in mentioned_by(function) if name not in self.left_out}
+        self.mentioned |= mentioned
+        state["__globals__"] = there = {**dict(read_by(function)), **mentioned}
+        closed_over = [part for part in map(_content, function.__closure__ or ()) if part is not None]
+        state["_cloudpickle_submodules"] = submodules_of(function, [*there.values(), *closed_over])
+        return rebuild, args, (attributes, state), *rest
 
 
 def code_from(constructor: Callable[..., CodeType], args: tuple[Any, ...], filename: str) -> CodeType:
@@ -281,15 +324,23 @@ def _parts_of(value: Any) -> Iterator[tuple[str, Any]]:
         yield ".func", wrapped
 
 
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
+
+
 def _captures_of(function: Any) -> Iterator[tuple[str, Any]]:
+    mentioned = dict(mentioned_by(function))
     for name, item in captures(function):
-        yield f": {name}", item
+        if name not in mentioned:
+            yield f": {name}", item
 
 
 def captures(function: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (name, value) of everything a function captures: closure, defaults and the globals that it reads."""
-    code = function.__code__
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+    """Yield (name, value) of everything a function captures: closure, defaults and the globals that it may read."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
         try:
             yield name, cell.cell_contents
         except ValueError:
@@ -297,23 +348,8 @@ def captures(function: Any) -> Iterator[tuple[str, Any]]:
     for number, item in enumerate(function.__defaults__ or ()):
         yield f"default {number}", item
     yield from (function.__kwdefaults__ or {}).items()
-    for name in _sorted_global_names(code):
-        if name in function.__globals__:
-            yield name, function.__globals__[name]
-
-
-@functools.lru_cache(1000)
-def _sorted_global_names(code: CodeType) -> tuple[str, ...]:
-    return tuple(sorted(global_names(code)))
-
-
-def global_names(code: Any) -> set[str]:
-    """Return the names of globals that a code object, or one inside it, may read."""
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if hasattr(constant, "co_names"):
-            names |= global_names(constant)
-    return names
+    yield from read_by(function)
+    yield from mentioned_by(function)
 
 
 def _travels(value: Any) -> bool:
