@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbtasks.core.context import current_call, serving
+from nbtasks.core.context import runs_call, serving
 from nbtasks.core.errors import WouldDeadlock
 
 from .fleet import workers_for
@@ -27,7 +27,7 @@ def wait(session: Session, batch: Batch, ready: Callable[[], bool], timeout: flo
     Raises:
         WouldDeadlock: in a task, when every slot that could run the batch waits.
     """
-    if not serving or current_call() is None:
+    if not serving or not runs_call():
         return batch.wait_for(ready, timeout)
     if _is_alone(session, batch) and not ready():
         raise _would_deadlock(batch)

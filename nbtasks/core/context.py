@@ -54,7 +54,7 @@ class CurrentCall:
     #: Seconds after which SoftTimeLimitExceeded is raised in it.
     soft_time_limit: float | None = None
     report: Report | None = field(default=None, repr=False)
-    #: What the call has printed so far; made by the worker's capture when something is printed.
+    #: What the call has printed so far; made by the worker when something is printed.
     output: Any = field(default=None, repr=False)
     #: What it has started; made by the worker when it starts something.
     started: Any = field(default=None, repr=False)
@@ -91,6 +91,8 @@ class CurrentCall:
 
 
 _current: ContextVar[CurrentCall | None] = ContextVar("nbtasks_call", default=None)
+#: The call that this thread works for, while it runs none itself.
+_served: ContextVar[CurrentCall | None] = ContextVar("nbtasks_served_call", default=None)
 
 
 def call_in(context: Context) -> CurrentCall | None:
@@ -114,12 +116,20 @@ before_telling: list[Callable[[], None]] = []
 
 
 def current_call() -> CurrentCall | None:
-    """Return the call that runs in this thread or coroutine, or None outside a worker."""
-    return _current.get()
+    """Return the call that this code belongs to: it runs here, or it has started this thread. None outside a worker."""
+    call = _current.get()
+    return call if call is not None else _served.get()
+
+
+def runs_call() -> bool:
+    """Whether a call itself runs in this thread or coroutine."""
+    return _current.get() is not None
 
 
 set_current = _current.set
 reset_current = _current.reset
+set_served = _served.set
+reset_served = _served.reset
 
 
 def progress(done: Any, total: Any = None, message: Any = "") -> None:
@@ -130,7 +140,7 @@ def progress(done: Any, total: Any = None, message: Any = "") -> None:
         total: the whole, in the same unit, if known.
         message: one short line.
     """
-    call = _current.get()
+    call = current_call()
     if call is not None:
         _report(call, done, total, message)
 

@@ -36,11 +36,12 @@ from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
-from . import capture
+from . import streams
 from .bench import Bench
 from .consumer import Consumer
 from .copies import expect_copies
 from .coroutines import ASYNC_SLOTS, LoopExecutor, is_async
+from .descriptors import DescriptorFile
 from .doubts import Doubts
 from .executor import InlineExecutor, ThreadExecutor
 from .functions import Functions
@@ -93,7 +94,7 @@ class ChildSettings:
     slots: list[Slot]
     hands: list[Hand]
     rosters: list[Roster]
-    outputs: list[capture.DescriptorFile]
+    outputs: list[DescriptorFile]
     life_line: int
 
 
@@ -208,7 +209,7 @@ class Child:
         set_name(f"Child-{self._slot.number}")
         self._descriptors.redirect()
         faulthandler.enable(2)
-        capture.install()
+        streams.install()
         self._surroundings.install()
         expect_copies(self._interrupts.handlers(), self._forsake)
         # While Python runs in the main thread, other threads get their turn after so many seconds.
@@ -393,6 +394,7 @@ class Child:
             seconds = self._inline.run(job, index)
             if self._surroundings.restore(seconds, more=job.remaining > 0):
                 self._inline.hold_descriptors()
+                streams.renew()
             self._pace.note(function, seconds)
             if job.at_most_once:
                 # Who dies with an untold result leaves a call that looks as if it had not been run.

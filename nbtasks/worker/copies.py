@@ -18,7 +18,7 @@ from signal import pthread_sigmask
 from signal import signal as set_handler
 from typing import NoReturn
 
-from .capture import TaggedStream
+from .streams import give_back
 
 _is_copy = False
 
@@ -64,11 +64,8 @@ def _be_a_program(signals: Iterable[int]) -> None:
     with contextlib.suppress(ValueError):
         for number in signals:
             set_handler(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if isinstance(stream, TaggedStream):
-            # What it prints comes to the call as what a subprocess prints does.
-            setattr(sys, name, stream.real)
+    # What it prints comes to the call as what a subprocess prints does.
+    give_back()
 
 
 def leave_copy(error: BaseException | None) -> None:

@@ -24,7 +24,6 @@ from nbtasks.core.readable import is_kind
 from nbtasks.core.states import FAILURE_CODE
 
 from .bench import Bench
-from .capture import restore
 from .copies import leave_copy
 from .executor import enter, finish
 from .interrupts import Stopping
@@ -34,6 +33,7 @@ from .log import LOGGER
 from .loop import SharedLoop, SubTask
 from .room import Room
 from .roster import Roster
+from .streams import renew
 from .subprocesses import end_started
 
 #: Calls of ``async def`` tasks that one child runs at once.
@@ -148,7 +148,7 @@ class LoopExecutor:
     # -- in the loop
 
     def _start(self, job: Job, index: int) -> None:
-        restore(alone=not self._running)
+        renew(alone=not self._running)
         call = self._bench.begin(job, index)
         item = _Running(job, call, monotonic(), enter(self._roster, job, index))
         key = (call.batch, index)

@@ -15,14 +15,15 @@ from nbtasks.core.readable import is_kind
 from nbtasks.core.states import FAILURE_CODE
 
 from .bench import Bench
-from .capture import DescriptorFile, Output, restore
 from .copies import leave_copy
+from .descriptors import DescriptorFile
 from .interrupts import Interrupts, Stopping
 from .job import Job
 from .leftovers import end_leftovers
 from .limits import packing_limit, soft_limit_reached
 from .roster import Roster
 from .slots import PACKING, Slot
+from .streams import output_of, renew, restore
 from .subprocesses import end_started
 from .surroundings import unblock
 
@@ -117,9 +118,7 @@ class InlineExecutor:
             return
         text = self._descriptors.take()
         if text:
-            if call.output is None:
-                call.output = Output()
-            call.output.write("o", text)
+            output_of(call).write("o", text)
 
 
 class ThreadExecutor:
@@ -142,7 +141,7 @@ class ThreadExecutor:
         self._pool.submit(self._run, job, index)
 
     def _run(self, job: Job, index: int) -> None:
-        restore(alone=not self._threads)
+        renew(alone=not self._threads)
         call = self._bench.begin(job, index)
         row, began = enter(self._roster, job, index), time.monotonic()
         try:

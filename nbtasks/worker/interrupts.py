@@ -33,6 +33,10 @@ ORDER = int(signal.SIGRTMIN) + 10 if hasattr(signal, "SIGRTMIN") else int(signal
 _EARLY_S = 0.000_1
 
 
+def _pass_over(number: int, frame: FrameType | None) -> None:
+    """Do nothing. A signal that is ignored instead is ignored by every program that is started here, too."""
+
+
 class Stopping(BaseException):
     """Ends a wait for work because the child shall stop."""
 
@@ -66,7 +70,7 @@ class Interrupts:
             int(signal.SIGTERM): self._on_term,
             ORDER: self._on_stop_order,
             int(signal.SIGALRM): self._on_alarm,
-            int(signal.SIGINT): signal.SIG_IGN,
+            int(signal.SIGINT): _pass_over,
         }
 
     def while_waiting(self, wait: Callable[[], T]) -> T:

@@ -5,6 +5,7 @@ The system knows only which thread has started a process, and those of an event 
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import subprocess
@@ -18,7 +19,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
-from nbtasks.core.context import CurrentCall, current_call
+from nbtasks.core.context import CurrentCall, current_call, reset_served, set_served
 from nbtasks.local.proctree import children_of_thread, kill_tree, look_up
 
 from .leftovers import boot_ticks
@@ -26,8 +27,6 @@ from .leftovers import boot_ticks
 #: Seconds that a killed process has to be gone.
 _GONE_WITHIN_S = 1.0
 
-#: The call that has started this thread.
-_started_by: ContextVar[CurrentCall | None] = ContextVar("nbtasks_started_by", default=None)
 #: The event loop waits for the end of what is started here.
 _is_awaited: ContextVar[bool] = ContextVar("nbtasks_is_awaited", default=False)
 _lock = Lock()
@@ -84,11 +83,6 @@ class _Started:
         return type(self), ()
 
 
-def speaker() -> CurrentCall | None:
-    """Return the call whose code runs here: the one that runs, or the one that has started this thread."""
-    return current_call() or _started_by.get()
-
-
 def tag() -> None:
     """Have threads, what is given to thread pools, and processes know by which call they were started."""
     _tag_threads()
@@ -132,18 +126,18 @@ def _started(call: CurrentCall) -> _Started:
 
 @contextlib.contextmanager
 def _working_for(call: CurrentCall) -> Iterator[None]:
-    token, me = _started_by.set(call), threading.get_native_id()
+    token, me = set_served(call), threading.get_native_id()
     threads = _started(call).threads
     threads[me] = monotonic()
     try:
         yield
     finally:
         threads.pop(me, None)
-        _started_by.reset(token)
+        reset_served(token)
 
 
 def _note(pid: int, popen: subprocess.Popen[Any] | None = None) -> None:
-    call = speaker()
+    call = current_call()
     if call is None:
         return
     found = look_up(pid)
@@ -166,7 +160,7 @@ def _tag_threads() -> None:
     start, submit = threading.Thread.start, ThreadPoolExecutor.submit
 
     def start_tagged(thread: threading.Thread) -> None:
-        call = speaker()
+        call = current_call()
         if call is not None:
             run = thread.run
 
@@ -180,11 +174,21 @@ def _tag_threads() -> None:
         start(thread)
 
     def submit_tagged(pool: ThreadPoolExecutor, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        call = speaker()
+        call = current_call()
         if call is None:
             return submit(pool, function, *args, **kwargs)
         return submit(pool, _run_for, call, function, *args, **kwargs)
 
+    start_raw = _thread.start_new_thread
+
+    def start_raw_tagged(function: Any, args: Any, kwargs: Any = None, /) -> int:
+        call = current_call()
+        given = (args,) if kwargs is None else (args, kwargs)
+        if call is None or not callable(function) or not isinstance(args, tuple):
+            return start_raw(function, *given)
+        return start_raw(_run_for, (call, function, *args), kwargs or {})
+
+    _thread.start_new_thread = start_raw_tagged
     threading.Thread.start = start_tagged  # type: ignore[method-assign, assignment]
     ThreadPoolExecutor.submit = submit_tagged  # type: ignore[method-assign, assignment]
 

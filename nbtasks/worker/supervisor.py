@@ -41,9 +41,9 @@ from nbtasks.wire.signing import Keyring
 
 from . import log
 from .arrival import Arrival
-from .capture import DescriptorFile
 from .child import ChildSettings, child_main
 from .coroutines import ASYNC_SLOTS
+from .descriptors import DescriptorFile
 from .enforcement import Enforcement
 from .forkserver import Birth, Death, Forkserver
 from .hand import make_hands

@@ -10,11 +10,12 @@ from nbtasks.broker.permits import Grant
 from nbtasks.core.context import CurrentCall, reset_current, set_current
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire.codec import Chunk, Function
-from nbtasks.worker.capture import HEAD_CHARS, TAIL_CHARS, Output, TaggedStream
 from nbtasks.worker.job import Job, options_of
+from nbtasks.worker.output import HEAD_CHARS, TAIL_CHARS, Output
 from nbtasks.worker.pace import Pace
 from nbtasks.worker.permits import Permitted
 from nbtasks.worker.slots import BUSY, STARTING, StopOrder, make_slots
+from nbtasks.worker.streams import TaggedStream
 
 BATCH = "0123456789abcdef0123"
 

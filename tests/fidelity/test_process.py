@@ -1,0 +1,287 @@
+"""What a task does to its process, and what it starts: as in a program of its own, and nothing of it reaches others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from nbtasks import App, current_call, progress
+
+SOON = 60.0
+
+#: How a call may be run: in the main thread, in a thread, in the event loop.
+WAYS = ("inline", "thread", "coroutine")
+
+
+class Ways:
+    """Runs a function as a call, in each way; the function sees nothing of the difference."""
+
+    def __init__(self, inline, threads) -> None:
+        self._inline = inline
+        self._threads = threads
+
+    def __call__(self, way, function, *args):
+        if way == "thread":
+            return self._threads.task(function).delay(*args)
+        if way == "inline":
+            return self._inline.task(function).delay(*args)
+
+        async def coroutine(*args):
+            return function(*args)
+
+        return self._inline.task(coroutine).delay(*args)
+
+
+@pytest.fixture(scope="module")
+def inline(run_folder):
+    """An App whose worker has one child: what one call leaves, the next one would find."""
+    with App("process", namespace="t-process") as app:
+        app.start_workers(1)
+        yield app
+
+
+@pytest.fixture(scope="module")
+def run(inline):
+    """A :class:`Ways`."""
+    with App("process-threads", namespace="t-process-threads") as threads:
+        threads.start_workers(1, pool="threads")
+        yield Ways(inline, threads)
+
+
+# --- streams --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_no_text_is_an_error_of_that_write(run, way):
+    def write(name):
+        stream, told = getattr(sys, name), []
+        for wrong in (b"raw", bytearray(b"raw"), memoryview(b"raw"), 5, None, ["a"], ("a",), 1.5):
+            for attempt in (stream.write, lambda one: stream.writelines([one])):
+                try:
+                    attempt(wrong)
+                except TypeError as error:
+                    told.append(str(error) == f"write() argument must be str, not {type(wrong).__name__}")
+        try:
+            stream.buffer.write("text")
+        except TypeError as error:
+            told.append("bytes-like" in str(error))
+        print("told", file=stream)
+        return told
+
+    for name in ("stdout", "stderr"):
+        result = run(way, write, name)
+        assert result.get(timeout=SOON) == [True] * 17
+        assert getattr(result, name) == "told\n"
+
+
+def test_a_write_that_is_none_fails_its_own_call_only(inline):
+    @inline.task
+    def write(number):
+        if number == 3:
+            sys.stdout.write(b"raw")
+        return number, current_call().attempt
+
+    found = write.map(range(8)).get(timeout=SOON, propagate=False)
+    assert isinstance(found.pop(3), TypeError)
+    assert found == [(number, 1) for number in range(8) if number != 3]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stream_is_what_pythons_is(run, way):
+    def look():
+        out = sys.stdout
+        seen = (out.mode, out.name, out.encoding, out.fileno(), out.isatty(), out.writable(), out.closed)
+        print("text", end="|")
+        out.buffer.write(b"bytes|")
+        out.buffer.raw.write(bytearray("ä|", "utf-8")[:1])
+        out.buffer.write(memoryview("ä|".encode())[1:])
+        out.writelines(["one|", "two|"])
+        print("\ud800 kept", end="|")
+        sys.__stdout__.write("dunder")
+        sys.__stderr__.write("error")
+        return seen
+
+    result = run(way, look)
+    assert result.get(timeout=SOON) == ("w", "<stdout>", "utf-8", 1, False, True, False)
+    assert result.stdout == "text|bytes|ä|one|two|\ud800 kept|dunder"
+    assert result.stderr == "error"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_call_does_to_its_streams_is_for_itself(run, way, tmp_path):
+    def spoil(how, path):
+        if how == "close":
+            sys.stdout.close()
+            told = [sys.stdout.closed]
+        elif how == "detach":
+            below = sys.stdout.detach()
+            below.write(b"below\n")
+            told = [True]
+        elif how == "encoding":
+            sys.stdout.reconfigure(encoding="ascii", errors="strict", line_buffering=True)
+            told = [sys.stdout.encoding == "ascii"]
+        elif how == "method":
+            sys.stdout.write = sys.stderr.write
+            return [True]
+        elif how == "original":
+            sys.__stdout__.close()
+            sys.__stdout__ = sys.__stderr__ = None
+            return [True]
+        else:
+            sys.stdout = open(path, "w") if how == "file" else None  # noqa: SIM115, PTH123
+            sys.stderr = sys.stdout
+            print("into it")
+            return [True]
+        try:
+            print("ä")
+        except ValueError:
+            told.append(True)
+        return told
+
+    def speak():
+        print("spökén")
+        print("to both", file=sys.stderr, flush=True)
+        sys.__stdout__.write("dunder\n")
+        return sys.stdout.encoding, sys.stdout.closed
+
+    for how in ("close", "detach", "encoding", "method", "original", "file", "none"):
+        spoiled = run(way, spoil, how, str(tmp_path / "file"))
+        assert all(spoiled.get(timeout=SOON)), how
+        assert spoiled.stdout == ("below\n" if how == "detach" else ""), how
+        spoken = run(way, speak)
+        assert spoken.get(timeout=SOON) == ("utf-8", False), how
+        assert (spoken.stdout, spoken.stderr) == ("spökén\ndunder\n", "to both\n"), how
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_calls_threads_print_and_report_is_the_calls(run, way, gate, eventually):
+    path = gate.path
+
+    def work():
+        import _thread
+        import contextlib
+        import io
+        import logging
+        import threading
+        import time
+        from concurrent.futures import ThreadPoolExecutor
+        from multiprocessing.pool import ThreadPool
+
+        ids, ended = [], threading.Event()
+
+        def part(name):
+            print(name)
+            progress(len(ids), 5, name)
+            ids.append(current_call().id)
+
+        def last():
+            part("raw")
+            ended.set()
+
+        thread = threading.Thread(target=part, args=("thread",))
+        thread.start()
+        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(part, "pool").result()
+        with ThreadPool(1) as other:
+            other.map(part, ["other"])
+        _thread.start_new_thread(last, ())
+        ended.wait(30)
+        handler = logging.StreamHandler()
+        logging.getLogger("of.a.task").addHandler(handler)
+        logging.getLogger("of.a.task").warning("logged")
+        logging.getLogger("of.a.task").removeHandler(handler)
+        with contextlib.redirect_stdout(io.StringIO()) as kept:
+            print("redirected")
+        end = time.monotonic() + 60
+        while not os.path.exists(path) and time.monotonic() < end:  # noqa: PTH110
+            time.sleep(0.01)
+        return set(ids) == {current_call().id}, kept.getvalue()
+
+    result = run(way, work)
+    # In the event loop the call that blocks it is seen to make progress, too.
+    eventually(
+        lambda: result.progress is not None and result.progress.message == "raw",
+        "its last thread has reported",
+    )
+    gate.open()
+    assert result.get(timeout=SOON) == (True, "redirected\n")
+    assert result.stdout == "thread\npool\nother\nraw\n"
+    assert result.stderr == "logged\n"
+
+
+# --- what a call starts ---------------------------------------------------------------------------------------
+
+#: Prints the signals of a program that are not as the system has them, and its mask.
+SIGNALS = """
+import signal
+numbers = [s for s in signal.Signals if s not in (signal.SIGKILL, signal.SIGSTOP)]
+odd = {s.name for s in numbers if signal.getsignal(s) not in (signal.SIG_DFL, signal.default_int_handler)}
+print(sorted(odd - {"SIGPIPE", "SIGXFSZ", "SIGXFZ"}), sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())), end=" ")
+print(signal.set_wakeup_fd(-1), signal.getitimer(signal.ITIMER_REAL), signal.getitimer(signal.ITIMER_PROF))
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_call_starts_has_the_signals_of_any_program(run, way):
+    def start():
+        import asyncio
+        import pty
+        import shlex
+        import threading
+
+        command, told = [sys.executable, "-c", SIGNALS], {}
+        told["subprocess"] = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        told["shell"] = os.popen(shlex.join(command)).read()
+        reading, writing = os.pipe()
+        actions = [(os.POSIX_SPAWN_DUP2, writing, 1)]
+        os.waitpid(os.posix_spawn(command[0], command, os.environ, file_actions=actions), 0)
+        os.close(writing)
+        told["spawn"] = os.read(reading, 65536).decode()
+        pid, terminal = pty.fork()
+        if not pid:
+            os.execv(command[0], command)
+        shown = b""
+        while b"\n" not in shown:
+            shown += os.read(terminal, 65536)
+        told["pty"] = shown.decode().replace("\r", "")
+        os.waitpid(pid, 0)
+
+        async def with_asyncio():
+            pipe = asyncio.subprocess.PIPE
+            process = await asyncio.create_subprocess_exec(*command, stdout=pipe)
+            return (await process.communicate())[0].decode()
+
+        thread = threading.Thread(target=lambda: told.update(asyncio=asyncio.run(with_asyncio())))
+        thread.start()
+        thread.join()
+        told["interrupted"] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen(["sleep", "60"])
+            process.send_signal(number)
+            told["interrupted"].append(process.wait(30))
+        return told
+
+    told = run(way, start).get(timeout=SOON)
+    assert told.pop("interrupted") == [-signal.SIGINT, -signal.SIGTERM]
+    assert told == dict.fromkeys(told, "[] [] -1 (0.0, 0.0) (0.0, 0.0)\n")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_pools_of_processes_in_a_call_end(run, way):
+    def work(how):
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        context = multiprocessing.get_context(how)
+        with context.Pool(2) as pool:
+            first = pool.map(abs, [-1, -2])
+        with ProcessPoolExecutor(2, mp_context=context) as executor:
+            return first, list(executor.map(abs, [-3, -4]))
+
+    for how in ("fork", "spawn", "forkserver"):
+        assert run(way, work, how).get(timeout=SOON) == ([1, 2], [3, 4]), how
