@@ -1,0 +1,5 @@
+FACTOR = 200
+
+
+def factor():
+    return FACTOR

@@ -1,0 +1,5 @@
+from rates import factor
+
+
+def total(n):
+    return n * factor()
