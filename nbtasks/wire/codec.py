@@ -9,7 +9,7 @@ import linecache
 import secrets
 import struct
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from types import CodeType
@@ -19,19 +19,10 @@ from nbtasks.core.errors import SignatureMismatch
 
 from . import pickling
 from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer, to_json
+from .function import Function
 from .modules import ShippedFinder, imported_sources
 
 _CHUNK_FIELDS = frozenset({"b", "f", "i", "n", "na", "ad"})
-
-
-@dataclass(frozen=True)
-class Function:
-    """A callable with its options as it arrives in a worker."""
-
-    digest: str
-    call: Callable[..., Any]
-    #: What the client packed beside it: a core.options.TaskOptions.
-    options: Any
 
 
 @dataclass(frozen=True)
@@ -147,7 +138,7 @@ class Codec:
         for filename, text in parts["lines"].items():
             linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
         self._finder.offer(parts["modules"])
-        return Function(digest, pickling.loads(parts["call"]), pickling.loads(parts["options"]))
+        return Function(digest, (parts["call"], parts["options"]))
 
     def lines_of(self, frame: bytes, digest: str) -> None:
         """Make the source lines of a function known here, without rebuilding it."""

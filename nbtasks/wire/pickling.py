@@ -21,6 +21,7 @@ import cloudpickle
 from nbtasks.core.errors import NotPicklable
 from nbtasks.core.readable import name_of, text_of
 
+from . import classes
 from .globals import mentioned_by, read_by, submodules_of
 from .modules import shipped_by_value
 
@@ -190,7 +191,7 @@ def _is_logged_in(kind: type) -> bool:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
-    """Keeps where code comes from: cloudpickle leaves it out from 3.1.3 on, and tracebacks would show no lines.
+    """Asks our own reducers before cloudpickle's.
 
     Attributes:
         mentioned: globals that travel because strings speak of them.
@@ -201,13 +202,18 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
         super().__init__(file, **options)
         self.mentioned: dict[str, Any] = {}
         self.left_out: frozenset[str] = frozenset()
+        #: What stands for the cells of closures until they are filled, by their place in memory.
+        self._cells: dict[int, CellType] = {}
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is CodeType:
-            constructor, args = self.dispatch_table[CodeType](value)
-            return code_from, (constructor, args, value.co_filename)
+            return self._reduced_code(value)
         if _is_logged_in(type(value)):
             raise NotPicklable(f"{type(value).__name__} {_LOGGED_IN}")
+        for reduced in _REDUCERS:
+            found = reduced(value)
+            if found is not NotImplemented:
+                return found
         return super().reducer_override(value)
 
     def _dynamic_function_reduce(self, function: FunctionType) -> Any:
@@ -219,6 +225,23 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
         closed_over = [part for part in map(_content, function.__closure__ or ()) if part is not None]
         state["_cloudpickle_submodules"] = submodules_of(function, [*there.values(), *closed_over])
         return rebuild, args, (attributes, state), *rest
+
+    def _reduced_code(self, code: CodeType) -> tuple[Any, ...]:
+        """Keep where code comes from: cloudpickle leaves it out from 3.1.3 on, and tracebacks would show no lines."""
+        constructor, args = self.dispatch_table[CodeType](code)
+        return code_from, (constructor, args, code.co_filename)
+
+    def _function_getnewargs(self, function: Any) -> tuple[Any, ...]:
+        """Let functions that share a variable of a closure share it again; cloudpickle gives each one of its own."""
+        made = super()._function_getnewargs(function)
+        if function.__closure__ is None:
+            return tuple(made)
+        cells = (self._cells.setdefault(id(cell), CellType()) for cell in function.__closure__)
+        return (*made[:-1], tuple(cells))
+
+
+#: Each returns how a kind of its own is pickled, or NotImplemented.
+_REDUCERS: tuple[Callable[[Any], Any], ...] = (classes.reduced,)
 
 
 def code_from(constructor: Callable[..., CodeType], args: tuple[Any, ...], filename: str) -> CodeType:

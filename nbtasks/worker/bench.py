@@ -20,6 +20,7 @@ from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire import failures
+from nbtasks.wire.opening import current_opening
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 
 from .interrupts import Stopping
@@ -52,11 +53,14 @@ class Bench:
         self.files = self.shelf.files = files
 
     def arguments(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Unpickle the arguments of a call."""
+        """Unpickle the arguments of a call, for which a copy of its function was lent."""
         try:
             args, kwargs = value_of(job.payload(index), self.shelf)
         except ValueLost as error:
             raise _ArgumentsLost(str(error)) from error
+        opening = current_opening()
+        if opening is not None:
+            opening.is_reading = False
         return args, kwargs
 
     def begin(self, job: Job, index: int) -> CurrentCall:

@@ -31,8 +31,9 @@ from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection, place
 from nbtasks.local.proctree import kill_tree
 from nbtasks.local.valuefiles import ValueFiles
-from nbtasks.wire.codec import Codec, Function
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
+from nbtasks.wire.function import Function
 from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 

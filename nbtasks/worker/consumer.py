@@ -11,7 +11,8 @@ from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevoked
 from nbtasks.core.readable import repr_of
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire import failures
-from nbtasks.wire.codec import Chunk, Codec, Function
+from nbtasks.wire.codec import Chunk, Codec
+from nbtasks.wire.function import Function
 
 from .doubts import Doubts
 from .functions import Functions
@@ -164,7 +165,13 @@ class Consumer:
             self._fail(entry, chunk, error, FAILURE_CODE, skip, revoked)
             return None
         job = Job(
-            entry, chunk, function, options_of(function, chunk), entry.first, entry.first + entry.count, skip
+            entry,
+            chunk,
+            function,
+            options_of(function.options, chunk),
+            entry.first,
+            entry.first + entry.count,
+            skip,
         )
         self._end_revoked(job, revoked)
         if chunk.not_after is not None and self._server_now() > chunk.not_after:
@@ -244,7 +251,7 @@ class Consumer:
         LOGGER.error(
             "Task %s: its function cannot be rebuilt here: %s", chunk.options.get("nm"), repr_of(error, 500)
         )
-        nothing = Function(chunk.function, lambda: None, None)
+        nothing = Function.of(chunk.function, lambda: None, None)
         job = Job(entry, chunk, nothing, TaskOptions(), entry.first, entry.first + entry.count, skip)
         self._end_revoked(job, revoked)
         self._fail_all(job, error, state)

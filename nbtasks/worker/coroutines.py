@@ -22,6 +22,7 @@ from nbtasks.core.errors import SoftTimeLimitExceeded
 from nbtasks.core.execution import Outcome, execute_async, outcome_of_error, state_of
 from nbtasks.core.readable import is_kind
 from nbtasks.core.states import FAILURE_CODE
+from nbtasks.wire.function import Lent
 
 from .bench import Bench
 from .copies import leave_copy
@@ -169,9 +170,11 @@ class LoopExecutor:
 
     async def _run(self, item: _Running) -> None:
         job, call = item.job, item.call
+        lent: Lent | None = None
         try:
+            lent = job.function.lend(call.batch, call.index)
             args, kwargs = self._bench.arguments(job, call.index)
-            outcome = await execute_async(job.function.call, args, kwargs, call, job.options)
+            outcome = await execute_async(lent.call, args, kwargs, call, job.options_with(lent))
         except Stopping:
             # The process ends. Nothing is told: others get the call.
             if self._claim(item):
@@ -183,6 +186,8 @@ class LoopExecutor:
         # Before any lock, which a copy may have got closed.
         leave_copy(outcome.error)
         self._end(item, outcome)
+        if lent is not None:
+            job.function.take_back(lent)
 
     def _note_end(self, key: Key, item: _Running, task: asyncio.Task[None]) -> None:
         if self._running.get(key) is item:

@@ -13,6 +13,7 @@ from nbtasks.core.execution import Outcome, execute, state_of
 from nbtasks.core.interruption import Interrupted
 from nbtasks.core.readable import is_kind
 from nbtasks.core.states import FAILURE_CODE
+from nbtasks.wire.function import Lent
 
 from .bench import Bench
 from .copies import leave_copy
@@ -58,12 +59,14 @@ class InlineExecutor:
         self._slot.begin(
             job.batch_bytes, index, options.time_limit or 0.0, soft_s=options.soft_time_limit or 0.0
         )
+        lent: Lent | None = None
         try:
             try:
+                lent = job.function.lend(call.batch, index)
                 args, kwargs = self._bench.arguments(job, index)
                 self._interrupts.arm(call, job.options)
                 self._interrupts.check()
-                outcome = execute(job.function.call, args, kwargs, call, job.options)
+                outcome = execute(lent.call, args, kwargs, call, job.options_with(lent))
             finally:
                 self._disarm()
         except Interrupted as stop:
@@ -90,6 +93,8 @@ class InlineExecutor:
             self._bench.finish(job, call, outcome, lambda: self._slot.begin(job.batch_bytes, index, 0.0))
         else:
             self._bench.finish(job, call, outcome)
+        if lent is not None:
+            job.function.take_back(lent)
         return outcome.seconds
 
     def _end_leftovers(self, call: CurrentCall) -> None:
@@ -144,8 +149,9 @@ class ThreadExecutor:
         renew(alone=not self._threads)
         call = self._bench.begin(job, index)
         row, began = enter(self._roster, job, index), time.monotonic()
+        lent: list[Lent] = []
         try:
-            outcome = self._stoppable((call.batch, index), lambda: self._outcome(job, index, call))
+            outcome = self._stoppable((call.batch, index), lambda: self._outcome(job, index, call, lent))
         except Stopping:
             # The process ends. Nothing is told: others get the call.
             self._on_free()
@@ -158,11 +164,14 @@ class ThreadExecutor:
             # In a thread a class is raised, not an object: it says nothing yet.
             outcome.error.args, outcome.error.call_id = soft_limit_reached(call).args, call.id
         finish(self._bench, self._roster, row, job, call, outcome, self._on_free)
+        for one in lent:
+            job.function.take_back(one)
 
-    def _outcome(self, job: Job, index: int, call: CurrentCall) -> Outcome:
+    def _outcome(self, job: Job, index: int, call: CurrentCall, lent: list[Lent]) -> Outcome:
         try:
+            lent.append(job.function.lend(call.batch, index))
             args, kwargs = self._bench.arguments(job, index)
-            outcome = execute(job.function.call, args, kwargs, call, job.options)
+            outcome = execute(lent[0].call, args, kwargs, call, job.options_with(lent[0]))
         except (Interrupted, Stopping):
             raise
         except BaseException as error:

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from nbtasks.core.errors import SignatureMismatch
-from nbtasks.wire.codec import Codec, Function
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.function import Function
 
 _MOST = 128
 

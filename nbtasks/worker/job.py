@@ -12,7 +12,8 @@ from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall, Report
 from nbtasks.core.ids import call_id
 from nbtasks.core.options import TaskOptions
-from nbtasks.wire.codec import Chunk, Function
+from nbtasks.wire.codec import Chunk
+from nbtasks.wire.function import Function, Lent
 
 
 @dataclass
@@ -118,6 +119,12 @@ class Job:
         """Return the payload of a call."""
         return self._payloads[index - self.entry.first]
 
+    def options_with(self, lent: Lent) -> TaskOptions:
+        """Return the options for a call that runs this copy of the function."""
+        if lent.options is self.function.options:
+            return self.options
+        return options_of(lent.options, self.chunk)
+
     def call(self, index: int, worker: str, report: Report | None = None) -> CurrentCall:
         """Return what task code may ask about a call; ``report`` is told of its progress."""
         batch, options = self.entry.batch, self.options
@@ -127,11 +134,11 @@ class Job:
         )  # fmt: skip
 
 
-def options_of(function: Function, chunk: Chunk) -> TaskOptions:
-    """Return the task's options with what was set for these calls."""
+def options_of(packed: Any, chunk: Chunk) -> TaskOptions:
+    """Return a task's options, as they were packed with its function, with what was set for these calls."""
     import dataclasses
 
-    base = function.options if isinstance(function.options, TaskOptions) else TaskOptions()
+    base = packed if isinstance(packed, TaskOptions) else TaskOptions()
     changes: dict[str, Any] = {}
     for short, name in (("tl", "time_limit"), ("sl", "soft_time_limit"), ("mr", "max_retries")):
         if short in chunk.options:

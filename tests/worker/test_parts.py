@@ -9,7 +9,8 @@ from nbtasks.broker.delivery import Entry
 from nbtasks.broker.permits import Grant
 from nbtasks.core.context import CurrentCall, reset_current, set_current
 from nbtasks.core.options import TaskOptions
-from nbtasks.wire.codec import Chunk, Function
+from nbtasks.wire.codec import Chunk
+from nbtasks.wire.function import Function
 from nbtasks.worker.job import Job, options_of
 from nbtasks.worker.output import HEAD_CHARS, TAIL_CHARS, Output
 from nbtasks.worker.pace import Pace
@@ -23,12 +24,12 @@ BATCH = "0123456789abcdef0123"
 def job(first=0, count=5, **header):
     """A job of ``count`` calls."""
     chunk = Chunk(BATCH, "f", first, [b"%d" % number for number in range(count)], {"nm": "work", **header})
-    function = Function("f", len, TaskOptions())
+    function = Function.of("f", len, TaskOptions())
     return Job(
         Entry("io@3.11.k", "m", b"1-0", BATCH, first, count, 1, False, b""),
         chunk,
         function,
-        options_of(function, chunk),
+        options_of(function.options, chunk),
         first,
         first + count,
     )

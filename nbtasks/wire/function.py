@@ -1,0 +1,122 @@
+"""A function as a worker has it. Its calls borrow it one at a time, and each begins from what the notebook had."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import classes, pickling
+from .opening import Opening, begin_opening, opened_in
+from .watching import Watch
+
+#: Copies that are kept for calls to come; so many calls at once open nothing.
+_MOST_KEPT = 16
+
+
+@dataclass(eq=False)
+class Lent:
+    """One copy of a function.
+
+    Attributes:
+        options: of its task, with the copy's own classes.
+        classes: its classes, by id.
+        watch: None where nothing that a call does stays.
+    """
+
+    call: Callable[..., Any]
+    options: Any
+    classes: dict[str, type] = field(default_factory=dict)
+    watch: Watch | None = None
+
+
+class Function:
+    """A callable with its options as it arrives in a worker.
+
+    Args:
+        packed: callable and options, pickled.
+
+    Attributes:
+        call: the callable, to be looked at; a call borrows one.
+        options: what the client packed beside it: a core.options.TaskOptions.
+    """
+
+    def __init__(self, digest: str, packed: tuple[bytes, bytes]) -> None:
+        self.digest = digest
+        self._packed = packed
+        self.options: Any = None
+        #: Until they are known; and later on where they name classes that each copy has of its own.
+        self._opens_options = True
+        #: What all calls share; None where each has its own.
+        self._shared: Lent | None = None
+        self._kept: list[Lent] = []
+        began = time.perf_counter()
+        first = self._opened(Opening())
+        opened_s = time.perf_counter() - began
+        self.call, self.options = first.call, first.options
+        self._opens_options = classes.are_in(packed[1])
+        watch = Watch((first.call, first.options), first.classes.values())
+        #: Each call opens it for itself.
+        self._anew = watch.is_hidden or (bool(watch.notes) and _seconds_of(watch.restore) > opened_s)
+        if self._anew:
+            return
+        if watch.notes:
+            first.watch = watch
+            self._kept.append(first)
+        else:
+            self._shared, self._packed = first, (b"", b"")
+
+    @classmethod
+    def of(cls, digest: str, call: Callable[..., Any], options: Any) -> Function:
+        """Return a callable that is here as a function that arrives nowhere."""
+        made = cls.__new__(cls)
+        made.digest, made.call, made.options, made._shared = digest, call, options, Lent(call, options)
+        return made
+
+    def lend(self, batch: str, index: int) -> Lent:
+        """Return a copy for one call, and have the call's arguments opened with its classes."""
+        lent = self._shared
+        if lent is None:
+            if self._anew:
+                opening = Opening(batch, index)
+                begin_opening(opening)
+                return self._opened(opening)
+            lent = self._one_of_the_kept()
+        begin_opening(Opening(batch, index, lent.classes))
+        return lent
+
+    def take_back(self, lent: Lent) -> None:
+        """Put back what a call has changed of its copy. To be called when its result is packed."""
+        if lent.watch is None:
+            return
+        try:
+            lent.watch.restore()
+        except Exception:
+            # Keys of a user's dict are hashed and compared. What is not whole again is not lent again.
+            return
+        if len(self._kept) < _MOST_KEPT:
+            self._kept.append(lent)
+
+    def _one_of_the_kept(self) -> Lent:
+        try:
+            return self._kept.pop()
+        except IndexError:
+            lent = self._opened(Opening())
+            lent.watch = Watch((lent.call, lent.options), lent.classes.values())
+            return lent
+
+    def _opened(self, opening: Opening) -> Lent:
+        call, options = self._packed
+        with opened_in(opening):
+            lent = Lent(
+                pickling.loads(call), pickling.loads(options) if self._opens_options else self.options
+            )
+        lent.classes = opening.own or {}
+        return lent
+
+
+def _seconds_of(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began

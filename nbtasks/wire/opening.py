@@ -1,0 +1,62 @@
+"""What is being opened here just now: a function of a worker, the arguments of a call, and the classes that both have.
+
+A class that travels by value belongs to what it came with. All calls of a submit see it as it was captured, whatever
+else is opened beside it in the same process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass(eq=False, slots=True)
+class Opening:
+    """What one function, or one call of it, has opened.
+
+    Attributes:
+        batch: the call's batch; "" where a function is opened for no call in particular.
+        index: the call's position in its batch; None where there is no call.
+        of_function: its classes, by id.
+        own: classes that came with the arguments alone, or were read by the call itself.
+        is_reading: the function or the arguments are being opened; later on, what the call itself reads.
+    """
+
+    batch: str = ""
+    index: int | None = None
+    of_function: dict[str, type] = field(default_factory=dict)
+    own: dict[str, type] | None = None
+    is_reading: bool = True
+
+    def find(self, class_id: str) -> type | None:
+        """Return a class that is known here."""
+        found = self.of_function.get(class_id)
+        if found is None and self.own is not None:
+            found = self.own.get(class_id)
+        return found
+
+    def keep(self, class_id: str, kind: type) -> None:
+        """Remember a class that was rebuilt."""
+        if self.own is None:
+            self.own = {}
+        self.own[class_id] = kind
+
+
+_now: ContextVar[Opening | None] = ContextVar("nbtasks_opening", default=None)
+
+#: Returns what is being opened, or was opened for the call that runs here; None outside.
+current_opening = _now.get
+#: Makes this what is opened, in this thread or coroutine, until the next one comes.
+begin_opening = _now.set
+
+
+@contextlib.contextmanager
+def opened_in(opening: Opening | None) -> Iterator[None]:
+    """Open what is read inside as part of this; None for what belongs to no function."""
+    token = _now.set(opening)
+    try:
+        yield
+    finally:
+        _now.reset(token)

@@ -1,0 +1,440 @@
+"""What the calls of a function could change of it, and how it is put back: each begins from what the notebook had.
+
+Whatever a function captures is walked once when it is opened. Of each thing that can change, what it holds is noted:
+which objects, not what is in them, since those are noted as well. After a call these notes are compared, by identity,
+and what differs is put back. Where that would take longer than to open the function anew, or where something keeps its
+state where Python cannot see it, each call opens the function for itself instead.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import decimal
+import enum
+import functools
+import opcode
+import re
+import sys
+import types
+from collections.abc import Callable, Iterable
+from operator import is_
+from typing import Any, Protocol
+
+_FIXED: frozenset[type] = frozenset(
+    {
+        int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range, slice,
+        types.CodeType, types.ModuleType, types.BuiltinFunctionType, types.MethodDescriptorType,
+        types.WrapperDescriptorType, types.MethodWrapperType, types.ClassMethodDescriptorType,
+        types.GetSetDescriptorType, types.MemberDescriptorType, types.GenericAlias, types.UnionType,
+        re.Pattern, functools._lru_cache_wrapper, types.DynamicClassAttribute,
+    }
+)  # fmt: skip
+#: So are the instances of their subclasses.
+_FIXED_KINDS = (
+    int, float, complex, str, bytes, dt.date, dt.time, dt.timedelta, dt.tzinfo,
+    decimal.Decimal, type,
+)  # fmt: skip
+_DICTS: frozenset[type] = frozenset(
+    {dict, collections.OrderedDict, collections.defaultdict, collections.Counter}
+)
+#: From so many things on it is not worth looking at them one by one.
+_MOST = 50_000
+_REBIND = frozenset(
+    opcode.opmap[name]
+    for name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR")
+    if name in opcode.opmap
+)
+_REBIND_FREE = frozenset(
+    opcode.opmap[name] for name in ("STORE_DEREF", "DELETE_DEREF") if name in opcode.opmap
+)
+#: Names by which code can change what it does not name.
+_REBINDING_NAMES = frozenset(
+    {"globals", "vars", "exec", "eval", "setattr", "delattr", "__dict__", "__globals__", "__setattr__"}
+)
+
+
+class _Note(Protocol):
+    """What one thing held."""
+
+    def restore(self) -> None:
+        """Put it back, where it has changed."""
+
+
+class Watch:
+    """What can change of one copy of a function.
+
+    Attributes:
+        notes: of all that can be put back.
+        is_hidden: some of it cannot be put back, for nobody sees it.
+    """
+
+    def __init__(self, function: Any, classes: Iterable[type]) -> None:
+        self.notes: list[_Note] = []
+        self.is_hidden = False
+        self._classes = {id(kind) for kind in classes}
+        self._functions: list[types.FunctionType] = []
+        self._cells: list[types.CellType] = []
+        #: Kept, so that no other object gets the place of one that was seen.
+        self._seen: dict[int, Any] = {}
+        self._waiting: list[Any] = [function]
+        while self._waiting and not self.is_hidden:
+            self._look_at(self._waiting.pop())
+            self.is_hidden |= len(self._seen) > _MOST
+        if any(map(_may_rebind, {one.__code__ for one in self._functions})):
+            self.notes += map(_FunctionNote, self._functions)
+            self.notes += map(_CellNote, self._cells)
+            namespaces = {id(one.__globals__): one.__globals__ for one in self._functions}
+            self.notes += map(_DictNote, namespaces.values())
+        self._seen.clear()
+
+    def restore(self) -> None:
+        """Put back what a call has changed."""
+        for note in self.notes:
+            note.restore()
+
+    def _look_at(self, value: Any) -> None:
+        kind = type(value)
+        if kind in _FIXED or id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        look = _LOOKS.get(kind)
+        if look is not None:
+            look(self, value)
+        elif isinstance(value, type):
+            if id(value) in self._classes:
+                self.notes.append(_ClassNote(value))
+                self._add(vars(value).values())
+        elif isinstance(value, tuple):
+            self._add(value)
+        elif isinstance(value, enum.Enum):
+            if id(kind) in self._classes:
+                self._dict(vars(value))
+                self._waiting.append(kind)
+        elif not isinstance(value, _FIXED_KINDS) and not _is_ours(value, kind):
+            self._instance(value, kind)
+
+    def _add(self, values: Iterable[Any]) -> None:
+        found = list(values)
+        if not _FIXED.issuperset(map(type, found)):
+            self._waiting += found
+
+    # -- kinds
+
+    def _function(self, function: types.FunctionType) -> None:
+        module = sys.modules.get(function.__globals__.get("__name__", ""))
+        if module is not None and vars(module) is function.__globals__:
+            # Its module is imported here, and all share it.
+            return
+        self._functions.append(function)
+        self._add(function.__closure__ or ())
+        self._add(function.__defaults__ or ())
+        if function.__kwdefaults__:
+            self._waiting.append(function.__kwdefaults__)
+        self._add(vars(function).values())
+        if id(function.__globals__) not in self._seen:
+            self._seen[id(function.__globals__)] = function.__globals__
+            self._add(value for name, value in function.__globals__.items() if name != "__builtins__")
+
+    def _cell(self, cell: types.CellType) -> None:
+        self._cells.append(cell)
+        try:
+            self._waiting.append(cell.cell_contents)
+        except ValueError:
+            return
+
+    def _dict(self, value: dict[Any, Any]) -> None:
+        self.notes.append(_DictNote(value))
+        self._add(value.keys())
+        self._add(value.values())
+
+    def _list(self, value: Any) -> None:
+        self.notes.append(_ListNote(value))
+        self._add(value)
+
+    def _set(self, value: set[Any]) -> None:
+        self.notes.append(_SetNote(value))
+        self._add(value)
+
+    def _bytearray(self, value: bytearray) -> None:
+        self.notes.append(_BytesNote(value))
+
+    def _method(self, method: types.MethodType) -> None:
+        module = sys.modules.get(getattr(method.__func__, "__module__", None) or "")
+        if getattr(module, method.__func__.__name__, None) != method:
+            self._waiting += (method.__func__, method.__self__)
+
+    def _instance(self, value: Any, kind: type) -> None:
+        if kind.__module__.partition(".")[0] == "numpy":
+            self._array(value, kind)
+        elif not _is_plain(kind):
+            self.is_hidden |= not _is_by_name(value)
+        elif not _is_made_by_function(value, kind):
+            slots = _slots_of(kind)
+            if slots:
+                self.notes.append(_SlotsNote(value, slots))
+                self._add(found for found in (_slot(slot, value) for slot in slots) if found is not _NOTHING)
+            attributes = _attributes_of(value)
+            if attributes is not None:
+                self._dict(attributes)
+            # Methods may be what nothing else refers to.
+            self._waiting.append(kind)
+
+    def _array(self, value: Any, kind: type) -> None:
+        import numpy as np
+
+        if isinstance(value, (np.generic, np.dtype, np.ufunc)):
+            return
+        if kind is not np.ndarray or value.nbytes > _MOST:
+            self.is_hidden |= not _is_by_name(value)
+            return
+        self.notes.append(_ArrayNote(value))
+        if value.dtype.hasobject:
+            self._add(value.ravel().tolist())
+
+
+_LOOKS: dict[type, Callable[[Watch, Any], None]] = {
+    types.FunctionType: Watch._function,
+    types.CellType: Watch._cell,
+    types.MethodType: Watch._method,
+    list: Watch._list,
+    collections.deque: Watch._list,
+    set: Watch._set,
+    frozenset: Watch._add,
+    bytearray: Watch._bytearray,
+    classmethod: lambda watch, value: watch._add((value.__func__,)),
+    staticmethod: lambda watch, value: watch._add((value.__func__,)),
+    property: lambda watch, value: watch._add((value.fget, value.fset, value.fdel)),
+    functools.partial: lambda watch, value: watch._add((value.func, value.args, value.keywords, vars(value))),
+    types.MappingProxyType: lambda watch, value: watch._add(value.values()),
+    **dict.fromkeys(_DICTS, Watch._dict),
+}
+
+
+# -- what code can do
+
+
+def _may_rebind(code: types.CodeType) -> bool:
+    """Whether code, or code inside it, may change names and attributes of what is not its own."""
+    used = set(code.co_code[::2])
+    return (
+        bool(used & _REBIND)
+        or bool(code.co_freevars and used & _REBIND_FREE)
+        or not _REBINDING_NAMES.isdisjoint(code.co_names)
+        or any(_may_rebind(part) for part in code.co_consts if isinstance(part, types.CodeType))
+    )
+
+
+# -- what instances are made of
+
+
+def _is_ours(value: Any, kind: type) -> bool:
+    """Whether it is part of this process, as its streams are."""
+    if kind.__module__.partition(".")[0] in {"nbtasks", "typing"}:
+        return True
+    return any(value is stream for stream in (sys.stdout, sys.stderr, sys.stdin))
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether instances keep nothing but attributes: what is written in C may have room of its own."""
+    places = len(_slots_of(kind)) + bool(kind.__dictoffset__) + bool(kind.__weakrefoffset__)
+    return not kind.__itemsize__ and kind.__basicsize__ <= object.__basicsize__ + 8 * places
+
+
+def _slots_of(kind: type) -> list[types.MemberDescriptorType]:
+    return [
+        value
+        for base in kind.__mro__
+        for value in vars(base).values()
+        if type(value) is types.MemberDescriptorType and value.__objclass__ is base
+    ]
+
+
+_NOTHING = object()
+
+
+def _slot(slot: types.MemberDescriptorType, value: Any) -> Any:
+    try:
+        return slot.__get__(value)
+    except AttributeError:
+        return _NOTHING
+
+
+def _attributes_of(value: Any) -> dict[str, Any] | None:
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None
+    return found if type(found) is dict else None
+
+
+def _is_by_name(value: Any) -> bool:
+    try:
+        return isinstance(value.__reduce_ex__(4), str)
+    except Exception:
+        return False
+
+
+def _is_made_by_function(value: Any, kind: type) -> bool:
+    """Whether an instance is what a function returns here, as ``logging.getLogger`` does: others may have it, too."""
+    own: tuple[Any, ...] = (kind.__reduce__, kind.__reduce_ex__)
+    if own == (object.__reduce__, object.__reduce_ex__):
+        return False
+    try:
+        reduced = value.__reduce_ex__(4)
+    except Exception:
+        return False
+    if isinstance(reduced, str):
+        return True
+    return len(reduced) == 2 and not isinstance(reduced[0], type)
+
+
+# -- notes
+
+
+class _DictNote:
+    __slots__ = ("_keys", "_target", "_values")
+
+    def __init__(self, target: dict[Any, Any]) -> None:
+        self._target, self._keys, self._values = target, tuple(target), tuple(target.values())
+
+    def restore(self) -> None:
+        target, keys, values = self._target, self._keys, self._values
+        if (
+            len(target) == len(keys)
+            and all(map(is_, target, keys))
+            and all(map(is_, target.values(), values))
+        ):
+            return
+        # A Counter's update() adds, and an OrderedDict keeps more than a dict does.
+        plain: Any = collections.OrderedDict if isinstance(target, collections.OrderedDict) else dict
+        plain.clear(target)
+        for key, value in zip(keys, values, strict=True):
+            plain.__setitem__(target, key, value)
+
+
+class _ListNote:
+    """Of a list, or of a deque."""
+
+    __slots__ = ("_items", "_target")
+
+    def __init__(self, target: Any) -> None:
+        self._target, self._items = target, tuple(target)
+
+    def restore(self) -> None:
+        target, items = self._target, self._items
+        if len(target) != len(items) or not all(map(is_, target, items)):
+            target.clear()
+            target.extend(items)
+
+
+class _SetNote:
+    __slots__ = ("_items", "_target")
+
+    def __init__(self, target: set[Any]) -> None:
+        self._target, self._items = target, frozenset(target)
+
+    def restore(self) -> None:
+        if self._target != self._items:
+            self._target.clear()
+            self._target.update(self._items)
+
+
+class _BytesNote:
+    __slots__ = ("_bytes", "_target")
+
+    def __init__(self, target: bytearray) -> None:
+        self._target, self._bytes = target, bytes(target)
+
+    def restore(self) -> None:
+        if self._target != self._bytes:
+            self._target[:] = self._bytes
+
+
+class _CellNote:
+    __slots__ = ("_target", "_value")
+
+    def __init__(self, target: types.CellType) -> None:
+        self._target, self._value = target, _contents(target)
+
+    def restore(self) -> None:
+        if _contents(self._target) is self._value:
+            return
+        if self._value is _NOTHING:
+            del self._target.cell_contents
+        else:
+            self._target.cell_contents = self._value
+
+
+def _contents(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _NOTHING
+
+
+class _FunctionNote:
+    __slots__ = ("_attributes", "_code", "_defaults", "_kwdefaults", "_target")
+
+    def __init__(self, target: types.FunctionType) -> None:
+        self._target, self._code, self._defaults = target, target.__code__, target.__defaults__
+        self._kwdefaults, self._attributes = target.__kwdefaults__, _DictNote(vars(target))
+
+    def restore(self) -> None:
+        target = self._target
+        self._attributes.restore()
+        if target.__code__ is not self._code:
+            target.__code__ = self._code
+        if target.__defaults__ is not self._defaults:
+            target.__defaults__ = self._defaults
+        if target.__kwdefaults__ is not self._kwdefaults:
+            target.__kwdefaults__ = self._kwdefaults
+
+
+class _ClassNote:
+    __slots__ = ("_attributes", "_target")
+
+    def __init__(self, target: type) -> None:
+        self._target, self._attributes = target, dict(vars(target))
+
+    def restore(self) -> None:
+        target, before = self._target, self._attributes
+        now = vars(target)
+        if len(now) == len(before) and all(map(is_, now.values(), before.values())):
+            return
+        for name in set(now) - set(before):
+            type.__delattr__(target, name)
+        for name, value in before.items():
+            if now.get(name, _NOTHING) is not value:
+                type.__setattr__(target, name, value)
+
+
+class _SlotsNote:
+    __slots__ = ("_slots", "_target", "_values")
+
+    def __init__(self, target: Any, slots: list[types.MemberDescriptorType]) -> None:
+        self._target, self._slots = target, slots
+        self._values = [_slot(slot, target) for slot in slots]
+
+    def restore(self) -> None:
+        target = self._target
+        for slot, value in zip(self._slots, self._values, strict=True):
+            if _slot(slot, target) is value:
+                continue
+            if value is _NOTHING:
+                slot.__delete__(target)
+            else:
+                slot.__set__(target, value)
+
+
+class _ArrayNote:
+    __slots__ = ("_bytes", "_copy", "_target")
+
+    def __init__(self, target: Any) -> None:
+        self._target, self._copy, self._bytes = target, target.copy(), target.tobytes()
+
+    def restore(self) -> None:
+        if self._target.shape != self._copy.shape:
+            self._target.shape = self._copy.shape
+        if self._target.tobytes() != self._bytes:
+            self._target[...] = self._copy

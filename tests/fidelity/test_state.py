@@ -1,0 +1,168 @@
+"""What a function captures: each call begins with what the notebook had."""
+
+from __future__ import annotations
+
+import pytest
+
+SOON = 60.0
+
+
+def runs(app, function, calls=4, **options):
+    """Results of a map, one entry a call, and of a second one of the same task."""
+    task = app.task(function, **options)
+    return [*task.map(range(calls), chunk=1).get(timeout=SOON), *task.map(range(calls)).get(timeout=SOON)]
+
+
+CHANGES = {
+    "list": ("acc = []", "acc.append(n); return list(acc)", [[0], [1], [2], [3]]),
+    "augmented list": ("acc = [7]", "global acc; acc += [n]; return list(acc)", [[7, 0], [7, 1], [7, 2], [7, 3]]),
+    "dict": ("d = {'a': 1}", "d[n] = n; d.pop('a'); return sorted(d)", [[0], [1], [2], [3]]),
+    "nested": ("d = {'a': [1]}", "d['a'].append(n); return d['a']", [[1, 0], [1, 1], [1, 2], [1, 3]]),
+    "set": ("s = {9}", "s.add(n); s.discard(9); return sorted(s)", [[0], [1], [2], [3]]),
+    "deque": ("import collections; q = collections.deque([5], 2)", "q.append(n); return list(q)",
+              [[5, 0], [5, 1], [5, 2], [5, 3]]),
+    "counter": ("import collections; c = collections.Counter('ab')", "c.update('a'); return c['a']", [2] * 4),
+    "defaultdict": ("import collections; c = collections.defaultdict(list)", "c[n].append(n); return dict(c)",
+                    [{0: [0]}, {1: [1]}, {2: [2]}, {3: [3]}]),
+    "ordered dict": ("import collections; c = collections.OrderedDict(a=1, b=2)",
+                     "c.move_to_end('a'); return list(c)", [["b", "a"]] * 4),
+    "bytearray": ("b = bytearray(b'x')", "b.append(65 + n); return bytes(b)", [b"xA", b"xB", b"xC", b"xD"]),
+    "iterator": ("it = iter([1, 2, 3])", "return next(it)", [1] * 4),
+    "count": ("import itertools; it = itertools.count(5)", "return next(it)", [5] * 4),
+    "global number": ("k = 0", "global k; k += 1; return k", [1] * 4),
+    "global that is new": ("pass", "global new\ntry: new\nexcept NameError: new = n; return n", [0, 1, 2, 3]),
+    "globals()": ("k = 0", "globals()['k'] += 1; return k", [1] * 4),
+    "deleted global": ("k = 5", "global k; found = k; del k; return found", [5] * 4),
+    "helper's global": ("k = 0\ndef more():\n global k; k += 1", "more(); return k", [1] * 4),
+    "default": ("def helper(n, seen=[]):\n seen.append(n); return list(seen)", "return helper(n)",
+                [[0], [1], [2], [3]]),
+    "keyword default": ("def helper(n, *, seen={}):\n seen[n] = 1; return list(seen)", "return helper(n)",
+                        [[0], [1], [2], [3]]),
+    "function attribute": ("def helper():\n helper.n += 1; return helper.n\nhelper.n = 0", "return helper()", [1] * 4),
+    "new attribute": ("def helper():\n helper.n = getattr(helper, 'n', 0) + 1; return helper.n", "return helper()",
+                      [1] * 4),
+    "attribute's list": ("def helper(n):\n helper.seen.append(n); return helper.seen\nhelper.seen = []",
+                         "return helper(n)", [[0], [1], [2], [3]]),
+    "class attribute": ("class C:\n n = 0", "C.n += 1; return C.n", [1] * 4),
+    "class attribute by cls": ("class C:\n n = 0\n def __init__(self): type(self).n += 1", "C(); return C.n", [1] * 4),
+    "class list": ("class C:\n seen = []", "C.seen.append(n); return C.seen", [[0], [1], [2], [3]]),
+    "patched method": ("class C:\n def f(self): return 'old'", "r = C().f(); C.f = lambda self: 'new'; return r",
+                       ["old"] * 4),
+    "setattr": ("class C:\n n = 0", "setattr(C, 'n', C.n + 1); setattr(C, 'm', 1); return C.n", [1] * 4),
+    "instance": ("class C:\n def __init__(self): self.n = 0\none = C()", "one.n += 1; one.m = 1; return one.n",
+                 [1] * 4),
+    "slots": ("class C:\n __slots__ = ('n', 'm')\none = C(); one.n = 0",
+              "one.n += 1; r = hasattr(one, 'm'); one.m = 1; return one.n, r", [(1, False)] * 4),
+    "bound method": ("class C:\n n = 0\n def more(self): self.n += 1; return self.n\nmore = C().more", "return more()",
+                     [1] * 4),
+    "callable": ("class C:\n seen = []\n def __call__(self, n): self.seen.append(n); return self.seen\nf = C()",
+                 "return f(n)", [[0], [1], [2], [3]]),
+    "partial": ("import functools\nf = functools.partial(lambda a, n: a.append(n) or a, [])", "return f(n)",
+                [[0], [1], [2], [3]]),
+    "closure": ("def make():\n acc = []\n def add(n): acc.append(n); return acc\n return add\nf = make()",
+                "return f(n)", [[0], [1], [2], [3]]),
+    "nonlocal": ("def make():\n k = 0\n def more():\n  nonlocal k; k += 1; return k\n return more\nf = make()",
+                 "return f()", [1] * 4),
+    "shared cell": ("def m():\n k = 0\n def more():\n  nonlocal k; k += 1\n return more, lambda: k\nmore, get = m()",
+                    "more(); return get()", [1] * 4),
+    "array": ("import numpy as np; a = np.zeros(3)", "a[0] += 1; return float(a.sum())", [1.0] * 4),
+    "large array": ("import numpy as np; a = np.zeros(20_000)", "a[0] += 1; return float(a.sum())", [1.0] * 4),
+    "array of objects": ("import numpy as np; a = np.array([[], None], dtype=object)",
+                         "a[0].append(n); a[1] = n; return list(a[0])", [[0], [1], [2], [3]]),
+    "frame": ("import pandas as pd; f = pd.DataFrame({'a': [1, 2]})", "f.loc[0, 'a'] += 1; return int(f.a.sum())",
+              [4] * 4),
+    "string buffer": ("import io; s = io.StringIO()", "s.write(str(n)); return s.getvalue()", ["0", "1", "2", "3"]),
+    "tuple of lists": ("t = ([], 1)", "t[0].append(n); return t[0]", [[0], [1], [2], [3]]),
+    "dict of a dataclass": ("import dataclasses\n@dataclasses.dataclass\nclass D:\n d: dict\none = D({})",
+                            "one.d[n] = 1; return list(one.d)",
+                            [[0], [1], [2], [3]]),
+    "many": ("d = {i: [] for i in range(3000)}", "d[7].append(n); d[n + 5000] = 1; return d[7], len(d)",
+             [([0], 3001), ([1], 3001), ([2], 3001), ([3], 3001)]),
+}  # fmt: skip
+
+
+def define(notebook, before, body, head="def task(n):"):
+    notebook.run(f"{before}\npass")
+    notebook.run("\n".join([head, *(f"    {line}" for line in body.split("\n"))]))
+    return notebook["task"]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_call_begins_with_what_the_notebook_had(shared_app, notebook, name):
+    before, body, expected = CHANGES[name]
+    function = define(notebook, before, body)
+    assert runs(shared_app, function) == [*expected, *expected]
+    # As it is here: nothing came back into the notebook, and an eager run leaves it alone as well.
+    assert shared_app.task(function).apply((3,)).get() == expected[3]
+    assert shared_app.task(function).apply((3,)).get() == expected[3]
+    assert function(0) == expected[0]
+
+
+def test_retries_begin_anew(shared_app, notebook):
+    function = define(
+        notebook,
+        "acc = []",
+        "acc.append(1)\nfrom nbtasks import current_call\n"
+        "if current_call().attempt < 3: raise ValueError\nreturn len(acc)",
+    )
+    options = {"autoretry_for": (ValueError,), "max_retries": 5, "default_retry_delay": 0.01}
+    assert shared_app.task(function, **options).delay(1).get(timeout=SOON) == 1
+    assert shared_app.task(function, **options).apply((1,)).get() == 1
+
+
+def test_a_call_that_fails_leaves_nothing(shared_app, notebook):
+    function = define(notebook, "acc = []", "acc.append(n)\nif n % 2: raise ValueError(n)\nreturn list(acc)")
+    batch = shared_app.task(function).map(range(6), on_error="keep")
+    found = batch.get(timeout=SOON)
+    assert [found[n] for n in (0, 2, 4)] == [[0], [2], [4]]
+
+
+def test_a_result_is_what_the_call_left(shared_app, notebook):
+    """A captured object that is returned is packed before it is put back."""
+    function = define(notebook, "acc = {'n': []}", "acc['n'].append(n)\nreturn acc")
+    assert shared_app.task(function).map(range(3)).get(timeout=SOON) == [{"n": [n]} for n in range(3)]
+
+
+def test_calls_side_by_side_do_not_meet(shared_app, notebook):
+    """Coroutines in one loop have copies of their own."""
+    function = define(
+        notebook,
+        "import asyncio\nacc = []\nclass C:\n    n = 0",
+        "for _ in range(5):\n    acc.append(n)\n    C.n += 1\n    await asyncio.sleep(0.01)\nreturn acc, C.n",
+        head="async def task(n):",
+    )
+    expected = [([n] * 5, 5) for n in range(30)]
+    assert shared_app.task(function).map(range(30)).get(timeout=SOON) == expected
+    assert shared_app.task(function).map(range(30)).get(timeout=SOON) == expected
+
+
+def test_threads_side_by_side_do_not_meet(home, notebook):
+    from nbtasks import App
+
+    function = define(
+        notebook,
+        "from time import sleep\nacc = []\nk = 0\nclass C:\n    n = 0",
+        "global k\nfor x in 1, 2, 3, 4, 5:\n  acc.append(n)\n  k += 1\n  C.n += 1\n  sleep(.01)\nreturn acc, k, C.n",
+    )
+    with App("test") as app:
+        app.start_workers(1, pool="threads", threads=4)
+        assert app.task(function).map(range(20)).get(timeout=SOON) == [([n] * 5, 5, 5) for n in range(20)]
+        assert app.task(function).map(range(20)).get(timeout=SOON) == [([n] * 5, 5, 5) for n in range(20)]
+
+
+def test_caches_and_modules_keep_what_they_have(shared_app, notebook, tmp_path, monkeypatch):
+    """What lives as long as the process in plain Python does so in a child."""
+    function = define(
+        notebook,
+        "import collections.abc as abc_module",
+        "abc_module.counter = getattr(abc_module, 'counter', 0) + 1\nreturn abc_module.counter",
+    )
+    assert max(shared_app.task(function).map(range(8)).get(timeout=SOON)) > 1
+
+
+def test_what_changes_here_is_sent_again(shared_app, notebook):
+    task = shared_app.task(define(notebook, "acc = [1]", "acc.append(n)\nreturn list(acc)"))
+    assert task.delay(2).get(timeout=SOON) == [1, 2]
+    notebook["acc"].append(5)
+    assert task.delay(2).get(timeout=SOON) == [1, 5, 2]
+    assert notebook["acc"] == [1, 5]
