@@ -8,6 +8,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from nbtasks.core.errors import NotPicklable
+from nbtasks.core.globals import mentioned_by
 from nbtasks.wire import pickling
 from nbtasks.wire.modules import imported_sources
 from nbtasks.wire.origin import is_local
@@ -35,7 +36,7 @@ def _captured(function: Callable[..., Any]) -> list[CaptureItem]:
         return [_item(getattr(function, "__name__", type(function).__name__), function)]
     items = [_item(name, value) for name, value in pickling.captures(function)]
     # What only a string speaks of is left out where it cannot travel.
-    mentioned = {name for name, _ in pickling.mentioned_by(function)}
+    mentioned = {name for name, _ in mentioned_by(function)}
     return [item for item in items if item.problem is None or item.name not in mentioned]
 
 

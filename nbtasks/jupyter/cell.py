@@ -1,9 +1,9 @@
 """Turn the source of a ``%%task`` cell into a function. Pure: nothing is run, no notebook is needed.
 
-The body becomes the body of a function, so ``return`` and ``await`` work, and nothing that it assigns
-reaches the notebook. What it only reads stays a global of the function and travels with it; what it assigns
-too and may read first becomes a parameter with the notebook's value as default, so that ``x = x + 1; x``
-works as in a cell.
+The body becomes the body of a function, so ``return`` and ``await`` work, but its names are globals, as they are in a
+cell: what it assigns is what the notebook's functions and its own classes read. It is meant to be called in another
+process, where function and globals are copies that one call has for itself: nothing that it assigns reaches the
+notebook. What it may read before it assigns it travels with it; what it surely assigns first does not.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import __future__
 
 import ast
 import builtins
+import copy
+import inspect
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any
 
 from nbtasks.core.errors import CellError
+from nbtasks.core.globals import declare
 
 from .names import bound_names, own_nodes, read_before_bound
 
@@ -37,7 +41,7 @@ class Cell:
     label: str
     #: Parameters that the ``for`` clause fills, in its order.
     items: tuple[str, ...]
-    #: Names the body assigns and may read before; those that exist in the notebook are captured.
+    #: Names the body assigns and may read before it does: of these the notebook's value is captured.
     captured: tuple[str, ...]
     #: Names whose values are wanted (``-g``).
     outputs: tuple[str, ...]
@@ -46,6 +50,8 @@ class Cell:
     #: Whether the body ends with an expression.
     has_result: bool
     _body: tuple[ast.stmt, ...]
+    #: Names that are bound in the body, or by the clause.
+    _bound: frozenset[str]
 
     def function(
         self, namespace: dict[str, Any], filename: str, *, annotations: bool = False
@@ -60,11 +66,9 @@ class Cell:
         Raises:
             SyntaxError: with the cell's own line numbers.
         """
-        present = [name for name in self.captured if name in namespace]
-        code = _compile(self._definition(present), filename, annotations=annotations)
-        function = FunctionType(code, namespace, _FUNCTION)
-        function.__kwdefaults__ = {name: namespace[name] for name in present}
-        return function
+        code = _compile(self._definition(annotations), filename, annotations=annotations)
+        declare(code, self._bound.difference(self.captured))
+        return FunctionType(code, namespace, _FUNCTION)
 
     def unpack(self, value: Any) -> tuple[Any, dict[str, Any]]:
         """Split what the function returned into what the cell shows and the values of its outputs."""
@@ -76,11 +80,19 @@ class Cell:
         shown = values[0] if self.has_result else None
         return shown, dict(zip(self.outputs, values[int(self.has_result) :], strict=True))
 
-    def _definition(self, present: Sequence[str]) -> ast.stmt:
+    def _definition(self, annotations: bool) -> ast.stmt:
         keyword = "async def" if _is_async(self._body) else "def"
-        definition = ast.parse(f"{keyword} {_FUNCTION}({_parameters(self.items, present)}): pass").body[0]
+        taken = {name for node in ast.walk(ast.Module([*self._body], [])) for name in _names_of(node)}
+        parameters = [_unlike(name, taken) for name in self.items]
+        lines = [f"{keyword} {_FUNCTION}({', '.join(parameters)}):"]
+        if self._bound:
+            lines += [f"    global {', '.join(sorted(self._bound))}"]
+        for name, parameter in zip(self.items, parameters, strict=True):
+            lines += [f"    {name} = {parameter}", f"    del {parameter}"]
+        definition = ast.parse("\n".join([*lines, "    pass"])).body[0]
         assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
-        definition.body = [*self._body]
+        body = _Unannotated(evaluated=not annotations and sys.version_info < (3, 14))
+        definition.body += [part for statement in self._body for part in body.of(statement)]
         return definition
 
 
@@ -116,6 +128,7 @@ def read_cell(magic_line: str, body: str, items: Sequence[str] = (), outputs: Se
         returns_outputs=returns_outputs,
         has_result=has_result,
         _body=tuple(finished),
+        _bound=frozenset({*bound, *items}),
     )
 
 
@@ -237,9 +250,46 @@ def _awaits(comprehension: ast.ListComp | ast.SetComp | ast.DictComp) -> bool:
     )
 
 
-def _parameters(items: Sequence[str], present: Sequence[str]) -> str:
-    # Without a value here they would be required; the function gets its defaults once it exists.
-    return ", ".join([*items, *(["*", *present] if present else [])])
+def _names_of(node: ast.AST) -> list[str]:
+    return [
+        name for name in (getattr(node, "id", None), getattr(node, "name", None)) if isinstance(name, str)
+    ]
+
+
+def _unlike(name: str, taken: set[str]) -> str:
+    """Return a name for the parameter that fills ``name``: the name itself is a global."""
+    name = f"_{name}"
+    while name in taken:
+        name += "_"
+    return name
+
+
+class _Unannotated(ast.NodeTransformer):
+    """Takes the annotations off the names that a cell assigns: a global in a function may have none.
+
+    Args:
+        evaluated: they are evaluated all the same, as those of a module are.
+    """
+
+    def __init__(self, evaluated: bool) -> None:
+        self._evaluated = evaluated
+
+    def of(self, statement: ast.stmt) -> list[ast.stmt]:
+        """Return what stands for a statement; the statement itself stays as it is."""
+        changed = self.visit(copy.deepcopy(statement))
+        return changed if isinstance(changed, list) else [changed]
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        if not isinstance(node.target, ast.Name):
+            return node
+        parts: list[ast.stmt] = [ast.Assign([node.target], node.value)] if node.value else []
+        parts += [ast.Expr(node.annotation)] if self._evaluated else []
+        return [ast.copy_location(part, node) for part in parts or [ast.Pass()]]
+
+    def _left(self, node: ast.AST) -> ast.AST:
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _left  # noqa: N815 - as above
 
 
 def _compile(definition: ast.stmt, filename: str, *, annotations: bool) -> CodeType:
@@ -247,7 +297,8 @@ def _compile(definition: ast.stmt, filename: str, *, annotations: bool) -> CodeT
     flags = __future__.annotations.compiler_flag if annotations else 0
     compiled = compile(module, filename, "exec", flags, dont_inherit=True)
     found = [part for part in compiled.co_consts if isinstance(part, CodeType) and part.co_name == _FUNCTION]
-    return found[0]
+    # Without these flags its local names are its globals, as those of a module are, for `locals()` and `exec()` too.
+    return found[0].replace(co_flags=found[0].co_flags & ~(inspect.CO_OPTIMIZED | inspect.CO_NEWLOCALS))
 
 
 def _label(body: str, statements: Sequence[ast.stmt]) -> str:

@@ -1,7 +1,7 @@
 """Which names a piece of code binds, and which of them it may read before it has bound them. Pure.
 
-A task cell becomes a function, so a name that it assigns is local there. It must be captured only where the
-cell may read the notebook's value first: ``df = load(); df.sum()`` does not ship an old ``df``.
+A name that a task cell assigns is captured only where the cell may read the notebook's value first:
+``df = load(); df.sum()`` does not ship an old ``df``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _JUMPS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 
 
 def bound_names(body: Iterable[ast.AST]) -> set[str]:
-    """Return the names that ``body`` makes local when it is the body of a function."""
+    """Return the names that ``body`` binds in its own scope, but not those that it declares to be another's."""
     bound: set[str] = set()
     elsewhere: set[str] = set()
     for node in own_nodes(body):
@@ -31,8 +31,8 @@ def read_before_bound(body: Sequence[ast.stmt], known: Iterable[str] = ()) -> se
     """Return the names of :func:`bound_names` that ``body`` may read before it binds them.
 
     Args:
-        body: statements of one function.
-        known: names that are bound from the start (its parameters).
+        body: statements of one scope.
+        known: names that are bound from the start.
     """
     flow = _Flow(bound_names(body) - set(known))
     flow.block(body, frozenset())

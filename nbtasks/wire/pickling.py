@@ -19,10 +19,10 @@ from typing import Any
 import cloudpickle
 
 from nbtasks.core.errors import NotPicklable
+from nbtasks.core.globals import mentioned_by, read_by, submodules_of
 from nbtasks.core.readable import name_of, text_of
 
 from . import classes
-from .globals import mentioned_by, read_by, submodules_of
 from .modules import shipped_by_value
 
 _SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})

@@ -116,7 +116,8 @@ SAME = {
         def f():
             class Reader:
                 parse = staticmethod(xml.dom.minidom.parseString)
-            return (lambda: xml.dom.minidom.parseString("<a/>").documentElement.tagName)(), Reader.parse("<b/>").nodeName
+            name = lambda: xml.dom.minidom.parseString("<a/>").documentElement.tagName
+            return name(), Reader.parse("<b/>").nodeName
         """,
     "annotations that are strings": """
         import typing

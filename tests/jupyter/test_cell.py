@@ -3,18 +3,75 @@
 import asyncio
 import inspect
 import linecache
+import sys
 import traceback
 
-import cloudpickle
 import pytest
 
 from nbtasks.core.errors import CellError
 from nbtasks.jupyter.cell import read_cell, read_expression
+from nbtasks.wire import pickling
 
 
 def run(body, namespace=None, *arguments, items=(), outputs=()):
+    """Run a cell as a worker does: with globals that are a copy of the notebook's."""
     namespace = {"__name__": "__main__"} if namespace is None else namespace
-    return read_cell("%%task", body, items, outputs).function(namespace, "<cell>")(*arguments)
+    function = read_cell("%%task", body, items, outputs).function(namespace, "<cell>")
+    return pickling.loads(pickling.dump_function(function))(*arguments)
+
+
+def notebook(source):
+    namespace = {"__name__": "__main__"}
+    exec(source, namespace)
+    return namespace
+
+
+#: What a notebook has, a cell, its result there.
+AS_IN_A_CELL = [
+    ("data = [1]\ndef total(): return sum(data)", "data = [10, 20]\ntotal()", 30),
+    ("gl = 2\ndef setgl():\n    global gl\n    gl = 5", "setgl()\ngl", 5),
+    ("a = 1\ndef show(): return a", "for a in range(3): pass\nshow()", 2),
+    ("a = 1\ndef show(): return a", "with open(__import__('os').devnull) as a: pass\nshow().closed", True),
+    ("def use(): return y.dumps([1])", "import json as y\nuse()", "[1]"),
+    ("p = [1, 2]\ndef show(): return first, rest", "match p:\n    case [first, *rest]: pass\nshow()", (1, [2])),
+    ("def seen(): return 'e' in globals()", "try: 1 / 0\nexcept Exception as e: x = seen()\nx, seen()", (True, False)),
+    ("x = 1", "del x\n'x' in globals()", False),
+    ("n = 7", "squares = [n for n in range(3)]\nlocals()\nn, squares", (7, [0, 1, 2])),
+    ("n = 7", "n = 3\nclass B: n = n\nB.n", 3),
+    ("def last(): return found", "[found := i for i in range(4)]\nlast()", 3),
+    ("", "exec('q = 5')\nlocals()['q'], globals()['q'], vars()['q'], eval('q'), q", (5,) * 5),
+    ("", "x: int = 4\ny: 'whatever' = x\nz: int\nx, y, 'z' in globals()", (4, 4, False)),
+    ("", "x = 1\ndef f():\n    global x\n    x = 2\nf()\nx", 2),
+    ("def helper(): return made()", "def made(): return 'made'\nhelper()", "made"),
+    ("class Shape:\n    def area(self): return side ** 2", "side = 3\nShape().area()", 9),
+    ("import functools\ndef area(): return side ** 2\ncall = functools.partial(area)", "side = 3\ncall()", 9),
+    ("def area(): return side ** 2\nknown = {'area': [area]}", "side = 3\nknown['area'][0]()", 9),
+    ("def deco(f): return lambda: f() * factor\nfactor = 1", "factor = 2\n@deco\ndef two(): return 2\ntwo()", 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "body", "result"), AS_IN_A_CELL)
+def test_names_resolve_as_in_a_cell(before, body, result):
+    assert run(body, notebook(before)) == result
+    here = notebook(f"{before}\n" + "\n".join(body.split("\n")[:-1]))
+    assert eval(body.split("\n")[-1], here) == result
+
+
+def test_an_item_is_what_the_notebooks_functions_read():
+    namespace = notebook("row = 0\ndef show(): return row")
+    assert run("first = show()\nrow += 1\nfirst, show()", namespace, 5, items=("row",)) == (5, 6)
+    assert run("_row = 2\nrow, _row", namespace, 5, items=("row",)) == (5, 2)
+    assert namespace["row"] == 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="type aliases came with Python 3.12")
+def test_a_type_alias():
+    assert run("type Row = list[int]\nshow()", notebook("def show(): return Row.__value__")) == list[int]
+
+
+def test_nonlocal_needs_a_function_as_in_a_cell():
+    with pytest.raises(SyntaxError, match="nonlocal"):
+        run("n = 0\ndef f():\n    nonlocal n\nf()")
 
 
 @pytest.mark.parametrize(
@@ -48,14 +105,16 @@ def test_names_are_captured_only_where_they_are_read_first():
     cell = read_cell("%%task", body)
     assert cell.captured == ("gone", "n")
     function = cell.function({"df": "old", "n": 1, "other": 2}, "<cell>")
-    assert function.__kwdefaults__ == {"n": 1}
+    assert dict(pickling.captures(function)) == {"n": 1, "other": 2}
 
 
 def test_a_captured_value_is_that_of_the_submit():
     namespace = {"__name__": "__main__", "total": 1, "step": 10}
-    shipped = cloudpickle.dumps(read_cell("%%task", "total += step\ntotal").function(namespace, "<cell>"))
+    shipped = pickling.dump_function(
+        read_cell("%%task", "total += step\ntotal").function(namespace, "<cell>")
+    )
     namespace.update(total=100, step=1000)
-    assert cloudpickle.loads(shipped)() == 11
+    assert pickling.loads(shipped)() == 11
 
 
 def test_items_of_a_for_clause_are_parameters():

@@ -76,9 +76,9 @@ class Found:
 _declared: WeakKeyDictionary[CodeType, frozenset[str]] = WeakKeyDictionary()
 
 
-def declare(code: CodeType, read: Iterable[str]) -> None:
-    """Say which globals a code object itself reads, for one whose source told more than its instructions do."""
-    _declared[code] = frozenset(read)
+def declare(code: CodeType, set_first: Iterable[str]) -> None:
+    """Say which globals a code object sets before they are read in it, where its source tells more than its steps."""
+    _declared[code] = frozenset(set_first)
 
 
 @functools.lru_cache(4096)
@@ -96,10 +96,11 @@ def found(code: CodeType) -> Found:
         names.update(part.co_names)
     by_text, by_sql = not names.isdisjoint(_BY_TEXT), any(map(_SQL_CALL.search, names))
     mentioned = set().union(*(_names_in(text, by_text, by_sql) for text in texts), _annotations_in(code))
+    left_out = _OF_ANY_MODULE | _declared.get(code, frozenset())
     return Found(
-        tuple(sorted(read - _OF_ANY_MODULE)),
+        tuple(sorted(read - left_out)),
         tuple(sorted(written)),
-        tuple(sorted(mentioned - read - _OF_ANY_MODULE)),
+        tuple(sorted(mentioned - read - left_out)),
         by_text,
         by_sql,
         by_text or by_sql or "query" in names,
@@ -185,7 +186,7 @@ def _own(code: CodeType) -> tuple[set[str], set[str]]:
             for step in dis.get_instructions(code)
             if step.opname in {"STORE_GLOBAL", "DELETE_GLOBAL"}
         }
-    return set(_declared.get(code, read)), written
+    return read, written
 
 
 def _texts_of(code: CodeType) -> Iterator[str]:
