@@ -155,7 +155,7 @@ def revive(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[st
 
 def word(error: BaseException, text: str) -> BaseException:
     """Give an exception a text that its class could not make any more; named in pickles, as above."""
-    kind = type(error)
+    kind: Any = type(error)
     namespace = {"__str__": lambda _: text, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
     error.__class__ = type(kind)(kind.__name__, (kind,), namespace)
     return error

@@ -22,7 +22,7 @@ from nbtasks.core.errors import NotPicklable
 from nbtasks.core.globals import mentioned_by, read_by, submodules_of
 from nbtasks.core.readable import name_of, text_of
 
-from . import classes
+from . import classes, wrappers
 from .modules import shipped_by_value
 
 _SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
@@ -241,7 +241,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
 
 
 #: Each returns how a kind of its own is pickled, or NotImplemented.
-_REDUCERS: tuple[Callable[[Any], Any], ...] = (classes.reduced,)
+_REDUCERS: tuple[Callable[[Any], Any], ...] = (classes.reduced, wrappers.reduced)
 
 
 def code_from(constructor: Callable[..., CodeType], args: tuple[Any, ...], filename: str) -> CodeType:

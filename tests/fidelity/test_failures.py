@@ -150,7 +150,7 @@ def test_members_of_a_group_keep_their_causes(shared_app, notebook):
         raise ExceptionGroup("all", [KeyError("k"), Stays("here", key=1)])
     """
     )
-    with pytest.raises(ExceptionGroup) as info:
+    with pytest.raises(Exception, match="all") as info:
         shared_app.task(notebook["both"]).delay().get(timeout=30)
     first, second, inner = info.value.exceptions
     assert (str(first), type(first.__cause__)) == ("outer", ZeroDivisionError)
@@ -158,7 +158,7 @@ def test_members_of_a_group_keep_their_causes(shared_app, notebook):
     assert (type(second), type(second.__context__)) == (KeyError, ZeroDivisionError)
     assert type(inner.exceptions[0]) is KeyError
 
-    with pytest.raises(ExceptionGroup) as info:
+    with pytest.raises(Exception, match="all") as info:
         shared_app.task(notebook["one_stays"]).delay().get(timeout=30)
     assert info.value.message == "all"
     assert [type(member) for member in info.value.exceptions] == [KeyError, nbtasks.TaskError]
@@ -271,7 +271,7 @@ def test_libraries_exceptions_keep_their_texts(shared_app, notebook):
         requests=requests,
         tenacity=tenacity,
     )
-    with pytest.raises(requests.ConnectionError, match="host='127.0.0.1', port=1") as info:
+    with pytest.raises(requests.ConnectionError, match=r"host='127\.0\.0\.1', port=1") as info:
         shared_app.task(notebook["fetch"]).delay().get(timeout=30)
     assert "host='127.0.0.1', port=1" in str(info.value.args[0])
     with pytest.raises(tenacity.RetryError, match="raised ConnectionError"):
