@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -94,6 +95,7 @@ def _unknown(what: str, name: str, known: set[str]) -> str:
     return f"unknown {what} {name!r}{hint}"
 
 
+_YEAR_S = 365.25 * 86_400
 _DURATIONS = {
     "default_retry_delay",
     "retry_backoff_max",
@@ -105,7 +107,7 @@ _DURATIONS = {
 
 def _check(name: str, value: Any) -> Any:
     if name in _DURATIONS:
-        return None if value is None else seconds(value, name)
+        return None if value is None else _check_duration(name, value)
     if name in {"autoretry_for", "dont_autoretry_for", "throws"}:
         return _check_exceptions(name, value)
     check = {
@@ -116,6 +118,20 @@ def _check(name: str, value: Any) -> Any:
         "rate_limit": rate,
     }.get(name)
     return check(value) if check is not None else value
+
+
+def _check_duration(name: str, value: Any) -> float:
+    span, now = seconds(value, name), time.time()
+    if may_be_epoch(value, span, now):
+        raise ConfigError(
+            f"{name}: {value!r} would be {span / _YEAR_S:.0f} years, for what a task has is a duration in seconds; "
+            + (
+                "give a moment with each call: apply_async(expires=...)"
+                if name == "expires"
+                else "give seconds"
+            )
+        )
+    return span
 
 
 def _check_limits(options: TaskOptions) -> None:
@@ -246,7 +262,7 @@ def _from_now(value: Any, what: str, now: float, advice: str) -> float:
     delay = seconds_from_now(value, what)
     if may_be_epoch(value, delay, now):
         raise ConfigError(
-            f"{what}: {value!r} would be {delay / (365.25 * 86_400):.0f} years from now, for a number is a duration in "
+            f"{what}: {value!r} would be {delay / _YEAR_S:.0f} years from now, for a number is a duration in "
             f"seconds; for a moment {advice}"
         )
     return delay

@@ -157,7 +157,8 @@ def word(error: BaseException, text: str) -> BaseException:
     """Give an exception a text that its class could not make any more; named in pickles, as above."""
     kind: Any = type(error)
     namespace = {"__str__": lambda _: text, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    error.__class__ = type(kind)(kind.__name__, (kind,), namespace)
+    metaclass: Any = type(kind)
+    error.__class__ = metaclass(kind.__name__, (kind,), namespace)
     return error
 
 

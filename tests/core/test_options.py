@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -226,3 +227,9 @@ def test_a_soft_limit_that_would_never_be_reached_is_refused(base):
     with pytest.raises(ConfigError, match="give a smaller one"):
         TaskOptions.make(other, TaskOptions.make(base))
     assert TaskOptions.make({"soft_time_limit": 5, "time_limit": 5}).time_limit == 5
+
+
+@pytest.mark.parametrize("name", ["expires", "time_limit", "soft_time_limit", "default_retry_delay"])
+def test_a_moment_is_no_duration_of_a_task(name):
+    with pytest.raises(ConfigError, match=rf"{name}: .* would be \d\d years, .* is a duration in seconds"):
+        TaskOptions.make({name: time.time() + 60})
