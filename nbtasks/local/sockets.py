@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,7 @@ def socket_folder(folder: Path, longest_name: int) -> Path:
         except ConfigError as error:
             reasons.append(str(error))
         else:
+            _sweep(shared)
             return chosen
     raise ConfigError(
         f"the path {folder} is too long for a socket, or is not UTF-8, and there is no other place for it "
@@ -56,6 +59,29 @@ def folder_of(sockets: Path) -> Path:
         return (sockets / FOLDER_LINK).readlink()
     except OSError:
         return sockets
+
+
+def _sweep(shared: Path) -> None:
+    """Remove what belonged to servers whose folder was deleted meanwhile."""
+    for place in shared.iterdir():
+        link = place / FOLDER_LINK
+        # What cannot be removed does not hinder this server.
+        with contextlib.suppress(OSError):
+            if link.is_symlink() and not link.exists() and not any(map(_answers, place.iterdir())):
+                shutil.rmtree(place)
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens at a socket; its server may run on when its folder is out of sight."""
+    if not path.is_socket():
+        return False
+    with socket.socket(socket.AF_UNIX) as attempt:
+        attempt.settimeout(1.0)
+        try:
+            attempt.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            return False
+    return True
 
 
 def _fits(folder: Path, more: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,24 @@ def test_everything_works_elsewhere_and_values_stay_with_the_data(deep, project_
         sockets = embedded.socket_path(app.connection.url).parent
         assert folder_of(sockets) == app._opened.lease.folder
         assert list((app._opened.lease.folder / "values").glob("nbtasks~*"))
+
+
+def test_places_of_servers_whose_folder_was_deleted_are_cleaned_up(home, deep):
+    def place_of(name):
+        folder = deep / name
+        folder.mkdir(mode=0o700)
+        return socket_folder(folder, 10)
+
+    gone, silent, busy = place_of("gone"), place_of("silent"), place_of("busy")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(busy / "s"))
+        listening.listen()
+        with socket.socket(socket.AF_UNIX) as closed:
+            closed.bind(str(silent / "s"))
+        for name in ("gone", "silent", "busy"):
+            shutil.rmtree(deep / name)
+        new = place_of("new")
+        assert [one.exists() for one in (gone, silent, busy, new)] == [False, False, True, True]
 
 
 @pytest.fixture
