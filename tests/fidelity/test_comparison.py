@@ -58,3 +58,14 @@ def assert_same(report, at_least):
 @pytest.mark.timeout(400)
 def test_functions(project):
     assert_same(compared(project, "run_functions", calls=2), at_least=120)
+
+
+@pytest.mark.timeout(400)
+def test_values(project):
+    assert_same(compared(project, "run_values"), at_least=170)
+
+
+@pytest.mark.kernel
+@pytest.mark.timeout(400)
+def test_cells(project):
+    assert_same(compared(project, "run_cells"), at_least=130)

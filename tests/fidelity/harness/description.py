@@ -83,9 +83,9 @@ class _Describer:
 
     def a_class(self, value: type) -> Any:
         named = self.kind(value)
-        if len(named) > 2 or getattr(sys.modules.get(value.__module__), value.__qualname__, None) is value:
-            return "class", named
-        return "class", named, tuple(map(self.kind, value.__bases__)), tuple(sorted(_own_names(value)))
+        if "<locals>" in value.__qualname__ or value.__module__ == "__main__":
+            return "class", named, tuple(map(self.kind, value.__bases__)), tuple(sorted(_own_names(value)))
+        return "class", named
 
     def a_function(self, value: types.FunctionType) -> Any:
         closure = []

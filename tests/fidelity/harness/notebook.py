@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import io
 import locale
 import logging
 import os
@@ -20,6 +21,9 @@ from description import Classes, described
 CORPUS = Path(__file__).parent.parent / "corpus"
 #: Beside the notebook, and in a folder that only the notebook's sys.path has.
 FOLDERS = (CORPUS / "beside", CORPUS / "lib")
+
+#: Names that a shell puts into a notebook.
+_SHELL = frozenset({"In", "Out", "get_ipython", "exit", "quit", "open"})
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def snapshot() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for module in (sys.modules["__main__"], *local_modules()):
         for name, thing in list(vars(module).items()):
-            if not name.startswith("__"):
+            if not name.startswith("_") and name not in _SHELL:
                 found[f"{module.__name__}.{name}"] = id(thing), _state_of(thing, own)
     return {**found, **_process()}
 
@@ -111,12 +115,12 @@ def _state_of(thing: Any, own: Classes) -> Any:
         )
     if isinstance(thing, types.ModuleType):
         return thing.__name__
-    return described(thing, own)
+    return None if isinstance(thing, io.TextIOBase) else described(thing, own)
 
 
 def _internal(name: str) -> bool:
-    # A register of ABCs, or what the interpreter counts.
-    return name.startswith(("_abc", "__weakref__", "__subclasshook__"))
+    # Registers of ABCs, and what pickling itself notes.
+    return name.startswith(("_abc", "__weakref__", "__subclasshook__", "__slotnames__"))
 
 
 def _process() -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import sys
 import warnings
 
+import httpx
+import requests
 from notebook import item
 from shapes import Circle, ShapeError, refuse
 
@@ -164,15 +166,11 @@ def an_http_error():
 
 @item
 def a_requests_error():
-    import requests
-
     raise requests.ConnectionError("no host", response=None)
 
 
 @item
 def an_httpx_error():
-    import httpx
-
     raise httpx.ConnectError("no host", request=httpx.Request("GET", "http://x/y"))
 
 
