@@ -223,7 +223,8 @@ class AsyncResult:
             TimeoutError: it has not ended in time.
             ConfigError: its App was closed before it has ended.
             KeyboardInterrupt: Stop was pressed; the call itself goes on.
-            Exception: what the task raised, with the worker's traceback.
+            BaseException: what the task raised, with the worker's traceback; a TaskError in the place of what would
+                end, or seem to stop, who waits: SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError.
             TaskRevokedError: it was revoked or has expired.
         """
         timeout = patience(timeout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from nbtasks.core.errors import CallError, TaskError
-from nbtasks.core.readable import name_of, text_of
+from nbtasks.core.readable import is_kind, name_of, text_of
 
 from . import pickling, tracebacks
 from .likeness import likeness
@@ -22,6 +23,8 @@ _MOST_TEXT = 64 * 1024
 _MOST_BYTES = 32 * _MOST_TEXT
 #: Frames that travel with an exception and what it hangs together with; the innermost of each are kept.
 _MOST_FRAMES = 400
+#: Frames of each that its text is made of.
+_MOST_SHOWN = 2000
 #: What printing an exception follows.
 _LINKS = frozenset(
     {"__cause__", "__context__", "__suppress_context__", "__traceback__", "__notes__", "exceptions"}
@@ -153,8 +156,8 @@ class _Rebuilding:
         if place not in self._made:
             failure = self._failures[place]
             error = None if failure.pickled is None else _loaded(failure.pickled)
-            # SystemExit and the like would end whoever asks for the result; what they have caused does not.
-            if not isinstance(error, BaseException if place else Exception):
+            # What they have caused does not end who asks for the result.
+            if not isinstance(error, BaseException) or (not place and _is_an_end(error)):
                 error = self._group(place) or self._in_words(failure)
             self._made[place] = error
             for member, inside in zip(self._links[place].members, members(error), strict=False):
@@ -172,7 +175,7 @@ class _Rebuilding:
         inside = [self._error(member) for member in places if member is not None]
         with contextlib.suppress(Exception):
             group: Any = builtins.BaseExceptionGroup(failure.group, inside)  # type: ignore[attr-defined, unused-ignore]
-            return group if isinstance(group, Exception) or place else None
+            return group if isinstance(group, BaseException) else None
         return None
 
     def _in_words(self, failure: Failure) -> TaskError:
@@ -181,6 +184,13 @@ class _Rebuilding:
         if failure.notes:
             error.__notes__ = failure.notes  # type: ignore[attr-defined, unused-ignore]
         return error
+
+
+def _is_an_end(error: BaseException) -> bool:
+    """Whether an exception would have who asks for the result end, or think that somebody has stopped it."""
+    asyncio = sys.modules.get("asyncio.exceptions")
+    cancelled = (asyncio.CancelledError,) if asyncio is not None else ()
+    return is_kind(error, (SystemExit, KeyboardInterrupt, GeneratorExit, *cancelled))
 
 
 def _loaded(data: bytes) -> Any:
@@ -195,7 +205,12 @@ def _loaded(data: bytes) -> Any:
 
 def _traceback_of(error: BaseException) -> TracebackType | None:
     try:
-        return tracebacks.without_own_frames(own(error, "__traceback__"))
+        shown = tracebacks.without_own_frames(own(error, "__traceback__"))
+        kept = tracebacks.innermost(shown, _MOST_SHOWN)
+        if kept is not shown:
+            # For who prints the exceptions that follow from it, too.
+            BaseException.__dict__["__traceback__"].__set__(error, kept)
+        return kept
     except Exception:
         return None
 

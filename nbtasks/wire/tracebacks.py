@@ -21,11 +21,24 @@ FrameData = tuple[str, str, int, int, int, int, int]
 
 def to_data(tb: TracebackType | None) -> list[FrameData]:
     """Return the frames of a traceback, outermost first."""
-    found = []
+    found, tb = [], innermost(tb, _MOST_FRAMES)
     while tb is not None:
         found.append(_frame_data(tb))
         tb = tb.tb_next
-    return found[-_MOST_FRAMES:]
+    return found
+
+
+def innermost(tb: TracebackType | None, most: int) -> TracebackType | None:
+    """Return the last frames of a traceback. Endless recursion may have a million, and each costs to be looked at."""
+    end, kept = tb, tb
+    for _ in range(most):
+        if end is None:
+            return tb
+        end = end.tb_next
+    while end is not None:
+        assert kept is not None
+        end, kept = end.tb_next, kept.tb_next
+    return kept
 
 
 def from_data(frames: list[FrameData]) -> TracebackType | None:

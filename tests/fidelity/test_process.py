@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from nbtasks import App, current_call, progress
+from nbtasks import App, TaskError, WorkerLostError, current_call, progress
 
 SOON = 60.0
 
@@ -285,3 +285,47 @@ def test_pools_of_processes_in_a_call_end(run, way):
 
     for how in ("fork", "spawn", "forkserver"):
         assert run(way, work, how).get(timeout=SOON) == ([1, 2], [3, 4]), how
+
+
+# --- ends of a call -------------------------------------------------------------------------------------------
+
+
+class Enough(BaseException):
+    """Not an Exception, as some libraries have them."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_exception_that_is_no_exception_comes_back_as_it_is(run, way):
+    def end(kind, *args):
+        raise kind(*args)
+
+    for kind in (Enough, BaseException):
+        with pytest.raises(BaseException) as caught:
+            run(way, end, kind, "said", 5).get(timeout=SOON)
+        assert (type(caught.value).__name__, caught.value.args) == (kind.__name__, ("said", 5))
+        assert caught.traceback[-1].name == "end"
+    for kind in (SystemExit, KeyboardInterrupt, GeneratorExit):
+        with pytest.raises(TaskError, match=f"{kind.__name__}: said"):
+            run(way, end, kind, "said").get(timeout=SOON)
+
+
+def test_endless_recursion_hurts_its_own_call(inline):
+    @inline.task
+    def sink(number, through_c):
+        if number == 2:
+            sys.setrecursionlimit(10**6)
+
+            def deeper(_=None):
+                return list(map(deeper, [0])) if through_c else deeper()
+
+            deeper()
+        return number, current_call().attempt, sys.getrecursionlimit()
+
+    for through_c in (False, True):
+        found = sink.starmap([(number, through_c) for number in range(5)]).get(timeout=SOON, propagate=False)
+        error = found.pop(2)
+        if isinstance(error, WorkerLostError):
+            assert "SIGSEGV" in str(error)
+        else:
+            assert isinstance(error, (RecursionError, MemoryError))
+        assert found == [(number, 1, 1000) for number in (0, 1, 3, 4)]
