@@ -179,7 +179,7 @@ class Child:
         )
         self._descriptors = settings.outputs[number]
         self._inline = InlineExecutor(
-            self._bench, self._slot, self._roster, self._interrupts, self._descriptors
+            self._bench, self._slot, self._roster, self._interrupts, self._descriptors, self._surroundings
         )
 
     # -- life
@@ -284,7 +284,7 @@ class Child:
         """Get work if there is none in hand, and run one job."""
         if self._loop is not None or self._threads is not None:
             # What runs beside this thread may change it, too.
-            self._surroundings.restore(0.0 if self._jobs else math.inf)
+            self._surroundings.restore(0.0 if self._jobs else math.inf, alone=not self._in_flight)
         if not self._jobs:
             # What the supervisor says of the last call is about what was in hand then, not about what comes now.
             self._heeded = self._slot.serial
@@ -356,7 +356,7 @@ class Child:
         self._last = (job.chunk.function, job.remaining)
         if self._is_async(job.function):
             if self._loop is None:
-                self._surroundings.restore(0.0)
+                self._surroundings.restore(0.0, alone=not self._in_flight)
                 self._loop = LoopExecutor(
                     self._bench, self._roster, self._freed, self._note_room, self._replace_at_once
                 )
@@ -374,6 +374,7 @@ class Child:
         """Whether calls of a function belong into the event loop; most often it is the same one as before."""
         if self._kind is None or self._kind[0] is not function:
             self._kind = (function, is_async(function.call))
+            self._surroundings.note_opened()
         return self._kind[1]
 
     def _work_inline(self, job: Job) -> None:
@@ -393,9 +394,8 @@ class Child:
             if index is None:
                 return
             seconds = self._inline.run(job, index)
-            if self._surroundings.restore(seconds, more=job.remaining > 0):
+            if self._surroundings.restore(seconds, job.remaining > 0, not self._in_flight):
                 self._inline.hold_descriptors()
-                streams.renew()
             self._pace.note(function, seconds)
             if job.at_most_once:
                 # Who dies with an untold result leaves a call that looks as if it had not been run.
@@ -538,7 +538,7 @@ class Child:
         """Start as many calls as there are free slots; the others are for whoever has some."""
         started = 0
         # Those that run beside this thread may have changed it while it waited.
-        self._surroundings.restore(0.0)
+        self._surroundings.restore(0.0, alone=not self._in_flight)
         if not self._in_flight:
             self._descriptors.hold()
         with self._free:

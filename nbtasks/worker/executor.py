@@ -11,7 +11,7 @@ from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
 from nbtasks.core.execution import Outcome, execute, state_of
 from nbtasks.core.interruption import Interrupted
-from nbtasks.core.readable import is_kind
+from nbtasks.core.readable import is_kind, name_of
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.wire.function import Lent
 
@@ -22,11 +22,12 @@ from .interrupts import Interrupts, Stopping
 from .job import Job
 from .leftovers import end_leftovers
 from .limits import packing_limit, soft_limit_reached
+from .log import LOGGER
 from .roster import Roster
 from .slots import PACKING, Slot
 from .streams import output_of, renew, restore
 from .subprocesses import end_started
-from .surroundings import unblock
+from .surroundings import Surroundings, unblock
 
 
 class InlineExecutor:
@@ -39,6 +40,7 @@ class InlineExecutor:
         roster: Roster,
         interrupts: Interrupts,
         descriptors: DescriptorFile | None,
+        surroundings: Surroundings,
     ) -> None:
         self._bench = bench
         self._slot = slot
@@ -47,6 +49,7 @@ class InlineExecutor:
         self.ended_processes = False
         self._interrupts = interrupts
         self._descriptors = descriptors
+        self._surroundings = surroundings
 
     def run(self, job: Job, index: int) -> float:
         """Run one call to its end; returns its run time in seconds.
@@ -105,13 +108,16 @@ class InlineExecutor:
             self.ended_processes = True
 
     def _disarm(self) -> None:
-        """Disarm, whatever signal comes meanwhile: the call has ended by itself."""
+        """Disarm, whatever signal comes meanwhile, ours or the call's own: it has ended by itself."""
         while True:
             try:
                 self._interrupts.disarm()
+                self._surroundings.calm()
                 return
-            except (Interrupted, SoftTimeLimitExceeded):
-                continue
+            except Stopping:
+                raise
+            except BaseException as error:
+                LOGGER.debug("passed over at the end of a call: %s", name_of(error))
 
     def hold_descriptors(self) -> None:
         """Have what goes to the descriptors 1 and 2 captured again, whatever calls have done to them."""

@@ -1,21 +1,26 @@
-"""What a call finds of its process: signals, timers, the clock, the limit of open files. It is put back after a call.
+"""What a call finds of its process: signals, timers, the clock, its streams and much else. It is put back after a call.
 
-After a short call only what is cheap to see is looked at; after a longer one everything is set anew, for C code may
-have changed what Python does not know of.
+What is changed with functions is known without looking: see undoing.py. What is changed by assignment, or by C code, is
+looked for: after a short call what is cheap to see, after a longer one everything.
 """
 
 from __future__ import annotations
 
 # The public ones make enums of numbers, which takes a hundred times as long.
 import _signal  # type: ignore[import-not-found]
+import builtins
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, setitimer
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
+
+from . import streams, undoing
+from .assignments import Assignments
 
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
@@ -33,17 +38,11 @@ _USED = ("SIGCHLD", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIGVT
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 _getsignal: Callable[[int], Any] = _signal.getsignal
+_wakeup: Callable[[int], int] = _signal.set_wakeup_fd
 _sigmask: Callable[[int, Any], Any] = _signal.pthread_sigmask
 _set_handler: Callable[[int, Any], Any] = _signal.signal
+_print, _environ = builtins.print, os.environ
 _sleep, _monotonic, _time = time.sleep, time.monotonic, time.time
-_signal_of_python, _Thread, _Lock = signal.signal, threading.Thread, threading.Lock
-#: What other code relies on, too. Where a call has left something that cannot be called, the next one would fail.
-_FUNCTIONS = [
-    (module, name, function)
-    for module in (signal, threading)
-    for name, function in vars(module).items()
-    if callable(function) and not name.startswith("_")
-]
 
 
 def unblock() -> None:
@@ -69,9 +68,14 @@ class Surroundings:
         # As C has it: SIG_IGN is a number.
         self._ours = [(number, int(one) if isinstance(one, int) else one) for number, one in handlers.items()]
         self._clock = [(name, getattr(time, name)) for name in _CLOCK]
+        self._assigned = Assignments()
 
     def install(self) -> None:
         """Set everything for the first time; main thread only."""
+        undoing.install()
+        self._assigned.remember()
+        self._functions = _functions()
+        self._used_functions = signal.signal, threading.Thread, threading.Lock
         for number, handler in self._ours:
             _set_handler(number, handler)
         # What a worker's starter has blocked, it had blocked for itself.
@@ -83,16 +87,41 @@ class Surroundings:
         self._seen = list(map(_getsignal, self._looked_at))
         self._all = list(map(_getsignal, _NUMBERS))
 
-    def restore(self, seconds: float, more: bool = False) -> bool:
+    def calm(self) -> None:
+        """Have no signal or timer of a call come any more, once it has ended."""
+        if undoing.is_due() and undoing.has_touched(undoing.SIGNALS):
+            self._restore_signals()
+
+    def note_opened(self) -> None:
+        """A function was opened, and with it modules may have been imported."""
+        self._assigned.note_opened()
+
+    def restore(self, seconds: float, more: bool = False, alone: bool = True) -> bool:
         """Put back what a call of so many seconds has changed, and return whether that was looked at; main thread only.
 
         Args:
-            more: calls of the same chunk follow. Among short ones it is looked at once a millisecond.
+            more: calls of the same chunk follow. Among short ones it is looked at once a millisecond, unless it is
+                known that something was changed.
+            alone: no other call runs in this process: what is not this thread's own is put back as well.
         """
         self._unseen_s += seconds + _BESIDES_S
-        if more and self._unseen_s < _LONG_S:
+        is_due = undoing.is_due()
+        if (
+            more
+            and self._unseen_s < _LONG_S
+            and not is_due
+            and builtins.print is _print
+            and os.environ is _environ
+        ):
             return False
         self._unseen_s = 0.0
+        if is_due and undoing.has_touched(undoing.SIGNALS):
+            self._restore_signals()
+        if alone:
+            if is_due:
+                undoing.undo()
+            self._assigned.restore(seconds > _LONG_S)
+            streams.renew()
         if (
             seconds > _LONG_S
             or list(map(_getsignal, self._looked_at)) != self._seen
@@ -102,13 +131,11 @@ class Surroundings:
         if time.sleep is not _sleep or time.monotonic is not _monotonic or time.time is not _time:
             self._restore_clock()
         try:
-            is_there = (
-                signal.signal is _signal_of_python and threading.Thread is _Thread and threading.Lock is _Lock
-            )
+            is_there = (signal.signal, threading.Thread, threading.Lock) == self._used_functions
         except AttributeError:
             is_there = False
         if seconds > _LONG_S or not is_there:
-            _restore_functions()
+            self._restore_functions()
         if getrlimit(RLIMIT_NOFILE) != self._files:
             self._restore_files()
         return True
@@ -117,6 +144,7 @@ class Surroundings:
         # First, so that none rings meanwhile.
         for timer in _TIMERS:
             setitimer(timer, 0)
+        _wakeup(-1)
         for number, handler in self._ours:
             _set_handler(number, handler)
         if list(map(_getsignal, _NUMBERS)) != self._all:
@@ -136,6 +164,12 @@ class Surroundings:
                 # Who replaces clocks has replaced them elsewhere as well.
                 self.spoiled = True
 
+    def _restore_functions(self) -> None:
+        # Other code relies on them, too. Where something is left that cannot be called, the next call would fail.
+        for module, name, function in self._functions:
+            if not callable(vars(module).get(name)):
+                setattr(module, name, function)
+
     def _restore_files(self) -> None:
         """Allow as many open files as before; who has asked for more may keep that."""
         (own, _), (soft, hard) = self._files, getrlimit(RLIMIT_NOFILE)
@@ -151,7 +185,10 @@ def _is_less(limit: int, other: int) -> bool:
     return limit != RLIM_INFINITY and (other == RLIM_INFINITY or limit < other)
 
 
-def _restore_functions() -> None:
-    for module, name, function in _FUNCTIONS:
-        if not callable(vars(module).get(name)):
-            setattr(module, name, function)
+def _functions() -> list[tuple[ModuleType, str, Any]]:
+    return [
+        (module, name, function)
+        for module in (signal, threading)
+        for name, function in vars(module).items()
+        if callable(function) and not name.startswith("_")
+    ]

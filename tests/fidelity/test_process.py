@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from nbtasks import App, TaskError, WorkerLostError, current_call, progress
+from nbtasks import App, TaskError, TimeLimitExceeded, WorkerLostError, current_call, progress
 
 SOON = 60.0
 
@@ -300,7 +300,7 @@ def test_an_exception_that_is_no_exception_comes_back_as_it_is(run, way):
         raise kind(*args)
 
     for kind in (Enough, BaseException):
-        with pytest.raises(BaseException) as caught:
+        with pytest.raises(BaseException, match="said") as caught:
             run(way, end, kind, "said", 5).get(timeout=SOON)
         assert (type(caught.value).__name__, caught.value.args) == (kind.__name__, ("said", 5))
         assert caught.traceback[-1].name == "end"
@@ -329,3 +329,230 @@ def test_endless_recursion_hurts_its_own_call(inline):
         else:
             assert isinstance(error, (RecursionError, MemoryError))
         assert found == [(number, 1, 1000) for number in (0, 1, 3, 4)]
+
+
+# --- what a call changes of its process -----------------------------------------------------------------------
+
+
+def surroundings():
+    """Return what a call finds of its process."""
+    import asyncio
+    import builtins
+    import decimal
+    import faulthandler
+    import gc
+    import locale
+    import multiprocessing
+    import resource
+    import socket
+    import threading
+    import time
+    import warnings
+
+    mask = os.umask(0o077)
+    os.umask(mask)
+    try:
+        loop = asyncio.get_event_loop_policy().get_event_loop() is not None
+    except RuntimeError:
+        loop = False
+    handled = [signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGCHLD, signal.SIGPIPE)]
+    return {
+        "folder": os.getcwd(),  # noqa: PTH109
+        "environ": (
+            os.environ.get("OF_A_TASK"),
+            os.environ.get("HOME"),
+            type(os.environ).__name__,
+            os.getenv("TZ"),
+        ),
+        "zone": time.tzname,
+        "mask": mask,
+        "locale": locale.setlocale(locale.LC_ALL),
+        "decimal": (str(decimal.Decimal(1) / 7), decimal.DefaultContext.prec),
+        "signals": [str(one) for one in handled],
+        "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "timers": [signal.getitimer(one) for one in (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)],
+        "limits": (
+            sys.getrecursionlimit(),
+            resource.getrlimit(resource.RLIMIT_CORE),
+            sys.getswitchinterval(),
+        ),
+        "hooks": [
+            one.__name__
+            for one in (sys.excepthook, sys.displayhook, threading.excepthook, sys.unraisablehook)
+        ],
+        "builtins": (builtins.print is print, print.__name__, open.__name__, len.__name__),
+        "warnings": [str(one) for one in warnings.filters],
+        "timeout": socket.getdefaulttimeout(),
+        "gc": (gc.isenabled(), gc.get_threshold()),
+        "trace": (sys.gettrace(), sys.getprofile(), threading.gettrace()),
+        "faulthandler": faulthandler.is_enabled(),
+        "argv": list(sys.argv),
+        "stdin": getattr(sys.stdin, "name", None),
+        "processes": multiprocessing.get_start_method(allow_none=True),
+        "loop": loop,
+        "streams": (type(sys.stdout).__name__, type(sys.__stdout__).__name__),
+    }
+
+
+#: What a call may change. What is changed by assignment may be looked for once in a millisecond only.
+CHANGES = {
+    "folder": "os.chdir('/')",
+    "folder by descriptor": "fd = os.open('/', os.O_RDONLY); os.fchdir(fd); os.close(fd)",
+    "environ": "os.environ['OF_A_TASK'] = '1'; os.environ.update(HOME='/nowhere'); os.putenv('OF_A_TASK', '2')",
+    "cleared": "os.environ.clear()",
+    "replaced": "os.environ = {}",
+    "zone": "os.environ['TZ'] = 'Asia/Tokyo'; time.tzset()",
+    "mask": "os.umask(0)",
+    "locale": "locale.setlocale(locale.LC_ALL, 'C')",
+    "category": "locale.setlocale(category=locale.LC_NUMERIC, locale='POSIX'); locale.setlocale(locale.LC_TIME, 'C')",
+    "decimal": "decimal.getcontext().prec = 5; decimal.setcontext(decimal.Context(prec=3))",
+    "defaults": "decimal.DefaultContext.prec = 7; time.sleep(0.01)",
+    "signals": "[signal.signal(s, print) for s in (signal.SIGUSR1, signal.SIGTERM, signal.SIGALRM, signal.SIGPROF)]",
+    "ignored": "signal.signal(signal.SIGCHLD, signal.SIG_IGN); signal.signal(signal.SIGPIPE, signal.SIG_DFL)",
+    "blocked": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
+    "timers": "signal.signal(signal.SIGPROF, print); signal.setitimer(signal.ITIMER_PROF, 0.01, 0.01)",
+    "alarm": "signal.signal(signal.SIGALRM, print); signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)",
+    "recursion": "sys.setrecursionlimit(9999)",
+    "cores": "resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))",
+    "hooks": "sys.excepthook = sys.displayhook = threading.excepthook = print; time.sleep(0.002)",
+    "builtins": "builtins.print = builtins.len = repr; del builtins.input",
+    "rare builtins": "builtins.sorted = None; time.sleep(0.01)",
+    "warnings": "warnings.simplefilter('error'); warnings.filterwarnings('ignore', 'x')",
+    "no warnings": "warnings.resetwarnings()",
+    "timeout": "socket.setdefaulttimeout(0.01)",
+    "gc": "gc.disable(); gc.set_threshold(5)",
+    "trace": "no = lambda *_: None; sys.settrace(no); sys.setprofile(no); threading.settrace(no); time.sleep(0.002)",
+    "faulthandler": "faulthandler.disable()",
+    "dump": "faulthandler.dump_traceback_later(0.3, exit=True)",
+    "argv": "sys.argv[:] = ['else']; sys.argv.append('more'); time.sleep(0.002)",
+    "stdin": "sys.stdin = None; time.sleep(0.002)",
+    "processes": "multiprocessing.set_start_method('spawn')",
+    "loop": "asyncio.run(asyncio.sleep(0))",
+    "policy": "asyncio.set_event_loop(asyncio.new_event_loop())",
+}
+
+
+def change(what):
+    """Change something; returns an error that this has raised."""
+    import importlib
+
+    names = {name: importlib.import_module(name) for name in NAMES}
+    try:
+        exec(CHANGES[what], names)
+    except Exception as error:  # noqa: BLE001
+        return repr(error)
+    return None
+
+
+NAMES = (
+    "asyncio", "builtins", "decimal", "faulthandler", "gc", "locale", "multiprocessing", "os", "resource", "signal",
+    "socket", "sys", "threading", "time", "warnings",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("chunk", [None, 1])
+def test_what_a_call_changes_of_its_process_does_not_reach_the_next(inline, chunk):
+    def one(what):
+        return surroundings() if what is None else change(what)
+
+    task = inline.task(one)
+    before = task.delay(None).get(timeout=SOON)
+    plan = [part for what in CHANGES for part in (what, None)]
+    found = task.map(plan, chunk=chunk or len(plan)).get(timeout=SOON)
+    for what, error, after in zip(CHANGES, found[::2], found[1::2], strict=True):
+        assert error is None, what
+        assert after == before, what
+
+
+@pytest.mark.parametrize("way", ["thread", "coroutine"])
+def test_what_a_call_changes_is_put_back_when_it_was_alone(run, way):
+    before = run(way, surroundings).get(timeout=SOON)
+    for what in (
+        "folder",
+        "environ",
+        "locale",
+        "decimal",
+        "mask",
+        "recursion",
+        "warnings",
+        "timeout",
+        "hooks",
+    ):
+        assert run(way, change, what).get(timeout=SOON) is None
+        assert run(way, surroundings).get(timeout=SOON) == before, what
+
+
+def test_what_a_module_changes_when_it_is_imported_stays(inline, tmp_path):
+    name = f"changing_{os.getpid()}"
+    (tmp_path / f"{name}.py").write_text(
+        "import os, sys\nos.environ['OF_A_MODULE'] = 'yes'\nsys.setrecursionlimit(1234)\n"
+    )
+
+    @inline.task
+    def use(folder):
+        if folder:
+            sys.path.append(folder)
+            __import__(name)
+            sys.path.remove(folder)
+        found = os.environ.get("OF_A_MODULE"), sys.getrecursionlimit()
+        os.environ["OF_A_MODULE"] = "no"
+        return found
+
+    assert use.delay(str(tmp_path)).get(timeout=SOON) == ("yes", 1234)
+    assert use.delay(None).get(timeout=SOON) == ("yes", 1234)
+
+    @inline.task
+    def forget():
+        import importlib
+
+        @importlib.import_module("types").coroutine
+        def nothing():
+            yield
+
+        os.environ.pop("OF_A_MODULE")
+        sys.setrecursionlimit(1000)
+
+    forget.delay().get(timeout=SOON)
+
+
+def test_a_handler_of_one_call_is_not_run_in_the_time_limit_of_the_next(inline):
+    @inline.task(time_limit=20)
+    def wait(number):
+        import time
+
+        def ring(*_):
+            raise LookupError(f"the alarm of {number}")
+
+        if number % 2 == 0:
+            signal.signal(signal.SIGALRM, ring)
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            return "set"
+        time.sleep(0.15)
+        return "slept"
+
+    assert wait.map(range(6), chunk=6).get(timeout=SOON) == ["set", "slept"] * 3
+
+    @inline.task(time_limit=0.3)
+    def late():
+        import time
+
+        time.sleep(60)
+
+    with pytest.raises(TimeLimitExceeded):
+        late.delay().get(timeout=SOON)
+
+
+def test_figures_of_one_call_are_not_the_nexts(inline):
+    pytest.importorskip("matplotlib")
+
+    @inline.task
+    def plot(number):
+        import matplotlib as mpl
+
+        mpl.use("agg")
+        from matplotlib import pyplot as plt
+
+        plt.plot([number])
+        return len(plt.gca().lines), len(plt.get_fignums())
+
+    assert plot.map(range(3), chunk=1).get(timeout=SOON) == [(1, 1)] * 3
