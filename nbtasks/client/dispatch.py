@@ -106,6 +106,8 @@ def _checked_options(task: Definition, given: dict[str, Any], session: Session, 
         header["one"] = 1
     if not options.acks_late:
         header["al"] = 0
+    if options.seed is not None:
+        header["sd"] = options.seed
     if session.result_limit != ARGUMENT_LIMIT_BYTES:
         header["rl"] = session.result_limit
     if session.files is not None:

@@ -14,7 +14,7 @@ from nbtasks.core.context import CurrentCall
 from nbtasks.core.execution import Outcome, execute, execute_async, outcome_of_error
 from nbtasks.core.ids import new_id
 from nbtasks.core.options import TaskOptions
-from nbtasks.wire import classes, failures, pickling
+from nbtasks.wire import classes, failures, generators, pickling
 from nbtasks.wire.opening import Opening, opened_in
 
 from .definition import Definition
@@ -32,7 +32,7 @@ def apply_here(task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     call = CurrentCall(id=new_id(), name=task.name, is_eager=True)
     while True:
         opening = Opening()
-        with opened_in(opening):
+        with opened_in(opening), generators.seeded_here(task.options.seed):
             function_here, options_here = pickling.loads(function), pickling.loads(options)
             args_here, kwargs_here = pickling.loads(sent)
             opening.is_reading = False

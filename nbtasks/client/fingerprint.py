@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from nbtasks.wire.generators import is_hidden_global
 from nbtasks.wire.modules import imported_sources
 from nbtasks.wire.origin import is_local
 from nbtasks.wire.pickling import captures
@@ -25,9 +26,14 @@ def same(one: Fingerprint | None, other: Fingerprint | None) -> bool:
     if one is None or other is None or len(one) != len(other):
         return False
     return all(
-        a is b or (type(a) in _IMMUTABLE and type(a) is type(b) and a == b)
+        a is b or (type(a) in _IMMUTABLE and type(a) is type(b) and a == b and _same_sign(a, b))
         for a, b in zip(one, other, strict=True)
     )
+
+
+def _same_sign(one: Any, other: Any) -> bool:
+    """Whether two equal values are the same: 0.0 and -0.0 are equal, too."""
+    return type(one) not in (float, complex) or repr(one) == repr(other)
 
 
 def _collect(value: Any, parts: Fingerprint, seen: set[int]) -> bool:
@@ -51,9 +57,11 @@ def _is_fixed(value: Any) -> bool:
     """Whether a value comes from an installed module, which does not change under a running kernel."""
     if isinstance(value, ModuleType):
         return not is_local(value) and value.__name__ != "__main__"
-    return isinstance(value, BuiltinFunctionType) or (
-        isinstance(value, type) and value.__module__ == "builtins"
-    )
+    if isinstance(value, (BuiltinFunctionType, MethodType)):
+        # A method of something that changes does something else then.
+        owner = value.__self__
+        return owner is None or isinstance(owner, ModuleType) or is_hidden_global(owner)
+    return isinstance(value, type) and value.__module__ == "builtins"
 
 
 def _collect_function(function: FunctionType, parts: Fingerprint, seen: set[int]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge
-from nbtasks.wire import pickling
+from nbtasks.wire import generators, pickling
 from nbtasks.wire.values import SHARED_BYTES, BlobPiece, Shelf, payload_of, sharing, size_of
 
 from .home import BoundFor, Home
@@ -71,7 +71,7 @@ class Packer:
 
     def _packed(self, call: Call, index: int) -> bytes:
         try:
-            with BoundFor(self._home):
+            with BoundFor(self._home), generators.given():
                 payload, pieces = payload_of(call, ARGUMENT_LIMIT_BYTES, self._shelf, self._in_file)
         except NotPicklable as error:
             raise self._unpicklable(call, index, error) from error
@@ -98,12 +98,13 @@ class Packer:
         """Put the arguments apart that are large, and the same object in all calls."""
         for place, value in _common(calls):
             try:
-                with BoundFor(self._home):
+                with BoundFor(self._home), generators.common() as sent:
                     parts = pickling.dumps(value)
             except NotPicklable:
                 # Said with its call, when that is packed.
                 continue
             if SHARED_BYTES <= size_of(parts) <= ARGUMENT_LIMIT_BYTES:
+                sent()
                 reference, pieces = self._shelf.put(parts, self._in_file())
                 self._shared[place] = (value, reference)
                 self.pieces += pieces

@@ -105,7 +105,8 @@ class Task(Definition):
             args: positional arguments; None for none.
             kwargs: keyword arguments; None for none.
             options: ``countdown`` (seconds), ``eta`` (datetime), ``expires`` (seconds or datetime), ``priority``,
-                ``queue``, ``time_limit``, ``soft_time_limit``, ``retries``, ``label``, ``quiet`` (True: no card).
+                ``queue``, ``time_limit``, ``soft_time_limit``, ``retries``, ``seed`` (of random numbers), ``label``,
+                ``quiet`` (True: no card).
 
         Raises:
             TypeError: the arguments do not fit the function.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import operator
 import random
 import time
 from collections.abc import Mapping
@@ -14,6 +16,7 @@ from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
 from .moments import is_moment, may_be_epoch, moment
 from .rates import rate
+from .readable import repr_of
 
 PRIORITIES = {"low": 2, "normal": 5, "high": 8}
 POOLS = ("prefork", "threads", "solo")
@@ -54,6 +57,8 @@ class TaskOptions:
     #: False: at most once. A call whose worker dies is then failed, not run again.
     acks_late: bool = True
     ignore_result: bool = False
+    #: What random numbers follow from, together with a call's index; None: from chance.
+    seed: int | None = None
     #: Expected exceptions: recorded as FAILURE, logged without a traceback.
     throws: tuple[type[BaseException], ...] = ()
 
@@ -116,6 +121,7 @@ def _check(name: str, value: Any) -> Any:
         "max_retries": _check_retries,
         "retry_backoff": _check_backoff,
         "rate_limit": rate,
+        "seed": check_seed,
     }.get(name)
     return check(value) if check is not None else value
 
@@ -161,6 +167,17 @@ def check_queue(value: str) -> str:
             f"queue: {value!r} is not a queue name; use letters, digits, '_', '-' and '.', at most 64"
         )
     return value
+
+
+def check_seed(value: Any) -> int | None:
+    """Return a seed of random numbers, or raise ConfigError: a whole number of 0 or more, below 2**128."""
+    if value is None:
+        return None
+    with contextlib.suppress(TypeError):
+        number = operator.index(value)
+        if not isinstance(value, bool) and 0 <= number < 2**128:
+            return number
+    raise ConfigError(f"seed: {repr_of(value, 40)} is not a whole number of 0 or more (below 2**128)")
 
 
 def _check_retries(value: Any) -> int | None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.options import check_priority, check_queue
+from nbtasks.core.options import check_priority, check_queue, check_seed
 from nbtasks.core.rates import rate
 
 
@@ -41,6 +41,7 @@ class MagicOptions:
     eta: datetime | None
     expires: float | None
     rate_limit: str | None
+    seed: int | None
     max_parallel: int | None
     chunk: int | None
     on_error: str | None
@@ -59,6 +60,7 @@ class MagicOptions:
             "soft_time_limit": self.soft_timeout,
             "expires": self.expires,
             "rate_limit": self.rate_limit,
+            "seed": self.seed,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -245,6 +247,10 @@ def _rate(text: str) -> str:
     return rate(text) or text
 
 
+def _seed(text: str) -> int | None:
+    return check_seed(int(text) if text.isdecimal() and len(text) < 50 else text)
+
+
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not names:
@@ -304,6 +310,8 @@ def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
     add("--expires", type=_duration, metavar="S", help="do not start any more after S")
     add("--rate-limit", type=_checked(_rate), metavar="R",
         help="at most so many starts over all workers (10/s, 100/m, 5/h), retries included")  # fmt: skip
+    add("--seed", type=_checked(_seed), metavar="N",
+        help="random numbers follow from N: a run with the same N gives the same ones")  # fmt: skip
     add("--max-parallel", type=count, metavar="N", help="at most N calls of this fan-out at once")
     add("--chunk", type=_chunk, metavar="N", help="N items per message, or auto")
     add("--on-error", choices=("raise", "keep", "stop"), metavar="WHAT",

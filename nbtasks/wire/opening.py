@@ -21,6 +21,7 @@ class Opening:
         index: the call's position in its batch; None where there is no call.
         of_function: its classes, by id.
         own: classes that came with the arguments alone, or were read by the call itself.
+        streams: generators of random numbers that were made for it so far.
         is_reading: the function or the arguments are being opened; later on, what the call itself reads.
     """
 
@@ -28,6 +29,7 @@ class Opening:
     index: int | None = None
     of_function: dict[str, type] = field(default_factory=dict)
     own: dict[str, type] | None = None
+    streams: int = 0
     is_reading: bool = True
 
     def find(self, class_id: str) -> type | None:

@@ -22,7 +22,7 @@ from nbtasks.core.errors import NotPicklable
 from nbtasks.core.globals import mentioned_by, read_by, submodules_of
 from nbtasks.core.readable import name_of, text_of
 
-from . import classes, wrappers
+from . import classes, generators, wrappers
 from .modules import shipped_by_value
 
 _SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
@@ -101,10 +101,13 @@ def loads(data: bytes | memoryview) -> Any:
 def dump_function(function: Any) -> bytes:
     """Return a function (or another callable) by value, with local modules by value too.
 
+    Generators of random numbers that it captures are asked for seeds.
+
     Raises:
         NotPicklable: something that it captures cannot travel; the message names the variable.
     """
-    return _cloudpickled(function, None)
+    with generators.captured():
+        return _cloudpickled(function, None)
 
 
 def dump_plain(value: Any) -> bytes:
@@ -241,7 +244,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
 
 
 #: Each returns how a kind of its own is pickled, or NotImplemented.
-_REDUCERS: tuple[Callable[[Any], Any], ...] = (classes.reduced, wrappers.reduced)
+_REDUCERS: tuple[Callable[[Any], Any], ...] = (classes.reduced, generators.reduced, wrappers.reduced)
 
 
 def code_from(constructor: Callable[..., CodeType], args: tuple[Any, ...], filename: str) -> CodeType:

@@ -21,10 +21,12 @@ from collections.abc import Callable, Iterable
 from operator import is_
 from typing import Any, Protocol
 
+from .generators import is_hidden_global
+
 _FIXED: frozenset[type] = frozenset(
     {
         int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range, slice,
-        types.CodeType, types.ModuleType, types.BuiltinFunctionType, types.MethodDescriptorType,
+        types.CodeType, types.ModuleType, types.MethodDescriptorType,
         types.WrapperDescriptorType, types.MethodWrapperType, types.ClassMethodDescriptorType,
         types.GetSetDescriptorType, types.MemberDescriptorType, types.GenericAlias, types.UnionType,
         re.Pattern, functools._lru_cache_wrapper, types.DynamicClassAttribute,
@@ -164,6 +166,10 @@ class Watch:
         if getattr(module, method.__func__.__name__, None) != method:
             self._waiting += (method.__func__, method.__self__)
 
+    def _builtin(self, function: types.BuiltinFunctionType) -> None:
+        # A method of what is written in C, such as a list, is one as well.
+        self._add((function.__self__,))
+
     def _instance(self, value: Any, kind: type) -> None:
         if kind.__module__.partition(".")[0] == "numpy":
             self._array(value, kind)
@@ -197,6 +203,7 @@ _LOOKS: dict[type, Callable[[Watch, Any], None]] = {
     types.FunctionType: Watch._function,
     types.CellType: Watch._cell,
     types.MethodType: Watch._method,
+    types.BuiltinFunctionType: Watch._builtin,
     list: Watch._list,
     collections.deque: Watch._list,
     set: Watch._set,
@@ -230,7 +237,7 @@ def _may_rebind(code: types.CodeType) -> bool:
 
 def _is_ours(value: Any, kind: type) -> bool:
     """Whether it is part of this process, as its streams are."""
-    if kind.__module__.partition(".")[0] in {"nbtasks", "typing"}:
+    if kind.__module__.partition(".")[0] in {"nbtasks", "typing"} or is_hidden_global(value):
         return True
     return any(value is stream for stream in (sys.stdout, sys.stderr, sys.stdin))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nbtasks.core.context import CurrentCall, before_telling
@@ -20,6 +20,7 @@ from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire import failures
+from nbtasks.wire.generators import Hidden
 from nbtasks.wire.opening import current_opening
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 
@@ -47,6 +48,8 @@ class Bench:
     log_calls: bool
     #: Of large values, where this process sees any.
     files: ValueFiles | None = None
+    #: The generators behind the functions of random and numpy.random.
+    hidden: Hidden = field(default_factory=Hidden)
 
     def use_files(self, files: ValueFiles | None) -> None:
         """Put large values into files, for those who see them."""

@@ -150,6 +150,8 @@ class LoopExecutor:
 
     def _start(self, job: Job, index: int) -> None:
         renew(alone=not self._running)
+        if not self._running:
+            self._bench.hidden.renew()
         call = self._bench.begin(job, index)
         item = _Running(job, call, monotonic(), enter(self._roster, job, index))
         key = (call.batch, index)
@@ -172,7 +174,7 @@ class LoopExecutor:
         job, call = item.job, item.call
         lent: Lent | None = None
         try:
-            lent = job.function.lend(call.batch, call.index)
+            lent = job.lend(call.index)
             args, kwargs = self._bench.arguments(job, call.index)
             outcome = await execute_async(lent.call, args, kwargs, call, job.options_with(lent))
         except Stopping:

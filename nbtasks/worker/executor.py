@@ -57,6 +57,7 @@ class InlineExecutor:
         The caller ends the slot: packing a result may kill the process as well.
         """
         restore()
+        self._bench.hidden.renew()
         call = self._bench.begin(job, index)
         options, self._interrupts.stopped = job.options, None
         self._slot.begin(
@@ -65,7 +66,7 @@ class InlineExecutor:
         lent: Lent | None = None
         try:
             try:
-                lent = job.function.lend(call.batch, index)
+                lent = job.lend(index)
                 args, kwargs = self._bench.arguments(job, index)
                 self._interrupts.arm(call, job.options)
                 self._interrupts.check()
@@ -153,6 +154,8 @@ class ThreadExecutor:
 
     def _run(self, job: Job, index: int) -> None:
         renew(alone=not self._threads)
+        if not self._threads:
+            self._bench.hidden.renew()
         call = self._bench.begin(job, index)
         row, began = enter(self._roster, job, index), time.monotonic()
         lent: list[Lent] = []
@@ -175,7 +178,7 @@ class ThreadExecutor:
 
     def _outcome(self, job: Job, index: int, call: CurrentCall, lent: list[Lent]) -> Outcome:
         try:
-            lent.append(job.function.lend(call.batch, index))
+            lent.append(job.lend(index))
             args, kwargs = self._bench.arguments(job, index)
             outcome = execute(lent[0].call, args, kwargs, call, job.options_with(lent[0]))
         except (Interrupted, Stopping):

@@ -14,6 +14,7 @@ from nbtasks.core.ids import call_id
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire.codec import Chunk
 from nbtasks.wire.function import Function, Lent
+from nbtasks.wire.generators import seed_call
 
 
 @dataclass
@@ -47,6 +48,8 @@ class Job:
         self.at_most_once = not chosen.get("al", True)
         #: Id of the key that its calls were signed with, and the batch's id as the slot has it.
         self.key_id, self.batch_bytes = entry.key_id, entry.batch.encode()
+        #: Of random numbers, where the user gave one.
+        self._seed: int | None = chosen.get("sd")
         first = entry.first - self.chunk.first
         self._payloads = self.chunk.payloads[first : first + entry.count]
         self._n = 1 if chosen.get("one") else None
@@ -118,6 +121,12 @@ class Job:
     def payload(self, index: int) -> bytes | memoryview:
         """Return the payload of a call."""
         return self._payloads[index - self.entry.first]
+
+    def lend(self, index: int) -> Lent:
+        """Return a copy of the function for a call, whose arguments can be opened now."""
+        if self._seed is not None:
+            seed_call(self.entry.batch, index, self._seed)
+        return self.function.lend(self.entry.batch, index)
 
     def options_with(self, lent: Lent) -> TaskOptions:
         """Return the options for a call that runs this copy of the function."""
