@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 
 def _best_clock() -> int | None:
@@ -16,8 +18,5 @@ def _best_clock() -> int | None:
 
 
 _CLOCK = _best_clock()
-
-
-def steady() -> float:
-    """Return the seconds since some moment, the same one for all processes of the machine."""
-    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
+#: Returns the seconds since some moment, the same one for all processes of the machine. It is asked before each call.
+steady: Callable[[], float] = time.monotonic if _CLOCK is None else partial(time.clock_gettime, _CLOCK)

@@ -75,7 +75,7 @@ class Bench:
         return call
 
     def finish(
-        self, job: Job, call: CurrentCall, outcome: Outcome, on_packed: Callable[[], None] = lambda: None
+        self, job: Job, call: CurrentCall, outcome: Outcome, on_packed: Callable[[], None] | None = None
     ) -> None:
         """Pack and hand over how a call ended.
 
@@ -94,7 +94,8 @@ class Bench:
             item = Done(job, call.index, FAILURE_CODE, outcome.seconds, failures.pack(error))
         # The call may be known for longer than its arguments are worth their memory.
         call.args, call.kwargs = (), {}
-        on_packed()
+        if on_packed is not None:
+            on_packed()
         self.reporter.ended(item)
 
     def _told(self, job: Job, call: CurrentCall, outcome: Outcome) -> Done | Again | Unread:
@@ -124,7 +125,7 @@ class Bench:
             return outcome.state, failures.pack(outcome.error), []
         if outcome.value is None or job.options.ignore_result:
             return SUCCESS_CODE, b"", []
-        limit = int(job.chunk.options.get("rl", RESULT_LIMIT_BYTES))
+        limit = RESULT_LIMIT_BYTES if job.result_limit is None else job.result_limit
         try:
             payload, pieces = payload_of(outcome.value, limit, self.shelf, lambda: self._seen_by_asker(job))
             return SUCCESS_CODE, payload, pieces

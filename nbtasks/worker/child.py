@@ -108,7 +108,9 @@ class Child:
     """One child process."""
 
     def __init__(self, settings: ChildSettings, number: int) -> None:
-        self._options = settings.options
+        self._options = options = settings.options
+        #: Whether each call may be its last one.
+        self._is_limited = bool(options.max_tasks_per_child or options.max_memory_per_child)
         self._slot = settings.slots[number]
         self._hand = settings.hands[number]
         self._roster = settings.rosters[number]
@@ -378,23 +380,21 @@ class Child:
         return self._kind[1]
 
     def _work_inline(self, job: Job) -> None:
-        function = job.chunk.function
+        function, claim = job.chunk.function, self._claims_of(job)
         self._slot.set_state(BUSY, 1)
-        claim = job.claim
-        if job.options.rate_limit is not None:
-            claim = self._permitted(job, self._pace.most_permits(function, job.remaining))
-        elif job.remaining > 1:
-            self._share(job)
         began = time.monotonic()
         while not self._interrupts.stopping:
             if self._revocations.due:
                 self._revocations.follow(self._in_hand())
-            self._keep_what_is_ours()
-            index = claim() if self._may_go_on(job) else None
+            if steady() >= self._lease_until:
+                self._keep_what_is_ours()
+            said = self._hand.said_of(self._slot.serial)
+            index = claim() if said == NOTHING or self._may_go_on(job, said) else None
             if index is None:
                 return
             seconds = self._inline.run(job, index)
-            if self._surroundings.restore(seconds, job.remaining > 0, not self._in_flight):
+            looked = self._surroundings.restore(seconds, job.next < job.end, not self._in_flight)
+            if looked:
                 self._inline.hold_descriptors()
             self._pace.note(function, seconds)
             if job.at_most_once:
@@ -406,11 +406,19 @@ class Child:
                 self._reporter.try_flush()
                 if job.remaining > 1 and now - began > _FLUSH_EVERY_S:
                     self._share(job)
-            if self._has_done_its_share():
+            if (looked or self._is_limited) and self._has_done_its_share():
                 self._drop_unstarted(job)
                 return
-            if not job.remaining:
+            if job.next >= job.end:
                 return
+
+    def _claims_of(self, job: Job) -> Callable[[], int | None]:
+        """Return what claims the calls of a job, of which as many are kept as are worth it."""
+        if job.options.rate_limit is not None:
+            return self._permitted(job, self._pace.most_permits(job.chunk.function, job.remaining))
+        if job.remaining > 1:
+            self._share(job)
+        return job.claim
 
     def _keep_what_is_ours(self) -> None:
         """Start nothing without a lease: after a long pause others may have been given what is in hand."""
@@ -430,11 +438,14 @@ class Child:
             LOGGER.warning("batch %s: %d call(s) were given to others", job.entry.batch, job.remaining)
             job.drop()
 
-    def _may_go_on(self, job: Job) -> bool:
-        """Let go of what the supervisor has given to others while this process was deaf; False when it shall stop."""
+    def _may_go_on(self, job: Job, said: int) -> bool:
+        """Let go of what the supervisor has given to others while this process was deaf; False when it shall stop.
+
+        Args:
+            said: what the supervisor has said about the last call.
+        """
         serial = self._slot.serial
-        said = self._hand.said_of(serial)
-        if said == NOTHING or serial == self._heeded:
+        if serial == self._heeded:
             return True
         while said == ASKED:
             if self._interrupts.stopping:

@@ -59,17 +59,16 @@ class InlineExecutor:
         restore()
         self._bench.hidden.renew()
         call = self._bench.begin(job, index)
-        options, self._interrupts.stopped = job.options, None
-        self._slot.begin(
-            job.batch_bytes, index, options.time_limit or 0.0, soft_s=options.soft_time_limit or 0.0
-        )
+        options, interrupts = job.options, self._interrupts
+        hard, soft, interrupts.stopped = options.time_limit, options.soft_time_limit, None
+        self._slot.begin(job.batch_bytes, index, hard or 0.0, 1, soft or 0.0)
         lent: Lent | None = None
         try:
             try:
                 lent = job.lend(index)
                 args, kwargs = self._bench.arguments(job, index)
-                self._interrupts.arm(call, job.options)
-                self._interrupts.check()
+                interrupts.arm(call, options)
+                interrupts.check()
                 outcome = execute(lent.call, args, kwargs, call, job.options_with(lent))
             finally:
                 self._disarm()
@@ -82,17 +81,18 @@ class InlineExecutor:
             # Arguments are read by code of the user's, too.
             outcome = Outcome(FAILURE_CODE, error=error)
         leave_copy(outcome.error)
-        stopped = self._interrupts.stopped
+        stopped = interrupts.stopped
         if stopped is not None and outcome.error is not stopped:
             # It has caught what was to stop it, and come to an end all the same.
             outcome = Outcome(state_of(stopped), seconds=outcome.seconds, error=stopped)
         ended_by = outcome.error
         if stopped is not None or (ended_by is not None and is_kind(ended_by, SoftTimeLimitExceeded)):
             self._end_leftovers(call)
-        self._collect_descriptors(call)
-        if options.time_limit or options.soft_time_limit:
+        if self._descriptors is not None and (text := self._descriptors.take()):
+            output_of(call).write("o", text)
+        if hard or soft:
             # The call may have taken all of its time.
-            limit_s = packing_limit(options.time_limit)
+            limit_s = packing_limit(hard)
             self._slot.begin(job.batch_bytes, index, limit_s, soft_s=PACKING)
             self._bench.finish(job, call, outcome, lambda: self._slot.begin(job.batch_bytes, index, 0.0))
         else:
@@ -124,13 +124,6 @@ class InlineExecutor:
         """Have what goes to the descriptors 1 and 2 captured again, whatever calls have done to them."""
         if self._descriptors is not None:
             self._descriptors.hold()
-
-    def _collect_descriptors(self, call: CurrentCall) -> None:
-        if self._descriptors is None:
-            return
-        text = self._descriptors.take()
-        if text:
-            output_of(call).write("o", text)
 
 
 class ThreadExecutor:

@@ -53,6 +53,8 @@ class Job:
         first = entry.first - self.chunk.first
         self._payloads = self.chunk.payloads[first : first + entry.count]
         self._n = 1 if chosen.get("one") else None
+        #: Bytes that a result may take; None for the worker's own limit.
+        self.result_limit: int | None = int(chosen["rl"]) if "rl" in chosen else None
         self._queue, self._attempt = entry.address.partition("@")[0], attempts.tries(entry.attempt)
 
     @property
@@ -137,9 +139,10 @@ class Job:
     def call(self, index: int, worker: str, report: Report | None = None) -> CurrentCall:
         """Return what task code may ask about a call; ``report`` is told of its progress."""
         batch, options = self.entry.batch, self.options
+        # By position, which takes half the time: it is made for each call.
         return CurrentCall(
-            call_id(batch, index, self._n), batch, index, self.name, self._attempt, worker, self._queue,
-            time_limit=options.time_limit, soft_time_limit=options.soft_time_limit, report=report,
+            call_id(batch, index, self._n), batch, index, self.name, self._attempt, worker, self._queue, False,
+            (), {}, options.time_limit, options.soft_time_limit, report,
         )  # fmt: skip
 
 

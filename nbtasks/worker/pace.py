@@ -16,10 +16,12 @@ class Pace:
     def note(self, function: str, seconds: float) -> None:
         """A call took so long."""
         before = self._seconds.get(function)
-        if before is None or seconds > before:
-            self._seconds[function] = seconds if before is None else (before + seconds) / 2
-        else:
-            self._seconds[function] = before * 0.9 + seconds * 0.1
+        if before is not None:
+            self._seconds[function] = (
+                (before + seconds) / 2 if seconds > before else before * 0.9 + seconds * 0.1
+            )
+            return
+        self._seconds[function] = seconds
         if len(self._seconds) > 1000:
             self._seconds.pop(next(iter(self._seconds)))
 

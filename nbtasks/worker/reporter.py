@@ -85,11 +85,15 @@ class Unread:
     reason: str
 
 
+#: A call that runs, since when (monotonic), and the id of the key that it was signed with. Made for each, so a tuple.
+_Running = tuple[CurrentCall, float, str]
+_Key = tuple[str, int]
+
+
 @dataclass(slots=True)
-class _Running:
-    call: CurrentCall
-    since: float
-    key_id: str = ""
+class _Notes:
+    """What is known of a running call that takes longer than most."""
+
     told: bool = False
     #: It was revoked, and may run on.
     revoked: bool = False
@@ -128,7 +132,8 @@ class Reporter:
         self._unsent_entries: list[Entry] = []
         #: Every entry that is in this child's hands.
         self._held: set[Place] = set()
-        self._running: dict[tuple[str, int], _Running] = {}
+        self._running: dict[_Key, _Running] = {}
+        self._notes: dict[_Key, _Notes] = {}
         self._wake = threading.Event()
         self._asleep = False
         self._closed = False
@@ -167,34 +172,47 @@ class Reporter:
 
     def began(self, call: CurrentCall, key_id: str) -> None:
         """A call starts."""
-        self._running[(call.batch, call.index)] = _Running(call, time.monotonic(), key_id)
+        self._running[call.batch, call.index] = call, time.monotonic(), key_id
         if self._asleep:
             self.wake()
 
     def note_progress(self, call: CurrentCall, done: float, total: float | None, message: str) -> None:
         """A call reports how far it is."""
-        running = self._running.get((call.batch, call.index))
-        if running is not None:
-            running.progress = (done, total, message)
+        notes = self._notes_of(call)
+        if notes is not None:
+            notes.progress = (done, total, message)
 
     def note_revoked(self, call: CurrentCall) -> None:
         """A running call was revoked; it may end, and is not run again."""
-        running = self._running.get((call.batch, call.index))
-        if running is not None:
-            running.revoked = True
+        notes = self._notes_of(call)
+        if notes is not None:
+            notes.revoked = True
 
     def was_revoked(self, call: CurrentCall) -> bool:
         """Whether a call that runs was revoked meanwhile."""
-        running = self._running.get((call.batch, call.index))
-        return running is not None and running.revoked
+        notes = self._notes.get((call.batch, call.index))
+        return notes is not None and notes.revoked
+
+    def _notes_of(self, call: CurrentCall) -> _Notes | None:
+        """Return the notes on a call, None where it does not run any more."""
+        key = call.batch, call.index
+        notes = self._notes.setdefault(key, _Notes())
+        if key in self._running:
+            return notes
+        self._notes.pop(key, None)
+        return None
 
     def ended(self, item: Done | Again | Unread) -> None:
         """An attempt is over."""
-        self._running.pop((item.job.entry.batch, item.index), None)
+        job = item.job
+        key = job.entry.batch, item.index
+        self._running.pop(key, None)
+        # After that: who notes something now sees that it does not run.
+        if self._notes:
+            self._notes.pop(key, None)
         self._ended.append(item)
         if self._asleep:
             self.wake()
-        job = item.job
         with job.lock:
             job.open -= 1
             over = job.open == 0 and job.next >= job.end and not job.given_up and not job.reported
@@ -218,7 +236,7 @@ class Reporter:
 
     def running(self) -> list[tuple[CurrentCall, float]]:
         """Return the running calls and since when (monotonic) each runs."""
-        return [(item.call, item.since) for item in list(self._running.values())]
+        return [(call, since) for call, since, _ in list(self._running.values())]
 
     # -- sending
 
@@ -295,14 +313,20 @@ class Reporter:
         entries = [self._entries.popleft() for _ in range(len(self._entries))]
         refused = [self._refused.popleft() for _ in range(len(self._refused))]
         items = [self._ended.popleft() for _ in range(len(self._ended))]
-        done = [item for item in items if isinstance(item, Done)]
+        others: list[Again | Unread] = []
+        done: list[Done] = []
+        for item in items:
+            if isinstance(item, Done):
+                done.append(item)
+            else:
+                others.append(item)
         for run in _runs(done):
             self._add_record(report, run)
-        for item in items:
-            if isinstance(item, Again):
-                self._add_again(report, item)
-            elif isinstance(item, Unread):
-                self._add_unread(report, item)
+        for other in others:
+            if isinstance(other, Again):
+                self._add_again(report, other)
+            else:
+                self._add_unread(report, other)
         for refusal in refused:
             self._add_refused(report, refusal)
         for entry, kept in entries:
@@ -316,7 +340,7 @@ class Reporter:
         for item in run:
             for key, data in item.pieces or ():
                 report.blob(entry.batch, key, data)
-        states = bytes(item.state for item in run)
+        states = bytes([item.state for item in run])
         record = Record(
             batch=entry.batch,
             first=first.index,
@@ -383,15 +407,15 @@ class Reporter:
 
     def _tell_running(self) -> bool:
         events: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for item in list(self._running.values()):
+        for key, (call, since, key_id) in list(self._running.items()):
             try:
-                news = _news(item)
+                news = self._news(call, since)
             except Exception:
                 # A task can reach its own record, and put anything there.
-                item.call.output = None
+                call.output = None
                 continue
             if news:
-                events.setdefault((item.call.batch, item.key_id), []).extend(news)
+                events.setdefault((key[0], key_id), []).extend(news)
         if not events:
             return True
         report = Finish()
@@ -403,27 +427,28 @@ class Reporter:
             return False
         return True
 
+    def _news(self, call: CurrentCall, since: float) -> list[dict[str, Any]]:
+        """Return what is new about a running call, as events."""
+        events: list[dict[str, Any]] = []
+        notes, now = self._notes_of(call), time.monotonic()
+        if notes is None:
+            return events
+        if not notes.told and now - since >= _STARTED_AFTER_S:
+            notes.told = True
+            events.append({"t": "started", "i": call.index, "ago": round(now - since, 3), "a": call.attempt})
+        if notes.progress is not None:
+            (done, total, message), notes.progress = notes.progress, None
+            events.append({"t": "progress", "i": call.index, "d": done, "n": total, "m": message})
+        if call.output is not None:
+            live = call.output.take_live()
+            if live:
+                events.append({"t": "output", "i": call.index, "o": live})
+        return events
+
 
 def place(entry: Entry) -> Place:
     """Return where an entry is, which tells it from all others."""
     return entry.address, entry.lane, entry.id
-
-
-def _news(item: _Running) -> list[dict[str, Any]]:
-    """Return what is new about a running call, as events."""
-    events: list[dict[str, Any]] = []
-    index, now = item.call.index, time.monotonic()
-    if not item.told and now - item.since >= _STARTED_AFTER_S:
-        item.told = True
-        events.append({"t": "started", "i": index, "ago": round(now - item.since, 3), "a": item.call.attempt})
-    if item.progress is not None:
-        (done, total, message), item.progress = item.progress, None
-        events.append({"t": "progress", "i": index, "d": done, "n": total, "m": message})
-    if item.call.output is not None:
-        live = item.call.output.take_live()
-        if live:
-            events.append({"t": "output", "i": index, "o": live})
-    return events
 
 
 def _told_refusal(item: Refused) -> dict[str, Any]:
@@ -434,17 +459,23 @@ def _told_refusal(item: Refused) -> dict[str, Any]:
 
 def _runs(items: list[Done]) -> list[list[Done]]:
     """Group results into runs of one batch, one attempt and indexes in a row."""
-    if len(items) > 1:
-        items.sort(key=lambda item: (item.job.entry.batch, item.index))
+    runs = _runs_in_order(items)
+    if len(runs) == 1:
+        return runs
+    return _runs_in_order(sorted(items, key=lambda item: (item.job.entry.batch, item.index)))
+
+
+def _runs_in_order(items: list[Done]) -> list[list[Done]]:
     runs: list[list[Done]] = []
+    job, following = None, 0
     for item in items:
-        if runs and _follows(runs[-1][-1], item):
+        if item.index == following and job is not None and (item.job is job or _are_alike(item.job, job)):
             runs[-1].append(item)
         else:
             runs.append([item])
+        job, following = item.job, item.index + 1
     return runs
 
 
-def _follows(before: Done, item: Done) -> bool:
-    one, other = before.job.entry, item.job.entry
-    return one.batch == other.batch and before.index + 1 == item.index and one.attempt == other.attempt
+def _are_alike(job: Job, other: Job) -> bool:
+    return job.entry.batch == other.entry.batch and job.entry.attempt == other.entry.attempt

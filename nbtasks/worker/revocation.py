@@ -41,18 +41,13 @@ class Revocations:
         self._revoked = revoked
         self._reporter = reporter
         self._interrupts = interrupts
-        self._due = False
+        self.due = False
         self._lock = threading.Lock()
         self.stoppers: list[Stopper] = []
 
     def note(self) -> None:
         """An order has come; called from the signal handler."""
-        self._due = True
-
-    @property
-    def due(self) -> bool:
-        """Whether an order has not been followed yet."""
-        return self._due
+        self.due = True
 
     def follow(self, jobs: Iterable[Job]) -> None:
         """Leave out of the jobs in hand what is final, and stop running calls that are REVOKED.
@@ -61,16 +56,16 @@ class Revocations:
         is not run again.
         """
         with self._lock:
-            if not self._due:
+            if not self.due:
                 return
-            self._due = False
+            self.due = False
             try:
                 for job in jobs:
                     self._leave_out(job)
                 for call, _ in self._reporter.running():
                     self._stop_if_revoked(call)
             except OperationalError as error:
-                self._due = True
+                self.due = True
                 log_trouble("a revocation cannot be followed yet", error)
 
     def _leave_out(self, job: Job) -> None:

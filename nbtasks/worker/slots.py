@@ -23,11 +23,12 @@ _CHILD = struct.Struct("<IHHQ")
 # batch, calls.
 _CALL = struct.Struct("<QQddd20sI")
 _CALL_AT = 32
+_SERIAL = struct.Struct("<Q")
 # Written by the supervisor: serial, index (-1: all calls of the batch), batch, whether running calls are stopped.
 _STOP = struct.Struct("<Qq20sB")
 _STOP_AT = 128
-_SERIAL_BYTES = 8
-_NO_SERIAL = bytes(_SERIAL_BYTES)
+# Written by the supervisor with the first order: there is one.
+_ORDERED_AT = 199
 _WAITING_AT = 200
 # Written by the supervisor, once for all slots, behind the last one: until when the lease holds (steady clock), how
 # often it was found to be gone, and what to add to that clock to get the server's time.
@@ -84,7 +85,8 @@ class Slot:
         self.number = number
         self._memory = memory
         self._at = number * _SIZE
-        self._serial = 0
+        #: Of the call that was started last.
+        self.serial = 0
         self._pid = 0
         self._state = STARTING
         self._in_hand = 0
@@ -98,7 +100,7 @@ class Slot:
 
     def enter(self, pid: int) -> None:
         """Take the slot as a new child."""
-        self._pid, self._serial, self.done = pid, 0, 0
+        self._pid, self.serial, self.done = pid, 0, 0
         self._write()
 
     def set_state(self, state: int, in_hand: int) -> None:
@@ -109,10 +111,10 @@ class Slot:
 
     def begin(self, batch: bytes, index: int, limit_s: float, count: int = 1, soft_s: float = 0.0) -> None:
         """Say which call the main thread starts now, or which ones it makes ready to run."""
-        self._serial += 1
+        self.serial += 1
         where = self._at + _CALL_AT
         _CALL.pack_into(
-            self._memory, where, self._serial, index, time.monotonic(), limit_s, soft_s, batch, count
+            self._memory, where, self.serial, index, time.monotonic(), limit_s, soft_s, batch, count
         )
 
     def end(self) -> None:
@@ -120,14 +122,10 @@ class Slot:
         self.done += 1
         self.end_opening()
 
-    @property
-    def serial(self) -> int:
-        """The serial of the call that was started last."""
-        return self._serial
-
     def end_opening(self) -> None:
         """Say that calls have been made ready to run."""
-        _CALL.pack_into(self._memory, self._at + _CALL_AT, 0, 0, 0.0, 0.0, 0.0, b"", 0)
+        # Its serial comes first; without one there is no call.
+        _SERIAL.pack_into(self._memory, self._at + _CALL_AT, 0)
 
     def publish(self) -> None:
         """Write the number of calls done."""
@@ -143,7 +141,7 @@ class Slot:
     @property
     def has_orders(self) -> bool:
         """Whether there was ever an order to stop calls."""
-        return self._memory[self._at + _STOP_AT : self._at + _STOP_AT + _SERIAL_BYTES] != _NO_SERIAL
+        return self._memory[self._at + _ORDERED_AT] != 0
 
     def to_stop(self) -> StopOrder:
         """Return the last order to stop calls; its serial is 0 for none."""
@@ -166,6 +164,7 @@ class Slot:
         """Give an order to stop calls, as far as they are here."""
         where = self._at + _STOP_AT
         _STOP.pack_into(self._memory, where, order.serial, order.index, order.batch.encode(), order.running)
+        self._memory[self._at + _ORDERED_AT] = 1
 
     def set_lease(self, until: float, lapsed: bool, clock_offset: float) -> None:
         """Say, to all slots, until when the lease holds (steady clock), and whether it had been gone.
