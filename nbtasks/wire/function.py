@@ -77,12 +77,14 @@ class Function:
     def lend(self, batch: str, index: int) -> Lent:
         """Return a copy for one call, and have the call's arguments opened with its classes."""
         lent = self._shared
-        if lent is None:
-            if self._anew:
-                opening = Opening(batch, index)
-                begin_opening(opening)
-                return self._opened(opening)
-            lent = self._one_of_the_kept()
+        if lent is not None:
+            begin_opening((batch, index))
+            return lent
+        if self._anew:
+            opening = Opening(batch, index)
+            begin_opening(opening)
+            return self._opened(opening)
+        lent = self._one_of_the_kept()
         begin_opening(Opening(batch, index, lent.classes))
         return lent
 

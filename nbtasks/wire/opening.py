@@ -46,12 +46,30 @@ class Opening:
         self.own[class_id] = kind
 
 
-_now: ContextVar[Opening | None] = ContextVar("nbtasks_opening", default=None)
+#: A call of a function without classes of its own stands there as (batch, index) until somebody asks: most never do.
+_now: ContextVar[Opening | tuple[str, int] | None] = ContextVar("nbtasks_opening", default=None)
 
-#: Returns what is being opened, or was opened for the call that runs here; None outside.
-current_opening = _now.get
-#: Makes this what is opened, in this thread or coroutine, until the next one comes.
+
+def current_opening() -> Opening | None:
+    """Return what is being opened, or was opened for the call that runs here; None outside."""
+    found = _now.get()
+    if type(found) is tuple:
+        found = Opening(*found)
+        _now.set(found)
+    return found  # type: ignore[return-value] # a check of the type cannot tell
+
+
+#: Makes this what is being opened, in this thread or coroutine, until the next one comes.
 begin_opening = _now.set
+
+
+def end_reading() -> None:
+    """Note that the arguments of a call are read: what comes now is read by the call itself."""
+    found = _now.get()
+    if type(found) is Opening:
+        found.is_reading = False
+    else:
+        _now.set(None)
 
 
 @contextlib.contextmanager

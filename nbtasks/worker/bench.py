@@ -21,7 +21,7 @@ from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_
 from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire import failures
 from nbtasks.wire.generators import Hidden
-from nbtasks.wire.opening import current_opening
+from nbtasks.wire.opening import end_reading
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 
 from .interrupts import Stopping
@@ -61,9 +61,7 @@ class Bench:
             args, kwargs = value_of(job.payload(index), self.shelf)
         except ValueLost as error:
             raise _ArgumentsLost(str(error)) from error
-        opening = current_opening()
-        if opening is not None:
-            opening.is_reading = False
+        end_reading()
         return args, kwargs
 
     def begin(self, job: Job, index: int) -> CurrentCall:
