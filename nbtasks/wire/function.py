@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from nbtasks.core.mapping import MAP_BYTES, contents, nameless_file
 
 from . import classes, pickling
 from .opening import Opening, begin_opening, opened_in
@@ -29,6 +33,21 @@ class Lent:
     options: Any
     classes: dict[str, type] = field(default_factory=dict)
     watch: Watch | None = None
+    #: What it was opened from: large arrays lie in it.
+    held: bytes | memoryview = b""
+
+
+class _Source:
+    """A pickled function. A large one with arrays lies in a file without a name: copies share what they only read."""
+
+    def __init__(self, packed: bytes) -> None:
+        self._packed, self._size, self._fd = packed, len(packed), -1
+        if self._size >= MAP_BYTES and pickling.has_buffers(packed):
+            self._packed, self._fd = b"", nameless_file(packed)
+            weakref.finalize(self, os.close, self._fd)
+
+    def contents(self) -> bytes | memoryview:
+        return self._packed if self._fd < 0 else contents(self._fd, self._size)
 
 
 class Function:
@@ -44,7 +63,8 @@ class Function:
 
     def __init__(self, digest: str, packed: tuple[bytes, bytes]) -> None:
         self.digest = digest
-        self._packed = packed
+        self._source: _Source | None = _Source(packed[0])
+        self._packed_options = packed[1]
         self.options: Any = None
         #: Until they are known; and later on where they name classes that each copy has of its own.
         self._opens_options = True
@@ -56,16 +76,16 @@ class Function:
         opened_s = time.perf_counter() - began
         self.call, self.options = first.call, first.options
         self._opens_options = classes.are_in(packed[1])
-        watch = Watch((first.call, first.options), first.classes.values())
+        watch = _watch(first)
         #: Each call opens it for itself.
-        self._anew = watch.is_hidden or (bool(watch.notes) and _seconds_of(watch.restore) > opened_s)
+        self._anew = watch.is_hidden or (bool(watch.notes) and _restored_in(watch) > opened_s)
         if self._anew:
             return
         if watch.notes:
             first.watch = watch
             self._kept.append(first)
         else:
-            self._shared, self._packed = first, (b"", b"")
+            self._shared, self._source = first, None
 
     @classmethod
     def of(cls, digest: str, call: Callable[..., Any], options: Any) -> Function:
@@ -105,20 +125,27 @@ class Function:
             return self._kept.pop()
         except IndexError:
             lent = self._opened(Opening())
-            lent.watch = Watch((lent.call, lent.options), lent.classes.values())
+            lent.watch = _watch(lent)
             return lent
 
     def _opened(self, opening: Opening) -> Lent:
-        call, options = self._packed
+        assert self._source is not None
+        held = self._source.contents()
         with opened_in(opening):
-            lent = Lent(
-                pickling.loads(call), pickling.loads(options) if self._opens_options else self.options
-            )
+            options = pickling.loads(self._packed_options) if self._opens_options else self.options
+            lent = Lent(pickling.loads(held), options, held=held)
         lent.classes = opening.own or {}
         return lent
 
 
-def _seconds_of(action: Callable[[], object]) -> float:
+def _watch(lent: Lent) -> Watch:
+    held = lent.held if isinstance(lent.held, memoryview) else None
+    return Watch((lent.call, *lent.classes.values()), lent.classes.values(), held)
+
+
+def _restored_in(watch: Watch) -> float:
+    """Return the seconds that it takes after a call that has changed nothing."""
+    watch.restore()
     began = time.perf_counter()
-    action()
+    watch.restore()
     return time.perf_counter() - began

@@ -107,7 +107,12 @@ def dump_function(function: Any) -> bytes:
         NotPicklable: something that it captures cannot travel; the message names the variable.
     """
     with generators.captured():
-        return _cloudpickled(function, None)
+        return b"".join(dumps(function))
+
+
+def has_buffers(packed: bytes) -> bool:
+    """Whether something that was pickled has large buffers of which :func:`loads` makes arrays in place."""
+    return packed[0] != _INLINE
 
 
 def dump_plain(value: Any) -> bytes:

@@ -11,14 +11,13 @@ import json
 import os
 import secrets
 import struct
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from nbtasks.core.errors import PayloadTooLarge, SignatureMismatch, ValueLost
-from nbtasks.core.mapping import contents
+from nbtasks.core.mapping import contents, nameless_file
 
 from . import pickling
 from .pickling import Parts
@@ -124,7 +123,7 @@ class Shelf:
         with self._lock:
             held = self._held.get(reference)
             if held is None:
-                held = self._held[reference] = (_nameless_file(self._from_broker(facts)), facts["n"])
+                held = self._held[reference] = (nameless_file(self._from_broker(facts)), facts["n"])
                 self._make_room()
             self._held.move_to_end(reference)
             return contents(*held)
@@ -269,16 +268,3 @@ def _in_pieces(parts: Parts) -> Iterator[bytes | memoryview]:
             yield whole[start : start + PIECE_BYTES]
     if small:
         yield b"".join(small)
-
-
-def _nameless_file(data: bytearray) -> int:
-    """Return the descriptor of a file with these bytes, which goes with the descriptor."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("nbtasks-value", os.MFD_CLOEXEC)
-    else:
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-    return fd

@@ -21,7 +21,10 @@ from collections.abc import Callable, Iterable
 from operator import is_
 from typing import Any, Protocol
 
+from nbtasks.core.mapping import PrivatePages, can_be_undone
+
 from .generators import is_hidden_global
+from .reading import only_reads
 
 _FIXED: frozenset[type] = frozenset(
     {
@@ -29,7 +32,7 @@ _FIXED: frozenset[type] = frozenset(
         types.CodeType, types.ModuleType, types.MethodDescriptorType,
         types.WrapperDescriptorType, types.MethodWrapperType, types.ClassMethodDescriptorType,
         types.GetSetDescriptorType, types.MemberDescriptorType, types.GenericAlias, types.UnionType,
-        re.Pattern, functools._lru_cache_wrapper, types.DynamicClassAttribute,
+        re.Pattern, types.DynamicClassAttribute,
     }
 )  # fmt: skip
 #: So are the instances of their subclasses.
@@ -40,6 +43,10 @@ _FIXED_KINDS = (
 _DICTS: frozenset[type] = frozenset(
     {dict, collections.OrderedDict, collections.defaultdict, collections.Counter}
 )
+#: A container with so many things is worth to find out that it is only read.
+_LARGE = 500
+#: An array of this size is not copied.
+_LARGE_ARRAY_BYTES = 512 * 1024
 #: From so many things on it is not worth looking at them one by one.
 _MOST = 50_000
 _REBIND = frozenset(
@@ -66,29 +73,38 @@ class _Note(Protocol):
 class Watch:
     """What can change of one copy of a function.
 
+    Args:
+        held: what it was opened from, where large arrays lie in that.
+
     Attributes:
         notes: of all that can be put back.
         is_hidden: some of it cannot be put back, for nobody sees it.
     """
 
-    def __init__(self, function: Any, classes: Iterable[type]) -> None:
+    def __init__(self, function: Any, classes: Iterable[type], held: memoryview | None = None) -> None:
         self.notes: list[_Note] = []
         self.is_hidden = False
+        self._held = held
         self._classes = {id(kind) for kind in classes}
         self._functions: list[types.FunctionType] = []
         self._cells: list[types.CellType] = []
         #: Kept, so that no other object gets the place of one that was seen.
         self._seen: dict[int, Any] = {}
+        #: Large containers of what cannot change: the note of each, and how often it was met.
+        self._large: dict[int, tuple[_Note, list[Any]]] = {}
         self._waiting: list[Any] = [function]
         while self._waiting and not self.is_hidden:
             self._look_at(self._waiting.pop())
             self.is_hidden |= len(self._seen) > _MOST
+        only_read = {id(note) for note, met in self._large.values() if self._is_only_read(met)}
+        self.notes = [note for note in self.notes if id(note) not in only_read]
         if any(map(_may_rebind, {one.__code__ for one in self._functions})):
             self.notes += map(_FunctionNote, self._functions)
             self.notes += map(_CellNote, self._cells)
             namespaces = {id(one.__globals__): one.__globals__ for one in self._functions}
             self.notes += map(_DictNote, namespaces.values())
         self._seen.clear()
+        self._large.clear()
 
     def restore(self) -> None:
         """Put back what a call has changed."""
@@ -97,7 +113,11 @@ class Watch:
 
     def _look_at(self, value: Any) -> None:
         kind = type(value)
-        if kind in _FIXED or id(value) in self._seen:
+        if kind in _FIXED:
+            return
+        if id(value) in self._seen:
+            if id(value) in self._large:
+                self._large[id(value)][1].append(value)
             return
         self._seen[id(value)] = value
         look = _LOOKS.get(kind)
@@ -116,10 +136,39 @@ class Watch:
         elif not isinstance(value, _FIXED_KINDS) and not _is_ours(value, kind):
             self._instance(value, kind)
 
-    def _add(self, values: Iterable[Any]) -> None:
+    def _add(self, values: Iterable[Any]) -> bool:
+        """Have these looked at; returns whether one of them could change."""
         found = list(values)
-        if not _FIXED.issuperset(map(type, found)):
+        may_change = not _FIXED.issuperset(map(type, found))
+        if may_change:
             self._waiting += found
+        return may_change
+
+    def _note(self, value: Any, note: _Note, *parts: Iterable[Any]) -> None:
+        """Note what a container holds, and have its parts looked at."""
+        self.notes.append(note)
+        may_change = [self._add(some) for some in parts]
+        if not any(may_change) and len(value) >= _LARGE:
+            self._large[id(value)] = (note, [value])
+
+    def _is_only_read(self, met: list[Any]) -> bool:
+        """Whether a container is met under names alone, and all code that has these only reads it."""
+        value, times = met[0], len(met)
+        cells: set[int] = set()
+        for function in self._functions:
+            names = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
+            for name, cell in names:
+                if _contents(cell) is value:
+                    cells.add(id(cell))
+                    if not only_reads((function.__code__,), name, function.__globals__):
+                        return False
+        for namespace in {id(one.__globals__): one.__globals__ for one in self._functions}.values():
+            codes = [one.__code__ for one in self._functions if one.__globals__ is namespace]
+            for name in [name for name, item in namespace.items() if item is value]:
+                times -= 1
+                if not only_reads(codes, name, namespace):
+                    return False
+        return times == len(cells)
 
     # -- kinds
 
@@ -146,17 +195,13 @@ class Watch:
             return
 
     def _dict(self, value: dict[Any, Any]) -> None:
-        self.notes.append(_DictNote(value))
-        self._add(value.keys())
-        self._add(value.values())
+        self._note(value, _DictNote(value), value.keys(), value.values())
 
     def _list(self, value: Any) -> None:
-        self.notes.append(_ListNote(value))
-        self._add(value)
+        self._note(value, _ListNote(value), value)
 
     def _set(self, value: set[Any]) -> None:
-        self.notes.append(_SetNote(value))
-        self._add(value)
+        self._note(value, _SetNote(value), value)
 
     def _bytearray(self, value: bytearray) -> None:
         self.notes.append(_BytesNote(value))
@@ -191,15 +236,36 @@ class Watch:
 
         if isinstance(value, (np.generic, np.dtype, np.ufunc)):
             return
-        if kind is not np.ndarray or value.nbytes > _MOST:
+        if kind is not np.ndarray:
             self.is_hidden |= not _is_by_name(value)
+            return
+        if value.nbytes >= _LARGE_ARRAY_BYTES and not value.dtype.hasobject:
+            self._large_array(value)
             return
         self.notes.append(_ArrayNote(value))
         if value.dtype.hasobject:
             self._add(value.ravel().tolist())
 
+    def _large_array(self, value: Any) -> None:
+        if self._held is None or not _lies_in(self._held, value):
+            self.is_hidden = True
+        elif not any(isinstance(note, _HeldNote) for note in self.notes):
+            self.notes.append(_HeldNote(self._held))
 
-_LOOKS: dict[type, Callable[[Watch, Any], None]] = {
+
+def _lies_in(held: memoryview, array: Any) -> bool:
+    """Whether an array lies in what a function was opened from, and that is a mapping."""
+    import numpy as np
+
+    def place(one: Any) -> int:
+        return int(one.__array_interface__["data"][0])
+
+    first = place(np.frombuffer(held, np.uint8))
+    lies_in_it = first <= place(array) and place(array) + array.nbytes <= first + held.nbytes
+    return lies_in_it and can_be_undone(held)
+
+
+_LOOKS: dict[type, Callable[[Watch, Any], object]] = {
     types.FunctionType: Watch._function,
     types.CellType: Watch._cell,
     types.MethodType: Watch._method,
@@ -212,6 +278,7 @@ _LOOKS: dict[type, Callable[[Watch, Any], None]] = {
     classmethod: lambda watch, value: watch._add((value.__func__,)),
     staticmethod: lambda watch, value: watch._add((value.__func__,)),
     property: lambda watch, value: watch._add((value.fget, value.fset, value.fdel)),
+    functools._lru_cache_wrapper: lambda watch, value: watch._add(vars(value).values()),
     functools.partial: lambda watch, value: watch._add((value.func, value.args, value.keywords, vars(value))),
     types.MappingProxyType: lambda watch, value: watch._add(value.values()),
     **dict.fromkeys(_DICTS, Watch._dict),
@@ -432,6 +499,18 @@ class _SlotsNote:
                 slot.__delete__(target)
             else:
                 slot.__set__(target, value)
+
+
+class _HeldNote:
+    """Of all large arrays together: where they were written to, what was there comes back."""
+
+    __slots__ = ("_pages",)
+
+    def __init__(self, held: memoryview) -> None:
+        self._pages = PrivatePages(held)
+
+    def restore(self) -> None:
+        self._pages.undo()
 
 
 class _ArrayNote:

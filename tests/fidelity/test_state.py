@@ -67,6 +67,9 @@ CHANGES = {
                     "more(); return get()", [1] * 4),
     "array": ("import numpy as np; a = np.zeros(3)", "a[0] += 1; return float(a.sum())", [1.0] * 4),
     "large array": ("import numpy as np; a = np.zeros(20_000)", "a[0] += 1; return float(a.sum())", [1.0] * 4),
+    "mapped array": ("import numpy as np; a = np.arange(70_000.0); b = np.zeros(20_000)",
+                     "global b; a[n] = -1; b += a[0]; a.sort(); return float(a[0]), float(b[0]), float(a[50])",
+                     [(-1.0, -1.0, 50.0), (-1.0, 0.0, 50.0), (-1.0, 0.0, 50.0), (-1.0, 0.0, 50.0)]),
     "array of objects": ("import numpy as np; a = np.array([[], None], dtype=object)",
                          "a[0].append(n); a[1] = n; return list(a[0])", [[0], [1], [2], [3]]),
     "frame": ("import pandas as pd; f = pd.DataFrame({'a': [1, 2]})", "f.loc[0, 'a'] += 1; return int(f.a.sum())",
@@ -121,6 +124,21 @@ def test_a_result_is_what_the_call_left(shared_app, notebook):
     """A captured object that is returned is packed before it is put back."""
     function = define(notebook, "acc = {'n': []}", "acc['n'].append(n)\nreturn acc")
     assert shared_app.task(function).map(range(3)).get(timeout=SOON) == [{"n": [n]} for n in range(3)]
+
+
+def test_what_is_large_and_only_read_is_shared(shared_app, notebook):
+    """It is one object for all calls of a child, whatever else they change."""
+    function = define(
+        notebook,
+        "words = {str(n): n for n in range(20_000)}\nacc = []",
+        "acc.append(words[str(n)])\nreturn acc, id(words)",
+    )
+    reading = define(notebook, "", "return words[str(n)], len(words), '7' in words", head="def task(n):")
+    assert [found[0] for found in shared_app.task(reading).map(range(6)).get(timeout=SOON)] == list(range(6))
+    # Its id is asked for: it is seen to be read nevertheless.
+    found = shared_app.task(function).map(range(20)).get(timeout=SOON)
+    assert [acc for acc, _ in found] == [[n] for n in range(20)]
+    assert len({place for _, place in found}) <= 2
 
 
 def test_calls_side_by_side_do_not_meet(shared_app, notebook):
