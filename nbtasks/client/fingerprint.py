@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from nbtasks.core.globals import captures
 from nbtasks.wire.generators import is_hidden_global
 from nbtasks.wire.modules import imported_sources
 from nbtasks.wire.origin import is_local
-from nbtasks.wire.pickling import captures
 
 _IMMUTABLE = (int, str, float, bytes, bool, type(None), complex)
 

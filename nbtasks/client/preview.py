@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from nbtasks.core.errors import NotPicklable
-from nbtasks.core.globals import mentioned_by
+from nbtasks.core.globals import captures, mentioned_by
 from nbtasks.wire import pickling
 from nbtasks.wire.modules import imported_sources
 from nbtasks.wire.origin import is_local
@@ -34,7 +34,7 @@ def _captured(function: Callable[..., Any]) -> list[CaptureItem]:
     if not hasattr(function, "__code__"):
         # A partial or an object that can be called: it travels as a whole.
         return [_item(getattr(function, "__name__", type(function).__name__), function)]
-    items = [_item(name, value) for name, value in pickling.captures(function)]
+    items = [_item(name, value) for name, value in captures(function)]
     # What only a string speaks of is left out where it cannot travel.
     mentioned = {name for name, _ in mentioned_by(function)}
     return [item for item in items if item.problem is None or item.name not in mentioned]
@@ -43,7 +43,7 @@ def _captured(function: Callable[..., Any]) -> list[CaptureItem]:
 def local_modules(function: Callable[..., Any]) -> list[str]:
     """Return the names of the local modules that travel with a function."""
     names = set(imported_sources(function))
-    for _, value in pickling.captures(function) if hasattr(function, "__code__") else ():
+    for _, value in captures(function) if hasattr(function, "__code__") else ():
         module = _module_of(value)
         if module is not None and is_local(module):
             names.add(module.__name__)

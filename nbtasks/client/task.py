@@ -170,12 +170,11 @@ class Task(Definition):
         label: str | None,
         options: dict[str, Any],
     ) -> GroupResult:
-        length = len(source) if hasattr(source, "__len__") else None
         return submit_map(
             self.app.session,
             self,
             tuples,
-            MapOptions(chunk, max_parallel, on_error, quiet, label, length),
+            MapOptions(chunk, max_parallel, on_error, quiet, label, _length_of(source)),
             options,
         )
 
@@ -214,6 +213,15 @@ class Task(Definition):
                 f"delay(...) takes arguments as a call does"
             )
         return tuple(args), dict(kwargs or {})
+
+
+def _length_of(source: Any) -> int | None:
+    """Return how many items there will be; None where that is not known before they are read."""
+    try:
+        return len(source)
+    except Exception:
+        # What wraps another iterable, a progress bar say, has a length only where that one has.
+        return None
 
 
 def _found(module: str, name: str) -> Task | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextvars
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ from .options import TaskOptions
 from .readable import is_kind
 from .retrying import BoundTask, next_try
 from .states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
+
+#: What most calls give.
+_NEVER_AWAITED = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
 
 
 @dataclass(slots=True)
@@ -63,7 +67,32 @@ def _called(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], call: CurrentCall
 ) -> Any:
     set_current(call)
-    return function(*args, **kwargs)
+    value = function(*args, **kwargs)
+    return value if type(value) in _NEVER_AWAITED else _awaited(value)
+
+
+def _awaited(value: Any) -> Any:
+    """Return what a coroutine gives that a plain function has made, by a wrapper say; else the value itself."""
+    if not _is_coroutine(value):
+        return value
+    import asyncio
+
+    if asyncio._get_running_loop() is None:
+        return asyncio.run(_to_the_end(value))
+    # A notebook's thread has an event loop that runs.
+    with ThreadPoolExecutor(1) as pool:
+        context = contextvars.copy_context()
+        return pool.submit(context.run, asyncio.run, _to_the_end(value)).result()
+
+
+async def _to_the_end(value: Any) -> Any:
+    while _is_coroutine(value):
+        value = await value
+    return value
+
+
+def _is_coroutine(value: Any) -> bool:
+    return issubclass(type(value), Coroutine)
 
 
 async def execute_async(
@@ -79,7 +108,7 @@ async def execute_async(
     token = set_current(call)
     started = time.perf_counter()
     try:
-        value = await function(*given, **kwargs)
+        value = await _to_the_end(function(*given, **kwargs))
         return Outcome(SUCCESS_CODE, value, time.perf_counter() - started)
     except BaseException as error:
         return outcome_of_error(error, call, options, time.perf_counter() - started)

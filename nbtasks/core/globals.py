@@ -130,6 +130,21 @@ def mentioned_by(function: Any) -> Iterator[tuple[str, Any]]:
             yield name, there[name]
 
 
+def captures(function: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (name, value) of everything a function captures: closure, defaults and the globals that it may read."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:
+            continue
+    defaults, code = function.__defaults__ or (), function.__code__
+    with_defaults = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+    yield from zip(with_defaults, defaults, strict=False)
+    yield from (function.__kwdefaults__ or {}).items()
+    yield from read_by(function)
+    yield from mentioned_by(function)
+
+
 def submodules_of(function: Any, values: Iterable[Any]) -> list[ModuleType]:
     """Return the loaded submodules that a function reaches through packages: ``xml.dom`` of ``xml``."""
     packages = {

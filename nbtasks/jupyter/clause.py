@@ -84,7 +84,7 @@ def _parse(text: str) -> ForClause:
         # The line break keeps a trailing comment from swallowing the bracket.
         parsed = ast.parse(f"[None {text}\n]", CLAUSE_FILE, mode="eval").body
     except SyntaxError as problem:
-        raise CellError(_unreadable(text, str(problem.msg))) from None
+        raise CellError(_as_statement(text) or _unreadable(text, str(problem.msg))) from None
     if not isinstance(parsed, ast.ListComp) or not isinstance(parsed.elt, ast.Constant):
         raise CellError(_unreadable(text, "it is not one clause"))
     if any(part.is_async for part in parsed.generators):
@@ -94,6 +94,29 @@ def _parse(text: str) -> ForClause:
     names = _target_names(parsed.generators, text)
     shown = ast.unparse(parsed)[len("[None ") : -1]
     return ForClause(shown, names, _compile_items(names, parsed.generators))
+
+
+def _as_statement(text: str) -> str | None:
+    """Return what to change of a text that is a clause but for what only a ``for`` statement has."""
+    plain = text.partition("#")[0].rstrip()
+    clause = plain.removesuffix(":").rstrip()
+    if clause != plain and _is_python(f"[None {clause}]"):
+        return f"{text!r}: leave out the colon, `{clause}`"
+    if not _is_python(f"{clause}: pass"):
+        return None
+    loop = ast.parse(f"{clause}: pass").body[0]
+    if not isinstance(loop, ast.For) or not isinstance(loop.iter, ast.Tuple):
+        return None
+    target = ast.unparse(loop.target).strip("()")
+    return f"{text!r}: put brackets around the items, `for {target} in {ast.unparse(loop.iter)}`"
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _unreadable(text: str, reason: str) -> str:

@@ -16,6 +16,7 @@ from types import CodeType
 from typing import Any, overload
 
 from nbtasks.core.errors import SignatureMismatch
+from nbtasks.core.globals import captures
 
 from . import pickling
 from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer, to_json
@@ -298,9 +299,7 @@ def cell_lines(function: Any) -> dict[str, str]:
             with contextlib.suppress(Exception):
                 _keep_lines(code.co_filename, found)
             waiting += [
-                value
-                for _, value in pickling.captures(item)
-                if hasattr(value, "__code__") or isinstance(value, type)
+                value for _, value in captures(item) if hasattr(value, "__code__") or isinstance(value, type)
             ]
         elif isinstance(item, type):
             waiting += [value for value in vars(item).values() if hasattr(value, "__code__")]

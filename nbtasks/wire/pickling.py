@@ -9,10 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 import struct
-import weakref
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from time import monotonic
+from collections.abc import Callable
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
@@ -20,17 +17,15 @@ import cloudpickle
 
 from nbtasks.core.errors import NotPicklable
 from nbtasks.core.globals import mentioned_by, read_by, submodules_of
-from nbtasks.core.readable import name_of, text_of
 
-from . import classes, generators, wrappers
+from . import classes, explaining, generators, wrappers
+from .explaining import Culprit
 from .modules import shipped_by_value
+from .staying import LOGGED_IN, is_logged_in
 
 _SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
 _SMALL = frozenset({int, float, bool, type(None)})
 _MOST_LOOKED_AT = 200
-_TOO_DEEP = "is nested too deeply to travel; pass it in a flatter form"
-#: Seconds for which the part of a value that cannot travel is looked for: each look pickles what is left.
-_LOOK_FOR_S = 1.0
 
 #: Buffers from here on travel outside the pickle.
 OUT_OF_BAND_BYTES = 32 * 1024
@@ -150,10 +145,7 @@ def _cloudpickled(value: Any, apart: _Apart | None) -> bytes:
     try:
         return _written(value, apart)
     except Exception as error:
-        if _is_too_deep(error):
-            raise NotPicklable(f"a value {_TOO_DEEP}") from error
-        path, reason = _explained(value, error)
-        raise NotPicklable(f"{path} {reason}", path) from error
+        raise explaining.explained(value, error, _try) from error
 
 
 def _written(value: Any, apart: _Apart | None, left_out: frozenset[str] = frozenset()) -> bytes:
@@ -175,29 +167,6 @@ def _written(value: Any, apart: _Apart | None, left_out: frozenset[str] = frozen
     return _written(value, apart, stays)
 
 
-#: Classes of the packages redis and valkey that keep a server's password. In some versions they would travel.
-_LOGGED_IN_CLASSES = frozenset(
-    {
-        "AbstractConnection", "AbstractRedis", "Connection", "ConnectionPool", "Redis", "RedisCluster", "Sentinel",
-        "Valkey", "ValkeyCluster",
-    }
-)  # fmt: skip
-_LOGGED_IN = (
-    "stays in this process: it keeps its server's password. Make it inside the task, from what the worker has"
-)
-_known_to_stay: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
-
-
-def _is_logged_in(kind: type) -> bool:
-    found = _known_to_stay.get(kind)
-    if found is None:
-        found = _known_to_stay[kind] = any(
-            base.__name__ in _LOGGED_IN_CLASSES and base.__module__.startswith(("redis.", "valkey."))
-            for base in kind.__mro__
-        )
-    return found
-
-
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
     """Asks our own reducers before cloudpickle's.
 
@@ -216,8 +185,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
     def reducer_override(self, value: Any) -> Any:
         if type(value) is CodeType:
             return self._reduced_code(value)
-        if _is_logged_in(type(value)):
-            raise NotPicklable(f"{type(value).__name__} {_LOGGED_IN}")
+        if is_logged_in(type(value)):
+            raise NotPicklable(f"{type(value).__name__} {LOGGED_IN}")
         for reduced in _REDUCERS:
             found = reduced(value)
             if found is not NotImplemented:
@@ -257,102 +226,9 @@ def code_from(constructor: Callable[..., CodeType], args: tuple[Any, ...], filen
     return constructor(*args).replace(co_filename=filename)
 
 
-@dataclass(frozen=True)
-class Culprit:
-    """A part of a value that cannot travel: where it is, and a sentence about it."""
-
-    path: str
-    why: str
-
-
-def _is_too_deep(error: Exception) -> bool:
-    # cloudpickle makes another error of it.
-    return isinstance(error.__cause__ or error, RecursionError)
-
-
 def culprit(value: Any) -> Culprit | None:
     """Return what it is in a value that cannot travel, or None when all of it can."""
-    try:
-        _try(value)
-    except Exception as error:
-        if _is_too_deep(error):
-            return Culprit("", _TOO_DEEP)
-        path, part = _innermost(value)
-        return Culprit(path, _why(part, error))
-    return None
-
-
-def _stays(part: Any) -> str | None:
-    """Return what a value of ours that stays in its process says to do instead."""
-    said = getattr(type(part), "__stays_here__", None)
-    if isinstance(said, str):
-        return f"stays in this process: {said}"
-    return _LOGGED_IN if _is_logged_in(type(part)) else None
-
-
-def _why(part: Any, error: Exception) -> str:
-    said = _stays(part)
-    if said is not None:
-        return f"({type(part).__name__}) {said}"
-    return (
-        f"({type(part).__name__}) cannot travel to another process: {error}. "
-        "Make it inside the task instead, or pass what it is made from"
-    )
-
-
-def _explained(value: Any, error: Exception) -> tuple[str, str]:
-    """Return where the part is that cannot travel, and why it cannot."""
-    try:
-        path, part = _innermost(value)
-        return _name_of(value) + path, _why(part, error)
-    except Exception:
-        # To look at it runs code of the user's, as pickling does.
-        return name_of(value), f"cannot travel to another process: {name_of(error)}: {text_of(error, 500)}"
-
-
-def _innermost(value: Any) -> tuple[str, Any]:
-    """Find the innermost part of a value that cannot be pickled: its path from the value, and itself."""
-    path, until = "", monotonic() + _LOOK_FOR_S
-    seen: set[int] = set()
-    while id(value) not in seen and _stays(value) is None:
-        seen.add(id(value))
-        for name, part in _parts_of(value):
-            if monotonic() > until:
-                return path, value
-            if id(part) not in seen and not _travels(part):
-                path, value = path + name, part
-                break
-        else:
-            break
-    return path, value
-
-
-def _name_of(value: Any) -> str:
-    name = getattr(value, "__name__", None)
-    return name if isinstance(name, str) else type(value).__name__
-
-
-def _parts_of(value: Any) -> Iterator[tuple[str, Any]]:
-    code = getattr(value, "__code__", None)
-    if code is not None:
-        yield from _captures_of(value)
-        return
-    if isinstance(value, dict):
-        for key, item in list(value.items())[:10_000]:
-            yield f"[{key!r}]", item
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for number, item in enumerate(list(value)[:10_000]):
-            yield f"[{number}]", item
-    elif hasattr(value, "__dict__") and not isinstance(value, type):
-        for name, item in list(vars(value).items()):
-            yield f".{name}", item
-    elif isinstance(value, type):
-        for name, item in list(vars(value).items()):
-            if not name.startswith("__"):
-                yield f".{name}", item
-    wrapped = getattr(value, "__func__", None) or getattr(value, "func", None)
-    if wrapped is not None:
-        yield ".func", wrapped
+    return explaining.culprit(value, _try)
 
 
 def _content(cell: CellType) -> Any:
@@ -360,27 +236,6 @@ def _content(cell: CellType) -> Any:
         return cell.cell_contents
     except ValueError:
         return None
-
-
-def _captures_of(function: Any) -> Iterator[tuple[str, Any]]:
-    mentioned = dict(mentioned_by(function))
-    for name, item in captures(function):
-        if name not in mentioned:
-            yield f": {name}", item
-
-
-def captures(function: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (name, value) of everything a function captures: closure, defaults and the globals that it may read."""
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
-        try:
-            yield name, cell.cell_contents
-        except ValueError:
-            continue
-    for number, item in enumerate(function.__defaults__ or ()):
-        yield f"default {number}", item
-    yield from (function.__kwdefaults__ or {}).items()
-    yield from read_by(function)
-    yield from mentioned_by(function)
 
 
 def _travels(value: Any) -> bool:

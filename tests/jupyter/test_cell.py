@@ -9,15 +9,18 @@ import traceback
 import pytest
 
 from nbtasks.core.errors import CellError
+from nbtasks.core.globals import captures
 from nbtasks.jupyter.cell import read_cell, read_expression
 from nbtasks.wire import pickling
+from nbtasks.wire.opening import Opening, opened_in
 
 
 def run(body, namespace=None, *arguments, items=(), outputs=()):
     """Run a cell as a worker does: with globals that are a copy of the notebook's."""
     namespace = {"__name__": "__main__"} if namespace is None else namespace
     function = read_cell("%%task", body, items, outputs).function(namespace, "<cell>")
-    return pickling.loads(pickling.dump_function(function))(*arguments)
+    with opened_in(Opening()):
+        return pickling.loads(pickling.dump_function(function))(*arguments)
 
 
 def notebook(source):
@@ -105,7 +108,7 @@ def test_names_are_captured_only_where_they_are_read_first():
     cell = read_cell("%%task", body)
     assert cell.captured == ("gone", "n")
     function = cell.function({"df": "old", "n": 1, "other": 2}, "<cell>")
-    assert dict(pickling.captures(function)) == {"n": 1, "other": 2}
+    assert dict(captures(function)) == {"n": 1, "other": 2}
 
 
 def test_a_captured_value_is_that_of_the_submit():

@@ -58,6 +58,10 @@ def test_no_clause(line, head):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("for x in range(3):", "leave out the colon, `for x in range(3)`"),
+        ("for a, b in rows if a:  # each", "leave out the colon, `for a, b in rows if a`"),
+        ("for x in 1, 2", "put brackets around the items, `for x in (1, 2)`"),
+        ("for a, b in (1, 2), (3, 4):", "put brackets around the items, `for a, b in ((1, 2), (3, 4))`"),
         ("for u of urls", "cannot read 'for u of urls' as a for clause"),
         ("-b for u in", "write `for NAME in EXPR`"),
         ("-b for", "cannot read 'for' as a for clause"),

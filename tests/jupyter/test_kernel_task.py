@@ -248,3 +248,59 @@ def test_time_above_task(kernel):
 def test_names_in_braces_are_left_alone(kernel):
     kernel.run("urls = ['a']\ndef show(value):\n    return value")
     assert kernel.run("%task -b show({'urls': urls, 'x': '{urls}'})").text == "{'urls': ['a'], 'x': '{urls}'}"
+
+
+def test_names_resolve_as_in_a_cell(kernel):
+    kernel.run(
+        """
+import asyncio
+from dataclasses import dataclass
+from typing import Optional
+data, level = [1], 2
+def total(): return sum(data)
+def rise():
+    global level
+    level += 3
+def later(): return mine
+async def nap(x):
+    await asyncio.sleep(0.01)
+    return x
+"""
+    )
+    assert kernel.run("%%task -b\ndata = [10, 20]\ntotal()").text == "30"
+    assert kernel.run("%%task -b\nrise()\nlevel").text == "5"
+    assert kernel.value("(data, level)") == "([1], 2)"
+    ran = kernel.run("%%task -b\n@dataclass\nclass Q:\n    v: int\n    w: Optional[int] = level\nQ(1).w")
+    assert ran.text == "2"
+    # Calls side by side, in one loop and one after the other: each has names of its own.
+    ran = kernel.run("%%task -b for i in range(8)\nmine = i\nawait asyncio.sleep(0.02)\nmine, later()")
+    assert ran.text == str([(i, i) for i in range(8)])
+    ran = kernel.run(
+        "%%task -b for i in range(8)\ntry:\n    first\nexcept NameError:\n    first = i\nrise()\nfirst, level"
+    )
+    assert ran.text == str([(i, 5) for i in range(8)])
+    assert kernel.run("%%task -b for data in [[1, 2], [3]]\ntotal()").text == "[3, 3]"
+    assert kernel.run("%task -b nap(x) for x in range(3)").text == "[0, 1, 2]"
+    assert kernel.run("%%task -b\nasync def main():\n    return await nap(7)\nmain()").text == "7"
+    assert kernel.run("%%task -b --here\ndata = [5]\ntotal()").text == "5"
+    ran = kernel.run("%%task --dry-run\ndata = [10]\ntotal()")
+    assert ran.status == "ok"
+    assert kernel.value("'mine' in globals() or 'first' in globals()") == "False"
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%%task\nexit()", "NotPicklable: cell: exit (ZMQExitAutocall) ends this notebook"),
+        ("%%task\nquit", "NotPicklable: cell: quit (ZMQExitAutocall) ends this notebook"),
+        ("%%task\nget_ipython().user", "NotPicklable: cell: get_ipython (method) is this notebook's shell"),
+        ("%%task\nlists()", "NotPicklable: cell: lists: get_ipython (method) is this notebook's shell"),
+        ("%%task\nbar.value", "NotPicklable: cell: bar (IntProgress) is a widget"),
+        ("%%task for x in range(3):\nx", "CellError: 'for x in range(3):': leave out the colon"),
+    ],
+)
+def test_what_belongs_to_the_notebook_is_said_in_a_sentence(kernel, cell, said):
+    kernel.run("def lists():\n    !ls\nimport ipywidgets; bar = ipywidgets.IntProgress();")
+    ran = kernel.run(cell)
+    assert ran.traceback.startswith(said)
+    assert "\n" not in ran.traceback
