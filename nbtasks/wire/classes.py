@@ -299,7 +299,7 @@ def combination_of(kind: Any, value: Any, seed: tuple[Any, ...], attributes: dic
 
 
 def _taken_apart(kind: Any, attributes: dict[str, Any]) -> tuple[type, dict[str, Any], dict[str, Any]]:
-    """Return the data type of an enum, what its members are made of by name, and their attributes by name.
+    """Return the data type of an enum, what its members are made of and begin with by name, and their attributes.
 
     A name that is another one's alias has that in the place of both.
     """
@@ -310,7 +310,10 @@ def _taken_apart(kind: Any, attributes: dict[str, Any]) -> tuple[type, dict[str,
         if first in seeds and kind._member_map_[first] is member:
             seeds[name] = first
         else:
-            seeds[name], states[name] = _seed(kind, member), dict(vars(member))
+            state = states[name] = dict(vars(member))
+            # What an enum's hash is made of: a member may be the key of a dict that comes before its state.
+            early = {key: state[key] for key in ("_name_", "_value_") if type(state.get(key)) in {int, str}}
+            seeds[name] = (_seed(kind, member), early)
     known = attributes.get("_value2member_map_")
     if known:
         # Combinations of flags are kept among the values; they are made again when they are asked for.
@@ -338,7 +341,12 @@ def _new_member(kind: type, data: type, seed: tuple[Any, ...]) -> Any:
 def _add_members(kind: Any, data: type, seeds: Mapping[str, Any]) -> None:
     members: dict[str, Any] = {}
     for name, seed in seeds.items():
-        members[name] = members[seed] if isinstance(seed, str) else _new_member(kind, data, seed)
+        if isinstance(seed, str):
+            members[name] = members[seed]
+        else:
+            made, early = seed
+            members[name] = _new_member(kind, data, made)
+            vars(members[name]).update(early)
     for attribute, value in (("_member_map_", members), ("_value2member_map_", {}), ("_member_type_", data)):
         _set(kind, attribute, value)
 

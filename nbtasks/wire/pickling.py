@@ -18,7 +18,7 @@ import cloudpickle
 from nbtasks.core.errors import NotPicklable
 from nbtasks.core.globals import mentioned_by, read_by, submodules_of
 
-from . import classes, explaining, generators, wrappers
+from . import classes, explaining, generators, instances, wrappers
 from .explaining import Culprit
 from .modules import shipped_by_value
 from .staying import LOGGED_IN, is_logged_in
@@ -218,7 +218,12 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
 
 
 #: Each returns how a kind of its own is pickled, or NotImplemented.
-_REDUCERS: tuple[Callable[[Any], Any], ...] = (classes.reduced, generators.reduced, wrappers.reduced)
+_REDUCERS: tuple[Callable[[Any], Any], ...] = (
+    classes.reduced,
+    generators.reduced,
+    wrappers.reduced,
+    instances.reduced,
+)
 
 
 def code_from(constructor: Callable[..., CodeType], args: tuple[Any, ...], filename: str) -> CodeType:

@@ -96,7 +96,7 @@ class _Describer:
                 closure.append("empty")
         return (
             "function", value.__module__, value.__qualname__, value.__doc__, self.of(value.__defaults__),
-            self.of(value.__kwdefaults__), self.of(vars(value)), tuple(closure), str(inspect.signature(value)),
+            self.of(value.__kwdefaults__), self.of(vars(value)), tuple(closure), _ADDRESS.sub("", str(inspect.signature(value))),
         )  # fmt: skip
 
     def a_builtin(self, value: Any) -> Any:

@@ -306,3 +306,11 @@ raise KeyboardInterrupt
 
 # %% task reads_the_keyboard
 input("name? ")
+
+# %% task asks_the_kernel
+get_ipython().execution_count > 0
+
+# %% task what_is_displayed
+from IPython.display import display
+
+display("shown")

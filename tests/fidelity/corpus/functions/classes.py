@@ -395,6 +395,12 @@ class Permission(enum.Flag):
     WRITE = enum.auto()
     ALL = READ | WRITE
 
+    def letters(self):
+        return "".join(letter for flag, letter in LETTERS.items() if flag in self)
+
+
+LETTERS = {Permission.READ: "r", Permission.WRITE: "w"}
+
 
 class Level(enum.IntEnum):
     LOW = 1
@@ -699,6 +705,44 @@ class Celsius(float):
         return super().__new__(cls, value + 0.5)
 
 
+class Twofold(collections.namedtuple("Twofold", "one two")):
+    def __new__(cls, one):
+        return super().__new__(cls, one, one * 2)
+
+
+class Triple(tuple):
+    def __new__(cls, *parts, note=None):
+        made = super().__new__(cls, parts)
+        made.note = note
+        return made
+
+
+kept = Twofold(1), Triple(1, 2, 3, note="n"), Celsius(1)
+
+
+@item
+def instances_that_new_would_change():
+    return kept, kept[1].note, Twofold(2)
+
+
+class Wrapped:
+    __slots__ = ("inner", "more")
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+wrapped_list = Wrapped([1, Wrapped({"a": 1})])
+
+
+@item
+def a_proxy_with_slots():
+    return wrapped_list.count(1), wrapped_list, wrapped_list.inner[1].keys()
+
+
 @item
 def subclasses_of_builtin_types():
     missing = TemplateDict(a=1)
@@ -840,3 +884,19 @@ class Iterates:
 def own_iteration():
     a, *b = Iterates(3)
     return a, b, len(Iterates(2)), reversed(Iterates(1)), list(zip(Iterates(2), "ab"))
+
+
+@item
+def an_own_class_pickled_in_the_call():
+    import pickle
+
+    again = pickle.loads(pickle.dumps(Child(3)))
+    return again, type(again) is Child
+
+
+@item
+def an_own_instance_copied_in_the_call():
+    import copy
+
+    again = copy.deepcopy(Child(4))
+    return again, type(again) is Child, copy.copy(Paint.RED) is Paint.RED

@@ -394,3 +394,8 @@ def sorting_with_keys():
         sorted(words, key=lambda w: (len(w), w), reverse=True),
         min(words, key=str.lower),
     )
+
+
+@item
+def a_name_put_together_at_run_time():
+    return eval("lim" + "it"[:2])

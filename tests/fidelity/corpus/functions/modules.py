@@ -5,6 +5,7 @@ import math as m
 import os.path
 import xml.etree.ElementTree as ET
 
+import configured
 import everything
 import first
 import lazy
@@ -216,3 +217,23 @@ def pickled_in_the_call():
 @item
 def names_of_the_main_module():
     return __name__, twice.__globals__["__name__"], Circle.__module__
+
+
+configured.level = 7
+
+
+@item
+def an_attribute_that_the_notebook_has_set_in_a_module():
+    return configured.deeper()
+
+
+@item
+def a_counter_in_a_module():
+    return state.add()
+
+
+@item
+def a_counter_in_a_module_in_two_calls():
+    import state as again
+
+    return again is state, state.add() > 0

@@ -247,3 +247,18 @@ def a_figure():
     axes.set_title("t")
     plt.close(figure)
     return axes.get_title(), [list(line.get_ydata()) for line in axes.lines], type(figure).__name__
+
+
+@item
+def an_accessor_that_a_module_registers():
+    import accessors
+
+    return df.shop.total()
+
+
+pd.set_option("display.precision", 2)
+
+
+@item
+def an_option_of_pandas():
+    return pd.get_option("display.precision")

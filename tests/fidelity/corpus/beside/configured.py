@@ -1,0 +1,5 @@
+level = 1
+
+
+def deeper():
+    return level + 1
