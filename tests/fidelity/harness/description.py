@@ -94,9 +94,10 @@ class _Describer:
                 closure.append(self.of(cell.cell_contents))
             except ValueError:
                 closure.append("empty")
+        signature = _ADDRESS.sub("", str(inspect.signature(value)))
         return (
             "function", value.__module__, value.__qualname__, value.__doc__, self.of(value.__defaults__),
-            self.of(value.__kwdefaults__), self.of(vars(value)), tuple(closure), _ADDRESS.sub("", str(inspect.signature(value))),
+            self.of(value.__kwdefaults__), self.of(vars(value)), tuple(closure), signature,
         )  # fmt: skip
 
     def a_builtin(self, value: Any) -> Any:

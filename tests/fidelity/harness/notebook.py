@@ -7,6 +7,7 @@ import io
 import locale
 import logging
 import os
+import random
 import signal
 import sys
 import types
@@ -115,7 +116,12 @@ def _state_of(thing: Any, own: Classes) -> Any:
         )
     if isinstance(thing, types.ModuleType):
         return thing.__name__
-    return None if isinstance(thing, io.TextIOBase) else described(thing, own)
+    # Streams count what is written; generators of random numbers are asked for seeds.
+    return (
+        None
+        if isinstance(getattr(thing, "__self__", thing), io.TextIOBase | random.Random)
+        else described(thing, own)
+    )
 
 
 def _internal(name: str) -> bool:
@@ -124,8 +130,6 @@ def _internal(name: str) -> bool:
 
 
 def _process() -> dict[str, Any]:
-    import random
-
     return {
         "the state of random": hash(random.getstate()),
         "the folder": str(Path.cwd()),

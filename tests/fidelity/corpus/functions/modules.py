@@ -236,4 +236,4 @@ def a_counter_in_a_module():
 def a_counter_in_a_module_in_two_calls():
     import state as again
 
-    return again is state, state.add() > 0
+    return again is state, state.add() > 0, again.count > 0
