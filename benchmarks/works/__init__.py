@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .arrays import Arrays, ArraysThroughServer, SharedArray
 from .base import Work
+from .captured import Captured
 from .card import Card
 from .costs import Costs, IdleChildren
 from .first_result import FirstResult
@@ -32,6 +33,7 @@ ALL: dict[str, Work] = {
         Idle(),
         ArraysThroughServer(),
         SharedArray(),
+        Captured(),
         Costs(),
         IdleChildren(),
         Million(),
