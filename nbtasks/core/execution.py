@@ -53,7 +53,7 @@ def execute(
 
     What it sets in context variables (decimal's precision is one) is gone with it.
     """
-    call.args, call.kwargs = args, kwargs
+    call.args, call.kwargs, call.function = args, kwargs, function
     given = (BoundTask(call, options), *args) if options.bind else args
     started = time.perf_counter()
     try:
@@ -103,7 +103,7 @@ async def execute_async(
     options: TaskOptions,
 ) -> Outcome:
     """As :func:`execute`, for an ``async def`` task; its context is the one of the asyncio task that awaits this."""
-    call.args, call.kwargs = args, kwargs
+    call.args, call.kwargs, call.function = args, kwargs, function
     given = (BoundTask(call, options), *args) if options.bind else args
     token = set_current(call)
     started = time.perf_counter()

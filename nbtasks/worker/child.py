@@ -37,7 +37,7 @@ from nbtasks.wire.function import Function
 from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
-from . import streams
+from . import nested, streams
 from .bench import Bench
 from .consumer import Consumer
 from .copies import expect_copies
@@ -214,6 +214,7 @@ class Child:
         faulthandler.enable(2)
         streams.install()
         self._surroundings.install()
+        nested.install()
         expect_copies(self._interrupts.handlers(), self._forsake)
         # While Python runs in the main thread, other threads get their turn after so many seconds.
         sys.setswitchinterval(0.001)

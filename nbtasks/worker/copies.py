@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable
+from concurrent.futures import thread as executors
 
 # By name: a task may put something else into the module.
 from signal import pthread_sigmask
@@ -64,6 +65,8 @@ def _be_a_program(signals: Iterable[int]) -> None:
     with contextlib.suppress(ValueError):
         for number in signals:
             set_handler(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    # In a pool of threads it is one of those that a program waits for at its end: it would wait for itself.
+    executors._threads_queues.pop(threading.current_thread(), None)  # type: ignore[attr-defined]
     # What it prints comes to the call as what a subprocess prints does.
     give_back()
 

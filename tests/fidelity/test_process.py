@@ -556,3 +556,72 @@ def test_figures_of_one_call_are_not_the_nexts(inline):
         return len(plt.gca().lines), len(plt.get_fignums())
 
     assert plot.map(range(3), chunk=1).get(timeout=SOON) == [(1, 1)] * 3
+
+
+# --- processes of a call know the notebook's functions and classes --------------------------------------------
+
+NESTED = """
+import multiprocessing, pickle
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+FACTOR = 10
+
+@dataclass
+class Row:
+    value: int
+
+def times(n):
+    return n * FACTOR
+
+def row(n):
+    return Row(times(n))
+
+def put(queue, n):
+    queue.put(row(n))
+
+def with_pool(how):
+    with multiprocessing.get_context(how).Pool(2) as pool:
+        found = pool.map(row, [1, 2])
+        return [one == Row(value) for one, value in zip(found, (10, 20))], pool.apply(times, (3,))
+
+def with_executor(how):
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(how)) as executor:
+        found = list(executor.map(row, [1, 2]))
+        return [type(one) is Row and one.value for one in found]
+
+def with_process(how):
+    context = multiprocessing.get_context(how)
+    queue = context.SimpleQueue()
+    process = context.Process(target=put, args=(queue, 4))
+    process.start()
+    found = queue.get()
+    process.join()
+    return found == Row(40), process.exitcode
+
+def with_locals(how):
+    shift = 5
+    def local(n):
+        return n + shift
+    with multiprocessing.get_context(how).Pool(2) as pool:
+        return pool.map(local, [1, 2]), pool.map(lambda n: n * shift, [1, 2])
+
+def plainly():
+    return pickle.loads(pickle.dumps((row, Row(3)))) == (row, Row(3))
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_processes_of_a_call_know_the_notebook(run, way, notebook):
+    notebook.run(NESTED)
+    for how in ("fork", "spawn", "forkserver"):
+        names = ("with_pool", "with_executor", "with_process", "with_locals")
+        results = {name: run(way, notebook[name], how) for name in names}
+        found = {name: result.get(timeout=SOON) for name, result in results.items()}
+        assert found == {
+            "with_pool": ([True, True], 30),
+            "with_executor": [10, 20],
+            "with_process": (True, 0),
+            "with_locals": ([6, 7], [5, 10]),
+        }, how
+    assert run(way, notebook["plainly"]).get(timeout=SOON) is True
