@@ -6,7 +6,6 @@ after that takes longer than the command.
 
 from __future__ import annotations
 
-import os
 import select
 import ssl
 import time
@@ -17,6 +16,8 @@ import hiredis
 from redis.exceptions import ConnectionError, InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from nbtasks.core.cpus import usable_cpus
+
 #: A socket's timeout is for one write as a whole, so large values are written in pieces.
 _WRITE_BYTES = 64 * 1024
 _READ_BYTES = 64 * 1024
@@ -25,7 +26,7 @@ _HEAD_BYTES = 32
 _END = b"\r\n"
 #: Seconds for which a short answer is looked for again and again instead of being slept for: to be woken up takes a
 #: thread as long as half of the rest of a call. Not where that would take the only CPU from who is to answer.
-_EAGER_S = 0.000_5 if (os.cpu_count() or 1) > 1 else 0.0
+_EAGER_S = 0.000_5 if usable_cpus() > 1 else 0.0
 #: Larger arguments are sent from where they are.
 _UNCOPIED_BYTES = 256 * 1024
 

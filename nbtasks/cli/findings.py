@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.errors import NbtasksError
 from nbtasks.local import connection as connections
 from nbtasks.local.embedded import why_unavailable
@@ -86,7 +87,7 @@ def python() -> Finding:
 
 def system() -> Finding:
     """Look at the platform."""
-    found = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    found = f"{platform.system()} {platform.machine()}, {usable_cpus()} CPUs"
     if sys.platform == "win32":
         return Finding("platform", PROBLEM, found, "workers run on Linux and macOS: use Python in WSL")
     return Finding("platform", OK, found)

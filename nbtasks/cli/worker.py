@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import BrokerUnavailable, NbtasksError
 from nbtasks.core.options import LOG_LEVELS, POOLS, WorkerOptions
+from nbtasks.local.maththreads import share_cpus
 
 from .named import broker_option, named, namespace_option, target_option
 
@@ -92,6 +94,8 @@ def _serve(
 ) -> int:
     if sys.platform == "win32":
         raise click.ClickException("workers run on Linux and macOS only; on Windows, use Python in WSL")
+    # Before the App's module is imported, and with it numpy.
+    share_cpus(1 if given["pool"] == "solo" else given["concurrency"] or usable_cpus())
     app, include = _app(target, broker) if target else (None, ())
     options = _options(given, include)
     connection, lease = _connect(app, broker, file, namespace)
@@ -147,7 +151,7 @@ def _connect(
 def _options(given: dict[str, Any], include: tuple[str, ...]) -> WorkerOptions:
     queues = tuple(dict.fromkeys(name.strip() for name in given["queues"].split(",") if name.strip()))
     return WorkerOptions(
-        concurrency=given["concurrency"] or _cpus(),
+        concurrency=given["concurrency"] or usable_cpus(),
         queues=queues,
         pool=given["pool"],
         threads=given["threads"],
@@ -158,10 +162,3 @@ def _options(given: dict[str, Any], include: tuple[str, ...]) -> WorkerOptions:
         lease_s=seconds(given["lease"], "lease"),
         include=include,
     )
-
-
-def _cpus() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import ancestry, context
+from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import LONGEST_S, Duration, patience, seconds
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, SignatureMismatch, UnknownCall
 from nbtasks.core.ids import split_call_id
@@ -367,7 +368,7 @@ class App:
         They end with this process, unless ``keep``.
 
         Args:
-            n: children; the number of cores if None.
+            n: children; as many as this process may use CPUs if None.
             timeout: seconds until it is given up.
             lease: time until the calls of a silent worker are given to others, seconds or a text like 30s.
 
@@ -376,7 +377,7 @@ class App:
         """
         wanted = (queues,) if isinstance(queues, str) else tuple(queues)
         options = WorkerOptions(
-            concurrency=n if n is not None else os.cpu_count() or 1,
+            concurrency=n if n is not None else usable_cpus(),
             queues=wanted,
             pool=pool,
             threads=threads,

@@ -49,8 +49,6 @@ class CurrentCall:
     #: What it was called with; empty again when it has ended.
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
-    #: What was called, as this attempt has it.
-    function: Any = field(default=None, repr=False)
     #: Seconds this attempt may run, None for no limit.
     time_limit: float | None = None
     #: Seconds after which SoftTimeLimitExceeded is raised in it.
@@ -60,6 +58,8 @@ class CurrentCall:
     output: Any = field(default=None, repr=False)
     #: What it has started; made by the worker when it starts something.
     started: Any = field(default=None, repr=False)
+    #: What was called, as this attempt has it.
+    function: Any = field(default=None, repr=False)
 
     @property
     def retries(self) -> int:

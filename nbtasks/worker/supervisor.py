@@ -32,6 +32,7 @@ from nbtasks.core.errors import (
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
 from nbtasks.local.connection import Connection
+from nbtasks.local.maththreads import share_cpus
 from nbtasks.local.modules import import_module
 from nbtasks.local.proctree import kill_tree, look_up, send
 from nbtasks.local.valuefiles import ValueFiles
@@ -146,6 +147,7 @@ class Supervisor:
         began = time.monotonic()
         log.set_up(self._options.loglevel)
         os.environ.update(self._options.env)
+        share_cpus(self._n)
         self._import_included()
         forkserver = self._start_children()
         self._catch_signals()

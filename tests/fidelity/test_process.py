@@ -625,3 +625,40 @@ def test_processes_of_a_call_know_the_notebook(run, way, notebook):
             "with_locals": ([6, 7], [5, 10]),
         }, how
     assert run(way, notebook["plainly"]).get(timeout=SOON) is True
+
+
+# --- CPUs -----------------------------------------------------------------------------------------------------
+
+MATH = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def test_children_share_the_cpus(home, monkeypatch):
+    for name in MATH:
+        monkeypatch.delenv(name, raising=False)
+
+    def look():
+        return [os.environ.get(name) for name in MATH]
+
+    children = len(os.sched_getaffinity(0)) * 2
+    with App("math") as app:
+        app.start_workers(children)
+        task = app.task(look)
+        assert task.delay().get(timeout=SOON) == ["1"] * 5
+        app.start_workers(children, env={"OMP_NUM_THREADS": "7"})
+        # The others go by what is said for OpenMP.
+        assert task.delay().get(timeout=SOON) == ["7", None, None, None, "1"]
+        app.stop_workers()
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(before)})
+        try:
+            app.start_workers()
+            assert len(app.workers()) == 1
+            assert app.workers()[0].concurrency == 1
+        finally:
+            os.sched_setaffinity(0, before)
