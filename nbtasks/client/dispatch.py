@@ -19,7 +19,7 @@ from nbtasks.core.options import TaskOptions, countdown_until, expires_in
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire.codec import Chunk
 from nbtasks.wire.pickling import simple_call
-from nbtasks.wire.values import BlobPiece, files_of
+from nbtasks.wire.values import BlobPiece, files_of, value_of
 
 from . import chunking, fingerprint, observers
 from .batch import Batch, Origin
@@ -33,6 +33,7 @@ from .sent import Sent
 from .session import Session
 
 ON_ERROR = ("raise", "keep", "stop")
+_UNCHANGING = frozenset({int, float, bool, type(None), complex, str, bytes, range})
 #: Options of a task that travel with its function, and are the same for all calls.
 _OF_THE_TASK = frozenset(
     {
@@ -53,6 +54,8 @@ class MapOptions:
     label: str | None = None
     #: Number of items, where it is known before they are read.
     length: int | None = None
+    #: Items may be made on the way, and be changed when the next one is asked for: a buffer that is filled again, say.
+    as_taken: bool = False
 
     def __post_init__(self) -> None:
         for name in ("chunk", "max_parallel"):
@@ -179,18 +182,33 @@ def submit_map(
     options = call_options(task, {"label": how.label, "quiet": how.quiet, **given}, session, single=False)
     if how.max_parallel is not None:
         return _submit_windowed(session, task, tuples, how, options)
-    return _submit_calls(session, task, _checked(task, tuples), how, options)
+    if not how.as_taken:
+        return _submit_calls(session, task, _checked(task, tuples), how, options)
+    packer = _packer(session, task, options.task.queue)
+    calls, payloads = _taken(session, task, tuples, packer)
+    return _submit_calls(session, task, calls, how, options, (packer, payloads))
 
 
 def _submit_calls(
-    session: Session, task: Definition, calls: Sequence[Call], how: MapOptions, options: CallOptions
+    session: Session,
+    task: Definition,
+    calls: Sequence[Call],
+    how: MapOptions,
+    options: CallOptions,
+    packed: tuple[Packer, Sequence[bytes]] | None = None,
 ) -> GroupResult:
+    """Submit a map.
+
+    Args:
+        packed: the calls as they were packed already, and by whom.
+    """
     batch = _open(session, task, options, len(calls), "map", False, how.on_error)
     batch.calls = calls
     if calls:
         batch.function, batch.function_frame = ship(session, task)
-        packer = _packer(session, task, batch.queue)
-        chunks = _cut(session, batch, packer.payloads(calls), len(calls), how.chunk)
+        packer = packed[0] if packed else _packer(session, task, batch.queue)
+        payloads = packed[1] if packed else packer.payloads(calls)
+        chunks = _cut(session, batch, payloads, len(calls), how.chunk)
         _send(session, batch, options, chunks, packer.pieces)
     else:
         session.registry.finish_empty(batch)
@@ -210,16 +228,16 @@ def _submit_windowed(
     batch = _open(session, task, options, how.length or 0, "map", False, how.on_error)
     batch.growing = True
     batch.function, batch.function_frame = ship(session, task)
-    batch.calls = []
+    batch.calls = calls = _Taken(session)
 
     def send(index: int, args: tuple[Any, ...]) -> None:
         task.check(args, {})
         call: Call = (args, {})
-        batch.calls.append(call)
         if index >= batch.n:
             batch.grow(index + 1)
         packer = _packer(session, task, batch.queue)
         payloads = list(packer.payloads([call], index))
+        calls.add(args, payloads[0])
         there = len(batch.blobs)
         sent = _sealed(session, batch, options, [payloads], index, packer.pieces, there)
         batch.blobs += packer.pieces
@@ -254,6 +272,75 @@ class _Positional(Sequence[Call]):
         if isinstance(index, slice):
             return _Positional(self._arguments[index])
         return self._arguments[index], {}
+
+
+class _Taken(Sequence[Call]):
+    """The calls of a map whose items are made on the way. Those with an object that came again are kept as packed."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._arguments: list[tuple[Any, ...]] = []
+        self._packed: dict[int, bytes] = {}
+        #: Of objects that may change: where they came last, and what that call was packed as.
+        self._came: dict[int, tuple[int, bytes]] = {}
+
+    def add(self, args: tuple[Any, ...], payload: bytes) -> None:
+        """Take a call, with what it was packed as."""
+        here = (len(self._arguments), payload)
+        self._arguments.append(args)
+        for value in _may_change(args):
+            before = self._came.get(id(value))
+            self._came[id(value)] = here
+            if before is not None:
+                self._packed.update([before, here])
+
+    def __len__(self) -> int:
+        return len(self._arguments)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Call]: ...
+
+    def __getitem__(self, index: int | slice) -> Call | Sequence[Call]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        place = range(len(self._arguments))[index]
+        payload = self._packed.get(place)
+        if payload is None:
+            return self._arguments[place], {}
+        call: Call = value_of(payload, self._session.shelf)
+        return call
+
+
+def _may_change(values: Iterable[Any]) -> Iterator[Any]:
+    """Yield what is not made of text and numbers only, and what is in tuples of such."""
+    for value in values:
+        if type(value) is tuple:
+            yield from _may_change(value)
+        elif type(value) not in _UNCHANGING:
+            yield value
+
+
+def _taken(
+    session: Session, task: Definition, tuples: Iterable[tuple[Any, ...]], packer: Packer
+) -> tuple[_Taken, list[bytes]]:
+    """Read all items, each packed when it comes, and check the arguments once for each number of them."""
+    shapes: set[int] = set()
+
+    def checked() -> Iterator[Call]:
+        for args in tuples:
+            if len(args) not in shapes:
+                task.check(args, {})
+                shapes.add(len(args))
+            yield args, {}
+
+    calls, payloads = _Taken(session), []
+    for (args, _), payload in packer.taken(checked()):
+        calls.add(args, payload)
+        payloads.append(payload)
+    return calls, payloads
 
 
 def _checked(task: Definition, tuples: Iterable[tuple[Any, ...]]) -> Sequence[Call]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge
 from nbtasks.wire import generators, pickling
+from nbtasks.wire.pickling import Parts
 from nbtasks.wire.values import SHARED_BYTES, BlobPiece, Shelf, payload_of, sharing, size_of
 
 from .home import BoundFor, Home
@@ -38,6 +40,8 @@ class Packer:
         self._in_file = in_file
         #: Position among the arguments -> the value there, and its reference.
         self._shared: dict[int, tuple[Any, bytes]] = {}
+        #: Position -> the hash of such a value, where it may change from one call to the next.
+        self._hashes: dict[int, bytes] = {}
 
     def payloads(self, calls: Sequence[Call], first: int = 0) -> Iterator[bytes]:
         """Yield the payload of each call.
@@ -49,6 +53,17 @@ class Packer:
         for number, call in enumerate(calls):
             payload = pickling.simple_call(call)
             yield self.payload(call, first + number) if payload is None else payload
+
+    def taken(self, calls: Iterable[Call]) -> Iterator[tuple[Call, bytes]]:
+        """Yield each call with its payload, packed before the next one is asked for: that may change its arguments."""
+        for index, call in enumerate(calls):
+            payload = pickling.simple_call(call)
+            if payload is None:
+                if index == 0:
+                    self._share_first(call[0])
+                self._drop_changed(call[0])
+                payload = self.payload(call, index)
+            yield call, payload
 
     def payload(self, call: Call, index: int) -> bytes:
         """Return the payload of one call.
@@ -97,17 +112,47 @@ class Packer:
     def _share(self, calls: Sequence[Call]) -> None:
         """Put the arguments apart that are large, and the same object in all calls."""
         for place, value in _common(calls):
-            try:
-                with BoundFor(self._home), generators.common() as sent:
-                    parts = pickling.dumps(value)
-            except NotPicklable:
-                # Said with its call, when that is packed.
-                continue
-            if SHARED_BYTES <= size_of(parts) <= ARGUMENT_LIMIT_BYTES:
-                sent()
-                reference, pieces = self._shelf.put(parts, self._in_file())
-                self._shared[place] = (value, reference)
-                self.pieces += pieces
+            self._share_at(place, value)
+
+    def _share_first(self, args: tuple[Any, ...]) -> None:
+        """Put the large arguments of the first call apart: the others may have the same ones."""
+        for place, value in enumerate(args):
+            parts = None if _is_small(value) else self._share_at(place, value)
+            if parts is not None and type(value) not in (str, bytes):
+                self._hashes[place] = _hash_of(parts)
+
+    def _share_at(self, place: int, value: Any) -> Parts | None:
+        try:
+            with BoundFor(self._home):
+                parts = pickling.dumps(value)
+        except NotPicklable:
+            # Said with its call, when that is packed.
+            return None
+        if not SHARED_BYTES <= size_of(parts) <= ARGUMENT_LIMIT_BYTES:
+            return None
+        reference, pieces = self._shelf.put(parts, self._in_file())
+        self._shared[place] = (value, reference)
+        self.pieces += pieces
+        return parts
+
+    def _drop_changed(self, args: tuple[Any, ...]) -> None:
+        for place, before in list(self._hashes.items()):
+            if place < len(args) and args[place] is self._shared[place][0]:
+                with BoundFor(self._home):
+                    now = _hash_of(pickling.dumps(args[place]))
+                if now != before:
+                    del self._shared[place], self._hashes[place]
+
+
+def _hash_of(parts: Parts) -> bytes:
+    hashed = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        hashed.update(part)
+    return hashed.digest()
+
+
+def _is_small(value: Any) -> bool:
+    return type(value) in _NEVER_LARGE or (type(value) in (str, bytes) and len(value) < SHARED_BYTES)
 
 
 def _common(calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
@@ -116,7 +161,5 @@ def _common(calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
         return
     others = [calls[len(calls) // 2][0], calls[len(calls) - 1][0]]
     for place, value in enumerate(calls[0][0]):
-        if type(value) in _NEVER_LARGE or (type(value) in (str, bytes) and len(value) < SHARED_BYTES):
-            continue
-        if all(place < len(args) and args[place] is value for args in others):
+        if not _is_small(value) and all(place < len(args) and args[place] is value for args in others):
             yield place, value

@@ -20,6 +20,8 @@ from .group import GroupResult
 from .home import Home
 from .result import AsyncResult, EagerResult
 
+#: What has its items before they are asked for.
+_THERE = (list, tuple, range, set, frozenset, dict, str, bytes)
 #: What gives no order to arguments, and would give its keys for them.
 _WITHOUT_ORDER = (Mapping, set, frozenset)
 
@@ -127,7 +129,7 @@ class Task(Definition):
         label: str | None = None,
         **options: Any,
     ) -> GroupResult:
-        """Submit one call for each item; the items are read before anything is sent.
+        """Submit one call for each item; the items are read, and packed one by one, before anything is sent.
 
         Args:
             iterable: one argument for each call.
@@ -174,7 +176,9 @@ class Task(Definition):
             self.app.session,
             self,
             tuples,
-            MapOptions(chunk, max_parallel, on_error, quiet, label, _length_of(source)),
+            MapOptions(
+                chunk, max_parallel, on_error, quiet, label, _length_of(source), type(source) not in _THERE
+            ),
             options,
         )
 

@@ -118,3 +118,56 @@ class Unsized:
 @pytest.mark.parametrize("options", [{}, {"max_parallel": 2}])
 def test_an_iterable_need_not_have_a_length(shared_app, iterable, options):
     assert shared_app.task(double).map(iterable(), **options).get(timeout=SOON) == [0, 2, 4]
+
+
+def refilled(buffer, n, wrap=lambda buffer, number: buffer):
+    """Yield the same object again and again, with something else in it."""
+    for number in range(n):
+        buffer[0] = number
+        yield wrap(buffer, number)
+
+
+@pytest.mark.parametrize("options", [{}, {"max_parallel": 2}, {"chunk": 1}])
+def test_an_item_is_what_it_was_when_it_was_taken(shared_app, options):
+    first = shared_app.task(lambda buffer: buffer[0])
+    assert first.map(refilled([None], 4), **options).get(timeout=SOON) == [0, 1, 2, 3]
+    inside = refilled([None], 4, lambda buffer, number: (buffer, number))
+    assert shared_app.task(lambda pair: pair[0][0]).map(inside, **options).get(timeout=SOON) == [0, 1, 2, 3]
+    pairs = refilled([None], 4, lambda buffer, number: (number, buffer))
+    same = shared_app.task(lambda number, buffer: buffer[0] == number)
+    assert same.starmap(pairs, **options).get(timeout=SOON) == [True] * 4
+
+
+class Rows:
+    """An iterable that fills one buffer while it is read, and is no iterator itself."""
+
+    def __iter__(self):
+        return refilled({}, 3)
+
+
+def test_large_buffers_that_are_refilled_and_such_that_stay(shared_app):
+    import numpy as np
+
+    many = 300_000  # 2.4 MB: it would be sent once for all calls that have it
+    first = shared_app.task(lambda buffer, *rest: int(buffer[0]))
+    assert first.map(refilled(np.zeros(many), 3)).get(timeout=SOON) == [0, 1, 2]
+    pairs = refilled(np.zeros(many), 3, lambda buffer, number: (buffer, number))
+    assert first.starmap(pairs).get(timeout=SOON) == [0, 1, 2]
+    stays = np.full(many, 7.0)
+    handle = first.starmap((stays, number) for number in range(4))
+    assert handle.get(timeout=SOON) == [7] * 4
+    assert len(handle.batch.blobs) <= 1
+    assert first.map(Rows()).get(timeout=SOON) == [0, 1, 2]
+
+
+def test_a_call_that_is_tried_again_has_what_it_had(shared_app):
+    @shared_app.task
+    def odd_first(buffer):
+        if buffer[0] % 2 == 0:
+            raise ValueError(buffer[0])
+        return buffer[0]
+
+    handle = odd_first.map(refilled([None], 4), on_error="keep")
+    handle.get(timeout=SOON)
+    assert list(map(repr, handle.retry_failed().get(timeout=SOON))) == ["ValueError(0)", "ValueError(2)"]
+    assert [call.args for call in handle] == [([0],), ([1],), ([2],), ([3],)]
