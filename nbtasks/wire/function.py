@@ -71,21 +71,21 @@ class Function:
         #: What all calls share; None where each has its own.
         self._shared: Lent | None = None
         self._kept: list[Lent] = []
+        #: Caches of its functions live as long as it does, in whatever copies it is opened.
+        self._caches: list[Any] = []
         began = time.perf_counter()
         first = self._opened(Opening())
         opened_s = time.perf_counter() - began
         self.call, self.options = first.call, first.options
         self._opens_options = classes.are_in(packed[1])
-        watch = _watch(first)
+        watch = first.watch = _watch(first)
         #: Each call opens it for itself.
-        self._anew = watch.is_hidden or (bool(watch.notes) and _restored_in(watch) > opened_s)
-        if self._anew:
-            return
-        if watch.notes:
-            first.watch = watch
-            self._kept.append(first)
-        else:
-            self._shared, self._source = first, None
+        self._anew = watch is None or (bool(watch.notes) and _restored_in(watch) > opened_s)
+        if watch is not None and not self._anew:
+            if watch.notes:
+                self._kept.append(first)
+            else:
+                self._shared, self._source, first.watch = first, None, None
 
     @classmethod
     def of(cls, digest: str, call: Callable[..., Any], options: Any) -> Function:
@@ -130,17 +130,28 @@ class Function:
 
     def _opened(self, opening: Opening) -> Lent:
         assert self._source is not None
+        opening.caches = self._caches
         held = self._source.contents()
         with opened_in(opening):
             options = pickling.loads(self._packed_options) if self._opens_options else self.options
             lent = Lent(pickling.loads(held), options, held=held)
         lent.classes = opening.own or {}
+        if lent.classes:
+            # What they keep is of the classes of one copy.
+            self._caches = []
+        opening.caches, opening.cached = [], 0
         return lent
 
 
-def _watch(lent: Lent) -> Watch:
-    held = lent.held if isinstance(lent.held, memoryview) else None
-    return Watch((lent.call, *lent.classes.values()), lent.classes.values(), held)
+def _watch(lent: Lent) -> Watch | None:
+    """Return what can change of a copy; None where some of it cannot be seen."""
+    held, lent.held = lent.held if isinstance(lent.held, memoryview) else None, b""
+    try:
+        watch = Watch((lent.call, *lent.classes.values()), lent.classes.values(), held)
+    except Exception:
+        # To look at it runs code of the user's: attributes, and how it is pickled.
+        return None
+    return None if watch.is_hidden else watch
 
 
 def _restored_in(watch: Watch) -> float:

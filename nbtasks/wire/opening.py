@@ -7,9 +7,10 @@ else is opened beside it in the same process.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(eq=False, slots=True)
@@ -22,6 +23,8 @@ class Opening:
         of_function: its classes, by id.
         own: classes that came with the arguments alone, or were read by the call itself.
         streams: generators of random numbers that were made for it so far.
+        caches: functions with caches, of an earlier opening of the same function and of this one, in their order.
+        cached: how many of them were met so far.
         is_reading: the function or the arguments are being opened; later on, what the call itself reads.
     """
 
@@ -30,6 +33,8 @@ class Opening:
     of_function: dict[str, type] = field(default_factory=dict)
     own: dict[str, type] | None = None
     streams: int = 0
+    caches: list[Any] = field(default_factory=list)
+    cached: int = 0
     is_reading: bool = True
 
     def find(self, class_id: str) -> type | None:
@@ -38,6 +43,13 @@ class Opening:
         if found is None and self.own is not None:
             found = self.own.get(class_id)
         return found
+
+    def cache(self, make: Callable[[], Any]) -> Any:
+        """Return the next function with a cache, or make it."""
+        self.cached += 1
+        if self.cached > len(self.caches):
+            self.caches.append(make())
+        return self.caches[self.cached - 1]
 
     def keep(self, class_id: str, kind: type) -> None:
         """Remember a class that was rebuilt."""

@@ -139,7 +139,7 @@ class Watch:
     def _add(self, values: Iterable[Any]) -> bool:
         """Have these looked at; returns whether one of them could change."""
         found = list(values)
-        may_change = not _FIXED.issuperset(map(type, found))
+        may_change = not _cannot_change(found)
         if may_change:
             self._waiting += found
         return may_change
@@ -208,7 +208,7 @@ class Watch:
 
     def _method(self, method: types.MethodType) -> None:
         module = sys.modules.get(getattr(method.__func__, "__module__", None) or "")
-        if getattr(module, method.__func__.__name__, None) != method:
+        if getattr(module, getattr(method.__func__, "__name__", ""), None) != method:
             self._waiting += (method.__func__, method.__self__)
 
     def _builtin(self, function: types.BuiltinFunctionType) -> None:
@@ -283,6 +283,16 @@ _LOOKS: dict[type, Callable[[Watch, Any], object]] = {
     types.MappingProxyType: lambda watch, value: watch._add(value.values()),
     **dict.fromkeys(_DICTS, Watch._dict),
 }
+
+
+def _cannot_change(values: Iterable[Any]) -> bool:
+    kinds = set(map(type, values))
+    if kinds <= _FIXED:
+        return True
+    # Rows, points and the like.
+    return kinds <= _FIXED | {tuple} and all(
+        _cannot_change(value) for value in values if type(value) is tuple
+    )
 
 
 # -- what code can do

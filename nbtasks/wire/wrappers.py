@@ -23,6 +23,8 @@ from typing import Any
 
 from nbtasks.core.errors import NotPicklable
 
+from .opening import current_opening
+
 Reduced = Any
 Reducer = Callable[[Any], Reduced]
 
@@ -73,8 +75,9 @@ def _reduce_lru(value: Any) -> Reduced:
 
 
 def cached(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
-    """Wrap a function in an empty cache; named in pickles, so it keeps its name and place."""
-    return functools.lru_cache(maxsize, typed)(function)
+    """Wrap a function in a cache that is empty, or was opened here before; named in pickles, so it keeps its name."""
+    wrap, opening = functools.lru_cache(maxsize, typed), current_opening()
+    return wrap(function) if opening is None else opening.cache(lambda: wrap(function))
 
 
 def _reduce_cached_property(value: Any) -> Reduced:
