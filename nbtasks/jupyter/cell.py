@@ -26,6 +26,8 @@ from nbtasks.core.globals import declare
 from .names import bound_names, own_nodes, read_before_bound
 
 _FUNCTION = "cell"
+#: Begins the qualified names of what is made in its body; Python before 3.11 has them among the constants.
+_INSIDE = f"{_FUNCTION}.<locals>."
 _ASYNC_NODES = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 _LABEL_LENGTH = 80
 _NO_LABEL = re.compile(r"^(!|%%|-\*-|fmt:|noqa|type:|pylint:|ruff:|mypy:)")
@@ -298,7 +300,24 @@ def _compile(definition: ast.stmt, filename: str, *, annotations: bool) -> CodeT
     compiled = compile(module, filename, "exec", flags, dont_inherit=True)
     found = [part for part in compiled.co_consts if isinstance(part, CodeType) and part.co_name == _FUNCTION]
     # Without these flags its local names are its globals, as those of a module are, for `locals()` and `exec()` too.
-    return found[0].replace(co_flags=found[0].co_flags & ~(inspect.CO_OPTIMIZED | inspect.CO_NEWLOCALS))
+    return _renamed(found[0]).replace(
+        co_flags=found[0].co_flags & ~(inspect.CO_OPTIMIZED | inspect.CO_NEWLOCALS)
+    )
+
+
+def _renamed(code: CodeType) -> CodeType:
+    """Return code whose functions bear the names that they have in a cell: no ``cell.<locals>.<lambda>``."""
+    parts = (
+        _renamed(part)
+        if isinstance(part, CodeType)
+        else part.removeprefix(_INSIDE)
+        if isinstance(part, str)
+        else part
+        for part in code.co_consts
+    )
+    name = getattr(code, "co_qualname", None)
+    renamed = code.replace(co_consts=tuple(parts))
+    return renamed if name is None else renamed.replace(co_qualname=name.removeprefix(_INSIDE))  # type: ignore[call-arg, unused-ignore] # from 3.11 on
 
 
 def _label(body: str, statements: Sequence[ast.stmt]) -> str:

@@ -20,6 +20,7 @@ DOCUMENTED: dict[str, str] = {
     "an_option_of_pandas": "Settings of a library or of the process",
     "an_attribute_that_the_notebook_has_set_in_a_module": "What the notebook has changed in a module",
     "a_counter_in_a_module": "What a call changes in a module",
+    "type_hints_with_forward_references": "String annotations, for get_type_hints()",
     "a_name_put_together_at_run_time": "A name that is put together at run time",
     "an_exception_with_a_cause": "An exception as a value",
     "an_exception_with_keywords_only": "An exception as a value",
@@ -34,10 +35,6 @@ DOCUMENTED: dict[str, str] = {
 #: Items that are still to be the same.
 NOT_YET: frozenset[str] = frozenset(
     {
-        "the notebook is left as it was",
-        "type_hints_with_forward_references",
-        "an_own_class_pickled_in_the_call",
-        "a_coroutine_behind_a_plain_wrapper",
         "a_module_with_things_that_no_pickle_carries",
         "a_file_beside_a_module",
         "a_cached_function_of_a_module",
@@ -59,10 +56,8 @@ NOT_YET: frozenset[str] = frozenset(
         "the_file_of_a_module",
         "the_source_of_a_module",
         "pickled_in_the_call",
-        "a_counter_in_a_module_in_two_calls",
-        "a_pool_runs_a_function_of_the_notebook",
+        "one_module_by_two_imports",
         "a_view_of_bytes",
-        "a_returned_lambda",
         "a_modules_function",
         "a_modules_class",
         "the_same_class_imported_again",

@@ -80,6 +80,12 @@ def test_functions(project):
     assert_same(compared(project, "run_functions", calls=2), at_least=120)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_functions_in_longer_maps(project):
+    assert_same(compared(project, "run_functions", calls=16), at_least=120)
+
+
 @pytest.mark.timeout(400)
 def test_values(project):
     assert_same(compared(project, "run_values"), at_least=170)
@@ -87,5 +93,12 @@ def test_values(project):
 
 @pytest.mark.kernel
 @pytest.mark.timeout(400)
-def test_cells(project):
+def test_each_fourth_cell(project):
+    assert_same(compared(project, "run_cells", every=4), at_least=30)
+
+
+@pytest.mark.kernel
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_all_cells(project):
     assert_same(compared(project, "run_cells"), at_least=130)

@@ -28,20 +28,21 @@ class TaskCell:
 
     name: str
     clause: str
-    #: The plain cells above it, and how many of them stand above the task cell before.
+    file: str
+    #: The plain cells above it.
     above: tuple[str, ...]
-    known: int
     body: str
 
 
-def main(out: str, only: Sequence[str] = ()) -> None:
+def main(out: str, every: int = 1, only: Sequence[str] = ()) -> None:
     """Compare and write the report.
 
     Args:
         out: file of the report.
+        every: 3 for each third task cell.
         only: names of the task cells; all when empty.
     """
-    cells = [cell for cell in read_corpus() if not only or cell.name in only]
+    cells = [cell for cell in read_corpus() if not only or cell.name in only][::every]
     report = Report()
     with Notebook() as notebook:
         refused = run(notebook, cells, f"{out}.pickle")
@@ -61,14 +62,12 @@ def read_corpus() -> Iterator[TaskCell]:
     """Yield the task cells of all files."""
     for file in sorted((CORPUS / "cells").glob("*.py")):
         above: list[str] = []
-        known = 0
         for part in re.split(r"(?m)^(?=# %%)", file.read_text(encoding="utf-8"))[1:]:
             head, _, body = part.partition("\n")
             match = _HEAD.fullmatch(head.strip())
             assert match, f"{file.name}: {head}"
             if match[1]:
-                yield TaskCell(match[1], match[2] or "", tuple(above), known, body.strip() + "\n")
-                known = len(above)
+                yield TaskCell(match[1], match[2] or "", file.name, tuple(above), body.strip() + "\n")
             else:
                 above.append(body.strip() + "\n")
 
@@ -76,14 +75,17 @@ def read_corpus() -> Iterator[TaskCell]:
 def run(notebook: Notebook, cells: list[TaskCell], out: str) -> dict[str, list[Any]]:
     """Run all; return name -> what is said of task cells that were refused."""
     refused: dict[str, list[Any]] = {}
+    #: File -> how many of its plain cells have run.
+    done: dict[str, int] = {}
     notebook.run(
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nimport cells as _cells\n_cells.begin()"
     )
     notebook.run("%load_ext nbtasks")
     notebook.run("%workers start 2")
     for cell in cells:
-        for text in cell.above[cell.known :]:
-            notebook.run(text)
+        if cell.above[done.get(cell.file, 0) :]:
+            notebook.run("\n".join(cell.above[done.get(cell.file, 0) :]))
+            done[cell.file] = len(cell.above)
         line = f"%%task -b -o there_{cell.name} {cell.clause}".strip()
         error = notebook.run(f"{line}\n{cell.body}", may_fail=True).error
         if error:

@@ -499,6 +499,14 @@ def type_hints_with_forward_references():
     return hints["next"] == Optional[Node], hints["weight"] is Weight
 
 
+@item
+def type_hints_with_names_handed_over():
+    return (
+        typing.get_type_hints(Node, {"Optional": Optional, "Node": Node, "Weight": Weight})["weight"]
+        is Weight
+    )
+
+
 class Proxy:
     def __init__(self, target):
         self._target = target
