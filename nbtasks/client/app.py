@@ -63,7 +63,7 @@ class App:
         backend: for those who come from Celery: the broker's own server, where results are kept in any case.
         namespace: separates data of several projects on one server.
         key: the signing key, 32 bytes or its base64url. None: NBTASKS_KEY, a connection file, else the user's key file.
-        include: modules that workers import when they start.
+        include: modules that workers import when they start, and have of their own: they are not sent along.
         result_expires: how long results are kept after the last call of a batch has ended, seconds or a text like 24h.
         result_limit: largest result in bytes.
         connection: everything about the broker in one; ``broker``, ``namespace`` and ``key`` are not looked at then.
@@ -318,7 +318,7 @@ class App:
         give_up_at = time.monotonic() + REVIVAL_S
         while True:
             try:
-                session = Session(connection, self._result_expires, self._result_limit)
+                session = Session(connection, self._result_expires, self._result_limit, self.include)
                 session.given_up = self._opened.workers_given_up
                 return session
             except RuntimeError as error:

@@ -17,7 +17,8 @@ class Definition:
     Attributes:
         function: runs in a worker.
         options: how it runs.
-        shipped: what was packed last: (fingerprint, digest, frame, codec), or None.
+        shipped: what was packed last, a dispatch.Shipped, or None.
+        modules: names of local modules that arguments have needed so far, and its function does not.
         plain_options: the options of a single call without any of its own: (codec, options), or None.
     """
 
@@ -29,6 +30,7 @@ class Definition:
         self.function: Callable[..., Any] = function
         self.options = options or TaskOptions()
         self.shipped: Any = None
+        self.modules: frozenset[str] = frozenset()
         self.plain_options: tuple[Any, Any] | None = None
         self._fitting: set[int] = set()
         self._signature: inspect.Signature | bool | None = False

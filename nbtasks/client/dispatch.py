@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
 import inspect
@@ -17,7 +18,8 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import new_id
 from nbtasks.core.options import TaskOptions, countdown_until, expires_in
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
-from nbtasks.wire.codec import Chunk
+from nbtasks.wire.codec import Chunk, Codec, Sealed
+from nbtasks.wire.manifest import Manifest, Needs
 from nbtasks.wire.pickling import simple_call
 from nbtasks.wire.values import BlobPiece, files_of, value_of
 
@@ -134,6 +136,7 @@ def submit_call(
     if payload is None:
         packer = _packer(session, task, options.task.queue)
         payload, pieces = packer.payload(call, 0), packer.pieces
+        _note_modules(session, task, packer.needs)
     if not (given or pieces or session.sender.quiet) and options.quiet:
         return _submit_together(session, task, call, payload, options)
     batch = _open(session, task, options, 1, "call", True, "raise")
@@ -209,7 +212,7 @@ def _submit_calls(
         packer = packed[0] if packed else _packer(session, task, batch.queue)
         payloads = packed[1] if packed else packer.payloads(calls)
         chunks = _cut(session, batch, payloads, len(calls), how.chunk)
-        _send(session, batch, options, chunks, packer.pieces)
+        _send(session, batch, options, chunks, packer.pieces, _Along(session, task, packer.needs))
     else:
         session.registry.finish_empty(batch)
     handle = GroupResult.of(batch, session)
@@ -239,7 +242,8 @@ def _submit_windowed(
         payloads = list(packer.payloads([call], index))
         calls.add(args, payloads[0])
         there = len(batch.blobs)
-        sent = _sealed(session, batch, options, [payloads], index, packer.pieces, there)
+        along = _Along(session, task, packer.needs)
+        sent = _sealed(session, batch, options, [payloads], index, packer.pieces, there, along)
         batch.blobs += packer.pieces
         session.sender.send(batch, sent, batch.due_ms, new=index == 0, open_end=True, pieces_from=there)
 
@@ -394,10 +398,11 @@ def _send(
     options: CallOptions,
     chunks: Iterable[list[bytes]],
     pieces: list[BlobPiece],
+    along: _Along | None = None,
 ) -> None:
     """Submit a whole batch; ``pieces`` is what was put apart of it, and may grow while the chunks are read."""
     batch.blobs = pieces
-    sent = _sealed(session, batch, options, chunks, 0, pieces)
+    sent = _sealed(session, batch, options, chunks, 0, pieces, along=along)
     session.registry.add(batch)
     session.sender.send(batch, sent, batch.due_ms)
 
@@ -433,12 +438,14 @@ def _sealed(
     first: int,
     pieces: Sequence[BlobPiece],
     before: int = 0,
+    along: _Along | None = None,
 ) -> list[Sent]:
     """Return signed chunks.
 
     Args:
         pieces: what was put apart of them so far; it may grow while the chunks are read.
         before: pieces that the batch had already.
+        along: the local modules that they may need.
     """
     not_after = None
     if options.task.expires is not None:
@@ -449,6 +456,9 @@ def _sealed(
     for part in chunks:
         files = [name for payload in part for name in files_of(payload)] if pieces else []
         header = {**options.header, "fl": files} if files else options.header
+        modules = along.packed() if along is not None else ""
+        if modules:
+            header = {**header, "md": modules}
         chunk = Chunk(batch.id, batch.function, first, part, header, not_after, address)
         frame = session.codec.seal_chunk(chunk)
         sent.append(Sent(first, len(part), lane, frame, not_after, before + len(pieces)))
@@ -458,18 +468,74 @@ def _sealed(
     return sent
 
 
+@dataclass(frozen=True)
+class Shipped:
+    """A task's function as it was packed last.
+
+    Attributes:
+        mark: its fingerprint.
+        modules: as in :class:`Definition`.
+    """
+
+    mark: fingerprint.Fingerprint | None
+    modules: frozenset[str]
+    sealed: Sealed
+    codec: Codec
+
+    def is_current(self, session: Session, task: Definition, mark: fingerprint.Fingerprint | None) -> bool:
+        """Whether it provably is what would be packed now."""
+        if self.codec is not session.codec or not fingerprint.same(mark, self.mark):
+            return False
+        sealed = self.sealed
+        return self.modules is task.modules and (
+            not sealed.roots[0] or self.codec.manifest(sealed.roots) == sealed.manifest
+        )
+
+
 def ship(session: Session, task: Definition) -> tuple[str, bytes]:
     """Return content hash and frame of a task's function; packed anew unless it provably is what was packed before."""
-    before = task.shipped
+    before: Shipped | None = task.shipped
     mark = fingerprint.fingerprint(task.function)
-    if before is not None and before[3] is session.codec and fingerprint.same(mark, before[0]):
-        return before[1], before[2]
+    if before is not None and before.is_current(session, task, mark):
+        return before.sealed.digest, before.sealed.frame
     _refuse_bound_to_kernel(task.function)
     with BoundFor(session.home):
-        digest, frame = session.codec.seal_function(task.function, task.options)
-    session.note_size(task, len(frame))
-    task.shipped = (mark, digest, frame, session.codec)
-    return digest, frame
+        sealed = session.codec.seal_function(task.function, task.options, task.modules)
+    session.note_size(task, len(sealed.frame))
+    task.shipped = Shipped(mark, task.modules, sealed, session.codec)
+    return sealed.digest, sealed.frame
+
+
+def _note_modules(session: Session, task: Definition, needs: Needs) -> Manifest | None:
+    """Remember which local modules arguments need, so that the function brings them; return them, if there are any."""
+    roots = needs.roots()
+    manifest = session.codec.manifest(roots) if roots[0] else None
+    if manifest is None or not manifest.modules:
+        return None
+    if not manifest.modules.keys() <= task.modules:
+        task.modules = task.modules.union(manifest.modules)
+    return manifest
+
+
+class _Along:
+    """Local modules that arguments of a map need and its function, which went before them, does not bring."""
+
+    def __init__(self, session: Session, task: Definition, needs: Needs) -> None:
+        self._session = session
+        self._task = task
+        self._needs = needs
+        self._brought = task.shipped.sealed.manifest
+        self._packed: tuple[Manifest | None, str] = (None, "")
+
+    def packed(self) -> str:
+        """Return those that are needed by now, as a text; empty where there are none."""
+        manifest = _note_modules(self._session, self._task, self._needs)
+        if manifest is None or manifest.modules.keys() <= self._brought.modules.keys():
+            return ""
+        if self._packed[0] != manifest:
+            rest = manifest.without(self._brought.modules)
+            self._packed = (manifest, base64.b64encode(rest.packed).decode())
+        return self._packed[1]
 
 
 def _refuse_bound_to_kernel(function: Callable[..., Any]) -> None:

@@ -6,9 +6,8 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from nbtasks.core.globals import captures
+from nbtasks.wire.byname import travels_by_name
 from nbtasks.wire.generators import is_hidden_global
-from nbtasks.wire.modules import imported_sources
-from nbtasks.wire.origin import is_local
 
 _IMMUTABLE = (int, str, float, bytes, bool, type(None), complex)
 
@@ -44,7 +43,7 @@ def _collect(value: Any, parts: Fingerprint, seen: set[int]) -> bool:
         parts.append(value)
         return True
     seen.add(id(value))
-    if kind is FunctionType:
+    if kind is FunctionType and not travels_by_name(value):
         return _collect_function(value, parts, seen)
     if kind is tuple:
         parts.append(len(value))
@@ -54,20 +53,18 @@ def _collect(value: Any, parts: Fingerprint, seen: set[int]) -> bool:
 
 
 def _is_fixed(value: Any) -> bool:
-    """Whether a value comes from an installed module, which does not change under a running kernel."""
-    if isinstance(value, ModuleType):
-        return not is_local(value) and value.__name__ != "__main__"
+    """Whether a value travels by its name. What local modules say is looked at apart."""
     if isinstance(value, (BuiltinFunctionType, MethodType)):
         # A method of something that changes does something else then.
         owner = value.__self__
         return owner is None or isinstance(owner, ModuleType) or is_hidden_global(owner)
-    return isinstance(value, type) and value.__module__ == "builtins"
+    return isinstance(value, (ModuleType, type, FunctionType)) and travels_by_name(value)
 
 
 def _collect_function(function: FunctionType, parts: Fingerprint, seen: set[int]) -> bool:
     code = function.__code__
     parts.append(code)
-    if function.__dict__ or _imports_local(code, function):
+    if function.__dict__:
         return False
     count = 0
     for name, value in captures(function):
@@ -77,15 +74,3 @@ def _collect_function(function: FunctionType, parts: Fingerprint, seen: set[int]
             return False
     parts.append(count)
     return True
-
-
-_checked: dict[Any, bool] = {}
-
-
-def _imports_local(code: Any, function: FunctionType) -> bool:
-    known = _checked.get(code)
-    if known is None:
-        if len(_checked) > 1000:
-            _checked.clear()
-        known = _checked[code] = bool(imported_sources(function))
-    return known

@@ -8,6 +8,8 @@ from typing import Any
 
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge
 from nbtasks.wire import generators, pickling
+from nbtasks.wire.byname import noting
+from nbtasks.wire.manifest import Needs
 from nbtasks.wire.pickling import Parts
 from nbtasks.wire.values import SHARED_BYTES, BlobPiece, Shelf, payload_of, sharing, size_of
 
@@ -30,10 +32,12 @@ class Packer:
 
     Attributes:
         pieces: what the broker has to store for the payloads that were made so far.
+        needs: the modules that these may need.
     """
 
     def __init__(self, name: str, shelf: Shelf, in_file: Callable[[], bool], home: Home) -> None:
         self.pieces: list[BlobPiece] = []
+        self.needs = Needs()
         self._home = home
         self._name = name
         self._shelf = shelf
@@ -86,7 +90,7 @@ class Packer:
 
     def _packed(self, call: Call, index: int) -> bytes:
         try:
-            with BoundFor(self._home), generators.given():
+            with BoundFor(self._home), noting(self.needs), generators.given():
                 payload, pieces = payload_of(call, ARGUMENT_LIMIT_BYTES, self._shelf, self._in_file)
         except NotPicklable as error:
             raise self._unpicklable(call, index, error) from error
@@ -123,13 +127,14 @@ class Packer:
 
     def _share_at(self, place: int, value: Any) -> Parts | None:
         try:
-            with BoundFor(self._home):
+            with BoundFor(self._home), noting(self.needs), generators.common() as sent:
                 parts = pickling.dumps(value)
         except NotPicklable:
             # Said with its call, when that is packed.
             return None
         if not SHARED_BYTES <= size_of(parts) <= ARGUMENT_LIMIT_BYTES:
             return None
+        sent()
         reference, pieces = self._shelf.put(parts, self._in_file())
         self._shared[place] = (value, reference)
         self.pieces += pieces

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from nbtasks.core.errors import NotPicklable
 from nbtasks.core.globals import captures, mentioned_by
 from nbtasks.wire import pickling
-from nbtasks.wire.modules import imported_sources
-from nbtasks.wire.origin import is_local
+from nbtasks.wire.byname import noting, travels_by_name
+from nbtasks.wire.manifest import Needs, manifest_of
 
 
 @dataclass(frozen=True)
@@ -40,28 +41,18 @@ def _captured(function: Callable[..., Any]) -> list[CaptureItem]:
     return [item for item in items if item.problem is None or item.name not in mentioned]
 
 
-def local_modules(function: Callable[..., Any]) -> list[str]:
-    """Return the names of the local modules that travel with a function."""
-    names = set(imported_sources(function))
-    for _, value in captures(function) if hasattr(function, "__code__") else ():
-        module = _module_of(value)
-        if module is not None and is_local(module):
-            names.add(module.__name__)
-    return sorted(names)
-
-
-def _module_of(value: Any) -> ModuleType | None:
-    import sys
-
-    if isinstance(value, ModuleType):
-        return value
-    if isinstance(value, (FunctionType, type)):
-        return sys.modules.get(value.__module__)
-    return None
+def local_modules(function: Callable[..., Any], args: tuple[Any, ...] = ()) -> list[str]:
+    """Return the names of the local modules that travel with a function, and with the arguments given."""
+    needs = Needs()
+    for value in (function, *args):
+        # What cannot travel is reported elsewhere.
+        with contextlib.suppress(NotPicklable), noting(needs):
+            pickling.dump_function(value)
+    return sorted(manifest_of(needs.roots()).modules)
 
 
 def _item(name: str, value: Any) -> CaptureItem:
-    if isinstance(value, ModuleType) and not is_local(value):
+    if isinstance(value, ModuleType) and travels_by_name(value):
         return CaptureItem(name, "module", 0)
     try:
         return CaptureItem(name, type(value).__name__, len(pickling.dump_function(value)))

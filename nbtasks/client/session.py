@@ -95,12 +95,14 @@ class Session:
     __stays_here__ = "it holds the key. In a task, nbtasks.App.current().session is the one that it runs for"
     __reduce_ex__ = refuse_to_travel
 
-    def __init__(self, connection: Connection, result_expires_s: float, result_limit: int) -> None:
+    def __init__(
+        self, connection: Connection, result_expires_s: float, result_limit: int, include: Sequence[str] = ()
+    ) -> None:
         self.connection = connection
         self.home = Home.of(connection)
         self.keys = Keys(connection.namespace)
         self.keyring = Keyring(connection.keys)
-        self.codec = Codec(Sealer(self.keyring, connection.namespace))
+        self.codec = Codec(Sealer(self.keyring, connection.namespace), include)
         self.python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         self.result_limit = result_limit
         self.registry = Registry()

@@ -17,9 +17,9 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from cloudpickle import cloudpickle
-
+from .byname import travels_by_name
 from .opening import current_opening
+from .worlds import is_of_other_world
 
 _BLANK = "__nbtasks_blank__"
 #: What a metaclass or Python makes itself for every class, or what is made of the other parts.
@@ -36,7 +36,7 @@ _from_elsewhere: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDicti
 
 def travels_by_value(kind: type) -> bool:
     """Whether other processes cannot import a class."""
-    return not cloudpickle._should_pickle_by_reference(kind)
+    return not (travels_by_name(kind) or is_of_other_world(kind))
 
 
 def reduced(value: Any) -> Any:

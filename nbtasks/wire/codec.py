@@ -18,12 +18,28 @@ from typing import Any, overload
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.globals import captures
 
-from . import pickling
+from . import byname, pickling, worlds
 from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer, to_json
 from .function import Function
-from .modules import ShippedFinder, imported_sources
+from .manifest import Manifest, Needs, Roots, manifest_of
 
 _CHUNK_FIELDS = frozenset({"b", "f", "i", "n", "na", "ad"})
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A function as it is sent.
+
+    Attributes:
+        digest: hash of its content.
+        roots: names of the modules that it may need.
+        manifest: the local modules that it brings along.
+    """
+
+    digest: str
+    frame: bytes
+    roots: Roots
+    manifest: Manifest
 
 
 @dataclass(frozen=True)
@@ -112,25 +128,36 @@ class Record:
 class Codec:
     """Turns calls and outcomes into signed bytes and back, for one namespace."""
 
-    def __init__(self, sealer: Sealer) -> None:
-        self._sealer = sealer
-        self._finder = ShippedFinder()
+    def __init__(self, sealer: Sealer, of_workers: Iterable[str] = ()) -> None:
+        """Make one.
 
-    def seal_function(self, function: Any, options: Any) -> tuple[str, bytes]:
-        """Return (content hash, frame) of a callable and its options.
+        Args:
+            of_workers: names of modules that workers have of their own, whatever is here.
+        """
+        self._sealer = sealer
+        self._of_workers = frozenset(of_workers)
+
+    def manifest(self, roots: Roots) -> Manifest:
+        """Return the local modules that are needed, as they are now."""
+        return manifest_of(roots, self._of_workers)
+
+    def seal_function(self, function: Any, options: Any, modules: frozenset[str] = frozenset()) -> Sealed:
+        """Return a callable and its options as they are sent.
 
         The hash names a cache entry and nothing else: equal functions may have different hashes.
+
+        Args:
+            modules: names of those that it has to bring along besides its own.
         """
-        body = pickling.dump_plain(
-            {
-                "call": pickling.dump_function(function),
-                "options": pickling.dump_function(options),
-                "lines": cell_lines(function),
-                "modules": imported_sources(function),
-            }
-        )
+        needs = Needs(set(modules))
+        with byname.noting(needs):
+            call, packed = pickling.dump_function(function), pickling.dump_function(options)
+        roots = needs.roots()
+        manifest = self.manifest(roots)
+        parts = {"call": call, "options": packed, "lines": cell_lines(function), "world": manifest.packed}
+        body = pickling.dump_plain(parts)
         digest = hashlib.sha256(body).hexdigest()
-        return digest, self._sealer.seal(FUNCTION, {"h": digest}, body)
+        return Sealed(digest, self._sealer.seal(FUNCTION, {"h": digest}, body), roots, manifest)
 
     def open_function(self, frame: bytes, digest: str) -> Function:
         """Rebuild a callable, with its source lines for tracebacks and the local modules that it imports."""
@@ -138,8 +165,7 @@ class Codec:
         parts = pickling.load_plain(body)
         for filename, text in parts["lines"].items():
             linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
-        self._finder.offer(parts["modules"])
-        return Function(digest, (parts["call"], parts["options"]))
+        return Function(digest, (parts["call"], parts["options"]), worlds.world_of(parts["world"]))
 
     def lines_of(self, frame: bytes, digest: str) -> None:
         """Make the source lines of a function known here, without rebuilding it."""

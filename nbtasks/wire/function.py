@@ -11,9 +11,10 @@ from typing import Any
 
 from nbtasks.core.mapping import MAP_BYTES, contents, nameless_file
 
-from . import classes, pickling
+from . import classes, pickling, worlds
 from .opening import Opening, begin_opening, opened_in
 from .watching import Watch
+from .worlds import World
 
 #: Copies that are kept for calls to come; so many calls at once open nothing.
 _MOST_KEPT = 16
@@ -55,14 +56,16 @@ class Function:
 
     Args:
         packed: callable and options, pickled.
+        world: the local modules that came with them.
 
     Attributes:
         call: the callable, to be looked at; a call borrows one.
         options: what the client packed beside it: a core.options.TaskOptions.
     """
 
-    def __init__(self, digest: str, packed: tuple[bytes, bytes]) -> None:
+    def __init__(self, digest: str, packed: tuple[bytes, bytes], world: World | None = None) -> None:
         self.digest = digest
+        self.world = world
         self._source: _Source | None = _Source(packed[0])
         self._packed_options = packed[1]
         self.options: Any = None
@@ -92,6 +95,7 @@ class Function:
         """Return a callable that is here as a function that arrives nowhere."""
         made = cls.__new__(cls)
         made.digest, made.call, made.options, made._shared = digest, call, options, Lent(call, options)
+        made.world = None
         return made
 
     def lend(self, batch: str, index: int) -> Lent:
@@ -132,7 +136,7 @@ class Function:
         assert self._source is not None
         opening.caches = self._caches
         held = self._source.contents()
-        with opened_in(opening):
+        with worlds.opened_in(self.world), opened_in(opening):
             options = pickling.loads(self._packed_options) if self._opens_options else self.options
             lent = Lent(pickling.loads(held), options, held=held)
         lent.classes = opening.own or {}

@@ -18,9 +18,8 @@ import cloudpickle
 from nbtasks.core.errors import NotPicklable
 from nbtasks.core.globals import mentioned_by, read_by, submodules_of
 
-from . import classes, explaining, generators, instances, wrappers
+from . import byname, classes, explaining, generators, instances, wrappers
 from .explaining import Culprit
-from .modules import shipped_by_value
 from .staying import LOGGED_IN, is_logged_in
 
 _SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
@@ -94,7 +93,7 @@ def loads(data: bytes | memoryview) -> Any:
 
 
 def dump_function(function: Any) -> bytes:
-    """Return a function (or another callable) by value, with local modules by value too.
+    """Return a function (or another callable) by value; what it takes from modules goes by name.
 
     Generators of random numbers that it captures are asked for seeds.
 
@@ -153,8 +152,7 @@ def _written(value: Any, apart: _Apart | None, left_out: frozenset[str] = frozen
     pickler = _Pickler(file, protocol=5, buffer_callback=apart)
     pickler.left_out = left_out
     try:
-        with shipped_by_value():
-            pickler.dump(value)
+        pickler.dump(value)
     except Exception:
         # What only a string speaks of may not be meant: nothing fails for it.
         stays = left_out.union(name for name, part in pickler.mentioned.items() if not _travels(part))
@@ -181,8 +179,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
         self.left_out: frozenset[str] = frozenset()
         #: What stands for the cells of closures until they are filled, by their place in memory.
         self._cells: dict[int, CellType] = {}
+        self._needs = byname.needs_here()
 
     def reducer_override(self, value: Any) -> Any:
+        if self._needs is not None:
+            byname.note(self._needs, value)
         if type(value) is CodeType:
             return self._reduced_code(value)
         if is_logged_in(type(value)):
@@ -191,7 +192,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
             found = reduced(value)
             if found is not NotImplemented:
                 return found
-        return super().reducer_override(value)
+        # The last one: what has a reducer of its own is a function, too.
+        found = byname.reduced(self, value)
+        return super().reducer_override(value) if found is NotImplemented else found
 
     def _dynamic_function_reduce(self, function: FunctionType) -> Any:
         """Reduce a function by value, with the globals that we find in it."""

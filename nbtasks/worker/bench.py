@@ -19,7 +19,7 @@ from nbtasks.core.execution import Outcome
 from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.local.valuefiles import ValueFiles
-from nbtasks.wire import failures
+from nbtasks.wire import failures, worlds
 from nbtasks.wire.generators import Hidden
 from nbtasks.wire.opening import end_reading
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
@@ -58,7 +58,11 @@ class Bench:
     def arguments(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Unpickle the arguments of a call, for which a copy of its function was lent."""
         try:
-            args, kwargs = value_of(job.payload(index), self.shelf)
+            if worlds.is_entered(job.world):
+                args, kwargs = value_of(job.payload(index), self.shelf)
+            else:
+                with worlds.opened_in(job.world):
+                    args, kwargs = value_of(job.payload(index), self.shelf)
         except ValueLost as error:
             raise _ArgumentsLost(str(error)) from error
         end_reading()
@@ -114,7 +118,8 @@ class Bench:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
             return Again(job, call.index, outcome.retry_in, _why_again(outcome), output)
-        state, payload, pieces = self._packed(job, call, outcome)
+        with worlds.opened_in(None if worlds.is_entered(job.world) else job.world):
+            state, payload, pieces = self._packed(job, call, outcome)
         return Done(job, call.index, state, outcome.seconds, payload, output, pieces)
 
     def _packed(self, job: Job, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes, list[BlobPiece]]:

@@ -31,6 +31,7 @@ from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection, place
 from nbtasks.local.proctree import kill_tree
 from nbtasks.local.valuefiles import ValueFiles
+from nbtasks.wire import worlds
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.function import Function
@@ -360,6 +361,7 @@ class Child:
         if self._is_async(job.function):
             if self._loop is None:
                 self._surroundings.restore(0.0, alone=not self._in_flight)
+                worlds.expect_calls_side_by_side()
                 self._loop = LoopExecutor(
                     self._bench, self._roster, self._freed, self._note_room, self._replace_at_once
                 )
@@ -367,6 +369,7 @@ class Child:
             self._spread(job, self._loop.submit, self._loop.slots)
         elif self._options.pool == "threads":
             if self._threads is None:
+                worlds.expect_calls_side_by_side()
                 self._threads = ThreadExecutor(self._bench, self._roster, self._options.threads, self._freed)
                 self._revocations.stoppers.append(self._threads)
             self._spread(job, self._threads.submit, self._options.threads)

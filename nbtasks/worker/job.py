@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import threading
 from dataclasses import dataclass, field
@@ -42,6 +43,10 @@ class Job:
     def __post_init__(self) -> None:
         # What all its calls have in common is worked out once.
         chosen, entry = self.chunk.options, self.entry
+        #: The local modules that its calls see: those of its function, and those of their arguments.
+        self.world = self.function.world
+        if self.world is not None and "md" in chosen:
+            self.world = self.world.with_more(base64.b64decode(chosen["md"]))
         #: The task's name.
         self.name = str(chosen.get("nm", "task"))
         #: Whether its calls must not run again after a loss.

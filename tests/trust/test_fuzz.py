@@ -189,7 +189,7 @@ def frames(codec: Codec) -> dict[str, bytes]:
         "events": codec.seal_events(News(BATCH, "w", "r", 1, [{"t": "started", "i": 0}])),
         "label": codec.seal_label(BATCH, {"n": 2, "name": "x"}),
         "control": codec.seal_control({"t": "stop", "b": BATCH}, 1.0),
-        "function": codec.seal_function(len, None)[1],
+        "function": codec.seal_function(len, None).frame,
     }
 
 

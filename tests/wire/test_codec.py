@@ -21,23 +21,23 @@ class Bomb:
 
 def test_a_function_comes_back_with_its_options(codec):
     step = 5
-    digest, frame = codec.seal_function(lambda x: x + step, TaskOptions.make({"queue": "io"}))
-    function = codec.open_function(frame, digest)
+    sealed = codec.seal_function(lambda x: x + step, TaskOptions.make({"queue": "io"}))
+    function = codec.open_function(sealed.frame, sealed.digest)
     assert function.call(1) == 6
     assert function.options.queue == "io"
 
 
 def test_a_function_under_another_hash_is_refused(codec):
-    _, frame = codec.seal_function(len, TaskOptions())
+    frame = codec.seal_function(len, TaskOptions()).frame
     with pytest.raises(SignatureMismatch):
         codec.open_function(frame, "0" * 64)
 
 
 def test_a_strangers_function_is_refused_before_it_is_unpickled(codec):
     stranger = Codec(Sealer(Keyring([new_key()]), "test"))
-    digest, frame = stranger.seal_function(Bomb(), TaskOptions())
+    sealed = stranger.seal_function(Bomb(), TaskOptions())
     with pytest.raises(SignatureMismatch):
-        codec.open_function(frame, digest)
+        codec.open_function(sealed.frame, sealed.digest)
 
 
 def test_a_chunk_is_cut_into_its_calls(codec):
