@@ -298,7 +298,7 @@ def application(environ, start_response):
 """
 
 
-@pytest.mark.parametrize("used", ["", "ask(1)"], ids=["untouched", "used"])
+@pytest.mark.parametrize("used", ["", "'gunicorn' in sys.argv[0] and ask(1)"], ids=["untouched", "used"])
 def test_gunicorn_that_loads_before_it_forks(shared_app, tmp_path, used, eventually):
     connection = shared_app.connection
     head = HEAD.format(
