@@ -65,5 +65,7 @@ NOT_YET: frozenset[str] = frozenset(
         "a_helper_that_imports",
         "a_namespace_package_in_the_cell",
         "a_file_beside_a_module_in_a_cell",
+        "an_attribute_that_the_notebook_has_set_in_a_module",
+        "a_file_open_for_reading",
     }
 )
