@@ -6,7 +6,6 @@ Calls are kept in arrays, not in objects: a map of a million calls costs some by
 from __future__ import annotations
 
 import copy
-import reprlib
 import threading
 import time
 from array import array
@@ -17,6 +16,7 @@ from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import states as st
+from nbtasks.core.brief import brief
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import call_id
 from nbtasks.core.ranges import runs
@@ -187,7 +187,8 @@ class Batch:
         self.refusal: str | None = None
         self.callbacks: list[tuple[Callable[[], bool], Callable[[], None]]] = []
         #: Calls whose output was shown while they ran: what is kept of it is not shown a second time.
-        self._live_output: set[int] = set()
+        #: Call -> how many characters of its stdout and stderr were shown while it ran.
+        self._shown_output: dict[int, list[int]] = {}
         #: What was heard of each process that tells of this batch, so that a repetition does not count.
         self._heard: dict[str, Window] = {}
         self.hooks = hooks
@@ -268,12 +269,12 @@ class Batch:
         return call_id(self.id, index, 1 if self.origin_info.single else None)
 
     def call_label(self, index: int) -> str:
-        """Return the arguments of a call in short, for tooltips and lists."""
+        """Return the arguments of a call in short, for tooltips and lists; no code of theirs runs."""
         if self.calls is None or index >= len(self.calls):
             return f"#{index}"
         args, kwargs = self.calls[index]
-        parts = [reprlib.repr(value) for value in args]
-        parts += [f"{name}={reprlib.repr(value)}" for name, value in kwargs.items()]
+        parts = [brief(value) for value in args]
+        parts += [f"{name}={brief(value)}" for name, value in kwargs.items()]
         return ", ".join(parts)[:200]
 
     def record(self, index: int) -> tuple[Record, Any] | None:
@@ -465,10 +466,8 @@ class Batch:
                 if record.states[index - start] != st.SUCCESS_CODE:
                     self._count_failure(record, index)
         for index, parts in record.output.items():
-            if index not in self._live_output:
-                for stream, text in parts:
-                    self._add_output(index, stream, text)
-            self._live_output.discard(index)
+            self._add_rest(index, parts, record.printed.get(index))
+            self._shown_output.pop(index, None)
         # Last, for it is what makes the batch end.
         self.order.extend(indexes)
 
@@ -504,13 +503,16 @@ class Batch:
         elif kind == "progress":
             self.progress[index] = Progress(event["d"], event["n"], str(event["m"]))
         elif kind == "output":
-            self._live_output.add(index)
-            for stream, text in event["o"]:
-                self._add_output(index, stream, text)
+            if "k" in event:
+                self._add_rest(index, event["o"], event["u"])
+            else:
+                for stream, text in event["o"]:
+                    self._add_output(index, stream, text)
+            self._shown_output[index] = event["u"]
         elif kind == "retry":
             self.states[index] = st.RETRY_CODE
             self.running.pop(index, None)
-            self._live_output.discard(index)
+            self._shown_output.pop(index, None)
             self.retrying[index] = time.time() + float(event.get("in", 0))
         self._note(index, 1)
 
@@ -524,8 +526,18 @@ class Batch:
                     self.running.pop(index, None)
                     self.progress.pop(index, None)
                     self.retrying.pop(index, None)
-                    self._live_output.discard(index)
+                    self._shown_output.pop(index, None)
         self._note(first, max(0, end - first))
+
+    def _add_rest(self, index: int, kept: list[list[str]], printed: list[int] | None) -> None:
+        """Show of all that is kept of a call's output what was not shown while it ran."""
+        shown = self._shown_output.get(index)
+        if shown is None or printed is None:
+            rest = kept
+        else:
+            rest = _last_of(kept, [count - seen for count, seen in zip(printed, shown, strict=True)])
+        for stream, text in rest:
+            self._add_output(index, stream, text)
 
     def _add_output(self, index: int, stream: str, text: str) -> None:
         name = "stdout" if stream == "o" else "stderr"
@@ -547,3 +559,17 @@ class Batch:
     def note_change(self) -> None:
         """Wake watchers: something changed that is not a call's state."""
         self._note(0, 0)
+
+
+def _last_of(parts: list[list[str]], wanted: list[int]) -> list[list[str]]:
+    """Return so many of the last characters of stdout and of stderr, in their order."""
+    left_out = [-count for count in wanted]
+    for stream, text in parts:
+        left_out[stream == "e"] += len(text)
+    rest = []
+    for stream, text in parts:
+        cut = min(max(0, left_out[stream == "e"]), len(text))
+        left_out[stream == "e"] -= cut
+        if cut < len(text):
+            rest.append([stream, text[cut:]])
+    return rest

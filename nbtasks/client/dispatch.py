@@ -109,6 +109,8 @@ def _checked_options(task: Definition, given: dict[str, Any], session: Session, 
     header: dict[str, Any] = {"nm": task.name, "p": lane_of(options.priority)}
     if single:
         header["one"] = 1
+        if not quiet:
+            header["pv"] = 1
     if not options.acks_late:
         header["al"] = 0
     if options.seed is not None:

@@ -39,9 +39,9 @@ def waited(batch: Any) -> None:
 def _call(callback: Callable[..., None], *args: Any) -> None:
     try:
         callback(*args)
-    except Exception:
-        # A view that breaks must not break the submit.
-        _log.exception("an observer failed")
+    except (Exception, SystemExit):
+        # A view that breaks must not break the submit, nor print into the cell that has submitted.
+        _log.debug("an observer failed", exc_info=True)
 
 
 def _forget_all() -> None:

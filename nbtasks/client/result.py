@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import context
 from nbtasks.core import states as st
+from nbtasks.core.brief import brief
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import TaskRevokedError, TimeoutError, UnknownCall, ValueLost
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.staying import refuse_to_travel
-from nbtasks.wire import failures
+from nbtasks.wire import failures, pickling
 from nbtasks.wire.values import value_of
 
 from . import blocking, current, observers
@@ -188,6 +189,21 @@ class AsyncResult:
         return self._error(found[1])
 
     info = result
+
+    @property
+    def preview(self) -> dict[str, str]:
+        """How the value is shown: html, png (base64) or text; empty where that would take code of others than Python's.
+
+        Where a card was to show it, the worker has made that.
+        """
+        found = self.batch.record(self.index)
+        if found is None or not self.successful():
+            return {}
+        made = found[0].previews.get(self.index)
+        if made is None and len(found[1]):
+            with contextlib.suppress(ValueError):
+                return {"text": brief(pickling.load_own(found[1]))}
+        return made or {}
 
     @property
     def traceback(self) -> str | None:

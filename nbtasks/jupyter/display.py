@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import sys
 import threading
 from collections import deque
@@ -29,9 +30,23 @@ if TYPE_CHECKING:
 
     Handle = AsyncResult | GroupResult
 
+_log = logging.getLogger("nbtasks")
 #: Ended cards whose widgets stay: a page reloaded in mid-run shows the widget, for its final form missed it.
 _KEPT_WIDGETS = 50
 _COMPLETE_WITHIN_S = 1.0
+
+
+def _quietly(method: Callable[..., None]) -> Callable[..., None]:
+    """Have a method that others call never fail: its error would be shown in a cell that has nothing to do with it."""
+
+    @functools.wraps(method)
+    def call(*args: Any) -> None:
+        try:
+            method(*args)
+        except (Exception, SystemExit):  # noqa: BLE001 - a card that breaks must break nothing else
+            _log.debug("a card could not be shown or updated", exc_info=True)
+
+    return call
 
 
 class Display:
@@ -109,8 +124,13 @@ class Display:
         batch = handle.batch
         if not has_kernel(self._shell) or (isinstance(handle, AsyncResult) and batch.kind != "call"):
             raise NotImplementedError
-        if batch.id not in self._shown_now():
+        if batch.id in self._shown_now():
+            return
+        try:
             self.show(handle)
+        except (Exception, SystemExit) as problem:
+            _log.debug("a card could not be shown", exc_info=True)
+            raise NotImplementedError from problem
 
     def line(self, batch: Batch) -> str:
         """Return the card as a line of text."""
@@ -159,14 +179,17 @@ class Display:
 
     # -- told by the client and by the shell
 
+    @_quietly
     def _submitted(self, handle: Handle, batch: Batch) -> None:
         # Outputs of other threads have no cell of their own.
         if threading.current_thread() is threading.main_thread():
             self.show(handle)
 
+    @_quietly
     def _waited(self, batch: Batch) -> None:
         self.saw(batch)
 
+    @_quietly
     def _cell_ended(self, *_: Any) -> None:
         if is_watched(self._shell):
             return

@@ -16,7 +16,6 @@ from nbtasks.core.errors import NbtasksError
 
 from . import static, words
 from .card import Card, Tick, widget_class
-from .preview import preview_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Seconds between snapshots where there are no widgets.
 SNAPSHOT_EVERY_S = 0.5
+#: Characters of a result that is shown as text.
+MOST_TEXT = 4_000
 _NO_WIDGETS = "For live cards with buttons: pip install 'nbtasks[jupyter]', then restart the kernel."
 
 
@@ -94,14 +95,16 @@ class Exhibit:
         return ""
 
     def _result_preview(self) -> static.Preview | None:
+        """Return what the worker has made to be shown of the result; the value itself is not rebuilt for that."""
         handle = self._handle
         if not self._preview or handle is None or isinstance(handle, GroupResult) or not handle.successful():
             return None
-        try:
-            value = handle.result
-        except Exception as problem:  # noqa: BLE001 - the card must get to its end, whatever a value's pickle raises
-            return static.Preview(text=f"The result cannot be shown: {type(problem).__name__}: {problem}")
-        return preview_of(self._shell, value)
+        text = handle.preview.get("text")
+        return static.Preview(
+            html=handle.preview.get("html"),
+            png=handle.preview.get("png"),
+            text=None if text is None else words.plain(text, MOST_TEXT),
+        )
 
 
 class Snapshots(Exhibit):

@@ -75,12 +75,12 @@ class Writer:
     def _goes_on(self, live: Live, now: float) -> bool:
         try:
             return live.tick(now)
-        except Exception:  # noqa: BLE001 - a card that breaks stays as it is; others and the tasks go on
-            _log.exception("a card could not be updated")
+        except (Exception, SystemExit):  # noqa: BLE001 - a card that breaks stays as it is; others and the tasks go on
+            _log.debug("a card could not be updated", exc_info=True)
             return False
 
     def _do(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception:  # noqa: BLE001 - as above
-            _log.exception("a card's button failed")
+        except (Exception, SystemExit):  # noqa: BLE001 - as above
+            _log.debug("a card's button failed", exc_info=True)

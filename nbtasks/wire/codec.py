@@ -50,7 +50,8 @@ class Chunk:
         first: index of the first call.
         payloads: pickled (args, kwargs) of each call.
         options: what was set for these calls: tl (time limit, s), sl (soft limit, s), mr (most retries), nm (name),
-            p (lane), fl (files that they refer to), pl (where results may be put into files).
+            p (lane), fl (files that they refer to), pl (where results may be put into files), pv (a card
+            shows the result).
         not_after: server time in epoch seconds from which the calls may no longer start, or None.
         address: the queue's address; a chunk that was put into another queue is refused.
     """
@@ -99,6 +100,8 @@ class Record:
         worker: who ran them.
         attempt: the number of the try that ended.
         output: index -> captured text, where there was some.
+        printed: index -> how many characters of stdout and stderr that was before the middle of it was left out.
+        previews: index -> how a card shows the value: html, png (base64) or text.
     """
 
     batch: str
@@ -109,6 +112,8 @@ class Record:
     worker: str = ""
     attempt: int = 1
     output: dict[int, list[list[str]]] = field(default_factory=dict)
+    printed: dict[int, list[int]] = field(default_factory=dict)
+    previews: dict[int, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def alike(
@@ -214,6 +219,9 @@ class Codec:
         }
         if record.output:
             header["o"] = {str(index): text for index, text in record.output.items()}
+            header["u"] = {str(index): counts for index, counts in record.printed.items()}
+        if record.previews:
+            header["v"] = {str(index): shown for index, shown in record.previews.items()}
         return self._sealer.seal(
             RESULT,
             header,
@@ -232,8 +240,11 @@ class Codec:
         seconds.frombytes(body[n : 5 * n])
         payloads = _cut(body[5 * n :], n)
         output = {int(index): text for index, text in header.get("o", {}).items()}
+        printed = {int(index): counts for index, counts in header.get("u", {}).items()}
+        previews = {int(index): shown for index, shown in header.get("v", {}).items()}
+        states, worker, attempt = bytes(body[:n]), header["w"], header["a"]
         return Record(
-            batch, header["i"], bytes(body[:n]), seconds, payloads, header["w"], header["a"], output
+            batch, header["i"], states, seconds, payloads, worker, attempt, output, printed, previews
         )
 
     def seal_events(self, news: News, kid: str = "") -> bytes:

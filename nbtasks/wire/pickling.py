@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import struct
 from collections.abc import Callable
 from types import CellType, CodeType, FunctionType
@@ -18,7 +19,7 @@ import cloudpickle
 from nbtasks.core.errors import NotPicklable
 from nbtasks.core.globals import mentioned_by, read_by, submodules_of
 
-from . import byname, classes, explaining, generators, instances, wrappers
+from . import byname, classes, explaining, figures, generators, instances, wrappers
 from .explaining import Culprit
 from .staying import LOGGED_IN, is_logged_in
 
@@ -32,6 +33,14 @@ OUT_OF_BAND_BYTES = 32 * 1024
 #: Where a buffer begins, so that arrays in it are aligned.
 _ALIGN_BYTES = 64
 _INLINE = 0x80
+_MOST_LOOKED_THROUGH = 4096
+#: What a pickle does that may run code, or brings in what lies elsewhere.
+_CALLS = frozenset(
+    {
+        "GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD", "EXT1", "EXT2", "EXT4",
+        "PERSID", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER",
+    }
+)  # fmt: skip
 _PARTS = b"\x01"
 
 Parts = list["bytes | memoryview"]
@@ -90,6 +99,19 @@ def loads(data: bytes | memoryview) -> Any:
     return pickle.loads(
         pieces[0], buffers=[bytearray(piece) if piece.readonly else piece for piece in pieces[1:]]
     )
+
+
+def load_own(data: bytes | memoryview) -> Any:
+    """Rebuild a small value that is made of Python's own types alone, so that no other code runs.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    if len(data) > _MOST_LOOKED_THROUGH or not len(data) or data[0] != _INLINE:
+        raise ValueError("not a small value")
+    if any(opcode.name in _CALLS for opcode, _, _ in pickletools.genops(bytes(data))):
+        raise ValueError("not a value of Python's own types")
+    return pickle.loads(data)
 
 
 def dump_function(function: Any) -> bytes:
@@ -225,6 +247,7 @@ _REDUCERS: tuple[Callable[[Any], Any], ...] = (
     classes.reduced,
     generators.reduced,
     wrappers.reduced,
+    figures.reduced,
     instances.reduced,
 )
 

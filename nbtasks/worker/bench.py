@@ -27,6 +27,7 @@ from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 from .interrupts import Stopping
 from .job import Job
 from .log import LOGGER
+from .preview import preview_of
 from .reporter import Again, Done, Reporter, Unread
 
 RESULT_LIMIT_BYTES = 512 * 2**20
@@ -108,7 +109,9 @@ class Bench:
             # Copied: the list changes when an App is closed in another thread.
             for action in tuple(before_telling):
                 action()
+        shown = self._preview(job, call, outcome) if job.wants_preview else None
         output = call.output.kept() if call.output is not None else None
+        printed = call.output.printed if call.output is not None else None
         if outcome.state == RETRY_CODE and self.reporter.was_revoked(call):
             reason = TaskRevokedError(
                 f"call {call.id} was revoked while it ran: it is not tried again", call.id
@@ -117,10 +120,10 @@ class Bench:
         if self.log_calls:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
-            return Again(job, call.index, outcome.retry_in, _why_again(outcome), output)
+            return Again(job, call.index, outcome.retry_in, _why_again(outcome), output, printed)
         with worlds.opened_in(None if worlds.is_entered(job.world) else job.world):
             state, payload, pieces = self._packed(job, call, outcome)
-        return Done(job, call.index, state, outcome.seconds, payload, output, pieces)
+        return Done(job, call.index, state, outcome.seconds, payload, output, pieces, printed, shown)
 
     def _packed(self, job: Job, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes, list[BlobPiece]]:
         if outcome.state != SUCCESS_CODE:
@@ -147,6 +150,12 @@ class Bench:
                 f"{name_of(error)} when it was pickled: {text_of(error, 500)}; return plain values"
             )
         return FAILURE_CODE, failures.pack(problem, with_traceback=False), []
+
+    def _preview(self, job: Job, call: CurrentCall, outcome: Outcome) -> dict[str, str] | None:
+        """Return how the card shows the result; before what the call has printed is put together."""
+        if outcome.state != SUCCESS_CODE or outcome.value is None or job.options.ignore_result:
+            return None
+        return preview_of(outcome.value, call)
 
     def _seen_by_asker(self, job: Job) -> bool:
         return self.files is not None and job.chunk.options.get("pl") == self.files.place

@@ -46,6 +46,7 @@ from .coroutines import ASYNC_SLOTS, LoopExecutor, is_async
 from .descriptors import DescriptorFile
 from .doubts import Doubts
 from .executor import InlineExecutor, ThreadExecutor
+from .figures import close_figures
 from .functions import Functions
 from .hand import ASKED, GIVEN, NOTHING, Hand
 from .interrupts import Interrupts, Stopping
@@ -400,6 +401,7 @@ class Child:
             looked = self._surroundings.restore(seconds, job.next < job.end, not self._in_flight)
             if looked:
                 self._inline.hold_descriptors()
+                close_figures()
             self._pace.note(function, seconds)
             if job.at_most_once:
                 # Who dies with an untold result leaves a call that looks as if it had not been run.

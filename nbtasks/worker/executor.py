@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
 from nbtasks.core.execution import Outcome, execute, state_of
-from nbtasks.core.interruption import Interrupted
+from nbtasks.core.interruption import Interrupted, raise_in
 from nbtasks.core.readable import is_kind, name_of
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.wire.function import Lent
@@ -210,7 +210,7 @@ class ThreadExecutor:
             self._threads.pop(key, None)
             self._stopping.discard(key)
             self._warned.discard(key)
-            _raise_in(threading.get_ident(), None)
+            raise_in(threading.get_ident(), None)
 
     def warn(self, call: CurrentCall) -> None:
         """Raise SoftTimeLimitExceeded in the thread that runs a call, at its next step of Python."""
@@ -219,7 +219,7 @@ class ThreadExecutor:
             thread = self._threads.get(key)
             if thread is not None and key not in self._warned:
                 self._warned.add(key)
-                _raise_in(thread, SoftTimeLimitExceeded)
+                raise_in(thread, SoftTimeLimitExceeded)
 
     def stop(self, call: CurrentCall, reason: Exception) -> bool:
         """Raise an exception in the thread that runs a call, at its next step of Python."""
@@ -234,7 +234,7 @@ class ThreadExecutor:
             thread = self._threads.pop(key, None)
             if thread is not None:
                 self._stopping.add(key)
-                _raise_in(thread, Stop)
+                raise_in(thread, Stop)
             return key in self._stopping
 
 
@@ -263,11 +263,3 @@ def finish(
         bench.finish(job, call, outcome, lambda: roster.leave(row))
     finally:
         on_free()
-
-
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Have a thread raise an exception; None takes back one that it has not raised yet."""
-    import ctypes
-
-    what = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)

@@ -58,6 +58,8 @@ class Job:
         first = entry.first - self.chunk.first
         self._payloads = self.chunk.payloads[first : first + entry.count]
         self._n = 1 if chosen.get("one") else None
+        #: Whether a card shows the result.
+        self.wants_preview = bool(chosen.get("pv"))
         #: Bytes that a result may take; None for the worker's own limit.
         self.result_limit: int | None = int(chosen["rl"]) if "rl" in chosen else None
         self._queue, self._attempt = entry.address.partition("@")[0], attempts.tries(entry.attempt)

@@ -23,6 +23,8 @@ class Output:
         self._dropped = 0
         self._live: list[list[str]] = []
         self._live_chars = 0
+        #: Characters of stdout and stderr so far.
+        self._printed = [0, 0]
         self._lock = Lock()
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
         #: Stream -> how this call writes to it, where that is not as usual; kept by streams.py.
@@ -40,6 +42,7 @@ class Output:
         if not text:
             return
         with self._lock:
+            self._printed[stream == "e"] += len(text)
             if self._live_chars < TAIL_CHARS:
                 self._live.append([stream, text[-TAIL_CHARS:]])
                 self._live_chars += len(text)
@@ -67,11 +70,16 @@ class Output:
             self._tail_chars -= over
             self._dropped += over
 
-    def take_live(self) -> list[list[str]]:
-        """Return what was printed since the last look."""
+    def take_live(self) -> tuple[list[list[str]], list[int]]:
+        """Return what was printed since the last look, and the characters of stdout and stderr up to there."""
         with self._lock:
             live, self._live, self._live_chars = self._live, [], 0
-            return live
+            return live, self._printed.copy()
+
+    @property
+    def printed(self) -> list[int]:
+        """Characters of stdout and stderr that were printed, whether they are kept or not."""
+        return self._printed.copy()
 
     def kept(self) -> list[list[str]]:
         """Return [stream, text] pairs: the beginning and the end of everything."""

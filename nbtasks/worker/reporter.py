@@ -50,6 +50,10 @@ class Done:
     payload: bytes
     output: list[list[str]] | None = None
     pieces: list[BlobPiece] | None = None
+    #: Characters of stdout and stderr.
+    printed: list[int] | None = None
+    #: How its card shows the value.
+    preview: dict[str, str] | None = None
 
 
 @dataclass
@@ -61,6 +65,7 @@ class Again:
     delay_s: float
     error: str
     output: list[list[str]] | None = None
+    printed: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -350,6 +355,8 @@ class Reporter:
             worker=self._worker,
             attempt=attempts.tries(entry.attempt) + attempts.losses(entry.attempt),
             output={item.index: item.output for item in run if item.output},
+            printed={item.index: item.printed for item in run if item.printed},
+            previews={item.index: item.preview for item in run if item.preview},
         )
         report.results(entry.batch, first.index, states, self._codec.seal_record(record, entry.key_id))
 
@@ -364,7 +371,7 @@ class Reporter:
             {"t": "retry", "i": item.index, "in": item.delay_s, "m": item.error[:500]}
         ]
         if item.output:
-            events.insert(0, {"t": "output", "i": item.index, "o": item.output})
+            events.insert(0, {"t": "output", "i": item.index, "o": item.output, "u": item.printed, "k": 1})
         self._add_news(report, entry.batch, entry.key_id, events)
 
     def _add_refused(self, report: Finish, item: Refused) -> None:
@@ -440,9 +447,9 @@ class Reporter:
             (done, total, message), notes.progress = notes.progress, None
             events.append({"t": "progress", "i": call.index, "d": done, "n": total, "m": message})
         if call.output is not None:
-            live = call.output.take_live()
+            live, printed = call.output.take_live()
             if live:
-                events.append({"t": "output", "i": call.index, "o": live})
+                events.append({"t": "output", "i": call.index, "o": live, "u": printed})
         return events
 
 

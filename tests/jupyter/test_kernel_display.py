@@ -101,6 +101,83 @@ def test_results_are_previewed_as_the_notebook_shows_them(kernel):
     assert len(big) < 20_000
 
 
+FIGURE = """
+import matplotlib
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+fig, ax = plt.subplots(figsize=(2, 1))
+ax.set_title("of a task")
+"""
+
+
+def test_a_figure_is_shown_in_its_card_and_nowhere_else(kernel):
+    kernel.run("%matplotlib inline")
+    kernel.run(f"%%task -o a\n# figure\n{FIGURE}\nfig")
+    kernel.settle(lambda: any("SUCCESS figure" in text for text in cards(kernel)))
+    (card,) = kernel.screen.values()
+    assert "data:image/png;base64," in card["text/html"]
+    assert kernel.value("__import__('sys').modules['matplotlib.pyplot'].get_fignums()") == "[]"
+    ran = kernel.run("print('another cell')")
+    assert (ran.shown, ran.text) == ([], "another cell\n") or ran.shown == []
+    ran = kernel.run("figs = [a.get(), a.get()]; len(figs)")
+    assert (ran.text, ran.shown) == ("2", [])
+    assert kernel.value(
+        "(figs[0].axes[0].get_title(), len(plt.get_fignums()) if 'plt' in globals() else 0)"
+    ) == ("('of a task', 0)")
+    # The next call begins with no figure.
+    assert (
+        kernel.value(
+            "__import__('nbtasks').task(lambda: __import__('matplotlib.pyplot').pyplot.get_fignums())"
+            ".delay().get()"
+        )
+        == "[]"
+    )
+
+
+LABELS = {
+    "a huge int": "10**6000",
+    "raises": "Evil(OSError)",
+    "exits": "Evil(SystemExit)",
+    "interrupts": "Evil(KeyboardInterrupt)",
+    "is no text": "type('NoText', (), {'__repr__': lambda self: 5})()",
+    "is long": "type('Long', (), {'__repr__': lambda self: 'x' * 10**8})()",
+    "prints": "type('Loud', (), {'__repr__': lambda self: print('loud') or 'loud'})()",
+    "never ends": "type('Endless', (), {'__repr__': lambda self: exec('while True: pass')})()",
+}
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_no_argument_of_a_failing_map_reaches_a_later_cell(kernel, watched):
+    """Whatever asking it for its text does."""
+    kernel.run(
+        "class Evil:\n    def __init__(self, error): self.error = error\n"
+        "    def __repr__(self): raise self.error\n"
+        f"evils = [{', '.join(LABELS.values())}]"
+    )
+    ran = kernel.run("%%task -o group for n in evils\n1 / 0", watched=watched)
+    assert ran.status == ("ok" if watched else "error")
+    kernel.settle(lambda: any("8 failed" in text for text in cards(kernel)))
+    ran = kernel.run("'a later cell'", watched=watched)
+    assert (ran.text, ran.shown) == ("'a later cell'", [])
+    assert kernel.run("%tasks", watched=watched).status == "ok"
+    ran = kernel.run("group.get()", watched=watched)
+    assert ran.ename == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize("what", LABELS)
+def test_no_result_reaches_a_later_cell(kernel, what):
+    kernel.run(
+        "class Evil:\n    def __init__(self, error): self.error = error\n"
+        "    def __repr__(self): raise self.error"
+    )
+    ran = kernel.run(f"%%task\n# evil\n{LABELS[what]}")
+    kernel.settle(lambda: any("SUCCESS evil" in text for text in cards(kernel)))
+    ran = kernel.run("'a later cell'")
+    assert (ran.text, ran.shown) == ("'a later cell'", [])
+    (card,) = (data["text/html"] for data in kernel.screen.values())
+    assert len(card) < 30_000
+
+
 def test_a_pending_card_says_why(kernel):
     kernel.run("%%task -q nobody -o lonely\n# lonely\n1")
     kernel.settle(

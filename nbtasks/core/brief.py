@@ -1,0 +1,181 @@
+"""Values in a few characters, for labels, without running any code of the user's.
+
+``repr()`` of a user's object may raise, print, never end, or be 100 MB long. What is shown beside a cell, from a thread
+or after it, must not ask for it: only values of Python's own types are spelled out, others are named by their class.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import fractions
+import pathlib
+import reprlib
+import sys
+import uuid
+from collections.abc import Callable, Iterable
+from itertools import islice
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+from .readable import name_of
+
+_MOST_ITEMS = 6
+_MOST_DEPTH = 3
+#: Characters of one value; once there are so many, nothing more is spelled out.
+_MOST_CHARS = 200
+_MOST_BYTES = 40
+#: Larger numbers are told by their length.
+_MOST_BITS = 256
+_DIGITS_PER_BIT = 0.30103
+_TEXTS = reprlib.Repr()
+_TEXTS.maxstring = 60
+
+_PLAIN: frozenset[type] = frozenset(
+    {bool, float, complex, type(None), type(...), type(NotImplemented), uuid.UUID}
+)
+_PATHS: frozenset[type] = frozenset(
+    {pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath}
+)
+_DATES: frozenset[type] = frozenset({dt.date, dt.timedelta})
+_MOMENTS: frozenset[type] = frozenset({dt.datetime, dt.time})
+
+
+def brief(value: Any) -> str:
+    """Return a value in one short line."""
+    return _Writer().written(value)
+
+
+class _Writer:
+    """Writes one value down, however much of it there is."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_CHARS
+
+    def written(self, value: Any, depth: int = 0) -> str:
+        text = "..." if self._left <= 0 or depth > _MOST_DEPTH else self._spelled(value, depth)
+        self._left -= len(text)
+        return text
+
+    def _spelled(self, value: Any, depth: int) -> str:
+        kind = type(value)
+        if kind in _SPELLINGS:
+            return _SPELLINGS[kind](value)
+        if kind in _BRACKETS:
+            begin, end = _BRACKETS[kind]
+            return begin + self._items(value, depth, kind is tuple) + end if value else _EMPTY[kind]
+        if kind is dict:
+            return "{" + self._pairs(value.items(), len(value), ": ", depth) + "}"
+        if kind is range:
+            return f"range({', '.join(_int(number) for number in (value.start, value.stop, value.step))})"
+        if type(kind) is enum.EnumMeta:
+            return f"{name_of(value)}.{_own(value).get('_name_')}"
+        return self._of_fields(value, depth) or _named(value)
+
+    def _items(self, items: Iterable[Any], depth: int, is_tuple: bool = False) -> str:
+        # Counted by the types themselves: of exact ones, so nothing of the user's runs.
+        n = len(items)  # type: ignore[arg-type]
+        parts = [self.written(item, depth + 1) for item in islice(items, _MOST_ITEMS)]
+        parts += ["..."] if n > _MOST_ITEMS else []
+        return ", ".join(parts) + ("," if is_tuple and n == 1 else "")
+
+    def _pairs(self, pairs: Iterable[tuple[Any, Any]], n: int, between: str, depth: int) -> str:
+        parts = [
+            f"{name if between == '=' else self.written(name, depth + 1)}{between}{self.written(item, depth + 1)}"
+            for name, item in islice(pairs, _MOST_ITEMS)
+        ]
+        return ", ".join([*parts, "..."] if n > _MOST_ITEMS else parts)
+
+    def _of_fields(self, value: Any, depth: int) -> str:
+        """Return a dataclass or a named tuple as Python's own ``repr`` of it shows it; "" for anything else."""
+        kind = type(value)
+        if issubclass(kind, tuple) and type(vars(kind).get("_fields")) is tuple:
+            fields = dict(zip(vars(kind)["_fields"], tuple.__iter__(value), strict=False))
+        elif _has_made_repr(kind):
+            own = _own(value)
+            described = vars(kind)["__dataclass_fields__"]
+            fields = {name: own[name] for name, field in described.items() if field.repr and name in own}
+        else:
+            return ""
+        return f"{name_of(value)}({self._pairs(fields.items(), len(fields), '=', depth)})"
+
+
+def _has_made_repr(kind: type) -> bool:
+    """Whether it is a dataclass whose ``__repr__`` was written by ``dataclass``, from a text."""
+    shown = vars(kind).get("__repr__")
+    if "__dataclass_fields__" not in vars(kind) or type(shown) is not FunctionType:
+        return False
+    inside = [cell.cell_contents for cell in shown.__closure__ or ()]
+    return any(type(item) is FunctionType and item.__code__.co_filename == "<string>" for item in inside)
+
+
+def _own(value: Any) -> dict[str, Any]:
+    """Return an object's own attributes, past whatever its class makes of looking them up."""
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found if type(found) is dict else {}
+
+
+def _named(value: Any) -> str:
+    kind = type(value)
+    if kind is FunctionType or kind is BuiltinFunctionType:
+        return f"<function {value.__name__}>"
+    if kind is ModuleType:
+        return f"<module {vars(value).get('__name__')}>"
+    if kind is type:
+        return f"<class {type.__dict__['__name__'].__get__(value)}>"
+    return f"<{_shape_of(value)}{name_of(value)}>"
+
+
+def _shape_of(value: Any) -> str:
+    """Return the shape of an array or a table of a library that is known, and " "."""
+    for module, names in (
+        ("numpy", ("ndarray",)),
+        ("pandas", ("DataFrame", "Series")),
+        ("polars", ("DataFrame",)),
+    ):
+        known = sys.modules.get(module)
+        if known is not None and any(type(value) is vars(known).get(name) for name in names):
+            return " x ".join(map(str, value.shape)) + " "
+    return ""
+
+
+def _int(value: int) -> str:
+    bits = value.bit_length()
+    return repr(value) if bits <= _MOST_BITS else f"<int of {int(bits * _DIGITS_PER_BIT) + 1:,} digits>"
+
+
+def _bytes(value: bytes | bytearray) -> str:
+    return repr(value) if len(value) <= _MOST_BYTES else f"{bytes(value[:24])!r}... ({len(value):,} bytes)"
+
+
+def _decimal(value: decimal.Decimal) -> str:
+    return (
+        _named(value) if value.is_finite() and value.adjusted() > _MOST_CHARS else repr(value)[:_MOST_CHARS]
+    )
+
+
+def _moment(value: dt.datetime | dt.time) -> str:
+    # A zone may be of the user's own class.
+    return repr(value) if value.tzinfo is None or type(value.tzinfo) is dt.timezone else _named(value)
+
+
+_SPELLINGS: dict[type, Callable[[Any], str]] = {
+    **dict.fromkeys(_PLAIN, repr),
+    **dict.fromkeys(_DATES, repr),
+    **dict.fromkeys(_MOMENTS, _moment),
+    **dict.fromkeys(_PATHS, lambda path: repr(path)[:_MOST_CHARS]),
+    int: _int,
+    str: lambda text: _TEXTS.repr_str(text, 1),
+    bytes: _bytes,
+    bytearray: _bytes,
+    decimal.Decimal: _decimal,
+    fractions.Fraction: lambda value: f"Fraction({_int(value.numerator)}, {_int(value.denominator)})",
+}
+_BRACKETS: dict[type, tuple[str, str]] = {
+    list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}"), frozenset: ("frozenset({", "})")
+}  # fmt: skip
+_EMPTY: dict[type, str] = {list: "[]", tuple: "()", set: "set()", frozenset: "frozenset()"}
