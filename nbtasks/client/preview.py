@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from nbtasks.core.errors import NotPicklable
-from nbtasks.core.globals import captures, mentioned_by
+from nbtasks.core.globals import captures, has_code, mentioned_by
 from nbtasks.wire import pickling
 from nbtasks.wire.byname import noting, travels_by_name
 from nbtasks.wire.manifest import Needs, manifest_of
@@ -32,7 +32,7 @@ def capture_report(function: Callable[..., Any], args: tuple[Any, ...] = ()) -> 
 
 
 def _captured(function: Callable[..., Any]) -> list[CaptureItem]:
-    if not hasattr(function, "__code__"):
+    if not has_code(function):
         # A partial or an object that can be called: it travels as a whole.
         return [_item(getattr(function, "__name__", type(function).__name__), function)]
     items = [_item(name, value) for name, value in captures(function)]

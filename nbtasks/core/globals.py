@@ -130,6 +130,11 @@ def mentioned_by(function: Any) -> Iterator[tuple[str, Any]]:
             yield name, there[name]
 
 
+def has_code(value: Any) -> bool:
+    """Whether a value is a function of Python, or a method of such."""
+    return isinstance(getattr(value, "__code__", None), CodeType)
+
+
 def captures(function: Any) -> Iterator[tuple[str, Any]]:
     """Yield (name, value) of everything a function captures: closure, defaults and the globals that it may read."""
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):

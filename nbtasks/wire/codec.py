@@ -22,6 +22,7 @@ from . import byname, pickling, worlds
 from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer, to_json
 from .function import Function
 from .manifest import Manifest, Needs, Roots, manifest_of
+from .missing import needed_modules, say_who_needs
 
 _CHUNK_FIELDS = frozenset({"b", "f", "i", "n", "na", "ad"})
 
@@ -159,7 +160,13 @@ class Codec:
             call, packed = pickling.dump_function(function), pickling.dump_function(options)
         roots = needs.roots()
         manifest = self.manifest(roots)
-        parts = {"call": call, "options": packed, "lines": cell_lines(function), "world": manifest.packed}
+        parts = {
+            "call": call,
+            "options": packed,
+            "lines": cell_lines(function),
+            "world": manifest.packed,
+            "needed": needed_modules(function),
+        }
         body = pickling.dump_plain(parts)
         digest = hashlib.sha256(body).hexdigest()
         return Sealed(digest, self._sealer.seal(FUNCTION, {"h": digest}, body), roots, manifest)
@@ -170,7 +177,11 @@ class Codec:
         parts = pickling.load_plain(body)
         for filename, text in parts["lines"].items():
             linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
-        return Function(digest, (parts["call"], parts["options"]), worlds.world_of(parts["world"]))
+        try:
+            return Function(digest, (parts["call"], parts["options"]), worlds.world_of(parts["world"]))
+        except ModuleNotFoundError as error:
+            say_who_needs(error, parts["needed"])
+            raise
 
     def lines_of(self, frame: bytes, digest: str) -> None:
         """Make the source lines of a function known here, without rebuilding it."""

@@ -10,7 +10,7 @@ from types import MethodType
 from typing import Any
 
 from nbtasks.core.errors import NotPicklable
-from nbtasks.core.globals import captures, mentioned_by
+from nbtasks.core.globals import captures, has_code, mentioned_by
 from nbtasks.core.readable import name_of, repr_of, text_of
 
 from .staying import never_travels
@@ -100,7 +100,7 @@ def _innermost(value: Any, error: Exception, attempt: Attempt) -> tuple[str, Any
     seen: set[int] = set()
     while id(value) not in seen and never_travels(value) is None:
         seen.add(id(value))
-        if is_too_deep(error) and not hasattr(value, "__code__"):
+        if is_too_deep(error) and not has_code(value):
             break
         for name, part in _parts_of(value):
             if monotonic() > until:
@@ -127,7 +127,7 @@ def _name_of(value: Any) -> str:
 def _parts_of(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, MethodType):
         yield ".__self__", value.__self__
-    if hasattr(value, "__code__"):
+    if has_code(value):
         yield from _parts_of_function(value)
     elif isinstance(value, dict):
         for key, item in list(value.items())[:_MOST_ITEMS]:

@@ -24,6 +24,7 @@ from nbtasks.wire.generators import Hidden
 from nbtasks.wire.opening import end_reading
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 
+from .hints import add_hint
 from .interrupts import Stopping
 from .job import Job
 from .log import LOGGER
@@ -128,6 +129,8 @@ class Bench:
     def _packed(self, job: Job, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes, list[BlobPiece]]:
         if outcome.state != SUCCESS_CODE:
             assert outcome.error is not None
+            with contextlib.suppress(Exception):
+                add_hint(outcome.error)
             return outcome.state, failures.pack(outcome.error), []
         if outcome.value is None or job.options.ignore_result:
             return SUCCESS_CODE, b"", []

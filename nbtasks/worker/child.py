@@ -38,7 +38,7 @@ from nbtasks.wire.function import Function
 from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
-from . import nested, streams
+from . import keyboard, nested, streams
 from .bench import Bench
 from .consumer import Consumer
 from .copies import expect_copies
@@ -215,6 +215,7 @@ class Child:
         self._descriptors.redirect()
         faulthandler.enable(2)
         streams.install()
+        keyboard.install()
         self._surroundings.install()
         nested.install()
         expect_copies(self._interrupts.handlers(), self._forsake)

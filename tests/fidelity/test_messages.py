@@ -123,3 +123,80 @@ def test_a_long_reason_is_cut():
     with pytest.raises(NotPicklable) as caught:
         pickling.dump_function(function("cfg", Refuses()))
     assert len(str(caught.value)) < 600
+
+
+def defined(source):
+    """Return the namespace of a notebook after a cell."""
+    space = {"__name__": "__main__"}
+    exec(source, space)
+    return space
+
+
+def failure(app, function):
+    """Return the error of a call on a worker, and what is noted beside its text."""
+    handle = app.task(function).delay()
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - each has its own
+        handle.get(timeout=20)
+    return caught.value, str(handle.traceback)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "name"),
+    [
+        ("def f(): return gone", NameError, "gone"),
+        ("x = 3\ndef f(): return eval(chr(120))", NameError, "x"),
+        (
+            "x = 3\ndef f(): return globals()['x'.lower()], globals()['X'.lower()], globals()['q']",
+            KeyError,
+            "q",
+        ),
+        ("def f(): return '{who}'.format(**globals())", KeyError, "who"),
+    ],
+)
+def test_a_name_that_is_missing_on_the_worker_is_told_with_the_next_step(shared_app, source, kind, name):
+    error, text = failure(shared_app, defined(source)["f"])
+    assert type(error) is kind
+    assert f"this task has no {name!r} of the notebook" in text
+    assert "pass it as an argument" in text
+
+
+def test_a_variable_of_pandas_that_is_missing(shared_app):
+    pytest.importorskip("pandas")
+    source = (
+        "import pandas as pd\ndef f(): return pd.DataFrame({'a': [1]}).query('a > @' + chr(108) + 'imit')"
+    )
+    error, text = failure(shared_app, defined(source)["f"])
+    assert type(error).__name__ == "UndefinedVariableError"
+    assert "this task has no 'limit' of the notebook" in text
+
+
+def test_other_errors_have_no_hint(shared_app):
+    for source in "def f(): return {}['k']", "def f(): int('x')", "def f():\n    if 0: x = 1\n    x":
+        assert "nbtasks:" not in failure(shared_app, defined(source)["f"])[1]
+
+
+def test_nobody_is_at_a_keyboard(shared_app):
+    error, _ = failure(shared_app, lambda: input("Really? "))
+    assert type(error) is EOFError
+    assert str(error).startswith("input('Really? '): a task has nobody to ask")
+    error, _ = failure(shared_app, lambda: breakpoint())  # noqa: T100, PLW0108 - it is not to be reached here
+    assert str(error).startswith("breakpoint(): a task has nobody at a keyboard")
+    _, text = failure(shared_app, defined("import pdb\ndef f(): pdb.set_trace()\n")["f"])
+    assert "a debugger has nobody at a keyboard in a task" in text
+
+
+def test_a_module_that_is_missing_there_is_told_with_what_needs_it(shared_app, monkeypatch):
+    import sys
+    import types
+
+    only_here = types.ModuleType("only_here")
+    only_here.show = types.FunctionType(compile("0", "<s>", "eval"), {"__name__": "only_here"}, "show")
+    only_here.show.__qualname__ = "show"
+    monkeypatch.setitem(sys.modules, "only_here", only_here)
+    only_here.__file__ = sys.prefix + "/lib/only_here.py"
+    space = defined("def helper(): return show(1)\ndef f(): return helper()")
+    space["show"] = only_here.show
+    error, _ = failure(shared_app, space["f"])
+    assert str(error) == (
+        "No module named 'only_here': show of the notebook needs it; install it where the workers run"
+    )
