@@ -11,13 +11,16 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import decimal
+import dis
 import enum
 import functools
+import itertools
 import opcode
 import re
 import sys
 import types
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from operator import is_
 from typing import Any, Protocol
 
@@ -49,6 +52,9 @@ _LARGE = 500
 _LARGE_ARRAY_BYTES = 512 * 1024
 #: From so many things on it is not worth looking at them one by one.
 _MOST = 50_000
+#: Containers that code can be seen to read: to subscript a defaultdict changes it.
+_NESTING: frozenset[type] = frozenset({dict, list, set, tuple})
+_STORE_GLOBAL = frozenset(opcode.opmap[name] for name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_NAME"))
 _REBIND = frozenset(
     opcode.opmap[name]
     for name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR")
@@ -68,6 +74,26 @@ class _Note(Protocol):
 
     def restore(self) -> None:
         """Put it back, where it has changed."""
+
+
+@dataclass(eq=False)
+class _Large:
+    """A large container that may turn out to be only read.
+
+    Attributes:
+        depth: how many containers lie in each other there.
+        inner: places in memory of those that lie in it.
+        note: makes the note of what it holds.
+        parts: what it holds.
+        times: how often it was met.
+    """
+
+    value: Any
+    depth: int
+    inner: set[int]
+    note: Callable[[Any], _Note]
+    parts: tuple[Iterable[Any], ...]
+    times: int = 1
 
 
 class Watch:
@@ -90,14 +116,11 @@ class Watch:
         self._cells: list[types.CellType] = []
         #: Kept, so that no other object gets the place of one that was seen.
         self._seen: dict[int, Any] = {}
-        #: Large containers of what cannot change: the note of each, and how often it was met.
-        self._large: dict[int, tuple[_Note, list[Any]]] = {}
+        #: Large containers, until it is known whether they are only read.
+        self._large: dict[int, _Large] = {}
         self._waiting: list[Any] = [function]
-        while self._waiting and not self.is_hidden:
-            self._look_at(self._waiting.pop())
-            self.is_hidden |= len(self._seen) > _MOST
-        only_read = {id(note) for note, met in self._large.values() if self._is_only_read(met)}
-        self.notes = [note for note in self.notes if id(note) not in only_read]
+        self._walk()
+        self._leave_out_what_is_only_read()
         if any(map(_may_rebind, {one.__code__ for one in self._functions})):
             self.notes += map(_FunctionNote, self._functions)
             self.notes += map(_CellNote, self._cells)
@@ -117,7 +140,7 @@ class Watch:
             return
         if id(value) in self._seen:
             if id(value) in self._large:
-                self._large[id(value)][1].append(value)
+                self._large[id(value)].times += 1
             return
         self._seen[id(value)] = value
         look = _LOOKS.get(kind)
@@ -136,37 +159,62 @@ class Watch:
         elif not isinstance(value, _FIXED_KINDS) and not _is_ours(value, kind):
             self._instance(value, kind)
 
-    def _add(self, values: Iterable[Any]) -> bool:
-        """Have these looked at; returns whether one of them could change."""
+    def _add(self, values: Iterable[Any]) -> None:
+        """Have these looked at, if one of them could change."""
         found = list(values)
-        may_change = not _cannot_change(found)
-        if may_change:
+        if not _cannot_change(found):
             self._waiting += found
-        return may_change
 
-    def _note(self, value: Any, note: _Note, *parts: Iterable[Any]) -> None:
-        """Note what a container holds, and have its parts looked at."""
-        self.notes.append(note)
-        may_change = [self._add(some) for some in parts]
-        if not any(may_change) and len(value) >= _LARGE:
-            self._large[id(value)] = (note, [value])
+    def _note(self, value: Any, note: Callable[[Any], _Note], *parts: Iterable[Any]) -> None:
+        """Note what a container holds, and have its parts looked at; of a large one that may turn out not to matter."""
+        inner: set[int] = set()
+        depth = _depth_of(value, inner) if len(value) >= _LARGE and type(value) in _NESTING else None
+        if depth is not None:
+            self._large[id(value)] = _Large(value, depth, inner, note, parts)
+            return
+        self.notes.append(note(value))
+        for some in parts:
+            self._add(some)
 
-    def _is_only_read(self, met: list[Any]) -> bool:
+    def _walk(self) -> None:
+        while self._waiting and not self.is_hidden:
+            self._look_at(self._waiting.pop())
+            self.is_hidden |= len(self._seen) > _MOST
+
+    def _leave_out_what_is_only_read(self) -> None:
+        """Note those of the large containers that may be changed; to look into them may show that others are, too."""
+        while changing := [one for one in self._large.values() if not self._is_only_read(one)]:
+            for one in changing:
+                del self._large[id(one.value)]
+                self.notes.append(one.note(one.value))
+                for some in one.parts:
+                    self._add(some)
+            self._walk()
+
+    def _is_only_read(self, one: _Large) -> bool:
         """Whether a container is met under names alone, and all code that has these only reads it."""
-        value, times = met[0], len(met)
-        cells: set[int] = set()
+        others = [other for other in self._large.values() if other is not one]
+        if not one.inner.isdisjoint(self._seen) or not all(
+            one.inner.isdisjoint(other.inner) for other in others
+        ):
+            return False
+        times, cells = one.times, set()
+        stored = dict.fromkeys(
+            itertools.chain.from_iterable(_stored_by(each.__code__) for each in self._functions)
+        )
         for function in self._functions:
             names = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
             for name, cell in names:
-                if _contents(cell) is value:
+                if _contents(cell) is one.value:
                     cells.add(id(cell))
-                    if not only_reads((function.__code__,), name, function.__globals__):
+                    space = {**function.__globals__, **stored}
+                    if not only_reads((function.__code__,), name, space, one.depth):
                         return False
-        for namespace in {id(one.__globals__): one.__globals__ for one in self._functions}.values():
-            codes = [one.__code__ for one in self._functions if one.__globals__ is namespace]
-            for name in [name for name, item in namespace.items() if item is value]:
+        for namespace in {id(each.__globals__): each.__globals__ for each in self._functions}.values():
+            codes = [each.__code__ for each in self._functions if each.__globals__ is namespace]
+            for name in [name for name, item in namespace.items() if item is one.value]:
                 times -= 1
-                if not only_reads(codes, name, namespace):
+                if not only_reads(codes, name, {**namespace, **stored}, one.depth):
                     return False
         return times == len(cells)
 
@@ -195,13 +243,13 @@ class Watch:
             return
 
     def _dict(self, value: dict[Any, Any]) -> None:
-        self._note(value, _DictNote(value), value.keys(), value.values())
+        self._note(value, _DictNote, value.keys(), value.values())
 
     def _list(self, value: Any) -> None:
-        self._note(value, _ListNote(value), value)
+        self._note(value, _ListNote, value)
 
     def _set(self, value: set[Any]) -> None:
-        self._note(value, _SetNote(value), value)
+        self._note(value, _SetNote, value)
 
     def _bytearray(self, value: bytearray) -> None:
         self.notes.append(_BytesNote(value))
@@ -295,7 +343,35 @@ def _cannot_change(values: Iterable[Any]) -> bool:
     )
 
 
+def _depth_of(value: Any, inner: set[int], most: int = 4) -> int | None:
+    """Return how many containers that can change lie in each other; None where something else does, or too many do.
+
+    Args:
+        inner: gets the places in memory of those in it.
+    """
+    parts = [*value.keys(), *value.values()] if type(value) is dict else list(value)
+    if _cannot_change(parts):
+        return 0 if type(value) is tuple else 1
+    deepest = 0
+    for part in parts:
+        if type(part) in _FIXED:
+            continue
+        depth = _depth_of(part, inner, most - 1) if most and type(part) in _NESTING else None
+        if depth is None:
+            return None
+        inner.add(id(part))
+        deepest = max(deepest, depth)
+    return deepest + 1
+
+
 # -- what code can do
+
+
+def _stored_by(code: types.CodeType) -> set[str]:
+    """Return names of globals that code, or code inside it, may set."""
+    steps = dis.get_instructions(code) if set(code.co_code[::2]) & _STORE_GLOBAL else ()
+    own = {str(step.argval) for step in steps if step.opcode in _STORE_GLOBAL}
+    return own.union(*(_stored_by(part) for part in code.co_consts if isinstance(part, types.CodeType)))
 
 
 def _may_rebind(code: types.CodeType) -> bool:
@@ -389,6 +465,10 @@ class _DictNote:
             and all(map(is_, target, keys))
             and all(map(is_, target.values(), values))
         ):
+            return
+        if type(target) is dict:
+            target.clear()
+            target.update(zip(keys, values, strict=True))
             return
         # A Counter's update() adds, and an OrderedDict keeps more than a dict does.
         plain: Any = collections.OrderedDict if isinstance(target, collections.OrderedDict) else dict
