@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbtasks.core.context import runs_call, serving
+from nbtasks.core.context import being_run, runs_call, serving
 from nbtasks.core.errors import WouldDeadlock
 
 from .fleet import workers_for
@@ -25,8 +25,10 @@ def wait(session: Session, batch: Batch, ready: Callable[[], bool], timeout: flo
     """Wait until ``ready()``, at most ``timeout`` seconds; returns whether it is.
 
     Raises:
-        WouldDeadlock: in a task, when every slot that could run the batch waits.
+        WouldDeadlock: in a task, when every slot that could run the batch waits; in a module that is imported there.
     """
+    if serving and being_run and not ready():
+        raise _would_wait_for_itself(being_run[0])
     if not serving or not runs_call():
         return batch.wait_for(ready, timeout)
     if _is_alone(session, batch) and not ready():
@@ -83,4 +85,11 @@ def _would_deadlock(batch: Batch) -> WouldDeadlock:
         f"get() inside a task keeps its slot, and no other slot of queue {batch.queue!r} is left: the call that it "
         "waits for would never start. Start more workers, send one of the two tasks to another queue, or return the "
         "handle's id and get() outside"
+    )
+
+
+def _would_wait_for_itself(module: str) -> WouldDeadlock:
+    return WouldDeadlock(
+        f"module {module!r} waits for a result while a worker imports it, to run a task with it: it would wait for "
+        "itself. Put what submits and waits into a function, or under `if __name__ == '__main__':`"
     )

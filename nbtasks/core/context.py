@@ -113,6 +113,8 @@ class Serving:
 
 #: Empty outside a worker's child.
 serving: list[Serving] = []
+#: Names of the local modules that are being run in this worker, the outermost first.
+being_run: list[str] = []
 #: Called when a task has ended and before its outcome is told: what it has submitted must not be lost with its process.
 before_telling: list[Callable[[], None]] = []
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -210,16 +211,18 @@ def _from_notebook(file: str) -> str | None:
 
 
 def _plain(cell: str) -> str:
-    import importlib
-
+    """Return a cell's code as Python, with nothing in the place of magics and commands."""
     if "IPython" in sys.modules:
-        transformer = importlib.import_module("IPython.core.inputtransformer2").TransformerManager()
+        transformer = import_module("IPython.core.inputtransformer2").TransformerManager()
         cell = transformer.transform_cell(cell)
-    lines = cell.splitlines()
-    return "\n".join(
-        line[: len(line) - len(line.lstrip())] + "pass" if line.lstrip().startswith("get_ipython()") else line
-        for line in lines
-    )
+    if cell.lstrip().startswith("%%"):
+        return ""
+    return "\n".join(map(_without_magic, cell.splitlines()))
+
+
+def _without_magic(line: str) -> str:
+    code = line.lstrip()
+    return f"{line[: len(line) - len(code)]}pass" if code.startswith(("get_ipython()", "%", "!")) else line
 
 
 @functools.lru_cache(2000)

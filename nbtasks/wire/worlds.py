@@ -25,6 +25,7 @@ import linecache
 import os
 import sys
 import threading
+import traceback
 import weakref
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
+
+from nbtasks.core.context import being_run
+from nbtasks.core.readable import name_of, text_of
 
 from .origin import is_local, is_local_file
 from .sources import Stamp, stamp_of
@@ -43,6 +47,8 @@ _of_call: ContextVar[World | None] = ContextVar("nbtasks_world", default=None)
 _worlds: weakref.WeakValueDictionary[bytes, World] = weakref.WeakValueDictionary()
 #: (name, version) -> the module that ran.
 _ran: weakref.WeakValueDictionary[tuple[str, str], ModuleType] = weakref.WeakValueDictionary()
+#: The last module that has failed, with its error.
+_failed: list[tuple[Exception, Shipped]] = []
 #: Modules of the process itself that stand aside while a world has others of these names.
 _aside: dict[str, ModuleType] = {}
 _path_before: list[str] = []
@@ -110,15 +116,37 @@ class ShippedLoader(importlib.machinery.SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Run it; nobody else runs this version again in this process."""
+        shipped, given = self.shipped, dict(vars(module))
+        try:
+            self._run(module)
+        except Exception as error:
+            if being_run or not self.world.has_old:
+                _failed[:] = [(error, shipped)]
+                raise
+            # What it registers itself with may know an earlier version of it: so everything runs anew, as it would in a
+            # process of its own.
+            self.world.start_afresh(shipped.name)
+            vars(module).clear()
+            vars(module).update(given)
+            try:
+                self._run(module)
+            except Exception as last:
+                _failed[:] = [(last, shipped)]
+                raise
+
+    def _run(self, module: ModuleType) -> None:
         shipped = self.shipped
         shipped.show_lines()
         key = (shipped.name, shipped.version)
         _ran[key] = module
+        being_run.append(shipped.name)
         try:
             exec(self.get_code(shipped.name), module.__dict__)
         except BaseException:
             _ran.pop(key, None)
             raise
+        finally:
+            being_run.pop()
         standing = sys.modules.get(shipped.name)
         if isinstance(standing, ModuleType):
             # Some put another one in their place.
@@ -136,6 +164,8 @@ class World:
     def __init__(self, modules: Mapping[str, Shipped], paths: Sequence[str]) -> None:
         self.modules = modules
         self.paths = list(paths)
+        #: Some of its modules ran for another world before.
+        self.has_old = False
         #: What has run.
         self.loaded: dict[str, ModuleType] = {}
         #: What was found in a folder and not sent, with its file as it was.
@@ -202,7 +232,18 @@ class World:
             found = _ran.get((name, self.modules[name].version))
             if found is not None:
                 self.loaded[name] = found
+                self.has_old = True
         return found
+
+    def start_afresh(self, but: str) -> None:
+        """Forget all that has run, but for a module that is being imported."""
+        self.has_old = False
+        self.loaded.clear()
+        for name in self.names():
+            if name != but and not f"{but}.".startswith(f"{name}."):
+                sys.modules.pop(name, None)
+                if name in self.modules:
+                    _ran.pop((name, self.modules[name].version), None)
 
     def forget_what_has_changed(self) -> None:
         """Have modules that were found in a folder run again, all of them, if one is another file by now."""
@@ -276,6 +317,9 @@ def activate(world: World) -> None:
     global _active
     _of_call.set(world)
     with _lock:
+        if world.hidden or _side_by_side:
+            # Each time: what a call has put there is taken away behind it, and this with it.
+            builtins.__import__ = _import_in_world
         if _active is world:
             world.forget_what_has_changed()
             return
@@ -286,8 +330,6 @@ def activate(world: World) -> None:
         _active = world
         _set_path(world)
         world.enter()
-        if world.hidden or _side_by_side:
-            builtins.__import__ = _import_in_world
 
 
 def _set_path(world: World) -> None:
@@ -309,8 +351,31 @@ def opened_in(world: World | None) -> Iterator[None]:
     # Held for all the time: who imports holds a module's lock then, and whoever waits for that holds no lock of ours.
     with _lock:
         activate(world)
-        with world.unhidden():
-            yield
+        _failed.clear()
+        try:
+            with world.unhidden():
+                yield
+        except Exception as error:
+            for failed, shipped in _failed:
+                if failed is error:
+                    raise _cannot_run(shipped, error) from error
+            raise
+
+
+def _cannot_run(shipped: Shipped, error: Exception) -> ImportError:
+    lines = [
+        line
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename == shipped.file
+    ]
+    place = f"{shipped.file}, line {lines[-1]}" if lines else shipped.file
+    return ImportError(
+        f"the local module {shipped.name!r} cannot be run on the worker ({place}): {name_of(error)}: "
+        f"{text_of(error, 500)}. It runs there once, as an import does: what only the notebook's process has belongs "
+        "into a function, or under `if __name__ == '__main__':`",
+        name=shipped.name,
+        path=shipped.file,
+    )
 
 
 class _Finder(importlib.abc.MetaPathFinder):

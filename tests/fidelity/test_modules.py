@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
+import types
+import zipfile
 
 import pytest
+
+import nbtasks
 
 SOON = 60.0
 
@@ -242,3 +247,248 @@ def test_modules_that_know_each_other(folder, there, notebook):
     folder("know.core", "import know\ndef go(): return know.__name__")
     notebook.run("import mod_a, know")
     assert there("mod_a.a(), know.go(), know.core.go()") == ("ab.", "know", "know")
+
+
+def test_classes_of_modules_that_only_arguments_bring(folder, shared_app, notebook):
+    folder(
+        "shapes",
+        "import math\nclass Circle:\n    def __init__(self, r): self.r = r\n"
+        "    def area(self):\n        import areas\n        return areas.of(self.r)\n"
+        "    def __eq__(self, o): return type(o) is Circle and o.r == self.r\n    __hash__ = None\n"
+        "def process(x):\n    from shapes import Circle\n    return isinstance(x, Circle)",
+    )
+    folder("areas", "def of(r): return 3 * r * r")
+    folder(
+        "colors",
+        "import enum\nclass Color(enum.Enum):\n    RED = 1\n    def is_red(self):\n        return self is Color.RED",
+    )
+    folder("late", "class Late:\n    word = 'late'")
+    notebook.run(
+        """
+        def area(c): return c.area()
+        def same(c): return c
+        def word(x): return getattr(x, "word", x)
+        def many(x):
+            import shapes
+            return shapes.process(x), isinstance(x, shapes.Circle)
+        """
+    )
+    shapes, colors, late = map(importlib.import_module, ("shapes", "colors", "late"))
+    task = {name: shared_app.task(notebook[name]) for name in ("area", "same", "word", "many")}
+    assert task["area"].map([shapes.Circle(1), shapes.Circle(2)]).get(timeout=SOON) == [3, 12]
+    assert task["area"].delay(shapes.Circle(3)).get(timeout=SOON) == 27
+    # Shared by all calls of a map, in a keyword, in a container.
+    back = task["same"].delay({"c": [shapes.Circle(4)]}).get(timeout=SOON)
+    assert back == {"c": [shapes.Circle(4)]}
+    assert type(back["c"][0]) is shapes.Circle
+    assert task["same"].delay(colors.Color.RED).get(timeout=SOON) is colors.Color.RED
+    assert task["same"].apply_async(kwargs={"c": shapes.Circle}).get(timeout=SOON) is shapes.Circle
+    assert task["many"].delay(shapes.Circle(2)).get(timeout=SOON) == (True, True)
+    items = [1, "a", None, *range(40), late.Late()]
+    assert task["word"].map(items, chunk=1).get(timeout=SOON) == [*items[:-1], "late"]
+    assert task["word"].map(iter(items), max_parallel=4).get(timeout=SOON) == [*items[:-1], "late"]
+    folder("areas", "def of(r): return 4 * r * r")
+    assert task["area"].map([shapes.Circle(1), shapes.Circle(2)]).get(timeout=SOON) == [4, 16]
+
+
+def test_a_folder_that_is_added_later_and_a_file_that_comes_later(
+    folder, shared_app, notebook, tmp_path, monkeypatch
+):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "added.py").write_text("x = 'added'")
+    notebook.run(
+        "def f():\n    import added\n    return added.x\ndef g():\n    import comes\n    return comes.x"
+    )
+    f, g = shared_app.task(notebook["f"]), shared_app.task(notebook["g"])
+    for task in (f, g):
+        with pytest.raises(ModuleNotFoundError):
+            task.delay().get(timeout=SOON)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "lib")])
+    folder("comes", "x = 'come'")
+    assert (f.delay().get(timeout=SOON), g.delay().get(timeout=SOON)) == ("added", "come")
+
+
+def test_two_projects_share_a_worker(shared_app, notebook, tmp_path, monkeypatch):
+    notebook.run("def f():\n    import helpers\n    return helpers.name(), helpers.__file__")
+    files = []
+    for project in ("a", "b"):
+        (tmp_path / project).mkdir()
+        file = tmp_path / project / "helpers.py"
+        file.write_text(f"import time\nseen = []\ndef name():\n    seen.append(1); return {project!r}")
+        files.append(str(file))
+    calls = []
+    for number in range(12):
+        monkeypatch.setattr(sys, "path", [str(tmp_path / "ab"[number % 2]), *sys.path])
+        calls.append(shared_app.task(notebook["f"]).delay())
+        monkeypatch.undo()
+        monkeypatch.setitem(sys.modules, "__main__", notebook.module)
+    found = [call.get(timeout=SOON) for call in calls]
+    assert found == [("ab"[number % 2], files[number % 2]) for number in range(12)]
+
+
+def test_modules_of_notebooks_and_archives_and_of_nothing(
+    folder, shared_app, notebook, tmp_path, monkeypatch
+):
+    cells = ["import json\n%matplotlib inline\n", "RATE = 2\n", "def f(n):\n    return RATE * n"]
+    book = tmp_path / "book.ipynb"
+    book.write_text(json.dumps({"cells": [{"cell_type": "code", "source": cell} for cell in cells]}))
+    module = types.ModuleType("book")
+    module.__file__ = str(book)
+    exec("\n".join(cells).replace("%", "# "), vars(module))
+    monkeypatch.setitem(sys.modules, "book", module)
+    archive = tmp_path / "lib.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("zmod.py", "import zlow\ndef f(n): return zlow.TWO * n")
+        file.writestr("zlow.py", "TWO = 2")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(archive)])
+    made = types.ModuleType("made")
+    exec("def f(n): return 2 * n\nclass C: two = 2", vars(made))
+    monkeypatch.setitem(sys.modules, "made", made)
+    notebook.run(
+        "import book, made\nfrom made import C\n"
+        "def f(n):\n    import zmod\n    return book.f(n), zmod.f(n), made.f(n), C.two * n"
+    )
+    assert shared_app.task(notebook["f"]).delay(4).get(timeout=SOON) == (8, 8, 8, 8)
+
+
+def test_what_stands_beside_a_module(folder, there, notebook):
+    file = folder(
+        "data",
+        "from pathlib import Path\nfrom importlib import resources\nimport inspect\n"
+        "def f():\n    text = (Path(__file__).parent / 'x.txt').read_text()\n"
+        "    return text, __file__, __spec__.origin, inspect.getsource(f).splitlines()[0]",
+    )
+    (folder.place / "x.txt").write_text("beside")
+    folder(
+        "held.__init__",
+        "from importlib import resources\ndef f():\n"
+        "    return (resources.files('held') / 'y.txt').read_text(), __path__",
+    )
+    (folder.place / "held" / "y.txt").write_text("in it")
+    folder("plugins.one", "x = 'one'")
+    notebook.run("import data, held")
+    assert there("data.f()") == ("beside", str(file), str(file), "def f():")
+    assert there("held.f()") == ("in it", [str(folder.place / "held")])
+    # By a name that nobody can foresee; and it is as the file is now.
+    source = (
+        "def f():\n    import importlib\n    return importlib.import_module('.'.join(['plugins', 'one'])).x"
+    )
+    assert there(source) == "one"
+    folder("plugins.one", "x = 'two, changed'")
+    assert there(source) == "two, changed"
+
+
+def test_what_the_app_includes_is_the_workers_own(home, notebook, tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text(
+        "import os\nfirst = os.getpid()\ndef f(): return os.getpid() == first, 'old'"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    with nbtasks.App("own", include=["own"]) as app:
+        app.start_workers(1)
+        notebook.run("import own\ndef f(): return own.f()\ndef g():\n    from own import f\n    return f()")
+        (tmp_path / "own.py").write_text("raise RuntimeError('nobody runs this')")
+        # It ran in the process that children are forked from.
+        assert app.task(notebook["f"]).delay().get(timeout=SOON) == (False, "old")
+        assert app.task(notebook["g"]).delay().get(timeout=SOON) == (False, "old")
+    monkeypatch.delitem(sys.modules, "own")
+
+
+def test_a_module_that_cannot_be_run(folder, shared_app, notebook):
+    folder(
+        "broken",
+        "x = 1\ndef f(): return x\nif 'nbtasks.worker.child' in __import__('sys').modules:\n    x = 1 / 0",
+    )
+    notebook.run("import broken\ndef f(): return broken.f()\ndef g():\n    import broken")
+    with pytest.raises(ImportError, match=r"local module 'broken'.*line 4.*ZeroDivisionError") as info:
+        shared_app.task(notebook["f"]).delay().get(timeout=SOON)
+    assert type(info.value.__cause__) is ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        shared_app.task(notebook["g"]).delay().get(timeout=SOON)
+
+
+def test_calls_side_by_side_have_each_its_version(folder, shared_app, notebook, tmp_path):
+    source = """
+        import asyncio
+        async def f(name, others):
+            import step
+            open(others + name, "w").close()
+            import os
+            while len([n for n in os.listdir(os.path.dirname(others)) if n.startswith("go")]) < 4:
+                await asyncio.sleep(0.005)
+            import step as again
+            from later import x
+            return step.V, again.V, again.here(), x(), step.P(1)
+        """
+    notebook.run(source)
+    calls, right = [], []
+    for version in ("v1", "v2", "v3", "v4"):
+        folder(
+            "step",
+            f"V = {version!r}\ndef here():\n    import later\n    return later.X\nclass P:\n"
+            "    def __init__(self, x): self.x = x",
+        )
+        folder("later", f"X = {version!r}\ndef x(): return X")
+        calls.append(shared_app.task(notebook["f"]).delay(version, str(tmp_path / "go")))
+        right.append((version,) * 4)
+    step = importlib.import_module("step")
+    found = [call.get(timeout=SOON) for call in calls]
+    assert [one[:4] for one in found] == right
+    assert {type(one[4]) for one in found} == {step.P}
+
+
+def test_modules_that_bear_standard_names(folder, shared_app, notebook, monkeypatch):
+    """They are found by the user's own code, as here, and by nobody else."""
+    for name in ("secrets", "graphlib", "redis"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    folder("secrets", "TOKEN = 'mine'\nclass Kept:\n    def __init__(self, x): self.x = x")
+    folder("graphlib", "import secrets\ndef f(): return 'mine, ' + secrets.TOKEN")
+    folder("redis", "def f(): return 'my redis'")
+    folder("uses", "def f():\n    import graphlib, redis\n    return graphlib.f(), redis.f()")
+    notebook.run(
+        """
+        import secrets, uses
+        from secrets import Kept
+        def f(kept):
+            import importlib, redis, secrets as again
+            return secrets.TOKEN, again.TOKEN, uses.f(), redis.f(), isinstance(kept, again.Kept), Kept(kept.x + 1)
+        def g():
+            import uuid, tempfile, random
+            return len(str(uuid.uuid4())), random.random() < 1, tempfile.gettempdir() != ""
+        """
+    )
+    kept = notebook["Kept"](1)
+    for _ in range(2):
+        *found, back = shared_app.task(notebook["f"]).delay(kept).get(timeout=SOON)
+        assert found == ["mine", "mine", ("mine, mine", "my redis"), "my redis", True]
+        assert (type(back), back.x) == (notebook["Kept"], 2)
+        assert shared_app.task(notebook["g"]).delay().get(timeout=SOON) == (36, True, True)
+
+
+def test_a_register_that_is_kept_in_another_module(folder, shared_app, notebook):
+    """Only what was edited would be run again, and the register knows it already: so all of it is run anew."""
+    folder(
+        "register",
+        "known = {}\ndef add(f):\n    if f.__name__ in known: raise KeyError('twice')\n"
+        "    known[f.__name__] = f\n    return f",
+    )
+    folder("plugin", "import register\n@register.add\ndef go(): return 'old'")
+    notebook.run("import plugin, register\ndef f(): return plugin.go(), register.known['go']()")
+    task = shared_app.task(notebook["f"])
+    assert task.map(range(0)).get(timeout=SOON) == []
+    for version in ("old", "new", "old", "newest"):
+        folder("plugin", f"import register\n@register.add\ndef go(): return {version!r}")
+        assert [task.delay().get(timeout=SOON) for _ in range(4)] == [(version, version)] * 4
+
+
+def test_a_module_that_waits_for_a_task_of_its_own(folder, shared_app, notebook, monkeypatch):
+    folder(
+        "waits",
+        "import nbtasks\n@nbtasks.task\ndef f(x): return x\n"
+        "if not nbtasks.__dict__.get('_told'): f.delay(1).get(timeout=50)",
+    )
+    monkeypatch.setattr(nbtasks, "_told", True, raising=False)
+    module = importlib.import_module("waits")
+    with pytest.raises(ImportError, match=r"WouldDeadlock.*waits for a result while a worker imports it"):
+        shared_app.task(module.f).delay(1).get(timeout=SOON)
