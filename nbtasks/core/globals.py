@@ -137,17 +137,25 @@ def has_code(value: Any) -> bool:
 
 def captures(function: Any) -> Iterator[tuple[str, Any]]:
     """Yield (name, value) of everything a function captures: closure, defaults and the globals that it may read."""
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
-        try:
-            yield name, cell.cell_contents
-        except ValueError:
-            continue
-    defaults, code = function.__defaults__ or (), function.__code__
-    with_defaults = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
-    yield from zip(with_defaults, defaults, strict=False)
-    yield from (function.__kwdefaults__ or {}).items()
-    yield from read_by(function)
-    yield from mentioned_by(function)
+    # Asked before every call whether the function has changed: most have nothing but globals.
+    code, there = function.__code__, function.__globals__
+    if function.__closure__:
+        for name, cell in zip(code.co_freevars, function.__closure__, strict=False):
+            try:
+                yield name, cell.cell_contents
+            except ValueError:
+                continue
+    if function.__defaults__:
+        first = code.co_argcount - len(function.__defaults__)
+        yield from zip(code.co_varnames[first : code.co_argcount], function.__defaults__, strict=False)
+    if function.__kwdefaults__:
+        yield from function.__kwdefaults__.items()
+    what = found(code)
+    for name in what.read:
+        if name in there:
+            yield name, there[name]
+    if what.mentioned or what.by_variable or function.__annotations__:
+        yield from mentioned_by(function)
 
 
 def submodules_of(function: Any, values: Iterable[Any]) -> list[ModuleType]:
