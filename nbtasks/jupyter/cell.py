@@ -12,6 +12,7 @@ import __future__
 import ast
 import builtins
 import copy
+import difflib
 import inspect
 import re
 import sys
@@ -23,6 +24,7 @@ from typing import Any
 from nbtasks.core.errors import CellError
 from nbtasks.core.globals import declare
 
+from .missing import read_for_certain
 from .names import bound_names, own_nodes, read_before_bound
 
 _FUNCTION = "cell"
@@ -30,6 +32,16 @@ _FUNCTION = "cell"
 _INSIDE = f"{_FUNCTION}.<locals>."
 _ASYNC_NODES = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 _LABEL_LENGTH = 80
+#: A worker's copy of the notebook has them.
+_OF_ANY_MODULE = (
+    "__name__",
+    "__builtins__",
+    "__doc__",
+    "__annotations__",
+    "__package__",
+    "__loader__",
+    "__spec__",
+)
 _NO_LABEL = re.compile(r"^(!|%%|-\*-|fmt:|noqa|type:|pylint:|ruff:|mypy:)")
 
 
@@ -71,6 +83,17 @@ class Cell:
         code = _compile(self._definition(annotations), filename, annotations=annotations)
         declare(code, self._bound.difference(self.captured))
         return FunctionType(code, namespace, _FUNCTION)
+
+    def refuse_missing(self, namespace: dict[str, Any]) -> None:
+        """Check the names that the cell surely reads first against the notebook's.
+
+        Raises:
+            NameError: there is no such name, neither in the notebook nor in the cell.
+        """
+        known = {*namespace, *dir(builtins), *self._bound, *_OF_ANY_MODULE}
+        for name in read_for_certain(self._body, sys.modules.__contains__):
+            if name.id not in known:
+                raise NameError(_unknown(name, namespace), name=name.id)
 
     def unpack(self, value: Any) -> tuple[Any, dict[str, Any]]:
         """Split what the function returned into what the cell shows and the values of its outputs."""
@@ -250,6 +273,15 @@ def _awaits(comprehension: ast.ListComp | ast.SetComp | ast.DictComp) -> bool:
         isinstance(part, ast.Await) or (isinstance(part, ast.comprehension) and part.is_async)
         for part in ast.walk(comprehension)
     )
+
+
+def _unknown(name: ast.Name, namespace: dict[str, Any]) -> str:
+    if name.id == "__file__":
+        near = "a notebook has no file, and no task of it; the folder is pathlib.Path.cwd()"
+    else:
+        alike = difflib.get_close_matches(name.id, [one for one in namespace if not one.startswith("_")], 1)
+        near = f"did you mean {alike[0]!r}?" if alike else "nothing was sent"
+    return f"name {name.id!r} is not defined, in this notebook or in the task (line {name.lineno}); {near}"
 
 
 def _names_of(node: ast.AST) -> list[str]:

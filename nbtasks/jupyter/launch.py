@@ -142,6 +142,13 @@ class Launcher:
     # -- making the task
 
     def _function(self, cell: Cell) -> Callable[..., Any]:
+        try:
+            cell.refuse_missing(self._shell.user_ns)
+        except NameError as problem:
+            # It is of the cell's text, which the page shows: no traceback has more to say.
+            said = f"NameError: {problem}"
+            problem._render_traceback_ = lambda: [said]  # type: ignore[attr-defined]
+            raise
         filename = register_source(self._shell, cell.source)
         annotations = bool(self._shell.compile.flags & __future__.annotations.compiler_flag)
         return cell.function(self._shell.user_ns, filename, annotations=annotations)

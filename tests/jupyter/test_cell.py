@@ -253,3 +253,36 @@ def test_an_expression_is_a_cell_of_one_line():
     assert read_expression("%task", "f(u, k=3)", ("u",)).function({"f": lambda u, k: u + k}, "<cell>")(1) == 4
     with pytest.raises(CellError, match="for statements use %%task"):
         read_expression("%task", "x = 1")
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("gone", 2), ("model.fit(gone)", 2), ("x = 1\ny = x + gone", 3), ("import sys, ast\nsys.argv[gone]", 3),
+        ("for x in gone: pass", 2), ("gone()", 2), ("with gone as f: pass", 2), ("[x for x in gone]", 2),
+        ("def f(): pass\nf, gone", 3), ("{'a': gone}", 2), ("if gone: pass", 2), ("return gone", 2),
+        ("x = __file__", 2),
+    ],
+)  # fmt: skip
+def test_a_name_that_nobody_has_is_told_before_anything_is_sent(body, line):
+    cell = read_cell("%%task", body)
+    with pytest.raises(NameError, match=rf"name '\w+' is not defined, .*\(line {line}\)"):
+        cell.refuse_missing({"model": 1, "gome": 2})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x = gone if x else 1", "x or gone", "def f(): return gone\n1", "lambda: gone", "[gone for x in x]",
+        "setup()\ngone", "from nowhere import setup\ngone", "import nowhere_at_all\ngone", "gone = 1\ngone",
+        "try:\n    gone\nexcept NameError:\n    gone = 1", "if x:\n    gone", "x < 1 < gone", "with x:\n    gone",
+        "exec('gone = 1')\ngone", "@x\ndef f(): pass\ngone", "class C: gone", "x += gone", "print, len, __name__",
+        "assert x\ngone", "def f(a=setup()): pass\ngone", "return 1\ngone", "x[setup()], gone", "del x\ngone",
+        "for gone in x: pass", "import gone\ngone", "x: gone = 1", "display", "raise x\ngone",
+    ],
+)  # fmt: skip
+def test_what_may_be_there_is_no_false_alarm(body, monkeypatch):
+    import builtins
+
+    monkeypatch.setattr(builtins, "display", print, raising=False)
+    read_cell("%%task", body).refuse_missing({"x": 1, "setup": print})

@@ -296,6 +296,14 @@ async def nap(x):
         ("%%task\nget_ipython().user", "NotPicklable: cell: get_ipython (method) is this notebook's shell"),
         ("%%task\nlists()", "NotPicklable: cell: lists: get_ipython (method) is this notebook's shell"),
         ("%%task\nbar.value", "NotPicklable: cell: bar (IntProgress) is a widget"),
+        (
+            "%%task\nimport sys\nlists(dato)",
+            "NameError: name 'dato' is not defined, in this notebook or in the task (line 3)",
+        ),
+        (
+            "%task [dato] + [x] for x in [1]",
+            "NameError: name 'dato' is not defined, in this notebook or in the task",
+        ),
         ("%%task for x in range(3):\nx", "CellError: 'for x in range(3):': leave out the colon"),
     ],
 )
