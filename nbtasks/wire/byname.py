@@ -71,7 +71,7 @@ def reduced(pickler: Any, value: Any) -> Any:
         return _reduced_function(pickler, value)
     if isinstance(value, ModuleType):
         return _reduced_module(value)
-    if isinstance(value, type) and not travels_by_name(value) and is_of_other_world(value):
+    if issubclass(type(value), type) and not travels_by_name(value) and is_of_other_world(value):
         return found_by_name, (value.__module__, value.__qualname__)
     return NotImplemented
 

@@ -144,13 +144,12 @@ def _annotations_of(kind: type) -> dict[str, Any]:
 
 
 def _is_slot(kind: type, name: str, value: Any) -> bool:
-    if isinstance(value, types.MemberDescriptorType):
-        return value.__objclass__ is kind
-    return (
-        name in {"__dict__", "__weakref__"}
-        and isinstance(value, types.GetSetDescriptorType)
-        and "__slots__" in vars(kind)
-    )
+    if not isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):
+        return False
+    if value.__objclass__ is not kind:
+        # Until Python 3.10 a dataclass with slots has some of the class that it was made from.
+        return False
+    return name not in {"__dict__", "__weakref__"} or "__slots__" in vars(kind)
 
 
 def _registered_with(kind: type) -> list[type]:
