@@ -6,10 +6,12 @@ No I/O; used by workers, ``apply()`` and ``--here``.
 from __future__ import annotations
 
 import contextvars
-import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+
+# By name: a task may put something else into the module.
+from time import perf_counter
 from typing import Any
 
 from .context import CurrentCall, reset_current, set_current
@@ -55,12 +57,12 @@ def execute(
     """
     call.args, call.kwargs, call.function = args, kwargs, function
     given = (BoundTask(call, options), *args) if options.bind else args
-    started = time.perf_counter()
+    started = perf_counter()
     try:
         value = contextvars.copy_context().run(_called, function, given, kwargs, call)
-        return Outcome(SUCCESS_CODE, value, time.perf_counter() - started)
+        return Outcome(SUCCESS_CODE, value, perf_counter() - started)
     except BaseException as error:
-        return outcome_of_error(error, call, options, time.perf_counter() - started)
+        return outcome_of_error(error, call, options, perf_counter() - started)
 
 
 def _called(
@@ -106,12 +108,12 @@ async def execute_async(
     call.args, call.kwargs, call.function = args, kwargs, function
     given = (BoundTask(call, options), *args) if options.bind else args
     token = set_current(call)
-    started = time.perf_counter()
+    started = perf_counter()
     try:
         value = await _to_the_end(function(*given, **kwargs))
-        return Outcome(SUCCESS_CODE, value, time.perf_counter() - started)
+        return Outcome(SUCCESS_CODE, value, perf_counter() - started)
     except BaseException as error:
-        return outcome_of_error(error, call, options, time.perf_counter() - started)
+        return outcome_of_error(error, call, options, perf_counter() - started)
     finally:
         reset_current(token)
 

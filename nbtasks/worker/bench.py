@@ -28,6 +28,7 @@ from .hints import add_hint
 from .interrupts import Stopping
 from .job import Job
 from .log import LOGGER
+from .output import Output
 from .preview import preview_of
 from .reporter import Again, Done, Reporter, Unread
 
@@ -111,8 +112,10 @@ class Bench:
             for action in tuple(before_telling):
                 action()
         shown = self._preview(job, call, outcome) if job.wants_preview else None
-        output = call.output.kept() if call.output is not None else None
-        printed = call.output.printed if call.output is not None else None
+        # A task can reach its own record, and put anything there.
+        told = call.output if type(call.output) is Output else None
+        output = told.kept() if told is not None else None
+        printed = told.printed if told is not None else None
         if outcome.state == RETRY_CODE and self.reporter.was_revoked(call):
             reason = TaskRevokedError(
                 f"call {call.id} was revoked while it ran: it is not tried again", call.id

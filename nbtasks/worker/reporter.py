@@ -17,8 +17,11 @@ from typing import Any, TypeVar
 from nbtasks.broker.delivery import Delivery, Entry, Finish
 from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall
-from nbtasks.core.errors import OperationalError
+from nbtasks.core.errors import OperationalError, WireError
 from nbtasks.core.ids import new_id
+from nbtasks.core.readable import name_of, text_of
+from nbtasks.core.states import FAILURE_CODE
+from nbtasks.wire import failures
 from nbtasks.wire.codec import Codec, News, Record
 from nbtasks.wire.values import BlobPiece
 
@@ -326,10 +329,10 @@ class Reporter:
             else:
                 others.append(item)
         for run in _runs(done):
-            self._add_record(report, run)
+            self._add_results(report, run)
         for other in others:
             if isinstance(other, Again):
-                self._add_again(report, other)
+                self._add_next_try(report, other)
             else:
                 self._add_unread(report, other)
         for refusal in refused:
@@ -339,12 +342,27 @@ class Reporter:
         self._unsent_entries = [entry for entry, _ in entries]
         return report
 
+    def _add_results(self, report: Finish, run: list[Done]) -> None:
+        try:
+            self._add_record(report, run)
+        except Exception as error:
+            # Something in it cannot be sealed. This process must not die of it: the call would be run again, and kill
+            # the next one.
+            if len(run) > 1:
+                for item in run:
+                    self._add_results(report, [item])
+            else:
+                self._add_record(report, [_untellable(run[0], error)])
+
+    def _add_next_try(self, report: Finish, item: Again) -> None:
+        try:
+            self._add_again(report, item)
+        except Exception as error:
+            self._add_record(report, [_untellable(item, error)])
+
     def _add_record(self, report: Finish, run: list[Done]) -> None:
         first = run[0]
         entry = first.job.entry
-        for item in run:
-            for key, data in item.pieces or ():
-                report.blob(entry.batch, key, data)
         states = bytes([item.state for item in run])
         record = Record(
             batch=entry.batch,
@@ -358,7 +376,11 @@ class Reporter:
             printed={item.index: item.printed for item in run if item.printed},
             previews={item.index: item.preview for item in run if item.preview},
         )
-        report.results(entry.batch, first.index, states, self._codec.seal_record(record, entry.key_id))
+        sealed = self._codec.seal_record(record, entry.key_id)
+        for item in run:
+            for key, data in item.pieces or ():
+                report.blob(entry.batch, key, data)
+        report.results(entry.batch, first.index, states, sealed)
 
     def _add_again(self, report: Finish, item: Again) -> None:
         entry = item.job.entry
@@ -366,13 +388,14 @@ class Reporter:
         frame = self._codec.seal_chunk(item.job.chunk.only(item.index), entry.key_id)
         due_ms = round((self._server_now() + max(0.0, item.delay_s)) * 1000)
         attempt = attempts.after_retry(entry.attempt)
-        report.again(entry.batch, entry.address, lane, due_ms, item.index, 1, attempt, frame)
         events: list[dict[str, Any]] = [
             {"t": "retry", "i": item.index, "in": item.delay_s, "m": item.error[:500]}
         ]
         if item.output:
             events.insert(0, {"t": "output", "i": item.index, "o": item.output, "u": item.printed, "k": 1})
+        # What cannot be sealed has to be seen before it is told that there is another try.
         self._add_news(report, entry.batch, entry.key_id, events)
+        report.again(entry.batch, entry.address, lane, due_ms, item.index, 1, attempt, frame)
 
     def _add_refused(self, report: Finish, item: Refused) -> None:
         self._add_news(report, item.batch, item.key_id, [_told_refusal(item)])
@@ -427,7 +450,10 @@ class Reporter:
             return True
         report = Finish()
         for (batch, key_id), items in events.items():
-            self._add_news(report, batch, key_id, items)
+            try:
+                self._add_news(report, batch, key_id, items)
+            except Exception:
+                LOGGER.warning("batch %s: what is new about its running calls cannot be told", batch)
         try:
             self._delivery.finish(report)
         except OperationalError:
@@ -451,6 +477,12 @@ class Reporter:
             if live:
                 events.append({"t": "output", "i": call.index, "o": live, "u": printed})
         return events
+
+
+def _untellable(item: Done | Again, error: Exception) -> Done:
+    """Return what is told instead of what cannot be."""
+    reason = WireError(f"how the call has ended cannot be told: {name_of(error)}: {text_of(error, 500)}")
+    return Done(item.job, item.index, FAILURE_CODE, 0.0, failures.pack(reason, with_traceback=False))
 
 
 def place(entry: Entry) -> Place:

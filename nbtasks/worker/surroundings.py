@@ -42,7 +42,7 @@ _wakeup: Callable[[int], int] = _signal.set_wakeup_fd
 _sigmask: Callable[[int, Any], Any] = _signal.pthread_sigmask
 _set_handler: Callable[[int, Any], Any] = _signal.signal
 _print, _environ = builtins.print, os.environ
-_sleep, _monotonic, _time = time.sleep, time.monotonic, time.time
+_CLOCKS = time.sleep, time.monotonic, time.time, time.perf_counter
 
 
 def unblock() -> None:
@@ -128,7 +128,7 @@ class Surroundings:
             or _sigmask(SIG_BLOCK, ())
         ):
             self._restore_signals()
-        if time.sleep is not _sleep or time.monotonic is not _monotonic or time.time is not _time:
+        if (time.sleep, time.monotonic, time.time, time.perf_counter) != _CLOCKS:
             self._restore_clock()
         try:
             is_there = (signal.signal, threading.Thread, threading.Lock) == self._used_functions

@@ -627,6 +627,52 @@ def test_processes_of_a_call_know_the_notebook(run, way, notebook):
     assert run(way, notebook["plainly"]).get(timeout=SOON) is True
 
 
+# --- what cannot be told --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("what", ["output", "parts", "seconds", "progress", "retry"])
+def test_what_cannot_be_told_fails_its_own_call(run, way, what):
+    def spoil(what):
+        import time
+
+        from nbtasks.core.errors import Retry
+
+        call = current_call()
+
+        class Kept:
+            def kept(self):
+                return [[object()]]
+
+            take_live = kept
+
+        if what == "output":
+            call.output = Kept()
+        elif what == "seconds":
+            # As a library does that makes time stand still.
+            time.perf_counter = lambda: 1j
+        elif what == "progress":
+            call.report(call, object(), {1}, b"bytes")
+            time.sleep(0.3)
+        else:
+            print("text")
+            call.output._head.append([object()])
+            call.output._live.append([object()])
+            if what == "retry":
+                raise Retry("again", 0.0)
+            time.sleep(0.3)
+        return call.attempt
+
+    def work():
+        return current_call().attempt
+
+    spoilt = run(way, spoil, what)
+    others = [run(way, work) for _ in range(3)]
+    assert [other.get(timeout=SOON) for other in others] == [1, 1, 1]
+    found = spoilt.get(timeout=SOON, propagate=False)
+    assert found == 1 or isinstance(found, Exception)
+
+
 # --- CPUs -----------------------------------------------------------------------------------------------------
 
 MATH = (
