@@ -365,6 +365,8 @@ class App:
     ) -> None:
         """Have ``n`` worker processes on this machine, ready when this returns. Doing it again changes nothing.
 
+        But if the working folder or ``os.environ`` were changed here since then, new ones take their place.
+
         They end with this process, unless ``keep``.
 
         Args:
@@ -417,7 +419,13 @@ class App:
         from .fleet import read_workers
 
         session = self.session
-        return read_workers(session.fleet, session.python, session.keyring.id)
+        workers = read_workers(session.fleet, session.python, session.keyring.id)
+        outdated = self._opened.workers.outdated() if self._opened.workers is not None else {}
+        return (
+            [dataclasses.replace(one, changes=outdated.get(one.id, "")) for one in workers]
+            if outdated
+            else workers
+        )
 
     def stranded(self) -> list[Stranded]:
         """Return what waits for a worker of another kind than those that are there: another Python, another key."""

@@ -51,6 +51,8 @@ class WorkerInfo:
     packages: Mapping[str, str] = field(default_factory=dict)
     #: How these differ from what is in use here, in words. Calls run there nevertheless.
     differences: tuple[str, ...] = ()
+    #: What has changed in this process since it has started this worker: tasks see it as it was then.
+    changes: str = ""
     #: Every key that it accepts; there is more than one while keys are rotated.
     key_ids: tuple[str, ...] = ()
     #: Which files of large values it sees.

@@ -106,6 +106,11 @@ def workers_panel(workers: Sequence[WorkerInfo], now: float) -> Panel:
 def _note(worker: WorkerInfo) -> str:
     if worker.problem:
         return worker.problem
+    if worker.changes:
+        return (
+            f"Since {worker.name} was started, this notebook has changed {worker.changes}. "
+            "Tasks do not see that; `%workers start` again starts new workers."
+        )
     return f"{worker.name} has {', '.join(worker.differences)}" if worker.differences else ""
 
 

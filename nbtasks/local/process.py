@@ -22,6 +22,7 @@ from nbtasks.core.errors import WorkersError
 
 from . import hindrance
 from .proctree import kill_tree
+from .setting import setting
 
 if TYPE_CHECKING:
     from nbtasks.core.options import WorkerOptions
@@ -58,6 +59,7 @@ class WorkerProcess:
         import subprocess
 
         self._owner = os.getpid()
+        self.setting = setting()
         output = -1
         try:
             output = log.open()

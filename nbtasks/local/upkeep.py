@@ -12,6 +12,7 @@ from nbtasks.core.errors import WorkersError
 
 from . import hindrance
 from .process import WorkerProcess, describe_exit
+from .setting import setting
 
 if TYPE_CHECKING:
     from nbtasks.core.options import WorkerOptions
@@ -94,6 +95,11 @@ class Upkeep:
     def pid(self) -> int:
         """The process id of the supervisor that runs now, or ran last."""
         return self._process.pid
+
+    @property
+    def changes(self) -> str:
+        """What has changed here since the process was started that tasks may see; empty where nothing has."""
+        return setting().changes(self._process.setting, self.options.env)
 
     def log_tail(self, lines: int = 20) -> str:
         """Return the last lines that the last process wrote."""

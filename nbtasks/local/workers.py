@@ -72,6 +72,14 @@ class LocalWorkers:
         serving = self._serving
         return serving is not None and serving.is_up
 
+    def outdated(self) -> dict[str, str]:
+        """Return the id of the worker that runs, and what has changed here since it was started; else nothing."""
+        serving = self._serving
+        if serving is None or serving.worker_id is None or not serving.is_up or os.getpid() != self._owner:
+            return {}
+        changes = serving.changes
+        return {serving.worker_id: changes} if changes else {}
+
     @property
     def pid(self) -> int | None:
         """The supervisor's process id; None where there is none."""
@@ -109,7 +117,8 @@ class LocalWorkers:
     def scale(self, options: WorkerOptions, timeout_s: float = START_TIMEOUT_S) -> None:
         """Converge to ``options`` and return when the workers are ready.
 
-        Nothing happens where they run already. Workers with other options are replaced: the new ones start,
+        Nothing happens where they run already. Workers with other options, or started before the working folder or
+        the environment was changed here, are replaced: the new ones start,
         then the old ones take no more calls, end those they run and go.
 
         Raises:
@@ -201,7 +210,12 @@ class LocalWorkers:
 
     def _is_served(self, options: WorkerOptions) -> bool:
         upkeep = self._coming or self._serving
-        return upkeep is not None and upkeep.options == options and not upkeep.over.is_set()
+        return (
+            upkeep is not None
+            and upkeep.options == options
+            and not upkeep.over.is_set()
+            and not upkeep.changes
+        )
 
     def _dismiss(self, upkeep: Upkeep) -> None:
         if not upkeep.over.is_set():

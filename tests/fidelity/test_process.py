@@ -708,3 +708,32 @@ def test_children_share_the_cpus(home, monkeypatch):
             assert app.workers()[0].concurrency == 1
         finally:
             os.sched_setaffinity(0, before)
+
+
+def test_what_the_notebook_changes_after_the_start_is_named(project, tmp_path_factory, monkeypatch):
+    import time
+
+    from nbtasks.jupyter.panels import workers_panel
+
+    def look():
+        return os.getcwd(), os.environ.get("OF_THE_NOTEBOOK")  # noqa: PTH109
+
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with App("setting") as app:
+        app.start_workers(1)
+        task, (worker,) = app.task(look), app.workers()
+        assert worker.changes == ""
+        app.start_workers(1)
+        assert app.workers()[0].id == worker.id
+        monkeypatch.chdir(elsewhere)
+        monkeypatch.setenv("OF_THE_NOTEBOOK", "1")
+        (worker,) = app.workers()
+        named = (
+            f"the working folder ({elsewhere}, theirs is {project}) and environment variable OF_THE_NOTEBOOK"
+        )
+        assert worker.changes == named
+        assert named in workers_panel([worker], time.time()).notes[0]
+        assert task.delay().get(timeout=SOON) == (str(project), None)
+        app.start_workers(1)
+        assert task.delay().get(timeout=SOON) == (str(elsewhere), "1")
+        assert all(one.changes == "" for one in app.workers())
