@@ -41,6 +41,8 @@ _getsignal: Callable[[int], Any] = _signal.getsignal
 _wakeup: Callable[[int], int] = _signal.set_wakeup_fd
 _sigmask: Callable[[int, Any], Any] = _signal.pthread_sigmask
 _set_handler: Callable[[int, Any], Any] = _signal.signal
+#: What is known to have been changed.
+_changes = undoing.changes
 _print, _environ = builtins.print, os.environ
 _CLOCKS = time.sleep, time.monotonic, time.time, time.perf_counter
 
@@ -89,7 +91,7 @@ class Surroundings:
 
     def calm(self) -> None:
         """Have no signal or timer of a call come any more, once it has ended."""
-        if undoing.is_due() and undoing.has_touched(undoing.SIGNALS):
+        if _changes and undoing.SIGNALS in _changes:
             self._restore_signals()
 
     def note_opened(self) -> None:
@@ -105,17 +107,17 @@ class Surroundings:
             alone: no other call runs in this process: what is not this thread's own is put back as well.
         """
         self._unseen_s += seconds + _BESIDES_S
-        is_due = undoing.is_due()
+        is_due = bool(_changes)
         if (
             more
-            and self._unseen_s < _LONG_S
             and not is_due
+            and self._unseen_s < _LONG_S
             and builtins.print is _print
             and os.environ is _environ
         ):
             return False
         self._unseen_s = 0.0
-        if is_due and undoing.has_touched(undoing.SIGNALS):
+        if is_due and undoing.SIGNALS in _changes:
             self._restore_signals()
         if alone:
             if is_due:

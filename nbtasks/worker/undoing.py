@@ -43,7 +43,8 @@ Memory = Callable[..., "Change | None"]
 SIGNALS = "signals"
 _ZONE = "the time zone"
 
-_undos: dict[Hashable, Callable[[], object]] = {}
+#: What calls have changed -> what puts it back.
+changes: dict[Hashable, Callable[[], object]] = {}
 
 # As they are before they are replaced.
 _chdir, _unsetenv, _reset_warnings, _report_crashes = (
@@ -56,25 +57,15 @@ _set_policy: Callable[[Any], None] = (
 )
 
 
-def is_due() -> bool:
-    """Whether something was changed."""
-    return bool(_undos)
-
-
-def has_touched(what: str) -> bool:
-    """Whether one thing was changed."""
-    return what in _undos
-
-
 def undo() -> None:
     """Put everything back. No call runs."""
     # The time zone comes last: it is read from the environment.
-    for key in sorted(_undos, key=lambda key: key == _ZONE):
+    for key in sorted(changes, key=lambda key: key == _ZONE):
         try:
-            _undos[key]()
+            changes[key]()
         except Exception as error:
             LOGGER.warning("what a call has changed stays (%s): %s", key, error)
-    _undos.clear()
+    changes.clear()
 
 
 def install() -> None:
@@ -103,7 +94,7 @@ def _noting(memory: Memory, function: Any) -> Any:
             with contextlib.suppress(Exception):
                 change = memory(function, *args, **kwargs)
                 if change is not None:
-                    _undos.setdefault(*change)
+                    changes.setdefault(*change)
         return function(*args, **kwargs)
 
     return noting
@@ -155,7 +146,7 @@ def _variable(_: Any, key: Any, *__: Any) -> Change:
             _unsetenv(name)
 
     if name == b"TZ":
-        _undos.setdefault(_ZONE, time.tzset)
+        changes.setdefault(_ZONE, time.tzset)
     return ("environ", name), put_back
 
 
