@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import warnings
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from operator import attrgetter
 from typing import Any
 
@@ -21,6 +21,17 @@ _OF_SYS = (
 _values_of_sys = attrgetter(*_OF_SYS)
 #: What a call is most likely to replace; the others are compared where there is time.
 _used_builtins = attrgetter("print", "open", "input", "len", "sum", "range", "__import__")
+
+
+def _variable_of_decimal() -> ContextVar[decimal.Context | None]:
+    context = copy_context()
+    context.run(decimal.getcontext)
+    found: Any = next(variable for variable in context if variable.name == "decimal_context")
+    return found  # type: ignore[no-any-return]
+
+
+#: Where decimal keeps its context.
+decimal_context = _variable_of_decimal()
 
 
 class Assignments:
@@ -33,12 +44,19 @@ class Assignments:
         self._hooks = threading.excepthook, warnings.showwarning, os.environ
         self._traced = sys.gettrace(), sys.getprofile()
         self._default = _settings(decimal.DefaultContext)
-        self._decimal: decimal.Context | None = None
+        #: Decimal's context outside calls, and its settings. Code of a module may have made one: calls share it.
+        self.shared: decimal.Context | None = None
+        self._settings: tuple[Any, ...] = ()
 
-    def note_opened(self) -> None:
-        """Code that was run outside a call may have made decimal's context there: calls share that one."""
-        if any(variable.name == "decimal_context" for variable in copy_context()):
-            self._decimal = decimal.getcontext().copy()
+    def note_shared(self) -> None:
+        """A call begins: remember what it shares with others."""
+        self.shared = decimal_context.get(None)
+        self._settings = _settings(self.shared) if self.shared is not None else ()
+
+    def restore_shared(self) -> None:
+        """Have what calls share be as it was."""
+        if self.shared is not None and _settings(self.shared) != self._settings:
+            _set(self.shared, self._settings)
 
     def restore(self, long: bool) -> None:
         """Put it there again. No call runs.
@@ -49,9 +67,7 @@ class Assignments:
         if not self._is_there():
             self._assign()
         elif long and vars(builtins) != self._builtins:
-            self._restore_builtins()
-        if self._decimal is not None and _settings(decimal.getcontext()) != _settings(self._decimal):
-            decimal.setcontext(self._decimal)
+            self.restore_builtins()
         if long:
             _restore_modules()
             if _settings(decimal.DefaultContext) != self._default:
@@ -75,9 +91,10 @@ class Assignments:
         vars(sys).update(zip(_OF_SYS, self._of_sys, strict=True))
         sys.argv = list(self._argv)
         threading.excepthook, warnings.showwarning, os.environ = self._hooks
-        self._restore_builtins()
+        self.restore_builtins()
 
-    def _restore_builtins(self) -> None:
+    def restore_builtins(self) -> None:
+        """Have every built-in function be Python's own again."""
         vars(builtins).update(self._builtins)
         # What was added stays: code that was made since may use it.
         self._builtins = dict(vars(builtins))

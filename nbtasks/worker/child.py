@@ -382,7 +382,6 @@ class Child:
         """Whether calls of a function belong into the event loop; most often it is the same one as before."""
         if self._kind is None or self._kind[0] is not function:
             self._kind = (function, is_async(function.call))
-            self._surroundings.note_opened()
         return self._kind[1]
 
     def _work_inline(self, job: Job) -> None:

@@ -67,6 +67,7 @@ class InlineExecutor:
             try:
                 lent = job.lend(index)
                 args, kwargs = self._bench.arguments(job, index)
+                self._surroundings.begin()
                 interrupts.arm(call, options)
                 interrupts.check()
                 outcome = execute(lent.call, args, kwargs, call, job.options_with(lent))

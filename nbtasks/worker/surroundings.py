@@ -20,7 +20,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from . import streams, undoing
-from .assignments import Assignments
+from .assignments import Assignments, decimal_context
 
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
@@ -43,7 +43,7 @@ _sigmask: Callable[[int, Any], Any] = _signal.pthread_sigmask
 _set_handler: Callable[[int, Any], Any] = _signal.signal
 #: What is known to have been changed.
 _changes = undoing.changes
-_print, _environ = builtins.print, os.environ
+_print, _len, _environ = builtins.print, builtins.len, os.environ
 _CLOCKS = time.sleep, time.monotonic, time.time, time.perf_counter
 
 
@@ -89,14 +89,19 @@ class Surroundings:
         self._seen = list(map(_getsignal, self._looked_at))
         self._all = list(map(_getsignal, _NUMBERS))
 
+    def begin(self) -> None:
+        """A call begins; all that it needs was imported."""
+        if decimal_context.get(None) is not self._assigned.shared:
+            self._assigned.note_shared()
+
     def calm(self) -> None:
-        """Have no signal or timer of a call come any more, once it has ended."""
+        """Have no signal or timer of a call come any more, once it has ended; what follows needs the built-ins."""
+        if builtins.print is not _print or builtins.len is not _len:
+            self._assigned.restore_builtins()
+        if self._assigned.shared is not None:
+            self._assigned.restore_shared()
         if _changes and undoing.SIGNALS in _changes:
             self._restore_signals()
-
-    def note_opened(self) -> None:
-        """A function was opened, and with it modules may have been imported."""
-        self._assigned.note_opened()
 
     def restore(self, seconds: float, more: bool = False, alone: bool = True) -> bool:
         """Put back what a call of so many seconds has changed, and return whether that was looked at; main thread only.
