@@ -20,6 +20,7 @@ from typing import Any
 
 from nbtasks.core.errors import ConfigError
 
+from .django import Setup, setup_here
 from .origin import is_local, is_local_file
 from .sources import Source, Stamp, imports_of_code, loaded_local, place_of, source_of, stamp_of
 
@@ -66,10 +67,12 @@ class Manifest:
     Attributes:
         modules: name -> source.
         paths: folders of the user's own on ``sys.path``.
+        django: how that was set up, where they need it.
     """
 
     modules: Mapping[str, Source]
     paths: tuple[str, ...]
+    django: Setup = None
 
     @functools.cached_property
     def packed(self) -> bytes:
@@ -79,12 +82,12 @@ class Manifest:
             name: [versions[name], source.text, source.file, source.folders]
             for name, source in sorted(self.modules.items())
         }
-        return zlib.compress(json.dumps({"paths": self.paths, "modules": modules}).encode(), 3)
+        return zlib.compress(json.dumps([self.paths, modules, self.django]).encode(), 3)
 
     def without(self, others: Collection[str]) -> Manifest:
         """Return it without some of the modules."""
         rest = {name: source for name, source in self.modules.items() if name not in others}
-        return Manifest(rest, self.paths)
+        return Manifest(rest, self.paths, self.django)
 
 
 def _versions(modules: Mapping[str, Source]) -> dict[str, str]:
@@ -156,6 +159,7 @@ def _found(roots: Roots, excluded: frozenset[str]) -> tuple[Manifest, set[str]]:
     seen: set[str] = set()
     folders: set[str] = set()
     waiting = [*roots[0], *roots[1].intersection(loaded)]
+    django: Setup = None
     size = 0
     while waiting:
         for name in _with_parents(waiting.pop()):
@@ -175,7 +179,10 @@ def _found(roots: Roots, excluded: frozenset[str]) -> tuple[Manifest, set[str]]:
                 # Who imports them may do so by a name that nobody can read.
                 waiting += [one for one in loaded if one.startswith(f"{name}.")]
                 folders.update(source.folders)
-    return Manifest(found, _own_paths()), folders
+            if django is None:
+                django, more = setup_here(source.imports)
+                waiting += more
+    return Manifest(found, _own_paths(), django), folders
 
 
 def _source(name: str) -> Source | None:

@@ -38,6 +38,7 @@ from typing import Any
 from nbtasks.core.context import being_run
 from nbtasks.core.readable import name_of, text_of
 
+from .django import Setup, set_up
 from .origin import is_local, is_local_file
 from .sources import Stamp, stamp_of
 
@@ -159,10 +160,12 @@ class World:
     Args:
         modules: name -> what was sent.
         paths: where else modules are looked for.
+        django: how that is set up, before any of them runs.
     """
 
-    def __init__(self, modules: Mapping[str, Shipped], paths: Sequence[str]) -> None:
+    def __init__(self, modules: Mapping[str, Shipped], paths: Sequence[str], django: Setup = None) -> None:
         self.modules = modules
+        self.django = django
         self.paths = list(paths)
         #: Some of its modules ran for another world before.
         self.has_old = False
@@ -180,7 +183,9 @@ class World:
         with _lock:
             if packed not in self._joined:
                 other = world_of(packed)
-                self._joined[packed] = World({**other.modules, **self.modules}, self.paths)
+                self._joined[packed] = World(
+                    {**other.modules, **self.modules}, self.paths, self.django or other.django
+                )
             return self._joined[packed]
 
     def names(self) -> Iterator[str]:
@@ -301,9 +306,9 @@ def world_of(packed: bytes) -> World:
     with _lock:
         world = _worlds.get(key)
         if world is None:
-            data = json.loads(zlib.decompress(packed))
-            modules = {name: Shipped(name, *parts) for name, parts in data["modules"].items()}
-            world = _worlds[key] = World(modules, data["paths"])
+            paths, sources, django = json.loads(zlib.decompress(packed))
+            modules = {name: Shipped(name, *parts) for name, parts in sources.items()}
+            world = _worlds[key] = World(modules, paths, django)
     return world
 
 
@@ -354,6 +359,7 @@ def opened_in(world: World | None) -> Iterator[None]:
         _failed.clear()
         try:
             with world.unhidden():
+                set_up(world.django)
                 yield
         except Exception as error:
             for failed, shipped in _failed:

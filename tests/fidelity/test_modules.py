@@ -492,3 +492,73 @@ def test_a_module_that_waits_for_a_task_of_its_own(folder, shared_app, notebook,
     module = importlib.import_module("waits")
     with pytest.raises(ImportError, match=r"WouldDeadlock.*waits for a result while a worker imports it"):
         shared_app.task(module.f).delay(1).get(timeout=SOON)
+
+
+DATABASE = """
+from sqlalchemy import create_engine
+from sqlalchemy.orm import DeclarativeBase, sessionmaker
+engine = create_engine("sqlite://")
+Session = sessionmaker(engine)
+class Base(DeclarativeBase): pass
+"""
+TABLES = """
+from database import Base, engine
+from sqlalchemy.orm import Mapped, mapped_column
+class User(Base):
+    __tablename__ = "user"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    def hello(self): return {word!r} + self.name
+Base.metadata.create_all(engine)
+"""
+
+
+def test_sqlalchemy_models(folder, shared_app, notebook):
+    pytest.importorskip("sqlalchemy")
+    folder("database", DATABASE)
+    folder("tables", TABLES.format(word="old "))
+    notebook.run(
+        """
+        import database
+        from tables import User
+        def f(name):
+            with database.Session() as session:
+                session.add(User(name=name))
+                return session.query(User).filter_by(name=name).first().hello()
+        def same(user): return user
+        """
+    )
+    user = shared_app.task(notebook["same"]).delay(notebook["User"](name="me")).get(timeout=SOON)
+    assert (type(user), user.name) == (notebook["User"], "me")
+    for number, word in enumerate(("old ", "new ", "old ")):
+        folder("tables", TABLES.format(word=word))
+        assert shared_app.task(notebook["f"]).delay(f"n{number}").get(timeout=SOON) == f"{word}n{number}"
+
+
+ITEM = """
+from django.db import models
+class Item(models.Model):
+    name = models.CharField(max_length=9)
+    class Meta: app_label = "shop"
+    def hello(self): return {word!r} + self.name
+"""
+
+
+def test_django_models(folder, shared_app, notebook):
+    pytest.importorskip("django")
+    folder("shop.__init__", "")
+    folder("shop.models", ITEM.format(word="old "))
+    notebook.run(
+        """
+        import django
+        from django.conf import settings
+        settings.configure(INSTALLED_APPS=["shop"], DEFAULT_AUTO_FIELD="django.db.models.AutoField")
+        django.setup()
+        from shop.models import Item
+        def f(item): return item.hello(), Item(name="x").hello(), type(item) is Item
+        """
+    )
+    for word in ("old ", "new "):
+        folder("shop.models", ITEM.format(word=word))
+        found = shared_app.task(notebook["f"]).delay(notebook["Item"](name="me")).get(timeout=SOON)
+        assert found == (f"{word}me", f"{word}x", True)
