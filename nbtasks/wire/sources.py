@@ -113,7 +113,14 @@ def place_of(name: str) -> Place | None:
             spec = finder.find_spec(name, path)
         if spec is not None:
             return _place_of_spec(name, spec)
-    return None
+    return _place_of_folder(name, path or ())
+
+
+def _place_of_folder(name: str, path: Sequence[str]) -> Place | None:
+    """Return a folder without ``__init__.py`` inside a package: Python finds it if that was imported only."""
+    folders = [Path(around, name.rpartition(".")[2]) for around in path]
+    local = [str(one) for one in folders if one.is_dir() and is_local_file(name, str(one / "__init__.py"))]
+    return Place("", tuple(local), None) if local else None
 
 
 def _place_of_loaded(name: str, module: Any) -> Place | None:

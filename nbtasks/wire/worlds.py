@@ -20,6 +20,7 @@ import functools
 import hashlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import json
 import linecache
 import os
@@ -233,7 +234,10 @@ class World:
     def module(self, name: str) -> ModuleType | None:
         """Return a module that has run for this world, or for another one in the same version."""
         found = self.loaded.get(name)
-        if found is None and name in self.modules:
+        if found is None and name in self.modules and self.modules[name].text is None:
+            # It has nothing to run, and what lies below it may have run already.
+            found = self.loaded[name] = importlib.util.module_from_spec(self.modules[name].spec(self))
+        elif found is None and name in self.modules:
             found = _ran.get((name, self.modules[name].version))
             if found is not None:
                 self.loaded[name] = found

@@ -70,7 +70,7 @@ class _Describer:
         for wanted, describe in _KINDS:
             if isinstance(value, wanted):
                 return describe(self, value)
-        if kind.__module__.partition(".")[0] in {"numpy", "pandas"}:
+        if str(kind.__module__).partition(".")[0] in {"numpy", "pandas"}:
             return self._scientific(value)
         return self._by_its_parts(value)
 
