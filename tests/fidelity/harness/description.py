@@ -115,7 +115,7 @@ class _Describer:
         """Its traceback and context are no part of it: they say where it was raised, as does the note of nbtasks."""
         inner = getattr(value, "exceptions", ())
         facts = {name: fact for name, fact in vars(value).items() if name != "__notes__"}
-        notes = [note for note in getattr(value, "__notes__", ()) if not note.startswith("nbtasks: call ")]
+        notes = [note for note in getattr(value, "__notes__", ()) if not note.startswith("nbtasks: ")]
         return (
             self.kind(type(value)), _text(str, value), self.of(value.args), self.of(facts), ("notes", *notes),
             ("cause", self.of(value.__cause__)), ("suppressed", value.__suppress_context__),
