@@ -132,7 +132,7 @@ class Bench:
     def _packed(self, job: Job, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes, list[BlobPiece]]:
         if outcome.state != SUCCESS_CODE:
             assert outcome.error is not None
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(BaseException):
                 add_hint(outcome.error)
             return outcome.state, failures.pack(outcome.error), []
         if outcome.value is None or job.options.ignore_result:

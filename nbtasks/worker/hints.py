@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from types import FrameType
 
+from nbtasks.core.readable import text_of
+
 from . import keyboard
 
 #: Who looks tables up among the variables of its caller -> how it says that there is none.
@@ -37,13 +39,13 @@ def _of_missing_name(error: BaseException) -> str | None:
 
 
 def _missing_name(error: BaseException) -> str | None:
-    kind, text = type(error), str(error)
+    kind, text = type(error), text_of(error)
     if kind is NameError and _is_of_notebook(_innermost(error)):
         found = re.search(r"name '(\w+)' is not defined", text)
     elif kind.__name__ == "UndefinedVariableError":
         found = re.search(r"name '(\w+)' is not defined|variable '(\w+)' is not defined", text)
     elif kind is KeyError and len(error.args) == 1 and _looks_in_namespace(_innermost(error)):
-        found = re.fullmatch(r"([A-Za-z_]\w*)", str(error.args[0]))
+        found = re.fullmatch(r"([A-Za-z_]\w*)", text_of(error.args[0]))
     else:
         pattern = _TABLES.get(kind.__module__.partition(".")[0])
         found = pattern.search(text) if pattern else None
