@@ -28,7 +28,8 @@ def apply_here(task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     """
     task.check(args, kwargs)
     function, options = pickling.dump_function(task.function), pickling.dump_function(task.options)
-    sent = b"".join(pickling.dumps((args, kwargs)))
+    with generators.given():
+        sent = b"".join(pickling.dumps((args, kwargs)))
     call = CurrentCall(id=new_id(), name=task.name, is_eager=True)
     while True:
         opening = Opening()
@@ -68,9 +69,11 @@ def _packed(task: Definition, call: CurrentCall, outcome: Outcome) -> EagerResul
     if outcome.error is not None:
         packed = failures.unpack(failures.pack(outcome.error))
         error = _as_known_here(outcome.error, packed, call.id)
-        return EagerResult(call.id, task.name, state, error, packed.text, outcome.seconds)
-    value = pickling.loads(b"".join(pickling.dumps(outcome.value)))
-    return EagerResult(call.id, task.name, state, value, None, outcome.seconds)
+        return EagerResult(call.id, task.name, state, lambda: error, packed.text, outcome.seconds)
+    data = b"".join(pickling.dumps(outcome.value))
+    # What cannot be read is an error now, not when somebody asks for it.
+    pickling.loads(data)
+    return EagerResult(call.id, task.name, state, lambda: pickling.loads(data), None, outcome.seconds)
 
 
 def _as_known_here(error: BaseException, packed: failures.Failure, call_id: str) -> BaseException:

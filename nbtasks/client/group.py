@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import states as st
 from nbtasks.core.durations import Duration, patience
-from nbtasks.core.errors import TimeoutError, UnknownCall, ValueLost
+from nbtasks.core.errors import SignatureMismatch, TimeoutError, UnknownCall, ValueLost
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.staying import refuse_to_travel
 from nbtasks.wire.values import value_of
@@ -178,7 +178,7 @@ class GroupResult:
             raise self.batch.problem
         if propagate and self.batch.origin_info.on_error != "keep":
             self._raise_first()
-        values = list(self._values())
+        values = list(self._values(propagate))
         if propagate and self.batch.origin_info.on_error != "keep":
             # Values may have gone since.
             self._raise_first()
@@ -201,7 +201,7 @@ class GroupResult:
         """Whether all calls have ended, or nobody will tell."""
         return self.batch.done or not self._session.usable
 
-    def _values(self) -> Iterator[Any]:
+    def _values(self, propagate: bool) -> Iterator[Any]:
         batch = self.batch
         for index, payload in enumerate(batch.payloads()):
             if batch.states[index] == st.SUCCESS_CODE and payload is not None:
@@ -209,6 +209,12 @@ class GroupResult:
                     value = value_of(payload, batch.shelf)
                 except ValueLost:
                     value = AsyncResult.of(batch, index, self._session).result
+                except SignatureMismatch:
+                    raise
+                except (Exception, SystemExit):
+                    # It cannot be read: the handle knows what to say.
+                    handle = AsyncResult.of(batch, index, self._session)
+                    value = handle.get(timeout=0) if propagate else handle.result
                 yield value
             else:
                 yield AsyncResult.of(batch, index, self._session).result

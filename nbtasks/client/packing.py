@@ -126,6 +126,12 @@ class Packer:
                 self._hashes[place] = _hash_of(parts)
 
     def _share_at(self, place: int, value: Any) -> Parts | None:
+        for other, known in self._shared.items():
+            if known[0] is value:
+                self._shared[place] = known
+                if other in self._hashes:
+                    self._hashes[place] = self._hashes[other]
+                return None
         try:
             with BoundFor(self._home), noting(self.needs), generators.common() as sent:
                 parts = pickling.dumps(value)
@@ -143,7 +149,7 @@ class Packer:
     def _drop_changed(self, args: tuple[Any, ...]) -> None:
         for place, before in list(self._hashes.items()):
             if place < len(args) and args[place] is self._shared[place][0]:
-                with BoundFor(self._home):
+                with BoundFor(self._home), generators.common():
                     now = _hash_of(pickling.dumps(args[place]))
                 if now != before:
                     del self._shared[place], self._hashes[place]

@@ -12,11 +12,19 @@ from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.brief import brief
 from nbtasks.core.durations import Duration, patience
-from nbtasks.core.errors import TaskRevokedError, TimeoutError, UnknownCall, ValueLost
+from nbtasks.core.errors import (
+    NotPicklable,
+    SignatureMismatch,
+    TaskRevokedError,
+    TimeoutError,
+    UnknownCall,
+    ValueLost,
+)
 from nbtasks.core.ids import split_call_id
+from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.staying import refuse_to_travel
 from nbtasks.wire import failures, pickling
-from nbtasks.wire.values import value_of
+from nbtasks.wire.values import Original
 
 from . import blocking, current, observers
 from .batch import Batch
@@ -24,8 +32,6 @@ from .loss import without_value
 
 if TYPE_CHECKING:
     from .session import Session
-
-_UNSET = object()
 
 
 class AsyncResult:
@@ -66,7 +72,7 @@ class AsyncResult:
         self.batch = batch
         self.index = index
         self._session = session
-        self._value: Any = _UNSET
+        self._original: Original | None = None
 
     def __str__(self) -> str:
         return self.id
@@ -180,7 +186,21 @@ class AsyncResult:
 
     @property
     def result(self) -> Any:
-        """The value, or the exception, or None before the end. Never waits, never raises the task's exception."""
+        """The value, or the exception, or None before the end. Never waits, never raises the task's exception.
+
+        A value that can be changed is another object each time: a result never changes.
+        """
+        try:
+            return self._outcome()
+        except NotPicklable as error:
+            return error
+
+    def _outcome(self) -> Any:
+        """Return as :attr:`result`.
+
+        Raises:
+            NotPicklable: there is a value, and it cannot be read.
+        """
         found = self.batch.record(self.index)
         if found is None:
             return self.batch.problem
@@ -242,6 +262,7 @@ class AsyncResult:
             BaseException: what the task raised, with the worker's traceback; a TaskError in the place of what would
                 end, or seem to stop, who waits: SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError.
             TaskRevokedError: it was revoked or has expired.
+            NotPicklable: it has a value, and that cannot be read here.
         """
         timeout = patience(timeout)
         try:
@@ -251,7 +272,7 @@ class AsyncResult:
             raise KeyboardInterrupt(
                 f"call {self.id} ({self.name}) goes on; stop it with revoke(terminate=True)"
             ) from None
-        value = self.result
+        value = self._outcome() if propagate else self.result
         if not self.successful() and propagate:
             raise value
         return value
@@ -285,14 +306,18 @@ class AsyncResult:
             )
 
     def _load(self, payload: Any) -> Any:
-        if self._value is _UNSET:
-            try:
-                self._value = value_of(payload, self.batch.shelf)
-            except ValueLost as error:
-                self.batch.lose(self.index, without_value(self.batch, self.index, error))
-                found = self.batch.record(self.index)
-                return self._error(found[1]) if found is not None else error
-        return self._value
+        if self._original is None:
+            self._original = Original(payload, self.batch.shelf)
+        try:
+            return self._original.copy()
+        except ValueLost as error:
+            self.batch.lose(self.index, without_value(self.batch, self.index, error))
+            found = self.batch.record(self.index)
+            return self._error(found[1]) if found is not None else error
+        except SignatureMismatch:
+            raise
+        except (Exception, SystemExit) as error:
+            raise unreadable(self.id, self.name, error) from error
 
     def _error(self, payload: Any) -> BaseException:
         if len(payload) == 0:
@@ -350,6 +375,14 @@ class AsyncResult:
         return self.get(timeout=0)
 
 
+def unreadable(call_id: str, name: str, error: BaseException) -> NotPicklable:
+    """Return what is said of a value that has arrived and cannot be read."""
+    return NotPicklable(
+        f"call {call_id} of {name} has succeeded, and its result cannot be read here: {name_of(error)}: "
+        f"{text_of(error, 500)}. Define or import here what it is made of and ask again, or return plain values"
+    )
+
+
 def note(error: BaseException, text: str) -> None:
     """Add a line to what an exception shows, where Python can."""
     # The exception may be of a class of the user's, which makes something else of its notes.
@@ -366,15 +399,25 @@ async def wait_async(ready: Callable[[], bool]) -> None:
 
 
 class EagerResult:
-    """The result of :meth:`Task.apply`: a call that ran here and is over. Has the surface of AsyncResult."""
+    """The result of :meth:`Task.apply`: a call that ran here and is over. Has the surface of AsyncResult.
+
+    Args:
+        outcome: returns the value, or the exception; another object each time, as a result never changes.
+    """
 
     def __init__(
-        self, id: str, name: str, state: str, value: Any, traceback: str | None, seconds: float
+        self,
+        id: str,
+        name: str,
+        state: str,
+        outcome: Callable[[], Any],
+        traceback: str | None,
+        seconds: float,
     ) -> None:
         self.id = self.task_id = id
         self.name = name
         self.state = self.status = state
-        self.result = self.info = value
+        self._outcome = outcome
         self.traceback = traceback
         self.runtime = seconds
         self.date_done: datetime | None = datetime.now(timezone.utc)
@@ -385,11 +428,19 @@ class EagerResult:
     def __repr__(self) -> str:
         return f"<EagerResult {self.id} {self.name} {self.state}>"
 
+    @property
+    def result(self) -> Any:
+        """The value, or the exception."""
+        return self._outcome()
+
+    info = result
+
     def get(self, timeout: Duration | None = None, propagate: bool = True) -> Any:
         """Return the value, or raise what the task raised."""
-        if propagate and isinstance(self.result, BaseException) and not self.successful():
-            raise self.result
-        return self.result
+        outcome = self._outcome()
+        if propagate and isinstance(outcome, BaseException) and not self.successful():
+            raise outcome
+        return outcome
 
     wait = get
 

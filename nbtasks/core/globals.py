@@ -124,7 +124,7 @@ def mentioned_by(function: Any) -> Iterator[tuple[str, Any]]:
     if what.by_variable:
         names |= _named_by_values(function, what)
     if annotations:
-        names |= _named_in(annotations.values())
+        names |= names_in_annotations(annotations.values())
     for name in sorted(names - {*what.read} - _OF_ANY_MODULE):
         if name in there:
             yield name, there[name]
@@ -241,9 +241,9 @@ def _annotations_in(code: CodeType) -> set[str]:
     """Return the names in annotations that are strings, of classes and functions made inside a code object."""
     names: set[str] = set()
     for part in _with_inner(code):
-        names |= _named_in(_annotations_of_class(part))
+        names |= names_in_annotations(_annotations_of_class(part))
         for pairs in _pairs_before_functions(part):
-            names |= _named_in(pairs[1::2])
+            names |= names_in_annotations(pairs[1::2])
     return names
 
 
@@ -287,7 +287,8 @@ def _named_by_values(function: Any, what: Found) -> set[str]:
     return names
 
 
-def _named_in(annotations: Iterable[Any]) -> set[str]:
+def names_in_annotations(annotations: Iterable[Any]) -> set[str]:
+    """Return the names that annotations speak of where they are texts."""
     return set().union(*(_names_in_python(text) for text in annotations if isinstance(text, str)))
 
 

@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from . import mainspace
 from .byname import travels_by_name
 from .opening import current_opening
 from .worlds import is_of_other_world
@@ -57,7 +58,7 @@ def _reduced_class(kind: Any) -> tuple[Any, ...]:
     early = {name: value for name, value in attributes.items() if _comes_early(name, value)}
     others = {name: value for name, value in attributes.items() if name not in early}
     made = (id_of(kind), type(kind), kind.__name__, kind.__bases__, namespace, data, seeds)
-    state = (_Early(kind, early), others, _registered_with(kind), members)
+    state = (_Early(kind, early), others, _registered_with(kind), members, mainspace.named_by(kind))
     return make_class, made, state, None, None, fill_class
 
 
@@ -206,9 +207,10 @@ def set_attributes(kind: type, attributes: Mapping[str, Any]) -> None:
 
 def fill_class(kind: type, state: tuple[Any, ...]) -> None:
     """Give a blank class what it had; named in pickles, so it keeps its name and place."""
-    _, attributes, registered, members = state
+    _, attributes, registered, members, named = state
     if _BLANK not in vars(kind):
         return
+    mainspace.keep(kind, named)
     if members is not None:
         _fill_members(kind, attributes, members)
     set_attributes(kind, attributes)

@@ -76,23 +76,32 @@ class _Sending:
 _sending: ContextVar[_Sending | None] = ContextVar("nbtasks_sending", default=None)
 
 
-@contextlib.contextmanager
-def _while_sending(what: _Sending) -> Iterator[None]:
-    token = _sending.set(what)
-    try:
-        yield
-    finally:
-        _sending.reset(token)
+class _Writing:
+    """While this is entered, something is sent. A plain class, for it stands around each call that is packed."""
+
+    __slots__ = ("_token", "_what")
+
+    def __init__(self, what: _Sending) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        self._token = _sending.set(self._what)
+
+    def __exit__(self, *_: object) -> None:
+        _sending.reset(self._token)
 
 
-def captured() -> contextlib.AbstractContextManager[None]:
+_CAPTURED, _GIVEN = _Sending(captured=True), _Sending()
+
+
+def captured() -> _Writing:
     """Write a function: its calls get streams of their own."""
-    return _while_sending(_Sending(captured=True))
+    return _Writing(_CAPTURED)
 
 
-def given() -> contextlib.AbstractContextManager[None]:
+def given() -> _Writing:
     """Write the arguments of one call."""
-    return _while_sending(_Sending())
+    return _Writing(_GIVEN)
 
 
 @contextlib.contextmanager
@@ -104,7 +113,7 @@ def common() -> Iterator[Callable[[], None]]:
         for family, value in found:
             family.draw(value)
 
-    with _while_sending(_Sending(common=found)):
+    with _Writing(_Sending(common=found)):
         yield sent
 
 
@@ -374,7 +383,8 @@ _FAMILIES = {
 @functools.lru_cache(4096)
 def _family_of(kind: type) -> _Family | None:
     for base in kind.__mro__:
-        package = base.__module__ if base.__module__ == "random" else ".".join(base.__module__.split(".")[:2])
+        # Of some that are written in C it is no text.
+        package = ".".join(str(base.__module__).split(".")[:2])
         family = _FAMILIES.get(f"{package}.{base.__name__}")
         if family is not None:
             return family

@@ -36,20 +36,27 @@ _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
 def likeness(error: BaseException) -> bytes | None:
     """Return an exception as bytes; None where it cannot be written, or not be read again."""
+    return _closest(error, 0)[1]
+
+
+def _closest(error: BaseException, depth: int) -> tuple[Any, bytes | None]:
+    """Return what is to be written in an exception's place, the closest to it, and that as bytes."""
     text = _text(error)
-    for form in _forms(error, 0):
+    data, read = _there_and_back(error)
+    lost = _lost(error, read, depth) if read is not None else {}
+    if read is not None and not lost and _text(read) == text:
+        return error, data
+    for form in _others(error, lost, depth):
         data, read = _there_and_back(form)
         if read is not None and _text(read) == text:
-            return data
-    return None
+            return form, data
+    return error, None
 
 
-def _forms(error: BaseException, depth: int) -> Iterator[Any]:
-    """Yield what may be written in an exception's place, the closest one first."""
-    data, read = _there_and_back(error)
-    if data is not None and read is not None:
-        lost = _lost(error, read, depth)
-        yield _Amended(error, lost) if lost else error
+def _others(error: BaseException, lost: dict[str, Any], depth: int) -> Iterator[Any]:
+    """Yield what may be written in the place of an exception that is not read as it was, the closest one first."""
+    if lost:
+        yield _Amended(error, lost)
     remains = _Remains(error, depth)
     yield remains
     yield _Worded(remains, text_of(error, _MOST_TEXT))
@@ -57,14 +64,9 @@ def _forms(error: BaseException, depth: int) -> Iterator[Any]:
 
 def _whole(value: Any, depth: int) -> Any:
     """Return what is to be written in the place of a part of an exception: an exception is made whole itself."""
-    if not isinstance(value, BaseException) or depth >= _MOST_DEPTH:
-        return value
-    text = _text(value)
-    for form in _forms(value, depth + 1):
-        _, read = _there_and_back(form)
-        if read is not None and _text(read) == text:
-            return form
-    return value
+    return (
+        _closest(value, depth + 1)[0] if isinstance(value, BaseException) and depth < _MOST_DEPTH else value
+    )
 
 
 def _lost(error: BaseException, read: BaseException, depth: int) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from . import byname, classes, explaining, figures, generators, instances, wrapp
 from .explaining import Culprit
 from .staying import LOGGED_IN, is_logged_in
 
-_SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
+#: Their instances never change.
+SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
 _SMALL = frozenset({int, float, bool, type(None)})
 _MOST_LOOKED_AT = 200
 
@@ -114,6 +115,14 @@ def load_own(data: bytes | memoryview) -> Any:
     return pickle.loads(data)
 
 
+def load_parts(parts: Parts) -> Any:
+    """Rebuild a value from what :func:`dumps` has returned; its arrays are those that were written, read-only."""
+    if len(parts) == 1:
+        return pickle.loads(parts[0])
+    buffers = [part.toreadonly() for part in parts if isinstance(part, memoryview)]
+    return pickle.loads(parts[1], buffers=buffers)
+
+
 def dump_function(function: Any) -> bytes:
     """Return a function (or another callable) by value; what it takes from modules goes by name.
 
@@ -145,9 +154,14 @@ def _pickled(value: Any, apart: _Apart) -> bytes:
     return _cloudpickled(value, apart)
 
 
+def is_plain(value: Any) -> bool:
+    """Whether a value is made of numbers, texts, arrays and collections of them, and not too many to look at."""
+    return _is_plain(value, [_MOST_LOOKED_AT])
+
+
 def _is_plain(value: Any, budget: list[int]) -> bool:
     kind = type(value)
-    if kind in _SCALARS:
+    if kind in SCALARS:
         return True
     budget[0] -= 1
     if budget[0] < 0:

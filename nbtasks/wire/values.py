@@ -6,6 +6,7 @@ random name it holds. Only files in folders that are this user's alone are read,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -100,7 +101,7 @@ class Shelf:
 
     def lacks(self, payload: bytes | memoryview) -> bool:
         """Whether a payload is that of a value in a file which this process should see, and which is gone."""
-        if self.files is None or len(payload) == 0 or payload[0] != REFERENCE:
+        if self.files is None or not is_reference(payload):
             return False
         facts = json.loads(bytes(payload[1:]))
         return "f" in facts and not self.files.has(str(facts["f"]), int(facts["n"]))
@@ -161,13 +162,18 @@ class Shelf:
 
 
 def payload_of(
-    value: Any, limit: int, shelf: Shelf, in_file: Callable[[], bool]
+    value: Any,
+    limit: int,
+    shelf: Shelf,
+    in_file: Callable[[], bool],
+    check: Callable[[Any, Parts, int], None] | None = None,
 ) -> tuple[bytes, list[BlobPiece]]:
     """Return a value as the payload of a call, and the pieces that the broker has to store where it is large.
 
     Args:
         limit: bytes that it may take.
         in_file: whether it may go into a file of this machine; asked where it is large.
+        check: told of a value, the parts that it was written as and their size; raises where it must not be sent.
 
     Raises:
         PayloadTooLarge: it is larger than ``limit`` bytes.
@@ -177,6 +183,8 @@ def payload_of(
     size = len(parts[0]) if len(parts) == 1 else size_of(parts)
     if size > limit:
         raise PayloadTooLarge(f"{type(value).__name__} takes {size:,} bytes, over the limit of {limit:,}")
+    if check is not None and type(value) not in pickling.SCALARS:
+        check(value, parts, size)
     if size < BLOB_BYTES:
         return b"".join(parts), []
     return shelf.put(parts, in_file())
@@ -199,6 +207,44 @@ def value_of(payload: bytes | memoryview, shelf: Shelf) -> Any:
     return pickling.loads(payload)
 
 
+class Original:
+    """The value of a result as it arrived. Whoever asks gets a copy of their own, for a result never changes.
+
+    What is large is kept as bytes, so that it is there when the broker has removed it.
+    """
+
+    def __init__(self, payload: bytes | memoryview, shelf: Shelf) -> None:
+        self._payload = payload
+        self._shelf = shelf
+        self._bytes: memoryview | None = None
+        self._fixed: list[Any] = []
+
+    def copy(self) -> Any:
+        """Rebuild the value; as :func:`value_of`."""
+        if self._fixed:
+            return self._fixed[0]
+        value = self._large() if is_reference(self._payload) else value_of(self._payload, self._shelf)
+        if type(value) in pickling.SCALARS:
+            # Nobody can change it.
+            self._fixed.append(value)
+            self._bytes = None
+        return value
+
+    def _large(self) -> Any:
+        if self._bytes is None:
+            self._bytes = self._shelf.get(self._payload).toreadonly()
+        if files_of(self._payload):
+            # To map the file again costs less than to copy its bytes.
+            with contextlib.suppress(ValueLost):
+                return pickling.loads(self._shelf.get(self._payload))
+        return pickling.loads(self._bytes)
+
+
+def is_reference(payload: bytes | memoryview) -> bool:
+    """Whether a payload is that of a value that is put apart."""
+    return len(payload) > 0 and payload[0] == REFERENCE
+
+
 def sharing(payload: bytes, shared: Sequence[tuple[int, bytes]]) -> bytes:
     """Return the payload of a call that has some arguments in common with others.
 
@@ -216,8 +262,12 @@ def _with_shared(payload: bytes | memoryview, shelf: Shelf) -> Any:
     shared, rest = _shared_of(payload)
     args, kwargs = value_of(rest, shelf)
     together = list(args)
+    #: One that stands in two places is one object.
+    known: dict[bytes, Any] = {}
     for position, reference in shared:
-        together.insert(position, pickling.loads(shelf.get_shared(reference)))
+        if reference not in known:
+            known[reference] = pickling.loads(shelf.get_shared(reference))
+        together.insert(position, known[reference])
     return tuple(together), kwargs
 
 

@@ -12,6 +12,7 @@ import contextvars
 import functools
 import gc
 import inspect
+import io
 import sys
 import threading
 import typing
@@ -27,6 +28,7 @@ from .opening import current_opening
 
 Reduced = Any
 Reducer = Callable[[Any], Reduced]
+
 
 #: What functools.update_wrapper and lru_cache put into the dict of a wrapper.
 _OF_WRAPPERS = frozenset({*functools.WRAPPER_ASSIGNMENTS, "__wrapped__", "cache_parameters"})
@@ -309,7 +311,7 @@ def fill_thread_local(made: Any, state: dict[str, Any]) -> None:
 def _reduce_future(value: Any) -> Reduced:
     if not value.done() or value.cancelled():
         raise NotPicklable(
-            f"({type(value).__name__}) has not come to an end, and only its own process would hear of it: "
+            f"({type(value).__name__}) has not come to an end, and only its own process hears of it: "
             "wait for its result(), and pass that"
         )
     own = {name: item for name, item in vars(value).items() if not name.startswith("_")}
@@ -335,7 +337,35 @@ def end_future(made: Any, state: tuple[dict[str, Any], Any, Any]) -> None:
         made.set_exception(error)
 
 
+# -- memory and files
+
+
+def _reduce_view(value: memoryview) -> Reduced:
+    data = value.tobytes() if value.readonly else bytearray(value.tobytes())
+    return view_of, (data, value.format, value.shape)
+
+
+def view_of(data: bytes | bytearray, form: str, shape: tuple[int, ...]) -> memoryview:
+    """Return a view of memory; named in pickles, so it keeps its name and place."""
+    flat = memoryview(data)
+    if form == flat.format and len(shape) == 1:
+        return flat
+    if 0 in shape:
+        return flat.cast(form)  # type: ignore[call-overload, no-any-return]
+    return flat.cast(form, shape)  # type: ignore[call-overload, no-any-return]
+
+
+def _reduce_file(value: Any) -> Reduced:
+    if any(value is stream for stream in (sys.stdout, sys.stderr, sys.stdin)):
+        # cloudpickle does it.
+        return NotImplemented
+    # cloudpickle would read it, and send its text.
+    raise NotPicklable("an open file stays in its process: pass its path, and open it inside the task")
+
+
 _REDUCERS: dict[type, Reducer] = {
+    memoryview: _reduce_view,
+    io.TextIOWrapper: _reduce_file,
     type(functools.lru_cache(len)): _reduce_lru,
     functools.cached_property: _reduce_cached_property,
     property: _reduce_descriptor,

@@ -22,6 +22,7 @@ from nbtasks.local.valuefiles import ValueFiles
 from nbtasks.wire import failures, worlds
 from nbtasks.wire.generators import Hidden
 from nbtasks.wire.opening import end_reading
+from nbtasks.wire.readback import Readable
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 
 from .hints import add_hint
@@ -53,6 +54,7 @@ class Bench:
     files: ValueFiles | None = None
     #: The generators behind the functions of random and numpy.random.
     hidden: Hidden = field(default_factory=Hidden)
+    _readable: Readable = field(default_factory=Readable)
 
     def use_files(self, files: ValueFiles | None) -> None:
         """Put large values into files, for those who see them."""
@@ -139,7 +141,9 @@ class Bench:
             return SUCCESS_CODE, b"", []
         limit = RESULT_LIMIT_BYTES if job.result_limit is None else job.result_limit
         try:
-            payload, pieces = payload_of(outcome.value, limit, self.shelf, lambda: self._seen_by_asker(job))
+            payload, pieces = payload_of(
+                outcome.value, limit, self.shelf, lambda: self._seen_by_asker(job), self._readable.check
+            )
             return SUCCESS_CODE, payload, pieces
         except PayloadTooLarge as error:
             problem: WireError = PayloadTooLarge(

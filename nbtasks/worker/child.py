@@ -31,7 +31,7 @@ from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection, place
 from nbtasks.local.proctree import kill_tree
 from nbtasks.local.valuefiles import ValueFiles
-from nbtasks.wire import worlds
+from nbtasks.wire import mainspace, worlds
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.function import Function
@@ -216,6 +216,7 @@ class Child:
         faulthandler.enable(2)
         streams.install()
         keyboard.install()
+        mainspace.install()
         self._surroundings.install()
         nested.install()
         expect_copies(self._interrupts.handlers(), self._forsake)

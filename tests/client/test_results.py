@@ -105,7 +105,8 @@ def test_an_ignored_result_is_none(shared_app):
 
 def test_a_value_can_be_had_again_and_again(shared_app):
     handle = shared_app.task(lambda: [1]).delay()
-    assert get(handle) is get(handle)
+    assert get(handle) == get(handle) == [1]
+    assert get(handle) is not get(handle)
 
 
 # --- exceptions
@@ -162,13 +163,16 @@ def test_an_exception_whose_init_takes_other_arguments_keeps_its_class(shared_ap
 
 
 def test_an_exception_that_cannot_be_rebuilt_comes_as_a_task_error(shared_app):
-    space = cell("class Odd(Exception):\n    def __reduce__(self): raise TypeError\ndef f(): raise Odd(12)")
+    space = cell(
+        "class Odd(Exception):\n    def __new__(cls, n, key): return super().__new__(cls, n)\n"
+        "    def __init__(self, n, key): super().__init__(n)\ndef f(): raise Odd(12, 'k')"
+    )
     handle = shared_app.task(space["f"]).delay()
     with pytest.raises(TaskError, match="Odd: 12") as caught:
         get(handle)
     assert caught.value.type_name == "Odd"
     assert caught.value.call_id == handle.id
-    assert "raise Odd(12)" in caught.value.traceback_text
+    assert "raise Odd(12, 'k')" in caught.value.traceback_text
 
 
 def test_an_exception_that_carries_a_lock_comes_without_it(shared_app):

@@ -133,6 +133,8 @@ def test_an_argument_arrives_as_it_is_and_each_call_with_the_same_object_has_its
     here = float(kind(1).random())
     assert task.delay(kind(1)).get(timeout=30) == here
     assert task.map([kind(1), kind(1)]).get(timeout=30) == [here, here]
+    eager = kind(1)
+    assert [task.apply((eager,)).get() for _ in range(2)].count(here) == 1
 
     one = kind(1)
     values = [*task.map([one] * 4).get(timeout=30), *(task.delay(one).get(timeout=30) for _ in range(2))]

@@ -54,6 +54,24 @@ def test_a_failure_raises_the_original_with_the_cells_lines(kernel):
     assert "/nbtasks/" not in traceback
 
 
+def test_a_cause_is_shown_with_its_own_lines(kernel):
+    cell = "%%task -b\n# chained\ntry:\n    {}['key']\nexcept KeyError as error:\n    raise OSError('outer') from error"
+    ran = kernel.run(cell)
+    traceback = re.sub(r"\x1b\[[\d;]*m", "", ran.traceback)
+    assert ran.ename == "OSError"
+    assert "KeyError: 'key'" in traceback
+    assert "direct cause of the following exception" in traceback
+    assert re.search(r"-+> \d+ +\{\}\['key'\]", traceback)
+
+
+def test_a_seed_makes_a_run_reproducible(kernel):
+    cell = "%%task -b --seed 3 for i in range(3)\nimport random\nrandom.random()"
+    first = kernel.run(cell).text
+    assert first.count("0.") == 3
+    assert kernel.run(cell).text == first
+    assert "seed: 'x' is not a whole number" in kernel.run("%%task --seed x\n1").traceback
+
+
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
