@@ -132,7 +132,8 @@ def mentioned_by(function: Any) -> Iterator[tuple[str, Any]]:
 
 def has_code(value: Any) -> bool:
     """Whether a value is a function of Python, or a method of such."""
-    return isinstance(getattr(value, "__code__", None), CodeType)
+    # A module may import what it is asked for.
+    return not isinstance(value, ModuleType) and isinstance(getattr(value, "__code__", None), CodeType)
 
 
 def captures(function: Any) -> Iterator[tuple[str, Any]]:

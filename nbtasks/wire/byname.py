@@ -125,7 +125,10 @@ def _reduced_module(module: ModuleType) -> Any:
     if not isinstance(name, str) or name in MAIN:
         return NotImplemented
     if sys.modules.get(name) is module:
-        return _by_content(module) if is_made(name) else NotImplemented
+        if is_made(name):
+            return _by_content(module)
+        # Some put an object of a class of their own in their place.
+        return NotImplemented if type(module) is ModuleType else (cloudpickle.subimport, (name,))
     others = [key for key, one in list(sys.modules.items()) if one is module and key not in MAIN]
     if not others:
         return NotImplemented

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any, overload
 
 from nbtasks.core.errors import SignatureMismatch
@@ -347,7 +347,10 @@ def cell_lines(function: Any) -> dict[str, str]:
             with contextlib.suppress(Exception):
                 _keep_lines(code.co_filename, found)
             waiting += [
-                value for _, value in captures(item) if hasattr(value, "__code__") or isinstance(value, type)
+                value
+                for _, value in captures(item)
+                if not isinstance(value, ModuleType)
+                and (hasattr(value, "__code__") or isinstance(value, type))
             ]
         elif isinstance(item, type):
             waiting += [value for value in vars(item).values() if hasattr(value, "__code__")]

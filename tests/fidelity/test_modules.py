@@ -494,6 +494,27 @@ def test_a_module_that_waits_for_a_task_of_its_own(folder, shared_app, notebook,
         shared_app.task(module.f).delay(1).get(timeout=SOON)
 
 
+def test_modules_that_are_something_else(folder, there, notebook):
+    folder(
+        "proxy",
+        "import sys, types\nclass M(types.ModuleType):\n    def hi(self): return 'hi'\n"
+        "m = M(__name__); m.__file__ = __file__; sys.modules[__name__] = m",
+    )
+    folder(
+        "lazy.__init__",
+        "import importlib\ndef __getattr__(name):\n    return importlib.import_module('.' + name, __name__)",
+    )
+    folder("lazy.deep", "def f(): return 'deep'")
+    folder(
+        "plug.__init__",
+        "import importlib, pkgutil\n"
+        "found = [importlib.import_module(f'{__name__}.{m.name}').x for m in pkgutil.iter_modules(__path__)]",
+    )
+    folder("plug.a", "x = 'a'")
+    notebook.run("import lazy, plug, proxy")
+    assert there("proxy.hi(), lazy.deep.f(), plug.found") == ("hi", "deep", ["a"])
+
+
 DATABASE = """
 from sqlalchemy import create_engine
 from sqlalchemy.orm import DeclarativeBase, sessionmaker
