@@ -190,7 +190,19 @@ def _parse(body: str) -> list[ast.stmt]:
             if body.strip()
             else "the cell is empty; write the task's code below the %%task line"
         )
-    return statements
+    return [_WithoutGlobal().visit(statement) for statement in statements]
+
+
+class _WithoutGlobal(ast.NodeTransformer):
+    """Takes out ``global x`` where the cell itself says it: there it says nothing, for all its names are globals."""
+
+    def visit_Global(self, node: ast.Global) -> ast.stmt:
+        return ast.copy_location(ast.Pass(), node)
+
+    def _left(self, node: ast.AST) -> ast.AST:
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _left  # noqa: N815 - as ast wants
 
 
 def _refuse_ipython_syntax(body: str) -> None:

@@ -37,7 +37,6 @@ NOT_YET: frozenset[str] = frozenset(
     {
         "type_hints_with_forward_references",
         "a_view_of_bytes",
-        "a_global_statement",
         "a_file_open_for_reading",
     }
 )
