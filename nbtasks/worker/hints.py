@@ -40,7 +40,7 @@ def _of_missing_name(error: BaseException) -> str | None:
 
 def _missing_name(error: BaseException) -> str | None:
     kind, text = type(error), text_of(error)
-    if kind is NameError and _is_of_notebook(_innermost(error)):
+    if kind is NameError and _is_evaluated(_innermost(error)):
         found = re.search(r"name '(\w+)' is not defined", text)
     elif kind.__name__ == "UndefinedVariableError":
         found = re.search(r"name '(\w+)' is not defined|variable '(\w+)' is not defined", text)
@@ -61,6 +61,11 @@ def _innermost(error: BaseException) -> FrameType | None:
 
 def _is_of_notebook(frame: FrameType | None) -> bool:
     return frame is not None and frame.f_globals.get("__name__") == "__main__"
+
+
+def _is_evaluated(frame: FrameType | None) -> bool:
+    """Whether code runs there that was a text: what plain code reads says enough by itself."""
+    return frame is not None and _is_of_notebook(frame) and frame.f_code.co_filename == "<string>"
 
 
 def _looks_in_namespace(frame: FrameType | None) -> bool:
