@@ -127,8 +127,11 @@ class Bench:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
             return Again(job, call.index, outcome.retry_in, _why_again(outcome), output, printed)
-        with worlds.opened_in(None if worlds.is_entered(job.world) else job.world):
+        if worlds.is_entered(job.world):
             state, payload, pieces = self._packed(job, call, outcome)
+        else:
+            with worlds.opened_in(job.world):
+                state, payload, pieces = self._packed(job, call, outcome)
         return Done(job, call.index, state, outcome.seconds, payload, output, pieces, printed, shown)
 
     def _packed(self, job: Job, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes, list[BlobPiece]]:
