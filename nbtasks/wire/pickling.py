@@ -21,6 +21,7 @@ from nbtasks.core.globals import mentioned_by, read_by, submodules_of
 
 from . import byname, classes, explaining, figures, generators, instances, wrappers
 from .explaining import Culprit
+from .standing import Standing, reduced_mark
 from .staying import LOGGED_IN, is_logged_in
 
 #: Their instances never change.
@@ -179,14 +180,25 @@ def _is_plain(value: Any, budget: list[int]) -> bool:
 def _cloudpickled(value: Any, apart: _Apart | None) -> bytes:
     try:
         return _written(value, apart)
-    except Exception as error:
-        raise explaining.explained(value, error, _try) from error
+    except Exception as first:
+        error = first
+    if byname.needs_here() is not None:
+        # It goes where local modules go, too, and they may have what cannot travel.
+        if apart is not None:
+            apart.buffers.clear()
+        try:
+            return _written(value, apart, standing=_standing())
+        except Exception as second:
+            error = second
+    raise explaining.explained(value, error, _try) from error
 
 
-def _written(value: Any, apart: _Apart | None, left_out: frozenset[str] = frozenset()) -> bytes:
+def _written(
+    value: Any, apart: _Apart | None, left_out: frozenset[str] = frozenset(), standing: Standing | None = None
+) -> bytes:
     file = io.BytesIO()
     pickler = _Pickler(file, protocol=5, buffer_callback=apart)
-    pickler.left_out = left_out
+    pickler.left_out, pickler.standing = left_out, standing
     try:
         pickler.dump(value)
     except Exception:
@@ -198,7 +210,11 @@ def _written(value: Any, apart: _Apart | None, left_out: frozenset[str] = frozen
         return file.getvalue()
     if apart is not None:
         apart.buffers.clear()
-    return _written(value, apart, stays)
+    return _written(value, apart, stays, standing)
+
+
+def _standing() -> Standing:
+    return Standing(lambda value: _passes(value, _try_alone))
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
@@ -207,12 +223,14 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
     Attributes:
         mentioned: globals that travel because strings speak of them.
         left_out: names of such that do not.
+        standing: what goes by name because it cannot travel otherwise.
     """
 
     def __init__(self, file: io.BytesIO, **options: Any) -> None:
         super().__init__(file, **options)
         self.mentioned: dict[str, Any] = {}
         self.left_out: frozenset[str] = frozenset()
+        self.standing: Standing | None = None
         #: What stands for the cells of closures until they are filled, by their place in memory.
         self._cells: dict[int, CellType] = {}
         self._needs = byname.needs_here()
@@ -222,6 +240,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
             byname.note(self._needs, value)
         if type(value) is CodeType:
             return self._reduced_code(value)
+        if self.standing is not None:
+            found = self.standing.reduced(value)
+            if found is not NotImplemented:
+                return found
         if is_logged_in(type(value)):
             raise NotPicklable(f"{type(value).__name__} {LOGGED_IN}")
         for reduced in _REDUCERS:
@@ -263,6 +285,7 @@ _REDUCERS: tuple[Callable[[Any], Any], ...] = (
     wrappers.reduced,
     figures.reduced,
     instances.reduced,
+    reduced_mark,
 )
 
 
@@ -284,14 +307,25 @@ def _content(cell: CellType) -> Any:
 
 
 def _travels(value: Any) -> bool:
+    return _passes(value, _try)
+
+
+def _passes(value: Any, attempt: Callable[[Any], None]) -> bool:
     try:
-        _try(value)
+        attempt(value)
     except Exception:
         return False
     return True
 
 
 def _try(value: Any) -> None:
+    pickler = _Pickler(io.BytesIO(), protocol=5)
+    if byname.needs_here() is not None:
+        pickler.standing = _standing()
+    pickler.dump(value)
+
+
+def _try_alone(value: Any) -> None:
     _Pickler(io.BytesIO(), protocol=5).dump(value)
 
 

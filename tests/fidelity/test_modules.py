@@ -583,3 +583,31 @@ def test_django_models(folder, shared_app, notebook):
         folder("shop.models", ITEM.format(word=word))
         found = shared_app.task(notebook["f"]).delay(notebook["Item"](name="me")).get(timeout=SOON)
         assert found == (f"{word}me", f"{word}x", True)
+
+
+def test_what_stands_in_a_module_and_can_only_be_made_there(folder, shared_app, notebook):
+    """``from db import engine``: it is the module's own there, as it is here, wherever it is captured or passed."""
+    folder(
+        "db",
+        "import threading\nMARK, LOCK = object(), threading.Lock()\nclass Engine:\n"
+        "    def __init__(self): self.lock, self.calls = threading.Lock(), 0\n"
+        "    def go(self):\n        with self.lock: self.calls += 1\n        return 5\n"
+        "engine = Engine()\ngo = engine.go\n"
+        "def knows(*them): return [one in (MARK, LOCK, engine) for one in them]",
+    )
+    folder(
+        "parts", "from db import engine\nclass Uses:\n    engine = engine\nuses = Uses(); uses.mine = engine"
+    )
+    notebook.run(
+        "from db import MARK, LOCK, engine, go\nfrom parts import uses\nheld = {'x': [engine]}\n"
+        "def f():\n    from db import knows\n"
+        "    return knows(MARK, LOCK, engine, held['x'][0], uses.mine), engine.go(), go()\n"
+        "def g(one, other):\n    from db import knows\n    return knows(one, *other)\n"
+        "import threading\nmine = threading.Lock()\ndef h(): return engine, mine"
+    )
+    for _ in range(2):
+        assert shared_app.task(notebook["f"]).delay().get(timeout=SOON) == ([True] * 5, 5, 5)
+    engine = notebook["engine"]
+    assert shared_app.task(notebook["g"]).delay(engine, [notebook["MARK"]]).get(timeout=SOON) == [True, True]
+    with pytest.raises(nbtasks.NotPicklable, match=r"^h: mine \(lock\)"):
+        shared_app.task(notebook["h"]).delay()
