@@ -1,4 +1,4 @@
-"""What stands at the top of a local module and cannot travel by value, such as a lock, an engine, an app: by its name."""
+"""What stands at the top of a local module and cannot travel by value, a lock or an engine say: it goes by its name."""
 
 from __future__ import annotations
 
