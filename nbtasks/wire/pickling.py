@@ -21,7 +21,7 @@ from nbtasks.core.globals import mentioned_by, read_by, submodules_of
 
 from . import byname, classes, explaining, figures, generators, instances, wrappers
 from .explaining import Culprit
-from .standing import Standing, reduced_mark
+from .standing import MARKS, Standing
 from .staying import LOGGED_IN, is_logged_in
 
 #: Their instances never change.
@@ -231,6 +231,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
         self.mentioned: dict[str, Any] = {}
         self.left_out: frozenset[str] = frozenset()
         self.standing: Standing | None = None
+        self._marks: Standing | None = None
         #: What stands for the cells of closures until they are filled, by their place in memory.
         self._cells: dict[int, CellType] = {}
         self._needs = byname.needs_here()
@@ -240,8 +241,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
             byname.note(self._needs, value)
         if type(value) is CodeType:
             return self._reduced_code(value)
-        if self.standing is not None:
-            found = self.standing.reduced(value)
+        standing = self._marks_here() if type(value) in MARKS else self.standing
+        if standing is not None:
+            found = standing.reduced(value)
             if found is not NotImplemented:
                 return found
         if is_logged_in(type(value)):
@@ -253,6 +255,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
         # The last one: what has a reducer of its own is a function, too.
         found = byname.reduced(self, value)
         return super().reducer_override(value) if found is NotImplemented else found
+
+    def _marks_here(self) -> Standing:
+        if self._marks is None:
+            self._marks = Standing(lambda _: False)
+        return self._marks
 
     def _dynamic_function_reduce(self, function: FunctionType) -> Any:
         """Reduce a function by value, with the globals that we find in it."""
@@ -285,7 +292,6 @@ _REDUCERS: tuple[Callable[[Any], Any], ...] = (
     wrappers.reduced,
     figures.reduced,
     instances.reduced,
-    reduced_mark,
 )
 
 

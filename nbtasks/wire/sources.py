@@ -158,7 +158,7 @@ _read: dict[tuple[str, str], tuple[Place, Source | None]] = {}
 
 
 def source_of(name: str, place: Place) -> Source | None:
-    """Return the source of a local module; None where nobody has it."""
+    """Return the source of a local module, of a file that is gone what it had; None where nobody has it."""
     known, stamp = _read.get((name, place.file)), place.stamp()
     if (
         known is not None
@@ -168,6 +168,9 @@ def source_of(name: str, place: Place) -> Source | None:
     ):
         return known[1]
     source = _made(name, place, stamp)
+    if source is None and known is not None and stamp == GONE:
+        # It is loaded, and runs here as before.
+        source = known[1]
     _read[name, place.file] = (place, source)
     return source
 

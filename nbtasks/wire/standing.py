@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -12,6 +14,8 @@ from .sources import loaded_local
 
 #: These have ways of their own.
 _OTHERS = (type, FunctionType, BuiltinFunctionType, ModuleType)
+#: Of such a value a copy is another one, for it is nothing but itself.
+MARKS = frozenset({object, ContextVar, threading.local})
 
 
 class Standing:
@@ -49,8 +53,3 @@ class Standing:
         if known is None:
             known = self._by_name[id(value)] = not self._travels(value)
         return known
-
-
-def reduced_mark(value: Any) -> Any:
-    """Return how a bare ``object()`` is pickled: it is nothing but itself, so a local module's goes by name."""
-    return Standing(lambda _: False).reduced(value) if type(value) is object else NotImplemented

@@ -28,6 +28,7 @@ import sys
 import threading
 import traceback
 import weakref
+import zipimport
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -110,6 +111,20 @@ class ShippedLoader(importlib.machinery.SourceFileLoader):
     def get_source(self, fullname: str) -> str | None:
         """Return the source that was sent."""
         return self.shipped.text
+
+    def get_data(self, path: Any) -> bytes:
+        """Read what lies beside it, also inside an archive."""
+        try:
+            return bytes(super().get_data(path))
+        except NotADirectoryError:
+            return zipimport.zipimporter(str(Path(path).parent)).get_data(str(path))
+
+    def get_resource_reader(self, name: str | None = None) -> Any:
+        """Return what ``importlib.resources`` reads with."""
+        folder = Path(self.shipped.file).parent
+        if folder.is_dir() or not any(around.is_file() for around in folder.parents):
+            return super().get_resource_reader(name)
+        return zipimport.zipimporter(str(folder.parent)).get_resource_reader(self.shipped.name)
 
     def get_code(self, fullname: str) -> CodeType:
         """Compile it."""

@@ -593,6 +593,8 @@ def test_what_stands_in_a_module_and_can_only_be_made_there(folder, shared_app, 
         "    def __init__(self): self.lock, self.calls = threading.Lock(), 0\n"
         "    def go(self):\n        with self.lock: self.calls += 1\n        return 5\n"
         "engine = Engine()\ngo = engine.go\n"
+        "from contextvars import ContextVar\nNOW = ContextVar('NOW', default=7)\nlocal = threading.local()\n"
+        "def seen(): return NOW.get(), local.x\n"
         "def knows(*them): return [one in (MARK, LOCK, engine) for one in them]",
     )
     folder(
@@ -603,11 +605,42 @@ def test_what_stands_in_a_module_and_can_only_be_made_there(folder, shared_app, 
         "def f():\n    from db import knows\n"
         "    return knows(MARK, LOCK, engine, held['x'][0], uses.mine), engine.go(), go()\n"
         "def g(one, other):\n    from db import knows\n    return knows(one, *other)\n"
-        "import threading\nmine = threading.Lock()\ndef h(): return engine, mine"
+        "import threading\nmine = threading.Lock()\ndef h(): return engine, mine\n"
+        "from db import NOW, local, seen\ndef k():\n    NOW.set(9)\n    local.x = 1\n    return seen()"
     )
     for _ in range(2):
         assert shared_app.task(notebook["f"]).delay().get(timeout=SOON) == ([True] * 5, 5, 5)
+    assert shared_app.task(notebook["k"]).delay().get(timeout=SOON) == (9, 1)
     engine = notebook["engine"]
     assert shared_app.task(notebook["g"]).delay(engine, [notebook["MARK"]]).get(timeout=SOON) == [True, True]
     with pytest.raises(nbtasks.NotPicklable, match=r"^h: mine \(lock\)"):
         shared_app.task(notebook["h"]).delay()
+
+
+def test_a_module_whose_file_is_gone_runs_as_it_does_here(folder, shared_app, notebook):
+    file = folder("gone", "import threading\nlock = threading.Lock()\ndef g(): return 4")
+    notebook.run("import gone\ndef f(): return gone.g()\ndef h(): return gone.g() + 1")
+    assert shared_app.task(notebook["f"]).delay().get(timeout=SOON) == 4
+    file.unlink()
+    assert shared_app.task(notebook["f"]).delay().get(timeout=SOON) == 4
+    assert shared_app.task(notebook["h"]).delay().get(timeout=SOON) == 5
+
+
+def test_data_inside_an_archive(shared_app, notebook, tmp_path, monkeypatch):
+    archive = tmp_path / "packed.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for folder in ("zipped", "zipped/below"):
+            file.writestr(f"{folder}/__init__.py", "import threading\nlock = threading.Lock()")
+            file.writestr(f"{folder}/words.txt", f"in {folder}")
+    monkeypatch.syspath_prepend(str(archive))
+    notebook.run(
+        "import pkgutil, zipped.below\nfrom importlib.resources import files\ndef f():\n"
+        "    return [(pkgutil.get_data(one, 'words.txt').decode(), (files(one) / 'words.txt').read_text())\n"
+        "        for one in (zipped.__name__, zipped.below.__name__)]"
+    )
+    try:
+        found = shared_app.task(notebook["f"]).delay().get(timeout=SOON)
+        assert found == notebook["f"]() == [("in zipped",) * 2, ("in zipped/below",) * 2]
+    finally:
+        for name in ("zipped", "zipped.below"):
+            sys.modules.pop(name, None)
