@@ -394,10 +394,15 @@ def _cannot_run(shipped: Shipped, error: Exception) -> ImportError:
         if frame.f_code.co_filename == shipped.file
     ]
     place = f"{shipped.file}, line {lines[-1]}" if lines else shipped.file
+    advice = (
+        ". The file has been sent as it is now: mend it, and submit again"
+        if isinstance(error, SyntaxError)
+        else ". It runs there once, as an import does: what only the notebook's process has belongs "
+        "into a function, or under `if __name__ == '__main__':`"
+    )
     return ImportError(
         f"the local module {shipped.name!r} cannot be run on the worker ({place}): {name_of(error)}: "
-        f"{text_of(error, 500)}. It runs there once, as an import does: what only the notebook's process has belongs "
-        "into a function, or under `if __name__ == '__main__':`",
+        f"{text_of(error, 500)}{advice}",
         name=shipped.name,
         path=shipped.file,
     )

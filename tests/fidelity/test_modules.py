@@ -406,6 +406,11 @@ def test_a_module_that_cannot_be_run(folder, shared_app, notebook):
     assert type(info.value.__cause__) is ZeroDivisionError
     with pytest.raises(ZeroDivisionError):
         shared_app.task(notebook["g"]).delay().get(timeout=SOON)
+    folder("broken", "x = 1\ndef f(: return x")
+    with pytest.raises(
+        ImportError, match=r"local module 'broken'.*SyntaxError: .*line 2.*: mend it, and submit again"
+    ):
+        shared_app.task(notebook["f"]).delay().get(timeout=SOON)
 
 
 def test_calls_side_by_side_have_each_its_version(folder, shared_app, notebook, tmp_path):
