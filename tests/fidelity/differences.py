@@ -31,12 +31,3 @@ DOCUMENTED: dict[str, str] = {
     "interrupts_itself": "SystemExit, KeyboardInterrupt",
     "reads_the_keyboard": "input()",
 }
-
-#: Items that are still to be the same.
-NOT_YET: frozenset[str] = frozenset(
-    {
-        "type_hints_with_forward_references",
-        "a_view_of_bytes",
-        "a_file_open_for_reading",
-    }
-)
