@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, GenericAlias, MethodType, ModuleType
 from typing import Any
 
 from nbtasks.core.globals import captures
@@ -58,7 +58,9 @@ def _is_fixed(value: Any) -> bool:
         # A method of something that changes does something else then.
         owner = value.__self__
         return owner is None or isinstance(owner, ModuleType) or is_hidden_global(owner)
-    return isinstance(value, (ModuleType, type, FunctionType)) and travels_by_name(value)
+    # In Python 3.10 `list[int]` is an instance of type, too.
+    is_named = isinstance(value, (ModuleType, type, FunctionType)) and not isinstance(value, GenericAlias)
+    return is_named and travels_by_name(value)
 
 
 def _collect_function(function: FunctionType, parts: Fingerprint, seen: set[int]) -> bool:

@@ -20,6 +20,8 @@ DOCUMENTED: dict[str, str] = {
     "an_option_of_pandas": "Settings of a library or of the process",
     "an_attribute_that_the_notebook_has_set_in_a_module": "What the notebook has changed in a module",
     "a_counter_in_a_module": "What a call changes in a module",
+    "what_another_module_registers": "What a module registers that the task does not use",
+    "a_file_read_at_the_top_of_a_module": "A file that a module reads at its top",
     "a_name_put_together_at_run_time": "A name that is put together at run time",
     "an_exception_with_a_cause": "An exception as a value",
     "an_exception_with_keywords_only": "An exception as a value",

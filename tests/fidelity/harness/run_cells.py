@@ -89,7 +89,7 @@ def run(notebook: Notebook, cells: list[TaskCell], out: str) -> dict[str, list[A
         line = f"%%task -b -o there_{cell.name} {cell.clause}".strip()
         error = notebook.run(f"{line}\n{cell.body}", may_fail=True).error
         if error:
-            refused[cell.name] = [(("not sent", *error), "")]
+            refused[cell.name] = [(("not sent", *error, "nothing was run"), "")]
     notebook.run(f"_cells.read_all({[cell.name for cell in cells]})")
     for cell in cells:
         _plain(notebook, cell)

@@ -4,6 +4,7 @@ import importlib
 import math as m
 import os.path
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import configured
 import everything
@@ -14,6 +15,8 @@ import pack.deep.leaf as the_leaf
 import shapes
 import shop
 import state
+import views
+import webapp
 from everything import Guarded, Special, twice
 from everything import fib as fibonacci
 from notebook import item
@@ -237,3 +240,26 @@ def one_module_by_two_imports():
     import state as again
 
     return again is state, state.add() > 0, again.count == state.count
+
+
+Path("level.txt").write_text("as the notebook has read it")
+import levels
+
+Path("level.txt").write_text("as it is by now")
+
+
+@item
+def a_file_read_at_the_top_of_a_module():
+    return levels.LEVEL
+
+
+@item
+def what_another_module_registers():
+    return sorted(webapp.routes)
+
+
+@item
+def what_a_module_registers_that_the_task_imports():
+    import views
+
+    return views.route is webapp.route, "index" in webapp.routes

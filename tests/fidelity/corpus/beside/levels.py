@@ -1,0 +1,3 @@
+from pathlib import Path
+
+LEVEL = Path("level.txt").read_text()

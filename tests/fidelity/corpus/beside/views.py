@@ -1,0 +1,6 @@
+from webapp import route
+
+
+@route
+def index():
+    return "index"

@@ -1,0 +1,6 @@
+routes = {}
+
+
+def route(function):
+    routes[function.__name__] = function
+    return function
