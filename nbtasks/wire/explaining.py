@@ -80,7 +80,8 @@ def _why(part: Any, error: Exception) -> str:
         return _TOO_DEEP
     kind = name_of(part)
     if said is not None:
-        return said if kind.lower() in said else f"({kind}) {said}"
+        # "is a generator" names its kind already.
+        return said if said.startswith("is ") and kind.lower() in said else f"({kind}) {said}"
     if isinstance(error, NotPicklable):
         return text_of(error, _MOST_REASON)
     return (

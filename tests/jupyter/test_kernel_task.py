@@ -69,7 +69,7 @@ def test_a_seed_makes_a_run_reproducible(kernel):
     first = kernel.run(cell).text
     assert first.count("0.") == 3
     assert kernel.run(cell).text == first
-    assert "seed: 'x' is not a whole number" in kernel.run("%%task --seed x\n1").traceback
+    assert "seed: 'x' is not a whole number" in kernel.run("%%task --seed x\n1").stderr
 
 
 @pytest.mark.parametrize(
