@@ -17,9 +17,11 @@ import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from inspect import CO_OPTIMIZED
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
+
+from .readable import is_kind
 
 _READING = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _STORING = frozenset({"STORE_GLOBAL", "STORE_NAME"})
@@ -131,9 +133,8 @@ def mentioned_by(function: Any) -> Iterator[tuple[str, Any]]:
 
 
 def has_code(value: Any) -> bool:
-    """Whether a value is a function of Python, or a method of such."""
-    # A module may import what it is asked for.
-    return not isinstance(value, ModuleType) and isinstance(getattr(value, "__code__", None), CodeType)
+    """Whether a value is a function of Python, or a method of such. All else is not asked: it may be the user's."""
+    return is_kind(value.__func__ if is_kind(value, MethodType) else value, FunctionType)
 
 
 def captures(function: Any) -> Iterator[tuple[str, Any]]:

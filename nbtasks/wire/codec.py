@@ -12,11 +12,11 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from types import CodeType, ModuleType
 from typing import Any, overload
 
 from nbtasks.core.errors import SignatureMismatch
-from nbtasks.core.globals import captures
+from nbtasks.core.globals import captures, has_code
+from nbtasks.core.readable import is_kind
 
 from . import byname, pickling, worlds
 from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer, to_json
@@ -342,20 +342,15 @@ def cell_lines(function: Any) -> dict[str, str]:
         if id(item) in seen:
             continue
         seen.add(id(item))
-        code = getattr(item, "__code__", None)
-        if isinstance(code, CodeType):
+        if has_code(item):
             with contextlib.suppress(Exception):
-                _keep_lines(code.co_filename, found)
-            waiting += [
-                value
-                for _, value in captures(item)
-                if not isinstance(value, ModuleType)
-                and (hasattr(value, "__code__") or isinstance(value, type))
-            ]
-        elif isinstance(item, type):
-            waiting += [value for value in vars(item).values() if hasattr(value, "__code__")]
-        elif hasattr(item, "__wrapped__"):
-            waiting.append(item.__wrapped__)
+                _keep_lines(item.__code__.co_filename, found)
+            waiting += [value for _, value in captures(item) if has_code(value) or is_kind(value, type)]
+        elif is_kind(item, type):
+            waiting += filter(has_code, vars(item).values())
+        else:
+            with contextlib.suppress(Exception):
+                waiting.append(item.__wrapped__)
     return found
 
 

@@ -23,7 +23,12 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 #: Code that has one of these can reach variables without naming them.
-_REACHING = frozenset({"globals", "locals", "vars", "eval", "exec", "__globals__", "__closure__", "gc"})
+_REACHING = frozenset(
+    {
+        "globals", "locals", "vars", "eval", "exec", "gc", "f_globals", "f_locals", "mapping", "__closure__",
+        "__globals__", "__reduce__", "__self__",
+    }
+)  # fmt: skip
 #: Functions that are followed into one another.
 _MOST_CALLS = 5
 
@@ -114,6 +119,8 @@ _READING_FLAT = {
         statistics.pstdev, statistics.stdev,
     )
 }  # fmt: skip
+#: Of these, what may give back one of several that it is given.
+_CHOOSING = frozenset(map(id, (max, min, sum)))
 
 _LOADS_BY_NAME = frozenset(
     {
@@ -174,8 +181,8 @@ class _Follower:
         self._locals = parts
         self._name, self._depth, self._calls = name, depth, calls
         self._stack: list[Any] = []
-        #: The next call names arguments.
-        self._has_keywords = False
+        #: How many arguments the next call names, where an instruction of its own says so.
+        self._keywords = 0
 
     def is_harmless(self) -> bool:
         """Follow each run of instructions that nothing jumps into, until no more is known of the variables."""
@@ -214,7 +221,10 @@ class _Follower:
                 return bool(action(self, step))
         if "JUMP" in name and "_IF_" in name:
             # A test whether there is anything in it.
-            return not isinstance(self._pop(1)[0], _Method) and self._forget()
+            tested = self._pop(1)[0]
+            # Some leave what they have tested where they jump to.
+            is_lost = isinstance(tested, _TAINTED if name.endswith("_OR_POP") else _Method)
+            return not is_lost and self._forget()
         # Whatever else it does: where no part is on the stack, it does it to something else.
         return self._forget()
 
@@ -222,11 +232,11 @@ class _Follower:
         return True
 
     def _note_keywords(self, step: dis.Instruction) -> bool:
-        self._has_keywords = True
+        self._keywords = len(self._code.co_consts[int(step.arg or 0)])
         return True
 
     def _constant(self, step: dis.Instruction) -> bool:
-        known = step.argval if isinstance(step.argval, CodeType) else _UNKNOWN
+        known = step.argval if isinstance(step.argval, (CodeType, tuple)) else _UNKNOWN
         self._stack += [_SLICE if isinstance(step.argval, slice) else known] * _effect(step)
         return True
 
@@ -381,8 +391,11 @@ class _Follower:
     # -- calls
 
     def _call(self, step: dis.Instruction) -> bool:
-        has_keywords, self._has_keywords = self._has_keywords or step.opname.endswith("_KW"), False
-        args = self._pop(int(step.arg or 0) + step.opname.endswith("_KW"))
+        if step.opname.endswith("_KW"):
+            names = self._pop(1)[0]
+            self._keywords = len(names) if isinstance(names, tuple) else int(step.arg or 0)
+        args, keywords = self._pop(int(step.arg or 0)), self._keywords
+        self._keywords = 0
         # The callable, and with methods what they belong to.
         called = self._pop(1 if step.opname.startswith("CALL_FUNCTION") else 2)
         result: Any = _UNKNOWN
@@ -394,23 +407,26 @@ class _Follower:
             # From 3.11 on what a comprehension goes through lies where otherwise the owner of a method lies.
             if called and isinstance(called[-1], _Steps):
                 called, args = called[:-1], [called[-1]]
-            result = self._given(called, args, has_keywords)
+            result = self._given(called, args, keywords)
             if result is None:
                 return False
         self._stack.append(result)
         return True
 
-    def _given(self, called: list[Any], args: list[Any], has_keywords: bool) -> Any:
+    def _given(self, called: list[Any], args: list[Any], keywords: int) -> Any:
         """Return what a call gives that is given parts; None where it may change them."""
-        if any(isinstance(one, _TAINTED) for one in called):
+        positional, named = args[: len(args) - keywords], args[len(args) - keywords :]
+        if any(isinstance(one, _TAINTED) for one in (*called, *named)):
             return None
         flat = all(one.depth == 1 for one in args if isinstance(one, _Part))
         for one in called:
+            if id(one) in _CHOOSING and len(positional) > 1:
+                return None
             if flat and id(one) in _READING_FLAT and not any(isinstance(arg, _Steps) for arg in args):
                 return _UNKNOWN
-            if id(one) in _READING_CALLS and len(args) == 1 and not has_keywords:
+            if id(one) in _READING_CALLS and len(args) == 1 and not keywords:
                 return _READING_CALLS[id(one)][1](args[0].depth) if isinstance(args[0], _Part) else None
-            if isinstance(one, (FunctionType, CodeType)) and not has_keywords:
+            if isinstance(one, (FunctionType, CodeType)) and not keywords:
                 return _UNKNOWN if self._is_read_by(one, args) else None
         return None
 

@@ -114,6 +114,7 @@ class Watch:
         self._classes = {id(kind) for kind in classes}
         self._functions: list[types.FunctionType] = []
         self._cells: list[types.CellType] = []
+        self._instances: list[Any] = []
         #: Kept, so that no other object gets the place of one that was seen.
         self._seen: dict[int, Any] = {}
         #: Large containers, until it is known whether they are only read.
@@ -121,13 +122,18 @@ class Watch:
         self._waiting: list[Any] = [function]
         self._walk()
         self._leave_out_what_is_only_read()
-        if any(map(_may_rebind, {one.__code__ for one in self._functions})):
+        codes = {one.__code__ for one in self._functions}
+        if any(_mentions(code, "__class__") or _mentions(code, "__dict__") for code in codes):
+            # First: what others put back is looked for in these.
+            self.notes = [*map(_InstanceNote, self._instances), *self.notes]
+        if any(map(_may_rebind, codes)):
             self.notes += map(_FunctionNote, self._functions)
             self.notes += map(_CellNote, self._cells)
             namespaces = {id(one.__globals__): one.__globals__ for one in self._functions}
             self.notes += map(_DictNote, namespaces.values())
         self._seen.clear()
         self._large.clear()
+        self._instances.clear()
 
     def restore(self) -> None:
         """Put back what a call has changed."""
@@ -269,6 +275,7 @@ class Watch:
         elif not _is_plain(kind):
             self.is_hidden |= not _is_by_name(value)
         elif not _is_made_by_function(value, kind):
+            self._instances.append(value)
             slots = _slots_of(kind)
             if slots:
                 self.notes.append(_SlotsNote(value, slots))
@@ -287,6 +294,7 @@ class Watch:
         if kind is not np.ndarray:
             self.is_hidden |= not _is_by_name(value)
             return
+        self.notes.append(_LayoutNote(value))
         if value.nbytes >= _LARGE_ARRAY_BYTES and not value.dtype.hasobject:
             self._large_array(value)
             return
@@ -383,6 +391,12 @@ def _may_rebind(code: types.CodeType) -> bool:
         or not _REBINDING_NAMES.isdisjoint(code.co_names)
         or any(_may_rebind(part) for part in code.co_consts if isinstance(part, types.CodeType))
     )
+
+
+def _mentions(code: types.CodeType, name: str) -> bool:
+    """Whether code, or code inside it, names an attribute, also in a text."""
+    parts = (part for part in code.co_consts if isinstance(part, types.CodeType))
+    return name in code.co_names or name in code.co_consts or any(_mentions(part, name) for part in parts)
 
 
 # -- what instances are made of
@@ -573,6 +587,22 @@ class _ClassNote:
                 type.__setattr__(target, name, value)
 
 
+class _InstanceNote:
+    """Of what an instance is: its class, and which dict holds its attributes."""
+
+    __slots__ = ("_attributes", "_kind", "_target")
+
+    def __init__(self, target: Any) -> None:
+        self._target, self._kind, self._attributes = target, type(target), _attributes_of(target)
+
+    def restore(self) -> None:
+        target = self._target
+        if type(target) is not self._kind:
+            object.__setattr__(target, "__class__", self._kind)
+        if _attributes_of(target) is not self._attributes:
+            object.__setattr__(target, "__dict__", self._attributes)
+
+
 class _SlotsNote:
     __slots__ = ("_slots", "_target", "_values")
 
@@ -603,6 +633,19 @@ class _HeldNote:
         self._pages.undo()
 
 
+class _LayoutNote:
+    """Of what the bytes of an array stand for. Where that was changed, the copy of the function is given up."""
+
+    __slots__ = ("_layout", "_target")
+
+    def __init__(self, target: Any) -> None:
+        self._target, self._layout = target, _layout_of(target)
+
+    def restore(self) -> None:
+        if _layout_of(self._target) != self._layout:
+            raise ValueError("it is another array now")
+
+
 class _ArrayNote:
     __slots__ = ("_bytes", "_copy", "_target")
 
@@ -610,7 +653,9 @@ class _ArrayNote:
         self._target, self._copy, self._bytes = target, target.copy(), target.tobytes()
 
     def restore(self) -> None:
-        if self._target.shape != self._copy.shape:
-            self._target.shape = self._copy.shape
         if self._target.tobytes() != self._bytes:
             self._target[...] = self._copy
+
+
+def _layout_of(array: Any) -> tuple[Any, ...]:
+    return array.dtype, array.shape, array.strides, array.flags.writeable
