@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib.machinery
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -52,24 +53,22 @@ def is_installed(name: str, file: str) -> bool:
     """Whether a module of this name, which comes from this file, belongs to an installed distribution."""
     if name.partition(".")[0] in _OF_BOTH_ENDS:
         return True
+    if file.startswith(("<", *_roots())):
+        # Frozen, or of Python: thousands are asked about, and these are most of them.
+        return True
     parts = Path(file).parts
     if not _FOLDERS.isdisjoint(parts) or any(part.endswith(".egg") for part in parts):
         return True
-    if file.startswith("<"):
-        # Frozen.
-        return True
-    places = {Path(file).absolute(), Path(file).resolve()}
-    return any(root in place.parents for place in places for root in _roots()) or _is_of_layer(
-        name, Path(file)
-    )
+    places = (str(Path(file).absolute()), str(Path(file).resolve()))
+    return any(place.startswith(_roots()) for place in places) or _is_of_layer(name, Path(file))
 
 
 @functools.lru_cache(1)
-def _roots() -> frozenset[Path]:
+def _roots() -> tuple[str, ...]:
     names = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     paths = {Path(name) for name in names if name}
     paths |= {Path(prefix, "lib") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
-    return frozenset(paths | {path.resolve() for path in paths})
+    return tuple(sorted({f"{one}{os.sep}" for path in paths for one in (path, path.resolve())}))
 
 
 def _is_of_layer(name: str, file: Path) -> bool:
