@@ -63,7 +63,7 @@ class Bench:
     def arguments(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Unpickle the arguments of a call, for which a copy of its function was lent."""
         try:
-            if worlds.is_entered(job.world):
+            if job.world is None or worlds.is_entered(job.world):
                 args, kwargs = value_of(job.payload(index), self.shelf)
             else:
                 with worlds.opened_in(job.world):
@@ -127,7 +127,7 @@ class Bench:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
             return Again(job, call.index, outcome.retry_in, _why_again(outcome), output, printed)
-        if worlds.is_entered(job.world):
+        if job.world is None or worlds.is_entered(job.world):
             state, payload, pieces = self._packed(job, call, outcome)
         else:
             with worlds.opened_in(job.world):

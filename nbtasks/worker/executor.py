@@ -70,7 +70,8 @@ class InlineExecutor:
                 self._surroundings.begin()
                 interrupts.arm(call, options)
                 interrupts.check()
-                outcome = execute(lent.call, args, kwargs, call, job.options_with(lent))
+                own = options if lent.options is job.function.options else job.options_with(lent)
+                outcome = execute(lent.call, args, kwargs, call, own)
             finally:
                 self._disarm()
         except Interrupted as stop:

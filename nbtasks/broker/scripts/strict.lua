@@ -32,17 +32,17 @@ function strict.part(text, first, count)
   if a and b and a >= first and a + b <= first + count then return a, b end
 end
 
--- Whether an id of a stream is one that the server gave itself.
-function strict.is_own_id(id)
-  return #string.match(id, '^%d*') <= 15
-end
-
 -- Whether one id of a stream is later than another one.
 function strict.later(one, other)
   local a, b = string.match(one, '^(%d+)%-(%d+)$')
   local c, d = string.match(other, '^(%d+)%-(%d+)$')
   a, b, c, d = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
   return a > c or (a == c and b > d)
+end
+
+-- Whether an id of a stream is one that the server gave itself.
+function strict.is_own_id(id)
+  return #string.match(id, '^%d*') <= 15
 end
 
 -- Make a stream anew that takes no more ids, for its last one is the largest: with what lies in it and nobody holds.
@@ -57,14 +57,12 @@ function strict.renew(key)
   for _, fields in ipairs(kept) do redis.call('XADD', key, '*', unpack(fields)) end
 end
 
--- Run a command on a key of ours. Where somebody has put something of another type, there is nothing from now on: it
--- would stop everybody who comes there. The workers' logs say so.
-function strict.call(key, ...)
-  local reply = redis.pcall(...)
-  if type(reply) ~= 'table' or not reply.err then return reply end
-  if string.find(reply.err, 'WRONGTYPE', 1, true) then
+-- Run a command on a key of ours once more, after an error. Where somebody has put something of another type, there is
+-- nothing from now on: it would stop everybody who comes there. The workers' logs say so.
+function strict.again(err, key, ...)
+  if string.find(err, 'WRONGTYPE', 1, true) then
     redis.call('DEL', key)
-  elseif string.find(reply.err, 'exhausted', 1, true) or string.find(reply.err, 'equal or smaller', 1, true) then
+  elseif string.find(err, 'exhausted', 1, true) or string.find(err, 'equal or smaller', 1, true) then
     strict.renew(key)
   else
     return redis.call(...)
@@ -74,8 +72,16 @@ function strict.call(key, ...)
   return redis.call(...)
 end
 
--- As redis.call, for commands whose first argument is the key.
-function strict.at(command, key, ...)
-  return strict.call(key, command, key, ...)
+-- As redis.call, on a key of ours.
+function strict.call(key, ...)
+  local reply = redis.pcall(...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  return strict.again(reply.err, key, ...)
 end
 
+-- The same for commands whose first argument is the key.
+function strict.at(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  return strict.again(reply.err, key, command, key, ...)
+end
