@@ -611,7 +611,8 @@ def plainly():
 """
 
 
-@pytest.mark.parametrize("way", WAYS)
+# Not in a coroutine: it would block the loop that others wait for, and they would be given away and come back.
+@pytest.mark.parametrize("way", ["inline", "thread"])
 def test_processes_of_a_call_know_the_notebook(run, way, notebook):
     notebook.run(NESTED)
     for how in ("fork", "spawn", "forkserver"):
