@@ -16,7 +16,7 @@ SOON = 20.0
 def folder(tmp_path, monkeypatch):
     """``folder(name, source)`` writes a module next to the notebook."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    written = set()
+    written, before = set(), dict(sys.modules)
 
     def write(name, source):
         file = tmp_path / f"{name.replace('.', '/')}.py"
@@ -30,6 +30,8 @@ def folder(tmp_path, monkeypatch):
     yield write
     for name in [name for name in sys.modules if name.partition(".")[0] in written]:
         del sys.modules[name]
+    # One that bears a standard name has hidden another.
+    sys.modules.update({name: module for name, module in before.items() if name.partition(".")[0] in written})
 
 
 def cell(source, **names):

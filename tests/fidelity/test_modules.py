@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
     place = tmp_path / "beside"
     place.mkdir()
     monkeypatch.syspath_prepend(str(place))
-    written = set()
+    written, before = set(), dict(sys.modules)
 
     def write(name, source):
         file = place / f"{name.replace('.', '/')}.py"
@@ -36,6 +36,8 @@ def folder(tmp_path, monkeypatch):
     yield write
     for name in [name for name in sys.modules if name.partition(".")[0] in written]:
         del sys.modules[name]
+    # One that bears a standard name has hidden another.
+    sys.modules.update({name: module for name, module in before.items() if name.partition(".")[0] in written})
 
 
 @pytest.fixture
