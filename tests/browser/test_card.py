@@ -13,12 +13,15 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SETUP = "%load_ext nbtasks\n%workers start 2"
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 
+#: The second one shows the same card, in the long legs.
+FRONT_ENDS = ["lab", pytest.param("notebook", marks=pytest.mark.long)]
+
 
 def text(page, selector):
     return page.locator(selector).first.inner_text()
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
+@pytest.mark.parametrize("app", FRONT_ENDS)
 def test_states_change_while_it_runs_and_the_end_is_static(lab_page, app):
     notebook = lab_page(
         [
@@ -58,7 +61,7 @@ n
     assert "widgets" not in notebook.save().metadata
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
+@pytest.mark.parametrize("app", FRONT_ENDS)
 def test_cancel_clicked_while_the_kernel_is_idle(lab_page, app):
     notebook = lab_page(
         [SETUP, "%%task -o h for n in range(20)\nimport time\ntime.sleep(60)", "h.state"], app
@@ -128,7 +131,7 @@ def test_retry_failed_is_one_more_card_below(lab_page):
     assert cell.locator(".jp-OutputArea-output").count() == 2
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
+@pytest.mark.parametrize("app", FRONT_ENDS)
 def test_hostile_text_is_shown_as_text(lab_page, app):
     notebook = lab_page(
         [
@@ -188,7 +191,7 @@ def test_a_reopened_notebook_shows_the_saved_card(lab_page, jupyter_servers):
     assert page.get_by_text("Error displaying widget").count() == 0
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
+@pytest.mark.parametrize("app", FRONT_ENDS)
 def test_dark_theme(lab_page, app):
     notebook = lab_page([SETUP, "%%task for n in range(30)\nimport time\ntime.sleep(1)"], app, dark=True)
     page = notebook.page
@@ -209,6 +212,7 @@ def test_dark_theme(lab_page, app):
     page.locator(".jp-OutputArea-output", has_text="revoked").wait_for()
 
 
+@pytest.mark.long
 def test_pictures_for_the_docs(lab_page, tmp_path):
     """A run as a user has it. NBTASKS_DOC_IMAGES=1 puts its pictures into docs/images."""
     folder = IMAGES if os.environ.get("NBTASKS_DOC_IMAGES") == "1" else tmp_path

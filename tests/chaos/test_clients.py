@@ -80,6 +80,7 @@ def client(idle_app, ledger, chance, tmp_path) -> Iterator[Callable[..., Client]
         one.end()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "n", [1500, pytest.param(50_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
 )

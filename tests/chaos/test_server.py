@@ -231,6 +231,7 @@ def test_clients_are_paused(site, matrix, faults, flavour):
     run_through(here, matrix, faults, "CLIENT PAUSE for 2.5 s", pause)
 
 
+@pytest.mark.long
 def test_an_outage_that_outlives_all_leases_starts_nothing_twice(
     site, matrix, faults, gate, ledger, eventually
 ):

@@ -140,6 +140,7 @@ def journey(url, admin, tmp_path, ledger, gate, eventually):
         app.check()
 
 
+@pytest.mark.long
 def test_everything_works_and_nothing_is_superfluous(
     limited, admin, tmp_path, ledger, gate, eventually, server
 ):

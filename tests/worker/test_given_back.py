@@ -28,6 +28,7 @@ def held(ledger, gate):
     return "went on"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGKILL], ids=["cold stop", "kill -9"])
 def test_the_only_worker_goes(how, idle_app, worker, ledger, gate, eventually):
     handle = idle_app.task(held).delay(ledger.path, gate.path)
