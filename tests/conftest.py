@@ -118,6 +118,17 @@ def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path
 
 
+@pytest.fixture
+def written_modules() -> Iterator[set[str]]:
+    """Names of the top modules that a test writes: after it they are forgotten, and what they have hidden is back."""
+    names: set[str] = set()
+    before = dict(sys.modules)
+    yield names
+    for name in [name for name in sys.modules if name.partition(".")[0] in names]:
+        del sys.modules[name]
+    sys.modules.update({name: module for name, module in before.items() if name.partition(".")[0] in names})
+
+
 # --- Apps ---------------------------------------------------------------------------------------------------
 
 

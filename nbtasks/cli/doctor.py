@@ -8,16 +8,14 @@ from collections.abc import Iterable
 import click
 
 from .findings import NOTE, OK, PROBLEM, Finding, examine
-from .named import broker_option, named
+from .named import broker_option, connection_file_option
 
 _COLOURS = {OK: "green", NOTE: "yellow", PROBLEM: "bold red"}
 
 
 @click.command()
 @broker_option()
-@click.option(
-    "--connection-file", callback=named, metavar="FILE", help="File with URL and key, from another machine."
-)
+@connection_file_option("File with URL and key, from another machine.")
 def doctor(broker: str | None, connection_file: str | None) -> None:
     """Look at the set-up, line by line, and say what to do. Ends with 1 where something is wrong."""
     problems = report(examine(broker, connection_file))

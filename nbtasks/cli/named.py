@@ -31,6 +31,11 @@ def target_option(text: str) -> Callable[[C], C]:
     return click.option("-A", "--app", "target", callback=named, metavar="MODULE[:APP]", help=text)
 
 
+def connection_file_option(text: str) -> Callable[[C], C]:
+    """Return the option ``--connection-file``."""
+    return click.option("--connection-file", callback=named, metavar="FILE", help=text)
+
+
 def namespace_option() -> Callable[[C], C]:
     """Return the option ``--namespace``."""
     return click.option(

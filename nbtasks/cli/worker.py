@@ -16,7 +16,7 @@ from nbtasks.core.errors import BrokerUnavailable, NbtasksError
 from nbtasks.core.options import LOG_LEVELS, POOLS, WorkerOptions
 from nbtasks.local.maththreads import share_cpus
 
-from .named import broker_option, named, namespace_option, target_option
+from .named import broker_option, connection_file_option, named, namespace_option, target_option
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 @click.command()
 @target_option("Module with an App: its broker, its includes.")
 @broker_option("Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded.")
-@click.option(
-    "--connection-file",
-    callback=named,
-    metavar="FILE",
-    help="File with URL and key, written on another machine.",
-)
+@connection_file_option("File with URL and key, written on another machine.")
 @namespace_option()
 @click.option(
     "-c", "--concurrency", type=click.IntRange(1, 1024), metavar="N", help="Children.  [default: CPUs]"

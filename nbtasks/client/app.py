@@ -421,11 +421,7 @@ class App:
         session = self.session
         workers = read_workers(session.fleet, session.python, session.keyring.id)
         outdated = self._opened.workers.outdated() if self._opened.workers is not None else {}
-        return (
-            [dataclasses.replace(one, changes=outdated.get(one.id, "")) for one in workers]
-            if outdated
-            else workers
-        )
+        return [dataclasses.replace(one, changes=outdated.get(one.id, "")) for one in workers]
 
     def stranded(self) -> list[Stranded]:
         """Return what waits for a worker of another kind than those that are there: another Python, another key."""

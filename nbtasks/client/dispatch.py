@@ -172,7 +172,7 @@ def _submit_together(
 
 
 def _of_many(options: CallOptions) -> CallOptions:
-    header = {name: value for name, value in options.header.items() if name != "one"}
+    header = {name: value for name, value in options.header.items() if name not in ("one", "pv")}
     return dataclasses.replace(options, header=header)
 
 
@@ -200,7 +200,7 @@ def _submit_calls(
     calls: Sequence[Call],
     how: MapOptions,
     options: CallOptions,
-    packed: tuple[Packer, Sequence[bytes]] | None = None,
+    packed: tuple[Packer, Iterable[bytes]] | None = None,
 ) -> GroupResult:
     """Submit a map.
 
@@ -211,8 +211,10 @@ def _submit_calls(
     batch.calls = calls
     if calls:
         batch.function, batch.function_frame = ship(session, task)
-        packer = packed[0] if packed else _packer(session, task, batch.queue)
-        payloads = packed[1] if packed else packer.payloads(calls)
+        if packed is None:
+            packer = _packer(session, task, batch.queue)
+            packed = packer, packer.payloads(calls)
+        packer, payloads = packed
         chunks = _cut(session, batch, payloads, len(calls), how.chunk)
         _send(session, batch, options, chunks, packer.pieces, _Along(session, task, packer.needs))
     else:

@@ -32,16 +32,8 @@ _FUNCTION = "cell"
 _INSIDE = f"{_FUNCTION}.<locals>."
 _ASYNC_NODES = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 _LABEL_LENGTH = 80
-#: A worker's copy of the notebook has them.
-_OF_ANY_MODULE = (
-    "__name__",
-    "__builtins__",
-    "__doc__",
-    "__annotations__",
-    "__package__",
-    "__loader__",
-    "__spec__",
-)
+#: What a worker's copy of the notebook has besides what `builtins` has, too.
+_OF_A_MODULE = ("__builtins__", "__annotations__")
 _NO_LABEL = re.compile(r"^(!|%%|-\*-|fmt:|noqa|type:|pylint:|ruff:|mypy:)")
 
 
@@ -90,7 +82,7 @@ class Cell:
         Raises:
             NameError: there is no such name, neither in the notebook nor in the cell.
         """
-        known = {*namespace, *dir(builtins), *self._bound, *_OF_ANY_MODULE}
+        known = {*namespace, *dir(builtins), *self._bound, *_OF_A_MODULE}
         for name in read_for_certain(self._body, sys.modules.__contains__):
             if name.id not in known:
                 raise NameError(_unknown(name, namespace), name=name.id)
@@ -193,16 +185,20 @@ def _parse(body: str) -> list[ast.stmt]:
     return [_WithoutGlobal().visit(statement) for statement in statements]
 
 
-class _WithoutGlobal(ast.NodeTransformer):
-    """Takes out ``global x`` where the cell itself says it: there it says nothing, for all its names are globals."""
-
-    def visit_Global(self, node: ast.Global) -> ast.stmt:
-        return ast.copy_location(ast.Pass(), node)
+class _OwnScope(ast.NodeTransformer):
+    """Goes through what belongs to the cell itself, and not into the functions and classes that it defines."""
 
     def _left(self, node: ast.AST) -> ast.AST:
         return node
 
     visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _left  # noqa: N815 - as ast wants
+
+
+class _WithoutGlobal(_OwnScope):
+    """Takes out ``global x`` where the cell itself says it: there it says nothing, for all its names are globals."""
+
+    def visit_Global(self, node: ast.Global) -> ast.stmt:
+        return ast.copy_location(ast.Pass(), node)
 
 
 def _refuse_ipython_syntax(body: str) -> None:
@@ -310,7 +306,7 @@ def _unlike(name: str, taken: set[str]) -> str:
     return name
 
 
-class _Unannotated(ast.NodeTransformer):
+class _Unannotated(_OwnScope):
     """Takes the annotations off the names that a cell assigns: a global in a function may have none.
 
     Args:
@@ -331,11 +327,6 @@ class _Unannotated(ast.NodeTransformer):
         parts: list[ast.stmt] = [ast.Assign([node.target], node.value)] if node.value else []
         parts += [ast.Expr(node.annotation)] if self._evaluated else []
         return [ast.copy_location(part, node) for part in parts or [ast.Pass()]]
-
-    def _left(self, node: ast.AST) -> ast.AST:
-        return node
-
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _left  # noqa: N815 - as above
 
 
 def _compile(definition: ast.stmt, filename: str, *, annotations: bool) -> CodeType:

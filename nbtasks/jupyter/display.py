@@ -36,19 +36,6 @@ _KEPT_WIDGETS = 50
 _COMPLETE_WITHIN_S = 1.0
 
 
-def _quietly(method: Callable[..., None]) -> Callable[..., None]:
-    """Have a method that others call never fail: its error would be shown in a cell that has nothing to do with it."""
-
-    @functools.wraps(method)
-    def call(*args: Any) -> None:
-        try:
-            method(*args)
-        except (Exception, SystemExit):  # noqa: BLE001 - a card that breaks must break nothing else
-            _log.debug("a card could not be shown or updated", exc_info=True)
-
-    return call
-
-
 class Display:
     """The cards of one shell."""
 
@@ -179,18 +166,22 @@ class Display:
 
     # -- told by the client and by the shell
 
-    @_quietly
     def _submitted(self, handle: Handle, batch: Batch) -> None:
         # Outputs of other threads have no cell of their own.
         if threading.current_thread() is threading.main_thread():
             self.show(handle)
 
-    @_quietly
     def _waited(self, batch: Batch) -> None:
         self.saw(batch)
 
-    @_quietly
     def _cell_ended(self, *_: Any) -> None:
+        try:
+            self._update_stills()
+        except (Exception, SystemExit):  # noqa: BLE001 - as an observer that breaks
+            # IPython would print it into a cell that has nothing to do with it.
+            _log.debug("a card could not be updated", exc_info=True)
+
+    def _update_stills(self) -> None:
         if is_watched(self._shell):
             return
         for batch_id, exhibit in list(self._exhibits.items()):

@@ -99,10 +99,11 @@ class Exhibit:
         handle = self._handle
         if not self._preview or handle is None or isinstance(handle, GroupResult) or not handle.successful():
             return None
-        text = handle.preview.get("text")
+        shown = handle.preview
+        text = shown.get("text")
         return static.Preview(
-            html=handle.preview.get("html"),
-            png=handle.preview.get("png"),
+            html=shown.get("html"),
+            png=shown.get("png"),
             text=None if text is None else words.plain(text, MOST_TEXT),
         )
 

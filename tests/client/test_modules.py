@@ -13,25 +13,20 @@ SOON = 20.0
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, written_modules):
     """``folder(name, source)`` writes a module next to the notebook."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    written, before = set(), dict(sys.modules)
 
     def write(name, source):
         file = tmp_path / f"{name.replace('.', '/')}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         # Two versions written within a second must not share a cached compilation.
-        file.write_text(source + f"\n# {len(source)} {len(written)}\n")
+        file.write_text(source + f"\n# {len(source)} {len(written_modules)}\n")
         monkeypatch.setattr(sys, "dont_write_bytecode", True)
-        written.add(name.partition(".")[0])
+        written_modules.add(name.partition(".")[0])
         importlib.invalidate_caches()
 
-    yield write
-    for name in [name for name in sys.modules if name.partition(".")[0] in written]:
-        del sys.modules[name]
-    # One that bears a standard name has hidden another.
-    sys.modules.update({name: module for name, module in before.items() if name.partition(".")[0] in written})
+    return write
 
 
 def cell(source, **names):

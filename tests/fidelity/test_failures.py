@@ -235,14 +235,9 @@ SHAPES = """
 """
 
 
-def test_an_exception_keeps_its_class_its_text_and_its_attributes(shared_app, notebook):
+def test_an_exception_keeps_its_class_its_text_and_its_attributes(failing, notebook):
     notebook.run(SHAPES)
-
-    def raised(name):
-        with pytest.raises(Exception) as info:  # noqa: PT011 - whatever it is
-            shared_app.task(notebook[name]).delay().get(timeout=30)
-        return info.value
-
+    raised = failing
     error = raised("refused")
     assert (type(error).__name__, str(error), error.args) == ("Refused", "host:1: no", ("host:1: no",))
     assert error.reason == "no"

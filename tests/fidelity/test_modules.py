@@ -16,28 +16,23 @@ SOON = 60.0
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, written_modules):
     """``folder("pack.mod", source)`` writes a module where the notebook, and nobody else, finds it."""
     place = tmp_path / "beside"
     place.mkdir()
     monkeypatch.syspath_prepend(str(place))
-    written, before = set(), dict(sys.modules)
 
     def write(name, source):
         file = place / f"{name.replace('.', '/')}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(source)
-        written.add(name.partition(".")[0])
+        written_modules.add(name.partition(".")[0])
         importlib.invalidate_caches()
         return file
 
     write.place = place
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    yield write
-    for name in [name for name in sys.modules if name.partition(".")[0] in written]:
-        del sys.modules[name]
-    # One that bears a standard name has hidden another.
-    sys.modules.update({name: module for name, module in before.items() if name.partition(".")[0] in written})
+    return write
 
 
 @pytest.fixture
