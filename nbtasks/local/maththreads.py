@@ -7,7 +7,6 @@ slow each other down. They read a variable when they are imported, which is late
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
 
 from nbtasks.core.cpus import usable_cpus
 
@@ -17,11 +16,10 @@ _LIKE_OPENMP = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "
 _OTHERS = ("VECLIB_MAXIMUM_THREADS", "POLARS_MAX_THREADS")
 
 
-def share_cpus(children: int, environ: MutableMapping[str, str] = os.environ) -> None:
+def share_cpus(children: int) -> None:
     """Divide the CPUs among this process's children; what the user has set stays as it is."""
-    usable = usable_cpus()
-    each = max(1, usable // children)
+    each = max(1, usable_cpus() // children)
     if each >= (os.cpu_count() or 1):
         return
-    for name in (*(() if _OPENMP in environ else (_OPENMP, *_LIKE_OPENMP)), *_OTHERS):
-        environ.setdefault(name, str(each))
+    for name in (*(() if _OPENMP in os.environ else (_OPENMP, *_LIKE_OPENMP)), *_OTHERS):
+        os.environ.setdefault(name, str(each))

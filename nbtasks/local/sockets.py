@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from nbtasks.core.errors import ConfigError
 
+from . import keeper
 from .folder import private_folder
 
 #: Bytes of a unix socket's path that every platform accepts.
@@ -75,12 +75,10 @@ def _answers(path: Path) -> bool:
     """Whether somebody listens at a socket; its server may run on when its folder is out of sight."""
     if not path.is_socket():
         return False
-    with socket.socket(socket.AF_UNIX) as attempt:
-        attempt.settimeout(1.0)
-        try:
-            attempt.connect(os.fspath(path))
-        except ConnectionRefusedError:
-            return False
+    try:
+        keeper.connect(os.fspath(path)).close()
+    except ConnectionRefusedError:
+        return False
     return True
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import decimal
+import multiprocessing.context
 import os
 import sys
 import threading
@@ -14,6 +15,8 @@ import warnings
 from contextvars import ContextVar, copy_context
 from operator import attrgetter
 from typing import Any
+
+from .figures import close_figures
 
 _OF_SYS = (
     "excepthook", "displayhook", "unraisablehook", "breakpointhook", "stdin", "__stdin__", "dont_write_bytecode",
@@ -115,16 +118,12 @@ def _set(context: decimal.Context, settings: tuple[Any, ...]) -> None:
 
 
 def _restore_modules() -> None:
-    """Put right what modules keep for the process that are there only if a call has imported them."""
-    known = sys.modules
-    if (contexts := known.get("multiprocessing.context")) is not None:
-        default = contexts._default_context
-        if default._actual_context is not None:
-            # Else the next call could not choose how its processes are started.
-            default.set_start_method(None, force=True)
-    if (pylab := known.get("matplotlib._pylab_helpers")) is not None and pylab.Gcf.figs:
-        # Else the next call would draw into what is pyplot's current figure.
-        known["matplotlib.pyplot"].close("all")
-    if (numpy := known.get("numpy")) is not None and numpy.__version__.startswith("1."):
+    """Put right what modules keep for the process."""
+    default: Any = multiprocessing.context._default_context
+    if default._actual_context is not None:
+        # Else the next call could not choose how its processes are started.
+        default.set_start_method(None, force=True)
+    close_figures()
+    if (numpy := sys.modules.get("numpy")) is not None and numpy.__version__.startswith("1."):
         # Later ones keep it in a context variable.
         numpy.seterr(divide="warn", over="warn", under="ignore", invalid="warn")

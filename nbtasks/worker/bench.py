@@ -127,6 +127,8 @@ class Bench:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
             return Again(job, call.index, outcome.retry_in, _why_again(outcome), output, printed)
+        if _is_empty(job, outcome):
+            return Done(job, call.index, SUCCESS_CODE, outcome.seconds, b"", output, [], printed, shown)
         if job.world is None or worlds.is_entered(job.world):
             state, payload, pieces = self._packed(job, call, outcome)
         else:
@@ -140,8 +142,6 @@ class Bench:
             with contextlib.suppress(BaseException):
                 add_hint(outcome.error)
             return outcome.state, failures.pack(outcome.error), []
-        if outcome.value is None or job.options.ignore_result:
-            return SUCCESS_CODE, b"", []
         limit = RESULT_LIMIT_BYTES if job.result_limit is None else job.result_limit
         try:
             payload, pieces = payload_of(
@@ -166,12 +166,17 @@ class Bench:
 
     def _preview(self, job: Job, call: CurrentCall, outcome: Outcome) -> dict[str, str] | None:
         """Return how the card shows the result; before what the call has printed is put together."""
-        if outcome.state != SUCCESS_CODE or outcome.value is None or job.options.ignore_result:
+        if outcome.state != SUCCESS_CODE or _is_empty(job, outcome):
             return None
         return preview_of(outcome.value, call)
 
     def _seen_by_asker(self, job: Job) -> bool:
         return self.files is not None and job.chunk.options.get("pl") == self.files.place
+
+
+def _is_empty(job: Job, outcome: Outcome) -> bool:
+    """Whether a call has succeeded and has nothing to send."""
+    return outcome.state == SUCCESS_CODE and (outcome.value is None or job.options.ignore_result)
 
 
 def _why_again(outcome: Outcome) -> str:

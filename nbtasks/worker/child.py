@@ -401,7 +401,7 @@ class Child:
             seconds = self._inline.run(job, index)
             looked = self._surroundings.restore(seconds, job.next < job.end, not self._in_flight)
             if looked:
-                self._inline.hold_descriptors()
+                self._descriptors.hold()
                 close_figures()
             self._pace.note(function, seconds)
             if job.at_most_once:

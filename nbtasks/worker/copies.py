@@ -24,11 +24,6 @@ from .streams import give_back
 _is_copy = False
 
 
-def is_copy() -> bool:
-    """Whether this process is a copy of a child."""
-    return _is_copy
-
-
 def expect_copies(signals: Iterable[int], forsake: Callable[[], None]) -> None:
     """Make ready for forks of this process.
 

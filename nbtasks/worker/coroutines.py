@@ -26,7 +26,7 @@ from nbtasks.wire.function import Lent
 
 from .bench import Bench
 from .copies import leave_copy
-from .executor import enter, finish
+from .executor import enter, finish, make_ready
 from .interrupts import Stopping
 from .job import Job
 from .limits import hard_limit_exceeded, soft_limit_reached
@@ -34,7 +34,6 @@ from .log import LOGGER
 from .loop import SharedLoop, SubTask
 from .room import Room
 from .roster import Roster
-from .streams import renew
 from .subprocesses import end_started
 
 #: Calls of ``async def`` tasks that one child runs at once.
@@ -149,9 +148,7 @@ class LoopExecutor:
     # -- in the loop
 
     def _start(self, job: Job, index: int) -> None:
-        renew(alone=not self._running)
-        if not self._running:
-            self._bench.hidden.renew()
+        make_ready(self._bench, alone=not self._running)
         call = self._bench.begin(job, index)
         item = _Running(job, call, monotonic(), enter(self._roster, job, index))
         key = (call.batch, index)

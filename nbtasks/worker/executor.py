@@ -39,7 +39,7 @@ class InlineExecutor:
         slot: Slot,
         roster: Roster,
         interrupts: Interrupts,
-        descriptors: DescriptorFile | None,
+        descriptors: DescriptorFile,
         surroundings: Surroundings,
     ) -> None:
         self._bench = bench
@@ -90,7 +90,7 @@ class InlineExecutor:
         ended_by = outcome.error
         if stopped is not None or (ended_by is not None and is_kind(ended_by, SoftTimeLimitExceeded)):
             self._end_leftovers(call)
-        if self._descriptors is not None and (text := self._descriptors.take()):
+        if text := self._descriptors.take():
             output_of(call).write("o", text)
         if hard or soft:
             # The call may have taken all of its time.
@@ -122,11 +122,6 @@ class InlineExecutor:
             except BaseException as error:
                 LOGGER.debug("passed over at the end of a call: %s", name_of(error))
 
-    def hold_descriptors(self) -> None:
-        """Have what goes to the descriptors 1 and 2 captured again, whatever calls have done to them."""
-        if self._descriptors is not None:
-            self._descriptors.hold()
-
 
 class ThreadExecutor:
     """Runs calls in threads, for blocking I/O. A thread can be stopped between two steps of Python only."""
@@ -148,9 +143,7 @@ class ThreadExecutor:
         self._pool.submit(self._run, job, index)
 
     def _run(self, job: Job, index: int) -> None:
-        renew(alone=not self._threads)
-        if not self._threads:
-            self._bench.hidden.renew()
+        make_ready(self._bench, alone=not self._threads)
         call = self._bench.begin(job, index)
         row, began = enter(self._roster, job, index), time.monotonic()
         lent: list[Lent] = []
@@ -244,6 +237,13 @@ def enter(roster: Roster, job: Job, index: int) -> int | None:
     """Put a call that begins onto the list of those that run side by side."""
     options = job.options
     return roster.enter(job.batch_bytes, index, options.time_limit or 0.0, options.soft_time_limit or 0.0)
+
+
+def make_ready(bench: Bench, *, alone: bool) -> None:
+    """Have a call that may run beside others find streams and random numbers as new."""
+    renew(alone)
+    if alone:
+        bench.hidden.renew()
 
 
 def finish(

@@ -12,4 +12,5 @@ def close_figures() -> None:
     if known is not None:
         # It may be a module of the user's, or half imported.
         with contextlib.suppress(Exception):
-            known.Gcf.destroy_all()
+            if known.Gcf.figs:
+                known.Gcf.destroy_all()

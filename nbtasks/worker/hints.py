@@ -12,7 +12,6 @@ from . import keyboard
 #: Who looks tables up among the variables of its caller -> how it says that there is none.
 _TABLES = {
     "duckdb": re.compile(r"Table with name (\w+) does not exist"),
-    "_duckdb": re.compile(r"Table with name (\w+) does not exist"),
     "polars": re.compile(r"relation '(\w+)' was not found"),
     "pandasql": re.compile(r"no such table: (\w+)"),
 }
@@ -47,7 +46,7 @@ def _missing_name(error: BaseException) -> str | None:
     elif kind is KeyError and len(error.args) == 1 and _looks_in_namespace(_innermost(error)):
         found = re.fullmatch(r"([A-Za-z_]\w*)", text_of(error.args[0]))
     else:
-        pattern = _TABLES.get(kind.__module__.partition(".")[0])
+        pattern = _TABLES.get(kind.__module__.partition(".")[0].removeprefix("_"))
         found = pattern.search(text) if pattern else None
     return next(filter(None, found.groups()), None) if found else None
 

@@ -329,6 +329,7 @@ def renew(alone: bool = True) -> None:
     for name, stream in zip(_PLACES, _streams * 2, strict=True):
         if getattr(sys, name, None) is not stream:
             setattr(sys, name, stream)
+    for stream in _streams:
         stream.renew()
 
 

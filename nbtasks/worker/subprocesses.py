@@ -206,13 +206,7 @@ def _tag_processes() -> None:
         _note(popen.pid, popen)
 
     subprocess.Popen._execute_child = execute_tagged  # type: ignore[attr-defined]
-    fork, forkpty = os.fork, os.forkpty
-
-    def fork_tagged() -> int:
-        pid = fork()
-        if pid:
-            _note(pid)
-        return pid
+    forkpty = os.forkpty
 
     def forkpty_tagged() -> tuple[int, int]:
         pid, fd = forkpty()
@@ -220,16 +214,18 @@ def _tag_processes() -> None:
             _note(pid)
         return pid, fd
 
-    os.fork, os.forkpty = fork_tagged, forkpty_tagged
-    for name in ("posix_spawn", "posix_spawnp"):
+    os.forkpty = forkpty_tagged
+    for name in ("fork", "posix_spawn", "posix_spawnp"):
         if hasattr(os, name):
-            setattr(os, name, _spawn_tagged(getattr(os, name)))
+            setattr(os, name, _tagged(getattr(os, name)))
 
 
-def _spawn_tagged(spawn: Callable[..., int]) -> Callable[..., int]:
-    def spawn_tagged(*args: Any, **how: Any) -> int:
-        pid = spawn(*args, **how)
-        _note(pid)
+def _tagged(start: Callable[..., int]) -> Callable[..., int]:
+    def start_tagged(*args: Any, **how: Any) -> int:
+        pid = start(*args, **how)
+        # In a forked copy it is 0.
+        if pid:
+            _note(pid)
         return pid
 
-    return spawn_tagged
+    return start_tagged

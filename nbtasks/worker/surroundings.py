@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, setitimer
 from types import FrameType, ModuleType
 from typing import Any
@@ -43,8 +43,6 @@ _sigmask: Callable[[int, Any], Any] = _signal.pthread_sigmask
 _set_handler: Callable[[int, Any], Any] = _signal.signal
 #: What is known to have been changed.
 _changes = undoing.changes
-_print, _len, _environ = builtins.print, builtins.len, os.environ
-_CLOCKS = time.sleep, time.monotonic, time.time, time.perf_counter
 
 
 def unblock() -> None:
@@ -69,13 +67,14 @@ class Surroundings:
         self._unseen_s = 0.0
         # As C has it: SIG_IGN is a number.
         self._ours = [(number, int(one) if isinstance(one, int) else one) for number, one in handlers.items()]
-        self._clock = [(name, getattr(time, name)) for name in _CLOCK]
+        self._clocks = tuple(getattr(time, name) for name in _CLOCK)
         self._assigned = Assignments()
 
     def install(self) -> None:
         """Set everything for the first time; main thread only."""
         undoing.install()
         self._assigned.remember()
+        self._print, self._len, self._environ = builtins.print, builtins.len, os.environ
         self._functions = _functions()
         self._used_functions = signal.signal, threading.Thread, threading.Lock
         for number, handler in self._ours:
@@ -96,7 +95,7 @@ class Surroundings:
 
     def calm(self) -> None:
         """Have no signal or timer of a call come any more, once it has ended; what follows needs the built-ins."""
-        if builtins.print is not _print or builtins.len is not _len:
+        if builtins.print is not self._print or builtins.len is not self._len:
             self._assigned.restore_builtins()
         if self._assigned.shared is not None:
             self._assigned.restore_shared()
@@ -117,8 +116,8 @@ class Surroundings:
             more
             and not is_due
             and self._unseen_s < _LONG_S
-            and builtins.print is _print
-            and os.environ is _environ
+            and builtins.print is self._print
+            and os.environ is self._environ
         ):
             return False
         self._unseen_s = 0.0
@@ -135,7 +134,7 @@ class Surroundings:
             or _sigmask(SIG_BLOCK, ())
         ):
             self._restore_signals()
-        if (time.sleep, time.monotonic, time.time, time.perf_counter) != _CLOCKS:
+        if (time.sleep, time.monotonic, time.time, time.perf_counter) != self._clocks:
             self._restore_clock()
         try:
             is_there = (signal.signal, threading.Thread, threading.Lock) == self._used_functions
@@ -162,7 +161,7 @@ class Surroundings:
         unblock()
 
     def _restore_clock(self) -> None:
-        for name, function in self._clock:
+        for name, function in zip(_CLOCK, self._clocks, strict=True):
             found = getattr(time, name)
             if found is not function and not str(getattr(found, "__module__", "")).startswith(
                 _MAY_REPLACE_CLOCK
@@ -180,16 +179,12 @@ class Surroundings:
     def _restore_files(self) -> None:
         """Allow as many open files as before; who has asked for more may keep that."""
         (own, _), (soft, hard) = self._files, getrlimit(RLIMIT_NOFILE)
-        if not _is_less(soft, own):
+        if not undoing.is_less(soft, own):
             return
-        if _is_less(hard, own):
+        if undoing.is_less(hard, own):
             # Nobody can take that back.
             self.spoiled, own = True, hard
         setrlimit(RLIMIT_NOFILE, (own, hard))
-
-
-def _is_less(limit: int, other: int) -> bool:
-    return limit != RLIM_INFINITY and (other == RLIM_INFINITY or limit < other)
 
 
 def _functions() -> list[tuple[ModuleType, str, Any]]:

@@ -200,13 +200,14 @@ def _limit(setrlimit: Any, which: int, _: Any) -> Change | None:
             return
         # Nobody can take back a hard limit.
         most = resource.getrlimit(which)[1]
-        setrlimit(which, (most if _is_more(before[0], most) else before[0], most))
+        setrlimit(which, (most if is_less(most, before[0]) else before[0], most))
 
     return ("limit", which), put_back
 
 
-def _is_more(limit: int, most: int) -> bool:
-    return most != resource.RLIM_INFINITY and (limit == resource.RLIM_INFINITY or limit > most)
+def is_less(limit: int, other: int) -> bool:
+    """Whether a limit of resources allows less than another one."""
+    return limit != resource.RLIM_INFINITY and (other == resource.RLIM_INFINITY or limit < other)
 
 
 def _filters(*_: Any, **__: Any) -> Change:
