@@ -90,7 +90,7 @@ def found(code: CodeType) -> Found:
     written: set[str] = set()
     texts: list[str] = []
     names: set[str] = set()
-    for part in _with_inner(code):
+    for part in with_inner(code):
         own_read, own_written = _own(part)
         read |= own_read
         written |= own_written
@@ -167,7 +167,7 @@ def submodules_of(function: Any, values: Iterable[Any]) -> list[ModuleType]:
     }
     if not packages:
         return []
-    used = {name for part in _with_inner(function.__code__) for name in part.co_names}
+    used = {name for part in with_inner(function.__code__) for name in part.co_names}
     prefixes = tuple(f"{name}." for name in packages)
     return [
         module
@@ -181,11 +181,12 @@ def submodules_of(function: Any, values: Iterable[Any]) -> list[ModuleType]:
     ]
 
 
-def _with_inner(code: CodeType) -> Iterator[CodeType]:
+def with_inner(code: CodeType) -> Iterator[CodeType]:
+    """Yield a code object, and those inside it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _with_inner(constant)
+            yield from with_inner(constant)
 
 
 def _own(code: CodeType) -> tuple[set[str], set[str]]:
@@ -242,7 +243,7 @@ def _strings_in(values: Iterable[Any]) -> Iterator[str]:
 def _annotations_in(code: CodeType) -> set[str]:
     """Return the names in annotations that are strings, of classes and functions made inside a code object."""
     names: set[str] = set()
-    for part in _with_inner(code):
+    for part in with_inner(code):
         names |= names_in_annotations(_annotations_of_class(part))
         for pairs in _pairs_before_functions(part):
             names |= names_in_annotations(pairs[1::2])

@@ -95,7 +95,10 @@ def _has_globals(name: str, function: FunctionType) -> bool:
 def _on_its_module(pickler: Any, function: FunctionType, home: str) -> tuple[Any, ...]:
     """Reduce a function that its module does not have by name, such as a closure: its globals are the module's."""
     pickler.globals_ref[id(function.__globals__)] = _GlobalsOf(name=home)
-    rebuild, args, (attributes, state), *rest = pickler._dynamic_function_reduce(function)
+    # Not as ours does it, which looks for the globals that the function needs.
+    rebuild, args, (attributes, state), *rest = cloudpickle.Pickler._dynamic_function_reduce(
+        pickler, function
+    )
     state["__globals__"], state["_cloudpickle_submodules"] = {}, []
     return rebuild, args, (attributes, state), *rest
 

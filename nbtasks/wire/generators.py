@@ -18,8 +18,6 @@ import contextlib
 import copy
 import functools
 import hashlib
-import importlib
-import operator
 import pickle
 import random
 import sys
@@ -29,6 +27,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from .byname import found_by_name
 from .opening import current_opening
 
 #: Generators that were arguments and are remembered, the last ones.
@@ -128,7 +127,7 @@ def reduced(value: Any) -> Any:
     if family is None:
         return NotImplemented
     if is_hidden_global(value):
-        return hidden_global, ("random", "_inst") if value is _inst else ("numpy.random.mtrand", "_rand")
+        return found_by_name, ("random", "_inst") if value is _inst else ("numpy.random.mtrand", "_rand")
     if isinstance(value, random.SystemRandom):
         return type(value), ()
     sending = _sending.get()
@@ -182,11 +181,6 @@ def stream(make: Callable[..., Any], seed: int, *made_of: Any) -> Any:
     if chosen is not None and chosen[0] == opening.batch:
         seed = _number((chosen[1], opening.streams))
     return make(seed, opening.index or 0, *made_of)
-
-
-def hidden_global(module: str, name: str) -> Any:
-    """Return this process's own generator behind the functions of a module; named in pickles, as above."""
-    return operator.attrgetter(name)(importlib.import_module(module))
 
 
 def is_hidden_global(value: Any) -> bool:
@@ -303,25 +297,21 @@ def new_random(seed: int, index: int, kind: Any, attributes: dict[str, Any]) -> 
     return made
 
 
-def _seeds(seed: int, index: int) -> Any:
-    from numpy.random import SeedSequence
-
-    return SeedSequence(seed, spawn_key=(index,))
-
-
 def new_of_numpy(seed: int, index: int, kind: Any, bits: Any) -> Any:
     """Make a ``Generator`` or ``RandomState`` of numpy; named in pickles, as above."""
-    return kind(bits(_seeds(seed, index)))
+    return kind(bits(new_seeds(seed, index)))
 
 
 def new_bits(seed: int, index: int, kind: Any) -> Any:
     """Make a ``BitGenerator`` of numpy; named in pickles, as above."""
-    return kind(_seeds(seed, index))
+    return kind(new_seeds(seed, index))
 
 
 def new_seeds(seed: int, index: int) -> Any:
     """Make a ``SeedSequence`` of numpy; named in pickles, as above."""
-    return _seeds(seed, index)
+    from numpy.random import SeedSequence
+
+    return SeedSequence(seed, spawn_key=(index,))
 
 
 def _random_attributes(value: Any) -> dict[str, Any]:

@@ -71,10 +71,11 @@ def _whole(value: Any, depth: int) -> Any:
 
 def _lost(error: BaseException, read: BaseException, depth: int) -> dict[str, Any]:
     """Return name -> value of what an exception had, and has no more where it was written and read."""
+    there = _attributes(read)
     lost = {
         name: whole
         for name, value in _attributes(error).items()
-        if _differs(value, _attributes(read).get(name)) and _travels(whole := _whole(value, depth))
+        if _differs(value, there.get(name)) and _travels(whole := _whole(value, depth))
     }
     if len(error.args) != len(read.args) or any(map(_differs, error.args, read.args)):
         lost["args"] = _arguments(error, depth)

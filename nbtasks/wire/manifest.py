@@ -21,15 +21,13 @@ from typing import Any
 from nbtasks.core.errors import ConfigError
 
 from .django import Setup, setup_here
-from .origin import is_local, is_local_file
+from .origin import is_local, is_own_folder
 from .sources import Source, Stamp, imports_of_code, loaded_local, place_of, source_of, stamp_of
 
 #: Bytes of source, and number of modules, that travel with one function at most.
 MOST_BYTES = 16 * 2**20
 MOST_MODULES = 2000
 _MOST_KNOWN = 200
-#: Stands in the place of a module's name for looking up any file in a folder.
-_ANY = "__any__"
 #: Full names of modules that may be needed, and texts that could name one.
 Roots = tuple[frozenset[str], frozenset[str]]
 
@@ -202,9 +200,7 @@ def _is_excluded(name: str, excluded: frozenset[str]) -> bool:
 
 def _own_paths() -> tuple[str, ...]:
     entries = (str(Path(entry).absolute()) if not entry.endswith(".zip") else entry for entry in sys.path)
-    return tuple(
-        dict.fromkeys(entry for entry in entries if is_local_file(_ANY, str(Path(entry, f"{_ANY}.py"))))
-    )
+    return tuple(dict.fromkeys(filter(is_own_folder, entries)))
 
 
 def _too_much(found: Mapping[str, Source]) -> ConfigError:

@@ -21,6 +21,8 @@ from types import ModuleType
 _OF_BOTH_ENDS = frozenset({"nbtasks", "cloudpickle"})
 _FOLDERS = frozenset({"site-packages", "dist-packages"})
 _EXTENSIONS = tuple(importlib.machinery.EXTENSION_SUFFIXES)
+#: Stands in the place of a module's name.
+_ANY = "__any__"
 #: Names of the program itself, which travels by value.
 MAIN = frozenset({"__main__", "__mp_main__"})
 
@@ -46,6 +48,11 @@ def is_local(module: object) -> bool:
 def is_local_file(name: str, file: str) -> bool:
     """Whether a file that a module of this name comes from, or a folder, is the user's own."""
     return not file.endswith(_EXTENSIONS) and not is_installed(name, file)
+
+
+def is_own_folder(folder: str) -> bool:
+    """Whether a module that lies in a folder is the user's own, whatever its name is."""
+    return is_local_file(_ANY, str(Path(folder, f"{_ANY}.py")))
 
 
 @functools.lru_cache(10_000)

@@ -65,8 +65,11 @@ class _Apart:
         return small
 
 
-def dumps(value: Any) -> Parts:
+def dumps(value: Any, plain: bool | None = None) -> Parts:
     """Return a value as parts whose concatenation :func:`loads` reads.
+
+    Args:
+        plain: what :func:`is_plain` says of it, where that is known.
 
     Raises:
         NotPicklable: it cannot travel; the message names the part that cannot.
@@ -74,7 +77,10 @@ def dumps(value: Any) -> Parts:
     if type(value) in _SMALL:
         return [pickle.dumps(value, protocol=5)]
     apart = _Apart()
-    data = _pickled(value, apart)
+    if is_plain(value) if plain is None else plain:
+        data = pickle.dumps(value, protocol=5, buffer_callback=apart)
+    else:
+        data = _cloudpickled(value, apart)
     if not apart.buffers:
         return [data]
     raw = [buffer.raw() for buffer in apart.buffers]
@@ -147,12 +153,6 @@ def dump_plain(value: Any) -> bytes:
 
 
 load_plain = pickle.loads
-
-
-def _pickled(value: Any, apart: _Apart) -> bytes:
-    if _is_plain(value, [_MOST_LOOKED_AT]):
-        return pickle.dumps(value, protocol=5, buffer_callback=apart)
-    return _cloudpickled(value, apart)
 
 
 def is_plain(value: Any) -> bool:
@@ -267,7 +267,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
         mentioned = {name: part for name, part in mentioned_by(function) if name not in self.left_out}
         self.mentioned |= mentioned
         state["__globals__"] = there = {**dict(read_by(function)), **mentioned}
-        closed_over = [part for part in map(_content, function.__closure__ or ()) if part is not None]
+        closed_over = map(_content, function.__closure__ or ())
         state["_cloudpickle_submodules"] = submodules_of(function, [*there.values(), *closed_over])
         return rebuild, args, (attributes, state), *rest
 

@@ -173,17 +173,19 @@ def payload_of(
     Args:
         limit: bytes that it may take.
         in_file: whether it may go into a file of this machine; asked where it is large.
-        check: told of a value, the parts that it was written as and their size; raises where it must not be sent.
+        check: told of a value that is not plain, the parts that it was written as and their size; raises where it must
+            not be sent.
 
     Raises:
         PayloadTooLarge: it is larger than ``limit`` bytes.
         NotPicklable: it cannot travel.
     """
-    parts = pickling.dumps(value)
+    plain = pickling.is_plain(value)
+    parts = pickling.dumps(value, plain)
     size = len(parts[0]) if len(parts) == 1 else size_of(parts)
     if size > limit:
         raise PayloadTooLarge(f"{type(value).__name__} takes {size:,} bytes, over the limit of {limit:,}")
-    if check is not None and type(value) not in pickling.SCALARS:
+    if check is not None and not plain:
         check(value, parts, size)
     if size < BLOB_BYTES:
         return b"".join(parts), []

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from operator import is_
 from typing import Any, Protocol
 
+from nbtasks.core.globals import with_inner
 from nbtasks.core.mapping import PrivatePages, can_be_undone
 
 from .generators import is_hidden_global
@@ -121,6 +122,9 @@ class Watch:
         self._large: dict[int, _Large] = {}
         self._waiting: list[Any] = [function]
         self._walk()
+        if self.is_hidden:
+            # Nobody puts anything back then.
+            return
         self._leave_out_what_is_only_read()
         codes = {one.__code__ for one in self._functions}
         if any(_mentions(code, "__class__") or _mentions(code, "__dict__") for code in codes):
@@ -272,11 +276,12 @@ class Watch:
     def _instance(self, value: Any, kind: type) -> None:
         if kind.__module__.partition(".")[0] == "numpy":
             self._array(value, kind)
-        elif not _is_plain(kind):
+            return
+        slots = _slots_of(kind)
+        if not _is_plain(kind, len(slots)):
             self.is_hidden |= not _is_by_name(value)
         elif not _is_made_by_function(value, kind):
             self._instances.append(value)
-            slots = _slots_of(kind)
             if slots:
                 self.notes.append(_SlotsNote(value, slots))
                 self._add(found for found in (_slot(slot, value) for slot in slots) if found is not _NOTHING)
@@ -377,26 +382,32 @@ def _depth_of(value: Any, inner: set[int], most: int = 4) -> int | None:
 
 def _stored_by(code: types.CodeType) -> set[str]:
     """Return names of globals that code, or code inside it, may set."""
-    steps = dis.get_instructions(code) if set(code.co_code[::2]) & _STORE_GLOBAL else ()
-    own = {str(step.argval) for step in steps if step.opcode in _STORE_GLOBAL}
-    return own.union(*(_stored_by(part) for part in code.co_consts if isinstance(part, types.CodeType)))
+    return {
+        str(step.argval)
+        for part in with_inner(code)
+        if set(part.co_code[::2]) & _STORE_GLOBAL
+        for step in dis.get_instructions(part)
+        if step.opcode in _STORE_GLOBAL
+    }
 
 
 def _may_rebind(code: types.CodeType) -> bool:
     """Whether code, or code inside it, may change names and attributes of what is not its own."""
+    return any(map(_rebinds, with_inner(code)))
+
+
+def _rebinds(code: types.CodeType) -> bool:
     used = set(code.co_code[::2])
     return (
         bool(used & _REBIND)
         or bool(code.co_freevars and used & _REBIND_FREE)
         or not _REBINDING_NAMES.isdisjoint(code.co_names)
-        or any(_may_rebind(part) for part in code.co_consts if isinstance(part, types.CodeType))
     )
 
 
 def _mentions(code: types.CodeType, name: str) -> bool:
     """Whether code, or code inside it, names an attribute, also in a text."""
-    parts = (part for part in code.co_consts if isinstance(part, types.CodeType))
-    return name in code.co_names or name in code.co_consts or any(_mentions(part, name) for part in parts)
+    return any(name in part.co_names or name in part.co_consts for part in with_inner(code))
 
 
 # -- what instances are made of
@@ -409,9 +420,9 @@ def _is_ours(value: Any, kind: type) -> bool:
     return any(value is stream for stream in (sys.stdout, sys.stderr, sys.stdin))
 
 
-def _is_plain(kind: type) -> bool:
+def _is_plain(kind: type, slots: int) -> bool:
     """Whether instances keep nothing but attributes: what is written in C may have room of its own."""
-    places = len(_slots_of(kind)) + bool(kind.__dictoffset__) + bool(kind.__weakrefoffset__)
+    places = slots + bool(kind.__dictoffset__) + bool(kind.__weakrefoffset__)
     return not kind.__itemsize__ and kind.__basicsize__ <= object.__basicsize__ + 8 * places
 
 

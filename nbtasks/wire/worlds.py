@@ -41,7 +41,7 @@ from nbtasks.core.context import being_run
 from nbtasks.core.readable import name_of, text_of
 
 from .django import Setup, set_up
-from .origin import is_local, is_local_file
+from .origin import is_local, is_local_file, is_own_folder
 from .sources import Stamp, stamp_of
 
 _lock = threading.RLock()
@@ -358,12 +358,9 @@ def activate(world: World) -> None:
 
 def _set_path(world: World) -> None:
     if not _path_before:
-        _path_before[:] = sys.path
-    installed = [
-        entry for entry in _path_before if not is_local_file("__any__", str(Path(entry, "__any__.py")))
-    ]
-    own = [entry for entry in _path_before if entry not in installed]
-    sys.path[:] = list(dict.fromkeys([*world.paths, *own, *installed]))
+        # The user's own come first.
+        _path_before[:] = sorted(sys.path, key=lambda entry: not is_own_folder(entry))
+    sys.path[:] = list(dict.fromkeys([*world.paths, *_path_before]))
 
 
 @contextlib.contextmanager

@@ -201,13 +201,13 @@ def known_or_made(id: str, make: Callable[..., Any], args: tuple[Any, ...], modu
     return found
 
 
-def _named(parts: Callable[[Any], tuple[Any, ...]]) -> Reducer:
+def _named(parts: Callable[[Any], tuple[Any, ...]], make: Callable[..., Any] | None = None) -> Reducer:
     def reduce(value: Any) -> Reduced:
         if _goes_by_name(value):
             return value.__name__
         id = _ids.setdefault(value, uuid.uuid4().hex)
         _known[id] = value
-        return known_or_made, (id, type(value), parts(value), value.__module__)
+        return known_or_made, (id, make or type(value), parts(value), value.__module__)
 
     return reduce
 
@@ -215,15 +215,6 @@ def _named(parts: Callable[[Any], tuple[Any, ...]]) -> Reducer:
 def parameters(name: str, bound: Any, covariant: bool, contravariant: bool) -> Any:
     """Return a ParamSpec; named in pickles, as above."""
     return typing.ParamSpec(name, bound=bound, covariant=covariant, contravariant=contravariant)
-
-
-def _reduce_parameters(value: Any) -> Reduced:
-    if _goes_by_name(value):
-        return value.__name__
-    id = _ids.setdefault(value, uuid.uuid4().hex)
-    _known[id] = value
-    facts = (value.__name__, value.__bound__, value.__covariant__, value.__contravariant__)
-    return known_or_made, (id, parameters, facts, value.__module__)
 
 
 # -- weak references: what they refer to is held, so that it is there as it is here
@@ -256,26 +247,15 @@ def _reduce_ref(value: Any) -> Reduced:
 
 
 def _reduce_weak_set(value: Any) -> Reduced:
-    return weak_collection, (type(value),), list(value), None, None, fill_weak_set
+    return type(value), (), list(value), None, None, fill_weak
 
 
 def _reduce_weak_dict(value: Any) -> Reduced:
-    return weak_collection, (type(value),), list(value.items()), None, None, fill_weak_dict
+    return type(value), (), list(value.items()), None, None, fill_weak
 
 
-def weak_collection(kind: Any) -> Any:
-    """Return an empty weak set or dict; named in pickles, as above."""
-    return kind()
-
-
-def fill_weak_set(made: Any, items: list[Any]) -> None:
-    """Fill a weak set, and hold what is in it; named in pickles, as above."""
-    made.update(items)
-    made.nbtasks_held = items
-
-
-def fill_weak_dict(made: Any, items: list[tuple[Any, Any]]) -> None:
-    """Fill a weak dict, and hold what is in it; named in pickles, as above."""
+def fill_weak(made: Any, items: list[Any]) -> None:
+    """Fill a weak set or dict, and hold what is in it; named in pickles, as above."""
     made.update(items)
     made.nbtasks_held = items
 
@@ -295,12 +275,7 @@ def context_variable(name: str, *value: Any) -> Any:
 
 
 def _reduce_local(value: Any) -> Reduced:
-    return thread_local, (type(value),), dict(vars(value)), None, None, fill_thread_local
-
-
-def thread_local(kind: Any) -> Any:
-    """Return thread-local data; named in pickles, as above."""
-    return kind()
+    return type(value), (), dict(vars(value)), None, None, fill_thread_local
 
 
 def fill_thread_local(made: Any, state: dict[str, Any]) -> None:
@@ -375,7 +350,10 @@ _REDUCERS: dict[type, Reducer] = {
     type(functools.cmp_to_key(lambda *_: 0)): _reduce_key,
     contextlib._GeneratorContextManagerBase: _reduce_context_manager,
     typing.NewType: _named(lambda value: (value.__name__, value.__supertype__)),
-    typing.ParamSpec: _reduce_parameters,
+    typing.ParamSpec: _named(
+        lambda value: (value.__name__, value.__bound__, value.__covariant__, value.__contravariant__),
+        parameters,
+    ),
     weakref.ref: _reduce_ref,
     weakref.WeakSet: _reduce_weak_set,
     weakref.WeakValueDictionary: _reduce_weak_dict,
