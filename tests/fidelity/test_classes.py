@@ -519,18 +519,18 @@ def test_classes_do_not_gather(shared_app, notebook):
     notebook.run(
         """
         import gc
-        class Row:
+        class Gathered:
             def __init__(self, v): self.v = v
         def count(row):
             gc.collect()
-            return sum(isinstance(one, type) and one.__name__ == 'Row' for one in gc.get_objects())
+            return sum(isinstance(one, type) and one.__name__ == 'Gathered' for one in gc.get_objects())
         def make(n):
             class Own: pass
             return Own()
         """
     )
     assert (
-        max(shared_app.task(notebook["count"]).map([notebook["Row"](n) for n in range(20)]).get(timeout=SOON))
+        max(shared_app.task(notebook["count"]).map([notebook["Gathered"](n) for n in range(20)]).get(timeout=SOON))
         < 6
     )
     for _ in range(5):
