@@ -144,13 +144,23 @@ def test_a_retry_that_nobody_knew_of_is_not_started(mortal_app, running, ledger,
     check_revoked(mortal_app.AsyncResult(name), ledger)
 
 
-def test_the_server_loses_everything_meanwhile(app, running, ledger, gate):
-    handle, _ = running(app)
+@pytest.mark.parametrize("ending", ["by itself", "its child dies"])
+def test_the_server_loses_everything_meanwhile(app, running, ledger, gate, eventually, ending):
+    """Whether its worker shows that it runs before the order is given anew is a matter of moments."""
+    handle, pid = running(app)
     handle.revoke()
     with redis.Redis.from_url(app.connection.url) as raw:
         raw.flushall()
-    check_revoked(handle, ledger)
-    gate.open()
+        key = app.session.keys.batch(handle.batch.id)
+        eventually(lambda: raw.hexists(key, "s"), "its client has told the server of it again")
+    if ending == "by itself":
+        gate.open()
+        assert handle.until_ready(SOON)
+        assert handle.state in ("SUCCESS", "REVOKED")
+        assert len(ledger.lines()) == 1
+    else:
+        os.kill(pid, signal.SIGKILL)
+        check_revoked(handle, ledger)
 
 
 @pytest.mark.parametrize(
