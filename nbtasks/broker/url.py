@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.staying import refuse_to_travel
+from nbtasks.core.unsendable import refuse_to_travel
 
 FORMS = (
     "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix:///path/to/socket[?db=n]; "

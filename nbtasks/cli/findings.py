@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.errors import NbtasksError
 from nbtasks.local import connection as connections
-from nbtasks.local.embedded import why_unavailable
 from nbtasks.local.folder import state_folder
 from nbtasks.local.keyfile import key_path
+from nbtasks.local.server.embedded import why_unavailable
 from nbtasks.wire.signing import key_id
 
 if TYPE_CHECKING:
-    from nbtasks.broker.server import BrokerFacts
+    from nbtasks.broker.redis.server import BrokerFacts
     from nbtasks.client.app import App
     from nbtasks.client.workerinfo import WorkerInfo
 

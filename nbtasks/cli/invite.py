@@ -57,7 +57,8 @@ def _check_in_use(broker: str | None) -> None:
     Raises:
         ConfigError: it is one.
     """
-    from nbtasks.local import connection, embedded
+    from nbtasks.local import connection
+    from nbtasks.local.server import embedded
 
     if broker or os.environ.get(connection.BROKER_VARIABLE) or os.environ.get(connection.FILE_VARIABLE):
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nbtasks.client.app import App
 from nbtasks.core.errors import ConfigError
-from nbtasks.local.modules import import_module
+from nbtasks.local.processes.preloading import import_module
 
 
 def find_app(target: str) -> tuple[App, str]:

@@ -14,14 +14,14 @@ from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import BrokerUnavailable, NbtasksError
 from nbtasks.core.options import LOG_LEVELS, POOLS, WorkerOptions
-from nbtasks.local.maththreads import share_cpus
+from nbtasks.local.processes.maththreads import share_cpus
 
 from .named import broker_option, connection_file_option, named, namespace_option, target_option
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
     from nbtasks.local.connection import Connection
-    from nbtasks.local.embedded import EmbeddedLease
+    from nbtasks.local.server.embedded import EmbeddedLease
 
 
 @click.command()

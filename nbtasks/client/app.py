@@ -18,12 +18,13 @@ from nbtasks.core.durations import LONGEST_S, Duration, patience, seconds
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, SignatureMismatch, UnknownCall
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.options import TaskOptions, WorkerOptions
-from nbtasks.core.staying import refuse_to_travel
+from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.local import connection as connections
-from nbtasks.local import hindrance, listening
+from nbtasks.local import hindrance
 from nbtasks.local.backend import check_backend
 from nbtasks.local.connection import Connection
-from nbtasks.local.workers import LocalWorkers
+from nbtasks.local.processes.workers import LocalWorkers
+from nbtasks.local.server import listening
 
 from . import current
 from .group import GroupResult as Map
@@ -36,11 +37,11 @@ from .unsent import tell_at_exit
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from nbtasks.broker.server import BrokerFacts
+    from nbtasks.broker.redis.server import BrokerFacts
 
-    from .batch import Batch
-    from .fleet import Stranded
+    from .batches.batch import Batch
     from .invitation import Invitation
+    from .roster import Stranded
     from .session import Session
     from .workerinfo import WorkerInfo
 
@@ -335,8 +336,8 @@ class App:
 
     def check(self) -> BrokerFacts:
         """Return what the broker is: version, policy, latency."""
-        from nbtasks.broker.link import Link
-        from nbtasks.broker.server import look
+        from nbtasks.broker.redis.link import Link
+        from nbtasks.broker.redis.server import look
 
         connection = self._server()
         link = Link(connection.url, connection.address)
@@ -416,7 +417,7 @@ class App:
 
     def workers(self) -> list[WorkerInfo]:
         """Return all workers of the namespace, on any machine."""
-        from .fleet import read_workers
+        from .roster import read_workers
 
         session = self.session
         workers = read_workers(session.fleet, session.python, session.keyring.id)
@@ -425,7 +426,7 @@ class App:
 
     def stranded(self) -> list[Stranded]:
         """Return what waits for a worker of another kind than those that are there: another Python, another key."""
-        from .fleet import stranded
+        from .roster import stranded
 
         session = self.session
         return stranded(session.store, self.workers(), session.python, session.keyring.id)

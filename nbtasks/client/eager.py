@@ -14,8 +14,10 @@ from nbtasks.core.context import CurrentCall
 from nbtasks.core.execution import Outcome, execute, execute_async, outcome_of_error
 from nbtasks.core.ids import new_id
 from nbtasks.core.options import TaskOptions
-from nbtasks.wire import classes, failures, generators, pickling
-from nbtasks.wire.opening import Opening, opened_in
+from nbtasks.wire import pickling
+from nbtasks.wire.errors import failures
+from nbtasks.wire.kinds import classes, generators
+from nbtasks.wire.kinds.opening import Opening, opened_in
 
 from .definition import Definition
 from .result import EagerResult

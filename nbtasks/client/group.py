@@ -10,11 +10,11 @@ from nbtasks.core import states as st
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import SignatureMismatch, TimeoutError, UnknownCall, ValueLost
 from nbtasks.core.ids import split_call_id
-from nbtasks.core.staying import refuse_to_travel
+from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.values import value_of
 
-from . import blocking, current, observers
-from .batch import Batch
+from . import current, observers, waiting
+from .batches.batch import Batch
 from .result import AsyncResult, note, wait_async
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class GroupResult:
         """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
         most_s = patience(timeout)
         if not self.batch.done:
-            blocking.wait(self._session, self.batch, self._is_settled, most_s)
+            waiting.wait(self._session, self.batch, self._is_settled, most_s)
         if not self.batch.done:
             self._session.check_open(self.id)
             return False
@@ -270,7 +270,7 @@ class GroupResult:
 
     def _wait_for_more(self, given: int, left: float | None) -> bool:
         batch = self.batch
-        more = blocking.wait(
+        more = waiting.wait(
             self._session, batch, lambda: self._is_settled() or batch.finished_count > given, left
         )
         if not batch.done and batch.finished_count <= given:

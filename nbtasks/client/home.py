@@ -8,13 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbtasks.broker import url as urls
-from nbtasks.local.connection import (
-    DEFAULT_NAMESPACE,
-    NAMESPACE_VARIABLE,
-    Connection,
-    address_of,
-    place,
-)
+from nbtasks.local.connection import DEFAULT_NAMESPACE, NAMESPACE_VARIABLE, Connection, address_of, place
 from nbtasks.wire.signing import key_id
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nbtasks.broker.url import parse
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.staying import refuse_to_travel
+from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.local.connection import (
     BROKER_VARIABLE,
     DEFAULT_NAMESPACE,
@@ -18,7 +18,7 @@ from nbtasks.local.connection import (
     NAMESPACE_VARIABLE,
     Connection,
 )
-from nbtasks.local.embedded import is_embedded
+from nbtasks.local.server.embedded import is_embedded
 from nbtasks.wire.signing import encode_key
 
 DEFAULT_FILE = "nbtasks-connection.json"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nbtasks.local.connection import Resolving
-    from nbtasks.local.embedded import EmbeddedLease, Starting
-    from nbtasks.local.workers import LocalWorkers
+    from nbtasks.local.processes.workers import LocalWorkers
+    from nbtasks.local.server.embedded import EmbeddedLease, Starting
 
     from .session import Session
 

@@ -22,13 +22,14 @@ from nbtasks.core.errors import (
 )
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.readable import name_of, text_of
-from nbtasks.core.staying import refuse_to_travel
-from nbtasks.wire import failures, pickling
+from nbtasks.core.unsendable import refuse_to_travel
+from nbtasks.wire import pickling
+from nbtasks.wire.errors import failures
 from nbtasks.wire.values import Original
 
-from . import blocking, current, observers
-from .batch import Batch
-from .loss import without_value
+from . import current, observers, waiting
+from .batches.batch import Batch
+from .batches.loss import without_value
 
 if TYPE_CHECKING:
     from .session import Session
@@ -284,7 +285,7 @@ class AsyncResult:
         most_s = patience(timeout)
         if self.ready():
             return True
-        blocking.wait(self._session, self.batch, self._is_settled, most_s)
+        waiting.wait(self._session, self.batch, self._is_settled, most_s)
         ended = self.ready()
         if not ended:
             self._session.check_open(self.id)

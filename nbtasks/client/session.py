@@ -12,17 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nbtasks.broker.clock import ServerClock
-from nbtasks.broker.delivery import Delivery, Finish
-from nbtasks.broker.fleet import Fleet
-from nbtasks.broker.keys import Keys
-from nbtasks.broker.link import Link, unavailable
-from nbtasks.broker.permits import Limited, Permits
-from nbtasks.broker.server import LOADING_S, BrokerFacts, check, write_problem
-from nbtasks.broker.stock import Stock
-from nbtasks.broker.store import Store
-from nbtasks.broker.submission import Submission
-from nbtasks.broker.withdrawal import Withdrawal
+from nbtasks.broker.redis.delivery import Delivery, Finish
+from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.link import Link, unavailable
+from nbtasks.broker.redis.permits import Limited, Permits
+from nbtasks.broker.redis.server import LOADING_S, BrokerFacts, check, write_problem
+from nbtasks.broker.redis.servertime import ServerClock
+from nbtasks.broker.redis.stock import Stock
+from nbtasks.broker.redis.store import Store
+from nbtasks.broker.redis.submission import Submission
+from nbtasks.broker.redis.withdrawal import Withdrawal
 from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.errors import (
@@ -35,29 +35,29 @@ from nbtasks.core.errors import (
 )
 from nbtasks.core.ids import new_id
 from nbtasks.core.ranges import runs
-from nbtasks.core.staying import refuse_to_travel
+from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.core.warning import warn
 from nbtasks.local.connection import Connection
-from nbtasks.local.valuefiles import ValueFiles
+from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
-from .adoption import Adoption
-from .batch import Batch, Hooks
-from .expiry import Expiry
-from .fleet import running_where_alive, warn_of_differences, workers_for
+from .batches.batch import Batch, Hooks
+from .batches.registry import Registry
 from .home import Home
-from .intake import Intake
-from .leftovers import Leftovers
-from .listener import Listener
-from .outbox import Item, Outbox
-from .registry import Registry
-from .sender import Sender
-from .stocktaking import Stocktaking
+from .reasons import reason_for_waiting
+from .receiving.adoption import Adoption
+from .receiving.expiry import Expiry
+from .receiving.garbage import Leftovers
+from .receiving.intake import Intake
+from .receiving.listener import Listener
+from .receiving.stocktaking import Stocktaking
+from .roster import running_where_alive, warn_of_differences, workers_for
+from .sending.outbox import Item, Outbox
+from .sending.sender import Sender
 from .unsent import describe
-from .waiting import reason_for_waiting
 from .workerinfo import WorkerInfo
 
 _log = logging.getLogger("nbtasks")

@@ -14,11 +14,11 @@ from nbtasks.wire import pickling
 
 from . import current, home
 from .definition import Definition
-from .dispatch import MapOptions, submit_call, submit_map
 from .eager import apply_here
 from .group import GroupResult
 from .home import Home
 from .result import AsyncResult, EagerResult
+from .submitting.dispatch import MapOptions, submit_call, submit_map
 
 #: What has its items before they are asked for.
 _THERE = (list, tuple, range, set, frozenset, dict, str, bytes)

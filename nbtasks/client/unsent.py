@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .batch import Batch
+    from .batches.batch import Batch
 
 _MOST_NAMES = 10
 _MOST_IDS = 3

@@ -6,11 +6,11 @@ from typing import Any
 
 from nbtasks.client.app import App
 
-from .completion import make_matcher
-from .display import Display
-from .magics import TaskMagics
-from .publish import say
-from .words import short_id
+from .card.display import Display
+from .card.words import short_id
+from .magics.completion import make_matcher
+from .magics.magics import TaskMagics
+from .magics.publish import say
 
 _MAGICS = {"cell": ("task",), "line": ("task", "tasks", "workers")}
 #: Ids that TAB offers, the newest.

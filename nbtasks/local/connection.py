@@ -10,14 +10,14 @@ from typing import Any
 
 from nbtasks.broker import url as urls
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.staying import refuse_to_travel
+from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
 
-from .embedded import EmbeddedLease, Starting
-from .embedded import begin as begin_embedded
-from .embedded import url_here as embedded_url
 from .folder import expanded
 from .keyfile import read_private, user_key, write_private
+from .server.embedded import EmbeddedLease, Starting
+from .server.embedded import begin as begin_embedded
+from .server.embedded import url_here as embedded_url
 
 BROKER_VARIABLE = "NBTASKS_BROKER"
 KEY_VARIABLE = "NBTASKS_KEY"

@@ -18,11 +18,12 @@ from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.globals import captures, has_code
 from nbtasks.core.readable import is_kind
 
-from . import byname, pickling, worlds
+from . import pickling
 from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer, to_json
-from .function import Function
-from .manifest import Manifest, Needs, Roots, manifest_of
-from .missing import needed_modules, say_who_needs
+from .modules import byname, worlds
+from .modules.manifest import Manifest, Needs, Roots, manifest_of
+from .modules.requirements import needed_modules, say_who_needs
+from .opened.function import Function
 
 _CHUNK_FIELDS = frozenset({"b", "f", "i", "n", "na", "ad"})
 

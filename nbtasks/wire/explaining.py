@@ -13,7 +13,7 @@ from nbtasks.core.errors import NotPicklable
 from nbtasks.core.globals import captures, has_code, mentioned_by
 from nbtasks.core.readable import name_of, repr_of, text_of
 
-from .staying import never_travels
+from .kinds.stationary import never_travels
 
 #: Seconds for which the part is looked for: each look pickles what is left.
 _LOOK_FOR_S = 1.0

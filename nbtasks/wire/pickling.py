@@ -19,10 +19,12 @@ import cloudpickle
 from nbtasks.core.errors import NotPicklable
 from nbtasks.core.globals import mentioned_by, read_by, submodules_of
 
-from . import byname, classes, explaining, figures, generators, instances, wrappers
+from . import explaining
 from .explaining import Culprit
-from .standing import MARKS, Standing
-from .staying import LOGGED_IN, is_logged_in
+from .kinds import classes, figures, generators, instances, wrappers
+from .kinds.stationary import LOGGED_IN, is_logged_in
+from .modules import byname
+from .modules.toplevel import MARKS, Standing
 
 #: Their instances never change.
 SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})

@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 
 from nbtasks.core.errors import ConfigError, SignatureMismatch
-from nbtasks.core.staying import refuse_to_travel
+from nbtasks.core.unsendable import refuse_to_travel
 
 KEY_BYTES = 32
 MAC_BYTES = 32

@@ -25,7 +25,7 @@ def run(
     Args:
         on_ready: called once, when every child is ready.
     """
-    from .supervisor import Supervisor
+    from .supervisor.supervisor import Supervisor
 
     return Supervisor(connection, options).run(on_ready=on_ready)
 

@@ -33,10 +33,10 @@ def main() -> int:
     os.close(nothing)
     try:
         from nbtasks.local.connection import Connection
-        from nbtasks.local.embedded import is_embedded, join
+        from nbtasks.local.server.embedded import is_embedded, join
 
         from .searching import search_here
-        from .supervisor import Supervisor
+        from .supervisor.supervisor import Supervisor
 
         # Not before: what this package imports must not be found there.
         search_here()

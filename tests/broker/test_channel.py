@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from redis.exceptions import ConnectionError, ResponseError
 
-from nbtasks.broker.channel import Channel
+from nbtasks.broker.redis.channel import Channel
 
 
 @pytest.fixture

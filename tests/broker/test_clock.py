@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nbtasks.broker import clock as clocks
-from nbtasks.broker.clock import Reading, ServerClock
-from nbtasks.broker.keys import Keys
-from nbtasks.broker.link import Link
+from nbtasks.broker.redis import servertime as clocks
+from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.servertime import Reading, ServerClock
 
 HOUR = 3600.0
 KEYS = Keys("clock")

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from nbtasks import App, BrokerUnavailable
-from nbtasks.broker.link import Link
+from nbtasks.broker.redis.link import Link
 
 SOON = 40.0
 CUTS = 130

@@ -6,14 +6,14 @@ import time
 
 import pytest
 
-from nbtasks.broker.delivery import Aside, Delivery, Entry, Finish
-from nbtasks.broker.keys import GROUP, LANES, Keys
-from nbtasks.broker.link import Link
-from nbtasks.broker.permits import Permits
-from nbtasks.broker.scripts import SCRIPTS
-from nbtasks.broker.store import Store
-from nbtasks.broker.submission import Flush, Submission
-from nbtasks.broker.withdrawal import Withdrawal
+from nbtasks.broker.redis.delivery import Aside, Delivery, Entry, Finish
+from nbtasks.broker.redis.keys import GROUP, LANES, Keys
+from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.permits import Permits
+from nbtasks.broker.redis.scripts import SCRIPTS
+from nbtasks.broker.redis.store import Store
+from nbtasks.broker.redis.submission import Flush, Submission
+from nbtasks.broker.redis.withdrawal import Withdrawal
 
 KEYS = Keys("cut")
 ADDRESS = "default@3.11.k"

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from nbtasks import App, BrokerUnavailable, BrokerUnsuitable, ConfigError, OperationalError
-from nbtasks.broker.link import Link
+from nbtasks.broker.redis.link import Link
 
 SOON = 20.0
 

@@ -187,7 +187,7 @@ def test_values_are_checked(home, option, step):
     ],
 )  # fmt: skip
 def test_each_known_option_is_one_that_a_connection_takes(home, option):
-    from nbtasks.broker.link import Link
+    from nbtasks.broker.redis.link import Link
 
     link = Link(f"rediss://127.0.0.1:1?{option}", "there")
     with pytest.raises(Exception, match="connection refused"):

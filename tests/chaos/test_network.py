@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from nbtasks import BrokerUnavailable
-from nbtasks.broker.channel import Channel
-from nbtasks.broker.link import Link
-from nbtasks.broker.scripts import SCRIPTS
+from nbtasks.broker.redis.channel import Channel
+from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.scripts import SCRIPTS
 
 from .sites import DURABLE, MOST_TRIES, RESUME_S, SOON, Site
 

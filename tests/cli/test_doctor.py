@@ -6,11 +6,11 @@ import pytest
 import redis
 
 from nbtasks import App
-from nbtasks.broker.server import BrokerFacts
+from nbtasks.broker.redis.server import BrokerFacts
 from nbtasks.cli.findings import NOTE, OK, PROBLEM, of_queue, server
 from nbtasks.client.workerinfo import WorkerInfo
-from nbtasks.local import embedded
 from nbtasks.local.keyfile import key_path, user_key
+from nbtasks.local.server import embedded
 from nbtasks.wire.signing import encode_key, key_id, new_key
 
 

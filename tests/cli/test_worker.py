@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nbtasks import App, WorkersError
-from nbtasks.local import embedded
 from nbtasks.local.connection import Connection, write_connection_file
+from nbtasks.local.server import embedded
 from nbtasks.wire.signing import encode_key, new_key
 from tests.broker.conftest import Server
 

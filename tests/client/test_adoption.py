@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from nbtasks import App
-from nbtasks.jupyter.board import Board
+from nbtasks.jupyter.card.board import Board
 
 SOON = 30.0
 

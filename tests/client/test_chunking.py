@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nbtasks.client import chunking
-from nbtasks.client.chunking import MOST_BYTES, MOST_CALLS
+from nbtasks.client.submitting import chunking
+from nbtasks.client.submitting.chunking import MOST_BYTES, MOST_CALLS
 
 
 def cut(n, seconds=None, slots=4, fixed=None, size=10):

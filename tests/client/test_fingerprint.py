@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from nbtasks.client.fingerprint import fingerprint, same
+from nbtasks.client.submitting.fingerprint import fingerprint, same
 
 
 def made(source, **names):

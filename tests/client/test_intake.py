@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbtasks.client.intake import _are_missing
+from nbtasks.client.receiving.intake import _are_missing
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE, STARTED_CODE, SUCCESS_CODE
 
 

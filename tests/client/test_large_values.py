@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from nbtasks import App, SignatureMismatch, ValueLost, current_call
-from nbtasks.client import leftovers
+from nbtasks.client.receiving import garbage
 from nbtasks.local.connection import Connection
 
 # Python leaves a socket open whose peer has gone between connection and handshake, as a listener's has that was closed.
@@ -221,8 +221,8 @@ def test_a_result_in_a_file_is_not_to_be_had_elsewhere_and_says_so(idle_app, els
 def clear(app, monkeypatch, eventually):
     """``clear()`` does what is done after a while."""
     for name in ("SPENT_AFTER_S", "SPENT_FILE_AFTER_S", "LOOK_EVERY_S", "AHEAD_S"):
-        monkeypatch.setattr(leftovers, name, 0.0)
-    monkeypatch.setattr(leftovers, "AHEAD_S", -60.0)
+        monkeypatch.setattr(garbage, name, 0.0)
+    monkeypatch.setattr(garbage, "AHEAD_S", -60.0)
     return app.session._leftovers.clear
 
 

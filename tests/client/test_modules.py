@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nbtasks.client.preview import capture_report, local_modules
+from nbtasks.client.submitting.captures import capture_report, local_modules
 
 SOON = 20.0
 

@@ -11,7 +11,7 @@ from nbtasks import TimeoutError
 
 
 def test_local_workers_that_were_given_up_say_so_and_of_what_they_died(idle_app, monkeypatch, eventually):
-    monkeypatch.setattr("nbtasks.local.upkeep.QUICK_DEATHS", 2)
+    monkeypatch.setattr("nbtasks.local.processes.upkeep.QUICK_DEATHS", 2)
     idle_app.start_workers(1, lease=1.0)
     workers = idle_app.local_workers
     for _ in range(2):

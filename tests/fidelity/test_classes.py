@@ -530,7 +530,11 @@ def test_classes_do_not_gather(shared_app, notebook):
         """
     )
     assert (
-        max(shared_app.task(notebook["count"]).map([notebook["Gathered"](n) for n in range(20)]).get(timeout=SOON))
+        max(
+            shared_app.task(notebook["count"])
+            .map([notebook["Gathered"](n) for n in range(20)])
+            .get(timeout=SOON)
+        )
         < 6
     )
     for _ in range(5):

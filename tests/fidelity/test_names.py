@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from nbtasks.client.preview import capture_report
+from nbtasks.client.submitting.captures import capture_report
 
 SOON = 20.0
 

@@ -720,7 +720,7 @@ def test_children_share_the_cpus(home, monkeypatch):
 def test_what_the_notebook_changes_after_the_start_is_named(project, tmp_path_factory, monkeypatch):
     import time
 
-    from nbtasks.jupyter.panels import workers_panel
+    from nbtasks.jupyter.magics.panels import workers_panel
 
     def look():
         return os.getcwd(), os.environ.get("OF_THE_NOTEBOOK")  # noqa: PTH109

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from nbtasks.client.batch import Batch, Hooks, Origin
+from nbtasks.client.batches.batch import Batch, Hooks, Origin
 from nbtasks.core import states
-from nbtasks.wire import failures, pickling
+from nbtasks.wire import pickling
 from nbtasks.wire.codec import Record
+from nbtasks.wire.errors import failures
 from nbtasks.wire.values import Shelf
 
 ID = "01a1f955f78f7fed06ef"

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from nbtasks.core import states
-from nbtasks.jupyter.board import Board, Pace, overall_state
+from nbtasks.jupyter.card.board import Board, Pace, overall_state
 
 from .records import fail, make_batch, start, succeed, tell
 

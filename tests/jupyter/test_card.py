@@ -7,7 +7,7 @@ import time
 
 from nbtasks.client.definition import Definition
 from nbtasks.core.options import TaskOptions
-from nbtasks.jupyter.card import Card
+from nbtasks.jupyter.card.card import Card
 
 from .records import fail, make_batch, start, succeed
 

@@ -10,9 +10,9 @@ import pytest
 
 from nbtasks.core.errors import CellError
 from nbtasks.core.globals import captures
-from nbtasks.jupyter.cell import read_cell, read_expression
+from nbtasks.jupyter.magics.cell import read_cell, read_expression
 from nbtasks.wire import pickling
-from nbtasks.wire.opening import Opening, opened_in
+from nbtasks.wire.kinds.opening import Opening, opened_in
 
 
 def run(body, namespace=None, *arguments, items=(), outputs=()):

@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from nbtasks.core.errors import CellError
-from nbtasks.jupyter.clause import split_clause
+from nbtasks.jupyter.magics.clause import split_clause
 
 
 @pytest.mark.parametrize(

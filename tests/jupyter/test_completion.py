@@ -2,7 +2,7 @@
 
 import pytest
 
-from nbtasks.jupyter.completion import complete_line
+from nbtasks.jupyter.magics.completion import complete_line
 
 
 @pytest.mark.parametrize(

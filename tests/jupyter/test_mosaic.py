@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from nbtasks.core import states
-from nbtasks.jupyter.mosaic import PALETTE, loudest, pack_ranges, picture
+from nbtasks.jupyter.card.mosaic import PALETTE, loudest, pack_ranges, picture
 
 
 def unpack(data, count, codes):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from nbtasks.jupyter.names import bound_names, read_before_bound
+from nbtasks.jupyter.magics.names import bound_names, read_before_bound
 
 
 def exposed(source, *known):

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 import pytest
 
 from nbtasks.core.options import TaskOptions
-from nbtasks.jupyter.options import (
+from nbtasks.jupyter.magics.flags import (
     OptionError,
     help_text,
     option_choices,

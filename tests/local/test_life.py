@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from nbtasks import App, WorkerLostError
-from nbtasks.local import embedded
+from nbtasks.local.server import embedded
 
 SOON = 60.0
 

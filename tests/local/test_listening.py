@@ -16,8 +16,8 @@ import pytest
 import redis
 
 from nbtasks.core.errors import ConfigError
-from nbtasks.local import embedded, listening
-from nbtasks.local.listening import close_listener, listener_url, open_listener, parse_place
+from nbtasks.local.server import embedded, listening
+from nbtasks.local.server.listening import close_listener, listener_url, open_listener, parse_place
 
 # Python leaves a socket open whose peer has gone between connection and handshake, as a killed listener's has.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")

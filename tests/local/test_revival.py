@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import App
-from nbtasks.local import embedded
+from nbtasks.local.server import embedded
 
 
 def slow_square(number: int) -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from nbtasks import App
-from nbtasks.local import embedded, valuefiles
-from nbtasks.local.sockets import folder_of, socket_folder
+from nbtasks.local.server import embedded, valuefiles
+from nbtasks.local.server.sockets import folder_of, socket_folder
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nbtasks.local import embedded, keeper, valuefiles
-from nbtasks.local.valuefiles import ValueFiles
+from nbtasks.local.server import embedded, keeper, valuefiles
+from nbtasks.local.server.valuefiles import ValueFiles
 
 needs_memory = pytest.mark.skipif(not Path(keeper.MEMORY).is_dir(), reason="this machine has no /dev/shm")
 

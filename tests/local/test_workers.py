@@ -14,10 +14,10 @@ import pytest
 
 from nbtasks.core.errors import WorkersError
 from nbtasks.core.options import WorkerOptions
-from nbtasks.local import process
 from nbtasks.local.connection import Connection, resolve
-from nbtasks.local.workerlog import LOG_KEPT_BYTES, LOG_MAX_BYTES, WorkerLog
-from nbtasks.local.workers import LocalWorkers
+from nbtasks.local.processes import process
+from nbtasks.local.processes.workerlog import LOG_KEPT_BYTES, LOG_MAX_BYTES, WorkerLog
+from nbtasks.local.processes.workers import LocalWorkers
 from nbtasks.wire.signing import encode_key
 
 ONE, TWO = WorkerOptions(1), WorkerOptions(2)
@@ -203,7 +203,7 @@ def test_a_warm_stop_can_be_left_and_made_cold(stand_in, workers, supervisors):
 
 
 def test_what_ignores_even_a_cold_stop_is_killed(stand_in, workers, monkeypatch):
-    monkeypatch.setattr("nbtasks.local.upkeep.COLD_S", 0.2)
+    monkeypatch.setattr("nbtasks.local.processes.upkeep.COLD_S", 0.2)
     stand_in("for number in (signal.SIGTERM, signal.SIGQUIT): signal.signal(number, signal.SIG_IGN)\n"
              "print('{\"ready\": true, \"worker\": \"deaf\"}', flush=True)\n"
              "while True: time.sleep(60)\n")  # fmt: skip
@@ -306,7 +306,7 @@ def test_after_many_quick_deaths_it_gives_up_and_says_why(stand_in, workers, eve
 
 
 def test_after_it_gave_up_it_can_be_asked_again(stand_in, workers, eventually, monkeypatch):
-    monkeypatch.setattr("nbtasks.local.upkeep.QUICK_DEATHS", 1)
+    monkeypatch.setattr("nbtasks.local.processes.upkeep.QUICK_DEATHS", 1)
     stand_in('print(\'{"ready": true, "worker": "short"}\', flush=True)\nsys.stdin.read()\n')
     workers.scale(ONE)
     os.kill(workers.pid, signal.SIGKILL)

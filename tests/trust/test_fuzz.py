@@ -21,20 +21,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbtasks import App, NbtasksError
-from nbtasks.broker import reading
-from nbtasks.broker.clock import Reading
-from nbtasks.broker.delivery import _entry, _number
-from nbtasks.broker.fleet import _control
-from nbtasks.broker.keys import Keys
-from nbtasks.broker.pulse import Pulse
-from nbtasks.broker.store import _event, _moment, _noted
-from nbtasks.client.intake import _ranges
+from nbtasks.broker.redis import untrusted
+from nbtasks.broker.redis.delivery import _entry, _number
+from nbtasks.broker.redis.fleet import _control
+from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.pulse import Pulse
+from nbtasks.broker.redis.servertime import Reading
+from nbtasks.broker.redis.store import _event, _moment, _noted
+from nbtasks.client.receiving.intake import _ranges
 from nbtasks.client.workerinfo import read_info
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.plaintext import on_one_line
 from nbtasks.local.connection import Connection, check_url, read_connection_file
-from nbtasks.local.keeper import KEEPER_SOCKET
-from nbtasks.local.tlsproxy import MOST_WORD_BYTES, MOST_WORDS, _Rejected, read_command, split_login
+from nbtasks.local.server.keeper import KEEPER_SOCKET
+from nbtasks.local.server.tlsproxy import MOST_WORD_BYTES, MOST_WORDS, _Rejected, read_command, split_login
 from nbtasks.wire.codec import Chunk, Codec, News, Record
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring, decode_key
@@ -150,11 +150,11 @@ def test_control_entries(found):
 @given(st.lists(texts, max_size=20), numbers, numbers)
 def test_what_is_read_from_keys(found, one, other):
     def parse():
-        reading.names(found)
-        reading.addresses(found)
-        reading.part(one + b" " + other, 0, 10)
-        reading.number_or(one, 0)
-        reading.is_own_id(one + b"-" + other)
+        untrusted.names(found)
+        untrusted.addresses(found)
+        untrusted.part(one + b" " + other, 0, 10)
+        untrusted.number_or(one, 0)
+        untrusted.is_own_id(one + b"-" + other)
         _noted(found, 0, 10)
         _moment(one, BATCH)
         _number(one + b"-" + other)

@@ -40,7 +40,7 @@ def test_what_a_task_prints_and_is_named(shared_app, eventually):
 
 
 def test_the_list_of_workers(shared_app, attack, eventually):
-    from nbtasks.jupyter.panels import workers_panel
+    from nbtasks.jupyter.magics.panels import workers_panel
 
     attacker = attack(shared_app)
     mine = eventually(lambda: shared_app.workers()[0], "it is shown")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import TaskRevokedError
-from nbtasks.broker.keys import LANES
+from nbtasks.broker.redis.keys import LANES
 
 SOON = 20.0
 LEFT_OUT = "left out an entry"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nbtasks import SignatureMismatch, TimeoutError, UnknownCall
-from nbtasks.broker.keys import LANES
-from nbtasks.client import adoption, listener
+from nbtasks.broker.redis.keys import LANES
+from nbtasks.client.receiving import adoption, listener
 from nbtasks.wire.values import PIECE_BYTES
 
 SOON = 20.0

@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from nbtasks import TaskError, WorkerLostError
-from nbtasks.wire import failures
+from nbtasks.wire.errors import failures
 
 
 def caught(function, *args):

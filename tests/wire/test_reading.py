@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from nbtasks.wire.reading import only_reads
+from nbtasks.wire.opened.reading import only_reads
 
 READING = """
 d[x] | x in d | len(d) | d.get(x, 1) | [y for y in d] | sum(d[i] for i in x) | {k: v for k, v in d.items()} | d[x + 1]

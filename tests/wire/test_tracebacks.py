@@ -6,7 +6,7 @@ import linecache
 import sys
 import traceback
 
-from nbtasks.wire import tracebacks
+from nbtasks.wire.errors import tracebacks
 
 SOURCE = """\
 # a cell

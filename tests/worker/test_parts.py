@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 import time
 
-from nbtasks.broker.delivery import Entry
-from nbtasks.broker.permits import Grant
+from nbtasks.broker.redis.delivery import Entry
+from nbtasks.broker.redis.permits import Grant
 from nbtasks.core.context import CurrentCall, reset_current, set_current
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire.codec import Chunk
-from nbtasks.wire.function import Function
-from nbtasks.worker.job import Job, options_of
-from nbtasks.worker.output import HEAD_CHARS, TAIL_CHARS, Output
-from nbtasks.worker.pace import Pace
-from nbtasks.worker.permits import Permitted
+from nbtasks.wire.opened.function import Function
+from nbtasks.worker.isolation.output import HEAD_CHARS, TAIL_CHARS, Output
+from nbtasks.worker.isolation.streams import TaggedStream
+from nbtasks.worker.jobs.job import Job, options_of
+from nbtasks.worker.jobs.pace import Pace
+from nbtasks.worker.jobs.ratelimit import Permitted
 from nbtasks.worker.slots import BUSY, STARTING, StopOrder, make_slots
-from nbtasks.worker.streams import TaggedStream
 
 BATCH = "0123456789abcdef0123"
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from nbtasks import App
-from nbtasks.broker.keys import LANES
+from nbtasks.broker.redis.keys import LANES
 
 SOON = 30.0
 

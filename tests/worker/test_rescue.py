@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nbtasks import TimeLimitExceeded
-from nbtasks.broker.delivery import Entry
+from nbtasks.broker.redis.delivery import Entry
 from nbtasks.core import attempts
-from nbtasks.worker.rescue import Loss, judge
+from nbtasks.worker.supervisor.recovery import Loss, judge
 
 
 def entry(first=0, count=5, attempt=1):

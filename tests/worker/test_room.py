@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from nbtasks import App
-from nbtasks.worker.room import FIRST, LEAST, IdleClock, Room
+from nbtasks.worker.executing.room import FIRST, LEAST, IdleClock, Room
 
 MOST = 100
 

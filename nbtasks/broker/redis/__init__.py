@@ -1,0 +1,1 @@
+"""Redis and Valkey: the leg that speaks their protocol."""

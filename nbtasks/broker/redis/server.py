@@ -1,0 +1,170 @@
+"""What kind of server the broker is, and whether it can be trusted with calls."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from redis.exceptions import NoPermissionError
+
+from nbtasks.broker.unreachable import plain
+from nbtasks.core.errors import BrokerUnsuitable, OperationalError
+
+from .link import BrokerLoading, Link, translated
+
+OLDEST = (6, 2)
+#: Seconds that a server has to load its data; gigabytes take a while.
+LOADING_S = 120.0
+#: How the configuration file of an embedded server is called.
+_LIFE = re.compile(r"/life-([0-9a-f]{32})\.conf$")
+
+
+@dataclass(frozen=True)
+class BrokerFacts:
+    """What is known of the broker.
+
+    Attributes:
+        version: as the server tells it; for Valkey its own version, not the Redis version that it claims to be.
+        flavour: ``redis`` or ``valkey``.
+        policy: what it does when its memory is full.
+        maxmemory: its limit in bytes, 0 for none.
+        latency_s: seconds of one round trip, the best of three.
+        clock_offset_s: what to add to this machine's clock to get the server's.
+        read_only: whether it is a replica that takes no writes.
+    """
+
+    address: str
+    version: str
+    flavour: str
+    policy: str
+    maxmemory: int
+    latency_s: float
+    clock_offset_s: float
+    read_only: bool = False
+
+
+def look(link: Link) -> BrokerFacts:
+    """Ask the server what it is.
+
+    Raises:
+        BrokerUnavailable: it does not answer.
+    """
+    info = _info(link)
+    latency, offset = _clock(link)
+    valkey = info.get("valkey_version")
+    return BrokerFacts(
+        address=link.label,
+        version=valkey or info.get("redis_version", "0"),
+        flavour="valkey" if valkey else "redis",
+        policy=info.get("maxmemory_policy", "noeviction"),
+        maxmemory=_count(info.get("maxmemory", "")),
+        latency_s=latency,
+        clock_offset_s=offset,
+        read_only=info.get("role") == "slave" and info.get("slave_read_only") == "1",
+    )
+
+
+def server_life(link: Link) -> str:
+    """Return what names the server's life: its runs between which it has surely forgotten nothing.
+
+    The embedded server's goes on over an orderly stop (``local/life.py``). For all others each run is a life of its
+    own, for the next one does not say how the last one has ended.
+    """
+    reply = link.call("INFO", "server").decode(errors="replace")
+    info = dict(line.split(":", 1) for line in reply.splitlines() if ":" in line)
+    named = _LIFE.search(info.get("config_file", ""))
+    return named[1] if named else info.get("run_id", "")
+
+
+def check(link: Link) -> BrokerFacts:
+    """Ask the server what it is, and refuse one that would lose calls. One that loads its data is waited for.
+
+    Raises:
+        BrokerUnsuitable: it is too old, or may evict data.
+        BrokerUnavailable: it does not answer.
+    """
+    facts = _loaded(link)
+    numbers = tuple(int(part) for part in re.findall(r"\d+", facts.version)[:2])
+    if numbers < OLDEST:
+        raise BrokerUnsuitable(
+            f"the broker at {facts.address} is {facts.flavour} {facts.version}; "
+            "nbtasks needs Redis 6.2 or later, or Valkey"
+        )
+    if facts.maxmemory and facts.policy != "noeviction":
+        raise BrokerUnsuitable(
+            f"the broker at {facts.address} may evict data when its memory is full (maxmemory-policy {facts.policy}), "
+            "and calls with it; set maxmemory-policy noeviction"
+        )
+    return facts
+
+
+def write_problem(link: Link) -> str | None:
+    """Return why a server that answers takes nothing: it cannot write to its disk; None where it can."""
+    reply = link.pipeline([("INFO", "persistence")])[0]
+    if isinstance(reply, bytes) and b"aof_last_write_status:err" in reply:
+        return (
+            f"the broker at {link.label} cannot write its data, so it takes nothing: make room on its disk, then it "
+            "goes on by itself"
+        )
+    return None
+
+
+def _loaded(link: Link) -> BrokerFacts:
+    deadline = time.monotonic() + LOADING_S
+    while True:
+        try:
+            return look(link)
+        except BrokerLoading:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _info(link: Link) -> dict[str, str]:
+    info: dict[str, str] = {}
+    # A server that still loads its data answers INFO, and nothing else.
+    link.call("PING")
+    for reply in link.pipeline([("INFO", "server"), ("INFO", "memory"), ("INFO", "replication")]):
+        if isinstance(reply, NoPermissionError):
+            raise translated(reply, link.label)
+        if isinstance(reply, Exception):
+            raise OperationalError(f"the broker at {link.label} does not answer INFO: {plain(reply)}")
+        if not isinstance(reply, bytes):
+            raise _no_redis(link)
+        for line in reply.decode(errors="replace").splitlines():
+            name, colon, value = line.partition(":")
+            if colon:
+                info[name] = value
+    return info
+
+
+def _clock(link: Link) -> tuple[float, float]:
+    best, offset = float("inf"), 0.0
+    for _ in range(3):
+        before = time.time()
+        reply = link.call("TIME")
+        after = time.time()
+        if after - before < best:
+            best = after - before
+            offset = _moment(reply, link) - (before + after) / 2
+    return best, offset
+
+
+def _moment(reply: object, link: Link) -> float:
+    try:
+        seconds, micros = map(int, reply)  # type: ignore[call-overload]  # whatever answers there
+        return float(seconds + micros / 1e6)
+    except (TypeError, ValueError, OverflowError):
+        raise _no_redis(link) from None
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
+
+
+def _no_redis(link: Link) -> BrokerUnsuitable:
+    return BrokerUnsuitable(
+        f"what answers at {link.label} is no Redis and no Valkey; check host and port of the URL (App(broker=...), "
+        "NBTASKS_BROKER, connection file)"
+    )

@@ -1,0 +1,1 @@
+"""The live records of what was submitted."""

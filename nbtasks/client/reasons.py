@@ -1,0 +1,160 @@
+"""Why does a call wait? One sentence, with what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from nbtasks.broker.redis.keys import LANES
+from nbtasks.core import states as st
+
+from .roster import read_workers, running_where_alive
+from .workerinfo import WorkerInfo
+
+if TYPE_CHECKING:
+    from nbtasks.broker.redis.fleet import Fleet
+    from nbtasks.broker.redis.permits import Limited
+    from nbtasks.broker.redis.store import Store
+
+    from .batches.batch import Batch
+
+#: A moment that is nearer is told in seconds.
+_SOON_S = 60.0
+
+
+def reason_for_waiting(
+    batch: Batch,
+    index: int | None,
+    fleet: Fleet,
+    store: Store,
+    address: str,
+    running_on: Mapping[str, int],
+    limited: tuple[Limited, int] | None,
+    given_up: str | None = None,
+) -> str | None:
+    """Return the reason, or None when calls of the batch are running or about to.
+
+    Args:
+        index: of the call that is asked about, None for the whole batch.
+        running_on: name of a worker -> calls of this process that run there, as far as known.
+        limited: the rate limit that calls of the batch wait for, and how many calls do.
+        given_up: why local workers of the queue are not started any more.
+    """
+    eta = batch.origin_info.eta_at
+    if eta is not None and eta > time.time():
+        return f"scheduled for {_moment(eta)}"
+    version, _, key_id = address.partition("@")[2].rpartition(".")
+    running = running_where_alive(batch, fleet, version, key_id)
+    if limited is not None and index not in running:
+        return _limited(batch, *limited)
+    if running:
+        return None
+    if batch.retrying and not batch.states.count(st.PENDING_CODE):
+        return f"waits for its next attempt in {max(0.0, min(batch.retrying.values()) - time.time()):.0f} s"
+    return _reason_at_workers(batch, fleet, store, address, running_on, given_up)
+
+
+def _reason_at_workers(
+    batch: Batch,
+    fleet: Fleet,
+    store: Store,
+    address: str,
+    running_on: Mapping[str, int],
+    given_up: str | None,
+) -> str | None:
+    """Return why no worker runs a call that may start."""
+    version, _, key_id = address.partition("@")[2].rpartition(".")
+    listening = [worker for worker in read_workers(fleet, version, key_id) if batch.queue in worker.queues]
+    usable = [worker for worker in listening if worker.matches]
+    alive = fleet.alive([worker.id for worker in usable])
+    if given_up is not None and not alive:
+        return (
+            f"the local workers of queue {batch.queue!r} were given up: {given_up}. See why in their log, "
+            f"app.local_workers.log_tail(); then start them anew: {_start(batch.queue)}"
+        )
+    if not usable:
+        return _nobody_fits(listening, version) if listening else _nobody(batch.queue)
+    if not alive:
+        return _silent(usable)
+    at_work = [worker for worker in usable if worker.id in alive]
+    return _busy(at_work, batch, store, address, running_on) or _refused(batch)
+
+
+def _moment(at: float) -> str:
+    """Return a time of today, or a date and a time."""
+    local = time.localtime(at)
+    today = time.localtime()[:3] == local[:3]
+    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", local)
+
+
+def _start(queue: str) -> str:
+    return "%workers start" if queue == "default" else f"%workers start -q {queue}"
+
+
+def _limited(batch: Batch, limited: Limited, waiting: int) -> str:
+    soon = limited.next_s < _SOON_S
+    when = f"in {limited.next_s:.1f} s" if soon else f"at {_moment(time.time() + limited.next_s)}"
+    return (
+        f"rate-limited to {limited.rate} (task {batch.name}), over all workers: the next call may start {when}, "
+        f"{'1 call waits' if waiting == 1 else f'about {waiting:,} calls wait'}; "
+        "wait, or give the task another rate_limit and submit anew"
+    )
+
+
+def _nobody(queue: str) -> str:
+    return f"no worker listens on queue {queue!r}: {_start(queue)}"
+
+
+def _nobody_fits(others: list[WorkerInfo], version: str) -> str:
+    """Workers listen there, and none of them can read the call."""
+    queue = others[0].queues[0] if len(others[0].queues) == 1 else ""
+    problems = "; ".join(sorted({worker.problem or "" for worker in others}))
+    step = f"{_start(queue or 'default')} starts one here, with Python {version} and this key"
+    return f"no worker that fits listens: {problems}. {step}"
+
+
+def _silent(workers: list[WorkerInfo]) -> str:
+    """Workers were there, and their leases have ended."""
+    last = max(workers, key=lambda worker: worker.seen_at)
+    since = max(0.0, time.time() - last.seen_at)
+    return (
+        f"worker {last.name} has not been heard of for {since:.0f} s, and no other one listens on its queue; "
+        f"look at its machine ({last.host}), or start another: {_start(last.queues[0])}"
+    )
+
+
+def _busy(
+    workers: list[WorkerInfo], batch: Batch, store: Store, address: str, running_on: Mapping[str, int]
+) -> str | None:
+    total = sum(worker.slots_total for worker in workers)
+    # A worker's own word is some seconds old.
+    busy = (max(worker.slots_busy, running_on.get(worker.name, 0)) for worker in workers)
+    if sum(busy) < total:
+        return None
+    slots = "the only slot is busy" if total == 1 else f"all {total} slots are busy"
+    ahead = _ahead(batch, store, address)
+    if not ahead:
+        return f"{slots}, it is next; more workers would take it now"
+    return (
+        f"{slots}, {ahead:,} {'entry is' if ahead == 1 else 'entries are'} ahead; wait, or start more workers"
+    )
+
+
+def _ahead(batch: Batch, store: Store, address: str) -> int:
+    """Return about how many entries are taken before the next one of a batch."""
+    lane = batch.sent[0].lane if batch.sent else "m"
+    before = LANES[: LANES.index(lane) + 1]
+    own = [item for item in batch.sent if not any(batch.states[item.first : item.first + item.count])]
+    return max(0, store.waiting(address, before) - max(1, len(own)))
+
+
+def _refused(batch: Batch) -> str | None:
+    if batch.refusal is None:
+        return None
+    step = (
+        "it was sent again"
+        if batch.sent
+        else "only who has submitted it can send it again: submit the call anew"
+    )
+    return f"a worker has refused it: {batch.refusal}; {step}"

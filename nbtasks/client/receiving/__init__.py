@@ -1,0 +1,1 @@
+"""From the broker to the records: events, results, and what is done about those that are lost."""

@@ -1,0 +1,147 @@
+"""Batches that another session has submitted, or this notebook before its kernel was restarted."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.servertime import ServerClock
+from nbtasks.broker.redis.store import BatchRecord, Store
+from nbtasks.client.batches.batch import Batch, Hooks, Origin
+from nbtasks.client.batches.registry import Registry
+from nbtasks.client.workerinfo import read_info
+from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
+from nbtasks.wire.codec import Codec
+
+from .intake import Intake
+
+#: Seconds without a word of the client that lets a batch grow, after which it has left.
+LEFT_AFTER_S = 60.0
+
+
+class Adoption:
+    """Makes live records of batches from what the broker knows of them.
+
+    Args:
+        session: returns the session's current id.
+        hooks: what a batch asks of its session.
+        clock: of the server.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        intake: Intake,
+        store: Store,
+        fleet: Fleet,
+        codec: Codec,
+        session: Callable[[], str],
+        hooks: Hooks,
+        clock: ServerClock,
+    ) -> None:
+        self._registry = registry
+        self._intake = intake
+        self._store = store
+        self._fleet = fleet
+        self._codec = codec
+        self._session = session
+        self._hooks = hooks
+        self._clock = clock
+        #: Growing batch -> when its client was heard of last, in the server's time.
+        self._heard_at: dict[str, float] = {}
+
+    def adopt(self, batch_id: str) -> Batch:
+        """Return the live record of a batch.
+
+        Raises:
+            UnknownCall: nobody recorded it, or its time is over.
+            SignatureMismatch: what is known of it is not signed with a key of ours.
+        """
+        found = self._store.batch(batch_id)
+        if found is None:
+            raise UnknownCall(f"nobody has recorded a call {batch_id!r}, or its results have expired")
+        batch = self._live(found)
+        self._registry.add(batch)
+        self._store.adopt(batch.id, self._session())
+        self._lines_of(batch.function)
+        if batch.followed:
+            self._intake.take_in_all(batch)
+        self._intake.refresh(batch)
+        self._show_running(batch)
+        if batch.done and found.ended_at is not None:
+            # It was told just now, and has ended before.
+            batch.ended_at = self._clock.moment_here(found.ended_at)
+        self._registry.note_adopted(batch)
+        return batch
+
+    def _live(self, found: BatchRecord) -> Batch:
+        label = self._codec.open_label(found.label, found.id)
+        origin = Origin(
+            label["name"], label["queue"], label["label"], label["kind"], label["place"], False, label["one"],
+            label["eta"], label["oe"],
+        )  # fmt: skip
+        n = label["n"]
+        batch = Batch(found.id, max(0, n), origin, self._hooks, self._clock.moment_here(found.submitted_at))
+        batch.function = label["f"]
+        if n < 0:
+            # Its client is still reading items: how many there will be, nobody knows yet.
+            batch.growing = batch.followed = True
+        return batch
+
+    def listen(self, batch: Batch) -> None:
+        """Have the events of a batch sent here, if they are not."""
+        self._store.adopt(batch.id, self._session())
+
+    def follow(self, batch: Batch) -> None:
+        """Learn how far a batch is that another client lets grow."""
+        found = self._store.batch(batch.id)
+        label = {"n": -1} if found is None else self._codec.open_label(found.label, batch.id)
+        n = label["n"]
+        if n >= 0:
+            self._heard_at.pop(batch.id, None)
+            batch.grow(n)
+            batch.growing = batch.followed = False
+            if batch.all_ended:
+                self._registry.finish_empty(batch)
+        else:
+            self._intake.take_in_all(batch)
+        self._intake.refresh(batch)
+        if batch.followed:
+            self._see_who_is_left(batch, label.get("at", 0.0))
+
+    def _see_who_is_left(self, batch: Batch, said_at: float) -> None:
+        """End the wait for a batch whose client has gone, or whose label somebody has put back: nobody ends it.
+
+        Args:
+            said_at: when the client has signed that it still reads items.
+        """
+        heard_at = self._heard_at[batch.id] = max(said_at, self._heard_at.get(batch.id, 0.0))
+        silent_s = self._clock.now() - heard_at
+        if silent_s < LEFT_AFTER_S:
+            return
+        del self._heard_at[batch.id]
+        since = f"for {silent_s:,.0f} s" if heard_at else "at all"
+        self._registry.fail(
+            batch,
+            UnknownCall(
+                f"nobody knows how many calls {batch.name} ({batch.id}) has: the client that reads its items was not "
+                f"heard of {since}. What has ended has its result; attach again when that client is back"
+            ),
+        )
+
+    def _lines_of(self, digest: str) -> None:
+        """Make the notebook's source known again, for tracebacks after a kernel restart."""
+        with contextlib.suppress(OperationalError, SignatureMismatch):
+            frame = self._store.function(digest)
+            if frame is not None:
+                self._codec.lines_of(frame, digest)
+
+    def _show_running(self, batch: Batch) -> None:
+        for text in self._fleet.workers().values():
+            info = read_info(text, "", "")
+            if info is None:
+                continue
+            for batch_id, index, ago in info.running:
+                if batch_id == batch.id:
+                    batch.apply_event(info.name, {"t": "started", "i": index, "ago": ago})

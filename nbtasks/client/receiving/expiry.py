@@ -1,0 +1,170 @@
+"""Ends calls whose time is over, where no worker does: perhaps nobody serves their queue.
+
+A worker refuses a call that it finds too late. So what no worker has in hand some time after that moment was not
+started in time, and will not be started any more: it is REVOKED, by whoever says so first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import math
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+
+from nbtasks.broker.redis.delivery import Finish
+from nbtasks.client.batches.batch import Batch
+from nbtasks.core import states as st
+from nbtasks.core.errors import OperationalError, TaskRevokedError
+from nbtasks.core.ranges import runs
+from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.errors import failures
+
+_log = logging.getLogger("nbtasks")
+#: Seconds that a worker has to say it itself; clocks that are compared are a little off.
+_GRACE_S = 1.5
+#: Seconds until the next look at what workers have in hand, or after the broker did not answer.
+_AGAIN_S = 5.0
+#: Longest sleep: a machine that was asleep itself notices soon after.
+_MOST_SLEEP_S = 30.0
+#: Calls of one record.
+_MOST_IN_RECORD = 1000
+_MOST_IN_REPORT = 100
+
+
+class Expiry:
+    """A thread that sleeps until calls have expired; there is none as long as no call can.
+
+    Args:
+        now: the server's time in epoch seconds, as this machine reckons it.
+        held: returns batch -> indexes of calls that workers of a queue have in hand, of batches of so many calls.
+        running: returns the indexes of a batch's calls that living workers have told that they run.
+        finish: reports to the broker what a worker would.
+        withdraw: takes the final calls of a batch out of its queue.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        now: Callable[[], float],
+        held: Callable[[str, Mapping[str, int]], dict[str, set[int]]],
+        running: Callable[[Batch], set[int]],
+        finish: Callable[[Finish], object],
+        withdraw: Callable[[Batch], None],
+    ) -> None:
+        self._codec = codec
+        self._now = now
+        self._held = held
+        self._running = running
+        self._finish = finish
+        self._withdraw = withdraw
+        self._changed = threading.Condition()
+        #: The moment of the next look at a batch, in whole seconds so that many are looked at together.
+        self._looks: list[tuple[float, str]] = []
+        self._batches: weakref.WeakValueDictionary[str, Batch] = weakref.WeakValueDictionary()
+        self._started = self._closed = False
+
+    def watch(self, batch: Batch, not_after: float) -> None:
+        """Calls of a batch expire at a moment of the server's time (epoch seconds)."""
+        self._batches[batch.id] = batch
+        look = (math.ceil(not_after + _GRACE_S), batch.id)
+        with self._changed:
+            if self._looks and look == self._looks[0]:
+                return
+            heapq.heappush(self._looks, look)
+            self._changed.notify()
+            if not self._started:
+                self._started = True
+                threading.Thread(target=self._loop, name="nbtasks-expiry", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _loop(self) -> None:
+        while True:
+            due = self._next_due()
+            if self._closed:
+                return
+            try:
+                waits = self._look(due)
+            except OperationalError:
+                waits = due
+            except Exception:
+                _log.exception("expired calls could not be ended")
+                waits = due
+            for batch in waits:
+                self.watch(batch, self._now() + _AGAIN_S)
+
+    def _next_due(self) -> list[Batch]:
+        """Sleep until batches are to be looked at."""
+        with self._changed:
+            while not self._closed:
+                rest = self._looks[0][0] - self._now() if self._looks else _MOST_SLEEP_S
+                if rest <= 0:
+                    break
+                # Without a call that may expire nobody need wake up.
+                self._changed.wait(min(rest, _MOST_SLEEP_S) if self._looks else None)
+            names = set()
+            while self._looks and self._looks[0][0] <= self._now():
+                names.add(heapq.heappop(self._looks)[1])
+        found = (self._batches.get(name) for name in sorted(names))
+        return [batch for batch in found if batch is not None and not batch.done]
+
+    def _look(self, due: list[Batch]) -> list[Batch]:
+        """End what has expired of these batches; return those with expired calls that workers have in hand."""
+        if not due:
+            return []
+        now = self._now()
+        sizes: dict[str, dict[str, int]] = {}
+        for batch in due:
+            sizes.setdefault(batch.queue, {})[batch.id] = batch.n
+        held = {queue: self._held(queue, asked) for queue, asked in sizes.items()}
+        waits = []
+        for batch in due:
+            late = _expired(batch, now - _GRACE_S / 2)
+            # A server that has lost its groups knows of nobody's hands.
+            in_hand = held[batch.queue].get(batch.id, set()) | self._running(batch)
+            lost = [index for index in late if index not in in_hand]
+            if lost:
+                self._end(batch, lost)
+            if late:
+                # What was ended here, too: its batch may not have been sent yet, and then nobody has heard of it.
+                waits.append(batch)
+        return waits
+
+    def _end(self, batch: Batch, indexes: list[int]) -> None:
+        error = TaskRevokedError.expired(batch.rate_limit)
+        payload = failures.pack(error, with_traceback=False)
+        report = Finish()
+        for first, count in _short_runs(indexes):
+            record = Record.alike(batch.id, first, count, st.REVOKED_CODE, payload)
+            report.results(batch.id, first, record.states, self._codec.seal_record(record))
+            if len(report.args) > 6 * _MOST_IN_REPORT:
+                self._finish(report)
+                report = Finish()
+        if report:
+            self._finish(report)
+        self._withdraw(batch)
+
+
+def _expired(batch: Batch, moment: float) -> list[int]:
+    """Return the calls that have not ended, of those that were not to start after a moment of the server's time."""
+    return [
+        index
+        for item in list(batch.sent)
+        if item.not_after is not None and item.not_after < moment
+        for index in range(item.first, item.first + item.count)
+        if batch.states[index] < st.FIRST_READY_CODE
+    ]
+
+
+def _short_runs(indexes: list[int]) -> list[tuple[int, int]]:
+    return [
+        (start, min(_MOST_IN_RECORD, first + count - start))
+        for first, count in runs(indexes)
+        for start in range(first, first + count, _MOST_IN_RECORD)
+    ]

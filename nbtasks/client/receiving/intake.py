@@ -1,0 +1,346 @@
+"""What comes back: events as they are pushed, and results as the store has them. Nothing is believed unverified."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nbtasks.broker.redis.delivery import Finish
+from nbtasks.broker.redis.store import Event, Store
+from nbtasks.client.batches.batch import Batch
+from nbtasks.client.batches.loss import lost_among, without_value
+from nbtasks.client.batches.registry import Registry
+from nbtasks.client.sending.sender import Sender
+from nbtasks.core import states as st
+from nbtasks.core.errors import (
+    BackPressure,
+    BrokerUnavailable,
+    OperationalError,
+    SignatureMismatch,
+    ValueLost,
+    WireError,
+)
+from nbtasks.core.ranges import runs
+from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.errors import failures
+
+from .garbage import Leftovers
+
+_log = logging.getLogger("nbtasks")
+#: Results of one batch that cannot be trusted, after which no more of them are looked at: others wait meanwhile.
+_MOST_REFUSED = 1000
+
+
+class Intake:
+    """Takes in what the broker tells of a session's batches.
+
+    Args:
+        address: returns a queue's address.
+        finish: reports to the broker what a worker would.
+        leftovers: clears away large arguments of what has ended.
+
+    Attributes:
+        pace: content hash of a function -> seconds that its calls take, about.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        sender: Sender,
+        store: Store,
+        codec: Codec,
+        address: Callable[[str], str],
+        finish: Callable[[Finish], Any],
+        leftovers: Leftovers,
+    ) -> None:
+        self.pace: dict[str, float] = {}
+        self._registry = registry
+        self._sender = sender
+        self._store = store
+        self._codec = codec
+        self._address = address
+        self._finish = finish
+        self._leftovers = leftovers
+
+    # -- events
+
+    def complete(self, event: Event) -> Event:
+        """Return an event with the results that it only points to."""
+        if not event.is_elsewhere or self._registry.unfinished(event.batch) is None:
+            return event
+        try:
+            place = _ranges(event)[0]
+        except SignatureMismatch:
+            # It is refused when it is taken in.
+            return event
+        return dataclasses.replace(event, frame=self._store.record(event.batch, *place) or b"")
+
+    def take_in(self, events: list[Event]) -> list[Batch]:
+        """Take in what was pushed; asks nobody for anything.
+
+        Returns batches of which something was told, by whomever, that cannot be trusted: the store knows what is true.
+        """
+        doubtful: dict[str, Batch] = {}
+        for event in events:
+            batch = self._registry.unfinished(event.batch)
+            if batch is None:
+                continue
+            try:
+                self._take_in_one(batch, event)
+            except SignatureMismatch as error:
+                _log.error("batch %s: refused: %s", event.batch, error)
+                doubtful[batch.id] = batch
+        self._registry.announce()
+        return list(doubtful.values())
+
+    def look_up(self, batches: list[Batch]) -> None:
+        """Take in what the broker has of these batches."""
+        for batch in batches:
+            self.refresh(batch)
+        self._registry.announce()
+
+    def _take_in_one(self, batch: Batch, event: Event) -> None:
+        if not event.kind:
+            return
+        if event.kind == "r":
+            self._apply(batch, self._codec.open_record(event.frame, batch.id), _ranges(event))
+            return
+        news = self._codec.open_events(event.frame, batch.id)
+        for item in news.events if batch.is_new(news) else ():
+            if item["t"] == "refused":
+                self._take_in_refusal(batch, item)
+            else:
+                batch.apply_event(news.worker, item)
+                self._revoke_if_waiting(batch, item)
+
+    def _revoke_if_waiting(self, batch: Batch, item: dict[str, Any]) -> None:
+        """A call that was revoked while it ran waits again; whoever queued it did not know yet."""
+        if item["t"] not in ("retry", "given") or not batch.revoked_running:
+            return
+        # Numbers of an entry, which a worker has believed: they may be of any size.
+        first, n = int(item["i"]), int(item.get("n", 1))
+        waiting = [index for index in batch.revoked_running if index == -1 or first <= index < first + n]
+        for index in waiting:
+            self._registry.in_background(functools.partial(batch.revoke, terminate=False, index=index))
+
+    def _take_in_refusal(self, batch: Batch, item: dict[str, Any]) -> None:
+        """A worker could not trust what reached it of this batch."""
+        first, count, reason = int(item["i"]), int(item["n"]), str(item["m"])
+        gone = bool(item.get("g"))
+        if batch.refusal != reason:
+            # Once: who writes to the server can have it told as often as they like.
+            _log.warning("batch %s on queue %s: a worker has refused it: %s", batch.id, batch.queue, reason)
+        batch.refusal = reason
+        if batch.sent:
+            self._registry.in_background(lambda: self._answer_refusal(batch, first, count, reason, gone))
+
+    def _answer_refusal(self, batch: Batch, first: int, count: int, reason: str, gone: bool) -> None:
+        """Send refused calls again, with their function; what was refused too often has failed.
+
+        Args:
+            gone: only large arguments of theirs are not there, and they were not started.
+        """
+        sent = batch.sent
+        if not sent:
+            return
+        header = self._codec.open_chunk(sent[0].frame, batch.id, self._address(batch.queue)).options
+        at_most_once = not header.get("al", 1) and not gone
+        verdict = batch.refusals.judge(sent, batch.states, first, count, at_most_once, gone)
+        if verdict.again:
+            # Perhaps the worker is on another machine, where there are no such files; or they were removed.
+            again = (
+                batch.repack(batch, verdict.again) if gone and batch.repack is not None else (verdict.again,)
+            )
+            self._sender.send_once_more(batch, *again)
+        if verdict.lost:
+            error = _error_of_refusal(batch, reason, gone)
+            report = Finish()
+            for piece in verdict.lost:
+                record = _failed(batch.id, piece.first, piece.count, error)
+                report.results(batch.id, piece.first, record.states, self._codec.seal_record(record))
+            try:
+                self._finish(report)
+            except (BrokerUnavailable, BackPressure):
+                raise
+            except OperationalError:
+                # The broker takes no result of it, this one neither.
+                for piece in verdict.lost:
+                    record = _failed(batch.id, piece.first, piece.count, error)
+                    self._apply(batch, record, [(piece.first, piece.count)])
+                self._registry.announce()
+
+    def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
+        _check_place(batch, record, ranges)
+        if batch.followed:
+            batch.grow(max(first + count for first, count in ranges))
+        lost = lost_among(record, ranges, batch.shelf)
+        if lost:
+            for index in lost:
+                error = ValueLost(
+                    "the file of its result is gone, or was not saved before the machine stopped"
+                )
+                self._apply(batch, without_value(batch, index, error), [(index, 1)])
+            ranges = list(runs(sorted(set(_indexes(ranges)).difference(lost))))
+        fresh = batch.apply_record(record, ranges)
+        if fresh:
+            self._note_pace(batch, record)
+            self._registry.call_back(batch)
+            if batch.all_ended:
+                self._registry.drop(batch)
+                self._clear_arguments(batch)
+            elif batch.origin_info.on_error == "stop" and batch.failed_count and not batch.revoked_count:
+                self._registry.in_background(lambda: batch.revoke(terminate=True))
+
+    def _clear_arguments(self, batch: Batch) -> None:
+        spent, batch.spent = batch.spent, []
+        if spent:
+            self._leftovers.spent(spent)
+
+    def _note_pace(self, batch: Batch, record: Record) -> None:
+        longest = max(record.seconds)
+        before = self.pace.get(batch.function)
+        self.pace[batch.function] = (
+            longest if before is None or longest > before else before * 0.8 + longest * 0.2
+        )
+
+    # -- the truth
+
+    def refresh(self, batch: Batch, states: bytes | None = None) -> None:
+        """Take in every result of a batch that the broker has.
+
+        Args:
+            states: what it has of them, where that was just read.
+        """
+        if states is None:
+            states = self._store.states(batch.id, 0, batch.n)
+        if _are_missing(batch.states, states):
+            there = states
+            self._registry.in_background(lambda: self.put_back(batch, there))
+        missing = [
+            index for index in range(batch.n) if states[index] >= st.FIRST_READY_CODE > batch.states[index]
+        ]
+        if missing:
+            self._take_in_missing(batch, missing, states)
+
+    def _take_in_missing(self, batch: Batch, missing: list[int], states: bytes) -> None:
+        problem = SignatureMismatch("its result is gone from the broker")
+        refused = 0
+        for first, count in self._store.ranges(batch.id):
+            place = bisect.bisect_left(missing, first)
+            if first + count > batch.n or place == len(missing) or missing[place] >= first + count:
+                continue
+            if refused > _MOST_REFUSED:
+                break
+            try:
+                frame = self._store.record(batch.id, first, count) or b""
+                self._apply_counted(batch, self._codec.open_record(frame, batch.id), (first, count), states)
+            except SignatureMismatch as error:
+                problem = error
+                refused += 1
+                _log.error("batch %s: refused: %s", batch.id, error)
+        self._give_up(batch, missing, problem)
+
+    def _apply_counted(self, batch: Batch, record: Record, filed: tuple[int, int], states: bytes) -> None:
+        """Take in what counts of a record: another one may count where a crash came before its states were set."""
+        _check_place(batch, record, [filed])
+        first, count = filed
+        counted = runs(
+            index
+            for index in range(first, first + count)
+            if record.states[index - record.first] == states[index]
+        )
+        if counted:
+            self._apply(batch, record, counted)
+
+    def _give_up(self, batch: Batch, indexes: list[int], problem: SignatureMismatch) -> None:
+        """Calls have ended, and what the broker has in the place of their results cannot be trusted."""
+        lost = [index for index in indexes if batch.states[index] < st.FIRST_READY_CODE]
+        error = SignatureMismatch(f"a call of {batch.name} has ended, and there is no result: {problem}")
+        for first, count in runs(lost):
+            # Here only: the broker's own record is final.
+            self._apply(batch, _failed(batch.id, first, count, error), [(first, count)])
+
+    def take_in_all(self, batch: Batch) -> None:
+        """Take in the results of a batch that another client lets grow: they alone say how far it is."""
+        refused = 0
+        for first, count in self._store.ranges(batch.id):
+            if refused > _MOST_REFUSED:
+                break
+            if first + count > batch.n or min(batch.states[first : first + count]) < st.FIRST_READY_CODE:
+                frame = self._store.record(batch.id, first, count) or b""
+                try:
+                    self._apply(batch, self._codec.open_record(frame, batch.id), [(first, count)])
+                except SignatureMismatch:
+                    refused += 1
+
+    def put_back(self, batch: Batch, there: bytes) -> None:
+        """Tell the broker results that it has lost, of which it has the states ``there``.
+
+        What was seen here once stays so for everybody, and without them the batch would never end there.
+        """
+        self._sender.flush()
+        for record, first, count in batch.known_records():
+            if 0 not in there[first : first + count]:
+                continue
+            states = record.states[first - record.first :][:count]
+            report = Finish()
+            report.results(batch.id, first, states, self._codec.seal_record(record))
+            self._finish(report)
+
+
+#: State codes that are final, and those that say that nothing has ended, as 1 in a translation table.
+_FINAL = bytes(code >= st.FIRST_READY_CODE for code in range(256))
+_OPEN = bytes(code == 0 for code in range(256))
+
+
+def _are_missing(here: bytearray, there: bytes) -> bool:
+    """Whether some call has ended here of which the broker knows nothing. Fast also for a million calls."""
+    ended, unknown = here.translate(_FINAL), there.translate(_OPEN)
+    return bool(int.from_bytes(ended, "little") & int.from_bytes(unknown, "little"))
+
+
+def _ranges(event: Event) -> list[tuple[int, int]]:
+    """Return the (first, count) that an event is about."""
+    if not event.wins:
+        return [(event.first, event.count)]
+    try:
+        return [(int(a), int(b)) for a, _, b in (part.partition("+") for part in event.wins.split())]
+    except ValueError as error:
+        raise SignatureMismatch("an event cannot be read") from error
+
+
+def _indexes(ranges: list[tuple[int, int]]) -> Iterator[int]:
+    for first, count in ranges:
+        yield from range(first, first + count)
+
+
+def _error_of_refusal(batch: Batch, reason: str, gone: bool) -> WireError:
+    if gone:
+        return ValueLost(
+            f"{batch.name} could not be started: {reason}, although it was sent several times. See what removes "
+            "them (docs/how-it-works.md, Large values), then submit the call again"
+        )
+    return SignatureMismatch(
+        f"{batch.name} was refused by the workers: {reason}. Somebody writes to the broker who does not have "
+        "the key; see who has access to it, then submit the call again"
+    )
+
+
+def _check_place(batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
+    n = len(record.states)
+    for first, count in ranges:
+        inside = record.first <= first < first + count <= record.first + n and len(record.payloads) == n
+        if not inside or not (batch.followed or first + count <= batch.n):
+            raise SignatureMismatch(
+                "a result record is filed under calls that it is not about; it was refused"
+            )
+
+
+def _failed(batch: str, first: int, count: int, error: Exception) -> Record:
+    """Return a record of calls that have failed for the same reason."""
+    payload = failures.pack(error, with_traceback=False)
+    return Record.alike(batch, first, count, st.FAILURE_CODE, payload)

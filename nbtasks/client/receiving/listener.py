@@ -1,0 +1,255 @@
+"""One thread that reads the session's event stream and feeds every batch.
+
+A push is a hint, the store is the truth: after a lost connection, and now and then, the store is asked.
+
+The question for the next events nearly always stands; who takes the answer is another matter. While the main thread
+waits for something short, it does: handing a result over from one thread to another takes as long as all else that is
+done with it. The listener's thread then stands aside for a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+
+from nbtasks.broker.redis.link import BLOCK_S, Link
+from nbtasks.broker.redis.store import Event, Store
+from nbtasks.broker.redis.untrusted import is_own_id, is_unusable
+from nbtasks.client.batches.batch import Batch
+from nbtasks.core import context
+from nbtasks.core.errors import OperationalError
+
+from .shield import Shield
+
+_BLOCK_MS = round(BLOCK_S * 1000)
+#: Seconds in which the answer to a question comes, or its connection is lost.
+_ANSWER_S = 60.0
+_RECONCILE_S = 10.0
+#: Events. The server stops sending whole records to a client that leaves many unread.
+_TRIM_EVERY = 200
+#: Seconds for which the thread stands aside, again and again, as long as another one reads.
+_ASIDE_S = 0.005
+#: Seconds that another thread may read without a pause; an interrupt may have taken it away.
+_TURN_S = 5.0
+
+
+class Listener:
+    """Reads events until closed.
+
+    Args:
+        session: returns the session's current id.
+        complete: fetches what an event only points to.
+        on_events: takes events in, without asking anybody; returns batches of which only the store knows what is true.
+        on_doubt: asks the store about these.
+        on_reconcile: asks the store about every unfinished batch.
+        trim: drops a session's events up to one from its stream, over a connection on which no question stands.
+        drop: drops a session's stream, which cannot be read, over the same connection.
+        wake: wakes everybody who waits.
+        on_silence: called when nothing has come for some seconds; asks whether the broker still has everything.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        store: Store,
+        session: Callable[[], str],
+        complete: Callable[[Event], Event],
+        on_events: Callable[[list[Event]], list[Batch]],
+        on_doubt: Callable[[list[Batch]], None],
+        on_reconcile: Callable[[], None],
+        trim: Callable[[str, bytes], None],
+        drop: Callable[[str], None],
+        wake: Callable[[], None],
+        on_silence: Callable[[], object],
+    ) -> None:
+        self._link = link
+        self._store = store
+        self._session = session
+        self._complete = complete
+        self._on_events = on_events
+        self._on_doubt = on_doubt
+        self._on_reconcile = on_reconcile
+        self._trim = trim
+        self._drop = drop
+        self._wake = wake
+        self._on_silence = on_silence
+        self._closed = False
+        #: The session that is read, and the last event of it that was taken in.
+        self._reading, self._after = session(), b"0-0"
+        self._untrimmed = 0
+        self._reconciled_at = time.monotonic()
+        #: Connections of the link when everything was as the store has it, and whether something may be amiss since.
+        self._connections, self._broken = 0, False
+        self._turn = threading.Lock()
+        #: Whether another thread may read; the one that does, and since when; and whether one would have liked to.
+        self._aside = False
+        self._reader: int | None = None
+        self._reader_since = 0.0
+        self._wanted = False
+        self._thread = threading.Thread(target=self._loop, name="nbtasks-listener", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._closed = True
+        self._link.abort()
+
+    def turn(self) -> None:
+        """Read another session's events from now on: what is waited for now will never come."""
+        self._link.abort()
+
+    # -- on the thread that waits
+
+    def read_here(self, most_s: float, eager: bool = False) -> bool:
+        """Read once on the calling thread, which waits for something, for ``most_s`` seconds at most.
+
+        Returns False, at once, where it cannot: it is left to the listener's thread then. An interrupt loses nothing
+        at any point: what was read and not taken in is read again.
+
+        Args:
+            eager: as in :meth:`Channel.has_come`.
+        """
+        # Other threads may be stopped without a signal, as ours in workers are: no shield helps there.
+        if threading.current_thread() is not threading.main_thread() or context.serving:
+            return False
+        try:
+            if not self._take_turn():
+                return False
+            self._read_here(most_s, eager)
+            return True
+        except OperationalError:
+            self._broken = True
+            return False
+        except Exception as error:
+            self._note_failure(error)
+            return False
+        finally:
+            # One step, so that it is done or not done; what is not done, the listener's thread does after a while.
+            self._reader = None if self._reader == threading.get_ident() else self._reader
+
+    def _take_turn(self) -> bool:
+        self._wanted = True
+        with self._turn:
+            if not self._aside or self._reader is not None or not self._is_sound():
+                return False
+            self._reader_since = time.monotonic()
+            self._reader = threading.get_ident()
+        return True
+
+    def _is_sound(self) -> bool:
+        """Whether there is nothing to be done but to read."""
+        return (
+            not (self._broken or self._closed)
+            and self._link.is_plain
+            and self._connections == self._link.connections
+            and self._reading == self._session()
+        )
+
+    def _read_here(self, most_s: float, eager: bool) -> None:
+        # Not when the last answer was taken: now it is done while a worker is at work.
+        self._ask()
+        for part in self._parts(self._store.asked_events(most_s, eager) or []):
+            whole = [self._complete(event) for event in part]
+            with Shield():
+                self._broken = bool(self._on_events(whole)) or self._broken
+                self._note(part)
+        self._trim_if_due()
+
+    def _ask(self) -> None:
+        self._store.ask_events(self._reading, self._after, _BLOCK_MS)
+
+    def _parts(self, events: list[Event]) -> list[list[Event]]:
+        """Cut events into parts that are taken in together; large ones are fetched one by one."""
+        if any(event.is_elsewhere for event in events):
+            return [[event] for event in events]
+        return [events] if events else []
+
+    # -- on the thread of its own
+
+    def _loop(self) -> None:
+        delay = 0.05
+        while not self._closed:
+            try:
+                if self._reading != self._session():
+                    self._reading, self._after = self._session(), b"0-0"
+                self._ask()
+                self._keep_in_step()
+                delay = 0.05
+                self._read()
+                if self._wanted and self._is_sound():
+                    self._stand_aside()
+            except OperationalError as error:
+                self._broken = True
+                if is_unusable(error):
+                    with contextlib.suppress(OperationalError):
+                        self._begin_anew()
+                if not self._closed:
+                    time.sleep(delay)
+                    delay = min(1.0, delay * 2)
+            except Exception as error:
+                self._note_failure(error)
+                time.sleep(1.0)
+
+    def _note_failure(self, error: Exception) -> None:
+        import logging
+
+        self._broken = True
+        logging.getLogger("nbtasks").error("events could not be taken in", exc_info=error)
+
+    def _keep_in_step(self) -> None:
+        """Ask the store about everything, where something may have been missed."""
+        broken = self._broken or self._connections not in {0, self._link.connections}
+        if broken or self._is_time_to_reconcile():
+            connections, self._broken = self._link.connections, False
+            self._on_reconcile()
+            self._reconciled_at, self._connections = time.monotonic(), connections
+
+    def _is_time_to_reconcile(self) -> bool:
+        return time.monotonic() - self._reconciled_at > _RECONCILE_S
+
+    def _read(self) -> None:
+        events = self._store.asked_events(_ANSWER_S)
+        self._connections = self._connections or self._link.connections
+        if not events:
+            self._on_silence()
+            return
+        for part in self._parts(events):
+            doubtful = self._on_events([self._complete(event) for event in part])
+            if doubtful:
+                self._on_doubt(doubtful)
+            self._note(part)
+        self._trim_if_due()
+
+    def _note(self, events: list[Event]) -> None:
+        self._after = events[-1].id
+        self._untrimmed += len(events)
+        if not is_own_id(self._after):
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Nothing would be heard any more: somebody has written to the stream, and not one of us."""
+        self._broken = True
+        self._after = b"0-0"
+        self._drop(self._reading)
+
+    def _trim_if_due(self) -> None:
+        if self._untrimmed > _TRIM_EVERY:
+            self._untrimmed = 0
+            self._trim(self._reading, self._after)
+
+    def _stand_aside(self) -> None:
+        """Leave the reading to the thread that waits, as long as it comes again and again."""
+        self._aside = True
+        # One that could not read a moment ago sleeps now.
+        self._wake()
+        while not self._closed:
+            self._wanted = False
+            time.sleep(_ASIDE_S)
+            with self._turn:
+                if self._reader is not None and time.monotonic() - self._reader_since < _TURN_S:
+                    continue
+                if not self._wanted or not self._is_sound() or self._is_time_to_reconcile():
+                    self._aside, self._reader, self._wanted = False, None, False
+                    return

@@ -1,0 +1,264 @@
+"""From sealed chunks to flushes: what is written of a batch when it is submitted, grows, or is sent again."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nbtasks.broker.redis.delivery import Finish
+from nbtasks.broker.redis.submission import Flush
+from nbtasks.client.batches.batch import Batch
+from nbtasks.client.batches.registry import Registry
+from nbtasks.client.batches.sent import Sent
+from nbtasks.core.ranges import runs
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.values import BlobPiece
+
+from .outbox import Item, Outbox
+from .series import Series
+
+#: Bytes of chunks and large values that one item of the outbox takes, so that workers begin with the first while the
+#: others are on their way; and those of an entry besides its frame, about.
+_GROUP_BYTES = 256 * 1024
+_ENTRY_BYTES = 100
+_FLUSH_S = 60.0
+
+
+class Sender:
+    """Submits batches of one session.
+
+    Args:
+        address: returns a queue's address.
+        ttl_ms: milliseconds that results are kept.
+        finish: reports to the broker what a worker would.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        registry: Registry,
+        codec: Codec,
+        address: Callable[[str], str],
+        ttl_ms: int,
+        finish: Callable[[Finish], Any],
+        now: Callable[[], float],
+    ) -> None:
+        self._outbox = outbox
+        self._registry = registry
+        self._codec = codec
+        self._address = address
+        self._ttl_ms = ttl_ms
+        self._finish = finish
+        self._now = now
+        #: The one that was begun last. The outbox holds it until it is sent; then nobody may join it.
+        self._series: Callable[[], Series | None] = lambda: None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is being submitted, nor was a moment ago."""
+        return self._outbox.quiet
+
+    def flush(self) -> None:
+        """Wait, for a while, until the broker has everything."""
+        self._outbox.flush(_FLUSH_S)
+
+    def send(
+        self,
+        batch: Batch,
+        sent: list[Sent],
+        due_ms: int,
+        new: bool = True,
+        open_end: bool = False,
+        pieces_from: int = 0,
+    ) -> None:
+        """Submit chunks of a batch, with the pieces of its large values that are for them.
+
+        Args:
+            due_ms: when they may start, in ms of the server's time; 0 for now.
+            new: the batch is not recorded yet.
+            open_end: more calls will follow.
+            pieces_from: so many pieces, from the first on, the broker has already.
+
+        Raises:
+            BrokerUnavailable, BackPressure: nothing was submitted.
+        """
+        batch.sending = True
+        try:
+            batch.sent += sent
+            n = (-1 if open_end else batch.n) if new else None
+            for number, (group, blobs) in enumerate(_groups(sent, batch.blobs, pieces_from)):
+                item = self._item_of(batch, group, blobs, due_ms, n if number == 0 else None)
+                item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
+                self._put(batch, item, follows=number > 0)
+        finally:
+            batch.sending = False
+
+    def _item_of(
+        self, batch: Batch, sent: Sequence[Sent], blobs: Sequence[BlobPiece], due_ms: int, n: int | None
+    ) -> Item:
+        """Return the item with which chunks go, and the batch with ``n`` calls unless that is None."""
+        write = functools.partial(self._write, batch, sent, blobs, due_ms, n)
+        return self._item(batch, write, len(batch.function_frame) + _bytes_of(blobs) + _size_of(sent))
+
+    def _item(self, batch: Batch, write: Callable[[Flush, bytes], None], size: int) -> Item:
+        return Item(
+            write, batch.function, batch.function_frame, size, lambda error: self._registry.fail(batch, error)
+        )
+
+    def _put(self, batch: Batch, item: Item, follows: bool = False) -> None:
+        try:
+            self._outbox.put(item, follows)
+        except Exception:
+            self._registry.drop(batch)
+            raise
+
+    def _write(
+        self,
+        batch: Batch,
+        sent: Sequence[Sent],
+        blobs: Sequence[BlobPiece],
+        due_ms: int,
+        n: int | None,
+        flush: Flush,
+        function: bytes,
+    ) -> None:
+        """Add chunks to a flush, and the batch with ``n`` calls unless that is None."""
+        address = self._address(batch.queue)
+        if n is None and function:
+            flush.function(batch.function, function)
+        if n is not None:
+            label = self._label(batch, n)
+            flush.batch(batch.id, n, address, batch.function, function, label, self._ttl_ms)
+        for key, data in blobs:
+            flush.blob(batch.id, key, data)
+        for item in sent:
+            flush.chunk(batch.id, address, item.lane, due_ms, item.first, item.count, item.frame)
+
+    def join(
+        self,
+        kind: tuple[object, ...],
+        call: tuple[tuple[Any, ...], dict[str, Any]],
+        payload: bytes,
+        open_batch: Callable[[], Batch],
+        seal: Callable[[Batch, list[bytes]], list[Sent]],
+    ) -> tuple[Batch, int]:
+        """Submit a call together with those of its kind that wait to be sent; returns its batch and its index.
+
+        Raises:
+            BrokerUnavailable, BackPressure: it was not submitted.
+        """
+        waiting = self._series()
+        if waiting is not None and waiting.kind == kind and waiting.has_room:
+            index = self._outbox.extend(waiting.item, functools.partial(waiting.add, call, payload))
+            if index is not None:
+                return waiting.batch, index
+        batch = open_batch()
+        series = Series(
+            batch,
+            kind,
+            functools.partial(seal, batch),
+            lambda flush, function, sent: self._write(batch, sent, (), 0, batch.n, flush, function),
+            lambda error: self._registry.fail(batch, error),
+        )
+        series.item.batch = batch.id
+        series.add(call, payload)
+        self._registry.add(batch)
+        self._put(batch, series.item)
+        self._series = weakref.ref(series)
+        return batch, 0
+
+    def send_sign_of_life(self, batch: Batch) -> None:
+        """Tell those who follow a growing batch that its client still reads items; else it has left."""
+
+        def write(flush: Flush, _: bytes) -> None:
+            n = -1 if batch.growing else batch.n
+            flush.grown(batch.id, n, self._label(batch, n))
+
+        self._outbox.put(self._item(batch, write, _ENTRY_BYTES), follows=True)
+
+    def _label(self, batch: Batch, n: int) -> bytes:
+        """Return, signed, what another client is told of a batch; ``n`` is -1 while nobody knows how many calls."""
+        return self._codec.seal_label(batch.id, {**_label(batch, n), "at": self._now()})
+
+    def send_count(self, batch: Batch) -> None:
+        """Tell the broker how many calls a growing batch has in the end."""
+
+        def write(flush: Flush, _: bytes) -> None:
+            flush.grown(batch.id, batch.n, self._label(batch, batch.n))
+
+        self._outbox.put(self._item(batch, write, _ENTRY_BYTES))
+        self._outbox.flush()
+        report = Finish()
+        report.counted(batch.id)
+        self._finish(report)
+
+    def put_back(self, batch: Batch, lost: Sequence[tuple[int, int]], recorded: bool) -> None:
+        """Queue calls again that the broker has lost, with their large values; what was revoked stays out.
+
+        Args:
+            lost: (first, count) of the calls.
+            recorded: the broker still has the batch; else it is recorded again.
+        """
+        pieces = [piece for item in batch.sent for piece in _wanted_pieces(batch, item, lost)]
+        n = None if recorded else -1 if batch.growing else batch.n
+        # Nobody can say which functions it still has.
+        self._outbox.forget(batch.function)
+        for number, (group, blobs) in enumerate(_groups(pieces, batch.blobs, 0)):
+            item = self._item_of(batch, group, blobs, batch.due_ms, n if number == 0 else None)
+            self._outbox.put(item, follows=True)
+
+    def send_once_more(self, batch: Batch, pieces: list[Sent], blobs: Sequence[BlobPiece] = ()) -> None:
+        """Queue calls again of a batch that the broker knows, with their function."""
+        self._outbox.forget(batch.function)
+        self._outbox.put(self._item_of(batch, pieces, blobs, 0, None))
+
+
+def _wanted_pieces(batch: Batch, item: Sent, lost: Sequence[tuple[int, int]]) -> list[Sent]:
+    """Return what is to be run again of a chunk."""
+    pieces = [piece for first, count in lost if (piece := item.within(first, count)) is not None]
+    revoked = batch.revoked_running
+    if not revoked:
+        return pieces
+    wanted = runs(
+        index
+        for piece in pieces
+        for index in range(piece.first, piece.first + piece.count)
+        if revoked.isdisjoint((-1, index))
+    )
+    return [dataclasses.replace(item, first=first, count=count) for first, count in wanted]
+
+
+def _label(batch: Batch, n: int) -> dict[str, Any]:
+    """Return what is known of a batch with ``n`` calls."""
+    info = batch.origin_info
+    return {
+        "n": n, "f": batch.function,
+        "name": info.name, "queue": info.queue, "label": info.label, "kind": info.kind, "place": info.place,
+        "one": info.single, "eta": info.eta_at, "oe": info.on_error,
+    }  # fmt: skip
+
+
+def _size_of(sent: Sequence[Sent]) -> int:
+    return sum(len(item.frame) + _ENTRY_BYTES for item in sent)
+
+
+def _bytes_of(blobs: Sequence[BlobPiece]) -> int:
+    return sum(len(data) for _, data in blobs)
+
+
+def _groups(sent: list[Sent], blobs: list[BlobPiece], begin: int) -> list[tuple[list[Sent], list[BlobPiece]]]:
+    """Cut chunks into groups that one flush takes, each with the pieces from ``begin`` on that are for it."""
+    groups: list[tuple[list[Sent], list[BlobPiece]]] = [([], [])]
+    size = 0
+    for item in sent:
+        if size > _GROUP_BYTES:
+            groups.append(([], []))
+            size = 0
+        pieces, begin = blobs[begin : item.pieces], max(begin, item.pieces)
+        groups[-1][0].append(item)
+        groups[-1][1].extend(pieces)
+        size += len(item.frame) + _bytes_of(pieces)
+    return groups

@@ -1,0 +1,1 @@
+"""From a function and arguments to a batch: captured, packed, cut into chunks."""

@@ -1,0 +1,551 @@
+"""From a task and arguments to a submitted batch."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import inspect
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from nbtasks.broker.redis.keys import lane_of
+from nbtasks.client import observers
+from nbtasks.client.batches.batch import Batch, Origin
+from nbtasks.client.batches.sent import Sent
+from nbtasks.client.definition import Definition
+from nbtasks.client.group import GroupResult
+from nbtasks.client.home import BoundFor
+from nbtasks.client.result import AsyncResult
+from nbtasks.client.session import Session
+from nbtasks.core.errors import ConfigError
+from nbtasks.core.ids import new_id
+from nbtasks.core.options import TaskOptions, countdown_until, expires_in
+from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
+from nbtasks.wire.codec import Chunk, Codec, Sealed
+from nbtasks.wire.modules.manifest import Manifest, Needs
+from nbtasks.wire.pickling import simple_call
+from nbtasks.wire.values import BlobPiece, files_of, value_of
+
+from . import chunking, fingerprint
+from .feeder import Feeder
+from .packing import ARGUMENT_LIMIT_BYTES, Call, Packer
+
+ON_ERROR = ("raise", "keep", "stop")
+_UNCHANGING = frozenset({int, float, bool, type(None), complex, str, bytes, range})
+#: Options of a task that travel with its function, and are the same for all calls.
+_OF_THE_TASK = frozenset(
+    {
+        "autoretry_for", "bind", "default_retry_delay", "dont_autoretry_for", "ignore_result", "name",
+        "rate_limit", "retry_backoff", "retry_backoff_max", "retry_jitter", "throws",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """What can be set on one map."""
+
+    chunk: int | None = None
+    max_parallel: int | None = None
+    on_error: str = "raise"
+    quiet: bool = False
+    label: str | None = None
+    #: Number of items, where it is known before they are read.
+    length: int | None = None
+    #: Items may be made on the way, and be changed when the next one is asked for: a buffer that is filled again, say.
+    as_taken: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("chunk", "max_parallel"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ConfigError(f"{name}: {value!r} is not a whole number of 1 or more")
+        if self.on_error not in ON_ERROR:
+            raise ConfigError(f"on_error: {self.on_error!r} is not one of {', '.join(ON_ERROR)}")
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """What is set for the calls of one submit, over the task's own options."""
+
+    task: TaskOptions
+    delay_s: float
+    label: str | None
+    quiet: bool
+    header: dict[str, Any]
+
+
+def call_options(task: Definition, given: dict[str, Any], session: Session, single: bool) -> CallOptions:
+    """Return checked options.
+
+    Raises:
+        ConfigError: an unknown option or a bad value.
+    """
+    if not given and task.plain_options is not None and task.plain_options[0] is session.codec:
+        known: CallOptions = task.plain_options[1]
+        return known
+    options = _checked_options(task, given, session, single)
+    if not given and single:
+        task.plain_options = (session.codec, options)
+    return options
+
+
+def _checked_options(task: Definition, given: dict[str, Any], session: Session, single: bool) -> CallOptions:
+    rest = dict(given)
+    for name in rest.keys() & _OF_THE_TASK:
+        raise ConfigError(
+            f"{name} is an option of the task, not of one call: say it at its definition, @task({name}=...)"
+        )
+    now = time.time()
+    delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), now)
+    label, quiet = rest.pop("label", None), bool(rest.pop("quiet", True))
+    if rest.get("expires") is not None:
+        rest["expires"] = expires_in(rest["expires"], now)
+    options = TaskOptions.make(rest, task.options)
+    header: dict[str, Any] = {"nm": task.name, "p": lane_of(options.priority)}
+    if single:
+        header["one"] = 1
+        if not quiet:
+            header["pv"] = 1
+    if not options.acks_late:
+        header["al"] = 0
+    if options.seed is not None:
+        header["sd"] = options.seed
+    if session.result_limit != ARGUMENT_LIMIT_BYTES:
+        header["rl"] = session.result_limit
+    if session.files is not None:
+        header["pl"] = session.files.place
+    for short, name in (("tl", "time_limit"), ("sl", "soft_time_limit")):
+        if name in given:
+            header[short] = getattr(options, name)
+    if "retries" in given or "max_retries" in given:
+        header["mr"] = options.max_retries
+    return CallOptions(options, delay, label, quiet, header)
+
+
+def submit_call(
+    session: Session, task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]
+) -> AsyncResult:
+    """Submit one call."""
+    task.check(args, kwargs)
+    options = call_options(task, given, session, single=True)
+    call: Call = (args, kwargs)
+    payload, pieces = simple_call(call), []
+    if payload is None:
+        packer = _packer(session, task, options.task.queue)
+        payload, pieces = packer.payload(call, 0), packer.pieces
+        _note_modules(session, task, packer.needs)
+    if not (given or pieces or session.sender.quiet) and options.quiet:
+        return _submit_together(session, task, call, payload, options)
+    batch = _open(session, task, options, 1, "call", True, "raise")
+    batch.calls = [call]
+    batch.function, batch.function_frame = ship(session, task)
+    _send(session, batch, options, [[payload]], pieces)
+    handle = AsyncResult.of(batch, 0, session)
+    if not options.quiet:
+        observers.submitted(handle, batch)
+    return handle
+
+
+def _submit_together(
+    session: Session, task: Definition, call: Call, payload: bytes, options: CallOptions
+) -> AsyncResult:
+    """Submit a call with those of its kind that wait to be sent already."""
+    digest, frame = ship(session, task)
+
+    def open_batch() -> Batch:
+        batch = _open(session, task, options, 0, "call", False, "raise")
+        batch.function, batch.function_frame = digest, frame
+        return batch
+
+    def seal(batch: Batch, payloads: list[bytes]) -> list[Sent]:
+        return _sealed(
+            session, batch, _of_many(options), _cut(session, batch, payloads, len(payloads)), 0, ()
+        )
+
+    batch, index = session.sender.join((digest, options), call, payload, open_batch, seal)
+    return AsyncResult.of(batch, index, session)
+
+
+def _of_many(options: CallOptions) -> CallOptions:
+    header = {name: value for name, value in options.header.items() if name not in ("one", "pv")}
+    return dataclasses.replace(options, header=header)
+
+
+def submit_map(
+    session: Session,
+    task: Definition,
+    tuples: Iterable[tuple[Any, ...]],
+    how: MapOptions,
+    given: dict[str, Any],
+) -> GroupResult:
+    """Submit one call for each tuple of arguments."""
+    options = call_options(task, {"label": how.label, "quiet": how.quiet, **given}, session, single=False)
+    if how.max_parallel is not None:
+        return _submit_windowed(session, task, tuples, how, options)
+    if not how.as_taken:
+        return _submit_calls(session, task, _checked(task, tuples), how, options)
+    packer = _packer(session, task, options.task.queue)
+    calls, payloads = _taken(session, task, tuples, packer)
+    return _submit_calls(session, task, calls, how, options, (packer, payloads))
+
+
+def _submit_calls(
+    session: Session,
+    task: Definition,
+    calls: Sequence[Call],
+    how: MapOptions,
+    options: CallOptions,
+    packed: tuple[Packer, Iterable[bytes]] | None = None,
+) -> GroupResult:
+    """Submit a map.
+
+    Args:
+        packed: the calls as they were packed already, and by whom.
+    """
+    batch = _open(session, task, options, len(calls), "map", False, how.on_error)
+    batch.calls = calls
+    if calls:
+        batch.function, batch.function_frame = ship(session, task)
+        if packed is None:
+            packer = _packer(session, task, batch.queue)
+            packed = packer, packer.payloads(calls)
+        packer, payloads = packed
+        chunks = _cut(session, batch, payloads, len(calls), how.chunk)
+        _send(session, batch, options, chunks, packer.pieces, _Along(session, task, packer.needs))
+    else:
+        session.registry.finish_empty(batch)
+    handle = GroupResult.of(batch, session)
+    if not options.quiet:
+        observers.submitted(handle, batch)
+    return handle
+
+
+def _submit_windowed(
+    session: Session,
+    task: Definition,
+    tuples: Iterable[tuple[Any, ...]],
+    how: MapOptions,
+    options: CallOptions,
+) -> GroupResult:
+    batch = _open(session, task, options, how.length or 0, "map", False, how.on_error)
+    batch.growing = True
+    batch.function, batch.function_frame = ship(session, task)
+    batch.calls = calls = _Taken(session)
+
+    def send(index: int, args: tuple[Any, ...]) -> None:
+        task.check(args, {})
+        call: Call = (args, {})
+        if index >= batch.n:
+            batch.grow(index + 1)
+        packer = _packer(session, task, batch.queue)
+        payloads = list(packer.payloads([call], index))
+        calls.add(args, payloads[0])
+        there = len(batch.blobs)
+        along = _Along(session, task, packer.needs)
+        sent = _sealed(session, batch, options, [payloads], index, packer.pieces, there, along)
+        batch.blobs += packer.pieces
+        session.sender.send(batch, sent, batch.due_ms, new=index == 0, open_end=True, pieces_from=there)
+
+    Feeder(batch, session, tuples, how.max_parallel or 1, send).start()
+    handle = GroupResult.of(batch, session)
+    if not options.quiet:
+        observers.submitted(handle, batch)
+    return handle
+
+
+class _Positional(Sequence[Call]):
+    """The calls of a map: positional arguments only, so that is all that is kept of them."""
+
+    def __init__(self, arguments: list[tuple[Any, ...]]) -> None:
+        self._arguments = arguments
+
+    def __len__(self) -> int:
+        return len(self._arguments)
+
+    def __iter__(self) -> Iterator[Call]:
+        return ((args, {}) for args in self._arguments)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Call]: ...
+
+    def __getitem__(self, index: int | slice) -> Call | Sequence[Call]:
+        if isinstance(index, slice):
+            return _Positional(self._arguments[index])
+        return self._arguments[index], {}
+
+
+class _Taken(Sequence[Call]):
+    """The calls of a map whose items are made on the way. Those with an object that came again are kept as packed."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._arguments: list[tuple[Any, ...]] = []
+        self._packed: dict[int, bytes] = {}
+        #: Of objects that may change: where they came last, and what that call was packed as.
+        self._came: dict[int, tuple[int, bytes]] = {}
+
+    def add(self, args: tuple[Any, ...], payload: bytes) -> None:
+        """Take a call, with what it was packed as."""
+        here = (len(self._arguments), payload)
+        self._arguments.append(args)
+        for value in _may_change(args):
+            before = self._came.get(id(value))
+            self._came[id(value)] = here
+            if before is not None:
+                self._packed.update([before, here])
+
+    def __len__(self) -> int:
+        return len(self._arguments)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Call]: ...
+
+    def __getitem__(self, index: int | slice) -> Call | Sequence[Call]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        place = range(len(self._arguments))[index]
+        payload = self._packed.get(place)
+        if payload is None:
+            return self._arguments[place], {}
+        call: Call = value_of(payload, self._session.shelf)
+        return call
+
+
+def _may_change(values: Iterable[Any]) -> Iterator[Any]:
+    """Yield what is not made of text and numbers only, and what is in tuples of such."""
+    for value in values:
+        if type(value) is tuple:
+            yield from _may_change(value)
+        elif type(value) not in _UNCHANGING:
+            yield value
+
+
+def _taken(
+    session: Session, task: Definition, tuples: Iterable[tuple[Any, ...]], packer: Packer
+) -> tuple[_Taken, list[bytes]]:
+    """Read all items, each packed when it comes, and check the arguments once for each number of them."""
+    shapes: set[int] = set()
+
+    def checked() -> Iterator[Call]:
+        for args in tuples:
+            if len(args) not in shapes:
+                task.check(args, {})
+                shapes.add(len(args))
+            yield args, {}
+
+    calls, payloads = _Taken(session), []
+    for (args, _), payload in packer.taken(checked()):
+        calls.add(args, payload)
+        payloads.append(payload)
+    return calls, payloads
+
+
+def _checked(task: Definition, tuples: Iterable[tuple[Any, ...]]) -> Sequence[Call]:
+    """Read all items, and check the arguments once for each number of them."""
+    arguments = list(tuples)
+    for shape in {len(args): args for args in arguments}.values():
+        task.check(shape, {})
+    return _Positional(arguments)
+
+
+def _open(
+    session: Session, task: Definition, options: CallOptions, n: int, kind: str, single: bool, on_error: str
+) -> Batch:
+    eta_at = time.time() + options.delay_s if options.delay_s > 0 else None
+    origin = Origin(
+        task.name, options.task.queue, options.label, kind, _place(), options.quiet, single, eta_at, on_error
+    )
+    batch = Batch(new_id(), n, origin, session.hooks)
+    batch.task = task
+    if options.delay_s > 0:
+        batch.due_ms = round((session.clock.now() + options.delay_s) * 1000)
+    # They are given the batch, and do not hold it: it goes when nobody else does.
+    batch.retry = functools.partial(retry_failed, session, options)
+    batch.repack = functools.partial(_repacked, session)
+    return batch
+
+
+def retry_failed(session: Session, options: CallOptions, batch: Batch) -> GroupResult:
+    """Submit what failed or was revoked again, as a new map.
+
+    Raises:
+        ConfigError: nothing failed.
+    """
+    bad = [index for index in range(batch.n) if batch.states[index] in (FAILURE_CODE, REVOKED_CODE)]
+    if not bad:
+        raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
+    label = f"{batch.label or batch.name} (again)"
+    again = dataclasses.replace(_of_many(options), label=label, delay_s=0.0)
+    calls = [batch.calls[index] for index in bad]
+    return _submit_calls(session, batch.task, calls, MapOptions(on_error=batch.origin_info.on_error), again)
+
+
+def _place() -> str:
+    """Return the notebook or script that submits."""
+    return os.environ.get("JPY_SESSION_NAME") or (sys.argv[0] if sys.argv and sys.argv[0] else "")
+
+
+def _send(
+    session: Session,
+    batch: Batch,
+    options: CallOptions,
+    chunks: Iterable[list[bytes]],
+    pieces: list[BlobPiece],
+    along: _Along | None = None,
+) -> None:
+    """Submit a whole batch; ``pieces`` is what was put apart of it, and may grow while the chunks are read."""
+    batch.blobs = pieces
+    sent = _sealed(session, batch, options, chunks, 0, pieces, along=along)
+    session.registry.add(batch)
+    session.sender.send(batch, sent, batch.due_ms)
+
+
+def _cut(
+    session: Session, batch: Batch, payloads: Iterable[bytes], n: int, chunk: int | None = None
+) -> Iterator[list[bytes]]:
+    pace, slots = session.intake.pace.get(batch.function), session.slots(batch.queue) if n > 1 else 1
+    return chunking.cut(payloads, n, pace, slots, chunk)
+
+
+def _packer(session: Session, task: Definition, queue: str) -> Packer:
+    return Packer(task.name, session.shelf, lambda: session.workers_share_files(queue), session.home)
+
+
+def _repacked(session: Session, batch: Batch, sent: Sequence[Sent]) -> tuple[list[Sent], list[BlobPiece]]:
+    """Pack calls again whose worker does not see the files of this machine: through the broker."""
+    again, packer = [], Packer(batch.name, session.shelf, lambda: False, session.home)
+    for item in sent:
+        before = session.codec.open_chunk(item.frame, batch.id, session.address(batch.queue))
+        options = {name: value for name, value in before.options.items() if name not in ("fl", "pl")}
+        payloads = list(packer.payloads(batch.calls[item.first : item.first + item.count], item.first))
+        chunk = dataclasses.replace(before, first=item.first, payloads=payloads, options=options)
+        again.append(dataclasses.replace(item, frame=session.codec.seal_chunk(chunk)))
+    return again, packer.pieces
+
+
+def _sealed(
+    session: Session,
+    batch: Batch,
+    options: CallOptions,
+    chunks: Iterable[list[bytes]],
+    first: int,
+    pieces: Sequence[BlobPiece],
+    before: int = 0,
+    along: _Along | None = None,
+) -> list[Sent]:
+    """Return signed chunks.
+
+    Args:
+        pieces: what was put apart of them so far; it may grow while the chunks are read.
+        before: pieces that the batch had already.
+        along: the local modules that they may need.
+    """
+    not_after = None
+    if options.task.expires is not None:
+        # What is over already is over for everybody, however exactly they reckon the server's time.
+        not_after = session.clock.now() + options.task.expires if options.task.expires else 0.0
+    lane, address = lane_of(options.task.priority), session.address(batch.queue)
+    sent = []
+    for part in chunks:
+        files = [name for payload in part for name in files_of(payload)] if pieces else []
+        header = {**options.header, "fl": files} if files else options.header
+        modules = along.packed() if along is not None else ""
+        if modules:
+            header = {**header, "md": modules}
+        chunk = Chunk(batch.id, batch.function, first, part, header, not_after, address)
+        frame = session.codec.seal_chunk(chunk)
+        sent.append(Sent(first, len(part), lane, frame, not_after, before + len(pieces)))
+        first += len(part)
+    if not_after is not None:
+        session.expiry.watch(batch, not_after)
+    return sent
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A task's function as it was packed last.
+
+    Attributes:
+        mark: its fingerprint.
+        modules: as in :class:`Definition`.
+    """
+
+    mark: fingerprint.Fingerprint | None
+    modules: frozenset[str]
+    sealed: Sealed
+    codec: Codec
+
+    def is_current(self, session: Session, task: Definition, mark: fingerprint.Fingerprint | None) -> bool:
+        """Whether it provably is what would be packed now."""
+        if self.codec is not session.codec or not fingerprint.same(mark, self.mark):
+            return False
+        sealed = self.sealed
+        return self.modules is task.modules and (
+            not sealed.roots[0] or self.codec.manifest(sealed.roots) == sealed.manifest
+        )
+
+
+def ship(session: Session, task: Definition) -> tuple[str, bytes]:
+    """Return content hash and frame of a task's function; packed anew unless it provably is what was packed before."""
+    before: Shipped | None = task.shipped
+    mark = fingerprint.fingerprint(task.function)
+    if before is not None and before.is_current(session, task, mark):
+        return before.sealed.digest, before.sealed.frame
+    _refuse_bound_to_kernel(task.function)
+    with BoundFor(session.home):
+        sealed = session.codec.seal_function(task.function, task.options, task.modules)
+    session.note_size(task, len(sealed.frame))
+    task.shipped = Shipped(mark, task.modules, sealed, session.codec)
+    return sealed.digest, sealed.frame
+
+
+def _note_modules(session: Session, task: Definition, needs: Needs) -> Manifest | None:
+    """Remember which local modules arguments need, so that the function brings them; return them, if there are any."""
+    roots = needs.roots()
+    manifest = session.codec.manifest(roots) if roots[0] else None
+    if manifest is None or not manifest.modules:
+        return None
+    if not manifest.modules.keys() <= task.modules:
+        task.modules = task.modules.union(manifest.modules)
+    return manifest
+
+
+class _Along:
+    """Local modules that arguments of a map need and its function, which went before them, does not bring."""
+
+    def __init__(self, session: Session, task: Definition, needs: Needs) -> None:
+        self._session = session
+        self._task = task
+        self._needs = needs
+        self._brought = task.shipped.sealed.manifest
+        self._packed: tuple[Manifest | None, str] = (None, "")
+
+    def packed(self) -> str:
+        """Return those that are needed by now, as a text; empty where there are none."""
+        manifest = _note_modules(self._session, self._task, self._needs)
+        if manifest is None or manifest.modules.keys() <= self._brought.modules.keys():
+            return ""
+        if self._packed[0] != manifest:
+            rest = manifest.without(self._brought.modules)
+            self._packed = (manifest, base64.b64encode(rest.packed).decode())
+        return self._packed[1]
+
+
+def _refuse_bound_to_kernel(function: Callable[..., Any]) -> None:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigError(
+            f"{getattr(function, '__name__', function)!r} is a generator function, and a generator cannot be a result; "
+            "return a list"
+        )

@@ -1,0 +1,1 @@
+"""The card: a batch folded into a view, live and as it is saved."""

@@ -1,0 +1,265 @@
+"""Fold the live record of a batch into what a card shows. Pure: reads the record, touches nothing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nbtasks.core import states
+
+from . import words
+
+if TYPE_CHECKING:
+    from nbtasks.client.batches.batch import Batch, Failure, OutputLine, Progress, Running
+
+RUNNING_ROWS = 4
+FAILURE_GROUPS = 20
+TRACEBACK_LENGTH = 8_000
+MESSAGE_LENGTH = 500
+OUTPUT_LINES = 60
+LINE_LENGTH = 300
+#: Below this many finished calls no rate and no remaining time is told.
+ENOUGH_TO_TELL = 5
+
+
+@dataclass(frozen=True)
+class RunningRow:
+    """A call that runs now."""
+
+    index: int
+    label: str
+    worker: str
+    started_at: float
+    attempt: int
+    #: None, or done and total (total None where it is unknown) and a message.
+    progress: tuple[float, float | None, str] | None
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Failures that look alike, told by the first of them."""
+
+    type: str
+    message: str
+    count: int
+    #: The first few calls that failed so.
+    indexes: tuple[int, ...]
+    label: str
+    attempts: int
+    traceback: str
+
+
+@dataclass(frozen=True)
+class View:
+    """What the card shows, the mosaic apart. Times are epoch seconds, spans are seconds."""
+
+    id: str
+    title: str
+    kind: str
+    n: int
+    queue: str
+    #: The state of the whole, under Celery's names.
+    state: str
+    stopping: bool
+    done: bool
+    counts: Mapping[str, int]
+    created_at: float
+    ended_at: float | None
+    run_seconds: float
+    #: Calls a second, when enough have finished to tell.
+    rate: float | None
+    remaining_s: float | None
+    #: Why nothing runs, in one sentence.
+    reason: str | None
+    running: tuple[RunningRow, ...]
+    failures: tuple[FailureGroup, ...]
+    #: Failures of which no details are kept.
+    more_failures: int
+    #: Index, stream, text.
+    output: tuple[tuple[int, str, str], ...]
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds from submit to end; for a batch that goes on, 0."""
+        return max(0.0, self.ended_at - self.created_at) if self.ended_at else 0.0
+
+
+class Board:
+    """One batch's board; it remembers only the pace and what is dear to compute twice."""
+
+    def __init__(self, batch: Batch, title: str | None = None) -> None:
+        self._batch = batch
+        self._title = title
+        self._pace = Pace()
+        self._grouped: tuple[int, tuple[FailureGroup, ...]] = (0, ())
+
+    def show(self, batch: Batch) -> None:
+        """Show the same batch as another object."""
+        self._batch = batch
+
+    def fold(self, now: float, *, stopping: bool = False, reason: str | None = None) -> View:
+        """Return the view at ``now`` (epoch seconds).
+
+        Args:
+            now: the time.
+            stopping: somebody pressed Cancel, and the calls that run have not ended yet.
+            reason: why nothing runs, where that is known.
+        """
+        batch = self._batch
+        # Not batch.done, which is true some instructions before the last failure and output are in the record;
+        # and before the counts, so that those of a batch that has ended are the last ones.
+        done = batch.ended_at is not None
+        counts = batch.counts()
+        self._pace.note(now, batch.finished_count)
+        rate = None if done else self._pace.rate
+        failures = self._failure_groups()
+        return View(
+            id=batch.id,
+            title=words.one_line(self._title or batch.label or batch.name, 120),
+            kind=batch.kind,
+            n=batch.n,
+            queue=batch.queue,
+            state=states.FAILURE if batch.problem else overall_state(counts, done=done),
+            stopping=stopping and not done,
+            done=done,
+            counts=counts,
+            created_at=batch.created_at,
+            ended_at=batch.ended_at if done else None,
+            run_seconds=batch.run_seconds,
+            rate=rate,
+            remaining_s=(batch.n - batch.finished_count) / rate if rate else None,
+            reason=words.plain(str(batch.problem), MESSAGE_LENGTH) if batch.problem else reason,
+            running=() if done else self._running_rows(),
+            failures=failures,
+            more_failures=self._more_failures(counts),
+            output=output_lines(batch.output),
+        )
+
+    def _more_failures(self, counts: Mapping[str, int]) -> int:
+        shown = sum(group.count for group in self._grouped[1])
+        return max(0, counts.get(states.FAILURE, 0) - shown)
+
+    def _running_rows(self) -> tuple[RunningRow, ...]:
+        batch = self._batch
+        first = sorted(batch.running.copy().items())[:RUNNING_ROWS]
+        return tuple(self._row(index, running, batch.progress.get(index)) for index, running in first)
+
+    def _row(self, index: int, running: Running, progress: Progress | None) -> RunningRow:
+        return RunningRow(
+            index=index,
+            label=words.one_line(self._batch.call_label(index), 80),
+            worker=running.worker,
+            started_at=running.started_at,
+            attempt=running.attempt,
+            progress=_progress(progress),
+        )
+
+    def _failure_groups(self) -> tuple[FailureGroup, ...]:
+        failures = self._batch.failures.copy()
+        if len(failures) != self._grouped[0]:
+            self._grouped = len(failures), group_failures(failures.values(), self._batch.call_label)
+        return self._grouped[1]
+
+
+def overall_state(counts: Mapping[str, int], *, done: bool) -> str:
+    """Return the one state that says most about all calls."""
+    if done:
+        ends = (states.FAILURE, states.REVOKED)
+        return next((state for state in ends if counts.get(state)), states.SUCCESS)
+    if counts.get(states.STARTED) or any(counts.get(state) for state in states.READY_STATES):
+        return states.STARTED
+    return states.RETRY if counts.get(states.RETRY) else states.PENDING
+
+
+@dataclass
+class _Group:
+    first: Failure
+    indexes: list[int] = field(default_factory=list)
+
+
+def group_failures(failures: Iterable[Failure], call_label: Callable[[int], str]) -> tuple[FailureGroup, ...]:
+    """Group by exception type and by message, its numbers and quoted parts apart; biggest group first."""
+    groups: dict[tuple[str, str], _Group] = {}
+    for failure in failures:
+        key = failure.type, _shape(failure.message)
+        groups.setdefault(key, _Group(failure)).indexes.append(failure.index)
+    ordered = sorted(groups.values(), key=lambda group: -len(group.indexes))
+    return tuple(
+        FailureGroup(
+            type=words.plain(group.first.type, 120),
+            message=words.plain(group.first.message, MESSAGE_LENGTH),
+            count=len(group.indexes),
+            indexes=tuple(group.indexes[:5]),
+            label=words.one_line(call_label(group.first.index), 80),
+            attempts=group.first.attempts,
+            traceback=_end_of(words.plain(group.first.traceback or "", 200_000)),
+        )
+        for group in ordered[:FAILURE_GROUPS]
+    )
+
+
+def _shape(message: str) -> str:
+    """Return the message without what differs from call to call."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"|0x[0-9a-fA-F]+|\d+", "#", message[:MESSAGE_LENGTH])
+
+
+def _end_of(traceback: str) -> str:
+    # The end names the line that failed, so that is what stays of a very long one.
+    return traceback if len(traceback) <= TRACEBACK_LENGTH else "…\n" + traceback[-TRACEBACK_LENGTH:]
+
+
+def output_lines(lines: Iterable[OutputLine]) -> tuple[tuple[int, str, str], ...]:
+    """Return the last lines of output, each short enough to show."""
+    last = _copy(lines)[-OUTPUT_LINES:]
+    return tuple((line.index, line.stream, words.plain(line.text, LINE_LENGTH)) for line in last)
+
+
+def _copy(lines: Iterable[OutputLine]) -> list[OutputLine]:
+    while True:
+        try:
+            return list(lines)
+        except RuntimeError:  # a line came in meanwhile, on the listener's thread
+            continue
+
+
+def _progress(progress: Progress | None) -> tuple[float, float | None, str] | None:
+    if progress is None:
+        return None
+    return progress.done, progress.total, words.one_line(progress.message or "", 80)
+
+
+class Pace:
+    """How fast calls finish: the mean rate of the last seconds, recent ones weighing more."""
+
+    WINDOW_S = 6.0
+    #: Seconds to look before anything is told.
+    SHORTEST_S = 0.3
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+        self._finished = 0
+        self._sum = 0.0
+        self._weight = 0.0
+
+    def note(self, now: float, finished: int) -> None:
+        """Take in that ``finished`` calls have ended by ``now``."""
+        if self._at is None or finished == 0:
+            self._at, self._finished = now, finished
+            return
+        step = now - self._at
+        if step <= 0:
+            return
+        fade = math.exp(-step / self.WINDOW_S)
+        self._sum = self._sum * fade + (finished - self._finished)
+        self._weight = self._weight * fade + step
+        self._at, self._finished = now, finished
+
+    @property
+    def rate(self) -> float | None:
+        """Calls a second; None while too few have ended to tell."""
+        if self._finished < ENOUGH_TO_TELL or self._weight < self.SHORTEST_S or self._sum <= 0:
+            return None
+        return self._sum / self._weight

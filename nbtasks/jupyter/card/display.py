@@ -1,0 +1,225 @@
+"""What is shown when: at a submit, for a handle at the end of a cell, after a wait, at the end of a cell.
+
+One card a run: a handle whose card this cell has shown already shows nothing more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import sys
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.client import observers
+from nbtasks.client.group import GroupResult
+from nbtasks.client.result import AsyncResult
+from nbtasks.jupyter.frontend import has_kernel, is_captured, is_watched, running_cell
+
+from . import saved
+from .card import Card
+from .exhibit import Exhibit, LiveExhibit, Snapshots
+from .writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nbtasks.client.batches.batch import Batch
+
+    Handle = AsyncResult | GroupResult
+
+_log = logging.getLogger("nbtasks")
+#: Ended cards whose widgets stay: a page reloaded in mid-run shows the widget, for its final form missed it.
+_KEPT_WIDGETS = 50
+_COMPLETE_WITHIN_S = 1.0
+
+
+class Display:
+    """The cards of one shell."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._writer = Writer()
+        self._exhibits: dict[str, Exhibit] = {}
+        #: The cell that ran last, and the batches that have been shown in it.
+        self._shown: tuple[str, set[str]] = ("", set())
+        self._ended_widgets: deque[Any] = deque()
+        self._undo: list[Callable[[], None]] = []
+        self._preview = True
+
+    # -- attached to the shell
+
+    def attach(self) -> None:
+        """Show handles and maps from now on."""
+        formatter = self._shell.display_formatter.ipython_display_formatter
+        for kind in (AsyncResult, GroupResult):
+            formatter.for_type(kind, self.show_handle)
+            self._undo.append(functools.partial(formatter.pop, kind, None))
+        self._undo.append(observers.on_submit(self._submitted))
+        self._undo.append(observers.on_waited(self._waited))
+        self._shell.events.register("post_run_cell", self._cell_ended)
+        self._undo.append(lambda: self._shell.events.unregister("post_run_cell", self._cell_ended))
+
+    def detach(self) -> None:
+        """Show nothing new; cards that live go on."""
+        while self._undo:
+            self._undo.pop()()
+
+    # -- showing
+
+    @contextlib.contextmanager
+    def without_preview(self) -> Iterator[None]:
+        """Leave the result out of the saved cards of what is submitted here: the cell shows it itself."""
+        self._preview = False
+        try:
+            yield
+        finally:
+            self._preview = True
+
+    def hush(self, batch: Batch) -> None:
+        """Show no card of ``batch`` in the cell that runs now, not even as its Out[n]."""
+        self._shown_now().add(batch.id)
+
+    def _shown_now(self) -> set[str]:
+        """Return the ids of what has been shown in the cell that runs now."""
+        cell = running_cell(self._shell)
+        if self._shown[0] != cell:
+            self._shown = (cell, set())
+        return self._shown[1]
+
+    def show(self, handle: Handle) -> None:
+        """Show the card of ``handle`` in the cell that runs now."""
+        batch = handle.batch
+        self._shown_now().add(batch.id)
+        if not has_kernel(self._shell):
+            sys.stdout.write(self.line(batch) + "\n")
+            return
+        exhibit = self._exhibits.get(batch.id)
+        if exhibit is not None and not exhibit.finished and not is_captured(self._shell):
+            exhibit.show()
+        else:
+            self._show_new(handle, preview=self._preview)
+
+    def show_handle(self, handle: Handle) -> None:
+        """Show a handle that stands at the end of a cell or in ``display()``.
+
+        Raises:
+            NotImplementedError: IPython's way to say that the repr is to be shown.
+        """
+        batch = handle.batch
+        if not has_kernel(self._shell) or (isinstance(handle, AsyncResult) and batch.kind != "call"):
+            raise NotImplementedError
+        if batch.id in self._shown_now():
+            return
+        try:
+            self.show(handle)
+        except (Exception, SystemExit) as problem:
+            _log.debug("a card could not be shown", exc_info=True)
+            raise NotImplementedError from problem
+
+    def line(self, batch: Batch) -> str:
+        """Return the card as a line of text."""
+        card = Card(batch)
+        try:
+            return saved.text(card.view())
+        finally:
+            card.close()
+
+    def saw(self, batch: Batch) -> None:
+        """Bring the outputs of ``batch``, which has ended, up to date now, on this thread, where nobody watches."""
+        # Its last call can be ready some instructions before the record is complete.
+        batch.wait_for(lambda: batch.ended_at is not None, _COMPLETE_WITHIN_S)
+        exhibit = self._exhibits.get(batch.id)
+        if exhibit is None:
+            return
+        if type(exhibit) is Exhibit:
+            exhibit.update()
+            self._forget_if_finished(batch.id)
+        else:
+            self._writer.note(lambda: None)  # the tick that follows comes at once
+
+    def _show_new(self, handle: Handle, *, preview: bool) -> None:
+        batch = handle.batch
+        if batch.ended_at is not None or not is_watched(self._shell) or is_captured(self._shell):
+            exhibit = Exhibit(self._shell, handle, preview=preview)
+            exhibit.show()
+            if not exhibit.finished:
+                self._exhibits[batch.id] = exhibit
+            return
+        live = self._live(handle, preview=preview)
+        live.show()
+        self._follow(live)
+
+    def _follow(self, live: LiveExhibit | Snapshots) -> None:
+        self._exhibits[live.card.batch.id] = live
+        self._writer.follow(_UntilFinished(live, self._finished))
+
+    def _live(self, handle: Handle, *, preview: bool) -> LiveExhibit | Snapshots:
+        try:
+            exhibit = LiveExhibit(self._shell, handle, self._writer, preview=preview)
+        except ImportError:
+            return Snapshots(self._shell, handle, preview=preview)
+        exhibit.on_retry = self._retried
+        return exhibit
+
+    # -- told by the client and by the shell
+
+    def _submitted(self, handle: Handle, batch: Batch) -> None:
+        # Outputs of other threads have no cell of their own.
+        if threading.current_thread() is threading.main_thread():
+            self.show(handle)
+
+    def _waited(self, batch: Batch) -> None:
+        self.saw(batch)
+
+    def _cell_ended(self, *_: Any) -> None:
+        try:
+            self._update_stills()
+        except (Exception, SystemExit):  # noqa: BLE001 - as an observer that breaks
+            # IPython would print it into a cell that has nothing to do with it.
+            _log.debug("a card could not be updated", exc_info=True)
+
+    def _update_stills(self) -> None:
+        if is_watched(self._shell):
+            return
+        for batch_id, exhibit in list(self._exhibits.items()):
+            exhibit.update()
+            self._forget_if_finished(batch_id)
+
+    # -- told by the writer, on its thread
+
+    def _finished(self, exhibit: LiveExhibit | Snapshots) -> None:
+        self._forget_if_finished(exhibit.card.batch.id)
+        if isinstance(exhibit, LiveExhibit):
+            exhibit.let_go()
+            self._ended_widgets.append(exhibit.widget)
+            while len(self._ended_widgets) > _KEPT_WIDGETS:
+                self._ended_widgets.popleft().close()
+
+    def _retried(self, exhibit: LiveExhibit, handle: GroupResult) -> None:
+        """Show the card of a retry below the one whose button was pressed."""
+        retry = self._live(handle, preview=True)
+        if isinstance(retry, LiveExhibit):
+            retry.show_below(exhibit)
+            self._follow(retry)
+
+    def _forget_if_finished(self, batch_id: str) -> None:
+        exhibit = self._exhibits.get(batch_id)
+        if exhibit is not None and exhibit.finished:
+            self._exhibits.pop(batch_id, None)
+
+
+class _UntilFinished:
+    """Ticks an exhibit, and tells when that was its last."""
+
+    def __init__(self, exhibit: LiveExhibit | Snapshots, finished: Callable[[Any], None]) -> None:
+        self._exhibit = exhibit
+        self._finished = finished
+
+    def tick(self, now: float) -> bool:
+        goes_on = self._exhibit.tick(now)
+        if not goes_on:
+            self._finished(self._exhibit)
+        return goes_on

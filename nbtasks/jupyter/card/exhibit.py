@@ -1,0 +1,208 @@
+"""One batch on show: its card and the outputs in the notebook that it appears in.
+
+Each output has a display id, so it can be replaced: by the next snapshot, and at the end by the saved form.
+An update goes by that id alone; nothing here prints or shows anything new from a thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.client.group import GroupResult
+from nbtasks.core.errors import NbtasksError
+
+from . import saved, words
+from .card import Card, Tick, widget_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbtasks.client.result import AsyncResult
+
+    from .board import View
+    from .writer import Writer
+
+#: Seconds between snapshots where there are no widgets.
+SNAPSHOT_EVERY_S = 0.5
+#: Characters of a result that is shown as text.
+MOST_TEXT = 4_000
+_NO_WIDGETS = "For live cards with buttons: pip install 'nbtasks[jupyter]', then restart the kernel."
+
+
+class Exhibit:
+    """A still card, for notebooks that nobody watches: it changes only when :meth:`update` is called."""
+
+    def __init__(self, shell: Any, handle: AsyncResult | GroupResult, *, preview: bool = True) -> None:
+        self.card = Card(handle.batch)
+        self.finished = False
+        self._shell = shell
+        self._handle: AsyncResult | GroupResult | None = handle
+        self._preview = preview
+        # Remembered, because `%%capture` puts another in its place for a while.
+        self._publisher = shell.display_pub
+        self._display_ids: list[str] = []
+        # A page drops the update of an output that it has not seen yet.
+        self._in_order = threading.Lock()
+
+    def show(self) -> None:
+        """Show the card in the cell that runs now."""
+        with self._in_order:
+            data, metadata, display_id = self._first()
+            self._publisher.publish(data, metadata, transient={"display_id": display_id})
+
+    def update(self) -> None:
+        """Replace what is shown by a snapshot of now; the last one once the batch has ended."""
+        with self._in_order:
+            if self.finished:
+                return
+            view = self.card.view()
+            data = self._still(view)
+            for display_id in self._display_ids:
+                self._publisher.publish(data, {}, transient={"display_id": display_id}, update=True)
+            self._ended(view)
+
+    def _first(self) -> tuple[dict[str, Any], dict[str, Any], str]:
+        """Return what a new output shows first: data and metadata by MIME type, and its display id."""
+        view = self.card.view()
+        data, metadata = self._bundle(view)
+        self._display_ids.append(uuid.uuid4().hex)
+        self._ended(view)
+        return data, metadata, self._display_ids[-1]
+
+    def _ended(self, view: View) -> None:
+        if view.done and not self.finished:
+            self.finished = True
+            self.card.close()
+
+    def _bundle(self, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self._still(view), {}
+
+    def _still(self, view: View) -> dict[str, Any]:
+        preview = self._result_preview() if view.done else None
+        page = saved.html(view, self.card.batch.states, preview, self._hint(final=view.done))
+        return {"text/html": page, "text/plain": saved.text(view)}
+
+    def _hint(self, *, final: bool) -> str:
+        batch = self.card.batch
+        name = words.short_id(batch.id)
+        if not final:
+            return f"As of {time.strftime('%H:%M:%S')}; %tasks attach {name} shows how it went on."
+        if batch.n > 1 and batch.failures:
+            return f"%tasks retry {name} runs the failed calls again."
+        return ""
+
+    def _result_preview(self) -> saved.Preview | None:
+        """Return what the worker has made to be shown of the result; the value itself is not rebuilt for that."""
+        handle = self._handle
+        if not self._preview or handle is None or isinstance(handle, GroupResult) or not handle.successful():
+            return None
+        shown = handle.preview
+        text = shown.get("text")
+        return saved.Preview(
+            html=shown.get("html"),
+            png=shown.get("png"),
+            text=None if text is None else words.plain(text, MOST_TEXT),
+        )
+
+
+class Snapshots(Exhibit):
+    """A card that is replaced twice a second: for a page without widgets."""
+
+    def __init__(self, shell: Any, handle: AsyncResult | GroupResult, *, preview: bool = True) -> None:
+        super().__init__(shell, handle, preview=preview)
+        self._updated_at = time.time()
+
+    def tick(self, now: float) -> bool:
+        """Called by the writer."""
+        ended = self.card.batch.ended_at is not None
+        if ended or now - self._updated_at >= SNAPSHOT_EVERY_S:
+            self._updated_at = now
+            self.update()
+        return not self.finished
+
+    def _hint(self, *, final: bool) -> str:
+        return super()._hint(final=final) if final else _NO_WIDGETS
+
+
+class LiveExhibit(Exhibit):
+    """A card with a widget, which the writer keeps up to date until the saved form takes its place."""
+
+    def __init__(
+        self, shell: Any, handle: AsyncResult | GroupResult, writer: Writer, *, preview: bool = True
+    ) -> None:
+        super().__init__(shell, handle, preview=preview)
+        self._writer = writer
+        self.on_retry: Callable[[LiveExhibit, Any], None] = lambda _exhibit, _handle: None
+        # The outputs of a cell that has ended can still get one more, if it is sent as an answer to that cell.
+        self.cell = shell.kernel.get_parent()
+        self.widget = widget_class()(self.card, self._receive)
+
+    def tick(self, now: float) -> bool:
+        """Called by the writer."""
+        ended = self.card.batch.ended_at is not None
+        self._send(self.card.tick(now, always=ended))  # the last state always gets out
+        if ended:
+            self.update()
+        return not self.finished
+
+    def let_go(self) -> None:
+        """Hold no more than a page needs that is reloaded after the end."""
+        self._handle = None
+        self.card.let_go()
+
+    def show_below(self, other: LiveExhibit) -> None:
+        """Show the card as one more output of the cell that shows ``other``, even if that has ended."""
+        kernel = self._shell.kernel
+        self.cell = other.cell
+        with self._in_order:
+            data, metadata, display_id = self._first()
+            content = {"data": data, "metadata": metadata, "transient": {"display_id": display_id}}
+            topic = kernel._topic("display_data")
+            kernel.session.send(kernel.iopub_socket, "display_data", content, parent=self.cell, ident=topic)
+
+    def _bundle(self, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
+        still = self._still(view)
+        if view.done:
+            return still, {}
+        data, metadata = self.widget._repr_mimebundle_()
+        return {**data, **still}, metadata
+
+    def _send(self, tick: Tick | None) -> None:
+        if tick is not None:
+            self.widget.send(tick.content, tick.buffers)
+
+    def _receive(self, content: dict[str, Any]) -> None:
+        """Take a message of the page; on whichever thread Jupyter runs this, the writer does the work."""
+        actions = {"cancel": self._cancel, "retry": self._retry, "resync": self._resync}
+        kind = content.get("t")
+        if kind in actions:
+            self._writer.note(lambda: self._try(actions[kind]))
+        elif kind == "label" and isinstance(content.get("index"), int):
+            self._writer.note(lambda: self._tell_label(content["index"]))
+
+    def _try(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except NbtasksError as problem:
+            self.widget.send({"k": "problem", "text": str(problem)})
+
+    def _cancel(self) -> None:
+        self.card.batch.revoke(terminate=True)
+        self.card.stopping = True
+        self._resync()
+
+    def _retry(self) -> None:
+        handle = self.card.batch.retry_failed()
+        self.widget.send({"k": "retried", "id": handle.id})
+        self.on_retry(self, handle)
+
+    def _resync(self) -> None:
+        self._send(self.card.tick(time.time(), whole=True))
+
+    def _tell_label(self, index: int) -> None:
+        if 0 <= index < self.card.batch.n:
+            label = self.card.batch.call_label(index)
+            self.widget.send({"k": "label", "index": index, "text": label})

@@ -1,0 +1,1 @@
+"""``%%task``, ``%task``, ``%tasks``, ``%workers``: what is typed, and what it does."""

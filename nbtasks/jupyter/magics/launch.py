@@ -1,0 +1,274 @@
+"""What ``%%task`` and ``%task`` do: from a cell or an expression to a batch, its card and its value."""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import builtins
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.client.task import Task
+from nbtasks.core.errors import CellError
+from nbtasks.core.options import TaskOptions
+from nbtasks.jupyter.frontend import has_kernel, is_watched, register_source
+
+from .cell import Cell, read_cell, read_expression
+from .clause import ForClause, split_clause
+from .dryrun import dry_run
+from .flags import MagicOptions, OptionError, parse_options, take_options
+from .stopbutton import wait_and_get, wait_quietly
+
+if TYPE_CHECKING:
+    from nbtasks.client.group import GroupResult
+    from nbtasks.client.result import AsyncResult
+    from nbtasks.jupyter.card.display import Display
+
+    Handle = AsyncResult | GroupResult
+
+
+#: What tracebacks call the expression of ``%task``.
+LINE_FILE = "<%task>"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One use of the magic, ready to be sent."""
+
+    task: Task
+    options: MagicOptions
+    title: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    #: The items of a fan-out, and whether each is a tuple of arguments.
+    items: Iterator[Any] | None
+    several: bool
+    #: The source it came from; None when a function was named.
+    cell: Cell | None
+
+
+class Launcher:
+    """Runs the magics' work in one shell."""
+
+    def __init__(self, shell: Any, display: Display) -> None:
+        self._shell = shell
+        self._display = display
+
+    def run_cell(self, line: str, body: str) -> Any:
+        """Run ``%%task LINE`` with this body; returns what becomes Out[n]."""
+        head, clause = split_clause(line)
+        options = parse_options(head)
+        names = clause.names if clause else ()
+        cell = self._read_cell(f"%%task {line}".rstrip(), body, names, options.get)
+        title = options.name or cell.label or f"In[{self._shell.displayhook.prompt_count}]"
+        task = Task(self._function(cell), self._task_options(options, title))
+        return self._launch(self._ready(task, options, title, clause, cell))
+
+    def run_line(self, line: str) -> Any:
+        """Run ``%task LINE``; returns the handle, or the value with ``-b``."""
+        # A semicolon at the end silences Out[n], as everywhere in IPython.
+        head, rest = take_options(line.rstrip().removesuffix(";"))
+        options = parse_options(head)
+        expression, clause = split_clause(rest)
+        if not expression:
+            raise OptionError("%task needs an expression, such as `%task f(x)`; for several lines use %%task")
+        return self._launch(self._read_line(line, expression, clause, options))
+
+    # -- reading
+
+    def _read_cell(
+        self, magic_line: str, body: str, names: tuple[str, ...], outputs: tuple[str, ...]
+    ) -> Cell:
+        try:
+            return read_cell(magic_line, body, names, outputs)
+        except SyntaxError as problem:
+            problem.filename = register_source(self._shell, f"# {magic_line}\n{body}")
+            raise
+
+    def _read_line(
+        self, line: str, expression: str, clause: ForClause | None, options: MagicOptions
+    ) -> Launch:
+        names = clause.names if clause else ()
+        cell = read_expression(f"%task {line}", expression, names, options.get)
+        tree = ast.parse(expression, LINE_FILE, "eval").body
+        title = options.name or cell.label or expression[:80]
+        if clause is None and isinstance(tree, ast.Call):
+            target = self._evaluate(tree.func)
+            args, kwargs = self._arguments(tree)
+            task = self._task_of(target, tree.func, options, title)
+            return Launch(task, options, title, args, kwargs, None, False, None)
+        if clause is not None and _names_a_function(tree, names):
+            task = self._task_of(self._evaluate(tree), tree, options, title)
+            return self._ready(task, options, options.name or task.name, clause, None)
+        task = self._of_expression(cell, tree, options, title)
+        return self._ready(task, options, title, clause, cell)
+
+    def _of_expression(self, cell: Cell, tree: ast.expr, options: MagicOptions, title: str) -> Task:
+        """Return a task that evaluates the expression there, with the options of the task it calls, if any."""
+        function = self._function(cell)
+        called = None
+        if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+            called = self._shell.user_ns.get(tree.func.id)
+        if isinstance(called, Task):
+            # The card has its title anyway; a rate limit goes by the task's name.
+            return Task(function, called.options).with_options(**self._given(options), name=called.name)
+        return Task(function, self._task_options(options, title))
+
+    def _task_of(self, target: Any, tree: ast.expr, options: MagicOptions, title: str) -> Task:
+        if isinstance(target, Task):
+            return target.with_options(**self._given(options))
+        if not callable(target):
+            kind = type(target).__name__
+            raise CellError(f"`{ast.unparse(tree)}` is of type {kind} and cannot be called")
+        return Task(target, self._task_options(options, title))
+
+    def _evaluate(self, tree: ast.expr) -> Any:
+        code = compile(ast.Expression(tree), LINE_FILE, "eval")
+        return eval(code, self._shell.user_ns)  # noqa: S307 - the user's own expression, in their own kernel
+
+    def _arguments(self, call: ast.Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Evaluate the arguments of a call, starred ones included, here."""
+        collect = ast.copy_location(ast.Name("__collect__", ast.Load()), call.func)
+        tree = ast.copy_location(ast.Call(collect, call.args, call.keywords), call)
+        code = compile(ast.Expression(tree), LINE_FILE, "eval")
+        found: tuple[tuple[Any, ...], dict[str, Any]] = eval(  # noqa: S307 - as above
+            code, self._shell.user_ns, {"__collect__": lambda *args, **kwargs: (args, kwargs)}
+        )
+        return found
+
+    # -- making the task
+
+    def _function(self, cell: Cell) -> Callable[..., Any]:
+        try:
+            cell.refuse_missing(self._shell.user_ns)
+        except NameError as problem:
+            # It is of the cell's text, which the page shows: no traceback has more to say.
+            said = f"NameError: {problem}"
+            problem._render_traceback_ = lambda: [said]  # type: ignore[attr-defined]
+            raise
+        filename = register_source(self._shell, cell.source)
+        annotations = bool(self._shell.compile.flags & __future__.annotations.compiler_flag)
+        return cell.function(self._shell.user_ns, filename, annotations=annotations)
+
+    def _task_options(self, options: MagicOptions, name: str) -> TaskOptions:
+        return TaskOptions.make({**self._given(options), "name": name})
+
+    def _given(self, options: MagicOptions) -> dict[str, Any]:
+        given = options.task_options()
+        if options.retry_on:
+            given["autoretry_for"] = tuple(self._exception(name) for name in options.retry_on)
+        return given
+
+    def _exception(self, name: str) -> type[BaseException]:
+        root, *path = name.split(".")
+        found = self._shell.user_ns.get(root, getattr(builtins, root, None))
+        for part in path:
+            found = getattr(found, part, None)
+        if not (isinstance(found, type) and issubclass(found, BaseException)):
+            raise OptionError(f"--retry-on: {name} is not an exception class that this notebook knows")
+        return found
+
+    def _ready(
+        self, task: Task, options: MagicOptions, title: str, clause: ForClause | None, cell: Cell | None
+    ) -> Launch:
+        if clause is None:
+            _refuse_fan_out_options(options)
+            return Launch(task, options, title, (), {}, None, False, cell)
+        items = clause.items(self._shell.user_ns)
+        return Launch(task, options, title, (), {}, items, len(clause.names) > 1, cell)
+
+    # -- running it
+
+    def _launch(self, launch: Launch) -> Any:
+        if launch.options.dry_run:
+            dry_run(self._shell, launch.task, launch.args, launch.kwargs, fan_out=launch.items is not None)
+            return None
+        if launch.options.here:
+            return self._run_here(launch)
+        handle = self._submit(launch)
+        if launch.options.quiet:
+            self._display.hush(handle.batch)
+        if launch.options.out:
+            self._shell.user_ns[launch.options.out] = handle
+        return self._answer(launch, handle)
+
+    def _submit(self, launch: Launch) -> Handle:
+        options, task = launch.options, launch.task
+        call = {**options.call_options(), "label": launch.title, "quiet": options.quiet}
+        shown_by_cell = self._display.without_preview() if _wants_value(options) else contextlib.nullcontext()
+        with shown_by_cell:
+            if launch.items is None:
+                return task.apply_async(launch.args, launch.kwargs, **call)
+            submit = task.starmap if launch.several else task.map
+            return submit(launch.items, **options.map_options(), **call)
+
+    def _answer(self, launch: Launch, handle: Handle) -> Any:
+        options = launch.options
+        if _wants_value(options):
+            in_terminal = not has_kernel(self._shell) and not options.quiet
+            value = wait_and_get(handle, options.wait, text=in_terminal)
+            return self._give_back(launch, value)
+        later = options.noblock or options.countdown is not None or options.eta is not None
+        if not later and not is_watched(self._shell):
+            # Whoever follows the run (papermill's log, our demo) sees how far it is; so does a run that is cut off.
+            wait_quietly(handle, meanwhile=lambda: self._display.saw(handle.batch))
+            self._display.saw(handle.batch)
+            if not handle.successful() and options.on_error != "keep":
+                handle.get()  # raises, so that the notebook stops here
+        return handle
+
+    def _give_back(self, launch: Launch, value: Any) -> Any:
+        """Put the values of ``-g`` into the notebook; returns what the cell shows."""
+        cell, names = launch.cell, launch.options.get
+        if not names:
+            return value
+        if cell is None:
+            self._shell.user_ns[names[0]] = value
+            return None
+        if launch.items is None:
+            shown, values = cell.unpack(value)
+            self._shell.user_ns.update(values)
+            return shown if cell.returns_outputs else None
+        self._shell.user_ns.update(_gather(cell, names, value))
+        return None
+
+    def _run_here(self, launch: Launch) -> Any:
+        task = launch.task
+        if launch.items is None:
+            result = task.apply(launch.args, launch.kwargs)
+            return self._give_back(launch, result.get()) if _wants_value(launch.options) else result
+        results = [task.apply(item if launch.several else (item,)) for item in launch.items]
+        if _wants_value(launch.options):
+            return self._give_back(launch, [result.get() for result in results])
+        return results
+
+
+def _wants_value(options: MagicOptions) -> bool:
+    return options.block or bool(options.get)
+
+
+def _refuse_fan_out_options(options: MagicOptions) -> None:
+    given = [name for name in ("max_parallel", "chunk", "on_error") if getattr(options, name) is not None]
+    if given:
+        raise OptionError(
+            f"--{given[0].replace('_', '-')} is for a fan-out: add `for NAME in EXPR` to the line"
+        )
+
+
+def _names_a_function(tree: ast.expr, items: tuple[str, ...]) -> bool:
+    """Whether the expression of ``%task f for u in urls`` names the function for the items."""
+    root = tree
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    return isinstance(root, ast.Name) and root.id not in items
+
+
+def _gather(cell: Cell, names: tuple[str, ...], results: list[Any]) -> dict[str, list[Any]]:
+    """Return the list of each name's values; a call that failed (``--on-error keep``) gives its exception."""
+    rows = [
+        dict.fromkeys(names, result) if isinstance(result, BaseException) else cell.unpack(result)[1]
+        for result in results
+    ]
+    return {name: [row[name] for row in rows] for name in names}

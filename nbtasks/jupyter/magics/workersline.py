@@ -1,0 +1,162 @@
+"""``%workers``: who works for this notebook; start, stop and read the log of local ones."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import time
+from typing import Any
+
+from nbtasks.client.app import App
+from nbtasks.core.options import POOLS
+from nbtasks.jupyter.card import words
+
+from .flags import MagicParser, OptionError, count, split_words
+from .panels import workers_panel
+from .publish import say, show_panel
+
+USAGE = (
+    "%workers | %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] "
+    "[--env NAME=VALUE] [--max-tasks-per-child N] [--max-memory-per-child KIB] [--keep] | "
+    "%workers stop [--now] | %workers logs [-n LINES] | "
+    "%workers invite [--listen [HOST:PORT]] [--host NAME] [--file FILE] [--show] | %workers uninvite"
+)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _start_parser() -> MagicParser:
+    parser = MagicParser("%workers start")
+    parser.add_argument("n", nargs="?", type=count)
+    # As for `nbtasks worker`.
+    parser.add_argument("-c", "--concurrency", type=count)
+    parser.add_argument("-q", "-Q", "--queues", default="default")
+    parser.add_argument("-P", "--pool", choices=POOLS, default="prefork")
+    parser.add_argument("--threads", type=count, default=32)
+    parser.add_argument("--name")
+    parser.add_argument("--env", action="append", type=_setting, default=[])
+    parser.add_argument("--max-tasks-per-child", type=count)
+    parser.add_argument("--max-memory-per-child", type=count)
+    parser.add_argument("--keep", action="store_true")
+    return parser
+
+
+def _stop_parser() -> MagicParser:
+    parser = MagicParser("%workers stop")
+    parser.add_argument("--now", action="store_true")
+    return parser
+
+
+def _logs_parser() -> MagicParser:
+    parser = MagicParser("%workers logs")
+    parser.add_argument("-n", "--lines", type=count, default=50)
+    return parser
+
+
+def _invite_parser() -> MagicParser:
+    parser = MagicParser("%workers invite")
+    parser.add_argument("--listen", nargs="?", const=True, default=False)
+    parser.add_argument("--host")
+    parser.add_argument("--file")
+    parser.add_argument("--show", action="store_true")
+    return parser
+
+
+PARSERS = {
+    "start": _start_parser(),
+    "stop": _stop_parser(),
+    "logs": _logs_parser(),
+    "invite": _invite_parser(),
+    "uninvite": MagicParser("%workers uninvite"),
+}
+SUBCOMMANDS = tuple(PARSERS)
+
+
+def long_options(command: str) -> list[str]:
+    """Return the long options of a subcommand."""
+    parser = PARSERS.get(command)
+    actions = parser._actions if parser is not None else ()
+    return sorted(action.option_strings[-1] for action in actions if action.option_strings)
+
+
+class Workers:
+    """Does what ``%workers`` asks for in one shell."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+
+    def run(self, line: str) -> None:
+        """Run ``%workers LINE``."""
+        command, *rest = split_words(line) or [""]
+        if not command:
+            show_panel(self._shell, workers_panel(App.current().workers(), time.time()))
+        elif command == "start":
+            self._start(rest)
+        elif command == "stop":
+            self._stop(rest)
+        elif command == "logs":
+            self._logs(rest)
+        elif command == "invite":
+            self._invite(rest)
+        elif command == "uninvite":
+            self._uninvite(rest)
+        else:
+            near = difflib.get_close_matches(command, SUBCOMMANDS, 1, 0.6)
+            hint = f"did you mean `%workers {near[0]}`? " if near else ""
+            raise OptionError(f"%workers knows no {command!r}; {hint}Usage: {USAGE}")
+
+    def _start(self, rest: list[str]) -> None:
+        given = PARSERS["start"].parse_args(rest)
+        queues = [queue.strip() for queue in given.queues.split(",") if queue.strip()]
+        if given.n and given.concurrency:
+            raise OptionError("%workers start: N and -c both say how many: give one of them")
+        n = given.n or given.concurrency
+        app, began = App.current(), time.monotonic()
+        app.start_workers(
+            n,
+            queues=queues,
+            pool=given.pool,
+            threads=given.threads,
+            name=given.name,
+            keep=given.keep,
+            env=dict(given.env),
+            max_tasks_per_child=given.max_tasks_per_child,
+            max_memory_per_child=given.max_memory_per_child,
+        )
+        took = words.duration(time.monotonic() - began)
+        options = app.local_workers.options
+        number = options.concurrency if options else n or 1
+        listens = ", ".join(options.queues if options else queues)
+        say(f"{number} worker process{'' if number == 1 else 'es'} ready ({took}), queue {listens}.")
+
+    def _stop(self, rest: list[str]) -> None:
+        given = PARSERS["stop"].parse_args(rest)
+        app = App.current()
+        if not app.local_workers.running:
+            say("No workers of this notebook are running.")
+            return
+        app.stop_workers(cold=given.now)
+        say("Stopped." if given.now else "Stopped; running calls ended first.")
+
+    def _logs(self, rest: list[str]) -> None:
+        given = PARSERS["logs"].parse_args(rest)
+        workers = App.current().local_workers
+        say(workers.log_tail(given.lines) or "The log is empty: workers write what goes wrong.")
+
+    def _invite(self, rest: list[str]) -> None:
+        given = PARSERS["invite"].parse_args(rest)
+        say(str(App.current().invite(listen=given.listen, host=given.host, file=given.file, show=given.show)))
+
+    def _uninvite(self, rest: list[str]) -> None:
+        PARSERS["uninvite"].parse_args(rest)
+        app = App.current()
+        if app.listening() is None:
+            say("The server does not listen for other machines on behalf of this notebook.")
+            return
+        app.uninvite()
+        say("The server listens no more; earlier invitations are void.")

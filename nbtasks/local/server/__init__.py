@@ -1,0 +1,1 @@
+"""The embedded server: started, kept, found again, reachable from other machines."""

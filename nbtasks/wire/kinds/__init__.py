@@ -1,0 +1,1 @@
+"""How special kinds of objects travel: classes, instances, wrappers, generators of random numbers, figures."""

@@ -1,0 +1,1 @@
+"""The child process: takes jobs, runs them, tells."""

@@ -1,0 +1,265 @@
+"""Take entries for one child and open them into jobs; look again at what is held after a lost connection."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from nbtasks.broker.redis.delivery import Delivery, Entry, Finish
+from nbtasks.broker.redis.keys import Keys
+from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError, ValueLost, WireError
+from nbtasks.core.readable import repr_of
+from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
+from nbtasks.wire.codec import Chunk, Codec
+from nbtasks.wire.errors import failures
+from nbtasks.wire.opened.function import Function
+from nbtasks.worker.executing.interrupts import Stopping
+from nbtasks.worker.jobs.doubts import Doubts
+from nbtasks.worker.jobs.functions import Functions
+from nbtasks.worker.jobs.job import Job, options_of
+from nbtasks.worker.jobs.reporter import Done, Refused, Reporter, place
+from nbtasks.worker.jobs.revokedrunning import Revoked
+from nbtasks.worker.log import LOGGER, log_once
+from nbtasks.worker.slots import Slot
+
+
+class Consumer:
+    """One child's source of jobs.
+
+    Args:
+        server_now: the server's time in epoch seconds.
+        slot: told what is opened, for what kills its process then.
+        has_file: whether this process sees a file of a large value.
+        block_ms: longest wait for an entry.
+        doubts: sees to what may have begun before.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        revoked: Revoked,
+        codec: Codec,
+        functions: Functions,
+        reporter: Reporter,
+        server_now: Callable[[], float],
+        slot: Slot,
+        has_file: Callable[[str], bool],
+        block_ms: int,
+        doubts: Doubts,
+    ) -> None:
+        self._delivery = delivery
+        self._revoked = revoked
+        self._codec = codec
+        self._functions = functions
+        self._reporter = reporter
+        self._server_now = server_now
+        self._slot = slot
+        self._has_file = has_file
+        self._block_ms = block_ms
+        self._doubts = doubts
+        #: The connection on which it was last looked what is held. With an older one a reply may have been lost, and
+        #: a server that has gone back in time gives again what was done.
+        self._audited = 0
+
+    def take(self, most: int) -> list[Job]:
+        """Return jobs that can be had without waiting; after a new connection, those that may have been missed."""
+        missed = [] if self.is_sure else self.audit()
+        if missed:
+            return missed
+        return self._opened(self._delivery.take(most))
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nothing can have been missed: the connection is the one that was looked at last."""
+        return self._delivery.connections == self._audited
+
+    def wait(self, on_told: Callable[[], None] | None = None) -> list[Entry]:
+        """Wait some seconds for an entry.
+
+        Args:
+            on_told: given where what has ended shall be told along with it; called when it is.
+        """
+        if on_told is None:
+            return self._delivery.wait(self._block_ms)
+
+        def send(report: Finish | None, told: Callable[[], None]) -> list[Entry]:
+            def both() -> None:
+                told()
+                on_told()
+
+            return self._delivery.wait(self._block_ms, report, both)
+
+        return self._reporter.flush_along(send)
+
+    def opened(self, entries: list[Entry]) -> list[Job]:
+        """Open entries that were waited for."""
+        return self._opened(entries)
+
+    def audit(self) -> list[Job]:
+        """Return jobs for what this child holds without knowing it: the reply that brought them was lost."""
+        # Before anything is taken: the server may be another one, which has lost what this one's workers have begun.
+        self._delivery.prepare(self._server_now())
+        # Looked at before and after: what ends in between is in the broker's list, and not in this child's hands.
+        known = self._reporter.hands()
+        found = self._delivery.held()
+        self._audited = self._delivery.connections
+        held = [one for one in found if not (self._reporter.has(one) or place(one) in known)]
+        return self._opened(self._delivery.living(held))
+
+    def no_longer_held(self, jobs: list[Job]) -> list[Job]:
+        """Return those jobs whose entries were given to others."""
+        held = {place(entry) for entry in self._delivery.held()}
+        return [job for job in jobs if place(job.entry) not in held]
+
+    def _chunk(self, entry: Entry) -> Chunk:
+        """Verify the chunk of an entry.
+
+        Raises:
+            SignatureMismatch: somebody without the key wrote or moved it.
+            ValueLost: it is of no use here without its large values.
+        """
+        chunk = self._codec.open_chunk(entry.frame, entry.batch, entry.address)
+        end = chunk.first + len(chunk.payloads)
+        if not chunk.first <= entry.first < entry.first + entry.count <= end:
+            raise SignatureMismatch("an entry names calls that its chunk does not have")
+        if not all(map(self._has_file, chunk.options.get("fl", ()))):
+            raise ValueLost("large values of it are in files that this worker does not see")
+        return chunk
+
+    def _opened(self, entries: list[Entry]) -> list[Job]:
+        jobs: list[Job] = []
+        for number, entry in enumerate(entries):
+            self._reporter.own(entry)
+            try:
+                job = self._open(entry)
+            except OperationalError:
+                # The next audit brings them again, unless they count as held.
+                for late in [*(job.entry for job in jobs), *entries[number:]]:
+                    self._reporter.disown(late)
+                raise
+            if job is not None:
+                jobs.append(job)
+        return jobs
+
+    def _open(self, entry: Entry) -> Job | None:
+        try:
+            chunk = self._chunk(entry)
+        except (SignatureMismatch, ValueLost) as error:
+            # Somebody without the key wrote this, or it is of no use here. Running it is out of the question; keeping
+            # it would block the queue.
+            self._refuse(entry, error)
+            return None
+        if not chunk.options.get("al", True) and self._has_begun(entry, chunk):
+            return None
+        skip, revoked = self._not_to_run(entry)
+        try:
+            function = self._function(entry, chunk.function)
+        except (OperationalError, Stopping):
+            raise
+        except SignatureMismatch as error:
+            self._refuse(entry, error)
+            return None
+        except BaseException as error:
+            # It runs code of the user's: a module may end with sys.exit().
+            self._fail(entry, chunk, error, FAILURE_CODE, skip, revoked)
+            return None
+        job = Job(
+            entry,
+            chunk,
+            function,
+            options_of(function.options, chunk),
+            entry.first,
+            entry.first + entry.count,
+            skip,
+        )
+        self._end_revoked(job, revoked)
+        if chunk.not_after is not None and self._server_now() > chunk.not_after:
+            late = TaskRevokedError.expired(job.options.rate_limit)
+            self._fail_all(job, late, REVOKED_CODE)
+            return None
+        return job
+
+    def _has_begun(self, entry: Entry, chunk: Chunk) -> bool:
+        """Whether calls that must not run twice may have begun before; then they are seen to."""
+        if not self.is_sure:
+            self._delivery.prepare(self._server_now())
+        if not self._doubts.settle(entry, chunk):
+            return False
+        self._reporter.disown(entry)
+        return True
+
+    def _function(self, entry: Entry, digest: str) -> Function:
+        known = self._functions.known(digest)
+        if known is not None:
+            return known
+        # A process that dies while it waits for the broker has started nothing.
+        frame = self._functions.fetched(digest)
+        # Rebuilding it may kill the process: then these calls are charged.
+        self._slot.begin(entry.batch.encode(), entry.first, 0.0, entry.count)
+        try:
+            return self._functions.rebuilt(digest, frame)
+        finally:
+            self._slot.end_opening()
+
+    def _refuse(self, entry: Entry, error: WireError) -> None:
+        log_once(f"queue {entry.address}, batch {entry.batch}: refused: {error}")
+        # A chunk that is ours says itself which calls have lost it; for another one the entry is believed.
+        meant = self._codec.belongs(entry.frame)
+        batch, first, count = meant or (entry.batch, entry.first, entry.count)
+        if (
+            meant
+            and batch == entry.batch
+            and first <= entry.first < entry.first + entry.count <= first + count
+        ):
+            first, count = entry.first, entry.count
+        gone = isinstance(error, ValueLost)
+        self._reporter.refused(Refused(batch, first, count, entry.key_id, str(error), gone), entry)
+
+    def left_out(self, address: str, batch: str, frame: bytes) -> None:
+        """An entry is over, or nobody knows its batch: a copy, or one that somebody has put under another batch."""
+        log_once(
+            f"queue {address}, batch {batch}: left out an entry: it is over, or nobody knows it",
+            logging.WARNING,
+        )
+        meant = self._codec.belongs(frame)
+        if meant is not None and meant[0] != batch:
+            reason = f"its entry was put under {batch}"
+            self._reporter.refused(Refused(*meant, Keys.parts(address)[2], reason), None)
+
+    def _not_to_run(self, entry: Entry) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the calls that are final, and those that were revoked when they ran the last time."""
+        if not entry.suspect:
+            return frozenset(), frozenset()
+        return self._revoked.among(entry.batch, entry.first, entry.count)
+
+    def _end_revoked(self, job: Job, indexes: frozenset[int]) -> None:
+        for index in job.leave_out(frozenset(), indexes):
+            self._reporter.ended(Done(job, index, REVOKED_CODE, 0.0, b""))
+
+    def _fail(
+        self,
+        entry: Entry,
+        chunk: Chunk,
+        error: BaseException,
+        state: int,
+        skip: frozenset[int],
+        revoked: frozenset[int],
+    ) -> None:
+        from nbtasks.core.options import TaskOptions
+
+        LOGGER.error(
+            "Task %s: its function cannot be rebuilt here: %s", chunk.options.get("nm"), repr_of(error, 500)
+        )
+        nothing = Function.of(chunk.function, lambda: None, None)
+        job = Job(entry, chunk, nothing, TaskOptions(), entry.first, entry.first + entry.count, skip)
+        self._end_revoked(job, revoked)
+        self._fail_all(job, error, state)
+
+    def _fail_all(self, job: Job, error: BaseException, state: int) -> None:
+        payload = failures.pack(error)
+        while True:
+            index = job.claim()
+            if index is None:
+                break
+            self._reporter.ended(Done(job, index, state, 0.0, payload))
+        self._reporter.skipped_if_empty(job)

@@ -1,0 +1,1 @@
+"""Calls run: in the main thread, in threads, in an event loop; and they are stopped."""

@@ -1,0 +1,210 @@
+"""What every executor of a child works with: the arguments of a call, its announcement, and what is told of its end.
+
+Here is the one border around what is the user's and is touched outside the call itself: reading the arguments,
+packing the result or the error, their texts for the log. It may raise anything there, at any time: that costs its own
+call, and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbtasks.core.context import CurrentCall, before_telling
+from nbtasks.core.errors import NotPicklable, PayloadTooLarge, TaskRevokedError, ValueLost, WireError
+from nbtasks.core.execution import Outcome
+from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
+from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
+from nbtasks.local.server.valuefiles import ValueFiles
+from nbtasks.wire.errors import failures
+from nbtasks.wire.kinds.generators import Hidden
+from nbtasks.wire.kinds.opening import end_reading
+from nbtasks.wire.modules import worlds
+from nbtasks.wire.readback import Readable
+from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
+from nbtasks.worker.isolation.output import Output
+from nbtasks.worker.jobs.job import Job
+from nbtasks.worker.jobs.reporter import Again, Done, Reporter, Unread
+from nbtasks.worker.log import LOGGER
+
+from .hints import add_hint
+from .interrupts import Stopping
+from .preview import preview_of
+
+RESULT_LIMIT_BYTES = 512 * 2**20
+#: Characters of a value, or of an error, in the log.
+_MOST_LOGGED = 200
+
+
+class _ArgumentsLost(Exception):
+    """Large arguments of a call are gone: it was not started."""
+
+
+@dataclass
+class Bench:
+    """One for all executors of a child."""
+
+    worker: str
+    reporter: Reporter
+    shelf: Shelf
+    log_calls: bool
+    #: Of large values, where this process sees any.
+    files: ValueFiles | None = None
+    #: The generators behind the functions of random and numpy.random.
+    hidden: Hidden = field(default_factory=Hidden)
+    _readable: Readable = field(default_factory=Readable)
+
+    def use_files(self, files: ValueFiles | None) -> None:
+        """Put large values into files, for those who see them."""
+        self.files = self.shelf.files = files
+
+    def arguments(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Unpickle the arguments of a call, for which a copy of its function was lent."""
+        try:
+            if job.world is None or worlds.is_entered(job.world):
+                args, kwargs = value_of(job.payload(index), self.shelf)
+            else:
+                with worlds.opened_in(job.world):
+                    args, kwargs = value_of(job.payload(index), self.shelf)
+        except ValueLost as error:
+            raise _ArgumentsLost(str(error)) from error
+        end_reading()
+        return args, kwargs
+
+    def begin(self, job: Job, index: int) -> CurrentCall:
+        """Announce a call."""
+        call = job.call(index, self.worker, self.reporter.note_progress)
+        self.reporter.began(call, job.key_id)
+        if self.log_calls:
+            LOGGER.info("Task %s[%s] received", call.name, call.id)
+        return call
+
+    def finish(
+        self, job: Job, call: CurrentCall, outcome: Outcome, on_packed: Callable[[], None] | None = None
+    ) -> None:
+        """Pack and hand over how a call ended.
+
+        Args:
+            on_packed: called in between: what comes then may wait for the broker.
+
+        Raises:
+            Stopping: the process shall end, and the broker did not answer.
+        """
+        try:
+            item: Done | Again | Unread = self._told(job, call, outcome)
+        except Stopping:
+            raise
+        except BaseException as error:
+            LOGGER.warning("Task %s[%s]: its end could not be told: %s", call.name, call.id, name_of(error))
+            item = Done(job, call.index, FAILURE_CODE, outcome.seconds, failures.pack(error))
+        # The call may be known for longer than its arguments are worth their memory.
+        call.args, call.kwargs = (), {}
+        if on_packed is not None:
+            on_packed()
+        self.reporter.ended(item)
+
+    def _told(self, job: Job, call: CurrentCall, outcome: Outcome) -> Done | Again | Unread:
+        if outcome.error is not None and is_kind(outcome.error, _ArgumentsLost):
+            LOGGER.warning("Task %s[%s] cannot be started: %s", call.name, call.id, outcome.error)
+            return Unread(job, call.index, str(outcome.error))
+        if before_telling:
+            # Copied: the list changes when an App is closed in another thread.
+            for action in tuple(before_telling):
+                action()
+        shown = self._preview(job, call, outcome) if job.wants_preview else None
+        # A task can reach its own record, and put anything there.
+        told = call.output if type(call.output) is Output else None
+        output = told.kept() if told is not None else None
+        printed = told.printed if told is not None else None
+        if outcome.state == RETRY_CODE and self.reporter.was_revoked(call):
+            reason = TaskRevokedError(
+                f"call {call.id} was revoked while it ran: it is not tried again", call.id
+            )
+            outcome = Outcome(REVOKED_CODE, seconds=outcome.seconds, error=reason)
+        if self.log_calls:
+            log_end(call, outcome, job.options.throws)
+        if outcome.state == RETRY_CODE:
+            return Again(job, call.index, outcome.retry_in, _why_again(outcome), output, printed)
+        if _is_empty(job, outcome):
+            return Done(job, call.index, SUCCESS_CODE, outcome.seconds, b"", output, [], printed, shown)
+        if job.world is None or worlds.is_entered(job.world):
+            state, payload, pieces = self._packed(job, call, outcome)
+        else:
+            with worlds.opened_in(job.world):
+                state, payload, pieces = self._packed(job, call, outcome)
+        return Done(job, call.index, state, outcome.seconds, payload, output, pieces, printed, shown)
+
+    def _packed(self, job: Job, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes, list[BlobPiece]]:
+        if outcome.state != SUCCESS_CODE:
+            assert outcome.error is not None
+            with contextlib.suppress(BaseException):
+                add_hint(outcome.error)
+            return outcome.state, failures.pack(outcome.error), []
+        limit = RESULT_LIMIT_BYTES if job.result_limit is None else job.result_limit
+        try:
+            payload, pieces = payload_of(
+                outcome.value, limit, self.shelf, lambda: self._seen_by_asker(job), self._readable.check
+            )
+            return SUCCESS_CODE, payload, pieces
+        except PayloadTooLarge as error:
+            problem: WireError = PayloadTooLarge(
+                f"the result of call {call.id} is too large: {error}; "
+                "write it to a file and return the path, return less, or raise App(result_limit=...)"
+            )
+        except NotPicklable as error:
+            problem = NotPicklable(f"the result of call {call.id} cannot be sent: {error}", error.path)
+        except Stopping:
+            raise
+        except BaseException as error:
+            problem = NotPicklable(
+                f"the result of call {call.id} cannot be sent: {name_of(outcome.value)} has raised "
+                f"{name_of(error)} when it was pickled: {text_of(error, 500)}; return plain values"
+            )
+        return FAILURE_CODE, failures.pack(problem, with_traceback=False), []
+
+    def _preview(self, job: Job, call: CurrentCall, outcome: Outcome) -> dict[str, str] | None:
+        """Return how the card shows the result; before what the call has printed is put together."""
+        if outcome.state != SUCCESS_CODE or _is_empty(job, outcome):
+            return None
+        return preview_of(outcome.value, call)
+
+    def _seen_by_asker(self, job: Job) -> bool:
+        return self.files is not None and job.chunk.options.get("pl") == self.files.place
+
+
+def _is_empty(job: Job, outcome: Outcome) -> bool:
+    """Whether a call has succeeded and has nothing to send."""
+    return outcome.state == SUCCESS_CODE and (outcome.value is None or job.options.ignore_result)
+
+
+def _why_again(outcome: Outcome) -> str:
+    error = outcome.error
+    with contextlib.suppress(BaseException):
+        causes = (getattr(error, "cause", None), getattr(error, "__cause__", None), error)
+        error = next(cause for cause in causes if is_kind(cause, BaseException))
+    return f"{name_of(error)}: {text_of(error, 500)}"
+
+
+def log_end(call: CurrentCall, outcome: Outcome, expected: tuple[type[BaseException], ...]) -> None:
+    """Log how a call has ended; without a traceback where it has failed as its task expects.
+
+    Args:
+        expected: the task's ``throws``.
+    """
+    error, which = outcome.error, f"Task {call.name}[{call.id}]"
+    level, text = logging.INFO, ""
+    if outcome.state == SUCCESS_CODE:
+        text = f"succeeded in {outcome.seconds:.2f}s: {repr_of(outcome.value, _MOST_LOGGED)}"
+    elif outcome.state == RETRY_CODE:
+        text = f"retry in {outcome.retry_in:.2f}s: {repr_of(error, _MOST_LOGGED)}"
+    elif outcome.state == REVOKED_CODE:
+        text = f"revoked: {text_of(error, _MOST_LOGGED)}"
+    elif is_kind(error, expected):
+        text = f"raised expected: {repr_of(error, _MOST_LOGGED)}"
+    elif error is not None:
+        level = logging.ERROR
+        text = f"raised unexpected: {repr_of(error, _MOST_LOGGED)}\n{failures.text_with_traceback(error)}"
+    LOGGER.log(level, "%s %s", which, text.rstrip())

@@ -1,0 +1,231 @@
+"""Which call the threads and processes belong to that were started here. A stopped call's processes end with it.
+
+The system knows only which thread has started a process, and those of an event loop's calls share threads.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import subprocess
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from threading import Lock
+from time import monotonic
+from typing import Any
+
+from nbtasks.core.context import CurrentCall, current_call, reset_served, set_served
+from nbtasks.local.processes.proctree import children_of_thread, kill_tree, look_up
+
+from .leftovers import boot_ticks
+
+#: Seconds that a killed process has to be gone.
+_GONE_WITHIN_S = 1.0
+
+#: The event loop waits for the end of what is started here.
+_is_awaited: ContextVar[bool] = ContextVar("nbtasks_is_awaited", default=False)
+_lock = Lock()
+
+
+@dataclass(eq=False)
+class _Process:
+    """A process that a call has started.
+
+    Attributes:
+        born: the system's time of its start; None where the system does not tell.
+        popen: what the task holds of it.
+        awaited: the event loop waits for its end.
+    """
+
+    pid: int
+    born: int | None
+    popen: Callable[[], subprocess.Popen[Any] | None]
+    awaited: bool
+
+    def end(self) -> None:
+        popen = self.popen()
+        found = look_up(self.pid)
+        # Else its number may be another one's by now.
+        if (found.started if found else None) != self.born or (
+            popen is not None and popen.returncode is not None
+        ):
+            return
+        kill_tree(self.pid)
+        if self.awaited:
+            return
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            if popen is not None:
+                popen.wait(_GONE_WITHIN_S)
+            elif self.born is not None:
+                os.waitpid(self.pid, 0)
+
+
+@dataclass(eq=False)
+class _Started:
+    """What one call has started.
+
+    Attributes:
+        threads: those that work for it, and since when (monotonic).
+        is_stopped: the call was stopped: what it still starts ends at once.
+    """
+
+    processes: list[_Process] = field(default_factory=list)
+    threads: dict[int, float] = field(default_factory=dict)
+    is_stopped: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A task may return its request.
+        return type(self), ()
+
+
+def tag() -> None:
+    """Have threads, what is given to thread pools, and processes know by which call they were started."""
+    _tag_threads()
+    _tag_processes()
+
+
+def end_started(call: CurrentCall) -> None:
+    """End the processes that a call has started, with what those have started."""
+    started = _started(call)
+    with _lock:
+        started.is_stopped = True
+        ending, started.processes = started.processes, []
+        threads = dict(started.threads)
+    for process in ending:
+        process.end()
+    for thread, since in threads.items():
+        # What C code has started in it, as os.system() does.
+        for pid in list(children_of_thread(thread)):
+            found = look_up(pid)
+            if found is not None and found.state != "Z" and found.started >= boot_ticks(since):
+                kill_tree(pid)
+
+
+@contextlib.contextmanager
+def awaited() -> Iterator[None]:
+    """In here an event loop waits for the end of what is started."""
+    token = _is_awaited.set(True)
+    try:
+        yield
+    finally:
+        _is_awaited.reset(token)
+
+
+def _started(call: CurrentCall) -> _Started:
+    with _lock:
+        if type(call.started) is not _Started:
+            call.started = _Started()
+        started: _Started = call.started
+        return started
+
+
+@contextlib.contextmanager
+def _working_for(call: CurrentCall) -> Iterator[None]:
+    token, me = set_served(call), threading.get_native_id()
+    threads = _started(call).threads
+    threads[me] = monotonic()
+    try:
+        yield
+    finally:
+        threads.pop(me, None)
+        reset_served(token)
+
+
+def _note(pid: int, popen: subprocess.Popen[Any] | None = None) -> None:
+    call = current_call()
+    if call is None:
+        return
+    found = look_up(pid)
+    process = _Process(
+        pid,
+        found.started if found else None,
+        weakref.ref(popen) if popen is not None else lambda: None,
+        _is_awaited.get(),
+    )
+    started = _started(call)
+    with _lock:
+        is_late = started.is_stopped
+        if not is_late:
+            started.processes.append(process)
+    if is_late:
+        process.end()
+
+
+def _tag_threads() -> None:
+    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+
+    def start_tagged(thread: threading.Thread) -> None:
+        call = current_call()
+        if call is not None:
+            run = thread.run
+
+            def run_tagged() -> None:
+                # Else the thread would keep itself.
+                vars(thread).pop("run", None)
+                with _working_for(call):
+                    run()
+
+            thread.run = run_tagged  # type: ignore[method-assign]
+        start(thread)
+
+    def submit_tagged(pool: ThreadPoolExecutor, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        call = current_call()
+        if call is None:
+            return submit(pool, function, *args, **kwargs)
+        return submit(pool, _run_for, call, function, *args, **kwargs)
+
+    start_raw = _thread.start_new_thread
+
+    def start_raw_tagged(function: Any, args: Any, kwargs: Any = None, /) -> int:
+        call = current_call()
+        given = (args,) if kwargs is None else (args, kwargs)
+        if call is None or not callable(function) or not isinstance(args, tuple):
+            return start_raw(function, *given)
+        return start_raw(_run_for, (call, function, *args), kwargs or {})
+
+    _thread.start_new_thread = start_raw_tagged
+    threading.Thread.start = start_tagged  # type: ignore[method-assign, assignment]
+    ThreadPoolExecutor.submit = submit_tagged  # type: ignore[method-assign, assignment]
+
+
+def _run_for(call: CurrentCall, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    with _working_for(call):
+        return function(*args, **kwargs)
+
+
+def _tag_processes() -> None:
+    execute: Callable[..., None] = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+
+    def execute_tagged(popen: subprocess.Popen[Any], *args: Any) -> None:
+        execute(popen, *args)
+        _note(popen.pid, popen)
+
+    subprocess.Popen._execute_child = execute_tagged  # type: ignore[attr-defined]
+    forkpty = os.forkpty
+
+    def forkpty_tagged() -> tuple[int, int]:
+        pid, fd = forkpty()
+        if pid:
+            _note(pid)
+        return pid, fd
+
+    os.forkpty = forkpty_tagged
+    for name in ("fork", "posix_spawn", "posix_spawnp"):
+        if hasattr(os, name):
+            setattr(os, name, _tagged(getattr(os, name)))
+
+
+def _tagged(start: Callable[..., int]) -> Callable[..., int]:
+    def start_tagged(*args: Any, **how: Any) -> int:
+        pid = start(*args, **how)
+        # In a forked copy it is 0.
+        if pid:
+            _note(pid)
+        return pid
+
+    return start_tagged

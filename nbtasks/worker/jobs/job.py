@@ -1,0 +1,167 @@
+"""A job: one entry in a child's hands, opened, with the calls of it that are still to be run."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbtasks.broker.redis.delivery import Entry
+from nbtasks.core import attempts
+from nbtasks.core.context import CurrentCall, Report
+from nbtasks.core.ids import call_id
+from nbtasks.core.options import TaskOptions
+from nbtasks.wire.codec import Chunk
+from nbtasks.wire.kinds.generators import seed_call
+from nbtasks.wire.opened.function import Function, Lent
+
+
+@dataclass
+class Job:
+    """An entry, its chunk and its function."""
+
+    entry: Entry
+    chunk: Chunk
+    function: Function
+    options: TaskOptions
+    next: int
+    end: int
+    #: Calls that were final before this job began.
+    skip: frozenset[int] = frozenset()
+    #: Calls that have been started or skipped and are not reported yet.
+    open: int = 0
+    #: The whole entry was given back; nothing of it is acknowledged by this child any more.
+    given_up: bool = False
+    #: The entry has been handed over to be acknowledged.
+    reported: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    #: Held while calls of it are given to others.
+    giving: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        # What all its calls have in common is worked out once.
+        chosen, entry = self.chunk.options, self.entry
+        #: The local modules that its calls see: those of its function, and those of their arguments.
+        self.world = self.function.world
+        if self.world is not None and "md" in chosen:
+            self.world = self.world.with_more(base64.b64decode(chosen["md"]))
+        #: The task's name.
+        self.name = str(chosen.get("nm", "task"))
+        #: Whether its calls must not run again after a loss.
+        self.at_most_once = not chosen.get("al", True)
+        #: Id of the key that its calls were signed with, and the batch's id as the slot has it.
+        self.key_id, self.batch_bytes = entry.key_id, entry.batch.encode()
+        #: Of random numbers, where the user gave one.
+        self._seed: int | None = chosen.get("sd")
+        first = entry.first - self.chunk.first
+        self._payloads = self.chunk.payloads[first : first + entry.count]
+        self._n = 1 if chosen.get("one") else None
+        #: Whether a card shows the result.
+        self.wants_preview = bool(chosen.get("pv"))
+        #: Bytes that a result may take; None for the worker's own limit.
+        self.result_limit: int | None = int(chosen["rl"]) if "rl" in chosen else None
+        self._queue, self._attempt = entry.address.partition("@")[0], attempts.tries(entry.attempt)
+
+    @property
+    def remaining(self) -> int:
+        """Calls not started."""
+        return self.end - self.next
+
+    @property
+    def to_run(self) -> int:
+        """Calls not started that are to be run: some of the remaining ones may have ended otherwise."""
+        return self.remaining - sum(self.next <= index < self.end for index in self.skip)
+
+    def span(self, calls: int) -> int:
+        """Return how many of the remaining calls to keep so that ``calls`` of them are to be run."""
+        if not self.skip:
+            return min(calls, self.remaining)
+        to_run = (index for index in range(self.next, self.end) if index not in self.skip)
+        last = next(itertools.islice(to_run, calls - 1, None), self.end - 1) if calls else self.next - 1
+        return last + 1 - self.next
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether none of its calls was started or left out."""
+        return self.next == self.entry.first and not self.open
+
+    @property
+    def kept(self) -> tuple[int, int] | None:
+        """(first, count) of the calls that are left of its entry; None where none were given away."""
+        first, count = self.entry.first, self.end - self.entry.first
+        return (first, count) if count < self.entry.count else None
+
+    def claim(self) -> int | None:
+        """Return the index of the next call to start, or None; a call that is claimed is no longer given away."""
+        with self.lock:
+            while self.next < self.end:
+                index = self.next
+                self.next += 1
+                if index not in self.skip:
+                    self.open += 1
+                    return index
+            return None
+
+    def leave_out(self, final: frozenset[int], revoked: frozenset[int]) -> list[int]:
+        """Do not start calls that have ended, or were revoked; returns those of the latter that have not ended yet."""
+        with self.lock:
+            fresh = [i for i in sorted(revoked - final - self.skip) if self.next <= i < self.end]
+            self.skip |= final.union(fresh)
+            self.open += len(fresh)
+            return fresh
+
+    def cut(self, keep: int) -> tuple[int, int] | None:
+        """Take all but ``keep`` of the calls that are not started out of the job: (first, count)."""
+        with self.lock:
+            first = self.next + keep
+            if first >= self.end:
+                return None
+            piece = (first, self.end - first)
+            self.end = first
+            return piece
+
+    def drop(self) -> None:
+        """Start nothing more of it: somebody else has it."""
+        with self.lock:
+            self.end = self.next
+
+    def payload(self, index: int) -> bytes | memoryview:
+        """Return the payload of a call."""
+        return self._payloads[index - self.entry.first]
+
+    def lend(self, index: int) -> Lent:
+        """Return a copy of the function for a call, whose arguments can be opened now."""
+        if self._seed is not None:
+            seed_call(self.entry.batch, index, self._seed)
+        return self.function.lend(self.entry.batch, index)
+
+    def options_with(self, lent: Lent) -> TaskOptions:
+        """Return the options for a call that runs this copy of the function."""
+        if lent.options is self.function.options:
+            return self.options
+        return options_of(lent.options, self.chunk)
+
+    def call(self, index: int, worker: str, report: Report | None = None) -> CurrentCall:
+        """Return what task code may ask about a call; ``report`` is told of its progress."""
+        batch, options = self.entry.batch, self.options
+        # By position, which takes half the time: it is made for each call.
+        return CurrentCall(
+            call_id(batch, index, self._n), batch, index, self.name, self._attempt, worker, self._queue, False,
+            (), {}, options.time_limit, options.soft_time_limit, report,
+        )  # fmt: skip
+
+
+def options_of(packed: Any, chunk: Chunk) -> TaskOptions:
+    """Return a task's options, as they were packed with its function, with what was set for these calls."""
+    import dataclasses
+
+    base = packed if isinstance(packed, TaskOptions) else TaskOptions()
+    changes: dict[str, Any] = {}
+    for short, name in (("tl", "time_limit"), ("sl", "soft_time_limit"), ("mr", "max_retries")):
+        if short in chunk.options:
+            changes[name] = chunk.options[short]
+    if "mr" in chunk.options and chunk.options["mr"] and not base.autoretry_for:
+        changes["autoretry_for"] = (Exception,)
+    return dataclasses.replace(base, **changes) if changes else base

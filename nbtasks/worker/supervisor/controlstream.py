@@ -1,0 +1,139 @@
+"""Follow the control stream: orders to stop calls, and hints about calls that fall due."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.servertime import ServerClock
+from nbtasks.broker.redis.untrusted import is_own_id, is_unusable
+from nbtasks.core.clock import steady
+from nbtasks.core.errors import OperationalError, SignatureMismatch
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.replay import Recent
+from nbtasks.worker.log import LOGGER, log_once, log_trouble
+
+#: Longest time between two looks at calls that are due: a hint about one may have been lost.
+_LOOK_S = 5.0
+#: Seconds that an order counts after it was given: a recorded one is of no use later.
+_ORDER_S = 60.0
+#: Orders that do no harm a second time: which calls are to stop, the broker's states say, and they are final.
+_HARMLESS = frozenset({"stop"})
+
+
+class Orders:
+    """A thread that waits for orders and, in between, queues calls that are due.
+
+    Args:
+        link: where orders are waited for; nothing else is sent there.
+        duties: what is due is queued through that.
+        clock: of the server.
+        obey: called with each verified order.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        fleet: Fleet,
+        duties: Fleet,
+        clock: ServerClock,
+        codec: Codec,
+        addresses: Sequence[str],
+        obey: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._link = link
+        self._fleet = fleet
+        self._duties = duties
+        self._clock = clock
+        self._codec = codec
+        self._addresses = addresses
+        self._obey = obey
+        self._ended = False
+        self._after = b"0-0"
+        self._recent = Recent(_ORDER_S)
+        self._began_at = steady()
+
+    def start(self, age_s: float) -> None:
+        """Follow what was ordered since ``age_s`` seconds ago: children may have run calls before this could begin."""
+        # Ids of a stream begin with the time of the server's clock in ms.
+        self._after = b"%d-0" % max(0.0, (self._clock.ask().at - age_s) * 1000)
+        self._began_at = steady() - age_s
+        threading.Thread(target=self._loop, name="nbtasks-orders", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop following."""
+        self._ended = True
+        self._link.abort()
+
+    def _loop(self) -> None:
+        due_at = 0.0
+        while not self._ended:
+            try:
+                if time.monotonic() >= due_at:
+                    due_at = time.monotonic() + self._promote()
+                # By our clock: a server that has nothing else to do ends a wait up to a tenth of a second too late.
+                self._fleet.ask_control(self._after, round(min(self._link.block_s, _LOOK_S) * 1000))
+                for entry_id, kind, data in self._fleet.asked_control(max(0.0, due_at - time.monotonic())):
+                    self._after = entry_id
+                    if kind == "c":
+                        self._follow(data)
+                    elif kind == "odd":
+                        self._note_odd(data)
+                    else:
+                        due_at = 0.0
+                if not is_own_id(self._after):
+                    self._begin_anew("orders come with ids that no others can follow")
+            except OperationalError as error:
+                if is_unusable(error):
+                    self._begin_anew("something else stands where orders belong")
+                elif not self._ended:
+                    log_trouble("orders cannot be read", error)
+                    time.sleep(0.5)
+                    due_at = 0.0
+            except Exception:
+                if not self._ended:
+                    LOGGER.exception("an order could not be followed")
+                    time.sleep(0.5)
+
+    def _begin_anew(self, why: str) -> None:
+        """Nothing would be heard any more: who writes to the server, and not one of us, has done this."""
+        log_once(f"{why}: what lay there was dropped")
+        self._after = b"0-0"
+        with contextlib.suppress(OperationalError):
+            self._duties.drop_control()
+
+    def _note_odd(self, data: bytes) -> None:
+        name = data[:200].decode(errors="replace")
+        log_once(f"somebody had put something else in the place of {name!r}: it was dropped")
+
+    def _promote(self) -> float:
+        """Queue what is due; returns the seconds until the next look."""
+        wait_s = _LOOK_S
+        for address in self._addresses:
+            moved, next_s = self._duties.promote(address, self._clock.now())
+            while moved >= 200:
+                moved, next_s = self._duties.promote(address, self._clock.now())
+            if next_s is not None:
+                wait_s = min(wait_s, next_s)
+        return wait_s
+
+    def _follow(self, frame: bytes) -> None:
+        try:
+            order = self._codec.open_control(frame)
+        except SignatureMismatch as error:
+            log_once(f"an order was refused: {error}")
+            return
+        if order["t"] in _HARMLESS or self._is_fresh(order):
+            self._obey(order)
+        else:
+            log_once(f"an order ({order['t']}) was refused: it is from before, or was followed already")
+
+    def _is_fresh(self, order: dict[str, Any]) -> bool:
+        # Not as the server's time is reckoned: by how much its clock is ahead, anybody may have written there.
+        now = self._clock.ask().at
+        return self._recent.fresh(order["id"], order["at"], now, since=now - (steady() - self._began_at))

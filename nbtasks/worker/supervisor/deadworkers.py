@@ -1,0 +1,180 @@
+"""Find workers whose lease has run out, give their calls back, and take them off the list."""
+
+from __future__ import annotations
+
+from nbtasks.broker.redis.delivery import Delivery
+from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.pulse import Pulses
+from nbtasks.broker.redis.store import Store
+from nbtasks.core.clock import steady
+from nbtasks.core.errors import OperationalError
+from nbtasks.wire.codec import Codec
+from nbtasks.worker.log import LOGGER, log_trouble
+
+from .duty import Duty
+from .recovery import Loss, Rescue
+
+#: Long enough to give back what one dead worker held; a reaper that dies itself holds up the next one for this long.
+_ELECTION_MS = 2_000
+#: Seconds after which batches are looked at whose data may have expired, and consumers that are on no list.
+_SWEEP_AFTER_S = 3600.0
+_LIST_AFTER_S = 60.0
+#: Seconds after which the queues are looked at.
+_MEND_AFTER_S = 10.0
+#: Share of a lease: if nobody could look for longer, perhaps nobody could renew a lease either.
+_BLIND_AFTER = 0.6
+
+
+class Reaper:
+    """One supervisor at a time does this, elected by a lock; on a thread and a connection of its own."""
+
+    def __init__(
+        self, link: Link, keys: Keys, codec: Codec, worker: str, lease_s: float, addresses: tuple[str, ...]
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._codec = codec
+        self._worker = worker
+        self._lease_s = lease_s
+        # Addresses end with Python's version and a key's id: failures for others could not be signed here.
+        self._addresses = addresses
+        self._suffixes = tuple({f"@{address.rpartition('@')[2]}" for address in addresses})
+        self._rest_s = min(5.0, lease_s / 3)
+        self._fleet = Fleet(link, keys)
+        self._store = Store(link, keys)
+        #: Nobody is taken for dead whom this process has not watched for a whole lease.
+        self._pulses = Pulses(lease_s, credulous=False)
+        self._swept_at = self._listed_at = float("-inf")
+        self._looked_at = float("-inf")
+        self._mended_at = steady()
+        self._audited = 0
+        self._duty = Duty("reaper", self._look_and_rest)
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._duty.start()
+
+    def soon(self) -> None:
+        """Look now rather than in a while."""
+        self._duty.soon()
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._duty.stop()
+
+    def _look_and_rest(self) -> float:
+        try:
+            dead, now = self._look()
+            again = self._adopt_orphans()
+            self._mend()
+            again = self._see_to(dead) or again
+            self._sweep(now)
+        except OperationalError as error:
+            log_trouble("dead workers cannot be looked for", error)
+            return 1.0
+        return 0.5 if again else self._rest_s
+
+    def _look(self) -> tuple[dict[str, bytes], float]:
+        """Return the other workers that are dead, with what their leases say, and the server's clock."""
+        asked_at = steady()
+        away_s, self._looked_at = asked_at - self._looked_at, asked_at
+        if away_s > max(_BLIND_AFTER * self._lease_s, self._rest_s + 0.5):
+            # Nobody could look, and perhaps nobody could renew a lease: the others are about to come back.
+            self._pulses.forget()
+            if away_s < float("inf"):
+                LOGGER.info("the broker was away: dead workers are looked for in %.1f s", self._lease_s)
+        now, found = self._fleet.pulses()
+        seen = self._pulses.look(found, asked_at, steady())
+        return {name: one.lease for name, one in seen.items() if one.dead and name != self._worker}, now
+
+    def _adopt_orphans(self) -> bool:
+        """Where the server may have forgotten something, queue what nobody holds; returns whether to look again."""
+        connections = self._link.connections
+        if connections == self._audited:
+            return False
+        life = self._fleet.server_life()
+        if life != self._fleet.audited_life():
+            if not self._fleet.elected("audit", self._worker, _ELECTION_MS):
+                return True
+            found = Delivery(self._link, self._keys, self._worker, self._store.addresses()).adopt_orphans()
+            if found:
+                LOGGER.warning("%d entries that nobody held were queued again", found)
+            self._fleet.note_audit(life)
+        self._audited = connections
+        return False
+
+    def _mend(self) -> None:
+        """Now and then, see that the queues deliver: who writes to the server can move their groups, or remove them."""
+        if steady() - self._mended_at < _MEND_AFTER_S:
+            return
+        self._mended_at = steady()
+        Delivery(self._link, self._keys, self._worker, self._addresses).prepare()
+        if self._fleet.elected("mend", self._worker, round(_MEND_AFTER_S * 1000)):
+            found = Delivery(self._link, self._keys, self._worker, self._known_addresses()).adopt_orphans()
+            if found:
+                LOGGER.warning("%d entries that would never have been delivered were queued again", found)
+
+    def _known_addresses(self) -> list[str]:
+        """Return the addresses of this worker, and all others that are known."""
+        return list(dict.fromkeys([*self._addresses, *self._store.addresses()]))
+
+    def _see_to(self, dead: dict[str, bytes]) -> bool:
+        """Reap the dead; returns whether to look again soon."""
+        elected = bool(dead) and self._fleet.elected("reap", self._worker, _ELECTION_MS)
+        if elected:
+            # There may be thousands of names on the list that are nobody's.
+            holding = self._holding(self._known_addresses())
+            self._fleet.strike_off([name for name in dead if name not in holding])
+            for name in holding.intersection(dead):
+                # From then on whoever comes back knows that others may have its calls.
+                if self._fleet.lapse(name, dead[name]):
+                    self._reap(name)
+        return bool(dead) and not elected
+
+    def _holding(self, addresses: list[str]) -> set[str]:
+        """Return the workers that are known as consumers of queues."""
+        consumers = Delivery(self._link, self._keys, self._worker, addresses).consumers()
+        return {consumer.rpartition("/")[0] for consumer in consumers}
+
+    def _sweep(self, now: float) -> None:
+        """Look now and then at what nobody asks for any more; ``now`` is by the server's clock."""
+        moment = steady()
+        if moment - self._listed_at > _LIST_AFTER_S:
+            self._listed_at = moment
+            self._list_forgotten()
+        if moment - self._swept_at > _SWEEP_AFTER_S:
+            self._swept_at = moment
+            self._fleet.sweep_batches((now - _SWEEP_AFTER_S) * 1000)
+
+    def _list_forgotten(self) -> None:
+        """Watch workers that hold entries and are on no list.
+
+        An entry was delivered to them after they had been reaped, or the list was lost.
+        """
+        ours = [address for address in self._known_addresses() if address.endswith(self._suffixes)]
+        consumers = Delivery(self._link, self._keys, self._worker, ours).consumers()
+        for name in sorted({consumer.rpartition("/")[0] for consumer, held in consumers.items() if held}):
+            self._fleet.enlist(name)
+
+    def _reap(self, name: str) -> None:
+        every = self._known_addresses()
+        ours = [address for address in every if address.endswith(self._suffixes)]
+        if ours:
+            delivery = Delivery(self._link, self._keys, self._worker, ours)
+            rescue = Rescue(delivery, self._store, self._codec, self._worker)
+            story = f"its worker {name} is gone: no sign of life for {self._lease_s:g} s"
+            for consumer in delivery.consumers():
+                if consumer.rpartition("/")[0] == name:
+                    given = rescue.consumer(consumer, Loss(story, seen=False), self._keys.lease(name))
+                    delivery.on_behalf_of(consumer).forget()
+                    LOGGER.info("gave back %d entries of %s", given, consumer)
+        if not self._held_elsewhere(name, [address for address in every if address not in ours]):
+            self._fleet.release(name)
+
+    def _held_elsewhere(self, name: str, addresses: list[str]) -> bool:
+        if not addresses:
+            return False
+        consumers = Delivery(self._link, self._keys, self._worker, addresses).consumers()
+        return any(consumer.rpartition("/")[0] == name and held for consumer, held in consumers.items())

@@ -1,0 +1,153 @@
+"""Stops calls that were revoked or are late, from outside: with a signal, and in the end with their process.
+
+A call's own process does the same, and sooner. But whatever a task does to it, to its signals or to its clock, it does
+not reach the supervisor.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from nbtasks.core.errors import CallError, TaskRevokedError, TimeLimitExceeded
+from nbtasks.local.processes.proctree import kill_tree, send, stop
+from nbtasks.worker.executing.interrupts import ORDER
+from nbtasks.worker.executing.sidebyside import Roster
+from nbtasks.worker.slots import PACKING, RunningCall, Slot, StopOrder
+
+#: Seconds that a revoked call has to stop by itself after a signal; then its process is killed.
+_GRACE_S = 2.0
+#: The same for one that has reached its hard limit.
+_LIMIT_GRACE_S = 1.0
+#: Seconds after which a limit that the process itself has not noticed is called to its mind.
+_REMIND_S = 0.1
+#: Seconds for which an order is remembered: a call that it means may be about to begin.
+_REMEMBER_S = 60.0
+#: A call is seen within so many seconds; if not so, its start was written with a clock that was tampered with.
+_SEEN_WITHIN_S = 5.0
+
+
+@dataclass
+class _Watch:
+    """What is known about one running call. Moments are monotonic."""
+
+    pid: int
+    started: float
+    revoked_at: float | None = None
+    reminders: int = 0
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A process that was killed because of one of its calls, which ends with an error.
+
+    Attributes:
+        error: says what the call did, but not which one it is: that is in its chunk, which is not at hand here.
+    """
+
+    call: RunningCall
+    error: CallError
+
+
+class Enforcement:
+    """Over all children of one worker.
+
+    Args:
+        pids: slot -> process id of its child; kept up to date by others.
+    """
+
+    def __init__(self, slots: Sequence[Slot], rosters: Sequence[Roster], pids: Mapping[int, int]) -> None:
+        self._slots = slots
+        self._rosters = rosters
+        self._pids = pids
+        self._watched: dict[tuple[int, int], _Watch] = {}
+        #: (batch, index) -> when it was ordered that it stops where it runs.
+        self._orders: dict[tuple[str, int], float] = {}
+        self._killed: dict[int, Execution] = {}
+
+    def order(self, order: StopOrder) -> None:
+        """Have calls stopped; on the orders' thread."""
+        if order.running:
+            self._orders[order.batch, order.index] = time.monotonic()
+        for number, pid in list(self._pids.items()):
+            self._slots[number].stop(order)
+            send(pid, ORDER)
+            if order.running and any(order.means(call.batch, call.index) for call in self._running(number)):
+                # One that has stopped itself hears nothing.
+                send(pid, signal.SIGCONT)
+
+    def killed(self, pid: int) -> Execution | None:
+        """Return for which of its calls a dead process was killed by this one, None where it was not."""
+        return self._killed.pop(pid, None)
+
+    def look(self, now: float) -> float:
+        """Do what is due; returns the seconds until something else may be."""
+        for key in [key for key, at in list(self._orders.items()) if now - at > _REMEMBER_S]:
+            self._orders.pop(key, None)
+        seen: dict[tuple[int, int], _Watch] = {}
+        due = now + _REMEMBER_S
+        for number, pid in list(self._pids.items()):
+            for call in self._running(number):
+                watch = self._watched.get((number, call.serial))
+                if watch is None or watch.pid != pid:
+                    plausible = 0 <= now - call.started <= _SEEN_WITHIN_S
+                    watch = _Watch(pid, call.started if plausible else now)
+                seen[number, call.serial] = watch
+                if pid not in self._killed:
+                    due = min(due, self._enforce(number, call, watch, now))
+        self._watched = seen
+        return due - now
+
+    def _running(self, number: int) -> Iterator[RunningCall]:
+        call = self._slots[number].running()
+        if call is not None:
+            yield call
+        yield from self._rosters[number].running()
+
+    def _enforce(self, number: int, call: RunningCall, watch: _Watch, now: float) -> float:
+        """Do what is due about one call; returns when the next thing is (monotonic)."""
+        moments = []
+        if watch.revoked_at is None and self._is_revoked(call):
+            watch.revoked_at = now
+        if watch.revoked_at is not None:
+            moments.append(watch.revoked_at + _GRACE_S)
+            if now >= moments[-1]:
+                self._kill(number, call, watch.pid, TaskRevokedError("was revoked while it ran"))
+                return now
+        if call.limit_s:
+            moments.append(watch.started + call.limit_s + _LIMIT_GRACE_S)
+            if now >= moments[-1]:
+                self._kill(number, call, watch.pid, _too_late(call))
+                return now
+        reminders = [
+            watch.started + limit + _REMIND_S for limit in sorted({call.soft_s, call.limit_s}) if limit > 0
+        ]
+        if watch.reminders < len(reminders):
+            if now >= reminders[watch.reminders]:
+                watch.reminders += 1
+                send(watch.pid, ORDER)
+                send(watch.pid, signal.SIGCONT)
+            moments += reminders[watch.reminders : watch.reminders + 1]
+        return min((at for at in moments if at > now), default=now + _REMEMBER_S)
+
+    def _is_revoked(self, call: RunningCall) -> bool:
+        return (call.batch, call.index) in self._orders or (call.batch, -1) in self._orders
+
+    def _kill(self, number: int, call: RunningCall, pid: int, error: CallError) -> None:
+        stop(pid)
+        # While it stands still it is certain which call is hit: the next one is not.
+        if any(other.serial == call.serial for other in self._running(number)):
+            self._killed[pid] = Execution(call, error)
+            kill_tree(pid, spare=self._pids.values())
+        else:
+            send(pid, signal.SIGCONT)
+
+
+def _too_late(call: RunningCall) -> TimeLimitExceeded:
+    if call.soft_s == PACKING:
+        return TimeLimitExceeded(
+            f"took longer than {call.limit_s:g} s to pickle what it has returned or raised"
+        )
+    return TimeLimitExceeded(f"ran longer than its time limit of {call.limit_s:g} s")

@@ -1,0 +1,70 @@
+"""Calls in this worker's queues that wait for another kind of worker: another Python, another key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nbtasks.broker.redis.keys import LANES, Keys
+from nbtasks.broker.redis.store import Store
+from nbtasks.core.errors import OperationalError
+from nbtasks.worker.log import LOGGER
+
+from .duty import Duty
+
+#: Seconds between two looks.
+_LOOK_S = 5.0
+
+
+class Strangers:
+    """Says which calls wait in our queues that this worker does not take: else it would idle without a word.
+
+    Args:
+        queues: by their names.
+        addresses: what this worker listens on.
+        python: its version, such as 3.11.
+    """
+
+    def __init__(self, store: Store, queues: Sequence[str], addresses: Sequence[str], python: str) -> None:
+        self._store = store
+        self._queues = queues
+        self._addresses = addresses
+        self._python = python
+        #: What was seen at the last look; None before the first one.
+        self._seen: set[str] | None = None
+        self._told: set[str] = set()
+        self._duty = Duty("strangers", self._look_and_rest)
+
+    def start(self) -> None:
+        """Look now, and then again and again; nothing where nobody would read it."""
+        if LOGGER.isEnabledFor(20):
+            self._duty.start()
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._duty.stop()
+
+    def _look_and_rest(self) -> float:
+        try:
+            waiting = {address for address in self._others() if self._store.queue_length(address, LANES)}
+        except OperationalError:
+            # A server that has gone meanwhile is waited for by others.
+            return _LOOK_S
+        # At the first look nothing is known of before; later, what comes and goes has workers of its own.
+        lasting = waiting if self._seen is None else waiting & self._seen
+        for address in sorted(lasting - self._told):
+            self._tell(address)
+        self._seen, self._told = waiting, self._told & waiting
+        return _LOOK_S
+
+    def _others(self) -> list[str]:
+        return [
+            address
+            for address in self._store.addresses()
+            if address not in self._addresses and Keys.parts(address)[0] in self._queues
+        ]
+
+    def _tell(self, address: str) -> None:
+        self._told.add(address)
+        queue, python, key_id = Keys.parts(address)
+        needs = f"Python {python}" if python != self._python else f"key {key_id}"
+        LOGGER.info("queue %s has calls for %s, which this worker does not take", queue, needs)
