@@ -191,7 +191,7 @@ print(len(sent))
 def test_locks_that_are_held_at_the_fork_hold_nobody_up(run):
     body = """
 import threading
-from nbtasks.wire import worlds
+from nbtasks.wire.modules import worlds
 app.session
 held = threading.Event()
 def hold():

@@ -16,7 +16,7 @@ from nbtasks.local.server.embedded import EmbeddedLease
 
 KERNEL = """
 import os, signal, sys
-from nbtasks.local import embedded
+from nbtasks.local.server import embedded
 
 lease = None
 for line in sys.stdin:

@@ -350,7 +350,7 @@ def test_a_write_that_was_cut_by_a_crash_costs_no_more_than_itself(lease, proces
 
 def test_users_who_come_and_go_all_the_time_lose_nothing(project, processes):
     code = (
-        "import redis\nfrom nbtasks.local import embedded\n"
+        "import redis\nfrom nbtasks.local.server import embedded\n"
         "for _ in range(8):\n"
         "    lease = embedded.acquire()\n"
         "    with redis.Redis.from_url(lease.url) as server: server.incr('visits')\n"

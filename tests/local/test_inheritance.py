@@ -16,7 +16,7 @@ needs_namespaces = pytest.mark.skipif(
 USE = """
 import os
 from pathlib import Path
-from nbtasks.local import embedded
+from nbtasks.local.server import embedded
 assert os.getpid() == 1
 for kill in (False, True):
     lease = embedded.acquire()

@@ -24,7 +24,7 @@ ONE, TWO = WorkerOptions(1), WorkerOptions(2)
 
 START_IN_KERNEL = """
 from nbtasks.local.connection import resolve
-from nbtasks.local.workers import LocalWorkers
+from nbtasks.local.processes.workers import LocalWorkers
 from nbtasks.core.options import WorkerOptions
 connection, lease = resolve()
 workers = LocalWorkers(connection)
