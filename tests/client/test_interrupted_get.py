@@ -10,7 +10,7 @@ import pytest
 
 from .interrupts import Interrupter
 
-WATCHED = ("batch", "blocking", "intake", "listener", "registry", "result", "shield")
+WATCHED = ("batch", "waiting", "intake", "listener", "registry", "result", "shield")
 
 
 def wait_for(path):

@@ -21,8 +21,10 @@ _MOST_BYTES = 64 * 2**20
 #: Seconds that a submit waits for a broker that was lost.
 PATIENCE_S = 2.5
 _BACK_PRESSURE_S = 30.0
-#: Who submits again sooner than this is in a loop: the thread then sends what piles up together.
+#: Who submits again sooner than this, or sooner than it took to send, is in a loop: the thread then sends what piles
+#: up together. A server that answers late makes a loop of nothing that comes later than the second number.
 _QUIET_S = 0.000_25
+_MOST_QUIET_S = 0.02
 #: Seconds after which a claim was surely left: more than the broker's timeouts allow it.
 _CLAIM_S = 15.0
 #: Seconds that a flush may still take when everything is closed under it.
@@ -103,6 +105,7 @@ class Outbox:
         self._taken = self._settled = 0
         self._shipped: set[str] = set()
         self._put_at = 0.0
+        self._quiet_s = _QUIET_S
         self._thread = threading.Thread(target=self._loop, name="nbtasks-outbox", daemon=True)
         self._thread.start()
 
@@ -133,6 +136,8 @@ class Outbox:
         if claim is not None:
             self._send_at_once(claim)
         self._put_at = time.monotonic()
+        if claim is not None:
+            self._quiet_s = min(max(_QUIET_S, self._put_at - claim.at), _MOST_QUIET_S)
 
     def extend(self, item: Item, add: Callable[[], int]) -> int | None:
         """Call ``add()``, which makes an item larger, if that item is the last in line; returns what it returns."""
@@ -233,7 +238,7 @@ class Outbox:
         self._take_over_what_was_left()
         if not self._is_empty() or self._state.problem is not None or self._state.closed:
             return False
-        return time.monotonic() - self._put_at > _QUIET_S
+        return time.monotonic() - self._put_at > self._quiet_s
 
     def _wait_for_room(self, item: Item) -> None:
         state, began = self._state, time.monotonic()
