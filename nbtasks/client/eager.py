@@ -78,7 +78,7 @@ def _packed(task: Definition, call: CurrentCall, outcome: Outcome) -> EagerResul
     return EagerResult(call.id, task.name, state, lambda: pickling.loads(data), None, outcome.seconds)
 
 
-def _as_known_here(error: BaseException, packed: failures.Failure, call_id: str) -> BaseException:
+def _as_known_here(error: BaseException, packed: failures.FailureData, call_id: str) -> BaseException:
     """Return an exception of the class that this process has, where the task had a copy of that."""
     if packed.pickled is None or not classes.are_in(packed.pickled):
         return error

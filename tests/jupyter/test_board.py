@@ -5,7 +5,7 @@ import time
 import pytest
 
 from nbtasks.core import states
-from nbtasks.jupyter.card.board import Board, Pace, overall_state
+from nbtasks.jupyter.card.board import Board, FinishRate, overall_state
 
 from .records import fail, make_batch, start, succeed, tell
 
@@ -138,17 +138,17 @@ def test_an_empty_map_is_a_success():
     assert Board(batch).fold(time.time()).state == "SUCCESS"
 
 
-def test_pace_is_told_when_enough_have_ended_and_follows_change():
-    pace = Pace()
+def test_the_rate_is_told_when_enough_have_ended_and_follows_change():
+    speed = FinishRate()
     for second in range(4):
-        pace.note(second, second)
-    assert pace.rate is None
+        speed.note(second, second)
+    assert speed.rate is None
     for second in range(4, 40):
-        pace.note(second, second)
-    assert pace.rate == pytest.approx(1.0)
+        speed.note(second, second)
+    assert speed.rate == pytest.approx(1.0)
     for second in range(40, 80):
-        pace.note(second, 39 + 10 * (second - 39))
-    assert pace.rate == pytest.approx(10.0, rel=0.05)
+        speed.note(second, 39 + 10 * (second - 39))
+    assert speed.rate == pytest.approx(10.0, rel=0.05)
 
 
 def test_remaining_time():

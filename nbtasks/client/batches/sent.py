@@ -33,7 +33,7 @@ class Sent:
 
 
 @dataclass
-class Verdict:
+class RefusalVerdict:
     """What becomes of refused calls."""
 
     again: list[Sent] = field(default_factory=list)
@@ -54,14 +54,14 @@ class Refusals:
         count: int,
         at_most_once: bool,
         gone: bool = False,
-    ) -> Verdict:
+    ) -> RefusalVerdict:
         """Decide about ``count`` calls from ``first`` on.
 
         Args:
             at_most_once: they may have been started elsewhere, so they are not sent again.
             gone: each was refused for itself, because its large arguments are gone.
         """
-        verdict = Verdict()
+        verdict = RefusalVerdict()
         for chunk, part in _parts(sent, first, count):
             if min(states[part.first : part.first + part.count]) >= FIRST_READY_CODE:
                 continue

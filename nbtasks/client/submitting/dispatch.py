@@ -474,7 +474,7 @@ def _sealed(
 
 
 @dataclass(frozen=True)
-class Shipped:
+class PackedFunction:
     """A task's function as it was packed last.
 
     Attributes:
@@ -499,7 +499,7 @@ class Shipped:
 
 def ship(session: Session, task: Definition) -> tuple[str, bytes]:
     """Return content hash and frame of a task's function; packed anew unless it provably is what was packed before."""
-    before: Shipped | None = task.shipped
+    before: PackedFunction | None = task.shipped
     mark = fingerprint.fingerprint(task.function)
     if before is not None and before.is_current(session, task, mark):
         return before.sealed.digest, before.sealed.frame
@@ -507,7 +507,7 @@ def ship(session: Session, task: Definition) -> tuple[str, bytes]:
     with BoundFor(session.home):
         sealed = session.codec.seal_function(task.function, task.options, task.modules)
     session.note_size(task, len(sealed.frame))
-    task.shipped = Shipped(mark, task.modules, sealed, session.codec)
+    task.shipped = PackedFunction(mark, task.modules, sealed, session.codec)
     return sealed.digest, sealed.frame
 
 

@@ -93,7 +93,7 @@ class Board:
     def __init__(self, batch: Batch, title: str | None = None) -> None:
         self._batch = batch
         self._title = title
-        self._pace = Pace()
+        self._finish_rate = FinishRate()
         self._grouped: tuple[int, tuple[FailureGroup, ...]] = (0, ())
 
     def show(self, batch: Batch) -> None:
@@ -113,8 +113,8 @@ class Board:
         # and before the counts, so that those of a batch that has ended are the last ones.
         done = batch.ended_at is not None
         counts = batch.counts()
-        self._pace.note(now, batch.finished_count)
-        rate = None if done else self._pace.rate
+        self._finish_rate.note(now, batch.finished_count)
+        rate = None if done else self._finish_rate.rate
         failures = self._failure_groups()
         return View(
             id=batch.id,
@@ -231,7 +231,7 @@ def _progress(progress: Progress | None) -> tuple[float, float | None, str] | No
     return progress.done, progress.total, words.one_line(progress.message or "", 80)
 
 
-class Pace:
+class FinishRate:
     """How fast calls finish: the mean rate of the last seconds, recent ones weighing more."""
 
     WINDOW_S = 6.0

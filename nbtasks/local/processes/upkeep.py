@@ -29,7 +29,7 @@ COLD_S = 5.0
 
 
 @dataclass(frozen=True)
-class Listener:
+class UpkeepCallbacks:
     """What wants to know. All are called on the upkeep's thread."""
 
     #: The worker is ready for the first time.
@@ -52,7 +52,7 @@ class Upkeep:
     """
 
     def __init__(
-        self, connection: Connection, options: WorkerOptions, log: WorkerLog, listener: Listener
+        self, connection: Connection, options: WorkerOptions, log: WorkerLog, callbacks: UpkeepCallbacks
     ) -> None:
         self.options = options
         self.worker_id: str | None = None
@@ -61,7 +61,7 @@ class Upkeep:
         self.problem: str | None = None
         self._connection = connection
         self._log = log
-        self._listener = listener
+        self._callbacks = callbacks
         self._lock = threading.Lock()
         self._asked_to_stop = threading.Event()
         self._up = False
@@ -135,7 +135,7 @@ class Upkeep:
             self._up = False
             self.over.set()
             self.settled.set()
-            self._listener.on_over(self)
+            self._callbacks.on_over(self)
 
     def _run_one(self) -> bool:
         """See one process through its life; return whether there is a next one."""
@@ -153,14 +153,14 @@ class Upkeep:
             self.problem = what if "error" in answer else f"{what} before it was ready"
             return False
         if was_ready and self.worker_id:
-            self._listener.on_death(self.worker_id)
+            self._callbacks.on_death(self.worker_id)
         return self._start_again(what, time.monotonic() - started_at)
 
     def _greet(self, worker_id: str) -> None:
         self.worker_id = worker_id
         self._up = True
         if not self.settled.is_set():
-            self._listener.on_ready(self)
+            self._callbacks.on_ready(self)
             self.settled.set()
 
     def _start_again(self, what: str, lived_s: float) -> bool:

@@ -16,7 +16,7 @@ from nbtasks.core.options import WorkerOptions
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.local.connection import Connection
 
-from .upkeep import Listener, Upkeep
+from .upkeep import Upkeep, UpkeepCallbacks
 from .workerlog import WorkerLog
 
 START_TIMEOUT_S = 30.0
@@ -52,7 +52,7 @@ class LocalWorkers:
         self._owner = os.getpid()
         self._connection = connection
         self._on_exit = on_exit
-        self._listener = Listener(self._promote, self._report_death, self._let_go)
+        self._callbacks = UpkeepCallbacks(self._promote, self._report_death, self._let_go)
         self._lock = threading.RLock()
         self._log: WorkerLog | None = None
         self._closing = threading.Event()
@@ -146,7 +146,7 @@ class LocalWorkers:
             if self._coming:
                 self._dismiss(self._coming)
                 self._coming = None
-            self._coming = Upkeep(self._connection, options, self._open_log(), self._listener)
+            self._coming = Upkeep(self._connection, options, self._open_log(), self._callbacks)
             self.problem = None
             try:
                 self._coming.start()
@@ -257,7 +257,7 @@ class LocalWorkers:
             return
         try:
             self._on_exit(worker_id)
-        except Exception as error:  # noqa: BLE001 - whatever a listener does, the next worker must start
+        except Exception as error:  # noqa: BLE001 - whatever a callback does, the next worker must start
             sys.stderr.write(f"nbtasks: on_exit for worker {worker_id} raised {error!r}\n")
 
     def _let_go(self, upkeep: Upkeep) -> None:

@@ -32,8 +32,8 @@ PASSWORD_FILE = "password"  # noqa: S105 - a file's name
 #: Seconds that a connection has to prove that it belongs here.
 LOGIN_S = 10.0
 #: Connections that are about to log in, in all and from one machine: each takes up to a megabyte.
-MOST_STRANGERS = 64
-MOST_STRANGERS_OF_ONE = 16
+MOST_NEWCOMERS = 64
+MOST_NEWCOMERS_OF_ONE = 16
 #: Those from one machine that wait for that, for which nothing is spent but a descriptor.
 MOST_WAITING_OF_ONE = 512
 ACCEPT_AGAIN_S = 0.1
@@ -57,7 +57,7 @@ class _Rejected(Exception):
     """A connection that does not belong here."""
 
 
-class Strangers:
+class Newcomers:
     """Connections that have not proved yet that they belong here: few at a time, so that they take little memory.
 
     Those of one machine wait for each other, so they hold up nobody else. Where there are too many of many machines,
@@ -78,8 +78,8 @@ class Strangers:
             _Rejected: too many of this machine wait.
         """
         count, room = self._known.get(machine, (0, None))
-        room = room or asyncio.Semaphore(MOST_STRANGERS_OF_ONE)
-        if count >= MOST_STRANGERS_OF_ONE + MOST_WAITING_OF_ONE:
+        room = room or asyncio.Semaphore(MOST_NEWCOMERS_OF_ONE)
+        if count >= MOST_NEWCOMERS_OF_ONE + MOST_WAITING_OF_ONE:
             raise _Rejected("too many connections without a login")
         self._known[machine] = count + 1, room
         try:
@@ -96,12 +96,12 @@ class Strangers:
     def _place(self) -> Iterator[None]:
         task = asyncio.current_task()
         assert task is not None
-        if len(self._inside) >= MOST_STRANGERS:
+        if len(self._inside) >= MOST_NEWCOMERS:
             oldest = next(iter(self._inside))
             del self._inside[oldest]
             oldest.cancel()
             self._sent_away += 1
-            if not self._sent_away % MOST_STRANGERS_OF_ONE:
+            if not self._sent_away % MOST_NEWCOMERS_OF_ONE:
                 # What belongs to a connection refers to itself in circles.
                 gc.collect()
         self._inside[task] = None
@@ -117,7 +117,7 @@ class Proxy:
     def __init__(self, server_socket: str, password: str, context: ssl.SSLContext) -> None:
         self._server_socket = server_socket
         self._context = context
-        self._strangers = Strangers()
+        self._newcomers = Newcomers()
         self._tasks: set[asyncio.Task[None]] = set()
         self._wanted = f"{USER}\0{password}".encode()
         self._notes = 0
@@ -158,7 +158,7 @@ class Proxy:
         """Hear whether a connection belongs here; return its streams, and what the server has to answer."""
         writer = None
         try:
-            async with self._strangers.admitted(machine):
+            async with self._newcomers.admitted(machine):
                 reader, writer = await shake_hands(connection, self._context)
                 return reader, writer, await self._log_in(reader, writer)
         except BaseException:

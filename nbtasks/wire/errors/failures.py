@@ -33,7 +33,7 @@ _LINKS = frozenset(
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailureData:
     """A failed call as it is read.
 
     Attributes:
@@ -55,7 +55,7 @@ class Failure:
     frames: list[tracebacks.FrameData]
     notes: list[str] = field(default_factory=list)
     group: str | None = None
-    others: list[Failure] = field(default_factory=list)
+    others: list[FailureData] = field(default_factory=list)
     links: list[Links] = field(default_factory=list)
 
 
@@ -113,21 +113,23 @@ def text_with_traceback(error: BaseException) -> str:
     return _format(error, _traceback_of(error))
 
 
-def unpack(payload: bytes | memoryview) -> Failure:
+def unpack(payload: bytes | memoryview) -> FailureData:
     """Read a verified payload of :func:`pack`."""
     data = pickling.load_plain(payload)
     others = [_failure(other) for other in data.get("others", ())]
     return _failure(data, others, [Links(*link) for link in data.get("links", ())])
 
 
-def _failure(data: dict[str, Any], others: Sequence[Failure] = (), links: Sequence[Links] = ()) -> Failure:
-    return Failure(
+def _failure(
+    data: dict[str, Any], others: Sequence[FailureData] = (), links: Sequence[Links] = ()
+) -> FailureData:
+    return FailureData(
         data["type"], data["message"], data.get("text", ""), data["pickled"], data["frames"],
         data.get("notes", []), data.get("group"), list(others), list(links),
     )  # fmt: skip
 
 
-def rebuild(failure: Failure, call_id: str) -> BaseException:
+def rebuild(failure: FailureData, call_id: str) -> BaseException:
     """Return the original exception with the worker's traceback and causes, or a TaskError in its place."""
     errors = _Rebuilding(failure, call_id).errors()
     for one, error in zip([failure, *failure.others], errors, strict=True):
@@ -143,7 +145,7 @@ def rebuild(failure: Failure, call_id: str) -> BaseException:
 class _Rebuilding:
     """Makes exceptions of a failure and its others; members of a group are those that the group has."""
 
-    def __init__(self, failure: Failure, call_id: str) -> None:
+    def __init__(self, failure: FailureData, call_id: str) -> None:
         self._call_id = call_id
         self._failures = [failure, *failure.others]
         self._links = failure.links or [Links(None, None, False, ())]
@@ -179,7 +181,7 @@ class _Rebuilding:
             return group if isinstance(group, BaseException) else None
         return None
 
-    def _in_words(self, failure: Failure) -> TaskError:
+    def _in_words(self, failure: FailureData) -> TaskError:
         said = f"{failure.type_name}: {failure.message}"
         error = TaskError(said, self._call_id, failure.type_name, failure.text)
         if failure.notes:

@@ -220,7 +220,7 @@ def parameters(name: str, bound: Any, covariant: bool, contravariant: bool) -> A
 # -- weak references: what they refer to is held, so that it is there as it is here
 
 
-class Held(weakref.ref):  # type: ignore[type-arg]
+class HoldingRef(weakref.ref):  # type: ignore[type-arg]
     """A weak reference that holds what it refers to: in the other process nobody else may do so."""
 
     __slots__ = ("held",)
@@ -232,7 +232,7 @@ class Held(weakref.ref):  # type: ignore[type-arg]
 
 def held(*value: Any) -> Any:
     """Return a weak reference to a value, or to nothing; named in pickles, so it keeps its name and place."""
-    return Held(*value) if value else weakref.ref(_Gone())
+    return HoldingRef(*value) if value else weakref.ref(_Gone())
 
 
 class _Gone:
