@@ -170,6 +170,53 @@ def test_what_is_large_and_only_read_is_shared(shared_app, notebook):
     assert len({place for _, place in found}) <= 2
 
 
+GOES_ON = {
+    "a thread": "threading.Thread(target=later, daemon=True).start()",
+    "a timer": "threading.Timer(0.01, later).start()",
+    "a bare thread": "_thread.start_new_thread(later, ())",
+    "a pool that is not waited for": "ThreadPoolExecutor(1).submit(later)",
+    "a thread of a thread": "threading.Thread(target=lambda: threading.Thread(target=later).start()).start()",
+    "a pool of threads": "ThreadPool(1).apply_async(later)",
+}
+
+
+@pytest.mark.parametrize("how", GOES_ON)
+def test_a_thread_that_goes_on_changes_no_other_call(shared_app, notebook, how):
+    body = f"found = list(acc)\n{GOES_ON[how]}\nwhile not acc:\n    time.sleep(0.001)\nreturn found"
+    before = (
+        "import _thread, threading, time\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "from multiprocessing.pool import ThreadPool\n"
+        "acc = []\ndef later():\n    for _ in range(100):\n        acc.append(1)\n        time.sleep(0.005)"
+    )
+    function = define(notebook, before, body)
+    assert shared_app.task(function).map(range(8), chunk=2).get(timeout=SOON) == [[]] * 8
+
+
+STAYS_IN_THE_LOOP = {
+    "a coroutine": "asyncio.create_task(again())",
+    "a callback": "asyncio.get_running_loop().call_later(0.02, acc.append, 1)",
+    "a callback at once": "asyncio.get_running_loop().call_soon(acc.append, 1)",
+    "a thread": "asyncio.get_running_loop().run_in_executor(None, later)",
+    "a coroutine with a time limit": (
+        "try: await asyncio.wait_for(asyncio.to_thread(later), 0.01)\nexcept asyncio.TimeoutError: pass"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", STAYS_IN_THE_LOOP)
+def test_what_a_coroutine_leaves_changes_no_other_call(shared_app, notebook, how):
+    before = (
+        "import asyncio, time\nacc = []\n"
+        "async def again():\n    for _ in range(100):\n        acc.append(1)\n        await asyncio.sleep(0.005)\n"
+        "def later():\n    for _ in range(100):\n        acc.append(1)\n        time.sleep(0.005)"
+    )
+    function = define(
+        notebook, before, f"found = list(acc)\n{STAYS_IN_THE_LOOP[how]}\nreturn found", "async def task(n):"
+    )
+    task = shared_app.task(function)
+    assert [task.delay(n).get(timeout=SOON) for n in range(12)] == [[]] * 12
+
+
 def test_calls_side_by_side_do_not_meet(shared_app, notebook):
     """Coroutines in one loop have copies of their own."""
     function = define(

@@ -115,7 +115,11 @@ class Function:
         return lent
 
     def take_back(self, lent: Lent) -> None:
-        """Put back what a call has changed of its copy. To be called when its result is packed."""
+        """Put back what a call has changed of its copy.
+
+        To be called when its result is packed, and not at all where a thread of the call goes on: it would change what
+        the next one finds.
+        """
         if lent.watch is None:
             return
         try:

@@ -24,7 +24,7 @@ from nbtasks.core.readable import is_kind
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.wire.opened.function import Lent
 from nbtasks.worker.isolation.copies import leave_copy
-from nbtasks.worker.isolation.subprocesses import end_started
+from nbtasks.worker.isolation.subprocesses import end_started, goes_on
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.log import LOGGER
 
@@ -185,7 +185,7 @@ class LoopExecutor:
         # Before any lock, which a copy may have got closed.
         leave_copy(outcome.error)
         self._end(item, outcome)
-        if lent is not None:
+        if lent is not None and not goes_on(call) and not self._loop.will_run(call):
             job.function.take_back(lent)
 
     def _note_end(self, key: Key, item: _Running, task: asyncio.Task[None]) -> None:

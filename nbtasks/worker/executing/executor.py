@@ -18,7 +18,7 @@ from nbtasks.worker.isolation.copies import leave_copy
 from nbtasks.worker.isolation.descriptors import DescriptorFile
 from nbtasks.worker.isolation.leftovers import end_leftovers
 from nbtasks.worker.isolation.streams import output_of, renew, restore
-from nbtasks.worker.isolation.subprocesses import end_started
+from nbtasks.worker.isolation.subprocesses import end_started, goes_on
 from nbtasks.worker.isolation.surroundings import Surroundings, unblock
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.log import LOGGER
@@ -99,7 +99,7 @@ class InlineExecutor:
             self._bench.finish(job, call, outcome, lambda: self._slot.begin(job.batch_bytes, index, 0.0))
         else:
             self._bench.finish(job, call, outcome)
-        if lent is not None:
+        if lent is not None and not goes_on(call):
             job.function.take_back(lent)
         return outcome.seconds
 
@@ -162,7 +162,8 @@ class ThreadExecutor:
             outcome.error.args, outcome.error.call_id = soft_limit_reached(call).args, call.id
         finish(self._bench, self._roster, row, job, call, outcome, self._on_free)
         for one in lent:
-            job.function.take_back(one)
+            if not goes_on(call):
+                job.function.take_back(one)
 
     def _outcome(self, job: Job, index: int, call: CurrentCall, lent: list[Lent]) -> Outcome:
         try:

@@ -19,7 +19,7 @@ from typing import Any
 
 from nbtasks.core.context import CurrentCall, call_in, current_call, reset_current, set_current
 from nbtasks.worker.isolation.copies import leave_copy
-from nbtasks.worker.isolation.subprocesses import awaited
+from nbtasks.worker.isolation.subprocesses import awaited, note_coroutine
 from nbtasks.worker.log import LOGGER
 
 from .room import IdleClock
@@ -63,7 +63,7 @@ class SharedLoop(asyncio.SelectorEventLoop):
         super().__init__(self.clock)
         self._on_exit = on_exit
         self._on_lost = on_lost
-        super().set_task_factory(lambda loop, coroutine, **how: SubTask(coroutine, loop=loop, **how))
+        super().set_task_factory(_made_by_call)
         super().set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="asyncio"))
         asyncio.all_tasks = asyncio.tasks.all_tasks = self._tasks_of_the_call
         self._thread = threading.Thread(target=self._serve, name="nbtasks-loop", daemon=True)
@@ -80,6 +80,12 @@ class SharedLoop(asyncio.SelectorEventLoop):
         if threading.get_ident() == self._thread.ident:
             # There is no public way: what is ready would be run before the loop waits again.
             self._ready.clear()  # type: ignore[attr-defined]
+
+    def will_run(self, call: CurrentCall) -> bool:
+        """Whether a callback of a call is still to come."""
+        # There is no public way.
+        handles = [*self._ready, *self._scheduled]  # type: ignore[attr-defined]
+        return any(not handle._cancelled and call_in(handle._context) is call for handle in handles)
 
     def _serve(self) -> None:
         while True:
@@ -177,6 +183,13 @@ class SharedLoop(asyncio.SelectorEventLoop):
                 LOGGER.warning("an exception handler has raised %s", type(error).__name__)
         finally:
             reset_current(token)
+
+
+def _made_by_call(loop: asyncio.AbstractEventLoop, coroutine: Any, **how: Any) -> SubTask:
+    task = SubTask(coroutine, loop=loop, **how)
+    if task.call is not None:
+        note_coroutine(task.call, task)
+    return task
 
 
 def _refused(what: str) -> RuntimeError:

@@ -6,6 +6,7 @@ The system knows only which thread has started a process, and those of an event 
 from __future__ import annotations
 
 import _thread
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -71,11 +72,15 @@ class _Started:
 
     Attributes:
         threads: those that work for it, and since when (monotonic).
+        work: stands for each thread, and each function given to a pool of threads, that has not ended.
+        coroutines: its asyncio tasks.
         is_stopped: the call was stopped: what it still starts ends at once.
     """
 
     processes: list[_Process] = field(default_factory=list)
     threads: dict[int, float] = field(default_factory=dict)
+    work: set[object] = field(default_factory=set)
+    coroutines: weakref.WeakSet[asyncio.Future[Any]] = field(default_factory=weakref.WeakSet)
     is_stopped: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -106,6 +111,19 @@ def end_started(call: CurrentCall) -> None:
                 kill_tree(pid)
 
 
+def goes_on(call: CurrentCall) -> bool:
+    """Whether what a call has started in this process, and what is not the call itself, has not ended yet."""
+    started = call.started
+    if type(started) is not _Started:
+        return False
+    return bool(started.work) or any(not one.done() for one in list(started.coroutines))
+
+
+def note_coroutine(call: CurrentCall, task: asyncio.Future[Any]) -> None:
+    """Note that a call has started an asyncio task."""
+    _started(call).coroutines.add(task)
+
+
 @contextlib.contextmanager
 def awaited() -> Iterator[None]:
     """In here an event loop waits for the end of what is started."""
@@ -125,15 +143,23 @@ def _started(call: CurrentCall) -> _Started:
 
 
 @contextlib.contextmanager
-def _working_for(call: CurrentCall) -> Iterator[None]:
+def _working_for(call: CurrentCall, work: object) -> Iterator[None]:
     token, me = set_served(call), threading.get_native_id()
-    threads = _started(call).threads
-    threads[me] = monotonic()
+    started = _started(call)
+    started.threads[me] = monotonic()
     try:
         yield
     finally:
-        threads.pop(me, None)
+        started.threads.pop(me, None)
+        started.work.discard(work)
         reset_served(token)
+
+
+def _begun(call: CurrentCall) -> object:
+    """Note that a call has begun something that a thread will do."""
+    work = object()
+    _started(call).work.add(work)
+    return work
 
 
 def _note(pid: int, popen: subprocess.Popen[Any] | None = None) -> None:
@@ -162,12 +188,12 @@ def _tag_threads() -> None:
     def start_tagged(thread: threading.Thread) -> None:
         call = current_call()
         if call is not None:
-            run = thread.run
+            run, work = thread.run, _begun(call)
 
             def run_tagged() -> None:
                 # Else the thread would keep itself.
                 vars(thread).pop("run", None)
-                with _working_for(call):
+                with _working_for(call, work):
                     run()
 
             thread.run = run_tagged  # type: ignore[method-assign]
@@ -177,7 +203,7 @@ def _tag_threads() -> None:
         call = current_call()
         if call is None:
             return submit(pool, function, *args, **kwargs)
-        return submit(pool, _run_for, call, function, *args, **kwargs)
+        return submit(pool, _run_for, call, _begun(call), function, *args, **kwargs)
 
     start_raw = _thread.start_new_thread
 
@@ -186,15 +212,15 @@ def _tag_threads() -> None:
         given = (args,) if kwargs is None else (args, kwargs)
         if call is None or not callable(function) or not isinstance(args, tuple):
             return start_raw(function, *given)
-        return start_raw(_run_for, (call, function, *args), kwargs or {})
+        return start_raw(_run_for, (call, _begun(call), function, *args), kwargs or {})
 
     _thread.start_new_thread = start_raw_tagged
     threading.Thread.start = start_tagged  # type: ignore[method-assign, assignment]
     ThreadPoolExecutor.submit = submit_tagged  # type: ignore[method-assign, assignment]
 
 
-def _run_for(call: CurrentCall, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    with _working_for(call):
+def _run_for(call: CurrentCall, work: object, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    with _working_for(call, work):
         return function(*args, **kwargs)
 
 
