@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import context
 from nbtasks.core import states as st
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.brief import brief
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import (
@@ -33,6 +34,8 @@ from .batches.loss import without_value
 
 if TYPE_CHECKING:
     from .session import Session
+
+_BETWEEN_TICKS = Backoff(0.002, 0.05, factor=1.5)
 
 
 class AsyncResult:
@@ -393,10 +396,10 @@ def note(error: BaseException, text: str) -> None:
 
 async def wait_async(ready: Callable[[], bool]) -> None:
     """Wait in an event loop. Ticks, because a sleeping loop does not notice the Stop button."""
-    delay = 0.002
+    ticks = 0
     while not ready():
-        await asyncio.sleep(delay)
-        delay = min(0.05, delay * 1.5)
+        ticks += 1
+        await asyncio.sleep(_BETWEEN_TICKS.after(ticks))
 
 
 class EagerResult:

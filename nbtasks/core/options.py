@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import operator
-import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from .backoff import Backoff
 from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
 from .moments import is_moment, may_be_epoch, moment
@@ -90,8 +90,7 @@ class TaskOptions:
         if self.retry_backoff is False:
             return self.default_retry_delay
         first = self.default_retry_delay if self.retry_backoff is True else float(self.retry_backoff)
-        delay = min(self.retry_backoff_max, first * 2.0 ** min(retries, 60))
-        return delay * random.uniform(0.5, 1.0) if self.retry_jitter else delay
+        return Backoff(first, self.retry_backoff_max, jitter=self.retry_jitter).after(retries + 1)
 
 
 def _unknown(what: str, name: str, known: set[str]) -> str:

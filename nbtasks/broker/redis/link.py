@@ -33,6 +33,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from nbtasks.broker.unreachable import explain, plain
 from nbtasks.broker.url import parse
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, OperationalError
 from nbtasks.core.unsendable import refuse_to_travel
 
@@ -51,7 +52,7 @@ BLOCK_S = 2.5
 #: The same where no network lies between: a server that dies there closes the connection, and it is heard at once.
 _LOCAL_BLOCK_S = 30.0
 _SLACK_S = 1.5
-_PAUSE_S = 0.05
+_BETWEEN_TRIES = Backoff(0.05)
 #: What a server says that cannot write for the moment: another one, or the same one later, can.
 _PASSING = ("READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF", "BUSY")
 
@@ -185,15 +186,16 @@ class Link:
         return self._patiently(lambda: self._exchange(commands, timeout_s, eager=eager))
 
     def _patiently(self, action: Callable[[], T]) -> T:
-        give_up_at, pause = time.monotonic() + self.patience_s, _PAUSE_S
+        give_up_at, failures = time.monotonic() + self.patience_s, 0
         while True:
             try:
                 return action()
             except BrokerUnavailable:
-                if time.monotonic() + pause > give_up_at:
+                failures += 1
+                pause_s = _BETWEEN_TRIES.after(failures)
+                if time.monotonic() + pause_s > give_up_at:
                     raise
-            time.sleep(pause)
-            pause *= 2
+            time.sleep(pause_s)
 
     def fetch(self, key: str, target: memoryview) -> int | None:
         """Return the length of a key's string, or None where there is none; its bytes are in ``target`` if they fit."""

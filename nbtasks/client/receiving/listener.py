@@ -19,6 +19,7 @@ from nbtasks.broker.redis.store import Event, Store
 from nbtasks.broker.redis.untrusted import is_own_id, is_unusable
 from nbtasks.client.batches.batch import Batch
 from nbtasks.core import context
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import OperationalError
 
 from .shield import Shield
@@ -27,6 +28,7 @@ _BLOCK_MS = round(BLOCK_S * 1000)
 #: Seconds in which the answer to a question comes, or its connection is lost.
 _ANSWER_S = 60.0
 _RECONCILE_S = 10.0
+_BETWEEN_TRIES = Backoff(0.05, 1.0)
 #: Events. The server stops sending whole records to a client that leaves many unread.
 _TRIM_EVERY = 200
 #: Seconds for which the thread stands aside, again and again, as long as another one reads.
@@ -169,14 +171,14 @@ class Listener:
     # -- on the thread of its own
 
     def _loop(self) -> None:
-        delay = 0.05
+        failures = 0
         while not self._closed:
             try:
                 if self._reading != self._session():
                     self._reading, self._after = self._session(), b"0-0"
                 self._ask()
                 self._keep_in_step()
-                delay = 0.05
+                failures = 0
                 self._read()
                 if self._wanted and self._is_sound():
                     self._stand_aside()
@@ -186,8 +188,8 @@ class Listener:
                     with contextlib.suppress(OperationalError):
                         self._begin_anew()
                 if not self._closed:
-                    time.sleep(delay)
-                    delay = min(1.0, delay * 2)
+                    failures += 1
+                    time.sleep(_BETWEEN_TRIES.after(failures))
             except Exception as error:
                 self._note_failure(error)
                 time.sleep(1.0)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nbtasks.broker.redis.submission import Flush, FlushGap, FunctionMissing, Submission
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, NbtasksError, OperationalError
 
 _FLUSH_BYTES = 512 * 1024
@@ -21,6 +22,7 @@ _MOST_BYTES = 64 * 2**20
 #: Seconds that a submit waits for a broker that was lost.
 PATIENCE_S = 2.5
 _BACK_PRESSURE_S = 30.0
+_BETWEEN_TRIES = Backoff(0.02, 0.5)
 #: Who submits again sooner than this, or sooner than it took to send, is in a loop: the thread then sends what piles
 #: up together. A server that answers late makes a loop of nothing that comes later than the second number.
 _QUIET_S = 0.000_25
@@ -335,7 +337,7 @@ class Outbox:
 
     def _send(self, items: list[Item]) -> bool:
         """Send, again and again; returns whether it came to an end, good or bad, before the outbox was closed."""
-        delay, held_since = 0.02, time.monotonic()
+        tries, held_since = 0, time.monotonic()
         while not self._state.closed:
             try:
                 if self._try(items):
@@ -351,8 +353,8 @@ class Outbox:
                 self._set_problem(error)
             except FunctionMissing:
                 continue
-            time.sleep(delay)
-            delay = min(0.5, delay * 2)
+            tries += 1
+            time.sleep(_BETWEEN_TRIES.after(tries))
         return False
 
     def _try(self, items: list[Item], eager: bool = False) -> bool:

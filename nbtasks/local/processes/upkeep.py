@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import WorkersError
 from nbtasks.local import hindrance
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
     from .workerlog import WorkerLog
 
-BACKOFF_FIRST_S = 0.1
-BACKOFF_MAX_S = 10.0
+_BEFORE_NEXT_START = Backoff(0.1, 10.0)
 #: A worker that lived so long does not count as a quick death.
 STEADY_AFTER_S = 10.0
 QUICK_DEATHS = 5
@@ -168,8 +168,7 @@ class Upkeep:
         if self._quick_deaths >= QUICK_DEATHS:
             self.problem = f"{what}, {QUICK_DEATHS} times in a row; it is not started again"
             return False
-        delay_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (self._quick_deaths - 1))
-        if self._asked_to_stop.wait(delay_s):
+        if self._asked_to_stop.wait(_BEFORE_NEXT_START.after(self._quick_deaths)):
             return False
         with self._lock:
             if self._asked_to_stop.is_set():

@@ -858,6 +858,7 @@ class Keeper:
         self.failures = 1 if lived_s > STEADY_AFTER_S else self.failures + 1
         self.server.forget()
         note(f"the server ended with {os.waitstatus_to_exitcode(status)} after {lived_s:.1f} s")
+        # As core/backoff.py, which a program without its package cannot import.
         delay_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** (self.failures - 1))
         self.start_again_at = time.monotonic() + delay_s
         if self.failures >= START_TRIES and self.waiting:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import ConfigError
 from nbtasks.local import hindrance
 
-PAUSE_FIRST_S = 0.25
-PAUSE_MAX_S = 15.0
+_BETWEEN_TRIES = Backoff(0.25, 15.0)
 
 
 class Revival:
@@ -43,10 +44,11 @@ class Revival:
 
     def _watch(self) -> None:
         while self._wait_for_loss():
-            pause_s = PAUSE_FIRST_S
-            while not self._closed.is_set() and not self._bring_back(pause_s):
+            for tries in itertools.count(1):
+                pause_s = _BETWEEN_TRIES.after(tries)
+                if self._closed.is_set() or self._bring_back(pause_s):
+                    break
                 self._closed.wait(pause_s)
-                pause_s = min(PAUSE_MAX_S, 2 * pause_s)
 
     def _bring_back(self, pause_s: float) -> bool:
         # Nobody shall pay for it who never needs it.

@@ -25,6 +25,7 @@ from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.permits import Grant, Permits
 from nbtasks.broker.redis.store import Store
 from nbtasks.core import ancestry, context
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.options import WorkerOptions
@@ -69,9 +70,9 @@ from .stopping import Revocations
 T = TypeVar("T")
 
 _FLUSH_EVERY_S = 0.02
-#: Seconds to rest after the broker has failed; twice as long each time, until it works again.
-_SETBACK_S = 0.05
-_MOST_SETBACK_S = 1.0
+#: Rests after the broker has failed, until it works again.
+_AFTER_SETBACK = Backoff(0.05, 1.0)
+_BETWEEN_TRIES = Backoff(0.05, 1.0, jitter=True)
 #: A running call that takes longer than this keeps nobody else waiting: what is not started is given to others.
 _SHARE_AFTER_S = 0.1
 _LEASE_POLL_S = 0.01
@@ -131,7 +132,7 @@ class Child:
         self._threads: ThreadExecutor | None = None
         self._last: tuple[str, float] | None = None
         self._kind: tuple[Function, bool] | None = None
-        self._setback_s = _SETBACK_S
+        self._setbacks = 0
         #: The last wait was for an entry that was not there yet: others are not likely to wait behind it.
         self._alone = False
         self._came_at = 0.0
@@ -202,7 +203,7 @@ class Child:
             while not self._interrupts.stopping and not self._has_done_its_share():
                 try:
                     self._round()
-                    self._setback_s = _SETBACK_S
+                    self._setbacks = 0
                 except OperationalError as error:
                     self._recover(error)
         except Stopping:
@@ -680,22 +681,23 @@ class Child:
 
     def _retrying(self, action: Callable[[], T]) -> T:
         """Do something with the broker, again and again until it answers."""
-        delay = 0.05
+        tries = 0
         while True:
             try:
                 return action()
             except OperationalError as error:
                 if self._interrupts.stopping:
                     raise Stopping from error
+                tries += 1
+                delay = _BETWEEN_TRIES.after(tries)
                 log_trouble(f"trying again in {delay:.1f} s", error)
-                time.sleep(delay * random.uniform(0.5, 1.0))
-                delay = min(1.0, delay * 2)
+                time.sleep(delay)
 
     def _recover(self, error: OperationalError) -> None:
         """After a lost connection: take up what the lost reply had brought."""
         log_trouble("what was in flight is looked for", error)
-        time.sleep(self._setback_s)
-        self._setback_s = min(_MOST_SETBACK_S, self._setback_s * 2)
+        self._setbacks += 1
+        time.sleep(_AFTER_SETBACK.after(self._setbacks))
         self._retrying(self._reporter.flush)
         self._jobs.extend(self._retrying(self._consumer.audit))
 

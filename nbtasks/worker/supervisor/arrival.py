@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BrokerUnavailable
 from nbtasks.worker.log import LOGGER
 
 #: Seconds between two tries: at first an embedded server is about to come up, later nobody knows.
-_FIRST_S, _MOST_S = 0.01, 0.5
+_BETWEEN_TRIES = Backoff(0.01, 0.5, factor=1.5)
 #: Seconds after which it is said that there is something to wait for.
 _TELL_AFTER_S = 1.0
 
@@ -34,8 +36,7 @@ class Arrival:
         Raises:
             BrokerUnavailable: patience is over.
         """
-        pause_s = _FIRST_S
-        while True:
+        for tries in itertools.count(1):
             try:
                 action()
                 return True
@@ -44,9 +45,9 @@ class Arrival:
                 if self._patience_s is not None and waited_s > self._patience_s:
                     raise
                 self._tell(error, waited_s)
-            if self._ended(pause_s):
-                return False
-            pause_s = min(_MOST_S, pause_s * 1.5)
+            if self._ended(_BETWEEN_TRIES.after(tries)):
+                break
+        return False
 
     def over(self) -> None:
         """Say that the broker is there, if it was said that it is not."""

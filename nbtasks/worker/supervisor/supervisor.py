@@ -25,6 +25,7 @@ from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.server import check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Store
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import OperationalError, WorkersError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
@@ -62,7 +63,7 @@ _RESCUE_EVERY_S = 0.5
 _GOING_S = 1.0
 #: Seconds that a child which runs nothing has to end; by then it has told what it had to tell, or given that up.
 _LEAVE_S = 15.0
-_MOST_RESPAWN_DELAY_S = 10.0
+_BEFORE_NEXT_CHILD = Backoff(0.1, 10.0)
 _RENEW_AGAIN_S = 0.2
 #: Seconds between two lines in the list of workers that say whether a slot is free.
 _SHOW_EVERY_S = 1.0
@@ -442,7 +443,7 @@ class Supervisor:
         """Children that work are replaced at once; those that die before they are ready, more and more slowly."""
         self._unready_deaths[number] = self._unready_deaths.get(number, 0) + 1 if never_ready else 0
         deaths = self._unready_deaths[number]
-        return 0.0 if deaths < 3 else min(_MOST_RESPAWN_DELAY_S, 0.1 * 2.0 ** (deaths - 3))
+        return _BEFORE_NEXT_CHILD.after(deaths - 2)
 
     def _rescue_what_is_due(self, now: float) -> None:
         """Give back what dead children held; their slots are filled again when that is done."""
