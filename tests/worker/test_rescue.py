@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from nbtasks import TimeLimitExceeded
 from nbtasks.broker.redis.delivery import Entry
 from nbtasks.core import attempts
-from nbtasks.worker.supervisor.recovery import Loss, judge
+from nbtasks.worker.supervisor.judging import TABLE, End, Fate, Loss, judge
+
+PAGE = (Path(__file__).parents[2] / "docs" / "guarantees.md").read_text(encoding="utf-8")
+
+some_indexes = st.frozensets(st.integers(0, 7))
 
 
 def entry(first=0, count=5, attempt=1):
@@ -93,3 +102,55 @@ def test_a_shutdown_on_purpose_charges_nobody():
 def test_at_most_once_holds_at_a_shutdown_too():
     found = verdict(executing=("b", 2), uncharged=True, at_most_once=True)
     assert found == ([(0, 2, 1), (3, 2, 1)], [2])
+
+
+def test_the_page_has_the_table():
+    lines = [
+        f"| {end.value} | " + " | ".join(fate.value for fate in (*repeatable, *at_most_once)) + " |"
+        for end, (repeatable, at_most_once) in TABLE.items()
+    ]
+    assert set(TABLE) == set(End)
+    assert "\n".join(lines) in PAGE
+
+
+def test_the_page_has_the_numbers():
+    words = {3: "third", 10: "tenth"}
+    most, unseen = words[attempts.MOST_LOSSES], words[attempts.MOST_LOSSES_UNSEEN]
+    assert f"A charged call fails at the {most} loss, or at the {unseen} where nobody knows" in PAGE
+
+
+def test_no_end_both_charges_and_fails_calls_that_may_be_repeated():
+    assert all({Fate.CHARGED, Fate.FAILED} - set(fates) for row in TABLE.values() for fates in row)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(1, 6),
+    st.integers(0, 12),
+    st.none() | st.tuples(st.sampled_from(["b", "other"]), st.integers(0, 5)),
+    some_indexes,
+    some_indexes,
+    st.fixed_dictionaries(
+        {
+            "seen": st.booleans(),
+            "uncharged": st.booleans(),
+            "shared": st.booleans(),
+            "charged": st.integers(1, 3),
+        }
+    ),
+    st.booleans(),
+)
+def test_each_call_has_one_fate(count, losses, executing, final, revoked, facts, at_most_once):
+    attempt = 1
+    for _ in range(losses):
+        attempt = attempts.after_loss(attempt)
+    of = entry(count=count, attempt=attempt)
+    found = judge(of, final, Loss("died", executing, **facts), at_most_once, revoked)
+    again = [index for first, n, _ in found.pieces for index in range(first, first + n)]
+    assert sorted([*again, *found.fail, *found.revoked]) == [i for i in range(count) if i not in final]
+    assert not revoked & {*again, *found.fail}
+    if at_most_once and executing is not None and executing[0] == "b":
+        assert executing[1] not in again
+    if facts["uncharged"]:
+        assert at_most_once or not found.fail
+        assert all(of_piece == attempt for _, _, of_piece in found.pieces)

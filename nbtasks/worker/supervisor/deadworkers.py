@@ -14,7 +14,8 @@ from nbtasks.wire.codec import Codec
 from nbtasks.worker.log import LOGGER, log_trouble
 
 from .duty import Duty
-from .recovery import Loss, Rescue
+from .judging import Loss
+from .recovery import Rescue
 
 #: Long enough to give back what one dead worker held; a reaper that dies itself holds up the next one for this long.
 _ELECTION_MS = 2_000

@@ -1,13 +1,9 @@
-"""Give back what a dead consumer held: a child of this worker that died, or any child of a worker that is gone.
-
-Only the call that was executing is charged with the loss. Where nobody can know which one it was, the chunk is.
-"""
+"""Give back what a dead consumer held: a child of this worker that died, or any child of a worker that is gone."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 from nbtasks.broker.redis.delivery import Delivery, Entry, Finish
@@ -23,94 +19,7 @@ from nbtasks.worker.jobs.revokedrunning import Revoked
 from nbtasks.worker.jobs.telling import tell
 from nbtasks.worker.log import LOGGER
 
-#: (first, count, attempt)
-Piece = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What is known about a death.
-
-    Attributes:
-        story: what happened, for people: signal or exit code, memory, last words.
-        executing: (batch, index) of the call that was executing; None where nothing was.
-        charged: so many calls, from that one on, where they were only made ready to run.
-        seen: whether somebody saw what was executing; else the whole chunk is charged.
-        error: ends the executing call with this instead of running it again (its time limit, a revocation).
-        uncharged: the worker was shut down on purpose; nothing is charged.
-        shared: calls ran side by side there: any of the chunks that were begun may have been executed.
-    """
-
-    story: str
-    executing: tuple[str, int] | None = None
-    charged: int = 1
-    seen: bool = True
-    error: CallError | None = None
-    uncharged: bool = False
-    shared: bool = False
-
-
-@dataclass
-class Verdict:
-    """What becomes of one entry."""
-
-    pieces: list[Piece] = field(default_factory=list)
-    fail: list[int] = field(default_factory=list)
-    revoked: list[int] = field(default_factory=list)
-
-
-def judge(
-    entry: Entry, final: frozenset[int], loss: Loss, at_most_once: bool, revoked: frozenset[int] = frozenset()
-) -> Verdict:
-    """Decide which calls of an entry run again, charged or not, and which have failed. Pure.
-
-    Args:
-        revoked: calls that were revoked while they ran; they do not run again.
-    """
-    verdict = Verdict()
-    indexes = [index for index in range(entry.first, entry.first + entry.count) if index not in final]
-    # What was ended on purpose keeps its reason.
-    ended = _charged(entry, loss) if loss.error is not None else range(0)
-    verdict.revoked = [index for index in indexes if index in revoked and index not in ended]
-    indexes = [index for index in indexes if index not in verdict.revoked]
-    if at_most_once and loss.shared:
-        # What may have been started is not started again.
-        verdict.fail = indexes
-        return verdict
-    if loss.uncharged:
-        running = (
-            loss.executing[1] if loss.executing is not None and loss.executing[0] == entry.batch else None
-        )
-        if at_most_once:
-            # What may have been started is not started again.
-            verdict.fail = indexes if not loss.seen else [index for index in indexes if index == running]
-            indexes = [index for index in indexes if index not in verdict.fail]
-        verdict.pieces = [(*run, entry.attempt) for run in runs(indexes)]
-        return verdict
-    if not loss.seen:
-        given_up = at_most_once or attempts.losses(entry.attempt) + 1 >= attempts.MOST_LOSSES_UNSEEN
-        if given_up:
-            verdict.fail = indexes
-        else:
-            verdict.pieces = [(*run, attempts.after_loss(entry.attempt)) for run in runs(indexes)]
-        return verdict
-    charged = _charged(entry, loss)
-    guilty = [index for index in indexes if index in charged]
-    given_up = at_most_once or loss.error is not None
-    if given_up or attempts.losses(entry.attempt) + 1 >= attempts.MOST_LOSSES:
-        verdict.fail = guilty
-    else:
-        verdict.pieces = [(*run, attempts.after_loss(entry.attempt)) for run in runs(guilty)]
-    innocent = [index for index in indexes if index not in charged]
-    verdict.pieces += [(*run, entry.attempt) for run in runs(innocent)]
-    return verdict
-
-
-def _charged(entry: Entry, loss: Loss) -> range:
-    """Return the indexes of the calls of an entry that are charged with a loss that was seen."""
-    if loss.executing is None or loss.executing[0] != entry.batch:
-        return range(0)
-    return range(loss.executing[1], loss.executing[1] + loss.charged)
+from .judging import Loss, Piece, Verdict, judge
 
 
 class Rescue:
@@ -203,7 +112,7 @@ class Rescue:
 
 def _error(index: int, entry: Entry, loss: Loss, name: str, tried: int) -> CallError:
     """Return what a call ends with that was executing when its process died, or that cannot be run again."""
-    if loss.error is not None and index in _charged(entry, loss):
+    if loss.error is not None and index in loss.blames(entry.batch):
         return type(loss.error)(f"call {name} {loss.error}", name)
     times = f" ({tried} times)" if tried > 1 else ""
     return WorkerLostError(f"the process that ran call {name} died{times}: {loss.story}", name)

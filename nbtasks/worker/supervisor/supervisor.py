@@ -53,8 +53,9 @@ from .deadworkers import Reaper
 from .deafchildren import Relief
 from .enforcement import Enforcement
 from .forkserver import Birth, Death, Forkserver
+from .judging import Loss
 from .lease import Lease
-from .recovery import Loss, Rescue
+from .recovery import Rescue
 from .strangers import Strangers
 
 _TICK_S = 0.25
