@@ -49,7 +49,7 @@ class Eventually(Protocol):
     def __call__(self, probe: Callable[[], Any], what: str = ..., *, within: float = ...) -> Any: ...
 
 
-def wait_until(probe: Callable[[], Any], what: str = "", *, within: float = 20.0) -> Any:
+def wait_until(probe: Callable[[], Any], what: str = "", *, within: float = 60.0) -> Any:
     """Call ``probe`` until it returns something true and return that; fail with ``what`` when time is up."""
     end = time.monotonic() + within
     pause = 0.005
@@ -65,7 +65,7 @@ def wait_until(probe: Callable[[], Any], what: str = "", *, within: float = 20.0
 
 @pytest.fixture(scope="session")
 def eventually() -> Eventually:
-    """``eventually(lambda: condition, "what should happen", within=20)`` instead of a sleep."""
+    """``eventually(lambda: condition, "what should happen", within=60)`` instead of a sleep."""
     return wait_until
 
 

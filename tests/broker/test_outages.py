@@ -9,7 +9,7 @@ import pytest
 
 from nbtasks import App, BrokerUnavailable
 
-SOON = 40.0
+SOON = 60.0
 
 
 def note(path, text):

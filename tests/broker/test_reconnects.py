@@ -9,7 +9,7 @@ import pytest
 from nbtasks import App, BrokerUnavailable
 from nbtasks.broker.redis.link import Link
 
-SOON = 40.0
+SOON = 60.0
 CUTS = 130
 
 

@@ -12,7 +12,7 @@ import redis
 from nbtasks import App, BrokerUnavailable, BrokerUnsuitable, ConfigError, OperationalError
 from nbtasks.broker.redis.link import Link
 
-SOON = 20.0
+SOON = 60.0
 
 
 def free_port() -> int:

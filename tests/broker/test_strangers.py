@@ -9,7 +9,7 @@ import pytest
 
 from nbtasks import App, SignatureMismatch
 
-SOON = 20.0
+SOON = 60.0
 
 
 class Bomb:

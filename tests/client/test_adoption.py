@@ -7,7 +7,7 @@ import time
 from nbtasks import App
 from nbtasks.jupyter.card.board import Board
 
-SOON = 30.0
+SOON = 60.0
 
 
 def test_a_batch_that_had_ended_keeps_its_duration(shared_app, eventually):

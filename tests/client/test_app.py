@@ -11,7 +11,7 @@ import pytest
 
 from nbtasks import App, ConfigError
 
-SOON = 20.0
+SOON = 60.0
 SCRIPT = """
 from nbtasks import App
 app = App()

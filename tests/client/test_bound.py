@@ -14,7 +14,7 @@ import pytest
 
 from nbtasks import App, ConfigError, task
 
-SOON = 20.0
+SOON = 60.0
 
 
 @pytest.fixture

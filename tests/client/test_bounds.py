@@ -13,7 +13,7 @@ from nbtasks import App, ConfigError, TaskRevokedError, TimeoutError
 HUGE = 10**400
 NONSENSE = [math.inf, -math.inf, math.nan, 1e18, 1e308, HUGE, True, "soon", [5], timedelta.max]
 PAST = datetime.fromisoformat("1971-01-01T00:00:00")
-SOON = 30.0
+SOON = 60.0
 
 
 def short(value):

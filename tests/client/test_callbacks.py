@@ -13,7 +13,7 @@ import pytest
 
 from nbtasks import App
 
-SOON = 20.0
+SOON = 60.0
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import redis
 
 from nbtasks import App, TaskRevokedError
 
-SOON = 30.0
+SOON = 60.0
 
 
 def held(ledger, gate):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-SOON = 20.0
+SOON = 60.0
 #: A script with an App of its own and two tasks, one of them bound; ``ask(x)`` is what other processes do.
 HEAD = """
 import os, sys, time, warnings

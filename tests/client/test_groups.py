@@ -11,7 +11,7 @@ import pytest
 import nbtasks
 from nbtasks import App, ConfigError, TaskRevokedError
 
-SOON = 20.0
+SOON = 60.0
 
 
 def get(handle, **how):

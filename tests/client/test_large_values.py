@@ -21,7 +21,7 @@ from nbtasks.local.connection import Connection
 # Python leaves a socket open whose peer has gone between connection and handshake, as a listener's has that was closed.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 
-SOON = 20.0
+SOON = 60.0
 MEGABYTE = 2**20
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SOON = 20.0
+SOON = 60.0
 
 
 class Value:

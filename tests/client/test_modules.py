@@ -9,7 +9,7 @@ import pytest
 
 from nbtasks.client.submitting.captures import capture_report, local_modules
 
-SOON = 20.0
+SOON = 60.0
 
 
 @pytest.fixture

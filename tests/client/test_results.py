@@ -15,7 +15,7 @@ import pytest
 import nbtasks
 from nbtasks import App, AsyncResult, GroupResult, NotPicklable, TaskError, TaskRevokedError, UnknownCall
 
-SOON = 20.0
+SOON = 60.0
 
 
 def get(handle, **how):

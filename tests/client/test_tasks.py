@@ -12,7 +12,7 @@ import pytest
 import nbtasks
 from nbtasks import ConfigError, NotPicklable, task
 
-SOON = 20.0
+SOON = 60.0
 
 
 def get(handle):

@@ -10,7 +10,7 @@ import pytest
 from nbtasks import App, BrokerUnavailable
 from tests.broker.conftest import server  # noqa: F401 - a fixture
 
-SOON = 40.0
+SOON = 60.0
 BEGIN = """
 import os, sys, threading, nbtasks
 app = nbtasks.App(broker=sys.argv[1])

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from nbtasks import NotPicklable, current_call
 
-SOON = 20.0
+SOON = 60.0
 
 
 async def double(x):

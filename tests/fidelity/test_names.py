@@ -8,7 +8,7 @@ import pytest
 
 from nbtasks.client.submitting.captures import capture_report
 
-SOON = 20.0
+SOON = 60.0
 
 
 def notebook(source):

@@ -10,7 +10,7 @@ import pytest
 import nbtasks
 from nbtasks import App, task
 
-SOON = 20
+SOON = 60.0
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,7 +6,7 @@ import pytest
 
 from nbtasks import App, ConfigError
 
-SOON = 20.0
+SOON = 60.0
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import redis
 from nbtasks import App, ConfigError, progress
 from tests.chaos import servers
 
-SOON = 20.0
+SOON = 60.0
 PAGE = Path(__file__).parent.parent.parent / "docs" / "security.md"
 #: Used by the connection or by the test itself, and by no room of nbtasks.
 NOT_OURS = {"auth", "hello", "client", "acl", "config", "command"}

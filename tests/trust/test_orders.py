@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-SOON = 20.0
+SOON = 60.0
 REFUSED = "was refused: it is from before, or was followed already"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from nbtasks import SignatureMismatch
 
-SOON = 20.0
+SOON = 60.0
 
 
 def note(path, text):

@@ -10,7 +10,7 @@ import pytest
 from nbtasks import TaskRevokedError
 from nbtasks.broker.redis.keys import LANES
 
-SOON = 20.0
+SOON = 60.0
 LEFT_OUT = "left out an entry"
 
 

@@ -12,7 +12,7 @@ from nbtasks import App, SignatureMismatch
 from nbtasks.local.connection import Connection
 from nbtasks.wire.signing import encode_key, key_id, new_key
 
-SOON = 20.0
+SOON = 60.0
 
 
 def held(path, gate, text):

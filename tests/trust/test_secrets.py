@@ -17,7 +17,7 @@ from nbtasks import App, NbtasksError
 from nbtasks.wire.signing import encode_key
 from tests.broker.conftest import server  # noqa: F401 - a fixture
 
-SOON = 20.0
+SOON = 60.0
 PASSWORD = "do-not-show-this-7f3a"
 
 

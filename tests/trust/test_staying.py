@@ -12,7 +12,7 @@ import redis
 from nbtasks import NotPicklable
 from nbtasks.client.invitation import Invitation
 
-SOON = 20.0
+SOON = 60.0
 SECRETS = {
     "App": lambda app: app,
     "Connection": lambda app: app.connection,

@@ -14,7 +14,7 @@ from nbtasks.broker.redis.keys import LANES
 from nbtasks.client.receiving import adoption, listener
 from nbtasks.wire.values import PIECE_BYTES
 
-SOON = 20.0
+SOON = 60.0
 
 
 def held(path, gate, text):

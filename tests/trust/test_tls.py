@@ -16,7 +16,7 @@ import trustme
 
 from nbtasks import App, BrokerUnavailable, ConfigError
 
-SOON = 20.0
+SOON = 60.0
 
 # Sockets that a refused handshake leaves to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")

@@ -7,7 +7,7 @@ import redis
 
 from nbtasks import App, SignatureMismatch
 
-SOON = 30.0
+SOON = 60.0
 
 
 def test_they_can_be_exchanged_for_later_readers_and_not_for_another_call(idle_app):

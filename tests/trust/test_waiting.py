@@ -15,7 +15,7 @@ from nbtasks import App
 from nbtasks.local.connection import Connection
 from nbtasks.wire.signing import new_key
 
-SOON = 20.0
+SOON = 60.0
 
 
 def held(path, gate):

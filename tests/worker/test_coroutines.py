@@ -15,7 +15,7 @@ import pytest
 
 from nbtasks import App, TaskError, TaskRevokedError, TimeLimitExceeded
 
-SOON = 20.0
+SOON = 60.0
 
 
 @pytest.fixture(scope="module")

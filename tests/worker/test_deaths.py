@@ -15,7 +15,7 @@ import pytest
 
 from nbtasks import WorkerLostError
 
-SOON = 30.0
+SOON = 60.0
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 

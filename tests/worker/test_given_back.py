@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SOON = 30.0
+SOON = 60.0
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 

@@ -16,7 +16,7 @@ import pytest
 
 from nbtasks import App, TaskRevokedError, TimeLimitExceeded
 
-SOON = 20.0
+SOON = 60.0
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 

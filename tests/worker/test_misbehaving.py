@@ -14,7 +14,7 @@ import pytest
 from nbtasks import App, ConfigError, NotPicklable, Retry, current_call, progress
 from nbtasks.core.context import report_state
 
-SOON = 20.0
+SOON = 60.0
 POOLS = ["prefork", "threads", "coroutines"]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from nbtasks import App
 
-SOON = 30.0
+SOON = 60.0
 
 
 @pytest.fixture(scope="module")

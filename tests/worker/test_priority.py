@@ -11,7 +11,7 @@ import redis
 from nbtasks import App
 from nbtasks.broker.redis.keys import LANES
 
-SOON = 30.0
+SOON = 60.0
 
 
 def note(ledger, gate, name):

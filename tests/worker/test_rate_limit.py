@@ -13,7 +13,7 @@ import redis
 
 from nbtasks import App, TaskRevokedError
 
-SOON = 30.0
+SOON = 60.0
 #: Seconds of the limit that may start at once; see docs/guarantees.md.
 BURST_S = 0.1
 

@@ -15,7 +15,7 @@ import pytest
 
 from nbtasks import App, current_call, progress, track
 
-SOON = 20.0
+SOON = 60.0
 POOLS = ["prefork", pytest.param("threads", marks=pytest.mark.long), "coroutines", "here"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nbtasks import App, ConfigError, MaxRetriesExceededError, Retry
 
-SOON = 20.0
+SOON = 60.0
 POOLS = ["prefork", pytest.param("threads", marks=pytest.mark.long), "coroutines", "here"]
 
 

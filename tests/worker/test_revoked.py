@@ -13,7 +13,7 @@ import redis
 
 from nbtasks import App, TaskRevokedError
 
-SOON = 30.0
+SOON = 60.0
 LONG = pytest.mark.long
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
