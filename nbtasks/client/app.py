@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from nbtasks.broker.redis.server import BrokerFacts
 
-    from .batches.batch import Batch
+    from .batches.ledger import Ledger
     from .invitation import Invitation
     from .roster import Stranded
     from .session import Session
@@ -221,13 +221,13 @@ class App:
                 _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
         return handles[:most]
 
-    def _handles(self, batch: Batch) -> list[Handle | Map]:
+    def _handles(self, batch: Ledger) -> list[Handle | Map]:
         if batch.kind == "call":
             # Single calls, several of which may share a batch.
             return [Handle.of(batch, index, self.session) for index in reversed(range(batch.n))]
         return [Map.of(batch, self.session)]
 
-    def batches(self, *, quiet: bool = False) -> list[Batch]:
+    def batches(self, *, quiet: bool = False) -> list[Ledger]:
         """Return what was submitted through this app, oldest first (the last 1,000).
 
         Args:
@@ -314,12 +314,13 @@ class App:
 
     def _connect(self) -> Session:
         connection = self._server()
-        from .session import Session
+        from .engine import RedisEngine
 
         give_up_at = time.monotonic() + REVIVAL_S
         while True:
             try:
-                session = Session(connection, self._result_expires, self._result_limit, self.include)
+                engine = RedisEngine(connection, self._result_expires, self._result_limit, self.include)
+                session = engine.session
                 session.given_up = self._opened.workers_given_up
                 return session
             except RuntimeError as error:

@@ -14,7 +14,7 @@ from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.values import value_of
 
 from . import current, observers, waiting
-from .batches.batch import Batch
+from .batches.ledger import Ledger
 from .result import AsyncResult, note, wait_async
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class GroupResult:
         self.batch, self._session = batch, session
 
     @classmethod
-    def of(cls, batch: Batch, session: Session) -> GroupResult:
+    def of(cls, batch: Ledger, session: Session) -> GroupResult:
         """Return the handle of a map that is known."""
         handle = cls.__new__(cls)
         handle.batch, handle._session = batch, session
@@ -176,10 +176,10 @@ class GroupResult:
             )
         if self.batch.problem is not None:
             raise self.batch.problem
-        if propagate and self.batch.origin_info.on_error != "keep":
+        if propagate and self.batch.origin.on_error != "keep":
             self._raise_first()
         values = list(self._values(propagate))
-        if propagate and self.batch.origin_info.on_error != "keep":
+        if propagate and self.batch.origin.on_error != "keep":
             # Values may have gone since.
             self._raise_first()
         return values

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from nbtasks.broker.redis.permits import Limited
     from nbtasks.broker.redis.store import Store
 
-    from .batches.batch import Batch
+    from .batches.ledger import Ledger
 
 #: A moment that is nearer is told in seconds.
 _SOON_S = 60.0
 
 
 def reason_for_waiting(
-    batch: Batch,
+    batch: Ledger,
     index: int | None,
     fleet: Fleet,
     store: Store,
@@ -41,7 +41,7 @@ def reason_for_waiting(
         limited: the rate limit that calls of the batch wait for, and how many calls do.
         given_up: why local workers of the queue are not started any more.
     """
-    eta = batch.origin_info.eta_at
+    eta = batch.origin.eta_at
     if eta is not None and eta > time.time():
         return f"scheduled for {_moment(eta)}"
     version, _, key_id = address.partition("@")[2].rpartition(".")
@@ -56,7 +56,7 @@ def reason_for_waiting(
 
 
 def _reason_at_workers(
-    batch: Batch,
+    batch: Ledger,
     fleet: Fleet,
     store: Store,
     address: str,
@@ -92,7 +92,7 @@ def _start(queue: str) -> str:
     return "%workers start" if queue == "default" else f"%workers start -q {queue}"
 
 
-def _limited(batch: Batch, limited: Limited, waiting: int) -> str:
+def _limited(batch: Ledger, limited: Limited, waiting: int) -> str:
     soon = limited.next_s < _SOON_S
     when = f"in {limited.next_s:.1f} s" if soon else f"at {_moment(time.time() + limited.next_s)}"
     return (
@@ -125,7 +125,7 @@ def _silent(workers: list[WorkerInfo]) -> str:
 
 
 def _busy(
-    workers: list[WorkerInfo], batch: Batch, store: Store, address: str, running_on: Mapping[str, int]
+    workers: list[WorkerInfo], batch: Ledger, store: Store, address: str, running_on: Mapping[str, int]
 ) -> str | None:
     total = sum(worker.slots_total for worker in workers)
     # A worker's own word is some seconds old.
@@ -141,20 +141,21 @@ def _busy(
     )
 
 
-def _ahead(batch: Batch, store: Store, address: str) -> int:
+def _ahead(batch: Ledger, store: Store, address: str) -> int:
     """Return about how many entries are taken before the next one of a batch."""
-    lane = batch.sent[0].lane if batch.sent else "m"
+    sent = batch.parcel.sent if batch.parcel is not None else []
+    lane = sent[0].lane if sent else "m"
     before = LANES[: LANES.index(lane) + 1]
-    own = [item for item in batch.sent if not any(batch.states[item.first : item.first + item.count])]
+    own = [item for item in sent if not any(batch.states[item.first : item.first + item.count])]
     return max(0, store.waiting(address, before) - max(1, len(own)))
 
 
-def _refused(batch: Batch) -> str | None:
+def _refused(batch: Ledger) -> str | None:
     if batch.refusal is None:
         return None
     step = (
         "it was sent again"
-        if batch.sent
+        if batch.sent_something
         else "only who has submitted it can send it again: submit the call anew"
     )
     return f"a worker has refused it: {batch.refusal}; {step}"

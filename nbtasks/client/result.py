@@ -29,7 +29,7 @@ from nbtasks.wire.errors import failures
 from nbtasks.wire.values import Original
 
 from . import current, observers, waiting
-from .batches.batch import Batch
+from .batches.ledger import Ledger
 from .batches.loss import without_value
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ class AsyncResult:
         self._set(batch, index or 0, session)
 
     @classmethod
-    def of(cls, batch: Batch, index: int, session: Session) -> AsyncResult:
+    def of(cls, batch: Ledger, index: int, session: Session) -> AsyncResult:
         """Return the handle of a call whose batch is known."""
         handle = cls.__new__(cls)
         handle._set(batch, index, session)
         return handle
 
-    def _set(self, batch: Batch, index: int, session: Session) -> None:
+    def _set(self, batch: Ledger, index: int, session: Session) -> None:
         self.batch = batch
         self.index = index
         self._session = session
@@ -115,12 +115,14 @@ class AsyncResult:
     @property
     def args(self) -> tuple[Any, ...] | None:
         """The positional arguments, where this process submitted the call."""
-        return None if self.batch.calls is None else tuple(self.batch.calls[self.index][0])
+        parcel = self.batch.parcel
+        return None if parcel is None else tuple(parcel.calls[self.index][0])
 
     @property
     def kwargs(self) -> dict[str, Any] | None:
         """The keyword arguments, where this process submitted the call."""
-        return None if self.batch.calls is None else dict(self.batch.calls[self.index][1])
+        parcel = self.batch.parcel
+        return None if parcel is None else dict(parcel.calls[self.index][1])
 
     @property
     def args_repr(self) -> str:
@@ -352,7 +354,7 @@ class AsyncResult:
 
         A call of a map is forgotten with the map: its result lies in one record with others.
         """
-        if self.batch.origin_info.single:
+        if self.batch.origin.single:
             self._session.forget(self.batch)
 
     def then(

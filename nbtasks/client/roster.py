@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nbtasks.broker.redis.fleet import Fleet
     from nbtasks.broker.redis.store import Store
 
-    from .batches.batch import Batch
+    from .batches.ledger import Ledger
 
 
 def read_workers(fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
@@ -42,7 +42,7 @@ def workers_for(queue: str, fleet: Fleet, python: str, key_id: str) -> list[Work
     return [worker for worker in workers if worker.matches and queue in worker.queues]
 
 
-def running_where_alive(batch: Batch, fleet: Fleet, python: str, key_id: str) -> set[int]:
+def running_where_alive(batch: Ledger, fleet: Fleet, python: str, key_id: str) -> set[int]:
     """Return the calls of a batch that run on workers which still live; the others were given back, or will be."""
     running = batch.running.copy()
     if not running:

@@ -44,7 +44,7 @@ from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
-from .batches.batch import Batch, Hooks
+from .batches.ledger import Engine, Ledger
 from .batches.registry import Registry
 from .home import Home
 from .reasons import reason_for_waiting
@@ -56,6 +56,7 @@ from .receiving.listener import Listener
 from .receiving.stocktaking import Stocktaking
 from .roster import running_where_alive, warn_of_differences, workers_for
 from .sending.outbox import Item, Outbox
+from .sending.repacking import Repacking
 from .sending.sender import Sender
 from .unsent import describe
 from .workerinfo import WorkerInfo
@@ -96,7 +97,12 @@ class Session:
     __reduce_ex__ = refuse_to_travel
 
     def __init__(
-        self, connection: Connection, result_expires_s: float, result_limit: int, include: Sequence[str] = ()
+        self,
+        connection: Connection,
+        result_expires_s: float,
+        result_limit: int,
+        engine: Engine,
+        include: Sequence[str] = (),
     ) -> None:
         self.connection = connection
         self.home = Home.of(connection)
@@ -129,8 +135,7 @@ class Session:
         self.files = ValueFiles.beside(connection.url, connection.namespace)
         self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
         self._leftovers = Leftovers(self.files, self.store, self.keys)
-        #: What a batch asks of this session.
-        self.hooks = Hooks(self.registry.changed, self._read_here, self.revoke, self.why_pending, self.shelf)
+        self.engine = engine
         self._make_parts(round(result_expires_s * 1000))
 
     def _make_parts(self, result_ttl_ms: int) -> None:
@@ -140,11 +145,19 @@ class Session:
         self.sender = Sender(
             self._outbox, self.registry, self.codec, self.address, result_ttl_ms, finish, self.clock.now
         )
+        repacking = Repacking(self.codec, self.shelf, self.address, self.home)
         self.intake = Intake(
-            self.registry, self.sender, self.store, self.codec, self.address, finish, self._leftovers
+            self.registry,
+            self.sender,
+            repacking,
+            self.store,
+            self.codec,
+            self.address,
+            finish,
+            self._leftovers,
         )
         self._adoption = Adoption(
-            self.registry, self.intake, self.store, self.fleet, self.codec, self._current_id, self.hooks,
+            self.registry, self.intake, self.store, self.fleet, self.codec, self._current_id, self.engine,
             self.clock,
         )  # fmt: skip
         if context.serving:
@@ -172,7 +185,8 @@ class Session:
             self._look_for_gap,
         )
 
-    def _read_here(self, most_s: float, eager: bool) -> bool:
+    def read_here(self, most_s: float, eager: bool) -> bool:
+        """Read what comes, on the thread that waits, as :meth:`Listener.read_here` says; whether that could be done."""
         self._outbox.note_wait()
         return self._listener.read_here(most_s, eager)
 
@@ -218,7 +232,7 @@ class Session:
                 self.check_open(batch.id)
             except ConfigError as error:
                 # Nobody tells its end here: who asks again and again shall hear that.
-                batch.problem = error
+                batch.note_problem(error)
 
     def close(self) -> None:
         """Send what waits, stop the threads, close the connections."""
@@ -322,8 +336,9 @@ class Session:
                     self._adoption.follow(batch)
                 else:
                     self.intake.refresh(batch, states)
-                    if batch.growing and batch.sent_something:
-                        self.sender.send_sign_of_life(batch)
+                    parcel = batch.parcel
+                    if batch.growing and parcel is not None and parcel.sent:
+                        self.sender.send_sign_of_life(batch, parcel)
             except SignatureMismatch as error:
                 _log.error("batch %s: refused: %s", batch.id, error)
         self._note_lost()
@@ -347,7 +362,7 @@ class Session:
 
     # -- acting on batches
 
-    def revoke(self, batch: Batch, index: int, terminate: bool) -> None:
+    def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
         """Make calls that have not ended REVOKED, for good, and tell the workers; handles say so when this returns.
 
         Without ``terminate`` only what has not been started: which calls that are, their workers know.
@@ -377,7 +392,7 @@ class Session:
         if index < 0 or batch.all_ended:
             self.withdraw(batch)
 
-    def _order_to_stop(self, batch: Batch, index: int, terminate: bool) -> None:
+    def _order_to_stop(self, batch: Ledger, index: int, terminate: bool) -> None:
         """Tell the workers that calls of a batch were revoked.
 
         Raises:
@@ -388,15 +403,15 @@ class Session:
         # What a growing batch has just sent is not started, either.
         note = not terminate or (index < 0 and batch.growing)
         if note:
-            batch.revoked_running.add(index)
+            batch.note_revoked(index)
         if not self._orders.revoke(batch.id, control, index if note else None):
             raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
 
-    def withdraw(self, batch: Batch) -> None:
+    def withdraw(self, batch: Ledger) -> None:
         """Take what is final out of the queue, and not wait for workers to do that: perhaps there are none."""
-        eta = batch.origin_info.eta_at
+        eta = batch.origin.eta_at
         due_at = eta
-        if eta is None and (batch.rate_limit is not None or batch.task is None):
+        if eta is None and batch.may_be_limited:
             # What a rate limit holds back comes again at any time from then on.
             due_at = batch.created_at
         since = (
@@ -412,16 +427,16 @@ class Session:
     def _held(self, queue: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
         return self.store.held(self.address(queue), sizes)
 
-    def _in_hand(self, batch: Batch) -> set[int]:
+    def _in_hand(self, batch: Ledger) -> set[int]:
         """Return the calls that workers have taken; a broker that was emptied has lost who took what runs."""
         held = self._held(batch.queue, {batch.id: batch.n}).get(batch.id, set())
         return held if held.issuperset(list(batch.running)) else held | self._running(batch)
 
-    def _running(self, batch: Batch) -> set[int]:
+    def _running(self, batch: Ledger) -> set[int]:
         """Return the calls that run now: a worker that is gone has told of no end."""
         return running_where_alive(batch, self.fleet, self.python, self.keyring.id)
 
-    def _see_the_end_of(self, batch: Batch, ranges: Sequence[tuple[int, int]]) -> None:
+    def _see_the_end_of(self, batch: Ledger, ranges: Sequence[tuple[int, int]]) -> None:
         """Have the ends of calls known here that the broker has: by the push that comes, else by asking."""
 
         def ended() -> bool:
@@ -434,15 +449,15 @@ class Session:
             self.intake.refresh(batch)
             self.registry.announce()
 
-    def forget(self, batch: Batch) -> None:
+    def forget(self, batch: Ledger) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""
         self.registry.when(batch, lambda: batch.all_ended, lambda: self._forget(batch), duty=True)
 
-    def _forget(self, batch: Batch) -> None:
+    def _forget(self, batch: Ledger) -> None:
         self._leftovers.drop(self.store.forget(batch.id))
         self.registry.forget(batch)
 
-    def why_pending(self, batch: Batch, index: int | None = None) -> str | None:
+    def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
         """Say why a batch waits, or one call of it."""
         if self._outbox.problem is not None:
             return str(self._outbox.problem)
@@ -463,9 +478,9 @@ class Session:
         except OperationalError:
             return None
 
-    def _limited(self, batch: Batch, address: str) -> tuple[Limited, int] | None:
+    def _limited(self, batch: Ledger, address: str) -> tuple[Limited, int] | None:
         """Return the rate limit that a batch waits for, and how many calls of this process do."""
-        if batch.rate_limit is None and batch.task is not None:
+        if not batch.may_be_limited:
             return None
         limited = self._permits.limited(address, batch.id)
         if limited is None:
@@ -474,7 +489,7 @@ class Session:
         waiting = sum(one.sent_count - one.finished_count - len(one.running) for one in alike)
         return limited, max(1, waiting)
 
-    def adopt(self, batch_id: str) -> Batch:
+    def adopt(self, batch_id: str) -> Ledger:
         """Return the live record of a batch, whoever submitted it.
 
         Raises:
@@ -487,7 +502,7 @@ class Session:
         return self._adoption.adopt(batch_id)
 
 
-def _are_known(batch: Batch, indexes: set[int]) -> bool:
+def _are_known(batch: Ledger, indexes: set[int]) -> bool:
     """Whether it is known of calls that they run, or have ended."""
     return all(index in batch.running or batch.states[index] >= st.FIRST_READY_CODE for index in indexes)
 

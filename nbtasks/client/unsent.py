@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .batches.batch import Batch
+    from .batches.ledger import Ledger
 
 _MOST_NAMES = 10
 _MOST_IDS = 3
 
 
-def describe(batches: Sequence[Batch], label: str, why: str) -> str:
+def describe(batches: Sequence[Ledger], label: str, why: str) -> str:
     """Return what is said of calls that were not handed over.
 
     Args:
@@ -29,11 +29,11 @@ def describe(batches: Sequence[Batch], label: str, why: str) -> str:
     )
 
 
-def _open_calls(batch: Batch) -> int:
+def _open_calls(batch: Ledger) -> int:
     return batch.n - batch.finished_count
 
 
-def _by_task(batches: Sequence[Batch]) -> str:
+def _by_task(batches: Sequence[Ledger]) -> str:
     ids: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
     for batch in batches:

@@ -13,7 +13,7 @@ from .roster import workers_for
 from .workerinfo import WorkerInfo
 
 if TYPE_CHECKING:
-    from .batches.batch import Batch
+    from .batches.ledger import Ledger
     from .session import Session
 
 #: Seconds between two looks at the other slots, and how many looks in a row must find none that works.
@@ -21,7 +21,7 @@ _LOOK_EVERY_S = 1.0
 _LOOKS = 2
 
 
-def wait(session: Session, batch: Batch, ready: Callable[[], bool], timeout: float | None) -> bool:
+def wait(session: Session, batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
     """Wait until ``ready()``, at most ``timeout`` seconds; returns whether it is.
 
     Raises:
@@ -41,7 +41,7 @@ def wait(session: Session, batch: Batch, ready: Callable[[], bool], timeout: flo
         slot.set_waiting(False)
 
 
-def _wait_and_look(session: Session, batch: Batch, ready: Callable[[], bool], timeout: float | None) -> bool:
+def _wait_and_look(session: Session, batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
     deadline = None if timeout is None else time.monotonic() + timeout
     stuck = 0
     while True:
@@ -56,17 +56,17 @@ def _wait_and_look(session: Session, batch: Batch, ready: Callable[[], bool], ti
             raise _would_deadlock(batch)
 
 
-def _is_alone(session: Session, batch: Batch) -> bool:
+def _is_alone(session: Session, batch: Ledger) -> bool:
     """Whether this slot is the only one that could run the batch. How many wait, the first look cannot tell."""
     usable = _usable(session, batch)
     return sum(worker.slots_total for worker in usable) == 1 and usable[0].id == serving[0].worker
 
 
-def _usable(session: Session, batch: Batch) -> list[WorkerInfo]:
+def _usable(session: Session, batch: Ledger) -> list[WorkerInfo]:
     return workers_for(batch.queue, session.fleet, session.python, session.keyring.id)
 
 
-def _free_slots(session: Session, batch: Batch) -> int:
+def _free_slots(session: Session, batch: Ledger) -> int:
     """Return how many slots could run the batch while this one waits; one where no worker is known."""
     me, usable = serving[0].worker, _usable(session, batch)
     if not usable:
@@ -80,7 +80,7 @@ def _free_slots(session: Session, batch: Batch) -> int:
     return total - 1 - max(0, waiting - min(1, own.slots_waiting))
 
 
-def _would_deadlock(batch: Batch) -> WouldDeadlock:
+def _would_deadlock(batch: Ledger) -> WouldDeadlock:
     return WouldDeadlock(
         f"get() inside a task keeps its slot, and no other slot of queue {batch.queue!r} is left: the call that it "
         "waits for would never start. Start more workers, send one of the two tasks to another queue, or return the "

@@ -131,7 +131,7 @@ def test_a_changed_function_is_refused_before_it_is_unpickled_and_sent_again(sha
 
     handle = shared_app.task(mine).apply_async((1,), queue="aside")
     shared_app.session.flush()
-    name = keys.function(handle.batch.function)
+    name = keys.function(handle.batch.parcel.function)
     client.set(name, bent(client.get(name), Bomb(str(crater))))
     with App(connection=shared_app.connection) as other:
         other.start_workers(1, queues="aside")
@@ -154,7 +154,10 @@ def test_another_function_in_its_place_is_refused_and_the_right_one_sent_again(s
     other_handle = shared_app.task(other_one).delay(1)
     other_handle.get(timeout=SOON)
     shared_app.session.flush()
-    client.set(keys.function(handle.batch.function), client.get(keys.function(other_handle.batch.function)))
+    client.set(
+        keys.function(handle.batch.parcel.function),
+        client.get(keys.function(other_handle.batch.parcel.function)),
+    )
     with App(connection=shared_app.connection) as other:
         other.start_workers(1, queues="aside")
         assert handle.get(timeout=SOON) == "mine 1"
@@ -167,7 +170,7 @@ def test_a_function_that_is_gone_is_sent_again(shared_app, raw, keys):
 
     handle = shared_app.task(mine).apply_async((1,), queue="aside")
     shared_app.session.flush()
-    raw(shared_app).delete(keys.function(handle.batch.function))
+    raw(shared_app).delete(keys.function(handle.batch.parcel.function))
     with App(connection=shared_app.connection) as other:
         other.start_workers(1, queues="aside")
         assert handle.get(timeout=SOON) == "gone 1"

@@ -118,7 +118,7 @@ def test_a_timestamp_without_a_zone_is_of_here(shared_app, monkeypatch, zone):
             assert task.apply_async((-1,), eta=now - minute, expires=now + minute).get(timeout=SOON) == 1
             later = task.apply_async((-1,), eta=now + minute)
             assert later.state == "PENDING"
-            assert 0 < later.batch.origin_info.eta_at - time.time() <= 60
+            assert 0 < later.batch.origin.eta_at - time.time() <= 60
             later.revoke()
             with pytest.raises(TaskRevokedError, match="expired"):
                 task.apply_async((-1,), expires=now - minute).get(timeout=SOON)

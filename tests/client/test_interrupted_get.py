@@ -10,7 +10,10 @@ import pytest
 
 from .interrupts import Interrupter
 
-WATCHED = ("batch", "waiting", "intake", "listener", "registry", "result", "shield")
+WATCHED = (
+    "ledger", "records", "printed", "watchers", "parcel", "waiting", "intake", "listener", "registry", "result",
+    "shield", "engine",
+)  # fmt: skip
 
 
 def wait_for(path):

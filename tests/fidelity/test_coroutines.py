@@ -156,7 +156,7 @@ def test_large_buffers_that_are_refilled_and_such_that_stay(shared_app):
     stays = np.full(many, 7.0)
     handle = first.starmap((stays, number) for number in range(4))
     assert handle.get(timeout=SOON) == [7] * 4
-    assert len(handle.batch.blobs) <= 1
+    assert len(handle.batch.parcel.blobs) <= 1
     assert first.map(Rows()).get(timeout=SOON) == [0, 1, 2]
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
-from nbtasks.client.batches.batch import Batch, Hooks, Origin
+from nbtasks.client.batches.ledger import Ledger, Origin
+from nbtasks.client.batches.parcel import CallOptions, Parcel
+from nbtasks.client.definition import Definition
 from nbtasks.core import states
+from nbtasks.core.options import TaskOptions
 from nbtasks.wire import pickling
 from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
@@ -15,42 +19,73 @@ from nbtasks.wire.values import Shelf
 ID = "01a1f955f78f7fed06ef"
 
 
+class NoEngine:
+    """Brings nothing anywhere.
+
+    Attributes:
+        why: says why calls wait.
+    """
+
+    def __init__(self, why: str | None) -> None:
+        self.why: Callable[[], str | None] = lambda: why
+        self.changed = threading.Condition()
+        self.shelf = Shelf(lambda name, piece: name, lambda key, target: None)
+
+    def read_here(self, most_s: float, eager: bool) -> bool:
+        return False
+
+    def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
+        pass
+
+    def why_pending(self, batch: Ledger) -> str | None:
+        return self.why()
+
+    def retry_failed(self, batch: Ledger, parcel: Parcel) -> None:
+        pass
+
+
 def make_batch(
-    n: int = 1, kind: str = "map", *, created_at: float = 1000.0, why: str | None = None, **origin: Any
-) -> Batch:
-    """Return a batch of ``n`` calls with nothing known of them yet."""
-    hooks = Hooks(
-        changed=threading.Condition(),
-        read_here=lambda most_s: False,
-        revoke=lambda batch, index, terminate: None,
-        why_pending=lambda batch: why,
-        shelf=Shelf(lambda name, piece: name, lambda key, target: None),
-    )
+    n: int = 1,
+    kind: str = "map",
+    *,
+    created_at: float = 1000.0,
+    why: str | None = None,
+    task: dict[str, Any] | None = None,
+    **origin: Any,
+) -> Ledger:
+    """Return a batch of ``n`` calls with nothing known of them yet; ``task`` are options of its task."""
     settings = {"name": "clean", "queue": "default", **origin}
-    batch = Batch(ID, n, Origin(kind=kind, single=kind == "call", **settings), hooks, created_at)
-    batch.calls = [((index,), {}) for index in range(n)]
-    return batch
+    options = TaskOptions.make(task or {})
+    parcel = Parcel(
+        Definition(len, options),
+        CallOptions(options, 0.0, None, True, {}),
+        "",
+        b"",
+        [((i,), {}) for i in range(n)],
+    )
+    about = Origin(kind=kind, single=kind == "call", **settings)
+    return Ledger(ID, n, about, NoEngine(why), parcel, created_at)
 
 
-def start(batch: Batch, *indexes: int, attempt: int = 1) -> None:
+def start(batch: Ledger, *indexes: int, attempt: int = 1) -> None:
     """Have calls run."""
     for index in indexes:
         batch.apply_event("w1", {"t": "started", "i": index, "a": attempt})
 
 
-def tell(batch: Batch, index: int, done: float, total: float | None, message: str = "") -> None:
+def tell(batch: Ledger, index: int, done: float, total: float | None, message: str = "") -> None:
     """Report progress of a call."""
     batch.apply_event("w1", {"t": "progress", "i": index, "d": done, "n": total, "m": message})
 
 
-def succeed(batch: Batch, *indexes: int, seconds: float = 1.0, output: str = "") -> None:
+def succeed(batch: Ledger, *indexes: int, seconds: float = 1.0, output: str = "") -> None:
     """End calls with their index as the value."""
     for index in indexes:
         payload = b"".join(bytes(part) for part in pickling.dumps(index))
         _end(batch, index, states.SUCCESS_CODE, payload, seconds, output)
 
 
-def fail(batch: Batch, error: BaseException, *indexes: int, attempt: int = 1) -> None:
+def fail(batch: Ledger, error: BaseException, *indexes: int, attempt: int = 1) -> None:
     """End calls with an exception."""
     payload = failures.pack(_raised(error))
     for index in indexes:
@@ -71,7 +106,7 @@ def _raised(error: BaseException) -> BaseException:
 
 
 def _end(
-    batch: Batch, index: int, state: int, payload: bytes, seconds: float, output: str, attempt: int = 1
+    batch: Ledger, index: int, state: int, payload: bytes, seconds: float, output: str, attempt: int = 1
 ) -> None:
     kept = {index: [["o", output]]} if output else {}
     record = Record(ID, index, bytes([state]), [seconds], [payload], "w1", attempt, kept)

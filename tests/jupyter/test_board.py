@@ -109,7 +109,7 @@ def test_hostile_and_long_names_stay_on_one_line():
 
 def test_a_batch_that_could_not_be_sent_has_failed():
     batch = make_batch(3)
-    batch.problem = RuntimeError("broker gone")
+    batch.note_problem(RuntimeError("broker gone"))
     batch.note_change()
     view = Board(batch).fold(time.time())
     assert (view.state, view.reason, view.done) == ("FAILURE", "broker gone", True)

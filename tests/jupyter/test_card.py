@@ -5,8 +5,6 @@ import struct
 import threading
 import time
 
-from nbtasks.client.definition import Definition
-from nbtasks.core.options import TaskOptions
 from nbtasks.jupyter.card.card import Card
 
 from .records import fail, make_batch, start, succeed
@@ -115,7 +113,7 @@ def test_the_last_message_has_everything():
 
 def test_a_batch_that_grows_is_sent_whole():
     batch = make_batch(100)
-    batch.growing = True
+    batch.leave_open()
     card = Card(batch)
     page = Page(card)
     batch.grow(500)
@@ -128,7 +126,7 @@ def test_a_batch_that_grows_is_sent_whole():
 def test_the_reason_is_asked_for_after_a_while_and_not_too_often():
     asked = []
     batch = make_batch(3)
-    batch.hooks.why_pending = lambda _: asked.append(1) or "no worker"
+    batch.engine.why = lambda: asked.append(1) or "no worker"
     card = Card(batch)
     card.tick(1000.5)
     assert not asked
@@ -143,7 +141,7 @@ def test_the_reason_is_asked_for_after_a_while_and_not_too_often():
 def test_the_reason_is_asked_for_also_where_calls_were_started():
     """Their worker may be gone."""
     batch = make_batch(3)
-    batch.hooks.why_pending = lambda _: "no worker"
+    batch.engine.why = lambda: "no worker"
     card = Card(batch)
     start(batch, 0)
     assert card.tick(1001.5).content["view"]["reason"] is None
@@ -151,9 +149,8 @@ def test_the_reason_is_asked_for_also_where_calls_were_started():
 
 
 def test_a_rate_limit_is_told_also_while_calls_run_and_end():
-    batch = make_batch(9)
-    batch.task = Definition(len, TaskOptions.make({"rate_limit": "1/s"}))
-    batch.hooks.why_pending = lambda _: "rate-limited to 1/s"
+    batch = make_batch(9, task={"rate_limit": "1/s"})
+    batch.engine.why = lambda: "rate-limited to 1/s"
     card = Card(batch)
     assert card.tick(1000.5).content["view"]["reason"] is None
     start(batch, 0)

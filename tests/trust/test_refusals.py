@@ -60,7 +60,7 @@ def test_something_else_in_the_place_of_a_function(shared_app, attack, worker_on
 
     handle = shared_app.task(mine).apply_async((1,), queue="functions")
     shared_app.session.flush()
-    name = attacker.keys.function(handle.batch.function)
+    name = attacker.keys.function(handle.batch.parcel.function)
     attacker.redis.delete(name)
     attacker.redis.sadd(name, "no function")
     with worker_on(shared_app, "functions"):

@@ -107,7 +107,7 @@ class Scene:
             "states": keys.states(batch),
             "records": keys.records(batch),
             "batches": keys.batches,
-            "function": keys.function(self.running.batch.function),
+            "function": keys.function(self.running.batch.parcel.function),
             "function uses": keys.function_uses,
             "blobs": keys.batch_blobs(batch),
             "session": keys.session(session),
@@ -171,7 +171,7 @@ def vandalisms() -> dict[str, Callable[[Scene], Any]]:
                 scene.named()["session"], "n", value
             ),
             f"function uses {title}": lambda scene, value=value: scene.client.hset(
-                scene.keys.function_uses, scene.running.batch.function, value
+                scene.keys.function_uses, scene.running.batch.parcel.function, value
             ),
             f"record field {title}": lambda scene, value=value: scene.client.hset(
                 scene.keys.records(scene.running.id), _bytes(value) + b"+" + _bytes(value), "x"

@@ -12,7 +12,7 @@ from nbtasks.wire.errors import failures
 from nbtasks.wire.values import REFERENCE, Shelf
 
 if TYPE_CHECKING:
-    from .batch import Batch
+    from .ledger import Ledger
 
 
 def lost_among(record: Record, ranges: Sequence[tuple[int, int]], shelf: Shelf) -> list[int]:
@@ -34,7 +34,7 @@ def lost_among(record: Record, ranges: Sequence[tuple[int, int]], shelf: Shelf) 
     ]
 
 
-def without_value(batch: Batch, index: int, error: ValueLost) -> Record:
+def without_value(batch: Ledger, index: int, error: ValueLost) -> Record:
     """Return the record of a call that has succeeded and whose value is gone. Here only: the broker's own is final."""
     told = ValueLost(
         f"call {batch.call_id(index)} of {batch.name} has succeeded, and its value is gone: {error}. "

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from .background import Background, do
-from .batch import Batch
+from .ledger import Ledger
 from .remains import Listed
 
 _log = logging.getLogger("nbtasks")
@@ -33,8 +33,8 @@ class Registry:
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        self._unfinished: dict[str, Batch] = {}
-        self._known: weakref.WeakValueDictionary[str, Batch] = weakref.WeakValueDictionary()
+        self._unfinished: dict[str, Ledger] = {}
+        self._known: weakref.WeakValueDictionary[str, Ledger] = weakref.WeakValueDictionary()
         self._recent: deque[Listed] = deque(maxlen=_MOST_REMEMBERED)
         self._lock = threading.Lock()
         #: Users' callbacks may take as long as they like: what the library has to do does not wait behind them, and
@@ -42,7 +42,7 @@ class Registry:
         self._callbacks = Background("nbtasks-callbacks", _MOST_CALLBACKS)
         self._duties = Background("nbtasks-duties", 1)
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: Ledger) -> None:
         """Have results of a batch taken in from now on."""
         with self._lock:
             self._unfinished[batch.id] = batch
@@ -50,17 +50,17 @@ class Registry:
             if not batch.quiet:
                 self._recent.append(Listed(batch))
 
-    def drop(self, batch: Batch) -> None:
+    def drop(self, batch: Ledger) -> None:
         """Take no more results of a batch in."""
         with self._lock:
             self._unfinished.pop(batch.id, None)
         self._let_go(batch)
 
-    def forget(self, batch: Batch) -> None:
+    def forget(self, batch: Ledger) -> None:
         """The results of a batch were dropped on purpose."""
         self._let_go(batch, forgotten=True)
 
-    def _let_go(self, batch: Batch, forgotten: bool = False) -> None:
+    def _let_go(self, batch: Ledger, forgotten: bool = False) -> None:
         if batch.quiet:
             # Not on the list.
             return
@@ -70,24 +70,24 @@ class Registry:
                     listed.let_go(forgotten)
                     return
 
-    def known(self, id: str) -> Batch | None:
+    def known(self, id: str) -> Ledger | None:
         """Return a batch that somebody holds, ended or not."""
         return self._known.get(id)
 
-    def unfinished(self, id: str) -> Batch | None:
+    def unfinished(self, id: str) -> Ledger | None:
         """Return a batch whose results are taken in."""
         return self._unfinished.get(id)
 
-    def all_unfinished(self) -> list[Batch]:
+    def all_unfinished(self) -> list[Ledger]:
         """Return all batches whose results are taken in."""
         with self._lock:
             return list(self._unfinished.values())
 
-    def disowned(self) -> list[Batch]:
+    def disowned(self) -> list[Ledger]:
         """Return the same in a process that was forked off, where a thread that is not there may hold the lock."""
         return list(self._unfinished.values())
 
-    def ended_since(self, moment: float) -> list[Batch]:
+    def ended_since(self, moment: float) -> list[Ledger]:
         """Return batches that have ended since a moment (local epoch seconds), as far as their results are known."""
         with self._lock:
             found = dict(self._known.items())
@@ -101,7 +101,7 @@ class Registry:
                 if batch.ended_at and batch.ended_at > moment and batch.id not in self._unfinished
             ]
 
-    def recent(self, *, quiet: bool = False) -> list[Batch]:
+    def recent(self, *, quiet: bool = False) -> list[Ledger]:
         """Return the batches that are worth listing, oldest first; with ``quiet`` the others, too, that are known."""
         with self._lock:
             found = {listed.id: listed.batch for listed in self._recent}
@@ -112,26 +112,27 @@ class Registry:
 
     # -- their ends
 
-    def fail(self, batch: Batch, error: Exception) -> None:
+    def fail(self, batch: Ledger, error: Exception) -> None:
         """End a batch that can never be submitted; waiting for it raises the error."""
-        batch.problem = error
+        batch.note_problem(error)
         if not batch.sent_something:
             self.drop(batch)
         self.call_back(batch)
         batch.note_change()
         self.announce()
 
-    def finish_empty(self, batch: Batch) -> None:
+    def finish_empty(self, batch: Ledger) -> None:
         """A batch turned out to have ended without another result."""
         batch.note_change()
         self.drop(batch)
         self.call_back(batch)
         self.announce()
 
-    def note_adopted(self, batch: Batch) -> None:
+    def note_adopted(self, batch: Ledger) -> None:
         """A batch of another session is known as it is now; it may be over."""
         if batch.done:
-            batch.ended_at = batch.ended_at or time.time()
+            if batch.ended_at is None:
+                batch.note_end(time.time())
             self.drop(batch)
             self.call_back(batch)
 
@@ -143,7 +144,7 @@ class Registry:
             self.changed.notify_all()
 
     def when(
-        self, batch: Batch, ready: Callable[[], bool], action: Callable[[], None], duty: bool = False
+        self, batch: Ledger, ready: Callable[[], bool], action: Callable[[], None], duty: bool = False
     ) -> None:
         """Call ``action()`` once, on another thread, when ``ready()``, which is asked after each result.
 
@@ -151,18 +152,12 @@ class Registry:
             duty: it is the library's own, and no user's callback.
         """
         start = self.in_background if duty else self._call
-        with self._lock:
-            batch.callbacks.append((ready, functools.partial(start, action)))
+        batch.watchers.when(ready, functools.partial(start, action))
         self.call_back(batch)
 
-    def call_back(self, batch: Batch) -> None:
+    def call_back(self, batch: Ledger) -> None:
         """Start those actions of a batch that are due."""
-        if not batch.callbacks:
-            return
-        with self._lock:
-            due = [item for item in batch.callbacks if item[0]()]
-            batch.callbacks = [item for item in batch.callbacks if item not in due]
-        for _, start in due:
+        for start in batch.watchers.due():
             start()
 
     def _call(self, callback: Callable[[], object]) -> None:

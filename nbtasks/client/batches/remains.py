@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from array import array
 from dataclasses import dataclass
 
 from nbtasks.core import states as st
 
-from .batch import Batch, Hooks, Origin
+from .ledger import Engine, Ledger, Origin
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Remains:
 
     id: str
     origin: Origin
-    hooks: Hooks
+    engine: Engine
     n: int
     #: Number of calls in each state that is final, by its code.
     counts: dict[int, int]
@@ -26,13 +25,13 @@ class Remains:
     run_seconds: float
 
     @classmethod
-    def of(cls, batch: Batch) -> Remains:
+    def of(cls, batch: Ledger) -> Remains:
         """Return what is remembered of a batch."""
         counts = {code: batch.states.count(code) for code in range(st.FIRST_READY_CODE, len(st.NAMES))}
         return cls(
             batch.id,
-            batch.origin_info,
-            batch.hooks,
+            batch.origin,
+            batch.engine,
             batch.n,
             counts,
             batch.created_at,
@@ -40,16 +39,11 @@ class Remains:
             batch.run_seconds,
         )
 
-    def shown(self) -> Batch:
+    def shown(self) -> Ledger:
         """Return a batch to be listed; which call had which state is not known any more."""
         ended = b"".join(bytes([code]) * count for code, count in self.counts.items())
-        batch = Batch(self.id, self.n, self.origin, self.hooks, self.created_at)
-        batch.states[: len(ended)] = ended
-        batch.order = array("I", range(len(ended)))
-        batch.ended_at = self.ended_at
-        batch.run_seconds = self.run_seconds
-        batch.failed_count = self.counts[st.FAILURE_CODE]
-        batch.revoked_count = self.counts[st.REVOKED_CODE]
+        batch = Ledger(self.id, self.n, self.origin, self.engine, created_at=self.created_at)
+        batch.note_past(ended, self.ended_at, self.run_seconds)
         return batch
 
 
@@ -60,11 +54,11 @@ class Listed:
     are kept for a while, without arguments: a server that loses its last second is told them anew.
     """
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Ledger) -> None:
         self.id = batch.id
-        self._there: Batch | None = batch
+        self._there: Ledger | None = batch
         self._known = weakref.ref(batch)
-        self._results: Batch | None = None
+        self._results: Ledger | None = None
         self._remains: Remains | None = None
 
     def let_go(self, forgotten: bool = False) -> None:
@@ -88,12 +82,12 @@ class Listed:
             self._results = None
 
     @property
-    def complete(self) -> Batch | None:
+    def complete(self) -> Ledger | None:
         """The batch with its results, as long as they are known."""
         return self._there or self._known() or self._results
 
     @property
-    def batch(self) -> Batch:
+    def batch(self) -> Ledger:
         """The batch, or what is remembered of it."""
         batch = self.complete
         if batch is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import BatchRecord, Store
-from nbtasks.client.batches.batch import Batch, Hooks, Origin
+from nbtasks.client.batches.ledger import Engine, Ledger, Origin
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.workerinfo import read_info
 from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
@@ -25,7 +26,7 @@ class Adoption:
 
     Args:
         session: returns the session's current id.
-        hooks: what a batch asks of its session.
+        engine: of the ledgers.
         clock: of the server.
     """
 
@@ -37,7 +38,7 @@ class Adoption:
         fleet: Fleet,
         codec: Codec,
         session: Callable[[], str],
-        hooks: Hooks,
+        engine: Engine,
         clock: ServerClock,
     ) -> None:
         self._registry = registry
@@ -46,12 +47,12 @@ class Adoption:
         self._fleet = fleet
         self._codec = codec
         self._session = session
-        self._hooks = hooks
+        self._engine = engine
         self._clock = clock
         #: Growing batch -> when its client was heard of last, in the server's time.
         self._heard_at: dict[str, float] = {}
 
-    def adopt(self, batch_id: str) -> Batch:
+    def adopt(self, batch_id: str) -> Ledger:
         """Return the live record of a batch.
 
         Raises:
@@ -61,39 +62,39 @@ class Adoption:
         found = self._store.batch(batch_id)
         if found is None:
             raise UnknownCall(f"nobody has recorded a call {batch_id!r}, or its results have expired")
-        batch = self._live(found)
+        label = self._codec.open_label(found.label, found.id)
+        batch = self._live(found, label)
         self._registry.add(batch)
         self._store.adopt(batch.id, self._session())
-        self._lines_of(batch.function)
+        self._lines_of(label["f"])
         if batch.followed:
             self._intake.take_in_all(batch)
         self._intake.refresh(batch)
         self._show_running(batch)
         if batch.done and found.ended_at is not None:
             # It was told just now, and has ended before.
-            batch.ended_at = self._clock.moment_here(found.ended_at)
+            batch.note_end(self._clock.moment_here(found.ended_at))
         self._registry.note_adopted(batch)
         return batch
 
-    def _live(self, found: BatchRecord) -> Batch:
-        label = self._codec.open_label(found.label, found.id)
+    def _live(self, found: BatchRecord, label: dict[str, Any]) -> Ledger:
         origin = Origin(
             label["name"], label["queue"], label["label"], label["kind"], label["place"], False, label["one"],
             label["eta"], label["oe"],
         )  # fmt: skip
         n = label["n"]
-        batch = Batch(found.id, max(0, n), origin, self._hooks, self._clock.moment_here(found.submitted_at))
-        batch.function = label["f"]
+        created_at = self._clock.moment_here(found.submitted_at)
+        batch = Ledger(found.id, max(0, n), origin, self._engine, created_at=created_at)
         if n < 0:
             # Its client is still reading items: how many there will be, nobody knows yet.
-            batch.growing = batch.followed = True
+            batch.leave_open(followed=True)
         return batch
 
-    def listen(self, batch: Batch) -> None:
+    def listen(self, batch: Ledger) -> None:
         """Have the events of a batch sent here, if they are not."""
         self._store.adopt(batch.id, self._session())
 
-    def follow(self, batch: Batch) -> None:
+    def follow(self, batch: Ledger) -> None:
         """Learn how far a batch is that another client lets grow."""
         found = self._store.batch(batch.id)
         label = {"n": -1} if found is None else self._codec.open_label(found.label, batch.id)
@@ -101,7 +102,7 @@ class Adoption:
         if n >= 0:
             self._heard_at.pop(batch.id, None)
             batch.grow(n)
-            batch.growing = batch.followed = False
+            batch.complete()
             if batch.all_ended:
                 self._registry.finish_empty(batch)
         else:
@@ -110,7 +111,7 @@ class Adoption:
         if batch.followed:
             self._see_who_is_left(batch, label.get("at", 0.0))
 
-    def _see_who_is_left(self, batch: Batch, said_at: float) -> None:
+    def _see_who_is_left(self, batch: Ledger, said_at: float) -> None:
         """End the wait for a batch whose client has gone, or whose label somebody has put back: nobody ends it.
 
         Args:
@@ -137,7 +138,7 @@ class Adoption:
             if frame is not None:
                 self._codec.lines_of(frame, digest)
 
-    def _show_running(self, batch: Batch) -> None:
+    def _show_running(self, batch: Ledger) -> None:
         for text in self._fleet.workers().values():
             info = read_info(text, "", "")
             if info is None:

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Mapping
 
 from nbtasks.broker.redis.delivery import Finish
-from nbtasks.client.batches.batch import Batch
+from nbtasks.client.batches.ledger import Ledger
 from nbtasks.core import states as st
 from nbtasks.core.errors import OperationalError, TaskRevokedError
 from nbtasks.core.ranges import runs
@@ -49,9 +49,9 @@ class Expiry:
         codec: Codec,
         now: Callable[[], float],
         held: Callable[[str, Mapping[str, int]], dict[str, set[int]]],
-        running: Callable[[Batch], set[int]],
+        running: Callable[[Ledger], set[int]],
         finish: Callable[[Finish], object],
-        withdraw: Callable[[Batch], None],
+        withdraw: Callable[[Ledger], None],
     ) -> None:
         self._codec = codec
         self._now = now
@@ -62,10 +62,10 @@ class Expiry:
         self._changed = threading.Condition()
         #: The moment of the next look at a batch, in whole seconds so that many are looked at together.
         self._looks: list[tuple[float, str]] = []
-        self._batches: weakref.WeakValueDictionary[str, Batch] = weakref.WeakValueDictionary()
+        self._batches: weakref.WeakValueDictionary[str, Ledger] = weakref.WeakValueDictionary()
         self._started = self._closed = False
 
-    def watch(self, batch: Batch, not_after: float) -> None:
+    def watch(self, batch: Ledger, not_after: float) -> None:
         """Calls of a batch expire at a moment of the server's time (epoch seconds)."""
         self._batches[batch.id] = batch
         look = (math.ceil(not_after + _GRACE_S), batch.id)
@@ -99,7 +99,7 @@ class Expiry:
             for batch in waits:
                 self.watch(batch, self._now() + _AGAIN_S)
 
-    def _next_due(self) -> list[Batch]:
+    def _next_due(self) -> list[Ledger]:
         """Sleep until batches are to be looked at."""
         with self._changed:
             while not self._closed:
@@ -114,7 +114,7 @@ class Expiry:
         found = (self._batches.get(name) for name in sorted(names))
         return [batch for batch in found if batch is not None and not batch.done]
 
-    def _look(self, due: list[Batch]) -> list[Batch]:
+    def _look(self, due: list[Ledger]) -> list[Ledger]:
         """End what has expired of these batches; return those with expired calls that workers have in hand."""
         if not due:
             return []
@@ -136,7 +136,7 @@ class Expiry:
                 waits.append(batch)
         return waits
 
-    def _end(self, batch: Batch, indexes: list[int]) -> None:
+    def _end(self, batch: Ledger, indexes: list[int]) -> None:
         error = TaskRevokedError.expired(batch.rate_limit)
         payload = failures.pack(error, with_traceback=False)
         report = Finish()
@@ -151,11 +151,11 @@ class Expiry:
         self._withdraw(batch)
 
 
-def _expired(batch: Batch, moment: float) -> list[int]:
+def _expired(batch: Ledger, moment: float) -> list[int]:
     """Return the calls that have not ended, of those that were not to start after a moment of the server's time."""
     return [
         index
-        for item in list(batch.sent)
+        for item in (() if batch.parcel is None else list(batch.parcel.sent))
         if item.not_after is not None and item.not_after < moment
         for index in range(item.first, item.first + item.count)
         if batch.states[index] < st.FIRST_READY_CODE

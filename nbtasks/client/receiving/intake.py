@@ -11,9 +11,11 @@ from typing import Any
 
 from nbtasks.broker.redis.delivery import Finish
 from nbtasks.broker.redis.store import Event, Store
-from nbtasks.client.batches.batch import Batch
+from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.loss import lost_among, without_value
+from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.batches.registry import Registry
+from nbtasks.client.sending.repacking import Repacking
 from nbtasks.client.sending.sender import Sender
 from nbtasks.core import states as st
 from nbtasks.core.errors import (
@@ -51,6 +53,7 @@ class Intake:
         self,
         registry: Registry,
         sender: Sender,
+        repacking: Repacking,
         store: Store,
         codec: Codec,
         address: Callable[[str], str],
@@ -60,6 +63,7 @@ class Intake:
         self.pace: dict[str, float] = {}
         self._registry = registry
         self._sender = sender
+        self._repacking = repacking
         self._store = store
         self._codec = codec
         self._address = address
@@ -79,12 +83,12 @@ class Intake:
             return event
         return dataclasses.replace(event, frame=self._store.record(event.batch, *place) or b"")
 
-    def take_in(self, events: list[Event]) -> list[Batch]:
+    def take_in(self, events: list[Event]) -> list[Ledger]:
         """Take in what was pushed; asks nobody for anything.
 
         Returns batches of which something was told, by whomever, that cannot be trusted: the store knows what is true.
         """
-        doubtful: dict[str, Batch] = {}
+        doubtful: dict[str, Ledger] = {}
         for event in events:
             batch = self._registry.unfinished(event.batch)
             if batch is None:
@@ -97,13 +101,13 @@ class Intake:
         self._registry.announce()
         return list(doubtful.values())
 
-    def look_up(self, batches: list[Batch]) -> None:
+    def look_up(self, batches: list[Ledger]) -> None:
         """Take in what the broker has of these batches."""
         for batch in batches:
             self.refresh(batch)
         self._registry.announce()
 
-    def _take_in_one(self, batch: Batch, event: Event) -> None:
+    def _take_in_one(self, batch: Ledger, event: Event) -> None:
         if not event.kind:
             return
         if event.kind == "r":
@@ -117,7 +121,7 @@ class Intake:
                 batch.apply_event(news.worker, item)
                 self._revoke_if_waiting(batch, item)
 
-    def _revoke_if_waiting(self, batch: Batch, item: dict[str, Any]) -> None:
+    def _revoke_if_waiting(self, batch: Ledger, item: dict[str, Any]) -> None:
         """A call that was revoked while it ran waits again; whoever queued it did not know yet."""
         if item["t"] not in ("retry", "given") or not batch.revoked_running:
             return
@@ -127,35 +131,37 @@ class Intake:
         for index in waiting:
             self._registry.in_background(functools.partial(batch.revoke, terminate=False, index=index))
 
-    def _take_in_refusal(self, batch: Batch, item: dict[str, Any]) -> None:
+    def _take_in_refusal(self, batch: Ledger, item: dict[str, Any]) -> None:
         """A worker could not trust what reached it of this batch."""
         first, count, reason = int(item["i"]), int(item["n"]), str(item["m"])
         gone = bool(item.get("g"))
-        if batch.refusal != reason:
+        if batch.note_refusal(reason):
             # Once: who writes to the server can have it told as often as they like.
             _log.warning("batch %s on queue %s: a worker has refused it: %s", batch.id, batch.queue, reason)
-        batch.refusal = reason
-        if batch.sent:
-            self._registry.in_background(lambda: self._answer_refusal(batch, first, count, reason, gone))
+        parcel = batch.parcel
+        if parcel is not None and parcel.sent:
+            self._registry.in_background(
+                lambda: self._answer_refusal(batch, parcel, first, count, reason, gone)
+            )
 
-    def _answer_refusal(self, batch: Batch, first: int, count: int, reason: str, gone: bool) -> None:
+    def _answer_refusal(
+        self, batch: Ledger, parcel: Parcel, first: int, count: int, reason: str, gone: bool
+    ) -> None:
         """Send refused calls again, with their function; what was refused too often has failed.
 
         Args:
             gone: only large arguments of theirs are not there, and they were not started.
         """
-        sent = batch.sent
+        sent = parcel.sent
         if not sent:
             return
         header = self._codec.open_chunk(sent[0].frame, batch.id, self._address(batch.queue)).options
         at_most_once = not header.get("al", 1) and not gone
-        verdict = batch.refusals.judge(sent, batch.states, first, count, at_most_once, gone)
+        verdict = parcel.refusals.judge(sent, batch.states, first, count, at_most_once, gone)
         if verdict.again:
             # Perhaps the worker is on another machine, where there are no such files; or they were removed.
-            again = (
-                batch.repack(batch, verdict.again) if gone and batch.repack is not None else (verdict.again,)
-            )
-            self._sender.send_once_more(batch, *again)
+            again = self._repacking.repacked(batch, parcel, verdict.again) if gone else (verdict.again,)
+            self._sender.send_once_more(batch, parcel, *again)
         if verdict.lost:
             error = _error_of_refusal(batch, reason, gone)
             report = Finish()
@@ -173,7 +179,7 @@ class Intake:
                     self._apply(batch, record, [(piece.first, piece.count)])
                 self._registry.announce()
 
-    def _apply(self, batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
+    def _apply(self, batch: Ledger, record: Record, ranges: list[tuple[int, int]]) -> None:
         _check_place(batch, record, ranges)
         if batch.followed:
             batch.grow(max(first + count for first, count in ranges))
@@ -192,24 +198,24 @@ class Intake:
             if batch.all_ended:
                 self._registry.drop(batch)
                 self._clear_arguments(batch)
-            elif batch.origin_info.on_error == "stop" and batch.failed_count and not batch.revoked_count:
+            elif batch.origin.on_error == "stop" and batch.failed_count and not batch.revoked_count:
                 self._registry.in_background(lambda: batch.revoke(terminate=True))
 
-    def _clear_arguments(self, batch: Batch) -> None:
-        spent, batch.spent = batch.spent, []
+    def _clear_arguments(self, batch: Ledger) -> None:
+        spent = batch.parcel.take_spent() if batch.parcel is not None else []
         if spent:
             self._leftovers.spent(spent)
 
-    def _note_pace(self, batch: Batch, record: Record) -> None:
-        longest = max(record.seconds)
-        before = self.pace.get(batch.function)
-        self.pace[batch.function] = (
-            longest if before is None or longest > before else before * 0.8 + longest * 0.2
-        )
+    def _note_pace(self, batch: Ledger, record: Record) -> None:
+        if batch.parcel is None:
+            return
+        longest, function = max(record.seconds), batch.parcel.function
+        before = self.pace.get(function)
+        self.pace[function] = longest if before is None or longest > before else before * 0.8 + longest * 0.2
 
     # -- the truth
 
-    def refresh(self, batch: Batch, states: bytes | None = None) -> None:
+    def refresh(self, batch: Ledger, states: bytes | None = None) -> None:
         """Take in every result of a batch that the broker has.
 
         Args:
@@ -226,7 +232,7 @@ class Intake:
         if missing:
             self._take_in_missing(batch, missing, states)
 
-    def _take_in_missing(self, batch: Batch, missing: list[int], states: bytes) -> None:
+    def _take_in_missing(self, batch: Ledger, missing: list[int], states: bytes) -> None:
         problem = SignatureMismatch("its result is gone from the broker")
         refused = 0
         for first, count in self._store.ranges(batch.id):
@@ -244,7 +250,7 @@ class Intake:
                 _log.error("batch %s: refused: %s", batch.id, error)
         self._give_up(batch, missing, problem)
 
-    def _apply_counted(self, batch: Batch, record: Record, filed: tuple[int, int], states: bytes) -> None:
+    def _apply_counted(self, batch: Ledger, record: Record, filed: tuple[int, int], states: bytes) -> None:
         """Take in what counts of a record: another one may count where a crash came before its states were set."""
         _check_place(batch, record, [filed])
         first, count = filed
@@ -256,7 +262,7 @@ class Intake:
         if counted:
             self._apply(batch, record, counted)
 
-    def _give_up(self, batch: Batch, indexes: list[int], problem: SignatureMismatch) -> None:
+    def _give_up(self, batch: Ledger, indexes: list[int], problem: SignatureMismatch) -> None:
         """Calls have ended, and what the broker has in the place of their results cannot be trusted."""
         lost = [index for index in indexes if batch.states[index] < st.FIRST_READY_CODE]
         error = SignatureMismatch(f"a call of {batch.name} has ended, and there is no result: {problem}")
@@ -264,7 +270,7 @@ class Intake:
             # Here only: the broker's own record is final.
             self._apply(batch, _failed(batch.id, first, count, error), [(first, count)])
 
-    def take_in_all(self, batch: Batch) -> None:
+    def take_in_all(self, batch: Ledger) -> None:
         """Take in the results of a batch that another client lets grow: they alone say how far it is."""
         refused = 0
         for first, count in self._store.ranges(batch.id):
@@ -277,7 +283,7 @@ class Intake:
                 except SignatureMismatch:
                     refused += 1
 
-    def put_back(self, batch: Batch, there: bytes) -> None:
+    def put_back(self, batch: Ledger, there: bytes) -> None:
         """Tell the broker results that it has lost, of which it has the states ``there``.
 
         What was seen here once stays so for everybody, and without them the batch would never end there.
@@ -318,7 +324,7 @@ def _indexes(ranges: list[tuple[int, int]]) -> Iterator[int]:
         yield from range(first, first + count)
 
 
-def _error_of_refusal(batch: Batch, reason: str, gone: bool) -> WireError:
+def _error_of_refusal(batch: Ledger, reason: str, gone: bool) -> WireError:
     if gone:
         return ValueLost(
             f"{batch.name} could not be started: {reason}, although it was sent several times. See what removes "
@@ -330,7 +336,7 @@ def _error_of_refusal(batch: Batch, reason: str, gone: bool) -> WireError:
     )
 
 
-def _check_place(batch: Batch, record: Record, ranges: list[tuple[int, int]]) -> None:
+def _check_place(batch: Ledger, record: Record, ranges: list[tuple[int, int]]) -> None:
     n = len(record.states)
     for first, count in ranges:
         inside = record.first <= first < first + count <= record.first + n and len(record.payloads) == n

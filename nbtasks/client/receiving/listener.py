@@ -17,7 +17,7 @@ from collections.abc import Callable
 from nbtasks.broker.redis.link import BLOCK_S, Link
 from nbtasks.broker.redis.store import Event, Store
 from nbtasks.broker.redis.untrusted import is_own_id, is_unusable
-from nbtasks.client.batches.batch import Batch
+from nbtasks.client.batches.ledger import Ledger
 from nbtasks.core import context
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import OperationalError
@@ -58,8 +58,8 @@ class Listener:
         store: Store,
         session: Callable[[], str],
         complete: Callable[[Event], Event],
-        on_events: Callable[[list[Event]], list[Batch]],
-        on_doubt: Callable[[list[Batch]], None],
+        on_events: Callable[[list[Event]], list[Ledger]],
+        on_doubt: Callable[[list[Ledger]], None],
         on_reconcile: Callable[[], None],
         trim: Callable[[str, bytes], None],
         drop: Callable[[str], None],

@@ -26,7 +26,8 @@ from nbtasks.wire.errors import failures
 if TYPE_CHECKING:
     from nbtasks.broker.redis.fleet import Fleet
     from nbtasks.broker.redis.stock import Stock
-    from nbtasks.client.batches.batch import Batch
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.parcel import Parcel
     from nbtasks.client.batches.registry import Registry
     from nbtasks.client.sending.outbox import Item
     from nbtasks.client.sending.sender import Sender
@@ -102,9 +103,9 @@ class Stocktaking:
         self._doubts: dict[str, _Doubt] = {}
         #: How many calls of a batch had ended when it was looked at.
         self._ended: dict[str, int] = {}
-        #: Batch -> first calls of chunks that the broker never had, None for all of them.
+        #: Ledger -> first calls of chunks that the broker never had, None for all of them.
         self._unsent: dict[str, set[int] | None] = {}
-        #: Batch -> calls that were put back: what the broker never had before, it has had since.
+        #: Ledger -> calls that were put back: what the broker never had before, it has had since.
         self._given_again: dict[str, set[int]] = {}
         #: Batches to be recorded anew, for the broker has lost what was sent.
         self._restored: set[str] = set()
@@ -173,7 +174,11 @@ class Stocktaking:
         self._forget_others(batches)
         due = [batch for batch in batches if self._is_due(batch)]
         # What they have sent so far is with the broker before it is looked for.
-        sent = {batch.id: [(item.first, item.count) for item in list(batch.sent)] for batch in due}
+        sent = {
+            batch.id: [(item.first, item.count) for item in list(batch.parcel.sent)]
+            for batch in due
+            if batch.parcel is not None
+        }
         if not due or not self._flush(1.0):
             return
         runners = Runners(self._fleet)
@@ -183,15 +188,16 @@ class Stocktaking:
             found = self._found(part)
             for batch, known in zip(part, recorded, strict=True):
                 ranges, at_once = found[batch.id]
-                if batch.submitted_here:
+                parcel = batch.parcel
+                if parcel is not None and parcel.frame:
                     missing = _missing(batch, sent[batch.id], ranges)
-                    self._see_to(batch, known, missing, at_once, runners)
+                    self._see_to(batch, parcel, known, missing, at_once, runners)
                 else:
                     # Of one that grows nobody knows here what was sent.
                     every = [] if batch.followed else [(0, batch.n)]
                     self._see_to_foreign(batch, known, _missing(batch, every, ranges))
 
-    def _forget_others(self, batches: list[Batch]) -> None:
+    def _forget_others(self, batches: list[Ledger]) -> None:
         there = {batch.id for batch in batches}
         with self._lock:
             notes: tuple[dict[str, Any], ...] = (
@@ -205,15 +211,16 @@ class Stocktaking:
                     del known[name]
             self._restored &= there
 
-    def _is_due(self, batch: Batch) -> bool:
+    def _is_due(self, batch: Ledger) -> bool:
         """Whether nothing has ended since the last look, or something is in doubt."""
         before, now = self._ended.get(batch.id), batch.finished_count
         self._ended[batch.id] = now
-        if batch.sending or (batch.submitted_here and not batch.sent):
+        parcel = batch.parcel
+        if parcel is not None and (parcel.sending or (parcel.frame and not parcel.sent)):
             return False
         return before == now or batch.id in self._doubts or batch.id in self._restored
 
-    def _found(self, batches: list[Batch]) -> dict[str, tuple[list[tuple[int, int]], bool]]:
+    def _found(self, batches: list[Ledger]) -> dict[str, tuple[list[tuple[int, int]], bool]]:
         queues: dict[str, list[str]] = {}
         for batch in batches:
             queues.setdefault(batch.queue, []).append(batch.id)
@@ -223,7 +230,9 @@ class Stocktaking:
             found.update({name: (look.found[name], look.at_once) for name in names})
         return found
 
-    def _see_to(self, batch: Batch, known: bool, missing: set[int], at_once: bool, runners: Runners) -> None:
+    def _see_to(
+        self, batch: Ledger, parcel: Parcel, known: bool, missing: set[int], at_once: bool, runners: Runners
+    ) -> None:
         """See to a batch that was submitted here."""
         # After the queue: what has ended meanwhile is not missing.
         self._intake.refresh(batch)
@@ -235,7 +244,7 @@ class Stocktaking:
             restored = batch.id in self._restored
             self._restored.discard(batch.id)
         if not known or restored:
-            self._record_again(batch)
+            self._record_again(batch, parcel)
         if not missing:
             self._doubts.pop(batch.id, None)
             return
@@ -246,12 +255,12 @@ class Stocktaking:
         age = time.monotonic() - doubt.since
         lost = {index for index in lost if not _runs(batch, index, runners, age)}
         if lost:
-            self._end_or_put_back(batch, lost, age)
+            self._end_or_put_back(batch, parcel, lost, age)
 
-    def _record_again(self, batch: Batch) -> None:
+    def _record_again(self, batch: Ledger, parcel: Parcel) -> None:
         _log.warning("batch %s: the broker has lost what was told about it; it is told again", batch.id)
         there = bytes(batch.n)
-        self._sender.put_back(batch, (), recorded=False)
+        self._sender.put_back(batch, parcel, (), recorded=False)
         if batch.finished_count:
             self._intake.put_back(batch, there)
         for index in sorted(batch.revoked_running):
@@ -261,9 +270,9 @@ class Stocktaking:
         self._sender.flush()
         self._finish(report)
 
-    def _end_or_put_back(self, batch: Batch, lost: set[int], age: float) -> None:
+    def _end_or_put_back(self, batch: Ledger, parcel: Parcel, lost: set[int], age: float) -> None:
         lost = lost - self._end_revoked(batch, lost)
-        harmless = self._never_begun(batch, lost)
+        harmless = self._never_begun(batch, parcel, lost)
         if harmless:
             _log.warning(
                 "batch %s: %d call(s) are sent again, for the broker has lost them", batch.id, len(harmless)
@@ -272,7 +281,7 @@ class Stocktaking:
             pieces = runs(sorted(harmless))
             for first, count in pieces:
                 batch.note_given(first, count)
-            self._sender.put_back(batch, pieces, recorded=True)
+            self._sender.put_back(batch, parcel, pieces, recorded=True)
             self._sender.flush()
         risky = lost - harmless
         if risky and age > _GRACE_S:
@@ -284,7 +293,7 @@ class Stocktaking:
             if not doubt.missed:
                 del self._doubts[batch.id]
 
-    def _end_revoked(self, batch: Batch, lost: set[int]) -> set[int]:
+    def _end_revoked(self, batch: Ledger, lost: set[int]) -> set[int]:
         """End what was revoked and does not run any more; returns those calls."""
         orders = set(batch.revoked_running)
         revoked = lost if -1 in orders else lost & orders
@@ -294,26 +303,26 @@ class Stocktaking:
             batch.revoke(terminate=False, index=index)
         return revoked
 
-    def _never_begun(self, batch: Batch, lost: set[int]) -> set[int]:
+    def _never_begun(self, batch: Ledger, parcel: Parcel, lost: set[int]) -> set[int]:
         """Return those lost calls that may be sent again: they have not been begun, or may be begun twice."""
-        item = batch.sent[0] if batch.sent else None
+        item = parcel.sent[0] if parcel.sent else None
         if item is None:
             return set()
         header = self._codec.open_chunk(item.frame, batch.id, self._address(batch.queue)).options
         if header.get("al", 1):
             return lost
-        if batch.due_ms > self._server_now() * 1000:
+        if parcel.due_ms > self._server_now() * 1000:
             return lost
         lost = lost - self._given_again.get(batch.id, set())
         with self._lock:
             firsts = self._unsent.get(batch.id, set())
         if firsts is None:
             return lost
-        spans = [range(one.first, one.first + one.count) for one in batch.sent if one.first in firsts]
+        spans = [range(one.first, one.first + one.count) for one in parcel.sent if one.first in firsts]
         return {index for index in lost if any(index in span for span in spans)}
 
-    def _end(self, batch: Batch, indexes: set[int]) -> None:
-        single = 1 if batch.origin_info.single else None
+    def _end(self, batch: Ledger, indexes: set[int]) -> None:
+        single = 1 if batch.origin.single else None
         _log.warning(
             "batch %s: %d call(s) may have been begun, and are not sent again", batch.id, len(indexes)
         )
@@ -334,7 +343,7 @@ class Stocktaking:
         self._intake.refresh(batch)
         self._registry.announce()
 
-    def _see_to_foreign(self, batch: Batch, known: bool, missing: set[int]) -> None:
+    def _see_to_foreign(self, batch: Ledger, known: bool, missing: set[int]) -> None:
         """See to a batch that another client has submitted: only that one can put something back."""
         if known:
             # Events of it were to be sent here; what has been recorded anew does not say so any more.
@@ -357,7 +366,7 @@ class Stocktaking:
             self._registry.drop(batch)
 
 
-def _missing(batch: Batch, sent: list[tuple[int, int]], found: list[tuple[int, int]]) -> set[int]:
+def _missing(batch: Ledger, sent: list[tuple[int, int]], found: list[tuple[int, int]]) -> set[int]:
     """Return the calls that were sent, have not ended, and were not found. Fast also for a million calls."""
     wanted = bytearray(batch.n)
     for first, count in sent:
@@ -369,7 +378,7 @@ def _missing(batch: Batch, sent: list[tuple[int, int]], found: list[tuple[int, i
     return {index for index, flag in enumerate(wanted) if flag} if any(wanted) else set()
 
 
-def _runs(batch: Batch, index: int, runners: Runners, age: float) -> bool:
+def _runs(batch: Ledger, index: int, runners: Runners, age: float) -> bool:
     if runners.run(batch.id, index):
         return True
     # Just after a loss nobody has shown yet what runs.

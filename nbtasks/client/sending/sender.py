@@ -10,7 +10,8 @@ from typing import Any
 
 from nbtasks.broker.redis.delivery import Finish
 from nbtasks.broker.redis.submission import Flush
-from nbtasks.client.batches.batch import Batch
+from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.batches.sent import Sent
 from nbtasks.core.ranges import runs
@@ -67,9 +68,9 @@ class Sender:
 
     def send(
         self,
-        batch: Batch,
+        batch: Ledger,
+        parcel: Parcel,
         sent: list[Sent],
-        due_ms: int,
         new: bool = True,
         open_end: bool = False,
         pieces_from: int = 0,
@@ -77,7 +78,6 @@ class Sender:
         """Submit chunks of a batch, with the pieces of its large values that are for them.
 
         Args:
-            due_ms: when they may start, in ms of the server's time; 0 for now.
             new: the batch is not recorded yet.
             open_end: more calls will follow.
             pieces_from: so many pieces, from the first on, the broker has already.
@@ -85,30 +85,36 @@ class Sender:
         Raises:
             BrokerUnavailable, BackPressure: nothing was submitted.
         """
-        batch.sending = True
+        parcel.sending = True
         try:
-            batch.sent += sent
+            parcel.sent += sent
             n = (-1 if open_end else batch.n) if new else None
-            for number, (group, blobs) in enumerate(_groups(sent, batch.blobs, pieces_from)):
-                item = self._item_of(batch, group, blobs, due_ms, n if number == 0 else None)
+            for number, (group, blobs) in enumerate(_groups(sent, parcel.blobs, pieces_from)):
+                item = self._item_of(batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None)
                 item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
                 self._put(batch, item, follows=number > 0)
         finally:
-            batch.sending = False
+            parcel.sending = False
 
     def _item_of(
-        self, batch: Batch, sent: Sequence[Sent], blobs: Sequence[BlobPiece], due_ms: int, n: int | None
+        self,
+        batch: Ledger,
+        parcel: Parcel,
+        sent: Sequence[Sent],
+        blobs: Sequence[BlobPiece],
+        due_ms: int,
+        n: int | None,
     ) -> Item:
         """Return the item with which chunks go, and the batch with ``n`` calls unless that is None."""
-        write = functools.partial(self._write, batch, sent, blobs, due_ms, n)
-        return self._item(batch, write, len(batch.function_frame) + _bytes_of(blobs) + _size_of(sent))
+        write = functools.partial(self._write, batch, parcel, sent, blobs, due_ms, n)
+        return self._item(batch, parcel, write, len(parcel.frame) + _bytes_of(blobs) + _size_of(sent))
 
-    def _item(self, batch: Batch, write: Callable[[Flush, bytes], None], size: int) -> Item:
+    def _item(self, batch: Ledger, parcel: Parcel, write: Callable[[Flush, bytes], None], size: int) -> Item:
         return Item(
-            write, batch.function, batch.function_frame, size, lambda error: self._registry.fail(batch, error)
+            write, parcel.function, parcel.frame, size, lambda error: self._registry.fail(batch, error)
         )
 
-    def _put(self, batch: Batch, item: Item, follows: bool = False) -> None:
+    def _put(self, batch: Ledger, item: Item, follows: bool = False) -> None:
         try:
             self._outbox.put(item, follows)
         except Exception:
@@ -117,7 +123,8 @@ class Sender:
 
     def _write(
         self,
-        batch: Batch,
+        batch: Ledger,
+        parcel: Parcel,
         sent: Sequence[Sent],
         blobs: Sequence[BlobPiece],
         due_ms: int,
@@ -128,10 +135,10 @@ class Sender:
         """Add chunks to a flush, and the batch with ``n`` calls unless that is None."""
         address = self._address(batch.queue)
         if n is None and function:
-            flush.function(batch.function, function)
+            flush.function(parcel.function, function)
         if n is not None:
-            label = self._label(batch, n)
-            flush.batch(batch.id, n, address, batch.function, function, label, self._ttl_ms)
+            label = self._label(batch, parcel, n)
+            flush.batch(batch.id, n, address, parcel.function, function, label, self._ttl_ms)
         for key, data in blobs:
             flush.blob(batch.id, key, data)
         for item in sent:
@@ -140,11 +147,11 @@ class Sender:
     def join(
         self,
         kind: tuple[object, ...],
-        call: tuple[tuple[Any, ...], dict[str, Any]],
+        call: Call,
         payload: bytes,
-        open_batch: Callable[[], Batch],
-        seal: Callable[[Batch, list[bytes]], list[Sent]],
-    ) -> tuple[Batch, int]:
+        open_batch: Callable[[], tuple[Ledger, Parcel]],
+        seal: Callable[[Ledger, Parcel, list[bytes]], list[Sent]],
+    ) -> tuple[Ledger, int]:
         """Submit a call together with those of its kind that wait to be sent; returns its batch and its index.
 
         Raises:
@@ -155,12 +162,13 @@ class Sender:
             index = self._outbox.extend(waiting.item, functools.partial(waiting.add, call, payload))
             if index is not None:
                 return waiting.batch, index
-        batch = open_batch()
+        batch, parcel = open_batch()
         series = Series(
             batch,
+            parcel,
             kind,
-            functools.partial(seal, batch),
-            lambda flush, function, sent: self._write(batch, sent, (), 0, batch.n, flush, function),
+            functools.partial(seal, batch, parcel),
+            lambda flush, function, sent: self._write(batch, parcel, sent, (), 0, batch.n, flush, function),
             lambda error: self._registry.fail(batch, error),
         )
         series.item.batch = batch.id
@@ -170,53 +178,57 @@ class Sender:
         self._series = weakref.ref(series)
         return batch, 0
 
-    def send_sign_of_life(self, batch: Batch) -> None:
+    def send_sign_of_life(self, batch: Ledger, parcel: Parcel) -> None:
         """Tell those who follow a growing batch that its client still reads items; else it has left."""
 
         def write(flush: Flush, _: bytes) -> None:
             n = -1 if batch.growing else batch.n
-            flush.grown(batch.id, n, self._label(batch, n))
+            flush.grown(batch.id, n, self._label(batch, parcel, n))
 
-        self._outbox.put(self._item(batch, write, _ENTRY_BYTES), follows=True)
+        self._outbox.put(self._item(batch, parcel, write, _ENTRY_BYTES), follows=True)
 
-    def _label(self, batch: Batch, n: int) -> bytes:
+    def _label(self, batch: Ledger, parcel: Parcel, n: int) -> bytes:
         """Return, signed, what another client is told of a batch; ``n`` is -1 while nobody knows how many calls."""
-        return self._codec.seal_label(batch.id, {**_label(batch, n), "at": self._now()})
+        return self._codec.seal_label(batch.id, {**_label(batch, parcel, n), "at": self._now()})
 
-    def send_count(self, batch: Batch) -> None:
+    def send_count(self, batch: Ledger, parcel: Parcel) -> None:
         """Tell the broker how many calls a growing batch has in the end."""
 
         def write(flush: Flush, _: bytes) -> None:
-            flush.grown(batch.id, batch.n, self._label(batch, batch.n))
+            flush.grown(batch.id, batch.n, self._label(batch, parcel, batch.n))
 
-        self._outbox.put(self._item(batch, write, _ENTRY_BYTES))
+        self._outbox.put(self._item(batch, parcel, write, _ENTRY_BYTES))
         self._outbox.flush()
         report = Finish()
         report.counted(batch.id)
         self._finish(report)
 
-    def put_back(self, batch: Batch, lost: Sequence[tuple[int, int]], recorded: bool) -> None:
+    def put_back(
+        self, batch: Ledger, parcel: Parcel, lost: Sequence[tuple[int, int]], recorded: bool
+    ) -> None:
         """Queue calls again that the broker has lost, with their large values; what was revoked stays out.
 
         Args:
             lost: (first, count) of the calls.
             recorded: the broker still has the batch; else it is recorded again.
         """
-        pieces = [piece for item in batch.sent for piece in _wanted_pieces(batch, item, lost)]
+        pieces = [piece for item in parcel.sent for piece in _wanted_pieces(batch, item, lost)]
         n = None if recorded else -1 if batch.growing else batch.n
         # Nobody can say which functions it still has.
-        self._outbox.forget(batch.function)
-        for number, (group, blobs) in enumerate(_groups(pieces, batch.blobs, 0)):
-            item = self._item_of(batch, group, blobs, batch.due_ms, n if number == 0 else None)
+        self._outbox.forget(parcel.function)
+        for number, (group, blobs) in enumerate(_groups(pieces, parcel.blobs, 0)):
+            item = self._item_of(batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None)
             self._outbox.put(item, follows=True)
 
-    def send_once_more(self, batch: Batch, pieces: list[Sent], blobs: Sequence[BlobPiece] = ()) -> None:
+    def send_once_more(
+        self, batch: Ledger, parcel: Parcel, pieces: list[Sent], blobs: Sequence[BlobPiece] = ()
+    ) -> None:
         """Queue calls again of a batch that the broker knows, with their function."""
-        self._outbox.forget(batch.function)
-        self._outbox.put(self._item_of(batch, pieces, blobs, 0, None))
+        self._outbox.forget(parcel.function)
+        self._outbox.put(self._item_of(batch, parcel, pieces, blobs, 0, None))
 
 
-def _wanted_pieces(batch: Batch, item: Sent, lost: Sequence[tuple[int, int]]) -> list[Sent]:
+def _wanted_pieces(batch: Ledger, item: Sent, lost: Sequence[tuple[int, int]]) -> list[Sent]:
     """Return what is to be run again of a chunk."""
     pieces = [piece for first, count in lost if (piece := item.within(first, count)) is not None]
     revoked = batch.revoked_running
@@ -231,11 +243,11 @@ def _wanted_pieces(batch: Batch, item: Sent, lost: Sequence[tuple[int, int]]) ->
     return [dataclasses.replace(item, first=first, count=count) for first, count in wanted]
 
 
-def _label(batch: Batch, n: int) -> dict[str, Any]:
+def _label(batch: Ledger, parcel: Parcel, n: int) -> dict[str, Any]:
     """Return what is known of a batch with ``n`` calls."""
-    info = batch.origin_info
+    info = batch.origin
     return {
-        "n": n, "f": batch.function,
+        "n": n, "f": parcel.function,
         "name": info.name, "queue": info.queue, "label": info.label, "kind": info.kind, "place": info.place,
         "one": info.single, "eta": info.eta_at, "oe": info.on_error,
     }  # fmt: skip

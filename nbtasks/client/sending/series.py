@@ -7,10 +7,10 @@ which keeps the order of submission; from the moment it is sent, it is a batch l
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from nbtasks.broker.redis.submission import Flush
-from nbtasks.client.batches.batch import Batch
+from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.batches.sent import Sent
 
 from .outbox import Item
@@ -27,6 +27,7 @@ class Series:
 
     Args:
         batch: what they will be; it grows until it is sent.
+        parcel: the same, with nothing in it yet.
         kind: what calls must have in common to share it.
         seal: cuts payloads into signed chunks.
         record: adds the batch and its chunks to a flush.
@@ -35,7 +36,8 @@ class Series:
 
     def __init__(
         self,
-        batch: Batch,
+        batch: Ledger,
+        parcel: Parcel,
         kind: tuple[object, ...],
         seal: Callable[[list[bytes]], list[Sent]],
         record: Callable[[Flush, bytes, list[Sent]], None],
@@ -43,8 +45,11 @@ class Series:
     ) -> None:
         self.batch = batch
         self.kind = kind
-        self.item = Item(self._write, batch.function, batch.function_frame, 0, failed)
-        batch.calls, batch.growing = [], True
+        self.item = Item(self._write, parcel.function, parcel.frame, 0, failed)
+        self._calls: list[Call] = []
+        parcel.calls = self._calls
+        batch.leave_open()
+        self._parcel = parcel
         self._seal = seal
         self._record = record
         self._payloads: list[bytes] = []
@@ -54,11 +59,11 @@ class Series:
         """Whether another call may come."""
         return len(self._payloads) < _MOST_CALLS and self.item.size < _MOST_BYTES
 
-    def add(self, call: tuple[tuple[Any, ...], dict[str, Any]], payload: bytes) -> int:
+    def add(self, call: Call, payload: bytes) -> int:
         """Take one more call; returns its index."""
         index = len(self._payloads)
         self._payloads.append(payload)
-        self.batch.calls.append(call)
+        self._calls.append(call)
         self.batch.grow(index + 1)
         self.item.size += len(payload) + _CALL_BYTES
         return index
@@ -66,6 +71,6 @@ class Series:
     def _write(self, flush: Flush, frame: bytes) -> None:
         # It is out of the line, so nobody adds to it any more. It may be written more than once.
         if self.batch.growing:
-            self.batch.sent = self._seal(self._payloads)
-            self.batch.growing = False
-        self._record(flush, frame, self.batch.sent)
+            self._parcel.sent = self._seal(self._payloads)
+            self.batch.complete()
+        self._record(flush, frame, self._parcel.sent)

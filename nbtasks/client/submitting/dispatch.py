@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import functools
 import inspect
 import os
 import sys
@@ -15,12 +14,14 @@ from typing import Any, overload
 
 from nbtasks.broker.redis.keys import lane_of
 from nbtasks.client import observers
-from nbtasks.client.batches.batch import Batch, Origin
+from nbtasks.client.batches.ledger import Ledger, Origin
+from nbtasks.client.batches.parcel import Call, CallOptions, Parcel
 from nbtasks.client.batches.sent import Sent
 from nbtasks.client.definition import Definition
 from nbtasks.client.group import GroupResult
 from nbtasks.client.home import BoundFor
 from nbtasks.client.result import AsyncResult
+from nbtasks.client.sending.packing import ARGUMENT_LIMIT_BYTES, Packer
 from nbtasks.client.session import Session
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import new_id
@@ -33,7 +34,6 @@ from nbtasks.wire.values import BlobPiece, files_of, value_of
 
 from . import chunking, fingerprint
 from .feeder import Feeder
-from .packing import ARGUMENT_LIMIT_BYTES, Call, Packer
 
 ON_ERROR = ("raise", "keep", "stop")
 _UNCHANGING = frozenset({int, float, bool, type(None), complex, str, bytes, range})
@@ -67,17 +67,6 @@ class MapOptions:
                 raise ConfigError(f"{name}: {value!r} is not a whole number of 1 or more")
         if self.on_error not in ON_ERROR:
             raise ConfigError(f"on_error: {self.on_error!r} is not one of {', '.join(ON_ERROR)}")
-
-
-@dataclass(frozen=True)
-class CallOptions:
-    """What is set for the calls of one submit, over the task's own options."""
-
-    task: TaskOptions
-    delay_s: float
-    label: str | None
-    quiet: bool
-    header: dict[str, Any]
 
 
 def call_options(task: Definition, given: dict[str, Any], session: Session, single: bool) -> CallOptions:
@@ -142,10 +131,9 @@ def submit_call(
         _note_modules(session, task, packer.needs)
     if not (given or pieces or session.sender.quiet) and options.quiet:
         return _submit_together(session, task, call, payload, options)
-    batch = _open(session, task, options, 1, "call", True, "raise")
-    batch.calls = [call]
-    batch.function, batch.function_frame = ship(session, task)
-    _send(session, batch, options, [[payload]], pieces)
+    parcel = Parcel(task, options, *ship(session, task), [call], _due_ms(session, options))
+    batch = _open(session, task, options, 1, "call", True, "raise", parcel)
+    _send(session, batch, parcel, options, [[payload]], pieces)
     handle = AsyncResult.of(batch, 0, session)
     if not options.quiet:
         observers.submitted(handle, batch)
@@ -158,15 +146,13 @@ def _submit_together(
     """Submit a call with those of its kind that wait to be sent already."""
     digest, frame = ship(session, task)
 
-    def open_batch() -> Batch:
-        batch = _open(session, task, options, 0, "call", False, "raise")
-        batch.function, batch.function_frame = digest, frame
-        return batch
+    def open_batch() -> tuple[Ledger, Parcel]:
+        parcel = Parcel(task, options, digest, frame, ())
+        return _open(session, task, options, 0, "call", False, "raise", parcel), parcel
 
-    def seal(batch: Batch, payloads: list[bytes]) -> list[Sent]:
-        return _sealed(
-            session, batch, _of_many(options), _cut(session, batch, payloads, len(payloads)), 0, ()
-        )
+    def seal(batch: Ledger, parcel: Parcel, payloads: list[bytes]) -> list[Sent]:
+        chunks = _cut(session, batch, parcel, payloads, len(payloads))
+        return _sealed(session, batch, parcel, _of_many(options), chunks, 0, ())
 
     batch, index = session.sender.join((digest, options), call, payload, open_batch, seal)
     return AsyncResult.of(batch, index, session)
@@ -208,16 +194,16 @@ def _submit_calls(
     Args:
         packed: the calls as they were packed already, and by whom.
     """
-    batch = _open(session, task, options, len(calls), "map", False, how.on_error)
-    batch.calls = calls
+    function, frame = ship(session, task) if calls else ("", b"")
+    parcel = Parcel(task, options, function, frame, calls, _due_ms(session, options))
+    batch = _open(session, task, options, len(calls), "map", False, how.on_error, parcel)
     if calls:
-        batch.function, batch.function_frame = ship(session, task)
         if packed is None:
             packer = _packer(session, task, batch.queue)
             packed = packer, packer.payloads(calls)
         packer, payloads = packed
-        chunks = _cut(session, batch, payloads, len(calls), how.chunk)
-        _send(session, batch, options, chunks, packer.pieces, _Along(session, task, packer.needs))
+        chunks = _cut(session, batch, parcel, payloads, len(calls), how.chunk)
+        _send(session, batch, parcel, options, chunks, packer.pieces, _Along(session, task, packer.needs))
     else:
         session.registry.finish_empty(batch)
     handle = GroupResult.of(batch, session)
@@ -233,10 +219,10 @@ def _submit_windowed(
     how: MapOptions,
     options: CallOptions,
 ) -> GroupResult:
-    batch = _open(session, task, options, how.length or 0, "map", False, how.on_error)
-    batch.growing = True
-    batch.function, batch.function_frame = ship(session, task)
-    batch.calls = calls = _Taken(session)
+    calls = _Taken(session)
+    parcel = Parcel(task, options, *ship(session, task), calls, _due_ms(session, options))
+    batch = _open(session, task, options, how.length or 0, "map", False, how.on_error, parcel)
+    batch.leave_open()
 
     def send(index: int, args: tuple[Any, ...]) -> None:
         task.check(args, {})
@@ -246,13 +232,13 @@ def _submit_windowed(
         packer = _packer(session, task, batch.queue)
         payloads = list(packer.payloads([call], index))
         calls.add(args, payloads[0])
-        there = len(batch.blobs)
+        there = len(parcel.blobs)
         along = _Along(session, task, packer.needs)
-        sent = _sealed(session, batch, options, [payloads], index, packer.pieces, there, along)
-        batch.blobs += packer.pieces
-        session.sender.send(batch, sent, batch.due_ms, new=index == 0, open_end=True, pieces_from=there)
+        sent = _sealed(session, batch, parcel, options, [payloads], index, packer.pieces, there, along)
+        parcel.blobs += packer.pieces
+        session.sender.send(batch, parcel, sent, new=index == 0, open_end=True, pieces_from=there)
 
-    Feeder(batch, session, tuples, how.max_parallel or 1, send).start()
+    Feeder(batch, parcel, session, tuples, how.max_parallel or 1, send).start()
     handle = GroupResult.of(batch, session)
     if not options.quiet:
         observers.submitted(handle, batch)
@@ -360,24 +346,28 @@ def _checked(task: Definition, tuples: Iterable[tuple[Any, ...]]) -> Sequence[Ca
     return _Positional(arguments)
 
 
+def _due_ms(session: Session, options: CallOptions) -> int:
+    return round((session.clock.now() + options.delay_s) * 1000) if options.delay_s > 0 else 0
+
+
 def _open(
-    session: Session, task: Definition, options: CallOptions, n: int, kind: str, single: bool, on_error: str
-) -> Batch:
+    session: Session,
+    task: Definition,
+    options: CallOptions,
+    n: int,
+    kind: str,
+    single: bool,
+    on_error: str,
+    parcel: Parcel,
+) -> Ledger:
     eta_at = time.time() + options.delay_s if options.delay_s > 0 else None
     origin = Origin(
         task.name, options.task.queue, options.label, kind, _place(), options.quiet, single, eta_at, on_error
     )
-    batch = Batch(new_id(), n, origin, session.hooks)
-    batch.task = task
-    if options.delay_s > 0:
-        batch.due_ms = round((session.clock.now() + options.delay_s) * 1000)
-    # They are given the batch, and do not hold it: it goes when nobody else does.
-    batch.retry = functools.partial(retry_failed, session, options)
-    batch.repack = functools.partial(_repacked, session)
-    return batch
+    return Ledger(new_id(), n, origin, session.engine, parcel)
 
 
-def retry_failed(session: Session, options: CallOptions, batch: Batch) -> GroupResult:
+def retry_failed(session: Session, batch: Ledger, parcel: Parcel) -> GroupResult:
     """Submit what failed or was revoked again, as a new map.
 
     Raises:
@@ -387,9 +377,9 @@ def retry_failed(session: Session, options: CallOptions, batch: Batch) -> GroupR
     if not bad:
         raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
     label = f"{batch.label or batch.name} (again)"
-    again = dataclasses.replace(_of_many(options), label=label, delay_s=0.0)
-    calls = [batch.calls[index] for index in bad]
-    return _submit_calls(session, batch.task, calls, MapOptions(on_error=batch.origin_info.on_error), again)
+    again = dataclasses.replace(_of_many(parcel.options), label=label, delay_s=0.0)
+    calls = [parcel.calls[index] for index in bad]
+    return _submit_calls(session, parcel.task, calls, MapOptions(on_error=batch.origin.on_error), again)
 
 
 def _place() -> str:
@@ -399,23 +389,29 @@ def _place() -> str:
 
 def _send(
     session: Session,
-    batch: Batch,
+    batch: Ledger,
+    parcel: Parcel,
     options: CallOptions,
     chunks: Iterable[list[bytes]],
     pieces: list[BlobPiece],
     along: _Along | None = None,
 ) -> None:
     """Submit a whole batch; ``pieces`` is what was put apart of it, and may grow while the chunks are read."""
-    batch.blobs = pieces
-    sent = _sealed(session, batch, options, chunks, 0, pieces, along=along)
+    parcel.blobs = pieces
+    sent = _sealed(session, batch, parcel, options, chunks, 0, pieces, along=along)
     session.registry.add(batch)
-    session.sender.send(batch, sent, batch.due_ms)
+    session.sender.send(batch, parcel, sent)
 
 
 def _cut(
-    session: Session, batch: Batch, payloads: Iterable[bytes], n: int, chunk: int | None = None
+    session: Session,
+    batch: Ledger,
+    parcel: Parcel,
+    payloads: Iterable[bytes],
+    n: int,
+    chunk: int | None = None,
 ) -> Iterator[list[bytes]]:
-    pace, slots = session.intake.pace.get(batch.function), session.slots(batch.queue) if n > 1 else 1
+    pace, slots = session.intake.pace.get(parcel.function), session.slots(batch.queue) if n > 1 else 1
     return chunking.cut(payloads, n, pace, slots, chunk)
 
 
@@ -423,21 +419,10 @@ def _packer(session: Session, task: Definition, queue: str) -> Packer:
     return Packer(task.name, session.shelf, lambda: session.workers_share_files(queue), session.home)
 
 
-def _repacked(session: Session, batch: Batch, sent: Sequence[Sent]) -> tuple[list[Sent], list[BlobPiece]]:
-    """Pack calls again whose worker does not see the files of this machine: through the broker."""
-    again, packer = [], Packer(batch.name, session.shelf, lambda: False, session.home)
-    for item in sent:
-        before = session.codec.open_chunk(item.frame, batch.id, session.address(batch.queue))
-        options = {name: value for name, value in before.options.items() if name not in ("fl", "pl")}
-        payloads = list(packer.payloads(batch.calls[item.first : item.first + item.count], item.first))
-        chunk = dataclasses.replace(before, first=item.first, payloads=payloads, options=options)
-        again.append(dataclasses.replace(item, frame=session.codec.seal_chunk(chunk)))
-    return again, packer.pieces
-
-
 def _sealed(
     session: Session,
-    batch: Batch,
+    batch: Ledger,
+    parcel: Parcel,
     options: CallOptions,
     chunks: Iterable[list[bytes]],
     first: int,
@@ -464,7 +449,7 @@ def _sealed(
         modules = along.packed() if along is not None else ""
         if modules:
             header = {**header, "md": modules}
-        chunk = Chunk(batch.id, batch.function, first, part, header, not_after, address)
+        chunk = Chunk(batch.id, parcel.function, first, part, header, not_after, address)
         frame = session.codec.seal_chunk(chunk)
         sent.append(Sent(first, len(part), lane, frame, not_after, before + len(pieces)))
         first += len(part)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.batch import Batch
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.parcel import Parcel
     from nbtasks.client.session import Session
 
 
@@ -20,13 +21,15 @@ class Feeder:
 
     def __init__(
         self,
-        batch: Batch,
+        batch: Ledger,
+        parcel: Parcel,
         session: Session,
         tuples: Iterable[tuple[Any, ...]],
         window: int,
         send: Callable[[int, tuple[Any, ...]], None],
     ) -> None:
         self._batch = batch
+        self._parcel = parcel
         self._session = session
         self._tuples = iter(tuples)
         self._window = window
@@ -62,16 +65,16 @@ class Feeder:
 
     def _over(self) -> bool:
         batch = self._batch
-        failed = batch.origin_info.on_error == "stop" and batch.failed_count
+        failed = batch.origin.on_error == "stop" and batch.failed_count
         revoked = batch.revoked_count or -1 in batch.revoked_running
         return bool(batch.problem is not None or revoked or failed)
 
     def _complete(self, sent: int) -> None:
         batch = self._batch
         batch.shrink(sent)
-        batch.growing = False
+        batch.complete()
         if sent:
-            self._session.sender.send_count(batch)
+            self._session.sender.send_count(batch, self._parcel)
         if -1 in batch.revoked_running and not batch.done:
             # One may have been sent while that was done.
             batch.revoke(terminate=False)
@@ -84,8 +87,8 @@ class Feeder:
         """The iterable has raised: revoke what was submitted, and show the error."""
         batch = self._batch
         batch.shrink(sent)
-        batch.growing = False
+        batch.complete()
         self._session.registry.fail(batch, error)
         if sent:
-            self._session.sender.send_count(batch)
+            self._session.sender.send_count(batch, self._parcel)
             batch.revoke(terminate=True)

@@ -13,7 +13,9 @@ from nbtasks.core import states
 from . import words
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.batch import Batch, Failure, OutputLine, Progress, Running
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.printed import OutputLine
+    from nbtasks.client.batches.seen import Failure, Progress, Running
 
 RUNNING_ROWS = 4
 FAILURE_GROUPS = 20
@@ -90,13 +92,13 @@ class View:
 class Board:
     """One batch's board; it remembers only the pace and what is dear to compute twice."""
 
-    def __init__(self, batch: Batch, title: str | None = None) -> None:
+    def __init__(self, batch: Ledger, title: str | None = None) -> None:
         self._batch = batch
         self._title = title
         self._finish_rate = FinishRate()
         self._grouped: tuple[int, tuple[FailureGroup, ...]] = (0, ())
 
-    def show(self, batch: Batch) -> None:
+    def show(self, batch: Ledger) -> None:
         """Show the same batch as another object."""
         self._batch = batch
 

@@ -19,7 +19,7 @@ from .board import Board, View
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nbtasks.client.batches.batch import Batch
+    from nbtasks.client.batches.ledger import Ledger
 
 _FILES = Path(__file__).parent.parent / "page"
 #: Seconds that nothing has ended before the card asks why, and between two askings.
@@ -42,7 +42,7 @@ class Tick:
 class Card:
     """The live state of one batch's card. Holds no widget and no display."""
 
-    def __init__(self, batch: Batch, title: str | None = None) -> None:
+    def __init__(self, batch: Ledger, title: str | None = None) -> None:
         self.batch = batch
         self.stopping = False
         self._board = Board(batch, title)

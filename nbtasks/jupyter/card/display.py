@@ -26,7 +26,7 @@ from .writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nbtasks.client.batches.batch import Batch
+    from nbtasks.client.batches.ledger import Ledger
 
     Handle = AsyncResult | GroupResult
 
@@ -78,7 +78,7 @@ class Display:
         finally:
             self._preview = True
 
-    def hush(self, batch: Batch) -> None:
+    def hush(self, batch: Ledger) -> None:
         """Show no card of ``batch`` in the cell that runs now, not even as its Out[n]."""
         self._shown_now().add(batch.id)
 
@@ -119,7 +119,7 @@ class Display:
             _log.debug("a card could not be shown", exc_info=True)
             raise NotImplementedError from problem
 
-    def line(self, batch: Batch) -> str:
+    def line(self, batch: Ledger) -> str:
         """Return the card as a line of text."""
         card = Card(batch)
         try:
@@ -127,7 +127,7 @@ class Display:
         finally:
             card.close()
 
-    def saw(self, batch: Batch) -> None:
+    def saw(self, batch: Ledger) -> None:
         """Bring the outputs of ``batch``, which has ended, up to date now, on this thread, where nobody watches."""
         # Its last call can be ready some instructions before the record is complete.
         batch.wait_for(lambda: batch.ended_at is not None, _COMPLETE_WITHIN_S)
@@ -166,12 +166,12 @@ class Display:
 
     # -- told by the client and by the shell
 
-    def _submitted(self, handle: Handle, batch: Batch) -> None:
+    def _submitted(self, handle: Handle, batch: Ledger) -> None:
         # Outputs of other threads have no cell of their own.
         if threading.current_thread() is threading.main_thread():
             self.show(handle)
 
-    def _waited(self, batch: Batch) -> None:
+    def _waited(self, batch: Ledger) -> None:
         self.saw(batch)
 
     def _cell_ended(self, *_: Any) -> None:

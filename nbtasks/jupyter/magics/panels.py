@@ -11,7 +11,7 @@ from nbtasks.jupyter.card import saved, words
 from nbtasks.jupyter.card.board import Board, overall_state
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.batch import Batch
+    from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.workerinfo import WorkerInfo
 
 
@@ -45,7 +45,7 @@ class Panel:
         return [*self.notes, *([self.empty] if not self.rows and self.empty else [])]
 
 
-def tasks_panel(batches: Sequence[Batch], now: float, quiet: int = 0) -> Panel:
+def tasks_panel(batches: Sequence[Ledger], now: float, quiet: int = 0) -> Panel:
     """Return what was submitted in this session, newest first.
 
     Args:
@@ -66,7 +66,7 @@ def tasks_panel(batches: Sequence[Batch], now: float, quiet: int = 0) -> Panel:
     )
 
 
-def _batch_row(batch: Batch, now: float) -> tuple[str, ...]:
+def _batch_row(batch: Ledger, now: float) -> tuple[str, ...]:
     counts = batch.counts()
     ended_at = batch.ended_at
     took = "" if ended_at is None else words.duration(max(0.0, ended_at - batch.created_at))

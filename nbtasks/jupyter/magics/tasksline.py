@@ -15,7 +15,7 @@ from .panels import tasks_panel
 from .publish import say, show_panel
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.batch import Batch
+    from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
     from nbtasks.jupyter.card.display import Display
@@ -104,7 +104,7 @@ def _one(command: str, rest: list[str], what: str) -> str:
     return " ".join(rest)
 
 
-def _find(name: str) -> Batch | None:
+def _find(name: str) -> Ledger | None:
     """Return the newest run of this session whose id begins or ends so, or that is called so."""
     for batch in reversed(App.current().batches(quiet=True)):
         if name in {batch.label, batch.name} or (len(name) >= 4 and batch.id.endswith(name)):
@@ -112,7 +112,7 @@ def _find(name: str) -> Batch | None:
     return None
 
 
-def _required(name: str) -> Batch:
+def _required(name: str) -> Ledger:
     batch = _find(name)
     if batch is None:
         raise OptionError(f"no run of this session has the id or the name {name!r}; `%tasks` lists them")
@@ -130,7 +130,7 @@ def _attached(app: App, name: str) -> Handle:
         raise
 
 
-def _handle_of(batch: Batch) -> Handle:
+def _handle_of(batch: Ledger) -> Handle:
     return App.current().attach(batch.id)[0]
 
 

@@ -1,4 +1,4 @@
-"""The live record of one submit: states, results, failures, output. What handles and cards read.
+"""What is known of one submit: states, results, failures, output. What handles, cards and dashboards read.
 
 Calls are kept in arrays, not in objects: a map of a million calls costs some bytes a call.
 """
@@ -9,97 +9,30 @@ import copy
 import threading
 import time
 from array import array
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.core import states as st
-from nbtasks.core.brief import brief
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import call_id
-from nbtasks.core.ranges import runs
 from nbtasks.wire.errors import failures
 from nbtasks.wire.replay import Window
 
-from .sent import Refusals, Sent
+from .printed import Printed
+from .records import Records
+from .seen import Failure, Progress, Running
+from .watchers import Watcher, Watchers
 
 if TYPE_CHECKING:
     from nbtasks.wire.codec import News, Record
-    from nbtasks.wire.values import BlobPiece, Shelf
+    from nbtasks.wire.values import Shelf
+
+    from .parcel import Parcel
 
 _MOST_FAILURES = 1000
-_MOST_LINES = 200
 #: Seconds for which a thread that waits reads by itself; who waits longer has time.
 _SHORT_S = 0.25
-
-
-@dataclass(frozen=True)
-class Running:
-    """A call that runs. ``started_at`` is local epoch time."""
-
-    worker: str
-    started_at: float
-    attempt: int
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A call that has failed, for cards and tables."""
-
-    index: int
-    type: str
-    message: str
-    traceback: str
-    attempts: int
-    worker: str
-
-
-@dataclass(frozen=True)
-class OutputLine:
-    """One line that a call has printed; ``stream`` is stdout or stderr."""
-
-    index: int
-    stream: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a call is, as the task reported it."""
-
-    done: float
-    total: float | None
-    message: str
-
-
-class Watcher:
-    """One reader's view of what has changed in a batch."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-        self._ranges: list[tuple[int, int]] = []
-        self._event = threading.Event()
-
-    def take(self) -> list[tuple[int, int]]:
-        """Return the (first, count) of what has changed since the last look."""
-        self._event.clear()
-        ranges, self._ranges = self._ranges, []
-        return ranges
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for any change, at most ``timeout`` seconds."""
-        return self._event.wait(timeout)
-
-    def close(self) -> None:
-        """Stop watching."""
-        self._batch._watchers = [item for item in self._batch._watchers if item is not self]
-
-    def _note(self, first: int, count: int) -> None:
-        if count:
-            self._ranges.append((first, count))
-        self._event.set()
 
 
 @dataclass
@@ -118,44 +51,64 @@ class Origin:
     on_error: str = "raise"
 
 
-@dataclass
-class Hooks:
-    """What a batch asks of its session."""
+class Engine(Protocol):
+    """What a ledger asks of those who bring its calls to workers."""
 
-    changed: threading.Condition
-    #: Reads what the broker tells, on the thread that waits, for so many seconds at most, and eagerly where it is about
-    #: one short call; returns whether it could.
-    read_here: Callable[[float, bool], bool]
-    revoke: Callable[[Batch, int, bool], None]
-    why_pending: Callable[[Batch], str | None]
-    shelf: Shelf
+    @property
+    def changed(self) -> threading.Condition:
+        """Notified after every change of any ledger."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where large results are."""
+
+    def read_here(self, most_s: float, eager: bool) -> bool:
+        """Read what the workers tell, on the thread that waits, for so many seconds at most; returns whether it could.
+
+        Args:
+            eager: it is about one short call.
+        """
+
+    def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
+        """Make calls that have not ended REVOKED; an index of -1 means all of them."""
+
+    def why_pending(self, batch: Ledger) -> str | None:
+        """Say why nothing happens, with what to do."""
+
+    def retry_failed(self, batch: Ledger, parcel: Parcel) -> Any:
+        """Submit the calls again that failed or were revoked, as a new map; returns its handle."""
 
 
-class Batch:
-    """Everything that is known here about the calls of one submit. Times are local epoch seconds."""
+class Ledger:
+    """Everything that is known here about the calls of one batch. Times are local epoch seconds.
+
+    Args:
+        engine: brings its calls to workers.
+        parcel: what can be sent again; None where another process has submitted it.
+    """
 
     def __init__(
-        self, id: str, n: int, origin: Origin, hooks: Hooks, created_at: float | None = None
+        self,
+        id: str,
+        n: int,
+        origin: Origin,
+        engine: Engine,
+        parcel: Parcel | None = None,
+        created_at: float | None = None,
     ) -> None:
         self.id = id
-        self.origin_info = origin
-        self.name = origin.name
-        self.label = origin.label
-        self.queue = origin.queue
-        self.kind = origin.kind
-        self.origin = origin.place
-        self.quiet = origin.quiet
+        self.origin = origin
+        self.engine = engine
+        self.parcel = parcel
         self.created_at = time.time() if created_at is None else created_at
         self.ended_at: float | None = None
-        #: When its calls may start, in ms of the server's time; 0: at once.
-        self.due_ms = 0
         self.states = bytearray(n)
         #: Indexes in the order in which they ended.
         self.order = array("I")
         self.running: dict[int, Running] = {}
         self.retrying: dict[int, float] = {}
         self.failures: dict[int, Failure] = {}
-        self.output: deque[OutputLine] = deque(maxlen=_MOST_LINES)
+        self.output = Printed()
         self.progress: dict[int, Progress] = {}
         self.run_seconds = 0.0
         self.failed_count = 0
@@ -167,39 +120,41 @@ class Batch:
         #: It is another client that lets it grow.
         self.followed = False
         self.problem: Exception | None = None
-        self.calls: Any = None
-        #: Content hash and frame of the function, kept until the end in case the broker loses it.
-        self.function = ""
-        self.function_frame = b""
-        self.blobs: list[BlobPiece] = []
-        #: Its large arguments, when it has ended.
-        self.spent: list[BlobPiece] = []
-        self.task: Any = None
-        #: Submits again what failed; None where the arguments are not known.
-        self.retry: Callable[[Batch], Any] | None = None
-        #: Packs calls again for workers that do not see this machine's files.
-        self.repack: Callable[[Batch, Sequence[Sent]], tuple[list[Sent], list[BlobPiece]]] | None = None
-        self.sent: list[Sent] = []
-        #: Some of that is not with the outbox yet.
-        self.sending = False
-        self.refusals = Refusals()
         #: Why a worker could not trust what reached it, if that has happened.
         self.refusal: str | None = None
-        self.callbacks: list[tuple[Callable[[], bool], Callable[[], None]]] = []
-        #: Calls whose output was shown while they ran: what is kept of it is not shown a second time.
-        #: Call -> how many characters of its stdout and stderr were shown while it ran.
-        self._shown_output: dict[int, list[int]] = {}
+        self.watchers = Watchers()
         #: What was heard of each process that tells of this batch, so that a repetition does not count.
         self._heard: dict[str, Window] = {}
-        self.hooks = hooks
-        self._records: list[Record] = []
-        #: When each of them was taken in.
-        self._heard_at: list[float] = []
-        self._where = array("i", (-1,)) * n
-        self._watchers: list[Watcher] = []
-        self._watch_lock = threading.Lock()
+        self._records = Records(n)
         # The listener applies, and so do threads that ask the store.
         self._apply_lock = threading.Lock()
+
+    # -- what it is
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.origin.name
+
+    @property
+    def label(self) -> str | None:
+        """What cards call it."""
+        return self.origin.label
+
+    @property
+    def queue(self) -> str:
+        """The queue that its calls were sent to."""
+        return self.origin.queue
+
+    @property
+    def kind(self) -> str:
+        """``call`` or ``map``."""
+        return self.origin.kind
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it shows no card by itself."""
+        return self.origin.quiet
 
     # -- reading
 
@@ -226,19 +181,24 @@ class Batch:
     @property
     def sent_something(self) -> bool:
         """Whether calls of it are with the broker, so that results may come."""
-        return bool(self.sent)
+        return self.parcel is not None and bool(self.parcel.sent)
 
     @property
     def submitted_here(self) -> bool:
         """Whether this process has submitted it, and can do so again as long as it has not ended."""
-        return bool(self.function_frame)
+        return self.parcel is not None and bool(self.parcel.frame)
 
     @property
     def rate_limit(self) -> str | None:
         """The task's rate limit, such as ``10/s``, as far as known: of another process's batch it is not."""
-        return None if self.task is None else self.task.options.rate_limit
+        return None if self.parcel is None else self.parcel.task.options.rate_limit
 
-    def shares_limit_with(self, other: Batch) -> bool:
+    @property
+    def may_be_limited(self) -> bool:
+        """Whether its task has a rate limit, or nobody knows here."""
+        return self.parcel is None or self.rate_limit is not None
+
+    def shares_limit_with(self, other: Ledger) -> bool:
         """Whether its calls wait for the same permits, as far as known."""
         limit = (self.rate_limit, self.name)
         return self is other or (self.rate_limit is not None and limit == (other.rate_limit, other.name))
@@ -246,8 +206,10 @@ class Batch:
     @property
     def sent_count(self) -> int:
         """Number of calls that were sent: of a batch that grows, room may have been made for more."""
-        last = self.sent[-1] if self.growing and self.sent else None
-        return self.n if last is None else last.first + last.count
+        if not self.growing or self.parcel is None or not self.parcel.sent:
+            return self.n
+        last = self.parcel.sent[-1]
+        return last.first + last.count
 
     def counts(self) -> dict[str, int]:
         """Return the number of calls in each state, by name."""
@@ -266,55 +228,28 @@ class Batch:
 
     def call_id(self, index: int) -> str:
         """Return a call's id."""
-        return call_id(self.id, index, 1 if self.origin_info.single else None)
+        return call_id(self.id, index, 1 if self.origin.single else None)
 
     def call_label(self, index: int) -> str:
         """Return the arguments of a call in short, for tooltips and lists; no code of theirs runs."""
-        if self.calls is None or index >= len(self.calls):
-            return f"#{index}"
-        args, kwargs = self.calls[index]
-        parts = [brief(value) for value in args]
-        parts += [f"{name}={brief(value)}" for name, value in kwargs.items()]
-        return ", ".join(parts)[:200]
+        return f"#{index}" if self.parcel is None else self.parcel.label(index)
 
     def record(self, index: int) -> tuple[Record, Any] | None:
         """Return the record that a call's result is in, and its payload; None before its end."""
-        number = self._where[index]
-        if number < 0:
-            return None
-        record = self._records[number]
-        return record, record.payloads[index - record.first]
+        return self._records.of(index)
 
     def payloads(self) -> Iterator[bytes | memoryview | None]:
         """Yield what :meth:`record` has of each call, without the record: for those who want all of them."""
-        at = 0
-        for number, group in groupby(self._where):
-            count = len(list(group))
-            if number < 0:
-                yield from repeat(None, count)
-            else:
-                record = self._records[number]
-                yield from record.payloads[at - record.first : at - record.first + count]
-            at += count
+        return self._records.payloads()
 
     def heard_at(self, index: int) -> float | None:
         """Return when the end of a call was heard of, or when the batch ended if that was before."""
-        number = self._where[index]
-        if number < 0:
-            return None
-        heard_at = self._heard_at[number]
-        return heard_at if self.ended_at is None else min(heard_at, self.ended_at)
+        heard_at = self._records.heard_at(index)
+        return heard_at if heard_at is None or self.ended_at is None else min(heard_at, self.ended_at)
 
     def known_records(self) -> list[tuple[Record, int, int]]:
         """Return every record that counts, with each (first, count) that it counts for."""
-        found = []
-        for first, count in runs(index for index, number in enumerate(self._where) if number >= 0):
-            at = first
-            for number, group in groupby(self._where[first : first + count]):
-                n = len(list(group))
-                found.append((self._records[number], at, n))
-                at += n
-        return found
+        return self._records.all()
 
     def seconds(self, index: int) -> float | None:
         """Return how long a call ran."""
@@ -324,16 +259,13 @@ class Batch:
     @property
     def shelf(self) -> Shelf:
         """Where large results are."""
-        return self.hooks.shelf
+        return self.engine.shelf
 
     # -- watching and waiting
 
     def watch(self) -> Watcher:
         """Return a view of what changes from now on."""
-        watcher = Watcher(self)
-        with self._watch_lock:
-            self._watchers = [*self._watchers, watcher]
-        return watcher
+        return self.watchers.add()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every call has ended, at most ``timeout`` seconds; returns whether it has."""
@@ -343,7 +275,7 @@ class Batch:
         """Wait until ``ready()``, which is asked after every change."""
         began = time.monotonic()
         deadline = None if timeout is None else began + timeout
-        changed, read_here = self.hooks.changed, self.hooks.read_here
+        changed, read_here = self.engine.changed, self.engine.read_here
         while not ready():
             now = time.monotonic()
             left = 0.25 if deadline is None else min(0.25, deadline - now)
@@ -357,17 +289,16 @@ class Batch:
                     changed.wait(left)
         return True
 
-    def without_arguments(self) -> Batch:
+    def without_arguments(self) -> Ledger:
         """Return the same, which has ended, with its results and without what it was submitted with."""
         other = copy.copy(self)
-        other.calls = other.task = other.retry = other.repack = None
-        other.blobs, other.spent, other.callbacks, other._watchers = [], [], [], []
+        other.parcel, other.watchers = None, Watchers()
         return other
 
-    def to_be_shown(self) -> Batch:
+    def to_be_shown(self) -> Ledger:
         """Return the same without its results, too: states, failures and output are what a card shows."""
         other = self.without_arguments()
-        other._records, other._heard_at, other._where = [], [], array("i", (-1,)) * self.n
+        other._records = Records(self.n)
         return other
 
     def ended(self) -> Iterator[int]:
@@ -378,11 +309,11 @@ class Batch:
 
     def revoke(self, terminate: bool = True, index: int = -1) -> None:
         """Revoke all calls that have not ended, or one of them; running ones are stopped with ``terminate``."""
-        self.hooks.revoke(self, index, terminate)
+        self.engine.revoke(self, index, terminate)
 
     def why_pending(self) -> str | None:
         """Say in one sentence why nothing happens, with what to do; None where there is no reason to worry."""
-        return None if self.done else self.hooks.why_pending(self)
+        return None if self.done else self.engine.why_pending(self)
 
     def retry_failed(self) -> Any:
         """Submit the calls again that failed or were revoked, as a new map.
@@ -390,37 +321,72 @@ class Batch:
         Raises:
             ConfigError: nothing failed, or another process submitted the batch.
         """
-        if self.retry is None:
+        if self.parcel is None:
             raise ConfigError(
                 f"the arguments of {self.name} ({self.id}) are not known in this process; submit it again"
             )
-        return self.retry(self)
+        return self.engine.retry_failed(self, self.parcel)
 
-    # -- written by the session
+    # -- written by the engine
 
     def grow(self, n: int) -> None:
         """Make room for more calls."""
         more = max(0, n - len(self.states))
-        self._where.extend([-1] * more)
+        self._records.grow(more)
         self.states.extend(bytes(more))
 
     def shrink(self, n: int) -> None:
         """Give back room that was made for calls that never came."""
         del self.states[n:]
-        del self._where[n:]
+        self._records.shrink(n)
+
+    def leave_open(self, followed: bool = False) -> None:
+        """More calls may come.
+
+        Args:
+            followed: another client lets it grow.
+        """
+        self.growing, self.followed = True, followed
+
+    def complete(self) -> None:
+        """No more calls come."""
+        self.growing = self.followed = False
+
+    def note_problem(self, error: Exception) -> None:
+        """Nobody will tell how it ends; whoever waits for it gets the error."""
+        self.problem = error
+
+    def note_end(self, moment: float) -> None:
+        """It has ended at a moment (local epoch seconds), whenever that is heard of here."""
+        self.ended_at = moment
+
+    def note_refusal(self, reason: str) -> bool:
+        """A worker could not trust what reached it; returns whether that is new."""
+        before, self.refusal = self.refusal, reason
+        return before != reason
+
+    def note_revoked(self, index: int) -> None:
+        """A call may run and end, and is not to be run again; -1: all of them."""
+        self.revoked_running.add(index)
+
+    def note_past(self, codes: bytes, ended_at: float | None, run_seconds: float) -> None:
+        """Its first calls have ended with these states; more is not remembered of it."""
+        self.states[: len(codes)] = codes
+        self.order = array("I", range(len(codes)))
+        self.ended_at = ended_at
+        self.run_seconds = run_seconds
+        self.failed_count = codes.count(st.FAILURE_CODE)
+        self.revoked_count = codes.count(st.REVOKED_CODE)
 
     def apply_record(self, record: Record, ranges: list[tuple[int, int]]) -> list[int]:
         """Take results in; what has ended before does not change. Returns the indexes that were new."""
         with self._apply_lock:
-            number = len(self._records)
-            self._records.append(record)
-            self._heard_at.append(time.time())
+            number = self._records.add(record)
             fresh: list[int] = []
             for first, count in ranges:
                 fresh += self._apply_range(record, number, first, count)
             if not fresh:
-                self._records.pop()
-                self._heard_at.pop()
+                self._records.drop_last()
             return fresh
 
     def lose(self, index: int, record: Record) -> None:
@@ -428,9 +394,7 @@ class Batch:
         with self._apply_lock:
             if self.states[index] != st.SUCCESS_CODE:
                 return
-            self._records.append(record)
-            self._heard_at.append(time.time())
-            self._where[index] = len(self._records) - 1
+            self._records.count_for(self._records.add(record), index, 1)
             self.states[index] = st.FAILURE_CODE
             self._count_failure(record, index)
             self._note(index, 1)
@@ -441,12 +405,12 @@ class Batch:
         if max(self.states[first:end], default=0) < st.FIRST_READY_CODE:
             indexes = list(range(first, end))
             # The place before the state: whoever sees the state must find the result.
-            self._where[first:end] = array("i", (number,)) * count
+            self._records.count_for(number, first, count)
             self.states[first:end] = codes
         else:
             indexes = [index for index in range(first, end) if self.states[index] < st.FIRST_READY_CODE]
             for index in indexes:
-                self._where[index] = number
+                self._records.count_for(number, index, 1)
                 self.states[index] = record.states[index - record.first]
         if indexes:
             self._count(record, indexes, codes)
@@ -466,8 +430,7 @@ class Batch:
                 if record.states[index - start] != st.SUCCESS_CODE:
                     self._count_failure(record, index)
         for index, parts in record.output.items():
-            self._add_rest(index, parts, record.printed.get(index))
-            self._shown_output.pop(index, None)
+            self.output.end(index, parts, record.printed.get(index))
         # Last, for it is what makes the batch end.
         self.order.extend(indexes)
 
@@ -503,16 +466,12 @@ class Batch:
         elif kind == "progress":
             self.progress[index] = Progress(event["d"], event["n"], str(event["m"]))
         elif kind == "output":
-            if "k" in event:
-                self._add_rest(index, event["o"], event["u"])
-            else:
-                for stream, text in event["o"]:
-                    self._add_output(index, stream, text)
-            self._shown_output[index] = event["u"]
+            add = self.output.add_kept if "k" in event else self.output.add
+            add(index, event["o"], event["u"])
         elif kind == "retry":
             self.states[index] = st.RETRY_CODE
             self.running.pop(index, None)
-            self._shown_output.pop(index, None)
+            self.output.forget(index)
             self.retrying[index] = time.time() + float(event.get("in", 0))
         self._note(index, 1)
 
@@ -526,50 +485,16 @@ class Batch:
                     self.running.pop(index, None)
                     self.progress.pop(index, None)
                     self.retrying.pop(index, None)
-                    self._shown_output.pop(index, None)
+                    self.output.forget(index)
         self._note(first, max(0, end - first))
-
-    def _add_rest(self, index: int, kept: list[list[str]], printed: list[int] | None) -> None:
-        """Show of all that is kept of a call's output what was not shown while it ran."""
-        shown = self._shown_output.get(index)
-        if shown is None or printed is None:
-            rest = kept
-        else:
-            rest = _last_of(kept, [count - seen for count, seen in zip(printed, shown, strict=True)])
-        for stream, text in rest:
-            self._add_output(index, stream, text)
-
-    def _add_output(self, index: int, stream: str, text: str) -> None:
-        name = "stdout" if stream == "o" else "stderr"
-        last = self.output[-1] if self.output else None
-        if last is not None and last.index == index and last.stream == name and not last.text.endswith("\n"):
-            text = last.text + text
-            self.output.pop()
-        for line in text[-64 * 1024 :].splitlines(keepends=True)[-_MOST_LINES:]:
-            self.output.append(OutputLine(index, name, line))
 
     def _note(self, first: int, count: int) -> None:
         if self.done and self.ended_at is None:
             self.ended_at = time.time()
-            self.spent, self.blobs = self.blobs, []
-            self.sent, self.function_frame = [], b""
-        for watcher in self._watchers:
-            watcher._note(first, count)
+            if self.parcel is not None:
+                self.parcel.settle()
+        self.watchers.note(first, count)
 
     def note_change(self) -> None:
         """Wake watchers: something changed that is not a call's state."""
         self._note(0, 0)
-
-
-def _last_of(parts: list[list[str]], wanted: list[int]) -> list[list[str]]:
-    """Return so many of the last characters of stdout and of stderr, in their order."""
-    left_out = [-count for count in wanted]
-    for stream, text in parts:
-        left_out[stream == "e"] += len(text)
-    rest = []
-    for stream, text in parts:
-        cut = min(max(0, left_out[stream == "e"]), len(text))
-        left_out[stream == "e"] -= cut
-        if cut < len(text):
-            rest.append([stream, text[cut:]])
-    return rest

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from nbtasks.client.batches.parcel import Call
 from nbtasks.client.home import BoundFor, Home
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge
 from nbtasks.wire import pickling
@@ -16,8 +17,6 @@ from nbtasks.wire.pickling import Parts
 from nbtasks.wire.values import SHARED_BYTES, BlobPiece, Shelf, payload_of, sharing, size_of
 
 ARGUMENT_LIMIT_BYTES = 512 * 2**20
-
-Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 _NEVER_LARGE = frozenset({int, float, bool, type(None), complex})
 

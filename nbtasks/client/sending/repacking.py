@@ -1,0 +1,44 @@
+"""Calls packed again whose worker does not see the files of this machine: their large values go through the broker."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.batches.parcel import Parcel
+from nbtasks.client.batches.sent import Sent
+from nbtasks.client.home import Home
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.values import BlobPiece, Shelf
+
+from .packing import Packer
+
+
+class Repacking:
+    """Packs calls again for one session.
+
+    Args:
+        shelf: where large values are put.
+        address: returns a queue's address.
+        home: where the calls go.
+    """
+
+    def __init__(self, codec: Codec, shelf: Shelf, address: Callable[[str], str], home: Home) -> None:
+        self._codec = codec
+        self._shelf = shelf
+        self._address = address
+        self._home = home
+
+    def repacked(
+        self, batch: Ledger, parcel: Parcel, sent: Sequence[Sent]
+    ) -> tuple[list[Sent], list[BlobPiece]]:
+        """Return chunks without files, and the pieces of their large values."""
+        again, packer = [], Packer(batch.name, self._shelf, lambda: False, self._home)
+        for item in sent:
+            before = self._codec.open_chunk(item.frame, batch.id, self._address(batch.queue))
+            options = {name: value for name, value in before.options.items() if name not in ("fl", "pl")}
+            payloads = list(packer.payloads(parcel.calls[item.first : item.first + item.count], item.first))
+            chunk = dataclasses.replace(before, first=item.first, payloads=payloads, options=options)
+            again.append(dataclasses.replace(item, frame=self._codec.seal_chunk(chunk)))
+        return again, packer.pieces
