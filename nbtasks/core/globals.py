@@ -28,9 +28,7 @@ _STORING = frozenset({"STORE_GLOBAL", "STORE_NAME"})
 _DELETING = frozenset({"DELETE_GLOBAL", "DELETE_NAME"})
 _JUMPING = frozenset({*dis.hasjrel, *dis.hasjabs})
 #: Every module has them, so they are of no notebook.
-_OF_ANY_MODULE = frozenset(
-    {"__name__", "__builtins__", "__annotations__", "__package__", "__spec__", "__loader__"}
-)
+_OF_ANY_MODULE = frozenset({"__name__", "__builtins__", "__package__", "__spec__", "__loader__"})
 #: Code that calls one of these may find a variable by the text of its name.
 _BY_TEXT = frozenset(
     {
@@ -200,6 +198,9 @@ def _own(code: CodeType) -> tuple[set[str], set[str]]:
         name = step.argval
         if step.opname in _READING:
             read |= {name} - bound
+        elif step.opname == "SETUP_ANNOTATIONS":
+            # A class body has its own.
+            bound.add("__annotations__")
         elif step.opname in _STORING:
             written.add(name)
             if straight:

@@ -249,6 +249,29 @@ def test_annotations_as_the_notebook_has_them():
     assert read_cell("%%task", body).function({}, "<cell>", annotations=True)() == 1
 
 
+def test_annotations_are_kept_where_a_cell_keeps_them():
+    body = "x: int = 1\nfor y in (1,):\n    z: 'text'\n(w): int = 2\n__annotations__"
+    assert read_cell("%%task", body).function({}, "<cell>")() == {"x": int, "z": "text"}
+    found = read_cell("%%task", "x: Missing = 1\n__annotations__").function({}, "<cell>", annotations=True)()
+    assert found == {"x": "Missing"}
+    space = {"__annotations__": {"old": str}}
+    assert read_cell("%%task", "x: int\n__annotations__").function(space, "<cell>")() == {
+        "old": str,
+        "x": int,
+    }
+
+
+def test_annotations_of_the_notebook_travel_only_with_who_reads_them():
+    space = {"__annotations__": {"old": str}}
+    assert dict(captures(read_cell("%%task", "x: int = 1").function(space, "<cell>"))) == {}
+    reading = read_cell("%%task", "x: int = 1\n__annotations__").function(space, "<cell>")
+    assert dict(captures(reading)) == space
+    body = "class C:\n    a: int = 1\nC.a"
+    assert dict(captures(read_cell("%%task", body).function(space, "<cell>"))) == {}
+    with pytest.raises(NameError, match="__annotations__"):
+        read_cell("%%task", "__annotations__").refuse_missing({})
+
+
 def test_an_expression_is_a_cell_of_one_line():
     assert read_expression("%task", "f(u, k=3)", ("u",)).function({"f": lambda u, k: u + k}, "<cell>")(1) == 4
     with pytest.raises(CellError, match="for statements use %%task"):

@@ -28,12 +28,16 @@ from .names import bound_names, own_nodes, read_before_bound
 from .unbound import read_for_certain
 
 _FUNCTION = "cell"
+#: A cell evaluates its annotations when it is run.
+_EVALUATED = sys.version_info < (3, 14)
 #: Begins the qualified names of what is made in its body; Python before 3.11 has them among the constants.
 _INSIDE = f"{_FUNCTION}.<locals>."
 _ASYNC_NODES = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 _LABEL_LENGTH = 80
 #: What a worker's copy of the notebook has besides what `builtins` has, too.
-_OF_A_MODULE = ("__builtins__", "__annotations__")
+_OF_A_MODULE = ("__builtins__",)
+#: Where a cell keeps the annotations of the names that it assigns.
+_ANNOTATIONS = "__annotations__"
 _NO_LABEL = re.compile(r"^(!|%%|-\*-|fmt:|noqa|type:|pylint:|ruff:|mypy:)")
 
 
@@ -73,7 +77,8 @@ class Cell:
             SyntaxError: with the cell's own line numbers.
         """
         code = _compile(self._definition(annotations), filename, annotations=annotations)
-        declare(code, self._bound.difference(self.captured))
+        set_first = self._bound.difference(self.captured)
+        declare(code, set_first if self._mentions_annotations else {*set_first, _ANNOTATIONS})
         return FunctionType(code, namespace, _FUNCTION)
 
     def refuse_missing(self, namespace: dict[str, Any]) -> None:
@@ -83,6 +88,8 @@ class Cell:
             NameError: there is no such name, neither in the notebook nor in the cell.
         """
         known = {*namespace, *dir(builtins), *self._bound, *_OF_A_MODULE}
+        if _has_annotations(self._body):
+            known.add(_ANNOTATIONS)
         for name in read_for_certain(self._body, sys.modules.__contains__):
             if name.id not in known:
                 raise NameError(_unknown(name, namespace), name=name.id)
@@ -97,18 +104,28 @@ class Cell:
         shown = values[0] if self.has_result else None
         return shown, dict(zip(self.outputs, values[int(self.has_result) :], strict=True))
 
+    @property
+    def _mentions_annotations(self) -> bool:
+        every = (node for statement in self._body for node in ast.walk(statement))
+        return any(
+            _ANNOTATIONS in (getattr(node, "id", None), getattr(node, "value", None)) for node in every
+        )
+
     def _definition(self, annotations: bool) -> ast.stmt:
         keyword = "async def" if _is_async(self._body) else "def"
         taken = {name for node in ast.walk(ast.Module([*self._body], [])) for name in _names_of(node)}
         parameters = [_unlike(name, taken) for name in self.items]
         lines = [f"{keyword} {_FUNCTION}({', '.join(parameters)}):"]
-        if self._bound:
-            lines += [f"    global {', '.join(sorted(self._bound))}"]
+        is_kept = (annotations or _EVALUATED) and _has_annotations(self._body)
+        if names := sorted({*self._bound, *((_ANNOTATIONS,) if is_kept else ())}):
+            lines += [f"    global {', '.join(names)}"]
         for name, parameter in zip(self.items, parameters, strict=True):
             lines += [f"    {name} = {parameter}", f"    del {parameter}"]
+        if is_kept:
+            lines += [f"    try: {_ANNOTATIONS}", f"    except NameError: {_ANNOTATIONS} = {{}}"]
         definition = ast.parse("\n".join([*lines, "    pass"])).body[0]
         assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
-        body = _Unannotated(evaluated=not annotations and sys.version_info < (3, 14))
+        body = _Unannotated(as_texts=annotations)
         definition.body += [part for statement in self._body for part in body.of(statement)]
         return definition
 
@@ -306,15 +323,22 @@ def _unlike(name: str, taken: set[str]) -> str:
     return name
 
 
+def _has_annotations(body: Sequence[ast.stmt]) -> bool:
+    """Whether names that a cell assigns have annotations."""
+    return any(isinstance(node, ast.AnnAssign) and node.simple for node in own_nodes(body))
+
+
 class _Unannotated(_OwnScope):
-    """Takes the annotations off the names that a cell assigns: a global in a function may have none.
+    """Takes the annotations off the names that a cell assigns, and puts them where a cell has them.
+
+    A global in a function may have none.
 
     Args:
-        evaluated: they are evaluated all the same, as those of a module are.
+        as_texts: they are kept as they are written.
     """
 
-    def __init__(self, evaluated: bool) -> None:
-        self._evaluated = evaluated
+    def __init__(self, as_texts: bool) -> None:
+        self._as_texts = as_texts
 
     def of(self, statement: ast.stmt) -> list[ast.stmt]:
         """Return what stands for a statement; the statement itself stays as it is."""
@@ -325,8 +349,16 @@ class _Unannotated(_OwnScope):
         if not isinstance(node.target, ast.Name):
             return node
         parts: list[ast.stmt] = [ast.Assign([node.target], node.value)] if node.value else []
-        parts += [ast.Expr(node.annotation)] if self._evaluated else []
+        if self._as_texts or _EVALUATED:
+            parts.append(self._kept(node, node.target.id))
         return [ast.copy_location(part, node) for part in parts or [ast.Pass()]]
+
+    def _kept(self, node: ast.AnnAssign, name: str) -> ast.stmt:
+        kept = ast.Constant(ast.unparse(node.annotation)) if self._as_texts else node.annotation
+        if not node.simple:
+            return ast.Pass() if self._as_texts else ast.Expr(kept)
+        place = ast.Subscript(ast.Name(_ANNOTATIONS, ast.Load()), ast.Constant(name), ast.Store())
+        return ast.Assign([place], kept)
 
 
 def _compile(definition: ast.stmt, filename: str, *, annotations: bool) -> CodeType:

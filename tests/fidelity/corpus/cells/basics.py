@@ -249,6 +249,26 @@ count: int = 3
 name: str
 count, "name" in dir()
 
+# %%
+size: int = 4
+
+
+def hint_of(name):
+    return __annotations__[name]
+
+
+# %% task annotations_are_kept
+speed: float = 2.5
+if speed:
+    depth: "a text"
+(skipped): int = 3
+hints = __annotations__
+hints["speed"], hints["depth"], hints["size"], "skipped" in hints
+
+# %% task annotations_that_a_helper_reads
+weight: list[int] = [3]
+hint_of("weight")
+
 # %% task try_except_else_finally
 try:
     int("x")
