@@ -10,6 +10,12 @@ from typing import Any
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.options import TaskOptions
 
+#: What is said of methods.
+_INSTEAD = (
+    ", and a task has no object to call it on: make it a function that takes the object as an argument, "
+    "or a static method (@staticmethod above @task)"
+)
+
 
 class Definition:
     """What a task is.
@@ -25,6 +31,8 @@ class Definition:
     def __init__(self, function: Callable[..., Any], options: TaskOptions | None = None) -> None:
         if isinstance(function, Definition):
             function = function.function
+        if isinstance(function, (classmethod, property)):
+            raise ConfigError(f"{_name_of(function)} is a {type(function).__name__}{_INSTEAD}")
         if not callable(function):
             raise ConfigError(f"{function!r} is not callable, so it cannot be a task")
         self.function: Callable[..., Any] = function
@@ -32,9 +40,17 @@ class Definition:
         self.shipped: Any = None
         self.modules: frozenset[str] = frozenset()
         self.plain_options: tuple[Any, Any] | None = None
+        #: The class whose method the function is.
+        self._owner: type | None = None
         self._fitting: set[int] = set()
         self._signature: inspect.Signature | bool | None = False
         functools.update_wrapper(self, function, updated=())
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Note that it stands in a class."""
+        is_its_own = _name_of(self.function) == f"{owner.__qualname__}.{name}"
+        if is_its_own and not self.options.bind and _takes_itself(self._own_signature()):
+            self._owner = owner
 
     @property
     def name(self) -> str:
@@ -43,6 +59,8 @@ class Definition:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function here, now."""
+        if self._owner is not None:
+            self.check(args, kwargs)
         if self.options.bind:
             from nbtasks.core.context import CurrentCall
             from nbtasks.core.retrying import BoundTask
@@ -64,16 +82,33 @@ class Definition:
         if signature is None:
             return
         try:
-            signature.bind(*args, **kwargs)
+            given = signature.bind(*args, **kwargs).args
         except TypeError as error:
+            if _takes_itself(signature) and "." in _name_of(self.function).rpartition("<locals>.")[2]:
+                raise TypeError(f"{_name_of(self.function)} is a method{_INSTEAD}") from None
             raise TypeError(f"{self.name}{signature}: {error}") from None
-        if not kwargs:
+        if self._owner is not None:
+            if given and not isinstance(given[0], self._owner):
+                raise TypeError(f"{_name_of(self.function)} is a method{_INSTEAD}")
+        elif not kwargs:
             self._fitting.add(len(args))
 
     def _own_signature(self) -> inspect.Signature | None:
         if self._signature is False:
             self._signature = _signature_of(self.function, self.options.bind)
         return self._signature  # type: ignore[return-value]
+
+
+def _name_of(function: Any) -> str:
+    function = getattr(function, "fget", function)
+    return str(
+        getattr(function, "__qualname__", None) or getattr(function, "__name__", type(function).__name__)
+    )
+
+
+def _takes_itself(signature: inspect.Signature | None) -> bool:
+    """Whether a function's first parameter is named as that of methods is."""
+    return signature is not None and next(iter(signature.parameters), "") in {"self", "cls"}
 
 
 def _signature_of(function: Callable[..., Any], bound: bool) -> inspect.Signature | None:

@@ -90,7 +90,9 @@ class Task(Definition):
 
     def with_options(self, **options: Any) -> Task:
         """Return the same function as a task with other options."""
-        return Task(self.function, TaskOptions.make(options, self.options), self._app)
+        made = Task(self.function, TaskOptions.make(options, self.options), self._app)
+        made._owner = self._owner
+        return made
 
     # -- submitting
 

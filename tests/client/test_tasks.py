@@ -129,6 +129,56 @@ def test_a_generator_function_is_refused_with_the_fix(shared_app):
         numbers.delay()
 
 
+def test_a_method_is_no_task(shared_app):
+    class Model:
+        @shared_app.task
+        def score(self, x=2):
+            return x * 10
+
+        @staticmethod
+        @shared_app.task
+        def half(x):
+            return x / 2
+
+        @shared_app.task
+        @staticmethod
+        def third(x):
+            return x / 3
+
+        @shared_app.task(bind=True)
+        def bound(self, x):
+            return self.request.id and x
+
+        @classmethod
+        @shared_app.task
+        def make(cls, x):
+            return x
+
+        @shared_app.task
+        def fetch(url):  # noqa: N805 - a class that only holds functions
+            return url
+
+    method = r"Model\.\w+ is a method, and a task has no object .*: make it a function .* or a static method"
+    wrong = (
+        Model().score.delay, lambda: Model().score.delay(5), lambda: Model().score.map([1, 2]),
+        lambda: Model().score(5), lambda: Model().score.with_options(queue="q").delay(5), Model.score.delay,
+        lambda: Model().make.delay(5), lambda: Model().score.apply((5,)),
+    )  # fmt: skip
+    for call in wrong:
+        with pytest.raises(TypeError, match=method):
+            call()
+    assert (Model().score(Model()), get(Model.score.delay(Model(), 3)), get(Model.fetch.delay(7))) == (
+        20,
+        30,
+        7,
+    )
+    assert (get(Model().half.delay(3)), get(Model.third.delay(3)), get(Model.bound.delay(4))) == (1.5, 1, 4)
+    assert Model.score.map([Model()]).get(timeout=SOON) == [20]
+    for kind in (classmethod, property):
+        with pytest.raises(ConfigError, match=rf"<lambda> is a {kind.__name__}, and a task"):
+            shared_app.task(kind(lambda cls: 1))
+
+
 def test_what_cannot_be_called_is_no_task(shared_app):
     with pytest.raises(ConfigError, match="3 is not callable"):
         shared_app.task(3)
