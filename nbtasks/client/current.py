@@ -24,6 +24,8 @@ class Provider(Protocol):
     """What is needed of an App."""
 
     name: str
+    #: Modules that its workers have of their own.
+    include: tuple[str, ...]
     #: Where it was told that its calls go; empty where it finds out by itself.
     told: str
 

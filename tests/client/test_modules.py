@@ -151,6 +151,7 @@ def test_the_preview_names_what_travels(folder):
     assert report["table"].bytes > 2000
     assert report["json"].bytes == 0
     assert local_modules(space["f"]) == ["mod_k"]
+    assert local_modules(space["f"], include=["mod_k"]) == []
 
 
 def test_the_preview_says_what_cannot_travel():

@@ -11,6 +11,7 @@ import zipfile
 import pytest
 
 import nbtasks
+from nbtasks.jupyter.magics.dryrun import dry_run
 
 SOON = 60.0
 
@@ -375,7 +376,7 @@ def test_what_stands_beside_a_module(folder, there, notebook):
     assert there(source) == "two, changed"
 
 
-def test_what_the_app_includes_is_the_workers_own(home, notebook, tmp_path, monkeypatch):
+def test_what_the_app_includes_is_the_workers_own(home, notebook, tmp_path, monkeypatch, capsys):
     (tmp_path / "own.py").write_text(
         "import os\nfirst = os.getpid()\ndef f(): return os.getpid() == first, 'old'"
     )
@@ -389,6 +390,9 @@ def test_what_the_app_includes_is_the_workers_own(home, notebook, tmp_path, monk
         # It ran in the process that children are forked from.
         assert app.task(notebook["f"]).delay().get(timeout=SOON) == (False, "old")
         assert app.task(notebook["g"]).delay().get(timeout=SOON) == (False, "old")
+        dry_run(None, app.task(notebook["f"]), (), {}, fan_out=False)
+        assert "Nothing was submitted." in (printed := capsys.readouterr().out)
+        assert "travel along" not in printed
     monkeypatch.delitem(sys.modules, "own")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -41,14 +41,20 @@ def _captured(function: Callable[..., Any]) -> list[CaptureItem]:
     return [item for item in items if item.problem is None or item.name not in mentioned]
 
 
-def local_modules(function: Callable[..., Any], args: tuple[Any, ...] = ()) -> list[str]:
-    """Return the names of the local modules that travel with a function, and with the arguments given."""
+def local_modules(
+    function: Callable[..., Any], args: tuple[Any, ...] = (), include: Iterable[str] = ()
+) -> list[str]:
+    """Return the names of the local modules that travel with a function, and with the arguments given.
+
+    Args:
+        include: names of modules that workers have of their own, as ``App(include=...)`` has them.
+    """
     needs = Needs()
     for value in (function, *args):
         # What cannot travel is reported elsewhere.
         with contextlib.suppress(NotPicklable), noting(needs):
             pickling.dump_function(value)
-    return sorted(manifest_of(needs.roots()).modules)
+    return sorted(manifest_of(needs.roots(), frozenset(include)).modules)
 
 
 def _item(name: str, value: Any) -> CaptureItem:
