@@ -25,6 +25,7 @@ from .kinds import classes, figures, generators, instances, wrappers
 from .kinds.stationary import LOGGED_IN, is_logged_in
 from .modules import byname
 from .modules.toplevel import MARKS, Standing
+from .rebuilding import rebuilt
 
 #: Their instances never change.
 SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
@@ -97,7 +98,7 @@ def dumps(value: Any, plain: bool | None = None) -> Parts:
 def loads(data: bytes | memoryview) -> Any:
     """Rebuild a value from verified bytes. Arrays come back writable: in place where ``data`` is, else as copies."""
     if data[0] == _INLINE:
-        return pickle.loads(data)
+        return rebuilt(data)
     view = memoryview(data)
     (n,) = struct.unpack_from("<I", view, 1)
     lengths = struct.unpack_from(f"<{n}Q", view, 5)
@@ -106,9 +107,7 @@ def loads(data: bytes | memoryview) -> Any:
         pieces.append(view[at : at + length])
         at += length
         at += -at % _ALIGN_BYTES
-    return pickle.loads(
-        pieces[0], buffers=[bytearray(piece) if piece.readonly else piece for piece in pieces[1:]]
-    )
+    return rebuilt(pieces[0], [bytearray(piece) if piece.readonly else piece for piece in pieces[1:]])
 
 
 def load_own(data: bytes | memoryview) -> Any:
@@ -127,9 +126,8 @@ def load_own(data: bytes | memoryview) -> Any:
 def load_parts(parts: Parts) -> Any:
     """Rebuild a value from what :func:`dumps` has returned; its arrays are those that were written, read-only."""
     if len(parts) == 1:
-        return pickle.loads(parts[0])
-    buffers = [part.toreadonly() for part in parts if isinstance(part, memoryview)]
-    return pickle.loads(parts[1], buffers=buffers)
+        return rebuilt(parts[0])
+    return rebuilt(parts[1], [part.toreadonly() for part in parts if isinstance(part, memoryview)])
 
 
 def dump_function(function: Any) -> bytes:

@@ -26,6 +26,7 @@ DOCUMENTED: dict[str, str] = {
     "an_exception_with_a_cause": "An exception as a value",
     "an_exception_with_keywords_only": "An exception as a value",
     "groups_are_split": "An exception as a value",
+    "a_node_of_a_frozenset": "An object in a frozenset of its own",
     "a_name_that_is_nowhere": "A name that nothing has",
     "asks_the_kernel": "The kernel itself, widgets",
     "what_is_displayed": "display()",

@@ -49,6 +49,30 @@ CASES = {
         "N().area.__name__",
         "sq.cache_parameters()",
     ),
+    "circles": (
+        """
+        from dataclasses import dataclass, field
+        class Node:
+            def __init__(self, v): self.v, self.near, self.cost = v, set(), {}
+            def __hash__(self): return hash(self.v)
+            def __eq__(self, other): return self.v == other.v
+        one, two = Node(1), Node(2)
+        for node in (one, two):
+            node.near |= {one, two}
+            node.cost.update({(two, 'x'): 5, one: 6, 'plain': 7})
+        @dataclass(unsafe_hash=True)
+        class Person:
+            name: str
+            friends: set = field(default_factory=set, hash=False, compare=False)
+        ann, bob = Person('ann'), Person('bob')
+        ann.friends |= {bob}; bob.friends |= {ann}
+        """,
+        "sorted(node.v for node in one.near)",
+        "two in one.near and one in two.near and one in one.near",
+        "[*one.cost.values(), one.cost[two, 'x'], two.cost[one]]",
+        "next(iter(ann.friends)).friends == {ann}",
+        "[sorted(node.v for node in each.near) for each in (one, two)]",
+    ),
     "cachedprop": (
         """
         from functools import cached_property

@@ -284,7 +284,32 @@ def caused(error, cause):
     return error
 
 
+class Node:
+    """A node of a graph."""
+
+    def __init__(self, label):
+        self.label = label
+        self.near = set()
+        self.weights = {}
+
+    def __hash__(self):
+        return hash(self.label)
+
+    def __eq__(self, other):
+        return type(other) is Node and self.label == other.label
+
+
+nodes = [Node(n) for n in range(3)]
+for node in nodes:
+    node.near.update(nodes)
+    node.weights.update({other: other.label * 2 for other in reversed(nodes)})
+frozen = Node("frozen")
+frozen.near = frozenset({frozen})
+
+
 value(
+    nodes_that_know_each_other=nodes,
+    a_node_of_a_frozenset=frozen,
     an_instance=Plain(a=1, b=[Plain(c=2)]),
     an_empty_instance=Plain(),
     an_instance_in_itself=ring,
