@@ -57,20 +57,18 @@ def execute(
     """
     call.args, call.kwargs, call.function = args, kwargs, function
     given = (BoundTask(call, options), *args) if options.bind else args
+    token = set_current(call)
     started = perf_counter()
     try:
-        value = contextvars.copy_context().run(_called, function, given, kwargs, call)
+        context = contextvars.copy_context()
+        value = context.run(function, *given, **kwargs)
+        if type(value) not in _NEVER_AWAITED:
+            value = context.run(_awaited, value)
         return Outcome(SUCCESS_CODE, value, perf_counter() - started)
     except BaseException as error:
         return outcome_of_error(error, call, options, perf_counter() - started)
-
-
-def _called(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], call: CurrentCall
-) -> Any:
-    set_current(call)
-    value = function(*args, **kwargs)
-    return value if type(value) in _NEVER_AWAITED else _awaited(value)
+    finally:
+        reset_current(token)
 
 
 def _awaited(value: Any) -> Any:

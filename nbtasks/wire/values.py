@@ -180,7 +180,7 @@ def payload_of(
         PayloadTooLarge: it is larger than ``limit`` bytes.
         NotPicklable: it cannot travel.
     """
-    plain = pickling.is_plain(value)
+    plain = type(value) in pickling.SCALARS or pickling.is_plain(value)
     parts = pickling.dumps(value, plain)
     size = len(parts[0]) if len(parts) == 1 else size_of(parts)
     if size > limit:

@@ -226,20 +226,24 @@ class Hidden:
     """Renews the hidden generators where a call has seeded them: no other call's numbers are to follow from that.
 
     What numpy's has become in a call that has imported numpy is not known, so it is renewed then as well.
+
+    Attributes:
+        seeded: somebody has seeded one.
+        modules: how many modules there were when it was looked whether numpy is one of them.
     """
 
     def __init__(self) -> None:
-        self._seeded = False
+        self.seeded, self.modules = False, 0
         self._watches_numpy = False
         watch = self
 
         class Watched(random.Random):
             def seed(self, *args: Any, **kwargs: Any) -> None:
-                watch._seeded = True
+                watch.seeded = True
                 super().seed(*args, **kwargs)
 
             def setstate(self, state: Any) -> None:
-                watch._seeded = True
+                watch.seeded = True
                 super().setstate(state)
 
         _inst.__class__ = Watched
@@ -248,10 +252,11 @@ class Hidden:
 
     def renew(self) -> None:
         """Seed them by chance, if need be."""
+        self.modules = len(sys.modules)
         if not self._watches_numpy and "numpy.random" in sys.modules:
             self._watch_numpy()
-        if self._seeded:
-            self._seeded = False
+        if self.seeded:
+            self.seeded = False
             random.Random.seed(_inst)
             if self._watches_numpy:
                 self._seed_numpy()
@@ -261,7 +266,7 @@ class Hidden:
         if not hasattr(module, "mtrand"):
             # Another thread is importing it.
             return
-        self._watches_numpy = self._seeded = True
+        self._watches_numpy = self.seeded = True
         self._seed_numpy = module.seed
         for name in ("seed", "set_state"):
             watched = self._watched(getattr(module, name))
@@ -271,7 +276,7 @@ class Hidden:
     def _watched(self, function: Any) -> Any:
         @functools.wraps(function)
         def watched(*args: Any, **kwargs: Any) -> Any:
-            self._seeded = True
+            self.seeded = True
             return function(*args, **kwargs)
 
         return watched

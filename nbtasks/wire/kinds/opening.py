@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbtasks.core.context import CurrentCall
+
 
 @dataclass(eq=False, slots=True)
 class Opening:
@@ -25,6 +27,7 @@ class Opening:
         streams: generators of random numbers that were made for it so far.
         caches: functions with caches, of an earlier opening of the same function and of this one, in their order.
         cached: how many of them were met so far.
+        call: it; None where a function is opened for no call in particular.
         is_reading: the function or the arguments are being opened; later on, what the call itself reads.
     """
 
@@ -36,6 +39,7 @@ class Opening:
     caches: list[Any] = field(default_factory=list)
     cached: int = 0
     is_reading: bool = True
+    call: CurrentCall | None = None
 
     def find(self, class_id: str) -> type | None:
         """Return a class that is known here."""
@@ -58,30 +62,30 @@ class Opening:
         self.own[class_id] = kind
 
 
-#: A call of a function without classes of its own stands there as (batch, index) until somebody asks: most never do.
-_now: ContextVar[Opening | tuple[str, int] | None] = ContextVar("nbtasks_opening", default=None)
+#: A call of a function without classes of its own stands there itself until somebody asks: most never do.
+_now: ContextVar[Opening | CurrentCall | None] = ContextVar("nbtasks_opening", default=None)
 
 
 def current_opening() -> Opening | None:
     """Return what is being opened, or was opened for the call that runs here; None outside."""
     found = _now.get()
-    if type(found) is tuple:
-        found = Opening(*found)
+    if isinstance(found, CurrentCall):
+        if _has_begun(found):
+            return None
+        found = Opening(found.batch, found.index, call=found)
         _now.set(found)
-    return found  # type: ignore[return-value] # a check of the type cannot tell
+    elif found is not None and found.is_reading and found.call is not None and _has_begun(found.call):
+        found.is_reading = False
+    return found
+
+
+def _has_begun(call: CurrentCall) -> bool:
+    """Whether its arguments are read: what comes now is read by the call itself."""
+    return call.function is not None
 
 
 #: Makes this what is being opened, in this thread or coroutine, until the next one comes.
 begin_opening = _now.set
-
-
-def end_reading() -> None:
-    """Note that the arguments of a call are read: what comes now is read by the call itself."""
-    found = _now.get()
-    if type(found) is Opening:
-        found.is_reading = False
-    else:
-        _now.set(None)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbtasks.core.context import CurrentCall
 from nbtasks.core.mapping import MAP_BYTES, contents, nameless_file
 from nbtasks.wire import pickling
 from nbtasks.wire.kinds import classes
@@ -63,6 +64,7 @@ class Function:
     Attributes:
         call: the callable, to be looked at; a call borrows one.
         options: what the client packed beside it: a core.options.TaskOptions.
+        shared: the copy of all calls; None where each has its own.
     """
 
     def __init__(self, digest: str, packed: tuple[bytes, bytes], world: World | None = None) -> None:
@@ -73,8 +75,7 @@ class Function:
         self.options: Any = None
         #: Until they are known; and later on where they name classes that each copy has of its own.
         self._opens_options = True
-        #: What all calls share; None where each has its own.
-        self._shared: Lent | None = None
+        self.shared: Lent | None = None
         self._kept: list[Lent] = []
         #: Caches of its functions live as long as it does, in whatever copies it is opened.
         self._caches: list[Any] = []
@@ -90,28 +91,28 @@ class Function:
             if watch.notes:
                 self._kept.append(first)
             else:
-                self._shared, self._source, first.watch = first, None, None
+                self.shared, self._source, first.watch = first, None, None
 
     @classmethod
     def of(cls, digest: str, call: Callable[..., Any], options: Any) -> Function:
         """Return a callable that is here as a function that arrives nowhere."""
         made = cls.__new__(cls)
-        made.digest, made.call, made.options, made._shared = digest, call, options, Lent(call, options)
+        made.digest, made.call, made.options, made.shared = digest, call, options, Lent(call, options)
         made.world = None
         return made
 
-    def lend(self, batch: str, index: int) -> Lent:
+    def lend(self, call: CurrentCall) -> Lent:
         """Return a copy for one call, and have the call's arguments opened with its classes."""
-        lent = self._shared
+        lent = self.shared
         if lent is not None:
-            begin_opening((batch, index))
+            begin_opening(call)
             return lent
         if self._anew:
-            opening = Opening(batch, index)
+            opening = Opening(call.batch, call.index, call=call)
             begin_opening(opening)
             return self._opened(opening)
         lent = self._one_of_the_kept()
-        begin_opening(Opening(batch, index, lent.classes))
+        begin_opening(Opening(call.batch, call.index, lent.classes, call=call))
         return lent
 
     def take_back(self, lent: Lent) -> None:

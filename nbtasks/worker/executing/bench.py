@@ -21,7 +21,6 @@ from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_
 from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.errors import failures
 from nbtasks.wire.kinds.generators import Hidden
-from nbtasks.wire.kinds.opening import end_reading
 from nbtasks.wire.modules import worlds
 from nbtasks.wire.readback import Readable
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
@@ -71,7 +70,6 @@ class Bench:
                     args, kwargs = value_of(job.payload(index), self.shelf)
         except ValueLost as error:
             raise _ArgumentsLost(str(error)) from error
-        end_reading()
         return args, kwargs
 
     def begin(self, job: Job, index: int) -> CurrentCall:
@@ -114,7 +112,10 @@ class Bench:
             # Copied: the list changes when an App is closed in another thread.
             for action in tuple(before_telling):
                 action()
-        shown = self._preview(job, call, outcome) if job.wants_preview else None
+        succeeded = outcome.state == SUCCESS_CODE
+        is_empty = succeeded and (outcome.value is None or job.options.ignore_result)
+        # Before what the call has printed is put together.
+        shown = preview_of(outcome.value, call) if job.wants_preview and succeeded and not is_empty else None
         # A task can reach its own record, and put anything there.
         told = call.output if type(call.output) is Output else None
         output = told.kept() if told is not None else None
@@ -128,7 +129,7 @@ class Bench:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
             return Again(job, call.index, outcome.retry_in, _why_again(outcome), output, printed)
-        if _is_empty(job, outcome):
+        if is_empty:
             return Done(job, call.index, SUCCESS_CODE, outcome.seconds, b"", output, [], printed, shown)
         if job.world is None or worlds.is_entered(job.world):
             state, payload, pieces = self._packed(job, call, outcome)
@@ -165,19 +166,8 @@ class Bench:
             )
         return FAILURE_CODE, failures.pack(problem, with_traceback=False), []
 
-    def _preview(self, job: Job, call: CurrentCall, outcome: Outcome) -> dict[str, str] | None:
-        """Return how the card shows the result; before what the call has printed is put together."""
-        if outcome.state != SUCCESS_CODE or _is_empty(job, outcome):
-            return None
-        return preview_of(outcome.value, call)
-
     def _seen_by_asker(self, job: Job) -> bool:
         return self.files is not None and job.chunk.options.get("pl") == self.files.place
-
-
-def _is_empty(job: Job, outcome: Outcome) -> bool:
-    """Whether a call has succeeded and has nothing to send."""
-    return outcome.state == SUCCESS_CODE and (outcome.value is None or job.options.ignore_result)
 
 
 def _why_again(outcome: Outcome) -> str:

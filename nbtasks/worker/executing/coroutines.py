@@ -171,7 +171,7 @@ class LoopExecutor:
         job, call = item.job, item.call
         lent: Lent | None = None
         try:
-            lent = job.lend(call.index)
+            lent = job.lend(call)
             args, kwargs = self._bench.arguments(job, call.index)
             outcome = await execute_async(lent.call, args, kwargs, call, job.options_with(lent))
         except Stopping:

@@ -7,14 +7,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+# By name: a task may put something else into the module.
+from sys import modules
+
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
 from nbtasks.core.execution import Outcome, execute, state_of
 from nbtasks.core.interruption import Interrupted, raise_in
 from nbtasks.core.readable import is_kind, name_of
 from nbtasks.core.states import FAILURE_CODE
+from nbtasks.wire.kinds.opening import begin_opening
 from nbtasks.wire.opened.function import Lent
-from nbtasks.worker.isolation.copies import leave_copy
+from nbtasks.worker.isolation.assignments import decimal_context
+from nbtasks.worker.isolation.copies import here, leave_copy
 from nbtasks.worker.isolation.descriptors import DescriptorFile
 from nbtasks.worker.isolation.leftovers import end_leftovers
 from nbtasks.worker.isolation.streams import output_of, renew, restore
@@ -56,18 +61,19 @@ class InlineExecutor:
 
         The caller ends the slot: packing a result may kill the process as well.
         """
-        restore()
-        self._bench.hidden.renew()
+        self._make_ready()
+        lent: Lent | None = None
         call = self._bench.begin(job, index)
         options, interrupts = job.options, self._interrupts
         hard, soft, interrupts.stopped = options.time_limit, options.soft_time_limit, None
         self._slot.begin(job.batch_bytes, index, hard or 0.0, 1, soft or 0.0)
-        lent: Lent | None = None
         try:
             try:
-                lent = job.lend(index)
+                begin_opening(call)
+                lent = job.shared or job.lend(call)
                 args, kwargs = self._bench.arguments(job, index)
-                self._surroundings.begin()
+                if decimal_context.get(None) is not self._surroundings.decimal_context:
+                    self._surroundings.begin()
                 interrupts.arm(call, options)
                 interrupts.check()
                 own = options if lent.options is job.function.options else job.options_with(lent)
@@ -82,14 +88,8 @@ class InlineExecutor:
         except BaseException as error:
             # Arguments are read by code of the user's, too.
             outcome = Outcome(FAILURE_CODE, error=error)
-        leave_copy(outcome.error)
-        stopped = interrupts.stopped
-        if stopped is not None and outcome.error is not stopped:
-            # It has caught what was to stop it, and come to an end all the same.
-            outcome = Outcome(state_of(stopped), seconds=outcome.seconds, error=stopped)
-        ended_by = outcome.error
-        if stopped is not None or (ended_by is not None and is_kind(ended_by, SoftTimeLimitExceeded)):
-            self._end_leftovers(call)
+        if outcome.error is not None or interrupts.stopped is not None or here.is_copy:
+            outcome = self._unless_stopped(call, outcome)
         if text := self._descriptors.take():
             output_of(call).write("o", text)
         if hard or soft:
@@ -99,9 +99,26 @@ class InlineExecutor:
             self._bench.finish(job, call, outcome, lambda: self._slot.begin(job.batch_bytes, index, 0.0))
         else:
             self._bench.finish(job, call, outcome)
-        if lent is not None and not goes_on(call):
+        if lent is not None and lent.watch is not None and not goes_on(call):
             job.function.take_back(lent)
         return outcome.seconds
+
+    def _make_ready(self) -> None:
+        restore()
+        hidden = self._bench.hidden
+        if hidden.seeded or len(modules) != hidden.modules:
+            hidden.renew()
+
+    def _unless_stopped(self, call: CurrentCall, outcome: Outcome) -> Outcome:
+        """Return how a call has ended that failed, was stopped, or runs in a copy of this process."""
+        leave_copy(outcome.error)
+        stopped = self._interrupts.stopped
+        if stopped is not None and outcome.error is not stopped:
+            # It has caught what was to stop it, and come to an end all the same.
+            outcome = Outcome(state_of(stopped), seconds=outcome.seconds, error=stopped)
+        if stopped is not None or is_kind(outcome.error, SoftTimeLimitExceeded):
+            self._end_leftovers(call)
+        return outcome
 
     def _end_leftovers(self, call: CurrentCall) -> None:
         running, alone = self._slot.running(), not self._roster.running()
@@ -167,7 +184,7 @@ class ThreadExecutor:
 
     def _outcome(self, job: Job, index: int, call: CurrentCall, lent: list[Lent]) -> Outcome:
         try:
-            lent.append(job.lend(index))
+            lent.append(job.lend(call))
             args, kwargs = self._bench.arguments(job, index)
             outcome = execute(lent[0].call, args, kwargs, call, job.options_with(lent[0]))
         except (Interrupted, Stopping):

@@ -21,7 +21,18 @@ from typing import NoReturn
 
 from .streams import give_back
 
-_is_copy = False
+
+class _Here:
+    """This process.
+
+    Attributes:
+        is_copy: it was forked off by a task.
+    """
+
+    is_copy = False
+
+
+here = _Here()
 
 
 def expect_copies(signals: Iterable[int], forsake: Callable[[], None]) -> None:
@@ -43,8 +54,7 @@ def expect_copies(signals: Iterable[int], forsake: Callable[[], None]) -> None:
         pthread_sigmask(signal.SIG_SETMASK, kept.mask)
 
     def begin() -> None:
-        global _is_copy
-        first, _is_copy = not _is_copy, True
+        first, here.is_copy = not here.is_copy, True
         try:
             if first:
                 _be_a_program(numbers)
@@ -68,7 +78,7 @@ def _be_a_program(signals: Iterable[int]) -> None:
 
 def leave_copy(error: BaseException | None) -> None:
     """Called where a task's function has come to its end: a copy ends there, as a program does."""
-    if _is_copy:
+    if here.is_copy:
         _end(error)
 
 

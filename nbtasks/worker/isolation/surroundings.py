@@ -9,6 +9,7 @@ from __future__ import annotations
 # The public ones make enums of numbers, which takes a hundred times as long.
 import _signal  # type: ignore[import-not-found]
 import builtins
+import decimal
 import os
 import signal
 import threading
@@ -20,7 +21,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from . import streams, undoing
-from .assignments import Assignments, decimal_context
+from .assignments import Assignments
 
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
@@ -59,6 +60,7 @@ class Surroundings:
 
     Attributes:
         spoiled: a call has changed what cannot be put back: the process had better be replaced.
+        decimal_context: the one outside calls, as far as it is known; where it is another one, a call has to begin.
     """
 
     def __init__(self, handlers: Mapping[int, Handler]) -> None:
@@ -69,6 +71,7 @@ class Surroundings:
         self._ours = [(number, int(one) if isinstance(one, int) else one) for number, one in handlers.items()]
         self._clocks = tuple(getattr(time, name) for name in _CLOCK)
         self._assigned = Assignments()
+        self.decimal_context: decimal.Context | None = None
 
     def install(self) -> None:
         """Set everything for the first time; main thread only."""
@@ -89,9 +92,9 @@ class Surroundings:
         self._all = list(map(_getsignal, _NUMBERS))
 
     def begin(self) -> None:
-        """A call begins; all that it needs was imported."""
-        if decimal_context.get(None) is not self._assigned.shared:
-            self._assigned.note_shared()
+        """A call begins with another context of decimal; all that it needs was imported."""
+        self._assigned.note_shared()
+        self.decimal_context = self._assigned.shared
 
     def calm(self) -> None:
         """Have no signal or timer of a call come any more, once it has ended; what follows needs the built-ins."""

@@ -55,6 +55,8 @@ class Job:
         self.key_id, self.batch_bytes = entry.key_id, entry.batch.encode()
         #: Of random numbers, where the user gave one.
         self._seed: int | None = chosen.get("sd")
+        #: The copy of the function that needs not be lent: nothing is to be prepared for a call.
+        self.shared = self.function.shared if self._seed is None else None
         first = entry.first - self.chunk.first
         self._payloads = self.chunk.payloads[first : first + entry.count]
         self._n = 1 if chosen.get("one") else None
@@ -131,11 +133,11 @@ class Job:
         """Return the payload of a call."""
         return self._payloads[index - self.entry.first]
 
-    def lend(self, index: int) -> Lent:
+    def lend(self, call: CurrentCall) -> Lent:
         """Return a copy of the function for a call, whose arguments can be opened now."""
         if self._seed is not None:
-            seed_call(self.entry.batch, index, self._seed)
-        return self.function.lend(self.entry.batch, index)
+            seed_call(self.entry.batch, call.index, self._seed)
+        return self.function.lend(call)
 
     def options_with(self, lent: Lent) -> TaskOptions:
         """Return the options for a call that runs this copy of the function."""
