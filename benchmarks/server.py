@@ -33,7 +33,8 @@ class Server:
         return f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
-        # The same as in nbtasks/local/server/keeper.py, and a TCP port for the peers that can't use a socket.
+        # The same as in nbtasks/local/server/keeper/serverprocess.py, and a TCP port for the peers that can't use a
+        # socket.
         options = {
             "port": str(self._port),
             "bind": "127.0.0.1",

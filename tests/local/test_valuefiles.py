@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from nbtasks.local.server import embedded, keeper, valuefiles
+from nbtasks.local.server import embedded, valuefiles
+from nbtasks.local.server.keeper import layout, valuefolders
 from nbtasks.local.server.valuefiles import ValueFiles
 
-needs_memory = pytest.mark.skipif(not Path(keeper.MEMORY).is_dir(), reason="this machine has no /dev/shm")
+needs_memory = pytest.mark.skipif(not Path(layout.MEMORY).is_dir(), reason="this machine has no /dev/shm")
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def files(lease):
 def folders_of(lease):
     """Where the files of a server may be: in memory, on disk."""
     home = embedded.socket_path(lease.url).parent
-    return Path(keeper.memory_folder(str(home))), home / keeper.VALUES_FOLDER
+    return Path(valuefolders.memory_folder(str(home))), home / layout.VALUES_FOLDER
 
 
 def written(lease):
@@ -88,7 +89,7 @@ def test_a_small_memory_is_not_filled(lease, files, monkeypatch):
 
     def small(path):
         facts = real(path)
-        if not str(path).startswith(keeper.MEMORY):
+        if not str(path).startswith(layout.MEMORY):
             return facts
         blocks = 64 * 2**20 // facts.f_frsize
         return os.statvfs_result((facts.f_bsize, facts.f_frsize, blocks, blocks, blocks, *facts[5:]))
@@ -128,11 +129,11 @@ def test_the_last_goodbye_moves_them_to_the_disk(lease, files):
 
 @needs_memory
 def test_memory_of_a_server_whose_folder_is_gone_is_freed(lease, files, tmp_path):
-    gone = Path(keeper.MEMORY, f"nbtasks-{os.getuid()}", f"gone-{os.getpid()}")
+    gone = Path(layout.MEMORY, f"nbtasks-{os.getuid()}", f"gone-{os.getpid()}")
     gone.mkdir(mode=0o700)
     (gone / "ns~value").write_bytes(b"x")
-    (gone / keeper.HOME_LINK).symlink_to(tmp_path / "was here")
-    keeper.sweep_memory(str(embedded.socket_path(lease.url).parent))
+    (gone / layout.HOME_LINK).symlink_to(tmp_path / "was here")
+    valuefolders.sweep_memory(str(embedded.socket_path(lease.url).parent))
     assert not gone.exists()
     assert folders_of(lease)[0].exists()
 
@@ -141,19 +142,20 @@ def test_memory_of_a_server_whose_folder_is_gone_is_freed(lease, files, tmp_path
 def test_a_folder_of_somebody_else_is_left_alone(lease, files, monkeypatch):
     """In /dev/shm anybody may have made the folder that is ours by its name."""
     files.write("one", [b"x" * 1000])
-    monkeypatch.setattr(keeper.os, "getuid", lambda: 12345)
+    monkeypatch.setattr(valuefolders.os, "getuid", lambda: 12345)
     home = str(embedded.socket_path(lease.url).parent)
-    foreign = Path(keeper.memory_folder(home))
+    foreign = Path(valuefolders.memory_folder(home))
     monkeypatch.undo()
     foreign.mkdir(parents=True)
     foreign.parent.chmod(0o777)
     try:
         (foreign / "ns~value").write_bytes(b"x")
-        monkeypatch.setattr(keeper, "memory_folder", lambda _: str(foreign))
+        for module in (valuefiles, valuefolders):
+            monkeypatch.setattr(module, "memory_folder", lambda _: str(foreign))
         beside = ValueFiles.beside(lease.url, "test")
         assert beside.write("two", [b"y"])
-        keeper.remove_values(home)
-        keeper.keep_values(home)
+        valuefolders.remove_values(home)
+        valuefolders.keep_values(home)
         assert [path.name for path in foreign.iterdir()] == ["ns~value"]
     finally:
         monkeypatch.undo()

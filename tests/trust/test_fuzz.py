@@ -33,8 +33,14 @@ from nbtasks.client.workerinfo import read_info
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.plaintext import on_one_line
 from nbtasks.local.connection import Connection, check_url, read_connection_file
-from nbtasks.local.server.keeper import KEEPER_SOCKET
-from nbtasks.local.server.tlsproxy import MOST_WORD_BYTES, MOST_WORDS, _Rejected, read_command, split_login
+from nbtasks.local.server.keeper.layout import KEEPER_SOCKET
+from nbtasks.local.server.keeper.tlsproxy import (
+    MOST_WORD_BYTES,
+    MOST_WORDS,
+    _Rejected,
+    read_command,
+    split_login,
+)
 from nbtasks.wire.codec import Chunk, Codec, News, Record
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring, decode_key

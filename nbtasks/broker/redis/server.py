@@ -68,8 +68,8 @@ def look(link: Link) -> BrokerFacts:
 def server_life(link: Link) -> str:
     """Return what names the server's life: its runs between which it has surely forgotten nothing.
 
-    The embedded server's goes on over an orderly stop (``local/life.py``). For all others each run is a life of its
-    own, for the next one does not say how the last one has ended.
+    The embedded server's goes on over an orderly stop (``local/server/keeper/life.py``). For all others each run is a
+    life of its own, for the next one does not say how the last one has ended.
     """
     reply = link.call("INFO", "server").decode(errors="replace")
     info = dict(line.split(":", 1) for line in reply.splitlines() if ":" in line)

@@ -12,7 +12,7 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.local.folder import private_folder
 from nbtasks.local.keyfile import read_private, write_private
 
-from .tlsproxy import CERTIFICATE_FILE, PASSWORD_FILE
+from .keeper.tlsproxy import CERTIFICATE_FILE, PASSWORD_FILE
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

@@ -22,7 +22,8 @@ from nbtasks.local import hindrance
 from nbtasks.local.folder import private_folder, state_folder
 from nbtasks.local.inheritance import collect
 
-from . import keeper
+from .keeper import layout
+from .keeper.keeperlog import tail
 from .revival import Revival
 from .sockets import folder_of, socket_folder
 
@@ -120,7 +121,7 @@ def url_here() -> str:
 
 def is_embedded(url: str) -> bool:
     """Whether ``url`` is that of an embedded server, running or not."""
-    return socket_path(url).name == keeper.SERVER_SOCKET
+    return socket_path(url).name == layout.SERVER_SOCKET
 
 
 def socket_path(url: str) -> Path:
@@ -134,7 +135,7 @@ class _Place:
     def __init__(self, folder: Path, sockets: Path) -> None:
         self.folder = folder
         self.sockets = sockets
-        self.url = "unix://" + quote(str(sockets / keeper.SERVER_SOCKET))
+        self.url = "unix://" + quote(str(sockets / layout.SERVER_SOCKET))
 
     @classmethod
     def of(cls, project: Path | None) -> _Place:
@@ -150,7 +151,7 @@ class _Place:
         identity = "\0".join([str(os.getuid()), machine, str(state), str(project), sys.prefix])
         name = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         folder = private_folder(private_folder(state / "embedded") / name)
-        place = cls(folder, socket_folder(folder, max(len(keeper.KEEPER_SOCKET), len(keeper.SERVER_SOCKET))))
+        place = cls(folder, socket_folder(folder, max(len(layout.KEEPER_SOCKET), len(layout.SERVER_SOCKET))))
         _describe(folder, project)
         return place
 
@@ -270,7 +271,7 @@ class Starting:
         log = text.decode("utf-8", "replace")
         reason = hindrance.explain_log(log, str(self._place.folder))
         if reason is None and hindrance.is_bad_data(log):
-            data = self._place.folder / keeper.DATA_FOLDER
+            data = self._place.folder / layout.DATA_FOLDER
             reason = f"if its data cannot be read, remove the folder {data} to begin afresh"
         reason = reason or "its log says why"
         return f"the embedded server does not start: {reason}; or {_CHOICES}. Its log ends with:\n{log}"
@@ -289,10 +290,10 @@ class Starting:
 
     def _silence(self) -> str:
         self._connection.close()
-        log = keeper.tail(str(self._place.folder / "keeper.log"))
+        log = tail(str(self._place.folder / layout.KEEPER_LOG))
         return (
             f"the embedded server did not answer in time. Its folder is {self._place.folder}, and the "
-            f"process id of its keeper stands in {keeper.KEEPER_LOCK} there: end that process and try again; "
+            f"process id of its keeper stands in {layout.KEEPER_LOCK} there: end that process and try again; "
             f"or {_CHOICES}.\n{log}"
         )
 
@@ -393,7 +394,7 @@ class EmbeddedLease:
     @property
     def listen_folder(self) -> Path:
         """Where the listener's certificate and password are."""
-        return self.folder / keeper.LISTEN_FOLDER
+        return self.folder / layout.LISTEN_FOLDER
 
     def listen(self, host: str, port: int) -> tuple[str, int]:
         """Let other machines reach the server, with TLS and the password that :mod:`.certificate` has made.
@@ -468,7 +469,7 @@ class EmbeddedLease:
             self._connection.close()
 
     def _is_used_by_others(self) -> bool:
-        return (self._place.sockets / keeper.KEEPER_SOCKET).exists()
+        return (self._place.sockets / layout.KEEPER_SOCKET).exists()
 
     def _say_goodbye(self) -> None:
         try:
@@ -514,7 +515,7 @@ def _connect(place: _Place) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(GOODBYE_TIMEOUT_S)
-        connection.connect(str(place.sockets / keeper.KEEPER_SOCKET))
+        connection.connect(str(place.sockets / layout.KEEPER_SOCKET))
         _greet(connection)
     except OSError:
         connection.close()
@@ -558,7 +559,7 @@ def _log_and_line(place: _Place) -> tuple[int, socket.socket, socket.socket]:
     """Return the keeper's log, our end of the connection to it, and its own."""
     log = -1
     try:
-        log = os.open(place.folder / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log = os.open(place.folder / layout.KEEPER_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return log, *socket.socketpair()
     except OSError as error:
         if log >= 0:
@@ -569,7 +570,7 @@ def _log_and_line(place: _Place) -> tuple[int, socket.socket, socket.socket]:
 
 def _command(place: _Place) -> list[str]:
     # Imported, not run as a script: so its compiled form is used.
-    code = "import sys; sys.path.append(sys.argv.pop(1)); import keeper; keeper.main()"
+    code = "import sys; sys.path.append(sys.argv.pop(1)); from keeper import startup; startup.main()"
     folders = [str(Path(__file__).parent), str(place.folder), str(place.sockets)]
     return [sys.executable, "-I", "-S", "-c", code, *folders, str(_binary()), str(_linger_s())]
 

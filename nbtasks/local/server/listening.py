@@ -71,7 +71,8 @@ def listener_url(lease: EmbeddedLease, host: str | None = None) -> str | None:
     found = lease.listening()
     if found is None:
         return None
-    from . import certificate, tlsproxy
+    from . import certificate
+    from .keeper import tlsproxy
 
     authority, password = certificate.prove(lease.listen_folder)
     name = host or outward_address(found[0])

@@ -11,7 +11,7 @@ from pathlib import Path
 from nbtasks.core.errors import ConfigError
 from nbtasks.local.folder import private_folder
 
-from . import keeper
+from .keeper.unixsocket import connect
 
 #: Bytes of a unix socket's path that every platform accepts.
 PATH_BYTES = 103
@@ -76,7 +76,7 @@ def _answers(path: Path) -> bool:
     if not path.is_socket():
         return False
     try:
-        keeper.connect(os.fspath(path)).close()
+        connect(os.fspath(path)).close()
     except ConnectionRefusedError:
         return False
     return True

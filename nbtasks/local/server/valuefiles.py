@@ -22,8 +22,9 @@ from nbtasks.local.folder import private_folder
 from nbtasks.wire.pickling import Parts
 from nbtasks.wire.values import size_of
 
-from . import keeper
 from .embedded import socket_path
+from .keeper.layout import HOME_LINK, KEEPER_SOCKET, MEMORY, VALUES_FOLDER
+from .keeper.valuefolders import memory_folder
 from .sockets import folder_of
 from .sync import Sync
 
@@ -62,23 +63,23 @@ class ValueFiles:
         if not url.startswith("unix:"):
             return None
         sockets = socket_path(url).parent
-        if not (sockets / keeper.KEEPER_SOCKET).exists():
+        if not (sockets / KEEPER_SOCKET).exists():
             return None
         home = folder_of(sockets)
         folders = []
-        memory = keeper.memory_folder(str(home))
+        memory = memory_folder(str(home))
         if memory is not None:
             try:
                 private_folder(Path(memory).parent, follow=False)
                 folders.append(private_folder(Path(memory), follow=False))
                 with contextlib.suppress(OSError):
-                    (folders[0] / keeper.HOME_LINK).symlink_to(home)
+                    (folders[0] / HOME_LINK).symlink_to(home)
             except ConfigError:
                 # Whoever has only results to write does not miss it.
                 if not last:
                     _pass_over(Path(memory).parent)
         try:
-            folders.append(private_folder(home / keeper.VALUES_FOLDER, follow=False))
+            folders.append(private_folder(home / VALUES_FOLDER, follow=False))
         except ConfigError:
             return None
         return cls(folders, namespace, last)
@@ -169,7 +170,7 @@ def _has_room(folder: Path, size: int) -> bool:
     except OSError:
         return False
     free, total = facts.f_bavail * facts.f_frsize, facts.f_blocks * facts.f_frsize
-    in_memory = str(folder).startswith(f"{keeper.MEMORY}/")
+    in_memory = str(folder).startswith(f"{MEMORY}/")
     return free - size >= (total * _MEMORY_RESERVE if in_memory else _DISK_RESERVE_BYTES)
 
 

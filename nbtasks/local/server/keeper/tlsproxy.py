@@ -8,9 +8,6 @@ A connection may say nothing but AUTH (or HELLO with AUTH) until the one user an
 goes to the server as it is.
 """
 
-# pathlib would double the start time.
-# ruff: noqa: PTH118, PTH123
-
 from __future__ import annotations
 
 import asyncio

@@ -9,9 +9,6 @@ the server for its facts is told, from the first moment on, and nobody who write
 (``broker/server.py`` knows the pattern). Used by the keeper: standard library only.
 """
 
-# pathlib would double the keeper's start time.
-# ruff: noqa: PTH105, PTH108, PTH116, PTH118, PTH123, PTH208
-
 from __future__ import annotations
 
 import os
