@@ -10,13 +10,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import ancestry, context
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import LONGEST_S, Duration, patience, seconds
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, SignatureMismatch, UnknownCall
 from nbtasks.core.ids import split_call_id
+from nbtasks.core.keywords import WorkerKeywords, documented
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.local import connection as connections
@@ -27,6 +28,7 @@ from nbtasks.local.processes.workers import LocalWorkers
 from nbtasks.local.server import listening
 
 from . import current
+from .decorator import makes_tasks
 from .group import GroupResult as Map
 from .home import Home, told
 from .opened import Opened, close_when_unheld
@@ -35,7 +37,7 @@ from .task import Task
 from .unsent import tell_at_exit
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from nbtasks.broker.redis.server import BrokerFacts
 
@@ -160,12 +162,7 @@ class App:
 
     # -- tasks
 
-    @overload
-    def task(self, function: Callable[..., Any], /, **options: Any) -> Task: ...
-
-    @overload
-    def task(self, function: None = None, /, **options: Any) -> Callable[[Callable[..., Any]], Task]: ...
-
+    @makes_tasks
     def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Make a function a task of this app: ``@app.task`` or ``@app.task(retries=3)``.
 
@@ -349,21 +346,9 @@ class App:
 
     # -- workers
 
+    @documented(WorkerKeywords, WorkerOptions.defaults())
     def start_workers(
-        self,
-        n: int | None = None,
-        *,
-        queues: Sequence[str] | str = ("default",),
-        pool: str = "prefork",
-        threads: int = 32,
-        name: str | None = None,
-        keep: bool = False,
-        env: dict[str, str] | None = None,
-        loglevel: str = "warning",
-        timeout: Duration | None = 30.0,
-        max_tasks_per_child: int | None = None,
-        max_memory_per_child: int | None = None,
-        lease: Duration = 15.0,
+        self, n: int | None = None, *, timeout: Duration | None = 30.0, **options: Unpack[WorkerKeywords]
     ) -> None:
         """Have ``n`` worker processes on this machine, ready when this returns. Doing it again changes nothing.
 
@@ -374,30 +359,17 @@ class App:
         Args:
             n: children; as many as this process may use CPUs if None.
             timeout: seconds until it is given up.
-            lease: time until the calls of a silent worker are given to others, seconds or a text like 30s.
+            options: as below.
 
         Raises:
+            ConfigError: an unknown option or a bad value.
             WorkersError: they did not come up; the message has the end of their log.
         """
-        wanted = (queues,) if isinstance(queues, str) else tuple(queues)
-        options = WorkerOptions(
-            concurrency=n if n is not None else usable_cpus(),
-            queues=wanted,
-            pool=pool,
-            threads=threads,
-            name=name,
-            loglevel=loglevel,
-            max_tasks_per_child=max_tasks_per_child,
-            max_memory_per_child=max_memory_per_child,
-            lease_s=seconds(lease, "lease"),
-            keep=keep,
-            parent_pid=os.getpid(),
-            env={name: str(value) for name, value in (env or {}).items()},
-            include=self.include,
-        )
+        children = n if n is not None else usable_cpus()
+        wanted = WorkerOptions.make(children, options, self.include)
         most_s = patience(timeout)
         workers = self.local_workers
-        workers.begin(options)
+        workers.begin(dataclasses.replace(wanted, parent_pid=os.getpid()))
         # The worker starts meanwhile.
         _ = self.session
         workers.wait(LONGEST_S if most_s is None else most_s)
@@ -554,6 +526,7 @@ def _checked_limit(size: int) -> int:
     return size
 
 
+@makes_tasks
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a task of whatever app is current when it is called: ``@task`` or ``@task(retries=3)``."""
     checked = TaskOptions.make(options)

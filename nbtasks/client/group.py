@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import SignatureMismatch, TimeoutError, UnknownCall, ValueLost
 from nbtasks.core.ids import split_call_id
+from nbtasks.core.typevars import R
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.values import value_of
 
@@ -18,11 +19,13 @@ from .batches.ledger import Ledger
 from .result import AsyncResult, note, wait_async
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .session import Session
 
 
-class GroupResult:
-    """The future results of a map, in the order of its items."""
+class GroupResult(Generic[R]):
+    """The future results of a map, each of type R, in the order of its items."""
 
     __stays_here__ = "pass its values (result.get()), or its id (result.id), to be looked up there"
     __reduce_ex__ = refuse_to_travel
@@ -44,14 +47,14 @@ class GroupResult:
         self.batch, self._session = batch, session
 
     @classmethod
-    def of(cls, batch: Ledger, session: Session) -> GroupResult:
+    def of(cls, batch: Ledger, session: Session) -> Self:
         """Return the handle of a map that is known."""
         handle = cls.__new__(cls)
         handle.batch, handle._session = batch, session
         return handle
 
     @classmethod
-    def restore(cls, id: str, *, app: current.Provider | None = None) -> GroupResult:
+    def restore(cls, id: str, *, app: current.Provider | None = None) -> Self:
         """Return the handle of a map by its id, as in Celery; nothing need have been saved before."""
         return cls(id, app=app)
 
@@ -80,23 +83,23 @@ class GroupResult:
         return self.batch.n
 
     @overload
-    def __getitem__(self, index: int) -> AsyncResult: ...
+    def __getitem__(self, index: int) -> AsyncResult[R]: ...
 
     @overload
-    def __getitem__(self, index: slice) -> list[AsyncResult]: ...
+    def __getitem__(self, index: slice) -> list[AsyncResult[R]]: ...
 
-    def __getitem__(self, index: int | slice) -> AsyncResult | list[AsyncResult]:
+    def __getitem__(self, index: int | slice) -> AsyncResult[R] | list[AsyncResult[R]]:
         places = range(len(self))[index]
         if isinstance(places, range):
             return [AsyncResult.of(self.batch, place, self._session) for place in places]
         return AsyncResult.of(self.batch, places, self._session)
 
-    def __iter__(self) -> Iterator[AsyncResult]:
+    def __iter__(self) -> Iterator[AsyncResult[R]]:
         for index in range(len(self)):
             yield AsyncResult.of(self.batch, index, self._session)
 
     @property
-    def children(self) -> list[AsyncResult]:
+    def children(self) -> list[AsyncResult[R]]:
         """The handles of all calls."""
         return list(self)
 
@@ -145,6 +148,15 @@ class GroupResult:
         return self.batch.why_pending()
 
     # -- results
+
+    @overload
+    def get(self, timeout: Duration | None = None, propagate: Literal[True] = True) -> list[R]: ...
+
+    @overload
+    def get(self, timeout: Duration | None, propagate: bool) -> list[R | BaseException]: ...
+
+    @overload
+    def get(self, timeout: Duration | None = None, *, propagate: bool) -> list[R | BaseException]: ...
 
     def get(self, timeout: Duration | None = None, propagate: bool = True) -> list[Any]:
         """Wait for all and return the values in order.
@@ -238,7 +250,7 @@ class GroupResult:
             )
         raise error
 
-    def as_completed(self, timeout: Duration | None = None) -> Iterator[AsyncResult]:
+    def as_completed(self, timeout: Duration | None = None) -> Iterator[AsyncResult[R]]:
         """Yield handles as their calls end.
 
         Raises:
@@ -249,7 +261,7 @@ class GroupResult:
         # Here, and not when the first one is asked for.
         return self._as_completed(patience(timeout))
 
-    def _as_completed(self, timeout: float | None) -> Iterator[AsyncResult]:
+    def _as_completed(self, timeout: float | None) -> Iterator[AsyncResult[R]]:
         batch, given = self.batch, 0
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -314,13 +326,13 @@ class GroupResult:
         """Drop the results from the broker."""
         self._session.forget(self.batch)
 
-    def retry_failed(self) -> GroupResult:
+    def retry_failed(self) -> Self:
         """Submit the calls again that failed or were revoked, as a new map."""
         return self.batch.retry_failed()  # type: ignore[no-any-return]
 
     def then(
-        self, callback: Callable[[GroupResult], None], on_error: Callable[[GroupResult], None] | None = None
-    ) -> GroupResult:
+        self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None
+    ) -> Self:
         """Call ``callback(self)`` when all have succeeded, ``on_error(self)`` when all have ended and some did not."""
 
         def choose() -> None:
@@ -332,10 +344,10 @@ class GroupResult:
         self._session.registry.when(self.batch, self.ready, choose)
         return self
 
-    def __await__(self) -> Generator[Any, None, list[Any]]:
+    def __await__(self) -> Generator[Any, None, list[R]]:
         return self._awaited().__await__()
 
-    async def _awaited(self) -> list[Any]:
+    async def _awaited(self) -> list[R]:
         await wait_async(self._is_settled)
         if self.batch.done:
             observers.waited(self.batch)

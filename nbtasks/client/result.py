@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Generator
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import context
 from nbtasks.core import states as st
@@ -23,6 +23,7 @@ from nbtasks.core.errors import (
 )
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.readable import name_of, text_of
+from nbtasks.core.typevars import R
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire import pickling
 from nbtasks.wire.errors import failures
@@ -33,13 +34,15 @@ from .batches.ledger import Ledger
 from .batches.loss import without_value
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .session import Session
 
 _BETWEEN_TICKS = Backoff(0.002, 0.05, factor=1.5)
 
 
-class AsyncResult:
-    """The future result of one call. Made when somebody asks for it; the call is kept in its batch."""
+class AsyncResult(Generic[R]):
+    """The future result of one call, of type R. Made when somebody asks for it; the call is kept in its batch."""
 
     __stays_here__ = "pass its value (result.get()), or its id (result.id), to be looked up there"
     __reduce_ex__ = refuse_to_travel
@@ -66,7 +69,7 @@ class AsyncResult:
         self._set(batch, index or 0, session)
 
     @classmethod
-    def of(cls, batch: Ledger, index: int, session: Session) -> AsyncResult:
+    def of(cls, batch: Ledger, index: int, session: Session) -> Self:
         """Return the handle of a call whose batch is known."""
         handle = cls.__new__(cls)
         handle._set(batch, index, session)
@@ -254,7 +257,16 @@ class AsyncResult:
         parts = found[0].output.get(self.index, []) if found is not None else []
         return "".join(text for name, text in parts if name == stream)
 
-    def get(self, timeout: Duration | None = None, propagate: bool = True) -> Any:
+    @overload
+    def get(self, timeout: Duration | None = None, propagate: Literal[True] = True) -> R: ...
+
+    @overload
+    def get(self, timeout: Duration | None, propagate: bool) -> R | BaseException: ...
+
+    @overload
+    def get(self, timeout: Duration | None = None, *, propagate: bool) -> R | BaseException: ...
+
+    def get(self, timeout: Duration | None = None, propagate: bool = True) -> R | BaseException:
         """Wait for the end and return the value.
 
         Args:
@@ -281,7 +293,7 @@ class AsyncResult:
         value = self._outcome() if propagate else self.result
         if not self.successful() and propagate:
             raise value
-        return value
+        return value  # type: ignore[no-any-return]
 
     wait = get
 
@@ -358,8 +370,8 @@ class AsyncResult:
             self._session.forget(self.batch)
 
     def then(
-        self, callback: Callable[[AsyncResult], None], on_error: Callable[[AsyncResult], None] | None = None
-    ) -> AsyncResult:
+        self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None
+    ) -> Self:
         """Call ``callback(self)`` when the call has succeeded, ``on_error(self)`` when it has not."""
 
         def choose() -> None:
@@ -371,10 +383,10 @@ class AsyncResult:
         self._session.registry.when(self.batch, self.ready, choose)
         return self
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, R]:
         return self._awaited().__await__()
 
-    async def _awaited(self) -> Any:
+    async def _awaited(self) -> R:
         await wait_async(self._is_settled)
         if self.batch.done:
             observers.waited(self.batch)
@@ -404,7 +416,7 @@ async def wait_async(ready: Callable[[], bool]) -> None:
         await asyncio.sleep(_BETWEEN_TICKS.after(ticks))
 
 
-class EagerResult:
+class EagerResult(Generic[R]):
     """The result of :meth:`Task.apply`: a call that ran here and is over. Has the surface of AsyncResult.
 
     Args:
@@ -441,12 +453,21 @@ class EagerResult:
 
     info = result
 
-    def get(self, timeout: Duration | None = None, propagate: bool = True) -> Any:
+    @overload
+    def get(self, timeout: Duration | None = None, propagate: Literal[True] = True) -> R: ...
+
+    @overload
+    def get(self, timeout: Duration | None, propagate: bool) -> R | BaseException: ...
+
+    @overload
+    def get(self, timeout: Duration | None = None, *, propagate: bool) -> R | BaseException: ...
+
+    def get(self, timeout: Duration | None = None, propagate: bool = True) -> R | BaseException:
         """Return the value, or raise what the task raised."""
         outcome = self._outcome()
         if propagate and isinstance(outcome, BaseException) and not self.successful():
             raise outcome
-        return outcome
+        return outcome  # type: ignore[no-any-return]
 
     wait = get
 
@@ -471,8 +492,8 @@ class EagerResult:
         return None
 
     def then(
-        self, callback: Callable[[EagerResult], None], on_error: Callable[[EagerResult], None] | None = None
-    ) -> EagerResult:
+        self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None
+    ) -> Self:
         """Call ``callback(self)`` at once when it has a result, else ``on_error(self)``."""
         if self.successful():
             callback(self)
@@ -480,7 +501,7 @@ class EagerResult:
             on_error(self)
         return self
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, R]:
         yield from ()
         return self.get()
 

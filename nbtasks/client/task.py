@@ -6,10 +6,12 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core.errors import ConfigError, NotPicklable
+from nbtasks.core.keywords import CallKeywords, MapKeywords, documented
 from nbtasks.core.options import TaskOptions
+from nbtasks.core.typevars import P, R
 from nbtasks.wire import pickling
 
 from . import current, home
@@ -20,17 +22,27 @@ from .home import Home
 from .result import AsyncResult, EagerResult
 from .submitting.dispatch import MapOptions, submit_call, submit_map
 
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from nbtasks.core.keywords import GroupKeywords, TaskKeywords
+
 #: What has its items before they are asked for.
 _THERE = (list, tuple, range, set, frozenset, dict, str, bytes)
 #: What gives no order to arguments, and would give its keys for them.
 _WITHOUT_ORDER = (Mapping, set, frozenset)
+#: Options of a map as a whole, and what they are where none is given.
+_OF_CALLS = {"countdown": None, "eta": None, "label": None}
+_OF_MAPS = {"chunk": None, "max_parallel": None, "on_error": "raise", "quiet": False, "label": None}
 
 
-class Task(Definition):
+class Task(Definition, Generic[P, R]):
     """A function plus options, and perhaps an App of its own.
 
     In a worker it submits to the broker that the worker runs for if it has none of its own, or if it came through its
     own; else to its own, or not at all.
+
+    For type checkers ``Task[P, R]``: what its calls take, and what they return (of an ``async def``: when awaited).
     """
 
     def __init__(
@@ -88,29 +100,36 @@ class Task(Definition):
             )
         return app
 
-    def with_options(self, **options: Any) -> Task:
+    def with_options(self, **options: Unpack[TaskKeywords]) -> Self:
         """Return the same function as a task with other options."""
-        made = Task(self.function, TaskOptions.make(options, self.options), self._app)
+        made = type(self)(self.function, TaskOptions.make(options, self.options), self._app)
         made._owner = self._owner
         return made
 
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+            """Run the function here, now."""
+
     # -- submitting
 
-    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult:
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Submit a call with these arguments."""
         return submit_call(self.app.session, self, args, kwargs, {})
 
+    @documented(CallKeywords, {**_OF_CALLS, "quiet": True})
     def apply_async(
-        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> AsyncResult:
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[CallKeywords],
+    ) -> AsyncResult[R]:
         """Submit a call.
 
         Args:
             args: positional arguments; None for none.
             kwargs: keyword arguments; None for none.
-            options: ``countdown`` (seconds), ``eta`` (datetime), ``expires`` (seconds or datetime), ``priority``,
-                ``queue``, ``time_limit``, ``soft_time_limit``, ``retries``, ``seed`` (of random numbers), ``label``,
-                ``quiet`` (True: no card).
+            options: as below; those of the task, if it has them, where none is given.
 
         Raises:
             TypeError: the arguments do not fit the function.
@@ -118,75 +137,72 @@ class Task(Definition):
             ConfigError: an unknown option or a bad value.
             BrokerUnavailable: the broker cannot be reached; nothing was submitted.
         """
-        return submit_call(self.app.session, self, *self._arguments(args, kwargs), options)
+        return submit_call(self.app.session, self, *self._arguments(args, kwargs), dict(options))
 
+    @overload
+    def map(
+        self, iterable: Iterable[Any], *, on_error: Literal["keep"], **options: Unpack[GroupKeywords]
+    ) -> GroupResult[R | BaseException]: ...
+
+    @overload
     def map(
         self,
         iterable: Iterable[Any],
         *,
-        chunk: int | None = None,
-        max_parallel: int | None = None,
-        on_error: str = "raise",
-        quiet: bool = False,
-        label: str | None = None,
-        **options: Any,
-    ) -> GroupResult:
+        on_error: Literal["raise", "stop"] = "raise",
+        **options: Unpack[GroupKeywords],
+    ) -> GroupResult[R]: ...
+
+    @documented(MapKeywords, {**_OF_CALLS, **_OF_MAPS})
+    def map(self, iterable: Iterable[Any], **options: Any) -> GroupResult[Any]:
         """Submit one call for each item; the items are read, and packed one by one, before anything is sent.
 
         Args:
-            iterable: one argument for each call.
-            chunk: calls that travel together; chosen by itself if None.
-            max_parallel: so many calls of this map at once. Items are then read as they are needed, and an exception
-                of the iterable revokes the rest.
-            on_error: ``raise`` (in ``get()``), ``keep`` (exceptions as values) or ``stop`` (revoke the rest at the
-                first failure).
-            quiet: no card in a notebook.
-            label: what cards call it.
-            options: as for :meth:`apply_async`.
-        """
-        return self._map(
-            ((item,) for item in iterable), iterable, chunk, max_parallel, on_error, quiet, label, options
-        )
+            iterable: one argument for each call. With ``max_parallel`` its items are read as they are needed, and an
+                exception of it revokes the rest.
+            options: as below; those of the task, if it has them, where none is given.
 
+        Raises:
+            TypeError: an item does not fit the function.
+            NotPicklable: an item, or something that the function captures, cannot travel.
+            ConfigError: an unknown option or a bad value.
+            BrokerUnavailable: the broker cannot be reached; nothing was submitted.
+        """
+        return self._map(((item,) for item in iterable), iterable, options)
+
+    @overload
     def starmap(
         self,
         iterable: Iterable[Iterable[Any]],
         *,
-        chunk: int | None = None,
-        max_parallel: int | None = None,
-        on_error: str = "raise",
-        quiet: bool = False,
-        label: str | None = None,
-        **options: Any,
-    ) -> GroupResult:
+        on_error: Literal["keep"],
+        **options: Unpack[GroupKeywords],
+    ) -> GroupResult[R | BaseException]: ...
+
+    @overload
+    def starmap(
+        self,
+        iterable: Iterable[Iterable[Any]],
+        *,
+        on_error: Literal["raise", "stop"] = "raise",
+        **options: Unpack[GroupKeywords],
+    ) -> GroupResult[R]: ...
+
+    @documented(MapKeywords, {**_OF_CALLS, **_OF_MAPS})
+    def starmap(self, iterable: Iterable[Iterable[Any]], **options: Any) -> GroupResult[Any]:
         """Submit one call for each tuple of arguments; otherwise as :meth:`map`."""
-        tuples = (self._tuple(item) for item in iterable)
-        return self._map(tuples, iterable, chunk, max_parallel, on_error, quiet, label, options)
+        return self._map((self._tuple(item) for item in iterable), iterable, options)
 
     def _map(
-        self,
-        tuples: Iterable[tuple[Any, ...]],
-        source: Any,
-        chunk: int | None,
-        max_parallel: int | None,
-        on_error: str,
-        quiet: bool,
-        label: str | None,
-        options: dict[str, Any],
-    ) -> GroupResult:
-        return submit_map(
-            self.app.session,
-            self,
-            tuples,
-            MapOptions(
-                chunk, max_parallel, on_error, quiet, label, _length_of(source), type(source) not in _THERE
-            ),
-            options,
-        )
+        self, tuples: Iterable[tuple[Any, ...]], source: Any, options: dict[str, Any]
+    ) -> GroupResult[Any]:
+        own = {name: options.pop(name) for name in options.keys() & _OF_MAPS}
+        how = MapOptions(**own, length=_length_of(source), as_taken=type(source) not in _THERE)
+        return submit_map(self.app.session, self, tuples, how, options)
 
     def apply(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None
-    ) -> EagerResult:
+    ) -> EagerResult[R]:
         """Run a call here, by the way a worker does it: everything is pickled and unpickled once."""
         return apply_here(self, *self._arguments(args, kwargs))
 

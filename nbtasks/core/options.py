@@ -1,4 +1,4 @@
-"""What can be set on a task, on one call and on a worker. Frozen; units are in the names or in the comments."""
+"""What is set on a task, on one call and on a worker, checked. Units are in the names or in the comments."""
 
 from __future__ import annotations
 
@@ -6,61 +6,58 @@ import contextlib
 import dataclasses
 import operator
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from .backoff import Backoff
 from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
+from .keywords import LogLevel, Pool, WorkerKeywords, meanings
 from .moments import is_moment, may_be_epoch, moment
 from .rates import rate
 from .readable import repr_of
 
 PRIORITIES = {"low": 2, "normal": 5, "high": 8}
-POOLS = ("prefork", "threads", "solo")
+POOLS = get_args(Pool)
 #: Others believe no longer one, whatever a worker says.
 MOST_LEASE_S = 86_400.0
-LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+LOG_LEVELS = get_args(LogLevel)
 
 
 @dataclass(frozen=True)
 class TaskOptions:
-    """Options of a task; each can be overridden for one call."""
+    """Options of a task, checked; what each means stands in keywords.py."""
 
     name: str | None = None
-    #: The task gets itself as first argument (``self.request``, ``self.retry``).
     bind: bool = False
     queue: str = "default"
-    #: 0 to 9, higher is sooner.
     priority: int = 5
-    #: None: no limit.
     max_retries: int | None = 3
     autoretry_for: tuple[type[BaseException], ...] = ()
     dont_autoretry_for: tuple[type[BaseException], ...] = ()
-    #: True: exponential, from ``default_retry_delay``; a number: exponential, from so many seconds.
+    #: A number: seconds of the first delay, in place of ``default_retry_delay``.
     retry_backoff: bool | float = True
-    #: Seconds.
+    #: Seconds, as all that follow.
     retry_backoff_max: float = 600.0
     retry_jitter: bool = True
-    #: Seconds.
     default_retry_delay: float = 1.0
-    #: Seconds an attempt may run before it is stopped.
     time_limit: float | None = None
-    #: Seconds an attempt may run before SoftTimeLimitExceeded is raised in it.
     soft_time_limit: float | None = None
-    #: Most starts over all workers, as ``10/s``, ``100/m`` or ``5/h``; None: no limit. Every attempt counts.
+    #: ``<number>/<unit>``.
     rate_limit: str | None = None
-    #: Seconds after submission from which the call is no longer started.
+    #: After submission.
     expires: float | None = None
-    #: False: at most once. A call whose worker dies is then failed, not run again.
     acks_late: bool = True
     ignore_result: bool = False
-    #: What random numbers follow from, together with a call's index; None: from chance.
     seed: int | None = None
-    #: Expected exceptions: recorded as FAILURE, logged without a traceback.
     throws: tuple[type[BaseException], ...] = ()
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return what each option is where none is given, under the names of :class:`TaskKeywords`."""
+        return {"retries": None, **vars(cls())}
 
     @classmethod
     def make(cls, options: Mapping[str, Any], base: TaskOptions | None = None) -> TaskOptions:
@@ -215,18 +212,15 @@ class WorkerOptions:
     #: Child processes.
     concurrency: int
     queues: tuple[str, ...] = ("default",)
-    #: ``prefork``: sync tasks in the child's main thread; ``threads``; ``solo``: one child, for debugging.
     pool: str = "prefork"
-    #: Threads of a child, for ``threads``.
     threads: int = 32
     name: str | None = None
     loglevel: str = "warning"
     max_tasks_per_child: int | None = None
     #: KiB, as in Celery.
     max_memory_per_child: int | None = None
-    #: Seconds until a silent worker's calls are given to others.
+    #: Seconds.
     lease_s: float = 15.0
-    #: Outlive the process that started it.
     keep: bool = False
     parent_pid: int | None = None
     env: dict[str, str] = field(default_factory=dict)
@@ -247,6 +241,36 @@ class WorkerOptions:
             if getattr(self, name) is not None:
                 _check_count(name, getattr(self, name))
         seconds(self.lease_s, "lease", least_s=0.5, most_s=MOST_LEASE_S)
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return what each option is where none is given, under the names of :class:`WorkerKeywords`."""
+        own = vars(cls(1))
+        return {name: own["lease_s" if name == "lease" else name] for name in meanings(WorkerKeywords)}
+
+    @classmethod
+    def make(cls, concurrency: int, options: Mapping[str, Any], include: Sequence[str] = ()) -> WorkerOptions:
+        """Return checked options.
+
+        Args:
+            concurrency: child processes.
+            options: as in :class:`WorkerKeywords`.
+            include: modules that workers import when they start.
+
+        Raises:
+            ConfigError: an unknown option or a bad value.
+        """
+        given = dict(options)
+        known = meanings(WorkerKeywords)
+        for name in given.keys() - known:
+            raise ConfigError(_unknown("option of workers", name, set(known)))
+        if "lease" in given:
+            given["lease_s"] = seconds(given.pop("lease"), "lease")
+        if "queues" in given:
+            queues = given["queues"]
+            given["queues"] = (queues,) if isinstance(queues, str) else tuple(queues)
+        given["env"] = {name: str(value) for name, value in (given.get("env") or {}).items()}
+        return cls(concurrency, include=tuple(include), **given)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of JSON types."""

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, get_args, overload
 
 from nbtasks.broker.redis.keys import lane_of
 from nbtasks.client import observers
@@ -25,6 +25,7 @@ from nbtasks.client.sending.packing import ARGUMENT_LIMIT_BYTES, Packer
 from nbtasks.client.session import Session
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import new_id
+from nbtasks.core.keywords import CallKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions, countdown_until, expires_in
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire.codec import Chunk, Codec, Sealed
@@ -35,15 +36,10 @@ from nbtasks.wire.values import BlobPiece, files_of, value_of
 from . import chunking, fingerprint
 from .feeder import Feeder
 
-ON_ERROR = ("raise", "keep", "stop")
+ON_ERROR = get_args(OnError)
 _UNCHANGING = frozenset({int, float, bool, type(None), complex, str, bytes, range})
 #: Options of a task that travel with its function, and are the same for all calls.
-_OF_THE_TASK = frozenset(
-    {
-        "autoretry_for", "bind", "default_retry_delay", "dont_autoretry_for", "ignore_result", "name",
-        "rate_limit", "retry_backoff", "retry_backoff_max", "retry_jitter", "throws",
-    }
-)  # fmt: skip
+_OF_THE_TASK = meanings(TaskKeywords).keys() - meanings(CallKeywords).keys()
 
 
 @dataclass(frozen=True)

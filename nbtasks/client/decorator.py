@@ -1,0 +1,94 @@
+"""What ``@task`` and ``@app.task`` take and make, as editors and type checkers see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, Protocol, cast, overload
+
+from nbtasks.core.keywords import TaskKeywords, documented
+from nbtasks.core.options import TaskOptions
+from nbtasks.core.typevars import P, R
+
+from .task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from typing_extensions import Unpack
+
+    from nbtasks.core.keywords import DecoratorKeywords
+    from nbtasks.core.retrying import BoundTask
+
+    class AsyncTask(Task[P, R]):
+        """A task of an ``async def``: R is what it returns when it is awaited. At run time it is a Task."""
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:  # type: ignore[override]
+            """Run the function here: await what this returns."""
+
+    class Maker(Protocol):
+        """``@task(...)``: makes a function a task."""
+
+        @overload
+        def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+    class BoundMaker(Protocol):
+        """``@task(bind=True)``: the task itself, the function's first argument, is no argument of its calls."""
+
+        @overload
+        def __call__(
+            self, function: Callable[Concatenate[BoundTask, P], Coroutine[Any, Any, R]], /
+        ) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[Concatenate[BoundTask, P], R], /) -> Task[P, R]: ...
+
+    class Decorator(Protocol):
+        """``task``, with a function or with options."""
+
+        @overload
+        def __call__(self, /, *, bind: Literal[True], **options: Unpack[DecoratorKeywords]) -> BoundMaker: ...
+        @overload
+        def __call__(
+            self, /, *, bind: Literal[False] = False, **options: Unpack[DecoratorKeywords]
+        ) -> Maker: ...
+        @overload
+        def __call__(
+            self,
+            function: Callable[Concatenate[BoundTask, P], Coroutine[Any, Any, R]],
+            /,
+            *,
+            bind: Literal[True],
+            **options: Unpack[DecoratorKeywords],
+        ) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(
+            self,
+            function: Callable[Concatenate[BoundTask, P], R],
+            /,
+            *,
+            bind: Literal[True],
+            **options: Unpack[DecoratorKeywords],
+        ) -> Task[P, R]: ...
+        @overload
+        def __call__(
+            self,
+            function: Callable[P, Coroutine[Any, Any, R]],
+            /,
+            *,
+            bind: Literal[False] = False,
+            **options: Unpack[DecoratorKeywords],
+        ) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(
+            self,
+            function: Callable[P, R],
+            /,
+            *,
+            bind: Literal[False] = False,
+            **options: Unpack[DecoratorKeywords],
+        ) -> Task[P, R]: ...
+
+
+def makes_tasks(function: Callable[..., Any]) -> Decorator:
+    """Give a function that makes tasks its types, and its help the options."""
+    return cast("Decorator", documented(TaskKeywords, TaskOptions.defaults())(function))
