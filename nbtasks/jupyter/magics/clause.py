@@ -51,10 +51,11 @@ def _scan(line: str) -> tuple[int | None, int]:
     quote, depth, position = "", 0, 0
     while position < len(line):
         char = line[position]
-        if quote:
-            if char == "\\":
-                position += 1
-            elif char == quote:
+        if char == "\\":
+            # What follows is only itself, as for a shell.
+            position += 1
+        elif quote:
+            if char == quote:
                 quote = ""
         elif char in "'\"":
             quote = char
