@@ -214,11 +214,11 @@ class GroupResult(Generic[R]):
         return self.batch.done or not self._session.usable
 
     def _values(self, propagate: bool) -> Iterator[Any]:
-        batch = self.batch
+        batch, shelf = self.batch, self.batch.shelf
         for index, payload in enumerate(batch.payloads()):
             if batch.states[index] == st.SUCCESS_CODE and payload is not None:
                 try:
-                    value = value_of(payload, batch.shelf)
+                    value = value_of(payload, shelf)
                 except ValueLost:
                     value = AsyncResult.of(batch, index, self._session).result
                 except SignatureMismatch:

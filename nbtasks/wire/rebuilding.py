@@ -27,13 +27,17 @@ def rebuilt(data: bytes | memoryview, buffers: Sequence[Any] = ()) -> Any:
     Raises:
         NotPicklable: an object lies in a frozenset of its own.
     """
-    # Most often there are none, and this is done for each call.
     try:
-        return pickle.loads(data, buffers=buffers) if buffers else pickle.loads(data)
+        return pickle.loads(data, buffers=buffers)
     except Exception as error:
-        if not _is_hashed_too_early(error):
-            raise
-        return _Patient(io.BytesIO(data), buffers=buffers).load()
+        return rebuilt_after(error, data, buffers)
+
+
+def rebuilt_after(error: Exception, data: bytes | memoryview, buffers: Sequence[Any] = ()) -> Any:
+    """Do as :func:`rebuilt`, where reading it has raised; to be called while that error is handled."""
+    if not _is_hashed_too_early(error):
+        raise error
+    return _Patient(io.BytesIO(data), buffers=buffers).load()
 
 
 def _is_hashed_too_early(error: BaseException) -> bool:

@@ -133,6 +133,8 @@ class Child:
         self._last: tuple[str, float] | None = None
         self._kind: tuple[Function, bool] | None = None
         self._setbacks = 0
+        #: Short calls have run after which nothing was looked at.
+        self._unlooked = False
         #: The last wait was for an entry that was not there yet: others are not likely to wait behind it.
         self._alone = False
         self._came_at = 0.0
@@ -302,8 +304,12 @@ class Child:
             self._alone = self._alone and time.monotonic() - self._came_at < _ALONE_FOR_S
             if not self._alone:
                 self._reporter.flush()
+                self._look_after_calls()
             self._hand.clear()
             self._jobs.extend(self._next_jobs())
+            if self._surroundings.spoiled:
+                # Others run them.
+                return
             if len(self._jobs) > 1 or (self._jobs and self._jobs[0].remaining > 1):
                 self._hand.hold(self._jobs)
         try:
@@ -354,6 +360,7 @@ class Child:
     def _note_told(self) -> None:
         if not self._in_flight:
             self._slot.set_state(IDLE, 0)
+        self._look_after_calls()
 
     def _note_order(self) -> None:
         self._revocations.note()
@@ -363,6 +370,7 @@ class Child:
         return [*self._jobs, current] if current is not None else list(self._jobs)
 
     def _work(self, job: Job) -> None:
+        self._look_after_calls()
         self._last = (job.chunk.function, job.remaining)
         if self._is_async(job.function):
             if self._loop is None:
@@ -402,7 +410,9 @@ class Child:
             if index is None:
                 return
             seconds = self._inline.run(job, index)
-            looked = self._surroundings.restore(seconds, job.next < job.end, not self._in_flight)
+            # After the last one, too: its result goes out first.
+            looked = self._surroundings.restore(seconds, may_wait=True, alone=not self._in_flight)
+            self._unlooked = not looked
             if looked:
                 self._descriptors.hold()
                 close_figures()
@@ -421,6 +431,14 @@ class Child:
                 return
             if job.next >= job.end:
                 return
+
+    def _look_after_calls(self) -> None:
+        """Put back what short calls have changed, where that was put off."""
+        if self._unlooked:
+            self._unlooked = False
+            self._surroundings.restore(0.0, alone=not self._in_flight)
+            self._descriptors.hold()
+            close_figures()
 
     def _claims_of(self, job: Job) -> Callable[[], int | None]:
         """Return what claims the calls of a job, of which as many are kept as are worth it."""

@@ -172,7 +172,8 @@ class Consumer:
             entry.first + entry.count,
             skip,
         )
-        self._end_revoked(job, revoked)
+        if revoked:
+            self._end_revoked(job, revoked)
         if chunk.not_after is not None and self._server_now() > chunk.not_after:
             late = TaskRevokedError.expired(job.options.rate_limit)
             self._fail_all(job, late, REVOKED_CODE)
@@ -252,7 +253,8 @@ class Consumer:
         )
         nothing = Function.of(chunk.function, lambda: None, None)
         job = Job(entry, chunk, nothing, TaskOptions(), entry.first, entry.first + entry.count, skip)
-        self._end_revoked(job, revoked)
+        if revoked:
+            self._end_revoked(job, revoked)
         self._fail_all(job, error, state)
 
     def _fail_all(self, job: Job, error: BaseException, state: int) -> None:

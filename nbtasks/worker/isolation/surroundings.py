@@ -105,18 +105,18 @@ class Surroundings:
         if _changes and undoing.SIGNALS in _changes:
             self._restore_signals()
 
-    def restore(self, seconds: float, more: bool = False, alone: bool = True) -> bool:
+    def restore(self, seconds: float, may_wait: bool = False, alone: bool = True) -> bool:
         """Put back what a call of so many seconds has changed, and return whether that was looked at; main thread only.
 
         Args:
-            more: calls of the same chunk follow. Among short ones it is looked at once a millisecond, unless it is
-                known that something was changed.
+            may_wait: it is looked at once a millisecond among short calls, unless it is known that something was
+                changed. The caller sees to it that it is done before the process waits or does something else.
             alone: no other call runs in this process: what is not this thread's own is put back as well.
         """
         self._unseen_s += seconds + _BESIDES_S
         is_due = bool(_changes)
         if (
-            more
+            may_wait
             and not is_due
             and self._unseen_s < _LONG_S
             and builtins.print is self._print
