@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbtasks.core.address import PYTHON
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.errors import NbtasksError
 from nbtasks.local import connection as connections
@@ -182,7 +183,7 @@ def fleet(app: App) -> Iterator[Finding]:
     """Look at the workers of the namespace, queue by queue, and at calls that none of them takes."""
     workers = app.workers()
     for each in app.stranded():
-        here = f"Python {sys.version_info[0]}.{sys.version_info[1]}, key {key_id(app.connection.keys[0])}"
+        here = f"Python {PYTHON}, key {key_id(app.connection.keys[0])}"
         found = f"{each.entries} entries of queue {each.queue} need {each.needs}, and no worker has it (here: {here})"
         fix = "start a worker with what they need, or submit them from a notebook that has what the workers have"
         yield Finding("waiting calls", PROBLEM, found, fix)

@@ -393,7 +393,7 @@ class App:
         from .roster import read_workers
 
         session = self.session
-        workers = read_workers(session.fleet, session.python, session.keyring.id)
+        workers = read_workers(session.fleet, session.keyring.id)
         outdated = self._opened.workers.outdated() if self._opened.workers is not None else {}
         return [dataclasses.replace(one, changes=outdated.get(one.id, "")) for one in workers]
 
@@ -402,7 +402,7 @@ class App:
         from .roster import stranded
 
         session = self.session
-        return stranded(session.store, self.workers(), session.python, session.keyring.id)
+        return stranded(session.store, self.workers(), session.keyring.id)
 
     # -- other machines
 

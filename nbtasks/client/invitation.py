@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from nbtasks.broker.url import parse
+from nbtasks.core.address import PYTHON
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.local.connection import (
@@ -119,8 +119,7 @@ class Invitation:
 def _needs() -> str:
     from importlib.metadata import version
 
-    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    return f"Linux or macOS, Python {python}, nbtasks {version('nbtasks')}"
+    return f"Linux or macOS, Python {PYTHON}, nbtasks {version('nbtasks')}"
 
 
 def _host(connection: Connection) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import LANES
 from nbtasks.core import states as st
+from nbtasks.core.address import PYTHON, Address
 
 from .roster import read_workers, running_where_alive
 from .workerinfo import WorkerInfo
@@ -28,7 +29,7 @@ def reason_for_waiting(
     index: int | None,
     fleet: Fleet,
     store: Store,
-    address: str,
+    address: Address,
     running_on: Mapping[str, int],
     limited: tuple[Limited, int] | None,
     given_up: str | None = None,
@@ -44,8 +45,7 @@ def reason_for_waiting(
     eta = batch.origin.eta_at
     if eta is not None and eta > time.time():
         return f"scheduled for {_moment(eta)}"
-    version, _, key_id = address.partition("@")[2].rpartition(".")
-    running = running_where_alive(batch, fleet, version, key_id)
+    running = running_where_alive(batch, fleet, address.key_id)
     if limited is not None and index not in running:
         return _limited(batch, *limited)
     if running:
@@ -59,13 +59,12 @@ def _reason_at_workers(
     batch: Ledger,
     fleet: Fleet,
     store: Store,
-    address: str,
+    address: Address,
     running_on: Mapping[str, int],
     given_up: str | None,
 ) -> str | None:
     """Return why no worker runs a call that may start."""
-    version, _, key_id = address.partition("@")[2].rpartition(".")
-    listening = [worker for worker in read_workers(fleet, version, key_id) if batch.queue in worker.queues]
+    listening = [worker for worker in read_workers(fleet, address.key_id) if batch.queue in worker.queues]
     usable = [worker for worker in listening if worker.matches]
     alive = fleet.alive([worker.id for worker in usable])
     if given_up is not None and not alive:
@@ -74,7 +73,7 @@ def _reason_at_workers(
             f"app.local_workers.log_tail(); then start them anew: {_start(batch.queue)}"
         )
     if not usable:
-        return _nobody_fits(listening, version) if listening else _nobody(batch.queue)
+        return _nobody_fits(listening) if listening else _nobody(batch.queue)
     if not alive:
         return _silent(usable)
     at_work = [worker for worker in usable if worker.id in alive]
@@ -106,11 +105,11 @@ def _nobody(queue: str) -> str:
     return f"no worker listens on queue {queue!r}: {_start(queue)}"
 
 
-def _nobody_fits(others: list[WorkerInfo], version: str) -> str:
+def _nobody_fits(others: list[WorkerInfo]) -> str:
     """Workers listen there, and none of them can read the call."""
     queue = others[0].queues[0] if len(others[0].queues) == 1 else ""
     problems = "; ".join(sorted({worker.problem or "" for worker in others}))
-    step = f"{_start(queue or 'default')} starts one here, with Python {version} and this key"
+    step = f"{_start(queue or 'default')} starts one here, with Python {PYTHON} and this key"
     return f"no worker that fits listens: {problems}. {step}"
 
 
@@ -125,7 +124,7 @@ def _silent(workers: list[WorkerInfo]) -> str:
 
 
 def _busy(
-    workers: list[WorkerInfo], batch: Ledger, store: Store, address: str, running_on: Mapping[str, int]
+    workers: list[WorkerInfo], batch: Ledger, store: Store, address: Address, running_on: Mapping[str, int]
 ) -> str | None:
     total = sum(worker.slots_total for worker in workers)
     # A worker's own word is some seconds old.
@@ -141,7 +140,7 @@ def _busy(
     )
 
 
-def _ahead(batch: Ledger, store: Store, address: str) -> int:
+def _ahead(batch: Ledger, store: Store, address: Address) -> int:
     """Return about how many entries are taken before the next one of a batch."""
     sent = batch.parcel.sent if batch.parcel is not None else []
     lane = sent[0].lane if sent else "m"

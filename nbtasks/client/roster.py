@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.keys import LANES, Keys
+from nbtasks.broker.redis.keys import LANES
+from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.warning import warn
 
 from .workerinfo import WorkerInfo, read_info
@@ -20,14 +21,13 @@ if TYPE_CHECKING:
     from .batches.ledger import Ledger
 
 
-def read_workers(fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
+def read_workers(fleet: Fleet, key_id: str) -> list[WorkerInfo]:
     """Return the workers that were seen in the last minute.
 
     Args:
-        python: ``major.minor`` here.
         key_id: id of the key here.
     """
-    found = {worker: read_info(text, python, key_id) for worker, text in sorted(fleet.workers().items())}
+    found = {worker: read_info(text, PYTHON, key_id) for worker, text in sorted(fleet.workers().items())}
     # A worker's own clock may be far off.
     return [
         dataclasses.replace(info, seen_at=time.time() - fleet.silent_s(worker))
@@ -36,18 +36,18 @@ def read_workers(fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
     ]
 
 
-def workers_for(queue: str, fleet: Fleet, python: str, key_id: str) -> list[WorkerInfo]:
+def workers_for(queue: str, fleet: Fleet, key_id: str) -> list[WorkerInfo]:
     """Return those workers that can take calls of this process from a queue."""
-    workers = read_workers(fleet, python, key_id)
+    workers = read_workers(fleet, key_id)
     return [worker for worker in workers if worker.matches and queue in worker.queues]
 
 
-def running_where_alive(batch: Ledger, fleet: Fleet, python: str, key_id: str) -> set[int]:
+def running_where_alive(batch: Ledger, fleet: Fleet, key_id: str) -> set[int]:
     """Return the calls of a batch that run on workers which still live; the others were given back, or will be."""
     running = batch.running.copy()
     if not running:
         return set()
-    names = {worker.id: worker.name for worker in read_workers(fleet, python, key_id)}
+    names = {worker.id: worker.name for worker in read_workers(fleet, key_id)}
     there = {names[worker] for worker in fleet.alive(list(names))}
     return {index for index, item in running.items() if item.worker in there}
 
@@ -79,21 +79,19 @@ class Stranded:
     needs: str
 
 
-def stranded(store: Store, workers: Iterable[WorkerInfo], python: str, key_id: str) -> list[Stranded]:
+def stranded(store: Store, workers: Iterable[WorkerInfo], key_id: str) -> list[Stranded]:
     """Return the calls that wait for another Python or another key, where no such worker is there."""
     served = {
-        (queue, ".".join(worker.python.split(".")[:2]), accepted)
+        Address(queue, ".".join(worker.python.split(".")[:2]), accepted)
         for worker in workers
         for queue in worker.queues
         for accepted in worker.key_ids or (worker.key_id,)
     }
     found = []
     for address in store.addresses():
-        queue, version, key = Keys.parts(address)
-        if (version, key) == (python, key_id) or (queue, version, key) in served:
+        if address.kind == (PYTHON, key_id) or address in served:
             continue
         entries = store.queue_length(address, LANES)
         if entries:
-            needs = f"Python {version}" if version != python else f"key {key}"
-            found.append(Stranded(queue, entries, needs))
+            found.append(Stranded(address.queue, entries, address.lacking))
     return found

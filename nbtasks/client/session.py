@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import threading
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from nbtasks.broker.redis.submission import Submission
 from nbtasks.broker.redis.withdrawal import Withdrawal
 from nbtasks.core import context
 from nbtasks.core import states as st
+from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.errors import (
     BrokerUnavailable,
     ConfigError,
@@ -109,7 +109,6 @@ class Session:
         self.keys = Keys(connection.namespace)
         self.keyring = Keyring(connection.keys)
         self.codec = Codec(Sealer(self.keyring, connection.namespace), include)
-        self.python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         self.result_limit = result_limit
         self.registry = Registry()
         self._id = new_id()
@@ -267,9 +266,9 @@ class Session:
         if left:
             self.unsent = describe(left, where, why)
 
-    def address(self, queue: str) -> str:
+    def address(self, queue: str) -> Address:
         """Return a queue's address for this Python and this key."""
-        return self.keys.address(queue, self.python, self.keyring.id)
+        return Address(queue, PYTHON, self.keyring.id)
 
     def slots(self, queue: str) -> int:
         """Return how many calls of a queue run at once, as far as known."""
@@ -287,7 +286,7 @@ class Session:
         if now - looked_at > _WORKERS_FOR_S:
             # Only a hint for the size of chunks and the place of values: not worth an error.
             with contextlib.suppress(OperationalError):
-                known = workers_for(queue, self.fleet, self.python, self.keyring.id)
+                known = workers_for(queue, self.fleet, self.keyring.id)
                 warn_of_differences(known, self._told_differences)
             self._fitting[queue] = (now, known)
         return known
@@ -434,7 +433,7 @@ class Session:
 
     def _running(self, batch: Ledger) -> set[int]:
         """Return the calls that run now: a worker that is gone has told of no end."""
-        return running_where_alive(batch, self.fleet, self.python, self.keyring.id)
+        return running_where_alive(batch, self.fleet, self.keyring.id)
 
     def _see_the_end_of(self, batch: Ledger, ranges: Sequence[tuple[int, int]]) -> None:
         """Have the ends of calls known here that the broker has: by the push that comes, else by asking."""
@@ -478,7 +477,7 @@ class Session:
         except OperationalError:
             return None
 
-    def _limited(self, batch: Ledger, address: str) -> tuple[Limited, int] | None:
+    def _limited(self, batch: Ledger, address: Address) -> tuple[Limited, int] | None:
         """Return the rate limit that a batch waits for, and how many calls of this process do."""
         if not batch.may_be_limited:
             return None

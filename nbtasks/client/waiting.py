@@ -63,7 +63,7 @@ def _is_alone(session: Session, batch: Ledger) -> bool:
 
 
 def _usable(session: Session, batch: Ledger) -> list[WorkerInfo]:
-    return workers_for(batch.queue, session.fleet, session.python, session.keyring.id)
+    return workers_for(batch.queue, session.fleet, session.keyring.id)
 
 
 def _free_slots(session: Session, batch: Ledger) -> int:

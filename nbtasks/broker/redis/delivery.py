@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
+from nbtasks.core.address import Address
 from nbtasks.core.errors import BrokerUnavailable
 
 from .channel import Argument, Command, Packed, packed
@@ -35,7 +36,7 @@ _LEAST_BYTES = 4
 class Entry:
     """One delivered stream entry: ``count`` calls from ``first`` on, out of a signed chunk."""
 
-    address: str
+    address: Address
     lane: str
     id: bytes
     batch: str
@@ -51,7 +52,7 @@ class Entry:
     @property
     def key_id(self) -> str:
         """Id of the key that the call was signed with; who asked with it is answered with it."""
-        return Keys.parts(self.address)[2]
+        return self.address.key_id
 
 
 @dataclass(frozen=True)
@@ -167,8 +168,8 @@ class Delivery:
         link: Link,
         keys: Keys,
         consumer: str,
-        addresses: Sequence[str],
-        on_copy: Callable[[str, str, bytes], None] = lambda *_: None,
+        addresses: Sequence[Address],
+        on_copy: Callable[[Address, str, bytes], None] = lambda *_: None,
     ) -> None:
         self._link = link
         self._on_copy = on_copy
@@ -373,7 +374,7 @@ class Delivery:
                 raise translated(reply, self._link.label)
         return [or_nothing(reply, []) for reply in replies]
 
-    def _read(self, address: str, lane: str, ids: list[bytes]) -> list[Entry]:
+    def _read(self, address: Address, lane: str, ids: list[bytes]) -> list[Entry]:
         stream = self._keys.lane(address, lane)
         replies = self._link.pipeline([("XRANGE", stream, entry_id, entry_id) for entry_id in ids])
         entries = []
@@ -390,7 +391,7 @@ class Delivery:
         return entries
 
     def _readable(
-        self, address: str, lane: str, entry_id: bytes, fields: list[bytes] | None, suspect: bool
+        self, address: Address, lane: str, entry_id: bytes, fields: list[bytes] | None, suspect: bool
     ) -> Entry | None:
         """Return an entry; one that is none of ours is dropped, for it would come back for ever."""
         try:
@@ -517,7 +518,7 @@ class Delivery:
         return command()
 
 
-def _entry(address: str, lane: str, entry_id: bytes, fields: list[bytes], suspect: bool) -> Entry:
+def _entry(address: Address, lane: str, entry_id: bytes, fields: list[bytes], suspect: bool) -> Entry:
     """Return an entry as it claims to be.
 
     Raises:

@@ -46,17 +46,6 @@ class Keys:
         """Prefix of every key."""
         return f"nb:{{{self.namespace}:0}}:"
 
-    def address(self, queue: str, python: str, key_id: str) -> str:
-        """Return a queue's address: only workers of the same Python and the same key read there."""
-        return f"{queue}@{python}.{key_id}"
-
-    @staticmethod
-    def parts(address: str) -> tuple[str, str, str]:
-        """Return queue, Python version and key id of an address."""
-        queue, _, kind = address.rpartition("@")
-        python, _, key_id = kind.rpartition(".")
-        return queue, python, key_id
-
     def lane(self, address: str, lane: str) -> str:
         """STREAM with group ``w``: b (batch), i (first), n (count), a (attempt), x (look at states), d (frame)."""
         return f"{self.root}q:{address}:{lane}"

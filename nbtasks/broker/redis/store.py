@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nbtasks.core.address import Address
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.states import FIRST_READY_CODE
 
@@ -201,7 +202,7 @@ class Store:
                         found.setdefault(batch, set()).update(calls)
         return found
 
-    def addresses(self) -> list[str]:
+    def addresses(self) -> list[Address]:
         """Return every queue address that has been used, of a thousand at most."""
         return sorted(addresses(self._link.call_or_nothing(("SMEMBERS", self._keys.addresses), [])))[
             :_MOST_ADDRESSES

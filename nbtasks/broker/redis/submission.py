@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from nbtasks.core.address import Address
 from nbtasks.core.errors import BackPressure, OperationalError
 
 from .channel import Argument
@@ -142,7 +143,7 @@ def _refusal(reply: list[bytes]) -> OperationalError:
         return FunctionMissing(reply[1].decode())
     if kind == b"GAP":
         return FlushGap(int(reply[1]))
-    queue = reply[1].decode().split("@")[0]
+    queue = Address.parse(reply[1].decode()).queue
     return BackPressure(
         f"queue {queue!r} holds {MOST_ENTRIES:,} entries already; wait until workers have caught up, "
         "add workers, or purge the queue"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from redis.exceptions import ResponseError
+
+from nbtasks.core.address import Address
 
 #: The most calls of a batch and tries of a call, as scripts and shared memory count them.
 MOST = 2**31 - 1
@@ -14,9 +17,8 @@ MOST = 2**31 - 1
 _LATEST_MS = 10**15
 _MOST_DIGITS = 15
 _BATCH = re.compile(rb"[0-9a-f]{1,20}")
-#: A worker, as it names itself, and a queue's address.
+#: A worker, as it names itself.
 _NAME = re.compile(rb"[\x21-\x7e]{1,300}")
-_ADDRESS = re.compile(r"[\w.-]{1,64}@[0-9]{1,3}\.[0-9]{1,3}\.[0-9a-f]{8}")
 
 
 def number(text: Any) -> int:
@@ -86,10 +88,13 @@ def names(found: Iterable[Any]) -> list[str]:
     return [item.decode() for item in found if isinstance(item, bytes) and _NAME.fullmatch(item)]
 
 
-def addresses(found: Iterable[Any]) -> list[str]:
+def addresses(found: Iterable[Any]) -> list[Address]:
     """Return those texts that are addresses of queues."""
-    texts = (item.decode(errors="replace") for item in found if isinstance(item, bytes) and len(item) < 400)
-    return [text for text in texts if _ADDRESS.fullmatch(text)]
+    addresses = []
+    for item in found:
+        with contextlib.suppress(ValueError):
+            addresses.append(Address.parse(item.decode()))
+    return addresses
 
 
 def is_of_another_type(reply: Any) -> bool:

@@ -25,6 +25,7 @@ from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.permits import Grant, Permits
 from nbtasks.broker.redis.store import Store
 from nbtasks.core import ancestry, context
+from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
@@ -96,7 +97,7 @@ class ChildSettings:
     options: WorkerOptions
     worker: str
     name: str
-    addresses: tuple[str, ...]
+    addresses: tuple[Address, ...]
     slots: list[Slot]
     hands: list[Hand]
     rosters: list[Roster]
@@ -683,7 +684,7 @@ class Child:
 
     # -- the broker
 
-    def _left_out(self, address: str, batch: str, frame: bytes) -> None:
+    def _left_out(self, address: Address, batch: str, frame: bytes) -> None:
         self._consumer.left_out(address, batch, frame)
 
     def _standing(self, batch: str, first: int, count: int) -> tuple[bytes, dict[int, bytes]]:

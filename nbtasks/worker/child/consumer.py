@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from nbtasks.broker.redis.delivery import Delivery, Entry, Finish
-from nbtasks.broker.redis.keys import Keys
+from nbtasks.core.address import Address
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError, ValueLost, WireError
 from nbtasks.core.readable import repr_of
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
@@ -216,7 +216,7 @@ class Consumer:
         gone = isinstance(error, ValueLost)
         self._reporter.refused(Refused(batch, first, count, entry.key_id, str(error), gone), entry)
 
-    def left_out(self, address: str, batch: str, frame: bytes) -> None:
+    def left_out(self, address: Address, batch: str, frame: bytes) -> None:
         """An entry is over, or nobody knows its batch: a copy, or one that somebody has put under another batch."""
         log_once(
             f"queue {address}, batch {batch}: left out an entry: it is over, or nobody knows it",
@@ -225,7 +225,7 @@ class Consumer:
         meant = self._codec.belongs(frame)
         if meant is not None and meant[0] != batch:
             reason = f"its entry was put under {batch}"
-            self._reporter.refused(Refused(*meant, Keys.parts(address)[2], reason), None)
+            self._reporter.refused(Refused(*meant, address.key_id, reason), None)
 
     def _not_to_run(self, entry: Entry) -> tuple[frozenset[int], frozenset[int]]:
         """Return the calls that are final, and those that were revoked when they ran the last time."""

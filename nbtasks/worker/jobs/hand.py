@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nbtasks.broker.redis.delivery import Entry
+from nbtasks.core.address import Address
 
 from .job import Job
 
@@ -46,7 +47,7 @@ class Held:
 class Hand:
     """One child's list."""
 
-    def __init__(self, memory: mmap.mmap, number: int, addresses: Sequence[str]) -> None:
+    def __init__(self, memory: mmap.mmap, number: int, addresses: Sequence[Address]) -> None:
         self._memory = memory
         self._at = number * _SIZE
         self._addresses = addresses
@@ -138,7 +139,7 @@ class Hand:
         return Held(entry, following, end)
 
 
-def make_hands(n: int, addresses: Sequence[str]) -> list[Hand]:
+def make_hands(n: int, addresses: Sequence[Address]) -> list[Hand]:
     """Return ``n`` hands in memory that children inherit."""
     memory = mmap.mmap(-1, n * _SIZE)
     return [Hand(memory, number, addresses) for number in range(n)]

@@ -64,7 +64,7 @@ class Job:
         self.wants_preview = bool(chosen.get("pv"))
         #: Bytes that a result may take; None for the worker's own limit.
         self.result_limit: int | None = int(chosen["rl"]) if "rl" in chosen else None
-        self._queue, self._attempt = entry.address.partition("@")[0], attempts.tries(entry.attempt)
+        self._queue, self._attempt = entry.address.queue, attempts.tries(entry.attempt)
 
     @property
     def remaining(self) -> int:

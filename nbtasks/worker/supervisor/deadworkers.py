@@ -8,6 +8,7 @@ from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.pulse import Pulses
 from nbtasks.broker.redis.store import Store
+from nbtasks.core.address import Address
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 from nbtasks.wire.codec import Codec
@@ -32,16 +33,22 @@ class Reaper:
     """One supervisor at a time does this, elected by a lock; on a thread and a connection of its own."""
 
     def __init__(
-        self, link: Link, keys: Keys, codec: Codec, worker: str, lease_s: float, addresses: tuple[str, ...]
+        self,
+        link: Link,
+        keys: Keys,
+        codec: Codec,
+        worker: str,
+        lease_s: float,
+        addresses: tuple[Address, ...],
     ) -> None:
         self._link = link
         self._keys = keys
         self._codec = codec
         self._worker = worker
         self._lease_s = lease_s
-        # Addresses end with Python's version and a key's id: failures for others could not be signed here.
+        # Failures for others could not be signed here.
         self._addresses = addresses
-        self._suffixes = tuple({f"@{address.rpartition('@')[2]}" for address in addresses})
+        self._kinds = frozenset(address.kind for address in addresses)
         self._rest_s = min(5.0, lease_s / 3)
         self._fleet = Fleet(link, keys)
         self._store = Store(link, keys)
@@ -117,7 +124,7 @@ class Reaper:
             if found:
                 LOGGER.warning("%d entries that would never have been delivered were queued again", found)
 
-    def _known_addresses(self) -> list[str]:
+    def _known_addresses(self) -> list[Address]:
         """Return the addresses of this worker, and all others that are known."""
         return list(dict.fromkeys([*self._addresses, *self._store.addresses()]))
 
@@ -134,7 +141,7 @@ class Reaper:
                     self._reap(name)
         return bool(dead) and not elected
 
-    def _holding(self, addresses: list[str]) -> set[str]:
+    def _holding(self, addresses: list[Address]) -> set[str]:
         """Return the workers that are known as consumers of queues."""
         consumers = Delivery(self._link, self._keys, self._worker, addresses).consumers()
         return {consumer.rpartition("/")[0] for consumer in consumers}
@@ -154,14 +161,14 @@ class Reaper:
 
         An entry was delivered to them after they had been reaped, or the list was lost.
         """
-        ours = [address for address in self._known_addresses() if address.endswith(self._suffixes)]
+        ours = [address for address in self._known_addresses() if address.kind in self._kinds]
         consumers = Delivery(self._link, self._keys, self._worker, ours).consumers()
         for name in sorted({consumer.rpartition("/")[0] for consumer, held in consumers.items() if held}):
             self._fleet.enlist(name)
 
     def _reap(self, name: str) -> None:
         every = self._known_addresses()
-        ours = [address for address in every if address.endswith(self._suffixes)]
+        ours = [address for address in every if address.kind in self._kinds]
         if ours:
             delivery = Delivery(self._link, self._keys, self._worker, ours)
             rescue = Rescue(delivery, self._store, self._codec, self._worker)
@@ -174,7 +181,7 @@ class Reaper:
         if not self._held_elsewhere(name, [address for address in every if address not in ours]):
             self._fleet.release(name)
 
-    def _held_elsewhere(self, name: str, addresses: list[str]) -> bool:
+    def _held_elsewhere(self, name: str, addresses: list[Address]) -> bool:
         if not addresses:
             return False
         consumers = Delivery(self._link, self._keys, self._worker, addresses).consumers()

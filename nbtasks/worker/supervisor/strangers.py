@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbtasks.broker.redis.keys import LANES, Keys
+from nbtasks.broker.redis.keys import LANES
 from nbtasks.broker.redis.store import Store
+from nbtasks.core.address import Address
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.log import LOGGER
 
@@ -21,17 +22,15 @@ class Strangers:
     Args:
         queues: by their names.
         addresses: what this worker listens on.
-        python: its version, such as 3.11.
     """
 
-    def __init__(self, store: Store, queues: Sequence[str], addresses: Sequence[str], python: str) -> None:
+    def __init__(self, store: Store, queues: Sequence[str], addresses: Sequence[Address]) -> None:
         self._store = store
         self._queues = queues
         self._addresses = addresses
-        self._python = python
         #: What was seen at the last look; None before the first one.
-        self._seen: set[str] | None = None
-        self._told: set[str] = set()
+        self._seen: set[Address] | None = None
+        self._told: set[Address] = set()
         self._duty = Duty("strangers", self._look_and_rest)
 
     def start(self) -> None:
@@ -56,15 +55,15 @@ class Strangers:
         self._seen, self._told = waiting, self._told & waiting
         return _LOOK_S
 
-    def _others(self) -> list[str]:
+    def _others(self) -> list[Address]:
         return [
             address
             for address in self._store.addresses()
-            if address not in self._addresses and Keys.parts(address)[0] in self._queues
+            if address not in self._addresses and address.queue in self._queues
         ]
 
-    def _tell(self, address: str) -> None:
+    def _tell(self, address: Address) -> None:
         self._told.add(address)
-        queue, python, key_id = Keys.parts(address)
-        needs = f"Python {python}" if python != self._python else f"key {key_id}"
-        LOGGER.info("queue %s has calls for %s, which this worker does not take", queue, needs)
+        LOGGER.info(
+            "queue %s has calls for %s, which this worker does not take", address.queue, address.lacking
+        )

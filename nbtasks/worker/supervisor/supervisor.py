@@ -12,7 +12,6 @@ import select
 import selectors
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.server import check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Store
+from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import OperationalError, WorkersError
 from nbtasks.core.options import WorkerOptions
@@ -99,10 +99,9 @@ class Supervisor:
         self._id = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
         self._name = options.name or f"{host}-{os.getpid()}"
         self._keyring = Keyring(connection.keys)
-        self._python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         self._keys = Keys(connection.namespace)
         self._addresses = tuple(
-            self._keys.address(queue, self._python, key_id)
+            Address(queue, PYTHON, key_id)
             for queue in dict.fromkeys(options.queues)
             for key_id in self._keyring.ids
         )
@@ -214,9 +213,7 @@ class Supervisor:
         clock = ServerClock(leasing, self._keys, self._connection.is_local)
         # A lease may be renewed twice: one connection that was cut is no trouble to tell of.
         leasing.patience_s = _RENEW_AGAIN_S
-        self._strangers = Strangers(
-            Store(duties, self._keys), self._options.queues, self._addresses, self._python
-        )
+        self._strangers = Strangers(Store(duties, self._keys), self._options.queues, self._addresses)
         self._reaper = Reaper(
             duties, self._keys, self._codec, self._id, self._options.lease_s, self._addresses
         )
