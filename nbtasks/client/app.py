@@ -16,6 +16,7 @@ from nbtasks.core import ancestry, context
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import LONGEST_S, Duration, patience, seconds
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, SignatureMismatch, UnknownCall
+from nbtasks.core.header import RESULT_LIMIT_BYTES
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.keywords import WorkerKeywords, documented
 from nbtasks.core.options import TaskOptions, WorkerOptions
@@ -52,7 +53,6 @@ _log = logging.getLogger("nbtasks")
 _MOST_STRANGE = 1000
 #: Seconds that an embedded server may need to be there again after it was killed.
 REVIVAL_S = 10.0
-RESULT_LIMIT_BYTES = 512 * 2**20
 
 
 class App:

@@ -16,6 +16,7 @@ from typing import Any, overload
 
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.globals import captures, has_code
+from nbtasks.core.header import CallHeader
 from nbtasks.core.readable import is_kind
 
 from . import pickling
@@ -24,8 +25,6 @@ from .modules import byname, worlds
 from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
 from .opened.function import Function
-
-_CHUNK_FIELDS = frozenset({"b", "f", "i", "n", "na", "ad"})
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,7 @@ class Chunk:
     Attributes:
         first: index of the first call.
         payloads: pickled (args, kwargs) of each call.
-        options: what was set for these calls: tl (time limit, s), sl (soft limit, s), mr (most retries), nm (name),
-            p (lane), fl (files that they refer to), pl (where results may be put into files), pv (a card
-            shows the result).
+        header: what is said of these calls.
         not_after: server time in epoch seconds from which the calls may no longer start, or None.
         address: the queue's address; a chunk that was put into another queue is refused.
     """
@@ -62,14 +59,14 @@ class Chunk:
     function: str
     first: int
     payloads: Sequence[bytes | memoryview]
-    options: dict[str, Any]
+    header: CallHeader = CallHeader()  # noqa: RUF009 # it is frozen
     not_after: float | None = None
     address: str = ""
 
     def only(self, index: int) -> Chunk:
         """Return a chunk of one of the calls."""
         payload = self.payloads[index - self.first]
-        return Chunk(self.batch, self.function, index, [payload], self.options, self.not_after, self.address)
+        return Chunk(self.batch, self.function, index, [payload], self.header, self.not_after, self.address)
 
 
 @dataclass(frozen=True)
@@ -198,19 +195,33 @@ class Codec:
             "i": chunk.first,
             "n": len(chunk.payloads),
             "ad": chunk.address,
-            **chunk.options,
+            **chunk.header.to_wire(),
         }
         if chunk.not_after is not None:
             header["na"] = chunk.not_after
         return self._sealer.seal(CHUNK, header, _lengths(chunk.payloads), *chunk.payloads, kid=kid)
 
     def open_chunk(self, frame: bytes, batch: str, address: str = "") -> Chunk:
-        """Verify a chunk of a batch, found in the queue with this address, and cut it into calls."""
+        """Verify a chunk of a batch, found in the queue with this address, and cut it into calls.
+
+        Raises:
+            SignatureMismatch: it is not what was asked for, or another version has said of it what cannot be read here.
+        """
         header, body = self._sealer.open(CHUNK, frame, b=batch, ad=address)
-        payloads = _cut(body, header["n"])
-        first, not_after = header["i"], header.get("na")
-        options = {name: value for name, value in header.items() if name not in _CHUNK_FIELDS}
-        return Chunk(batch, header["f"], first, payloads, options, not_after, address)
+        del header["b"], header["ad"]
+        function, first, n, not_after = (
+            header.pop("f"),
+            header.pop("i"),
+            header.pop("n"),
+            header.pop("na", None),
+        )
+        try:
+            said = CallHeader.from_wire(header)
+        except ValueError as error:
+            raise SignatureMismatch(
+                f"a chunk cannot be read here: {error}; both sides need the same nbtasks"
+            ) from error
+        return Chunk(batch, function, first, _cut(body, n), said, not_after, address)
 
     def belongs(self, frame: bytes) -> tuple[str, int, int] | None:
         """Return (batch, first, count) of a chunk that lies somewhere else; None where we have not signed it."""

@@ -1,6 +1,6 @@
 """The frame: every record on the wire, signed as a whole.
 
-    b"NB1" kind(1) key id(4) header length(4, little endian) header(JSON) body MAC(32)
+    b"NB2" kind(1) key id(4) header length(4, little endian) header(JSON) body MAC(32)
 
 The MAC covers everything before it and the namespace. Nothing of a frame is parsed before it is verified.
 """
@@ -16,18 +16,18 @@ from nbtasks.core.errors import SignatureMismatch
 
 from .signing import MAC_BYTES, Keyring
 
-MAGIC = b"NB1"
+MAGIC = b"NB2"
 _HEAD = struct.Struct("<3sc4sI")
 
 FUNCTION, CHUNK, RESULT, EVENT, CONTROL, LABEL = b"F", b"C", b"R", b"E", b"T", b"L"
 
 _NAMES = {
-    FUNCTION: "function",
-    CHUNK: "chunk",
-    RESULT: "result",
-    EVENT: "event",
-    CONTROL: "control",
-    LABEL: "label",
+    FUNCTION: "a function",
+    CHUNK: "a chunk",
+    RESULT: "a result",
+    EVENT: "an event",
+    CONTROL: "a control",
+    LABEL: "a label",
 }
 
 Header = dict[str, Any]
@@ -69,24 +69,24 @@ class Sealer:
         """
         view = memoryview(frame)
         if len(view) < _HEAD.size + MAC_BYTES:
-            raise SignatureMismatch(f"a {_NAMES[kind]} record is cut short ({len(view)} bytes)")
+            raise SignatureMismatch(f"{_NAMES[kind]} record is cut short ({len(view)} bytes)")
         magic, found, kid, length = _HEAD.unpack_from(view)
         if magic != MAGIC:
             raise SignatureMismatch(
-                f"a {_NAMES[kind]} record has an unknown format; both sides need the same nbtasks"
+                f"{_NAMES[kind]} record has an unknown format; both sides need the same nbtasks"
             )
         body_end = len(view) - MAC_BYTES
         self.keyring.verify(kid, bytes(view[body_end:]), self._scope, view[:body_end])
         if found != kind:
             raise SignatureMismatch(
-                f"a {_NAMES.get(found, 'strange')} record stands where a {_NAMES[kind]} record belongs"
+                f"{_NAMES.get(found, 'a strange')} record stands where {_NAMES[kind]} record belongs"
             )
         body_start = _HEAD.size + length
         header: Header = _from_json(str(view[_HEAD.size : body_start], "utf-8"))[0]
         for name, value in expected.items():
             if header.get(name) != value:
                 raise SignatureMismatch(
-                    f"a {_NAMES[kind]} record of {header.get(name)!r} stands where one of {value!r} belongs"
+                    f"{_NAMES[kind]} record of {header.get(name)!r} stands where one of {value!r} belongs"
                 )
         return header, view[body_start:body_end]
 

@@ -80,7 +80,7 @@ def test_all_keys_share_one_hash_tag(shared_app, raw):
 def test_an_entry_that_nobody_signed_does_no_harm(shared_app, raw, keys, crater, eventually):
     client = raw(shared_app)
     lane = keys.lane(shared_app.session.address("default"), "h")
-    for frame in (pickle.dumps(Bomb(str(crater))), b"", b"NB1C" + b"x" * 500):
+    for frame in (pickle.dumps(Bomb(str(crater))), b"", b"NB2C" + b"x" * 500):
         client.xadd(lane, {"b": "0" * 20, "i": 0, "n": 1, "a": 1, "x": "", "d": frame})
     assert shared_app.task(len).delay("ab").get(timeout=SOON) == 2
     eventually(lambda: client.xlen(lane) == 0, "the entries are gone")

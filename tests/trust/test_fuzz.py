@@ -31,6 +31,7 @@ from nbtasks.broker.redis.store import _event, _moment, _noted
 from nbtasks.client.receiving.intake import _ranges
 from nbtasks.client.workerinfo import read_info
 from nbtasks.core.address import Address
+from nbtasks.core.header import CallHeader
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.plaintext import on_one_line
 from nbtasks.local.connection import Connection, check_url, read_connection_file
@@ -189,10 +190,13 @@ def test_a_description_of_100_000_levels():
         assert within_memory(len(text), lambda text=text: read_info(text, "3.11", "abcdef01")) is None
 
 
+HEADER = CallHeader("work", overrides={"time_limit": 1.0})
+
+
 def frames(codec: Codec) -> dict[str, bytes]:
     """One frame of each kind."""
     return {
-        "chunk": codec.seal_chunk(Chunk(BATCH, "f" * 64, 0, [b"a", b"bb"], {"tl": 1.0}, None, "q@3.11.k")),
+        "chunk": codec.seal_chunk(Chunk(BATCH, "f" * 64, 0, [b"a", b"bb"], HEADER, None, "q@3.11.k")),
         "record": codec.seal_record(Record(BATCH, 0, b"\x04\x05", [0.1, 0.2], [b"x", b"y"])),
         "events": codec.seal_events(News(BATCH, "w", "r", 1, [{"t": "started", "i": 0}])),
         "label": codec.seal_label(BATCH, {"n": 2, "name": "x"}),

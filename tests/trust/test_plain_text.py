@@ -20,7 +20,7 @@ def test_the_log(shared_app, attack, eventually):
     attacker.redis.xadd(attacker.keys.control, {"k": "odd", "d": ORDERS})
     attacker.redis.xadd(attacker.keys.control, {"k": "c", "d": ORDERS})
     for field in ("b", "i", "n", "a", "x", "d"):
-        entry = {"b": "0" * 20, "i": 0, "n": 1, "a": 1, "x": "", "d": "NB1C" + "x" * 500}
+        entry = {"b": "0" * 20, "i": 0, "n": 1, "a": 1, "x": "", "d": "NB2C" + "x" * 500}
         attacker.redis.xadd(attacker.lane(), entry | {field: ORDERS})
     log = eventually(
         lambda: "forged" in (text := shared_app.local_workers.log_tail(200)) and "refused" in text and text,

@@ -301,7 +301,7 @@ def test_events_that_nobody_can_read_do_not_stop_the_others(app, attack, ledger,
         {"k": "r"},
         {"k": "r", "b": handle.id, "i": "no", "n": "number", "w": "", "d": ""},
         {"k": "r", "b": handle.id, "i": 0, "n": 1, "w": "what", "d": ""},
-        {"k": "r", "b": handle.id, "i": 0, "n": 2**40, "w": f"0+{2**40}", "d": b"NB1"},
+        {"k": "r", "b": handle.id, "i": 0, "n": 2**40, "w": f"0+{2**40}", "d": b"NB2"},
         {"k": "e", "b": b"\xff\xfe", "d": ""},
     ):
         attacker.redis.xadd(stream, fields)
@@ -357,7 +357,7 @@ def test_an_entry_larger_than_any_of_ours_is_dropped_where_it_lies(
     running = idle_app.task(held).delay(ledger.path, gate.path, "line")
     eventually(ledger.lines, "the only child is busy")
     parked = idle_app.task(abs).apply_async((-1,), queue="nobody")
-    junk = {"b": parked.id, "i": 0, "n": 1, "a": 1, "x": "", "d": b"NB1C" + bytes(17 * 2**20)}
+    junk = {"b": parked.id, "i": 0, "n": 1, "a": 1, "x": "", "d": b"NB2C" + bytes(17 * 2**20)}
     for lane in "Hm":
         attacker.redis.xadd(attacker.lane(lane=lane), junk)
     waiting = idle_app.task(len).delay("ab")

@@ -88,7 +88,7 @@ class Scene:
 
     def entry(self, **fields: Any) -> None:
         """Put an entry into the queue, before all others; what is not said is as one of ours has it."""
-        frame = b"NB1C" + b"x" * 500
+        frame = b"NB2C" + b"x" * 500
         entry = {"b": "0" * 20, "i": 0, "n": 1, "a": 1, "x": "", "d": frame} | fields
         self.client.xadd(self.keys.lane(self.address, "H"), entry)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from nbtasks import SignatureMismatch
+from nbtasks.core.header import CallHeader
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
 from nbtasks.wire.codec import Chunk, Codec, News, Record
@@ -41,15 +44,22 @@ def test_a_strangers_function_is_refused_before_it_is_unpickled(codec):
 
 
 def test_a_chunk_is_cut_into_its_calls(codec):
-    sent = Chunk("b1", "f", 10, [b"one", b"", b"three"], {"tl": 3, "q": "io"}, not_after=99.5)
+    sent = Chunk(
+        "b1",
+        "f",
+        10,
+        [b"one", b"", b"three"],
+        CallHeader("work", overrides={"time_limit": 3}, more={"zz": ["new"]}),
+        not_after=99.5,
+    )
     chunk = codec.open_chunk(codec.seal_chunk(sent), "b1")
     assert [bytes(payload) for payload in chunk.payloads] == [b"one", b"", b"three"]
     assert (chunk.first, chunk.function, chunk.not_after) == (10, "f", 99.5)
-    assert (chunk.options["tl"], chunk.options["q"]) == (3, "io")
+    assert chunk == dataclasses.replace(sent, payloads=chunk.payloads)
 
 
 def test_a_chunk_of_another_batch_is_refused(codec):
-    frame = codec.seal_chunk(Chunk("b1", "f", 0, [b""], {}))
+    frame = codec.seal_chunk(Chunk("b1", "f", 0, [b""]))
     with pytest.raises(SignatureMismatch, match="'b1' stands where one of 'b2' belongs"):
         codec.open_chunk(frame, "b2")
 
@@ -78,7 +88,7 @@ def test_a_record_is_cut_into_its_results(codec):
 )
 def test_payloads_are_cut_out_one_by_one_or_many_at_once(codec, at):
     payloads = [b"a", b"", b"ccc", b"dd"]
-    opened = codec.open_chunk(codec.seal_chunk(Chunk("b" * 20, "f", 0, payloads, {})), "b" * 20)
+    opened = codec.open_chunk(codec.seal_chunk(Chunk("b" * 20, "f", 0, payloads)), "b" * 20)
     assert [bytes(item) for item in opened.payloads[at]] == payloads[at]
     assert [bytes(item) for item in opened.payloads] == payloads
 

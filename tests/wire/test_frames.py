@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import struct
 
-from nbtasks.wire.frames import EVENT, Sealer
+import pytest
+
+from nbtasks import SignatureMismatch
+from nbtasks.wire.frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer
 from nbtasks.wire.signing import Keyring, new_key
 
 
@@ -26,6 +29,18 @@ def test_a_header_is_json_and_comes_back_as_it_was():
     found, body = sealer.open(EVENT, frame, text=header["text"], none=None)
     assert found == header
     assert bytes(body) == b"body"
-    # "NB1", the kind, the key's id, then the header's length.
+    # "NB2", the kind, the key's id, then the header's length.
     (length,) = struct.unpack_from("<I", frame, 8)
     assert json.loads(frame[12 : 12 + length]) == header
+
+
+@pytest.mark.parametrize("magic", [b"NB1", b"NB3"])
+@pytest.mark.parametrize("kind", [FUNCTION, CHUNK, RESULT, EVENT, CONTROL, LABEL])
+def test_what_another_version_has_written_is_refused_in_words(kind, magic):
+    sealer = Sealer(Keyring([new_key()]), "here")
+    frame = sealer.seal(kind, {"b": "b1"})
+    assert frame.startswith(b"NB2")
+    with pytest.raises(
+        SignatureMismatch, match=r"record has an unknown format; both sides need the same nbtasks"
+    ):
+        sealer.open(kind, magic + frame[3:])

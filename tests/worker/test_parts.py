@@ -7,7 +7,9 @@ import time
 
 from nbtasks.broker.redis.delivery import Entry
 from nbtasks.broker.redis.permits import Grant
+from nbtasks.core.address import Address
 from nbtasks.core.context import CurrentCall, reset_current, set_current
+from nbtasks.core.header import CallHeader
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire.codec import Chunk
 from nbtasks.wire.opened.function import Function
@@ -21,12 +23,18 @@ from nbtasks.worker.slots import BUSY, STARTING, StopOrder, make_slots
 BATCH = "0123456789abcdef0123"
 
 
-def job(first=0, count=5, **header):
+def job(first=0, count=5, single=False, **overrides):
     """A job of ``count`` calls."""
-    chunk = Chunk(BATCH, "f", first, [b"%d" % number for number in range(count)], {"nm": "work", **header})
+    chunk = Chunk(
+        BATCH,
+        "f",
+        first,
+        [b"%d" % number for number in range(count)],
+        CallHeader("work", single=single, overrides=overrides),
+    )
     function = Function.of("f", len, TaskOptions())
     return Job(
-        Entry("io@3.11.k", "m", b"1-0", BATCH, first, count, 1, False, b""),
+        Entry(Address("io", "3.11", "abcdef01"), "m", b"1-0", BATCH, first, count, 1, False, b""),
         chunk,
         function,
         options_of(function.options, chunk),
@@ -169,13 +177,13 @@ def test_how_many_permits_are_asked_for():
 
 
 def test_a_call_knows_its_id_queue_and_attempt():
-    call = job(tl=3.0).call(4, "w")
+    call = job(time_limit=3.0).call(4, "w")
     assert (call.id, call.queue, call.attempt, call.time_limit) == (f"{BATCH}:4", "io", 1, 3.0)
-    assert job(one=1).call(0, "w").id == BATCH
+    assert job(single=True).call(0, "w").id == BATCH
 
 
 def test_options_of_the_call_are_laid_over_the_tasks():
-    assert job(tl=3.0, sl=1.0, mr=2).options == TaskOptions.make(
+    assert job(time_limit=3.0, soft_time_limit=1.0, max_retries=2).options == TaskOptions.make(
         {"time_limit": 3, "soft_time_limit": 1, "retries": 2}
     )
     assert job().options == TaskOptions()

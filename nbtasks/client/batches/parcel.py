@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.brief import brief
+from nbtasks.core.header import CallHeader
 from nbtasks.core.options import TaskOptions
 
 from .sent import Refusals, Sent
@@ -29,7 +30,7 @@ class CallOptions:
     delay_s: float
     label: str | None
     quiet: bool
-    header: dict[str, Any]
+    header: CallHeader
 
 
 class Parcel:

@@ -155,8 +155,8 @@ class Intake:
         sent = parcel.sent
         if not sent:
             return
-        header = self._codec.open_chunk(sent[0].frame, batch.id, self._address(batch.queue)).options
-        at_most_once = not header.get("al", 1) and not gone
+        header = self._codec.open_chunk(sent[0].frame, batch.id, self._address(batch.queue)).header
+        at_most_once = header.at_most_once and not gone
         verdict = parcel.refusals.judge(sent, batch.states, first, count, at_most_once, gone)
         if verdict.again:
             # Perhaps the worker is on another machine, where there are no such files; or they were removed.

@@ -308,8 +308,8 @@ class Stocktaking:
         item = parcel.sent[0] if parcel.sent else None
         if item is None:
             return set()
-        header = self._codec.open_chunk(item.frame, batch.id, self._address(batch.queue)).options
-        if header.get("al", 1):
+        header = self._codec.open_chunk(item.frame, batch.id, self._address(batch.queue)).header
+        if not header.at_most_once:
             return lost
         if parcel.due_ms > self._server_now() * 1000:
             return lost

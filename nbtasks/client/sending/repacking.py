@@ -37,8 +37,8 @@ class Repacking:
         again, packer = [], Packer(batch.name, self._shelf, lambda: False, self._home)
         for item in sent:
             before = self._codec.open_chunk(item.frame, batch.id, self._address(batch.queue))
-            options = {name: value for name, value in before.options.items() if name not in ("fl", "pl")}
+            header = dataclasses.replace(before.header, files=(), place="")
             payloads = list(packer.payloads(parcel.calls[item.first : item.first + item.count], item.first))
-            chunk = dataclasses.replace(before, first=item.first, payloads=payloads, options=options)
+            chunk = dataclasses.replace(before, first=item.first, payloads=payloads, header=header)
             again.append(dataclasses.replace(item, frame=self._codec.seal_chunk(chunk)))
         return again, packer.pieces

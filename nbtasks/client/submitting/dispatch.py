@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import inspect
 import os
@@ -21,9 +20,10 @@ from nbtasks.client.definition import Definition
 from nbtasks.client.group import GroupResult
 from nbtasks.client.home import BoundFor
 from nbtasks.client.result import AsyncResult
-from nbtasks.client.sending.packing import ARGUMENT_LIMIT_BYTES, Packer
+from nbtasks.client.sending.packing import Packer
 from nbtasks.client.session import Session
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.header import OVERRIDABLE, CallHeader
 from nbtasks.core.ids import new_id
 from nbtasks.core.keywords import CallKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions, countdown_until, expires_in
@@ -92,24 +92,18 @@ def _checked_options(task: Definition, given: dict[str, Any], session: Session, 
     if rest.get("expires") is not None:
         rest["expires"] = expires_in(rest["expires"], now)
     options = TaskOptions.make(rest, task.options)
-    header: dict[str, Any] = {"nm": task.name, "p": lane_of(options.priority)}
-    if single:
-        header["one"] = 1
-        if not quiet:
-            header["pv"] = 1
-    if not options.acks_late:
-        header["al"] = 0
-    if options.seed is not None:
-        header["sd"] = options.seed
-    if session.result_limit != ARGUMENT_LIMIT_BYTES:
-        header["rl"] = session.result_limit
-    if session.files is not None:
-        header["pl"] = session.files.place
-    for short, name in (("tl", "time_limit"), ("sl", "soft_time_limit")):
-        if name in given:
-            header[short] = getattr(options, name)
-    if "retries" in given or "max_retries" in given:
-        header["mr"] = options.max_retries
+    named = {"max_retries" if name == "retries" else name for name in given}
+    header = CallHeader(
+        name=task.name,
+        lane=lane_of(options.priority),
+        single=single,
+        preview=single and not quiet,
+        at_most_once=not options.acks_late,
+        seed=options.seed,
+        result_limit=session.result_limit,
+        place=session.files.place if session.files is not None else "",
+        overrides={name: getattr(options, name) for name in OVERRIDABLE if name in named},
+    )
     return CallOptions(options, delay, label, quiet, header)
 
 
@@ -155,7 +149,7 @@ def _submit_together(
 
 
 def _of_many(options: CallOptions) -> CallOptions:
-    header = {name: value for name, value in options.header.items() if name not in ("one", "pv")}
+    header = dataclasses.replace(options.header, single=False, preview=False)
     return dataclasses.replace(options, header=header)
 
 
@@ -441,10 +435,10 @@ def _sealed(
     sent = []
     for part in chunks:
         files = [name for payload in part for name in files_of(payload)] if pieces else []
-        header = {**options.header, "fl": files} if files else options.header
-        modules = along.packed() if along is not None else ""
-        if modules:
-            header = {**header, "md": modules}
+        modules = along.packed() if along is not None else b""
+        header = options.header
+        if files or modules:
+            header = dataclasses.replace(header, files=tuple(files), modules=modules)
         chunk = Chunk(batch.id, parcel.function, first, part, header, not_after, address)
         frame = session.codec.seal_chunk(chunk)
         sent.append(Sent(first, len(part), lane, frame, not_after, before + len(pieces)))
@@ -511,16 +505,16 @@ class _Along:
         self._task = task
         self._needs = needs
         self._brought = task.shipped.sealed.manifest
-        self._packed: tuple[Manifest | None, str] = (None, "")
+        self._packed: tuple[Manifest | None, bytes] = (None, b"")
 
-    def packed(self) -> str:
-        """Return those that are needed by now, as a text; empty where there are none."""
+    def packed(self) -> bytes:
+        """Return those that are needed by now; empty where there are none."""
         manifest = _note_modules(self._session, self._task, self._needs)
         if manifest is None or manifest.modules.keys() <= self._brought.modules.keys():
-            return ""
+            return b""
         if self._packed[0] != manifest:
             rest = manifest.without(self._brought.modules)
-            self._packed = (manifest, base64.b64encode(rest.packed).decode())
+            self._packed = (manifest, rest.packed)
         return self._packed[1]
 
 

@@ -418,7 +418,7 @@ class Child:
                 self._descriptors.hold()
                 close_figures()
             self._pace.note(function, seconds)
-            if job.at_most_once:
+            if job.header.at_most_once:
                 # Who dies with an untold result leaves a call that looks as if it had not been run.
                 self._retrying(self._reporter.flush)
             self._slot.end()
@@ -537,7 +537,7 @@ class Child:
     def _put_aside(self, job: Job, keep: int, delay_s: float, limit: str) -> None:
         """Keep as many calls as have a permit; the others come again, uncharged, when the next ones may start."""
         due_ms = round((self._server_now() + delay_s) * 1000)
-        aside = Aside(str(job.chunk.options.get("p", "m")), due_ms, limit)
+        aside = Aside(job.header.lane, due_ms, limit)
         if keep or not job.is_untouched:
             self._give_rest(job, keep, aside)
         else:

@@ -122,7 +122,7 @@ class Consumer:
         end = chunk.first + len(chunk.payloads)
         if not chunk.first <= entry.first < entry.first + entry.count <= end:
             raise SignatureMismatch("an entry names calls that its chunk does not have")
-        if not all(map(self._has_file, chunk.options.get("fl", ()))):
+        if not all(map(self._has_file, chunk.header.files)):
             raise ValueLost("large values of it are in files that this worker does not see")
         return chunk
 
@@ -149,7 +149,7 @@ class Consumer:
             # it would block the queue.
             self._refuse(entry, error)
             return None
-        if not chunk.options.get("al", True) and self._has_begun(entry, chunk):
+        if chunk.header.at_most_once and self._has_begun(entry, chunk):
             return None
         skip, revoked = self._not_to_run(entry)
         try:
@@ -249,7 +249,7 @@ class Consumer:
         from nbtasks.core.options import TaskOptions
 
         LOGGER.error(
-            "Task %s: its function cannot be rebuilt here: %s", chunk.options.get("nm"), repr_of(error, 500)
+            "Task %s: its function cannot be rebuilt here: %s", chunk.header.name, repr_of(error, 500)
         )
         nothing = Function.of(chunk.function, lambda: None, None)
         job = Job(entry, chunk, nothing, TaskOptions(), entry.first, entry.first + entry.count, skip)

@@ -33,7 +33,6 @@ from .hints import add_hint
 from .interrupts import Stopping
 from .preview import preview_of
 
-RESULT_LIMIT_BYTES = 512 * 2**20
 #: Characters of a value, or of an error, in the log.
 _MOST_LOGGED = 200
 
@@ -115,7 +114,7 @@ class Bench:
         succeeded = outcome.state == SUCCESS_CODE
         is_empty = succeeded and (outcome.value is None or job.options.ignore_result)
         # Before what the call has printed is put together.
-        shown = preview_of(outcome.value, call) if job.wants_preview and succeeded and not is_empty else None
+        shown = preview_of(outcome.value, call) if job.header.preview and succeeded and not is_empty else None
         # A task can reach its own record, and put anything there.
         told = call.output if type(call.output) is Output else None
         output = told.kept() if told is not None else None
@@ -144,7 +143,7 @@ class Bench:
             with contextlib.suppress(BaseException):
                 add_hint(outcome.error)
             return outcome.state, failures.pack(outcome.error), []
-        limit = RESULT_LIMIT_BYTES if job.result_limit is None else job.result_limit
+        limit = job.header.result_limit
         try:
             payload, pieces = payload_of(
                 outcome.value, limit, self.shelf, lambda: self._seen_by_asker(job), self._readable.check
@@ -167,7 +166,7 @@ class Bench:
         return FAILURE_CODE, failures.pack(problem, with_traceback=False), []
 
     def _seen_by_asker(self, job: Job) -> bool:
-        return self.files is not None and job.chunk.options.get("pl") == self.files.place
+        return self.files is not None and job.header.place == self.files.place
 
 
 def _why_again(outcome: Outcome) -> str:

@@ -62,7 +62,7 @@ class Doubts:
         else:
             wait = left
         report = Finish()
-        single = 1 if chunk.options.get("one") else None
+        single = 1 if chunk.header.single else None
         for index in left:
             if index not in wait:
                 self._end(report, entry, index, call_id(entry.batch, index, single), index in revoked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import threading
 from dataclasses import dataclass, field
@@ -42,28 +41,21 @@ class Job:
 
     def __post_init__(self) -> None:
         # What all its calls have in common is worked out once.
-        chosen, entry = self.chunk.options, self.entry
+        header, entry = self.chunk.header, self.entry
+        #: What is said of all its calls.
+        self.header = header
         #: The local modules that its calls see: those of its function, and those of their arguments.
         self.world = self.function.world
-        if self.world is not None and "md" in chosen:
-            self.world = self.world.with_more(base64.b64decode(chosen["md"]))
-        #: The task's name.
-        self.name = str(chosen.get("nm", "task"))
-        #: Whether its calls must not run again after a loss.
-        self.at_most_once = not chosen.get("al", True)
+        if self.world is not None and header.modules:
+            self.world = self.world.with_more(header.modules)
         #: Id of the key that its calls were signed with, and the batch's id as the slot has it.
         self.key_id, self.batch_bytes = entry.key_id, entry.batch.encode()
-        #: Of random numbers, where the user gave one.
-        self._seed: int | None = chosen.get("sd")
         #: The copy of the function that needs not be lent: nothing is to be prepared for a call.
-        self.shared = self.function.shared if self._seed is None else None
+        self.shared = self.function.shared if header.seed is None else None
         first = entry.first - self.chunk.first
         self._payloads = self.chunk.payloads[first : first + entry.count]
-        self._n = 1 if chosen.get("one") else None
-        #: Whether a card shows the result.
-        self.wants_preview = bool(chosen.get("pv"))
-        #: Bytes that a result may take; None for the worker's own limit.
-        self.result_limit: int | None = int(chosen["rl"]) if "rl" in chosen else None
+        self._n = 1 if header.single else None
+        self._name = header.name
         self._queue, self._attempt = entry.address.queue, attempts.tries(entry.attempt)
 
     @property
@@ -135,8 +127,8 @@ class Job:
 
     def lend(self, call: CurrentCall) -> Lent:
         """Return a copy of the function for a call, whose arguments can be opened now."""
-        if self._seed is not None:
-            seed_call(self.entry.batch, call.index, self._seed)
+        if self.header.seed is not None:
+            seed_call(self.entry.batch, call.index, self.header.seed)
         return self.function.lend(call)
 
     def options_with(self, lent: Lent) -> TaskOptions:
@@ -150,7 +142,7 @@ class Job:
         batch, options = self.entry.batch, self.options
         # By position, which takes half the time: it is made for each call.
         return CurrentCall(
-            call_id(batch, index, self._n), batch, index, self.name, self._attempt, worker, self._queue, False,
+            call_id(batch, index, self._n), batch, index, self._name, self._attempt, worker, self._queue, False,
             (), {}, options.time_limit, options.soft_time_limit, report,
         )  # fmt: skip
 
@@ -160,10 +152,7 @@ def options_of(packed: Any, chunk: Chunk) -> TaskOptions:
     import dataclasses
 
     base = packed if isinstance(packed, TaskOptions) else TaskOptions()
-    changes: dict[str, Any] = {}
-    for short, name in (("tl", "time_limit"), ("sl", "soft_time_limit"), ("mr", "max_retries")):
-        if short in chunk.options:
-            changes[name] = chunk.options[short]
-    if "mr" in chunk.options and chunk.options["mr"] and not base.autoretry_for:
+    changes: dict[str, Any] = dict(chunk.header.overrides)
+    if changes.get("max_retries") and not base.autoretry_for:
         changes["autoretry_for"] = (Exception,)
     return dataclasses.replace(base, **changes) if changes else base

@@ -39,7 +39,7 @@ class Permitted:
         pause: Callable[[float], bool],
     ) -> None:
         self._job = job
-        self._limit = Keys.limit_of(job.name, rate)
+        self._limit = Keys.limit_of(job.header.name, rate)
         self._every_s = seconds_between(rate)
         self._most = most
         self._take = take

@@ -384,7 +384,7 @@ class Reporter:
 
     def _add_again(self, report: Finish, item: Again) -> None:
         entry = item.job.entry
-        lane = str(item.job.chunk.options.get("p", "m"))
+        lane = item.job.header.lane
         frame = self._codec.seal_chunk(item.job.chunk.only(item.index), entry.key_id)
         due_ms = round((self._server_now() + max(0.0, item.delay_s)) * 1000)
         attempt = attempts.after_retry(entry.attempt)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from typing import Any
 
 from nbtasks.broker.redis.delivery import Delivery, Entry, Finish
 from nbtasks.broker.redis.store import Store
 from nbtasks.core import attempts
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError
+from nbtasks.core.header import CallHeader
 from nbtasks.core.ids import call_id, new_id
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
@@ -62,9 +62,9 @@ class Rescue:
             dead.give(entry, [(entry.first, entry.count, entry.attempt)])
             return Verdict()
         final, revoked = self._revoked.among(entry.batch, entry.first, entry.count)
-        verdict = judge(entry, final, loss, not header.get("al", True), revoked)
+        verdict = judge(entry, final, loss, header.at_most_once, revoked)
         if verdict.fail:
-            tell(dead, self._failures(entry, verdict.fail, loss, bool(header.get("one"))))
+            tell(dead, self._failures(entry, verdict.fail, loss, header.single))
         if verdict.revoked:
             tell(dead, self._revocations(entry, verdict.revoked))
         if dead.give(entry, verdict.pieces) and verdict.pieces:
@@ -79,14 +79,14 @@ class Rescue:
         report.event(entry.batch, self._codec.seal_events(news, entry.key_id))
         return report
 
-    def _header(self, entry: Entry) -> dict[str, Any] | None:
-        """Return the options of an entry's chunk; None where it is not signed, or not for these calls."""
+    def _header(self, entry: Entry) -> CallHeader | None:
+        """Return the header of an entry's chunk; None where it is not signed, or not for these calls."""
         try:
             chunk = self._codec.open_chunk(entry.frame, entry.batch, entry.address)
         except SignatureMismatch:
             return None
         inside = chunk.first <= entry.first and entry.first + entry.count <= chunk.first + len(chunk.payloads)
-        return chunk.options if inside else None
+        return chunk.header if inside else None
 
     def _revocations(self, entry: Entry, indexes: list[int]) -> Finish:
         report = Finish()
