@@ -6,13 +6,12 @@ instance, that sender names under ``mu``: whoever does not know it refuses the c
 
 from __future__ import annotations
 
-import base64
-import binascii
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+from .wirefields import WireField, WireFields, flag, from_base64, number, text, texts, to_base64, whole
 
 #: Bytes that a result may take where nobody has said anything else.
 RESULT_LIMIT_BYTES = 512 * 2**20
@@ -56,11 +55,7 @@ class CallHeader:
 
     @cached_property
     def _wire(self) -> Mapping[str, Any]:
-        wire = dict(self.more)
-        for key, one in _FIELDS.items():
-            value = getattr(self, one.name)
-            if value != one.default:
-                wire[key] = one.write(value)
+        wire = {**self.more, **_FIELDS.written(self)}
         for name, value in self.overrides.items():
             wire[_KEYS_OF_OVERRIDES[name]] = value
         return wire
@@ -76,101 +71,43 @@ class CallHeader:
         overrides: dict[str, float | None] = {}
         more: dict[str, Any] = {}
         for key, value in wire.items():
-            if key in _FIELDS:
-                one = _FIELDS[key]
-                said[one.name] = one.read(value)
-            elif key in _OVERRIDES:
-                name, read = _OVERRIDES[key]
-                overrides[name] = None if value is None else read(value)
+            if (item := _FIELDS.fields.get(key)) is not None:
+                said[item.name] = item.read(value)
+            elif (item := _OVERRIDES.get(key)) is not None:
+                overrides[item.name] = None if value is None else item.read(value)
             else:
                 more[key] = value
         if "mu" in more:
-            _refuse_unknown(_texts(more["mu"]))
+            _refuse_unknown(texts(more["mu"]))
         return cls(**said, overrides=overrides, more=more)
 
 
 def _refuse_unknown(needed: tuple[str, ...]) -> None:
-    unknown = [key for key in needed if key not in _FIELDS and key not in _OVERRIDES]
+    unknown = [key for key in needed if key not in _FIELDS.fields and key not in _OVERRIDES]
     if unknown:
         raise ValueError(f"they need a newer nbtasks, one that knows {', '.join(unknown)}")
 
 
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise ValueError(f"{value!r:.40} is no text")
-    return value
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if type(value) is not list:
-        raise ValueError(f"{value!r:.40} is no list")
-    return tuple(map(_text, value))
-
-
-def _flag(value: Any) -> bool:
-    if type(value) is not int or value not in (0, 1):
-        raise ValueError(f"{value!r:.40} is neither yes nor no")
-    return value == 1
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r:.40} is no whole number of 0 or more")
-    return value
-
-
-def _number(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
-        raise ValueError(f"{value!r:.40} is no number of 0 or more")
-    number: float = value
-    return number
-
-
-def _bytes(value: Any) -> bytes:
-    try:
-        return base64.b64decode(_text(value), validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"{value!r:.40} is no base64") from error
-
-
-def _as_base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """How a field is written, where it is not what it is by default, and read."""
-
-    name: str
-    read: Callable[[Any], Any]
-    write: Callable[[Any], Any] = _as_it_is
-
-    @property
-    def default(self) -> Any:
-        return getattr(CallHeader, self.name)
-
-
-_FIELDS = {
-    "nm": _Field("name", _text),
-    "p": _Field("lane", _text),
-    "one": _Field("single", _flag, int),
-    "pv": _Field("preview", _flag, int),
-    "mo": _Field("at_most_once", _flag, int),
-    "sd": _Field("seed", _whole),
-    "rl": _Field("result_limit", _whole),
-    "pl": _Field("place", _text),
-    "fl": _Field("files", _texts, list),
-    "md": _Field("modules", _bytes, _as_base64),
+_FIELDS = WireFields(
+    CallHeader,
+    {
+        "nm": WireField("name", text),
+        "p": WireField("lane", text),
+        "one": WireField("single", flag, int),
+        "pv": WireField("preview", flag, int),
+        "mo": WireField("at_most_once", flag, int),
+        "sd": WireField("seed", whole),
+        "rl": WireField("result_limit", whole),
+        "pl": WireField("place", text),
+        "fl": WireField("files", texts, list),
+        "md": WireField("modules", from_base64, to_base64),
+    },
+)
+_OVERRIDES = {
+    "tl": WireField("time_limit", number),
+    "sl": WireField("soft_time_limit", number),
+    "mr": WireField("max_retries", whole),
 }
-_OVERRIDES: dict[str, tuple[str, Callable[[Any], float]]] = {
-    "tl": ("time_limit", _number),
-    "sl": ("soft_time_limit", _number),
-    "mr": ("max_retries", _whole),
-}
-_KEYS_OF_OVERRIDES = {name: key for key, (name, _) in _OVERRIDES.items()}
+_KEYS_OF_OVERRIDES = {item.name: key for key, item in _OVERRIDES.items()}
 #: Options of a task that may be in :attr:`CallHeader.overrides`.
 OVERRIDABLE = tuple(_KEYS_OF_OVERRIDES)

@@ -15,9 +15,11 @@ from itertools import accumulate
 from typing import Any, overload
 
 from nbtasks.core.errors import SignatureMismatch
+from nbtasks.core.events import CallEvent, from_wire, to_wire
 from nbtasks.core.globals import captures, has_code
 from nbtasks.core.header import CallHeader
 from nbtasks.core.readable import is_kind
+from nbtasks.core.wirefields import items
 
 from . import pickling
 from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer, to_json
@@ -77,15 +79,14 @@ class News:
         worker: its name, for people.
         reporter: the process that tells it.
         number: counts what that process tells, so that a repetition is noticed.
-        events: dicts with t (started, output, progress, retry, refused, given) and i (index); the last two have n, too,
-            a number of calls.
+        events: in their order.
     """
 
     batch: str
     worker: str
     reporter: str
     number: int
-    events: list[dict[str, Any]]
+    events: list[CallEvent]
 
 
 @dataclass
@@ -218,9 +219,7 @@ class Codec:
         try:
             said = CallHeader.from_wire(header)
         except ValueError as error:
-            raise SignatureMismatch(
-                f"a chunk cannot be read here: {error}; both sides need the same nbtasks"
-            ) from error
+            raise _unreadable("a chunk of calls", error) from error
         return Chunk(batch, function, first, _cut(body, n), said, not_after, address)
 
     def belongs(self, frame: bytes) -> tuple[str, int, int] | None:
@@ -273,12 +272,23 @@ class Codec:
     def seal_events(self, news: News, kid: str = "") -> bytes:
         """Return the frame of events of one batch; ``kid`` as in :meth:`Sealer.seal`."""
         header = {"b": news.batch, "w": news.worker, "r": news.reporter, "s": news.number}
-        return self._sealer.seal(EVENT, header, to_json(news.events).encode(), kid=kid)
+        return self._sealer.seal(
+            EVENT, header, to_json([to_wire(event) for event in news.events]).encode(), kid=kid
+        )
 
     def open_events(self, frame: bytes, batch: str) -> News:
-        """Verify events of a batch."""
+        """Verify events of a batch.
+
+        Raises:
+            SignatureMismatch: they are not what was asked for, or another version has told what cannot be read here.
+        """
         header, body = self._sealer.open(EVENT, frame, b=batch)
-        return News(batch, header["w"], header["r"], header["s"], json.loads(bytes(body)))
+        try:
+            told = [from_wire(item) for item in items(json.loads(bytes(body)))]
+        except ValueError as error:
+            raise _unreadable("events", error) from error
+        events = [event for event in told if event is not None]
+        return News(batch, header["w"], header["r"], header["s"], events)
 
     def seal_label(self, batch: str, label: dict[str, Any]) -> bytes:
         """Return the frame of what is shown of a batch: name, queue, origin."""
@@ -295,6 +305,10 @@ class Codec:
     def open_control(self, frame: bytes) -> dict[str, Any]:
         """Verify an order to supervisors; ``at`` (server time, epoch seconds) and ``id`` tell a repetition."""
         return self._sealer.open(CONTROL, frame)[0]
+
+
+def _unreadable(what: str, error: ValueError) -> SignatureMismatch:
+    return SignatureMismatch(f"{what} cannot be read here: {error}; both sides need the same nbtasks")
 
 
 def _lengths(payloads: Sequence[bytes | memoryview]) -> bytes:

@@ -10,6 +10,8 @@ from nbtasks.client.batches.ledger import Ledger, Origin
 from nbtasks.client.batches.parcel import CallOptions, Parcel
 from nbtasks.client.definition import Definition
 from nbtasks.core import states
+from nbtasks.core.events import Progressed, Started
+from nbtasks.core.header import CallHeader
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire import pickling
 from nbtasks.wire.codec import Record
@@ -58,7 +60,7 @@ def make_batch(
     options = TaskOptions.make(task or {})
     parcel = Parcel(
         Definition(len, options),
-        CallOptions(options, 0.0, None, True, {}),
+        CallOptions(options, 0.0, None, True, CallHeader()),
         "",
         b"",
         [((i,), {}) for i in range(n)],
@@ -70,12 +72,12 @@ def make_batch(
 def start(batch: Ledger, *indexes: int, attempt: int = 1) -> None:
     """Have calls run."""
     for index in indexes:
-        batch.apply_event("w1", {"t": "started", "i": index, "a": attempt})
+        batch.apply_event("w1", Started(index, attempt=attempt))
 
 
 def tell(batch: Ledger, index: int, done: float, total: float | None, message: str = "") -> None:
     """Report progress of a call."""
-    batch.apply_event("w1", {"t": "progress", "i": index, "d": done, "n": total, "m": message})
+    batch.apply_event("w1", Progressed(index, done, total, message))
 
 
 def succeed(batch: Ledger, *indexes: int, seconds: float = 1.0, output: str = "") -> None:

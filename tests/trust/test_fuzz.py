@@ -31,6 +31,7 @@ from nbtasks.broker.redis.store import _event, _moment, _noted
 from nbtasks.client.receiving.intake import _ranges
 from nbtasks.client.workerinfo import read_info
 from nbtasks.core.address import Address
+from nbtasks.core.events import Started
 from nbtasks.core.header import CallHeader
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.plaintext import on_one_line
@@ -198,7 +199,7 @@ def frames(codec: Codec) -> dict[str, bytes]:
     return {
         "chunk": codec.seal_chunk(Chunk(BATCH, "f" * 64, 0, [b"a", b"bb"], HEADER, None, "q@3.11.k")),
         "record": codec.seal_record(Record(BATCH, 0, b"\x04\x05", [0.1, 0.2], [b"x", b"y"])),
-        "events": codec.seal_events(News(BATCH, "w", "r", 1, [{"t": "started", "i": 0}])),
+        "events": codec.seal_events(News(BATCH, "w", "r", 1, [Started(0)])),
         "label": codec.seal_label(BATCH, {"n": 2, "name": "x"}),
         "control": codec.seal_control({"t": "stop", "b": BATCH}, 1.0),
         "function": codec.seal_function(len, None).frame,

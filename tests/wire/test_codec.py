@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from nbtasks import SignatureMismatch
+from nbtasks.core.events import Started, Wrote
 from nbtasks.core.header import CallHeader
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
@@ -94,7 +95,7 @@ def test_payloads_are_cut_out_one_by_one_or_many_at_once(codec, at):
 
 
 def test_events_labels_and_orders_come_back(codec):
-    events = [{"t": "started", "i": 0}, {"t": "output", "i": 1, "o": [["o", "Grüße\n"]]}]
+    events = [Started(0), Wrote(1, [["o", "Grüße\n"]], [6, 0])]
     news = News("b1", "w", "r1", 7, events)
     assert codec.open_events(codec.seal_events(news), "b1") == news
     assert codec.open_label(codec.seal_label("b1", {"name": "fetch"}), "b1")["name"] == "fetch"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.events import CallEvent, GivenBack, Progressed, Retried, Started, Wrote
 from nbtasks.core.ids import call_id
 from nbtasks.wire.errors import failures
 from nbtasks.wire.replay import Window
@@ -449,30 +450,27 @@ class Ledger:
         """Whether this is heard for the first time."""
         return self._heard.setdefault(news.reporter, Window()).fresh(news.number)
 
-    def apply_event(self, worker: str, event: dict[str, Any]) -> None:
+    def apply_event(self, worker: str, event: CallEvent) -> None:
         """Take in what happens while calls run."""
-        index = int(event["i"])
-        if event["t"] == "given":
-            self.note_given(index, int(event["n"]))
+        index = event.index
+        if isinstance(event, GivenBack):
+            self.note_given(index, event.count)
             return
         if not 0 <= index < self.n or self.states[index] >= st.FIRST_READY_CODE:
             return
-        kind = event["t"]
-        if kind == "started":
-            self.running[index] = Running(
-                worker, time.time() - float(event.get("ago", 0)), int(event.get("a", 1))
-            )
+        if isinstance(event, Started):
+            self.running[index] = Running(worker, time.time() - event.ago_s, event.attempt)
             self.states[index] = st.STARTED_CODE
-        elif kind == "progress":
-            self.progress[index] = Progress(event["d"], event["n"], str(event["m"]))
-        elif kind == "output":
-            add = self.output.add_kept if "k" in event else self.output.add
-            add(index, event["o"], event["u"])
-        elif kind == "retry":
+        elif isinstance(event, Progressed):
+            self.progress[index] = Progress(event.done, event.total, event.message)
+        elif isinstance(event, Wrote):
+            add = self.output.add_kept if event.over else self.output.add
+            add(index, event.parts, event.printed)
+        elif isinstance(event, Retried):
             self.states[index] = st.RETRY_CODE
             self.running.pop(index, None)
             self.output.forget(index)
-            self.retrying[index] = time.time() + float(event.get("in", 0))
+            self.retrying[index] = time.time() + event.delay_s
         self._note(index, 1)
 
     def note_given(self, first: int, count: int) -> None:

@@ -13,6 +13,7 @@ from nbtasks.client.batches.ledger import Engine, Ledger, Origin
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.workerinfo import read_info
 from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
+from nbtasks.core.events import Started
 from nbtasks.wire.codec import Codec
 
 from .intake import Intake
@@ -145,4 +146,4 @@ class Adoption:
                 continue
             for batch_id, index, ago in info.running:
                 if batch_id == batch.id:
-                    batch.apply_event(info.name, {"t": "started", "i": index, "ago": ago})
+                    batch.apply_event(info.name, Started(index, ago))

@@ -26,6 +26,7 @@ from nbtasks.core.errors import (
     ValueLost,
     WireError,
 )
+from nbtasks.core.events import GivenBack, Refusal, Retried
 from nbtasks.core.ranges import runs
 from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.errors import failures
@@ -115,55 +116,47 @@ class Intake:
             return
         news = self._codec.open_events(event.frame, batch.id)
         for item in news.events if batch.is_new(news) else ():
-            if item["t"] == "refused":
+            if isinstance(item, Refusal):
                 self._take_in_refusal(batch, item)
-            else:
-                batch.apply_event(news.worker, item)
-                self._revoke_if_waiting(batch, item)
+                continue
+            batch.apply_event(news.worker, item)
+            if isinstance(item, GivenBack):
+                self._revoke_if_waiting(batch, item.index, item.count)
+            elif isinstance(item, Retried):
+                self._revoke_if_waiting(batch, item.index, 1)
 
-    def _revoke_if_waiting(self, batch: Ledger, item: dict[str, Any]) -> None:
-        """A call that was revoked while it ran waits again; whoever queued it did not know yet."""
-        if item["t"] not in ("retry", "given") or not batch.revoked_running:
-            return
+    def _revoke_if_waiting(self, batch: Ledger, first: int, count: int) -> None:
+        """Calls that were revoked while they ran wait again; whoever queued them did not know yet."""
         # Numbers of an entry, which a worker has believed: they may be of any size.
-        first, n = int(item["i"]), int(item.get("n", 1))
-        waiting = [index for index in batch.revoked_running if index == -1 or first <= index < first + n]
+        waiting = [index for index in batch.revoked_running if index == -1 or first <= index < first + count]
         for index in waiting:
             self._registry.in_background(functools.partial(batch.revoke, terminate=False, index=index))
 
-    def _take_in_refusal(self, batch: Ledger, item: dict[str, Any]) -> None:
+    def _take_in_refusal(self, batch: Ledger, item: Refusal) -> None:
         """A worker could not trust what reached it of this batch."""
-        first, count, reason = int(item["i"]), int(item["n"]), str(item["m"])
-        gone = bool(item.get("g"))
-        if batch.note_refusal(reason):
+        if batch.note_refusal(item.reason):
             # Once: who writes to the server can have it told as often as they like.
-            _log.warning("batch %s on queue %s: a worker has refused it: %s", batch.id, batch.queue, reason)
+            _log.warning(
+                "batch %s on queue %s: a worker has refused it: %s", batch.id, batch.queue, item.reason
+            )
         parcel = batch.parcel
         if parcel is not None and parcel.sent:
-            self._registry.in_background(
-                lambda: self._answer_refusal(batch, parcel, first, count, reason, gone)
-            )
+            self._registry.in_background(lambda: self._answer_refusal(batch, parcel, item))
 
-    def _answer_refusal(
-        self, batch: Ledger, parcel: Parcel, first: int, count: int, reason: str, gone: bool
-    ) -> None:
-        """Send refused calls again, with their function; what was refused too often has failed.
-
-        Args:
-            gone: only large arguments of theirs are not there, and they were not started.
-        """
-        sent = parcel.sent
+    def _answer_refusal(self, batch: Ledger, parcel: Parcel, item: Refusal) -> None:
+        """Send refused calls again, with their function; what was refused too often has failed."""
+        sent, gone = parcel.sent, item.gone
         if not sent:
             return
         header = self._codec.open_chunk(sent[0].frame, batch.id, self._address(batch.queue)).header
         at_most_once = header.at_most_once and not gone
-        verdict = parcel.refusals.judge(sent, batch.states, first, count, at_most_once, gone)
+        verdict = parcel.refusals.judge(sent, batch.states, item.index, item.count, at_most_once, gone)
         if verdict.again:
             # Perhaps the worker is on another machine, where there are no such files; or they were removed.
             again = self._repacking.repacked(batch, parcel, verdict.again) if gone else (verdict.again,)
             self._sender.send_once_more(batch, parcel, *again)
         if verdict.lost:
-            error = _error_of_refusal(batch, reason, gone)
+            error = _error_of_refusal(batch, item.reason, gone)
             report = Finish()
             for piece in verdict.lost:
                 record = _failed(batch.id, piece.first, piece.count, error)

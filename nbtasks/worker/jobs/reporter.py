@@ -12,12 +12,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from nbtasks.broker.redis.delivery import Delivery, Entry, Finish
 from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import OperationalError, WireError
+from nbtasks.core.events import CallEvent, GivenBack, Progressed, Refusal, Retried, Started, Wrote
 from nbtasks.core.ids import new_id
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.states import FAILURE_CODE
@@ -388,25 +389,22 @@ class Reporter:
         frame = self._codec.seal_chunk(item.job.chunk.only(item.index), entry.key_id)
         due_ms = round((self._server_now() + max(0.0, item.delay_s)) * 1000)
         attempt = attempts.after_retry(entry.attempt)
-        events: list[dict[str, Any]] = [
-            {"t": "retry", "i": item.index, "in": item.delay_s, "m": item.error[:500]}
-        ]
-        if item.output:
-            events.insert(0, {"t": "output", "i": item.index, "o": item.output, "u": item.printed, "k": 1})
+        events: list[CallEvent] = [Retried(item.index, max(0.0, item.delay_s), item.error[:500])]
+        if item.output and item.printed:
+            events.insert(0, Wrote(item.index, item.output, item.printed, over=True))
         # What cannot be sealed has to be seen before it is told that there is another try.
         self._add_news(report, entry.batch, entry.key_id, events)
         report.again(entry.batch, entry.address, lane, due_ms, item.index, 1, attempt, frame)
 
     def _add_refused(self, report: Finish, item: Refused) -> None:
-        self._add_news(report, item.batch, item.key_id, [_told_refusal(item)])
+        self._add_news(report, item.batch, item.key_id, [_refusal(item)])
 
     def _add_unread(self, report: Finish, item: Unread) -> None:
         entry = item.job.entry
         refusal = Refused(entry.batch, item.index, 1, entry.key_id, item.reason, gone=True)
-        events = [{"t": "given", "i": item.index, "n": 1}, _told_refusal(refusal)]
-        self._add_news(report, entry.batch, entry.key_id, events)
+        self._add_news(report, entry.batch, entry.key_id, [GivenBack(item.index), _refusal(refusal)])
 
-    def _add_news(self, report: Finish, batch: str, key_id: str, events: list[dict[str, Any]]) -> None:
+    def _add_news(self, report: Finish, batch: str, key_id: str, events: list[CallEvent]) -> None:
         news = News(batch, self._worker, self._id, next(self._numbers), events)
         report.event(batch, self._codec.seal_events(news, key_id))
 
@@ -436,7 +434,7 @@ class Reporter:
         return bool(self._running or self._ended or self._entries or self._refused or self._unsent)
 
     def _tell_running(self) -> bool:
-        events: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        events: dict[tuple[str, str], list[CallEvent]] = {}
         for key, (call, since, key_id) in list(self._running.items()):
             try:
                 news = self._news(call, since)
@@ -460,22 +458,22 @@ class Reporter:
             return False
         return True
 
-    def _news(self, call: CurrentCall, since: float) -> list[dict[str, Any]]:
+    def _news(self, call: CurrentCall, since: float) -> list[CallEvent]:
         """Return what is new about a running call, as events."""
-        events: list[dict[str, Any]] = []
+        events: list[CallEvent] = []
         notes, now = self._notes_of(call), time.monotonic()
         if notes is None:
             return events
         if not notes.told and now - since >= _STARTED_AFTER_S:
             notes.told = True
-            events.append({"t": "started", "i": call.index, "ago": round(now - since, 3), "a": call.attempt})
+            events.append(Started(call.index, round(now - since, 3), call.attempt))
         if notes.progress is not None:
             (done, total, message), notes.progress = notes.progress, None
-            events.append({"t": "progress", "i": call.index, "d": done, "n": total, "m": message})
+            events.append(Progressed(call.index, done, total, message))
         if call.output is not None:
             live, printed = call.output.take_live()
             if live:
-                events.append({"t": "output", "i": call.index, "o": live, "u": printed})
+                events.append(Wrote(call.index, live, printed))
         return events
 
 
@@ -490,10 +488,9 @@ def place(entry: Entry) -> Place:
     return entry.address, entry.lane, entry.id
 
 
-def _told_refusal(item: Refused) -> dict[str, Any]:
+def _refusal(item: Refused) -> Refusal:
     """Return the event that tells of a refusal."""
-    event: dict[str, Any] = {"t": "refused", "i": item.first, "n": item.count, "m": item.reason}
-    return {**event, "g": 1} if item.gone else event
+    return Refusal(item.first, item.count, item.reason, item.gone)
 
 
 def _runs(items: list[Done]) -> list[list[Done]]:

@@ -9,6 +9,7 @@ from nbtasks.broker.redis.delivery import Delivery, Entry, Finish
 from nbtasks.broker.redis.store import Store
 from nbtasks.core import attempts
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError
+from nbtasks.core.events import CallEvent, GivenBack
 from nbtasks.core.header import CallHeader
 from nbtasks.core.ids import call_id, new_id
 from nbtasks.core.ranges import runs
@@ -73,7 +74,7 @@ class Rescue:
 
     def _news(self, entry: Entry, pieces: list[Piece]) -> Finish:
         """Tell who waits that these calls do not run any more, and will again."""
-        events = [{"t": "given", "i": first, "n": count} for first, count, _ in pieces]
+        events: list[CallEvent] = [GivenBack(first, count) for first, count, _ in pieces]
         news = News(entry.batch, self._worker, self._id, next(self._numbers), events)
         report = Finish()
         report.event(entry.batch, self._codec.seal_events(news, entry.key_id))

@@ -1,0 +1,168 @@
+"""What happens to calls while they run, as workers tell it. The short keys of events stand here and nowhere else.
+
+How a call has ended is no event: that is its record, which the broker keeps. A reader passes over kinds of events, and
+fields of them, that only a newer sender knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .wirefields import WireField, WireFields, flag, items, number, text, whole
+
+#: What a call has printed, in its order: ``o`` or ``e`` (stdout, stderr), and the text.
+Parts = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Started:
+    """A call runs, for longer than most.
+
+    Attributes:
+        ago_s: seconds since it began.
+        attempt: the number of the try.
+    """
+
+    index: int
+    ago_s: float = 0.0
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """A call has reported how far it is.
+
+    Attributes:
+        total: the whole, in the unit of ``done``; None where it is not known.
+        message: a short line.
+    """
+
+    index: int
+    done: float = 0.0
+    total: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Wrote:
+    """A call has printed something.
+
+    Attributes:
+        parts: what is new, or all that is kept of it where the try is over.
+        printed: characters of stdout and stderr so far.
+        over: the try is over.
+    """
+
+    index: int
+    parts: Parts
+    printed: list[int]
+    over: bool = False
+
+
+@dataclass(frozen=True)
+class Retried:
+    """A call is tried again, ``delay_s`` seconds later, for what it has raised."""
+
+    index: int
+    delay_s: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """``count`` calls from ``index`` on do not run any more, and wait for another worker."""
+
+    index: int
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """``count`` calls from ``index`` on are not run: what has reached a worker is not what was submitted.
+
+    Attributes:
+        gone: nobody is suspected: large values of theirs are not there, and they were not started.
+    """
+
+    index: int
+    count: int = 1
+    reason: str = ""
+    gone: bool = False
+
+
+CallEvent = Started | Progressed | Wrote | Retried | GivenBack | Refusal
+
+
+def to_wire(event: CallEvent) -> dict[str, Any]:
+    """Return an event as JSON types."""
+    kind, fields = _OF_CLASS[type(event)]
+    return {"t": kind, **fields.written(event)}
+
+
+def from_wire(wire: Any) -> CallEvent | None:
+    """Return an event; None where only a newer sender knows its kind.
+
+    Raises:
+        ValueError: it makes no sense.
+    """
+    if type(wire) is not dict:
+        raise ValueError(f"{wire!r:.40} is no event")
+    known = _OF_KIND.get(text(wire.get("t")))
+    if known is None:
+        return None
+    what, fields = known
+    try:
+        event: CallEvent = what(**fields.read(wire))
+    except TypeError as error:
+        raise ValueError(f"an event lacks something: {wire!r:.80}") from error
+    return event
+
+
+def _number_or_none(value: Any) -> float | None:
+    return None if value is None else number(value)
+
+
+def _parts(value: Any) -> Parts:
+    found = [items(part) for part in items(value)]
+    for part in found:
+        if len(part) != 2 or part[0] not in ("o", "e"):
+            raise ValueError(f"{part!r:.40} is no output")
+        text(part[1])
+    return found
+
+
+def _counts(value: Any) -> list[int]:
+    counts = [whole(count) for count in items(value)]
+    if len(counts) != 2:
+        raise ValueError(f"{value!r:.40} is no pair of numbers")
+    return counts
+
+
+_INDEX, _COUNT = WireField("index", whole), WireField("count", whole)
+_KINDS: dict[str, tuple[type, dict[str, WireField]]] = {
+    "started": (Started, {"s": WireField("ago_s", number), "a": WireField("attempt", whole)}),
+    "progress": (
+        Progressed,
+        {
+            "d": WireField("done", number),
+            "n": WireField("total", _number_or_none),
+            "m": WireField("message", text),
+        },
+    ),
+    "output": (
+        Wrote,
+        {
+            "o": WireField("parts", _parts),
+            "u": WireField("printed", _counts),
+            "k": WireField("over", flag, int),
+        },
+    ),
+    "retry": (Retried, {"s": WireField("delay_s", number), "m": WireField("reason", text)}),
+    "given": (GivenBack, {"n": _COUNT}),
+    "refused": (Refusal, {"n": _COUNT, "m": WireField("reason", text), "g": WireField("gone", flag, int)}),
+}
+_OF_KIND = {
+    kind: (what, WireFields(what, {"i": _INDEX, **fields})) for kind, (what, fields) in _KINDS.items()
+}
+_OF_CLASS = {what: (kind, fields) for kind, (what, fields) in _OF_KIND.items()}
