@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import threading
@@ -34,6 +35,7 @@ from nbtasks.core.errors import (
     UnknownCall,
 )
 from nbtasks.core.ids import new_id
+from nbtasks.core.orders import Order, StopCalls
 from nbtasks.core.ranges import runs
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.core.warning import warn
@@ -113,6 +115,7 @@ class Session:
         self.registry = Registry()
         self._id = new_id()
         self._pid = os.getpid()
+        self._ordered = itertools.count(1)
         self._closed = False
         #: What is to be said of calls that were accepted and could not be handed over before the end.
         self.unsent = ""
@@ -397,8 +400,8 @@ class Session:
         Raises:
             UnknownCall: the broker does not know the batch.
         """
-        order = {"t": "stop", "b": batch.id, "i": index, "kill": terminate}
-        control = self.codec.seal_control(order, self.clock.now())
+        what = StopCalls(batch.id, index, terminate)
+        control = self.codec.seal_order(Order(what, self._id, next(self._ordered), self.clock.now()))
         # What a growing batch has just sent is not started, either.
         note = not terminate or (index < 0 and batch.growing)
         if note:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import linecache
-import secrets
 import struct
 from array import array
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.events import CallEvent, from_wire, to_wire
 from nbtasks.core.globals import captures, has_code
 from nbtasks.core.header import CallHeader
+from nbtasks.core.orders import Order
 from nbtasks.core.readable import is_kind
 from nbtasks.core.wirefields import items
 
@@ -298,13 +298,21 @@ class Codec:
         """Return what is shown of a batch."""
         return self._sealer.open(LABEL, frame, b=batch)[0]
 
-    def seal_control(self, order: dict[str, Any], at: float) -> bytes:
-        """Return the frame of an order to supervisors, given at a moment of the server's time."""
-        return self._sealer.seal(CONTROL, {**order, "at": at, "id": secrets.token_hex(8)})
+    def seal_order(self, order: Order) -> bytes:
+        """Return the frame of an order to supervisors."""
+        return self._sealer.seal(CONTROL, order.to_wire())
 
-    def open_control(self, frame: bytes) -> dict[str, Any]:
-        """Verify an order to supervisors; ``at`` (server time, epoch seconds) and ``id`` tell a repetition."""
-        return self._sealer.open(CONTROL, frame)[0]
+    def open_order(self, frame: bytes) -> Order:
+        """Verify an order to supervisors.
+
+        Raises:
+            SignatureMismatch: it is not signed, or another version has given it and it cannot be read here.
+        """
+        header, _ = self._sealer.open(CONTROL, frame)
+        try:
+            return Order.from_wire(header)
+        except ValueError as error:
+            raise _unreadable("an order", error) from error
 
 
 def _unreadable(what: str, error: ValueError) -> SignatureMismatch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 #: Records of one sender that may overtake each other.
 _WIDTH = 64
 
@@ -35,12 +37,15 @@ class Recent:
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
-        self._seen: dict[str, float] = {}
+        self._seen: dict[Hashable, float] = {}
 
-    def fresh(self, order: str, at: float, now: float, since: float) -> bool:
-        """Whether an order with this id, given ``at``, counts ``now``; it does so once, and not from before ``since``.
+    def fresh(self, order: Hashable, at: float, now: float, since: float) -> bool:
+        """Whether an order, given ``at``, counts ``now``; it does so once, and not from before ``since``.
 
-        All of them are moments of the server's own clock: another process that may write there cannot set that.
+        All moments are of the server's own clock: another process that may write there cannot set that.
+
+        Args:
+            order: what tells it from all others.
         """
         self._seen = {name: known for name, known in self._seen.items() if now - known <= self._window_s}
         if order in self._seen or at < since or abs(now - at) > self._window_s:

@@ -1,5 +1,4 @@
-"""What workers tell of calls: what is written is read as the same, what makes no sense refused, what is new left out.
-"""
+"""What workers tell of calls: what is written is read as the same, what makes no sense is refused."""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ from nbtasks.core.address import Address
 from nbtasks.core.events import Started
 from nbtasks.core.header import CallHeader
 from nbtasks.core.ids import split_call_id
+from nbtasks.core.orders import Order, StopCalls
 from nbtasks.core.plaintext import on_one_line
 from nbtasks.local.connection import Connection, check_url, read_connection_file
 from nbtasks.local.server.keeper.layout import KEEPER_SOCKET
@@ -201,7 +202,7 @@ def frames(codec: Codec) -> dict[str, bytes]:
         "record": codec.seal_record(Record(BATCH, 0, b"\x04\x05", [0.1, 0.2], [b"x", b"y"])),
         "events": codec.seal_events(News(BATCH, "w", "r", 1, [Started(0)])),
         "label": codec.seal_label(BATCH, {"n": 2, "name": "x"}),
-        "control": codec.seal_control({"t": "stop", "b": BATCH}, 1.0),
+        "control": codec.seal_order(Order(StopCalls(BATCH), "s", 1, 1.0)),
         "function": codec.seal_function(len, None).frame,
     }
 
@@ -223,7 +224,7 @@ def test_frames(data):
     for opened in (
         lambda: codec.open_chunk(changed, BATCH, "q@3.11.k"), lambda: codec.open_record(changed, BATCH),
         lambda: codec.open_events(changed, BATCH), lambda: codec.open_label(changed, BATCH),
-        lambda: codec.open_control(changed), lambda: codec.belongs(changed),
+        lambda: codec.open_order(changed), lambda: codec.belongs(changed),
         lambda: codec.open_function(changed, "0" * 64),
     ):  # fmt: skip
         within_memory(len(changed), opened)

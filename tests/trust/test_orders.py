@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
+
+from nbtasks.core.orders import Order, Shutdown
 
 SOON = 60.0
 REFUSED = "was refused: it is from before, or was followed already"
@@ -10,11 +14,14 @@ REFUSED = "was refused: it is from before, or was followed already"
 
 @pytest.fixture
 def give(app):
-    """``give(order, ago_s)`` sends a signed order, and returns it as it lies on the server."""
+    """``give(what, ago_s, to)`` sends a signed order, and returns it as it lies on the server."""
 
-    def send(order, ago_s=0.0):
+    numbers = itertools.count(1)
+
+    def send(what, ago_s=0.0, to=""):
         session = app.session
-        frame = session.codec.seal_control(order, session.clock.now() - ago_s)
+        order = Order(what, "somebody", next(numbers), session.clock.now() - ago_s, to)
+        frame = session.codec.seal_order(order)
         session.fleet.send_control(frame)
         return {"k": "c", "d": frame}
 
@@ -29,15 +36,28 @@ def only_worker(app):
 
 def test_an_order_is_followed_once(app, attack, give, eventually):
     attacker = attack(app)
-    order = give({"t": "shutdown", "w": "somebody else"})
+    order = give(Shutdown(), to="somebody else")
     assert REFUSED not in app.local_workers.log_tail(50)
     attacker.redis.xadd(attacker.keys.control, order)
     eventually(lambda: REFUSED in app.local_workers.log_tail(50), "the copy is refused")
 
 
+def test_an_order_is_for_one_worker(app, worker_on, give, eventually):
+    mine = eventually(lambda: only_worker(app), "the worker is listed")
+    with worker_on(app, "others"):
+        ids = {one.id for one in app.workers()}
+        (other,) = ids - {mine.id}
+        give(Shutdown(cold=True), to=other)
+        eventually(
+            lambda: other not in {one.id for one in app.workers()}, "the other one follows it", within=60
+        )
+        assert app.task(len).delay("ab").get(timeout=SOON) == 2
+        assert mine.id in {one.id for one in app.workers()}
+
+
 @pytest.mark.parametrize("ago_s", [61.0, 3600.0, -61.0])
 def test_an_order_from_another_time_is_refused(app, give, eventually, ago_s):
-    give({"t": "shutdown", "w": None}, ago_s)
+    give(Shutdown(), ago_s)
     eventually(lambda: REFUSED in app.local_workers.log_tail(50), "it is refused")
     assert app.task(len).delay("ab").get(timeout=SOON) == 2
 
@@ -45,7 +65,7 @@ def test_an_order_from_another_time_is_refused(app, give, eventually, ago_s):
 def test_a_worker_that_was_started_since_does_not_follow_it(app, attack, give, eventually):
     attacker = attack(app)
     before = eventually(lambda: only_worker(app), "the worker is listed")
-    order = give({"t": "shutdown", "w": None, "cold": True})
+    order = give(Shutdown(cold=True))
 
     def replaced():
         found = only_worker(app)
@@ -61,8 +81,8 @@ def test_a_worker_that_was_started_since_does_not_follow_it(app, attack, give, e
 def test_a_worker_follows_no_old_order_whatever_the_server_is_said_to_be_ahead(idle_app, attack, eventually):
     """By how much its clock is ahead is not signed: it must not make a recorded order one of this minute."""
     session, attacker = idle_app.session, attack(idle_app)
-    order = {"t": "shutdown", "w": None, "cold": True}
-    frame = session.codec.seal_control(order, session.clock.now() - 3600.0)
+    order = Order(Shutdown(cold=True), "somebody", 1, session.clock.now() - 3600.0)
+    frame = session.codec.seal_order(order)
     attacker.redis.set(attacker.keys.ahead, 3_610_000)
     idle_app.start_workers(1)
     attacker.redis.xadd(attacker.keys.control, {"k": "c", "d": frame})
@@ -76,7 +96,7 @@ def test_a_thousand_forged_orders_are_told_once(app, attack, give, eventually):
         for number in range(1000):
             pipe.xadd(attacker.keys.control, {"k": "c", "d": b"%04d" % number})
         pipe.execute()
-    give({"t": "shutdown", "w": None}, 3600.0)
+    give(Shutdown(), 3600.0)
     eventually(lambda: REFUSED in app.local_workers.log_tail(2000), "the last one is refused")
     assert app.local_workers.log_tail(2000).count("an order was refused") == 1
 

@@ -10,9 +10,10 @@ from nbtasks import SignatureMismatch
 from nbtasks.core.events import Started, Wrote
 from nbtasks.core.header import CallHeader
 from nbtasks.core.options import TaskOptions
+from nbtasks.core.orders import Order, StopCalls
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
 from nbtasks.wire.codec import Chunk, Codec, News, Record
-from nbtasks.wire.frames import Sealer
+from nbtasks.wire.frames import CHUNK, CONTROL, EVENT, Sealer
 from nbtasks.wire.signing import Keyring, new_key
 
 
@@ -99,10 +100,27 @@ def test_events_labels_and_orders_come_back(codec):
     news = News("b1", "w", "r1", 7, events)
     assert codec.open_events(codec.seal_events(news), "b1") == news
     assert codec.open_label(codec.seal_label("b1", {"name": "fetch"}), "b1")["name"] == "fetch"
-    order = codec.open_control(codec.seal_control({"t": "stop", "b": "b1"}, at=5.5))
-    assert (order["b"], order["at"]) == ("b1", 5.5)
+    order = Order(StopCalls("b1"), "s1", 3, at=5.5)
+    assert codec.open_order(codec.seal_order(order)) == order
 
 
 def test_an_order_cannot_be_passed_off_as_a_result(codec):
     with pytest.raises(SignatureMismatch):
-        codec.open_record(codec.seal_control({"b": "b1", "n": 0, "i": 0}, at=0.0), "b1")
+        codec.open_record(codec.seal_order(Order(StopCalls("b1"), "s1", 1, at=0.0)), "b1")
+
+
+def test_what_another_version_says_and_cannot_be_read_is_refused(codec):
+    chunk, news = Chunk("b1", "f", 0, [b""]), News("b1", "w", "r1", 7, [])
+    strange = dataclasses.replace(chunk, header=CallHeader(more={"mu": ["lk"], "lk": "one at a time"}))
+    with pytest.raises(SignatureMismatch, match="cannot be read here: they need a newer nbtasks"):
+        codec.open_chunk(codec.seal_chunk(strange), "b1")
+    mistyped = codec._sealer.seal(CHUNK, {"b": "b1", "ad": "", "f": "f", "i": 0, "n": 0, "nm": 1})
+    with pytest.raises(SignatureMismatch, match="a chunk of calls cannot be read here: 1 is no text"):
+        codec.open_chunk(mistyped, "b1")
+    told = {"b": "b1", "w": "w", "r": "r1", "s": 1}
+    assert codec.open_events(codec.seal_events(news), "b1") == news
+    for body in (b"{}", b"[1]", b'[{"t":"started"}]', b"["):
+        with pytest.raises(SignatureMismatch, match="events cannot be read here"):
+            codec.open_events(codec._sealer.seal(EVENT, told, body), "b1")
+    with pytest.raises(SignatureMismatch, match="an order cannot be read here"):
+        codec.open_order(codec._sealer.seal(CONTROL, {"t": "dance"}))

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from nbtasks import App, TaskRevokedError
+from nbtasks.core.orders import Order, StopCalls
 
 SOON = 60.0
 LONG = pytest.mark.long
@@ -129,13 +130,17 @@ def test_it_is_not_retried(mortal_app, running, ledger, gate, delay):
     check_revoked(handle, ledger)
 
 
+def signed(session, what):
+    """An order as a client records it with its batch."""
+    return session.codec.seal_order(Order(what, "somebody", 1, session.clock.now()))
+
+
 def test_a_retry_that_nobody_knew_of_is_not_started(mortal_app, running, ledger, gate, eventually):
     """The worker had queued it before it heard of the order, and the client is gone."""
     with App(connection=mortal_app.connection) as gone:
         handle, _ = running(gone, retries=3, default_retry_delay=2)
         name = handle.id
-        order = {"t": "stop", "b": handle.batch.id, "i": 0, "kill": False}
-        frame = gone.session.codec.seal_control(order, gone.session.clock.now())
+        frame = signed(gone.session, StopCalls(handle.batch.id, 0))
         gate.open()
         eventually(lambda: handle.state == "RETRY", "it waits for its next attempt")
     with redis.Redis.from_url(mortal_app.connection.url) as raw:
@@ -168,11 +173,11 @@ def test_the_server_loses_everything_meanwhile(app, running, ledger, gate, event
 )
 def test_only_a_signed_order_counts(mortal_app, running, ledger, gate, forged):
     handle, pid = running(mortal_app)
-    codec, now = mortal_app.session.codec, mortal_app.session.clock.now()
+    session = mortal_app.session
     frames = {
         "garbage": b"no order",
-        "another batch": codec.seal_control({"t": "stop", "b": "abcd", "i": 0, "kill": False}, now),
-        "another call": codec.seal_control({"t": "stop", "b": handle.batch.id, "i": 7, "kill": False}, now),
+        "another batch": signed(session, StopCalls("abcd", 0)),
+        "another call": signed(session, StopCalls(handle.batch.id, 7)),
     }
     with redis.Redis.from_url(mortal_app.connection.url) as raw:
         raw.hset(mortal_app.session.keys.batch(handle.batch.id), mapping={"x": "1", "v0": frames[forged]})

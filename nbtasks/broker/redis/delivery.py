@@ -28,6 +28,8 @@ LOST, SETTLED = "2", "3"
 DOUBT = "?"
 #: Entries that one script looks at, so that it keeps nobody waiting.
 _MOST_AT_ONCE = 200
+#: Bytes of an entry's id, at most.
+ID_BYTES = 41
 #: Bytes of a chunk's frame for each of its calls, at least.
 _LEAST_BYTES = 4
 
@@ -87,6 +89,11 @@ class Finish:
     args: list[Argument] = field(default_factory=list)
     acks: list[Argument] = field(default_factory=list)
     blobs: list[tuple[str, bytes | memoryview]] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        """How many records a report has that has nothing else."""
+        return len(self.args) // _WIDTHS["R"]
 
     def results(self, batch: str, first: int, states: bytes, record: bytes) -> None:
         """Results of ``len(states)`` calls in a row, one state code each."""
@@ -538,7 +545,7 @@ def _entry(address: Address, lane: str, entry_id: bytes, fields: list[bytes], su
 def _number(entry_id: bytes) -> tuple[int, int]:
     """Return an entry's id as numbers; what is none comes before everything."""
     milliseconds, _, part_of = entry_id.partition(b"-")
-    if len(entry_id) > 41 or not (milliseconds.isdigit() and part_of.isdigit()):
+    if len(entry_id) > ID_BYTES or not (milliseconds.isdigit() and part_of.isdigit()):
         return -1, 0
     return int(milliseconds), int(part_of)
 

@@ -143,7 +143,7 @@ class Expiry:
         for first, count in _short_runs(indexes):
             record = Record.alike(batch.id, first, count, st.REVOKED_CODE, payload)
             report.results(batch.id, first, record.states, self._codec.seal_record(record))
-            if len(report.args) > 6 * _MOST_IN_REPORT:
+            if report.records >= _MOST_IN_REPORT:
                 self._finish(report)
                 report = Finish()
         if report:

@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable
 
 from nbtasks.broker.redis.link import BLOCK_S, Link
+from nbtasks.broker.redis.positions import BEGINNING, can_go_on
 from nbtasks.broker.redis.store import Event, Store
-from nbtasks.broker.redis.untrusted import is_own_id, is_unusable
+from nbtasks.broker.redis.untrusted import is_unusable
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.core import context
 from nbtasks.core.backoff import Backoff
@@ -79,7 +80,7 @@ class Listener:
         self._on_silence = on_silence
         self._closed = False
         #: The session that is read, and the last event of it that was taken in.
-        self._reading, self._after = session(), b"0-0"
+        self._reading, self._after = session(), BEGINNING
         self._untrimmed = 0
         self._reconciled_at = time.monotonic()
         #: Connections of the link when everything was as the store has it, and whether something may be amiss since.
@@ -175,7 +176,7 @@ class Listener:
         while not self._closed:
             try:
                 if self._reading != self._session():
-                    self._reading, self._after = self._session(), b"0-0"
+                    self._reading, self._after = self._session(), BEGINNING
                 self._ask()
                 self._keep_in_step()
                 failures = 0
@@ -227,13 +228,13 @@ class Listener:
     def _note(self, events: list[Event]) -> None:
         self._after = events[-1].id
         self._untrimmed += len(events)
-        if not is_own_id(self._after):
+        if not can_go_on(self._after):
             self._begin_anew()
 
     def _begin_anew(self) -> None:
         """Nothing would be heard any more: somebody has written to the stream, and not one of us."""
         self._broken = True
-        self._after = b"0-0"
+        self._after = BEGINNING
         self._drop(self._reading)
 
     def _trim_if_due(self) -> None:

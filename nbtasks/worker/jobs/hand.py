@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nbtasks.broker.redis.delivery import Entry
+from nbtasks.broker.redis.delivery import ID_BYTES, Entry
 from nbtasks.core.address import Address
 
 from .job import Job
@@ -28,9 +28,9 @@ _CHILD = struct.Struct("<HH")
 # Written by the supervisor: serial of the running call that it means, and what it says.
 _SUPERVISOR = struct.Struct("<QB")
 _SUPERVISOR_AT = 16
-# Written by the child: address (number), lane, entry id in two parts, first call and number of calls of the entry,
-# next call and end of the job, attempt, batch.
-_ROW = struct.Struct("<H1sQQIIIII20s")
+# Written by the child: address (number), lane, entry id, first call and number of calls of the entry, next call and
+# end of the job, attempt, batch.
+_ROW = struct.Struct(f"<H1s{ID_BYTES}sIIIII20s")
 _ROWS_AT = 64
 _SIZE = _ROWS_AT + _MOST_ROWS * _ROW.size
 
@@ -105,10 +105,9 @@ class Hand:
 
     def _write_row(self, row: int, job: Job) -> None:
         entry = job.entry
-        milliseconds, _, number = entry.id.partition(b"-")
         _ROW.pack_into(
             self._memory, self._at + _ROWS_AT + row * _ROW.size,
-            self._numbers[entry.address], entry.lane.encode(), int(milliseconds), int(number),
+            self._numbers[entry.address], entry.lane.encode(), entry.id,
             entry.first, entry.count, job.next, job.end, entry.attempt, entry.batch.encode(),
         )  # fmt: skip
 
@@ -129,11 +128,11 @@ class Hand:
         return (found[0], found[1:]) if begun and found else (None, found)
 
     def _read_row(self, row: int) -> Held:
-        number, lane, milliseconds, part, first, count, following, end, attempt, batch = _ROW.unpack_from(
+        number, lane, entry_id, first, count, following, end, attempt, batch = _ROW.unpack_from(
             self._memory, self._at + _ROWS_AT + row * _ROW.size
         )
         entry = Entry(
-            self._addresses[number], lane.decode(), b"%d-%d" % (milliseconds, part),
+            self._addresses[number], lane.decode(), entry_id.rstrip(b"\0"),
             batch.rstrip(b"\0").decode(), first, count, attempt, suspect=True, frame=b"",
         )  # fmt: skip
         return Held(entry, following, end)

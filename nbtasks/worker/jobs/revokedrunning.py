@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nbtasks.core.errors import SignatureMismatch
+from nbtasks.core.orders import StopCalls
 from nbtasks.core.states import FIRST_READY_CODE
 from nbtasks.wire.codec import Codec
 from nbtasks.worker.log import log_once
@@ -35,8 +36,8 @@ class Revoked:
 
     def _means(self, frame: bytes, batch: str, index: int) -> bool:
         try:
-            order = self._codec.open_control(frame or b"")
+            what = self._codec.open_order(frame or b"").what
         except SignatureMismatch as error:
             log_once(f"batch {batch}: an order to revoke was refused: {error}")
             return False
-        return (order.get("t"), order.get("b"), order.get("i")) == ("stop", batch, index)
+        return isinstance(what, StopCalls) and (what.batch, what.index) == (batch, index)

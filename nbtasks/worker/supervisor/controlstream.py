@@ -6,14 +6,15 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.positions import BEGINNING, can_go_on, position_at
 from nbtasks.broker.redis.servertime import ServerClock
-from nbtasks.broker.redis.untrusted import is_own_id, is_unusable
+from nbtasks.broker.redis.untrusted import is_unusable
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError, SignatureMismatch
+from nbtasks.core.orders import Order, Shutdown, StopCalls
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.replay import Recent
 from nbtasks.worker.log import LOGGER, log_once, log_trouble
@@ -22,8 +23,6 @@ from nbtasks.worker.log import LOGGER, log_once, log_trouble
 _LOOK_S = 5.0
 #: Seconds that an order counts after it was given: a recorded one is of no use later.
 _ORDER_S = 60.0
-#: Orders that do no harm a second time: which calls are to stop, the broker's states say, and they are final.
-_HARMLESS = frozenset({"stop"})
 
 
 class Orders:
@@ -33,7 +32,8 @@ class Orders:
         link: where orders are waited for; nothing else is sent there.
         duties: what is due is queued through that.
         clock: of the server.
-        obey: called with each verified order.
+        worker: id of this one.
+        obey: called with each verified order that is for this worker.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class Orders:
         clock: ServerClock,
         codec: Codec,
         addresses: Sequence[str],
-        obey: Callable[[dict[str, Any]], None],
+        worker: str,
+        obey: Callable[[StopCalls | Shutdown], None],
     ) -> None:
         self._link = link
         self._fleet = fleet
@@ -52,16 +53,16 @@ class Orders:
         self._clock = clock
         self._codec = codec
         self._addresses = addresses
+        self._worker = worker
         self._obey = obey
         self._ended = False
-        self._after = b"0-0"
+        self._after = BEGINNING
         self._recent = Recent(_ORDER_S)
         self._began_at = steady()
 
     def start(self, age_s: float) -> None:
         """Follow what was ordered since ``age_s`` seconds ago: children may have run calls before this could begin."""
-        # Ids of a stream begin with the time of the server's clock in ms.
-        self._after = b"%d-0" % max(0.0, (self._clock.ask().at - age_s) * 1000)
+        self._after = position_at(self._clock.ask().at - age_s)
         self._began_at = steady() - age_s
         threading.Thread(target=self._loop, name="nbtasks-orders", daemon=True).start()
 
@@ -86,7 +87,7 @@ class Orders:
                         self._note_odd(data)
                     else:
                         due_at = 0.0
-                if not is_own_id(self._after):
+                if not can_go_on(self._after):
                     self._begin_anew("orders come with ids that no others can follow")
             except OperationalError as error:
                 if is_unusable(error):
@@ -103,7 +104,7 @@ class Orders:
     def _begin_anew(self, why: str) -> None:
         """Nothing would be heard any more: who writes to the server, and not one of us, has done this."""
         log_once(f"{why}: what lay there was dropped")
-        self._after = b"0-0"
+        self._after = BEGINNING
         with contextlib.suppress(OperationalError):
             self._duties.drop_control()
 
@@ -124,16 +125,19 @@ class Orders:
 
     def _follow(self, frame: bytes) -> None:
         try:
-            order = self._codec.open_control(frame)
+            order = self._codec.open_order(frame)
         except SignatureMismatch as error:
             log_once(f"an order was refused: {error}")
             return
-        if order["t"] in _HARMLESS or self._is_fresh(order):
-            self._obey(order)
-        else:
-            log_once(f"an order ({order['t']}) was refused: it is from before, or was followed already")
+        if not (order.is_harmless or self._is_fresh(order)):
+            what = type(order.what).__name__
+            log_once(f"an order ({what}) was refused: it is from before, or was followed already")
+        elif order.to in ("", self._worker):
+            self._obey(order.what)
 
-    def _is_fresh(self, order: dict[str, Any]) -> bool:
+    def _is_fresh(self, order: Order) -> bool:
         # Not as the server's time is reckoned: by how much its clock is ahead, anybody may have written there.
         now = self._clock.ask().at
-        return self._recent.fresh(order["id"], order["at"], now, since=now - (steady() - self._began_at))
+        return self._recent.fresh(
+            (order.sender, order.number), order.at, now, since=now - (steady() - self._began_at)
+        )

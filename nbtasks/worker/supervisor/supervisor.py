@@ -28,6 +28,7 @@ from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import OperationalError, WorkersError
 from nbtasks.core.options import WorkerOptions
+from nbtasks.core.orders import Shutdown, StopCalls
 from nbtasks.core.packages import versions
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.maththreads import share_cpus
@@ -226,7 +227,14 @@ class Supervisor:
             self._slots[0].set_lease,
         )
         self._orders = Orders(
-            slow, Fleet(slow, self._keys), self._fleet, clock, self._codec, self._addresses, self._obey
+            slow,
+            Fleet(slow, self._keys),
+            self._fleet,
+            clock,
+            self._codec,
+            self._addresses,
+            self._id,
+            self._obey,
         )
 
     def _new_link(self) -> Link:
@@ -459,15 +467,12 @@ class Supervisor:
 
     # -- orders
 
-    def _obey(self, order: dict[str, Any]) -> None:
+    def _obey(self, what: StopCalls | Shutdown) -> None:
         """Follow an order; on the orders thread."""
-        if order.get("t") == "stop":
-            self._stop_calls(order["b"], order.get("i", -1), bool(order.get("kill")))
-        elif order.get("t") == "shutdown" and order.get("w") in (None, self._id, self._name):
-            os.kill(os.getpid(), signal.SIGQUIT if order.get("cold") else signal.SIGTERM)
-
-    def _stop_calls(self, batch: str, index: int, kill: bool) -> None:
-        self._enforcement.order(StopOrder(next(self._serial), batch, index, kill))
+        if isinstance(what, StopCalls):
+            self._enforcement.order(StopOrder(next(self._serial), what.batch, what.index, what.kill))
+        else:
+            os.kill(os.getpid(), signal.SIGQUIT if what.cold else signal.SIGTERM)
 
     # -- stopping
 
