@@ -58,6 +58,8 @@ class CurrentCall:
     output: Any = field(default=None, repr=False)
     #: What it has started; made by the worker when it starts something.
     started: Any = field(default=None, repr=False)
+    #: Open figures of pyplot's; made by the worker when there are any.
+    figures: Any = field(default=None, repr=False)
     #: What was called, as this attempt has it.
     function: Any = field(default=None, repr=False)
 

@@ -564,6 +564,40 @@ def test_figures_of_one_call_are_not_the_nexts(inline):
     assert plot.map(range(3), chunk=1).get(timeout=SOON) == [(1, 1)] * 3
 
 
+def test_figures_of_calls_side_by_side_are_each_its_own(inline):
+    pytest.importorskip("matplotlib")
+
+    @inline.task
+    async def plot(number):
+        import asyncio
+
+        from matplotlib import pyplot as plt
+
+        for _ in range(5):
+            plt.plot([number])
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(plt.title, f"number {number}")
+        return len(plt.gca().lines), plt.get_fignums(), plt.gca().get_title()
+
+    @inline.task
+    def plot_two(number):
+        from matplotlib import pyplot as plt
+
+        plt.figure()
+        plt.figure(7)
+        plt.figure(1)
+        plt.close(7)
+        return plt.get_fignums(), plt.gcf().number
+
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    slow, fast = plot.map(range(6)), plot_two.map(range(6))
+    assert slow.get(timeout=SOON) == [(5, [1], f"number {n}") for n in range(6)]
+    assert fast.get(timeout=SOON) == [([1], 1)] * 6
+    assert plot.delay(9).get(timeout=SOON) == (5, [1], "number 9")
+
+
 # --- processes of a call know the notebook's functions and classes --------------------------------------------
 
 NESTED = """

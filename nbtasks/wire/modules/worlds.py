@@ -347,8 +347,7 @@ def activate(world: World) -> None:
         if _active is world:
             world.forget_what_has_changed()
             return
-        if _finder not in sys.meta_path:
-            sys.meta_path.insert(0, _finder)
+        expect_worlds()
         if _active is not None:
             _active.leave()
         _active = world
@@ -441,6 +440,12 @@ _finder = _Finder()
 _import = builtins.__import__
 #: Whether calls run in threads or in an event loop in this process.
 _side_by_side = False
+
+
+def expect_worlds() -> None:
+    """Have imports find the modules of worlds from now on."""
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
 
 
 def expect_calls_side_by_side() -> None:

@@ -50,7 +50,6 @@ from nbtasks.worker.executing.sidebyside import Roster
 from nbtasks.worker.isolation import streams
 from nbtasks.worker.isolation.copies import expect_copies
 from nbtasks.worker.isolation.descriptors import DescriptorFile
-from nbtasks.worker.isolation.openfigures import close_figures
 from nbtasks.worker.isolation.surroundings import Surroundings
 from nbtasks.worker.jobs.doubts import Doubts
 from nbtasks.worker.jobs.functions import Functions
@@ -416,7 +415,6 @@ class Child:
             self._unlooked = not looked
             if looked:
                 self._descriptors.hold()
-                close_figures()
             self._pace.note(function, seconds)
             if job.header.at_most_once:
                 # Who dies with an untold result leaves a call that looks as if it had not been run.
@@ -439,7 +437,6 @@ class Child:
             self._unlooked = False
             self._surroundings.restore(0.0, alone=not self._in_flight)
             self._descriptors.hold()
-            close_figures()
 
     def _claims_of(self, job: Job) -> Callable[[], int | None]:
         """Return what claims the calls of a job, of which as many are kept as are worth it."""

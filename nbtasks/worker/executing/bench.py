@@ -24,6 +24,7 @@ from nbtasks.wire.kinds.generators import Hidden
 from nbtasks.wire.modules import worlds
 from nbtasks.wire.readback import Readable
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
+from nbtasks.worker.isolation.openfigures import close_figures
 from nbtasks.worker.isolation.output import Output
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.reporter import Again, Done, Reporter, Unread
@@ -99,6 +100,7 @@ class Bench:
             item = Done(job, call.index, FAILURE_CODE, outcome.seconds, failures.pack(error))
         # The call may be known for longer than its arguments are worth their memory.
         call.args, call.kwargs = (), {}
+        close_figures(call)
         if on_packed is not None:
             on_packed()
         self.reporter.ended(item)

@@ -1,16 +1,138 @@
-"""Open figures of matplotlib's pyplot end with their call, as a notebook's end with their cell."""
+"""Open figures of matplotlib's pyplot are each call's own and end with it, as a notebook's end with their cell.
+
+pyplot draws into the figure that was opened last, and calls may run side by side.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import sys
+from collections import OrderedDict
+from collections.abc import Iterator, MutableMapping, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from nbtasks.core.context import CurrentCall, current_call, reset_current, set_current
+from nbtasks.wire.modules import worlds
+
+#: Where pyplot keeps them.
+_MODULE = "matplotlib._pylab_helpers"
 
 
-def close_figures() -> None:
-    """Have pyplot forget its open figures: the next call would draw into the last of them."""
-    known = sys.modules.get("matplotlib._pylab_helpers")
-    if known is not None:
+def install() -> None:
+    """Have calls find figures of their own in pyplot, once it is imported."""
+    known = sys.modules.get(_MODULE)
+    if known is None:
+        # Theirs finds it as well, and has to come after ours.
+        worlds.expect_worlds()
+        sys.meta_path.insert(0, _Awaiting())
+    else:
+        _divide(known)
+
+
+def close_figures(call: CurrentCall | None = None) -> None:
+    """Have pyplot forget the open figures of a call; those that belong to none if that is None."""
+    known = sys.modules.get(_MODULE)
+    if known is None or (call is not None and call.figures is None):
+        return
+    token = set_current(call)
+    try:
         # It may be a module of the user's, or half imported.
         with contextlib.suppress(Exception):
             if known.Gcf.figs:
                 known.Gcf.destroy_all()
+    finally:
+        reset_current(token)
+
+
+class _Figures(OrderedDict[Any, Any]):
+    """Open figures of one call: number -> manager."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A task may return its request.
+        return OrderedDict, ()
+
+
+class _FiguresOfCalls(MutableMapping[Any, Any]):
+    """Stands in for pyplot's open figures: has those of the call that asks."""
+
+    def __init__(self, outside: OrderedDict[Any, Any]) -> None:
+        self._outside = outside
+
+    def _own(self) -> OrderedDict[Any, Any]:
+        call = current_call()
+        if call is None:
+            return self._outside
+        if type(call.figures) is not _Figures:
+            call.figures = _Figures()
+        figures: _Figures = call.figures
+        return figures
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._own()[number]
+
+    def __setitem__(self, number: Any, manager: Any) -> None:
+        self._own()[number] = manager
+
+    def __delitem__(self, number: Any) -> None:
+        del self._own()[number]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._own())
+
+    def __reversed__(self) -> Iterator[Any]:
+        return iter(reversed(self._own()))
+
+    def __len__(self) -> int:
+        return len(self._own())
+
+    def keys(self) -> Any:
+        """As of a dict."""
+        return self._own().keys()
+
+    def values(self) -> Any:
+        """As of a dict."""
+        return self._own().values()
+
+    def items(self) -> Any:
+        """As of a dict."""
+        return self._own().items()
+
+    def popitem(self, last: bool = True) -> tuple[Any, Any]:
+        """As of an OrderedDict."""
+        return self._own().popitem(last)
+
+    def move_to_end(self, number: Any, last: bool = True) -> None:
+        """As of an OrderedDict."""
+        self._own().move_to_end(number, last)
+
+
+def _divide(known: ModuleType) -> None:
+    with contextlib.suppress(Exception):
+        if type(known.Gcf.figs) is OrderedDict:
+            known.Gcf.figs = _FiguresOfCalls(known.Gcf.figs)
+
+
+class _Awaiting:
+    """Waits among the finders of modules for pyplot to be imported."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return where the one module is that matters, as others find it."""
+        if name != _MODULE:
+            return None
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def run_and_divide(module: ModuleType) -> None:
+                run(module)
+                _divide(module)
+
+            spec.loader.exec_module = run_and_divide  # type: ignore[method-assign]
+        return spec

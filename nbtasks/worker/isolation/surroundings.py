@@ -20,7 +20,7 @@ from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, setitimer
 from types import FrameType, ModuleType
 from typing import Any
 
-from . import streams, undoing
+from . import openfigures, streams, undoing
 from .assignments import Assignments
 
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
@@ -76,6 +76,7 @@ class Surroundings:
     def install(self) -> None:
         """Set everything for the first time; main thread only."""
         undoing.install()
+        openfigures.install()
         self._assigned.remember()
         self._print, self._len, self._environ = builtins.print, builtins.len, os.environ
         self._functions = _functions()
