@@ -99,7 +99,13 @@ def __getattr__(name: str) -> Any:
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module 'nbtasks' has no attribute {name!r}")
-    value = getattr(import_module(module), name)
+    try:
+        value = getattr(import_module(module), name)
+    except Exception as error:
+        from nbtasks.core.hiding import name_hidden
+
+        name_hidden(error)
+        raise
     globals()[name] = value
     return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import sys
 import types
 import zipfile
@@ -374,6 +375,19 @@ def test_what_stands_beside_a_module(folder, there, notebook):
     assert there(source) == "one"
     folder("plugins.one", "x = 'two, changed'")
     assert there(source) == "two, changed"
+
+
+@pytest.mark.parametrize("name", ["redis", "socket"])
+def test_a_file_beside_a_script_that_hides_a_module_is_named(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("x = 1")
+    script = tmp_path / "script.py"
+    script.write_text("import nbtasks\nnbtasks.App")
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"ImportError: {tmp_path / name}.py hides the module '{name}'")
+    assert last.endswith("Rename the file")
 
 
 def test_what_the_app_includes_is_the_workers_own(home, notebook, tmp_path, monkeypatch, capsys):
