@@ -30,6 +30,7 @@ from nbtasks.core.backoff import Backoff
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.options import WorkerOptions
+from nbtasks.core.readable import name_of
 from nbtasks.local.connection import Connection, place
 from nbtasks.local.processes.proctree import kill_tree
 from nbtasks.local.server.valuefiles import ValueFiles
@@ -360,7 +361,11 @@ class Child:
     def _note_told(self) -> None:
         if not self._in_flight:
             self._slot.set_state(IDLE, 0)
-        self._look_after_calls()
+        try:
+            self._look_after_calls()
+        except Exception as error:
+            # Here it would pass for an error of the connection. It comes again before the next call.
+            LOGGER.debug("put off once more: %s", name_of(error))
 
     def _note_order(self) -> None:
         self._revocations.note()
@@ -434,9 +439,9 @@ class Child:
     def _look_after_calls(self) -> None:
         """Put back what short calls have changed, where that was put off."""
         if self._unlooked:
-            self._unlooked = False
             self._surroundings.restore(0.0, alone=not self._in_flight)
             self._descriptors.hold()
+            self._unlooked = False
 
     def _claims_of(self, job: Job) -> Callable[[], int | None]:
         """Return what claims the calls of a job, of which as many are kept as are worth it."""

@@ -22,6 +22,7 @@ from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.errors import failures
 from nbtasks.wire.kinds.generators import Hidden
 from nbtasks.wire.modules import worlds
+from nbtasks.wire.pickling import SCALARS
 from nbtasks.wire.readback import Readable
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 from nbtasks.worker.isolation.openfigures import close_figures
@@ -132,7 +133,7 @@ class Bench:
             return Again(job, call.index, outcome.retry_in, _why_again(outcome), output, printed)
         if is_empty:
             return Done(job, call.index, SUCCESS_CODE, outcome.seconds, b"", output, [], printed, shown)
-        if job.world is None or worlds.is_entered(job.world):
+        if (succeeded and type(outcome.value) in SCALARS) or worlds.is_entered(job.world):
             state, payload, pieces = self._packed(job, call, outcome)
         else:
             with worlds.opened_in(job.world):
