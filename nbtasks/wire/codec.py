@@ -329,10 +329,14 @@ class Slices(Sequence[memoryview]):
     Args:
         body: their bytes.
         lengths: of each, in bytes.
+
+    Attributes:
+        longest: the length of the longest one.
     """
 
-    def __init__(self, body: memoryview, lengths: Iterable[int]) -> None:
+    def __init__(self, body: memoryview, lengths: Sequence[int]) -> None:
         self._body = body
+        self.longest = max(lengths, default=0)
         self._ends = array("Q", accumulate(lengths))
 
     def __len__(self) -> int:

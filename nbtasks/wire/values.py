@@ -36,6 +36,8 @@ _MOST_HELD_BYTES = 2**30
 
 #: The first byte of the payload of a value that is put apart.
 REFERENCE = 0x02
+#: Bytes of the shortest one: the name of a file is in it, or a hash.
+LEAST_REFERENCE = 32
 _SHARED = 0x03
 #: Position among the arguments, length of the reference.
 _PLACE = struct.Struct("<HI")
