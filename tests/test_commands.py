@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.long
 @pytest.mark.kernel
 def test_the_demo_runs_to_its_end(tmp_path: Path) -> None:
     """`make demo`'s program ends with 0, has written the notebook and its page, and says so."""

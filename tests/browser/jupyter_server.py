@@ -155,6 +155,8 @@ class OpenNotebook:
         self.name = server.notebook(cells)
         scheme = "dark" if dark else "light"
         context = browser.new_context(viewport={"width": 1180, "height": 1000}, color_scheme=scheme)
+        # A busy machine takes its time for a page.
+        context.set_default_timeout(60_000)
         self.page: Page = context.new_page()
         self.console: list[str] = []
         self.page.on("console", self._note)

@@ -76,8 +76,8 @@ def test_cancel_clicked_while_the_kernel_is_idle(lab_page, app):
     page.locator(".jp-OutputArea-executeResult", has_text="REVOKED").wait_for()
 
 
-def test_the_card_lives_while_a_cell_blocks(lab_page):
-    notebook = lab_page([SETUP, "%%task -b for n in range(30)\nimport time\ntime.sleep(0.2)\nn"])
+def test_the_card_lives_and_cancels_while_a_cell_blocks(lab_page):
+    notebook = lab_page([SETUP, "%%task -b for n in range(1000)\nimport time\ntime.sleep(0.2)\nn"])
     page = notebook.page
     notebook.run()
     page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
@@ -85,9 +85,9 @@ def test_the_card_lives_while_a_cell_blocks(lab_page):
     first = int(text(page, done))
     page.wait_for_function(f"(n) => Number(document.querySelector('{done}').textContent) > n + 3", arg=first)
     assert page.locator(".jp-Cell").nth(1).locator(".jp-InputPrompt").inner_text() == "[*]:"
-    page.locator(".jp-OutputArea-executeResult", has_text="28, 29").or_(
-        page.locator(".jp-OutputArea-executeResult", has_text="29]")
-    ).first.wait_for()
+    page.locator(".nbt-cancel").click()
+    page.locator(".jp-OutputArea-output", has_text="TaskRevokedError").wait_for()
+    page.locator(".jp-OutputArea-output", has_text="revoked").first.wait_for()
 
 
 def test_a_reload_in_mid_run_brings_the_card_back_up_to_date(lab_page):
@@ -160,6 +160,7 @@ def test_hostile_text_is_shown_as_text(lab_page, app):
     assert page.evaluate("window.hacked") is None
 
 
+@pytest.mark.long
 def test_the_page_does_not_take_key_presses_from_the_card(lab_page):
     notebook = lab_page([SETUP, "%%task for n in range(200)\nimport time\ntime.sleep(5)", "1"])
     page = notebook.page
@@ -178,6 +179,7 @@ def test_the_page_does_not_take_key_presses_from_the_card(lab_page):
     page.locator(".jp-OutputArea-output", has_text="200 revoked").wait_for()
 
 
+@pytest.mark.long
 def test_a_reopened_notebook_shows_the_saved_card(lab_page, jupyter_servers):
     notebook = lab_page([SETUP, "%%task -o h for n in range(12)\n# squares\nn * n"])
     page = notebook.page
@@ -191,6 +193,7 @@ def test_a_reopened_notebook_shows_the_saved_card(lab_page, jupyter_servers):
     assert page.get_by_text("Error displaying widget").count() == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("app", FRONT_ENDS)
 def test_dark_theme(lab_page, app):
     notebook = lab_page([SETUP, "%%task for n in range(30)\nimport time\ntime.sleep(1)"], app, dark=True)
@@ -251,13 +254,3 @@ url
     cell.locator(".jp-OutputArea-output", has_text="117 done").wait_for(timeout=60_000)
     cell.screenshot(path=folder / "card-finished.png")
     assert (folder / "card-finished.png").stat().st_size > 5_000
-
-
-def test_cancel_clicked_while_a_cell_blocks(lab_page):
-    notebook = lab_page([SETUP, "%%task -b for n in range(100)\nimport time\ntime.sleep(1)"])
-    page = notebook.page
-    notebook.run()
-    page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
-    page.locator(".nbt-cancel").click()
-    page.locator(".jp-OutputArea-output", has_text="TaskRevokedError").wait_for(timeout=15_000)
-    page.locator(".jp-OutputArea-output", has_text="revoked").first.wait_for()

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 
 
+@pytest.mark.long
 def test_all_its_cells_run_and_its_cards_are_saved(lab_page, tmp_path):
     """Run All: no cell fails, cards end as static HTML, the table is there. NBTASKS_DOC_IMAGES=1 keeps the picture."""
     source = nbformat.read(ROOT / "notebooks" / "00_quickstart.ipynb", as_version=4)

@@ -56,7 +56,8 @@ def test_the_connection_is_cut(site, matrix, faults):
     run_through(here, matrix, faults, "connections cut for 2 s", cut)
 
 
-@pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(400)])])
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.timeout(400))])
 def test_the_network_falls_silent(site, matrix, faults, seconds):
     here = site("bundled", *DURABLE)
 

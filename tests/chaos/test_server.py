@@ -107,6 +107,7 @@ def test_the_server_is_emptied(site, matrix, faults, flavour):
     )  # fmt: skip
 
 
+@pytest.mark.long
 @everywhere
 def test_a_replica_takes_over_that_misses_the_end(site, matrix, faults, eventually, flavour):
     port = free_port()
@@ -220,6 +221,7 @@ def test_the_server_loads_its_data(site, matrix, faults, flavour):
     run_through(here, matrix, faults, "restart with a long LOADING", load_again, times=2)
 
 
+@pytest.mark.long
 @everywhere
 def test_clients_are_paused(site, matrix, faults, flavour):
     here = site(flavour)
@@ -287,6 +289,7 @@ def test_what_nobody_holds_is_found(site, ledger, gate, eventually, flavour):
     assert group.get(timeout=SOON) == [1, 2, 3]
 
 
+@pytest.mark.long
 @everywhere
 def test_delayed_calls_survive_a_restart_of_everything(site, machine, flavour):
     """One is due after more than a day: its time is looked at, then rewritten, for only the server's clock counts."""
@@ -326,7 +329,7 @@ datetime.datetime = Shifted
 """
 
 
-@pytest.mark.parametrize("shift", [3600, -3600])
+@pytest.mark.parametrize("shift", [pytest.param(3600, marks=pytest.mark.long), -3600])
 def test_the_clock_of_a_worker_is_an_hour_off(site, machine, tmp_path, monkeypatch, shift):
     """Expiry, countdown: only the server's time counts."""
     (tmp_path / "sitecustomize.py").write_text(CLOCK)
@@ -362,7 +365,7 @@ print(late.state)
 """
 
 
-@pytest.mark.parametrize("shift", [3600, -3600])
+@pytest.mark.parametrize("shift", [3600, pytest.param(-3600, marks=pytest.mark.long)])
 def test_the_clock_of_a_client_is_an_hour_off(site, tmp_path, shift):
     """Its own clock says what an ETA means; from there on, only the server's time counts."""
     (tmp_path / "sitecustomize.py").write_text(CLOCK + CLOCK_OF_DATETIME)
@@ -409,7 +412,10 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.parametrize("fault", ["silent", "killed", pytest.param("cut", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param("silent", marks=pytest.mark.long), "killed", pytest.param("cut", marks=pytest.mark.long)],
+)
 def test_the_stop_button_works_meanwhile(site, chance, fault):
     """SIGINT to the process group of a kernel that waits, before, in and after a fault."""
     here = site("bundled", *DURABLE)

@@ -47,6 +47,7 @@ def pids_of(load, indexes, eventually):
     return {index: runs[index][0].pid for index in indexes}
 
 
+@pytest.mark.long
 def test_stubborn_calls_are_revoked(idle_app, machine, matrix, faults, eventually):
     machine(idle_app, concurrency=len(DEEDS) + 2)
     matrix.warm_up(idle_app)

@@ -130,7 +130,8 @@ def test_entries_that_are_delivered_twice(idle_app, machine, matrix, faults, inv
     matrix.close(idle_app, "every entry delivered twice (a copy in the stream)")
 
 
-@pytest.mark.parametrize("workers", [4, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@pytest.mark.long
+@pytest.mark.parametrize("workers", [4, pytest.param(20, marks=pytest.mark.timeout(900))])
 def test_workers_are_told_to_go(workers, idle_app, machine, matrix, faults, chance):
     """Scale-in: what runs ends, what is not started is given back; nothing runs twice, nothing is charged."""
     family = [machine(idle_app, concurrency=2) for _ in range(workers)]
@@ -145,6 +146,7 @@ def test_workers_are_told_to_go(workers, idle_app, machine, matrix, faults, chan
     matrix.close(idle_app, "TERM to all workers but one")
 
 
+@pytest.mark.long
 def test_children_are_replaced_under_load(idle_app, machine, matrix):
     machine(idle_app, concurrency=2, max_tasks_per_child=20)
     load = matrix.submit(idle_app, 600)

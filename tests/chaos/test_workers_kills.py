@@ -73,7 +73,10 @@ def kill_machines(n, blows, whole, idle_app, machine, matrix, faults, chance, ev
     matrix.close(idle_app, f"kill -9 {what}, another one lives", promised_s=MACHINE_S, watchdog=watchdog)
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["supervisor", "worker"])
+@pytest.mark.parametrize(
+    "whole",
+    [pytest.param(False, id="supervisor", marks=pytest.mark.long), pytest.param(True, id="worker")],
+)
 def test_workers_are_killed(whole, idle_app, machine, matrix, faults, chance, eventually):
     kill_machines(1000, 2, whole, idle_app, machine, matrix, faults, chance, eventually)
 
@@ -116,6 +119,7 @@ def test_a_dead_machines_call_is_back_after_its_lease(idle_app, machine, matrix,
     matrix.close(idle_app, row, recovery_s=again - blow.at, promised_s=MACHINE_S)
 
 
+@pytest.mark.long
 def test_a_killed_local_worker_is_started_again(idle_app, matrix, faults):
     """The client that has started it knows at once that it is dead."""
     idle_app.start_workers(2, lease=LEASE_S)
@@ -264,6 +268,7 @@ def test_a_result_that_kills_whoever_packs_it_is_given_up(app):
     assert [values[0], values[1], values[3], values[4]] == [0, 1, 3, 4]
 
 
+@pytest.mark.long
 def test_a_child_dies_while_it_gives_calls_back(idle_app, machine, matrix, faults, chance):
     """TERM, and kill -9 a moment later."""
     load = matrix.submit(idle_app, 600, chunk=30, long_s=[0.05] * 60)

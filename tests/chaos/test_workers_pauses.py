@@ -98,6 +98,7 @@ def test_long_and_deaf_calls_of_a_living_worker_run_once(idle_app, machine, matr
     matrix.close(idle_app, "calls of 10 leases, and with the GIL held for 6 leases, on living workers")
 
 
+@pytest.mark.long
 def test_calls_behind_deaf_ones_run_once_and_elsewhere(idle_app, machine, matrix):
     """The GIL is held for about as long as it takes until the supervisor gives away what waits."""
     machine(idle_app, concurrency=3)

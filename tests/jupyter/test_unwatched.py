@@ -77,6 +77,7 @@ def test_nbconvert(project):
     assert "data:image/png;base64," in page
 
 
+@pytest.mark.long
 def test_papermill(project):
     write(project / "in.ipynb")
     run_tool(project, "papermill", "in.ipynb", "out.ipynb", "--no-progress-bar")

@@ -154,6 +154,7 @@ def test_what_a_task_has_started_dies_with_its_child(app, tmp_path, eventually):
     eventually(lambda: not Path(f"/proc/{sleeper}").exists(), "the sleeper is gone")
 
 
+@pytest.mark.long
 def test_a_long_map_is_right_and_in_order_while_children_are_killed(app, children, ledger):
     app.start_workers(3)
     seed = random.randrange(10**6)

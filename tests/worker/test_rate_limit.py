@@ -86,13 +86,12 @@ def slow_map(app, ledger, n=10, **options):
 @pytest.mark.parametrize(
     ("function", "rate", "how", "slots"),
     [
-        (note, 10, {"n": 2}, 2),
-        (note, 100, {"n": 2}, 2),
-        (note, 100, {"n": 1, "pool": "solo"}, 1),
-        (note, 30, {"n": 2, "pool": "threads", "threads": 4}, 8),
-        (note_async, 30, {"n": 2}, 8),
+        pytest.param(note, 10, {"n": 2}, 2, id="prefork", marks=pytest.mark.long),
+        pytest.param(note, 100, {"n": 2}, 2, id="prefork, many"),
+        pytest.param(note, 100, {"n": 1, "pool": "solo"}, 1, id="solo", marks=pytest.mark.long),
+        pytest.param(note, 30, {"n": 2, "pool": "threads", "threads": 4}, 8, id="threads"),
+        pytest.param(note_async, 30, {"n": 2}, 8, id="coroutines", marks=pytest.mark.long),
     ],
-    ids=["prefork", "prefork, many", "solo", "threads", "coroutines"],
 )
 def test_no_more_starts_than_allowed(idle_app, ledger, function, rate, how, slots):
     idle_app.start_workers(**how)
@@ -103,6 +102,7 @@ def test_no_more_starts_than_allowed(idle_app, ledger, function, rate, how, slot
     check_rate(ledger, rate, slots)
 
 
+@pytest.mark.long
 def test_calls_one_by_one(idle_app, ledger):
     idle_app.start_workers(2)
     task = idle_app.task(note, rate_limit="20/s")
@@ -182,6 +182,7 @@ def test_a_worker_is_stopped(idle_app, ledger, worker, eventually, delayed):
     group.revoke()
 
 
+@pytest.mark.long
 def test_a_worker_is_stopped_between_two_starts(idle_app, ledger, worker, eventually):
     task = idle_app.task(note, rate_limit="50/s")
     group = task.starmap([(ledger.path, i) for i in range(100)], chunk=100)
@@ -236,6 +237,7 @@ def test_expired_while_they_wait(idle_app, ledger, delayed, eventually):
 # --- deaths
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 def test_children_are_killed(idle_app, ledger, children, eventually):
     idle_app.start_workers(2)
@@ -261,7 +263,7 @@ def test_a_worker_is_killed(idle_app, ledger, worker, eventually):
     check_rate(ledger, 40, 2)
 
 
-@pytest.mark.parametrize("how", ["kill -9", "flushall"])
+@pytest.mark.parametrize("how", ["kill -9", pytest.param("flushall", marks=pytest.mark.long)])
 def test_the_server_forgets(idle_app, ledger, eventually, how):
     """What it had put aside goes with it, and so does the limit; whoever has submitted the calls sends them again."""
     idle_app.start_workers(2)

@@ -109,7 +109,7 @@ def test_a_deaf_child_that_is_killed_afterwards_gives_back_its_own_call_only(app
     assert sorted(lines(ledger)) == sorted([*items, "deaf"])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_every_call_runs_once_however_long_it_is_deaf(app, ledger, seed):
     """About as long as it takes until others are given what waits: questions and answers cross."""
     chance = random.Random(seed)

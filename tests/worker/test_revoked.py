@@ -149,7 +149,7 @@ def test_a_retry_that_nobody_knew_of_is_not_started(mortal_app, running, ledger,
     check_revoked(mortal_app.AsyncResult(name), ledger)
 
 
-@pytest.mark.parametrize("ending", ["by itself", "its child dies"])
+@pytest.mark.parametrize("ending", ["by itself", pytest.param("its child dies", marks=LONG)])
 def test_the_server_loses_everything_meanwhile(app, running, ledger, gate, eventually, ending):
     """Whether its worker shows that it runs before the order is given anew is a matter of moments."""
     handle, pid = running(app)

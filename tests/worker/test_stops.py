@@ -17,7 +17,7 @@ from nbtasks import App, SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExcee
 
 #: What a deaf call has until its process is killed, and how much longer a test waits on a busy machine.
 DEAF_S, PATIENCE = 2.0, 10
-SOON = DEAF_S * PATIENCE
+SOON = 3 * DEAF_S * PATIENCE
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 
@@ -155,6 +155,7 @@ def test_calls_are_revoked_whatever_they_do(lasting, tmp_path, eventually):
     all_run(lasting, len(ALL) + 1, SOON)
 
 
+@pytest.mark.long
 def test_hard_limits_hold_whatever_calls_do(lasting, tmp_path, eventually):
     handles = begun(lasting, tmp_path, eventually, ALL, time_limit=1.0)
     assert errors(handles) == dict.fromkeys(ALL, TimeLimitExceeded)
@@ -177,7 +178,7 @@ def test_soft_limits_come_whatever_calls_do(lasting, tmp_path, eventually):
 @pytest.mark.parametrize(
     ("cold", "deaf"),
     [
-        pytest.param(False, False, id="warm"),
+        pytest.param(False, False, id="warm", marks=pytest.mark.long),
         pytest.param(False, True, id="warm-deaf", marks=pytest.mark.long),
         pytest.param(True, True, id="cold", marks=pytest.mark.long),
     ],
@@ -326,7 +327,7 @@ def test_no_timer_is_left(timer, single):
         pytest.param("threads", holds, patient, "revoked", marks=pytest.mark.long),
         pytest.param("threads", catches, patient, "revoked", marks=pytest.mark.long),
         pytest.param("threads", catches, patient, "late", marks=pytest.mark.long),
-        ("prefork", holds_its_loop, patient_coroutine, "revoked"),
+        pytest.param("prefork", holds_its_loop, patient_coroutine, "revoked", marks=pytest.mark.long),
         pytest.param("prefork", holds_its_loop, patient_coroutine, "late", marks=pytest.mark.long),
         pytest.param("prefork", swallows, patient_coroutine, "revoked", marks=pytest.mark.long),
         ("prefork", swallows, patient_coroutine, "late"),
