@@ -38,7 +38,10 @@ def revoke_some(load, group, chance, count, terminate, faults):
     return revoked
 
 
-@pytest.mark.parametrize("terminate", [True, False], ids=["terminate", "revoke"])
+@pytest.mark.parametrize(
+    "terminate",
+    [pytest.param(True, id="terminate"), pytest.param(False, id="revoke", marks=pytest.mark.long)],
+)
 @pytest.mark.parametrize(
     ("n", "count"),
     [(800, 300), pytest.param(12_000, 5000, marks=[pytest.mark.long, pytest.mark.timeout(900)])],

@@ -51,10 +51,7 @@ def kill(keeper: int, order: str) -> None:
 
 @pytest.mark.parametrize(
     "which",
-    [
-        name if order in {"k", "sk"} else pytest.param(name, marks=pytest.mark.long)
-        for name, order in ORDERS.items()
-    ],
+    [name if order == "sk" else pytest.param(name, marks=pytest.mark.long) for name, order in ORDERS.items()],
 )
 def test_keeper_and_server_are_killed(
     which: str, idle_app, machine, matrix, faults: Faults, chance, eventually

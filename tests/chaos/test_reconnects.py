@@ -95,9 +95,8 @@ def check_flat(before: tuple[Holding, Holding, int], after: tuple[Holding, Holdi
         assert last.memory_bytes < first.memory_bytes + SLACK_BYTES, f"memory of the {end} has grown"
 
 
-@pytest.mark.parametrize(
-    "cuts", [130, pytest.param(1000, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("cuts", [130, pytest.param(1000, marks=pytest.mark.timeout(900))])
 def test_connections_are_cut_again_and_again(site, matrix, faults, cuts):
     here = site("bundled", *DURABLE)
 

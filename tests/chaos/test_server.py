@@ -70,6 +70,7 @@ def test_the_end_of_its_file_is_lost(site, matrix, faults, chance, flavour):
     run_through(here, matrix, faults, "kill -9 and a torn AOF, 5 times", tear, times=10)
 
 
+@pytest.mark.long
 @everywhere
 def test_the_server_comes_back_empty(site, matrix, faults, flavour):
     here = site(flavour)
@@ -81,6 +82,7 @@ def test_the_server_comes_back_empty(site, matrix, faults, flavour):
     run_through(here, matrix, faults, "restart of the server, empty", lose_all, times=2)
 
 
+@pytest.mark.long
 @everywhere
 def test_the_server_is_emptied(site, matrix, faults, flavour):
     here = site(flavour)

@@ -98,6 +98,7 @@ def second_start(load, eventually, within):
     return load.executions()[0][1].started
 
 
+@pytest.mark.long
 def test_a_dead_childs_call_is_back_at_once(idle_app, machine, matrix, faults, eventually):
     machine(idle_app, concurrency=2)
     load = matrix.submit(idle_app, 1, long_s=[1.0])
@@ -108,6 +109,7 @@ def test_a_dead_childs_call_is_back_at_once(idle_app, machine, matrix, faults, e
     matrix.close(idle_app, row, recovery_s=again - blow.at, promised_s=CHILD_S)
 
 
+@pytest.mark.long
 def test_a_dead_machines_call_is_back_after_its_lease(idle_app, machine, matrix, faults, eventually):
     both = [machine(idle_app), machine(idle_app)]
     load = matrix.submit(idle_app, 1, long_s=[2.0])

@@ -198,6 +198,7 @@ def test_it_says_which_calls_it_does_not_take(worker, project, eventually):
         eventually(lambda: said in running.text, "it says so")
 
 
+@pytest.mark.long
 def test_it_says_so_of_calls_that_came_later(worker, lease, eventually):
     running = worker("-b", lease.url, "-c", "1")
     with App(broker=lease.url) as ours, App(broker=lease.url, key=encode_key(new_key())) as app:
@@ -246,7 +247,10 @@ def test_an_apps_worker_waits_for_its_broker_too(early, server_at, project, even
     eventually(lambda: " ready" in running.text, "it has begun", within=40)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGINT, signal.SIGQUIT))],
+)
 def test_a_worker_that_waits_for_its_broker_can_be_ended(early, processes, eventually, number):
     running = early("-b", "redis://127.0.0.1:1", "-c", "2")
     assert running.end(number) == 0

@@ -115,7 +115,13 @@ CAPTURES = {
 }
 
 
-@pytest.mark.parametrize("way", CAPTURES)
+@pytest.mark.parametrize(
+    "way",
+    [
+        way if way in {"global", "in a list"} else pytest.param(way, marks=pytest.mark.long)
+        for way in CAPTURES
+    ],
+)
 def test_in_a_worker_a_task_of_another_app_refuses(shared_app, other, way):
     call = CAPTURES[way](shared_app, make(other))
     with pytest.raises(
@@ -144,7 +150,7 @@ def test_a_task_comes_back_as_it_went(shared_app, other):
     assert theirs[0].delay().get(timeout=SOON) == "t-other"
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+@pytest.mark.parametrize("pool", ["prefork", "threads", pytest.param("solo", marks=pytest.mark.long)])
 def test_a_task_that_opens_an_app_leaves_nothing_behind(home, pool, eventually):
     def careless(number):
         app = App()
@@ -215,6 +221,7 @@ while list(map(len, left()[1:])) != list(map(len, before[1:])) or left()[0]:
 """
 
 
+@pytest.mark.long
 def test_apps_that_are_opened_and_closed_leave_nothing(home):
     done = subprocess.run(
         [sys.executable, "-c", ROUNDS], check=False, capture_output=True, text=True, timeout=120

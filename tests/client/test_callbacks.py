@@ -125,7 +125,7 @@ app.task(len).delay("abc").then(late).get(timeout=20)
 """
 
 
-@pytest.mark.parametrize("end", ["", "app.close()"])
+@pytest.mark.parametrize("end", ["", pytest.param("app.close()", marks=pytest.mark.long)])
 def test_a_callback_that_runs_may_end_before_the_app_does(project, end):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(end=end)], check=True, capture_output=True, text=True, timeout=60

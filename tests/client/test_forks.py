@@ -70,9 +70,16 @@ def run(shared_app, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "used", ["", "app.session", "double.delay(1).get(timeout=60)"], ids=["new", "open", "used"]
+    ("used", "end"),
+    [
+        pytest.param("", "sys.exit()", id="new"),
+        pytest.param("app.session", "os._exit(0)", id="open", marks=pytest.mark.long),
+        pytest.param("double.delay(1).get(timeout=60)", "os._exit(0)", id="used"),
+        pytest.param(
+            "double.delay(1).get(timeout=60)", "sys.exit()", id="used, and exits", marks=pytest.mark.long
+        ),
+    ],
 )
-@pytest.mark.parametrize("end", ["sys.exit()", "os._exit(0)"])
 def test_a_forked_process_submits_to_the_same_broker(run, used, end):
     body = f"""
 {used}
@@ -101,7 +108,9 @@ family(2)
     assert run(body).splitlines() == ["[0, 0]", "[2, 3]", "[4, 6]"]
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "method", ["fork", *(pytest.param(n, marks=pytest.mark.long) for n in ("spawn", "forkserver"))]
+)
 def test_multiprocessing_submits_to_the_same_broker(run, method):
     body = f"""
 if __name__ == "__main__":
@@ -234,7 +243,13 @@ print(call.get(timeout=60), group.get(timeout=60))
     assert run(body).splitlines() == ["ConfigError True"] * 3 + ["[2, [2, 4]]", "2 [2, 4]"]
 
 
-@pytest.mark.parametrize("end", ["app.close(); os._exit(0)", "sys.exit()", "os._exit(0)"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        "app.close(); os._exit(0)",
+        *(pytest.param(end, marks=pytest.mark.long) for end in ("sys.exit()", "os._exit(0)")),
+    ],
+)
 def test_the_end_of_a_child_ends_nothing_of_its_parent(project, end):
     script = f"""
 import os, sys, warnings
@@ -298,7 +313,13 @@ def application(environ, start_response):
 """
 
 
-@pytest.mark.parametrize("used", ["", "'gunicorn' in sys.argv[0] and ask(1)"], ids=["untouched", "used"])
+@pytest.mark.parametrize(
+    "used",
+    [
+        pytest.param("", id="untouched", marks=pytest.mark.long),
+        pytest.param("'gunicorn' in sys.argv[0] and ask(1)", id="used"),
+    ],
+)
 def test_gunicorn_that_loads_before_it_forks(shared_app, tmp_path, used, eventually):
     connection = shared_app.connection
     head = HEAD.format(

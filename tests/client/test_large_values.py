@@ -73,39 +73,39 @@ def test_arrays_go_through_files_on_one_machine(app):
     assert results[2][-1] == 2 * (MEGABYTE - 1)
 
 
-def test_the_same_argument_of_all_calls_is_sent_once_and_new_for_each(app):
+def test_the_same_argument_of_all_calls_is_sent_once_and_new_for_each(shared_app):
     array = values(200_000)
-    before = files_of(app)
+    before = files_of(shared_app)
     calls = [(array, number) for number in range(50)]
-    found = app.task(take).starmap(calls, chunk=5, quiet=True).get(timeout=SOON)
+    found = shared_app.task(take).starmap(calls, chunk=5, quiet=True).get(timeout=SOON)
     assert [value for value, _ in found] == [float(number) for number in range(50)]
     assert array[1] == 1
-    assert len(files_of(app) - before) == 1
+    assert len(files_of(shared_app) - before) == 1
 
 
-def test_the_same_argument_between_others(app):
-    text = "x" * 2 * MEGABYTE
-    task = app.task(lambda a, big, b, more=1: (a, len(big), b, more))
+def test_the_same_argument_between_others(shared_app):
+    text, before = "x" * 2 * MEGABYTE, files_of(shared_app)
+    task = shared_app.task(lambda a, big, b, more=1: (a, len(big), b, more))
     found = task.starmap([(n, text, n + 1) for n in range(9)], quiet=True).get(timeout=SOON)
     assert found == [(n, 2 * MEGABYTE, n + 1, 1) for n in range(9)]
-    assert len(files_of(app)) == 1
+    assert len(files_of(shared_app) - before) == 1
 
 
-def test_an_argument_that_only_some_calls_share(app):
+def test_an_argument_that_only_some_calls_share(shared_app):
     one, two = values(200_000), values(200_000) + 1
     arrays = [one] * 4 + [two] + [one] * 4
-    found = app.task(take).starmap([(array, 3) for array in arrays], quiet=True).get(timeout=SOON)
+    found = shared_app.task(take).starmap([(array, 3) for array in arrays], quiet=True).get(timeout=SOON)
     assert [value for value, _ in found] == [3.0] * 4 + [4.0] + [3.0] * 4
 
 
-def test_an_argument_that_changes_between_calls_that_are_read_one_by_one(app):
+def test_an_argument_that_changes_between_calls_that_are_read_one_by_one(shared_app):
     def items():
         array = values(200_000)
         for number in range(6):
             array[:] = number
             yield array, 0
 
-    found = app.task(take).starmap(items(), max_parallel=2, quiet=True).get(timeout=SOON)
+    found = shared_app.task(take).starmap(items(), max_parallel=2, quiet=True).get(timeout=SOON)
     assert [value for value, _ in found] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 
@@ -120,14 +120,14 @@ def test_a_call_whose_child_dies_finds_its_arguments_again(app, tmp_path):
     assert app.task(die_once).delay(array, str(tmp_path / "died")).get(timeout=SOON)[0] == array.sum()
 
 
-def test_failed_calls_are_sent_again_with_their_arguments(app, gate):
+def test_failed_calls_are_sent_again_with_their_arguments(shared_app, gate):
     def need_the_gate(array, path):
         if not Path(path).exists():
             raise OSError("closed")
         return float(array.sum())
 
     array = values(200_000)
-    group = app.task(need_the_gate).starmap([(array, gate.path)] * 3, quiet=True, on_error="keep")
+    group = shared_app.task(need_the_gate).starmap([(array, gate.path)] * 3, quiet=True, on_error="keep")
     assert all(isinstance(error, OSError) for error in group.get(timeout=SOON))
     gate.open()
     assert group.batch.retry_failed().get(timeout=SOON) == [array.sum()] * 3
@@ -159,7 +159,7 @@ def until_done(monitor):
         yield line
 
 
-@pytest.mark.parametrize("most", [None, 3])
+@pytest.mark.parametrize("most", [None, pytest.param(3, marks=pytest.mark.long)])
 def test_a_server_that_was_emptied_gets_them_again(idle_app, most):
     items = medium(5)
     group = idle_app.task(hash_of).map(items, max_parallel=most, quiet=True)
@@ -245,11 +245,13 @@ def test_arguments_in_the_broker_go_as_well(app, clear, eventually):
     eventually(lambda: not clear() and blobs_of(app) == {}, "the broker has room again")
 
 
-def test_a_forgotten_result_is_gone_at_once(app, eventually):
-    handle = app.task(values).delay()
+def test_a_forgotten_result_is_gone_at_once(shared_app, eventually):
+    before = files_of(shared_app)
+    handle = shared_app.task(values).delay()
     assert len(handle.get(timeout=SOON)) == MEGABYTE
+    assert files_of(shared_app) - before
     handle.forget()
-    eventually(lambda: not files_of(app), "its file is removed")
+    eventually(lambda: not files_of(shared_app) - before, "its file is removed")
 
 
 def test_files_that_no_key_stands_for_are_cleared_away(app, clear):
@@ -299,7 +301,7 @@ def test_the_files_of_a_killed_server_are_used_by_the_next(app, gate, eventually
 
 
 def empty(folder):
-    for path in folder.glob("nbtasks~*"):
+    for path in folder.glob("*~*"):
         path.unlink()
 
 
@@ -321,29 +323,30 @@ def test_results_do_not_lie_in_memory(app):
     assert app.task(scale).delay(values()).get(timeout=SOON)[1] == 2.0
 
 
-def test_a_result_whose_file_is_gone_is_no_success(app):
-    handle = app.task(values).delay()
+def test_a_result_whose_file_is_gone_is_no_success(shared_app):
+    handle = shared_app.task(values).delay()
     handle.until_ready(timeout=SOON)
     assert handle.state == "SUCCESS"
-    empty(disk_of(app))
+    empty(disk_of(shared_app))
     with pytest.raises(ValueLost, match=rf"{handle.id} .*has succeeded, and its value is gone"):
         handle.get(timeout=SOON)
     assert handle.state == "FAILURE"
     assert isinstance(handle.result, ValueLost)
     assert "is gone" in handle.traceback
-    with App(connection=app.connection) as other:
+    with App(connection=shared_app.connection) as other:
         again = other.AsyncResult(handle.id)
         assert again.state == "FAILURE"
         with pytest.raises(ValueLost, match="its value is gone"):
             again.get(timeout=SOON)
 
 
-def test_a_result_whose_file_is_cut_short_is_no_success(app):
+def test_a_result_whose_file_is_cut_short_is_no_success(shared_app):
     """What a power failure leaves."""
-    group = app.task(values).map([MEGABYTE, 10, MEGABYTE], on_error="keep")
+    empty(disk_of(shared_app))
+    group = shared_app.task(values).map([MEGABYTE, 10, MEGABYTE], on_error="keep")
     group.until_ready(timeout=SOON)
-    os.truncate(next(disk_of(app).glob("nbtasks~*")), 4096)
-    with App(connection=app.connection) as other:
+    os.truncate(next(disk_of(shared_app).glob("*~*")), 4096)
+    with App(connection=shared_app.connection) as other:
         (again,) = other.attach(group.id)
         assert sorted(one.state for one in again) == ["FAILURE", "SUCCESS", "SUCCESS"]
     assert sorted(type(one).__name__ for one in group.get(timeout=SOON)) == [
@@ -354,26 +357,33 @@ def test_a_result_whose_file_is_cut_short_is_no_success(app):
     assert sorted(one.state for one in group) == ["FAILURE", "SUCCESS", "SUCCESS"]
 
 
-def test_a_map_whose_values_are_gone_raises(app):
-    group = app.task(values).map([MEGABYTE, MEGABYTE])
+def test_a_map_whose_values_are_gone_raises(shared_app):
+    group = shared_app.task(values).map([MEGABYTE, MEGABYTE])
     group.until_ready(timeout=SOON)
-    empty(disk_of(app))
+    empty(disk_of(shared_app))
     with pytest.raises(ValueLost, match="its value is gone"):
         group.get(timeout=SOON)
 
 
-def test_a_result_in_the_broker_that_is_gone_is_no_success(app):
-    handle = app.task(bytes).delay(100_000)
+def test_a_result_in_the_broker_that_is_gone_is_no_success(shared_app):
+    handle = shared_app.task(bytes).delay(100_000)
     handle.until_ready(timeout=SOON)
-    for name in blobs_of(app):
-        app.session._link.call("DEL", name)
+    for name in blobs_of(shared_app):
+        shared_app.session._link.call("DEL", name)
     with pytest.raises(ValueLost, match="its value is gone"):
         handle.get(timeout=SOON)
     assert handle.state == "FAILURE"
 
 
-@pytest.mark.parametrize("acks_late", [True, False])
-@pytest.mark.parametrize("size", [10_000, MEGABYTE], ids=["in the broker", "in a file"])
+@pytest.mark.parametrize(
+    ("size", "acks_late"),
+    [
+        pytest.param(10_000, False, id="in the broker"),
+        pytest.param(10_000, True, id="in the broker, acks_late", marks=pytest.mark.long),
+        pytest.param(MEGABYTE, True, id="in a file, acks_late"),
+        pytest.param(MEGABYTE, False, id="in a file", marks=pytest.mark.long),
+    ],
+)
 def test_arguments_that_vanish_are_sent_again(idle_app, size, acks_late):
     task = idle_app.task(scale, acks_late=acks_late)
     group = task.map([values(size + number) for number in range(3)])
@@ -387,7 +397,7 @@ def test_arguments_that_vanish_are_sent_again(idle_app, size, acks_late):
     assert len(single.get(timeout=SOON)) == size
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.long)])
 def test_arguments_that_vanish_when_a_worker_has_them_in_hand_are_sent_again(
     idle_app, gate, eventually, pool
 ):

@@ -49,7 +49,9 @@ def test_arguments_go_with_the_handles(shared_app, eventually, way, forgotten):
     )
 
 
-@pytest.mark.parametrize("forgotten", [False, True], ids=["del", "forget"])
+@pytest.mark.parametrize(
+    "forgotten", [pytest.param(False, id="del"), pytest.param(True, id="forget", marks=pytest.mark.long)]
+)
 def test_maps_that_have_ended_take_no_memory(shared_app, eventually, monkeypatch, forgotten):
     # Results are kept for a server that loses its last second; not for half a minute here.
     monkeypatch.setattr("nbtasks.client.session._LOST_S", 0.0)

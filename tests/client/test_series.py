@@ -15,7 +15,7 @@ from nbtasks import TaskRevokedError
 
 from .interrupts import Interrupter
 
-MANY = 2000
+MANY = 1000
 
 
 def batches(handles):

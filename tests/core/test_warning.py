@@ -36,7 +36,13 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line, marks=[pytest.mark.long] if 0 < place < 5 else [])
+        for place, line in enumerate(LINES)
+    ],
+)
 def test_a_function_that_captures_much_is_told_where_it_is_submitted(project, line):
     script = project / "script.py"
     script.write_text(SCRIPT.format(line=line))

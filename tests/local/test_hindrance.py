@@ -62,7 +62,14 @@ def said_instead(text: str, *words: str) -> None:
 
 
 @needs_filter
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS], ids=errno.errorcode.get)
+@pytest.mark.parametrize(
+    "number",
+    [
+        errno.ENOLCK,
+        *(pytest.param(number, marks=pytest.mark.long) for number in (errno.EOPNOTSUPP, errno.ENOSYS)),
+    ],
+    ids=errno.errorcode.get,
+)
 def test_a_file_system_without_locks(project, home, number):
     said = use(sys.executable, TIGHT, "flock", str(number), home=home)
     said_instead(said, "has no locks", "NBTASKS_HOME")
@@ -80,7 +87,7 @@ def test_few_descriptors(project, home, limit):
 
 @needs_root
 @pytest.mark.parametrize(
-    "limit", [pytest.param(n, marks=pytest.mark.long) if n in {2, 3, 8} else n for n in (1, 2, 3, 5, 8, 16)]
+    "limit", [pytest.param(n, marks=pytest.mark.long) if n != 5 else n for n in (1, 2, 3, 5, 8, 16)]
 )
 def test_few_processes(project, home, limit):
     other = 54321

@@ -170,7 +170,9 @@ def test_settings_arrive(stand_in, workers, connection):
 # --- stop ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+@pytest.mark.parametrize(
+    "cold", [pytest.param(False, id="warm", marks=pytest.mark.long), pytest.param(True, id="cold")]
+)
 def test_stop_leaves_no_process(workers, family, eventually, cold):
     workers.scale(TWO)
     assert workers.stop(cold=cold)

@@ -96,7 +96,11 @@ def test_a_child_that_dies_without_a_call_is_replaced(app, children, eventually)
     [
         ("import os; os._exit(7)", "it ended with exit code 7"),
         ("import ctypes; ctypes.string_at(0)", r"signal 11 \(SIGSEGV\)[\s\S]*Segmentation fault"),
-        ("import os; os.write(2, b'last words\\n'); os.abort()", r"signal 6 \(SIGABRT\)[\s\S]*last words"),
+        pytest.param(
+            "import os; os.write(2, b'last words\\n'); os.abort()",
+            r"signal 6 \(SIGABRT\)[\s\S]*last words",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_the_story_of_a_death(app, how, story):

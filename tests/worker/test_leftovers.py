@@ -135,7 +135,9 @@ def test_subprocesses_end_at_a_hard_limit(lasting, tmp_path, eventually):
     gone(eventually, pids)
 
 
-@pytest.mark.parametrize("end", ["cold", pytest.param("quit", marks=pytest.mark.long), "kill"])
+@pytest.mark.parametrize(
+    "end", [*(pytest.param(end, marks=pytest.mark.long) for end in ("cold", "quit")), "kill"]
+)
 def test_subprocesses_end_with_their_worker(end, many, tmp_path, eventually):
     _, pids = begin(many, tmp_path, eventually)
     daemon = tmp_path / "daemon"

@@ -152,11 +152,11 @@ def test_waiting_is_no_attempt(idle_app, ledger):
     assert task.starmap([(ledger.path, i) for i in range(20)]).get(timeout=SOON) == [1] * 20
 
 
-@pytest.mark.parametrize("none", [None, 0, "0/m"])
-def test_no_limit(idle_app, none):
+def test_no_limit(idle_app):
     idle_app.start_workers(1)
-    task = idle_app.task(abs, rate_limit="5/h").with_options(rate_limit=none)
-    assert task.map(range(100)).get(timeout=SOON) == list(range(100))
+    for none in (None, 0, "0/m"):
+        task = idle_app.task(abs, rate_limit="5/h").with_options(rate_limit=none)
+        assert task.map(range(100)).get(timeout=SOON) == list(range(100))
 
 
 # --- what waits holds up nothing

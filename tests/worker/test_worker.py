@@ -473,8 +473,8 @@ def test_what_a_task_submits_survives_its_process(idle_app, ledger, eventually):
         for number in range(n):
             small.delay(path, number)
 
-    get(parent.delay(ledger.path, 20))
-    eventually(lambda: len(ledger.lines()) == 20, "all inner calls have run")
+    get(parent.delay(ledger.path, 8))
+    eventually(lambda: len(ledger.lines()) == 8, "all inner calls have run")
 
 
 def test_tasks_that_wait_never_take_the_last_slot(app):
