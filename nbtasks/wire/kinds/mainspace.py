@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, ForwardRef
 
+from nbtasks.core.context import current_call
 from nbtasks.core.globals import names_in_annotations
 from nbtasks.wire.modules.origin import MAIN
 
@@ -51,16 +52,25 @@ def keep(kind: type, names: dict[str, Any]) -> None:
 
 def _names() -> dict[str, Any]:
     """Return the names of the notebook that are known of the call that runs here."""
-    opening = current_opening()
+    opening, call = current_opening(), current_call()
+    # What the call itself makes, a class say, names what its function's code sees.
+    names = _globals_of(call.function) if call is not None else {}
     if opening is None:
-        return {}
+        return names
     kinds = [*opening.of_function.values(), *(opening.own or {}).values()]
-    names = {
+    names |= {
         kind.__name__: kind for kind in kinds if kind.__module__ in MAIN and "." not in kind.__qualname__
     }
     for kind in kinds:
         names |= _named.get(kind, {})
     return names
+
+
+def _globals_of(function: Any) -> dict[str, Any]:
+    function = function.__func__ if type(function) is MethodType else function
+    if type(function) is not FunctionType or function.__module__ not in MAIN:
+        return {}
+    return {name: value for name, value in function.__globals__.items() if not name.startswith("__")}
 
 
 _dict_of: Any = vars(ModuleType)["__dict__"]

@@ -908,3 +908,22 @@ def an_own_instance_copied_in_the_call():
 
     again = copy.deepcopy(Child(4))
     return again, type(again) is Child, copy.copy(Paint.RED) is Paint.RED
+
+
+class Director:
+    pass
+
+
+Crew = list[Director]
+
+
+@item
+def hints_of_classes_that_are_made_in_the_call():
+    class Movie(typing.TypedDict):
+        director: "typing.Optional[Director]"
+        crew: "Crew"
+
+    class Scene(typing.NamedTuple):
+        actor: "Director" = None
+
+    return typing.get_type_hints(Movie), typing.get_type_hints(Scene)
