@@ -377,6 +377,40 @@ def test_what_stands_beside_a_module(folder, there, notebook):
     assert there(source) == "two, changed"
 
 
+def test_a_mark_stays_the_one_object(folder, shared_app, notebook):
+    """Values that say something by being that object: in modules beside the notebook and in installed ones."""
+    folder(
+        "marks",
+        "class Missing:\n    def __repr__(self): return 'MISSING'\n    def __bool__(self): return False\n"
+        "MISSING = Missing()\ndef given(x=MISSING): return x is not MISSING",
+    )
+    notebook.run(
+        """
+        import dataclasses
+        from dataclasses import KW_ONLY, MISSING as NOTHING, dataclass, fields
+        from marks import MISSING, Missing, given
+        other = Missing()
+
+        def f(x):
+            @dataclass
+            class Q:
+                a: int
+                _: KW_ONLY
+                b: int = 2
+            none = [field.name for field in fields(Q) if field.default is NOTHING]
+            return none, given(MISSING), given(x), given(other), dataclasses.MISSING is NOTHING
+
+        def same(x):
+            return x
+        """
+    )
+    task = shared_app.task(notebook["f"])
+    assert task.delay(notebook["MISSING"]).get(timeout=SOON) == notebook["f"](notebook["MISSING"])
+    assert (
+        shared_app.task(notebook["same"]).delay(notebook["MISSING"]).get(timeout=SOON) is notebook["MISSING"]
+    )
+
+
 @pytest.mark.parametrize("name", ["redis", "socket"])
 def test_a_file_beside_a_script_that_hides_a_module_is_named(tmp_path, name):
     (tmp_path / f"{name}.py").write_text("x = 1")

@@ -2,6 +2,7 @@
 
 A ``__getattr__`` that forwards to an attribute is asked for ``__setstate__`` while there is no attribute yet, and asks
 itself for ever. A ``__new__`` of a subclass of ``float`` or ``tuple`` would make once more of a value what it has made.
+A mark, such as ``dataclasses.MISSING``, says something by being that one object, and there would be two.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+from nbtasks.wire.modules.byname import found_by_name
 from nbtasks.wire.modules.origin import is_local
 
 from .classes import travels_by_value
@@ -38,7 +40,14 @@ def reduced(value: Any) -> Any:
 
 
 def _way_of(kind: type) -> Callable[[Any], Reduced] | None:
-    if kind in copyreg.dispatch_table or issubclass(kind, type) or not _is_of_user(kind):
+    if kind in copyreg.dispatch_table or issubclass(kind, type):
+        return None
+    way, marks = _way_of_users(kind), _marks_of(kind)
+    return way if not marks else lambda value: _reduced_mark(value, marks, way)
+
+
+def _way_of_users(kind: type) -> Callable[[Any], Reduced] | None:
+    if not _is_of_user(kind):
         return None
     holder = _holder_of(kind)
     if holder is not None:
@@ -46,6 +55,28 @@ def _way_of(kind: type) -> Callable[[Any], Reduced] | None:
     if _has(kind, "__getattr__") and not _has(kind, "__setstate__"):
         return _reduced_quietly
     return None
+
+
+def _marks_of(kind: type) -> dict[int, str]:
+    """Return the instances of a class that its module has at the top and that hold nothing: place in memory -> name."""
+    own: tuple[Any, ...] = (kind.__reduce__, kind.__reduce_ex__)
+    plain = own == (object.__reduce__, object.__reduce_ex__)
+    places = bool(kind.__dictoffset__) + bool(kind.__weakrefoffset__)
+    if not plain or kind.__basicsize__ > object.__basicsize__ + 8 * places or travels_by_value(kind):
+        return {}
+    there = getattr(sys.modules.get(kind.__module__), "__dict__", {})
+    return {id(one): name for name, one in list(there.items()) if type(one) is kind and _is_empty(one)}
+
+
+def _is_empty(value: Any) -> bool:
+    return not getattr(value, "__dict__", None)
+
+
+def _reduced_mark(value: Any, marks: dict[int, str], way: Callable[[Any], Reduced] | None) -> Any:
+    module, name = type(value).__module__, marks.get(id(value), "")
+    if vars(sys.modules[module]).get(name) is not value or not _is_empty(value):
+        return NotImplemented if way is None else way(value)
+    return found_by_name, (module, name)
 
 
 def _is_of_user(kind: type) -> bool:
