@@ -126,7 +126,7 @@ def test_a_place_in_memory_that_is_somebody_elses_is_passed_over_with_one_warnin
     place = tmp_path / "shm" / "nbtasks-0"
     place.parent.mkdir()
     squat_on(place, squat, tmp_path)
-    monkeypatch.setattr(valuefiles.keeper, "memory_folder", lambda folder: str(place / Path(folder).name))
+    monkeypatch.setattr(valuefiles, "memory_folder", lambda folder: str(place / Path(folder).name))
     with App() as app:
         app.start_workers(1)
         for _ in range(2):
