@@ -6,7 +6,7 @@
 #   make test-all  the long ones too
 #   make bench     nbtasks beside its peers, about an hour on a quiet machine (ARGS="--peers nbtasks,celery --rounds 1");
 #                  also: bench-quick (does it all work?), bench-check (against stored bounds), bench-kill9
-#   make lint      format, style, types, import contract (also: make check); make format repairs what it can
+#   make lint      format, style, types, import contract, shape (also: make check); make format repairs what it can
 #   make clean     remove .venv and everything built
 
 SHELL       := /bin/bash
@@ -78,6 +78,7 @@ lint: $(STAMPS)/deps-lint $(STAMPS)/installed
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python .ci/shape.py
 
 check: lint
 

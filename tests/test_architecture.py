@@ -17,6 +17,7 @@ import nbtasks
 from nbtasks.core import errors
 
 ROOT = Path(__file__).parent.parent
+SHAPE = ROOT / ".ci" / "shape.py"
 
 # Everything `from nbtasks import ...` offers. A name that is added or taken away is a line in the changelog.
 PUBLIC = {
@@ -173,6 +174,46 @@ def test_files_named_in_the_documentation_exist(page: str) -> None:
         if not any(place.exists() for place in places):
             missing.append(name)
     assert not missing
+
+
+@needs_checkout
+def test_the_shape_of_the_code_is_kept() -> None:
+    """Nothing is too large, and no name stands twice."""
+    python(str(SHAPE))
+
+
+@needs_checkout
+def test_what_is_out_of_shape_is_named(tmp_path: Path) -> None:
+    """What grows too large or stands twice fails `make lint`, which says what it is and where."""
+    code = tmp_path / "code"
+    for room in ("one", "two"):
+        (code / room).mkdir(parents=True)
+        (code / room / "__init__.py").touch()
+        (code / room / "same.py").write_text(
+            "class Twin:\n    class _Inside:\n        pass\n", encoding="utf-8"
+        )
+    (code / "long.lua").write_text("-- \n" * 501, encoding="utf-8")
+    (code / "short.lua").write_text("-- \n" * 500, encoding="utf-8")
+    (code / "classes.py").write_text(f"{_class('Full', 25)}{_class('Fuller', 26)}", encoding="utf-8")
+    done = subprocess.run([sys.executable, SHAPE, code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    # What this folder does not have needs no exceptions there.
+    lines = [line for line in done.stderr.splitlines() if "off the exceptions" not in line]
+    assert [line.partition(":")[0] for line in lines] == [
+        "code/long.lua has 501 lines",
+        "code/classes.py",
+        "same.py stands 2 times",
+        "Twin stands 2 times",
+    ]
+    assert "Fuller sets 26 attributes" in lines[1]
+    assert "code/one/same.py, code/two/same.py" in lines[2]
+
+
+def _class(name: str, attributes: int) -> str:
+    """The text of a class whose instances have so many attributes, set in all the ways that there are."""
+    first, second, third, *others = (f"self.a{number}" for number in range(attributes))
+    lines = [f"{first}, {second} = 1, 2", f"{third}: int = 3", *(f"{other} = 4" for other in others)]
+    return f"class {name}:\n    def __init__(self):\n" + "".join(f"        {line}\n" for line in lines)
 
 
 @needs_checkout
