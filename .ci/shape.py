@@ -22,6 +22,7 @@ LONG_FILES = {
 #: What is about to be split: files, and classes in them.
 BEING_SPLIT = {
     "nbtasks/client/app.py",
+    "nbtasks/client/result.py",
     "nbtasks/client/session.py",
     "nbtasks/client/session.py: Session",
     "nbtasks/client/submitting/dispatch.py",
@@ -29,8 +30,6 @@ BEING_SPLIT = {
     "nbtasks/local/server/embedded.py",
     "nbtasks/wire/modules/worlds.py",
     "nbtasks/wire/opened/watching.py",
-    "nbtasks/worker/child/child.py",
-    "nbtasks/worker/child/child.py: Child",
     "nbtasks/worker/jobs/reporter.py",
     "nbtasks/worker/supervisor/supervisor.py",
     "nbtasks/worker/supervisor/supervisor.py: Supervisor",

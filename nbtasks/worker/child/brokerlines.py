@@ -1,0 +1,85 @@
+"""A child's connections to the broker, and how it waits for one that does not answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from nbtasks.broker.redis.delivery import Delivery
+from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.permits import Permits
+from nbtasks.broker.redis.store import Store
+from nbtasks.core.address import Address
+from nbtasks.core.backoff import Backoff
+from nbtasks.core.clock import steady
+from nbtasks.core.errors import OperationalError
+from nbtasks.local.connection import Connection
+from nbtasks.worker.executing.interrupts import Interrupts, Stopping
+from nbtasks.worker.log import log_trouble
+from nbtasks.worker.slots import Slot
+
+T = TypeVar("T")
+
+_BETWEEN_TRIES = Backoff(0.05, 1.0, jitter=True)
+_CLOCK_POLL_S = 0.01
+
+
+class BrokerLines:
+    """Two connections: one takes calls, and waits for them; the other one is free for all the rest.
+
+    Args:
+        consumer: under which name calls are taken.
+        left_out: hears of entries that are not for this worker.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        addresses: tuple[Address, ...],
+        consumer: str,
+        slot: Slot,
+        interrupts: Interrupts,
+        left_out: Callable[[Address, str, bytes], None],
+    ) -> None:
+        self.keys = keys = Keys(connection.namespace)
+        self.waiting = Link(connection.url, connection.address)
+        self.free = Link(connection.url, connection.address)
+        self.taking = Delivery(self.waiting, keys, consumer, addresses, left_out)
+        self.giving = Delivery(self.free, keys, consumer, addresses)
+        self.store = Store(self.free, keys)
+        self.permits = Permits(self.free, keys)
+        self._slot = slot
+        self._interrupts = interrupts
+
+    def forsake(self) -> None:
+        """In a forked copy: let go of the connections. Else they would stay open as long as it lives."""
+        self.waiting.forsake()
+        self.free.forsake()
+
+    def standing(self, batch: str, first: int, count: int) -> tuple[bytes, dict[int, bytes]]:
+        """Return how calls stand, as :meth:`Store.standing` does, as soon as the broker answers."""
+        return self.retrying(lambda: self.store.standing(batch, first, count))
+
+    def server_now(self) -> float:
+        """Return the server's time, as the supervisor reckons it."""
+        while not (offset := self._slot.clock_offset()):
+            if self._interrupts.stopping:
+                raise Stopping
+            time.sleep(_CLOCK_POLL_S)
+        return steady() + offset
+
+    def retrying(self, action: Callable[[], T]) -> T:
+        """Do something with the broker, again and again until it answers."""
+        tries = 0
+        while True:
+            try:
+                return action()
+            except OperationalError as error:
+                if self._interrupts.stopping:
+                    raise Stopping from error
+                tries += 1
+                delay = _BETWEEN_TRIES.after(tries)
+                log_trouble(f"trying again in {delay:.1f} s", error)
+                time.sleep(delay)
