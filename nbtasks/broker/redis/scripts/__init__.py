@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-#: What scripts share that name it. It is no verb.
-_SHARED = "strict"
-_FUNCTION = re.compile(r"^function strict\.(\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
-_USE = re.compile(r"\bstrict\.(\w+)")
+#: What scripts share that name it, those first that the others use. They are no verbs.
+_SHARED = ("strict", "server")
+_FUNCTION = re.compile(r"^function (\w+\.\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
+_USE = re.compile(rf"\b(?:{'|'.join(_SHARED)})\.\w+")
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,15 @@ class Script:
 
 def _load() -> dict[str, Script]:
     sources = {path.stem: path.read_text() for path in Path(__file__).parent.glob("*.lua")}
-    shared = {found[1]: found[0] for found in _FUNCTION.finditer(sources.pop(_SHARED))}
+    shared = {found[1]: found[0] for name in _SHARED for found in _FUNCTION.finditer(sources.pop(name))}
     scripts = {}
     for name, own in sources.items():
-        source = (_needed(own, shared) + own).encode()
+        source = (_prelude(own, shared) + own).encode()
         scripts[name] = Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
     return scripts
 
 
-def _needed(own: str, shared: dict[str, str]) -> str:
+def _prelude(own: str, shared: dict[str, str]) -> str:
     """Return the shared functions that a script needs, and no others: each costs time whenever the script runs."""
     needed: set[str] = set()
     waiting = set(_USE.findall(own))
@@ -39,8 +39,9 @@ def _needed(own: str, shared: dict[str, str]) -> str:
         name = waiting.pop()
         needed.add(name)
         waiting |= set(_USE.findall(shared[name])) - needed
+    tables = [name for name in _SHARED if any(use.startswith(f"{name}.") for use in needed)]
     functions = [source for name, source in shared.items() if name in needed]
-    return "".join((f"local {_SHARED} = {{}}\n", *functions)) if functions else ""
+    return "".join((*(f"local {name} = {{}}\n" for name in tables), *functions))
 
 
 #: Script by verb.

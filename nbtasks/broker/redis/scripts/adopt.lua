@@ -2,8 +2,7 @@
 -- KEYS[1] root of all keys
 -- ARGV    batch, session, most sessions
 -- Returns 1, or 0 when nobody knows the batch.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
+server.let_on(KEYS[1])
 local key = KEYS[1] .. 'b:' .. ARGV[1]
 local known = strict.at('HGET', key, 's')
 if not known then return 0 end

@@ -2,8 +2,7 @@
 -- KEYS[1] root of all keys; KEYS[2] lock
 -- ARGV    worker, ms
 -- Returns 1 for the one that does it, also when it does already; else 0.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
+server.let_on(KEYS[1])
 local holder = strict.at('GET', KEYS[2])
 -- One that is held for longer than anybody asks for is held by nobody.
 local left = redis.call('PTTL', KEYS[2])

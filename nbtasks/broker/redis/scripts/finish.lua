@@ -25,7 +25,7 @@ local function now()
   return moment
 end
 
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
+-- As server.let_on.
 if ARGV[3] ~= 'R' and ARGV[3] ~= 'E' then redis.call('DEL', root .. 'gate') end
 
 -- Have the events of sessions kept for another day. Where there is no stream yet, it is seen to when there is one.

@@ -6,8 +6,7 @@
 --         count, attempt
 -- Returns 1, or 0 when the consumer no longer holds the entry, or the lease is there (nothing was changed).
 -- Prefix-safe: pieces are added before the entry is cut or ended.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
+server.let_on(KEYS[1])
 if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 local root, group, address = KEYS[1], ARGV[1], ARGV[3]
 local lane = root .. 'q:' .. address .. ':' .. ARGV[4]
@@ -47,7 +46,7 @@ if aside then
   end
   -- Who queues what is due sleeps until the first of them is.
   if tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) >= tonumber(due) then
-    strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due)
+    server.tell(root, 'due', due)
   end
 end
 while ARGV[p] do

@@ -2,8 +2,7 @@
 -- KEYS[1] root of all keys
 -- ARGV    worker, the value that its lease had, "" for none
 -- Returns 1 when there is no lease now, 0 when it was renewed.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
+server.let_on(KEYS[1])
 local key = KEYS[1] .. 'w:' .. ARGV[1]
 local lease = redis.pcall('GET', key)
 if type(lease) == 'string' and lease ~= ARGV[2] then return 0 end

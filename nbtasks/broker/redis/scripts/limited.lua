@@ -11,8 +11,7 @@ for _, member in ipairs(members) do
     local seen = redis.pcall('GET', KEYS[1] .. 'rl:' .. limit)
     local next = string.match(type(seen) == 'string' and seen or '', '^%d+') or '0'
     if #next > 16 then next = '0' end
-    local time = redis.call('TIME')
-    return {limit, math.max(0, math.ceil(next / 1000 - time[1] * 1000 - time[2] / 1000)), -1}
+    return {limit, math.max(0, math.ceil((next - server.now_us()) / 1000)), -1}
   end
 end
 return {'', 0, #members == most and offset + most or -1}

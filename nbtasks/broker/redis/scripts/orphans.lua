@@ -5,21 +5,17 @@
 -- ARGV    group, field of the lane's cuts ("<lane>/"), address, entry id to go on after, most to look at
 -- Returns {how many were found, entry id to go on after, or "" at the end}
 -- Prefix-safe: the copy is added before the entry is deleted, and first result wins.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
+server.let_on(KEYS[1])
 local group, cuts, after, most = ARGV[1], KEYS[1] .. 'c:' .. ARGV[3], ARGV[4], tonumber(ARGV[5])
 if strict.at('XLEN', KEYS[2]) == 0 and redis.call('EXISTS', KEYS[2]) == 0 then return {0, ''} end
 local last
 for _, info in ipairs(redis.call('XINFO', 'GROUPS', KEYS[2])) do
-  local field = {}
-  for k = 1, #info, 2 do field[info[k]] = info[k + 1] end
+  local field = server.fields(info)
   if field.name == group then last = field['last-delivered-id'] end
 end
 if not last then return {0, ''} end
 -- A group that is ahead of its stream, or a stream that takes no more ids, would deliver nothing any more.
-local facts, info = {}, redis.call('XINFO', 'STREAM', KEYS[2])
-for k = 1, #info, 2 do facts[info[k]] = info[k + 1] end
-local newest = facts['last-generated-id']
+local newest = server.fields(redis.call('XINFO', 'STREAM', KEYS[2]))['last-generated-id']
 if not strict.is_own_id(newest) then
   strict.renew(KEYS[2])
   return {0, ''}

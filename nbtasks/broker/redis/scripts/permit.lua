@@ -4,11 +4,9 @@
 -- Returns {permits, time until the first start (us; in the past where it is less than 0), ms until the other calls in
 --         hand shall ask again}
 -- Prefix-safe: one write. Permits that nobody uses are lost, so a crash means fewer starts, never more.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
+server.let_on(KEYS[1])
 local every, most, in_hand = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
+local now = server.now_us()
 -- Starts that were missed for so long are made up for: a call comes back a moment later than it could start.
 local credit = 50000
 -- Who gets a permit keeps its slot until the start. For a few starts in quick succession that is less work than to

@@ -4,23 +4,19 @@
 -- KEYS[1] root of all keys; KEYS[2..] lanes
 -- ARGV    group, life of the server, addresses
 -- Prefix-safe: what may have begun is noted before the group is there, and the life last.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
+server.let_on(KEYS[1])
 local root, group, life = KEYS[1], ARGV[1], ARGV[2]
 local lives = {}
 
 -- Returns the last id that a lane has given out, and whether its group is there.
 local function standing(lane)
-  local info, last, there = redis.pcall('XINFO', 'STREAM', lane), '0-0', false
+  local info, there = redis.pcall('XINFO', 'STREAM', lane), false
   -- There is no lane yet, or somebody has put something else in its place.
-  if info.err then return last, false end
-  for k = 1, #info, 2 do
-    if info[k] == 'last-generated-id' then last = info[k + 1] end
-  end
+  if info.err then return '0-0', false end
   for _, one in ipairs(redis.call('XINFO', 'GROUPS', lane)) do
-    for k = 1, #one, 2 do there = there or (one[k] == 'name' and one[k + 1] == group) end
+    there = there or server.fields(one).name == group
   end
-  return last, there
+  return server.fields(info)['last-generated-id'], there
 end
 
 for k = 3, #ARGV do lives[ARGV[k]] = strict.at('HGET', root .. 'd:' .. ARGV[k], 'life') end

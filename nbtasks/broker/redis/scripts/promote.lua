@@ -3,8 +3,7 @@
 -- ARGV    address, the server's time as it is reckoned (ms), most to move
 -- Returns {moved, ms until the next one is due or -1}
 -- Prefix-safe: a call is added to its lane before it leaves the set.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
+server.let_on(KEYS[1])
 local root, address = KEYS[1], ARGV[1]
 local set = root .. 'z:' .. address
 local now = tonumber(ARGV[2])

@@ -4,8 +4,7 @@
 -- Returns {server time (ms), worker, its lease's value or "", ms since its last renewal by the server's clock, or -1
 --         where it was said to be dead, ...}
 -- Writes nothing.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = server.now_ms()
 local found = {now}
 local workers = redis.pcall('ZREVRANGE', KEYS[1] .. 'workers', 0, ARGV[1] - 1, 'WITHSCORES')
 for k = 1, workers.err and 0 or #workers, 2 do

@@ -3,15 +3,13 @@
 -- ARGV    group, hash of the lane's cuts, field of them ("<lane>/"), batch, entry id to go on after, most to look at
 -- Returns {how many calls the batch's entries had, entry id to go on after, or "" at the end}
 -- Prefix-safe: of what is deleted all calls are final, and each entry is deleted by itself.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
+server.let_on(KEYS[1])
 local group, batch, after, most = ARGV[1], ARGV[4], ARGV[5], tonumber(ARGV[6])
 if strict.at('XLEN', KEYS[2]) == 0 then return {0, ''} end
 
 -- What was delivered is in a worker's hands. Before its first worker a lane has no group, and nothing was.
 for _, info in ipairs(redis.call('XINFO', 'GROUPS', KEYS[2])) do
-  local field = {}
-  for k = 1, #info, 2 do field[info[k]] = info[k + 1] end
+  local field = server.fields(info)
   if field.name == group and strict.later(field['last-delivered-id'], after) then after = field['last-delivered-id'] end
 end
 local entries = redis.call('XRANGE', KEYS[2], '(' .. after, '+', 'COUNT', most)

@@ -3,8 +3,7 @@
 -- ARGV    address, batch, least score (ms), how many to pass over, most to look at
 -- Returns {how many calls the batch's members had, how many to pass over the next time, or -1 at the end}
 -- Prefix-safe: of what is deleted all calls are final, and each member is deleted by itself.
--- A script whose first write needs no memory may go on when the server is full: what ends work must never be refused.
-redis.call('DEL', KEYS[1] .. 'gate')
+server.let_on(KEYS[1])
 local set, batch, offset, most = KEYS[1] .. 'z:' .. ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
 local members = strict.at('ZRANGEBYSCORE', set, ARGV[3], '+inf', 'LIMIT', offset, most)
 local found, passed = 0, offset
