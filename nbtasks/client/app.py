@@ -369,7 +369,7 @@ class App:
         wanted = WorkerOptions.make(children, options, self.include)
         most_s = patience(timeout)
         workers = self.local_workers
-        workers.begin(dataclasses.replace(wanted, parent_pid=os.getpid()))
+        workers.begin(wanted)
         # The worker starts meanwhile.
         _ = self.session
         workers.wait(LONGEST_S if most_s is None else most_s)

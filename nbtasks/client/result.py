@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
-from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.brief import brief
@@ -510,6 +509,3 @@ class EagerResult(Generic[R]):
 
     def forget(self) -> None:
         """Do nothing: nothing is stored."""
-
-
-__all__ = ["AsyncResult", "EagerResult", "context", "note", "wait_async"]

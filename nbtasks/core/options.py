@@ -222,7 +222,6 @@ class WorkerOptions:
     #: Seconds.
     lease_s: float = 15.0
     keep: bool = False
-    parent_pid: int | None = None
     env: dict[str, str] = field(default_factory=dict)
     include: tuple[str, ...] = ()
 

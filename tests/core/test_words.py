@@ -57,7 +57,7 @@ def test_what_is_no_id_is_unknown(text):
 
 
 def test_state_codes_are_in_order_and_the_last_three_are_final():
-    assert [states.CODES[name] for name in states.NAMES] == list(range(7))
+    assert [getattr(states, f"{name}_CODE") for name in states.NAMES] == list(range(7))
     assert set(states.NAMES[states.FIRST_READY_CODE :]) == states.READY_STATES
 
 

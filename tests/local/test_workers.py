@@ -163,7 +163,6 @@ def test_settings_arrive(stand_in, workers, connection):
     assert workers.worker_id == "blue"
     workers.stop(cold=True)
     assert '"queues": ["a", "b"]' in workers.log_tail()
-    assert f'"parent_pid": {os.getpid()}' in workers.log_tail()
     assert encode_key(connection.keys[0]) in workers.log_tail()
 
 

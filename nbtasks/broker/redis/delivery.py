@@ -548,6 +548,3 @@ def _number(entry_id: bytes) -> tuple[int, int]:
     if len(entry_id) > ID_BYTES or not (milliseconds.isdigit() and part_of.isdigit()):
         return -1, 0
     return int(milliseconds), int(part_of)
-
-
-__all__ = ["Aside", "Delivery", "Entry", "Finish", "ResponseError"]

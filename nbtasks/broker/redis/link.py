@@ -120,11 +120,6 @@ class Link:
         """Whether the last command left a usable connection."""
         return self._channel is not None
 
-    @property
-    def busy(self) -> bool:
-        """Whether a command is in flight."""
-        return self._lock.locked()
-
     def call(self, *args: Argument, timeout_s: float | None = None) -> Any:
         """Send one command and return its reply; a reply that is an error raises."""
         reply = self.pipeline([args], timeout_s)[0]

@@ -19,7 +19,6 @@ MOST_ENTRIES = 2_000_000
 SESSION_TTL_MS = 30 * 24 * 3600 * 1000
 #: Seconds a blob lives until a batch or a result has taken it over.
 BLOB_GRACE_S = 24 * 3600
-BLOB_PIECE_BYTES = 32 * 2**20
 
 
 class FunctionMissing(OperationalError):

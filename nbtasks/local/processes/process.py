@@ -9,7 +9,6 @@ command line can be read by everybody on the machine.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import signal
@@ -82,8 +81,6 @@ class WorkerProcess:
         self._send(connection, options, again)
 
     def _send(self, connection: Connection, options: WorkerOptions, again: bool) -> None:
-        if not options.keep:
-            options = dataclasses.replace(options, parent_pid=self._owner)
         settings = {"connection": connection.to_json(), "options": options.to_json(), "again": again}
         assert self._process.stdin is not None
         # Where it is dead already, its exit code says more than the broken pipe.

@@ -66,7 +66,7 @@ class Consumer:
         missed = [] if self.is_sure else self.audit()
         if missed:
             return missed
-        return self._opened(self._delivery.take(most))
+        return self.opened(self._delivery.take(most))
 
     @property
     def is_sure(self) -> bool:
@@ -91,10 +91,6 @@ class Consumer:
 
         return self._reporter.flush_along(send)
 
-    def opened(self, entries: list[Entry]) -> list[Job]:
-        """Open entries that were waited for."""
-        return self._opened(entries)
-
     def audit(self) -> list[Job]:
         """Return jobs for what this child holds without knowing it: the reply that brought them was lost."""
         # Before anything is taken: the server may be another one, which has lost what this one's workers have begun.
@@ -104,7 +100,7 @@ class Consumer:
         found = self._delivery.held()
         self._audited = self._delivery.connections
         held = [one for one in found if not (self._reporter.has(one) or place(one) in known)]
-        return self._opened(self._delivery.living(held))
+        return self.opened(self._delivery.living(held))
 
     def no_longer_held(self, jobs: list[Job]) -> list[Job]:
         """Return those jobs whose entries were given to others."""
@@ -126,7 +122,8 @@ class Consumer:
             raise ValueLost("large values of it are in files that this worker does not see")
         return chunk
 
-    def _opened(self, entries: list[Entry]) -> list[Job]:
+    def opened(self, entries: list[Entry]) -> list[Job]:
+        """Return the jobs in entries that were taken; what cannot be opened is refused."""
         jobs: list[Job] = []
         for number, entry in enumerate(entries):
             self._reporter.own(entry)
