@@ -131,6 +131,7 @@ class Supervisor:
         self._started_at = time.time()
         self._signals: list[int] = []
         self._links: list[Link] = []
+        self._has_parts = False
 
     # -- life
 
@@ -190,6 +191,7 @@ class Supervisor:
         if not arrival.step(lambda: check(link)):
             return False
         self._make_parts(link)
+        self._has_parts = True
         first = (self._lease.start, lambda: self._orders.start(time.monotonic() - began))
         if not all(arrival.step(one) for one in first):
             return False
@@ -492,21 +494,24 @@ class Supervisor:
 
     def _shut_down(self, forkserver: Forkserver) -> None:
         forkserver.close()
-        with contextlib.suppress(OperationalError, AttributeError):
-            self._strangers.stop()
-            self._reaper.stop()
-            self._orders.stop()
-            self._lease.stop()
-            for number in range(self._n):
-                consumer = f"{self._id}/{number}"
-                unsaved = self._to_rescue.get(number)
-                loss = unsaved.loss if unsaved is not None else Loss("the worker was stopped", uncharged=True)
-                self._rescue.consumer(consumer, loss)
-                self._delivery.on_behalf_of(consumer).forget()
-            self._fleet.release(self._id)
+        # Else it was told to end before there was a broker.
+        if self._has_parts:
+            with contextlib.suppress(OperationalError):
+                self._give_back_all()
         for link in self._links:
             link.abort()
         LOGGER.info("%s stopped", self._name)
+
+    def _give_back_all(self) -> None:
+        for part in (self._strangers, self._reaper, self._orders, self._lease):
+            part.stop()
+        for number in range(self._n):
+            consumer = f"{self._id}/{number}"
+            unsaved = self._to_rescue.get(number)
+            loss = unsaved.loss if unsaved is not None else Loss("the worker was stopped", uncharged=True)
+            self._rescue.consumer(consumer, loss)
+            self._delivery.on_behalf_of(consumer).forget()
+        self._fleet.release(self._id)
 
     # -- for the list of workers
 
