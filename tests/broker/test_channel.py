@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import redis
 from redis.exceptions import ConnectionError, ResponseError
 
+from nbtasks import ConfigError
 from nbtasks.broker.redis.channel import Channel
+from nbtasks.broker.redis.inside import ALLOWED, TRIED
 
 
 @pytest.fixture
@@ -99,3 +104,20 @@ def test_who_waits_eagerly_hears_what_comes_at_once_and_what_comes_late(wire, af
         timer.join()
     assert not channel.has_come(0.01, eager=True)
     assert not channel.has_come(0.0, eager=True)
+
+
+@pytest.mark.parametrize("without", ["_sock", "_parser", "parse_error"])
+def test_a_redis_py_that_has_changed_inside_is_named(without):
+    parser = SimpleNamespace(**{"parse_error": ResponseError} if without != "parse_error" else {})
+    parts = {"_sock": None, "_parser": parser}
+    parts.pop(without, None)
+    with pytest.raises(ConfigError) as caught:
+        Channel(SimpleNamespace(**parts))
+    version = re.escape(redis.__version__)
+    assert re.match(rf"nbtasks cannot use redis-py {version}, .*'{without}'", str(caught.value))
+    assert f"pip install 'redis{ALLOWED}', of which {TRIED} is known to work" in str(caught.value)
+
+
+def test_what_the_message_allows_is_what_is_required():
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    assert f'"redis[hiredis]{ALLOWED}"' in project.read_text(encoding="utf-8")

@@ -18,6 +18,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from nbtasks.core.cpus import usable_cpus
 
+from .inside import inside
+
 #: A socket's timeout is for one write as a whole, so large values are written in pieces.
 _WRITE_BYTES = 64 * 1024
 _READ_BYTES = 64 * 1024
@@ -49,11 +51,15 @@ def packed(command: Sequence[Argument]) -> Packed:
 
 
 class Channel:
-    """A connection that was just made by the library, from here on written and read without it."""
+    """A connection that was just made by the library, from here on written and read without it.
+
+    Raises:
+        ConfigError: this redis-py is another one inside.
+    """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self._socket = connection._sock
+        self._socket, error = inside(connection)
         self._timeout_s = self._socket.gettimeout()
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
@@ -61,7 +67,7 @@ class Channel:
         self._buffer = bytearray(_READ_BYTES)
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse,
-            replyError=connection._parser.parse_error,
+            replyError=error,
             notEnoughData=_NOT_YET,
         )
 

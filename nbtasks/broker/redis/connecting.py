@@ -29,6 +29,7 @@ from nbtasks.broker.url import BrokerUrl
 from nbtasks.core.errors import ConfigError
 
 from .channel import NOT_REPLIES
+from .inside import inside
 
 #: Seconds to make a connection; also for the first words on it.
 CONNECT_S = 2.0
@@ -139,15 +140,16 @@ def login_refused(url: BrokerUrl, error: AuthenticationError) -> str:
 
 def _introduce(connection: Any) -> None:
     """Say the first words. A server that hangs up instead has mostly said why, which is lost in redis-py."""
-    plain = not isinstance(connection._sock, ssl.SSLSocket)
-    with connection._sock.dup() if plain else contextlib.nullcontext() as spare:
+    within = inside(connection)
+    plain = not isinstance(within.socket, ssl.SSLSocket)
+    with within.socket.dup() if plain else contextlib.nullcontext() as spare:
         try:
             connection.on_connect()
         except ConnectionError as error:
             said = _last_words(spare) if spare is not None else ""
             if not said:
                 raise
-            raise connection._parser.parse_error(said) from error
+            raise within.error(said) from error
         except NOT_REPLIES as error:
             raise InvalidResponse(str(error)) from error
 
