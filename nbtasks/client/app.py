@@ -204,7 +204,11 @@ class App:
         session.flush()
         if id is not None:
             batch_id, index = split_call_id(id)
-            return [self.AsyncResult(id)] if index is not None else self._handles(session.adopt(batch_id))
+            return (
+                [self.AsyncResult(id)]
+                if index is not None
+                else self._handles(session.adoption.adopt(batch_id))
+            )
         if last is not None and last < 1:
             raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
         handles: list[Handle | Map] = []
@@ -213,7 +217,7 @@ class App:
             if len(handles) >= most:
                 break
             try:
-                handles += self._handles(session.adopt(name))
+                handles += self._handles(session.adoption.adopt(name))
             except (UnknownCall, SignatureMismatch) as error:
                 _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
         return handles[:most]
@@ -318,7 +322,7 @@ class App:
             try:
                 engine = RedisEngine(connection, self._result_expires, self._result_limit, self.include)
                 session = engine.session
-                session.given_up = self._opened.workers_given_up
+                session.reasons.given_up = self._opened.workers_given_up
                 return session
             except RuntimeError as error:
                 # Too many threads: everything else of ours says what it is.
@@ -390,19 +394,13 @@ class App:
 
     def workers(self) -> list[WorkerInfo]:
         """Return all workers of the namespace, on any machine."""
-        from .roster import read_workers
-
-        session = self.session
-        workers = read_workers(session.fleet, session.keyring.id)
+        workers = self.session.roster.workers()
         outdated = self._opened.workers.outdated() if self._opened.workers is not None else {}
         return [dataclasses.replace(one, changes=outdated.get(one.id, "")) for one in workers]
 
     def stranded(self) -> list[Stranded]:
         """Return what waits for a worker of another kind than those that are there: another Python, another key."""
-        from .roster import stranded
-
-        session = self.session
-        return stranded(session.store, self.workers(), session.keyring.id)
+        return self.session.roster.stranded(self.workers())
 
     # -- other machines
 

@@ -48,11 +48,11 @@ class RedisEngine:
 
     def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
         """Make calls that have not ended REVOKED; an index of -1 means all of them."""
-        self.session.revoke(batch, index, terminate)
+        self.session.revoking.revoke(batch, index, terminate)
 
     def why_pending(self, batch: Ledger) -> str | None:
         """Say why nothing happens, with what to do."""
-        return self.session.why_pending(batch)
+        return self.session.reasons.why_pending(batch)
 
     def retry_failed(self, batch: Ledger, parcel: Parcel) -> GroupResult:
         """Submit the calls again that failed or were revoked, as a new map.

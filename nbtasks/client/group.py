@@ -41,7 +41,7 @@ class GroupResult(Generic[R]):
         """
         session = (app or current.current()).session
         batch_id, index = split_call_id(id)
-        batch = session.adopt(batch_id)
+        batch = session.adoption.adopt(batch_id)
         if batch.kind != "map" or index is not None:
             raise UnknownCall(f"{id!r} is no map: AsyncResult({id!r}) is the handle of one call")
         self.batch, self._session = batch, session
@@ -324,7 +324,7 @@ class GroupResult(Generic[R]):
 
     def forget(self) -> None:
         """Drop the results from the broker."""
-        self._session.forget(self.batch)
+        self._session.intake.forget(self.batch)
 
     def retry_failed(self) -> Self:
         """Submit the calls again that failed or were revoked, as a new map."""

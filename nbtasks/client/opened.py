@@ -40,7 +40,7 @@ class Opened:
     def note_worker_death(self, worker_id: str) -> None:
         """Have a dead worker's calls given back at once, without waiting for its lease."""
         if self.session is not None and self.session.usable:
-            self.session.bury(worker_id)
+            self.session.roster.bury(worker_id)
 
     @property
     def unsent(self) -> str:

@@ -3,81 +3,128 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import LANES
+from nbtasks.broker.redis.server import write_problem
 from nbtasks.core import states as st
-from nbtasks.core.address import PYTHON, Address
+from nbtasks.core.address import PYTHON
+from nbtasks.core.errors import BrokerUnavailable, OperationalError
 
-from .roster import read_workers, running_where_alive
 from .workerinfo import WorkerInfo
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.fleet import Fleet
-    from nbtasks.broker.redis.permits import Limited
+    from nbtasks.broker.redis.link import Link
+    from nbtasks.broker.redis.permits import Limited, Permits
     from nbtasks.broker.redis.store import Store
 
     from .batches.ledger import Ledger
+    from .batches.registry import Registry
+    from .roster import Roster
+    from .sending.outbox import Outbox
 
 #: A moment that is nearer is told in seconds.
 _SOON_S = 60.0
 
 
-def reason_for_waiting(
-    batch: Ledger,
-    index: int | None,
-    fleet: Fleet,
-    store: Store,
-    address: Address,
-    running_on: Mapping[str, int],
-    limited: tuple[Limited, int] | None,
-    given_up: str | None = None,
-) -> str | None:
-    """Return the reason, or None when calls of the batch are running or about to.
+class Reasons:
+    """Says why calls of a session wait.
 
-    Args:
-        index: of the call that is asked about, None for the whole batch.
-        running_on: name of a worker -> calls of this process that run there, as far as known.
-        limited: the rate limit that calls of the batch wait for, and how many calls do.
-        given_up: why local workers of the queue are not started any more.
+    Attributes:
+        given_up: returns why local workers of a queue are not started any more, None where they are.
     """
-    eta = batch.origin.eta_at
-    if eta is not None and eta > time.time():
-        return f"scheduled for {_moment(eta)}"
-    running = running_where_alive(batch, fleet, address.key_id)
-    if limited is not None and index not in running:
-        return _limited(batch, *limited)
-    if running:
-        return None
-    if batch.retrying and not batch.states.count(st.PENDING_CODE):
-        return f"waits for its next attempt in {max(0.0, min(batch.retrying.values()) - time.time()):.0f} s"
-    return _reason_at_workers(batch, fleet, store, address, running_on, given_up)
 
+    def __init__(
+        self, link: Link, store: Store, permits: Permits, roster: Roster, registry: Registry, outbox: Outbox
+    ) -> None:
+        self.given_up: Callable[[str], str | None] = lambda _: None
+        self._link = link
+        self._store = store
+        self._permits = permits
+        self._roster = roster
+        self._registry = registry
+        self._outbox = outbox
 
-def _reason_at_workers(
-    batch: Ledger,
-    fleet: Fleet,
-    store: Store,
-    address: Address,
-    running_on: Mapping[str, int],
-    given_up: str | None,
-) -> str | None:
-    """Return why no worker runs a call that may start."""
-    listening = [worker for worker in read_workers(fleet, address.key_id) if batch.queue in worker.queues]
-    usable = [worker for worker in listening if worker.matches]
-    alive = fleet.alive([worker.id for worker in usable])
-    if given_up is not None and not alive:
-        return (
-            f"the local workers of queue {batch.queue!r} were given up: {given_up}. See why in their log, "
-            f"app.local_workers.log_tail(); then start them anew: {_start(batch.queue)}"
+    def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
+        """Say why a batch waits, or one call of it; None where calls are running or about to."""
+        if self._outbox.problem is not None:
+            return str(self._outbox.problem)
+        try:
+            return write_problem(self._link) or self._reason(batch, index)
+        except BrokerUnavailable as error:
+            return str(error)
+        except OperationalError:
+            return None
+
+    def _reason(self, batch: Ledger, index: int | None) -> str | None:
+        limited = self._limited(batch)
+        eta = batch.origin.eta_at
+        if eta is not None and eta > time.time():
+            return f"scheduled for {_moment(eta)}"
+        running = self._roster.running(batch)
+        if limited is not None and index not in running:
+            return _limited(batch, *limited)
+        if running:
+            return None
+        if batch.retrying and not batch.states.count(st.PENDING_CODE):
+            return (
+                f"waits for its next attempt in {max(0.0, min(batch.retrying.values()) - time.time()):.0f} s"
+            )
+        return self._reason_at_workers(batch)
+
+    def _limited(self, batch: Ledger) -> tuple[Limited, int] | None:
+        """Return the rate limit that a batch waits for, and how many calls of this process do."""
+        if not batch.may_be_limited:
+            return None
+        limited = self._permits.limited(self._roster.address(batch.queue), batch.id)
+        if limited is None:
+            return None
+        alike = [one for one in self._registry.all_unfinished() if one.shares_limit_with(batch)]
+        waiting = sum(one.sent_count - one.finished_count - len(one.running) for one in alike)
+        return limited, max(1, waiting)
+
+    def _reason_at_workers(self, batch: Ledger) -> str | None:
+        """Return why no worker runs a call that may start."""
+        listening = [worker for worker in self._roster.workers() if batch.queue in worker.queues]
+        usable = [worker for worker in listening if worker.matches]
+        alive = self._roster.alive(usable)
+        given_up = self.given_up(batch.queue)
+        if given_up is not None and not alive:
+            return (
+                f"the local workers of queue {batch.queue!r} were given up: {given_up}. See why in their log, "
+                f"app.local_workers.log_tail(); then start them anew: {_start(batch.queue)}"
+            )
+        if not usable:
+            return _nobody_fits(listening) if listening else _nobody(batch.queue)
+        if not alive:
+            return _silent(usable)
+        at_work = [worker for worker in usable if worker.id in alive]
+        return self._busy(at_work, batch) or _refused(batch)
+
+    def _busy(self, workers: list[WorkerInfo], batch: Ledger) -> str | None:
+        total = sum(worker.slots_total for worker in workers)
+        running_on = Counter(
+            item.worker for one in self._registry.all_unfinished() for item in one.running.copy().values()
         )
-    if not usable:
-        return _nobody_fits(listening) if listening else _nobody(batch.queue)
-    if not alive:
-        return _silent(usable)
-    at_work = [worker for worker in usable if worker.id in alive]
-    return _busy(at_work, batch, store, address, running_on) or _refused(batch)
+        # A worker's own word is some seconds old.
+        busy = (max(worker.slots_busy, running_on.get(worker.name, 0)) for worker in workers)
+        if sum(busy) < total:
+            return None
+        slots = "the only slot is busy" if total == 1 else f"all {total} slots are busy"
+        ahead = self._ahead(batch)
+        if not ahead:
+            return f"{slots}, it is next; more workers would take it now"
+        return f"{slots}, {ahead:,} {'entry is' if ahead == 1 else 'entries are'} ahead; wait, or start more workers"
+
+    def _ahead(self, batch: Ledger) -> int:
+        """Return about how many entries are taken before the next one of a batch."""
+        sent = batch.parcel.sent if batch.parcel is not None else []
+        lane = sent[0].lane if sent else "m"
+        before = LANES[: LANES.index(lane) + 1]
+        own = [item for item in sent if not any(batch.states[item.first : item.first + item.count])]
+        return max(0, self._store.waiting(self._roster.address(batch.queue), before) - max(1, len(own)))
 
 
 def _moment(at: float) -> str:
@@ -121,32 +168,6 @@ def _silent(workers: list[WorkerInfo]) -> str:
         f"worker {last.name} has not been heard of for {since:.0f} s, and no other one listens on its queue; "
         f"look at its machine ({last.host}), or start another: {_start(last.queues[0])}"
     )
-
-
-def _busy(
-    workers: list[WorkerInfo], batch: Ledger, store: Store, address: Address, running_on: Mapping[str, int]
-) -> str | None:
-    total = sum(worker.slots_total for worker in workers)
-    # A worker's own word is some seconds old.
-    busy = (max(worker.slots_busy, running_on.get(worker.name, 0)) for worker in workers)
-    if sum(busy) < total:
-        return None
-    slots = "the only slot is busy" if total == 1 else f"all {total} slots are busy"
-    ahead = _ahead(batch, store, address)
-    if not ahead:
-        return f"{slots}, it is next; more workers would take it now"
-    return (
-        f"{slots}, {ahead:,} {'entry is' if ahead == 1 else 'entries are'} ahead; wait, or start more workers"
-    )
-
-
-def _ahead(batch: Ledger, store: Store, address: Address) -> int:
-    """Return about how many entries are taken before the next one of a batch."""
-    sent = batch.parcel.sent if batch.parcel is not None else []
-    lane = sent[0].lane if sent else "m"
-    before = LANES[: LANES.index(lane) + 1]
-    own = [item for item in sent if not any(batch.states[item.first : item.first + item.count])]
-    return max(0, store.waiting(address, before) - max(1, len(own)))
 
 
 def _refused(batch: Ledger) -> str | None:

@@ -57,7 +57,7 @@ class AsyncResult(Generic[R]):
         """
         session = (app or current.current()).session
         batch_id, index = split_call_id(id)
-        batch = session.adopt(batch_id)
+        batch = session.adoption.adopt(batch_id)
         if index is None and batch.kind == "map":
             raise UnknownCall(
                 f"{id!r} is the id of a map of {batch.n} calls: GroupResult({id!r}) is its handle, and the calls' ids "
@@ -188,7 +188,11 @@ class AsyncResult(Generic[R]):
 
     def why_pending(self) -> str | None:
         """Say why the call waits, with what to do; None where it does not wait."""
-        return None if self.ready() or self.batch.done else self._session.why_pending(self.batch, self.index)
+        return (
+            None
+            if self.ready() or self.batch.done
+            else self._session.reasons.why_pending(self.batch, self.index)
+        )
 
     # -- its result
 
@@ -366,7 +370,7 @@ class AsyncResult(Generic[R]):
         A call of a map is forgotten with the map: its result lies in one record with others.
         """
         if self.batch.origin.single:
-            self._session.forget(self.batch)
+            self._session.intake.forget(self.batch)
 
     def then(
         self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None

@@ -1,15 +1,18 @@
-"""The workers of a namespace, on any machine."""
+"""The workers of a namespace, on any machine: which take calls of this process, and what they have in hand."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import LANES
+from nbtasks.broker.redis.runners import Runners
 from nbtasks.core.address import PYTHON, Address
+from nbtasks.core.errors import OperationalError
 from nbtasks.core.warning import warn
 
 from .workerinfo import WorkerInfo, read_info
@@ -17,52 +20,133 @@ from .workerinfo import WorkerInfo, read_info
 if TYPE_CHECKING:
     from nbtasks.broker.redis.fleet import Fleet
     from nbtasks.broker.redis.store import Store
+    from nbtasks.local.server.valuefiles import ValueFiles
 
     from .batches.ledger import Ledger
 
+#: Seconds for which it is believed who takes calls of a queue, where it is only a hint.
+_KNOWN_FOR_S = 5.0
 
-def read_workers(fleet: Fleet, key_id: str) -> list[WorkerInfo]:
-    """Return the workers that were seen in the last minute.
+
+class Roster:
+    """The workers, as one session sees them.
 
     Args:
         key_id: id of the key here.
+        files: of large values, None where they go through the broker.
     """
-    found = {worker: read_info(text, PYTHON, key_id) for worker, text in sorted(fleet.workers().items())}
-    # A worker's own clock may be far off.
-    return [
-        dataclasses.replace(info, seen_at=time.time() - fleet.silent_s(worker))
-        for worker, info in found.items()
-        if info is not None
-    ]
 
+    def __init__(self, fleet: Fleet, store: Store, key_id: str, files: ValueFiles | None) -> None:
+        self._fleet = fleet
+        self._store = store
+        self._key_id = key_id
+        self._files = files
+        #: Queue -> when it was looked who takes its calls, and who does.
+        self._taking: dict[str, tuple[float, list[WorkerInfo]]] = {}
+        self._told: set[str] = set()
 
-def workers_for(queue: str, fleet: Fleet, key_id: str) -> list[WorkerInfo]:
-    """Return those workers that can take calls of this process from a queue."""
-    workers = read_workers(fleet, key_id)
-    return [worker for worker in workers if worker.matches and queue in worker.queues]
+    def address(self, queue: str) -> Address:
+        """Return a queue's address for this Python and this key."""
+        return Address(queue, PYTHON, self._key_id)
 
+    # -- who is there
 
-def running_where_alive(batch: Ledger, fleet: Fleet, key_id: str) -> set[int]:
-    """Return the calls of a batch that run on workers which still live; the others were given back, or will be."""
-    running = batch.running.copy()
-    if not running:
-        return set()
-    names = {worker.id: worker.name for worker in read_workers(fleet, key_id)}
-    there = {names[worker] for worker in fleet.alive(list(names))}
-    return {index for index, item in running.items() if item.worker in there}
+    def workers(self) -> list[WorkerInfo]:
+        """Return the workers that were seen in the last minute."""
+        fleet = self._fleet
+        found = {
+            worker: read_info(text, PYTHON, self._key_id) for worker, text in sorted(fleet.workers().items())
+        }
+        # A worker's own clock may be far off.
+        return [
+            dataclasses.replace(info, seen_at=time.time() - fleet.silent_s(worker))
+            for worker, info in found.items()
+            if info is not None
+        ]
 
+    def taking(self, queue: str) -> list[WorkerInfo]:
+        """Return those workers that can take calls of this process from a queue."""
+        return [worker for worker in self.workers() if worker.matches and queue in worker.queues]
 
-def warn_of_differences(workers: Iterable[WorkerInfo], told: set[str]) -> None:
-    """Warn once of workers that have other versions of packages in use here.
+    def alive(self, workers: Iterable[WorkerInfo]) -> set[str]:
+        """Return the ids of those workers that live."""
+        return self._fleet.alive([worker.id for worker in workers])
 
-    Args:
-        told: what was said before; it grows.
-    """
-    for worker in workers:
-        text = ", ".join(worker.differences)
-        if text and f"{worker.host}: {text}" not in told:
-            told.add(f"{worker.host}: {text}")
-            warn(f"worker {worker.name} has {text}: values of these packages may not open on the other side")
+    def slots(self, queue: str) -> int:
+        """Return how many calls of a queue run at once, as far as known."""
+        return max(1, sum(item.slots_total for item in self._lately_taking(queue)))
+
+    def share_files(self, queue: str) -> bool:
+        """Whether all workers of a queue that are known see the files of large values that this process writes."""
+        files = self._files
+        return files is not None and all(item.place == files.place for item in self._lately_taking(queue))
+
+    def _lately_taking(self, queue: str) -> list[WorkerInfo]:
+        now = time.monotonic()
+        looked_at, known = self._taking.get(queue, (-_KNOWN_FOR_S, []))
+        if now - looked_at > _KNOWN_FOR_S:
+            # Only a hint for the size of chunks and the place of values: not worth an error.
+            with contextlib.suppress(OperationalError):
+                known = self.taking(queue)
+                self._warn_of_differences(known)
+            self._taking[queue] = (now, known)
+        return known
+
+    def _warn_of_differences(self, workers: Iterable[WorkerInfo]) -> None:
+        """Warn once of workers that have other versions of packages in use here."""
+        for worker in workers:
+            text = ", ".join(worker.differences)
+            if text and f"{worker.host}: {text}" not in self._told:
+                self._told.add(f"{worker.host}: {text}")
+                warn(
+                    f"worker {worker.name} has {text}: values of these packages may not open on the other side"
+                )
+
+    def bury(self, worker_id: str) -> None:
+        """Have the calls of a worker that is known to be dead given back at once."""
+        with contextlib.suppress(OperationalError):
+            self._fleet.bury(worker_id)
+
+    # -- what they do
+
+    def running(self, batch: Ledger) -> set[int]:
+        """Return the calls of a batch that run on workers which still live; the others were given back, or will be."""
+        running = batch.running.copy()
+        if not running:
+            return set()
+        names = {worker.id: worker.name for worker in self.workers()}
+        there = {names[worker] for worker in self._fleet.alive(list(names))}
+        return {index for index, item in running.items() if item.worker in there}
+
+    def held(self, queue: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
+        """Return batch -> indexes of calls that workers of a queue have in hand, of batches of so many calls."""
+        return self._store.held(self.address(queue), sizes)
+
+    def in_hand(self, batch: Ledger) -> set[int]:
+        """Return the calls that workers have taken; a broker that was emptied has lost who took what runs."""
+        held = self.held(batch.queue, {batch.id: batch.n}).get(batch.id, set())
+        return held if held.issuperset(list(batch.running)) else held | self.running(batch)
+
+    def runners(self) -> Runners:
+        """Return what runs now, as the workers show it themselves."""
+        return Runners(self._fleet)
+
+    def stranded(self, workers: Iterable[WorkerInfo]) -> list[Stranded]:
+        """Return the calls that wait for another Python or another key, where no such worker is there."""
+        served = {
+            Address(queue, ".".join(worker.python.split(".")[:2]), accepted)
+            for worker in workers
+            for queue in worker.queues
+            for accepted in worker.key_ids or (worker.key_id,)
+        }
+        found = []
+        for address in self._store.addresses():
+            if address.kind == (PYTHON, self._key_id) or address in served:
+                continue
+            entries = self._store.queue_length(address, LANES)
+            if entries:
+                found.append(Stranded(address.queue, entries, address.lacking))
+        return found
 
 
 @dataclass(frozen=True)
@@ -77,21 +161,3 @@ class Stranded:
     queue: str
     entries: int
     needs: str
-
-
-def stranded(store: Store, workers: Iterable[WorkerInfo], key_id: str) -> list[Stranded]:
-    """Return the calls that wait for another Python or another key, where no such worker is there."""
-    served = {
-        Address(queue, ".".join(worker.python.split(".")[:2]), accepted)
-        for worker in workers
-        for queue in worker.queues
-        for accepted in worker.key_ids or (worker.key_id,)
-    }
-    found = []
-    for address in store.addresses():
-        if address.kind == (PYTHON, key_id) or address in served:
-            continue
-        entries = store.queue_length(address, LANES)
-        if entries:
-            found.append(Stranded(address.queue, entries, address.lacking))
-    return found

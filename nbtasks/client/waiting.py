@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from nbtasks.core.context import being_run, runs_call, serving
 from nbtasks.core.errors import WouldDeadlock
 
-from .roster import workers_for
 from .workerinfo import WorkerInfo
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _is_alone(session: Session, batch: Ledger) -> bool:
 
 
 def _usable(session: Session, batch: Ledger) -> list[WorkerInfo]:
-    return workers_for(batch.queue, session.fleet, session.keyring.id)
+    return session.roster.taking(batch.queue)
 
 
 def _free_slots(session: Session, batch: Ledger) -> int:

@@ -12,7 +12,7 @@ from .interrupts import Interrupter
 
 WATCHED = (
     "ledger", "records", "printed", "watchers", "parcel", "waiting", "intake", "listener", "registry", "result",
-    "shield", "engine",
+    "shield", "engine", "session",
 )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def test_it_is_shown_and_warned_of_once_and_the_calls_run(idle_app, old_numpy, e
     double = idle_app.task(lambda n: 2 * n)
     with pytest.warns(UserWarning, match=r"worker old has numpy 1\.2\.3 \(here .*values of these packages"):
         assert double.map(range(3)).get(timeout=20) == [0, 2, 4]
-    idle_app.session._fitting.clear()
+    idle_app.session.roster._taking.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert double.map(range(3)).get(timeout=20) == [0, 2, 4]

@@ -94,7 +94,7 @@ class Scene:
 
     def named(self) -> dict[str, str]:
         """Every kind of key, by name."""
-        keys, batch, session = self.keys, self.running.id, self.app.session._current_id()
+        keys, batch, session = self.keys, self.running.id, self.app.session._outbox.session
         return {
             "high": keys.lane(self.address, "h"),
             "lane": self.lane,

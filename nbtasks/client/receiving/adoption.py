@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from typing import Any
 
-from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import BatchRecord, Store
 from nbtasks.client.batches.ledger import Engine, Ledger, Origin
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.workerinfo import read_info
+from nbtasks.client.roster import Roster
+from nbtasks.client.sending.outbox import Outbox
 from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
 from nbtasks.core.events import Started
 from nbtasks.wire.codec import Codec
@@ -26,7 +25,7 @@ class Adoption:
     """Makes live records of batches from what the broker knows of them.
 
     Args:
-        session: returns the session's current id.
+        outbox: knows the session's current id.
         engine: of the ledgers.
         clock: of the server.
     """
@@ -36,37 +35,41 @@ class Adoption:
         registry: Registry,
         intake: Intake,
         store: Store,
-        fleet: Fleet,
+        roster: Roster,
         codec: Codec,
-        session: Callable[[], str],
+        outbox: Outbox,
         engine: Engine,
         clock: ServerClock,
     ) -> None:
         self._registry = registry
         self._intake = intake
         self._store = store
-        self._fleet = fleet
+        self._roster = roster
         self._codec = codec
-        self._session = session
+        self._outbox = outbox
         self._engine = engine
         self._clock = clock
         #: Growing batch -> when its client was heard of last, in the server's time.
         self._heard_at: dict[str, float] = {}
 
     def adopt(self, batch_id: str) -> Ledger:
-        """Return the live record of a batch.
+        """Return what is known of a batch, whoever submitted it.
 
         Raises:
             UnknownCall: nobody recorded it, or its time is over.
             SignatureMismatch: what is known of it is not signed with a key of ours.
         """
+        known = self._registry.known(batch_id)
+        if known is not None:
+            return known
+        self._outbox.flush()
         found = self._store.batch(batch_id)
         if found is None:
             raise UnknownCall(f"nobody has recorded a call {batch_id!r}, or its results have expired")
         label = self._codec.open_label(found.label, found.id)
         batch = self._live(found, label)
         self._registry.add(batch)
-        self._store.adopt(batch.id, self._session())
+        self._store.adopt(batch.id, self._outbox.session)
         self._lines_of(label["f"])
         if batch.followed:
             self._intake.take_in_all(batch)
@@ -93,7 +96,7 @@ class Adoption:
 
     def listen(self, batch: Ledger) -> None:
         """Have the events of a batch sent here, if they are not."""
-        self._store.adopt(batch.id, self._session())
+        self._store.adopt(batch.id, self._outbox.session)
 
     def follow(self, batch: Ledger) -> None:
         """Learn how far a batch is that another client lets grow."""
@@ -140,10 +143,7 @@ class Adoption:
                 self._codec.lines_of(frame, digest)
 
     def _show_running(self, batch: Ledger) -> None:
-        for text in self._fleet.workers().values():
-            info = read_info(text, "", "")
-            if info is None:
-                continue
+        for info in self._roster.workers():
             for batch_id, index, ago in info.running:
                 if batch_id == batch.id:
                     batch.apply_event(info.name, Started(index, ago))

@@ -11,14 +11,16 @@ import logging
 import math
 import threading
 import weakref
-from collections.abc import Callable, Mapping
 
-from nbtasks.broker.redis.delivery import Finish
+from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.roster import Roster
+from nbtasks.client.sending.endings import Endings
+from nbtasks.client.withdrawing import Withdrawing
 from nbtasks.core import states as st
 from nbtasks.core.errors import OperationalError, TaskRevokedError
 from nbtasks.core.ranges import runs
-from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
 
 _log = logging.getLogger("nbtasks")
@@ -30,35 +32,22 @@ _AGAIN_S = 5.0
 _MOST_SLEEP_S = 30.0
 #: Calls of one record.
 _MOST_IN_RECORD = 1000
-_MOST_IN_REPORT = 100
 
 
 class Expiry:
-    """A thread that sleeps until calls have expired; there is none as long as no call can.
-
-    Args:
-        now: the server's time in epoch seconds, as this machine reckons it.
-        held: returns batch -> indexes of calls that workers of a queue have in hand, of batches of so many calls.
-        running: returns the indexes of a batch's calls that living workers have told that they run.
-        finish: reports to the broker what a worker would.
-        withdraw: takes the final calls of a batch out of its queue.
-    """
+    """A thread that sleeps until calls have expired; there is none as long as no call can."""
 
     def __init__(
         self,
-        codec: Codec,
-        now: Callable[[], float],
-        held: Callable[[str, Mapping[str, int]], dict[str, set[int]]],
-        running: Callable[[Ledger], set[int]],
-        finish: Callable[[Finish], object],
-        withdraw: Callable[[Ledger], None],
+        clock: ServerClock,
+        roster: Roster,
+        endings: Endings,
+        withdrawing: Withdrawing,
     ) -> None:
-        self._codec = codec
-        self._now = now
-        self._held = held
-        self._running = running
-        self._finish = finish
-        self._withdraw = withdraw
+        self._clock = clock
+        self._roster = roster
+        self._endings = endings
+        self._withdrawing = withdrawing
         self._changed = threading.Condition()
         #: The moment of the next look at a batch, in whole seconds so that many are looked at together.
         self._looks: list[tuple[float, str]] = []
@@ -97,19 +86,19 @@ class Expiry:
                 _log.exception("expired calls could not be ended")
                 waits = due
             for batch in waits:
-                self.watch(batch, self._now() + _AGAIN_S)
+                self.watch(batch, self._clock.now() + _AGAIN_S)
 
     def _next_due(self) -> list[Ledger]:
         """Sleep until batches are to be looked at."""
         with self._changed:
             while not self._closed:
-                rest = self._looks[0][0] - self._now() if self._looks else _MOST_SLEEP_S
+                rest = self._looks[0][0] - self._clock.now() if self._looks else _MOST_SLEEP_S
                 if rest <= 0:
                     break
                 # Without a call that may expire nobody need wake up.
                 self._changed.wait(min(rest, _MOST_SLEEP_S) if self._looks else None)
             names = set()
-            while self._looks and self._looks[0][0] <= self._now():
+            while self._looks and self._looks[0][0] <= self._clock.now():
                 names.add(heapq.heappop(self._looks)[1])
         found = (self._batches.get(name) for name in sorted(names))
         return [batch for batch in found if batch is not None and not batch.done]
@@ -118,16 +107,16 @@ class Expiry:
         """End what has expired of these batches; return those with expired calls that workers have in hand."""
         if not due:
             return []
-        now = self._now()
+        now = self._clock.now()
         sizes: dict[str, dict[str, int]] = {}
         for batch in due:
             sizes.setdefault(batch.queue, {})[batch.id] = batch.n
-        held = {queue: self._held(queue, asked) for queue, asked in sizes.items()}
+        held = {queue: self._roster.held(queue, asked) for queue, asked in sizes.items()}
         waits = []
         for batch in due:
             late = _expired(batch, now - _GRACE_S / 2)
             # A server that has lost its groups knows of nobody's hands.
-            in_hand = held[batch.queue].get(batch.id, set()) | self._running(batch)
+            in_hand = held[batch.queue].get(batch.id, set()) | self._roster.running(batch)
             lost = [index for index in late if index not in in_hand]
             if lost:
                 self._end(batch, lost)
@@ -139,16 +128,14 @@ class Expiry:
     def _end(self, batch: Ledger, indexes: list[int]) -> None:
         error = TaskRevokedError.expired(batch.rate_limit)
         payload = failures.pack(error, with_traceback=False)
-        report = Finish()
-        for first, count in _short_runs(indexes):
-            record = Record.alike(batch.id, first, count, st.REVOKED_CODE, payload)
-            report.results(batch.id, first, record.states, self._codec.seal_record(record))
-            if report.records >= _MOST_IN_REPORT:
-                self._finish(report)
-                report = Finish()
-        if report:
-            self._finish(report)
-        self._withdraw(batch)
+        self._endings.tell(
+            batch.id,
+            (
+                Record.alike(batch.id, first, count, st.REVOKED_CODE, payload)
+                for first, count in _short_runs(indexes)
+            ),
+        )
+        self._withdrawing.withdraw(batch)
 
 
 def _expired(batch: Ledger, moment: float) -> list[int]:

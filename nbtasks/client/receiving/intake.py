@@ -6,15 +6,14 @@ import bisect
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-from nbtasks.broker.redis.delivery import Finish
 from nbtasks.broker.redis.store import Event, Store
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.loss import lost_among, without_value
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.batches.registry import Registry
+from nbtasks.client.sending.endings import Endings
 from nbtasks.client.sending.repacking import Repacking
 from nbtasks.client.sending.sender import Sender
 from nbtasks.core import states as st
@@ -42,8 +41,6 @@ class Intake:
     """Takes in what the broker tells of a session's batches.
 
     Args:
-        address: returns a queue's address.
-        finish: reports to the broker what a worker would.
         leftovers: clears away large arguments of what has ended.
 
     Attributes:
@@ -57,8 +54,7 @@ class Intake:
         repacking: Repacking,
         store: Store,
         codec: Codec,
-        address: Callable[[str], str],
-        finish: Callable[[Finish], Any],
+        endings: Endings,
         leftovers: Leftovers,
     ) -> None:
         self.pace: dict[str, float] = {}
@@ -67,8 +63,7 @@ class Intake:
         self._repacking = repacking
         self._store = store
         self._codec = codec
-        self._address = address
-        self._finish = finish
+        self._endings = endings
         self._leftovers = leftovers
 
     # -- events
@@ -148,8 +143,7 @@ class Intake:
         sent, gone = parcel.sent, item.gone
         if not sent:
             return
-        header = self._codec.open_chunk(sent[0].frame, batch.id, self._address(batch.queue)).header
-        at_most_once = header.at_most_once and not gone
+        at_most_once = not (parcel.options.task.acks_late or gone)
         verdict = parcel.refusals.judge(sent, batch.states, item.index, item.count, at_most_once, gone)
         if verdict.again:
             # Perhaps the worker is on another machine, where there are no such files; or they were removed.
@@ -157,19 +151,15 @@ class Intake:
             self._sender.send_once_more(batch, parcel, *again)
         if verdict.lost:
             error = _error_of_refusal(batch, item.reason, gone)
-            report = Finish()
-            for piece in verdict.lost:
-                record = _failed(batch.id, piece.first, piece.count, error)
-                report.results(batch.id, piece.first, record.states, self._codec.seal_record(record))
+            records = [_failed(batch.id, piece.first, piece.count, error) for piece in verdict.lost]
             try:
-                self._finish(report)
+                self._endings.tell(batch.id, records)
             except (BrokerUnavailable, BackPressure):
                 raise
             except OperationalError:
                 # The broker takes no result of it, this one neither.
-                for piece in verdict.lost:
-                    record = _failed(batch.id, piece.first, piece.count, error)
-                    self._apply(batch, record, [(piece.first, piece.count)])
+                for record in records:
+                    self._apply(batch, record, [(record.first, len(record.states))])
                 self._registry.announce()
 
     def _apply(self, batch: Ledger, record: Record, ranges: list[tuple[int, int]]) -> None:
@@ -205,6 +195,19 @@ class Intake:
         longest, function = max(record.seconds), batch.parcel.function
         before = self.pace.get(function)
         self.pace[function] = longest if before is None or longest > before else before * 0.8 + longest * 0.2
+
+    def forget(self, batch: Ledger) -> None:
+        """Drop the results of a batch from the broker, as soon as all its calls have ended."""
+        self._registry.when(batch, lambda: batch.all_ended, lambda: self._forget(batch), duty=True)
+
+    def _forget(self, batch: Ledger) -> None:
+        self._leftovers.drop(self._store.forget(batch.id))
+        self._registry.forget(batch)
+
+    def clear_leftovers(self) -> None:
+        """Have large values removed that nobody needs any more, where it is time."""
+        if self._leftovers.due:
+            self._registry.in_background(self._leftovers.clear)
 
     # -- the truth
 
@@ -285,10 +288,7 @@ class Intake:
         for record, first, count in batch.known_records():
             if 0 not in there[first : first + count]:
                 continue
-            states = record.states[first - record.first :][:count]
-            report = Finish()
-            report.results(batch.id, first, states, self._codec.seal_record(record))
-            self._finish(report)
+            self._endings.tell_again(batch.id, record, first, count)
 
 
 #: State codes that are final, and those that say that nothing has ended, as 1 in a translation table.

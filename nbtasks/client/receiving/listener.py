@@ -12,17 +12,19 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
 
 from nbtasks.broker.redis.link import BLOCK_S, Link
 from nbtasks.broker.redis.positions import BEGINNING, can_go_on
 from nbtasks.broker.redis.store import Event, Store
 from nbtasks.broker.redis.untrusted import is_unusable
-from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.batches.registry import Registry
+from nbtasks.client.sending.outbox import Outbox
 from nbtasks.core import context
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import OperationalError
 
+from .intake import Intake
+from .reconciling import Reconciling
 from .shield import Shield
 
 _BLOCK_MS = round(BLOCK_S * 1000)
@@ -42,45 +44,32 @@ class Listener:
     """Reads events until closed.
 
     Args:
-        session: returns the session's current id.
-        complete: fetches what an event only points to.
-        on_events: takes events in, without asking anybody; returns batches of which only the store knows what is true.
-        on_doubt: asks the store about these.
-        on_reconcile: asks the store about every unfinished batch.
-        trim: drops a session's events up to one from its stream, over a connection on which no question stands.
-        drop: drops a session's stream, which cannot be read, over the same connection.
-        wake: wakes everybody who waits.
-        on_silence: called when nothing has come for some seconds; asks whether the broker still has everything.
+        link: events are read over it, and nothing else.
+        events: reads them.
+        store: drops them, over a connection on which no question stands.
+        outbox: knows the session's current id.
     """
 
     def __init__(
         self,
         link: Link,
+        events: Store,
         store: Store,
-        session: Callable[[], str],
-        complete: Callable[[Event], Event],
-        on_events: Callable[[list[Event]], list[Ledger]],
-        on_doubt: Callable[[list[Ledger]], None],
-        on_reconcile: Callable[[], None],
-        trim: Callable[[str, bytes], None],
-        drop: Callable[[str], None],
-        wake: Callable[[], None],
-        on_silence: Callable[[], object],
+        outbox: Outbox,
+        intake: Intake,
+        reconciling: Reconciling,
+        registry: Registry,
     ) -> None:
         self._link = link
+        self._events = events
         self._store = store
-        self._session = session
-        self._complete = complete
-        self._on_events = on_events
-        self._on_doubt = on_doubt
-        self._on_reconcile = on_reconcile
-        self._trim = trim
-        self._drop = drop
-        self._wake = wake
-        self._on_silence = on_silence
+        self._outbox = outbox
+        self._intake = intake
+        self._reconciling = reconciling
+        self._registry = registry
         self._closed = False
         #: The session that is read, and the last event of it that was taken in.
-        self._reading, self._after = session(), BEGINNING
+        self._reading, self._after = outbox.session, BEGINNING
         self._untrimmed = 0
         self._reconciled_at = time.monotonic()
         #: Connections of the link when everything was as the store has it, and whether something may be amiss since.
@@ -97,10 +86,6 @@ class Listener:
     def close(self) -> None:
         """Stop reading."""
         self._closed = True
-        self._link.abort()
-
-    def turn(self) -> None:
-        """Read another session's events from now on: what is waited for now will never come."""
         self._link.abort()
 
     # -- on the thread that waits
@@ -147,21 +132,21 @@ class Listener:
             not (self._broken or self._closed)
             and self._link.is_plain
             and self._connections == self._link.connections
-            and self._reading == self._session()
+            and self._reading == self._outbox.session
         )
 
     def _read_here(self, most_s: float, eager: bool) -> None:
         # Not when the last answer was taken: now it is done while a worker is at work.
         self._ask()
-        for part in self._parts(self._store.asked_events(most_s, eager) or []):
-            whole = [self._complete(event) for event in part]
+        for part in self._parts(self._events.asked_events(most_s, eager) or []):
+            whole = [self._intake.complete(event) for event in part]
             with Shield():
-                self._broken = bool(self._on_events(whole)) or self._broken
+                self._broken = bool(self._intake.take_in(whole)) or self._broken
                 self._note(part)
         self._trim_if_due()
 
     def _ask(self) -> None:
-        self._store.ask_events(self._reading, self._after, _BLOCK_MS)
+        self._events.ask_events(self._reading, self._after, _BLOCK_MS)
 
     def _parts(self, events: list[Event]) -> list[list[Event]]:
         """Cut events into parts that are taken in together; large ones are fetched one by one."""
@@ -175,8 +160,8 @@ class Listener:
         failures = 0
         while not self._closed:
             try:
-                if self._reading != self._session():
-                    self._reading, self._after = self._session(), BEGINNING
+                if self._reading != self._outbox.session:
+                    self._reading, self._after = self._outbox.session, BEGINNING
                 self._ask()
                 self._keep_in_step()
                 failures = 0
@@ -206,22 +191,22 @@ class Listener:
         broken = self._broken or self._connections not in {0, self._link.connections}
         if broken or self._is_time_to_reconcile():
             connections, self._broken = self._link.connections, False
-            self._on_reconcile()
+            self._reconciling.reconcile()
             self._reconciled_at, self._connections = time.monotonic(), connections
 
     def _is_time_to_reconcile(self) -> bool:
         return time.monotonic() - self._reconciled_at > _RECONCILE_S
 
     def _read(self) -> None:
-        events = self._store.asked_events(_ANSWER_S)
+        events = self._events.asked_events(_ANSWER_S)
         self._connections = self._connections or self._link.connections
         if not events:
-            self._on_silence()
+            self._reconciling.look_for_gap()
             return
         for part in self._parts(events):
-            doubtful = self._on_events([self._complete(event) for event in part])
+            doubtful = self._intake.take_in([self._intake.complete(event) for event in part])
             if doubtful:
-                self._on_doubt(doubtful)
+                self._intake.look_up(doubtful)
             self._note(part)
         self._trim_if_due()
 
@@ -235,18 +220,18 @@ class Listener:
         """Nothing would be heard any more: somebody has written to the stream, and not one of us."""
         self._broken = True
         self._after = BEGINNING
-        self._drop(self._reading)
+        self._store.drop_events(self._reading)
 
     def _trim_if_due(self) -> None:
         if self._untrimmed > _TRIM_EVERY:
             self._untrimmed = 0
-            self._trim(self._reading, self._after)
+            self._store.trim_events(self._reading, self._after)
 
     def _stand_aside(self) -> None:
         """Leave the reading to the thread that waits, as long as it comes again and again."""
         self._aside = True
         # One that could not read a moment ago sleeps now.
-        self._wake()
+        self._registry.announce()
         while not self._closed:
             self._wanted = False
             time.sleep(_ASIDE_S)

@@ -10,25 +10,26 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.broker.redis.delivery import Finish
 from nbtasks.broker.redis.runners import Runners
 from nbtasks.core import states as st
 from nbtasks.core.errors import OperationalError, UnknownCall, WorkerLostError
 from nbtasks.core.ids import call_id
 from nbtasks.core.ranges import runs
-from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.fleet import Fleet
+    from nbtasks.broker.redis.servertime import ServerClock
     from nbtasks.broker.redis.stock import Stock
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.parcel import Parcel
     from nbtasks.client.batches.registry import Registry
+    from nbtasks.client.roster import Roster
+    from nbtasks.client.sending.endings import Endings
     from nbtasks.client.sending.outbox import Item
     from nbtasks.client.sending.sender import Sender
 
@@ -65,41 +66,27 @@ class _Doubt:
 
 
 class Stocktaking:
-    """A thread that looks when it is asked to.
-
-    Args:
-        address: returns a queue's address.
-        session: returns the session's current id.
-        flush: waits until everything is sent; returns whether it is.
-        finish: reports to the broker what a worker would.
-        server_now: the server's time in epoch seconds.
-    """
+    """A thread that looks when it is asked to."""
 
     def __init__(
         self,
         stock: Stock,
-        fleet: Fleet,
+        roster: Roster,
         registry: Registry,
         sender: Sender,
         intake: Intake,
         adoption: Adoption,
-        codec: Codec,
-        address: Callable[[str], str],
-        flush: Callable[[float], bool],
-        finish: Callable[[Finish], object],
-        server_now: Callable[[], float],
+        endings: Endings,
+        clock: ServerClock,
     ) -> None:
         self._stock = stock
-        self._fleet = fleet
+        self._roster = roster
         self._registry = registry
         self._sender = sender
         self._intake = intake
         self._adoption = adoption
-        self._codec = codec
-        self._address = address
-        self._flush = flush
-        self._finish = finish
-        self._server_now = server_now
+        self._endings = endings
+        self._clock = clock
         self._doubts: dict[str, _Doubt] = {}
         #: How many calls of a batch had ended when it was looked at.
         self._ended: dict[str, int] = {}
@@ -179,9 +166,9 @@ class Stocktaking:
             for batch in due
             if batch.parcel is not None
         }
-        if not due or not self._flush(1.0):
+        if not due or not self._sender.flush_so_far(1.0):
             return
-        runners = Runners(self._fleet)
+        runners = self._roster.runners()
         for start in range(0, len(due), _MOST_BATCHES):
             part = due[start : start + _MOST_BATCHES]
             recorded = self._stock.known([batch.id for batch in part])
@@ -226,7 +213,7 @@ class Stocktaking:
             queues.setdefault(batch.queue, []).append(batch.id)
         found = {}
         for queue, names in queues.items():
-            look = self._stock.look(self._address(queue), names)
+            look = self._stock.look(self._roster.address(queue), names)
             found.update({name: (look.found[name], look.at_once) for name in names})
         return found
 
@@ -265,10 +252,8 @@ class Stocktaking:
             self._intake.put_back(batch, there)
         for index in sorted(batch.revoked_running):
             batch.revoke(terminate=False, index=index)
-        report = Finish()
-        report.counted(batch.id)
         self._sender.flush()
-        self._finish(report)
+        self._endings.counted(batch.id)
 
     def _end_or_put_back(self, batch: Ledger, parcel: Parcel, lost: set[int], age: float) -> None:
         lost = lost - self._end_revoked(batch, lost)
@@ -305,13 +290,11 @@ class Stocktaking:
 
     def _never_begun(self, batch: Ledger, parcel: Parcel, lost: set[int]) -> set[int]:
         """Return those lost calls that may be sent again: they have not been begun, or may be begun twice."""
-        item = parcel.sent[0] if parcel.sent else None
-        if item is None:
+        if not parcel.sent:
             return set()
-        header = self._codec.open_chunk(item.frame, batch.id, self._address(batch.queue)).header
-        if not header.at_most_once:
+        if parcel.options.task.acks_late:
             return lost
-        if parcel.due_ms > self._server_now() * 1000:
+        if parcel.due_ms > self._clock.now() * 1000:
             return lost
         lost = lost - self._given_again.get(batch.id, set())
         with self._lock:
@@ -326,20 +309,9 @@ class Stocktaking:
         _log.warning(
             "batch %s: %d call(s) may have been begun, and are not sent again", batch.id, len(indexes)
         )
-        for start in range(0, len(indexes), _MOST_BATCHES):
-            report = Finish()
-            for index in sorted(indexes)[start : start + _MOST_BATCHES]:
-                name = call_id(batch.id, index, single)
-                error = WorkerLostError(
-                    f"the broker has lost call {name}, which may have been begun: it was emptied or restored to an "
-                    "older state, or somebody has deleted a key. With acks_late=False it is not sent again: see what "
-                    "it has done, then submit it anew",
-                    name,
-                )
-                payload = failures.pack(error, with_traceback=False)
-                record = Record.alike(batch.id, index, 1, st.FAILURE_CODE, payload)
-                report.results(batch.id, index, record.states, self._codec.seal_record(record))
-            self._finish(report)
+        self._endings.tell(
+            batch.id, (_lost(batch, index, call_id(batch.id, index, single)) for index in sorted(indexes))
+        )
         self._intake.refresh(batch)
         self._registry.announce()
 
@@ -364,6 +336,18 @@ class Stocktaking:
                 ),
             )
             self._registry.drop(batch)
+
+
+def _lost(batch: Ledger, index: int, name: str) -> Record:
+    """Return the end of a call that the broker has lost."""
+    error = WorkerLostError(
+        f"the broker has lost call {name}, which may have been begun: it was emptied or restored to an "
+        "older state, or somebody has deleted a key. With acks_late=False it is not sent again: see what "
+        "it has done, then submit it anew",
+        name,
+    )
+    payload = failures.pack(error, with_traceback=False)
+    return Record.alike(batch.id, index, 1, st.FAILURE_CODE, payload)
 
 
 def _missing(batch: Ledger, sent: list[tuple[int, int]], found: list[tuple[int, int]]) -> set[int]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from nbtasks.broker.redis.submission import Flush, FlushGap, FunctionMissing, Submission
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, NbtasksError, OperationalError
+from nbtasks.core.ids import new_id
 
 _FLUSH_BYTES = 512 * 1024
 _FLUSH_ITEMS = 500
@@ -85,18 +87,26 @@ class _State:
     closed: bool = False
 
 
+class GapMender(Protocol):
+    """Sees that what the broker has lost comes into the outbox again."""
+
+    def broker_lost(self, unsent: Sequence[Item]) -> None:
+        """The broker has lost flushes, and a new session has begun; ``unsent`` it surely never had."""
+
+
 class Outbox:
     """Sends items in order, in numbered flushes.
 
-    Args:
-        on_gap: called when the broker has lost flushes, with the items that it surely never had; sees that what is
-            unfinished is put into the outbox again, and returns the new session's id.
+    Attributes:
+        session: the id under which they are numbered, and events come back; another one when the broker has lost some.
+        mender: told of that before anything is sent.
     """
 
-    def __init__(self, submission: Submission, session: str, on_gap: Callable[[list[Item]], str]) -> None:
+    mender: GapMender
+
+    def __init__(self, submission: Submission) -> None:
         self._submission = submission
-        self._session = session
-        self._on_gap = on_gap
+        self.session = new_id()
         self._state = _State()
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
@@ -370,7 +380,7 @@ class Outbox:
         for item in items:
             item.tried = True
         try:
-            self._submission.submit(self._session, self._number + 1, composed, eager)
+            self._submission.submit(self.session, self._number + 1, composed, eager)
         except (FunctionMissing, FlushGap, BackPressure) as error:
             for item, tried in zip(items, before, strict=True):
                 item.tried = tried
@@ -416,7 +426,8 @@ class Outbox:
         self._number = 0
         self._shipped.clear()
         self._set_problem(None)
-        self._session = self._on_gap([item for item in (*items, *waiting) if not item.tried])
+        self.session = new_id()
+        self.mender.broker_lost([item for item in (*items, *waiting) if not item.tried])
 
     def _fail(self, items: list[Item], error: Exception) -> None:
         for item in items:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.batches.sent import Sent
 from nbtasks.client.home import Home
+from nbtasks.client.roster import Roster
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.values import BlobPiece, Shelf
 
@@ -20,14 +21,13 @@ class Repacking:
 
     Args:
         shelf: where large values are put.
-        address: returns a queue's address.
         home: where the calls go.
     """
 
-    def __init__(self, codec: Codec, shelf: Shelf, address: Callable[[str], str], home: Home) -> None:
+    def __init__(self, codec: Codec, shelf: Shelf, roster: Roster, home: Home) -> None:
         self._codec = codec
         self._shelf = shelf
-        self._address = address
+        self._roster = roster
         self._home = home
 
     def repacked(
@@ -36,7 +36,7 @@ class Repacking:
         """Return chunks without files, and the pieces of their large values."""
         again, packer = [], Packer(batch.name, self._shelf, lambda: False, self._home)
         for item in sent:
-            before = self._codec.open_chunk(item.frame, batch.id, self._address(batch.queue))
+            before = self._codec.open_chunk(item.frame, batch.id, self._roster.address(batch.queue))
             header = dataclasses.replace(before.header, files=(), place="")
             payloads = list(packer.payloads(parcel.calls[item.first : item.first + item.count], item.first))
             chunk = dataclasses.replace(before, first=item.first, payloads=payloads, header=header)

@@ -8,16 +8,18 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nbtasks.broker.redis.delivery import Finish
+from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.submission import Flush
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.batches.sent import Sent
+from nbtasks.client.roster import Roster
 from nbtasks.core.ranges import runs
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.values import BlobPiece
 
+from .endings import Endings
 from .outbox import Item, Outbox
 from .series import Series
 
@@ -32,9 +34,7 @@ class Sender:
     """Submits batches of one session.
 
     Args:
-        address: returns a queue's address.
         ttl_ms: milliseconds that results are kept.
-        finish: reports to the broker what a worker would.
     """
 
     def __init__(
@@ -42,18 +42,18 @@ class Sender:
         outbox: Outbox,
         registry: Registry,
         codec: Codec,
-        address: Callable[[str], str],
+        roster: Roster,
         ttl_ms: int,
-        finish: Callable[[Finish], Any],
-        now: Callable[[], float],
+        endings: Endings,
+        clock: ServerClock,
     ) -> None:
         self._outbox = outbox
         self._registry = registry
         self._codec = codec
-        self._address = address
+        self._roster = roster
         self._ttl_ms = ttl_ms
-        self._finish = finish
-        self._now = now
+        self._endings = endings
+        self._clock = clock
         #: The one that was begun last. The outbox holds it until it is sent; then nobody may join it.
         self._series: Callable[[], Series | None] = lambda: None
 
@@ -65,6 +65,10 @@ class Sender:
     def flush(self) -> None:
         """Wait, for a while, until the broker has everything."""
         self._outbox.flush(_FLUSH_S)
+
+    def flush_so_far(self, most_s: float) -> bool:
+        """Wait until everything is sent that was submitted before this; returns whether it is."""
+        return self._outbox.flush_so_far(most_s)
 
     def send(
         self,
@@ -133,7 +137,7 @@ class Sender:
         function: bytes,
     ) -> None:
         """Add chunks to a flush, and the batch with ``n`` calls unless that is None."""
-        address = self._address(batch.queue)
+        address = self._roster.address(batch.queue)
         if n is None and function:
             flush.function(parcel.function, function)
         if n is not None:
@@ -189,7 +193,7 @@ class Sender:
 
     def _label(self, batch: Ledger, parcel: Parcel, n: int) -> bytes:
         """Return, signed, what another client is told of a batch; ``n`` is -1 while nobody knows how many calls."""
-        return self._codec.seal_label(batch.id, {**_label(batch, parcel, n), "at": self._now()})
+        return self._codec.seal_label(batch.id, {**_label(batch, parcel, n), "at": self._clock.now()})
 
     def send_count(self, batch: Ledger, parcel: Parcel) -> None:
         """Tell the broker how many calls a growing batch has in the end."""
@@ -199,9 +203,7 @@ class Sender:
 
         self._outbox.put(self._item(batch, parcel, write, _ENTRY_BYTES))
         self._outbox.flush()
-        report = Finish()
-        report.counted(batch.id)
-        self._finish(report)
+        self._endings.counted(batch.id)
 
     def put_back(
         self, batch: Ledger, parcel: Parcel, lost: Sequence[tuple[int, int]], recorded: bool

@@ -28,6 +28,7 @@ from nbtasks.core.ids import new_id
 from nbtasks.core.keywords import CallKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions, countdown_until, expires_in
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
+from nbtasks.core.warning import warn
 from nbtasks.wire.codec import Chunk, Codec, Sealed
 from nbtasks.wire.modules.manifest import Manifest, Needs
 from nbtasks.wire.pickling import simple_call
@@ -37,6 +38,8 @@ from . import chunking, fingerprint
 from .feeder import Feeder
 
 ON_ERROR = get_args(OnError)
+#: Bytes of a function as it travels.
+_LARGE_FUNCTION = 2**20
 _UNCHANGING = frozenset({int, float, bool, type(None), complex, str, bytes, range})
 #: Options of a task that travel with its function, and are the same for all calls.
 _OF_THE_TASK = meanings(TaskKeywords).keys() - meanings(CallKeywords).keys()
@@ -401,12 +404,12 @@ def _cut(
     n: int,
     chunk: int | None = None,
 ) -> Iterator[list[bytes]]:
-    pace, slots = session.intake.pace.get(parcel.function), session.slots(batch.queue) if n > 1 else 1
+    pace, slots = session.intake.pace.get(parcel.function), session.roster.slots(batch.queue) if n > 1 else 1
     return chunking.cut(payloads, n, pace, slots, chunk)
 
 
 def _packer(session: Session, task: Definition, queue: str) -> Packer:
-    return Packer(task.name, session.shelf, lambda: session.workers_share_files(queue), session.home)
+    return Packer(task.name, session.shelf, lambda: session.roster.share_files(queue), session.home)
 
 
 def _sealed(
@@ -431,7 +434,7 @@ def _sealed(
     if options.task.expires is not None:
         # What is over already is over for everybody, however exactly they reckon the server's time.
         not_after = session.clock.now() + options.task.expires if options.task.expires else 0.0
-    lane, address = lane_of(options.task.priority), session.address(batch.queue)
+    lane, address = lane_of(options.task.priority), session.roster.address(batch.queue)
     sent = []
     for part in chunks:
         files = [name for payload in part for name in files_of(payload)] if pieces else []
@@ -481,9 +484,18 @@ def ship(session: Session, task: Definition) -> tuple[str, bytes]:
     _refuse_bound_to_kernel(task.function)
     with BoundFor(session.home):
         sealed = session.codec.seal_function(task.function, task.options, task.modules)
-    session.note_size(task, len(sealed.frame))
+    _note_size(task, len(sealed.frame))
     task.shipped = PackedFunction(mark, task.modules, sealed, session.codec)
     return sealed.digest, sealed.frame
+
+
+def _note_size(task: Definition, size: int) -> None:
+    """Warn about a function that captures much; it is sent with every change of it."""
+    if size > _LARGE_FUNCTION:
+        warn(
+            f"{task.name} captures {size / 2**20:.1f} MB of data, sent once for each version of the function. "
+            "%%task --dry-run shows what it is"
+        )
 
 
 def _note_modules(session: Session, task: Definition, needs: Needs) -> Manifest | None:

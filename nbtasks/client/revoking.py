@@ -1,0 +1,123 @@
+"""Revokes calls: those that have not been started do not start, and running ones stop where that is wanted."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nbtasks.core import states as st
+from nbtasks.core.errors import UnknownCall
+from nbtasks.core.orders import Order, StopCalls
+from nbtasks.core.ranges import runs
+from nbtasks.wire.codec import Record
+
+if TYPE_CHECKING:
+    from nbtasks.broker.redis.servertime import ServerClock
+    from nbtasks.broker.redis.submission import Submission
+    from nbtasks.wire.codec import Codec
+
+    from .batches.ledger import Ledger
+    from .batches.registry import Registry
+    from .receiving.intake import Intake
+    from .roster import Roster
+    from .sending.endings import Endings
+    from .sending.outbox import Outbox
+    from .withdrawing import Withdrawing
+
+#: Seconds within which news from the broker are here, unless they go to another client or the connection was cut.
+_PUSHED_S = 0.5
+#: Seconds that workers have to say whether they have started what they have in hand.
+_ANSWERED_S = 1.0
+
+
+class Revoking:
+    """Revokes calls of a session's batches.
+
+    Args:
+        orders: takes orders to workers.
+    """
+
+    def __init__(
+        self,
+        orders: Submission,
+        outbox: Outbox,
+        codec: Codec,
+        clock: ServerClock,
+        roster: Roster,
+        registry: Registry,
+        intake: Intake,
+        endings: Endings,
+        withdrawing: Withdrawing,
+    ) -> None:
+        self._orders = orders
+        self._outbox = outbox
+        self._codec = codec
+        self._clock = clock
+        self._roster = roster
+        self._registry = registry
+        self._intake = intake
+        self._endings = endings
+        self._withdrawing = withdrawing
+        self._ordered = itertools.count(1)
+
+    def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
+        """Make calls that have not ended REVOKED, for good, and tell the workers; handles say so when this returns.
+
+        Without ``terminate`` only what has not been started: which calls that are, their workers know.
+        """
+        self._outbox.flush()
+        span = range(batch.sent_count) if index < 0 else (index,)
+        in_hand: set[int] = set()
+        if not terminate:
+            # Before it is looked what workers have in hand: what they take from now on, they do not start.
+            self._order_to_stop(batch, index, terminate)
+            in_hand = self._roster.in_hand(batch).intersection(span)
+        ranges = list(runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in in_hand))
+        # No payload: the state says it all, and there may be a million of them.
+        self._endings.tell(
+            batch.id,
+            (Record.alike(batch.id, first, count, st.REVOKED_CODE) for first, count in ranges),
+        )
+        if terminate:
+            # After the states: workers look at them when the order comes.
+            self._order_to_stop(batch, index, terminate)
+        batch.note_change()
+        self._see_the_end_of(batch, ranges)
+        if in_hand:
+            batch.wait_for(lambda: _are_known(batch, in_hand), _ANSWERED_S)
+        if index < 0 or batch.all_ended:
+            self._withdrawing.withdraw(batch)
+
+    def _order_to_stop(self, batch: Ledger, index: int, terminate: bool) -> None:
+        """Tell the workers that calls of a batch were revoked.
+
+        Raises:
+            UnknownCall: the broker does not know the batch.
+        """
+        what = StopCalls(batch.id, index, terminate)
+        order = Order(what, self._outbox.session, next(self._ordered), self._clock.now())
+        # What a growing batch has just sent is not started, either.
+        note = not terminate or (index < 0 and batch.growing)
+        if note:
+            batch.note_revoked(index)
+        if not self._orders.revoke(batch.id, self._codec.seal_order(order), index if note else None):
+            raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
+
+    def _see_the_end_of(self, batch: Ledger, ranges: Sequence[tuple[int, int]]) -> None:
+        """Have the ends of calls known here that the broker has: by the push that comes, else by asking."""
+
+        def ended() -> bool:
+            return batch.problem is not None or all(
+                min(batch.states[first : first + count], default=st.REVOKED_CODE) >= st.FIRST_READY_CODE
+                for first, count in ranges
+            )
+
+        if not batch.wait_for(ended, _PUSHED_S):
+            self._intake.refresh(batch)
+            self._registry.announce()
+
+
+def _are_known(batch: Ledger, indexes: set[int]) -> bool:
+    """Whether it is known of calls that they run, or have ended."""
+    return all(index in batch.running or batch.states[index] >= st.FIRST_READY_CODE for index in indexes)

@@ -1,0 +1,48 @@
+"""Ends of calls that no worker tells: they were revoked, have expired, were refused or are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nbtasks.broker.redis.delivery import Delivery, Finish
+from nbtasks.wire.codec import Codec, Record
+
+#: Records of one report.
+_MOST_IN_REPORT = 1000
+
+
+class Endings:
+    """Reports to the broker what a worker would; the first end of a call is the one that counts."""
+
+    def __init__(self, codec: Codec, delivery: Delivery) -> None:
+        self._codec = codec
+        self._delivery = delivery
+
+    def tell(self, batch_id: str, records: Iterable[Record]) -> None:
+        """Tell the ends of calls.
+
+        Raises:
+            OperationalError: the broker does not answer, or does not take them.
+        """
+        report, n = Finish(), 0
+        for record in records:
+            report.results(batch_id, record.first, record.states, self._codec.seal_record(record))
+            n += 1
+            if n == _MOST_IN_REPORT:
+                self._delivery.finish(report)
+                report, n = Finish(), 0
+        if n:
+            self._delivery.finish(report)
+
+    def tell_again(self, batch_id: str, record: Record, first: int, count: int) -> None:
+        """Tell what a record says of ``count`` calls from ``first`` on, which the broker knew once."""
+        states = record.states[first - record.first :][:count]
+        report = Finish()
+        report.results(batch_id, first, states, self._codec.seal_record(record))
+        self._delivery.finish(report)
+
+    def counted(self, batch_id: str) -> None:
+        """Have the broker look whether a batch is over, whose number of calls it knows by now."""
+        report = Finish()
+        report.counted(batch_id)
+        self._delivery.finish(report)

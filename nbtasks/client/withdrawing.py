@@ -1,0 +1,51 @@
+"""Takes what is final out of its queue, and does not wait for workers to do that: perhaps there are none."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from nbtasks.broker.redis.withdrawal import Withdrawal
+from nbtasks.core.errors import OperationalError
+
+if TYPE_CHECKING:
+    from nbtasks.broker.redis.keys import Keys
+    from nbtasks.broker.redis.link import Link
+    from nbtasks.broker.redis.servertime import ServerClock
+
+    from .batches.ledger import Ledger
+    from .batches.registry import Registry
+    from .roster import Roster
+
+#: Seconds that a caller may be kept waiting while a queue is looked through.
+_WITHDRAW_S = 0.3
+
+
+class Withdrawing:
+    """Withdraws calls of a session's batches."""
+
+    def __init__(
+        self, link: Link, keys: Keys, roster: Roster, clock: ServerClock, registry: Registry
+    ) -> None:
+        self._link = link
+        self._keys = keys
+        self._roster = roster
+        self._clock = clock
+        self._registry = registry
+
+    def withdraw(self, batch: Ledger) -> None:
+        """Look through the queue of a batch; what takes longer is done in the background."""
+        eta = batch.origin.eta_at
+        due_at = eta
+        if eta is None and batch.may_be_limited:
+            # What a rate limit holds back comes again at any time from then on.
+            due_at = batch.created_at
+        since = (
+            self._clock.server_moment(batch.created_at),
+            None if due_at is None else self._clock.reckoned(due_at),
+        )
+        address = self._roster.address(batch.queue)
+        withdrawal = Withdrawal(self._link, self._keys, address, batch.id, batch.n, since)
+        with contextlib.suppress(OperationalError):
+            if not withdrawal.run(_WITHDRAW_S):
+                self._registry.in_background(withdrawal.run)
