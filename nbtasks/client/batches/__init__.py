@@ -1,1 +1,1 @@
-"""The live records of what was submitted."""
+"""Ledgers, which say what is seen of a batch, and parcels, which hold what was sent of it."""

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args, overload
+from typing import Any, get_args
 
 from nbtasks.broker.redis.keys import lane_of
 from nbtasks.client import observers
@@ -32,15 +32,15 @@ from nbtasks.core.warning import warn
 from nbtasks.wire.codec import Chunk, Codec, Sealed
 from nbtasks.wire.modules.manifest import Manifest, Needs
 from nbtasks.wire.pickling import simple_call
-from nbtasks.wire.values import BlobPiece, files_of, value_of
+from nbtasks.wire.values import BlobPiece, files_of
 
 from . import chunking, fingerprint
+from .arguments import Taken, checked, taken
 from .feeder import Feeder
 
 ON_ERROR = get_args(OnError)
 #: Bytes of a function as it travels.
 _LARGE_FUNCTION = 2**20
-_UNCHANGING = frozenset({int, float, bool, type(None), complex, str, bytes, range})
 #: Options of a task that travel with its function, and are the same for all calls.
 _OF_THE_TASK = meanings(TaskKeywords).keys() - meanings(CallKeywords).keys()
 
@@ -168,9 +168,9 @@ def submit_map(
     if how.max_parallel is not None:
         return _submit_windowed(session, task, tuples, how, options)
     if not how.as_taken:
-        return _submit_calls(session, task, _checked(task, tuples), how, options)
+        return _submit_calls(session, task, checked(task, tuples), how, options)
     packer = _packer(session, task, options.task.queue)
-    calls, payloads = _taken(session, task, tuples, packer)
+    calls, payloads = taken(session.shelf, task, tuples, packer)
     return _submit_calls(session, task, calls, how, options, (packer, payloads))
 
 
@@ -212,7 +212,7 @@ def _submit_windowed(
     how: MapOptions,
     options: CallOptions,
 ) -> GroupResult:
-    calls = _Taken(session)
+    calls = Taken(session.shelf)
     parcel = Parcel(task, options, *ship(session, task), calls, _due_ms(session, options))
     batch = _open(session, task, options, how.length or 0, "map", False, how.on_error, parcel)
     batch.leave_open()
@@ -236,107 +236,6 @@ def _submit_windowed(
     if not options.quiet:
         observers.submitted(handle, batch)
     return handle
-
-
-class _Positional(Sequence[Call]):
-    """The calls of a map: positional arguments only, so that is all that is kept of them."""
-
-    def __init__(self, arguments: list[tuple[Any, ...]]) -> None:
-        self._arguments = arguments
-
-    def __len__(self) -> int:
-        return len(self._arguments)
-
-    def __iter__(self) -> Iterator[Call]:
-        return ((args, {}) for args in self._arguments)
-
-    @overload
-    def __getitem__(self, index: int) -> Call: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Call]: ...
-
-    def __getitem__(self, index: int | slice) -> Call | Sequence[Call]:
-        if isinstance(index, slice):
-            return _Positional(self._arguments[index])
-        return self._arguments[index], {}
-
-
-class _Taken(Sequence[Call]):
-    """The calls of a map whose items are made on the way. Those with an object that came again are kept as packed."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._arguments: list[tuple[Any, ...]] = []
-        self._packed: dict[int, bytes] = {}
-        #: Of objects that may change: where they came last, and what that call was packed as.
-        self._came: dict[int, tuple[int, bytes]] = {}
-
-    def add(self, args: tuple[Any, ...], payload: bytes) -> None:
-        """Take a call, with what it was packed as."""
-        here = (len(self._arguments), payload)
-        self._arguments.append(args)
-        for value in _may_change(args):
-            before = self._came.get(id(value))
-            self._came[id(value)] = here
-            if before is not None:
-                self._packed.update([before, here])
-
-    def __len__(self) -> int:
-        return len(self._arguments)
-
-    @overload
-    def __getitem__(self, index: int) -> Call: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Call]: ...
-
-    def __getitem__(self, index: int | slice) -> Call | Sequence[Call]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        place = range(len(self._arguments))[index]
-        payload = self._packed.get(place)
-        if payload is None:
-            return self._arguments[place], {}
-        call: Call = value_of(payload, self._session.shelf)
-        return call
-
-
-def _may_change(values: Iterable[Any]) -> Iterator[Any]:
-    """Yield what is not made of text and numbers only, and what is in tuples of such."""
-    for value in values:
-        if type(value) is tuple:
-            yield from _may_change(value)
-        elif type(value) not in _UNCHANGING:
-            yield value
-
-
-def _taken(
-    session: Session, task: Definition, tuples: Iterable[tuple[Any, ...]], packer: Packer
-) -> tuple[_Taken, list[bytes]]:
-    """Read all items, each packed when it comes, and check the arguments once for each number of them."""
-    shapes: set[int] = set()
-
-    def checked() -> Iterator[Call]:
-        for args in tuples:
-            if len(args) not in shapes:
-                task.check(args, {})
-                shapes.add(len(args))
-            yield args, {}
-
-    calls, payloads = _Taken(session), []
-    for (args, _), payload in packer.taken(checked()):
-        calls.add(args, payload)
-        payloads.append(payload)
-    return calls, payloads
-
-
-def _checked(task: Definition, tuples: Iterable[tuple[Any, ...]]) -> Sequence[Call]:
-    """Read all items, and check the arguments once for each number of them."""
-    arguments = list(tuples)
-    for shape in {len(args): args for args in arguments}.values():
-        task.check(shape, {})
-    return _Positional(arguments)
 
 
 def _due_ms(session: Session, options: CallOptions) -> int:
