@@ -14,7 +14,7 @@ from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link, unavailable
 from nbtasks.broker.redis.permits import Permits
-from nbtasks.broker.redis.server import LOADING_S, BrokerFacts, check
+from nbtasks.broker.redis.server import LOADING_S, check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.stock import Stock
 from nbtasks.broker.redis.store import Store
@@ -68,7 +68,6 @@ class Session:
 
     Attributes:
         engine: of the ledgers of its batches.
-        home: where its calls go.
         registry: the live batches.
         roster: the workers.
         sender: submits batches.
@@ -95,7 +94,6 @@ class Session:
         self.connection = connection
         self.engine = engine
         self.result_limit = result_limit
-        self.home = Home.of(connection)
         self.keys = Keys(connection.namespace)
         self.keyring = Keyring(connection.keys)
         self.codec = Codec(Sealer(self.keyring, connection.namespace), include)
@@ -104,50 +102,51 @@ class Session:
         self._closed = False
         #: What is to be said of calls that were accepted and could not be handed over before the end.
         self.unsent = ""
+        #: The first is for what only reads, or may be applied twice.
         self._links: list[Link] = []
-        self._link = self._new_link()
-        self.store = Store(self._link, self.keys)
-        self.facts: BrokerFacts = _checked(self._link)
-        # What goes over this one only reads, or may be applied twice: no notebook need hear of one cut connection.
-        self._link.patience_s = _RECONNECT_S
-        self.clock = ServerClock(self._link, self.keys)
+        link = self._new_link()
+        self.store = Store(link, self.keys)
+        _check(link)
+        # No notebook need hear of one cut connection.
+        link.patience_s = _RECONNECT_S
+        self.clock = ServerClock(link, self.keys)
         self.clock.follow()
-        self.fleet = Fleet(self._link, self.keys)
         self.files = ValueFiles.beside(connection.url, connection.namespace)
         self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
-        self.roster = Roster(self.fleet, self.store, self.keyring.id, self.files)
-        self._leftovers = Leftovers(self.files, self.store, self.keys)
-        self._make_sending(round(result_expires_s * 1000))
-        self._make_receiving()
+        self.roster = Roster(Fleet(link, self.keys), self.store, self.keyring.id, self.files)
+        self._outbox = Outbox(Submission(self._new_link(), self.keys))
+        endings = Endings(self.codec, Delivery(link, self.keys, "client", ()))
+        self.sender = Sender(
+            self._outbox, self.registry, self.codec, self.roster, round(result_expires_s * 1000), endings,
+            self.clock,
+        )  # fmt: skip
+        self._make_receiving(link, endings)
         if context.serving:
             context.before_telling.append(self._flush_for_task)
 
-    def _make_sending(self, result_ttl_ms: int) -> None:
-        self._outbox = Outbox(Submission(self._new_link(), self.keys))
-        self._endings = Endings(self.codec, Delivery(self._link, self.keys, "client", ()))
-        self.sender = Sender(
-            self._outbox, self.registry, self.codec, self.roster, result_ttl_ms, self._endings, self.clock
-        )
-
-    def _make_receiving(self) -> None:
-        registry, sender, roster, endings = self.registry, self.sender, self.roster, self._endings
-        orders, reading = Submission(self._link, self.keys), self._new_link()
+    def _make_receiving(self, link: Link, endings: Endings) -> None:
+        registry, sender, roster = self.registry, self.sender, self.roster
+        orders, reading = Submission(link, self.keys), self._new_link()
         repacking = Repacking(self.codec, self.shelf, roster, self.home)
         self.intake = intake = Intake(
-            registry, sender, repacking, self.store, self.codec, endings, self._leftovers
+            registry,
+            sender,
+            repacking,
+            self.store,
+            self.codec,
+            endings,
+            Leftovers(self.files, self.store, self.keys),
         )
-        withdrawing = Withdrawing(self._link, self.keys, roster, self.clock, registry)
+        withdrawing = Withdrawing(link, self.keys, roster, self.clock, registry)
         self.expiry = Expiry(self.clock, roster, endings, withdrawing)
         self.revoking = Revoking(
             orders, self._outbox, self.codec, self.clock, roster, registry, intake, endings, withdrawing
         )
-        self.reasons = Reasons(
-            self._link, self.store, Permits(self._link, self.keys), roster, registry, self._outbox
-        )
+        self.reasons = Reasons(link, self.store, Permits(link, self.keys), roster, registry, self._outbox)
         self.adoption = Adoption(
             registry, intake, self.store, roster, self.codec, self._outbox, self.engine, self.clock
         )
-        stock = Stock(self._link, self.keys)
+        stock = Stock(link, self.keys)
         self._stocktaking = Stocktaking(
             stock, roster, registry, sender, intake, self.adoption, endings, self.clock
         )
@@ -168,6 +167,11 @@ class Session:
         link = Link(self.connection.url, self.connection.address)
         self._links.append(link)
         return link
+
+    @property
+    def home(self) -> Home:
+        """Where its calls go."""
+        return Home.of(self.connection)
 
     @property
     def usable(self) -> bool:
@@ -251,20 +255,21 @@ class Session:
             self._outbox.flush()
 
 
-def _checked(link: Link) -> BrokerFacts:
+def _check(link: Link) -> None:
     """Look at the server for the first time, for so long at most: looking up a name may hang much longer."""
-    outcome: list[BrokerFacts | Exception] = []
+    outcome: list[Exception | None] = []
 
     def look() -> None:
         began = time.monotonic()
         try:
             try:
-                outcome.append(check(link))
+                check(link)
             except BrokerUnavailable:
                 # One connection that was cut is no reason to say that there is no broker.
                 if time.monotonic() - began > _TRY_AGAIN_S:
                     raise
-                outcome.append(check(link))
+                check(link)
+            outcome.append(None)
         except Exception as error:
             outcome.append(error)
 
@@ -276,6 +281,5 @@ def _checked(link: Link) -> BrokerFacts:
         thread.join(LOADING_S)
     if not outcome:
         raise unavailable(link.label, TimeoutError(f"no answer within {_CONNECT_S:g} s"))
-    if isinstance(outcome[0], Exception):
+    if outcome[0] is not None:
         raise outcome[0]
-    return outcome[0]

@@ -223,7 +223,7 @@ def clear(app, monkeypatch, eventually):
     for name in ("SPENT_AFTER_S", "SPENT_FILE_AFTER_S", "LOOK_EVERY_S", "AHEAD_S"):
         monkeypatch.setattr(garbage, name, 0.0)
     monkeypatch.setattr(garbage, "AHEAD_S", -60.0)
-    return app.session._leftovers.clear
+    return app.session.intake._leftovers.clear
 
 
 def test_arguments_go_when_all_calls_have_ended(app, clear, eventually):
@@ -369,7 +369,7 @@ def test_a_result_in_the_broker_that_is_gone_is_no_success(shared_app):
     handle = shared_app.task(bytes).delay(100_000)
     handle.until_ready(timeout=SOON)
     for name in blobs_of(shared_app):
-        shared_app.session._link.call("DEL", name)
+        shared_app.session._links[0].call("DEL", name)
     with pytest.raises(ValueLost, match="its value is gone"):
         handle.get(timeout=SOON)
     assert handle.state == "FAILURE"
@@ -391,7 +391,7 @@ def test_arguments_that_vanish_are_sent_again(idle_app, size, acks_late):
     idle_app.session.flush()
     empty(memory_of(idle_app))
     for name in blobs_of(idle_app):
-        idle_app.session._link.call("DEL", name)
+        idle_app.session._links[0].call("DEL", name)
     idle_app.start_workers(1)
     assert [len(each) for each in group.get(timeout=SOON)] == [size, size + 1, size + 2]
     assert len(single.get(timeout=SOON)) == size
@@ -424,7 +424,7 @@ def test_arguments_that_vanish_again_and_again_are_given_up(idle_app, eventually
     def remove():
         while not stop.wait(0.0):
             for name in blobs_of(idle_app):
-                idle_app.session._link.call("DEL", name)
+                idle_app.session._links[0].call("DEL", name)
 
     thief = threading.Thread(target=remove)
     thief.start()

@@ -22,7 +22,7 @@ def give(app):
         session = app.session
         order = Order(what, "somebody", next(numbers), session.clock.now() - ago_s, to)
         frame = session.codec.seal_order(order)
-        session.fleet.send_control(frame)
+        session.roster._fleet.send_control(frame)
         return {"k": "c", "d": frame}
 
     return send

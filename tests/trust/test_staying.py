@@ -18,7 +18,7 @@ SECRETS = {
     "Connection": lambda app: app.connection,
     "Session": lambda app: app.session,
     "Keyring": lambda app: app.session.keyring,
-    "Link": lambda app: app.session._link,
+    "Link": lambda app: app.session._links[0],
     "Invitation": lambda app: Invitation(app.connection),
     "LocalWorkers": lambda app: app.local_workers,
     "Redis": lambda app: redis.Redis.from_url("redis://nobody:of-ours@localhost:1"),
