@@ -397,6 +397,37 @@ def test_arguments_that_vanish_are_sent_again(idle_app, size, acks_late):
     assert len(single.get(timeout=SOON)) == size
 
 
+def test_an_argument_that_is_slow_to_pack_anew_delays_no_stop_of_a_map(idle_app):
+    """How an object is packed is its own code."""
+    slow, begun, gate = threading.Event(), threading.Event(), threading.Event()
+
+    class Odd:
+        def __reduce__(self):
+            if slow.is_set():
+                begun.set()
+                gate.wait(60)
+            return str, ("odd",)
+
+    def fail_early(number):
+        time.sleep(0.05)
+        return 1 // number
+
+    single = idle_app.task(lambda odd, array: len(array)).delay(Odd(), values(10_000))
+    idle_app.session.flush()
+    for name in blobs_of(idle_app):
+        idle_app.session._links[0].call("DEL", name)
+    slow.set()
+    idle_app.start_workers(1)
+    try:
+        assert begun.wait(SOON)
+        group = idle_app.task(fail_early).map(range(400), on_error="stop", chunk=1)
+        assert group.until_ready(SOON)
+        assert group.batch.revoked_count > 300
+    finally:
+        gate.set()
+    assert single.get(timeout=SOON) == 10_000
+
+
 @pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.long)])
 def test_arguments_that_vanish_when_a_worker_has_them_in_hand_are_sent_again(
     idle_app, gate, eventually, pool

@@ -41,6 +41,7 @@ class Registry:
         #: neither does, up to a point, one of them behind another.
         self._callbacks = Background("nbtasks-callbacks", _MOST_CALLBACKS)
         self._duties = Background("nbtasks-duties", 1)
+        self._packing = Background("nbtasks-packing", 1)
 
     def add(self, batch: Ledger) -> None:
         """Have results of a batch taken in from now on."""
@@ -169,9 +170,14 @@ class Registry:
         """Do something of the library's own that may wait, away from the listener's thread; one after another."""
         self._duties.put(action)
 
+    def pack_in_background(self, action: Callable[[], object]) -> None:
+        """Do something that packs users' objects, which is code of theirs: no duty waits for it."""
+        self._packing.put(action)
+
     def close(self) -> None:
         """Start no more actions; those that were due may end, for some seconds."""
         self._duties.close(_DUTIES_S)
+        self._packing.close(_DUTIES_S)
         if not self._callbacks.close(_CALLBACKS_S):
             _log.warning(
                 "callbacks of then() have not ended after %g s: nobody waits for them any longer",

@@ -136,7 +136,7 @@ class Intake:
             )
         parcel = batch.parcel
         if parcel is not None and parcel.sent:
-            self._registry.in_background(lambda: self._answer_refusal(batch, parcel, item))
+            self._registry.pack_in_background(lambda: self._answer_refusal(batch, parcel, item))
 
     def _answer_refusal(self, batch: Ledger, parcel: Parcel, item: Refusal) -> None:
         """Send refused calls again, with their function; what was refused too often has failed."""
