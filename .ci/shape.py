@@ -23,9 +23,6 @@ LONG_FILES = {
 BEING_SPLIT = {
     "nbtasks/client/app.py",
     "nbtasks/client/result.py",
-    "nbtasks/client/session.py",
-    "nbtasks/client/session.py: Session",
-    "nbtasks/client/submitting/dispatch.py",
     "nbtasks/broker/redis/delivery.py",
     "nbtasks/local/server/embedded.py",
     "nbtasks/wire/modules/worlds.py",

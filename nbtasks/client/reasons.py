@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .batches.ledger import Ledger
     from .batches.registry import Registry
-    from .roster import Roster
+    from .roster import WorkerRoster
     from .sending.outbox import Outbox
 
 #: A moment that is nearer is told in seconds.
@@ -37,7 +37,13 @@ class Reasons:
     """
 
     def __init__(
-        self, link: Link, store: Store, permits: Permits, roster: Roster, registry: Registry, outbox: Outbox
+        self,
+        link: Link,
+        store: Store,
+        permits: Permits,
+        roster: WorkerRoster,
+        registry: Registry,
+        outbox: Outbox,
     ) -> None:
         self.given_up: Callable[[str], str | None] = lambda _: None
         self._link = link

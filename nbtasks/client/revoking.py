@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .batches.ledger import Ledger
     from .batches.registry import Registry
     from .receiving.intake import Intake
-    from .roster import Roster
+    from .roster import WorkerRoster
     from .sending.endings import Endings
     from .sending.outbox import Outbox
     from .withdrawing import Withdrawing
@@ -44,7 +44,7 @@ class Revoking:
         outbox: Outbox,
         codec: Codec,
         clock: ServerClock,
-        roster: Roster,
+        roster: WorkerRoster,
         registry: Registry,
         intake: Intake,
         endings: Endings,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _KNOWN_FOR_S = 5.0
 
 
-class Roster:
+class WorkerRoster:
     """The workers, as one session sees them.
 
     Args:

@@ -47,7 +47,7 @@ from .receiving.listener import Listener
 from .receiving.reconciling import Reconciling
 from .receiving.stocktaking import Stocktaking
 from .revoking import Revoking
-from .roster import Roster
+from .roster import WorkerRoster
 from .sending.endings import Endings
 from .sending.outbox import Outbox
 from .sending.repacking import Repacking
@@ -113,7 +113,7 @@ class Session:
         self.clock.follow()
         self.files = ValueFiles.beside(connection.url, connection.namespace)
         self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
-        self.roster = Roster(Fleet(link, self.keys), self.store, self.keyring.id, self.files)
+        self.roster = WorkerRoster(Fleet(link, self.keys), self.store, self.keyring.id, self.files)
         self._outbox = Outbox(Submission(self._new_link(), self.keys))
         endings = Endings(self.codec, Delivery(link, self.keys, "client", ()))
         self.sender = Sender(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .batches.ledger import Ledger
     from .batches.registry import Registry
-    from .roster import Roster
+    from .roster import WorkerRoster
 
 #: Seconds that a caller may be kept waiting while a queue is looked through.
 _WITHDRAW_S = 0.3
@@ -25,7 +25,7 @@ class Withdrawing:
     """Withdraws calls of a session's batches."""
 
     def __init__(
-        self, link: Link, keys: Keys, roster: Roster, clock: ServerClock, registry: Registry
+        self, link: Link, keys: Keys, roster: WorkerRoster, clock: ServerClock, registry: Registry
     ) -> None:
         self._link = link
         self._keys = keys

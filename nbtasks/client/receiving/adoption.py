@@ -9,7 +9,7 @@ from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import BatchRecord, Store
 from nbtasks.client.batches.ledger import Engine, Ledger, Origin
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.roster import Roster
+from nbtasks.client.roster import WorkerRoster
 from nbtasks.client.sending.outbox import Outbox
 from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
 from nbtasks.core.events import Started
@@ -35,7 +35,7 @@ class Adoption:
         registry: Registry,
         intake: Intake,
         store: Store,
-        roster: Roster,
+        roster: WorkerRoster,
         codec: Codec,
         outbox: Outbox,
         engine: Engine,

@@ -14,7 +14,7 @@ import weakref
 
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.client.batches.ledger import Ledger
-from nbtasks.client.roster import Roster
+from nbtasks.client.roster import WorkerRoster
 from nbtasks.client.sending.endings import Endings
 from nbtasks.client.withdrawing import Withdrawing
 from nbtasks.core import states as st
@@ -40,7 +40,7 @@ class Expiry:
     def __init__(
         self,
         clock: ServerClock,
-        roster: Roster,
+        roster: WorkerRoster,
         endings: Endings,
         withdrawing: Withdrawing,
     ) -> None:

@@ -8,7 +8,7 @@ import time
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Store
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.roster import Roster
+from nbtasks.client.roster import WorkerRoster
 from nbtasks.client.sending.sender import Sender
 from nbtasks.core.errors import SignatureMismatch
 
@@ -33,7 +33,7 @@ class Reconciling:
         adoption: Adoption,
         intake: Intake,
         sender: Sender,
-        roster: Roster,
+        roster: WorkerRoster,
     ) -> None:
         self._gaps = gaps
         self._clock = clock

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.parcel import Parcel
     from nbtasks.client.batches.registry import Registry
-    from nbtasks.client.roster import Roster
+    from nbtasks.client.roster import WorkerRoster
     from nbtasks.client.sending.endings import Endings
     from nbtasks.client.sending.outbox import Item
     from nbtasks.client.sending.sender import Sender
@@ -71,7 +71,7 @@ class Stocktaking:
     def __init__(
         self,
         stock: Stock,
-        roster: Roster,
+        roster: WorkerRoster,
         registry: Registry,
         sender: Sender,
         intake: Intake,

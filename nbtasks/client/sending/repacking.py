@@ -9,7 +9,7 @@ from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.batches.sent import Sent
 from nbtasks.client.home import Home
-from nbtasks.client.roster import Roster
+from nbtasks.client.roster import WorkerRoster
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.values import BlobPiece, Shelf
 
@@ -24,7 +24,7 @@ class Repacking:
         home: where the calls go.
     """
 
-    def __init__(self, codec: Codec, shelf: Shelf, roster: Roster, home: Home) -> None:
+    def __init__(self, codec: Codec, shelf: Shelf, roster: WorkerRoster, home: Home) -> None:
         self._codec = codec
         self._shelf = shelf
         self._roster = roster

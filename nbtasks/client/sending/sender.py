@@ -14,7 +14,7 @@ from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.batches.sent import Sent
-from nbtasks.client.roster import Roster
+from nbtasks.client.roster import WorkerRoster
 from nbtasks.core.ranges import runs
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.values import BlobPiece
@@ -42,7 +42,7 @@ class Sender:
         outbox: Outbox,
         registry: Registry,
         codec: Codec,
-        roster: Roster,
+        roster: WorkerRoster,
         ttl_ms: int,
         endings: Endings,
         clock: ServerClock,
