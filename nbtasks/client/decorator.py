@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from nbtasks.core.boundtask import BoundTask
     from nbtasks.core.keywords import DecoratorKeywords
-    from nbtasks.core.retrying import BoundTask
 
     class AsyncTask(Task[P, R]):
         """A task of an ``async def``: R is what it returns when it is awaited. At run time it is a Task."""

@@ -62,8 +62,8 @@ class Definition:
         if self._owner is not None:
             self.check(args, kwargs)
         if self.options.bind:
+            from nbtasks.core.boundtask import BoundTask
             from nbtasks.core.context import CurrentCall
-            from nbtasks.core.retrying import BoundTask
 
             request = CurrentCall(id="", name=self.name, is_eager=True, args=args, kwargs=kwargs)
             return self.function(BoundTask(request, self.options), *args, **kwargs)

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from .attempts import next_try
+from .boundtask import BoundTask
 from .context import CurrentCall, reset_current, set_current
 from .errors import SoftTimeLimitExceeded, TaskRevokedError
 from .interruption import Interrupted
 from .options import TaskOptions
 from .readable import is_kind
-from .retrying import BoundTask, next_try
 from .states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 
 #: What most calls give.

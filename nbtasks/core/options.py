@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, get_args
 
-from .backoff import Backoff
 from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
 from .keywords import LogLevel, Pool, WorkerKeywords, meanings
@@ -81,13 +80,6 @@ class TaskOptions:
         made = dataclasses.replace(base, **{name: _check(name, value) for name, value in given.items()})
         _check_limits(made)
         return made
-
-    def retry_delay(self, retries: int) -> float:
-        """Return the seconds to wait before the next attempt, after ``retries`` retries so far."""
-        if self.retry_backoff is False:
-            return self.default_retry_delay
-        first = self.default_retry_delay if self.retry_backoff is True else float(self.retry_backoff)
-        return Backoff(first, self.retry_backoff_max, jitter=self.retry_jitter).after(retries + 1)
 
 
 def _unknown(what: str, name: str, known: set[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 from nbtasks import App, AsyncResult, EagerResult, GroupResult, Task, task
-from nbtasks.core.retrying import BoundTask
+from nbtasks.core.boundtask import BoundTask
 
 app = App("typing")
 
