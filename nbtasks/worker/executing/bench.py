@@ -101,7 +101,8 @@ class Bench:
             item = Done(job, call.index, FAILURE_CODE, outcome.seconds, failures.pack(error))
         # The call may be known for longer than its arguments are worth their memory.
         call.args, call.kwargs = (), {}
-        close_figures(call)
+        if call.figures is not None:
+            close_figures(call)
         if on_packed is not None:
             on_packed()
         self.reporter.ended(item)

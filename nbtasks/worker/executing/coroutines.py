@@ -185,7 +185,9 @@ class LoopExecutor:
         # Before any lock, which a copy may have got closed.
         leave_copy(outcome.error)
         self._end(item, outcome)
-        if lent is not None and not goes_on(call) and not self._loop.will_run(call):
+        if lent is None or lent.watch is None:
+            return
+        if not goes_on(call) and not self._loop.will_run(call):
             job.function.take_back(lent)
 
     def _note_end(self, key: Key, item: _Running, task: asyncio.Task[None]) -> None:
