@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # A server's socket lies below the state folder, and its path may have 104 bytes: tmp_path is too long for it.
 SHORT_TEMP = Path(os.environ.get("NBTASKS_TEST_TMP", "/tmp"))
 
+#: What is found first by the processes that tests start.
+IN_WORKERS = Path(__file__).parent / "in_workers"
+
 # After a kernel was killed its server lingers, ten minutes for a user, seconds for a test run.
 LINGER_S = 4.0
 
@@ -86,6 +89,7 @@ def run_folder() -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         for name in FOREIGN_SETTINGS:
             patch.delenv(name, raising=False)
+        patch.setenv("PYTHONPATH", str(IN_WORKERS), prepend=os.pathsep)
         patch.setenv("NBTASKS_HOME", str(folder / "home"))
         patch.setenv("NBTASKS_LINGER", str(LINGER_S))
         yield folder

@@ -105,8 +105,7 @@ def state():
 @pytest.fixture(scope="module")
 def lasting(run_folder):
     """An App with a child for each deed, and one more; for tests that end calls only."""
-    # This module is run by each child, and what it imports takes longer than all else.
-    with App("lasting", namespace="t-stops", include=["pytest"]) as app:
+    with App("lasting", namespace="t-stops") as app:
         app.start_workers(len(ALL) + 1)
         yield app
 
@@ -122,7 +121,7 @@ def single(run_folder):
 @pytest.fixture
 def many(home):
     """An App as the lasting one; its worker ends in the test."""
-    with App("test", include=["pytest"]) as app:
+    with App("test") as app:
         app.start_workers(len(ALL) + 1)
         yield app
 
