@@ -215,7 +215,7 @@ class Intake:
         """Take in every result of a batch that the broker has.
 
         Args:
-            states: what it has of them, where that was just read.
+            states: what it has of them, where that was just read; the batch may have grown since.
         """
         if states is None:
             states = self._store.states(batch.id, 0, batch.n)
@@ -223,7 +223,9 @@ class Intake:
             there = states
             self._registry.in_background(lambda: self.put_back(batch, there))
         missing = [
-            index for index in range(batch.n) if states[index] >= st.FIRST_READY_CODE > batch.states[index]
+            index
+            for index, (theirs, ours) in enumerate(zip(states, batch.states, strict=False))
+            if theirs >= st.FIRST_READY_CODE > ours
         ]
         if missing:
             self._take_in_missing(batch, missing, states)
@@ -252,7 +254,7 @@ class Intake:
         first, count = filed
         counted = runs(
             index
-            for index in range(first, first + count)
+            for index in range(first, min(first + count, len(states)))
             if record.states[index - record.first] == states[index]
         )
         if counted:
