@@ -79,6 +79,7 @@ lint: $(STAMPS)/deps-lint $(STAMPS)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python .ci/shape.py
+	@.ci/page-types
 
 check: lint
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,15 @@ n
     card.wait_for(timeout=60_000)
     seen = page.evaluate_handle("""() => { const seen = []; window.seen = seen;
         window.watching = setInterval(() => { const c = document.querySelector('.nbt-card');
-            if (c) seen.push([c.dataset.state, c.querySelector('.nbt-counts').innerText]); }, 100); return seen; }""")
+            if (c) seen.push([c.dataset.state, c.querySelector('.nbt-counts').innerText,
+                c.querySelector('.nbt-time').innerText]); }, 100); return seen; }""")
     page.wait_for_selector(".nbt-card[data-state=STARTED]")
     page.wait_for_selector(".nbt-failure")
     card.wait_for(state="detached", timeout=60_000)
     steps = [tuple(step) for step in seen.json_value()]
-    assert len({counts for _, counts in steps}) > 5
+    assert len({counts for _, counts, _ in steps}) > 5
+    # As the saved form says it.
+    assert all(re.fullmatch(r"\d\.\d\d s|\d\d\.\d s|\d+ min \d\d s", time) for *_, time in steps)
     saved = page.locator(".jp-OutputArea-output", has_text="39 done")
     saved.wait_for()
     assert "ValueError" in saved.inner_text()

@@ -7,7 +7,8 @@ import zlib
 import pytest
 
 from nbtasks.core import states
-from nbtasks.jupyter.card.mosaic import PALETTE, loudest, pack_ranges, picture
+from nbtasks.jupyter.card.looks import LOOKS
+from nbtasks.jupyter.card.mosaic import loudest, pack_ranges, picture
 
 
 def unpack(data, count, codes):
@@ -79,7 +80,7 @@ def test_each_call_has_a_cell_of_its_state(n):
     columns = width // side
     read = bytes(rows[(i // columns) * side][(i % columns) * side] for i in range(n))
     assert read == codes
-    assert max(max(row) for row in rows) <= len(PALETTE)
+    assert max(max(row) for row in rows) <= len(LOOKS)
 
 
 def test_a_picture_of_a_huge_map_stays_small():

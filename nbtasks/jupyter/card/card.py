@@ -13,8 +13,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.core.states import FAILURE_CODE
+
 from . import mosaic
 from .board import Board, View
+from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS, style_sheet
+from .said import failures_said, said
+from .words import SPANS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,19 +142,24 @@ class Card:
 
 def _head(view: View, last: View | None, now: float) -> dict[str, Any]:
     """Return the view for the widget; failures and output only where they differ from the last message's."""
-    head: dict[str, Any] = {"now": now}
-    data = {
-        field.name: getattr(view, field.name)
-        for field in dataclasses.fields(view)
-        if field.name not in {"failures", "output"}
-    }
-    running = [dataclasses.asdict(row) for row in view.running]
-    head["view"] = {**data, "counts": dict(view.counts), "running": running}
+    head: dict[str, Any] = {"now": now, "view": dataclasses.asdict(said(view))}
     if last is None or view.failures != last.failures:
-        head["failures"] = [dataclasses.asdict(group) for group in view.failures]
+        head["failures"] = [dataclasses.asdict(failure) for failure in failures_said(view)]
     if last is None or view.output != last.output:
         head["output"] = view.output
     return head
+
+
+def tables() -> dict[str, Any]:
+    """Return what the page needs to know once: states by their codes, how to lay them out, how to say a time."""
+    return {
+        "states": [{"name": look.state, "colour": look.variable} for look in LOOKS],
+        "failure": FAILURE_CODE,
+        "loudest": LOUDEST,
+        "layouts": LAYOUTS,
+        "most_cells": MOST_CELLS,
+        "spans": SPANS,
+    }
 
 
 @functools.cache
@@ -164,7 +174,8 @@ def widget_class() -> type[Any]:
 
     class CardWidget(anywidget.AnyWidget):
         _esm = _FILES / "card.js"
-        _css = _FILES / "card.css"
+        _css = style_sheet() + (_FILES / "card.css").read_text("utf-8")
+        tables = traitlets.Dict(tables()).tag(sync=True)
         head = traitlets.Dict().tag(sync=True)
         mosaic = traitlets.Bytes().tag(sync=True)
         seq = traitlets.Int().tag(sync=True)

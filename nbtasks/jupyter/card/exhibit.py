@@ -196,7 +196,7 @@ class LiveExhibit(Exhibit):
 
     def _retry(self) -> None:
         handle = self.card.batch.retry_failed()
-        self.widget.send({"k": "retried", "id": handle.id})
+        self.widget.send({"k": "retried", "text": f"Retried as {words.short_id(handle.id)}."})
         self.on_retry(self, handle)
 
     def _resync(self) -> None:

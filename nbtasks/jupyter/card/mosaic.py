@@ -7,31 +7,10 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from nbtasks.core import states
+from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS
 
-#: By state code, neutral enough for a light and a dark page: red, green, blue, alpha.
-PALETTE: tuple[tuple[int, int, int, int], ...] = (
-    (128, 134, 142, 70),  # PENDING
-    (128, 134, 142, 120),  # RECEIVED
-    (66, 135, 204, 255),  # STARTED
-    (222, 160, 52, 255),  # RETRY
-    (74, 160, 116, 255),  # SUCCESS
-    (211, 75, 66, 255),  # FAILURE
-    (150, 138, 176, 255),  # REVOKED
-)
-#: Which state a pixel shows when it stands for several calls: the first of these that is among them.
-_LOUDEST = (
-    states.FAILURE_CODE,
-    states.RETRY_CODE,
-    states.STARTED_CODE,
-    states.REVOKED_CODE,
-    states.RECEIVED_CODE,
-    states.PENDING_CODE,
-    states.SUCCESS_CODE,
-)
-_MOST_PIXELS = 100_000
 _WIDTH = 750  # CSS pixels: the card's inside
-_GAP = len(PALETTE)  # the palette's entry for nothing at all
+_GAP = len(LOOKS)  # the palette's entry for nothing at all
 
 
 def pack_ranges(codes: bytes | bytearray, ranges: Sequence[tuple[int, int]]) -> bytes | None:
@@ -53,7 +32,7 @@ def loudest(codes: bytes | bytearray, most: int) -> bytes:
         return bytes(codes)
     step = math.ceil(len(codes) / most)
     runs = (codes[start : start + step] for start in range(0, len(codes), step))
-    return bytes(next(code for code in _LOUDEST if code in run) for run in runs)
+    return bytes(next(code for code in LOUDEST if code in run) for run in runs)
 
 
 def picture(codes: bytes | bytearray) -> tuple[bytes, int, int]:
@@ -62,10 +41,9 @@ def picture(codes: bytes | bytearray) -> tuple[bytes, int, int]:
     Returns:
         The PNG, and the width and height in CSS pixels at which it is sharp.
     """
-    cells = loudest(codes, _MOST_PIXELS)
-    side, columns = _layout(len(cells))
+    cells = loudest(codes, MOST_CELLS)
+    side, gap, columns = _layout(len(cells))
     rows = math.ceil(len(cells) / columns)
-    gap = 2 if side > 6 else 1 if side > 3 else 0
     filler = bytes([_GAP])
     lines: list[bytes] = []
     for row in range(rows):
@@ -75,18 +53,15 @@ def picture(codes: bytes | bytearray) -> tuple[bytes, int, int]:
     return _png(columns * side, rows * side, b"".join(lines)), columns * side, rows * side
 
 
-def _layout(cells: int) -> tuple[int, int]:
-    """Return the side of a cell in pixels, its gap included, and the cells in a row."""
-    for side, most_rows in ((12, 3), (10, 5), (7, 10), (5, 16), (4, 24), (3, 40), (2, 80)):
-        columns = _WIDTH // side
-        if cells <= columns * most_rows:
-            return side, min(columns, cells)
-    return 1, _WIDTH
+def _layout(cells: int) -> tuple[int, int, int]:
+    """Return the side of a cell in pixels, its gap included, that gap, and the cells in a row."""
+    side, gap, _ = next(layout for layout in LAYOUTS if cells <= _WIDTH // layout[0] * layout[2])
+    return side, gap, min(_WIDTH // side, cells)
 
 
 def _png(width: int, height: int, lines: bytes) -> bytes:
-    palette = b"".join(bytes(colour[:3]) for colour in PALETTE) + b"\0\0\0"
-    alpha = bytes(colour[3] for colour in PALETTE) + b"\0"
+    palette = b"".join(bytes(look.rgba[:3]) for look in LOOKS) + b"\0\0\0"
+    alpha = bytes(look.rgba[3] for look in LOOKS) + b"\0"
     return b"".join(
         [
             b"\x89PNG\r\n\x1a\n",

@@ -16,17 +16,9 @@ from nbtasks.core import states
 
 from . import mosaic, words
 from .board import FailureGroup, View
+from .looks import LOOK_OF
+from .said import Bar, FailureSaid, Said, failures_said, is_many, said, shown_state, text_counts
 
-#: State, what its count is called, its colour.
-PARTS = (
-    (states.SUCCESS, "done", "#4aa074"),
-    (states.FAILURE, "failed", "#d34b42"),
-    (states.REVOKED, "revoked", "#968ab0"),
-    (states.STARTED, "running", "#4287cc"),
-    (states.RETRY, "to retry", "#dea034"),
-)
-_WAITING_COLOUR = "rgba(128,134,142,.45)"
-_STATE_COLOURS = {state: colour for state, _, colour in PARTS}
 _LINE = "rgba(128,134,142,.35)"
 _SUNK = "rgba(128,134,142,.1)"
 _MONO = "font:11.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
@@ -51,16 +43,16 @@ def html(view: View, codes: bytes | bytearray, preview: Preview | None = None, h
         preview: the result; it must be the user's own, for its HTML is not escaped.
         hint: one sentence under the card, such as how to go on.
     """
-    many = is_many(view)
+    told = said(view)
     parts = [
-        _head(view),
-        _bar(view),
-        _counts(view) if many else "",
-        _boxed(escape(view.reason), _STATE_COLOURS[states.RETRY]) if view.reason else "",
-        _mosaic_image(codes) if many else "",
-        *(_failure(group, many=many) for group in view.failures),
-        _more_failures(view),
-        _output(view, many=many),
+        _head(told),
+        _bar(told.bar),
+        _counts(told) if told.many else "",
+        _boxed(escape(told.reason), LOOK_OF[states.RETRY].saved) if told.reason else "",
+        _mosaic_image(codes) if told.many else "",
+        *(_failure(failure) for failure in failures_said(view)),
+        f'<div style="margin-top:6px;opacity:.7">{told.more_failures}</div>' if told.more_failures else "",
+        _output(view, many=told.many),
         _preview(preview) if preview else "",
         f'<div style="margin-top:6px;font-size:12px;opacity:.7">{escape(hint)}</div>' if hint else "",
     ]
@@ -82,92 +74,42 @@ def text(view: View) -> str:
     return "\n".join(lines)
 
 
-def text_counts(view: View) -> str:
-    """Return ``120/200 done, 2 failed, 8 running, 6.1 s``."""
-    said = []
-    if is_many(view):
-        said.append(f"{view.counts.get(states.SUCCESS, 0):,}/{view.n:,} done")
-        said += [f"{view.counts[state]:,} {word}" for state, word, _ in PARTS[1:] if view.counts.get(state)]
-    elif view.queue != "default":
-        said.append(f"queue {view.queue}")
-    if view.done:
-        said.append(words.duration(view.elapsed_s))
-    elif view.rate:
-        said.append(words.rate(view.rate))
-    return ", ".join(said) or "1 call"
-
-
-def is_many(view: View) -> bool:
-    """Whether the view needs counts: a fan-out, even of one call."""
-    return view.n != 1 or view.kind == "map"
-
-
-def shown_state(view: View) -> str:
-    """Return the state's word."""
-    return "STOPPING" if view.stopping else view.state
-
-
-def _head(view: View) -> str:
-    colour = _STATE_COLOURS.get(view.state, _WAITING_COLOUR)
+def _head(told: Said) -> str:
     dot = (
         f'<span style="display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:8px;'
-        f'background:{colour}"></span>'
+        f'background:{LOOK_OF[told.state].saved}"></span>'
     )
-    about = [words.calls(view.n)] if is_many(view) else []
-    if view.queue != "default":
-        about.append(f"queue {view.queue}")
-    about.append(words.short_id(view.id))
     right = (
-        f'<span style="font-size:11px;font-weight:600;letter-spacing:.05em;opacity:.75">{shown_state(view)}</span>'
-        f'<span style="margin-left:10px;font-size:12px;opacity:.7">{_time(view)}</span>'
+        '<span style="font-size:11px;font-weight:600;letter-spacing:.05em;opacity:.75">'
+        f'{told.shown_state}</span><span style="margin-left:10px;font-size:12px;opacity:.7">{told.took}</span>'
     )
     left = (
-        f'{dot}<b style="font-weight:600">{escape(view.title)}</b>'
-        f'<span style="margin-left:8px;font-size:12px;opacity:.7">{escape(" · ".join(about))}</span>'
+        f'{dot}<b style="font-weight:600">{escape(told.title)}</b>'
+        f'<span style="margin-left:8px;font-size:12px;opacity:.7">{escape(told.about)}</span>'
     )
     # Floats, for a sanitizer may keep neither flex nor grid.
     return f'<div style="overflow:hidden"><span style="float:right">{right}</span>{left}</div>'
 
 
-def _time(view: View) -> str:
-    if not view.done:
-        return ""
-    took = words.duration(view.elapsed_s)
-    return took if not _speed_up(view) else f"{took} ({_speed_up(view)})"
-
-
-def _speed_up(view: View) -> str:
-    """Return how much work those seconds held, when it was more than they are."""
-    if not is_many(view) or view.elapsed_s <= 0 or view.run_seconds < 1.2 * view.elapsed_s:
-        return ""
-    return f"{words.duration(view.run_seconds)} of work, {view.run_seconds / view.elapsed_s:.1f}×"
-
-
-def _bar(view: View) -> str:
+def _bar(bar: Bar) -> str:
     pieces = "".join(
-        f'<span style="display:inline-block;height:6px;vertical-align:top;background:{colour};'
-        f'width:{100 * view.counts.get(state, 0) / view.n:.4g}%"></span>'
-        for state, _, colour in PARTS
-        if view.counts.get(state) and (view.done or is_many(view))
+        f'<span style="display:inline-block;height:6px;vertical-align:top;background:{LOOK_OF[state].saved};'
+        f'width:{100 * share:.4g}%"></span>'
+        for state, share in bar.parts
+        if share
     )
     style = f"height:6px;margin-top:8px;border-radius:3px;overflow:hidden;background:{_LINE};font-size:0;line-height:0"
     return f'<div style="{style}">{pieces}</div>'
 
 
-def _counts(view: View) -> str:
-    waiting = view.counts.get(states.PENDING, 0) + view.counts.get(states.RECEIVED, 0)
-    shown = [(view.counts.get(state, 0), word, colour) for state, word, colour in PARTS]
-    shown.append((waiting, "waiting", _WAITING_COLOUR))
+def _counts(told: Said) -> str:
     cells = "".join(
         f'<span style="margin-right:16px;white-space:nowrap"><span style="display:inline-block;width:8px;height:8px;'
-        f'margin-right:6px;border-radius:2px;background:{colour}"></span><b style="font-weight:600">{count:,}</b> '
-        f'<span style="opacity:.7">{word}</span></span>'
-        for count, word, colour in shown
-        if count or word == "done"
+        f'margin-right:6px;border-radius:2px;background:{LOOK_OF[count.state].saved}"></span>'
+        f'<b style="font-weight:600">{count.number}</b> <span style="opacity:.7">{count.word}</span></span>'
+        for count in told.counts
     )
-    pace = ""
-    if view.done and view.elapsed_s > 0 and view.n >= 5:
-        pace = f'<span style="float:right;opacity:.7">{words.rate(view.n / view.elapsed_s)}</span>'
+    pace = f'<span style="float:right;opacity:.7">{told.pace}</span>' if told.pace else ""
     return f'<div style="margin-top:8px">{pace}{cells}</div>'
 
 
@@ -185,25 +127,16 @@ def _boxed(content: str, colour: str) -> str:
     return f'<div style="{style}">{content}</div>'
 
 
-def _failure(group: FailureGroup, *, many: bool) -> str:
-    times = f'<span style="opacity:.7">{group.count:,} × </span>' if many else ""
-    which = (
-        f'<span style="opacity:.7;{_MONO}"> #{group.indexes[0]} {escape(group.label)}</span>' if many else ""
-    )
-    message = escape(": " + group.message.partition("\n")[0]) if group.message else ""
-    error = f'<b style="font-weight:600;color:#d34b42">{escape(group.type)}</b>{message}'
-    attempts = f"\n(attempt {group.attempts})" if group.attempts > 1 else ""
-    body = escape((group.traceback or group.message) + attempts)
+def _failure(failure: FailureSaid) -> str:
+    times = f'<span style="opacity:.7">{failure.times} </span>' if failure.times else ""
+    which = f'<span style="opacity:.7;{_MONO}"> {escape(failure.which)}</span>' if failure.which else ""
+    message = escape(f": {failure.message}") if failure.message else ""
+    colour = LOOK_OF[states.FAILURE].saved
+    error = f'<b style="font-weight:600;color:{colour}">{escape(failure.type)}</b>{message}'
     return (
         f'<details style="margin-top:8px;padding-top:6px;border-top:1px solid {_LINE}">'
-        f'<summary style="cursor:pointer">{times}{error}{which}</summary>{_pre(body)}</details>'
+        f'<summary style="cursor:pointer">{times}{error}{which}</summary>{_pre(escape(failure.details))}</details>'
     )
-
-
-def _more_failures(view: View) -> str:
-    if not view.more_failures:
-        return ""
-    return f'<div style="margin-top:6px;opacity:.7">and {view.more_failures:,} more failures</div>'
 
 
 def _output(view: View, *, many: bool) -> str:
@@ -222,7 +155,11 @@ def _output(view: View, *, many: bool) -> str:
 def _output_line(index: int, stream: str, line: str, *, many: bool) -> str:
     prefix = f'<span style="opacity:.6">#{index:<5}</span> ' if many else ""
     content = escape(line)
-    return prefix + (f'<span style="color:#d34b42">{content}</span>' if stream == "stderr" else content)
+    return prefix + (_red(content) if stream == "stderr" else content)
+
+
+def _red(content: str) -> str:
+    return f'<span style="color:{LOOK_OF[states.FAILURE].saved}">{content}</span>'
 
 
 def _pre(content: str) -> str:

@@ -8,17 +8,40 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
+#: How durations are said: below so many seconds, with so many digits, in one unit or in whole ones of two.
+#: The page is told this table, for its clocks go on while the kernel is too busy to send anything.
+SPANS: tuple[tuple[float, int, tuple[tuple[str, int], ...]], ...] = (
+    (9.995, 2, (("s", 1),)),
+    (59.95, 1, (("s", 1),)),
+    (3599.5, 0, (("min", 60), ("s", 1))),
+    (1e12, 0, (("h", 3600), ("min", 60))),
+)
+
+
 def duration(seconds: float) -> str:
     """Return ``0.21 s``, ``12.3 s``, ``4 min 05 s`` or ``1 h 02 min``."""
-    if seconds < 9.995:
-        return f"{seconds:.2f} s"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
+    digits, units = next((digits, units) for below, digits, units in SPANS if seconds < below)
+    unit, size = units[0]
+    if len(units) == 1:
+        return f"{seconds:.{digits}f} {unit}"
+    smaller, step = units[1]
+    whole = round(seconds)
+    return f"{whole // size} {unit} {whole % size // step:02d} {smaller}"
+
+
+def remaining(seconds: float) -> str:
+    """Return how long it will still take, roughly."""
+    if seconds < 1.5:
+        return "a second left"
+    if seconds < 90:
+        return f"{seconds:.0f} s left"
+    return f"{seconds / 60:.0f} min left" if seconds < 5400 else f"{seconds / 3600:.1f} h left"
+
+
+def amount(number: float) -> str:
+    """Return how much was done, as tasks report it: ``1,200`` or ``0.25``."""
+    text = f"{number:,.3f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def rate(per_second: float) -> str:

@@ -1,0 +1,235 @@
+"""What a card says, in words: the same for the page and for the saved form. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nbtasks.core import states
+
+from . import words
+from .board import FailureGroup, RunningRow, View
+from .looks import LOOK_OF, PARTS, StateLook
+
+#: From so many calls on a card tells how fast they were.
+ENOUGH_FOR_A_PACE = 5
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many calls are in a state."""
+
+    state: str
+    number: str
+    word: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The bar: state and share of each part; or it slides, because nobody knows how far the call is."""
+
+    parts: tuple[tuple[str, float], ...]
+    slides: bool
+    #: The same for screen readers: so many of so many.
+    value: float
+    most: float
+
+
+@dataclass(frozen=True)
+class RowSaid:
+    """A call that runs."""
+
+    what: str
+    label: str
+    far: str
+    #: How much of it is done, from 0 to 1; None where that is not known.
+    share: float | None
+    worker: str
+    started_at: float
+
+
+@dataclass(frozen=True)
+class FailureSaid:
+    """Failures that look alike."""
+
+    times: str
+    type: str
+    message: str
+    which: str
+    details: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a card says, mosaic and output apart."""
+
+    id: str
+    many: bool
+    #: Celery's word, and what stands on the card.
+    state: str
+    shown_state: str
+    done: bool
+    stopping: bool
+    title: str
+    about: str
+    #: How long it took; empty before the end.
+    took: str
+    created_at: float
+    bar: Bar
+    counts: tuple[Count, ...]
+    pace: str
+    reason: str | None
+    rows: tuple[RowSaid, ...]
+    can_retry: bool
+    more_failures: str
+    #: All of it in one sentence, for screen readers.
+    sentence: str
+
+
+def said(view: View) -> Said:
+    """Return what the card of ``view`` says."""
+    return Said(
+        id=view.id,
+        many=is_many(view),
+        state=view.state,
+        shown_state=shown_state(view),
+        done=view.done,
+        stopping=view.stopping,
+        title=view.title,
+        about=_about(view),
+        took=_took(view),
+        created_at=view.created_at,
+        bar=_bar(view),
+        counts=_counts(view) if is_many(view) else (),
+        pace=_pace(view),
+        reason=view.reason,
+        rows=tuple(_row(row, many=is_many(view)) for row in view.running),
+        can_retry=is_many(view) and bool(view.counts.get(states.FAILURE)),
+        more_failures=f"and {view.more_failures:,} more failures" if view.more_failures else "",
+        sentence=_sentence(view),
+    )
+
+
+def failures_said(view: View) -> tuple[FailureSaid, ...]:
+    """Return what the card says of failures."""
+    return tuple(_failure(group, many=is_many(view)) for group in view.failures)
+
+
+def text_counts(view: View) -> str:
+    """Return ``120/200 done, 2 failed, 8 running, 6.10 s``."""
+    told = []
+    if is_many(view):
+        told.append(f"{view.counts.get(states.SUCCESS, 0):,}/{view.n:,} done")
+        told += [
+            f"{view.counts[look.state]:,} {look.word}" for look in PARTS[1:] if view.counts.get(look.state)
+        ]
+    elif view.queue != "default":
+        told.append(f"queue {view.queue}")
+    if view.done:
+        told.append(words.duration(view.elapsed_s))
+    elif view.rate:
+        told.append(words.rate(view.rate))
+    return ", ".join(told) or "1 call"
+
+
+def is_many(view: View) -> bool:
+    """Whether the view needs counts: a fan-out, even of one call."""
+    return view.n != 1 or view.kind == "map"
+
+
+def shown_state(view: View) -> str:
+    """Return the state's word."""
+    return "STOPPING" if view.stopping else view.state
+
+
+def _about(view: View) -> str:
+    parts = [words.calls(view.n)] if is_many(view) else []
+    if view.queue != "default":
+        parts.append(f"queue {view.queue}")
+    return " · ".join([*parts, words.short_id(view.id)])
+
+
+def _took(view: View) -> str:
+    if not view.done:
+        return ""
+    took, work = words.duration(view.elapsed_s), view.run_seconds
+    # How much work those seconds held, when it was more than they are.
+    if not is_many(view) or view.elapsed_s <= 0 or work < 1.2 * view.elapsed_s:
+        return took
+    return f"{took} ({words.duration(work)} of work, {work / view.elapsed_s:.1f}×)"
+
+
+def _bar(view: View) -> Bar:
+    progress = view.running[0].progress if view.running and not is_many(view) else None
+    if progress is not None and progress[1]:
+        parts: tuple[tuple[str, float], ...] = ((states.STARTED, _share(progress) or 0.0),)
+        return Bar(parts, slides=False, value=progress[0], most=progress[1])
+    ended = sum(view.counts.get(state, 0) for state in states.READY_STATES)
+    if not is_many(view) and view.state == states.STARTED:
+        return Bar((), slides=True, value=ended, most=view.n)
+    parts = tuple((look.state, view.counts.get(look.state, 0) / max(1, view.n)) for look in PARTS)
+    return Bar(parts, slides=False, value=ended, most=view.n)
+
+
+def _counts(view: View) -> tuple[Count, ...]:
+    waiting = view.counts.get(states.PENDING, 0) + view.counts.get(states.RECEIVED, 0)
+    counts: list[tuple[StateLook, int]] = [(look, view.counts.get(look.state, 0)) for look in PARTS]
+    counts.append((LOOK_OF[states.PENDING], waiting))
+    # "done" always stands, so that the line does not jump when the first call ends.
+    return tuple(
+        Count(look.state, f"{count:,}", look.word)
+        for look, count in counts
+        if count or look.state == states.SUCCESS
+    )
+
+
+def _pace(view: View) -> str:
+    if view.done:
+        tells = view.elapsed_s > 0 and view.n >= ENOUGH_FOR_A_PACE
+        return words.rate(view.n / view.elapsed_s) if tells else ""
+    parts = [words.rate(view.rate)] if view.rate else []
+    if view.remaining_s is not None:
+        parts.append(words.remaining(view.remaining_s))
+    return " · ".join(parts)
+
+
+def _row(row: RunningRow, *, many: bool) -> RowSaid:
+    parts = []
+    if row.progress is not None:
+        done, total, message = row.progress
+        parts = [f"{words.amount(done)} / {words.amount(total)}" if total else words.amount(done), message]
+    if row.attempt > 1:
+        parts.append(f"attempt {row.attempt}")
+    return RowSaid(
+        what=f"#{row.index} {row.label}" if many else "",
+        label=row.label,
+        far=" · ".join(part for part in parts if part),
+        share=_share(row.progress) if many else None,
+        worker=row.worker,
+        started_at=row.started_at,
+    )
+
+
+def _share(progress: tuple[float, float | None, str] | None) -> float | None:
+    if progress is None or not progress[1]:
+        return None
+    share = progress[0] / progress[1]
+    return max(0.0, min(1.0, share)) if math.isfinite(share) else None
+
+
+def _failure(group: FailureGroup, *, many: bool) -> FailureSaid:
+    attempts = f"\n(attempt {group.attempts})" if group.attempts > 1 else ""
+    return FailureSaid(
+        times=f"{group.count:,} ×" if many else "",
+        type=group.type,
+        message=group.message.partition("\n")[0],
+        which=f"#{group.indexes[0]} {group.label}" if many else "",
+        details=(group.traceback or group.message) + attempts,
+    )
+
+
+def _sentence(view: View) -> str:
+    if not is_many(view):
+        return f"{view.title}: {view.state}"
+    told = [f"{view.counts[look.state]:,} {look.word}" for look in PARTS if view.counts.get(look.state)]
+    return f"{view.title}: {', '.join(told) or 'waiting'} of {view.n:,}"

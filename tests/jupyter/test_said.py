@@ -1,0 +1,120 @@
+"""The page and the saved form say the same, in the same colours, for both have it from one place."""
+
+import dataclasses
+import json
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import nbtasks.jupyter
+from nbtasks.jupyter.card import saved
+from nbtasks.jupyter.card.board import Board
+from nbtasks.jupyter.card.card import Card, tables
+from nbtasks.jupyter.card.looks import LOOKS, style_sheet
+from nbtasks.jupyter.card.said import failures_said, said
+
+from .records import fail, make_batch, start, succeed
+
+PAGE = Path(nbtasks.jupyter.__file__).parent / "page"
+
+
+class Text(HTMLParser):
+    def __init__(self, html):
+        super().__init__()
+        self.text = ""
+        self.feed(html)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def running():
+    batch = make_batch(1200, queue="io", label="fetch <pages>")
+    succeed(batch, *range(1100), seconds=0.5)
+    fail(batch, ValueError("bad & worse"), 1100, 1101, attempt=2)
+    start(batch, 1102, 1103)
+    return batch
+
+
+def ended():
+    batch = make_batch(40, created_at=time.time() - 4.6)
+    succeed(batch, *range(37), seconds=0.5)
+    fail(batch, ValueError("bad"), 37, 38, 39)
+    return batch
+
+
+def ended_call():
+    batch = make_batch(1, "call", created_at=time.time() - 4.6)
+    succeed(batch, 0)
+    return batch
+
+
+@pytest.mark.parametrize("made", [running, ended, ended_call])
+def test_the_saved_form_says_what_the_page_says(made):
+    batch = made()
+    view = Board(batch).fold(time.time(), reason="no worker <yet>" if made is running else None)
+    told = said(view)
+    shown = Text(saved.html(view, batch.states)).text
+    texts = [
+        told.title,
+        told.about,
+        told.shown_state,
+        told.took,
+        told.pace,
+        told.reason or "",
+        told.more_failures,
+    ]
+    texts += [f"{count.number} {count.word}" for count in told.counts]
+    texts += [text for failure in failures_said(view) for text in dataclasses.astuple(failure)]
+    assert [text for text in texts if text not in shown] == []
+
+
+def test_the_end_is_told_as_the_clock_has_told_it():
+    view = Board(ended_call()).fold(time.time())
+    assert re.fullmatch(r"[4-9]\.\d\d s", said(view).took)
+    below, digits, units = tables()["spans"][0]
+    assert (below > 9, digits, units) == (True, 2, (("s", 1),))
+
+
+def test_what_the_page_is_told_is_json():
+    state = Card(running()).full_state()
+    assert json.loads(json.dumps([state["head"], tables()]))[0]["view"]["counts"][0]["number"] == "1,100"
+
+
+def test_every_colour_of_the_style_sheet_is_defined_once():
+    sheet, colours = (PAGE / "card.css").read_text(), style_sheet()
+    used = set(re.findall(r"var\((--nbt-[a-z-]+)", sheet))
+    own = set(re.findall(r"^\s*(--nbt-[a-z-]+):", sheet, re.MULTILINE))
+    given = set(re.findall(r"(--nbt-[a-z-]+):", colours))
+    assert used <= own | given
+    assert not own & given
+    assert given >= {look.variable for look in LOOKS}
+
+
+def test_a_bar_tells_how_far_a_call_is_or_slides():
+    batch = make_batch(1, "call")
+    assert not said(Board(batch).fold(time.time())).bar.slides
+    start(batch, 0)
+    assert said(Board(batch).fold(time.time())).bar.slides
+    view = Board(batch).fold(time.time())
+    row = dataclasses.replace(view.running[0], progress=(30.0, 120.0, "files"))
+    told = said(dataclasses.replace(view, running=(row,)))
+    assert told.bar.parts == (("STARTED", 0.25),)
+    assert told.rows[0].far == "30 / 120 · files"
+
+
+def test_a_progress_that_is_no_number_has_no_share():
+    batch = make_batch(2)
+    start(batch, 0)
+    view = Board(batch).fold(time.time())
+    row = dataclasses.replace(view.running[0], progress=(float("nan"), 3.0, ""))
+    assert said(dataclasses.replace(view, running=(row,))).rows[0].share is None
+
+
+def test_nothing_of_the_tables_stands_in_the_script():
+    script = (PAGE / "card.js").read_text()
+    words = {look.word for look in LOOKS} | {look.light for look in LOOKS} | {"FAILURE", "s left", "min"}
+    assert not [word for word in words if re.search(rf"[\"'`]\s?{re.escape(word)}", script)]
