@@ -10,7 +10,7 @@ from pathlib import Path
 #: What scripts share that name it, those first that the others use. They are no verbs.
 _SHARED = ("strict", "server")
 _FUNCTION = re.compile(r"^function (\w+\.\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
-_USE = re.compile(rf"\b(?:{'|'.join(_SHARED)})\.\w+")
+_CALL = re.compile(rf"\b(?:{'|'.join(_SHARED)})\.\w+(?=\()")
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ def _load() -> dict[str, Script]:
 def _prelude(own: str, shared: dict[str, str]) -> str:
     """Return the shared functions that a script needs, and no others: each costs time whenever the script runs."""
     needed: set[str] = set()
-    waiting = set(_USE.findall(own))
+    waiting = set(_CALL.findall(own))
     while waiting:
         name = waiting.pop()
         needed.add(name)
-        waiting |= set(_USE.findall(shared[name])) - needed
+        waiting |= set(_CALL.findall(shared[name])) - needed
     tables = [name for name in _SHARED if any(use.startswith(f"{name}.") for use in needed)]
     functions = [source for name, source in shared.items() if name in needed]
     return "".join((*(f"local {name} = {{}}\n" for name in tables), *functions))
