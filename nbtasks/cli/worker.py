@@ -13,6 +13,7 @@ import click
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import BrokerUnavailable, NbtasksError
+from nbtasks.core.keywords import WorkerKeywords, meanings
 from nbtasks.core.options import LOG_LEVELS, POOLS, WorkerOptions
 from nbtasks.local.processes.maththreads import share_cpus
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from nbtasks.local.server.embedded import EmbeddedLease
 
 
+def _said(option: str) -> str:
+    text = meanings(WorkerKeywords)[option]
+    return f"{text[0].upper()}{text[1:]}."
+
+
 @click.command()
 @target_option("Module with an App: its broker, its includes.")
 @broker_option("Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded.")
@@ -32,37 +38,36 @@ if TYPE_CHECKING:
 @click.option(
     "-c", "--concurrency", type=click.IntRange(1, 1024), metavar="N", help="Children.  [default: CPUs]"
 )
+@click.option("-Q", "--queues", default="default", metavar="Q1,Q2", show_default=True, help=_said("queues"))
 @click.option(
-    "-Q", "--queues", default="default", metavar="Q1,Q2", show_default=True, help="Queues to serve."
-)
-@click.option(
-    "-P", "--pool", type=click.Choice(POOLS), default="prefork", show_default=True, help="Kind of children."
+    "-P", "--pool", type=click.Choice(POOLS), default="prefork", show_default=True, help=_said("pool")
 )
 @click.option(
     "--threads",
     type=click.IntRange(1, 1024),
     default=32,
     show_default=True,
-    help="Per child, with -P threads.",
+    help=_said("threads"),
 )
 @click.option(
-    "-l", "--loglevel", type=click.Choice(LOG_LEVELS, case_sensitive=False), default="info", show_default=True
+    "-l",
+    "--loglevel",
+    type=click.Choice(LOG_LEVELS, case_sensitive=False),
+    default="info",
+    show_default=True,
+    help=_said("loglevel"),
 )
+@click.option("-n", "--name", callback=named, metavar="NAME", help=_said("name"))
+@click.option("--max-tasks-per-child", type=click.IntRange(1), metavar="N", help=_said("max_tasks_per_child"))
 @click.option(
-    "-n", "--name", callback=named, metavar="NAME", help="Name in lists and logs.  [default: host and pid]"
-)
-@click.option(
-    "--max-tasks-per-child", type=click.IntRange(1), metavar="N", help="Replace a child after N calls."
-)
-@click.option(
-    "--max-memory-per-child", type=click.IntRange(1), metavar="KIB", help="Replace a child above KIB."
+    "--max-memory-per-child", type=click.IntRange(1), metavar="KIB", help=_said("max_memory_per_child")
 )
 @click.option(
     "--lease",
     default="15s",
     show_default=True,
     metavar="TIME",
-    help="Silence after which calls go to others.",
+    help=_said("lease"),
 )
 def worker(
     target: str | None, broker: str | None, connection_file: str | None, namespace: str | None, **given: Any

@@ -98,7 +98,7 @@ class WorkerKeywords(TypedDict, total=False):
     queues: Annotated[Sequence[str] | str, "queues to serve"]
     pool: Annotated[Pool, "kind of children: processes, threads, or one alone for debugging"]
     threads: Annotated[int, "threads per child, with the pool threads"]
-    name: Annotated[str | None, "name in lists and logs; None: host and pid"]
+    name: Annotated[str | None, "name in lists and logs; by default host and pid"]
     keep: Annotated[bool, "go on when this process has ended"]
     env: Annotated[Mapping[str, object] | None, "environment variables of the workers"]
     loglevel: Annotated[LogLevel, "how much workers log"]

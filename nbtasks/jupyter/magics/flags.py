@@ -8,10 +8,11 @@ import re
 import shlex
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.keywords import MapKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.options import check_priority, check_queue, check_seed
 from nbtasks.core.rates import rate
 
@@ -279,6 +280,7 @@ def _checked(check: Any) -> Any:
 def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
     parser = MagicParser("%%task")
     actions: list[argparse.Action] = []
+    said = {**meanings(MapKeywords), **meanings(TaskKeywords)}
 
     def add(*names: str, **settings: Any) -> None:
         actions.append(parser.add_argument(*names, **settings))
@@ -290,35 +292,33 @@ def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
         help="wait, and put values in NAMEs: names that the body assigns, or one for its last expression; "
         "with a for clause each gets the list")  # fmt: skip
     add("-n", "--name", metavar="TEXT", help="the card's title; default: the first comment")
-    add("-q", "--queue", type=_checked(check_queue), metavar="Q", help="queue")
+    add("-q", "--queue", type=_checked(check_queue), metavar="Q", help=said["queue"])
     add(
         "--priority",
         type=_checked(check_priority),
         metavar="P",
-        help="low, normal, high or 0-9; higher is sooner",
+        help=said["priority"],
     )
-    add("--retries", type=_count_or_none, metavar="N", help="run again after an error, up to N times")
-    add("--retry-delay", type=_duration, metavar="S", help="before the first retry; doubles (default 1)")
+    add("--retries", type=_count_or_none, metavar="N", help=said["retries"])
+    add("--retry-delay", type=_duration, metavar="S", help=said["default_retry_delay"])
     add("--retry-on", type=_names, default=(), metavar="EXC[,EXC]", help="retry on these exceptions only")
-    add("--timeout", type=_duration, metavar="S", help="stop each call after S (90, 5m, 1h30m)")
-    add(
-        "--soft-timeout", type=_duration, metavar="S", help="raise SoftTimeLimitExceeded in each call after S"
-    )
+    add("--timeout", type=_duration, metavar="S", help=said["time_limit"])
+    add("--soft-timeout", type=_duration, metavar="S", help=said["soft_time_limit"])
     add("--wait", type=_duration, metavar="S", help="with -b: give up waiting after S; the task goes on")
-    add("--countdown", type=_duration, metavar="S", help="start in S at the earliest")
-    add("--eta", type=_moment, metavar="ISO", help="start at this time at the earliest")
-    add("--expires", type=_duration, metavar="S", help="do not start any more after S")
+    add("--countdown", type=_duration, metavar="S", help=said["countdown"])
+    add("--eta", type=_moment, metavar="ISO", help=said["eta"])
+    add("--expires", type=_duration, metavar="S", help=said["expires"])
     add("--rate-limit", type=_checked(_rate), metavar="R",
-        help="at most so many starts over all workers (10/s, 100/m, 5/h), retries included")  # fmt: skip
+        help=said["rate_limit"])  # fmt: skip
     add("--seed", type=_checked(_seed), metavar="N",
-        help="random numbers follow from N: a run with the same N gives the same ones")  # fmt: skip
-    add("--max-parallel", type=count, metavar="N", help="at most N calls of this fan-out at once")
+        help=said["seed"])  # fmt: skip
+    add("--max-parallel", type=count, metavar="N", help=said["max_parallel"])
     add("--chunk", type=_chunk, metavar="N", help="N items per message, or auto")
-    add("--on-error", choices=("raise", "keep", "stop"), metavar="WHAT",
-        help="raise: at get(); keep: exceptions as values; stop: cancel the rest")  # fmt: skip
+    add("--on-error", choices=get_args(OnError), metavar="WHAT",
+        help=said["on_error"])  # fmt: skip
     add("--dry-run", action="store_true", help="show what would be sent, submit nothing")
     add("--here", action="store_true", help="run in this kernel, by the same path; for debugging")
-    add("--quiet", action="store_true", help="no card")
+    add("--quiet", action="store_true", help=said["quiet"])
     return parser, actions
 
 
