@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -68,9 +69,11 @@ def test_one_that_was_to_start_later(idle_app):
 
 
 def test_what_runs_goes_on(app, ledger, gate, eventually):
-    running = app.task(held).starmap([(ledger.path, gate.path)] * 2, chunk=1, expires=2)
+    # Before, so that what begins then begins at once: the workers open the function.
+    assert app.task(held).starmap([(os.devnull, os.devnull)] * 4, chunk=1).get(timeout=SOON)
+    running = app.task(held).starmap([(ledger.path, gate.path)] * 2, chunk=1, expires=4)
     eventually(lambda: len(ledger.lines()) == 2, "they run")
-    waiting = app.task(abs).apply_async((1,), expires=2)
+    waiting = app.task(abs).apply_async((1,), expires=4)
     check_expired(waiting)
     aside = app.task(abs).apply_async((1,), queue="nobody", expires=0.1)
     check_expired(aside)

@@ -285,12 +285,12 @@ def test_a_soft_time_limit_that_is_not_caught_fails_the_call(shared_app):
 
 
 def test_a_quick_call_is_not_hit_by_the_limit_of_the_one_before(shared_app):
-    @shared_app.task(time_limit=0.5, soft_time_limit=0.3)
+    @shared_app.task(time_limit=1.5, soft_time_limit=1.0)
     def quick(x):
         time.sleep(0.02)
         return x
 
-    assert get(quick.map(range(60))) == list(range(60))
+    assert get(quick.map(range(100))) == list(range(100))
 
 
 def test_async_calls_have_time_limits_too(shared_app):
