@@ -29,7 +29,6 @@ from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import OperationalError, WorkersError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.orders import Shutdown, StopCalls
-from nbtasks.core.packages import versions
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.maththreads import share_cpus
 from nbtasks.local.processes.preloading import import_module
@@ -41,12 +40,11 @@ from nbtasks.wire.signing import Keyring
 from nbtasks.worker import log
 from nbtasks.worker.child.child import ChildSettings, child_main
 from nbtasks.worker.executing.coroutines import ASYNC_SLOTS
-from nbtasks.worker.executing.sidebyside import make_rosters, shown_running
+from nbtasks.worker.executing.sidebyside import make_rosters
 from nbtasks.worker.isolation.descriptors import DescriptorFile
 from nbtasks.worker.jobs.hand import make_hands
 from nbtasks.worker.log import LOGGER, log_trouble
-from nbtasks.worker.memory import resident_bytes
-from nbtasks.worker.slots import BUSY, CONCURRENT, IDLE, STARTING, StopOrder, make_slots
+from nbtasks.worker.slots import CONCURRENT, IDLE, STARTING, StopOrder, make_slots
 
 from .arrival import Arrival
 from .controlstream import Orders
@@ -56,6 +54,7 @@ from .enforcement import Enforcement
 from .forkserver import Birth, Death, Forkserver
 from .judging import Loss
 from .lease import Lease
+from .portrait import Portrait
 from .recovery import Rescue
 from .strangers import Strangers
 
@@ -67,8 +66,6 @@ _GOING_S = 1.0
 _LEAVE_S = 15.0
 _BEFORE_NEXT_CHILD = Backoff(0.1, 10.0)
 _RENEW_AGAIN_S = 0.2
-#: Seconds between two lines in the list of workers that say whether a slot is free.
-_SHOW_EVERY_S = 1.0
 
 WARM, COLD = "warm", "cold"
 
@@ -113,6 +110,13 @@ class Supervisor:
         self._rosters = make_rosters(self._n, side_by_side + ASYNC_SLOTS)
         self._outputs = [DescriptorFile() for _ in range(self._n)]
         self._pids: dict[int, int] = {}
+        identity = {
+            "id": self._id,
+            "name": self._name,
+            "key_id": self._keyring.id,
+            "key_ids": list(self._keyring.ids),
+        }
+        self._portrait = Portrait(identity, options, self._slots, self._rosters, self._pids)
         self._unready_deaths: dict[int, int] = {}
         self._respawn_at: dict[int, float] = {}
         self._enforcement = Enforcement(self._slots, self._rosters, self._pids)
@@ -121,14 +125,9 @@ class Supervisor:
         self._idle_since: dict[int, float] = {}
         self._to_rescue: dict[int, _Rescue] = {}
         self._reminded_at = self._seen_going_at = 0.0
-        self._done_before = 0
         self._waiting = 0
-        #: Whether no slot is free, as it was seen last, and as the list of workers shows it; since when (monotonic).
-        self._full = self._shown_full = False
-        self._shown_at = 0.0
         self._serial = itertools.count(1)
         self._stopping: str | None = None
-        self._started_at = time.time()
         self._signals: list[int] = []
         self._links: list[Link] = []
         self._has_parts = False
@@ -206,7 +205,7 @@ class Supervisor:
     def _make_parts(self, link: Link) -> None:
         slow = self._new_link()
         files = ValueFiles.beside(self._connection.url, self._connection.namespace)
-        self._place = files.place if files is not None else ""
+        self._portrait.place = files.place if files is not None else ""
         self._fleet = Fleet(link, self._keys)
         self._store = Store(link, self._keys)
         self._delivery = Delivery(link, self._keys, self._id, self._addresses)
@@ -225,7 +224,7 @@ class Supervisor:
             self._id,
             self._options.lease_s,
             clock,
-            self._info,
+            self._portrait.info,
             self._slots[0].set_lease,
         )
         self._orders = Orders(
@@ -338,23 +337,8 @@ class Supervisor:
             # Tasks that wait for others look at this before they take the last free slot.
             self._waiting = waiting
             self._lease.soon()
-        self._show_busy(now)
-
-    def _show_busy(self, now: float) -> None:
-        """Show at once, and not with the next renewal, that no slot is free any more, or that one is again."""
-        busy, total = self._load()
-        full = busy >= total
-        # What lasts for one look only is a short call: nobody waits for long because of that.
-        lasts, self._full = full == self._full, full
-        if lasts and full != self._shown_full and now - self._shown_at > _SHOW_EVERY_S:
-            self._shown_at = now
+        if self._portrait.is_outdated(now):
             self._lease.soon()
-
-    def _load(self) -> tuple[int, int]:
-        """Return how many slots are busy, and how many there are."""
-        status = [slot.status() for slot in self._slots]
-        per_child = self._options.threads if self._options.pool == "threads" else 1
-        return sum(state[2] for state in status if state[1] in {BUSY, CONCURRENT}), self._n * per_child
 
     def _remind(self, now: float) -> None:
         """Tell children again to end: one that was just being forked has not heard it."""
@@ -405,7 +389,7 @@ class Supervisor:
         number = death.slot
         self._pids.pop(number, None)
         slot = self._slots[number]
-        self._done_before += slot.status()[3]
+        self._portrait.done_before += slot.status()[3]
         loss = self._loss(number, death)
         never_ready = slot.status()[1] == STARTING
         slot.clear()
@@ -512,37 +496,6 @@ class Supervisor:
             self._rescue.consumer(consumer, loss)
             self._delivery.on_behalf_of(consumer).forget()
         self._fleet.release(self._id)
-
-    # -- for the list of workers
-
-    def _info(self) -> dict[str, Any]:
-        status = [slot.status() for slot in self._slots]
-        busy, total = self._load()
-        self._shown_full = busy >= total
-        return {
-            "id": self._id,
-            "name": self._name,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "python": platform.python_version(),
-            "key_id": self._keyring.id,
-            "key_ids": list(self._keyring.ids),
-            "place": self._place,
-            "packages": versions(),
-            "queues": list(self._options.queues),
-            "pool": self._options.pool,
-            "concurrency": self._n,
-            "slots_busy": busy,
-            "slots_total": total,
-            "slots_waiting": sum(slot.waiting for slot in self._slots),
-            "rss_bytes": sum(map(resident_bytes, [os.getpid(), *self._pids.values()])),
-            "started_at": self._started_at,
-            "processed": self._done_before + sum(state[3] for state in status),
-            "running": [
-                [call.batch, call.index, round(time.monotonic() - call.started, 1)]
-                for call in shown_running(self._slots, self._rosters)
-            ],
-        }
 
 
 def _await_end(pids: list[int]) -> None:

@@ -1,0 +1,96 @@
+"""A worker as the list of workers shows it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nbtasks.core.options import WorkerOptions
+from nbtasks.core.packages import versions
+from nbtasks.worker.executing.sidebyside import Roster, shown_running
+from nbtasks.worker.memory import resident_bytes
+from nbtasks.worker.slots import BUSY, CONCURRENT, Slot
+
+#: Seconds between two lines in the list of workers that say whether a slot is free.
+_SHOW_EVERY_S = 1.0
+
+
+class Portrait:
+    """What is told of a worker with each renewal of its lease, and when it is to be told sooner.
+
+    Args:
+        identity: what never changes: its id, name and keys.
+        pids: of its children, by slot; looked at when they are needed.
+
+    Attributes:
+        place: of the files with large values that it sees; empty where it sees none.
+        done_before: calls of children that have ended.
+    """
+
+    def __init__(
+        self,
+        identity: Mapping[str, Any],
+        options: WorkerOptions,
+        slots: Sequence[Slot],
+        rosters: Sequence[Roster],
+        pids: Mapping[int, int],
+    ) -> None:
+        self._identity = identity
+        self._options = options
+        self._slots = slots
+        self._rosters = rosters
+        self._pids = pids
+        self._started_at = time.time()
+        self.place = ""
+        self.done_before = 0
+        #: Whether no slot is free, as it was seen last, and as the list of workers shows it; since when (monotonic).
+        self._full = self._shown_full = False
+        self._shown_at = 0.0
+
+    def is_outdated(self, now: float) -> bool:
+        """Whether to show at once, not with the next renewal, that no slot is free any more, or that one is again."""
+        busy, total = self._load()
+        full = busy >= total
+        # What lasts for one look only is a short call: nobody waits for long because of that.
+        lasts, self._full = full == self._full, full
+        if lasts and full != self._shown_full and now - self._shown_at > _SHOW_EVERY_S:
+            self._shown_at = now
+            return True
+        return False
+
+    def _load(self) -> tuple[int, int]:
+        """Return how many slots are busy, and how many there are."""
+        status = [slot.status() for slot in self._slots]
+        per_child = self._options.threads if self._options.pool == "threads" else 1
+        return sum(state[2] for state in status if state[1] in {BUSY, CONCURRENT}), len(status) * per_child
+
+    def info(self) -> dict[str, Any]:
+        """Return the worker's line in the list of workers."""
+        status = [slot.status() for slot in self._slots]
+        busy, total = self._load()
+        self._shown_full = busy >= total
+        return {
+            **self._identity,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "place": self.place,
+            "packages": versions(),
+            "queues": list(self._options.queues),
+            "pool": self._options.pool,
+            "concurrency": len(self._slots),
+            "slots_busy": busy,
+            "slots_total": total,
+            "slots_waiting": sum(slot.waiting for slot in self._slots),
+            "rss_bytes": sum(map(resident_bytes, [os.getpid(), *self._pids.values()])),
+            "started_at": self._started_at,
+            "processed": self.done_before + sum(state[3] for state in status),
+            "running": [
+                [call.batch, call.index, round(time.monotonic() - call.started, 1)]
+                for call in shown_running(self._slots, self._rosters)
+            ],
+        }
