@@ -290,6 +290,28 @@ def test_give(one_server, aside, kept, repeated):
         bench.check_end()
 
 
+def test_what_a_child_has_given_its_supervisor_does_not_give_again(one_server):
+    """Its list is of a moment before: the child was stopped between giving calls and saying so."""
+    bench = Bench(one_server)
+    entry = taken(bench)[0]
+    bench.worker.give(entry, [(1, 1, 1)], (0, 1))
+    bench.worker.give(entry, [(0, 2, 1)])
+    assert sorted(bench.work_off()) == list(range(N))
+    bench.check_end()
+    bench.link.close()
+
+
+def test_what_a_supervisor_has_given_its_child_does_not_keep(one_server):
+    bench = Bench(one_server)
+    entry = taken(bench)[0]
+    bench.worker.give(entry, [(1, 1, 1)], (0, 1))
+    bench.worker.give(entry, [], (0, 2))
+    bench.finish(bench.worker.held()[0])
+    assert sorted(bench.work_off()) == [1, 2, 3]
+    bench.check_end()
+    bench.link.close()
+
+
 def test_what_was_put_aside_comes_into_its_lane_uncharged_and_is_announced(one_server):
     bench = Bench(one_server)
     first, second = taken(bench)

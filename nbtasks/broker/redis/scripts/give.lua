@@ -32,30 +32,39 @@ local aside, due, limit = string.match(ARGV[6], '^(%a) (%d+) (%S+)$')
 local target = root .. 'q:' .. address .. ':' .. (aside and string.upper(ARGV[4]) or ARGV[6])
 -- Where the server lost the end of its file, it has forgotten what was given away before: that is queued again.
 local seen_first, seen_count = strict.part(cut, first, count)
-local left = (seen_first or first) + (seen_count or count) - tonumber(ARGV[8])
+local stop = (seen_first or first) + (seen_count or count)
+local left = stop - tonumber(ARGV[8])
 if left > 0 then
   strict.at('XADD', target, '*', 'b', batch, 'i', ARGV[8], 'n', left, 'a', attempt, 'x', '2', 'd', frame)
 end
-local p = 9
-if aside then
-  local set = root .. 'z:' .. address
-  while ARGV[p] do
-    local head = table.concat({aside, batch, ARGV[p], ARGV[p + 1], ARGV[p + 2], limit}, ' ')
-    strict.at('ZADD', set, due, head .. '\n' .. frame)
-    p = p + 3
-  end
-  -- Who queues what is due sleeps until the first of them is.
-  if tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) >= tonumber(due) then
-    server.tell(root, 'due', due)
-  end
-end
+-- A child and its supervisor may both give at once: what the first one has given, the second one does not have.
+local pieces, p = {}, 9
 while ARGV[p] do
-  strict.at('XADD', target, '*', 'b', batch, 'i', ARGV[p], 'n', ARGV[p + 1], 'a', ARGV[p + 2],
-    'x', doubt or (tonumber(ARGV[p + 2]) > 1) and '1' or flagged, 'd', frame)
+  local n = math.min(tonumber(ARGV[p + 1]), stop - tonumber(ARGV[p]))
+  if n > 0 then pieces[#pieces + 1] = {ARGV[p], n, ARGV[p + 2]} end
   p = p + 3
 end
+if aside then
+  local set = root .. 'z:' .. address
+  for _, piece in ipairs(pieces) do
+    local head = table.concat({aside, batch, piece[1], piece[2], piece[3], limit}, ' ')
+    strict.at('ZADD', set, due, head .. '\n' .. frame)
+  end
+  -- Who queues what is due sleeps until the first of them is.
+  if #pieces > 0 and tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) >= tonumber(due) then
+    server.tell(root, 'due', due)
+  end
+else
+  for _, piece in ipairs(pieces) do
+    strict.at('XADD', target, '*', 'b', batch, 'i', piece[1], 'n', piece[2], 'a', piece[3],
+      'x', doubt or (tonumber(piece[3]) > 1) and '1' or flagged, 'd', frame)
+  end
+end
 if ARGV[7] ~= '' then
-  redis.call('HSET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5], ARGV[7])
+  local kept_first, kept_count = strict.part(ARGV[7], first, count)
+  if kept_first and kept_first + kept_count <= stop then
+    redis.call('HSET', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5], ARGV[7])
+  end
 else
   redis.call('XDEL', lane, ARGV[5])
   redis.call('HDEL', root .. 'c:' .. address, ARGV[4] .. '/' .. ARGV[5])
