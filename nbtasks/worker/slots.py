@@ -19,11 +19,13 @@ STARTING, IDLE, BUSY, CONCURRENT = 0, 1, 2, 3
 _SIZE = 256
 # Written by the child: pid, state, calls in hand, calls done.
 _CHILD = struct.Struct("<IHHQ")
-# Written by the child around a call in its main thread: serial, index, started (monotonic), limit (s), soft limit (s),
-# batch, calls.
-_CALL = struct.Struct("<QQddd20sI")
+# Written by the child around a call in its main thread: index, started (monotonic), limit (s), soft limit (s), batch,
+# calls, serial. The serial is written last, and is 0 while the others change: who finds the same one before and after
+# has not read half of one call and half of the next.
+_CALL = struct.Struct("<Qddd20sIQ")
 _CALL_AT = 32
 _SERIAL = struct.Struct("<Q")
+_SERIAL_AT = _CALL_AT + _CALL.size - _SERIAL.size
 # Written by the supervisor: serial, index (-1: all calls of the batch), batch, whether running calls are stopped.
 _STOP = struct.Struct("<Qq20sB")
 _STOP_AT = 128
@@ -114,7 +116,7 @@ class Slot:
         self.serial += 1
         where = self._at + _CALL_AT
         _CALL.pack_into(
-            self._memory, where, self.serial, index, time.monotonic(), limit_s, soft_s, batch, count
+            self._memory, where, index, time.monotonic(), limit_s, soft_s, batch, count, self.serial
         )
 
     def end(self) -> None:
@@ -124,8 +126,8 @@ class Slot:
 
     def end_opening(self) -> None:
         """Say that calls have been made ready to run."""
-        # Its serial comes first; without one there is no call.
-        _SERIAL.pack_into(self._memory, self._at + _CALL_AT, 0)
+        # Without a serial there is no call.
+        _SERIAL.pack_into(self._memory, self._at + _SERIAL_AT, 0)
 
     def publish(self) -> None:
         """Write the number of calls done."""
@@ -180,11 +182,12 @@ class Slot:
         return _CHILD.unpack_from(self._memory, self._at)
 
     def running(self) -> RunningCall | None:
-        """Return the call that the main thread executes."""
-        serial, index, started, limit, soft, batch, count = _CALL.unpack_from(
+        """Return the call that the main thread executes; None, too, where it begins another one just now."""
+        (before,) = _SERIAL.unpack_from(self._memory, self._at + _SERIAL_AT)
+        index, started, limit, soft, batch, count, serial = _CALL.unpack_from(
             self._memory, self._at + _CALL_AT
         )
-        if not serial:
+        if not serial or serial != before:
             return None
         return RunningCall(serial, batch.rstrip(b"\0").decode(), index, started, limit, count, soft)
 
