@@ -20,8 +20,8 @@ _SIZE = 256
 # Written by the child: pid, state, calls in hand, calls done.
 _CHILD = struct.Struct("<IHHQ")
 # Written by the child around a call in its main thread: index, started (monotonic), limit (s), soft limit (s), batch,
-# calls, serial. The serial is written last, and is 0 while the others change: who finds the same one before and after
-# has not read half of one call and half of the next.
+# calls, serial. The serial is written last, and is 0 between two calls: who finds the same one before and after has not
+# read half of one call and half of the next.
 _CALL = struct.Struct("<Qddd20sIQ")
 _CALL_AT = 32
 _SERIAL = struct.Struct("<Q")
