@@ -105,6 +105,10 @@ class Kernel:
         contents = (item["content"] for item in data if item.get("method") == "custom")
         return [content["view"] for content in contents if "view" in content]
 
+    def numbers(self, state: str) -> list[str]:
+        """Return what all cards' messages so far say of how many calls are in a state; those of single calls do not."""
+        return [part["number"] for view in self.views() for part in view["counts"] if part["state"] == state]
+
     def value(self, expression: str) -> str:
         """Return the repr of an expression."""
         reply = self.client.execute("", silent=True, user_expressions={"value": expression})
@@ -112,7 +116,7 @@ class Kernel:
         assert value["status"] == "ok", value
         return str(value["data"]["text/plain"])
 
-    def settle(self, probe: Callable[[], Any], *, within: float = 20.0) -> Any:
+    def settle(self, probe: Callable[[], Any], *, within: float = 60.0) -> Any:
         """Take messages until ``probe()`` is true."""
         end = time.monotonic() + within
         while not (value := probe()):

@@ -236,7 +236,7 @@ def test_an_iterable_that_raises_half_way_sends_nothing(kernel):
 
 def running(kernel):
     """Whether a card has told that calls run."""
-    return lambda: any(view["counts"]["STARTED"] for view in kernel.views())
+    return lambda: any(view["state"] == "STARTED" for view in kernel.views())
 
 
 def test_stop_revokes_the_calls_of_a_blocking_cell_and_the_next_submit_works(kernel):
