@@ -6,6 +6,7 @@ worker can import. Everything else goes through cloudpickle. Big buffers travel 
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import pickletools
@@ -29,7 +30,8 @@ from .rebuilding import rebuilt, rebuilt_after
 
 #: Their instances never change.
 SCALARS = frozenset({int, str, float, bytes, bool, type(None), complex})
-_SMALL = frozenset({int, float, bool, type(None)})
+#: Those of them that most calls take and give.
+SMALL = frozenset({int, float, bool, type(None)})
 _MOST_LOOKED_AT = 200
 
 #: Buffers from here on travel outside the pickle.
@@ -77,7 +79,7 @@ def dumps(value: Any, plain: bool | None = None) -> Parts:
     Raises:
         NotPicklable: it cannot travel; the message names the part that cannot.
     """
-    if type(value) in _SMALL:
+    if type(value) in SMALL:
         return [pickle.dumps(value, protocol=5)]
     apart = _Apart()
     if is_plain(value) if plain is None else plain:
@@ -151,11 +153,8 @@ def has_buffers(packed: bytes) -> bool:
     return packed[0] != _INLINE
 
 
-def dump_plain(value: Any) -> bytes:
-    """Pickle a value made of builtin types."""
-    return pickle.dumps(value, protocol=5)
-
-
+#: Pickles a value made of builtin types.
+dump_plain: Callable[[Any], bytes] = functools.partial(pickle.dumps, protocol=5)
 load_plain = pickle.loads
 
 
@@ -344,6 +343,6 @@ def simple_call(call: tuple[tuple[Any, ...], dict[str, Any]]) -> bytes | None:
     args, kwargs = call
     if not kwargs and len(args) == 1:
         kind = type(args[0])
-        if kind in _SMALL or (kind in (str, bytes) and len(args[0]) < OUT_OF_BAND_BYTES):
+        if kind in SMALL or (kind in (str, bytes) and len(args[0]) < OUT_OF_BAND_BYTES):
             return pickle.dumps(call, protocol=5)
     return None

@@ -182,6 +182,11 @@ def payload_of(
         PayloadTooLarge: it is larger than ``limit`` bytes.
         NotPicklable: it cannot travel.
     """
+    if type(value) in pickling.SMALL:
+        # For each call: as few steps as can be. A number may have millions of digits.
+        data = pickling.dump_plain(value)
+        if len(data) < BLOB_BYTES and len(data) <= limit:
+            return data, []
     plain = type(value) in pickling.SCALARS or pickling.is_plain(value)
     parts = pickling.dumps(value, plain)
     size = len(parts[0]) if len(parts) == 1 else size_of(parts)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-
-# By name: a task may put something else into the module.
-from sys import modules
 
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
@@ -22,7 +20,7 @@ from nbtasks.worker.isolation.assignments import decimal_context
 from nbtasks.worker.isolation.copies import here, leave_copy
 from nbtasks.worker.isolation.descriptors import DescriptorFile
 from nbtasks.worker.isolation.leftovers import end_leftovers
-from nbtasks.worker.isolation.streams import output_of, renew, restore
+from nbtasks.worker.isolation.streams import output_of, renew, restore, tagged
 from nbtasks.worker.isolation.subprocesses import end_started, goes_on
 from nbtasks.worker.isolation.surroundings import Surroundings, unblock
 from nbtasks.worker.jobs.job import Job
@@ -104,9 +102,10 @@ class InlineExecutor:
         return outcome.seconds
 
     def _make_ready(self) -> None:
-        restore()
+        if getattr(sys, "stdout", None) is not tagged[0] or getattr(sys, "stderr", None) is not tagged[1]:
+            restore()
         hidden = self._bench.hidden
-        if hidden.seeded or len(modules) != hidden.modules:
+        if hidden.seeded or len(sys.modules) != hidden.modules:
             hidden.renew()
 
     def _unless_stopped(self, call: CurrentCall, outcome: Outcome) -> Outcome:

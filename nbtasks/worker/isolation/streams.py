@@ -295,12 +295,13 @@ def _errors(real: TextIO) -> str:
     return getattr(real, "errors", None) or "strict"
 
 
-_streams: list[TaggedStream] = []
+#: Those that stand in for stdout and stderr, once they are installed.
+tagged: list[TaggedStream] = []
 
 
 def install() -> None:
     """Put the tagged streams in place of Python's; ``display`` shows as text."""
-    _streams[:] = TaggedStream("o", sys.stdout), TaggedStream("e", sys.stderr)
+    tagged[:] = TaggedStream("o", sys.stdout), TaggedStream("e", sys.stderr)
     renew()
     tag()
     if not hasattr(builtins, "display"):
@@ -309,9 +310,8 @@ def install() -> None:
 
 
 def restore() -> None:
-    """Put the tagged streams in place again, if a call has left others there. No call runs."""
-    if sys.stdout is not _streams[0] or sys.stderr is not _streams[1]:
-        sys.stdout, sys.stderr = _streams
+    """Put the tagged streams in place again. No call runs."""
+    sys.stdout, sys.stderr = tagged
 
 
 def renew(alone: bool = True) -> None:
@@ -322,14 +322,14 @@ def renew(alone: bool = True) -> None:
     """
     if not alone:
         if sys.stdout is None:
-            sys.stdout = _streams[0]
+            sys.stdout = tagged[0]
         if sys.stderr is None:
-            sys.stderr = _streams[1]
+            sys.stderr = tagged[1]
         return
-    for name, stream in zip(_PLACES, _streams * 2, strict=True):
+    for name, stream in zip(_PLACES, tagged * 2, strict=True):
         if getattr(sys, name, None) is not stream:
             setattr(sys, name, stream)
-    for stream in _streams:
+    for stream in tagged:
         stream.renew()
 
 
