@@ -11,7 +11,7 @@ from .records import fail, make_batch, start, succeed
 
 
 class Page:
-    """The page's side of the protocol, as in card.js."""
+    """The page's side of the protocol, as in store.js."""
 
     def __init__(self, card):
         state = card.full_state()

@@ -162,6 +162,11 @@ def tables() -> dict[str, Any]:
     }
 
 
+def _script() -> str:
+    """Return the page's scripts as one: a widget has one module, and nothing here builds scripts."""
+    return "\n".join(path.read_text("utf-8") for path in sorted(_FILES.glob("*.js")))
+
+
 @functools.cache
 def widget_class() -> type[Any]:
     """Return the widget's class, made when it is first needed: a worker machine has no anywidget.
@@ -173,7 +178,7 @@ def widget_class() -> type[Any]:
     import traitlets
 
     class CardWidget(anywidget.AnyWidget):
-        _esm = _FILES / "card.js"
+        _esm = _script()
         _css = style_sheet() + (_FILES / "card.css").read_text("utf-8")
         tables = traitlets.Dict(tables()).tag(sync=True)
         head = traitlets.Dict().tag(sync=True)

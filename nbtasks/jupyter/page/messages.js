@@ -1,0 +1,35 @@
+// @ts-check
+// What the kernel sends to the page, and what the page makes of it. Types only.
+
+/**
+ * What the kernel tells once: card.py, tables().
+ * @typedef {{
+ *   states: {name: string, colour: string}[], failure: number, loudest: number[],
+ *   layouts: [side: number, gap: number, rows: number][], most_cells: number,
+ *   spans: [below: number, digits: number, units: [name: string, seconds: number][]][],
+ * }} Tables
+ *
+ * What the card says: said.py.
+ * @typedef {{state: string, number: string, word: string}} Count
+ * @typedef {{parts: [state: string, share: number][], slides: boolean, value: number, most: number}} Bar
+ * @typedef {{
+ *   what: string, label: string, far: string, share: number | null, worker: string, started_at: number,
+ * }} Row
+ * @typedef {{times: string, type: string, message: string, which: string, details: string}} Failure
+ * @typedef {{
+ *   id: string, many: boolean, state: string, shown_state: string, done: boolean, stopping: boolean, title: string,
+ *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null,
+ *   rows: Row[], can_retry: boolean, more_failures: string, sentence: string,
+ * }} View
+ * @typedef {[index: number, stream: string, text: string]} Line
+ *
+ * Messages.
+ * @typedef {{view?: View, failures?: Failure[], output?: Line[], now?: number}} Head
+ * @typedef {Head & {k: "tick", seq: number, whole: boolean, ranges: number}} Tick
+ * @typedef {{k: "label", index: number, text: string}} Label
+ * @typedef {Tick | Label | {k: "retried", text: string} | {k: "problem", text: string}} Message
+ * @typedef {{
+ *   get(name: string): any, on(event: string, callback: Function): void, off(event: string, callback: Function): void,
+ *   send(content: object): void,
+ * }} Model
+ */

@@ -1,0 +1,125 @@
+// @ts-check
+// The mosaic: one cell a call, drawn on a canvas.
+
+class Mosaic {
+  /**
+   * @param {Element} card
+   * @param {Tables} tables
+   * @param {(index: number | null, step: number) => void} onCell
+   */
+  constructor(card, tables, onCell) {
+    this.tables = tables;
+    this.codes = bytes(null);
+    this.step = this.side = this.columns = this.rows = 1; // calls of a cell; pixels of a cell; cells
+    this.gap = 0; // pixels between cells
+    this.canvas = make("canvas", "nbt-mosaic", card);
+    this.canvas.setAttribute("role", "img");
+    this.canvas.tabIndex = 0;
+    this.onCell = onCell;
+    /** @type {number | null} */
+    this.chosen = null;
+    this.canvas.addEventListener("mousemove", (event) => this.choose(this.at(event)));
+    this.canvas.addEventListener("mouseleave", () => this.choose(null));
+    this.canvas.addEventListener("blur", () => this.choose(null));
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+  }
+  /** @param {number} cells @param {number} width */
+  layout(cells, width) {
+    const fits = (/** @type {Tables["layouts"][number]} */ [side, , rows]) => cells <= Math.max(1, Math.floor(width / side)) * rows;
+    const [side, gap] = this.tables.layouts.find(fits) ?? [1, 0];
+    this.side = side;
+    this.gap = gap;
+    this.columns = Math.max(1, Math.min(Math.floor(width / side), cells));
+    this.rows = Math.ceil(cells / this.columns);
+  }
+  /** @param {Store["codes"]} codes @param {number} width @param {string[]} colours */
+  draw(codes, width, colours) {
+    this.codes = codes;
+    this.step = Math.max(1, Math.ceil(codes.length / this.tables.most_cells));
+    const cells = Math.ceil(codes.length / this.step);
+    this.layout(cells, width);
+    const pen = this.canvas.getContext("2d");
+    if (!pen) return;
+    if (this.gap) this.drawSquares(pen, cells, colours); else this.drawPixels(pen, cells, colours);
+  }
+  /** @param {number} cell */
+  code(cell) {
+    if (this.step === 1) return this.codes[cell];
+    const run = this.codes.subarray(cell * this.step, (cell + 1) * this.step);
+    return this.tables.loudest.find((code) => run.includes(code)) ?? 0;
+  }
+  /** @param {number} width @param {number} height @param {number} cssWidth @param {number} cssHeight */
+  size(width, height, cssWidth, cssHeight) {
+    const canvas = this.canvas;
+    if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
+    canvas.style.width = cssWidth + "px";
+    canvas.style.height = cssHeight + "px";
+  }
+  /** @param {CanvasRenderingContext2D} pen @param {number} cells @param {string[]} colours */
+  drawSquares(pen, cells, colours) {
+    const scale = window.devicePixelRatio || 1, side = this.side, square = side - this.gap;
+    this.size(Math.round(this.columns * side * scale), Math.round(this.rows * side * scale), this.columns * side, this.rows * side);
+    pen.setTransform(scale, 0, 0, scale, 0, 0);
+    pen.clearRect(0, 0, this.columns * side, this.rows * side);
+    for (let code = 0; code < colours.length; code++) {
+      pen.fillStyle = colours[code];
+      pen.beginPath();
+      for (let cell = 0; cell < cells; cell++) {
+        if (this.codes[cell] !== code) continue;
+        const x = (cell % this.columns) * side, y = Math.floor(cell / this.columns) * side;
+        if (square > 6 && pen.roundRect) pen.roundRect(x, y, square, square, 2); else pen.rect(x, y, square, square);
+      }
+      pen.fill();
+    }
+  }
+  /** @param {CanvasRenderingContext2D} pen @param {number} cells @param {string[]} colours */
+  drawPixels(pen, cells, colours) {
+    this.size(this.columns, this.rows, this.columns * this.side, this.rows * this.side);
+    const image = pen.createImageData(this.columns, this.rows);
+    const pixels = new Uint32Array(image.data.buffer);
+    const words = colours.map((colour) => this.word(colour));
+    const codes = new Uint8Array(cells);
+    for (let cell = 0; cell < cells; cell++) pixels[cell] = words[(codes[cell] = this.code(cell))];
+    // A failure of one or two pixels would be overlooked among thousands: it takes three neighbours along.
+    const failure = this.tables.failure;
+    if (this.side < 3) for (let cell = codes.indexOf(failure); cell >= 0; cell = codes.indexOf(failure, cell + 1)) {
+      for (const near of [cell + 1, cell + this.columns, cell + this.columns + 1]) if (near < cells) pixels[near] = words[failure];
+    }
+    pen.putImageData(image, 0, 0);
+  }
+  /**
+   * The bytes of a pixel.
+   * @param {string} colour as #rrggbb
+   */
+  word(colour) {
+    const value = parseInt(colour.slice(1), 16);
+    return (0xff000000 | ((value & 0xff) << 16) | (value & 0xff00) | (value >> 16)) >>> 0;
+  }
+  /** @param {MouseEvent} event */
+  at(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const column = Math.floor((event.clientX - box.left) / this.side), row = Math.floor((event.clientY - box.top) / this.side);
+    return column >= this.columns ? null : row * this.columns + column;
+  }
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    /** @type {Record<string, number>} */
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns };
+    const last = Math.ceil(this.codes.length / this.step) - 1;
+    const from = this.chosen ?? 0;
+    /** @type {Record<string, number>} */
+    const ends = { Home: 0, End: last };
+    let to = ends[event.key];
+    if (event.key in moves) to = this.chosen === null ? 0 : from + moves[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    this.choose(Math.max(0, Math.min(last, to)));
+  }
+  /** @param {number | null} cell */
+  choose(cell) {
+    if (cell !== null && cell * this.step >= this.codes.length) cell = null;
+    if (cell === this.chosen) return;
+    this.chosen = cell;
+    this.onCell(cell === null ? null : cell * this.step, cell === null ? 0 : this.step);
+  }
+}

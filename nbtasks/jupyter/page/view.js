@@ -1,0 +1,180 @@
+// @ts-check
+// One view of a card. All text of tasks goes through textContent: it may hold anything. What the saved form says as well
+// (words, numbers, order, colours) comes from the kernel as it is to be shown: card/said.py and card/looks.py.
+
+const ANNOUNCE_EVERY_MS = 10000;
+
+class CardView {
+  /** @param {Store} store @param {HTMLElement} el */
+  constructor(store, el) {
+    this.store = store;
+    /** @type {string[] | null} */
+    this.colours = null; // by state code, of the page's theme
+    /** @type {number | null} */
+    this.drawing = null;
+    /** @type {number | undefined} */
+    this.labelTimer = undefined;
+    this.root = make("div", "nbt-card", el);
+    this.root.dataset.lmSuppressShortcuts = "true";
+    this.root.setAttribute("role", "group");
+    const head = make("div", "nbt-head", this.root);
+    make("span", "nbt-dot", head);
+    this.title = make("span", "nbt-title", head);
+    this.meta = make("span", "nbt-meta", head);
+    this.state = make("span", "nbt-state", head);
+    this.time = make("span", "nbt-time", head);
+    this.retry = this.button("nbt-retry", "retry", head);
+    this.retry.textContent = "Retry failed";
+    this.cancel = this.button("nbt-cancel", "cancel", head);
+    this.bar = make("div", "nbt-bar", this.root);
+    this.bar.setAttribute("role", "progressbar");
+    this.barParts = "";
+    this.counts = make("div", "nbt-counts", this.root);
+    this.pace = make("span", "nbt-pace");
+    this.reason = make("div", "nbt-reason", this.root);
+    this.mosaic = new Mosaic(this.root, store.tables, (index, step) => this.detail(index, step));
+    this.running = new RunningRows(this.root, store);
+    this.failures = new FailureList(this.root, store);
+    this.output = new OutputLines(this.root, store);
+    this.note = make("div", "nbt-note", this.root);
+    this.voice = make("div", "nbt-unseen", this.root);
+    this.voice.setAttribute("aria-live", "polite");
+    this.spoken = 0;
+    /** @type {number | null} */
+    this.pointed = null; // the call of the mosaic's cell that is pointed at
+    this.resize = new ResizeObserver(() => this.draw());
+    this.resize.observe(el);
+    this.theme = new MutationObserver(() => { this.colours = null; this.draw(); });
+    this.theme.observe(document.body, { attributes: true });
+    this.timer = setInterval(() => this.tick(), 250);
+    store.views.add(this);
+    this.show();
+  }
+  /** @param {string} name @param {string} command @param {Element} parent */
+  button(name, command, parent) {
+    const button = make("button", `nbt-button ${name}`, parent);
+    button.type = "button";
+    button.addEventListener("click", () => this.store.ask(command));
+    return button;
+  }
+  close() {
+    this.store.views.delete(this);
+    this.resize.disconnect();
+    this.theme.disconnect();
+    clearInterval(this.timer);
+  }
+
+  show() {
+    const view = this.store.view;
+    if (!view) return;
+    this.root.dataset.state = view.state;
+    this.root.dataset.done = String(view.done);
+    this.root.setAttribute("aria-label", `Task ${view.title}: ${view.state}`);
+    setText(this.title, view.title);
+    this.title.title = view.title;
+    setText(this.meta, view.about);
+    setText(this.state, view.shown_state);
+    this.drawButtons(view);
+    this.drawBar(view);
+    this.drawCounts(view);
+    this.reason.hidden = !view.reason;
+    setText(this.reason, view.reason ?? "");
+    this.running.draw(view);
+    this.failures.draw(view);
+    this.output.draw(false);
+    this.mosaic.canvas.hidden = !view.many;
+    this.tick();
+    this.draw();
+    this.speak(view);
+  }
+  /** @param {View} view */
+  drawButtons(view) {
+    const { asked, retried, problem } = this.store;
+    const pressed = asked?.command === "cancel";
+    this.cancel.hidden = view.done;
+    this.cancel.disabled = pressed || view.stopping;
+    setText(this.cancel, pressed || view.stopping ? "Stopping…" : "Cancel");
+    this.retry.hidden = !view.can_retry || !!retried;
+    this.retry.disabled = !!asked;
+    const silent = asked && Date.now() - asked.at > ACK_WITHIN_MS;
+    const busy = "The kernel is busy with a cell: it answers when the cell ends, or press ■ to stop that.";
+    setText(this.note, silent ? busy : problem || retried);
+    this.note.hidden = !this.note.textContent;
+  }
+  /** @param {View} view */
+  drawBar({ bar, sentence }) {
+    // Parts keep their elements as long as they are the same ones, so that their widths change smoothly.
+    const parts = bar.slides ? "slides" : bar.parts.map(([state]) => state).join();
+    if (parts !== this.barParts) {
+      this.barParts = parts;
+      if (bar.slides) this.bar.replaceChildren(make("i", "nbt-indeterminate"));
+      else this.bar.replaceChildren(...bar.parts.map(([state]) => {
+        const part = make("i");
+        part.style.background = colourOf(state);
+        return part;
+      }));
+    }
+    const nodes = this.bar.querySelectorAll("i");
+    bar.parts.forEach(([, share], place) => { nodes[place].style.width = `${100 * share}%`; });
+    this.bar.setAttribute("aria-valuemin", "0");
+    this.bar.setAttribute("aria-valuemax", String(bar.most));
+    if (bar.slides) this.bar.removeAttribute("aria-valuenow"); else this.bar.setAttribute("aria-valuenow", String(bar.value));
+    this.bar.setAttribute("aria-valuetext", sentence);
+  }
+  /** @param {View} view */
+  drawCounts(view) {
+    this.counts.hidden = !view.many;
+    const nodes = view.counts.map(({ state, number, word }) => {
+      const node = make("span", "nbt-count");
+      make("i", "", node).style.background = colourOf(state);
+      make("b", "", node).textContent = number;
+      node.append(` ${word}`);
+      return node;
+    });
+    if (this.pointed === null) setText(this.pace, view.pace);
+    this.counts.replaceChildren(...nodes, this.pace);
+  }
+  draw() {
+    if (!this.store.view?.many || this.drawing !== null) return;
+    this.drawing = requestAnimationFrame(() => {
+      this.drawing = null;
+      const width = this.root.clientWidth - 28;
+      if (width <= 0 || !this.store.codes.length) return;
+      if (!this.colours) {
+        const style = getComputedStyle(this.root);
+        this.colours = this.store.tables.states.map(({ colour }) => style.getPropertyValue(colour).trim());
+      }
+      this.mosaic.draw(this.store.codes, width, this.colours);
+      this.mosaic.canvas.setAttribute("aria-label", this.store.view?.sentence ?? "");
+    });
+  }
+  // While a cell of the mosaic is pointed at, its call takes the place of the pace.
+  /** @param {number | null} index @param {number} step */
+  detail(index, step) {
+    clearTimeout(this.labelTimer);
+    this.pointed = index;
+    if (index === null) { setText(this.pace, this.store.view?.pace ?? ""); return; }
+    setText(this.pace, step > 1 ? `calls ${thousands(index)} to ${thousands(index + step - 1)}` : this.call(index));
+    if (step === 1) this.labelTimer = setTimeout(() => this.store.send({ t: "label", index }), 120);
+  }
+  /** @param {Label} message */
+  label(message) {
+    if (message.index === this.pointed) setText(this.pace, `${this.call(message.index)} ${message.text}`);
+  }
+  /** @param {number} index */
+  call(index) { return `#${thousands(index)} ${this.store.tables.states[this.store.codes[index]].name}`; }
+  tick() {
+    const { view, tables } = this.store;
+    if (!view) return;
+    const now = this.store.now();
+    setText(this.time, view.took || clock(Math.max(0, now - view.created_at), tables.spans));
+    this.running.tick(now);
+  }
+  /** @param {View} view */
+  speak(view) {
+    const now = Date.now();
+    if (!view.done && now - this.spoken < ANNOUNCE_EVERY_MS) return;
+    this.spoken = now;
+    setText(this.voice, view.sentence);
+  }
+}
