@@ -22,7 +22,6 @@ BEING_SPLIT = {
     "nbtasks/client/app.py",
     "nbtasks/client/result.py",
     "nbtasks/broker/redis/delivery.py",
-    "nbtasks/local/server/embedded.py",
     "nbtasks/wire/modules/worlds.py",
     "nbtasks/wire/opened/watching.py",
     "nbtasks/worker/jobs/reporter.py",

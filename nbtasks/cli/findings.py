@@ -20,7 +20,7 @@ from nbtasks.core.errors import NbtasksError
 from nbtasks.local import connection as connections
 from nbtasks.local.folder import state_folder
 from nbtasks.local.keyfile import key_path
-from nbtasks.local.server.embedded import why_unavailable
+from nbtasks.local.server.serverprogram import why_unavailable
 from nbtasks.wire.signing import key_id
 
 if TYPE_CHECKING:

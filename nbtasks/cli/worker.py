@@ -22,7 +22,7 @@ from .named import broker_option, connection_file_option, named, namespace_optio
 if TYPE_CHECKING:
     from nbtasks.client.app import App
     from nbtasks.local.connection import Connection
-    from nbtasks.local.server.embedded import EmbeddedLease
+    from nbtasks.local.server.embeddedlease import EmbeddedLease
 
 
 def _said(option: str) -> str:

@@ -18,7 +18,7 @@ from nbtasks.local.connection import (
     NAMESPACE_VARIABLE,
     Connection,
 )
-from nbtasks.local.server.embedded import is_embedded
+from nbtasks.local.server.serverplace import is_embedded
 from nbtasks.wire.signing import encode_key
 
 DEFAULT_FILE = "nbtasks-connection.json"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nbtasks.local.connection import Resolving
     from nbtasks.local.processes.workers import LocalWorkers
-    from nbtasks.local.server.embedded import EmbeddedLease, Starting
+    from nbtasks.local.server.embeddedlease import EmbeddedLease
 
     from .session import Session
 
@@ -27,7 +27,7 @@ class Opened:
     Attributes:
         resolving: a server on its way, None when it is there.
         lease: on the embedded server, if that is the one.
-        rejoin: begins to acquire one, in a process that was forked off.
+        rejoin: acquires one, in a process that was forked off.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Opened:
         self.lease: EmbeddedLease | None = None
         self.session: Session | None = None
         self.workers: LocalWorkers | None = None
-        self.rejoin: Callable[[], Starting | None] | None = None
+        self.rejoin: Callable[[], EmbeddedLease | None] | None = None
 
     def note_worker_death(self, worker_id: str) -> None:
         """Have a dead worker's calls given back at once, without waiting for its lease."""
@@ -82,8 +82,8 @@ class Opened:
     def wait_for_server(self) -> bool:
         """Return when the embedded server is there, if that is the one; and whether it was waited for."""
         if self.rejoin is not None:
-            starting, self.rejoin = self.rejoin(), None
-            self._keep(starting.wait() if starting is not None else None)
+            self._keep(self.rejoin())
+            self.rejoin = None
             return True
         if self.resolving is None:
             return False

@@ -15,9 +15,10 @@ from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
 
 from .folder import expanded
 from .keyfile import read_private, user_key, write_private
-from .server.embedded import EmbeddedLease, Starting
 from .server.embedded import begin as begin_embedded
 from .server.embedded import url_here as embedded_url
+from .server.embeddedlease import EmbeddedLease
+from .server.starting import Starting
 
 BROKER_VARIABLE = "NBTASKS_BROKER"
 KEY_VARIABLE = "NBTASKS_KEY"
@@ -117,16 +118,20 @@ class Resolving:
         Raises:
             ConfigError: the embedded server does not start.
         """
-        return self._starting.wait() if self._starting else None
+        return EmbeddedLease.on(self._starting) if self._starting else None
 
     def close(self) -> None:
         """Give the server up before it came."""
         if self._starting:
             self._starting.close()
 
-    def anew(self) -> Starting | None:
-        """Begin to acquire a lease on the same server, in a process that was forked off; None where it needs none."""
-        return self._starting.anew() if self._starting else None
+    def anew(self) -> EmbeddedLease | None:
+        """Wait for the same server in a process that was forked off; None where another one is used.
+
+        Raises:
+            ConfigError: the embedded server does not start.
+        """
+        return EmbeddedLease.on(Starting(self._starting.place)) if self._starting else None
 
 
 def place(address: str, namespace: str) -> str:
@@ -189,7 +194,7 @@ def begin(
     starting = None
     if not url:
         starting = begin_embedded()
-        url, source = starting.url, "embedded server"
+        url, source = starting.place.url, "embedded server"
     return Resolving(Connection(url, keys, name, source), starting)
 
 

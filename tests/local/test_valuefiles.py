@@ -10,6 +10,7 @@ import pytest
 
 from nbtasks.local.server import embedded, valuefiles
 from nbtasks.local.server.keeper import layout, valuefolders
+from nbtasks.local.server.serverplace import socket_path
 from nbtasks.local.server.valuefiles import ValueFiles
 
 needs_memory = pytest.mark.skipif(not Path(layout.MEMORY).is_dir(), reason="this machine has no /dev/shm")
@@ -22,7 +23,7 @@ def files(lease):
 
 def folders_of(lease):
     """Where the files of a server may be: in memory, on disk."""
-    home = embedded.socket_path(lease.url).parent
+    home = socket_path(lease.url).parent
     return Path(valuefolders.memory_folder(str(home))), home / layout.VALUES_FOLDER
 
 
@@ -133,7 +134,7 @@ def test_memory_of_a_server_whose_folder_is_gone_is_freed(lease, files, tmp_path
     gone.mkdir(mode=0o700)
     (gone / "ns~value").write_bytes(b"x")
     (gone / layout.HOME_LINK).symlink_to(tmp_path / "was here")
-    valuefolders.sweep_memory(str(embedded.socket_path(lease.url).parent))
+    valuefolders.sweep_memory(str(socket_path(lease.url).parent))
     assert not gone.exists()
     assert folders_of(lease)[0].exists()
 
@@ -143,7 +144,7 @@ def test_a_folder_of_somebody_else_is_left_alone(lease, files, monkeypatch):
     """In /dev/shm anybody may have made the folder that is ours by its name."""
     files.write("one", [b"x" * 1000])
     monkeypatch.setattr(valuefolders.os, "getuid", lambda: 12345)
-    home = str(embedded.socket_path(lease.url).parent)
+    home = str(socket_path(lease.url).parent)
     foreign = Path(valuefolders.memory_folder(home))
     monkeypatch.undo()
     foreign.mkdir(parents=True)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from nbtasks.core.errors import ConfigError
 
-from .embedded import EmbeddedLease
+from .embeddedlease import EmbeddedLease
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - asked for by the user, and nothing is served without TLS and password
 _FORMS = "write HOST:PORT, for example 0.0.0.0:6390; without a port any free one is taken"

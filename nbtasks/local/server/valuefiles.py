@@ -22,9 +22,9 @@ from nbtasks.local.folder import private_folder
 from nbtasks.wire.pickling import Parts
 from nbtasks.wire.values import size_of
 
-from .embedded import socket_path
 from .keeper.layout import HOME_LINK, KEEPER_SOCKET, MEMORY, VALUES_FOLDER
 from .keeper.valuefolders import memory_folder
+from .serverplace import socket_path
 from .sockets import folder_of
 from .sync import Sync
 

@@ -1,4 +1,4 @@
-"""Starts a keeper: the program that embedded.py runs."""
+"""Starts a keeper: the program that keeperprocess.py runs."""
 
 from __future__ import annotations
 
