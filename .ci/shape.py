@@ -21,7 +21,6 @@ LONG_FILES: dict[str, str] = {}
 BEING_SPLIT = {
     "nbtasks/client/app.py",
     "nbtasks/client/result.py",
-    "nbtasks/broker/redis/delivery.py",
     "nbtasks/wire/modules/worlds.py",
     "nbtasks/wire/opened/watching.py",
     "nbtasks/worker/jobs/reporter.py",

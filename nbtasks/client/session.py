@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Sequence
 
-from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link, unavailable
@@ -115,7 +114,7 @@ class Session:
         self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
         self.roster = WorkerRoster(Fleet(link, self.keys), self.store, self.keyring.id, self.files)
         self._outbox = Outbox(Submission(self._new_link(), self.keys))
-        endings = Endings(self.codec, Delivery(link, self.keys, "client", ()))
+        endings = Endings(self.codec, link, self.keys)
         self.sender = Sender(
             self._outbox, self.registry, self.codec, self.roster, round(result_expires_s * 1000), endings,
             self.clock,

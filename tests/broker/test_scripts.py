@@ -6,8 +6,12 @@ import time
 
 import pytest
 
-from nbtasks.broker.redis.delivery import Aside, Delivery, Entry, Finish
+from nbtasks.broker.redis.delivery import Aside, Delivery
+from nbtasks.broker.redis.entry import Entry
+from nbtasks.broker.redis.finish import Finish
+from nbtasks.broker.redis.holders import Holders
 from nbtasks.broker.redis.keys import GROUP, LANES, Keys
+from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.permits import Permits
 from nbtasks.broker.redis.scripts import SCRIPTS
@@ -110,8 +114,9 @@ class Bench:
         self.link = CutLink(server.url)
         self.store = Store(self.link, KEYS)
         self.submission = Submission(self.link, KEYS)
-        self.worker = Delivery(self.link, KEYS, "w1/0", [ADDRESS])
-        self.other = Delivery(self.link, KEYS, "w2/0", [ADDRESS])
+        self.lanes = Lanes(self.link, KEYS, [ADDRESS])
+        self.worker = Delivery(self.lanes, "w1/0")
+        self.other = Delivery(self.lanes, "w2/0")
         self.worker.prepare()
 
     def flush(self) -> Flush:
@@ -462,8 +467,10 @@ def test_orphans(one_server):
         for entry in entries:
             bench.raw.xack(KEYS.lane(ADDRESS, "m"), GROUP, entry.id)
 
-    for bench, _ in every_cut(one_server, "orphans", orphaned, lambda bench, _: bench.worker.adopt_orphans()):
-        bench.worker.adopt_orphans()
+    for bench, _ in every_cut(
+        one_server, "orphans", orphaned, lambda bench, _: Holders(bench.lanes).adopt_orphans()
+    ):
+        Holders(bench.lanes).adopt_orphans()
         assert set(bench.work_off()) == set(range(N))
         bench.check_end()
 

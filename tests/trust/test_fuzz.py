@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from nbtasks import App, NbtasksError
 from nbtasks.broker.redis import untrusted
-from nbtasks.broker.redis.delivery import _entry, _number
+from nbtasks.broker.redis.entry import order_of, parse_entry
 from nbtasks.broker.redis.fleet import _control
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.pulse import Pulse
@@ -128,7 +128,7 @@ def size_of(parts: Any) -> int:
 @given(fields)
 def test_entries(found):
     def parse():
-        entry = _entry(Address("q", "3.11", "abcdef01"), "m", b"1-1", found, False)
+        entry = parse_entry(Address("q", "3.11", "abcdef01"), "m", b"1-1", found, False)
         assert 0 <= entry.first <= entry.first + entry.count < 2**31
         assert entry.count * 4 <= len(entry.frame)
         assert 0 <= entry.attempt < 2**31
@@ -167,7 +167,7 @@ def test_what_is_read_from_keys(found, one, other):
         untrusted.is_own_id(one + b"-" + other)
         _noted(found, 0, 10)
         _moment(one, BATCH)
-        _number(one + b"-" + other)
+        order_of(one + b"-" + other)
         Pulse(one + b" " + other, 0.0).lease_s(15.0)
         assert abs(Reading(0.0, one, 0.0, 0.0, 0.0).even_at) < 10**12
         for name in found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 
-from nbtasks.broker.redis.delivery import Entry
+from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.permits import Grant
 from nbtasks.core.address import Address
 from nbtasks.core.context import CurrentCall, reset_current, set_current

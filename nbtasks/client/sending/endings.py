@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nbtasks.broker.redis.delivery import Delivery, Finish
+from nbtasks.broker.redis.finish import Finish, finish
+from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.link import Link
 from nbtasks.wire.codec import Codec, Record
 
 #: Records of one report.
@@ -14,9 +16,10 @@ _MOST_IN_REPORT = 1000
 class Endings:
     """Reports to the broker what a worker would; the first end of a call is the one that counts."""
 
-    def __init__(self, codec: Codec, delivery: Delivery) -> None:
+    def __init__(self, codec: Codec, link: Link, keys: Keys) -> None:
         self._codec = codec
-        self._delivery = delivery
+        self._link = link
+        self._keys = keys
 
     def tell(self, batch_id: str, records: Iterable[Record]) -> None:
         """Tell the ends of calls.
@@ -29,20 +32,20 @@ class Endings:
             report.results(batch_id, record.first, record.states, self._codec.seal_record(record))
             n += 1
             if n == _MOST_IN_REPORT:
-                self._delivery.finish(report)
+                finish(self._link, self._keys, report)
                 report, n = Finish(), 0
         if n:
-            self._delivery.finish(report)
+            finish(self._link, self._keys, report)
 
     def tell_again(self, batch_id: str, record: Record, first: int, count: int) -> None:
         """Tell what a record says of ``count`` calls from ``first`` on, which the broker knew once."""
         states = record.states[first - record.first :][:count]
         report = Finish()
         report.results(batch_id, first, states, self._codec.seal_record(record))
-        self._delivery.finish(report)
+        finish(self._link, self._keys, report)
 
     def counted(self, batch_id: str) -> None:
         """Have the broker look whether a batch is over, whose number of calls it knows by now."""
         report = Finish()
         report.counted(batch_id)
-        self._delivery.finish(report)
+        finish(self._link, self._keys, report)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.permits import Permits
 from nbtasks.broker.redis.store import Store
@@ -46,8 +47,8 @@ class BrokerLines:
         self.keys = keys = Keys(connection.namespace)
         self.waiting = Link(connection.url, connection.address)
         self.free = Link(connection.url, connection.address)
-        self.taking = Delivery(self.waiting, keys, consumer, addresses, left_out)
-        self.giving = Delivery(self.free, keys, consumer, addresses)
+        self.taking = Delivery(Lanes(self.waiting, keys, addresses), consumer, left_out)
+        self.giving = Delivery(Lanes(self.free, keys, addresses), consumer)
         self.store = Store(self.free, keys)
         self.permits = Permits(self.free, keys)
         self._slot = slot

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nbtasks.broker.redis.delivery import Entry
+from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.permits import Grant
 from nbtasks.core import ancestry, context

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from nbtasks.broker.redis.delivery import Delivery, Entry, Finish
+from nbtasks.broker.redis.delivery import Delivery
+from nbtasks.broker.redis.entry import Entry
+from nbtasks.broker.redis.finish import Finish
 from nbtasks.core.address import Address
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError, ValueLost, WireError
 from nbtasks.core.readable import repr_of

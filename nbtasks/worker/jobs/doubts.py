@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nbtasks.broker.redis.delivery import SETTLED, Delivery, Entry, Finish
+from nbtasks.broker.redis.delivery import Delivery
+from nbtasks.broker.redis.entry import SETTLED, Entry
+from nbtasks.broker.redis.finish import Finish
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.runners import Runners
 from nbtasks.core import attempts

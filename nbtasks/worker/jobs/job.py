@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbtasks.broker.redis.delivery import Entry
+from nbtasks.broker.redis.entry import Entry
 from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall, Report
 from nbtasks.core.ids import call_id

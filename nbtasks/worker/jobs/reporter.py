@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from nbtasks.broker.redis.delivery import Delivery, Entry, Finish
+from nbtasks.broker.redis.delivery import Delivery
+from nbtasks.broker.redis.entry import Entry
+from nbtasks.broker.redis.finish import Finish
 from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import OperationalError, WireError

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.holders import Holders
 from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.pulse import Pulses
 from nbtasks.broker.redis.store import Store
@@ -106,7 +110,7 @@ class Reaper:
         if life != self._fleet.audited_life():
             if not self._fleet.elected("audit", self._worker, _ELECTION_MS):
                 return True
-            found = Delivery(self._link, self._keys, self._worker, self._store.addresses()).adopt_orphans()
+            found = self._holders(self._store.addresses()).adopt_orphans()
             if found:
                 LOGGER.warning("%d entries that nobody held were queued again", found)
             self._fleet.note_audit(life)
@@ -118,9 +122,9 @@ class Reaper:
         if steady() - self._mended_at < _MEND_AFTER_S:
             return
         self._mended_at = steady()
-        Delivery(self._link, self._keys, self._worker, self._addresses).prepare()
+        self._lanes(self._addresses).prepare()
         if self._fleet.elected("mend", self._worker, round(_MEND_AFTER_S * 1000)):
-            found = Delivery(self._link, self._keys, self._worker, self._known_addresses()).adopt_orphans()
+            found = self._holders(self._known_addresses()).adopt_orphans()
             if found:
                 LOGGER.warning("%d entries that would never have been delivered were queued again", found)
 
@@ -141,10 +145,15 @@ class Reaper:
                     self._reap(name)
         return bool(dead) and not elected
 
+    def _lanes(self, addresses: Sequence[Address]) -> Lanes:
+        return Lanes(self._link, self._keys, addresses)
+
+    def _holders(self, addresses: Sequence[Address]) -> Holders:
+        return Holders(self._lanes(addresses))
+
     def _holding(self, addresses: list[Address]) -> set[str]:
         """Return the workers that are known as consumers of queues."""
-        consumers = Delivery(self._link, self._keys, self._worker, addresses).consumers()
-        return {consumer.rpartition("/")[0] for consumer in consumers}
+        return {consumer.rpartition("/")[0] for consumer in self._holders(addresses).counts()}
 
     def _sweep(self, now: float) -> None:
         """Look now and then at what nobody asks for any more; ``now`` is by the server's clock."""
@@ -162,7 +171,7 @@ class Reaper:
         An entry was delivered to them after they had been reaped, or the list was lost.
         """
         ours = [address for address in self._known_addresses() if address.kind in self._kinds]
-        consumers = Delivery(self._link, self._keys, self._worker, ours).consumers()
+        consumers = self._holders(ours).counts()
         for name in sorted({consumer.rpartition("/")[0] for consumer, held in consumers.items() if held}):
             self._fleet.enlist(name)
 
@@ -170,10 +179,11 @@ class Reaper:
         every = self._known_addresses()
         ours = [address for address in every if address.kind in self._kinds]
         if ours:
-            delivery = Delivery(self._link, self._keys, self._worker, ours)
+            lanes = self._lanes(ours)
+            delivery = Delivery(lanes, self._worker)
             rescue = Rescue(delivery, self._store, self._codec, self._worker)
             story = f"its worker {name} is gone: no sign of life for {self._lease_s:g} s"
-            for consumer in delivery.consumers():
+            for consumer in Holders(lanes).counts():
                 if consumer.rpartition("/")[0] == name:
                     given = rescue.consumer(consumer, Loss(story, seen=False), self._keys.lease(name))
                     delivery.on_behalf_of(consumer).forget()
@@ -184,5 +194,5 @@ class Reaper:
     def _held_elsewhere(self, name: str, addresses: list[Address]) -> bool:
         if not addresses:
             return False
-        consumers = Delivery(self._link, self._keys, self._worker, addresses).consumers()
+        consumers = self._holders(addresses).counts()
         return any(consumer.rpartition("/")[0] == name and held for consumer, held in consumers.items())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 
-from nbtasks.broker.redis.delivery import Delivery, Entry, Finish
+from nbtasks.broker.redis.delivery import Delivery
+from nbtasks.broker.redis.entry import Entry
+from nbtasks.broker.redis.finish import Finish
 from nbtasks.broker.redis.store import Store
 from nbtasks.core import attempts
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError

@@ -20,6 +20,7 @@ from typing import Any
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.server import check
 from nbtasks.broker.redis.servertime import ServerClock
@@ -208,7 +209,7 @@ class Supervisor:
         self._portrait.place = files.place if files is not None else ""
         self._fleet = Fleet(link, self._keys)
         self._store = Store(link, self._keys)
-        self._delivery = Delivery(link, self._keys, self._id, self._addresses)
+        self._delivery = Delivery(Lanes(link, self._keys, self._addresses), self._id)
         self._rescue = Rescue(self._delivery, self._store, self._codec, self._name)
         self._relief = Relief(self._delivery, self._id)
         leasing, duties = self._new_link(), self._new_link()

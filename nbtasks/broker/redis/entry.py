@@ -1,0 +1,65 @@
+"""An entry of a stream, as a worker takes it: calls of one batch. Anybody may have written it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nbtasks.core.address import Address
+
+from .keys import returned
+from .untrusted import MOST, batch_name, number, span
+
+#: What an entry says where its calls may have begun; the scripts know it as well.
+LOST, SETTLED = "2", "3"
+#: Bytes of an entry's id, at most.
+ID_BYTES = 41
+#: Bytes of a chunk's frame for each of its calls, at least.
+_LEAST_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One delivered stream entry: ``count`` calls from ``first`` on, out of a signed chunk."""
+
+    address: Address
+    lane: str
+    id: bytes
+    batch: str
+    first: int
+    count: int
+    attempt: int
+    #: Some calls may be final already: look at their states before running.
+    suspect: bool
+    frame: bytes
+    #: The server had lost who held it: its calls may have begun (LOST), and some time has passed since (SETTLED).
+    doubt: str = ""
+
+    @property
+    def key_id(self) -> str:
+        """Id of the key that the call was signed with; who asked with it is answered with it."""
+        return self.address.key_id
+
+
+def parse_entry(address: Address, lane: str, entry_id: bytes, fields: list[bytes], suspect: bool) -> Entry:
+    """Return an entry as it claims to be.
+
+    Raises:
+        IndexError, ValueError: it makes no sense.
+    """
+    # Field order is fixed by the scripts: b, i, n, a, x, d.
+    frame = fields[11]
+    first, count = span(fields[3], fields[5])
+    attempt = number(fields[7])
+    if count * _LEAST_BYTES > len(frame) or attempt > MOST:
+        raise ValueError("more calls than it has room for, or no attempt")
+    flagged = suspect or fields[9] != b"" or lane == returned(lane)
+    doubt = fields[9].decode() if fields[9] in (LOST.encode(), SETTLED.encode()) else ""
+    return Entry(address, lane, entry_id, batch_name(fields[1]), first, count, attempt, flagged, frame, doubt)
+
+
+def order_of(entry_id: bytes) -> tuple[int, int]:
+    """Return numbers by which ids compare as their entries came; what is no id comes before everything."""
+    milliseconds, _, part_of = entry_id.partition(b"-")
+    if len(entry_id) > ID_BYTES or not (milliseconds.isdigit() and part_of.isdigit()):
+        return -1, 0
+    return int(milliseconds), int(part_of)
