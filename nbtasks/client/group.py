@@ -15,6 +15,7 @@ from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.values import value_of
 
 from . import current, observers, waiting
+from .batches.course import course_of
 from .batches.ledger import Ledger
 from .result import AsyncResult, note, wait_async
 
@@ -290,7 +291,11 @@ class GroupResult(Generic[R]):
         return more
 
     def to_frame(self) -> Any:
-        """Return a pandas DataFrame with one row a call: id, args, state, result, error, worker, seconds, retries.
+        """Return a pandas DataFrame with one row a call.
+
+        Its columns: id, args, state, result, error, worker, attempt (counted from 1; 0: not begun), started_at and
+        ended_at (UTC) of the last attempt, queued_s (seconds before the first one began), seconds (that the last one
+        ran), retries.
 
         Raises:
             ImportError: pandas is not installed.
@@ -309,11 +314,25 @@ class GroupResult(Generic[R]):
                     "result": value if ok else None,
                     "error": None if ok or value is None else f"{type(value).__name__}: {value}",
                     "worker": handle.worker,
+                    **self._times(handle.index),
                     "seconds": handle.runtime,
                     "retries": handle.retries,
                 }
             )
-        return pd.DataFrame(rows)
+        frame = pd.DataFrame(rows)
+        for name in ("started_at", "ended_at") if rows else ():
+            frame[name] = pd.to_datetime(frame[name], unit="s", utc=True)
+        return frame
+
+    def _times(self, index: int) -> dict[str, Any]:
+        course = course_of(self.batch, index)
+        last = course.last
+        return {
+            "attempt": 0 if last is None else last.number,
+            "started_at": None if last is None else last.began_at,
+            "ended_at": None if last is None else last.ended_at,
+            "queued_s": course.queued_s,
+        }
 
     # -- acting
 

@@ -74,9 +74,9 @@ class Reasons:
             return _limited(batch, *limited)
         if running:
             return None
-        if batch.retrying and not batch.states.count(st.PENDING_CODE):
+        if batch.tries.due and not batch.states.count(st.PENDING_CODE):
             return (
-                f"waits for its next attempt in {max(0.0, min(batch.retrying.values()) - time.time()):.0f} s"
+                f"waits for its next attempt in {max(0.0, min(batch.tries.due.values()) - time.time()):.0f} s"
             )
         return self._reason_at_workers(batch)
 

@@ -29,6 +29,7 @@ from nbtasks.wire.errors import failures
 from nbtasks.wire.values import Original
 
 from . import current, observers, waiting
+from .batches.course import ended_attempt
 from .batches.ledger import Ledger
 from .batches.loss import without_value
 
@@ -174,11 +175,9 @@ class AsyncResult(Generic[R]):
 
     @property
     def date_done(self) -> datetime | None:
-        """When the call ended (UTC), as far as is known here: when this process heard of it; None before the end.
-
-        Of calls that were over before that, it is when the last one of their batch ended.
-        """
-        moment = self.batch.heard_at(self.index)
+        """When the call ended (UTC); where nobody has noted that, when this process heard of it. None before that."""
+        found = self.batch.record(self.index)
+        moment = None if found is None else ended_attempt(self.batch, self.index, found[0]).ended_at
         return None if moment is None else datetime.fromtimestamp(moment, timezone.utc)
 
     @property

@@ -135,6 +135,7 @@ class Session:
             self.codec,
             endings,
             Leftovers(self.files, self.store, self.keys),
+            self.clock,
         )
         withdrawing = Withdrawing(link, self.keys, roster, self.clock, registry)
         self.expiry = Expiry(self.clock, roster, endings, withdrawing)

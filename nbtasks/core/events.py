@@ -62,11 +62,20 @@ class Wrote:
 
 @dataclass(frozen=True)
 class Retried:
-    """A call is tried again, ``delay_s`` seconds later, for what it has raised."""
+    """A call is tried again, ``delay_s`` seconds later, for what it has raised.
+
+    Attributes:
+        attempt: the number of the try that has ended.
+        ago_s: seconds since that began; 0 where it is not known.
+        ran_s: seconds that it ran.
+    """
 
     index: int
     delay_s: float = 0.0
     reason: str = ""
+    attempt: int = 0
+    ago_s: float = 0.0
+    ran_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,16 @@ _KINDS: dict[str, tuple[type, dict[str, WireField]]] = {
             "k": WireField("over", flag, int),
         },
     ),
-    "retry": (Retried, {"s": WireField("delay_s", number), "m": WireField("reason", text)}),
+    "retry": (
+        Retried,
+        {
+            "s": WireField("delay_s", number),
+            "m": WireField("reason", text),
+            "a": WireField("attempt", whole),
+            "b": WireField("ago_s", number),
+            "r": WireField("ran_s", number),
+        },
+    ),
     "given": (GivenBack, {"n": _COUNT}),
     "refused": (Refusal, {"n": _COUNT, "m": WireField("reason", text), "g": WireField("gone", flag, int)}),
 }

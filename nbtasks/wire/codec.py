@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import linecache
+import math
 import struct
 from array import array
 from collections.abc import Iterable, Sequence
@@ -22,11 +23,15 @@ from nbtasks.core.readable import is_kind
 from nbtasks.core.wirefields import items
 
 from . import pickling
-from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Sealer, to_json
+from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Header, Sealer, to_json
 from .modules import byname, worlds
 from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
 from .opened.function import Function
+
+_MOST_CHILDREN = 100_000
+#: Epoch seconds, in the year 5138.
+_END_OF_TIME = 1e11
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class News:
     Attributes:
         worker: its name, for people.
         reporter: the process that tells it.
+        child: its number in the worker, None where it is no child.
         number: counts what that process tells, so that a repetition is noticed.
         events: in their order.
     """
@@ -87,6 +93,7 @@ class News:
     reporter: str
     number: int
     events: list[CallEvent]
+    child: int | None = None
 
 
 @dataclass
@@ -102,6 +109,10 @@ class Record:
         output: index -> captured text, where there was some.
         printed: index -> how many characters of stdout and stderr that was before the middle of it was left out.
         previews: index -> how a card shows the value: html, png (base64) or text.
+        child: the number of the worker's child that ran them; None where it is not known.
+        told_at: when it was told, in the server's time; None where nobody noted when the calls began.
+        begun: seconds from ``told_at`` to the begin of each call, which are negative; nan where it is not known.
+        ahead_s: what to add to the server's time for that of this machine. Not sent.
     """
 
     batch: str
@@ -114,6 +125,17 @@ class Record:
     output: dict[int, list[list[str]]] = field(default_factory=dict)
     printed: dict[int, list[int]] = field(default_factory=dict)
     previews: dict[int, dict[str, str]] = field(default_factory=dict)
+    child: int | None = None
+    told_at: float | None = None
+    begun: Sequence[float] = ()
+    ahead_s: float = 0.0
+
+    def began_at(self, index: int) -> float | None:
+        """Return when a call began, by this machine's clock."""
+        if self.told_at is None:
+            return None
+        moment = self.told_at + self.begun[index - self.first] + self.ahead_s
+        return moment if math.isfinite(moment) else None
 
     @classmethod
     def alike(
@@ -244,6 +266,13 @@ class Codec:
             header["u"] = {str(index): counts for index, counts in record.printed.items()}
         if record.previews:
             header["v"] = {str(index): shown for index, shown in record.previews.items()}
+        if record.child is not None:
+            header["c"] = record.child
+        begun = b""
+        if record.told_at is not None:
+            # At the end: a reader that does not know of it finds all else where it was.
+            header["t"] = round(record.told_at, 6)
+            begun = array("f", record.begun).tobytes()
         return self._sealer.seal(
             RESULT,
             header,
@@ -251,6 +280,7 @@ class Codec:
             array("f", record.seconds).tobytes(),
             _lengths(record.payloads),
             *record.payloads,
+            begun,
             kid=kid,
         )
 
@@ -265,13 +295,20 @@ class Codec:
         printed = {int(index): counts for index, counts in header.get("u", {}).items()}
         previews = {int(index): shown for index, shown in header.get("v", {}).items()}
         states, worker, attempt = bytes(body[:n]), header["w"], header["a"]
-        return Record(
+        record = Record(
             batch, header["i"], states, seconds, payloads, worker, attempt, output, printed, previews
         )
+        record.child = _child(header)
+        begun = body[len(body) - 4 * n :] if "t" in header else body[:0]
+        if len(begun) == 4 * n and _is_moment(header.get("t")):
+            record.told_at, record.begun = header["t"], begun.cast("f")
+        return record
 
     def seal_events(self, news: News, kid: str = "") -> bytes:
         """Return the frame of events of one batch; ``kid`` as in :meth:`Sealer.seal`."""
         header = {"b": news.batch, "w": news.worker, "r": news.reporter, "s": news.number}
+        if news.child is not None:
+            header["c"] = news.child
         return self._sealer.seal(
             EVENT, header, to_json([to_wire(event) for event in news.events]).encode(), kid=kid
         )
@@ -288,7 +325,7 @@ class Codec:
         except ValueError as error:
             raise _unreadable("events", error) from error
         events = [event for event in told if event is not None]
-        return News(batch, header["w"], header["r"], header["s"], events)
+        return News(batch, header["w"], header["r"], header["s"], events, _child(header))
 
     def seal_label(self, batch: str, label: dict[str, Any]) -> bytes:
         """Return the frame of what is shown of a batch: name, queue, origin."""
@@ -317,6 +354,16 @@ class Codec:
 
 def _unreadable(what: str, error: ValueError) -> SignatureMismatch:
     return SignatureMismatch(f"{what} cannot be read here: {error}; both sides need the same nbtasks")
+
+
+def _child(header: Header) -> int | None:
+    """Return the number of the child that tells; what makes no sense is not known."""
+    child = header.get("c")
+    return child if type(child) is int and 0 <= child < _MOST_CHILDREN else None
+
+
+def _is_moment(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < _END_OF_TIME
 
 
 def _lengths(payloads: Sequence[bytes | memoryview]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
@@ -83,6 +84,28 @@ def test_a_record_is_cut_into_its_results(codec):
     assert [bytes(payload) for payload in record.payloads] == [b"v", b"error"]
     assert (record.first, record.worker, record.attempt) == (3, "w", 2)
     assert record.output == {4: [["o", "text\n"]]}
+
+
+def test_a_record_says_when_its_calls_began_and_which_child_ran_them(codec):
+    sent = Record("b1", 3, bytes([SUCCESS_CODE] * 3), [0.5, 2.0, 1.0], [b"v", b"", b"error"], "w")
+    sent.child, sent.told_at, sent.begun = 7, 1_700_000_000.25, [-3.5, -2.0, math.nan]
+    record = codec.open_record(codec.seal_record(sent), "b1")
+    assert [bytes(payload) for payload in record.payloads] == [b"v", b"", b"error"]
+    record.ahead_s = 100.0
+    assert record.child == 7
+    assert [record.began_at(index) for index in (3, 4, 5)] == [1_700_000_096.75, 1_700_000_098.25, None]
+
+
+@pytest.mark.parametrize(
+    ("told_at", "begun", "child"),
+    [(1e300, [0.0], 1), (-5.0, [0.0], 1), (1e9, [], -1), (1e9, [], "x"), (1e9, [], 10**30)],
+)
+def test_times_that_make_no_sense_are_not_known(codec, told_at, begun, child):
+    sent = Record("b1", 0, bytes([SUCCESS_CODE]), [0.5], [b""], "w")
+    sent.child, sent.told_at, sent.begun = child, told_at, begun
+    record = codec.open_record(codec.seal_record(sent), "b1")
+    assert (record.began_at(0), record.child) in [(None, 1), (None, None), (1e9, None)]
+    assert [bytes(payload) for payload in record.payloads] == [b""]
 
 
 @pytest.mark.parametrize(

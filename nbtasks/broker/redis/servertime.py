@@ -98,6 +98,10 @@ class ServerClock:
         """Return a moment of this machine's clock in the server's time as it is reckoned; 0 where clocks were set."""
         return self.now() + at - time.time() if self._is_even() else 0.0
 
+    def ahead_s(self) -> float:
+        """Return what to add to the server's time, as it is reckoned, for that of this machine's clock."""
+        return time.time() - self.now()
+
     def _apart_s(self) -> float:
         """What to add to this machine's clock to get the server's."""
         last = self._last

@@ -23,6 +23,7 @@ from nbtasks.wire.replay import Window
 from .printed import Printed
 from .records import Records
 from .seen import Failure, Progress, Running
+from .tries import Tries
 from .watchers import Watcher, Watchers
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Ledger:
         #: Indexes in the order in which they ended.
         self.order = array("I")
         self.running: dict[int, Running] = {}
-        self.retrying: dict[int, float] = {}
+        self.tries = Tries()
         self.failures: dict[int, Failure] = {}
         self.output = Printed()
         self.progress: dict[int, Progress] = {}
@@ -421,11 +422,11 @@ class Ledger:
     def _count(self, record: Record, indexes: list[int], codes: bytes) -> None:
         start = record.first
         self.run_seconds += sum(record.seconds[index - start] for index in indexes)
-        if self.running or self.progress or self.retrying:
+        if self.running or self.progress or self.tries.due:
             for index in indexes:
                 self.running.pop(index, None)
                 self.progress.pop(index, None)
-                self.retrying.pop(index, None)
+                self.tries.over(index)
         if codes.count(st.SUCCESS_CODE) != len(codes):
             for index in indexes:
                 if record.states[index - start] != st.SUCCESS_CODE:
@@ -450,7 +451,7 @@ class Ledger:
         """Whether this is heard for the first time."""
         return self._heard.setdefault(news.reporter, Window()).fresh(news.number)
 
-    def apply_event(self, worker: str, event: CallEvent) -> None:
+    def apply_event(self, worker: str, event: CallEvent, child: int | None = None) -> None:
         """Take in what happens while calls run."""
         index = event.index
         if isinstance(event, GivenBack):
@@ -459,7 +460,7 @@ class Ledger:
         if not 0 <= index < self.n or self.states[index] >= st.FIRST_READY_CODE:
             return
         if isinstance(event, Started):
-            self.running[index] = Running(worker, time.time() - event.ago_s, event.attempt)
+            self.running[index] = Running(worker, time.time() - event.ago_s, event.attempt, child)
             self.states[index] = st.STARTED_CODE
         elif isinstance(event, Progressed):
             self.progress[index] = Progress(event.done, event.total, event.message)
@@ -468,9 +469,8 @@ class Ledger:
             add(index, event.parts, event.printed)
         elif isinstance(event, Retried):
             self.states[index] = st.RETRY_CODE
-            self.running.pop(index, None)
+            self.tries.note(event, worker, child, self.running.pop(index, None))
             self.output.forget(index)
-            self.retrying[index] = time.time() + event.delay_s
         self._note(index, 1)
 
     def note_given(self, first: int, count: int) -> None:
@@ -482,7 +482,7 @@ class Ledger:
                     self.states[index] = st.PENDING_CODE
                     self.running.pop(index, None)
                     self.progress.pop(index, None)
-                    self.retrying.pop(index, None)
+                    self.tries.over(index)
                     self.output.forget(index)
         self._note(first, max(0, end - first))
 

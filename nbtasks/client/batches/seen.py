@@ -12,6 +12,7 @@ class Running:
     worker: str
     started_at: float
     attempt: int
+    child: int | None = None
 
 
 @dataclass(frozen=True)

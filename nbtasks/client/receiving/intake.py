@@ -8,6 +8,7 @@ import functools
 import logging
 from collections.abc import Iterator
 
+from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Event, Store
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.loss import lost_among, without_value
@@ -42,6 +43,7 @@ class Intake:
 
     Args:
         leftovers: clears away large arguments of what has ended.
+        clock: of the server.
 
     Attributes:
         pace: content hash of a function -> seconds that its calls take, about.
@@ -56,6 +58,7 @@ class Intake:
         codec: Codec,
         endings: Endings,
         leftovers: Leftovers,
+        clock: ServerClock,
     ) -> None:
         self.pace: dict[str, float] = {}
         self._registry = registry
@@ -65,6 +68,7 @@ class Intake:
         self._codec = codec
         self._endings = endings
         self._leftovers = leftovers
+        self._clock = clock
 
     # -- events
 
@@ -114,7 +118,7 @@ class Intake:
             if isinstance(item, Refusal):
                 self._take_in_refusal(batch, item)
                 continue
-            batch.apply_event(news.worker, item)
+            batch.apply_event(news.worker, item, news.child)
             if isinstance(item, GivenBack):
                 self._revoke_if_waiting(batch, item.index, item.count)
             elif isinstance(item, Retried):
@@ -164,6 +168,7 @@ class Intake:
 
     def _apply(self, batch: Ledger, record: Record, ranges: list[tuple[int, int]]) -> None:
         _check_place(batch, record, ranges)
+        record.ahead_s = self._clock.ahead_s()
         if batch.followed:
             batch.grow(max(first + count for first, count in ranges))
         lost = lost_among(record, ranges, batch.shelf)

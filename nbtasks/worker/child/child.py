@@ -129,7 +129,7 @@ class Child:
         self._lines = lines = BrokerLines(
             connection, settings.addresses, consumer, self._slot, self._interrupts, self._left_out
         )
-        self._reporter = Reporter(codec, lines.giving, settings.name, lines.server_now, self._tick)
+        self._reporter = Reporter(codec, lines.giving, settings.name, lines.server_now, self._tick, number)
         self._revocations = Revocations(
             lines.store.states, Revoked(lines.store.standing, codec), self._reporter, self._interrupts
         )

@@ -131,7 +131,9 @@ class Bench:
         if self.log_calls:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
-            return Again(job, call.index, outcome.retry_in, _why_again(outcome), output, printed)
+            return Again(
+                job, call.index, outcome.retry_in, _why_again(outcome), output, printed, outcome.seconds
+            )
         if is_empty:
             return Done(job, call.index, SUCCESS_CODE, outcome.seconds, b"", output, [], printed, shown)
         if (succeeded and type(outcome.value) in SCALARS) or worlds.is_entered(job.world):

@@ -7,6 +7,7 @@ event loop. A flush that fails is kept and sent again: the broker lets the first
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -60,6 +61,8 @@ class Done:
     printed: list[int] | None = None
     #: How its card shows the value.
     preview: dict[str, str] | None = None
+    #: When it began (monotonic); nan for what was not begun.
+    began: float = math.nan
 
 
 @dataclass
@@ -72,6 +75,8 @@ class Again:
     error: str
     output: list[list[str]] | None = None
     printed: list[int] | None = None
+    seconds: float = 0.0
+    began: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class Unread:
     job: Job
     index: int
     reason: str
+    began: float = math.nan
 
 
 #: A call that runs, since when (monotonic), and the id of the key that it was signed with. Made for each, so a tuple.
@@ -116,6 +122,7 @@ class Reporter:
 
     Args:
         server_now: the server's time in epoch seconds.
+        child: this child's number.
         on_tick: called about ten times a second while calls run.
     """
 
@@ -126,8 +133,10 @@ class Reporter:
         worker: str,
         server_now: Callable[[], float],
         on_tick: Callable[[], None],
+        child: int | None = None,
     ) -> None:
         self._codec = codec
+        self._child = child
         self._delivery = delivery
         self._worker = worker
         self._server_now = server_now
@@ -217,7 +226,9 @@ class Reporter:
         """An attempt is over."""
         job = item.job
         key = job.entry.batch, item.index
-        self._running.pop(key, None)
+        running = self._running.pop(key, None)
+        if running is not None:
+            item.began = running[1]
         # After that: who notes something now sees that it does not run.
         if self._notes:
             self._notes.pop(key, None)
@@ -367,6 +378,7 @@ class Reporter:
         first = run[0]
         entry = first.job.entry
         states = bytes([item.state for item in run])
+        now = time.monotonic()
         record = Record(
             batch=entry.batch,
             first=first.index,
@@ -374,10 +386,13 @@ class Reporter:
             seconds=[item.seconds for item in run],
             payloads=[item.payload for item in run],
             worker=self._worker,
-            attempt=attempts.tries(entry.attempt) + attempts.losses(entry.attempt),
+            attempt=_number_of(entry),
             output={item.index: item.output for item in run if item.output},
             printed={item.index: item.printed for item in run if item.printed},
             previews={item.index: item.preview for item in run if item.preview},
+            child=self._child,
+            told_at=self._server_now(),
+            begun=[item.began - now for item in run],
         )
         sealed = self._codec.seal_record(record, entry.key_id)
         for item in run:
@@ -391,7 +406,7 @@ class Reporter:
         frame = self._codec.seal_chunk(item.job.chunk.only(item.index), entry.key_id)
         due_ms = round((self._server_now() + max(0.0, item.delay_s)) * 1000)
         attempt = attempts.after_retry(entry.attempt)
-        events: list[CallEvent] = [Retried(item.index, max(0.0, item.delay_s), item.error[:500])]
+        events: list[CallEvent] = [_retried(item)]
         if item.output and item.printed:
             events.insert(0, Wrote(item.index, item.output, item.printed, over=True))
         # What cannot be sealed has to be seen before it is told that there is another try.
@@ -407,7 +422,7 @@ class Reporter:
         self._add_news(report, entry.batch, entry.key_id, [GivenBack(item.index), _refusal(refusal)])
 
     def _add_news(self, report: Finish, batch: str, key_id: str, events: list[CallEvent]) -> None:
-        news = News(batch, self._worker, self._id, next(self._numbers), events)
+        news = News(batch, self._worker, self._id, next(self._numbers), events, self._child)
         report.event(batch, self._codec.seal_events(news, key_id))
 
     def _loop(self) -> None:
@@ -488,6 +503,18 @@ def _untellable(item: Done | Again, error: Exception) -> Done:
 def place(entry: Entry) -> Place:
     """Return where an entry is, which tells it from all others."""
     return entry.address, entry.lane, entry.id
+
+
+def _number_of(entry: Entry) -> int:
+    """Return which try at its calls it is, as people count: losses, too."""
+    return attempts.tries(entry.attempt) + attempts.losses(entry.attempt)
+
+
+def _retried(item: Again) -> Retried:
+    ago_s = time.monotonic() - item.began
+    # Of what was not begun it is nan, for which max() has 0.
+    times = (max(0.0, round(seconds, 4)) for seconds in (ago_s, item.seconds))
+    return Retried(item.index, max(0.0, item.delay_s), item.error[:500], _number_of(item.job.entry), *times)
 
 
 def _refusal(item: Refused) -> Refusal:
