@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nbtasks.client import whence
 from nbtasks.client.app import App
 
 from .card.display import Display
@@ -11,6 +12,7 @@ from .card.words import short_id
 from .magics.completion import make_matcher
 from .magics.magics import TaskMagics
 from .magics.publish import say
+from .whereabouts import Whereabouts
 
 _MAGICS = {"cell": ("task",), "line": ("task", "tasks", "workers")}
 #: Ids that TAB offers, the newest.
@@ -25,6 +27,8 @@ class _Loaded:
         self.shell = shell
         self.display = Display(shell)
         self.display.attach()
+        self.whereabouts = Whereabouts(shell)
+        whence.cell_asked.append(self.whereabouts)
         shell.register_magics(TaskMagics(shell, self.display))
         # IPython before 8.6 has no such matchers: its own completion stays as it is.
         self.matchers = getattr(shell.Completer, "custom_matchers", None)
@@ -34,6 +38,7 @@ class _Loaded:
 
     def undo(self) -> None:
         self.display.detach()
+        whence.cell_asked.remove(self.whereabouts)
         for kind, names in _MAGICS.items():
             for name in names:
                 self.shell.magics_manager.magics[kind].pop(name, None)

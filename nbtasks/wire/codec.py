@@ -18,6 +18,7 @@ from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.events import CallEvent, from_wire, to_wire
 from nbtasks.core.globals import captures, has_code
 from nbtasks.core.header import CallHeader
+from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order
 from nbtasks.core.readable import is_kind
 from nbtasks.core.wirefields import items
@@ -327,13 +328,21 @@ class Codec:
         events = [event for event in told if event is not None]
         return News(batch, header["w"], header["r"], header["s"], events, _child(header))
 
-    def seal_label(self, batch: str, label: dict[str, Any]) -> bytes:
-        """Return the frame of what is shown of a batch: name, queue, origin."""
-        return self._sealer.seal(LABEL, {"b": batch, **label})
+    def seal_label(self, batch: str, label: BatchLabel) -> bytes:
+        """Return the frame of what is told of a batch."""
+        return self._sealer.seal(LABEL, {"b": batch, **label.to_wire()})
 
-    def open_label(self, frame: bytes, batch: str) -> dict[str, Any]:
-        """Return what is shown of a batch."""
-        return self._sealer.open(LABEL, frame, b=batch)[0]
+    def open_label(self, frame: bytes, batch: str) -> BatchLabel:
+        """Verify what is told of a batch.
+
+        Raises:
+            SignatureMismatch: it is of another batch, or another version has said it and it cannot be read here.
+        """
+        header, _ = self._sealer.open(LABEL, frame, b=batch)
+        try:
+            return BatchLabel.from_wire(header)
+        except ValueError as error:
+            raise _unreadable("a label", error) from error
 
     def seal_order(self, order: Order) -> bytes:
         """Return the frame of an order to supervisors."""

@@ -34,6 +34,7 @@ from nbtasks.core.address import Address
 from nbtasks.core.events import Started
 from nbtasks.core.header import CallHeader
 from nbtasks.core.ids import split_call_id
+from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order, StopCalls
 from nbtasks.core.plaintext import on_one_line
 from nbtasks.local.connection import Connection, check_url, read_connection_file
@@ -201,7 +202,7 @@ def frames(codec: Codec) -> dict[str, bytes]:
         "chunk": codec.seal_chunk(Chunk(BATCH, "f" * 64, 0, [b"a", b"bb"], HEADER, None, "q@3.11.k")),
         "record": codec.seal_record(Record(BATCH, 0, b"\x04\x05", [0.1, 0.2], [b"x", b"y"])),
         "events": codec.seal_events(News(BATCH, "w", "r", 1, [Started(0)])),
-        "label": codec.seal_label(BATCH, {"n": 2, "name": "x"}),
+        "label": codec.seal_label(BATCH, BatchLabel(2, name="x")),
         "control": codec.seal_order(Order(StopCalls(BATCH), "s", 1, 1.0)),
         "function": codec.seal_function(len, None).frame,
     }

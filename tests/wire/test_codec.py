@@ -10,9 +10,11 @@ import pytest
 from nbtasks import SignatureMismatch
 from nbtasks.core.events import Started, Wrote
 from nbtasks.core.header import CallHeader
+from nbtasks.core.label import BatchLabel
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.orders import Order, StopCalls
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
+from nbtasks.core.submitter import Submitter
 from nbtasks.wire.codec import Chunk, Codec, News, Record
 from nbtasks.wire.frames import CHUNK, CONTROL, EVENT, Sealer
 from nbtasks.wire.signing import Keyring, new_key
@@ -122,7 +124,10 @@ def test_events_labels_and_orders_come_back(codec):
     events = [Started(0), Wrote(1, [["o", "Grüße\n"]], [6, 0])]
     news = News("b1", "w", "r1", 7, events)
     assert codec.open_events(codec.seal_events(news), "b1") == news
-    assert codec.open_label(codec.seal_label("b1", {"name": "fetch"}), "b1")["name"] == "fetch"
+    label = BatchLabel(
+        -1, "f1", "fetch", title="pages", eta_at=5.5, submitter=Submitter("/a/one.ipynb", "i7", "m", 8, 9)
+    )
+    assert codec.open_label(codec.seal_label("b1", label), "b1") == label
     order = Order(StopCalls("b1"), "s1", 3, at=5.5)
     assert codec.open_order(codec.seal_order(order)) == order
 

@@ -17,6 +17,7 @@ from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.events import CallEvent, GivenBack, Progressed, Retried, Started, Wrote
 from nbtasks.core.ids import call_id
+from nbtasks.core.submitter import Submitter
 from nbtasks.wire.errors import failures
 from nbtasks.wire.replay import Window
 
@@ -45,8 +46,7 @@ class Origin:
     queue: str
     label: str | None = None
     kind: str = "call"
-    #: The notebook or script that submitted it.
-    place: str = ""
+    submitter: Submitter = Submitter()  # noqa: RUF009 # it is frozen
     quiet: bool = False
     single: bool = True
     eta_at: float | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import BatchRecord, Store
@@ -13,6 +12,7 @@ from nbtasks.client.roster import WorkerRoster
 from nbtasks.client.sending.outbox import Outbox
 from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
 from nbtasks.core.events import Started
+from nbtasks.core.label import BatchLabel
 from nbtasks.wire.codec import Codec
 
 from .intake import Intake
@@ -70,7 +70,7 @@ class Adoption:
         batch = self._live(found, label)
         self._registry.add(batch)
         self._store.adopt(batch.id, self._outbox.session)
-        self._lines_of(label["f"])
+        self._lines_of(label.function)
         if batch.followed:
             self._intake.take_in_all(batch)
         self._intake.refresh(batch)
@@ -81,12 +81,12 @@ class Adoption:
         self._registry.note_adopted(batch)
         return batch
 
-    def _live(self, found: BatchRecord, label: dict[str, Any]) -> Ledger:
+    def _live(self, found: BatchRecord, label: BatchLabel) -> Ledger:
         origin = Origin(
-            label["name"], label["queue"], label["label"], label["kind"], label["place"], False, label["one"],
-            label["eta"], label["oe"],
+            label.name, label.queue, label.title, label.kind, label.submitter, False, label.single, label.eta_at,
+            label.on_error,
         )  # fmt: skip
-        n = label["n"]
+        n = label.n
         created_at = self._clock.moment_here(found.submitted_at)
         batch = Ledger(found.id, max(0, n), origin, self._engine, created_at=created_at)
         if n < 0:
@@ -101,8 +101,8 @@ class Adoption:
     def follow(self, batch: Ledger) -> None:
         """Learn how far a batch is that another client lets grow."""
         found = self._store.batch(batch.id)
-        label = {"n": -1} if found is None else self._codec.open_label(found.label, batch.id)
-        n = label["n"]
+        label = BatchLabel(-1) if found is None else self._codec.open_label(found.label, batch.id)
+        n = label.n
         if n >= 0:
             self._heard_at.pop(batch.id, None)
             batch.grow(n)
@@ -113,7 +113,7 @@ class Adoption:
             self._intake.take_in_all(batch)
         self._intake.refresh(batch)
         if batch.followed:
-            self._see_who_is_left(batch, label.get("at", 0.0))
+            self._see_who_is_left(batch, label.at)
 
     def _see_who_is_left(self, batch: Ledger, said_at: float) -> None:
         """End the wait for a batch whose client has gone, or whose label somebody has put back: nobody ends it.

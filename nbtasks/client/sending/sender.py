@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.submission import Flush
@@ -15,6 +14,7 @@ from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.batches.sent import Sent
 from nbtasks.client.roster import WorkerRoster
+from nbtasks.core.label import BatchLabel
 from nbtasks.core.ranges import runs
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.values import BlobPiece
@@ -193,7 +193,7 @@ class Sender:
 
     def _label(self, batch: Ledger, parcel: Parcel, n: int) -> bytes:
         """Return, signed, what another client is told of a batch; ``n`` is -1 while nobody knows how many calls."""
-        return self._codec.seal_label(batch.id, {**_label(batch, parcel, n), "at": self._clock.now()})
+        return self._codec.seal_label(batch.id, _label(batch, parcel, n, self._clock.now()))
 
     def send_count(self, batch: Ledger, parcel: Parcel) -> None:
         """Tell the broker how many calls a growing batch has in the end."""
@@ -245,14 +245,13 @@ def _wanted_pieces(batch: Ledger, item: Sent, lost: Sequence[tuple[int, int]]) -
     return [dataclasses.replace(item, first=first, count=count) for first, count in wanted]
 
 
-def _label(batch: Ledger, parcel: Parcel, n: int) -> dict[str, Any]:
+def _label(batch: Ledger, parcel: Parcel, n: int, now: float) -> BatchLabel:
     """Return what is known of a batch with ``n`` calls."""
     info = batch.origin
-    return {
-        "n": n, "f": parcel.function,
-        "name": info.name, "queue": info.queue, "label": info.label, "kind": info.kind, "place": info.place,
-        "one": info.single, "eta": info.eta_at, "oe": info.on_error,
-    }  # fmt: skip
+    return BatchLabel(
+        n, parcel.function, info.name, info.queue, info.label, info.kind, info.single, info.eta_at, info.on_error,
+        parcel.options.header.lane, now, info.submitter,
+    )  # fmt: skip
 
 
 def _size_of(sent: Sequence[Sent]) -> int:

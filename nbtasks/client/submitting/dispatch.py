@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from nbtasks.broker.redis.keys import lane_of
-from nbtasks.client import observers
+from nbtasks.client import observers, whence
 from nbtasks.client.batches.ledger import Ledger, Origin
 from nbtasks.client.batches.parcel import Call, CallOptions, Parcel
 from nbtasks.client.batches.sent import Sent
@@ -254,7 +252,15 @@ def _open(
 ) -> Ledger:
     eta_at = time.time() + options.delay_s if options.delay_s > 0 else None
     origin = Origin(
-        task.name, options.task.queue, options.label, kind, _place(), options.quiet, single, eta_at, on_error
+        task.name,
+        options.task.queue,
+        options.label,
+        kind,
+        whence.submitter(),
+        options.quiet,
+        single,
+        eta_at,
+        on_error,
     )
     return Ledger(new_id(), n, origin, session.engine, parcel)
 
@@ -272,11 +278,6 @@ def retry_failed(session: Session, batch: Ledger, parcel: Parcel) -> GroupResult
     again = dataclasses.replace(_of_many(parcel.options), label=label, delay_s=0.0)
     calls = [parcel.calls[index] for index in bad]
     return _submit_calls(session, parcel.task, calls, MapOptions(on_error=batch.origin.on_error), again)
-
-
-def _place() -> str:
-    """Return the notebook or script that submits."""
-    return os.environ.get("JPY_SESSION_NAME") or (sys.argv[0] if sys.argv and sys.argv[0] else "")
 
 
 def _send(

@@ -1,0 +1,118 @@
+"""What is told of a batch to those who have not submitted it. Its short keys stand here and nowhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .submitter import MOST_TEXT, Submitter
+from .wirefields import WireField, WireFields, flag, number, text, whole
+
+#: Characters of a text in a label: a task's name may be long. And calls of a batch.
+_LONGEST = 20_000
+_MOST_CALLS = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class BatchLabel:
+    """What is told of a batch.
+
+    Attributes:
+        n: number of calls; -1 as long as its client still reads items.
+        function: content hash of the task's function.
+        title: what cards call it, None where that is the task's name.
+        kind: ``call`` or ``map``.
+        single: the batch is one call, and has its id.
+        eta_at: from when on its calls may start, in epoch seconds of its client.
+        lane: of the queue.
+        at: when this was said, in epoch seconds of the server.
+    """
+
+    n: int = 0
+    function: str = ""
+    name: str = "task"
+    queue: str = "default"
+    title: str | None = None
+    kind: str = "call"
+    single: bool = False
+    eta_at: float | None = None
+    on_error: str = "raise"
+    lane: str = "m"
+    at: float = 0.0
+    submitter: Submitter = field(default_factory=Submitter)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        who = self.submitter
+        cut = dataclasses.replace(who, place=who.place[:MOST_TEXT], cell=who.cell[:MOST_TEXT])
+        return {**_FIELDS.written(self), **_WHO.written(cut)}
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> BatchLabel:
+        """Read what :meth:`to_wire` has made, here or in another version.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        return cls(**_FIELDS.read(wire), submitter=Submitter(**_WHO.read(wire)))
+
+
+def _bounded(value: Any) -> str:
+    found = text(value)
+    if len(found) > _LONGEST:
+        raise ValueError(f"a text of {len(found):,} characters is too long")
+    return found
+
+
+def _short(value: Any) -> str:
+    found = text(value)
+    if len(found) > MOST_TEXT:
+        raise ValueError(f"a text of {len(found):,} characters is too long")
+    return found
+
+
+def _calls(value: Any) -> int:
+    if type(value) is int and value == -1:
+        return -1
+    found = whole(value)
+    if found > _MOST_CALLS:
+        raise ValueError(f"{found:,} calls are too many")
+    return found
+
+
+def _title(value: Any) -> str | None:
+    return None if value is None else _bounded(value)
+
+
+def _moment(value: Any) -> float | None:
+    return None if value is None else number(value)
+
+
+_FIELDS = WireFields(
+    BatchLabel,
+    {
+        "n": WireField("n", _calls),
+        "f": WireField("function", _short),
+        "name": WireField("name", _bounded),
+        "queue": WireField("queue", _short),
+        "label": WireField("title", _title),
+        "kind": WireField("kind", _short),
+        "one": WireField("single", flag, int),
+        "eta": WireField("eta_at", _moment),
+        "oe": WireField("on_error", _short),
+        "p": WireField("lane", _short),
+        "at": WireField("at", number),
+    },
+)
+_WHO = WireFields(
+    Submitter,
+    {
+        "place": WireField("place", _short),
+        "c": WireField("cell", _short),
+        "ma": WireField("machine", _short),
+        "pid": WireField("pid", whole),
+        "up": WireField("started", whole),
+    },
+)
