@@ -1,0 +1,39 @@
+"""The examples run as they stand, and end well."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+#: What each says at its end.
+SAID = {
+    "arrays": "32 MB out and 32 MB back",
+    "coroutines": "the last answer is 998,001",
+    "progress": "stopped after",
+    "retries": "4   SUCCESS  retries 2  'page 4'",
+    "word_count": "self",
+}
+
+
+def test_all_are_named() -> None:
+    """Each is in the list for readers, and is run below."""
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert names == set(SAID)
+    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert not [name for name in names if f"[{name}.py]({name}.py)" not in listed]
+
+
+@pytest.mark.parametrize("name", sorted(SAID))
+def test_it_runs(name: str, project: Path) -> None:
+    """As a user starts it, from another folder."""
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / f"{name}.py"],
+        cwd=project, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert SAID[name] in done.stdout
