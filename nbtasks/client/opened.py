@@ -58,6 +58,10 @@ class Opened:
                 _end(self.workers, cold)
             self.workers.close()
         if self.session is not None:
+            if self.session.registry.all_unfinished():
+                from nbtasks.local.server.leftwork import note_left
+
+                note_left(self.session.connection.url)
             self.session.close()
         if self.resolving is not None:
             self.resolving.close()

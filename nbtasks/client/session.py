@@ -45,6 +45,7 @@ from .receiving.intake import Intake
 from .receiving.listener import Listener
 from .receiving.reconciling import Reconciling
 from .receiving.stocktaking import Stocktaking
+from .receiving.survey import Survey
 from .revoking import Revoking
 from .roster import WorkerRoster
 from .sending.endings import Endings
@@ -142,9 +143,10 @@ class Session:
         self.revoking = Revoking(
             orders, self._outbox, self.codec, self.clock, roster, registry, intake, endings, withdrawing
         )
+        survey = Survey(self.store, self.codec, self.clock)
         self.reasons = Reasons(link, self.store, Permits(link, self.keys), roster, registry, self._outbox)
         self.adoption = Adoption(
-            registry, intake, self.store, roster, self.codec, self._outbox, self.engine, self.clock
+            registry, intake, self.store, roster, self.codec, self._outbox, self.engine, self.clock, survey
         )
         stock = Stock(link, self.keys)
         self._stocktaking = Stocktaking(

@@ -28,6 +28,7 @@ class BatchLabel:
         eta_at: from when on its calls may start, in epoch seconds of its client.
         lane: of the queue.
         at: when this was said, in epoch seconds of the server.
+        shown: it has a card.
     """
 
     n: int = 0
@@ -41,6 +42,7 @@ class BatchLabel:
     on_error: str = "raise"
     lane: str = "m"
     at: float = 0.0
+    shown: bool = False
     submitter: Submitter = field(default_factory=Submitter)
 
     def to_wire(self) -> dict[str, Any]:
@@ -104,6 +106,7 @@ _FIELDS = WireFields(
         "oe": WireField("on_error", _short),
         "p": WireField("lane", _short),
         "at": WireField("at", number),
+        "sh": WireField("shown", flag, int),
     },
 )
 _WHO = WireFields(

@@ -12,6 +12,7 @@ from .card.words import short_id
 from .magics.completion import make_matcher
 from .magics.magics import TaskMagics
 from .magics.publish import say
+from .magics.reruns import Reruns
 from .whereabouts import Whereabouts
 
 _MAGICS = {"cell": ("task",), "line": ("task", "tasks", "workers")}
@@ -29,7 +30,9 @@ class _Loaded:
         self.display.attach()
         self.whereabouts = Whereabouts(shell)
         whence.cell_asked.append(self.whereabouts)
-        shell.register_magics(TaskMagics(shell, self.display))
+        self.reruns = Reruns(shell)
+        self.undo_reruns = self.reruns.attach()
+        shell.register_magics(TaskMagics(shell, self.display, self.reruns))
         # IPython before 8.6 has no such matchers: its own completion stays as it is.
         self.matchers = getattr(shell.Completer, "custom_matchers", None)
         self.matcher = make_matcher(_queues, _runs) if self.matchers is not None else None
@@ -38,6 +41,7 @@ class _Loaded:
 
     def undo(self) -> None:
         self.display.detach()
+        self.undo_reruns()
         whence.cell_asked.remove(self.whereabouts)
         for kind, names in _MAGICS.items():
             for name in names:
@@ -51,7 +55,8 @@ def load_ipython_extension(shell: Any) -> None:
     if id(shell) in _loaded:
         say("nbtasks is loaded already: %%task, %task, %tasks and %workers are there.")
         return
-    _loaded[id(shell)] = _Loaded(shell)
+    loaded = _loaded[id(shell)] = _Loaded(shell)
+    loaded.reruns.tell_at_start()
 
 
 def unload_ipython_extension(shell: Any) -> None:

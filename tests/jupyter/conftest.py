@@ -73,9 +73,14 @@ class Kernel:
         watched: bool = True,
         within: float = 60.0,
         stop_when: Callable[[], Any] | None = None,
+        cell: str = "",
     ) -> Ran:
-        """Run a cell and return what it brought; the Stop button is pressed as soon as ``stop_when()`` is true."""
-        request = self.client.execute(code.strip("\n"), allow_stdin=watched)
+        """Run a cell and return what it brought; the Stop button is pressed as soon as ``stop_when()`` is true.
+
+        Args:
+            cell: its id, as JupyterLab says it.
+        """
+        request = self._ask(code.strip("\n"), cell, watched=watched)
         ran = Ran()
         end = time.monotonic() + within
         while time.monotonic() < end:
@@ -94,6 +99,26 @@ class Kernel:
                     ran.page = "".join(page["data"]["text/plain"] for page in reply.get("payload", []))
                     return ran
         pytest.fail(f"the cell did not end within {within:g} s: {code}")
+
+    def _ask(self, code: str, cell: str, *, watched: bool) -> Any:
+        if not cell:
+            return self.client.execute(code, allow_stdin=watched)
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": watched,
+            "stop_on_error": True,
+        }
+        message = self.client.session.msg("execute_request", content, metadata={"cellId": cell})
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
+
+    def restart(self) -> None:
+        """Restart the kernel as Jupyter does: it is told to end, and may put its things in order."""
+        self.manager.restart_kernel()
+        self.client.wait_for_ready(timeout=60)
 
     def press_stop(self) -> None:
         """Interrupt as Jupyter does: SIGINT to the whole process group of the kernel."""

@@ -59,13 +59,15 @@ class BatchRecord:
 
     Attributes:
         submitted_at: epoch seconds of the server.
-        ended_at: the same, None where its calls have not all ended. Neither is signed; they are only shown.
+        ended_at: the same, None where its calls have not all ended.
+        done_count: how many have, of what was asked for. None of these three is signed; they are only shown.
     """
 
     id: str
     label: bytes
     submitted_at: float
     ended_at: float | None = None
+    done_count: int = 0
 
 
 class Store:
@@ -167,6 +169,37 @@ class Store:
     def newest(self, most: int) -> list[str]:
         """Return the ids of the newest batches, newest first."""
         return batch_names(self._link.call_or_nothing(("ZREVRANGE", self._keys.batches, 0, most - 1), []))
+
+    def listed(self, most: int, *, unfinished: bool) -> list[BatchRecord]:
+        """Return the newest batches, newest first.
+
+        Args:
+            most: so many are looked at.
+            unfinished: leave out those whose calls have all ended.
+        """
+        names = self.newest(most)
+        replies = self._link.pipeline([("HMGET", self._keys.batch(name), "n", "d", "e") for name in names])
+        standings: dict[str, tuple[int, float | None]] = {}
+        for name, reply in zip(names, replies, strict=True):
+            fields = or_nothing(reply, None)
+            if isinstance(fields, Exception):
+                raise translated(fields, self._link.label)
+            n, done, end = fields or (None, None, None)
+            is_over = end is not None or (number_or(n, MOST) <= number_or(done, 0))
+            if fields and not (unfinished and is_over):
+                standings[name] = number_or(done, 0), number_or(end, 0) / 1000 or None
+        return self._with_labels(standings)
+
+    def _with_labels(self, standings: Mapping[str, tuple[int, float | None]]) -> list[BatchRecord]:
+        asked = [("HGET", self._keys.batch(name), "m") for name in standings]
+        asked += [("ZSCORE", self._keys.batches, name) for name in standings]
+        replies = [or_nothing(reply, None) for reply in self._link.pipeline(asked)] if asked else []
+        labels, scores = replies[: len(standings)], replies[len(standings) :]
+        return [
+            BatchRecord(name, label, _moment(score, name), ended_at, done)
+            for (name, (done, ended_at)), label, score in zip(standings.items(), labels, scores, strict=True)
+            if isinstance(label, bytes)
+        ]
 
     def queue_length(self, address: str, lanes: str) -> int:
         """Return how many entries wait or run in these lanes of a queue."""

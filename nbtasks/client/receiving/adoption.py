@@ -16,6 +16,7 @@ from nbtasks.core.label import BatchLabel
 from nbtasks.wire.codec import Codec
 
 from .intake import Intake
+from .survey import Survey
 
 #: Seconds without a word of the client that lets a batch grow, after which it has left.
 LEFT_AFTER_S = 60.0
@@ -28,6 +29,9 @@ class Adoption:
         outbox: knows the session's current id.
         engine: of the ledgers.
         clock: of the server.
+
+    Attributes:
+        survey: lists what there is to adopt.
     """
 
     def __init__(
@@ -40,7 +44,9 @@ class Adoption:
         outbox: Outbox,
         engine: Engine,
         clock: ServerClock,
+        survey: Survey,
     ) -> None:
+        self.survey = survey
         self._registry = registry
         self._intake = intake
         self._store = store

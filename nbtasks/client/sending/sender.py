@@ -250,7 +250,7 @@ def _label(batch: Ledger, parcel: Parcel, n: int, now: float) -> BatchLabel:
     info = batch.origin
     return BatchLabel(
         n, parcel.function, info.name, info.queue, info.label, info.kind, info.single, info.eta_at, info.on_error,
-        parcel.options.header.lane, now, info.submitter,
+        parcel.options.header.lane, now, not info.quiet, info.submitter,
     )  # fmt: skip
 
 

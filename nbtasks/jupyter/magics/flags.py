@@ -48,6 +48,7 @@ class MagicOptions:
     on_error: str | None
     dry_run: bool
     here: bool
+    again: bool
     quiet: bool
 
     def task_options(self) -> dict[str, Any]:
@@ -318,6 +319,9 @@ def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
         help=said["on_error"])  # fmt: skip
     add("--dry-run", action="store_true", help="show what would be sent, submit nothing")
     add("--here", action="store_true", help="run in this kernel, by the same path; for debugging")
+    add(
+        "--again", action="store_true", help="beside the earlier run of this cell, which is not replaced then"
+    )
     add("--quiet", action="store_true", help=said["quiet"])
     return parser, actions
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from nbtasks.client.result import AsyncResult
     from nbtasks.jupyter.card.display import Display
 
+    from .reruns import Reruns
+
     Handle = AsyncResult | GroupResult
 
 
@@ -52,9 +54,10 @@ class Launch:
 class Launcher:
     """Runs the magics' work in one shell."""
 
-    def __init__(self, shell: Any, display: Display) -> None:
+    def __init__(self, shell: Any, display: Display, reruns: Reruns) -> None:
         self._shell = shell
         self._display = display
+        self._reruns = reruns
 
     def run_cell(self, line: str, body: str) -> Any:
         """Run ``%%task LINE`` with this body; returns what becomes Out[n]."""
@@ -187,7 +190,9 @@ class Launcher:
             return None
         if launch.options.here:
             return self._run_here(launch)
-        handle = self._submit(launch)
+        with self._reruns.of_magic():
+            handle = self._submit(launch)
+        self._reruns.note(handle.batch, again=launch.options.again)
         if launch.options.quiet:
             self._display.hush(handle.batch)
         if launch.options.out:

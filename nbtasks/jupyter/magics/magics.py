@@ -31,6 +31,8 @@ from .workersline import Workers
 if TYPE_CHECKING:
     from nbtasks.jupyter.card.display import Display
 
+    from .reruns import Reruns
+
 _PACKAGE = str(Path(__file__).parent.parent.parent) + os.sep
 
 
@@ -38,11 +40,11 @@ _PACKAGE = str(Path(__file__).parent.parent.parent) + os.sep
 class TaskMagics(Magics):
     """``%%task``, ``%task``, ``%tasks`` and ``%workers``."""
 
-    def __init__(self, shell: Any, display: Display) -> None:
+    def __init__(self, shell: Any, display: Display, reruns: Reruns) -> None:
         super().__init__(shell)
-        self._launcher = Launcher(shell, display)
-        self._tasks = Tasks(shell, display)
-        self._workers = Workers(shell)
+        self._launcher = Launcher(shell, display, reruns)
+        self._tasks = Tasks(shell, display, reruns)
+        self._workers = Workers(shell, reruns)
 
     @no_var_expand
     @output_can_be_silenced
@@ -81,7 +83,7 @@ TaskMagics.tasks.__doc__ = """List what was submitted, or act on it.
 
     %tasks                              what this session has submitted
     %tasks ID|NAME                      its card, here
-    %tasks cancel ID|NAME|all           stop it
+    %tasks cancel ID|NAME|all           stop it; all: of this session; earlier: what its earlier sessions have left
     %tasks retry ID|NAME|failed         run its failed calls again
     %tasks attach [ID ...|--last N]     cards and handles of earlier runs, also after a kernel restart
 """

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from nbtasks.client.result import AsyncResult
     from nbtasks.jupyter.card.display import Display
 
+    from .reruns import Reruns
+
     Handle = AsyncResult | GroupResult
 
 USAGE = (
-    "%tasks | %tasks ID|NAME | %tasks cancel ID|NAME|all | %tasks retry ID|NAME|failed "
+    "%tasks | %tasks ID|NAME | %tasks cancel ID|NAME|all|earlier | %tasks retry ID|NAME|failed "
     "| %tasks attach [ID|--last N]"
 )
 SUBCOMMANDS = ("attach", "cancel", "retry")
@@ -37,9 +39,10 @@ _LOOK_BACK = 50
 class Tasks:
     """Does what ``%tasks`` asks for in one shell."""
 
-    def __init__(self, shell: Any, display: Display) -> None:
+    def __init__(self, shell: Any, display: Display, reruns: Reruns) -> None:
         self._shell = shell
         self._display = display
+        self._reruns = reruns
 
     def run(self, line: str) -> Any:
         """Run ``%tasks LINE``."""
@@ -50,7 +53,7 @@ class Tasks:
         if command == "attach":
             return self._attach(rest)
         if command == "cancel":
-            return self._cancel(_one(command, rest, "ID|NAME|all"))
+            return self._cancel(_one(command, rest, "ID|NAME|all|earlier"))
         if command == "retry":
             return self._retry(_one(command, rest, "ID|NAME|failed"))
         return self._card(line.strip())
@@ -70,8 +73,12 @@ class Tasks:
         self._display.show(_handle_of(batch))
 
     def _cancel(self, name: str) -> None:
-        batches = [batch for batch in App.current().batches(quiet=True) if not batch.done]
-        if name != "all":
+        app = App.current()
+        if name == "earlier":
+            batches = [app.session.adoption.adopt(one.id) for one in self._reruns.earlier()]
+        elif name == "all":
+            batches = [batch for batch in app.batches(quiet=True) if not batch.done]
+        else:
             batches = [_required(name)]
         left = sum(batch.n - batch.finished_count for batch in batches)
         for batch in batches:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.app import App
 from nbtasks.core.options import POOLS
@@ -14,6 +14,9 @@ from nbtasks.jupyter.card import words
 from .flags import MagicParser, OptionError, count, split_words
 from .panels import workers_panel
 from .publish import say, show_panel
+
+if TYPE_CHECKING:
+    from .reruns import Reruns
 
 USAGE = (
     "%workers | %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] "
@@ -87,8 +90,9 @@ def long_options(command: str) -> list[str]:
 class Workers:
     """Does what ``%workers`` asks for in one shell."""
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Any, reruns: Reruns) -> None:
         self._shell = shell
+        self._reruns = reruns
 
     def run(self, line: str) -> None:
         """Run ``%workers LINE``."""
@@ -133,6 +137,7 @@ class Workers:
         number = options.concurrency if options else n or 1
         listens = ", ".join(options.queues if options else queues)
         say(f"{number} worker process{'' if number == 1 else 'es'} ready ({took}), queue {listens}.")
+        self._reruns.tell_earlier()
 
     def _stop(self, rest: list[str]) -> None:
         given = PARSERS["stop"].parse_args(rest)

@@ -1,0 +1,88 @@
+"""What there is in a namespace, of anybody: read from labels, without taking anything over."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbtasks.core.errors import SignatureMismatch
+
+if TYPE_CHECKING:
+    from nbtasks.broker.redis.servertime import ServerClock
+    from nbtasks.broker.redis.store import BatchRecord, Store
+    from nbtasks.core.label import BatchLabel
+    from nbtasks.wire.codec import Codec
+
+#: Batches that are looked at for those which go on.
+_LOOK_BACK = 1000
+#: Seconds for which it is believed what goes on, where several ask.
+_KNOWN_FOR_S = 1.0
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A batch as it is told by its label. Times are local epoch seconds.
+
+    Attributes:
+        done_count: calls that have ended.
+    """
+
+    id: str
+    label: BatchLabel
+    submitted_at: float
+    ended_at: float | None
+    done_count: int
+
+    @property
+    def left(self) -> int:
+        """Calls that have not ended; of a batch that grows, nobody knows, and it counts as one."""
+        return max(0, self.label.n - self.done_count) if self.label.n >= 0 else 1
+
+    @property
+    def title(self) -> str:
+        """What cards call it."""
+        return self.label.title or self.label.name
+
+
+class Survey:
+    """Lists the batches of a namespace; those that were signed with another key are left out.
+
+    Args:
+        clock: of the server.
+    """
+
+    def __init__(self, store: Store, codec: Codec, clock: ServerClock) -> None:
+        self._store = store
+        self._codec = codec
+        self._clock = clock
+        self._known: tuple[float, list[Outline]] = (-_KNOWN_FOR_S, [])
+
+    def newest(self, most: int) -> list[Outline]:
+        """Return the newest batches, newest first."""
+        return self._outlines(self._store.listed(most, unfinished=False))
+
+    def unfinished(self) -> list[Outline]:
+        """Return the batches that go on, newest first, of the last thousand; as of a second ago at most."""
+        now = time.monotonic()
+        if now - self._known[0] >= _KNOWN_FOR_S:
+            self._known = now, self._outlines(self._store.listed(_LOOK_BACK, unfinished=True))
+        return self._known[1]
+
+    def _outlines(self, records: list[BatchRecord]) -> list[Outline]:
+        found = []
+        for record in records:
+            with contextlib.suppress(SignatureMismatch):
+                found.append(self._outline(record))
+        return found
+
+    def _outline(self, record: BatchRecord) -> Outline:
+        moment_here = self._clock.moment_here
+        return Outline(
+            record.id,
+            self._codec.open_label(record.label, record.id),
+            moment_here(record.submitted_at),
+            None if record.ended_at is None else moment_here(record.ended_at),
+            record.done_count,
+        )
