@@ -6,7 +6,7 @@
 #   make test-all  the long ones too
 #   make bench     nbtasks beside its peers, about an hour on a quiet machine (ARGS="--peers nbtasks,celery --rounds 1");
 #                  also: bench-quick (does it all work?), bench-check (against stored bounds), bench-kill9
-#   make lint      format, style, types, import contract, shape (also: make check); make format repairs what it can
+#   make lint      format, style, types, import contract, shape, reference (also: make check); make format repairs what it can
 #   make clean     remove .venv and everything built
 
 SHELL       := /bin/bash
@@ -79,13 +79,15 @@ lint: $(STAMPS)/deps-lint $(STAMPS)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python .ci/shape.py
+	$(BIN)/python .ci/reference.py --check
 	@.ci/page-types
 
 check: lint
 
-format: $(STAMPS)/deps-lint
+format: $(STAMPS)/deps-lint $(STAMPS)/installed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+	$(BIN)/python .ci/reference.py
 
 # The tests run from an empty folder, where the checkout's nbtasks/ cannot be imported: what is tested is the wheel.
 PYTEST = mkdir -p build/cwd && cd build/cwd && NBTASKS_TEST_WHEEL=1 $(BIN)/pytest \
