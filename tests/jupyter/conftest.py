@@ -59,6 +59,8 @@ class Kernel:
         self.updates: list[tuple[str, dict[str, Any]]] = []
         self.comm_messages: list[dict[str, Any]] = []
         self.printed = ""
+        #: What the widgets of this page say when they begin to live; None for a page without widgets.
+        self.hello: dict[str, Any] | None = {"keeps": False}
         self._known: set[str] = set()
 
     def stop(self) -> None:
@@ -126,9 +128,7 @@ class Kernel:
 
     def views(self) -> list[dict[str, Any]]:
         """Return the views of all cards' messages so far."""
-        data = (message["content"]["data"] for message in self.comm_messages)
-        contents = (item["content"] for item in data if item.get("method") == "custom")
-        return [content["view"] for content in contents if "view" in content]
+        return [content["view"] for content in self.told("tick") if "view" in content]
 
     def numbers(self, state: str) -> list[str]:
         """Return what all cards' messages so far say of how many calls are in a state; those of single calls do not."""
@@ -172,9 +172,22 @@ class Kernel:
                 self.updates.append((display_id, content["data"]))
         if message["msg_type"] == "stream":
             self.printed += content["text"]
+        if message["msg_type"] == "comm_open" and self.hello is not None:
+            self.press(content["comm_id"], {"t": "hello", **self.hello})
         if message["msg_type"] == "comm_msg":
             self.comm_messages.append(message)
         return message
+
+    def press(self, model: str, content: dict[str, Any]) -> None:
+        """Send what a widget of the page sends to the kernel."""
+        data = {"comm_id": model, "data": {"method": "custom", "content": content}}
+        self.client.shell_channel.send(self.client.session.msg("comm_msg", data))
+
+    def told(self, kind: str) -> list[dict[str, Any]]:
+        """Return the messages of a kind that all cards have sent to the page so far."""
+        data = (message["content"]["data"] for message in self.comm_messages)
+        contents = [item["content"] for item in data if item.get("method") == "custom"]
+        return [content for content in contents if content["k"] == kind]
 
     def _reply(self, request: str) -> Any:
         while True:
@@ -234,4 +247,5 @@ def _clean_screen(request: pytest.FixtureRequest) -> None:
         one.screen.clear()
         one.updates.clear()
         one.comm_messages.clear()
+        one.hello = {"keeps": False}
         one.printed = ""

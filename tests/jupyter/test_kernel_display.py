@@ -196,10 +196,75 @@ def test_the_card_is_kept_up_to_date_while_a_cell_blocks(kernel_with_task):
 def test_buttons_are_handled_while_the_kernel_is_idle(kernel_with_task):
     kernel = kernel_with_task
     ran = kernel.run("g = nap.map([30] * 4)")
-    model = ran.data[0][WIDGET]["model_id"]
-    content = {"comm_id": model, "data": {"method": "custom", "content": {"t": "cancel"}}}
-    kernel.client.shell_channel.send(kernel.client.session.msg("comm_msg", content))
+    kernel.press(ran.data[0][WIDGET]["model_id"], {"t": "cancel"})
     kernel.settle(lambda: any("REVOKED nap (0/4 done, 4 revoked" in text for text in cards(kernel)))
+
+
+def test_a_page_that_keeps_the_file_gets_the_saved_form_and_its_widget_stays(kernel_with_task):
+    kernel = kernel_with_task
+    kernel.hello = {"keeps": True}
+    ran = kernel.run("g = nap.map([0.1] * 4)")
+    kernel.settle(lambda: any("SUCCESS nap" in still["data"]["text/plain"] for still in kernel.told("still")))
+    assert [WIDGET in data for _, data in kernel.updates] == [True]
+    # Whoever opens the notebook after the end gets the same form once more.
+    before = kernel.told("still")[-1]
+    kernel.comm_messages.clear()
+    kernel.press(ran.data[0][WIDGET]["model_id"], {"t": "hello", "keeps": True})
+    kernel.settle(lambda: kernel.told("still"))
+    assert kernel.told("still") == [before]
+
+
+def test_the_buttons_of_an_ended_card_go_on(kernel):
+    kernel.hello = {"keeps": True}
+    ran = kernel.run("%%task -o h for n in [1, 0]\n# fractions\n1 / n")
+    kernel.settle(lambda: any("FAILURE" in still["data"]["text/plain"] for still in kernel.told("still")))
+    model = ran.data[0][WIDGET]["model_id"]
+    kernel.press(model, {"t": "label", "index": 1})
+    kernel.settle(lambda: [label["text"] for label in kernel.told("label")] == ["0"])
+    kernel.press(model, {"t": "retry"})
+    kernel.settle(lambda: kernel.told("retried"))
+    kernel.settle(lambda: any("fractions (again)" in text for text in cards(kernel)))
+
+
+def test_of_more_ended_cards_than_live_on_the_oldest_is_left_in_its_saved_form(kernel):
+    kernel.hello = {"keeps": True}
+    kernel.run(
+        "from nbtasks.jupyter.card import display; most = display._KEPT_CARDS; display._KEPT_CARDS = 1"
+    )
+    for _ in range(2):
+        kernel.run("%%task\n1")
+    kernel.settle(lambda: kernel.told("retire"))
+    kernel.run("display._KEPT_CARDS = most")
+
+
+def test_a_page_that_says_nothing_gets_snapshots_until_it_does(kernel_with_task):
+    kernel = kernel_with_task
+    kernel.hello = None
+    ran = kernel.run("g = nap.map([30] * 4)")
+    kernel.settle(lambda: len(kernel.updates) > 2)
+    (shown,) = kernel.screen.values()
+    assert sorted(shown) == ["text/html", "text/plain"]
+    assert "This page shows no widgets" in shown["text/html"]
+    kernel.press(ran.data[0][WIDGET]["model_id"], {"t": "hello", "keeps": False})
+    kernel.settle(lambda: all(WIDGET in data for data in kernel.screen.values()))
+    kernel.run("g.revoke()")
+    kernel.settle(lambda: "REVOKED" in cards(kernel)[0])
+
+
+def test_a_page_that_says_nothing_has_the_end_all_the_same(kernel_with_task):
+    kernel = kernel_with_task
+    kernel.hello = None
+    kernel.run("g = nap.map([0.01])")
+    kernel.settle(lambda: "SUCCESS nap" in cards(kernel)[0])
+
+
+def test_while_nothing_happens_the_page_hears_that_the_kernel_lives(kernel_with_task):
+    kernel = kernel_with_task
+    kernel.run("g = nap.delay(30)")
+    kernel.run("g")
+    kernel.settle(lambda: kernel.told("beat"))
+    kernel.run("g.revoke(terminate=True)")
+    kernel.settle(lambda: "REVOKED" in cards(kernel)[0])
 
 
 def test_capture_gets_a_snapshot_and_no_widget(kernel_with_task):

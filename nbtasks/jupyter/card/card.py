@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from . import mosaic
 from .board import Board, View
 from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS, style_sheet
 from .said import failures_said, said
+from .saved import Preview
 from .words import SPANS
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class Card:
     def __init__(self, batch: Ledger, title: str | None = None) -> None:
         self.batch = batch
         self.stopping = False
+        #: The result, once there is one to be shown.
+        self.preview: Preview | None = None
         self._board = Board(batch, title)
         self._watcher = batch.watch()
         self._lock = threading.Lock()
@@ -73,7 +77,7 @@ class Card:
         """Return everything the widget needs when it starts from nothing."""
         now = time.time()
         with self._lock:
-            head = _head(self._fold(now), None, now)
+            head = self._head(self._fold(now), None, now)
             return {"head": head, "mosaic": bytes(self.batch.states), "seq": self._seq}
 
     def tick(self, now: float, *, always: bool = False, whole: bool = False) -> Tick | None:
@@ -96,7 +100,7 @@ class Card:
             packed = None if whole or grown else mosaic.pack_ranges(codes, ranges)
             self._seq += 1
             content = {"k": "tick", "seq": self._seq, "whole": packed is None, "ranges": len(ranges)}
-            content.update(_head(view, None if whole else self._sent, now))
+            content.update(self._head(view, None if whole else self._sent, now))
             self._sent, self._sent_at = view, now
             return Tick(content, [codes if packed is None else packed])
 
@@ -114,6 +118,17 @@ class Card:
 
     def _fold(self, now: float) -> View:
         return self._board.fold(now, stopping=self.stopping, reason=self._reason)
+
+    def _head(self, view: View, last: View | None, now: float) -> dict[str, Any]:
+        """Return the view for the widget; failures and output only where they differ from the last message's."""
+        head: dict[str, Any] = {"now": now, "view": dataclasses.asdict(said(view))}
+        if last is None or view.failures != last.failures:
+            head["failures"] = [dataclasses.asdict(failure) for failure in failures_said(view)]
+        if last is None or view.output != last.output:
+            head["output"] = view.output
+        if self.preview is not None:
+            head["preview"] = dataclasses.asdict(self.preview)
+        return head
 
     def _is_news(self, view: View, now: float) -> bool:
         if self._sent is None or now - self._sent_at >= PACE_EVERY_S:
@@ -138,16 +153,6 @@ class Card:
         elif now - self._asked_why_at >= every:
             self._reason = batch.why_pending()
             self._asked_why_at = time.time()
-
-
-def _head(view: View, last: View | None, now: float) -> dict[str, Any]:
-    """Return the view for the widget; failures and output only where they differ from the last message's."""
-    head: dict[str, Any] = {"now": now, "view": dataclasses.asdict(said(view))}
-    if last is None or view.failures != last.failures:
-        head["failures"] = [dataclasses.asdict(failure) for failure in failures_said(view)]
-    if last is None or view.output != last.output:
-        head["output"] = view.output
-    return head
 
 
 def tables() -> dict[str, Any]:
@@ -184,10 +189,13 @@ def widget_class() -> type[Any]:
         head = traitlets.Dict().tag(sync=True)
         mosaic = traitlets.Bytes().tag(sync=True)
         seq = traitlets.Int().tag(sync=True)
+        #: Its own id, by which the page finds the card's outputs in the notebook.
+        card = traitlets.Unicode().tag(sync=True)
 
         def __init__(self, card: Card, on_message: Callable[[dict[str, Any]], None]) -> None:
             self._card = card
-            super().__init__()
+            own_id = uuid.uuid4().hex
+            super().__init__(card=own_id, model_id=own_id)
             self.on_msg(lambda _widget, content, _buffers: on_message(content))
             _answer_where_asked(self.comm)
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     Handle = AsyncResult | GroupResult
 
 _log = logging.getLogger("nbtasks")
-#: Ended cards whose widgets stay: a page reloaded in mid-run shows the widget, for its final form missed it.
-_KEPT_WIDGETS = 50
+#: Ended cards that live on, the newest: with their buttons, and for a page that is reloaded.
+_KEPT_CARDS = 50
 _COMPLETE_WITHIN_S = 1.0
 
 
@@ -45,7 +45,7 @@ class Display:
         self._exhibits: dict[str, Exhibit] = {}
         #: The cell that ran last, and the batches that have been shown in it.
         self._shown: tuple[str, set[str]] = ("", set())
-        self._ended_widgets: deque[Any] = deque()
+        self._ended: deque[LiveExhibit] = deque()
         self._undo: list[Callable[[], None]] = []
         self._preview = True
 
@@ -194,9 +194,9 @@ class Display:
         self._forget_if_finished(exhibit.card.batch.id)
         if isinstance(exhibit, LiveExhibit):
             exhibit.let_go()
-            self._ended_widgets.append(exhibit.widget)
-            while len(self._ended_widgets) > _KEPT_WIDGETS:
-                self._ended_widgets.popleft().close()
+            self._ended.append(exhibit)
+            while len(self._ended) > _KEPT_CARDS:
+                self._ended.popleft().retire()
 
     def _retried(self, exhibit: LiveExhibit, handle: GroupResult) -> None:
         """Show the card of a retry below the one whose button was pressed."""

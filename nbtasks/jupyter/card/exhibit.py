@@ -2,6 +2,8 @@
 
 Each output has a display id, so it can be replaced: by the next snapshot, and at the end by the saved form.
 An update goes by that id alone; nothing here prints or shows anything new from a thread.
+
+Where the page keeps the notebook's file up to date itself (page/keeper.js), the widget stays and nothing is replaced.
 """
 
 from __future__ import annotations
@@ -29,7 +31,16 @@ if TYPE_CHECKING:
 SNAPSHOT_EVERY_S = 0.5
 #: Characters of a result that is shown as text.
 MOST_TEXT = 4_000
+#: Seconds that a page has to say that its widget lives.
+HELLO_WITHIN_S = 2.0
+#: Seconds between saved forms for the notebook's file, and after which a page is told that the kernel still lives.
+KEEP_EVERY_S = 8.0
+BEAT_EVERY_S = 2.0
 _NO_WIDGETS = "For live cards with buttons: pip install 'nbtasks[jupyter]', then restart the kernel."
+_NO_HELLO = (
+    "This page shows no widgets. For live cards with buttons: pip install 'nbtasks[jupyter]' where Jupyter itself "
+    "runs, then reload the page."
+)
 
 
 class Exhibit:
@@ -59,10 +70,12 @@ class Exhibit:
             if self.finished:
                 return
             view = self.card.view()
-            data = self._still(view)
-            for display_id in self._display_ids:
-                self._publisher.publish(data, {}, transient={"display_id": display_id}, update=True)
+            self._replace(self._still(view), self._metadata())
             self._ended(view)
+
+    def _replace(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+        for display_id in self._display_ids:
+            self._publisher.publish(data, metadata, transient={"display_id": display_id}, update=True)
 
     def _first(self) -> tuple[dict[str, Any], dict[str, Any], str]:
         """Return what a new output shows first: data and metadata by MIME type, and its display id."""
@@ -80,19 +93,26 @@ class Exhibit:
     def _bundle(self, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
         return self._still(view), {}
 
+    def _metadata(self) -> dict[str, Any]:
+        return {}
+
     def _still(self, view: View) -> dict[str, Any]:
-        preview = self._result_preview() if view.done else None
-        page = saved.html(view, self.card.batch.states, preview, self._hint(final=view.done))
+        if view.done:
+            self._take_preview()
+        page = saved.html(view, self.card.batch.states, self.card.preview, self._hint(final=view.done))
         return {"text/html": page, "text/plain": saved.text(view)}
 
     def _hint(self, *, final: bool) -> str:
         batch = self.card.batch
         name = words.short_id(batch.id)
         if not final:
-            return f"As of {time.strftime('%H:%M:%S')}; %tasks attach {name} shows how it went on."
+            return f"As of {time.strftime('%Y-%m-%d %H:%M:%S')}; %tasks attach {name} shows how it went on."
         if batch.n > 1 and batch.failures:
             return f"%tasks retry {name} runs the failed calls again."
         return ""
+
+    def _take_preview(self) -> None:
+        self.card.preview = self.card.preview or self._result_preview()
 
     def _result_preview(self) -> saved.Preview | None:
         """Return what the worker has made to be shown of the result; the value itself is not rebuilt for that."""
@@ -100,6 +120,8 @@ class Exhibit:
         if not self._preview or handle is None or isinstance(handle, GroupResult) or not handle.successful():
             return None
         shown = handle.preview
+        if not shown:
+            return None
         text = shown.get("text")
         return saved.Preview(
             html=shown.get("html"),
@@ -124,11 +146,15 @@ class Snapshots(Exhibit):
         return not self.finished
 
     def _hint(self, *, final: bool) -> str:
-        return super()._hint(final=final) if final else _NO_WIDGETS
+        return super()._hint(final=final) + ("" if final else f" {_NO_WIDGETS}")
 
 
 class LiveExhibit(Exhibit):
-    """A card with a widget, which the writer keeps up to date until the saved form takes its place."""
+    """A card with a widget, which the writer keeps up to date.
+
+    The page says whether it keeps the saved form in the file itself; elsewhere that takes the widget's place at the
+    end. A page of which nothing is heard has no widgets: it gets snapshots.
+    """
 
     def __init__(
         self, shell: Any, handle: AsyncResult | GroupResult, writer: Writer, *, preview: bool = True
@@ -139,17 +165,38 @@ class LiveExhibit(Exhibit):
         # The outputs of a cell that has ended can still get one more, if it is sent as an answer to that cell.
         self.cell = shell.kernel.get_parent()
         self.widget = widget_class()(self.card, self._receive)
+        self._shown_at = self._sent_at = self._kept_at = time.time()
+        self._replaced_at = 0.0
+        self._heard = self._keeps = self._told_end = False
+        self._last: dict[str, Any] = {}
 
     def tick(self, now: float) -> bool:
         """Called by the writer."""
         ended = self.card.batch.ended_at is not None
-        self._send(self.card.tick(now, always=ended))  # the last state always gets out
         if ended:
+            self._take_preview()
+        self._send(self.card.tick(now, always=ended and not self._told_end))  # the last state always gets out
+        self._told_end = ended
+        deaf = not self._heard and now - self._shown_at >= HELLO_WITHIN_S
+        if ended and (self._heard or deaf):
+            self._end()
+        elif deaf and now - self._replaced_at >= SNAPSHOT_EVERY_S:
+            self._replaced_at = now
             self.update()
+        elif self._keeps and now - self._kept_at >= KEEP_EVERY_S:
+            self._kept_at = now
+            self._keep()
+        if now - self._sent_at >= BEAT_EVERY_S:
+            self._tell({"k": "beat"})
         return not self.finished
 
+    def retire(self) -> None:
+        """Close the widget; its saved form stays."""
+        self._tell({"k": "retire"})
+        self.widget.close()
+
     def let_go(self) -> None:
-        """Hold no more than a page needs that is reloaded after the end."""
+        """Hold no more than a page needs that shows the card after the end."""
         self._handle = None
         self.card.let_go()
 
@@ -163,16 +210,46 @@ class LiveExhibit(Exhibit):
             topic = kernel._topic("display_data")
             kernel.session.send(kernel.iopub_socket, "display_data", content, parent=self.cell, ident=topic)
 
+    # -- what is sent
+
     def _bundle(self, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
-        still = self._still(view)
-        if view.done:
-            return still, {}
         data, metadata = self.widget._repr_mimebundle_()
-        return {**data, **still}, metadata
+        return {**data, **self._still(view)}, {**metadata, **self._metadata()}
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"nbtasks": {"card": self.widget.model_id}}
+
+    def _ended(self, view: View) -> None:
+        pass  # the last tick tells
+
+    def _still(self, view: View) -> dict[str, Any]:
+        return self._last or super()._still(view)
+
+    def _hint(self, *, final: bool) -> str:
+        return super()._hint(final=final) + (f" {_NO_HELLO}" if self._replaced_at and not final else "")
+
+    def _end(self) -> None:
+        with self._in_order:
+            self._last = self._still(self.card.view())
+            self.finished = True
+            self.card.close()
+            if not self._keeps:
+                self._replace(self._last, self._metadata())
+        self._keep()
+
+    def _keep(self) -> None:
+        if self._keeps:
+            self._tell({"k": "still", "data": self._still(self.card.view())})
 
     def _send(self, tick: Tick | None) -> None:
         if tick is not None:
-            self.widget.send(tick.content, tick.buffers)
+            self._tell(tick.content, tick.buffers)
+
+    def _tell(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        self._sent_at = time.time()
+        self.widget.send(content, buffers)
+
+    # -- what the page says
 
     def _receive(self, content: dict[str, Any]) -> None:
         """Take a message of the page; on whichever thread Jupyter runs this, the writer does the work."""
@@ -180,14 +257,26 @@ class LiveExhibit(Exhibit):
         kind = content.get("t")
         if kind in actions:
             self._writer.note(lambda: self._try(actions[kind]))
+        elif kind == "hello":
+            self._writer.note(lambda: self._greet(keeps=bool(content.get("keeps"))))
         elif kind == "label" and isinstance(content.get("index"), int):
             self._writer.note(lambda: self._tell_label(content["index"]))
+
+    def _greet(self, *, keeps: bool) -> None:
+        self._heard = True
+        self._keeps = self._keeps or keeps
+        if self._replaced_at and not self.finished:
+            self._replaced_at = 0.0
+            with self._in_order:
+                self._replace(*self._bundle(self.card.view()))
+        if keeps:
+            self._keep()
 
     def _try(self, action: Callable[[], None]) -> None:
         try:
             action()
         except NbtasksError as problem:
-            self.widget.send({"k": "problem", "text": str(problem)})
+            self._tell({"k": "problem", "text": str(problem)})
 
     def _cancel(self) -> None:
         self.card.batch.revoke(terminate=True)
@@ -196,7 +285,7 @@ class LiveExhibit(Exhibit):
 
     def _retry(self) -> None:
         handle = self.card.batch.retry_failed()
-        self.widget.send({"k": "retried", "text": f"Retried as {words.short_id(handle.id)}."})
+        self._tell({"k": "retried", "text": f"Retried as {words.short_id(handle.id)}."})
         self.on_retry(self, handle)
 
     def _resync(self) -> None:
@@ -205,4 +294,4 @@ class LiveExhibit(Exhibit):
     def _tell_label(self, index: int) -> None:
         if 0 <= index < self.card.batch.n:
             label = self.card.batch.call_label(index)
-            self.widget.send({"k": "label", "index": index, "text": label})
+            self._tell({"k": "label", "index": index, "text": label})

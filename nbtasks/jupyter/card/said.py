@@ -146,7 +146,7 @@ def _about(view: View) -> str:
     parts = [words.calls(view.n)] if is_many(view) else []
     if view.queue != "default":
         parts.append(f"queue {view.queue}")
-    return " · ".join([*parts, words.short_id(view.id)])
+    return " · ".join([*parts, words.short_id(view.id), words.moment(view.created_at)])
 
 
 def _took(view: View) -> str:

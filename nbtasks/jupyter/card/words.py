@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -82,6 +83,11 @@ def ago(seconds: float) -> str:
         if seconds >= 2 * length or (seconds >= length and unit != "min"):
             return f"{seconds / length:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
+
+
+def moment(at: float) -> str:
+    """Return a moment, given in epoch seconds, as date and local time: ``2026-11-27 22:33``."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
 
 
 def size(number: int) -> str:

@@ -22,14 +22,16 @@
  *   rows: Row[], can_retry: boolean, more_failures: string, sentence: string,
  * }} View
  * @typedef {[index: number, stream: string, text: string]} Line
+ * @typedef {{html: string | null, png: string | null, text: string | null}} Preview
  *
  * Messages.
- * @typedef {{view?: View, failures?: Failure[], output?: Line[], now?: number}} Head
+ * @typedef {{view?: View, failures?: Failure[], output?: Line[], preview?: Preview | null, now?: number}} Head
  * @typedef {Head & {k: "tick", seq: number, whole: boolean, ranges: number}} Tick
  * @typedef {{k: "label", index: number, text: string}} Label
- * @typedef {Tick | Label | {k: "retried", text: string} | {k: "problem", text: string}} Message
+ * @typedef {Tick | Label | {k: "retried", text: string} | {k: "problem", text: string} | {k: "beat"}
+ *   | {k: "still", data: Record<string, string>} | {k: "retire"}} Message
  * @typedef {{
- *   get(name: string): any, on(event: string, callback: Function): void, off(event: string, callback: Function): void,
+ *   widget_manager?: any, get(name: string): any, on(event: string, callback: Function): void, off(event: string, callback: Function): void,
  *   send(content: object): void,
  * }} Model
  */

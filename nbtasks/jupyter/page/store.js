@@ -17,6 +17,8 @@ class Store {
     this.failures = [];
     /** @type {Line[]} */
     this.output = [];
+    /** @type {Preview | null} */
+    this.preview = null;
     this.seq = 0;
     this.ahead = 0; // seconds that the kernel's clock is ahead of this one
     this.codes = bytes(null);
@@ -24,17 +26,23 @@ class Store {
     this.asked = null; // the command that waits for the kernel's answer, and since when
     this.retried = "";
     this.problem = "";
+    this.keeper = new Keeper(model);
+    this.pulse = new Pulse(model, () => this.show());
     this.onMessage = (/** @type {Message} */ message, /** @type {DataView[]} */ buffers) => this.receive(message, buffers);
     this.onState = () => this.load();
     model.on("msg:custom", this.onMessage);
     model.on("change:seq", this.onState);
     this.load();
+    this.send({ t: "hello", keeps: this.keeper.keeps });
   }
   close() {
+    this.keeper.close();
+    this.pulse.close();
     this.model.off("msg:custom", this.onMessage);
     this.model.off("change:seq", this.onState);
   }
   load() {
+    this.pulse.hear();
     const head = this.model.get("head") || {};
     this.seq = this.model.get("seq");
     this.take(head);
@@ -46,10 +54,14 @@ class Store {
     this.view = head.view ?? this.view;
     this.failures = head.failures ?? this.failures;
     this.output = head.output ?? this.output;
+    this.preview = head.preview ?? this.preview;
     if (head.now) this.ahead = head.now - Date.now() / 1000;
   }
   /** @param {Message} message @param {DataView[]} buffers */
   receive(message, buffers) {
+    this.pulse.hear();
+    if (message.k === "still") { this.keeper.keep(message.data); return; }
+    if (message.k === "retire") { this.keeper.retire(); return; }
     if (message.k === "label") { for (const view of this.views) view.label(message); return; }
     if (message.k === "retried") { this.retried = message.text; this.asked = null; this.show(); return; }
     if (message.k === "problem") { this.problem = message.text; this.asked = null; this.show(); return; }
@@ -76,7 +88,10 @@ class Store {
     }
   }
   /** @param {object} content */
-  send(content) { this.model.send(content); }
+  send(content) {
+    // Jupyter throws where the kernel is gone.
+    try { this.model.send(content); } catch { this.pulse.end(); }
+  }
   /** @param {string} command */
   ask(command) {
     this.asked = { command, at: Date.now() };
@@ -85,6 +100,10 @@ class Store {
     this.show();
     setTimeout(() => this.show(), ACK_WITHIN_MS + 50);
   }
-  now() { return Date.now() / 1000 + this.ahead; }
+  // While nothing is heard of the kernel, nobody knows whether the calls go on: the clocks stand.
+  now() {
+    const heard = this.view && this.pulse.lost(this.view) ? this.pulse.heardAt : Date.now();
+    return heard / 1000 + this.ahead;
+  }
   show() { for (const view of this.views) view.show(); }
 }

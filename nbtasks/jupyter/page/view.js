@@ -36,6 +36,7 @@ class CardView {
     this.running = new RunningRows(this.root, store);
     this.failures = new FailureList(this.root, store);
     this.output = new OutputLines(this.root, store);
+    this.preview = new ResultPreview(this.root, store);
     this.note = make("div", "nbt-note", this.root);
     this.voice = make("div", "nbt-unseen", this.root);
     this.voice.setAttribute("aria-live", "polite");
@@ -82,6 +83,7 @@ class CardView {
     this.running.draw(view);
     this.failures.draw(view);
     this.output.draw(false);
+    this.preview.draw();
     this.mosaic.canvas.hidden = !view.many;
     this.tick();
     this.draw();
@@ -89,16 +91,24 @@ class CardView {
   }
   /** @param {View} view */
   drawButtons(view) {
-    const { asked, retried, problem } = this.store;
+    const { asked, retried } = this.store;
     const pressed = asked?.command === "cancel";
-    this.cancel.hidden = view.done;
+    const lost = this.store.pulse.lost(view);
+    this.root.dataset.lost = String(lost);
+    if (lost && !view.done) setText(this.state, "NOT FOLLOWED");
+    this.cancel.hidden = view.done || lost;
     this.cancel.disabled = pressed || view.stopping;
     setText(this.cancel, pressed || view.stopping ? "Stopping…" : "Cancel");
-    this.retry.hidden = !view.can_retry || !!retried;
+    this.retry.hidden = !view.can_retry || !!retried || lost;
     this.retry.disabled = !!asked;
+    this.drawNote(view);
+  }
+  /** @param {View} view */
+  drawNote(view) {
+    const { asked, retried, problem } = this.store;
     const silent = asked && Date.now() - asked.at > ACK_WITHIN_MS;
     const busy = "The kernel is busy with a cell: it answers when the cell ends, or press ■ to stop that.";
-    setText(this.note, silent ? busy : problem || retried);
+    setText(this.note, this.store.pulse.says(view) || (silent ? busy : problem || retried));
     this.note.hidden = !this.note.textContent;
   }
   /** @param {View} view */
@@ -167,6 +177,8 @@ class CardView {
     const { view, tables } = this.store;
     if (!view) return;
     const now = this.store.now();
+    if (String(this.store.pulse.lost(view)) !== this.root.dataset.lost) { this.show(); return; }
+    if (this.store.pulse.says(view)) this.drawNote(view);
     setText(this.time, view.took || clock(Math.max(0, now - view.created_at), tables.spans));
     this.running.tick(now);
   }

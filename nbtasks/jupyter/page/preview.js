@@ -1,0 +1,26 @@
+// @ts-check
+// The result, as the notebook would show it.
+
+class ResultPreview {
+  /** @param {Element} parent @param {Store} store */
+  constructor(parent, store) {
+    this.store = store;
+    /** @type {Preview | null} */
+    this.drawn = null;
+    this.box = make("div", "nbt-preview", parent);
+  }
+  draw() {
+    const preview = this.store.preview;
+    this.box.hidden = !preview;
+    if (preview === this.drawn) return;
+    this.drawn = preview;
+    this.box.replaceChildren();
+    if (!preview) return;
+    if (preview.html !== null) make("div", "nbt-html jp-RenderedHTMLCommon", this.box).innerHTML = preview.html; // the user's own, as Out[n]
+    else if (preview.png !== null) {
+      const image = make("img", "", this.box);
+      image.alt = "result";
+      image.src = `data:image/png;base64,${preview.png}`;
+    } else make("pre", "nbt-traceback", this.box).textContent = preview.text;
+  }
+}
