@@ -36,8 +36,9 @@ from nbtasks.core.errors import (
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App, task
+    from nbtasks.client.eager import EagerResult
     from nbtasks.client.group import GroupResult
-    from nbtasks.client.result import AsyncResult, EagerResult
+    from nbtasks.client.result import AsyncResult
     from nbtasks.client.task import Task
     from nbtasks.jupyter.extension import load_ipython_extension, unload_ipython_extension
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "App": "nbtasks.client.app",
     "AsyncResult": "nbtasks.client.result",
-    "EagerResult": "nbtasks.client.result",
+    "EagerResult": "nbtasks.client.eager",
     "GroupResult": "nbtasks.client.group",
     "Task": "nbtasks.client.app",
     "load_ipython_extension": "nbtasks.jupyter.extension",

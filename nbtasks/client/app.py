@@ -7,7 +7,6 @@ import dataclasses
 import logging
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,19 +21,17 @@ from nbtasks.core.keywords import WorkerKeywords, documented
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.local import connection as connections
-from nbtasks.local import hindrance
-from nbtasks.local.backend import check_backend
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.workers import LocalWorkers
-from nbtasks.local.server import listening
 
 from . import current
-from .decorator import makes_tasks
+from .decorator import makes_tasks, task
 from .group import GroupResult as Map
-from .home import Home, told
+from .home import Home
 from .opened import Opened, close_when_unheld
 from .result import AsyncResult as Handle
 from .task import Task
+from .told import Told
 from .unsent import tell_at_exit
 
 if TYPE_CHECKING:
@@ -42,17 +39,18 @@ if TYPE_CHECKING:
 
     from nbtasks.broker.redis.server import BrokerFacts
 
+    from .batches.engine import Engine
     from .batches.ledger import Ledger
     from .invitation import Invitation
     from .roster import Stranded
     from .session import Session
     from .workerinfo import WorkerInfo
 
+__all__ = ["App", "Task", "task"]
+
 _log = logging.getLogger("nbtasks")
 #: Names on the list of batches that are none, or have expired, and that are passed over.
 _MOST_STRANGE = 1000
-#: Seconds that an embedded server may need to be there again after it was killed.
-REVIVAL_S = 10.0
 
 
 class App:
@@ -99,23 +97,16 @@ class App:
     ) -> None:
         self.name = name or "nbtasks"
         self.include = tuple(include)
-        self._broker, self._key, self._namespace = broker, key, namespace
-        self._connection_file = connection_file
-        self._listen = listen
+        self._told = Told(broker, key, namespace, connection_file, listen)
+        self._told.check(backend, connection)
         self._result_expires = seconds(result_expires, "result_expires", least_s=1.0)
         self._result_limit = _checked_limit(result_limit)
         self._lock = threading.RLock()
         self._connection: Connection | None = connection
         self._opened = Opened()
         self._closed = False
-        connections.check_named(broker, key, namespace, connection_file)
-        if backend is not None:
-            url = connection.url if connection is not None else connections.named_url(broker, connection_file)
-            check_backend(backend, url)
-        if listen:
-            listening.parse_place(listen)
         #: Where it was told that its calls go; empty where it finds out by itself.
-        self.told = told(broker, key, namespace, connection, connection_file)
+        self.told = self._told.place(connection)
         current.opened(self)
         if context.serving:
             self._finalizer = close_when_unheld(self, self._opened)
@@ -157,7 +148,7 @@ class App:
     @property
     def known_home(self) -> Home | None:
         """The same; None where that has not been found out yet, and finding out would start a server."""
-        finds_out = self._connection is not None or self._broker or self._connection_file or context.serving
+        finds_out = self._connection is not None or self._told.names_broker or context.serving
         return self.home if finds_out else None
 
     # -- tasks
@@ -200,24 +191,20 @@ class App:
         Raises:
             UnknownCall: nobody recorded the id, or its time is over.
         """
-        session = self.session
-        session.flush()
+        engine = self.engine
+        engine.flush()
         if id is not None:
             batch_id, index = split_call_id(id)
-            return (
-                [self.AsyncResult(id)]
-                if index is not None
-                else self._handles(session.adoption.adopt(batch_id))
-            )
+            return [self.AsyncResult(id)] if index is not None else self._handles(engine.adopt(batch_id))
         if last is not None and last < 1:
             raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
         handles: list[Handle | Map] = []
         most = last or 10
-        for name in session.store.newest(most + _MOST_STRANGE):
+        for name in engine.newest(most + _MOST_STRANGE):
             if len(handles) >= most:
                 break
             try:
-                handles += self._handles(session.adoption.adopt(name))
+                handles += self._handles(engine.adopt(name))
             except (UnknownCall, SignatureMismatch) as error:
                 _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
         return handles[:most]
@@ -225,8 +212,8 @@ class App:
     def _handles(self, batch: Ledger) -> list[Handle | Map]:
         if batch.kind == "call":
             # Single calls, several of which may share a batch.
-            return [Handle.of(batch, index, self.session) for index in reversed(range(batch.n))]
-        return [Map.of(batch, self.session)]
+            return [Handle.of(batch, index) for index in reversed(range(batch.n))]
+        return [Map.of(batch)]
 
     def batches(self, *, quiet: bool = False) -> list[Ledger]:
         """Return what was submitted through this app, oldest first (the last 1,000).
@@ -234,8 +221,8 @@ class App:
         Args:
             quiet: also what shows no card by itself, such as single calls: what has not ended, or is still held.
         """
-        session = self._opened.session
-        return session.registry.recent(quiet=quiet) if session is not None else []
+        engine = self._opened.engine
+        return engine.registry.recent(quiet=quiet) if engine is not None else []
 
     # -- the broker
 
@@ -260,20 +247,8 @@ class App:
 
     def _begin(self) -> None:
         self._check_open()
-        if self._connection is not None:
-            return
-        if context.serving and not (self._broker or self._connection_file):
-            self._connection = self._like(context.serving[0].connection)
-            return
-        self._opened.resolving = connections.begin(
-            self._broker, self._key, self._namespace, self._connection_file
-        )
-        self._connection = self._opened.resolving.connection
-
-    def _like(self, served: Connection) -> Connection:
-        """Return what a worker runs for, but for what this App was told: whatever the environment says."""
-        keys = connections.keys_of(self._key) if self._key else served.keys
-        return dataclasses.replace(served, keys=keys, namespace=self._namespace or served.namespace)
+        if self._connection is None:
+            self._connection, self._opened.resolving = self._told.begin()
 
     def _server(self) -> Connection:
         """Return the connection when its server is there."""
@@ -283,58 +258,50 @@ class App:
             opened.rejoin = None
         if opened.resolving is not None:
             # Imported while the server starts: this takes longer than the server does.
-            from . import session  # noqa: F401 - for the time that it takes
+            from . import redisengine  # noqa: F401 - for the time that it takes
         forked = opened.rejoin is not None
         if opened.wait_for_server():
             if not context.serving:
                 # What is registered last runs first: the server is still there when the rest is told to it.
                 atexit.unregister(self._at_exit)
                 atexit.register(self._at_exit)
-            if self._listen and not forked:
-                self._open(self._listen)
+            if self._told.listen and not forked:
+                opened.listen(self._told.listen, connection.address)
         return connection
 
     @property
-    def session(self) -> Session:
-        """The open connection to the broker.
+    def engine(self) -> Engine:
+        """What brings its calls to workers. The connection to the broker is opened, if there is none yet.
 
         Raises:
             BrokerUnavailable: it cannot be reached.
             BrokerUnsuitable: it is too old, or it may evict data.
         """
-        session = self._opened.session
-        if session is not None and session.usable and not self._closed:
-            return session
+        engine = self._opened.engine
+        if engine is not None and engine.usable and not self._closed:
+            return engine
         self._check_open()
         with self._lock:
-            session = self._opened.session
-            if session is None or not session.usable or self._closed:
-                session = self._opened.session = self._connect()
+            engine = self._opened.engine
+            if engine is None or not engine.usable or self._closed:
+                engine = self._opened.engine = self._connect()
                 ancestry.at_exit_of_child(weakref.WeakMethod(self._at_exit))
-            return session
+            return engine
 
-    def _connect(self) -> Session:
+    def _connect(self) -> Engine:
         connection = self._server()
-        from .engine import RedisEngine
+        return self._opened.connect(
+            self.name, connection, self._result_expires, self._result_limit, self.include
+        )
 
-        give_up_at = time.monotonic() + REVIVAL_S
-        while True:
-            try:
-                engine = RedisEngine(connection, self._result_expires, self._result_limit, self.include)
-                session = engine.session
-                session.reasons.given_up = self._opened.workers_given_up
-                return session
-            except RuntimeError as error:
-                # Too many threads: everything else of ours says what it is.
-                reason = hindrance.explain_any(error)
-                raise ConfigError(f"App {self.name!r} cannot connect: {reason}") from error
-            except BrokerUnavailable:
-                # One of ours that was killed a moment ago is about to be back.
-                lease = self._opened.lease
-                if lease is None or time.monotonic() > give_up_at:
-                    raise
-            lease.ensure()
-            time.sleep(0.05)
+    @property
+    def session(self) -> Session:
+        """The open connection to the broker, for those who look behind the engine."""
+        from .redisengine import RedisEngine
+
+        engine = self.engine
+        assert isinstance(engine, RedisEngine)
+        return engine.session
 
     def check(self) -> BrokerFacts:
         """Return what the broker is: version, policy, latency."""
@@ -375,7 +342,7 @@ class App:
         workers = self.local_workers
         workers.begin(wanted)
         # The worker starts meanwhile.
-        _ = self.session
+        _ = self.engine
         workers.wait(LONGEST_S if most_s is None else most_s)
 
     @property
@@ -394,7 +361,7 @@ class App:
 
     def workers(self) -> list[WorkerInfo]:
         """Return all workers of the namespace, on any machine."""
-        workers = self.session.roster.workers()
+        workers = self.engine.workers()
         outdated = self._opened.workers.outdated() if self._opened.workers is not None else {}
         return [dataclasses.replace(one, changes=outdated.get(one.id, "")) for one in workers]
 
@@ -440,44 +407,28 @@ class App:
         Raises:
             ConfigError: only this machine can reach the server; or the file cannot be written.
         """
-        from .invitation import Invitation, check_reachable, file_for
+        from .invitation import invite
 
         self._server()
         if listen:
-            self._open(listen)
+            self._opened.listen(listen, self.connection.address)
         connection = self._for_others(host) or self.connection
-        check_reachable(connection)
-        place = self._opened.lease.listening() if self._opened.lease is not None else None
-        where = f"{place[0]}:{place[1]}" if place else None
-        if show:
-            return Invitation(connection, listening=where)
-        path = file_for(file)
-        connections.write_connection_file(path, connection, replace=True)
-        return Invitation(connection, path, where)
+        return invite(connection, self._opened.listening, file, show)
 
     def uninvite(self) -> None:
         """Have the embedded server listen no more. Earlier invitations are void, also when it listens again."""
         self._server()
-        if self._opened.lease is not None:
-            listening.close_listener(self._opened.lease)
+        self._opened.listen_no_more()
 
     def listening(self) -> tuple[str, int] | None:
         """Return host and port where the embedded server listens for other machines; None where it does not."""
         self._server()
-        return self._opened.lease.listening() if self._opened.lease is not None else None
-
-    def _open(self, where: str | bool) -> None:
-        if self._opened.lease is None:
-            raise ConfigError(
-                f"listen: only the embedded server can be made to listen, and this App uses {self.connection.address}"
-            )
-        listening.open_listener(self._opened.lease, where)
+        return self._opened.listening
 
     def _for_others(self, host: str | None = None) -> Connection | None:
         """Return the connection to the embedded server for other machines; None where it does not listen."""
         self._server()
-        url = listening.listener_url(self._opened.lease, host) if self._opened.lease is not None else None
-        return dataclasses.replace(self.connection, url=url) if url else None
+        return self._opened.for_others(self.connection, host)
 
     # -- the end
 
@@ -522,15 +473,6 @@ def _checked_limit(size: int) -> int:
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ConfigError(f"result_limit: {size!r} is not a number of bytes")
     return size
-
-
-@makes_tasks
-def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a function a task of whatever app is current when it is called: ``@task`` or ``@task(retries=3)``."""
-    checked = TaskOptions.make(options)
-    if function is not None:
-        return Task(function, checked)
-    return lambda inner: Task(inner, checked)
 
 
 def _make_default() -> App:

@@ -10,14 +10,16 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.core import ancestry, context
 from nbtasks.core.errors import ConfigError
 from nbtasks.local.connection import default_place
 
 from .home import Home
-from .session import Session
+
+if TYPE_CHECKING:
+    from .batches.engine import Engine
 
 
 class Provider(Protocol):
@@ -34,8 +36,8 @@ class Provider(Protocol):
         """Whether it is open."""
 
     @property
-    def session(self) -> Session:
-        """The open connection to the broker."""
+    def engine(self) -> Engine:
+        """What brings its calls to workers, opened if need be."""
 
     @property
     def home(self) -> Home:

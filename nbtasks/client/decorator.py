@@ -92,3 +92,12 @@ if TYPE_CHECKING:
 def makes_tasks(function: Callable[..., Any]) -> Decorator:
     """Give a function that makes tasks its types, and its help the options."""
     return cast("Decorator", documented(TaskKeywords, TaskOptions.defaults())(function))
+
+
+@makes_tasks
+def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a task of whatever app is current when it is called: ``@task`` or ``@task(retries=3)``."""
+    checked = TaskOptions.make(options)
+    if function is not None:
+        return Task(function, checked)
+    return lambda inner: Task(inner, checked)

@@ -1,4 +1,4 @@
-"""Run a call here, by the way a worker does it: pickled, unpickled, run, packed."""
+"""A call that is run here, by the way a worker does it: pickled, unpickled, run, packed; and its result."""
 
 from __future__ import annotations
 
@@ -7,20 +7,123 @@ import contextlib
 import contextvars
 import inspect
 import threading
-from typing import Any
+from collections.abc import Callable, Generator
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.execution import Outcome, execute, execute_async, outcome_of_error
 from nbtasks.core.ids import new_id
 from nbtasks.core.options import TaskOptions
+from nbtasks.core.typevars import R
 from nbtasks.wire import pickling
 from nbtasks.wire.errors import failures
 from nbtasks.wire.kinds import classes, generators
 from nbtasks.wire.kinds.opening import Opening, opened_in
 
 from .definition import Definition
-from .result import EagerResult
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from nbtasks.core.durations import Duration
+
+
+class EagerResult(Generic[R]):
+    """The result of :meth:`Task.apply`: a call that ran here and is over. Has the surface of AsyncResult.
+
+    Args:
+        outcome: returns the value, or the exception; another object each time, as a result never changes.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        name: str,
+        state: str,
+        outcome: Callable[[], Any],
+        traceback: str | None,
+        seconds: float,
+    ) -> None:
+        self.id = self.task_id = id
+        self.name = name
+        self.state = self.status = state
+        self._outcome = outcome
+        self.traceback = traceback
+        self.runtime = seconds
+        self.date_done: datetime | None = datetime.now(timezone.utc)
+
+    def __str__(self) -> str:
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"<EagerResult {self.id} {self.name} {self.state}>"
+
+    @property
+    def result(self) -> Any:
+        """The value, or the exception."""
+        return self._outcome()
+
+    info = result
+
+    @overload
+    def get(self, timeout: Duration | None = None, propagate: Literal[True] = True) -> R: ...
+
+    @overload
+    def get(self, timeout: Duration | None, propagate: bool) -> R | BaseException: ...
+
+    @overload
+    def get(self, timeout: Duration | None = None, *, propagate: bool) -> R | BaseException: ...
+
+    def get(self, timeout: Duration | None = None, propagate: bool = True) -> R | BaseException:
+        """Return the value, or raise what the task raised."""
+        outcome = self._outcome()
+        if propagate and isinstance(outcome, BaseException) and not self.successful():
+            raise outcome
+        return outcome  # type: ignore[no-any-return]
+
+    wait = get
+
+    def until_ready(self, timeout: Duration | None = None) -> bool:
+        """Return True."""
+        return True
+
+    def ready(self) -> bool:
+        """Return True."""
+        return True
+
+    def successful(self) -> bool:
+        """Whether it has a result."""
+        return self.state == st.SUCCESS
+
+    def failed(self) -> bool:
+        """Whether it raised."""
+        return self.state == st.FAILURE
+
+    def why_pending(self) -> str | None:
+        """Return None: it does not wait."""
+        return None
+
+    def then(
+        self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None
+    ) -> Self:
+        """Call ``callback(self)`` at once when it has a result, else ``on_error(self)``."""
+        if self.successful():
+            callback(self)
+        elif on_error is not None:
+            on_error(self)
+        return self
+
+    def __await__(self) -> Generator[Any, None, R]:
+        yield from ()
+        return self.get()
+
+    def revoke(self, terminate: bool = False) -> None:
+        """Do nothing: it is over."""
+
+    def forget(self) -> None:
+        """Do nothing: nothing is stored."""
 
 
 def apply_here(task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EagerResult:

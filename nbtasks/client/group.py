@@ -22,8 +22,6 @@ from .result import AsyncResult, note, wait_async
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .session import Session
-
 
 class GroupResult(Generic[R]):
     """The future results of a map, each of type R, in the order of its items."""
@@ -40,18 +38,17 @@ class GroupResult(Generic[R]):
         Raises:
             UnknownCall: nobody recorded it, its time is over, or it is the id of one call.
         """
-        session = (app or current.current()).session
         batch_id, index = split_call_id(id)
-        batch = session.adoption.adopt(batch_id)
+        batch = (app or current.current()).engine.adopt(batch_id)
         if batch.kind != "map" or index is not None:
             raise UnknownCall(f"{id!r} is no map: AsyncResult({id!r}) is the handle of one call")
-        self.batch, self._session = batch, session
+        self.batch = batch
 
     @classmethod
-    def of(cls, batch: Ledger, session: Session) -> Self:
+    def of(cls, batch: Ledger) -> Self:
         """Return the handle of a map that is known."""
         handle = cls.__new__(cls)
-        handle.batch, handle._session = batch, session
+        handle.batch = batch
         return handle
 
     @classmethod
@@ -92,12 +89,12 @@ class GroupResult(Generic[R]):
     def __getitem__(self, index: int | slice) -> AsyncResult[R] | list[AsyncResult[R]]:
         places = range(len(self))[index]
         if isinstance(places, range):
-            return [AsyncResult.of(self.batch, place, self._session) for place in places]
-        return AsyncResult.of(self.batch, places, self._session)
+            return [AsyncResult.of(self.batch, place) for place in places]
+        return AsyncResult.of(self.batch, places)
 
     def __iter__(self) -> Iterator[AsyncResult[R]]:
         for index in range(len(self)):
-            yield AsyncResult.of(self.batch, index, self._session)
+            yield AsyncResult.of(self.batch, index)
 
     @property
     def children(self) -> list[AsyncResult[R]]:
@@ -203,16 +200,16 @@ class GroupResult(Generic[R]):
         """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
         most_s = patience(timeout)
         if not self.batch.done:
-            waiting.wait(self._session, self.batch, self._is_settled, most_s)
+            waiting.wait(self.batch, self._is_settled, most_s)
         if not self.batch.done:
-            self._session.check_open(self.id)
+            self.batch.engine.check_open(self.id)
             return False
         observers.waited(self.batch)
         return True
 
     def _is_settled(self) -> bool:
         """Whether all calls have ended, or nobody will tell."""
-        return self.batch.done or not self._session.usable
+        return self.batch.done or not self.batch.engine.usable
 
     def _values(self, propagate: bool) -> Iterator[Any]:
         batch, shelf = self.batch, self.batch.shelf
@@ -221,16 +218,16 @@ class GroupResult(Generic[R]):
                 try:
                     value = value_of(payload, shelf)
                 except ValueLost:
-                    value = AsyncResult.of(batch, index, self._session).result
+                    value = AsyncResult.of(batch, index).result
                 except SignatureMismatch:
                     raise
                 except (Exception, SystemExit):
                     # It cannot be read: the handle knows what to say.
-                    handle = AsyncResult.of(batch, index, self._session)
+                    handle = AsyncResult.of(batch, index)
                     value = handle.get(timeout=0) if propagate else handle.result
                 yield value
             else:
-                yield AsyncResult.of(batch, index, self._session).result
+                yield AsyncResult.of(batch, index).result
 
     def _raise_first(self) -> None:
         batch = self.batch
@@ -241,7 +238,7 @@ class GroupResult(Generic[R]):
             index = batch.states.find(code)
             if index >= 0:
                 break
-        error = AsyncResult.of(batch, index, self._session).result
+        error = AsyncResult.of(batch, index).result
         note(error, f"nbtasks: item {index}: {batch.call_label(index)}")
         if bad > 1:
             note(
@@ -267,7 +264,7 @@ class GroupResult(Generic[R]):
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             while given < batch.finished_count:
-                yield AsyncResult.of(batch, batch.order[given], self._session)
+                yield AsyncResult.of(batch, batch.order[given])
                 given += 1
             if batch.done:
                 if batch.problem is not None and given < batch.n:
@@ -283,11 +280,9 @@ class GroupResult(Generic[R]):
 
     def _wait_for_more(self, given: int, left: float | None) -> bool:
         batch = self.batch
-        more = waiting.wait(
-            self._session, batch, lambda: self._is_settled() or batch.finished_count > given, left
-        )
+        more = waiting.wait(batch, lambda: self._is_settled() or batch.finished_count > given, left)
         if not batch.done and batch.finished_count <= given:
-            self._session.check_open(self.id)
+            self.batch.engine.check_open(self.id)
         return more
 
     def to_frame(self) -> Any:
@@ -343,7 +338,7 @@ class GroupResult(Generic[R]):
 
     def forget(self) -> None:
         """Drop the results from the broker."""
-        self._session.intake.forget(self.batch)
+        self.batch.engine.forget(self.batch)
 
     def retry_failed(self) -> Self:
         """Submit the calls again that failed or were revoked, as a new map."""
@@ -360,7 +355,7 @@ class GroupResult(Generic[R]):
             elif on_error is not None:
                 on_error(self)
 
-        self._session.registry.when(self.batch, self.ready, choose)
+        self.batch.engine.when(self.batch, self.ready, choose)
         return self
 
     def __await__(self) -> Generator[Any, None, list[R]]:

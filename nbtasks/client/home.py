@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from nbtasks.broker import url as urls
-from nbtasks.local.connection import DEFAULT_NAMESPACE, NAMESPACE_VARIABLE, Connection, address_of, place
+from nbtasks.local.connection import Connection
 from nbtasks.wire.signing import key_id
 
 
@@ -41,25 +40,6 @@ class Home:
 
     def __str__(self) -> str:
         return f"{self.address}, namespace {self.namespace!r}, key {self.key_id}"
-
-
-def told(
-    broker: str | None,
-    key: str | bytes | None,
-    namespace: str | None,
-    connection: Connection | None,
-    file: str | os.PathLike[str] | None,
-) -> str:
-    """Return what an App was told about where its calls go, as it can be compared; empty where it was told nothing."""
-    if connection is not None:
-        return place(connection.address, connection.namespace)
-    own_key = " with a key of its own" if key else ""
-    if file is not None:
-        return f"the connection file {os.fspath(file)}{own_key}"
-    if broker is not None:
-        name = namespace or os.environ.get(NAMESPACE_VARIABLE) or DEFAULT_NAMESPACE
-        return f"{place(address_of(broker), name)}{own_key}"
-    return f"namespace {namespace!r}{own_key}" if namespace else own_key.strip()
 
 
 #: Where goes what is packed for whoever will have it.

@@ -17,6 +17,7 @@ from nbtasks.local.connection import (
     KEY_VARIABLE,
     NAMESPACE_VARIABLE,
     Connection,
+    write_connection_file,
 )
 from nbtasks.local.server.serverplace import is_embedded
 from nbtasks.wire.signing import encode_key
@@ -148,3 +149,27 @@ def check_reachable(connection: Connection) -> None:
 def file_for(path: str | os.PathLike[str] | None) -> Path:
     """Return the path of the connection file that goes with an invitation."""
     return Path(path or DEFAULT_FILE).expanduser()
+
+
+def invite(
+    connection: Connection,
+    listening: tuple[str, int] | None,
+    file: str | os.PathLike[str] | None,
+    show: bool,
+) -> Invitation:
+    """Return the invitation to a server, with its connection file, or with the key in it where it is to be shown.
+
+    Args:
+        listening: host and port where it listens, if it is the embedded one.
+        file: as of :func:`file_for`.
+
+    Raises:
+        ConfigError: only this machine can reach it; or the file cannot be written.
+    """
+    check_reachable(connection)
+    where = f"{listening[0]}:{listening[1]}" if listening else None
+    if show:
+        return Invitation(connection, listening=where)
+    path = file_for(file)
+    write_connection_file(path, connection, replace=True)
+    return Invitation(connection, path, where)

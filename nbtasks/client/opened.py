@@ -1,24 +1,33 @@
-"""What an App has opened: the way to its server, its session, its local workers. They end together."""
+"""What an App has opened: the way to its server, its engine, its local workers. They end together."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
+import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from nbtasks.core.errors import BrokerUnavailable, ConfigError
+from nbtasks.local import hindrance
+from nbtasks.local.server import listening
+
 if TYPE_CHECKING:
-    from nbtasks.local.connection import Resolving
+    from nbtasks.local.connection import Connection, Resolving
     from nbtasks.local.processes.workers import LocalWorkers
     from nbtasks.local.server.embeddedlease import EmbeddedLease
 
-    from .session import Session
+    from .batches.engine import Engine
+    from .redisengine import RedisEngine
 
 _log = logging.getLogger("nbtasks")
 #: Seconds that running calls have to end when an App is closed.
 CLOSE_S = 10.0
+#: Seconds that an embedded server may need to be there again after it was killed.
+REVIVAL_S = 10.0
 
 
 class Opened:
@@ -27,29 +36,102 @@ class Opened:
     Attributes:
         resolving: a server on its way, None when it is there.
         lease: on the embedded server, if that is the one.
+        engine: what brings calls to workers, once it is needed.
+        workers: local ones.
         rejoin: acquires one, in a process that was forked off.
     """
 
     def __init__(self) -> None:
         self.resolving: Resolving | None = None
         self.lease: EmbeddedLease | None = None
-        self.session: Session | None = None
+        self.engine: Engine | None = None
+        #: Tells others that a worker is dead.
+        self._bury: Callable[[str], None] = lambda _: None
         self.workers: LocalWorkers | None = None
         self.rejoin: Callable[[], EmbeddedLease | None] | None = None
 
     def note_worker_death(self, worker_id: str) -> None:
         """Have a dead worker's calls given back at once, without waiting for its lease."""
-        if self.session is not None and self.session.usable:
-            self.session.roster.bury(worker_id)
+        if self.engine is not None and self.engine.usable:
+            self._bury(worker_id)
 
     @property
     def unsent(self) -> str:
         """What is to be said of calls that could not be handed over before it was closed."""
-        return self.session.unsent if self.session is not None else ""
+        return self.engine.unsent if self.engine is not None else ""
 
     def workers_given_up(self, queue: str) -> str | None:
         """Return why local workers of a queue are not started any more; None where they are."""
         return None if self.workers is None else self.workers.given_up(queue)
+
+    def connect(
+        self,
+        name: str,
+        connection: Connection,
+        result_expires_s: float,
+        result_limit: int,
+        include: Sequence[str],
+    ) -> RedisEngine:
+        """Return an engine on a server that is there, or about to be there again.
+
+        Args:
+            name: the App's, for messages.
+            result_expires_s, result_limit, include: as of :class:`RedisEngine`.
+        """
+        from .redisengine import RedisEngine
+
+        give_up_at = time.monotonic() + REVIVAL_S
+        while True:
+            try:
+                engine = RedisEngine(connection, result_expires_s, result_limit, include)
+                engine.session.reasons.given_up = self.workers_given_up
+                self._bury = engine.session.roster.bury
+                return engine
+            except RuntimeError as error:
+                # Too many threads: everything else of ours says what it is.
+                reason = hindrance.explain_any(error)
+                raise ConfigError(f"App {name!r} cannot connect: {reason}") from error
+            except BrokerUnavailable:
+                # One of ours that was killed a moment ago is about to be back.
+                lease = self.lease
+                if lease is None or time.monotonic() > give_up_at:
+                    raise
+            lease.ensure()
+            time.sleep(0.05)
+
+    # -- other machines
+
+    def listen(self, where: str | bool, address: str) -> None:
+        """Have the embedded server listen for other machines.
+
+        Args:
+            address: of the server that is used.
+
+        Raises:
+            ConfigError: it is another one.
+        """
+        if self.lease is None:
+            raise ConfigError(
+                f"listen: only the embedded server can be made to listen, and this App uses {address}"
+            )
+        listening.open_listener(self.lease, where)
+
+    def listen_no_more(self) -> None:
+        """Have it listen no more; earlier invitations are void."""
+        if self.lease is not None:
+            listening.close_listener(self.lease)
+
+    @property
+    def listening(self) -> tuple[str, int] | None:
+        """Host and port where it listens; None where it does not."""
+        return self.lease.listening() if self.lease is not None else None
+
+    def for_others(self, connection: Connection, host: str | None = None) -> Connection | None:
+        """Return the connection to the embedded server for other machines; None where it does not listen."""
+        url = listening.listener_url(self.lease, host) if self.lease is not None else None
+        return dataclasses.replace(connection, url=url) if url else None
+
+    # -- the end
 
     def close(self, cold: bool = False) -> None:
         """Stop local workers, close connections, leave the embedded server."""
@@ -57,12 +139,8 @@ class Opened:
             if not self._keeps_workers(self.workers):
                 _end(self.workers, cold)
             self.workers.close()
-        if self.session is not None:
-            if self.session.registry.all_unfinished():
-                from nbtasks.local.server.leftwork import note_left
-
-                note_left(self.session.connection.url)
-            self.session.close()
+        if self.engine is not None:
+            self.engine.close()
         if self.resolving is not None:
             self.resolving.close()
         if self.lease is not None:
@@ -76,12 +154,12 @@ class Opened:
 
         Nothing is opened yet, and what belongs to the parent goes on.
         """
-        if self.session is not None:
-            self.session.disown()
+        if self.engine is not None:
+            self.engine.disown()
         before = self.lease or self.resolving
         if before is not None:
             self.rejoin = before.anew
-        self.session = self.workers = self.lease = self.resolving = None
+        self.engine = self.workers = self.lease = self.resolving = None
 
     def wait_for_server(self) -> bool:
         """Return when the embedded server is there, if that is the one; and whether it was waited for."""
@@ -123,8 +201,8 @@ def _close_unheld() -> None:
     while True:
         opened = _unheld.get()
         try:
-            if opened.session is not None:
-                opened.session.flush()
+            if opened.engine is not None:
+                opened.engine.flush()
             opened.close(cold=True)
             if opened.unsent:
                 _log.error("an App that nobody holds was closed: %s", opened.unsent)

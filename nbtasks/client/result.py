@@ -36,8 +36,6 @@ from .batches.loss import without_value
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .session import Session
-
 _BETWEEN_TICKS = Backoff(0.002, 0.05, factor=1.5)
 
 
@@ -56,9 +54,9 @@ class AsyncResult(Generic[R]):
         Raises:
             UnknownCall: nobody recorded it, or its time is over.
         """
-        session = (app or current.current()).session
+        engine = (app or current.current()).engine
         batch_id, index = split_call_id(id)
-        batch = session.adoption.adopt(batch_id)
+        batch = engine.adopt(batch_id)
         if index is None and batch.kind == "map":
             raise UnknownCall(
                 f"{id!r} is the id of a map of {batch.n} calls: GroupResult({id!r}) is its handle, and the calls' ids "
@@ -66,19 +64,18 @@ class AsyncResult(Generic[R]):
             )
         if (index or 0) >= batch.n:
             raise UnknownCall(f"batch {batch_id} has {batch.n} calls; there is no {id!r}")
-        self._set(batch, index or 0, session)
+        self._set(batch, index or 0)
 
     @classmethod
-    def of(cls, batch: Ledger, index: int, session: Session) -> Self:
+    def of(cls, batch: Ledger, index: int) -> Self:
         """Return the handle of a call whose batch is known."""
         handle = cls.__new__(cls)
-        handle._set(batch, index, session)
+        handle._set(batch, index)
         return handle
 
-    def _set(self, batch: Ledger, index: int, session: Session) -> None:
+    def _set(self, batch: Ledger, index: int) -> None:
         self.batch = batch
         self.index = index
-        self._session = session
         self._original: Original | None = None
 
     def __str__(self) -> str:
@@ -188,9 +185,7 @@ class AsyncResult(Generic[R]):
     def why_pending(self) -> str | None:
         """Say why the call waits, with what to do; None where it does not wait."""
         return (
-            None
-            if self.ready() or self.batch.done
-            else self._session.reasons.why_pending(self.batch, self.index)
+            None if self.ready() or self.batch.done else self.batch.engine.why_pending(self.batch, self.index)
         )
 
     # -- its result
@@ -304,17 +299,17 @@ class AsyncResult(Generic[R]):
         most_s = patience(timeout)
         if self.ready():
             return True
-        waiting.wait(self._session, self.batch, self._is_settled, most_s)
+        waiting.wait(self.batch, self._is_settled, most_s)
         ended = self.ready()
         if not ended:
-            self._session.check_open(self.id)
+            self.batch.engine.check_open(self.id)
         elif self.batch.done:
             observers.waited(self.batch)
         return ended
 
     def _is_settled(self) -> bool:
         """Whether the call has ended, or nobody will tell."""
-        return self.ready() or not self._session.usable
+        return self.ready() or not self.batch.engine.usable
 
     def _wait(self, timeout: float | None) -> None:
         if not self.until_ready(timeout):
@@ -369,7 +364,7 @@ class AsyncResult(Generic[R]):
         A call of a map is forgotten with the map: its result lies in one record with others.
         """
         if self.batch.origin.single:
-            self._session.intake.forget(self.batch)
+            self.batch.engine.forget(self.batch)
 
     def then(
         self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None
@@ -382,7 +377,7 @@ class AsyncResult(Generic[R]):
             elif on_error is not None:
                 on_error(self)
 
-        self._session.registry.when(self.batch, self.ready, choose)
+        self.batch.engine.when(self.batch, self.ready, choose)
         return self
 
     def __await__(self) -> Generator[Any, None, R]:
@@ -416,99 +411,3 @@ async def wait_async(ready: Callable[[], bool]) -> None:
     while not ready():
         ticks += 1
         await asyncio.sleep(_BETWEEN_TICKS.after(ticks))
-
-
-class EagerResult(Generic[R]):
-    """The result of :meth:`Task.apply`: a call that ran here and is over. Has the surface of AsyncResult.
-
-    Args:
-        outcome: returns the value, or the exception; another object each time, as a result never changes.
-    """
-
-    def __init__(
-        self,
-        id: str,
-        name: str,
-        state: str,
-        outcome: Callable[[], Any],
-        traceback: str | None,
-        seconds: float,
-    ) -> None:
-        self.id = self.task_id = id
-        self.name = name
-        self.state = self.status = state
-        self._outcome = outcome
-        self.traceback = traceback
-        self.runtime = seconds
-        self.date_done: datetime | None = datetime.now(timezone.utc)
-
-    def __str__(self) -> str:
-        return self.id
-
-    def __repr__(self) -> str:
-        return f"<EagerResult {self.id} {self.name} {self.state}>"
-
-    @property
-    def result(self) -> Any:
-        """The value, or the exception."""
-        return self._outcome()
-
-    info = result
-
-    @overload
-    def get(self, timeout: Duration | None = None, propagate: Literal[True] = True) -> R: ...
-
-    @overload
-    def get(self, timeout: Duration | None, propagate: bool) -> R | BaseException: ...
-
-    @overload
-    def get(self, timeout: Duration | None = None, *, propagate: bool) -> R | BaseException: ...
-
-    def get(self, timeout: Duration | None = None, propagate: bool = True) -> R | BaseException:
-        """Return the value, or raise what the task raised."""
-        outcome = self._outcome()
-        if propagate and isinstance(outcome, BaseException) and not self.successful():
-            raise outcome
-        return outcome  # type: ignore[no-any-return]
-
-    wait = get
-
-    def until_ready(self, timeout: Duration | None = None) -> bool:
-        """Return True."""
-        return True
-
-    def ready(self) -> bool:
-        """Return True."""
-        return True
-
-    def successful(self) -> bool:
-        """Whether it has a result."""
-        return self.state == st.SUCCESS
-
-    def failed(self) -> bool:
-        """Whether it raised."""
-        return self.state == st.FAILURE
-
-    def why_pending(self) -> str | None:
-        """Return None: it does not wait."""
-        return None
-
-    def then(
-        self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None
-    ) -> Self:
-        """Call ``callback(self)`` at once when it has a result, else ``on_error(self)``."""
-        if self.successful():
-            callback(self)
-        elif on_error is not None:
-            on_error(self)
-        return self
-
-    def __await__(self) -> Generator[Any, None, R]:
-        yield from ()
-        return self.get()
-
-    def revoke(self, terminate: bool = False) -> None:
-        """Do nothing: it is over."""
-
-    def forget(self) -> None:
-        """Do nothing: nothing is stored."""

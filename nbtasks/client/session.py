@@ -33,7 +33,7 @@ from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
-from .batches.ledger import Engine
+from .batches.ledger import BatchEngine
 from .batches.registry import Registry
 from .home import Home
 from .reasons import Reasons
@@ -48,6 +48,7 @@ from .receiving.stocktaking import Stocktaking
 from .receiving.survey import Survey
 from .revoking import Revoking
 from .roster import WorkerRoster
+from .sealing import Sealing
 from .sending.endings import Endings
 from .sending.outbox import Outbox
 from .sending.repacking import Repacking
@@ -70,6 +71,7 @@ class Session:
         engine: of the ledgers of its batches.
         registry: the live batches.
         roster: the workers.
+        sealing: makes signed chunks.
         sender: submits batches.
         intake: takes in what comes back.
         adoption: finds batches that others have submitted.
@@ -87,13 +89,11 @@ class Session:
         self,
         connection: Connection,
         result_expires_s: float,
-        result_limit: int,
-        engine: Engine,
+        engine: BatchEngine,
         include: Sequence[str] = (),
     ) -> None:
         self.connection = connection
         self.engine = engine
-        self.result_limit = result_limit
         self.keys = Keys(connection.namespace)
         self.keyring = Keyring(connection.keys)
         self.codec = Codec(Sealer(self.keyring, connection.namespace), include)
@@ -140,6 +140,7 @@ class Session:
         )
         withdrawing = Withdrawing(link, self.keys, roster, self.clock, registry)
         self.expiry = Expiry(self.clock, roster, endings, withdrawing)
+        self.sealing = Sealing(self.codec, roster, registry.paces, self.clock, self.expiry)
         self.revoking = Revoking(
             orders, self._outbox, self.codec, self.clock, roster, registry, intake, endings, withdrawing
         )

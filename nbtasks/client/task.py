@@ -16,10 +16,10 @@ from nbtasks.wire import pickling
 
 from . import current, home
 from .definition import Definition
-from .eager import apply_here
+from .eager import EagerResult, apply_here
 from .group import GroupResult
 from .home import Home
-from .result import AsyncResult, EagerResult
+from .result import AsyncResult
 from .submitting.dispatch import MapOptions, submit_call, submit_map
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Task(Definition, Generic[P, R]):
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Submit a call with these arguments."""
-        return submit_call(self.app.session, self, args, kwargs, {})
+        return submit_call(self.app.engine, self, args, kwargs, {})
 
     @documented(CallKeywords, {**_OF_CALLS, "quiet": True})
     def apply_async(
@@ -137,7 +137,7 @@ class Task(Definition, Generic[P, R]):
             ConfigError: an unknown option or a bad value.
             BrokerUnavailable: the broker cannot be reached; nothing was submitted.
         """
-        return submit_call(self.app.session, self, *self._arguments(args, kwargs), dict(options))
+        return submit_call(self.app.engine, self, *self._arguments(args, kwargs), dict(options))
 
     @overload
     def map(
@@ -198,7 +198,7 @@ class Task(Definition, Generic[P, R]):
     ) -> GroupResult[Any]:
         own = {name: options.pop(name) for name in options.keys() & _OF_MAPS}
         how = MapOptions(**own, length=_length_of(source), as_taken=type(source) not in _THERE)
-        return submit_map(self.app.session, self, tuples, how, options)
+        return submit_map(self.app.engine, self, tuples, how, options)
 
     def apply(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None

@@ -13,14 +13,13 @@ from .workerinfo import WorkerInfo
 
 if TYPE_CHECKING:
     from .batches.ledger import Ledger
-    from .session import Session
 
 #: Seconds between two looks at the other slots, and how many looks in a row must find none that works.
 _LOOK_EVERY_S = 1.0
 _LOOKS = 2
 
 
-def wait(session: Session, batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
+def wait(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
     """Wait until ``ready()``, at most ``timeout`` seconds; returns whether it is.
 
     Raises:
@@ -30,17 +29,17 @@ def wait(session: Session, batch: Ledger, ready: Callable[[], bool], timeout: fl
         raise _would_wait_for_itself(being_run[0])
     if not serving or not runs_call():
         return batch.wait_for(ready, timeout)
-    if _is_alone(session, batch) and not ready():
+    if _is_alone(batch) and not ready():
         raise _would_deadlock(batch)
     slot = serving[0].slot
     slot.set_waiting(True)
     try:
-        return _wait_and_look(session, batch, ready, timeout)
+        return _wait_and_look(batch, ready, timeout)
     finally:
         slot.set_waiting(False)
 
 
-def _wait_and_look(session: Session, batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
+def _wait_and_look(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
     deadline = None if timeout is None else time.monotonic() + timeout
     stuck = 0
     while True:
@@ -50,24 +49,24 @@ def _wait_and_look(session: Session, batch: Ledger, ready: Callable[[], bool], t
         if deadline is not None and time.monotonic() >= deadline:
             return False
         # Others may have begun to wait since: one look may be out of date, two in a row are not.
-        stuck = stuck + 1 if _free_slots(session, batch) <= 0 and not batch.running else 0
+        stuck = stuck + 1 if _free_slots(batch) <= 0 and not batch.running else 0
         if stuck >= _LOOKS:
             raise _would_deadlock(batch)
 
 
-def _is_alone(session: Session, batch: Ledger) -> bool:
+def _is_alone(batch: Ledger) -> bool:
     """Whether this slot is the only one that could run the batch. How many wait, the first look cannot tell."""
-    usable = _usable(session, batch)
+    usable = _usable(batch)
     return sum(worker.slots_total for worker in usable) == 1 and usable[0].id == serving[0].worker
 
 
-def _usable(session: Session, batch: Ledger) -> list[WorkerInfo]:
-    return session.roster.taking(batch.queue)
+def _usable(batch: Ledger) -> list[WorkerInfo]:
+    return batch.engine.taking(batch.queue)
 
 
-def _free_slots(session: Session, batch: Ledger) -> int:
+def _free_slots(batch: Ledger) -> int:
     """Return how many slots could run the batch while this one waits; one where no worker is known."""
-    me, usable = serving[0].worker, _usable(session, batch)
+    me, usable = serving[0].worker, _usable(batch)
     if not usable:
         return 1
     total = sum(worker.slots_total for worker in usable)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
-from nbtasks.client.batches.ledger import Ledger, Origin
+from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import CallOptions, Parcel
+from nbtasks.client.batches.provenance import Origin
 from nbtasks.client.definition import Definition
 from nbtasks.core import states
 from nbtasks.core.events import Progressed, Started
@@ -30,16 +30,28 @@ class NoEngine:
 
     def __init__(self, why: str | None) -> None:
         self.why: Callable[[], str | None] = lambda: why
-        self.changed = threading.Condition()
         self.shelf = Shelf(lambda name, piece: name, lambda key, target: None)
+        self.usable = True
 
-    def read_here(self, most_s: float, eager: bool) -> bool:
-        return False
+    def check_open(self, name: str) -> None:
+        pass
+
+    def wait_for(self, ready: Callable[[], bool], timeout: float | None, eager: bool) -> bool:
+        return ready()
+
+    def when(self, batch: Ledger, ready: Callable[[], bool], action: Callable[[], None]) -> None:
+        batch.watchers.when(ready, action)
+
+    def forget(self, batch: Ledger) -> None:
+        pass
+
+    def taking(self, queue: str) -> list[Any]:
+        return []
 
     def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
         pass
 
-    def why_pending(self, batch: Ledger) -> str | None:
+    def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
         return self.why()
 
     def retry_failed(self, batch: Ledger, parcel: Parcel) -> None:
@@ -61,8 +73,6 @@ def make_batch(
     parcel = Parcel(
         Definition(len, options),
         CallOptions(options, 0.0, None, True, CallHeader()),
-        "",
-        b"",
         [((i,), {}) for i in range(n)],
     )
     about = Origin(kind=kind, single=kind == "call", **settings)

@@ -10,72 +10,63 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.events import CallEvent, GivenBack, Progressed, Retried, Started, Wrote
 from nbtasks.core.ids import call_id
-from nbtasks.core.submitter import Submitter
 from nbtasks.wire.errors import failures
 from nbtasks.wire.replay import Window
 
 from .printed import Printed
+from .provenance import Origin
 from .records import Records
 from .seen import Failure, Progress, Running
 from .tries import Tries
 from .watchers import Watcher, Watchers
 
 if TYPE_CHECKING:
+    from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.wire.codec import News, Record
     from nbtasks.wire.values import Shelf
 
     from .parcel import Parcel
 
 _MOST_FAILURES = 1000
-#: Seconds for which a thread that waits reads by itself; who waits longer has time.
-_SHORT_S = 0.25
 
 
-@dataclass
-class Origin:
-    """Where a batch comes from and what it is called."""
-
-    name: str
-    queue: str
-    label: str | None = None
-    kind: str = "call"
-    submitter: Submitter = Submitter()  # noqa: RUF009 # it is frozen
-    quiet: bool = False
-    single: bool = True
-    eta_at: float | None = None
-    on_error: str = "raise"
-
-
-class Engine(Protocol):
-    """What a ledger asks of those who bring its calls to workers."""
-
-    @property
-    def changed(self) -> threading.Condition:
-        """Notified after every change of any ledger."""
+class BatchEngine(Protocol):
+    """What a batch and its handles ask of the engine that brings its calls to workers; engine.py has all of it."""
 
     @property
     def shelf(self) -> Shelf:
-        """Where large results are."""
+        """Where large values are."""
 
-    def read_here(self, most_s: float, eager: bool) -> bool:
-        """Read what the workers tell, on the thread that waits, for so many seconds at most; returns whether it could.
+    @property
+    def usable(self) -> bool:
+        """Whether it is open, and belongs to this process: else nobody tells how calls end."""
 
-        Args:
-            eager: it is about one short call.
-        """
+    def check_open(self, name: str) -> None:
+        """Raise ConfigError where it is not usable; ``name`` is the id of what is waited for."""
+
+    def wait_for(self, ready: Callable[[], bool], timeout: float | None, eager: bool) -> bool:
+        """Wait until ``ready()``, which is asked after every change; ``eager`` where it is about one short call."""
+
+    def when(self, batch: Ledger, ready: Callable[[], bool], action: Callable[[], None]) -> None:
+        """Call ``action()`` once, on another thread, when ``ready()``, which is asked after each result."""
 
     def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
         """Make calls that have not ended REVOKED; an index of -1 means all of them."""
 
-    def why_pending(self, batch: Ledger) -> str | None:
-        """Say why nothing happens, with what to do."""
+    def forget(self, batch: Ledger) -> None:
+        """Drop the results of a batch as soon as all its calls have ended; handles that exist keep what they have."""
+
+    def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
+        """Say why a batch, or one call of it, does not get on, with what to do."""
+
+    def taking(self, queue: str) -> list[WorkerInfo]:
+        """Return the workers that can take calls of a queue."""
 
     def retry_failed(self, batch: Ledger, parcel: Parcel) -> Any:
         """Submit the calls again that failed or were revoked, as a new map; returns its handle."""
@@ -94,7 +85,7 @@ class Ledger:
         id: str,
         n: int,
         origin: Origin,
-        engine: Engine,
+        engine: BatchEngine,
         parcel: Parcel | None = None,
         created_at: float | None = None,
     ) -> None:
@@ -275,21 +266,7 @@ class Ledger:
 
     def wait_for(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Wait until ``ready()``, which is asked after every change."""
-        began = time.monotonic()
-        deadline = None if timeout is None else began + timeout
-        changed, read_here = self.engine.changed, self.engine.read_here
-        while not ready():
-            now = time.monotonic()
-            left = 0.25 if deadline is None else min(0.25, deadline - now)
-            if left <= 0:
-                return False
-            if now - began < _SHORT_S and read_here(left, self.n == 1):
-                continue
-            with changed:
-                if not ready():
-                    # In short steps, so that the Stop button gets through on every platform.
-                    changed.wait(left)
-        return True
+        return self.engine.wait_for(ready, timeout, self.n == 1)
 
     def without_arguments(self) -> Ledger:
         """Return the same, which has ended, with its results and without what it was submitted with."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.core.brief import brief
 from nbtasks.core.header import CallHeader
 from nbtasks.core.options import TaskOptions
+from nbtasks.wire.modules.manifest import Needs
 
 from .sent import Refusals, Sent
 
@@ -31,42 +32,38 @@ class CallOptions:
     label: str | None
     quiet: bool
     header: CallHeader
+    #: Nothing was set: it is one call with the task's own options.
+    plain: bool = False
 
 
 class Parcel:
     """The calls of one batch on their way to workers.
 
     Args:
-        function, frame: content hash and frame of the task's function.
         calls: positional and named arguments of each.
-        due_ms: when they may start, in ms of the server's time; 0: at once.
 
     Attributes:
-        frame: empty when all have ended; until then the broker may lose it.
-        blobs: their large values, until then.
+        function: content hash of the task's function, as it was sent.
+        frame: that function as it was sent; empty when all have ended: until then the broker may lose it.
+        due_ms: when they may start, in ms of the server's time; 0: at once.
+        blobs: their large values, until all have ended.
         spent: the same from then on.
-        sent: their chunks, until then.
+        needs: the modules that their arguments may need.
+        sent: their chunks, until all have ended.
         sending: some of these are not with the outbox yet.
         refusals: how often they were refused.
     """
 
-    def __init__(
-        self,
-        task: Definition,
-        options: CallOptions,
-        function: str,
-        frame: bytes,
-        calls: Sequence[Call],
-        due_ms: int = 0,
-    ) -> None:
+    def __init__(self, task: Definition, options: CallOptions, calls: Sequence[Call]) -> None:
         self.task = task
         self.options = options
-        self.function = function
-        self.frame = frame
         self.calls = calls
-        self.due_ms = due_ms
+        self.function = ""
+        self.frame = b""
+        self.due_ms = 0
         self.blobs: list[BlobPiece] = []
         self.spent: list[BlobPiece] = []
+        self.needs = Needs()
         self.sent: list[Sent] = []
         self.sending = False
         self.refusals = Refusals()

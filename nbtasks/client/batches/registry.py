@@ -9,13 +9,20 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .background import Background, do
 from .ledger import Ledger
+from .paces import Paces
 from .remains import Listed
+
+if TYPE_CHECKING:
+    from nbtasks.wire.codec import Record
 
 _log = logging.getLogger("nbtasks")
 _MOST_REMEMBERED = 1000
+#: Seconds for which a thread that waits reads by itself.
+_SHORT_S = 0.25
 #: Callbacks of then() that run at once.
 _MOST_CALLBACKS = 16
 #: Seconds that they have to end when the App is closed.
@@ -29,10 +36,12 @@ class Registry:
 
     Attributes:
         changed: notified after every change; whoever waits for a batch waits on it.
+        paces: how long calls take.
     """
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
+        self.paces = Paces()
         self._unfinished: dict[str, Ledger] = {}
         self._known: weakref.WeakValueDictionary[str, Ledger] = weakref.WeakValueDictionary()
         self._recent: deque[Listed] = deque(maxlen=_MOST_REMEMBERED)
@@ -113,6 +122,17 @@ class Registry:
 
     # -- their ends
 
+    def note_results(self, batch: Ledger, record: Record) -> bool:
+        """A record had results that were new: do what is due then. Returns whether the batch has ended."""
+        self.paces.note(batch, record)
+        self.call_back(batch)
+        if batch.all_ended:
+            self.drop(batch)
+            return True
+        if batch.origin.on_error == "stop" and batch.failed_count and not batch.revoked_count:
+            self.in_background(lambda: batch.revoke(terminate=True))
+        return False
+
     def fail(self, batch: Ledger, error: Exception) -> None:
         """End a batch that can never be submitted; waiting for it raises the error."""
         batch.note_problem(error)
@@ -136,6 +156,38 @@ class Registry:
                 batch.note_end(time.time())
             self.drop(batch)
             self.call_back(batch)
+
+    # -- waiting
+
+    def wait_for(
+        self,
+        ready: Callable[[], bool],
+        timeout: float | None,
+        eager: bool = False,
+        read_here: Callable[[float, bool], bool] | None = None,
+    ) -> bool:
+        """Wait until ``ready()``, at most ``timeout`` seconds; returns whether it is.
+
+        Args:
+            eager: it is about one short call.
+            read_here: reads what is told, on the thread that waits, for so many seconds at most; returns whether it
+                could. Asked in the first moments only: who waits longer has time.
+        """
+        began = time.monotonic()
+        deadline = None if timeout is None else began + timeout
+        changed = self.changed
+        while not ready():
+            now = time.monotonic()
+            left = 0.25 if deadline is None else min(0.25, deadline - now)
+            if left <= 0:
+                return False
+            if read_here is not None and now - began < _SHORT_S and read_here(left, eager):
+                continue
+            with changed:
+                if not ready():
+                    # In short steps, so that the Stop button gets through on every platform.
+                    changed.wait(left)
+        return True
 
     # -- telling
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from nbtasks.core import states as st
 
-from .ledger import Engine, Ledger, Origin
+from .ledger import BatchEngine, Ledger
+from .provenance import Origin
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Remains:
 
     id: str
     origin: Origin
-    engine: Engine
+    engine: BatchEngine
     n: int
     #: Number of calls in each state that is final, by its code.
     counts: dict[int, int]

@@ -6,7 +6,8 @@ import contextlib
 
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import BatchRecord, Store
-from nbtasks.client.batches.ledger import Engine, Ledger, Origin
+from nbtasks.client.batches.ledger import BatchEngine, Ledger
+from nbtasks.client.batches.provenance import Origin
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.roster import WorkerRoster
 from nbtasks.client.sending.outbox import Outbox
@@ -42,7 +43,7 @@ class Adoption:
         roster: WorkerRoster,
         codec: Codec,
         outbox: Outbox,
-        engine: Engine,
+        engine: BatchEngine,
         clock: ServerClock,
         survey: Survey,
     ) -> None:

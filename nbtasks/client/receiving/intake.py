@@ -44,9 +44,6 @@ class Intake:
     Args:
         leftovers: clears away large arguments of what has ended.
         clock: of the server.
-
-    Attributes:
-        pace: content hash of a function -> seconds that its calls take, about.
     """
 
     def __init__(
@@ -60,7 +57,6 @@ class Intake:
         leftovers: Leftovers,
         clock: ServerClock,
     ) -> None:
-        self.pace: dict[str, float] = {}
         self._registry = registry
         self._sender = sender
         self._repacking = repacking
@@ -180,26 +176,13 @@ class Intake:
                 self._apply(batch, without_value(batch, index, error), [(index, 1)])
             ranges = list(runs(sorted(set(_indexes(ranges)).difference(lost))))
         fresh = batch.apply_record(record, ranges)
-        if fresh:
-            self._note_pace(batch, record)
-            self._registry.call_back(batch)
-            if batch.all_ended:
-                self._registry.drop(batch)
-                self._clear_arguments(batch)
-            elif batch.origin.on_error == "stop" and batch.failed_count and not batch.revoked_count:
-                self._registry.in_background(lambda: batch.revoke(terminate=True))
+        if fresh and self._registry.note_results(batch, record):
+            self._clear_arguments(batch)
 
     def _clear_arguments(self, batch: Ledger) -> None:
         spent = batch.parcel.take_spent() if batch.parcel is not None else []
         if spent:
             self._leftovers.spent(spent)
-
-    def _note_pace(self, batch: Ledger, record: Record) -> None:
-        if batch.parcel is None:
-            return
-        longest, function = max(record.seconds), batch.parcel.function
-        before = self.pace.get(function)
-        self.pace[function] = longest if before is None or longest > before else before * 0.8 + longest * 0.2
 
     def forget(self, batch: Ledger) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""

@@ -7,8 +7,9 @@ from typing import Any, overload
 
 from nbtasks.client.batches.parcel import Call
 from nbtasks.client.definition import Definition
-from nbtasks.client.sending.packing import Packer
 from nbtasks.wire.values import Shelf, value_of
+
+from .packing import Packer
 
 _UNCHANGING = frozenset({int, float, bool, type(None), complex, str, bytes, range})
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbtasks.client.batches.engine import Engine
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.parcel import Parcel
-    from nbtasks.client.session import Session
 
 
 class Feeder:
@@ -23,21 +23,21 @@ class Feeder:
         self,
         batch: Ledger,
         parcel: Parcel,
-        session: Session,
+        engine: Engine,
         tuples: Iterable[tuple[Any, ...]],
         window: int,
         send: Callable[[int, tuple[Any, ...]], None],
     ) -> None:
         self._batch = batch
         self._parcel = parcel
-        self._session = session
+        self._engine = engine
         self._tuples = iter(tuples)
         self._window = window
         self._send = send
 
     def start(self) -> None:
         """Feed from a thread."""
-        self._session.registry.add(self._batch)
+        self._engine.registry.add(self._batch)
         threading.Thread(target=self._run, name="nbtasks-feeder", daemon=True).start()
 
     def _run(self) -> None:
@@ -56,10 +56,10 @@ class Feeder:
         self._complete(sent)
 
     def _wait_for_room(self, sent: int) -> bool:
-        """Wait until another call may be sent; False when the session was closed meanwhile."""
+        """Wait until another call may be sent; False when the engine was closed meanwhile."""
         batch = self._batch
         while not batch.wait_for(lambda: self._over() or sent - batch.finished_count < self._window, 1.0):
-            if not self._session.usable:
+            if not self._engine.usable:
                 return False
         return True
 
@@ -74,21 +74,21 @@ class Feeder:
         batch.shrink(sent)
         batch.complete()
         if sent:
-            self._session.sender.send_count(batch, self._parcel)
+            self._engine.complete(batch, self._parcel)
         if -1 in batch.revoked_running and not batch.done:
             # One may have been sent while that was done.
             batch.revoke(terminate=False)
         if batch.done:
-            self._session.registry.finish_empty(batch)
+            self._engine.registry.finish_empty(batch)
         batch.note_change()
-        self._session.registry.announce()
+        self._engine.registry.announce()
 
     def _give_up(self, error: Exception, sent: int) -> None:
         """The iterable has raised: revoke what was submitted, and show the error."""
         batch = self._batch
         batch.shrink(sent)
         batch.complete()
-        self._session.registry.fail(batch, error)
+        self._engine.registry.fail(batch, error)
         if sent:
-            self._session.sender.send_count(batch, self._parcel)
+            self._engine.complete(batch, self._parcel)
             batch.revoke(terminate=True)

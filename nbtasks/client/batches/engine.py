@@ -1,0 +1,112 @@
+"""The seam between what users hold and what brings calls to workers: all that is asked of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from .ledger import BatchEngine, Ledger
+
+if TYPE_CHECKING:
+    from nbtasks.client.definition import Definition
+    from nbtasks.client.home import Home
+    from nbtasks.client.workerinfo import WorkerInfo
+    from nbtasks.wire.modules.manifest import Needs
+    from nbtasks.wire.values import BlobPiece
+
+    from .parcel import Call, CallOptions, Parcel
+    from .registry import Registry
+
+
+class Engine(BatchEngine, Protocol):
+    """What Apps and tasks ask besides what batches ask."""
+
+    @property
+    def mark(self) -> object:
+        """Stands for this engine alone, for those who must not keep it."""
+
+    @property
+    def registry(self) -> Registry:
+        """The live batches."""
+
+    @property
+    def home(self) -> Home:
+        """Where its calls go."""
+
+    @property
+    def unsent(self) -> str:
+        """What is to be said of calls that were accepted and could not be handed over before the end; else empty."""
+
+    # -- submitting
+
+    def checked(self, options: CallOptions) -> CallOptions:
+        """Return options as this engine takes them.
+
+        Raises:
+            ConfigError: it cannot do what they ask for.
+        """
+
+    def share_files(self, queue: str) -> bool:
+        """Whether large arguments may go into files of this machine."""
+
+    def submit_call(self, task: Definition, call: Call, options: CallOptions) -> tuple[Ledger, int]:
+        """Submit one call; returns its batch and its index."""
+
+    def submit(
+        self, batch: Ledger, parcel: Parcel, payloads: Iterable[bytes], chunk: int | None = None
+    ) -> None:
+        """Submit the calls of a map.
+
+        Args:
+            payloads: one of each call; large values are put apart, into the parcel, while they are read.
+            chunk: calls that travel together, if the user said so.
+        """
+
+    def open(self, batch: Ledger, parcel: Parcel) -> None:
+        """Begin a batch that grows; nothing is sent yet."""
+
+    def add(
+        self,
+        batch: Ledger,
+        parcel: Parcel,
+        first: int,
+        payloads: Sequence[bytes],
+        pieces: Sequence[BlobPiece],
+        needs: Needs,
+    ) -> None:
+        """Submit more calls of a batch that grows.
+
+        Args:
+            first: index of the first.
+            pieces: their large values.
+            needs: the modules that their arguments may need.
+        """
+
+    def complete(self, batch: Ledger, parcel: Parcel) -> None:
+        """All calls of a batch that grew are submitted."""
+
+    def flush(self) -> None:
+        """Wait until everything is handed over."""
+
+    # -- what there is
+
+    def adopt(self, batch_id: str) -> Ledger:
+        """Return what is known of a batch, whoever submitted it.
+
+        Raises:
+            UnknownCall: nobody recorded it, or its time is over.
+        """
+
+    def newest(self, most: int) -> Iterable[str]:
+        """Return the ids of the batches that were submitted last, newest first."""
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return all workers, whatever they can take."""
+
+    # -- the end
+
+    def disown(self) -> None:
+        """Let go of everything in a process that was forked off: it is the parent's, and goes on there."""
+
+    def close(self) -> None:
+        """Hand over what waits, and end."""

@@ -1,0 +1,22 @@
+"""Where a batch comes from, and what it is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nbtasks.core.submitter import Submitter
+
+
+@dataclass
+class Origin:
+    """Where a batch comes from and what it is called."""
+
+    name: str
+    queue: str
+    label: str | None = None
+    kind: str = "call"
+    submitter: Submitter = Submitter()  # noqa: RUF009 # it is frozen
+    quiet: bool = False
+    single: bool = True
+    eta_at: float | None = None
+    on_error: str = "raise"

@@ -1,0 +1,234 @@
+"""The engine of an App with a broker: workers behind a Redis or Valkey server."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from nbtasks.broker.redis.keys import lane_of
+from nbtasks.wire.pickling import simple_call
+
+from .batches.ledger import Ledger
+from .batches.parcel import Parcel
+from .session import Session
+from .submitting import dispatch
+from .submitting.shipping import Along, note_modules, ship
+
+if TYPE_CHECKING:
+    from nbtasks.local.connection import Connection
+    from nbtasks.wire.modules.manifest import Needs
+    from nbtasks.wire.values import BlobPiece, Shelf
+
+    from .batches.parcel import Call, CallOptions
+    from .batches.registry import Registry
+    from .batches.sent import Sent
+    from .definition import Definition
+    from .group import GroupResult
+    from .workerinfo import WorkerInfo
+
+
+class RedisEngine:
+    """Does what users' objects ask for by the parts of a session.
+
+    Args:
+        result_expires_s: seconds that results are kept after the last call of a batch has ended.
+        result_limit: largest result in bytes.
+        include: modules that workers have of their own.
+    """
+
+    def __init__(
+        self, connection: Connection, result_expires_s: float, result_limit: int, include: Sequence[str] = ()
+    ) -> None:
+        self.session = Session(connection, result_expires_s, self, include)
+        #: As in :class:`Engine`.
+        self.mark: object = self.session.codec
+        self.home = self.session.home
+        self._result_limit = result_limit
+
+    @property
+    def registry(self) -> Registry:
+        """The live batches."""
+        return self.session.registry
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where large values are."""
+        return self.session.shelf
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is open, and belongs to this process."""
+        return self.session.usable
+
+    @property
+    def unsent(self) -> str:
+        """What is to be said of calls that were accepted and could not be handed over before the end; else empty."""
+        return self.session.unsent
+
+    # -- submitting
+
+    def checked(self, options: CallOptions) -> CallOptions:
+        """Return options with what workers need to know of this session."""
+        files = self.session.files
+        header = dataclasses.replace(
+            options.header,
+            lane=lane_of(options.task.priority),
+            result_limit=self._result_limit,
+            place=files.place if files is not None else "",
+        )
+        return dataclasses.replace(options, header=header)
+
+    def share_files(self, queue: str) -> bool:
+        """Whether all workers of a queue that are known see the files of large values that this process writes."""
+        return self.session.roster.share_files(queue)
+
+    def submit_call(self, task: Definition, call: Call, options: CallOptions) -> tuple[Ledger, int]:
+        """Submit one call, with others of its kind where those are waiting to be sent."""
+        session = self.session
+        payload, pieces = simple_call(call), []
+        if payload is None:
+            packer = dispatch.packer_of(self, task, options)
+            payload, pieces = packer.payload(call, 0), packer.pieces
+            note_modules(session.codec, task, packer.needs)
+        if options.plain and not (pieces or session.sender.quiet):
+            return self._submit_together(task, call, payload, options)
+        parcel = self._shipped(Parcel(task, options, [call]))
+        parcel.blobs = pieces
+        batch = dispatch.ledger_of(self, parcel, 1, "call")
+        self._send(batch, parcel, session.sealing.sealed(batch, parcel, options, [[payload]], 0, pieces))
+        return batch, 0
+
+    def _submit_together(
+        self, task: Definition, call: Call, payload: bytes, options: CallOptions
+    ) -> tuple[Ledger, int]:
+        session = self.session
+        digest, frame = ship(session.codec, self.home, task)
+
+        def open_batch() -> tuple[Ledger, Parcel]:
+            parcel = Parcel(task, dispatch.of_many(options), ())
+            parcel.function, parcel.frame = digest, frame
+            return dispatch.ledger_of(self, parcel, 0, "call"), parcel
+
+        def seal(batch: Ledger, parcel: Parcel, payloads: list[bytes]) -> list[Sent]:
+            chunks = session.sealing.cut(batch, parcel, payloads, len(payloads))
+            return session.sealing.sealed(batch, parcel, parcel.options, chunks, 0, ())
+
+        return session.sender.join((digest, options), call, payload, open_batch, seal)
+
+    def submit(
+        self, batch: Ledger, parcel: Parcel, payloads: Iterable[bytes], chunk: int | None = None
+    ) -> None:
+        """Submit the calls of a map."""
+        if not batch.n:
+            self.registry.finish_empty(batch)
+            return
+        self._shipped(parcel)
+        sealing = self.session.sealing
+        chunks = sealing.cut(batch, parcel, payloads, batch.n, chunk)
+        along = Along(self.session.codec, parcel.task, parcel.needs)
+        self._send(
+            batch, parcel, sealing.sealed(batch, parcel, parcel.options, chunks, 0, parcel.blobs, along=along)
+        )
+
+    def _send(self, batch: Ledger, parcel: Parcel, sent: list[Sent]) -> None:
+        self.registry.add(batch)
+        self.session.sender.send(batch, parcel, sent)
+
+    def _shipped(self, parcel: Parcel) -> Parcel:
+        """Return a parcel with its function."""
+        parcel.function, parcel.frame = ship(self.session.codec, self.home, parcel.task)
+        parcel.due_ms = self.session.sealing.due_ms(parcel.options)
+        return parcel
+
+    def open(self, batch: Ledger, parcel: Parcel) -> None:
+        """Begin a batch that grows; nothing is sent yet."""
+        self._shipped(parcel)
+
+    def add(
+        self,
+        batch: Ledger,
+        parcel: Parcel,
+        first: int,
+        payloads: Sequence[bytes],
+        pieces: Sequence[BlobPiece],
+        needs: Needs,
+    ) -> None:
+        """Submit more calls of a batch that grows."""
+        there = len(parcel.blobs)
+        along = Along(self.session.codec, parcel.task, needs)
+        sent = self.session.sealing.sealed(
+            batch, parcel, parcel.options, [list(payloads)], first, pieces, there, along
+        )
+        parcel.blobs += pieces
+        self.session.sender.send(batch, parcel, sent, new=first == 0, open_end=True, pieces_from=there)
+
+    def complete(self, batch: Ledger, parcel: Parcel) -> None:
+        """Tell the broker how many calls a batch has that grew."""
+        self.session.sender.send_count(batch, parcel)
+
+    def retry_failed(self, batch: Ledger, parcel: Parcel) -> GroupResult:
+        """Submit the calls again that failed or were revoked, as a new map."""
+        return dispatch.retry_failed(self, batch, parcel)
+
+    def flush(self) -> None:
+        """Wait until the broker has everything."""
+        self.session.flush()
+
+    # -- what users do with batches
+
+    def check_open(self, name: str) -> None:
+        """Raise ConfigError where nobody tells here any more how calls end."""
+        self.session.check_open(name)
+
+    def wait_for(self, ready: Callable[[], bool], timeout: float | None, eager: bool) -> bool:
+        """Wait, and read meanwhile what the broker tells."""
+        return self.session.registry.wait_for(ready, timeout, eager, self.session.read_here)
+
+    def when(self, batch: Ledger, ready: Callable[[], bool], action: Callable[[], None]) -> None:
+        """Call ``action()`` once, on another thread, when ``ready()``."""
+        self.session.registry.when(batch, ready, action)
+
+    def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
+        """Make calls that have not ended REVOKED; an index of -1 means all of them."""
+        self.session.revoking.revoke(batch, index, terminate)
+
+    def forget(self, batch: Ledger) -> None:
+        """Drop the results of a batch from the broker, as soon as all its calls have ended."""
+        self.session.intake.forget(batch)
+
+    def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
+        """Say why nothing happens, with what to do."""
+        return self.session.reasons.why_pending(batch, index)
+
+    # -- what there is
+
+    def adopt(self, batch_id: str) -> Ledger:
+        """Return what is known of a batch, whoever submitted it."""
+        return self.session.adoption.adopt(batch_id)
+
+    def newest(self, most: int) -> Iterable[str]:
+        """Return the ids of the batches of the namespace that were submitted last, newest first."""
+        return self.session.store.newest(most)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return all workers of the namespace, on any machine."""
+        return self.session.roster.workers()
+
+    def taking(self, queue: str) -> list[WorkerInfo]:
+        """Return the workers that can take calls of a queue."""
+        return self.session.roster.taking(queue)
+
+    # -- the end
+
+    def disown(self) -> None:
+        """Let go of everything in a process that was forked off."""
+        self.session.disown()
+
+    def close(self) -> None:
+        """Send what waits, and close the connections; what has not ended then, a later session can go on with."""
+        if self.registry.all_unfinished():
+            from nbtasks.local.server.leftwork import note_left
+
+            note_left(self.session.connection.url)
+        self.session.close()

@@ -1,0 +1,86 @@
+"""From payloads to signed chunks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from nbtasks.broker.redis.keys import lane_of
+from nbtasks.wire.codec import Chunk, Codec
+from nbtasks.wire.values import BlobPiece, files_of
+
+from .batches.ledger import Ledger
+from .batches.paces import Paces
+from .batches.parcel import CallOptions, Parcel
+from .batches.sent import Sent
+from .submitting import chunking
+from .submitting.shipping import Along
+
+if TYPE_CHECKING:
+    from nbtasks.broker.redis.servertime import ServerClock
+
+    from .receiving.expiry import Expiry
+    from .roster import WorkerRoster
+
+
+class Sealing:
+    """Makes the chunks of a session's batches."""
+
+    def __init__(
+        self, codec: Codec, roster: WorkerRoster, paces: Paces, clock: ServerClock, expiry: Expiry
+    ) -> None:
+        self._codec = codec
+        self._roster = roster
+        self._paces = paces
+        self._clock = clock
+        self._expiry = expiry
+
+    def due_ms(self, options: CallOptions) -> int:
+        """Return when calls may start, in ms of the server's time; 0: at once."""
+        return round((self._clock.now() + options.delay_s) * 1000) if options.delay_s > 0 else 0
+
+    def cut(
+        self, batch: Ledger, parcel: Parcel, payloads: Iterable[bytes], n: int, chunk: int | None = None
+    ) -> Iterator[list[bytes]]:
+        """Yield the payloads of each chunk of ``n`` calls."""
+        slots = self._roster.slots(batch.queue) if n > 1 else 1
+        return chunking.cut(payloads, n, self._paces.of(parcel.function), slots, chunk)
+
+    def sealed(
+        self,
+        batch: Ledger,
+        parcel: Parcel,
+        options: CallOptions,
+        chunks: Iterable[list[bytes]],
+        first: int,
+        pieces: Sequence[BlobPiece],
+        before: int = 0,
+        along: Along | None = None,
+    ) -> list[Sent]:
+        """Return signed chunks.
+
+        Args:
+            pieces: what was put apart of them so far; it may grow while the chunks are read.
+            before: pieces that the batch had already.
+            along: the local modules that they may need.
+        """
+        not_after = None
+        if options.task.expires is not None:
+            # What is over already is over for everybody, however exactly they reckon the server's time.
+            not_after = self._clock.now() + options.task.expires if options.task.expires else 0.0
+        lane, address = lane_of(options.task.priority), self._roster.address(batch.queue)
+        sent = []
+        for part in chunks:
+            files = [name for payload in part for name in files_of(payload)] if pieces else []
+            modules = along.packed() if along is not None else b""
+            header = options.header
+            if files or modules:
+                header = dataclasses.replace(header, files=tuple(files), modules=modules)
+            chunk = Chunk(batch.id, parcel.function, first, part, header, not_after, address)
+            frame = self._codec.seal_chunk(chunk)
+            sent.append(Sent(first, len(part), lane, frame, not_after, before + len(pieces)))
+            first += len(part)
+        if not_after is not None:
+            self._expiry.watch(batch, not_after)
+        return sent
