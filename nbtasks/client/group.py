@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
@@ -17,7 +18,8 @@ from nbtasks.wire.values import value_of
 from . import current, observers, waiting
 from .batches.course import course_of
 from .batches.ledger import Ledger
-from .result import AsyncResult, note, wait_async
+from .border import at_border
+from .result import AsyncResult, note, saying, wait_async
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -156,6 +158,7 @@ class GroupResult(Generic[R]):
     @overload
     def get(self, timeout: Duration | None = None, *, propagate: bool) -> list[R | BaseException]: ...
 
+    @at_border
     def get(self, timeout: Duration | None = None, propagate: bool = True) -> list[Any]:
         """Wait for all and return the values in order.
 
@@ -173,10 +176,7 @@ class GroupResult(Generic[R]):
         try:
             ended = self.until_ready(timeout)
         except KeyboardInterrupt:
-            # From here, so that a notebook shows its own line and not where in here it waits.
-            raise KeyboardInterrupt(
-                f"the calls of {self.name} ({self.id}) go on; stop them with revoke(terminate=True)"
-            ) from None
+            raise KeyboardInterrupt(self._goes_on()) from None
         if not ended:
             reason = self.why_pending()
             raise TimeoutError(
@@ -195,6 +195,9 @@ class GroupResult(Generic[R]):
         return values
 
     join = wait = get
+
+    def _goes_on(self) -> str:
+        return f"the calls of {self.name} ({self.id}) go on; stop them with revoke(terminate=True)"
 
     def until_ready(self, timeout: Duration | None = None) -> bool:
         """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
@@ -331,6 +334,7 @@ class GroupResult(Generic[R]):
 
     # -- acting
 
+    @at_border
     def revoke(self, terminate: bool = False) -> None:
         """Revoke all calls that have not ended; with ``terminate`` running ones are stopped."""
         if not self.batch.done:
@@ -340,6 +344,7 @@ class GroupResult(Generic[R]):
         """Drop the results from the broker."""
         self.batch.engine.forget(self.batch)
 
+    @at_border
     def retry_failed(self) -> Self:
         """Submit the calls again that failed or were revoked, as a new map."""
         return self.batch.retry_failed()  # type: ignore[no-any-return]
@@ -362,7 +367,11 @@ class GroupResult(Generic[R]):
         return self._awaited().__await__()
 
     async def _awaited(self) -> list[R]:
-        await wait_async(self._is_settled)
+        __tracebackhide__ = True
+        try:
+            await wait_async(self._is_settled)
+        except asyncio.CancelledError as stopped:
+            raise saying(stopped, self._goes_on())  # noqa: B904 - the same error
         if self.batch.done:
             observers.waited(self.batch)
         return self.get(timeout=0)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import lane_of
+from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
 from .batches.ledger import Ledger
@@ -75,6 +76,7 @@ class RedisEngine:
             options.header,
             lane=lane_of(options.task.priority),
             result_limit=self._result_limit,
+            hides_variables=not variables.are_wanted(),
             place=files.place if files is not None else "",
         )
         return dataclasses.replace(options, header=header)

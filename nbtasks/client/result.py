@@ -32,6 +32,7 @@ from . import current, observers, waiting
 from .batches.course import ended_attempt
 from .batches.ledger import Ledger
 from .batches.loss import without_value
+from .border import as_own, at_border
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -263,6 +264,7 @@ class AsyncResult(Generic[R]):
     @overload
     def get(self, timeout: Duration | None = None, *, propagate: bool) -> R | BaseException: ...
 
+    @at_border
     def get(self, timeout: Duration | None = None, propagate: bool = True) -> R | BaseException:
         """Wait for the end and return the value.
 
@@ -283,16 +285,16 @@ class AsyncResult(Generic[R]):
         try:
             self._wait(timeout)
         except KeyboardInterrupt:
-            # From here, so that a notebook shows its own line and not where in here it waits.
-            raise KeyboardInterrupt(
-                f"call {self.id} ({self.name}) goes on; stop it with revoke(terminate=True)"
-            ) from None
+            raise KeyboardInterrupt(self._goes_on()) from None
         value = self._outcome() if propagate else self.result
         if not self.successful() and propagate:
             raise value
         return value  # type: ignore[no-any-return]
 
     wait = get
+
+    def _goes_on(self) -> str:
+        return f"call {self.id} ({self.name}) goes on; stop it with revoke(terminate=True)"
 
     def until_ready(self, timeout: Duration | None = None) -> bool:
         """Wait for the end; returns whether it has come. Raises nothing of the task's."""
@@ -353,6 +355,7 @@ class AsyncResult(Generic[R]):
 
     # -- acting
 
+    @at_border
     def revoke(self, terminate: bool = False) -> None:
         """Revoke the call: it does not start any more; with ``terminate`` it is stopped if it runs."""
         if not self.ready():
@@ -384,7 +387,11 @@ class AsyncResult(Generic[R]):
         return self._awaited().__await__()
 
     async def _awaited(self) -> R:
-        await wait_async(self._is_settled)
+        __tracebackhide__ = True
+        try:
+            await wait_async(self._is_settled)
+        except asyncio.CancelledError as stopped:
+            raise saying(stopped, self._goes_on())  # noqa: B904 - the same error
         if self.batch.done:
             observers.waited(self.batch)
         return self.get(timeout=0)
@@ -403,6 +410,14 @@ def note(error: BaseException, text: str) -> None:
     # The exception may be of a class of the user's, which makes something else of its notes.
     with contextlib.suppress(Exception, SystemExit):
         error.add_note(text)  # type: ignore[attr-defined, unused-ignore]
+
+
+def saying(stopped: asyncio.CancelledError, goes_on: str) -> asyncio.CancelledError:
+    """Return what ends an ``await`` that was stopped, with a word on what it has waited for."""
+    if not stopped.args:
+        stopped.args = (f"stopped waiting; {goes_on}",)
+    as_own(stopped)
+    return stopped.with_traceback(None)
 
 
 async def wait_async(ready: Callable[[], bool]) -> None:

@@ -15,6 +15,7 @@ from nbtasks.core.typevars import P, R
 from nbtasks.wire import pickling
 
 from . import current, home
+from .border import at_border
 from .definition import Definition
 from .eager import EagerResult, apply_here
 from .group import GroupResult
@@ -113,10 +114,12 @@ class Task(Definition, Generic[P, R]):
 
     # -- submitting
 
+    @at_border
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Submit a call with these arguments."""
         return submit_call(self.app.engine, self, args, kwargs, {})
 
+    @at_border
     @documented(CallKeywords, {**_OF_CALLS, "quiet": True})
     def apply_async(
         self,
@@ -153,6 +156,7 @@ class Task(Definition, Generic[P, R]):
         **options: Unpack[GroupKeywords],
     ) -> GroupResult[R]: ...
 
+    @at_border
     @documented(MapKeywords, {**_OF_CALLS, **_OF_MAPS})
     def map(self, iterable: Iterable[Any], **options: Any) -> GroupResult[Any]:
         """Submit one call for each item; the items are read, and packed one by one, before anything is sent.
@@ -188,6 +192,7 @@ class Task(Definition, Generic[P, R]):
         **options: Unpack[GroupKeywords],
     ) -> GroupResult[R]: ...
 
+    @at_border
     @documented(MapKeywords, {**_OF_CALLS, **_OF_MAPS})
     def starmap(self, iterable: Iterable[Iterable[Any]], **options: Any) -> GroupResult[Any]:
         """Submit one call for each tuple of arguments; otherwise as :meth:`map`."""
@@ -200,6 +205,7 @@ class Task(Definition, Generic[P, R]):
         how = MapOptions(**own, length=_length_of(source), as_taken=type(source) not in _THERE)
         return submit_map(self.app.engine, self, tuples, how, options)
 
+    @at_border
     def apply(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None
     ) -> EagerResult[R]:

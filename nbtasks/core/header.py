@@ -31,6 +31,7 @@ class CallHeader:
         result_limit: bytes that a result may take.
         place: where results may be put into files, and who asks sees them; empty where nowhere.
         files: of large values that the arguments refer to.
+        hides_variables: of frames that fail, none leave the worker.
         modules: local modules that the arguments need and the function does not bring, packed.
         overrides: option of the task -> what it is for these calls.
         more: what a newer sender has said besides, as it was sent.
@@ -45,6 +46,7 @@ class CallHeader:
     result_limit: int = RESULT_LIMIT_BYTES
     place: str = ""
     files: tuple[str, ...] = ()
+    hides_variables: bool = False
     modules: bytes = b""
     overrides: Mapping[str, float | None] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -100,6 +102,7 @@ _FIELDS = WireFields(
         "rl": WireField("result_limit", whole),
         "pl": WireField("place", text),
         "fl": WireField("files", texts, list),
+        "hv": WireField("hides_variables", flag, int),
         "md": WireField("modules", from_base64, to_base64),
     },
 )

@@ -21,12 +21,12 @@ _name_of_type = type.__dict__["__name__"]
 
 def text_of(value: Any, most: int = _MOST) -> str:
     """Return ``str(value)``, at most ``most`` characters of it."""
-    return _asked(str, value, most)
+    return asked(str, value, most)
 
 
 def repr_of(value: Any, most: int = _MOST) -> str:
     """Return ``repr(value)``, at most ``most`` characters of it."""
-    return _asked(repr, value, most)
+    return asked(repr, value, most)
 
 
 def name_of(value: Any) -> str:
@@ -48,7 +48,8 @@ def exact(text: str) -> str:
     return text if type(text) is str else str.__str__(text)
 
 
-def _asked(how: Callable[[Any], str], value: Any, most: int) -> str:
+def asked(how: Callable[[Any], str], value: Any, most: int) -> str:
+    """Return what ``how`` makes of a value, at most ``most`` characters of it."""
     try:
         return exact(how(value))[:most]
     except (Interrupted, SoftTimeLimitExceeded):

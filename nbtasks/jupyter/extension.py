@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from nbtasks.client import whence
+from nbtasks.client import border, whence
 from nbtasks.client.app import App
 
 from .card.display import Display
 from .card.words import short_id
+from .errorframes import shown_by
 from .magics.completion import make_matcher
 from .magics.magics import TaskMagics
 from .magics.publish import say
@@ -30,6 +32,8 @@ class _Loaded:
         self.display.attach()
         self.whereabouts = Whereabouts(shell)
         whence.cell_asked.append(self.whereabouts)
+        self.shows_errors = partial(shown_by, shell)
+        border.on_own_error.append(self.shows_errors)
         self.reruns = Reruns(shell)
         self.undo_reruns = self.reruns.attach()
         shell.register_magics(TaskMagics(shell, self.display, self.reruns))
@@ -43,6 +47,7 @@ class _Loaded:
         self.display.detach()
         self.undo_reruns()
         whence.cell_asked.remove(self.whereabouts)
+        border.on_own_error.remove(self.shows_errors)
         for kind, names in _MAGICS.items():
             for name in names:
                 self.shell.magics_manager.magics[kind].pop(name, None)

@@ -116,13 +116,16 @@ def loads(data: bytes | memoryview) -> Any:
     return rebuilt(pieces[0], [bytearray(piece) if piece.readonly else piece for piece in pieces[1:]])
 
 
-def load_own(data: bytes | memoryview) -> Any:
+def load_own(data: bytes | memoryview, most: int = _MOST_LOOKED_THROUGH) -> Any:
     """Rebuild a small value that is made of Python's own types alone, so that no other code runs.
+
+    Args:
+        most: bytes that it may take.
 
     Raises:
         ValueError: it is another one.
     """
-    if len(data) > _MOST_LOOKED_THROUGH or not len(data) or data[0] != _INLINE:
+    if len(data) > most or not len(data) or data[0] != _INLINE:
         raise ValueError("not a small value")
     if any(opcode.name in _CALLS for opcode, _, _ in pickletools.genops(bytes(data))):
         raise ValueError("not a value of Python's own types")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import linecache
 import sys
+import textwrap
 import traceback
+
+import pytest
 
 from nbtasks.wire.errors import tracebacks
 
@@ -69,3 +72,44 @@ def test_the_innermost_frames_of_a_deep_recursion_are_kept():
         data = tracebacks.to_data(error.__traceback__)
     assert len(data) == 60
     assert traceback.extract_tb(tracebacks.from_data(data))[-1].name == "dive"
+
+
+FAILING = (
+    'x["b"] + 1', "f(1/0)", "1 + (2 / 0)", "None.foo", "nope", "None < 3", "-f", '"a".join([1])', "[i/0 for i in [1]]",
+    'x.get(1).foo', "y += None", "for i in 3: pass", 'x["q"]["r"] = 3', '(x\n  .get(1)\n  .foo(2))', '"äöü" + 3',
+    "f(\n  1,\n  2)", "with 3: pass",
+)  # fmt: skip
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="Python 3.10 does not know where in its line a frame is"
+)
+@pytest.mark.parametrize("code", FAILING)
+def test_the_failing_expression_is_found_as_in_the_frame_itself(code):
+    """IPython marks it by what `executing` finds: it must take the rebuilt frame for one of this source."""
+    executing = pytest.importorskip("executing")
+    name = f"<a cell of test_tracebacks: {code}>"
+    source = "def g(x, f):\n    y = 1\n" + textwrap.indent(code, "    ") + "\n"
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    space = {}
+    exec(compile(source, name, "exec"), space)
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - each another one
+        space["g"]({}, len)
+    tb = raised.tb.tb_next
+    again = tracebacks.from_data(tracebacks.to_data(tb))
+    assert traceback.format_tb(again) == traceback.format_tb(tb)
+
+    def found(tb):
+        node = executing.Source.executing(tb).node
+        assert node is not None
+        return type(node), node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+
+    assert found(again) == found(tb)
+
+
+def test_variables_are_those_of_the_last_frames():
+    data = tracebacks.to_data(raised())
+    again = tracebacks.from_data(data, [({"y": 0}, {"LIMIT": 3})])
+    assert "y" not in again.tb_frame.f_locals
+    inner = again.tb_next.tb_frame
+    assert (inner.f_locals, inner.f_globals["LIMIT"]) == ({"y": 0}, 3)

@@ -15,7 +15,7 @@ from nbtasks.core.errors import CallError, TaskError
 from nbtasks.core.readable import is_kind, name_of, text_of
 from nbtasks.wire import pickling
 
-from . import tracebacks
+from . import tracebacks, variables
 from .likeness import likeness
 from .links import MOST, Links, join, members, own, walk
 
@@ -46,6 +46,7 @@ class FailureData:
         group: the message of an exception group, or None.
         others: the exceptions that it hangs together with, which have no text and no others themselves.
         links: how it (first) and the others are linked; empty where there are none.
+        variables: of its last frames, for variables.py; empty where none have travelled.
     """
 
     type_name: str
@@ -57,16 +58,22 @@ class FailureData:
     group: str | None = None
     others: list[FailureData] = field(default_factory=list)
     links: list[Links] = field(default_factory=list)
+    variables: bytes = b""
 
 
-def pack(error: BaseException, with_traceback: bool = True) -> bytes:
+def pack(error: BaseException, with_traceback: bool = True, most_variables: int = 0) -> bytes:
     """Return an exception as a payload. Never fails: what cannot travel is left out.
 
     An exception may be of a class of the user's, whose attributes and texts are code: they may raise anything too.
+
+    Args:
+        most_variables: bytes that the variables of its frames may take.
     """
     errors, links = walk(error) if with_traceback else ([error], [])
     first, *others = _facts(errors, with_traceback)
     first["text"] = _format(error, _traceback_of(error) if with_traceback else None)
+    if most_variables:
+        first |= _variables(error, most_variables)
     if others or (links and links[0].suppress):
         first |= {"others": others, "links": [tuple(link) for link in links]}
     return pickling.dump_plain(first)
@@ -94,6 +101,13 @@ def _frames(of: TracebackType | None) -> list[tracebacks.FrameData]:
     with contextlib.suppress(Exception):
         return tracebacks.to_data(of)
     return []
+
+
+def _variables(error: BaseException, most: int) -> dict[str, Any]:
+    with contextlib.suppress(Exception):
+        packed = variables.pack(_traceback_of(error))
+        return {"variables": packed} if 0 < len(packed) <= most else {}
+    return {}
 
 
 def _additions(error: BaseException) -> dict[str, Any]:
@@ -125,7 +139,7 @@ def _failure(
 ) -> FailureData:
     return FailureData(
         data["type"], data["message"], data.get("text", ""), data["pickled"], data["frames"],
-        data.get("notes", []), data.get("group"), list(others), list(links),
+        data.get("notes", []), data.get("group"), list(others), list(links), data.get("variables", b""),
     )  # fmt: skip
 
 
@@ -134,12 +148,18 @@ def rebuild(failure: FailureData, call_id: str) -> BaseException:
     errors = _Rebuilding(failure, call_id).errors()
     for one, error in zip([failure, *failure.others], errors, strict=True):
         with contextlib.suppress(Exception):
-            error.__traceback__ = tracebacks.from_data(one.frames)
+            error.__traceback__ = tracebacks.from_data(one.frames, _seen(one))
     join(errors, failure.links)
     error = errors[0]
     if isinstance(error, CallError) and not error.call_id:
         error.call_id = call_id
     return error
+
+
+def _seen(failure: FailureData) -> Sequence[tracebacks.Variables]:
+    with contextlib.suppress(Exception):
+        return variables.unpack(failure.variables)
+    return ()
 
 
 class _Rebuilding:

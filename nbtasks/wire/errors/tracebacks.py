@@ -6,17 +6,22 @@ shows other lines.
 
 from __future__ import annotations
 
-import ast
 import itertools
-import traceback
+from collections.abc import Mapping, Sequence
 from types import CodeType, FrameType, TracebackType
 from typing import Any
+
+from nbtasks.wire.modules.origin import is_installed
+
+from .places import RaisedAt, raised_at
 
 #: Frames of a traceback that travel; the innermost are kept.
 _MOST_FRAMES = 60
 
 #: file, function, its first line, line, last line, first column, last column
 FrameData = tuple[str, str, int, int, int, int, int]
+#: Local variables of a frame, and globals that it has read.
+Variables = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 def to_data(tb: TracebackType | None) -> list[FrameData]:
@@ -41,24 +46,37 @@ def innermost(tb: TracebackType | None, most: int) -> TracebackType | None:
     return kept
 
 
-def from_data(frames: list[FrameData]) -> TracebackType | None:
-    """Rebuild a traceback. Its frames have no local variables."""
+def from_data(frames: Sequence[FrameData], seen: Sequence[Variables] = ()) -> TracebackType | None:
+    """Rebuild a traceback.
+
+    Args:
+        seen: the variables of the last frames.
+    """
     tb: TracebackType | None = None
-    for data in reversed(frames):
-        stub = _stub(data)
-        tb = TracebackType(tb, stub.tb_frame, stub.tb_lasti, data[3])
+    for data, variables in itertools.zip_longest(reversed(frames), reversed(seen)):
+        if data is not None:
+            own, others = variables or ({}, {})
+            tb = raised_at(RaisedAt(*data), own, others, tb)
     return tb
 
 
 def without_own_frames(tb: TracebackType | None) -> TracebackType | None:
     """Leave out the frames of nbtasks above the task's own."""
-    while tb is not None and _is_own(tb.tb_frame):
+    while tb is not None and is_own(tb.tb_frame):
         tb = tb.tb_next
     return tb
 
 
-def _is_own(frame: FrameType) -> bool:
+def is_own(frame: FrameType) -> bool:
+    """Whether a frame is one of nbtasks."""
     return str(frame.f_globals.get("__name__", "")).split(".", maxsplit=1)[0] == "nbtasks"
+
+
+def is_of_library(frame: FrameType) -> bool:
+    """Whether a frame is one of something that was installed, Python included."""
+    file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__", ""))
+    # What lies in no file is a cell, but for what Python has frozen.
+    return is_installed(name, file) if not file.startswith("<") else file.startswith("<frozen")
 
 
 def _frame_data(tb: TracebackType) -> FrameData:
@@ -75,34 +93,3 @@ def _position(code: CodeType, tb: TracebackType) -> tuple[int, int, int, int]:
             start, end, column, end_column = place
             return start, end, column, end_column
     return line, line, 0, 0
-
-
-def _stub(data: FrameData) -> TracebackType:
-    """Return the traceback of one frame that has raised at the wanted place."""
-    file, name, first, line, end_line, column, end_column = data
-    # A function may begin after a line of its own that fails, as comprehensions do: count from the lower one.
-    first = min(first, line)
-    place = {
-        "lineno": line - first + 1,
-        "end_lineno": end_line - first + 1,
-        "col_offset": column,
-        "end_col_offset": end_column,
-    }
-    raising = ast.Raise(exc=ast.Name(id="error", ctx=ast.Load(), **place), cause=None, **place)
-    code = compile(ast.Module(body=[raising], type_ignores=[]), file, "exec")
-    changes: dict[str, Any] = {"co_name": name, "co_firstlineno": first}
-    if hasattr(code, "co_qualname"):
-        changes["co_qualname"] = name
-    error = _Place()
-    try:
-        exec(code.replace(**changes), {"__name__": file, "__file__": file, "error": error})
-    except _Place as raised:
-        own = raised.__traceback__
-        assert own is not None
-        assert own.tb_next is not None
-        return own.tb_next
-    raise AssertionError(traceback.format_exc())
-
-
-class _Place(Exception):
-    """Raised in a stub, for its frame."""

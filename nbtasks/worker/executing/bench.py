@@ -19,7 +19,7 @@ from nbtasks.core.execution import Outcome
 from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.local.server.valuefiles import ValueFiles
-from nbtasks.wire.errors import failures
+from nbtasks.wire.errors import failures, variables
 from nbtasks.wire.kinds.generators import Hidden
 from nbtasks.wire.modules import worlds
 from nbtasks.wire.pickling import SCALARS
@@ -37,6 +37,8 @@ from .preview import preview_of
 
 #: Characters of a value, or of an error, in the log.
 _MOST_LOGGED = 200
+#: Bytes of variables that the failures of one batch may bring from one child: who looks, looks at the first ones.
+_MOST_VARIABLES = 512 * 1024
 
 
 class _ArgumentsLost(Exception):
@@ -56,6 +58,8 @@ class Bench:
     #: The generators behind the functions of random and numpy.random.
     hidden: Hidden = field(default_factory=Hidden)
     _readable: Readable = field(default_factory=Readable)
+    #: The batch that has failed last, and the bytes of variables that it may still bring.
+    _failing: tuple[bytes, int] = (b"", 0)
 
     def use_files(self, files: ValueFiles | None) -> None:
         """Put large values into files, for those who see them."""
@@ -148,7 +152,7 @@ class Bench:
             assert outcome.error is not None
             with contextlib.suppress(BaseException):
                 add_hint(outcome.error)
-            return outcome.state, failures.pack(outcome.error), []
+            return outcome.state, self._packed_error(job, outcome.error), []
         limit = job.header.result_limit
         try:
             payload, pieces = payload_of(
@@ -170,6 +174,17 @@ class Bench:
                 f"{name_of(error)} when it was pickled: {text_of(error, 500)}; return plain values"
             )
         return FAILURE_CODE, failures.pack(problem, with_traceback=False), []
+
+    def _packed_error(self, job: Job, error: BaseException) -> bytes:
+        batch, left = self._failing
+        if batch != job.batch_bytes:
+            batch, left = job.batch_bytes, _MOST_VARIABLES
+        wanted = not job.header.hides_variables and variables.are_wanted()
+        payload = failures.pack(
+            error, most_variables=max(0, min(left, variables.MOST_BYTES)) if wanted else 0
+        )
+        self._failing = (batch, left - len(payload))
+        return payload
 
     def _seen_by_asker(self, job: Job) -> bool:
         return self.files is not None and job.header.place == self.files.place

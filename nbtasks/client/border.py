@@ -1,0 +1,82 @@
+"""Where errors leave nbtasks: users see the line of theirs that has asked, not the way through here."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import TypeVar
+
+from nbtasks.core.errors import NbtasksError
+from nbtasks.core.typevars import P
+from nbtasks.wire.errors.tracebacks import is_of_library, is_own, without_own_frames
+
+T = TypeVar("T")
+
+#: Told of errors that have no frame of a user's beyond the one that has asked: what shows them may leave ours out.
+on_own_error: list[Callable[[BaseException], None]] = []
+
+
+def at_border(function: Callable[P, T]) -> Callable[P, T]:
+    """Have a function that users call raise errors without the frames of nbtasks that they came through."""
+
+    def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+        # For IPython, which does not show such frames.
+        __tracebackhide__ = True
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            raise shortened(error)  # noqa: B904 - the same error
+
+    # Tracebacks name it by that.
+    asked.__code__ = asked.__code__.replace(co_name=function.__name__)
+    return functools.wraps(function)(asked)
+
+
+def shortened(error: BaseException) -> BaseException:
+    """Return an error with the frames that tell users something. One that is our own fault keeps all of them."""
+    rest = without_own_frames(error.__traceback__)
+    if rest is None and not isinstance(error, (NbtasksError, TypeError, KeyboardInterrupt)):
+        return error
+    if isinstance(error, NbtasksError):
+        _leave_out_own_causes(error)
+    if rest is None:
+        as_own(error)
+    return error.with_traceback(rest)
+
+
+def as_own(error: BaseException) -> None:
+    """Have an error shown without our frames, which are its last ones."""
+    for tell in on_own_error:
+        tell(error)
+
+
+def _leave_out_own_causes(error: BaseException) -> None:
+    """Leave out what was raised on the way to an error whose words say all of it."""
+    cause = error.__cause__
+    while isinstance(cause, NbtasksError) or (cause is not None and _from_users(cause) is None):
+        cause = cause.__cause__
+    error.__cause__ = cause
+    if cause is not None:
+        cause.__traceback__ = _from_users(cause)
+
+
+def _from_users(error: BaseException) -> TracebackType | None:
+    """Return a traceback from the first frame on that is the user's; None where no code of theirs was running."""
+    tb = error.__traceback__
+    while tb is not None and (is_own(tb.tb_frame) or is_of_library(tb.tb_frame)):
+        tb = tb.tb_next
+    return tb
+
+
+def without_last_own(tb: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without our frames at its end."""
+    places: list[tuple[FrameType, int, int]] = []
+    while tb is not None:
+        places.append((tb.tb_frame, tb.tb_lasti, tb.tb_lineno))
+        tb = tb.tb_next
+    while places and is_own(places[-1][0]):
+        places.pop()
+    for frame, instruction, line in reversed(places):
+        tb = TracebackType(tb, frame, instruction, line)
+    return tb

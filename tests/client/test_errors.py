@@ -1,0 +1,133 @@
+"""What users see of an error: their own lines, where the worker has failed, and with which values."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import traceback
+from pathlib import Path
+
+import pytest
+
+from nbtasks import NbtasksError, NotPicklable, Task, task
+
+HERE = Path(__file__).name
+
+
+@task
+def add_up(row):
+    column = "total"
+    return share(row[column], len(row))
+
+
+def share(whole, parts):
+    return whole / (parts - 1)
+
+
+def names(tb):
+    """The functions of a traceback, those of nbtasks in brackets."""
+    frames = traceback.extract_tb(tb)
+    return [frame.name if Path(frame.filename).name == HERE else f"({frame.name})" for frame in frames]
+
+
+def test_between_the_users_line_and_the_tasks_stands_one_frame(shared_app):
+    single, group = add_up.delay({"total": 1}), add_up.map([{"total": 1, "more": 2}, {"total": 1}])
+    for handle in (single, group):
+        with pytest.raises(ZeroDivisionError) as raised:
+            handle.get()
+        assert names(raised.tb) == [names(raised.tb)[0], "(get)", "add_up", "share"]
+
+
+def test_awaiting_raises_in_the_tasks_own_lines(shared_app):
+    async def wait():
+        return await add_up.delay({"total": 1})
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        asyncio.run(wait())
+    found = names(raised.tb)
+    assert found[found.index("wait") :] == ["wait", "(_awaited)", "(get)", "add_up", "share"]
+
+
+def test_who_is_stopped_in_an_await_hears_what_goes_on(idle_app):
+    handle, group = add_up.delay({}), add_up.map([{}])
+
+    async def wait_for(one):
+        await one
+
+    for one, what in ((handle, "call"), (group, "the calls of")):
+
+        async def stop(one=one):
+            waiting = asyncio.ensure_future(wait_for(one))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await waiting
+
+        with pytest.raises(asyncio.CancelledError, match=f"stopped waiting; {what} .*revoke") as raised:
+            asyncio.run(stop())
+        assert names(raised.tb)[-1] == "(_awaited)"
+
+
+class Unwilling:
+    def __reduce__(self):
+        raise RuntimeError("not today")
+
+
+@pytest.mark.parametrize(
+    ("submit", "kind"),
+    [
+        (lambda: add_up.delay(1, 2, 3), TypeError),
+        (lambda: add_up.apply_async((1, 2, 3)), TypeError),
+        (lambda: add_up.map([1], chunk=0), NbtasksError),
+        (lambda: add_up.starmap([(1, 2, 3)]), TypeError),
+        (lambda: add_up.delay(threading.Lock()), NotPicklable),
+        (lambda: add_up.map([threading.Lock()]), NotPicklable),
+    ],
+)
+def test_a_refusal_shows_the_line_that_has_asked(shared_app, submit, kind):
+    with pytest.raises(kind) as raised:
+        submit()
+    assert names(raised.tb)[-2] == "<lambda>"
+    assert raised.value.__cause__ is None
+
+
+def test_where_users_code_has_raised_its_lines_are_kept(shared_app):
+    with pytest.raises(NotPicklable) as raised:
+        add_up.delay(Unwilling())
+    assert names(raised.value.__cause__.__traceback__)[0] == "__reduce__"
+    with pytest.raises(ZeroDivisionError) as divided:
+        add_up.map(1 / number for number in [1, 0])
+    assert names(divided.tb)[-2:] == ["(map)", "<genexpr>"]
+
+
+def variables_of(error, function):
+    """The local variables of the frame of a function."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return next(frame.f_locals for frame in frames if frame.f_code.co_name == function)
+
+
+@pytest.mark.parametrize("kind", ["call", "map", "coroutine"])
+def test_a_debugger_finds_the_variables_of_the_frames(shared_app, kind):
+    async def fails(row):
+        return add_up.function(row)
+
+    if kind == "map":
+        error = add_up.map([{"total": 3}]).get(propagate=False)[0]
+    else:
+        error = (add_up if kind == "call" else Task(fails)).delay({"total": 3}).get(propagate=False)
+    assert variables_of(error, "share") == {"whole": 3, "parts": 1}
+    assert variables_of(error, "add_up") == {"row": {"total": 3}, "column": "total"}
+
+
+def test_variables_stay_where_they_are_on_demand(shared_app, monkeypatch):
+    monkeypatch.setenv("NBTASKS_VARIABLES", "0")
+    quiet = task(name="quiet")(add_up.function)
+    with pytest.raises(ZeroDivisionError) as raised:
+        quiet.delay({"total": 3}).get()
+    assert variables_of(raised.value, "share") == {}
+
+
+def test_many_failures_of_one_run_do_not_fill_the_broker(shared_app):
+    errors = add_up.map([{"total": "x" * 5000}] * 600).get(propagate=False)
+    with_variables = [bool(variables_of(error, "share")) for error in errors]
+    assert with_variables[0]
+    assert not all(with_variables)
