@@ -13,6 +13,7 @@ from nbtasks.core import states as st
 from nbtasks.core.address import PYTHON
 from nbtasks.core.errors import BrokerUnavailable, OperationalError
 
+from .ahead import Precedence, said_of, said_of_running
 from .workerinfo import WorkerInfo
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Reasons:
         roster: WorkerRoster,
         registry: Registry,
         outbox: Outbox,
+        precedence: Precedence,
     ) -> None:
         self.given_up: Callable[[str], str | None] = lambda _: None
         self._link = link
@@ -52,6 +54,7 @@ class Reasons:
         self._roster = roster
         self._registry = registry
         self._outbox = outbox
+        self._precedence = precedence
 
     def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
         """Say why a batch waits, or one call of it; None where calls are running or about to."""
@@ -119,10 +122,14 @@ class Reasons:
         if sum(busy) < total:
             return None
         slots = "the only slot is busy" if total == 1 else f"all {total} slots are busy"
-        ahead = self._ahead(batch)
-        if not ahead:
-            return f"{slots}, it is next; more workers would take it now"
-        return f"{slots}, {ahead:,} {'entry is' if ahead == 1 else 'entries are'} ahead; wait, or start more workers"
+        runs = self._precedence.of(batch, workers, total)
+        entries = self._ahead(batch)
+        if not entries:
+            return f"{slots}{said_of_running(runs)}, it is next; more workers would take it now"
+        if any(run.waiting for run in runs):
+            return f"{slots}, {said_of(runs)}; wait, or start more workers"
+        have = "entry of the queue is" if entries == 1 else "entries of the queue are"
+        return f"{slots}, {entries:,} {have} ahead; wait, or start more workers"
 
     def _ahead(self, batch: Ledger) -> int:
         """Return about how many entries are taken before the next one of a batch."""

@@ -33,6 +33,7 @@ from nbtasks.wire.frames import Sealer
 from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
+from .ahead import Precedence
 from .batches.ledger import BatchEngine
 from .batches.registry import Registry
 from .home import Home
@@ -145,7 +146,15 @@ class Session:
             orders, self._outbox, self.codec, self.clock, roster, registry, intake, endings, withdrawing
         )
         survey = Survey(self.store, self.codec, self.clock)
-        self.reasons = Reasons(link, self.store, Permits(link, self.keys), roster, registry, self._outbox)
+        self.reasons = Reasons(
+            link,
+            self.store,
+            Permits(link, self.keys),
+            roster,
+            registry,
+            self._outbox,
+            Precedence(survey, registry),
+        )
         self.adoption = Adoption(
             registry, intake, self.store, roster, self.codec, self._outbox, self.engine, self.clock, survey
         )

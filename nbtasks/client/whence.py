@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nbtasks.core import context
+from nbtasks.core.plaintext import on_one_line
 from nbtasks.core.submitter import Submitter
 from nbtasks.local.processes.proctree import look_up
 
@@ -45,6 +46,13 @@ def is_gone(one: Submitter) -> bool:
     except OSError:
         return False
     return False
+
+
+def name_of(place: str) -> str:
+    """Return a notebook's or script's name for people."""
+    folder = place.endswith("/")
+    name = on_one_line(place.replace("\\", "/").rstrip("/").rpartition("/")[2], 80) or "/"
+    return "a task" if not place else f"a notebook or shell in {name}" if folder else name
 
 
 def _look_at_process() -> Submitter:

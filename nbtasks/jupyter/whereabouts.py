@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import Any
 
 from .frontend import has_kernel, running_cell
@@ -48,12 +47,3 @@ class Whereabouts:
 def cell_id(cell: str) -> str:
     """Return the id of a cell out of what names it; empty where that is a hash."""
     return cell[1:] if cell.startswith("i") else ""
-
-
-def folder_or_name(place: str) -> str:
-    """Return a notebook's or script's name for people."""
-    if not place:
-        return "a task"
-    if place.endswith("/"):
-        return f"a notebook or shell in {os.path.basename(place.rstrip('/')) or '/'}"  # noqa: PTH119 - of any machine
-    return place.replace("\\", "/").rpartition("/")[2]
