@@ -25,9 +25,10 @@ from nbtasks.core.wirefields import items
 
 from . import pickling
 from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Header, Sealer, to_json
-from .modules import byname, worlds
+from .modules import byname
 from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
+from .modules.world import world_of
 from .opened.function import Function
 
 _MOST_CHILDREN = 100_000
@@ -200,7 +201,7 @@ class Codec:
         for filename, text in parts["lines"].items():
             linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
         try:
-            return Function(digest, (parts["call"], parts["options"]), worlds.world_of(parts["world"]))
+            return Function(digest, (parts["call"], parts["options"]), world_of(parts["world"]))
         except ModuleNotFoundError as error:
             say_who_needs(error, parts["needed"])
             raise

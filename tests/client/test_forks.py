@@ -200,11 +200,11 @@ print(len(sent))
 def test_locks_that_are_held_at_the_fork_hold_nobody_up(run):
     body = """
 import threading
-from nbtasks.wire.modules import worlds
+from nbtasks.wire.modules import world
 app.session
 held = threading.Event()
 def hold():
-    with worlds._lock, app._lock, app.session.registry._lock, app.session.registry.changed:
+    with world.held(), app._lock, app.session.registry._lock, app.session.registry.changed:
         held.set()
         time.sleep(1.5)
 thread = threading.Thread(target=hold)

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbtasks.wire.modules.byname import travels_by_name
-from nbtasks.wire.modules.worlds import is_of_other_world
+from nbtasks.wire.modules.world import is_of_other_world
 
 from . import mainspace
 from .opening import current_opening

@@ -15,7 +15,7 @@ from cloudpickle import cloudpickle
 from .manifest import Needs
 from .origin import MAIN, is_installed, is_local
 from .sources import place_of, source_of
-from .worlds import is_of_other_world
+from .world import is_of_other_world
 
 _here = threading.local()
 

@@ -14,8 +14,8 @@ from nbtasks.core.mapping import MAP_BYTES, contents, nameless_file
 from nbtasks.wire import pickling
 from nbtasks.wire.kinds import classes
 from nbtasks.wire.kinds.opening import Opening, begin_opening, opened_in
-from nbtasks.wire.modules import worlds
-from nbtasks.wire.modules.worlds import World
+from nbtasks.wire.modules import activeworld
+from nbtasks.wire.modules.world import World
 
 from .watching import Watch
 
@@ -143,7 +143,7 @@ class Function:
         assert self._source is not None
         opening.caches = self._caches
         held = self._source.contents()
-        with worlds.opened_in(self.world), opened_in(opening):
+        with activeworld.opened_in(self.world), opened_in(opening):
             options = pickling.loads(self._packed_options) if self._opens_options else self.options
             lent = Lent(pickling.loads(held), options, held=held)
         lent.classes = opening.own or {}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from nbtasks.core.options import WorkerOptions
-from nbtasks.wire.modules import worlds
+from nbtasks.wire.modules import activeworld
 from nbtasks.wire.opened.function import Function
 from nbtasks.worker.executing.bench import Bench
 from nbtasks.worker.executing.coroutines import ASYNC_SLOTS, LoopExecutor, is_async
@@ -77,7 +77,7 @@ class Crew:
     def loop(self) -> LoopExecutor:
         """Return what runs coroutines."""
         if self._loop is None:
-            worlds.expect_calls_side_by_side()
+            activeworld.expect_calls_side_by_side()
             self._loop = LoopExecutor(self._bench, self._roster, self._freed, self._note_room, self._on_lost)
             self._revocations.stoppers.append(self._loop)
             self.is_made = True
@@ -86,7 +86,7 @@ class Crew:
     def threads(self) -> ThreadExecutor:
         """Return what runs calls in threads."""
         if self._threads is None:
-            worlds.expect_calls_side_by_side()
+            activeworld.expect_calls_side_by_side()
             self._threads = ThreadExecutor(self._bench, self._roster, self._options.threads, self._freed)
             self._revocations.stoppers.append(self._threads)
             self.is_made = True

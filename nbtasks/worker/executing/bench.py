@@ -21,7 +21,7 @@ from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_
 from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.errors import failures, variables
 from nbtasks.wire.kinds.generators import Hidden
-from nbtasks.wire.modules import worlds
+from nbtasks.wire.modules import activeworld
 from nbtasks.wire.pickling import SCALARS
 from nbtasks.wire.readback import Readable
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
@@ -68,10 +68,10 @@ class Bench:
     def arguments(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Unpickle the arguments of a call, for which a copy of its function was lent."""
         try:
-            if job.world is None or worlds.is_entered(job.world):
+            if job.world is None or activeworld.is_entered(job.world):
                 args, kwargs = value_of(job.payload(index), self.shelf)
             else:
-                with worlds.opened_in(job.world):
+                with activeworld.opened_in(job.world):
                     args, kwargs = value_of(job.payload(index), self.shelf)
         except ValueLost as error:
             raise _ArgumentsLost(str(error)) from error
@@ -140,10 +140,10 @@ class Bench:
             )
         if is_empty:
             return Done(job, call.index, SUCCESS_CODE, outcome.seconds, b"", output, [], printed, shown)
-        if (succeeded and type(outcome.value) in SCALARS) or worlds.is_entered(job.world):
+        if (succeeded and type(outcome.value) in SCALARS) or activeworld.is_entered(job.world):
             state, payload, pieces = self._packed(job, call, outcome)
         else:
-            with worlds.opened_in(job.world):
+            with activeworld.opened_in(job.world):
                 state, payload, pieces = self._packed(job, call, outcome)
         return Done(job, call.index, state, outcome.seconds, payload, output, pieces, printed, shown)
 

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from nbtasks.core.context import CurrentCall, current_call, reset_current, set_current
-from nbtasks.wire.modules import worlds
+from nbtasks.wire.modules import activeworld
 
 #: Where pyplot keeps them.
 _MODULE = "matplotlib._pylab_helpers"
@@ -26,7 +26,7 @@ def install() -> None:
     known = sys.modules.get(_MODULE)
     if known is None:
         # Theirs finds it as well, and has to come after ours.
-        worlds.expect_worlds()
+        activeworld.expect_worlds()
         sys.meta_path.insert(0, _Awaiting())
     else:
         _divide(known)
