@@ -75,6 +75,12 @@ def stand_in(tmp_path, monkeypatch):
     return use
 
 
+def scale(workers: LocalWorkers, options: WorkerOptions) -> None:
+    """Converge to ``options`` and return when the workers are ready."""
+    workers.begin(options)
+    workers.wait()
+
+
 def session(pid: int) -> int:
     try:
         return os.getsid(pid)
@@ -86,7 +92,7 @@ def kernel_with_workers(kernel, options: str):
     started = kernel()
     for line in START_IN_KERNEL:
         started.run(line)
-    assert started.run(f"workers.scale(WorkerOptions({options}))") == "None"
+    assert started.run(f"workers.begin(WorkerOptions({options})) or workers.wait()") == "None"
     assert started.run("workers.running") == "True"
     return started
 
@@ -94,10 +100,10 @@ def kernel_with_workers(kernel, options: str):
 # --- start and change ---------------------------------------------------------------------------------------
 
 
-def test_they_are_ready_when_scale_returns(workers, supervisors):
+def test_they_are_ready_when_they_were_waited_for(workers, supervisors):
     assert not workers.running
     assert workers.pid is None
-    workers.scale(TWO)
+    scale(workers, TWO)
     assert workers.running
     assert supervisors() == [workers.pid]
     assert str(workers.pid) in repr(workers)
@@ -106,16 +112,16 @@ def test_they_are_ready_when_scale_returns(workers, supervisors):
 
 
 def test_the_same_again_changes_nothing(workers):
-    workers.scale(TWO)
+    scale(workers, TWO)
     before = workers.pid
-    workers.scale(WorkerOptions(2))
+    scale(workers, WorkerOptions(2))
     assert workers.pid == before
 
 
 def test_other_options_replace_them(workers, supervisors, eventually):
-    workers.scale(ONE)
+    scale(workers, ONE)
     before = workers.pid
-    workers.scale(TWO)
+    scale(workers, TWO)
     assert workers.running
     assert workers.pid != before
     eventually(lambda: supervisors() == [workers.pid], "the old supervisor is gone")
@@ -138,7 +144,7 @@ def test_a_start_that_is_overtaken_by_another_goes_away(workers, supervisors, ev
 
 
 def test_threads_that_ask_at_once_share_them(workers, supervisors):
-    threads = [threading.Thread(target=workers.scale, args=(ONE,)) for _ in range(4)]
+    threads = [threading.Thread(target=scale, args=(workers, ONE)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -147,7 +153,7 @@ def test_threads_that_ask_at_once_share_them(workers, supervisors):
 
 
 def test_the_key_is_in_no_command_line_and_no_file_but_its_own(workers, connection, processes, home):
-    workers.scale(ONE)
+    scale(workers, ONE)
     key = encode_key(connection.keys[0])
     assert all(key not in command for command in processes().values())
     assert workers.log_path.is_relative_to(home)
@@ -159,7 +165,7 @@ def test_settings_arrive(stand_in, workers, connection):
     stand_in("print(json.dumps(settings), file=sys.stderr, flush=True)\n"
              "print(json.dumps({'ready': True, 'worker': os.environ['COLOUR']}), flush=True)\n"
              "sys.stdin.read()\n")  # fmt: skip
-    workers.scale(WorkerOptions(3, queues=("a", "b"), env={"COLOUR": "blue"}))
+    scale(workers, WorkerOptions(3, queues=("a", "b"), env={"COLOUR": "blue"}))
     assert workers.worker_id == "blue"
     workers.stop(cold=True)
     assert '"queues": ["a", "b"]' in workers.log_tail()
@@ -173,14 +179,14 @@ def test_settings_arrive(stand_in, workers, connection):
     "cold", [pytest.param(False, id="warm", marks=pytest.mark.long), pytest.param(True, id="cold")]
 )
 def test_stop_leaves_no_process(workers, family, eventually, cold):
-    workers.scale(TWO)
+    scale(workers, TWO)
     assert workers.stop(cold=cold)
     assert not workers.running
     assert workers.pid is None
     assert workers.problem is None
     eventually(lambda: not family(), "nothing is left of them")
     assert workers.stop()
-    workers.scale(ONE)
+    scale(workers, ONE)
     assert workers.running
 
 
@@ -196,7 +202,7 @@ def test_a_warm_stop_can_be_left_and_made_cold(stand_in, workers, supervisors):
     stand_in("signal.signal(signal.SIGTERM, lambda *_: None)\n"
              "print('{\"ready\": true, \"worker\": \"slow\"}', flush=True)\n"
              "while True: time.sleep(60)\n")  # fmt: skip
-    workers.scale(ONE)
+    scale(workers, ONE)
     assert not workers.stop(timeout_s=0.1)
     assert not workers.running
     assert workers.stop(cold=True)
@@ -208,7 +214,7 @@ def test_what_ignores_even_a_cold_stop_is_killed(stand_in, workers, monkeypatch)
     stand_in("for number in (signal.SIGTERM, signal.SIGQUIT): signal.signal(number, signal.SIG_IGN)\n"
              "print('{\"ready\": true, \"worker\": \"deaf\"}', flush=True)\n"
              "while True: time.sleep(60)\n")  # fmt: skip
-    workers.scale(ONE)
+    scale(workers, ONE)
     pid = workers.pid
     assert workers.stop(cold=True)
     with pytest.raises(ProcessLookupError):
@@ -275,7 +281,7 @@ def test_the_stop_button_does_not_reach_them(kernel, supervisors):
 def test_one_that_is_killed_is_reported_and_replaced(connection, eventually):
     died = []
     workers = LocalWorkers(connection, died.append)
-    workers.scale(TWO)
+    scale(workers, TWO)
     killed, name = workers.pid, workers.worker_id
     os.kill(killed, signal.SIGKILL)
     eventually(lambda: workers.running and workers.pid != killed, "another one is up")
@@ -286,7 +292,7 @@ def test_one_that_is_killed_is_reported_and_replaced(connection, eventually):
 
 def test_a_listener_that_raises_does_not_stop_the_replacement(connection, eventually):
     workers = LocalWorkers(connection, lambda name: 1 / 0)
-    workers.scale(ONE)
+    scale(workers, ONE)
     killed = workers.pid
     os.kill(killed, signal.SIGKILL)
     eventually(lambda: workers.running and workers.pid != killed, "another one is up")
@@ -297,7 +303,7 @@ def test_after_many_quick_deaths_it_gives_up_and_says_why(stand_in, workers, eve
     stand_in("print('{\"ready\": true, \"worker\": \"short\"}', flush=True)\n"
              "print('no more ink', file=sys.stderr)\n"
              "sys.exit(7)\n")  # fmt: skip
-    workers.scale(ONE)
+    scale(workers, ONE)
     eventually(lambda: workers.problem, "it gives up")
     assert "exit code 7, 5 times in a row" in workers.problem
     assert "no more ink" in workers.problem
@@ -309,11 +315,11 @@ def test_after_many_quick_deaths_it_gives_up_and_says_why(stand_in, workers, eve
 def test_after_it_gave_up_it_can_be_asked_again(stand_in, workers, eventually, monkeypatch):
     monkeypatch.setattr("nbtasks.local.processes.upkeep.QUICK_DEATHS", 1)
     stand_in('print(\'{"ready": true, "worker": "short"}\', flush=True)\nsys.stdin.read()\n')
-    workers.scale(ONE)
+    scale(workers, ONE)
     os.kill(workers.pid, signal.SIGKILL)
     eventually(lambda: workers.problem, "it gives up")
     stand_in('print(\'{"ready": true, "worker": "long"}\', flush=True)\nsys.stdin.read()\n')
-    workers.scale(ONE)
+    scale(workers, ONE)
     assert workers.running
     assert workers.problem is None
 
@@ -326,7 +332,7 @@ def test_one_that_dies_before_it_is_ready_shows_its_log(stand_in, workers):
     with pytest.raises(
         WorkersError, match=r"(?s)did not start.*exit code 1 before.*log.*out of paper"
     ) as caught:
-        workers.scale(ONE)
+        scale(workers, ONE)
     assert "out of paper" in caught.value.log_tail
     assert not workers.running
     assert workers.pid is None
@@ -335,19 +341,19 @@ def test_one_that_dies_before_it_is_ready_shows_its_log(stand_in, workers):
 def test_one_that_says_why_is_quoted(stand_in, workers):
     stand_in('print(\'{"error": "the server is too old"}\', flush=True)\nsys.exit(1)\n')
     with pytest.raises(WorkersError, match=r"did not start: the server is too old$"):
-        workers.scale(ONE)
+        scale(workers, ONE)
 
 
 def test_one_that_talks_nonsense_has_failed(stand_in, workers):
     stand_in("print('hello')\nsys.exit(0)\n")
     with pytest.raises(WorkersError, match="ended with exit code 0 before it was ready"):
-        workers.scale(ONE)
+        scale(workers, ONE)
 
 
 def test_one_that_is_killed_before_it_is_ready_is_not_started_again(stand_in, workers):
     stand_in("os.kill(os.getpid(), signal.SIGKILL)\n")
     with pytest.raises(WorkersError, match="was killed by SIGKILL before it was ready"):
-        workers.scale(ONE)
+        scale(workers, ONE)
 
 
 def test_one_that_takes_too_long_is_ended(stand_in, workers):
@@ -365,11 +371,11 @@ def test_one_that_takes_too_long_is_ended(stand_in, workers):
 def test_a_replacement_that_fails_leaves_the_old_ones_at_work(stand_in, workers, monkeypatch):
     with monkeypatch.context() as patch:
         patch.undo()
-        workers.scale(ONE)
+        scale(workers, ONE)
     before = workers.pid
     stand_in("sys.exit(1)\n")
     with pytest.raises(WorkersError):
-        workers.scale(TWO)
+        scale(workers, TWO)
     assert workers.running
     assert workers.pid == before
     assert workers.options == ONE
@@ -378,7 +384,7 @@ def test_a_replacement_that_fails_leaves_the_old_ones_at_work(stand_in, workers,
 def test_an_unreachable_broker_is_named(project):
     workers = LocalWorkers(Connection("redis://127.0.0.1:1/0", (b"k" * 32,), "nbtasks", "test"))
     with pytest.raises(WorkersError, match=r"127\.0\.0\.1:1"):
-        workers.scale(ONE)
+        scale(workers, ONE)
     assert not workers.running
 
 
@@ -400,7 +406,7 @@ def test_workers_that_are_faster_than_the_embedded_server_wait_for_it(project, e
 def test_an_interpreter_that_is_gone_is_named(workers, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(WorkersError, match="/nowhere/python cannot be started"):
-        workers.scale(ONE)
+        scale(workers, ONE)
 
 
 # --- the log ------------------------------------------------------------------------------------------------

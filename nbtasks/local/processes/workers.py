@@ -114,22 +114,12 @@ class LocalWorkers:
         """Return the last ``n`` lines of the log."""
         return self._log.tail(n) if self._log else ""
 
-    def scale(self, options: WorkerOptions, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Converge to ``options`` and return when the workers are ready.
+    def begin(self, options: WorkerOptions) -> None:
+        """Converge to ``options``, without waiting: go on with :meth:`wait`.
 
         Nothing happens where they run already. Workers with other options, or started before the working folder or
         the environment was changed here, are replaced: the new ones start,
         then the old ones take no more calls, end those they run and go.
-
-        Raises:
-            WorkersError: the workers did not come up in time; carries the tail of their log. Workers that ran
-                before go on.
-        """
-        self.begin(options)
-        self.wait(timeout_s)
-
-    def begin(self, options: WorkerOptions) -> None:
-        """Start what :meth:`scale` starts, without waiting.
 
         Raises:
             WorkersError: no process can be started.
@@ -158,7 +148,8 @@ class LocalWorkers:
         """Return when the workers are ready that :meth:`begin` has started.
 
         Raises:
-            WorkersError: see :meth:`scale`.
+            WorkersError: the workers did not come up in time; carries the tail of their log. Workers that ran
+                before go on.
         """
         with self._lock:
             upkeep = self._coming
