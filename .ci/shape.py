@@ -19,7 +19,6 @@ MOST_LONG_FILES = 3
 LONG_FILES: dict[str, str] = {}
 #: What is about to be split: files, and classes in them.
 BEING_SPLIT = {
-    "nbtasks/worker/jobs/reporter.py",
     "nbtasks/worker/supervisor/supervisor.py",
     "nbtasks/worker/supervisor/supervisor.py: Supervisor",
 }

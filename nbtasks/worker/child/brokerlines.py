@@ -10,7 +10,7 @@ from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.permits import Permits
+from nbtasks.broker.redis.permits import Grant, Permits
 from nbtasks.broker.redis.store import Store
 from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
@@ -50,7 +50,7 @@ class BrokerLines:
         self.taking = Delivery(Lanes(self.waiting, keys, addresses), consumer, left_out)
         self.giving = Delivery(Lanes(self.free, keys, addresses), consumer)
         self.store = Store(self.free, keys)
-        self.permits = Permits(self.free, keys)
+        self._permits = Permits(self.free, keys)
         self._slot = slot
         self._interrupts = interrupts
 
@@ -62,6 +62,18 @@ class BrokerLines:
     def standing(self, batch: str, first: int, count: int) -> tuple[bytes, dict[int, bytes]]:
         """Return how calls stand, as :meth:`Store.standing` does, as soon as the broker answers."""
         return self.retrying(lambda: self.store.standing(batch, first, count))
+
+    def function(self, digest: str) -> bytes | None:
+        """Return a function's record as soon as the broker answers: no call fails because it was away for a moment."""
+        return self.retrying(lambda: self.store.function(digest))
+
+    def blob(self, key: str, target: memoryview) -> int | None:
+        """Read a piece of a large value, as :meth:`Store.blob` does, as soon as the broker answers."""
+        return self.retrying(lambda: self.store.blob(key, target))
+
+    def permits(self, limit: str, every_s: float, most: int, in_hand: int, address: str) -> Grant:
+        """Take permits, as :meth:`Permits.take` does, as soon as the broker answers."""
+        return self.retrying(lambda: self._permits.take(limit, every_s, most, in_hand, address))
 
     def server_now(self) -> float:
         """Return the server's time, as the supervisor reckons it."""

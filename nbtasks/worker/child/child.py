@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.fleet import Fleet
-from nbtasks.broker.redis.permits import Grant
 from nbtasks.core import ancestry, context
 from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
@@ -41,14 +40,18 @@ from nbtasks.worker.isolation import streams
 from nbtasks.worker.isolation.copies import expect_copies
 from nbtasks.worker.isolation.descriptors import DescriptorFile
 from nbtasks.worker.isolation.surroundings import Surroundings
+from nbtasks.worker.jobs.bell import Bell
+from nbtasks.worker.jobs.composing import Composer
 from nbtasks.worker.jobs.doubts import Doubts
 from nbtasks.worker.jobs.functions import Functions
 from nbtasks.worker.jobs.hand import NOTHING, Hand
+from nbtasks.worker.jobs.held import HeldEntries
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.pace import Pace
 from nbtasks.worker.jobs.ratelimit import Permitted
 from nbtasks.worker.jobs.reporter import Reporter
 from nbtasks.worker.jobs.revokedrunning import Revoked
+from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.log import LOGGER, log_trouble, set_name
 from nbtasks.worker.memory import resident_bytes
 from nbtasks.worker.slots import BUSY, CONCURRENT, IDLE, Slot
@@ -129,18 +132,21 @@ class Child:
         self._lines = lines = BrokerLines(
             connection, settings.addresses, consumer, self._slot, self._interrupts, self._left_out
         )
-        self._reporter = Reporter(codec, lines.giving, settings.name, lines.server_now, self._tick, number)
+        bell, held = Bell(), HeldEntries()
+        running = RunningCalls(bell)
+        composer = Composer(codec, settings.name, number, lines.server_now)
+        self._reporter = Reporter(lines.giving, composer, running, held, bell, self._tick)
+        revoked = Revoked(lines.store.standing, codec)
         self._revocations = Revocations(
-            lines.store.states, Revoked(lines.store.standing, codec), self._reporter, self._interrupts
+            lines.store.states, revoked, self._reporter, running, self._interrupts
         )
-        # A call must not fail because the broker was away for a moment.
-        functions = Functions(codec, lambda digest: lines.retrying(lambda: lines.store.function(digest)))
         self._consumer = Consumer(
             lines.taking,
             Revoked(lines.standing, codec),
             codec,
-            functions,
+            Functions(codec, lines.function),
             self._reporter,
+            held,
             lines.server_now,
             self._slot,
             lambda name: self._bench.files is not None and self._bench.files.has(name),
@@ -155,21 +161,19 @@ class Child:
                 lines.server_now,
             ),
         )
-        self._giving = Giving(lines, self._jobs, self._hand, self._reporter, self._pace)
+        self._giving = Giving(lines, self._jobs, self._hand, self._reporter, held, self._pace)
         self._tenure = Tenure(
-            self._slot, self._hand, self._jobs, self._interrupts, self._consumer, self._reporter, lines
+            self._slot, self._hand, self._jobs, self._interrupts, self._consumer, held, lines
         )
-        self._make_executors(settings, number)
+        self._make_executors(settings, number, running)
 
-    def _make_executors(self, settings: ChildSettings, number: int) -> None:
+    def _make_executors(self, settings: ChildSettings, number: int, running: RunningCalls) -> None:
         lines, roster = self._lines, settings.rosters[number]
         self._bench = Bench(
             settings.name,
             self._reporter,
-            Shelf(
-                lines.keys.blob,
-                lambda key, target: lines.retrying(lambda: lines.store.blob(key, target)),
-            ),
+            running,
+            Shelf(lines.keys.blob, lines.blob),
             LOGGER.isEnabledFor(20),
         )
         self._descriptors = settings.outputs[number]
@@ -182,6 +186,7 @@ class Child:
             roster,
             self._slot,
             self._reporter,
+            running,
             self._interrupts,
             self._revocations,
             self._replace_at_once,
@@ -420,13 +425,8 @@ class Child:
             most: calls that could start soon.
         """
         assert job.options.rate_limit is not None
-
-        def take(limit: str, every_s: float, most: int, in_hand: int, address: str) -> Grant:
-            return self._lines.retrying(
-                lambda: self._lines.permits.take(limit, every_s, most, in_hand, address)
-            )
-
-        return Permitted(job, job.options.rate_limit, most, take, self._giving.put_aside, self._pause).claim
+        limit, lines = job.options.rate_limit, self._lines
+        return Permitted(job, limit, most, lines.permits, self._giving.put_aside, self._pause).claim
 
     def _pause(self, until: float) -> bool:
         """Sleep until a call may start; False where none shall any more."""

@@ -17,9 +17,11 @@ from nbtasks.wire.errors import failures
 from nbtasks.wire.opened.function import Function
 from nbtasks.worker.executing.interrupts import Stopping
 from nbtasks.worker.jobs.doubts import Doubts
+from nbtasks.worker.jobs.ended import Done, Refused
 from nbtasks.worker.jobs.functions import Functions
+from nbtasks.worker.jobs.held import HeldEntries, place
 from nbtasks.worker.jobs.job import Job, options_of
-from nbtasks.worker.jobs.reporter import Done, Refused, Reporter, place
+from nbtasks.worker.jobs.reporter import Reporter
 from nbtasks.worker.jobs.revokedrunning import Revoked
 from nbtasks.worker.log import LOGGER, log_once
 from nbtasks.worker.slots import Slot
@@ -43,6 +45,7 @@ class Consumer:
         codec: Codec,
         functions: Functions,
         reporter: Reporter,
+        held: HeldEntries,
         server_now: Callable[[], float],
         slot: Slot,
         has_file: Callable[[str], bool],
@@ -54,6 +57,7 @@ class Consumer:
         self._codec = codec
         self._functions = functions
         self._reporter = reporter
+        self._held = held
         self._server_now = server_now
         self._slot = slot
         self._has_file = has_file
@@ -98,10 +102,10 @@ class Consumer:
         # Before anything is taken: the server may be another one, which has lost what this one's workers have begun.
         self._delivery.prepare(self._server_now())
         # Looked at before and after: what ends in between is in the broker's list, and not in this child's hands.
-        known = self._reporter.hands()
+        known = self._held.places()
         found = self._delivery.held()
         self._audited = self._delivery.connections
-        held = [one for one in found if not (self._reporter.has(one) or place(one) in known)]
+        held = [one for one in found if not (one in self._held or place(one) in known)]
         return self.opened(self._delivery.living(held))
 
     def no_longer_held(self, jobs: list[Job]) -> list[Job]:
@@ -128,13 +132,13 @@ class Consumer:
         """Return the jobs in entries that were taken; what cannot be opened is refused."""
         jobs: list[Job] = []
         for number, entry in enumerate(entries):
-            self._reporter.own(entry)
+            self._held.add(entry)
             try:
                 job = self._open(entry)
             except OperationalError:
                 # The next audit brings them again, unless they count as held.
                 for late in [*(job.entry for job in jobs), *entries[number:]]:
-                    self._reporter.disown(late)
+                    self._held.remove(late)
                 raise
             if job is not None:
                 jobs.append(job)
@@ -185,7 +189,7 @@ class Consumer:
             self._delivery.prepare(self._server_now())
         if not self._doubts.settle(entry, chunk):
             return False
-        self._reporter.disown(entry)
+        self._held.remove(entry)
         return True
 
     def _function(self, entry: Entry, digest: str) -> Function:

@@ -16,6 +16,7 @@ from nbtasks.worker.executing.interrupts import Interrupts, Stopping
 from nbtasks.worker.executing.limits import hard_limit_exceeded
 from nbtasks.worker.executing.sidebyside import Roster
 from nbtasks.worker.jobs.reporter import Reporter
+from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.slots import CONCURRENT, Slot
 
 from .stopping import Revocations
@@ -39,6 +40,7 @@ class Crew:
         roster: Roster,
         slot: Slot,
         reporter: Reporter,
+        running: RunningCalls,
         interrupts: Interrupts,
         revocations: Revocations,
         on_lost: Callable[[bool], None],
@@ -48,6 +50,7 @@ class Crew:
         self._roster = roster
         self._slot = slot
         self._reporter = reporter
+        self._running = running
         self._interrupts = interrupts
         self._revocations = revocations
         self._on_lost = on_lost
@@ -148,7 +151,7 @@ class Crew:
         if self._threads is None:
             return
         now = time.monotonic()
-        for call, since in self._reporter.running():
+        for call, since in self._running.all():
             limit, soft = call.time_limit, call.soft_time_limit
             if soft and now - since > soft:
                 self._threads.warn(call)

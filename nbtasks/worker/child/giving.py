@@ -5,6 +5,7 @@ from __future__ import annotations
 from nbtasks.broker.redis.delivery import Aside
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.jobs.hand import Hand
+from nbtasks.worker.jobs.held import HeldEntries
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.pace import Pace
 from nbtasks.worker.jobs.reporter import Reporter
@@ -17,11 +18,20 @@ from .inhand import InHand
 class Giving:
     """Puts calls back into their queue, uncharged, in the main thread and in the reporter's."""
 
-    def __init__(self, lines: BrokerLines, jobs: InHand, hand: Hand, reporter: Reporter, pace: Pace) -> None:
+    def __init__(
+        self,
+        lines: BrokerLines,
+        jobs: InHand,
+        hand: Hand,
+        reporter: Reporter,
+        held: HeldEntries,
+        pace: Pace,
+    ) -> None:
         self._lines = lines
         self._jobs = jobs
         self._hand = hand
         self._reporter = reporter
+        self._held = held
         self._pace = pace
 
     def share(self, job: Job) -> None:
@@ -52,7 +62,7 @@ class Giving:
                         entry, [(*piece, entry.attempt)], end=sum(piece), aside=aside
                     )
                 )
-                self._reporter.disown(entry)
+                self._held.remove(entry)
                 if job is self._jobs.current:
                     self._hand.cut(job)
 
@@ -95,7 +105,7 @@ class Giving:
         except OperationalError:
             self._jobs.waiting.append(job)
             raise
-        self._reporter.disown(job.entry)
+        self._held.remove(job.entry)
 
     def drop_unstarted(self, current: Job | None) -> None:
         """Give everything back that is not started."""

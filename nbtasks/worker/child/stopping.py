@@ -14,9 +14,11 @@ from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import OperationalError, TaskRevokedError
 from nbtasks.core.states import REVOKED_CODE
 from nbtasks.worker.executing.interrupts import ORDER, Interrupts
+from nbtasks.worker.jobs.ended import Done
 from nbtasks.worker.jobs.job import Job
-from nbtasks.worker.jobs.reporter import Done, Reporter
+from nbtasks.worker.jobs.reporter import Reporter
 from nbtasks.worker.jobs.revokedrunning import Revoked
+from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.log import log_trouble
 
 #: Reads (batch, first, count) -> one state code a call.
@@ -34,11 +36,17 @@ class Revocations:
     """Follows orders for one child."""
 
     def __init__(
-        self, read_states: ReadStates, revoked: Revoked, reporter: Reporter, interrupts: Interrupts
+        self,
+        read_states: ReadStates,
+        revoked: Revoked,
+        reporter: Reporter,
+        running: RunningCalls,
+        interrupts: Interrupts,
     ) -> None:
         self._read_states = read_states
         self._revoked = revoked
         self._reporter = reporter
+        self._running = running
         self._interrupts = interrupts
         self.due = False
         self._lock = threading.Lock()
@@ -61,7 +69,7 @@ class Revocations:
             try:
                 for job in jobs:
                     self._leave_out(job)
-                for call, _ in self._reporter.running():
+                for call, _ in self._running.all():
                     self._stop_if_revoked(call)
             except OperationalError as error:
                 self.due = True
@@ -74,7 +82,7 @@ class Revocations:
     def _stop_if_revoked(self, call: CurrentCall) -> None:
         final, revoked = self._revoked.among(call.batch, call.index, 1)
         if revoked:
-            self._reporter.note_revoked(call)
+            self._running.note_revoked(call)
         if not final or self._read_states(call.batch, call.index, 1)[0] != REVOKED_CODE:
             return
         reason = TaskRevokedError(f"call {call.id} was revoked while it ran", call.id)

@@ -7,8 +7,8 @@ import time
 from nbtasks.core.clock import steady
 from nbtasks.worker.executing.interrupts import Interrupts
 from nbtasks.worker.jobs.hand import ASKED, GIVEN, Hand
+from nbtasks.worker.jobs.held import HeldEntries
 from nbtasks.worker.jobs.job import Job
-from nbtasks.worker.jobs.reporter import Reporter
 from nbtasks.worker.log import LOGGER
 from nbtasks.worker.slots import Slot
 
@@ -34,7 +34,7 @@ class Tenure:
         jobs: InHand,
         interrupts: Interrupts,
         consumer: Consumer,
-        reporter: Reporter,
+        held: HeldEntries,
         lines: BrokerLines,
     ) -> None:
         self._slot = slot
@@ -42,7 +42,7 @@ class Tenure:
         self._jobs = jobs
         self._interrupts = interrupts
         self._consumer = consumer
-        self._reporter = reporter
+        self._held = held
         self._lines = lines
         self.until, self._lapses = 0.0, 0
         #: Serial of the call after which the supervisor was last heard.
@@ -101,7 +101,7 @@ class Tenure:
                 job.drop()
         for one in waiting:
             if one in gone:
-                self._reporter.disown(one.entry)
+                self._held.remove(one.entry)
             else:
                 self._jobs.waiting.append(one)
         self._hand.hold([job, *self._jobs.waiting], begun=1)

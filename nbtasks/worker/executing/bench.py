@@ -27,8 +27,10 @@ from nbtasks.wire.readback import Readable
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 from nbtasks.worker.isolation.openfigures import close_figures
 from nbtasks.worker.isolation.output import Output
+from nbtasks.worker.jobs.ended import Again, Done, Unread
 from nbtasks.worker.jobs.job import Job
-from nbtasks.worker.jobs.reporter import Again, Done, Reporter, Unread
+from nbtasks.worker.jobs.reporter import Reporter
+from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.log import LOGGER
 
 from .hints import add_hint
@@ -51,6 +53,7 @@ class Bench:
 
     worker: str
     reporter: Reporter
+    running: RunningCalls
     shelf: Shelf
     log_calls: bool
     #: Of large values, where this process sees any.
@@ -79,8 +82,8 @@ class Bench:
 
     def begin(self, job: Job, index: int) -> CurrentCall:
         """Announce a call."""
-        call = job.call(index, self.worker, self.reporter.note_progress)
-        self.reporter.began(call, job.key_id)
+        call = job.call(index, self.worker, self.running.note_progress)
+        self.running.began(call, job.key_id)
         if self.log_calls:
             LOGGER.info("Task %s[%s] received", call.name, call.id)
         return call
@@ -127,7 +130,7 @@ class Bench:
         told = call.output if type(call.output) is Output else None
         output = told.kept() if told is not None else None
         printed = told.printed if told is not None else None
-        if outcome.state == RETRY_CODE and self.reporter.was_revoked(call):
+        if outcome.state == RETRY_CODE and self.running.was_revoked(call):
             reason = TaskRevokedError(
                 f"call {call.id} was revoked while it ran: it is not tried again", call.id
             )

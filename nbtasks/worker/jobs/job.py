@@ -116,6 +116,18 @@ class Job:
             self.end = first
             return piece
 
+    def is_worked_off(self, ended: int = 0) -> bool:
+        """Return, once, whether its entry is to be acknowledged: nothing of it runs, or is to be run here.
+
+        Args:
+            ended: so many of its calls have ended just now.
+        """
+        with self.lock:
+            self.open -= ended
+            over = self.open == 0 and self.next >= self.end and not (self.given_up or self.reported)
+            self.reported = self.reported or over
+        return over
+
     def drop(self) -> None:
         """Start nothing more of it: somebody else has it."""
         with self.lock:

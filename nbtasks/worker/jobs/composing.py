@@ -1,0 +1,171 @@
+"""What has ended, as the broker is told it: results of calls in a row in one record, retries as chunks, all sealed."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+
+from nbtasks.broker.redis.entry import Entry
+from nbtasks.broker.redis.finish import Finish
+from nbtasks.core import attempts
+from nbtasks.core.errors import WireError
+from nbtasks.core.events import CallEvent, GivenBack, Refusal, Retried, Wrote
+from nbtasks.core.ids import new_id
+from nbtasks.core.readable import name_of, text_of
+from nbtasks.core.states import FAILURE_CODE
+from nbtasks.wire.codec import Codec, News, Record
+from nbtasks.wire.errors import failures
+
+from .ended import Again, Done, Ended, Refused, Unread
+from .job import Job
+
+
+class Composer:
+    """Writes the reports of one child.
+
+    Args:
+        worker: its name.
+        child: its number.
+        server_now: the server's time in epoch seconds.
+    """
+
+    def __init__(self, codec: Codec, worker: str, child: int, server_now: Callable[[], float]) -> None:
+        self._codec = codec
+        self._worker = worker
+        self._child = child
+        self._server_now = server_now
+        self._id = new_id()
+        self._numbers = itertools.count(1)
+
+    def add_ended(self, report: Finish, items: Sequence[Ended]) -> None:
+        """Add how calls have ended, their results first."""
+        for run in _runs([item for item in items if isinstance(item, Done)]):
+            self._add_results(report, run)
+        for item in items:
+            if isinstance(item, Again):
+                self._add_next_try(report, item)
+            elif isinstance(item, Unread):
+                self._add_unread(report, item)
+
+    def add_refused(self, report: Finish, item: Refused) -> None:
+        """Add that calls are not run, for whoever submitted them."""
+        self.add_news(report, item.batch, item.key_id, [_refusal(item)])
+
+    def add_news(self, report: Finish, batch: str, key_id: str, events: list[CallEvent]) -> None:
+        """Add what has happened to calls of a batch.
+
+        Args:
+            key_id: of the key that they were signed with.
+        """
+        news = News(batch, self._worker, self._id, next(self._numbers), events, self._child)
+        report.event(batch, self._codec.seal_events(news, key_id))
+
+    def _add_results(self, report: Finish, run: list[Done]) -> None:
+        try:
+            self._add_record(report, run)
+        except Exception as error:
+            # Something in it cannot be sealed. This process must not die of it: the call would be run again, and kill
+            # the next one.
+            if len(run) > 1:
+                for item in run:
+                    self._add_results(report, [item])
+            else:
+                self._add_record(report, [_untellable(run[0], error)])
+
+    def _add_record(self, report: Finish, run: list[Done]) -> None:
+        first = run[0]
+        entry = first.job.entry
+        states = bytes([item.state for item in run])
+        now = time.monotonic()
+        record = Record(
+            batch=entry.batch,
+            first=first.index,
+            states=states,
+            seconds=[item.seconds for item in run],
+            payloads=[item.payload for item in run],
+            worker=self._worker,
+            attempt=_number_of(entry),
+            output={item.index: item.output for item in run if item.output},
+            printed={item.index: item.printed for item in run if item.printed},
+            previews={item.index: item.preview for item in run if item.preview},
+            child=self._child,
+            told_at=self._server_now(),
+            begun=[item.began - now for item in run],
+        )
+        sealed = self._codec.seal_record(record, entry.key_id)
+        for item in run:
+            for key, data in item.pieces or ():
+                report.blob(entry.batch, key, data)
+        report.results(entry.batch, first.index, states, sealed)
+
+    def _add_next_try(self, report: Finish, item: Again) -> None:
+        try:
+            self._add_again(report, item)
+        except Exception as error:
+            self._add_record(report, [_untellable(item, error)])
+
+    def _add_again(self, report: Finish, item: Again) -> None:
+        entry = item.job.entry
+        lane = item.job.header.lane
+        frame = self._codec.seal_chunk(item.job.chunk.only(item.index), entry.key_id)
+        due_ms = round((self._server_now() + max(0.0, item.delay_s)) * 1000)
+        attempt = attempts.after_retry(entry.attempt)
+        events: list[CallEvent] = [_retried(item)]
+        if item.output and item.printed:
+            events.insert(0, Wrote(item.index, item.output, item.printed, over=True))
+        # What cannot be sealed has to be seen before it is told that there is another try.
+        self.add_news(report, entry.batch, entry.key_id, events)
+        report.again(entry.batch, entry.address, lane, due_ms, item.index, 1, attempt, frame)
+
+    def _add_unread(self, report: Finish, item: Unread) -> None:
+        entry = item.job.entry
+        refusal = Refused(entry.batch, item.index, 1, entry.key_id, item.reason, gone=True)
+        self.add_news(report, entry.batch, entry.key_id, [GivenBack(item.index), _refusal(refusal)])
+
+
+def _untellable(item: Done | Again, error: Exception) -> Done:
+    """Return what is told instead of what cannot be."""
+    reason = WireError(f"how the call has ended cannot be told: {name_of(error)}: {text_of(error, 500)}")
+    return Done(item.job, item.index, FAILURE_CODE, 0.0, failures.pack(reason, with_traceback=False))
+
+
+def _number_of(entry: Entry) -> int:
+    """Return which try at its calls it is, as people count: losses, too."""
+    return attempts.tries(entry.attempt) + attempts.losses(entry.attempt)
+
+
+def _retried(item: Again) -> Retried:
+    ago_s = time.monotonic() - item.began
+    # Of what was not begun it is nan, for which max() has 0.
+    times = (max(0.0, round(seconds, 4)) for seconds in (ago_s, item.seconds))
+    return Retried(item.index, max(0.0, item.delay_s), item.error[:500], _number_of(item.job.entry), *times)
+
+
+def _refusal(item: Refused) -> Refusal:
+    """Return the event that tells of a refusal."""
+    return Refusal(item.first, item.count, item.reason, item.gone)
+
+
+def _runs(items: list[Done]) -> list[list[Done]]:
+    """Group results into runs of one batch, one attempt and indexes in a row."""
+    runs = _runs_in_order(items)
+    if len(runs) == 1:
+        return runs
+    return _runs_in_order(sorted(items, key=lambda item: (item.job.entry.batch, item.index)))
+
+
+def _runs_in_order(items: list[Done]) -> list[list[Done]]:
+    runs: list[list[Done]] = []
+    job, following = None, 0
+    for item in items:
+        if item.index == following and job is not None and (item.job is job or _are_alike(item.job, job)):
+            runs[-1].append(item)
+        else:
+            runs.append([item])
+        job, following = item.job, item.index + 1
+    return runs
+
+
+def _are_alike(job: Job, other: Job) -> bool:
+    return job.entry.batch == other.entry.batch and job.entry.attempt == other.entry.attempt

@@ -1,0 +1,121 @@
+"""The calls that a child runs, and what is to be told while they do: that they have started, progress, output."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from nbtasks.core.context import CurrentCall
+from nbtasks.core.events import CallEvent, Progressed, Started, Wrote
+
+from .bell import Bell
+
+#: A call that runs this long is reported as started; shorter ones only by their result.
+_STARTED_AFTER_S = 0.05
+
+#: A call that runs, since when (monotonic), and the id of the key that it was signed with. Made for each, so a tuple.
+_Running = tuple[CurrentCall, float, str]
+_Key = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What is known of a running call that takes longer than most."""
+
+    told: bool = False
+    #: It was revoked, and may run on.
+    revoked: bool = False
+    progress: tuple[float, float | None, str] | None = None
+
+
+class RunningCalls:
+    """Told by what runs calls; any thread may ask.
+
+    Args:
+        bell: rung when the first one begins after a while.
+    """
+
+    def __init__(self, bell: Bell) -> None:
+        self._bell = bell
+        self._running: dict[_Key, _Running] = {}
+        self._notes: dict[_Key, _Notes] = {}
+
+    def began(self, call: CurrentCall, key_id: str) -> None:
+        """A call starts."""
+        self._running[call.batch, call.index] = call, time.monotonic(), key_id
+        if self._bell.is_needed:
+            self._bell.ring()
+
+    def ended(self, batch: str, index: int) -> float:
+        """A call is over; returns when it began (monotonic), nan where it never ran."""
+        key = batch, index
+        running = self._running.pop(key, None)
+        # After that: who notes something now sees that it does not run.
+        if self._notes:
+            self._notes.pop(key, None)
+        return math.nan if running is None else running[1]
+
+    def note_progress(self, call: CurrentCall, done: float, total: float | None, message: str) -> None:
+        """A call reports how far it is."""
+        notes = self._notes_of(call)
+        if notes is not None:
+            notes.progress = (done, total, message)
+
+    def note_revoked(self, call: CurrentCall) -> None:
+        """A running call was revoked; it may end, and is not run again."""
+        notes = self._notes_of(call)
+        if notes is not None:
+            notes.revoked = True
+
+    def was_revoked(self, call: CurrentCall) -> bool:
+        """Whether a call that runs was revoked meanwhile."""
+        notes = self._notes.get((call.batch, call.index))
+        return notes is not None and notes.revoked
+
+    def _notes_of(self, call: CurrentCall) -> _Notes | None:
+        """Return the notes on a call, None where it does not run any more."""
+        key = call.batch, call.index
+        notes = self._notes.setdefault(key, _Notes())
+        if key in self._running:
+            return notes
+        self._notes.pop(key, None)
+        return None
+
+    def __bool__(self) -> bool:
+        return bool(self._running)
+
+    def all(self) -> list[tuple[CurrentCall, float]]:
+        """Return them, and since when (monotonic) each runs."""
+        return [(call, since) for call, since, _ in list(self._running.values())]
+
+    def news(self) -> dict[tuple[str, str], list[CallEvent]]:
+        """Return what is new since the last time, by batch and id of the key that it was signed with."""
+        events: dict[tuple[str, str], list[CallEvent]] = {}
+        for (batch, _), (call, since, key_id) in list(self._running.items()):
+            try:
+                news = self._news_of(call, since)
+            except Exception:
+                # A task can reach its own record, and put anything there.
+                call.output = None
+                continue
+            if news:
+                events.setdefault((batch, key_id), []).extend(news)
+        return events
+
+    def _news_of(self, call: CurrentCall, since: float) -> list[CallEvent]:
+        events: list[CallEvent] = []
+        notes, now = self._notes_of(call), time.monotonic()
+        if notes is None:
+            return events
+        if not notes.told and now - since >= _STARTED_AFTER_S:
+            notes.told = True
+            events.append(Started(call.index, round(now - since, 3), call.attempt))
+        if notes.progress is not None:
+            (done, total, message), notes.progress = notes.progress, None
+            events.append(Progressed(call.index, done, total, message))
+        if call.output is not None:
+            live, printed = call.output.take_live()
+            if live:
+                events.append(Wrote(call.index, live, printed))
+        return events
