@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
     from .batches.engine import Engine
     from .batches.ledger import Ledger
+    from .engines.redis.roster import Stranded
+    from .engines.redis.session import Session
     from .invitation import Invitation
-    from .roster import Stranded
-    from .session import Session
     from .workerinfo import WorkerInfo
 
 __all__ = ["App", "Task", "task"]
@@ -258,7 +258,7 @@ class App:
             opened.rejoin = None
         if opened.resolving is not None:
             # Imported while the server starts: this takes longer than the server does.
-            from . import redisengine  # noqa: F401 - for the time that it takes
+            from .engines.redis import redisengine  # noqa: F401 - for the time that it takes
         forked = opened.rejoin is not None
         if opened.wait_for_server():
             if not context.serving:
@@ -297,7 +297,7 @@ class App:
     @property
     def session(self) -> Session:
         """The open connection to the broker, for those who look behind the engine."""
-        from .redisengine import RedisEngine
+        from .engines.redis.redisengine import RedisEngine
 
         engine = self.engine
         assert isinstance(engine, RedisEngine)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbtasks.local.server.embeddedlease import EmbeddedLease
 
     from .batches.engine import Engine
-    from .redisengine import RedisEngine
+    from .engines.redis.redisengine import RedisEngine
 
 _log = logging.getLogger("nbtasks")
 #: Seconds that running calls have to end when an App is closed.
@@ -78,7 +78,7 @@ class Opened:
             name: the App's, for messages.
             result_expires_s, result_limit, include: as of :class:`RedisEngine`.
         """
-        from .redisengine import RedisEngine
+        from .engines.redis.redisengine import RedisEngine
 
         give_up_at = time.monotonic() + REVIVAL_S
         while True:

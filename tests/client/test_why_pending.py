@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import App, TimeoutError
-from nbtasks.client.ahead import RunAhead, said_of
+from nbtasks.client.engines.redis.ahead import RunAhead, said_of
 
 #: Another script in the same folder, whose calls go on after it.
 OTHER = """

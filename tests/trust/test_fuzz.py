@@ -28,7 +28,7 @@ from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.pulse import Pulse
 from nbtasks.broker.redis.servertime import Reading
 from nbtasks.broker.redis.store import _event, _moment, _noted
-from nbtasks.client.receiving.intake import _ranges
+from nbtasks.client.engines.redis.receiving.intake import _ranges
 from nbtasks.client.workerinfo import read_info
 from nbtasks.core.address import Address
 from nbtasks.core.events import Started

@@ -11,7 +11,7 @@ import pytest
 
 from nbtasks import SignatureMismatch, TimeoutError, UnknownCall
 from nbtasks.broker.redis.keys import LANES
-from nbtasks.client.receiving import adoption, listener
+from nbtasks.client.engines.redis.receiving import adoption, listener
 from nbtasks.wire.values import PIECE_BYTES
 
 SOON = 60.0

@@ -21,7 +21,7 @@ from .publish import say
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
-    from nbtasks.client.receiving.survey import Outline
+    from nbtasks.client.engines.redis.receiving.survey import Outline
     from nbtasks.core.submitter import Submitter
 
 _log = logging.getLogger("nbtasks")

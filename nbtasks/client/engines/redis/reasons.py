@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import LANES
 from nbtasks.broker.redis.server import write_problem
+from nbtasks.client.workerinfo import WorkerInfo
 from nbtasks.core import states as st
 from nbtasks.core.address import PYTHON
 from nbtasks.core.errors import BrokerUnavailable, OperationalError
 
 from .ahead import Precedence, said_of, said_of_running
-from .workerinfo import WorkerInfo
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.link import Link
     from nbtasks.broker.redis.permits import Limited, Permits
     from nbtasks.broker.redis.store import Store
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.registry import Registry
 
-    from .batches.ledger import Ledger
-    from .batches.registry import Registry
     from .roster import WorkerRoster
     from .sending.outbox import Outbox
 

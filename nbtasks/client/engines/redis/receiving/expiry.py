@@ -14,9 +14,9 @@ import weakref
 
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.client.batches.ledger import Ledger
-from nbtasks.client.roster import WorkerRoster
-from nbtasks.client.sending.endings import Endings
-from nbtasks.client.withdrawing import Withdrawing
+from nbtasks.client.engines.redis.roster import WorkerRoster
+from nbtasks.client.engines.redis.sending.endings import Endings
+from nbtasks.client.engines.redis.withdrawing import Withdrawing
 from nbtasks.core import states as st
 from nbtasks.core.errors import OperationalError, TaskRevokedError
 from nbtasks.core.ranges import runs

@@ -7,15 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import lane_of
+from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.batches.paces import Paces
+from nbtasks.client.batches.parcel import CallOptions, Parcel
+from nbtasks.client.batches.sent import Sent
+from nbtasks.client.submitting import chunking
+from nbtasks.client.submitting.shipping import Along
 from nbtasks.wire.codec import Chunk, Codec
 from nbtasks.wire.values import BlobPiece, files_of
-
-from .batches.ledger import Ledger
-from .batches.paces import Paces
-from .batches.parcel import CallOptions, Parcel
-from .batches.sent import Sent
-from .submitting import chunking
-from .submitting.shipping import Along
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.servertime import ServerClock

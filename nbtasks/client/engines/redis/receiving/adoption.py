@@ -9,8 +9,8 @@ from nbtasks.broker.redis.store import BatchRecord, Store
 from nbtasks.client.batches.ledger import BatchEngine, Ledger
 from nbtasks.client.batches.provenance import Origin
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.roster import WorkerRoster
-from nbtasks.client.sending.outbox import Outbox
+from nbtasks.client.engines.redis.roster import WorkerRoster
+from nbtasks.client.engines.redis.sending.outbox import Outbox
 from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
 from nbtasks.core.events import Started
 from nbtasks.core.label import BatchLabel

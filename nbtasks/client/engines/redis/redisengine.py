@@ -7,26 +7,25 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import lane_of
+from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.batches.parcel import Parcel
+from nbtasks.client.submitting import dispatch
+from nbtasks.client.submitting.shipping import Along, note_modules, ship
 from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
-from .batches.ledger import Ledger
-from .batches.parcel import Parcel
 from .session import Session
-from .submitting import dispatch
-from .submitting.shipping import Along, note_modules, ship
 
 if TYPE_CHECKING:
+    from nbtasks.client.batches.parcel import Call, CallOptions
+    from nbtasks.client.batches.registry import Registry
+    from nbtasks.client.batches.sent import Sent
+    from nbtasks.client.definition import Definition
+    from nbtasks.client.group import GroupResult
+    from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.local.connection import Connection
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece, Shelf
-
-    from .batches.parcel import Call, CallOptions
-    from .batches.registry import Registry
-    from .batches.sent import Sent
-    from .definition import Definition
-    from .group import GroupResult
-    from .workerinfo import WorkerInfo
 
 
 class RedisEngine:

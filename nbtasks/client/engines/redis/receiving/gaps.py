@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.submission import Submission
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.sending.outbox import Item, Outbox
+from nbtasks.client.engines.redis.sending.outbox import Item, Outbox
 
 from .stocktaking import Stocktaking
 

@@ -13,7 +13,7 @@ from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.batches.sent import Sent
-from nbtasks.client.roster import WorkerRoster
+from nbtasks.client.engines.redis.roster import WorkerRoster
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.ranges import runs
 from nbtasks.wire.codec import Codec

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import LANES
 from nbtasks.broker.redis.runners import Runners
+from nbtasks.client.workerinfo import WorkerInfo, read_info
 from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.warning import warn
 
-from .workerinfo import WorkerInfo, read_info
-
 if TYPE_CHECKING:
     from nbtasks.broker.redis.fleet import Fleet
     from nbtasks.broker.redis.store import Store
+    from nbtasks.client.batches.ledger import Ledger
     from nbtasks.local.server.valuefiles import ValueFiles
-
-    from .batches.ledger import Ledger
 
 #: Seconds for which it is believed who takes calls of a queue, where it is only a hint.
 _KNOWN_FOR_S = 5.0

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from nbtasks.broker.redis.keys import Keys
     from nbtasks.broker.redis.link import Link
     from nbtasks.broker.redis.servertime import ServerClock
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.registry import Registry
 
-    from .batches.ledger import Ledger
-    from .batches.registry import Registry
     from .roster import WorkerRoster
 
 #: Seconds that a caller may be kept waiting while a queue is looked through.

@@ -15,10 +15,10 @@ from nbtasks.wire.codec import Record
 if TYPE_CHECKING:
     from nbtasks.broker.redis.servertime import ServerClock
     from nbtasks.broker.redis.submission import Submission
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.registry import Registry
     from nbtasks.wire.codec import Codec
 
-    from .batches.ledger import Ledger
-    from .batches.registry import Registry
     from .receiving.intake import Intake
     from .roster import WorkerRoster
     from .sending.endings import Endings

@@ -18,6 +18,10 @@ from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.stock import Stock
 from nbtasks.broker.redis.store import Store
 from nbtasks.broker.redis.submission import Submission
+from nbtasks.client.batches.ledger import BatchEngine
+from nbtasks.client.batches.registry import Registry
+from nbtasks.client.home import Home
+from nbtasks.client.unsent import describe
 from nbtasks.core import context
 from nbtasks.core.address import Address
 from nbtasks.core.errors import (
@@ -34,9 +38,6 @@ from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
 from .ahead import Precedence
-from .batches.ledger import BatchEngine
-from .batches.registry import Registry
-from .home import Home
 from .reasons import Reasons
 from .receiving.adoption import Adoption
 from .receiving.expiry import Expiry
@@ -54,7 +55,6 @@ from .sending.endings import Endings
 from .sending.outbox import Outbox
 from .sending.repacking import Repacking
 from .sending.sender import Sender
-from .unsent import describe
 from .withdrawing import Withdrawing
 
 _log = logging.getLogger("nbtasks")

@@ -8,8 +8,8 @@ import time
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Store
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.roster import WorkerRoster
-from nbtasks.client.sending.sender import Sender
+from nbtasks.client.engines.redis.roster import WorkerRoster
+from nbtasks.client.engines.redis.sending.sender import Sender
 from nbtasks.core.errors import SignatureMismatch
 
 from .adoption import Adoption

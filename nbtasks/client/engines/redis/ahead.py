@@ -8,17 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbtasks.client import whence
 from nbtasks.core.plaintext import on_one_line
 
-from . import whence
-
 if TYPE_CHECKING:
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.registry import Registry
+    from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.submitter import Submitter
 
-    from .batches.ledger import Ledger
-    from .batches.registry import Registry
     from .receiving.survey import Outline, Survey
-    from .workerinfo import WorkerInfo
 
 _LANES = "hml"
 #: Runs that are named in one sentence, and characters of a name.

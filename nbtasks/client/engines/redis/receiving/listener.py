@@ -18,7 +18,7 @@ from nbtasks.broker.redis.positions import BEGINNING, can_go_on
 from nbtasks.broker.redis.store import Event, Store
 from nbtasks.broker.redis.untrusted import is_unusable
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.sending.outbox import Outbox
+from nbtasks.client.engines.redis.sending.outbox import Outbox
 from nbtasks.core import context
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import OperationalError
