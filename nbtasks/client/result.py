@@ -21,6 +21,8 @@ from nbtasks.core.errors import (
     ValueLost,
 )
 from nbtasks.core.ids import split_call_id
+from nbtasks.core.outputs import RichOutput, in_card
+from nbtasks.core.progressbar import ProgressBar
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.typevars import R
 from nbtasks.core.unsendable import refuse_to_travel
@@ -223,14 +225,42 @@ class AsyncResult(Generic[R]):
 
         Where a card was to show it, the worker has made that.
         """
+        made = self.rich_preview
+        return {} if made is None else in_card(made)
+
+    @property
+    def rich_preview(self) -> RichOutput | None:
+        """The value in the forms that a notebook knows, as the worker has made them; None where there are none."""
         found = self.batch.record(self.index)
         if found is None or not self.successful():
-            return {}
-        made = found[0].previews.get(self.index)
-        if made is None and len(found[1]):
-            with contextlib.suppress(ValueError):
-                return {"text": brief(pickling.load_own(found[1]))}
-        return made or {}
+            return None
+        given = found[0].given.get(self.index)
+        if given is not None and given.preview is not None:
+            return given.preview
+        with contextlib.suppress(ValueError):
+            return RichOutput({"text/plain": brief(pickling.load_own(found[1]))}) if len(found[1]) else None
+        return None
+
+    @property
+    def outputs(self) -> list[RichOutput]:
+        """What the call has displayed: tables, figures, texts, in their order; while it runs, what it has so far.
+
+        Each has its forms by MIME type in ``data``, and is shown as it was there where it ends a cell.
+        """
+        found = self.batch.record(self.index)
+        if found is None:
+            return self.batch.output.displays.of(self.index)
+        given = found[0].given.get(self.index)
+        return [] if given is None else list(given.displays)
+
+    @property
+    def bars(self) -> list[ProgressBar]:
+        """The bars of tqdm or rich.progress that the call has on show, or has left."""
+        found = self.batch.record(self.index)
+        if found is None:
+            return list(self.batch.output.bars.get(self.index, ()))
+        given = found[0].given.get(self.index)
+        return [] if given is None else list(given.bars)
 
     @property
     def traceback(self) -> str | None:
@@ -252,8 +282,8 @@ class AsyncResult(Generic[R]):
 
     def _output(self, stream: str) -> str:
         found = self.batch.record(self.index)
-        parts = found[0].output.get(self.index, []) if found is not None else []
-        return "".join(text for name, text in parts if name == stream)
+        given = found[0].given.get(self.index) if found is not None else None
+        return "" if given is None else "".join(text for name, text in given.parts if name == stream)
 
     @overload
     def get(self, timeout: Duration | None = None, propagate: Literal[True] = True) -> R: ...

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from . import outputs, progressbar
+from .calloutput import Parts, read_counts, read_parts
+from .outputs import RichOutput
+from .progressbar import ProgressBar
 from .wirefields import WireField, WireFields, flag, items, number, text, whole
-
-#: What a call has printed, in its order: ``o`` or ``e`` (stdout, stderr), and the text.
-Parts = list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Wrote:
 
     Attributes:
         parts: what is new, or all that is kept of it where the try is over.
-        printed: characters of stdout and stderr so far.
+        printed: characters of stdout and stderr since the call has cleared its output, and how often it has done so.
         over: the try is over.
     """
 
@@ -58,6 +59,28 @@ class Wrote:
     parts: Parts
     printed: list[int]
     over: bool = False
+
+
+@dataclass(frozen=True)
+class Displayed:
+    """A call has displayed something, updated it, or cleared its output.
+
+    Attributes:
+        places: what is new: the place among the call's outputs, and the output.
+        count: how many outputs it has now.
+    """
+
+    index: int
+    places: list[tuple[int, RichOutput]]
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """The bars that a call has on show, such as tqdm's, have moved; all of them as they are now."""
+
+    index: int
+    bars: list[ProgressBar]
 
 
 @dataclass(frozen=True)
@@ -100,7 +123,7 @@ class Refusal:
     gone: bool = False
 
 
-CallEvent = Started | Progressed | Wrote | Retried | GivenBack | Refusal
+CallEvent = Started | Progressed | Wrote | Displayed | Advanced | Retried | GivenBack | Refusal
 
 
 def to_wire(event: CallEvent) -> dict[str, Any]:
@@ -132,20 +155,15 @@ def _number_or_none(value: Any) -> float | None:
     return None if value is None else number(value)
 
 
-def _parts(value: Any) -> Parts:
-    found = [items(part) for part in items(value)]
-    for part in found:
-        if len(part) != 2 or part[0] not in ("o", "e"):
-            raise ValueError(f"{part!r:.40} is no output")
-        text(part[1])
-    return found
+def _places(value: Any) -> list[tuple[int, RichOutput]]:
+    found = [items(item) for item in items(value)]
+    if any(len(item) != 2 for item in found):
+        raise ValueError(f"{value!r:.40} is no list of outputs")
+    return [(whole(place), outputs.from_wire(output)) for place, output in found]
 
 
-def _counts(value: Any) -> list[int]:
-    counts = [whole(count) for count in items(value)]
-    if len(counts) != 2:
-        raise ValueError(f"{value!r:.40} is no pair of numbers")
-    return counts
+def _places_to_wire(places: list[tuple[int, RichOutput]]) -> Any:
+    return [[place, outputs.to_wire(output)] for place, output in places]
 
 
 _INDEX, _COUNT = WireField("index", whole), WireField("count", whole)
@@ -162,11 +180,16 @@ _KINDS: dict[str, tuple[type, dict[str, WireField]]] = {
     "output": (
         Wrote,
         {
-            "o": WireField("parts", _parts),
-            "u": WireField("printed", _counts),
+            "o": WireField("parts", read_parts),
+            "u": WireField("printed", read_counts),
             "k": WireField("over", flag, int),
         },
     ),
+    "display": (
+        Displayed,
+        {"o": WireField("places", _places, _places_to_wire), "n": WireField("count", whole)},
+    ),
+    "bars": (Advanced, {"b": WireField("bars", progressbar.all_from_wire, progressbar.all_to_wire)}),
     "retry": (
         Retried,
         {

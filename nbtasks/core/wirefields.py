@@ -88,7 +88,7 @@ class WireFields:
 
     def __init__(self, kind: Any, fields: Mapping[str, WireField]) -> None:
         self.fields = fields
-        self._defaults = {item.name: item.default for item in dataclasses.fields(kind)}
+        self._defaults = {item.name: _default(item) for item in dataclasses.fields(kind)}
 
     def written(self, message: Any) -> dict[str, Any]:
         """Return those fields of a message that are not what they are by default, as JSON types."""
@@ -107,3 +107,7 @@ class WireFields:
         """
         fields = self.fields
         return {fields[key].name: fields[key].read(value) for key, value in wire.items() if key in fields}
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:
+    return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, overload
 
+from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.events import CallEvent, from_wire, to_wire
 from nbtasks.core.globals import captures, has_code
@@ -108,9 +109,7 @@ class Record:
         payloads: pickled value, or pickled failure, of each call; empty for None.
         worker: who ran them.
         attempt: the number of the try that ended.
-        output: index -> captured text, where there was some.
-        printed: index -> how many characters of stdout and stderr that was before the middle of it was left out.
-        previews: index -> how a card shows the value: html, png (base64) or text.
+        given: index -> what it has given out besides its result, where that was something.
         child: the number of the worker's child that ran them; None where it is not known.
         told_at: when it was told, in the server's time; None where nobody noted when the calls began.
         begun: seconds from ``told_at`` to the begin of each call, which are negative; nan where it is not known.
@@ -124,9 +123,7 @@ class Record:
     payloads: Sequence[bytes | memoryview]
     worker: str = ""
     attempt: int = 1
-    output: dict[int, list[list[str]]] = field(default_factory=dict)
-    printed: dict[int, list[int]] = field(default_factory=dict)
-    previews: dict[int, dict[str, str]] = field(default_factory=dict)
+    given: dict[int, CallOutput] = field(default_factory=dict)
     child: int | None = None
     told_at: float | None = None
     begun: Sequence[float] = ()
@@ -263,11 +260,8 @@ class Codec:
             "w": record.worker,
             "a": record.attempt,
         }
-        if record.output:
-            header["o"] = {str(index): text for index, text in record.output.items()}
-            header["u"] = {str(index): counts for index, counts in record.printed.items()}
-        if record.previews:
-            header["v"] = {str(index): shown for index, shown in record.previews.items()}
+        if record.given:
+            header["o"] = {str(index): given.to_wire() for index, given in record.given.items()}
         if record.child is not None:
             header["c"] = record.child
         begun = b""
@@ -287,19 +281,22 @@ class Codec:
         )
 
     def open_record(self, frame: bytes, batch: str) -> Record:
-        """Verify a result record and cut it into results."""
+        """Verify a result record and cut it into results.
+
+        Raises:
+            SignatureMismatch: it is not what was asked for, or another version has told what cannot be read here.
+        """
         header, body = self._sealer.open(RESULT, frame, b=batch)
         n = header["n"]
         seconds = array("f")
         seconds.frombytes(body[n : 5 * n])
         payloads = _cut(body[5 * n :], n)
-        output = {int(index): text for index, text in header.get("o", {}).items()}
-        printed = {int(index): counts for index, counts in header.get("u", {}).items()}
-        previews = {int(index): shown for index, shown in header.get("v", {}).items()}
+        try:
+            given = {int(index): CallOutput.from_wire(told) for index, told in header.get("o", {}).items()}
+        except ValueError as error:
+            raise _unreadable("a result", error) from error
         states, worker, attempt = bytes(body[:n]), header["w"], header["a"]
-        record = Record(
-            batch, header["i"], states, seconds, payloads, worker, attempt, output, printed, previews
-        )
+        record = Record(batch, header["i"], states, seconds, payloads, worker, attempt, given)
         record.child = _child(header)
         begun = body[len(body) - 4 * n :] if "t" in header else body[:0]
         if len(begun) == 4 * n and _is_moment(header.get("t")):

@@ -29,7 +29,6 @@ DOCUMENTED: dict[str, str] = {
     "a_node_of_a_frozenset": "An object in a frozenset of its own",
     "a_name_that_is_nowhere": "A name that nothing has",
     "asks_the_kernel": "The kernel itself, widgets",
-    "what_is_displayed": "display()",
     "quits": "SystemExit, KeyboardInterrupt",
     "interrupts_itself": "SystemExit, KeyboardInterrupt",
     "reads_the_keyboard": "input()",

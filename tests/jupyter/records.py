@@ -10,6 +10,7 @@ from nbtasks.client.batches.parcel import CallOptions, Parcel
 from nbtasks.client.batches.provenance import Origin
 from nbtasks.client.definition import Definition
 from nbtasks.core import states
+from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.events import Progressed, Started
 from nbtasks.core.header import CallHeader
 from nbtasks.core.options import TaskOptions
@@ -120,6 +121,6 @@ def _raised(error: BaseException) -> BaseException:
 def _end(
     batch: Ledger, index: int, state: int, payload: bytes, seconds: float, output: str, attempt: int = 1
 ) -> None:
-    kept = {index: [["o", output]]} if output else {}
+    kept = {index: CallOutput([["o", output]], [len(output), 0, 0])} if output else {}
     record = Record(ID, index, bytes([state]), [seconds], [payload], "w1", attempt, kept)
     batch.apply_record(record, [(index, 1)])

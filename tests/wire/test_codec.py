@@ -8,11 +8,13 @@ import math
 import pytest
 
 from nbtasks import SignatureMismatch
+from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.events import Started, Wrote
 from nbtasks.core.header import CallHeader
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.orders import Order, StopCalls
+from nbtasks.core.outputs import RichOutput
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
 from nbtasks.core.submitter import Submitter
 from nbtasks.wire.codec import Chunk, Codec, News, Record
@@ -78,14 +80,14 @@ def test_a_record_is_cut_into_its_results(codec):
         [b"v", b"error"],
         "w",
         2,
-        {4: [["o", "text\n"]]},
+        {4: CallOutput([["o", "text\n"]], [5, 0, 0], [RichOutput({"text/html": "<b>"})])},
     )
     record = codec.open_record(codec.seal_record(sent), "b1")
     assert record.states == sent.states
     assert list(record.seconds) == [0.5, 2.0]
     assert [bytes(payload) for payload in record.payloads] == [b"v", b"error"]
     assert (record.first, record.worker, record.attempt) == (3, "w", 2)
-    assert record.output == {4: [["o", "text\n"]]}
+    assert record.given == sent.given
 
 
 def test_a_record_says_when_its_calls_began_and_which_child_ran_them(codec):
@@ -121,7 +123,7 @@ def test_payloads_are_cut_out_one_by_one_or_many_at_once(codec, at):
 
 
 def test_events_labels_and_orders_come_back(codec):
-    events = [Started(0), Wrote(1, [["o", "Grüße\n"]], [6, 0])]
+    events = [Started(0), Wrote(1, [["o", "Grüße\n"]], [6, 0, 0])]
     news = News("b1", "w", "r1", 7, events)
     assert codec.open_events(codec.seal_events(news), "b1") == news
     label = BatchLabel(

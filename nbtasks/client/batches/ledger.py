@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.events import CallEvent, GivenBack, Progressed, Retried, Started, Wrote
+from nbtasks.core.events import Advanced, CallEvent, Displayed, GivenBack, Progressed, Retried, Started, Wrote
 from nbtasks.core.ids import call_id
 from nbtasks.wire.errors import failures
 from nbtasks.wire.replay import Window
 
-from .printed import Printed
+from .givenout import GivenOut
 from .provenance import Origin
 from .records import Records
 from .seen import Failure, Progress, Running
@@ -101,7 +101,7 @@ class Ledger:
         self.running: dict[int, Running] = {}
         self.tries = Tries()
         self.failures: dict[int, Failure] = {}
-        self.output = Printed()
+        self.output = GivenOut()
         self.progress: dict[int, Progress] = {}
         self.run_seconds = 0.0
         self.failed_count = 0
@@ -408,8 +408,7 @@ class Ledger:
             for index in indexes:
                 if record.states[index - start] != st.SUCCESS_CODE:
                     self._count_failure(record, index)
-        for index, parts in record.output.items():
-            self.output.end(index, parts, record.printed.get(index))
+        self.output.end(record)
         # Last, for it is what makes the batch end.
         self.order.extend(indexes)
 
@@ -441,9 +440,8 @@ class Ledger:
             self.states[index] = st.STARTED_CODE
         elif isinstance(event, Progressed):
             self.progress[index] = Progress(event.done, event.total, event.message)
-        elif isinstance(event, Wrote):
-            add = self.output.add_kept if event.over else self.output.add
-            add(index, event.parts, event.printed)
+        elif isinstance(event, Wrote | Displayed | Advanced):
+            self.output.take(event)
         elif isinstance(event, Retried):
             self.states[index] = st.RETRY_CODE
             self.tries.note(event, worker, child, self.running.pop(index, None))

@@ -25,8 +25,8 @@ from nbtasks.wire.modules import activeworld
 from nbtasks.wire.pickling import SCALARS
 from nbtasks.wire.readback import Readable
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
-from nbtasks.worker.isolation.openfigures import close_figures
-from nbtasks.worker.isolation.output import Output
+from nbtasks.worker.isolation.news import given_out
+from nbtasks.worker.isolation.openfigures import close_figures, has_figures
 from nbtasks.worker.jobs.ended import Again, Done, Unread
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.reporter import Reporter
@@ -35,7 +35,7 @@ from nbtasks.worker.log import LOGGER
 
 from .hints import add_hint
 from .interrupts import Stopping
-from .preview import preview_of
+from .preview import Previews, show_left
 
 #: Characters of a value, or of an error, in the log.
 _MOST_LOGGED = 200
@@ -61,6 +61,7 @@ class Bench:
     #: The generators behind the functions of random and numpy.random.
     hidden: Hidden = field(default_factory=Hidden)
     _readable: Readable = field(default_factory=Readable)
+    _previews: Previews = field(default_factory=Previews)
     #: The batch that has failed last, and the bytes of variables that it may still bring.
     _failing: tuple[bytes, int] = (b"", 0)
 
@@ -124,12 +125,13 @@ class Bench:
                 action()
         succeeded = outcome.state == SUCCESS_CODE
         is_empty = succeeded and (outcome.value is None or job.options.ignore_result)
-        # Before what the call has printed is put together.
-        shown = preview_of(outcome.value, call) if job.header.preview and succeeded and not is_empty else None
-        # A task can reach its own record, and put anything there.
-        told = call.output if type(call.output) is Output else None
-        output = told.kept() if told is not None else None
-        printed = told.printed if told is not None else None
+        # Before what the call has given out is put together.
+        if call.figures is not None and has_figures(call):
+            show_left(outcome, call)
+        shown = None
+        if succeeded and not is_empty and (job.header.preview or type(outcome.value) not in SCALARS):
+            shown = self._previews.of(outcome, call, is_shown=job.header.preview)
+        given = given_out(call, shown)
         if outcome.state == RETRY_CODE and self.running.was_revoked(call):
             reason = TaskRevokedError(
                 f"call {call.id} was revoked while it ran: it is not tried again", call.id
@@ -138,17 +140,15 @@ class Bench:
         if self.log_calls:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
-            return Again(
-                job, call.index, outcome.retry_in, _why_again(outcome), output, printed, outcome.seconds
-            )
+            return Again(job, call.index, outcome.retry_in, _why_again(outcome), given, outcome.seconds)
         if is_empty:
-            return Done(job, call.index, SUCCESS_CODE, outcome.seconds, b"", output, [], printed, shown)
+            return Done(job, call.index, SUCCESS_CODE, outcome.seconds, b"", [], given)
         if (succeeded and type(outcome.value) in SCALARS) or activeworld.is_entered(job.world):
             state, payload, pieces = self._packed(job, call, outcome)
         else:
             with activeworld.opened_in(job.world):
                 state, payload, pieces = self._packed(job, call, outcome)
-        return Done(job, call.index, state, outcome.seconds, payload, output, pieces, printed, shown)
+        return Done(job, call.index, state, outcome.seconds, payload, pieces, given)
 
     def _packed(self, job: Job, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes, list[BlobPiece]]:
         if outcome.state != SUCCESS_CODE:

@@ -6,86 +6,115 @@ may print, raise or never end.
 
 from __future__ import annotations
 
-import base64
 import contextvars
-import io
 import sys
 import threading
+import time
 from collections.abc import Callable
-from pprint import pformat
 from typing import Any
 
 from nbtasks.core.brief import brief
 from nbtasks.core.context import CurrentCall, set_current
+from nbtasks.core.execution import Outcome
 from nbtasks.core.interruption import raise_in
-from nbtasks.core.readable import exact, name_of
+from nbtasks.core.outputs import RichOutput
+from nbtasks.core.readable import name_of, text_of
+from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
+from nbtasks.worker.isolation.displays import bounded
+from nbtasks.worker.isolation.forms import forms_of
+from nbtasks.worker.isolation.openfigures import show_figures
+from nbtasks.worker.isolation.streams import output_of
 
 _MOST_S = 1.0
+#: Seconds for all the figures that a call has left open.
+_MOST_FIGURES_S = 20.0
 #: Seconds for what is told to stop to do so.
 _GRACE_S = 0.1
-_MOST_BYTES = 100_000
+#: Characters of a preview that a card shows, and of one that was not asked for.
+_MOST_CHARACTERS = 500_000
+_MOST_UNASKED = 80_000
+#: Of the time that calls run, what may go into previews that were not asked for; and seconds for the first of them.
+_SHARE = 0.05
+_AT_FIRST_S = 0.2
 _MOST_TEXT = 8_000
-_WIDTH = 79
 
 
-def preview_of(value: Any, call: CurrentCall) -> dict[str, str]:
-    """Return ``html``, ``png`` (base64) or ``text`` of a call's result; empty where nothing could be made in time.
+class Previews:
+    """Makes previews of results: of all that a card is sure to show, of others as long as that takes little time."""
 
-    What the value prints meanwhile is output of the call.
-    """
-    made: list[dict[str, str]] = []
+    def __init__(self) -> None:
+        #: Seconds that went into those that perhaps nobody looks at, and that their calls have run.
+        self._spent_s = self._ran_s = 0.0
+
+    def of(self, outcome: Outcome, call: CurrentCall, *, is_shown: bool) -> RichOutput | None:
+        """Return a call's result as a notebook shows it; None where that is not made, or not in time.
+
+        What the value prints meanwhile is output of the call.
+
+        Args:
+            is_shown: a card shows it. Where none does, values of Python's own types are spelled out by who asks.
+        """
+        value = outcome.value
+        if is_shown:
+            return _preview(value, call, _MOST_CHARACTERS)
+        if type(value).__module__ == "builtins":
+            return None
+        self._ran_s += outcome.seconds
+        if self._spent_s > _AT_FIRST_S + _SHARE * self._ran_s:
+            return None
+        began = time.monotonic()
+        shown = _preview(value, call, _MOST_UNASKED)
+        self._spent_s += time.monotonic() - began
+        return shown
+
+
+def _preview(value: Any, call: CurrentCall, most: int) -> RichOutput | None:
+    made: list[RichOutput] = []
+    _do_in_time(lambda: _make(value, made, most), call, _MOST_S)
+    return made[0] if made else None
+
+
+def show_left(outcome: Outcome, call: CurrentCall) -> None:
+    """Show the figures that a call has left open, as a notebook does at the end of a cell."""
+    if outcome.state not in (SUCCESS_CODE, FAILURE_CODE):
+        return
+    if not _do_in_time(lambda: _show_figures(outcome.value), call, _MOST_FIGURES_S):
+        output_of(call).write("e", f"figures were left out: to draw them takes over {_MOST_FIGURES_S:g} s\n")
+
+
+def _show_figures(value: Any) -> None:
+    try:
+        show_figures(besides=value)
+    except Exception as error:
+        sys.stderr.write(f"a figure could not be drawn: {name_of(error)}: {text_of(error, 300)}\n")
+
+
+def _do_in_time(action: Callable[[], None], call: CurrentCall, most_s: float) -> bool:
+    """Do something as the call, for some seconds at most; returns whether it was done."""
     context = contextvars.copy_context()
     context.run(set_current, call)
     # A thread can be stopped, and left alone where that does not help.
-    thread = threading.Thread(
-        target=context.run, args=(_make, value, made), name="nbtasks-preview", daemon=True
-    )
+    thread = threading.Thread(target=context.run, args=(action,), name="nbtasks-preview", daemon=True)
     thread.start()
-    thread.join(_MOST_S)
-    if thread.is_alive() and thread.ident is not None:
+    thread.join(most_s)
+    if not thread.is_alive():
+        return True
+    if thread.ident is not None:
         raise_in(thread.ident, SystemExit)
         thread.join(_GRACE_S)
-    return made[0] if made else {}
+    return False
 
 
-def _make(value: Any, made: list[dict[str, str]]) -> None:
+def _make(value: Any, made: list[RichOutput], most: int) -> None:
     try:
-        made.append(_form(value))
+        made.append(_form(value, most))
     except BaseException as error:
         shown = brief(value)
         if type(value).__module__ != "builtins":
             shown = f"<{name_of(value)}: its repr raised {name_of(error)}>"
-        made.append({"text": shown})
+        made.append(RichOutput({"text/plain": shown}))
 
 
-def _form(value: Any) -> dict[str, str]:
-    html = _tried(lambda: _method(value, "_repr_html_"))
-    if type(html) is str and 0 < len(html) <= _MOST_BYTES:
-        return {"html": html}
-    png = _tried(lambda: _png(value))
-    if isinstance(png, bytes) and 0 < len(png) <= _MOST_BYTES:
-        return {"png": base64.b64encode(png).decode()}
-    return {"text": exact(pformat(value, width=_WIDTH, sort_dicts=False))[:_MOST_TEXT]}
-
-
-def _tried(make: Callable[[], Any]) -> Any:
-    try:
-        made = make()
-    except Exception:
-        return None
-    return made[0] if isinstance(made, tuple) and made else made
-
-
-def _method(value: Any, name: str) -> Any:
-    """Call a method of a value's class; None where it has none. A class has none, though its objects do."""
-    method = None if isinstance(value, type) else getattr(type(value), name, None)
-    return method(value) if callable(method) else None
-
-
-def _png(value: Any) -> Any:
-    known = sys.modules.get("matplotlib.figure")
-    if known is None or not isinstance(value, known.Figure):
-        return _method(value, "_repr_png_")
-    file = io.BytesIO()
-    value.savefig(file, format="png", bbox_inches="tight")
-    return file.getvalue()
+def _form(value: Any, most: int) -> RichOutput:
+    data, metadata = forms_of(value)
+    return bounded(RichOutput(data, metadata), most, _MOST_TEXT)

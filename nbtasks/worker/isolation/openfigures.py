@@ -6,30 +6,48 @@ pyplot draws into the figure that was opened last, and calls may run side by sid
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import functools
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator, MutableMapping, Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from nbtasks.core.context import CurrentCall, current_call, reset_current, set_current
-from nbtasks.wire.modules import activeworld
+
+from .awaiting import when_imported
+from .copies import here
+from .showing import show
 
 #: Where pyplot keeps them.
 _MODULE = "matplotlib._pylab_helpers"
 
 
 def install() -> None:
-    """Have calls find figures of their own in pyplot, once it is imported."""
+    """Have calls find figures of their own in pyplot, once it is imported, and show them where the call is shown."""
+    when_imported(_MODULE, _divide)
+    when_imported("matplotlib.pyplot", _show_in_calls)
+
+
+def show_figures(besides: Any = None) -> None:
+    """Show the open figures of the call that runs here, as a notebook does at the end of a cell, and close them.
+
+    Args:
+        besides: one that is shown otherwise.
+    """
     known = sys.modules.get(_MODULE)
     if known is None:
-        # Theirs finds it as well, and has to come after ours.
-        activeworld.expect_worlds()
-        sys.meta_path.insert(0, _Awaiting())
-    else:
-        _divide(known)
+        return
+    try:
+        for manager in list(known.Gcf.figs.values()):
+            if manager.canvas.figure is not besides:
+                show(manager.canvas.figure)
+    finally:
+        known.Gcf.destroy_all()
+
+
+def has_figures(call: CurrentCall) -> bool:
+    """Whether a call has open figures."""
+    return type(call.figures) is _Figures and len(call.figures) > 0
 
 
 def close_figures(call: CurrentCall | None = None) -> None:
@@ -109,30 +127,19 @@ class _FiguresOfCalls(MutableMapping[Any, Any]):
         self._own().move_to_end(number, last)
 
 
-def _divide(known: ModuleType) -> None:
-    with contextlib.suppress(Exception):
-        if type(known.Gcf.figs) is OrderedDict:
-            known.Gcf.figs = _FiguresOfCalls(known.Gcf.figs)
+def _divide(known: Any) -> None:
+    if type(known.Gcf.figs) is OrderedDict:
+        known.Gcf.figs = _FiguresOfCalls(known.Gcf.figs)
 
 
-class _Awaiting:
-    """Waits among the finders of modules for pyplot to be imported."""
+def _show_in_calls(pyplot: Any) -> None:
+    otherwise = pyplot.show
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Return where the one module is that matters, as others find it."""
-        if name != _MODULE:
-            return None
-        with contextlib.suppress(ValueError):
-            sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
-            run = spec.loader.exec_module
+    @functools.wraps(otherwise)
+    def show_here(*args: Any, **kwargs: Any) -> Any:
+        if current_call() is None or here.is_copy:
+            return otherwise(*args, **kwargs)
+        show_figures()
+        return None
 
-            def run_and_divide(module: ModuleType) -> None:
-                run(module)
-                _divide(module)
-
-            spec.loader.exec_module = run_and_divide  # type: ignore[method-assign]
-        return spec
+    pyplot.show = show_here

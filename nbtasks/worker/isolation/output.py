@@ -1,11 +1,16 @@
-"""What one call has printed, bounded: the beginning and the end of it."""
+"""What one call has given out: what it has printed, bounded to the beginning and the end, and what it has displayed."""
 
 from __future__ import annotations
 
 import codecs
+import itertools
+import operator
 from collections import deque
 from threading import Lock
 from typing import Any
+
+from .bars import Bars
+from .displays import Displays
 
 #: Characters kept of the beginning, and of the end, of what a call prints.
 HEAD_CHARS = 32 * 1024
@@ -23,9 +28,15 @@ class Output:
         self._dropped = 0
         self._live: list[list[str]] = []
         self._live_chars = 0
-        #: Characters of stdout and stderr so far.
-        self._printed = [0, 0]
+        #: Characters of stdout and stderr since it was cleared, and how often it was.
+        self._printed = [0, 0, 0]
         self._lock = Lock()
+        #: It is to be cleared before something is added.
+        self._clears_next = False
+        #: Cleared since the last look.
+        self._cleared = False
+        self.displays: Displays | None = None
+        self.bars: Bars | None = None
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
         #: Stream -> how this call writes to it, where that is not as usual; kept by streams.py.
         self.ways: dict[str, Any] = {}
@@ -41,6 +52,8 @@ class Output:
         """Add text of a stream, ``o`` or ``e``."""
         if not text:
             return
+        if self._clears_next:
+            self.make_way()
         with self._lock:
             self._printed[stream == "e"] += len(text)
             if self._live_chars < TAIL_CHARS:
@@ -70,15 +83,40 @@ class Output:
             self._tail_chars -= over
             self._dropped += over
 
-    def take_live(self) -> tuple[list[list[str]], list[int]]:
-        """Return what was printed since the last look, and the characters of stdout and stderr up to there."""
+    def clear(self, wait: bool = False) -> None:
+        """Forget everything.
+
+        Args:
+            wait: until something is added.
+        """
+        self._clears_next = True
+        if not wait:
+            self.make_way()
+
+    def make_way(self) -> None:
+        """Clear it now if it is to be cleared before something is added."""
         with self._lock:
-            live, self._live, self._live_chars = self._live, [], 0
-            return live, self._printed.copy()
+            if not self._clears_next:
+                return
+            self._clears_next, self._cleared = False, True
+            self._head, self._head_chars, self._dropped = [], 0, 0
+            self._tail.clear()
+            self._live, self._live_chars, self._tail_chars = [], 0, 0
+            self._printed = [0, 0, self._printed[2] + 1]
+            if self.displays is not None:
+                self.displays.clear()
+
+    def take_live(self) -> tuple[list[list[str]], list[int]] | None:
+        """Return what was printed since the last look, and :attr:`printed` up to there; None for nothing new."""
+        with self._lock:
+            if not self._live and not self._cleared:
+                return None
+            live, self._live, self._live_chars, self._cleared = self._live, [], 0, False
+            return _joined(live), self._printed.copy()
 
     @property
     def printed(self) -> list[int]:
-        """Characters of stdout and stderr that were printed, whether they are kept or not."""
+        """Characters of stdout and stderr since it was cleared, whether they are kept or not, and how often it was."""
         return self._printed.copy()
 
     def kept(self) -> list[list[str]]:
@@ -87,7 +125,7 @@ class Output:
             self.write(stream, decoder.decode(b"", True))
         with self._lock:
             gap = [["e", f"\n... {self._dropped:,} characters left out ...\n"]] if self._dropped else []
-            return [*self._head, *gap, *self._tail]
+            return _joined([*self._head, *gap, *self._tail])
 
 
 def _append(parts: list[list[str]], stream: str, text: str) -> None:
@@ -95,3 +133,11 @@ def _append(parts: list[list[str]], stream: str, text: str) -> None:
         parts[-1][1] += text
     else:
         parts.append([stream, text])
+
+
+def _joined(parts: list[list[str]]) -> list[list[str]]:
+    """Return parts with those of one stream in a row as one."""
+    return [
+        [stream, "".join(text for _, text in texts)]
+        for stream, texts in itertools.groupby(parts, key=operator.itemgetter(0))
+    ]

@@ -6,9 +6,7 @@ detach them, write bytes, choose another encoding. The next call finds them as n
 
 from __future__ import annotations
 
-import builtins
 import codecs
-import contextlib
 import io
 import sys
 from collections.abc import Iterable
@@ -300,13 +298,10 @@ tagged: list[TaggedStream] = []
 
 
 def install() -> None:
-    """Put the tagged streams in place of Python's; ``display`` shows as text."""
+    """Put the tagged streams in place of Python's."""
     tagged[:] = TaggedStream("o", sys.stdout), TaggedStream("e", sys.stderr)
     renew()
     tag()
-    if not hasattr(builtins, "display"):
-        # A builtin in every notebook, so cells use it without importing it.
-        builtins.display = _display  # type: ignore[attr-defined]
 
 
 def restore() -> None:
@@ -339,9 +334,3 @@ def give_back() -> None:
         stream = getattr(sys, name, None)
         if isinstance(stream, TaggedStream):
             setattr(sys, name, stream.real)
-
-
-def _display(*values: object, **_: object) -> None:
-    with contextlib.suppress(AttributeError):
-        for value in values:
-            sys.stdout.write(f"{value!r}\n")

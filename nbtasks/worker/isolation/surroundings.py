@@ -20,7 +20,7 @@ from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, setitimer
 from types import FrameType, ModuleType
 from typing import Any
 
-from . import openfigures, streams, undoing
+from . import openfigures, progresslibraries, showing, streams, undoing
 from .assignments import Assignments
 
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
@@ -77,6 +77,8 @@ class Surroundings:
         """Set everything for the first time; main thread only."""
         undoing.install()
         openfigures.install()
+        showing.install()
+        progresslibraries.install()
         self._assigned.remember()
         self._print, self._len, self._environ = builtins.print, builtins.len, os.environ
         self._functions = _functions()

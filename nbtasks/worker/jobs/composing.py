@@ -10,12 +10,13 @@ from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.finish import Finish
 from nbtasks.core import attempts
 from nbtasks.core.errors import WireError
-from nbtasks.core.events import CallEvent, GivenBack, Refusal, Retried, Wrote
+from nbtasks.core.events import CallEvent, GivenBack, Refusal, Retried
 from nbtasks.core.ids import new_id
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.wire.codec import Codec, News, Record
 from nbtasks.wire.errors import failures
+from nbtasks.worker.isolation.news import last_news
 
 from .ended import Again, Done, Ended, Refused, Unread
 from .job import Job
@@ -86,9 +87,7 @@ class Composer:
             payloads=[item.payload for item in run],
             worker=self._worker,
             attempt=_number_of(entry),
-            output={item.index: item.output for item in run if item.output},
-            printed={item.index: item.printed for item in run if item.printed},
-            previews={item.index: item.preview for item in run if item.preview},
+            given={item.index: item.given for item in run if item.given is not None},
             child=self._child,
             told_at=self._server_now(),
             begun=[item.began - now for item in run],
@@ -111,9 +110,7 @@ class Composer:
         frame = self._codec.seal_chunk(item.job.chunk.only(item.index), entry.key_id)
         due_ms = round((self._server_now() + max(0.0, item.delay_s)) * 1000)
         attempt = attempts.after_retry(entry.attempt)
-        events: list[CallEvent] = [_retried(item)]
-        if item.output and item.printed:
-            events.insert(0, Wrote(item.index, item.output, item.printed, over=True))
+        events: list[CallEvent] = [*last_news(item.index, item.given), _retried(item)]
         # What cannot be sealed has to be seen before it is told that there is another try.
         self.add_news(report, entry.batch, entry.key_id, events)
         report.again(entry.batch, entry.address, lane, due_ms, item.index, 1, attempt, frame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from nbtasks.core.calloutput import CallOutput
 from nbtasks.wire.values import BlobPiece
 
 from .job import Job
@@ -19,12 +20,9 @@ class Done:
     state: int
     seconds: float
     payload: bytes
-    output: list[list[str]] | None = None
     pieces: list[BlobPiece] | None = None
-    #: Characters of stdout and stderr.
-    printed: list[int] | None = None
-    #: How its card shows the value.
-    preview: dict[str, str] | None = None
+    #: What it has given out besides its result.
+    given: CallOutput | None = None
     #: When it began (monotonic); nan for what was not begun.
     began: float = math.nan
 
@@ -37,8 +35,7 @@ class Again:
     index: int
     delay_s: float
     error: str
-    output: list[list[str]] | None = None
-    printed: list[int] | None = None
+    given: CallOutput | None = None
     seconds: float = 0.0
     began: float = math.nan
 

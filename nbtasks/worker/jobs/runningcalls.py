@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 
 from nbtasks.core.context import CurrentCall
-from nbtasks.core.events import CallEvent, Progressed, Started, Wrote
+from nbtasks.core.events import CallEvent, Progressed, Started
+from nbtasks.worker.isolation.news import news_of
 
 from .bell import Bell
 
@@ -27,6 +28,8 @@ class _Notes:
     #: It was revoked, and may run on.
     revoked: bool = False
     progress: tuple[float, float | None, str] | None = None
+    #: It has reported progress by itself.
+    progressed: bool = False
 
 
 class RunningCalls:
@@ -112,10 +115,8 @@ class RunningCalls:
             notes.told = True
             events.append(Started(call.index, round(now - since, 3), call.attempt))
         if notes.progress is not None:
-            (done, total, message), notes.progress = notes.progress, None
+            (done, total, message), notes.progress, notes.progressed = notes.progress, None, True
             events.append(Progressed(call.index, done, total, message))
         if call.output is not None:
-            live, printed = call.output.take_live()
-            if live:
-                events.append(Wrote(call.index, live, printed))
+            events += news_of(call, progressed=notes.progressed)
         return events
