@@ -9,7 +9,9 @@ from typing import TypeVar
 
 from nbtasks.core.errors import NbtasksError
 from nbtasks.core.typevars import P
-from nbtasks.wire.errors.tracebacks import is_of_library, is_own, without_own_frames
+from nbtasks.wire.errors.tracebacks import is_of_library, is_own, shown_as, without_own_frames
+
+__all__ = ["as_own", "at_border", "on_own_error", "shortened", "shown_as", "without_last_own"]
 
 T = TypeVar("T")
 

@@ -142,15 +142,16 @@ def apply_here(task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) 
             function_here, options_here = pickling.loads(function), pickling.loads(options)
             args_here, kwargs_here = pickling.loads(sent)
             opening.is_reading = False
-            outcome = _run(function_here, args_here, kwargs_here, options_here, call)
+            outcome = run_once(function_here, args_here, kwargs_here, options_here, call)
         if outcome.state != st.RETRY_CODE:
             return _packed(task, call, outcome)
         call.attempt += 1
 
 
-def _run(
+def run_once(
     function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions, call: CurrentCall
 ) -> Outcome:
+    """Run one attempt of a call, in an event loop of its own where it needs one."""
     if not inspect.iscoroutinefunction(function):
         return execute(function, args, kwargs, call, options)
     outcomes: list[Outcome] = []

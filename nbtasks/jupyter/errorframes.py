@@ -1,8 +1,10 @@
-"""How IPython shows errors of nbtasks: the user's lines up to the one that has asked, and nothing below it."""
+"""How IPython shows errors of nbtasks and of tasks: the user's lines, with the failing expression marked."""
 
 from __future__ import annotations
 
+import linecache
 from functools import partial
+from pathlib import PurePath
 from typing import Any
 
 from nbtasks.client.border import without_last_own
@@ -22,3 +24,18 @@ def _shown(shell: Any, error: BaseException) -> list[str]:
     tb = without_last_own(error.__traceback__)
     lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, tb)
     return lines
+
+
+def name_of_cell(shell: Any, file: str) -> str:
+    """Return under which name IPython marks the failing expression in a cell's lines.
+
+    A kernel calls a cell as if it lay in a file, and IPython looks for that.
+    """
+    numbers = getattr(shell.compile, "_filename_map", None) or {}
+    lines = linecache.cache.get(file)
+    if file not in numbers or lines is None or not file.endswith(".py"):
+        return file
+    name = f"<ipython-input-{numbers[file]}-{PurePath(file).stem}>"
+    linecache.cache[name] = (*lines[:3], name)
+    numbers[name] = numbers[file]
+    return name

@@ -10,7 +10,7 @@ from nbtasks.client.app import App
 
 from .card.display import Display
 from .card.words import short_id
-from .errorframes import shown_by
+from .errorframes import name_of_cell, shown_by
 from .magics.completion import make_matcher
 from .magics.magics import TaskMagics
 from .magics.publish import say
@@ -34,6 +34,8 @@ class _Loaded:
         whence.cell_asked.append(self.whereabouts)
         self.shows_errors = partial(shown_by, shell)
         border.on_own_error.append(self.shows_errors)
+        self.names_cells = partial(name_of_cell, shell)
+        border.shown_as.append(self.names_cells)
         self.reruns = Reruns(shell)
         self.undo_reruns = self.reruns.attach()
         shell.register_magics(TaskMagics(shell, self.display, self.reruns))
@@ -48,6 +50,7 @@ class _Loaded:
         self.undo_reruns()
         whence.cell_asked.remove(self.whereabouts)
         border.on_own_error.remove(self.shows_errors)
+        border.shown_as.remove(self.names_cells)
         for kind, names in _MAGICS.items():
             for name in names:
                 self.shell.magics_manager.magics[kind].pop(name, None)

@@ -21,6 +21,11 @@ def is_watched(shell: Any) -> bool:
     by_hand = os.environ.get("NBTASKS_INTERACTIVE", "")
     if by_hand in {"0", "1"}:
         return by_hand == "1"
+    return can_ask(shell)
+
+
+def can_ask(shell: Any) -> bool:
+    """Whether somebody can be asked: a debugger needs that."""
     return not has_kernel(shell) or bool(getattr(shell.kernel, "_allow_stdin", True))
 
 

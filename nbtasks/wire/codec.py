@@ -29,7 +29,7 @@ from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Header, Seal
 from .modules import byname
 from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
-from .modules.world import world_of
+from .modules.world import World, world_of
 from .opened.function import Function
 
 _MOST_CHILDREN = 100_000
@@ -193,15 +193,24 @@ class Codec:
 
     def open_function(self, frame: bytes, digest: str) -> Function:
         """Rebuild a callable, with its source lines for tracebacks and the local modules that it imports."""
-        _, body = self._sealer.open(FUNCTION, frame, h=digest)
-        parts = pickling.load_plain(body)
-        for filename, text in parts["lines"].items():
-            linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+        parts = self._parts_of(frame, digest)
         try:
             return Function(digest, (parts["call"], parts["options"]), world_of(parts["world"]))
         except ModuleNotFoundError as error:
             say_who_needs(error, parts["needed"])
             raise
+
+    def as_sent(self, sealed: Sealed) -> tuple[bytes, bytes, World | None]:
+        """Return a callable and its options, pickled, and the world that they are to be read in."""
+        parts = self._parts_of(sealed.frame, sealed.digest)
+        return parts["call"], parts["options"], world_of(parts["world"])
+
+    def _parts_of(self, frame: bytes, digest: str) -> dict[str, Any]:
+        _, body = self._sealer.open(FUNCTION, frame, h=digest)
+        parts: dict[str, Any] = pickling.load_plain(body)
+        for filename, text in parts["lines"].items():
+            linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+        return parts
 
     def lines_of(self, frame: bytes, digest: str) -> None:
         """Make the source lines of a function known here, without rebuilding it."""

@@ -465,7 +465,7 @@ class Ledger:
         if self.done and self.ended_at is None:
             self.ended_at = time.time()
             if self.parcel is not None:
-                self.parcel.settle()
+                self.parcel.settle(succeeded=not self.failed_count)
         self.watchers.note(first, count)
 
     def note_change(self) -> None:

@@ -45,6 +45,7 @@ class Parcel:
     Attributes:
         function: content hash of the task's function, as it was sent.
         frame: that function as it was sent; empty when all have ended: until then the broker may lose it.
+        as_sent: that function as it was packed, a shipping.PackedFunction, until all have succeeded.
         due_ms: when they may start, in ms of the server's time; 0: at once.
         blobs: their large values, until all have ended.
         spent: the same from then on.
@@ -60,6 +61,7 @@ class Parcel:
         self.calls = calls
         self.function = ""
         self.frame = b""
+        self.as_sent: Any = None
         self.due_ms = 0
         self.blobs: list[BlobPiece] = []
         self.spent: list[BlobPiece] = []
@@ -77,8 +79,10 @@ class Parcel:
         parts += [f"{name}={brief(value)}" for name, value in kwargs.items()]
         return ", ".join(parts)[:200]
 
-    def settle(self) -> None:
+    def settle(self, succeeded: bool) -> None:
         """All have ended: nothing is sent again. Arguments stay, for those who submit the calls anew."""
+        if succeeded:
+            self.as_sent = None
         self.spent, self.blobs = self.blobs, []
         self.sent, self.frame = [], b""
 

@@ -85,6 +85,7 @@ TaskMagics.tasks.__doc__ = """List what was submitted, or act on it.
     %tasks ID|NAME                      its card, here
     %tasks cancel ID|NAME|all           stop it; all: of this session; earlier: what its earlier sessions have left
     %tasks retry ID|NAME|failed         run its failed calls again
+    %tasks debug ID|NAME[:INDEX]        run a failed call once more and here, and open the debugger where it fails
     %tasks attach [ID ...|--last N]     cards and handles of earlier runs, also after a kernel restart
 """
 

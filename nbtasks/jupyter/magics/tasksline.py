@@ -10,6 +10,7 @@ from nbtasks.client.app import App
 from nbtasks.core.errors import UnknownCall
 from nbtasks.jupyter.card import words
 
+from .debugline import debug
 from .flags import MagicParser, OptionError, count, split_words
 from .panels import tasks_panel
 from .publish import say, show_panel
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
 USAGE = (
     "%tasks | %tasks ID|NAME | %tasks cancel ID|NAME|all|earlier | %tasks retry ID|NAME|failed "
-    "| %tasks attach [ID|--last N]"
+    "| %tasks debug ID|NAME[:INDEX] | %tasks attach [ID|--last N]"
 )
-SUBCOMMANDS = ("attach", "cancel", "retry")
+SUBCOMMANDS = ("attach", "cancel", "debug", "retry")
 ATTACH = MagicParser("%tasks attach")
 ATTACH.add_argument("ids", nargs="*")
 ATTACH.add_argument("--last", type=count, metavar="N")
@@ -54,6 +55,8 @@ class Tasks:
             return self._attach(rest)
         if command == "cancel":
             return self._cancel(_one(command, rest, "ID|NAME|all|earlier"))
+        if command == "debug":
+            return debug(self._shell, _one(command, rest, "ID|NAME[:INDEX]"), _required)
         if command == "retry":
             return self._retry(_one(command, rest, "ID|NAME|failed"))
         return self._card(line.strip())

@@ -7,7 +7,7 @@ shows other lines.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
@@ -22,6 +22,8 @@ _MOST_FRAMES = 60
 FrameData = tuple[str, str, int, int, int, int, int]
 #: Local variables of a frame, and globals that it has read.
 Variables = tuple[Mapping[str, Any], Mapping[str, Any]]
+#: Each returns the name under which a file of a rebuilt frame is shown best here.
+shown_as: list[Callable[[str], str]] = []
 
 
 def to_data(tb: TracebackType | None) -> list[FrameData]:
@@ -56,8 +58,14 @@ def from_data(frames: Sequence[FrameData], seen: Sequence[Variables] = ()) -> Tr
     for data, variables in itertools.zip_longest(reversed(frames), reversed(seen)):
         if data is not None:
             own, others = variables or ({}, {})
-            tb = raised_at(RaisedAt(*data), own, others, tb)
+            tb = raised_at(RaisedAt(_known_as(data[0]), *data[1:]), own, others, tb)
     return tb
+
+
+def _known_as(file: str) -> str:
+    for name in shown_as:
+        file = name(file)
+    return file
 
 
 def without_own_frames(tb: TracebackType | None) -> TracebackType | None:

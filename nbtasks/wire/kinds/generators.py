@@ -204,7 +204,7 @@ def seed_call(batch: str, index: int, seed: int) -> None:
 
 
 @contextlib.contextmanager
-def seeded_here(seed: int | None) -> Iterator[None]:
+def seeded_here(seed: int | None, batch: str = "", index: int = 0) -> Iterator[None]:
     """Run a call in the notebook as one with this seed is run in a worker; what is drawn here later does not change."""
     if seed is None:
         yield
@@ -213,7 +213,7 @@ def seeded_here(seed: int | None) -> Iterator[None]:
     numpy = sys.modules.get("numpy.random")
     of_numpy = numpy and numpy.get_state()
     try:
-        seed_call("", 0, seed)
+        seed_call(batch, index, seed)
         yield
     finally:
         _user_seed.reset(token)

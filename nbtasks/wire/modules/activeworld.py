@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import linecache
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -79,6 +80,27 @@ def opened_in(world: World | None) -> Iterator[None]:
             if reason is not None:
                 raise reason from error
             raise
+
+
+@contextlib.contextmanager
+def visited() -> Iterator[None]:
+    """Leave at the end what world was entered: for a process that has modules of its own."""
+    global _active
+    before, path, importing = _active, sys.path[:], builtins.__import__
+    try:
+        yield
+    finally:
+        with held():
+            if _active is not None and _active is not before:
+                _active.leave()
+                for shipped in _active.modules.values():
+                    linecache.cache.pop(shipped.file, None)
+                _active = _finder.world = before
+                sys.path[:] = path
+                _path_before.clear()
+                builtins.__import__ = importing
+                sys.meta_path.remove(_finder)
+            _of_call.set(None)
 
 
 def expect_worlds() -> None:

@@ -108,7 +108,7 @@ class RedisEngine:
 
         def open_batch() -> tuple[Ledger, Parcel]:
             parcel = Parcel(task, dispatch.of_many(options), ())
-            parcel.function, parcel.frame = digest, frame
+            parcel.function, parcel.frame, parcel.as_sent = digest, frame, task.shipped
             return dispatch.ledger_of(self, parcel, 0, "call"), parcel
 
         def seal(batch: Ledger, parcel: Parcel, payloads: list[bytes]) -> list[Sent]:
@@ -139,6 +139,7 @@ class RedisEngine:
     def _shipped(self, parcel: Parcel) -> Parcel:
         """Return a parcel with its function."""
         parcel.function, parcel.frame = ship(self.session.codec, self.home, parcel.task)
+        parcel.as_sent = parcel.task.shipped
         parcel.due_ms = self.session.sealing.due_ms(parcel.options)
         return parcel
 
