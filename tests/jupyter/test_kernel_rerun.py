@@ -37,6 +37,11 @@ def slow(tmp_path):
     Slow.gate.touch()
 
 
+def test_where_nothing_was_submitted_ever_nothing_is_said(kernel):
+    ran = kernel.run("%workers start 2")
+    assert (ran.status, ran.stdout.count("\n")) == ("ok", 1)
+
+
 def test_the_same_cell_again_replaces_what_has_not_started(kernel, slow):
     kernel.run(slow.cell(), cell="c1")
     kernel.run("first = h")

@@ -178,6 +178,8 @@ class Store:
             unfinished: leave out those whose calls have all ended.
         """
         names = self.newest(most)
+        if not names:
+            return []
         replies = self._link.pipeline([("HMGET", self._keys.batch(name), "n", "d", "e") for name in names])
         standings: dict[str, tuple[int, float | None]] = {}
         for name, reply in zip(names, replies, strict=True):
