@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from nbtasks.core.errors import ConfigError
@@ -92,6 +93,12 @@ class Definition:
                 raise TypeError(f"{_name_of(self.function)} is a method{_INSTEAD}")
         elif not kwargs:
             self._fitting.add(len(args))
+
+    def parameters(self, n: int) -> list[str]:
+        """Return the names of the first ``n`` positional parameters; "" for those that have none of their own."""
+        code = self.function.__code__ if type(self.function) is FunctionType else None
+        names = code.co_varnames[: code.co_argcount] if code is not None else ()
+        return [*names[self.options.bind : n + self.options.bind], *[""] * n][:n]
 
     def _own_signature(self) -> inspect.Signature | None:
         if self._signature is False:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
 from nbtasks.core.backoff import Backoff
-from nbtasks.core.brief import brief
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import (
     NotPicklable,
@@ -26,7 +25,6 @@ from nbtasks.core.progressbar import ProgressBar
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.typevars import R
 from nbtasks.core.unsendable import refuse_to_travel
-from nbtasks.wire import pickling
 from nbtasks.wire.errors import failures
 from nbtasks.wire.values import Original
 
@@ -34,6 +32,7 @@ from . import current, observers, waiting
 from .batches.course import ended_attempt
 from .batches.ledger import Ledger
 from .batches.loss import without_value
+from .batches.shown import shown_value
 from .border import as_own, at_border
 
 if TYPE_CHECKING:
@@ -231,15 +230,7 @@ class AsyncResult(Generic[R]):
     @property
     def rich_preview(self) -> RichOutput | None:
         """The value in the forms that a notebook knows, as the worker has made them; None where there are none."""
-        found = self.batch.record(self.index)
-        if found is None or not self.successful():
-            return None
-        given = found[0].given.get(self.index)
-        if given is not None and given.preview is not None:
-            return given.preview
-        with contextlib.suppress(ValueError):
-            return RichOutput({"text/plain": brief(pickling.load_own(found[1]))}) if len(found[1]) else None
-        return None
+        return shown_value(self.batch, self.index)
 
     @property
     def outputs(self) -> list[RichOutput]:

@@ -29,8 +29,7 @@ _MOST_BYTES = 40
 #: Larger numbers are told by their length.
 _MOST_BITS = 256
 _DIGITS_PER_BIT = 0.30103
-_TEXTS = reprlib.Repr()
-_TEXTS.maxstring = 60
+_MOST_TEXT = 60
 
 _PLAIN: frozenset[type] = frozenset(
     {bool, float, complex, type(None), type(...), type(NotImplemented), uuid.UUID}
@@ -42,16 +41,22 @@ _DATES: frozenset[type] = frozenset({dt.date, dt.timedelta})
 _MOMENTS: frozenset[type] = frozenset({dt.datetime, dt.time})
 
 
-def brief(value: Any) -> str:
-    """Return a value in one short line."""
-    return _Writer().written(value)
+def brief(value: Any, most: int = _MOST_CHARS) -> str:
+    """Return a value in one line.
+
+    Args:
+        most: characters of it, about; more than usual also spells out longer texts and more items.
+    """
+    return _Writer(most).written(value)
 
 
 class _Writer:
     """Writes one value down, however much of it there is."""
 
-    def __init__(self) -> None:
-        self._left = _MOST_CHARS
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._items_most = _MOST_ITEMS * most // _MOST_CHARS
+        self._text_most = _MOST_TEXT * most // _MOST_CHARS
 
     def written(self, value: Any, depth: int = 0) -> str:
         text = "..." if self._left <= 0 or depth > _MOST_DEPTH else self._spelled(value, depth)
@@ -60,8 +65,8 @@ class _Writer:
 
     def _spelled(self, value: Any, depth: int) -> str:
         kind = type(value)
-        if kind in _SPELLINGS:
-            return _SPELLINGS[kind](value)
+        if kind is str or kind in _SPELLINGS:
+            return _text(value, self._text_most) if kind is str else _SPELLINGS[kind](value)
         if kind in _BRACKETS:
             begin, end = _BRACKETS[kind]
             return begin + self._items(value, depth, kind is tuple) + end if value else _EMPTY[kind]
@@ -76,16 +81,16 @@ class _Writer:
     def _items(self, items: Iterable[Any], depth: int, is_tuple: bool = False) -> str:
         # Counted by the types themselves: of exact ones, so nothing of the user's runs.
         n = len(items)  # type: ignore[arg-type]
-        parts = [self.written(item, depth + 1) for item in islice(items, _MOST_ITEMS)]
-        parts += ["..."] if n > _MOST_ITEMS else []
+        parts = [self.written(item, depth + 1) for item in islice(items, self._items_most)]
+        parts += ["..."] if n > self._items_most else []
         return ", ".join(parts) + ("," if is_tuple and n == 1 else "")
 
     def _pairs(self, pairs: Iterable[tuple[Any, Any]], n: int, between: str, depth: int) -> str:
         parts = [
             f"{name if between == '=' else self.written(name, depth + 1)}{between}{self.written(item, depth + 1)}"
-            for name, item in islice(pairs, _MOST_ITEMS)
+            for name, item in islice(pairs, self._items_most)
         ]
-        return ", ".join([*parts, "..."] if n > _MOST_ITEMS else parts)
+        return ", ".join([*parts, "..."] if n > self._items_most else parts)
 
     def _of_fields(self, value: Any, depth: int) -> str:
         """Return a dataclass or a named tuple as Python's own ``repr`` of it shows it; "" for anything else."""
@@ -148,6 +153,12 @@ def _int(value: int) -> str:
     return repr(value) if bits <= _MOST_BITS else f"<int of {int(bits * _DIGITS_PER_BIT) + 1:,} digits>"
 
 
+def _text(value: str, most: int) -> str:
+    texts = reprlib.Repr()
+    texts.maxstring = most
+    return texts.repr_str(value, 1)
+
+
 def _bytes(value: bytes | bytearray) -> str:
     return repr(value) if len(value) <= _MOST_BYTES else f"{bytes(value[:24])!r}... ({len(value):,} bytes)"
 
@@ -169,7 +180,6 @@ _SPELLINGS: dict[type, Callable[[Any], str]] = {
     **dict.fromkeys(_MOMENTS, _moment),
     **dict.fromkeys(_PATHS, lambda path: repr(path)[:_MOST_CHARS]),
     int: _int,
-    str: lambda text: _TEXTS.repr_str(text, 1),
     bytes: _bytes,
     bytearray: _bytes,
     decimal.Decimal: _decimal,

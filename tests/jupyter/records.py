@@ -55,7 +55,7 @@ class NoEngine:
     def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
         return self.why()
 
-    def retry_failed(self, batch: Ledger, parcel: Parcel) -> None:
+    def retry_failed(self, batch: Ledger, parcel: Parcel, index: int | None = None) -> None:
         pass
 
 

@@ -85,7 +85,7 @@ def test_what_the_page_is_told_is_json():
 
 
 def test_every_colour_of_the_style_sheet_is_defined_once():
-    sheet, colours = (PAGE / "card.css").read_text(), style_sheet()
+    sheet, colours = "\n".join(path.read_text() for path in PAGE.glob("*.css")), style_sheet()
     used = set(re.findall(r"var\((--nbt-[a-z-]+)", sheet))
     own = set(re.findall(r"^\s*(--nbt-[a-z-]+):", sheet, re.MULTILINE))
     given = set(re.findall(r"(--nbt-[a-z-]+):", colours))

@@ -68,8 +68,8 @@ class BatchEngine(Protocol):
     def taking(self, queue: str) -> list[WorkerInfo]:
         """Return the workers that can take calls of a queue."""
 
-    def retry_failed(self, batch: Ledger, parcel: Parcel) -> Any:
-        """Submit the calls again that failed or were revoked, as a new map; returns its handle."""
+    def retry_failed(self, batch: Ledger, parcel: Parcel, index: int | None = None) -> Any:
+        """Submit the calls again that failed or were revoked, or one of them, as a new map; returns its handle."""
 
 
 class Ledger:
@@ -294,8 +294,8 @@ class Ledger:
         """Say in one sentence why nothing happens, with what to do; None where there is no reason to worry."""
         return None if self.done else self.engine.why_pending(self)
 
-    def retry_failed(self) -> Any:
-        """Submit the calls again that failed or were revoked, as a new map.
+    def retry_failed(self, index: int | None = None) -> Any:
+        """Submit the calls again that failed or were revoked, or one of them, as a new map.
 
         Raises:
             ConfigError: nothing failed, or another process submitted the batch.
@@ -304,7 +304,7 @@ class Ledger:
             raise ConfigError(
                 f"the arguments of {self.name} ({self.id}) are not known in this process; submit it again"
             )
-        return self.engine.retry_failed(self, self.parcel)
+        return self.engine.retry_failed(self, self.parcel, index)
 
     # -- written by the engine
 

@@ -79,6 +79,14 @@ class Parcel:
         parts += [f"{name}={brief(value)}" for name, value in kwargs.items()]
         return ", ".join(parts)[:200]
 
+    def arguments(self, index: int, most: int) -> list[tuple[str, str]]:
+        """Return (name, value) of each argument of a call, with ``most`` characters or so; none of their code runs."""
+        if index >= len(self.calls):
+            return []
+        args, kwargs = self.calls[index]
+        named = [*zip(self.task.parameters(len(args)), args, strict=True), *kwargs.items()]
+        return [(name, brief(value, most)) for name, value in named]
+
     def settle(self, succeeded: bool) -> None:
         """All have ended: nothing is sent again. Arguments stay, for those who submit the calls anew."""
         if succeeded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _MOST_LINES = 200
@@ -188,3 +188,12 @@ def _last_of(parts: list[list[str]], wanted: list[int]) -> list[list[str]]:
         if cut < len(text):
             rest.append([stream, text[cut:]])
     return rest
+
+
+def copied(lines: Iterable[OutputLine]) -> list[OutputLine]:
+    """Return lines that may be added to meanwhile, on the listener's thread."""
+    while True:
+        try:
+            return list(lines)
+        except RuntimeError:
+            continue

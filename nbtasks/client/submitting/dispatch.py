@@ -190,18 +190,22 @@ def _shown(batch: Ledger) -> GroupResult:
     return handle
 
 
-def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel) -> GroupResult:
+def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel, index: int | None = None) -> GroupResult:
     """Submit what failed or was revoked again, as a new map.
+
+    Args:
+        index: of the one call that is meant; all of them if None.
 
     Raises:
         ConfigError: nothing failed.
     """
-    bad = [index for index in range(batch.n) if batch.states[index] in (FAILURE_CODE, REVOKED_CODE)]
+    meant = range(batch.n) if index is None else range(batch.n)[index : index + 1]
+    bad = [one for one in meant if batch.states[one] in (FAILURE_CODE, REVOKED_CODE)]
     if not bad:
         raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
     label = f"{batch.label or batch.name} (again)"
     again = dataclasses.replace(of_many(parcel.options), label=label, delay_s=0.0, plain=False)
-    calls = [parcel.calls[index] for index in bad]
+    calls = [parcel.calls[one] for one in bad]
     packer, how = packer_of(engine, parcel.task, again), MapOptions(on_error=batch.origin.on_error)
     return _submit_calls(engine, parcel.task, calls, how, again, packer, packer.payloads(calls))
 

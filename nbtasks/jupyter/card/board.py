@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nbtasks.client.batches.printed import copied
 from nbtasks.core import states
 
 from . import words
@@ -215,16 +216,8 @@ def _end_of(traceback: str) -> str:
 
 def output_lines(lines: Iterable[OutputLine]) -> tuple[tuple[int, str, str], ...]:
     """Return the last lines of output, each short enough to show."""
-    last = _copy(lines)[-OUTPUT_LINES:]
+    last = copied(lines)[-OUTPUT_LINES:]
     return tuple((line.index, line.stream, words.plain(line.text, LINE_LENGTH)) for line in last)
-
-
-def _copy(lines: Iterable[OutputLine]) -> list[OutputLine]:
-    while True:
-        try:
-            return list(lines)
-        except RuntimeError:  # a line came in meanwhile, on the listener's thread
-            continue
 
 
 def _progress(progress: Progress | None) -> tuple[float, float | None, str] | None:

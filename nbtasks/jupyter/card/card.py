@@ -18,6 +18,7 @@ from nbtasks.core.states import FAILURE_CODE
 
 from . import mosaic
 from .board import Board, View
+from .calls import Calls
 from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS, style_sheet
 from .said import failures_said, said
 from .saved import Preview
@@ -51,6 +52,7 @@ class Card:
 
     def __init__(self, batch: Ledger, title: str | None = None) -> None:
         self.batch = batch
+        self.calls = Calls(batch)
         self.stopping = False
         #: The result, once there is one to be shown.
         self.preview: Preview | None = None
@@ -112,6 +114,7 @@ class Card:
         """Hold no arguments and no results of a batch that has ended well: the card may stay for long."""
         with self._lock:
             if self.batch.all_ended and not (self.batch.failed_count or self.batch.revoked_count):
+                self.calls.let_go()
                 self.batch = self.batch.to_be_shown()
                 self._board.show(self.batch)
                 self._watcher = self.batch.watch()
@@ -167,9 +170,9 @@ def tables() -> dict[str, Any]:
     }
 
 
-def _script() -> str:
-    """Return the page's scripts as one: a widget has one module, and nothing here builds scripts."""
-    return "\n".join(path.read_text("utf-8") for path in sorted(_FILES.glob("*.js")))
+def _joined(pattern: str) -> str:
+    """Return files of the page as one: a widget has one module and one style sheet, and nothing here builds them."""
+    return "\n".join(path.read_text("utf-8") for path in sorted(_FILES.glob(pattern)))
 
 
 @functools.cache
@@ -183,8 +186,8 @@ def widget_class() -> type[Any]:
     import traitlets
 
     class CardWidget(anywidget.AnyWidget):
-        _esm = _script()
-        _css = style_sheet() + (_FILES / "card.css").read_text("utf-8")
+        _esm = _joined("*.js")
+        _css = style_sheet() + _joined("*.css")
         tables = traitlets.Dict(tables()).tag(sync=True)
         head = traitlets.Dict().tag(sync=True)
         mosaic = traitlets.Bytes().tag(sync=True)

@@ -17,6 +17,7 @@ from nbtasks.client.group import GroupResult
 from nbtasks.core.errors import NbtasksError
 
 from . import saved, words
+from .answers import answer
 from .card import Card, Tick, widget_class
 
 if TYPE_CHECKING:
@@ -259,8 +260,10 @@ class LiveExhibit(Exhibit):
             self._writer.note(lambda: self._try(actions[kind]))
         elif kind == "hello":
             self._writer.note(lambda: self._greet(keeps=bool(content.get("keeps"))))
-        elif kind == "label" and isinstance(content.get("index"), int):
-            self._writer.note(lambda: self._tell_label(content["index"]))
+        elif kind == "again" and type(content.get("index")) is int:
+            self._writer.note(lambda: self._try(lambda: self._retry(content["index"])))
+        else:
+            self._writer.note(lambda: self._answer(content))
 
     def _greet(self, *, keeps: bool) -> None:
         self._heard = True
@@ -283,15 +286,15 @@ class LiveExhibit(Exhibit):
         self.card.stopping = True
         self._resync()
 
-    def _retry(self) -> None:
-        handle = self.card.batch.retry_failed()
+    def _retry(self, index: int | None = None) -> None:
+        handle = self.card.calls.batch.retry_failed(index)
         self._tell({"k": "retried", "text": f"Retried as {words.short_id(handle.id)}."})
         self.on_retry(self, handle)
 
     def _resync(self) -> None:
         self._send(self.card.tick(time.time(), whole=True))
 
-    def _tell_label(self, index: int) -> None:
-        if 0 <= index < self.card.batch.n:
-            label = self.card.batch.call_label(index)
-            self._tell({"k": "label", "index": index, "text": label})
+    def _answer(self, asked: dict[str, Any]) -> None:
+        found = answer(self.card.calls, asked)
+        if found is not None:
+            self._tell(*found)

@@ -3,7 +3,7 @@
 
 // JupyterLab looks for this attribute from the element with the focus outwards, and its shortcuts match that element
 // first: `d d` on a button would delete the cell. So what can have the focus carries it itself.
-const FOCUSABLE = new Set(["button", "canvas", "summary"]);
+const FOCUSABLE = new Set(["button", "canvas", "summary", "section"]);
 
 /**
  * @template {keyof HTMLElementTagNameMap} T
@@ -21,6 +21,26 @@ const make = (tag, name, parent) => {
 };
 /** @param {Node} node @param {string} text */
 const setText = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+/**
+ * Let a text become a longer one, so that what is selected in it stays.
+ * @param {Node} node @param {string} text
+ */
+const growText = (node, text) => {
+  const before = node.textContent ?? "";
+  if (text === before) return;
+  if (before && text.startsWith(before)) node.appendChild(document.createTextNode(text.slice(before.length)));
+  else node.textContent = text;
+};
+/**
+ * Let a parent have these children. Those that stand where they belong are not touched, for a text may be selected there.
+ * @param {Element} parent @param {Element[]} nodes
+ */
+function arrange(parent, nodes) {
+  for (const node of [...parent.children]) if (!nodes.includes(node)) node.remove();
+  nodes.forEach((node, place) => {
+    if (parent.children[place] !== node) parent.insertBefore(node, parent.children[place] ?? null);
+  });
+}
 /** @param {number} number */
 const thousands = (number) => number.toLocaleString("en-US");
 /** @param {string} state */

@@ -1,37 +1,53 @@
 // @ts-check
-// What failed, in groups of the same error.
+// What failed, in groups of the same error. Elements stay while they say the same: the reader may have unfolded some, or
+// selected a text in them.
 
 class FailureList {
   /** @param {Element} parent @param {Store} store */
   constructor(parent, store) {
     this.store = store;
-    this.drawn = ""; // what stands there, so that it is only changed when it changes: the reader may have unfolded some
+    /** @type {FailureGroup[]} */
+    this.groups = [];
     this.box = make("div", "nbt-failures", parent);
+    this.list = make("div", "", this.box);
+    this.more = make("div", "nbt-note", this.box);
   }
   /** @param {View} view */
   draw(view) {
     const failures = this.store.failures;
     this.box.hidden = !failures.length;
-    const key = JSON.stringify([failures, view.more_failures]);
-    if (key === this.drawn) return;
-    this.drawn = key;
-    const open = new Set([...this.box.querySelectorAll("details")].filter((node) => node.open).map((node) => node.dataset.key));
-    const groups = failures.map((failure, place) => this.failure(failure, open, `${failure.type} ${place}`));
-    this.box.replaceChildren(...groups);
-    if (view.more_failures) make("div", "nbt-note", this.box).textContent = view.more_failures;
+    const known = new Map(this.groups.map((group) => [group.key, group]));
+    const groups = failures.map((failure) => {
+      const key = `${failure.type} ${failure.message} ${failure.details}`;
+      const group = known.get(key) ?? new FailureGroup(key, failure);
+      group.show(failure);
+      return group;
+    });
+    arrange(this.list, groups.map(({ box }) => box));
+    this.groups = groups;
+    this.more.hidden = !view.more_failures;
+    setText(this.more, view.more_failures);
   }
-  /** @param {Failure} failure @param {Set<string | undefined>} open @param {string} key */
-  failure(failure, open, key) {
-    const node = make("details", "nbt-failure");
-    node.dataset.key = key;
-    node.open = open.has(key);
-    const summary = make("summary", "", node);
-    if (failure.times) make("span", "nbt-times", summary).textContent = failure.times;
+}
+
+class FailureGroup {
+  /** @param {string} key @param {Failure} failure */
+  constructor(key, failure) {
+    this.key = key;
+    this.box = make("details", "nbt-failure");
+    const summary = make("summary", "", this.box);
+    this.times = make("span", "nbt-times", summary);
     const error = make("span", "nbt-error", summary);
     make("b", "", error).textContent = failure.type;
     error.append(failure.message ? `: ${failure.message}` : "");
-    if (failure.which) make("span", "nbt-which", summary).textContent = failure.which;
-    make("pre", "nbt-traceback", node).textContent = failure.details;
-    return node;
+    this.which = make("span", "nbt-which", summary);
+    make("pre", "nbt-traceback", this.box).textContent = failure.details;
+  }
+  /** @param {Failure} failure */
+  show(failure) {
+    setText(this.times, failure.times);
+    this.times.hidden = !failure.times;
+    setText(this.which, failure.which);
+    this.which.hidden = !failure.which;
   }
 }

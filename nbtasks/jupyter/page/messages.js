@@ -28,8 +28,14 @@
  * @typedef {{view?: View, failures?: Failure[], output?: Line[], preview?: Preview | null, now?: number}} Head
  * @typedef {Head & {k: "tick", seq: number, whole: boolean, ranges: number}} Tick
  * @typedef {{k: "label", index: number, text: string}} Label
- * @typedef {Tick | Label | {k: "retried", text: string} | {k: "problem", text: string} | {k: "beat"}
- *   | {k: "still", data: Record<string, string>} | {k: "retire"}} Message
+ * @typedef {{title: string, pieces: [stream: string, text: string][], tone: string}} CallPartSaid
+ * @typedef {{
+ *   k: "call", index: number, id: string, title: string, label: string, state: string, word: string, final: boolean,
+ *   facts: [name: string, value: string][], parts: CallPartSaid[], can_retry: boolean, debug: string,
+ * }} CallSaid
+ * @typedef {{k: "output", name: string}} OutputFile
+ * @typedef {Tick | Label | CallSaid | OutputFile | {k: "retried", text: string} | {k: "problem", text: string}
+ *   | {k: "beat"} | {k: "still", data: Record<string, string>} | {k: "retire"}} Message
  * @typedef {{
  *   widget_manager?: any, get(name: string): any, on(event: string, callback: Function): void, off(event: string, callback: Function): void,
  *   send(content: object): void,

@@ -1,25 +1,37 @@
 // @ts-check
-// The mosaic: one cell a call, drawn on a canvas.
+// The mosaic: one cell a call, drawn on a canvas. A click on a cell opens its call.
+
+// Where cells are smaller than this (pixels), a click may miss by some: what has failed close by is what was meant.
+const HARD_TO_HIT = 6, MISSED_BY = 4;
 
 class Mosaic {
   /**
    * @param {Element} card
    * @param {Tables} tables
-   * @param {(index: number | null, step: number) => void} onCell
+   * @param {(index: number | null, step: number) => void} onCell told which call is pointed at
+   * @param {(index: number, byKey: boolean) => void} onOpen told which call is to be opened
    */
-  constructor(card, tables, onCell) {
+  constructor(card, tables, onCell, onOpen) {
     this.tables = tables;
     this.codes = bytes(null);
     this.step = this.side = this.columns = this.rows = 1; // calls of a cell; pixels of a cell; cells
     this.gap = 0; // pixels between cells
     this.canvas = make("canvas", "nbt-mosaic", card);
-    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("role", "application");
+    this.canvas.setAttribute("aria-roledescription", "calls");
+    this.canvas.setAttribute("aria-description", "Arrow keys choose a call, Enter opens it.");
     this.canvas.tabIndex = 0;
     this.onCell = onCell;
+    this.onOpen = onOpen;
     /** @type {number | null} */
     this.chosen = null;
-    this.canvas.addEventListener("mousemove", (event) => this.choose(this.at(event)));
+    this.byKey = false; // the chosen one: it is announced
+    this.canvas.addEventListener("mousemove", (event) => { this.byKey = false; this.choose(this.at(event)); });
     this.canvas.addEventListener("mouseleave", () => this.choose(null));
+    this.canvas.addEventListener("click", (event) => {
+      const cell = this.at(event);
+      if (cell !== null) this.open(this.meant(cell), false);
+    });
     this.canvas.addEventListener("blur", () => this.choose(null));
     this.canvas.addEventListener("keydown", (event) => this.key(event));
   }
@@ -101,8 +113,38 @@ class Mosaic {
     const column = Math.floor((event.clientX - box.left) / this.side), row = Math.floor((event.clientY - box.top) / this.side);
     return column >= this.columns ? null : row * this.columns + column;
   }
+  /**
+   * The cell that a click on this one meant.
+   * @param {number} cell
+   */
+  meant(cell) {
+    if (this.side >= HARD_TO_HIT || this.code(cell) === this.tables.failure) return cell;
+    const reach = Math.ceil(MISSED_BY / this.side), row = Math.floor(cell / this.columns), column = cell % this.columns;
+    let nearest = cell, far = Infinity;
+    for (let down = -reach; down <= reach; down++) for (let right = -reach; right <= reach; right++) {
+      const other = (row + down) * this.columns + column + right, distance = down * down + right * right;
+      const inside = column + right >= 0 && column + right < this.columns && other >= 0 && other * this.step < this.codes.length;
+      if (inside && distance < far && this.code(other) === this.tables.failure) { nearest = other; far = distance; }
+    }
+    return nearest;
+  }
+  /**
+   * Of a cell that stands for several calls, the one that it has its colour from.
+   * @param {number} cell @param {boolean} byKey
+   */
+  open(cell, byKey) {
+    const first = cell * this.step;
+    if (first >= this.codes.length) return;
+    const place = this.codes.subarray(first, first + this.step).indexOf(this.code(cell));
+    this.onOpen(first + Math.max(0, place), byKey);
+  }
   /** @param {KeyboardEvent} event */
   key(event) {
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      this.open(this.chosen ?? 0, true);
+      return;
+    }
     /** @type {Record<string, number>} */
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns };
     const last = Math.ceil(this.codes.length / this.step) - 1;
@@ -113,6 +155,7 @@ class Mosaic {
     if (event.key in moves) to = this.chosen === null ? 0 : from + moves[event.key];
     if (to === undefined) return;
     event.preventDefault();
+    this.byKey = true;
     this.choose(Math.max(0, Math.min(last, to)));
   }
   /** @param {number | null} cell */

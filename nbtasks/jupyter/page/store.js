@@ -63,6 +63,8 @@ class Store {
     if (message.k === "still") { this.keeper.keep(message.data); return; }
     if (message.k === "retire") { this.keeper.retire(); return; }
     if (message.k === "label") { for (const view of this.views) view.label(message); return; }
+    if (message.k === "call") { for (const view of this.views) view.drawer.take(message); return; }
+    if (message.k === "output") { for (const view of this.views) view.output.save(message.name, bytes(buffers[0])); return; }
     if (message.k === "retried") { this.retried = message.text; this.asked = null; this.show(); return; }
     if (message.k === "problem") { this.problem = message.text; this.asked = null; this.show(); return; }
     if (message.k !== "tick" || message.seq <= this.seq) return;
@@ -92,11 +94,11 @@ class Store {
     // Jupyter throws where the kernel is gone.
     try { this.model.send(content); } catch { this.pulse.end(); }
   }
-  /** @param {string} command */
-  ask(command) {
+  /** @param {string} command @param {number} [index] of the one call that is meant */
+  ask(command, index) {
     this.asked = { command, at: Date.now() };
     this.problem = "";
-    this.send({ t: command });
+    this.send({ t: command, index });
     this.show();
     setTimeout(() => this.show(), ACK_WITHIN_MS + 50);
   }

@@ -30,9 +30,14 @@ class CardView {
     this.bar.setAttribute("role", "progressbar");
     this.barParts = "";
     this.counts = make("div", "nbt-counts", this.root);
+    /** @type {Map<string, HTMLElement>} */
+    this.counters = new Map();
     this.pace = make("span", "nbt-pace");
     this.reason = make("div", "nbt-reason", this.root);
-    this.mosaic = new Mosaic(this.root, store.tables, (index, step) => this.detail(index, step));
+    this.mosaic = new Mosaic(
+      this.root, store.tables, (index, step) => this.detail(index, step), (index, byKey) => this.drawer.open(index, byKey),
+    );
+    this.drawer = new Drawer(this.root, store, () => this.mosaic.canvas.focus({ preventScroll: true }));
     this.running = new RunningRows(this.root, store);
     this.failures = new FailureList(this.root, store);
     this.output = new OutputLines(this.root, store);
@@ -63,6 +68,8 @@ class CardView {
     this.resize.disconnect();
     this.theme.disconnect();
     clearInterval(this.timer);
+    this.drawer.forget();
+    this.output.close();
   }
 
   show() {
@@ -82,7 +89,8 @@ class CardView {
     setText(this.reason, view.reason ?? "");
     this.running.draw(view);
     this.failures.draw(view);
-    this.output.draw(false);
+    this.output.draw();
+    this.drawer.refresh();
     this.preview.draw();
     this.mosaic.canvas.hidden = !view.many;
     this.tick();
@@ -135,14 +143,18 @@ class CardView {
   drawCounts(view) {
     this.counts.hidden = !view.many;
     const nodes = view.counts.map(({ state, number, word }) => {
-      const node = make("span", "nbt-count");
-      make("i", "", node).style.background = colourOf(state);
-      make("b", "", node).textContent = number;
-      node.append(` ${word}`);
+      let node = this.counters.get(word);
+      if (!node) {
+        this.counters.set(word, node = make("span", "nbt-count"));
+        make("i", "", node).style.background = colourOf(state);
+        make("b", "", node);
+        node.append(` ${word}`);
+      }
+      setText(node.children[1], number);
       return node;
     });
+    arrange(this.counts, [...nodes, this.pace]);
     if (this.pointed === null) setText(this.pace, view.pace);
-    this.counts.replaceChildren(...nodes, this.pace);
   }
   draw() {
     if (!this.store.view?.many || this.drawing !== null) return;
@@ -166,10 +178,13 @@ class CardView {
     if (index === null) { setText(this.pace, this.store.view?.pace ?? ""); return; }
     setText(this.pace, step > 1 ? `calls ${thousands(index)} to ${thousands(index + step - 1)}` : this.call(index));
     if (step === 1) this.labelTimer = setTimeout(() => this.store.send({ t: "label", index }), 120);
+    else if (this.mosaic.byKey) setText(this.voice, this.pace.textContent ?? "");
   }
   /** @param {Label} message */
   label(message) {
-    if (message.index === this.pointed) setText(this.pace, `${this.call(message.index)} ${message.text}`);
+    if (message.index !== this.pointed) return;
+    setText(this.pace, `${this.call(message.index)} ${message.text}`);
+    if (this.mosaic.byKey) setText(this.voice, this.pace.textContent ?? "");
   }
   /** @param {number} index */
   call(index) { return `#${thousands(index)} ${this.store.tables.states[this.store.codes[index]].name}`; }

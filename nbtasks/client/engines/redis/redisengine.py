@@ -169,9 +169,9 @@ class RedisEngine:
         """Tell the broker how many calls a batch has that grew."""
         self.session.sender.send_count(batch, parcel)
 
-    def retry_failed(self, batch: Ledger, parcel: Parcel) -> GroupResult:
+    def retry_failed(self, batch: Ledger, parcel: Parcel, index: int | None = None) -> GroupResult:
         """Submit the calls again that failed or were revoked, as a new map."""
-        return dispatch.retry_failed(self, batch, parcel)
+        return dispatch.retry_failed(self, batch, parcel, index)
 
     def flush(self) -> None:
         """Wait until the broker has everything."""

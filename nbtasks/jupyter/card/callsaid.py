@@ -1,0 +1,178 @@
+"""What a card says of one call, for those who open its square. Pure, and runs no code of the task's."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbtasks.client.batches.course import Course, course_of
+from nbtasks.client.batches.shown import shown_error, shown_output, shown_value
+from nbtasks.client.batches.tries import Attempt
+from nbtasks.core import states
+
+from . import words
+from .looks import LOOK_OF
+
+if TYPE_CHECKING:
+    from nbtasks.client.batches.ledger import Ledger
+
+#: Characters of one argument, of the result, of a traceback and of what a call has printed.
+_MOST_ARGUMENT = 4_000
+_MOST_RESULT = 20_000
+_MOST_TRACEBACK = 60_000
+_MOST_OUTPUT = 80_000
+_UNREADABLE = "not shown: it is made of more than Python's own types. {handle}.result has it."
+_RETRIABLE = (states.FAILURE_CODE, states.REVOKED_CODE)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One text of a call; ``tone`` is what kind of text it is: plain, output or error."""
+
+    title: str
+    #: (stream or "", text) of each piece.
+    pieces: tuple[tuple[str, str], ...]
+    tone: str = "plain"
+
+
+@dataclass(frozen=True)
+class CallSaid:
+    """What is said of one call."""
+
+    index: int
+    id: str
+    #: Which call it is, such as ``#17``; empty where there is but one.
+    title: str
+    label: str
+    #: Celery's word for its state, and the card's.
+    state: str
+    word: str
+    final: bool
+    #: (name, value) of what is said in a few words.
+    facts: tuple[tuple[str, str], ...]
+    parts: tuple[Part, ...]
+    can_retry: bool
+    #: A line that runs the call again here, under the debugger.
+    debug: str
+
+
+def call_said(batch: Ledger, index: int, label: str, now: float) -> CallSaid:
+    """Return what is said of a call.
+
+    Args:
+        label: its arguments in short.
+        now: epoch seconds.
+    """
+    course, state = course_of(batch, index), batch.state(index)
+    if index in batch.running and state == states.PENDING:
+        state = states.STARTED
+    call_id = batch.call_id(index)
+    parts = (
+        _arguments(batch, index),
+        _earlier(course),
+        _output(batch, index),
+        _error(batch, index),
+        _result(batch, index),
+    )
+    return CallSaid(
+        index=index,
+        id=call_id,
+        title="" if batch.kind != "map" and batch.n == 1 else f"#{index:,}",
+        label=words.one_line(label, 120),
+        state=state,
+        word=LOOK_OF[state].word,
+        final=state in states.READY_STATES,
+        facts=_facts(batch, index, course, now),
+        parts=tuple(part for part in parts if part is not None),
+        can_retry=batch.states[index] in _RETRIABLE and batch.parcel is not None,
+        debug=f"%tasks debug {words.short_id(batch.id)}:{index}",
+    )
+
+
+def _facts(batch: Ledger, index: int, course: Course, now: float) -> tuple[tuple[str, str], ...]:
+    last = course.last
+    facts = []
+    if last is not None and last.worker:
+        facts.append(("worker", where(last)))
+    if course.queued_s is not None:
+        facts.append(("queued", words.duration(course.queued_s)))
+    elif last is None and batch.states[index] < states.FIRST_READY_CODE:
+        facts.append(("queued", words.duration(max(0.0, now - course.queued_at))))
+    if last is not None:
+        if last.seconds is not None:
+            facts.append(("ran", words.duration(last.seconds)))
+        elif last.began_at is not None:
+            facts.append(("runs for", words.duration(max(0.0, now - last.began_at))))
+        if last.began_at is not None:
+            facts.append(("began", time.strftime("%H:%M:%S", time.localtime(last.began_at))))
+        facts.append(("attempt", str(last.number)))
+    due = batch.tries.due.get(index)
+    if due is not None:
+        facts.append(("again", f"in {words.duration(max(0.0, due - now))}"))
+    return tuple(facts)
+
+
+def where(attempt: Attempt) -> str:
+    """Return the worker and the child of an attempt."""
+    return attempt.worker if attempt.child is None else f"{attempt.worker}, child {attempt.child}"
+
+
+def _arguments(batch: Ledger, index: int) -> Part | None:
+    if batch.parcel is None:
+        return None
+    given = batch.parcel.arguments(index, _MOST_ARGUMENT)
+    # What a cell goes through it finds in a parameter of a name like its own: _n fills n.
+    names = (name.strip("_") or name for name, _ in given)
+    text = "\n".join(
+        f"{name} = {value}" if name else value for name, (_, value) in zip(names, given, strict=True)
+    )
+    return Part("Arguments", (("", words.plain(text, 4 * _MOST_ARGUMENT)),)) if text else None
+
+
+def _earlier(course: Course) -> Part | None:
+    lines = []
+    for attempt in course.attempts:
+        if attempt.error:
+            ran = "" if attempt.seconds is None else f", {words.duration(attempt.seconds)}"
+            lines.append(f"{attempt.number} on {where(attempt)}{ran}: {words.plain(attempt.error, 500)}")
+    return Part("Earlier attempts", (("", "\n".join(lines)),), "error") if lines else None
+
+
+def _output(batch: Ledger, index: int) -> Part | None:
+    pieces = tuple((stream, _printed(text)) for stream, text in _joined(shown_output(batch, index)))
+    return Part("Output", pieces, "output") if pieces else None
+
+
+def _joined(pieces: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    joined: list[tuple[str, str]] = []
+    for stream, text in pieces:
+        if joined and joined[-1][0] == stream:
+            joined[-1] = stream, joined[-1][1] + text
+        else:
+            joined.append((stream, text))
+    return joined
+
+
+def _printed(text: str) -> str:
+    end = "\n" if text.endswith("\n") else ""
+    return words.plain(text, _MOST_OUTPUT) + end
+
+
+def _error(batch: Ledger, index: int) -> Part | None:
+    text = words.plain(shown_error(batch, index), _MOST_TRACEBACK)
+    return Part("Traceback", (("", text),), "error") if text else None
+
+
+def _result(batch: Ledger, index: int) -> Part | None:
+    found = batch.record(index)
+    if found is None or batch.states[index] != states.SUCCESS_CODE:
+        return None
+    if not len(found[1]):
+        return Part("Result", (("", "None"),))
+    shown = shown_value(batch, index, _MOST_RESULT)
+    text = None if shown is None else shown.data.get("text/plain")
+    if not isinstance(text, str):
+        handle = f"AsyncResult({batch.call_id(index)!r})"
+        return Part("Result", (("note", _UNREADABLE.format(handle=handle)),))
+    return Part("Result", (("", words.plain(text, _MOST_RESULT)),))

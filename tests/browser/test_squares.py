@@ -1,0 +1,132 @@
+"""The squares open their calls, and what stands on the card can be selected and read while it runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from .jupyter_server import OpenNotebook
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+SETUP = "%load_ext nbtasks\n%workers start 2"
+PAGES = """
+%%task -o pages for n in range(180)
+# fetch pages
+import time
+for step in range(8):
+    time.sleep(0.05)
+    print("page", n, "step", step)
+if n == 3:
+    raise ValueError(f"page {n} is bad")
+{"page": n}
+"""
+SIDE = 12  # pixels from one of 60 squares to the next
+
+
+def square(n):
+    return {"x": SIDE * n + 4, "y": 4}
+
+
+def selected(page):
+    return page.evaluate("() => String(document.getSelection())")
+
+
+def select(page, selector):
+    page.evaluate(
+        """(selector) => { const node = document.querySelector(selector);
+            document.getSelection().selectAllChildren(node); }""",
+        selector,
+    )
+
+
+@pytest.fixture(scope="module")
+def running(chromium, jupyter_servers):
+    """A page with a card that goes on for longer than the tests of this file, which take it in turns."""
+    notebook = OpenNotebook(chromium, jupyter_servers("lab"), [SETUP, PAGES], dark=False)
+    notebook.run()
+    notebook.page.wait_for_selector(".nbt-failure", timeout=60_000)
+    yield notebook.page
+    problems = notebook.problems()
+    notebook.close()
+    assert not problems
+
+
+def ticks(page, n):
+    """Wait until the card has counted on by ``n`` calls."""
+    done = "Number(document.querySelector('.nbt-count b').textContent)"
+    page.wait_for_function(f"(most) => {done} >= most", arg=page.evaluate(done) + n, timeout=30_000)
+
+
+def test_what_is_selected_stays_selected_while_it_runs(running):
+    page = running
+    page.wait_for_selector(".nbt-line:nth-child(5)")
+    for selector, part in (
+        (".nbt-line:last-child span", "page"),
+        (".nbt-count", "done"),
+        (".nbt-failure summary", "bad"),
+    ):
+        select(page, selector)
+        before = selected(page)
+        ticks(page, 3)
+        assert part in before
+        # The number of calls that are done may have grown.
+        assert selected(page)[-5:] == before[-5:]
+    page.evaluate("document.getSelection().removeAllRanges()")
+    # Who reads further up keeps the place.
+    page.locator(".nbt-output .nbt-more").first.click()
+    page.wait_for_selector(".nbt-output[data-open=true] .nbt-line:nth-child(60)")
+    lines = page.locator(".nbt-lines")
+    lines.evaluate("node => { node.scrollTop = 40; }")
+    at = "node => [node.scrollTop, node.children[3].textContent, node.children.length]"
+    top, read, number = lines.evaluate(at)
+    ticks(page, 4)
+    assert lines.evaluate(at)[:2] == [top, read]
+    assert lines.evaluate(at)[2] > number
+    with page.expect_download() as download:
+        page.locator(".nbt-download").click()
+    text = download.value.path().read_text()
+    assert "# 0 0\npage 0 step 0\npage 0 step 1" in text
+
+
+def test_the_squares_work_by_keyboard(running):
+    page = running
+    page.locator(".nbt-mosaic").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.locator(".nbt-unseen", has_text="#1").wait_for(state="attached")
+    page.keyboard.press("Enter")
+    page.locator(".nbt-drawer[data-index='1'][data-told=true]").wait_for()
+    assert page.evaluate("document.activeElement.className") == "nbt-drawer"
+    page.locator(".nbt-unseen", has_text="#1 1: done").wait_for(state="attached")
+    page.keyboard.press("ArrowRight")
+    page.locator(".nbt-drawer[data-index='2'][data-told=true]").wait_for()
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    assert page.locator(".jp-Cell").count() == 2
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.className") == "nbt-mosaic"
+
+
+def test_a_click_on_a_square_opens_its_call(running):
+    page = running
+    page.locator(".nbt-mosaic").click(position=square(3))
+    drawer = page.locator(".nbt-drawer")
+    page.locator(".nbt-drawer[data-index='3'][data-told=true]").wait_for()
+    text = drawer.inner_text()
+    assert all(part in text for part in ("#3", "failed", "child ", "queued", "ran", "attempt", "n = 3"))
+    assert "page 3 step 0\npage 3 step 1" in text
+    assert "ValueError: page 3 is bad" in text
+    # One that waits tells how it goes on.
+    drawer.get_by_label("next call", exact=True).click()
+    page.locator(".nbt-mosaic").click(position=square(28))
+    page.locator(".nbt-drawer[data-index='28']", has_text="waiting").wait_for()
+    page.locator(".nbt-drawer[data-index='28']", has_text="done").wait_for(timeout=60_000)
+    assert "{'page': 28}" in drawer.inner_text()
+    drawer.get_by_label("next failed call").click()
+    page.locator(".nbt-drawer[data-index='3'][data-told=true]").wait_for()
+    page.locator(".nbt-again").click()
+    page.locator(".jp-OutputArea-output", has_text="(again)").wait_for()
+    page.locator(".nbt-debug").first.click()
+    page.locator(".nbt-debug-line", has_text="%tasks debug ").first.wait_for()
+    drawer.first.get_by_label("close").click()
+    drawer.first.wait_for(state="hidden")
