@@ -151,7 +151,10 @@ def test_to_frame_has_a_row_a_call(shared_app):
     group.until_ready(SOON)
     frame = group.to_frame()
     assert isinstance(frame, pd.DataFrame)
-    assert list(frame.columns) == ["id", "args", "state", "result", "error", "worker", "seconds", "retries"]
+    assert list(frame.columns) == [
+        "id", "args", "state", "result", "error", "worker", "attempt", "started_at", "ended_at", "queued_s", "seconds",
+        "retries",
+    ]  # fmt: skip
     assert list(frame["state"]) == ["SUCCESS", "FAILURE"]
     assert frame["result"][0] == 2
     assert frame["error"][1] == "ValueError: odd 3"
