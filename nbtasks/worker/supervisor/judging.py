@@ -54,7 +54,7 @@ class End(Enum):
     STOPPED_UNSEEN = "was stopped with its worker, and calls shared it"
     DIED = "died"
     DIED_UNSEEN = "died, and nobody knows which calls it was executing"
-    KILLED = "was killed because of a call that did not stop"
+    KILLED = "was killed because a call did not stop"
 
 
 class Fate(Enum):
