@@ -12,11 +12,12 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.holders import consumer_of
 from nbtasks.core import ancestry, context
 from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
@@ -38,13 +39,12 @@ from nbtasks.worker.executing.interrupts import Interrupts, Stopping
 from nbtasks.worker.executing.sidebyside import Roster
 from nbtasks.worker.isolation import streams
 from nbtasks.worker.isolation.copies import expect_copies
-from nbtasks.worker.isolation.descriptors import DescriptorFile
 from nbtasks.worker.isolation.surroundings import Surroundings
 from nbtasks.worker.jobs.bell import Bell
 from nbtasks.worker.jobs.composing import Composer
 from nbtasks.worker.jobs.doubts import Doubts
 from nbtasks.worker.jobs.functions import Functions
-from nbtasks.worker.jobs.hand import NOTHING, Hand
+from nbtasks.worker.jobs.hand import NOTHING
 from nbtasks.worker.jobs.held import HeldEntries
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.pace import Pace
@@ -54,7 +54,8 @@ from nbtasks.worker.jobs.revokedrunning import Revoked
 from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.log import LOGGER, log_trouble, set_name
 from nbtasks.worker.memory import resident_bytes
-from nbtasks.worker.slots import BUSY, CONCURRENT, IDLE, Slot
+from nbtasks.worker.seats import Seat
+from nbtasks.worker.slots import BUSY, CONCURRENT, IDLE
 
 from .brokerlines import BrokerLines
 from .consumer import Consumer
@@ -90,28 +91,26 @@ class ChildSettings:
     worker: str
     name: str
     addresses: tuple[Address, ...]
-    slots: list[Slot]
-    hands: list[Hand]
-    rosters: list[Roster]
-    outputs: list[DescriptorFile]
-    life_line: int
+    seats: Sequence[Seat]
 
 
-def child_main(settings: ChildSettings, number: int) -> None:
-    """Run a child in slot ``number`` until it is told to stop, or has done its share."""
-    Child(settings, number).run()
+def child_main(settings: ChildSettings, number: int, life_line: int) -> None:
+    """Run a child in seat ``number`` until it is told to stop, has done its share, or its life line ends."""
+    Child(settings, settings.seats[number], life_line).run()
 
 
 class Child:
     """One child process."""
 
-    def __init__(self, settings: ChildSettings, number: int) -> None:
+    def __init__(self, settings: ChildSettings, seat: Seat, life_line: int) -> None:
         self._options = options = settings.options
         #: Whether each call may be its last one.
         self._is_limited = bool(options.max_tasks_per_child or options.max_memory_per_child)
-        self._slot = settings.slots[number]
-        self._hand = settings.hands[number]
+        self._slot = seat.slot
+        self._hand = seat.hand
+        self._descriptors = seat.output
         self._settings = settings
+        self._life_line = life_line
         self._jobs = InHand()
         self._pace = Pace()
         self._last: tuple[str, float] | None = None
@@ -123,18 +122,18 @@ class Child:
         self._came_at = 0.0
         self._interrupts = Interrupts(self._slot, self._note_order)
         self._surroundings = Surroundings(self._interrupts.handlers())
-        self._connect(settings, number)
+        self._connect(settings, seat)
 
-    def _connect(self, settings: ChildSettings, number: int) -> None:
+    def _connect(self, settings: ChildSettings, seat: Seat) -> None:
         connection = settings.connection
         codec = Codec(Sealer(Keyring(connection.keys), connection.namespace))
-        consumer = f"{settings.worker}/{number}"
+        consumer = consumer_of(settings.worker, seat.number)
         self._lines = lines = BrokerLines(
             connection, settings.addresses, consumer, self._slot, self._interrupts, self._left_out
         )
         bell, held = Bell(), HeldEntries()
         running = RunningCalls(bell)
-        composer = Composer(codec, settings.name, number, lines.server_now)
+        composer = Composer(codec, settings.name, seat.number, lines.server_now)
         self._reporter = Reporter(lines.giving, composer, running, held, bell, self._tick)
         revoked = Revoked(lines.store.standing, codec)
         self._revocations = Revocations(
@@ -165,10 +164,10 @@ class Child:
         self._tenure = Tenure(
             self._slot, self._hand, self._jobs, self._interrupts, self._consumer, held, lines
         )
-        self._make_executors(settings, number, running)
+        self._make_executors(settings, seat.roster, running)
 
-    def _make_executors(self, settings: ChildSettings, number: int, running: RunningCalls) -> None:
-        lines, roster = self._lines, settings.rosters[number]
+    def _make_executors(self, settings: ChildSettings, roster: Roster, running: RunningCalls) -> None:
+        lines = self._lines
         self._bench = Bench(
             settings.name,
             self._reporter,
@@ -176,7 +175,6 @@ class Child:
             Shelf(lines.keys.blob, lines.blob),
             LOGGER.isEnabledFor(20),
         )
-        self._descriptors = settings.outputs[number]
         self._inline = InlineExecutor(
             self._bench, self._slot, roster, self._interrupts, self._descriptors, self._surroundings
         )
@@ -228,7 +226,7 @@ class Child:
         expect_copies(self._interrupts.handlers(), self._forsake)
         # While Python runs in the main thread, other threads get their turn after so many seconds.
         sys.setswitchinterval(0.001)
-        end_with(self._settings.life_line)
+        end_with(self._life_line)
         connection = self._settings.connection
         context.serving.append(context.Serving(connection, self._slot, self._settings.worker))
         ancestry.tell_children(place(connection.address, connection.namespace))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.fleet import Fleet
-from nbtasks.broker.redis.holders import Holders
+from nbtasks.broker.redis.holders import Holders, worker_of
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
@@ -153,7 +153,7 @@ class Reaper:
 
     def _holding(self, addresses: list[Address]) -> set[str]:
         """Return the workers that are known as consumers of queues."""
-        return {consumer.rpartition("/")[0] for consumer in self._holders(addresses).counts()}
+        return {worker_of(consumer) for consumer in self._holders(addresses).counts()}
 
     def _sweep(self, now: float) -> None:
         """Look now and then at what nobody asks for any more; ``now`` is by the server's clock."""
@@ -172,7 +172,7 @@ class Reaper:
         """
         ours = [address for address in self._known_addresses() if address.kind in self._kinds]
         consumers = self._holders(ours).counts()
-        for name in sorted({consumer.rpartition("/")[0] for consumer, held in consumers.items() if held}):
+        for name in sorted({worker_of(consumer) for consumer, held in consumers.items() if held}):
             self._fleet.enlist(name)
 
     def _reap(self, name: str) -> None:
@@ -184,7 +184,7 @@ class Reaper:
             rescue = Rescue(delivery, self._store, self._codec, self._worker)
             story = f"its worker {name} is gone: no sign of life for {self._lease_s:g} s"
             for consumer in Holders(lanes).counts():
-                if consumer.rpartition("/")[0] == name:
+                if worker_of(consumer) == name:
                     given = rescue.consumer(consumer, Loss(story, seen=False), self._keys.lease(name))
                     delivery.on_behalf_of(consumer).forget()
                     LOGGER.info("gave back %d entries of %s", given, consumer)
@@ -195,4 +195,4 @@ class Reaper:
         if not addresses:
             return False
         consumers = self._holders(addresses).counts()
-        return any(consumer.rpartition("/")[0] == name and held for consumer, held in consumers.items())
+        return any(worker_of(consumer) == name and held for consumer, held in consumers.items())

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.entry import Entry
+from nbtasks.broker.redis.holders import consumer_of
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.jobs.hand import ASKED, GIVEN, NOTHING, Hand
 from nbtasks.worker.log import LOGGER, log_trouble
-from nbtasks.worker.slots import BUSY, RunningCall, Slot
+from nbtasks.worker.seats import Seat
+from nbtasks.worker.slots import BUSY, RunningCall
 
 #: A call that runs so long without its process giving anything away has made it deaf, about.
 _DEAF_AFTER_S = 0.4
@@ -45,13 +47,14 @@ class Relief:
     def __init__(self, delivery: Delivery, worker: str) -> None:
         self._delivery = delivery
         self._worker = worker
-        #: Slot -> what is being given away of it. Begun is begun: the child waits for it.
+        #: Seat -> what is being given away of it. Begun is begun: the child waits for it.
         self._plans: dict[int, _Plan] = {}
-        #: Slot -> pid and serial of the call behind which nothing is left.
+        #: Seat -> pid and serial of the call behind which nothing is left.
         self._relieved: dict[int, tuple[int, int]] = {}
 
-    def look(self, number: int, slot: Slot, hand: Hand) -> None:
+    def look(self, seat: Seat) -> None:
         """Give away what is in a child's hands if it is deaf."""
+        number, slot, hand = seat.number, seat.slot, seat.hand
         pid, state, _, _ = slot.status()
         plan = self._plans.get(number)
         if plan is not None and plan.pid != pid:
@@ -64,25 +67,26 @@ class Relief:
                 return
             if time.monotonic() - running.started < _DEAF_AFTER_S:
                 return
-            plan = self._begin(number, slot, hand, running, pid)
+            plan = self._begin(seat, running, pid)
         if plan is not None:
             self._carry_out(number, hand, plan)
 
-    def _begin(self, number: int, slot: Slot, hand: Hand, running: RunningCall, pid: int) -> _Plan | None:
+    def _begin(self, seat: Seat, running: RunningCall, pid: int) -> _Plan | None:
+        hand = seat.hand
         if not list(_gifts(hand, running)):
             return None
         hand.say(running.serial, ASKED)
         time.sleep(_SEEN_AFTER_S)
-        now = slot.running()
+        now = seat.slot.running()
         gifts = list(_gifts(hand, running)) if now is not None and now.serial == running.serial else []
         if not gifts:
             hand.say(running.serial, NOTHING)
             return None
-        plan = self._plans[number] = _Plan(running.serial, pid, gifts)
+        plan = self._plans[seat.number] = _Plan(running.serial, pid, gifts)
         return plan
 
     def _carry_out(self, number: int, hand: Hand, plan: _Plan) -> None:
-        holder = self._delivery.on_behalf_of(f"{self._worker}/{number}")
+        holder = self._delivery.on_behalf_of(consumer_of(self._worker, number))
         n = sum(gift.piece[1] for gift in plan.gifts)
         try:
             while plan.gifts:

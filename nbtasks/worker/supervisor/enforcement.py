@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from nbtasks.core.errors import CallError, TaskRevokedError, TimeLimitExceeded
 from nbtasks.local.processes.proctree import kill_tree, send, stop
 from nbtasks.worker.executing.interrupts import ORDER
-from nbtasks.worker.executing.sidebyside import Roster
-from nbtasks.worker.slots import PACKING, RunningCall, Slot, StopOrder
+from nbtasks.worker.seats import Seat
+from nbtasks.worker.slots import PACKING, RunningCall, StopOrder
 
 #: Seconds that a revoked call has to stop by itself after a signal; then its process is killed.
 _GRACE_S = 2.0
@@ -55,12 +55,11 @@ class Enforcement:
     """Over all children of one worker.
 
     Args:
-        pids: slot -> process id of its child; kept up to date by others.
+        pids: seat -> process id of its child; kept up to date by others.
     """
 
-    def __init__(self, slots: Sequence[Slot], rosters: Sequence[Roster], pids: Mapping[int, int]) -> None:
-        self._slots = slots
-        self._rosters = rosters
+    def __init__(self, seats: Sequence[Seat], pids: Mapping[int, int]) -> None:
+        self._seats = seats
         self._pids = pids
         self._watched: dict[tuple[int, int], _Watch] = {}
         #: (batch, index) -> when it was ordered that it stops where it runs.
@@ -72,7 +71,7 @@ class Enforcement:
         if order.running:
             self._orders[order.batch, order.index] = time.monotonic()
         for number, pid in list(self._pids.items()):
-            self._slots[number].stop(order)
+            self._seats[number].slot.stop(order)
             send(pid, ORDER)
             if order.running and any(order.means(call.batch, call.index) for call in self._running(number)):
                 # One that has stopped itself hears nothing.
@@ -101,10 +100,11 @@ class Enforcement:
         return due - now
 
     def _running(self, number: int) -> Iterator[RunningCall]:
-        call = self._slots[number].running()
+        seat = self._seats[number]
+        call = seat.slot.running()
         if call is not None:
             yield call
-        yield from self._rosters[number].running()
+        yield from seat.roster.running()
 
     def _enforce(self, number: int, call: RunningCall, watch: _Watch, now: float) -> float:
         """Do what is due about one call; returns when the next thing is (monotonic)."""

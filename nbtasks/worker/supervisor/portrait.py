@@ -11,9 +11,12 @@ from typing import Any
 
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
-from nbtasks.worker.executing.sidebyside import Roster, shown_running
+from nbtasks.worker.executing.sidebyside import shown_running
 from nbtasks.worker.memory import resident_bytes
-from nbtasks.worker.slots import BUSY, CONCURRENT, Slot
+from nbtasks.worker.seats import Seat
+from nbtasks.worker.slots import BUSY, CONCURRENT
+
+from .identity import Identity
 
 #: Seconds between two lines in the list of workers that say whether a slot is free.
 _SHOW_EVERY_S = 1.0
@@ -23,8 +26,7 @@ class Portrait:
     """What is told of a worker with each renewal of its lease, and when it is to be told sooner.
 
     Args:
-        identity: what never changes: its id, name and keys.
-        pids: of its children, by slot; looked at when they are needed.
+        pids: of its children, by seat; looked at when they are needed.
 
     Attributes:
         place: of the files with large values that it sees; empty where it sees none.
@@ -33,16 +35,15 @@ class Portrait:
 
     def __init__(
         self,
-        identity: Mapping[str, Any],
+        identity: Identity,
         options: WorkerOptions,
-        slots: Sequence[Slot],
-        rosters: Sequence[Roster],
+        seats: Sequence[Seat],
         pids: Mapping[int, int],
     ) -> None:
         self._identity = identity
         self._options = options
-        self._slots = slots
-        self._rosters = rosters
+        self._slots = [seat.slot for seat in seats]
+        self._rosters = [seat.roster for seat in seats]
         self._pids = pids
         self._started_at = time.time()
         self.place = ""
@@ -74,7 +75,10 @@ class Portrait:
         busy, total = self._load()
         self._shown_full = busy >= total
         return {
-            **self._identity,
+            "id": self._identity.id,
+            "name": self._identity.name,
+            "key_id": self._identity.keyring.id,
+            "key_ids": list(self._identity.keyring.ids),
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "python": platform.python_version(),

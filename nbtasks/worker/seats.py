@@ -1,0 +1,48 @@
+"""What a child and its supervisor share, in memory and in a file. The next child takes it over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nbtasks.core.address import Address
+
+from .executing.sidebyside import Roster, make_rosters
+from .isolation.descriptors import DescriptorFile
+from .jobs.hand import Hand, make_hands
+from .slots import Slot, make_slots
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One child's place in its worker.
+
+    Attributes:
+        slot: what its main thread runs, and what it is told.
+        hand: what it has in hand.
+        roster: what runs side by side in it.
+        output: what is written past Python.
+    """
+
+    number: int
+    slot: Slot
+    hand: Hand
+    roster: Roster
+    output: DescriptorFile
+
+    def clear(self) -> None:
+        """Forget the child that has died."""
+        self.slot.clear()
+        self.roster.clear()
+        self.hand.empty()
+        self.output.reset()
+
+
+def make_seats(n: int, addresses: Sequence[Address], side_by_side: int) -> list[Seat]:
+    """Return seats for ``n`` children to inherit.
+
+    Args:
+        side_by_side: calls that may run beside each other in one child.
+    """
+    parts = zip(make_slots(n), make_hands(n, addresses), make_rosters(n, side_by_side), strict=True)
+    return [Seat(number, *shared, DescriptorFile()) for number, shared in enumerate(parts)]

@@ -1,0 +1,134 @@
+"""What a supervisor does with the broker, over connections of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from nbtasks.broker.redis.delivery import Delivery
+from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.lanes import Lanes
+from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.server import check
+from nbtasks.broker.redis.servertime import ServerClock
+from nbtasks.broker.redis.store import Store
+from nbtasks.core.options import WorkerOptions
+from nbtasks.core.orders import Shutdown, StopCalls
+from nbtasks.local.connection import Connection
+from nbtasks.local.server.valuefiles import ValueFiles
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.frames import Sealer
+from nbtasks.worker.seats import Seat
+
+from .arrival import Arrival
+from .controlstream import Orders
+from .deadchildren import DeadChildren
+from .deadworkers import Reaper
+from .deafchildren import Relief
+from .enforcement import Enforcement
+from .identity import Identity
+from .lease import Lease
+from .portrait import Portrait
+from .recovery import Rescue
+from .strangers import Strangers
+
+_RENEW_AGAIN_S = 0.2
+
+
+class BrokerDuties:
+    """The duties that have threads, begun and ended together; and those that the main loop sees to.
+
+    Args:
+        seats: of the children; told of each renewal of the lease.
+        obey: follows an order, on a thread of its own.
+
+    Attributes:
+        dead_children, relief: what the main loop does for children over the broker.
+        have_begun: the broker is there, so something may have to be given back.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        options: WorkerOptions,
+        identity: Identity,
+        seats: Sequence[Seat],
+        enforcement: Enforcement,
+        portrait: Portrait,
+        obey: Callable[[StopCalls | Shutdown], None],
+    ) -> None:
+        self._connection = connection
+        self._identity = identity
+        self._seats = seats
+        self._portrait = portrait
+        self._links: list[Link] = []
+        self.have_begun = False
+        keys = Keys(connection.namespace)
+        codec = Codec(Sealer(identity.keyring, connection.namespace))
+        link, slow, leasing, duties = (self._new_link() for _ in range(4))
+        clock = ServerClock(leasing, keys, connection.is_local)
+        # A lease may be renewed twice: one connection that was cut is no trouble to tell of.
+        leasing.patience_s = _RENEW_AGAIN_S
+        me, addresses = identity.id, identity.addresses
+        self._link = link
+        self._fleet = Fleet(link, keys)
+        delivery = Delivery(Lanes(link, keys, addresses), me)
+        rescue = Rescue(delivery, Store(link, keys), codec, identity.name)
+        self.dead_children = DeadChildren(delivery, rescue, enforcement, me)
+        self.relief = Relief(delivery, me)
+        self._strangers = Strangers(Store(duties, keys), options.queues, addresses)
+        self._reaper = Reaper(duties, keys, codec, me, options.lease_s, addresses)
+        self._lease = Lease(
+            Fleet(leasing, keys), me, options.lease_s, clock, portrait.info, seats[0].slot.set_lease
+        )
+        self._orders = Orders(slow, Fleet(slow, keys), self._fleet, clock, codec, addresses, me, obey)
+
+    def _new_link(self) -> Link:
+        link = Link(self._connection.url, self._connection.address)
+        self._links.append(link)
+        return link
+
+    def arrive(self, arrival: Arrival, began: float) -> bool:
+        """Come to the broker as soon as it is there; False where the worker is to end before.
+
+        Args:
+            began: when the worker has begun (monotonic).
+        """
+        if not arrival.step(lambda: check(self._link)):
+            return False
+        files = ValueFiles.beside(self._connection.url, self._connection.namespace)
+        self._portrait.place = files.place if files is not None else ""
+        self.have_begun = True
+        first = (self._lease.start, lambda: self._orders.start(time.monotonic() - began))
+        return all(arrival.step(one) for one in first)
+
+    def begin(self) -> None:
+        """Look after the other workers, and their queues, too."""
+        self._reaper.start()
+        self._strangers.start()
+
+    def show(self) -> None:
+        """There is something new to show of this worker."""
+        self._lease.soon()
+
+    def show_ready(self) -> None:
+        """The children are ready: now others can be helped."""
+        self._lease.soon()
+        self._reaper.soon()
+
+    def end(self) -> None:
+        """Give back everything, and leave.
+
+        Raises:
+            OperationalError: the broker does not answer.
+        """
+        for duty in (self._strangers, self._reaper, self._orders, self._lease):
+            duty.stop()
+        self.dead_children.give_back_all(len(self._seats))
+        self._fleet.release(self._identity.id)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        for link in self._links:
+            link.abort()

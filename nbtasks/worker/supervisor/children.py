@@ -1,0 +1,197 @@
+"""The children of a worker: forked and replaced, kept going, and ended with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+
+from nbtasks.core.backoff import Backoff
+from nbtasks.core.errors import WorkersError
+from nbtasks.local.processes.proctree import kill_tree, look_up, send
+from nbtasks.worker.log import LOGGER
+from nbtasks.worker.seats import Seat
+from nbtasks.worker.slots import IDLE, STARTING
+
+from .forkserver import Birth, Death, Forkserver
+
+#: Seconds between two looks whether all children go on.
+_GOING_S = 1.0
+#: Seconds until children are told again to end.
+_REMIND_S = 1.0
+#: Seconds that a child which runs nothing has to end; by then it has told what it had to tell, or given that up.
+_LEAVE_S = 15.0
+_BEFORE_NEXT_CHILD = Backoff(0.1, 10.0)
+
+#: How children end: after the calls that they run, or at once.
+WARM, COLD = "warm", "cold"
+
+
+class Children:
+    """One in each seat; no other code of the supervisor starts or ends them.
+
+    Attributes:
+        pids: of those that live, by seat.
+        ending: WARM or COLD once they shall end.
+    """
+
+    def __init__(self, seats: Sequence[Seat]) -> None:
+        self._seats = seats
+        self.pids: dict[int, int] = {}
+        self.ending: str | None = None
+        self._deaths_in_a_row: dict[int, int] = {}
+        #: Seat -> when it may be filled again (monotonic); and those whose last child has left nothing behind.
+        self._next_at: dict[int, float] = {}
+        self._vacant: set[int] = set()
+        #: Since when a child that shall end has had nothing to run (monotonic).
+        self._idle_since: dict[int, float] = {}
+        self._reminded_at = self._seen_going_at = 0.0
+
+    def start(self, run: Callable[[int, int], None]) -> None:
+        """Fork the first ones.
+
+        Args:
+            run: what a child does; gets the number of its seat, and a descriptor that ends with the supervisor.
+        """
+        life_read, self._life_write = os.pipe()
+        self._forkserver = Forkserver(lambda number: run(number, life_read), (self._life_write,))
+        os.close(life_read)
+        for seat in self._seats:
+            self._forkserver.spawn(seat.number)
+
+    def fileno(self) -> int:
+        """File descriptor that is readable when there is news."""
+        return self._forkserver.fileno()
+
+    @property
+    def are_ready(self) -> bool:
+        """Whether all of them have started."""
+        return len(self.pids) == len(self._seats) and all(
+            seat.slot.status()[1] != STARTING for seat in self._seats
+        )
+
+    @property
+    def have_ended(self) -> bool:
+        """Whether they were to end, and have."""
+        return self.ending is not None and not self.pids
+
+    # -- born and dead
+
+    def deaths(self) -> list[Death]:
+        """Note what has happened; returns who has died.
+
+        Raises:
+            WorkersError: there can be no more children.
+        """
+        dead = []
+        for item in self._news():
+            if isinstance(item, Birth):
+                self._note_birth(item)
+            else:
+                self._note_death(item)
+                dead.append(item)
+        return dead
+
+    def _news(self) -> list[Birth | Death]:
+        try:
+            return self._forkserver.news()
+        except (EOFError, ConnectionError) as error:
+            for pid in self.pids.values():
+                kill_tree(pid)
+            _await_end(list(self.pids.values()))
+            raise WorkersError(
+                "the process that children are forked from has died; the worker starts anew"
+            ) from error
+
+    def _note_birth(self, birth: Birth) -> None:
+        self.pids[birth.slot] = birth.pid
+        if self.ending == WARM:
+            _ask_to_end(birth.pid)
+        elif self.ending == COLD:
+            kill_tree(birth.pid)
+
+    def _note_death(self, death: Death) -> None:
+        """Children that work are replaced at once; those that die before they are ready, more and more slowly."""
+        number = death.slot
+        self.pids.pop(number, None)
+        was_ready = self._seats[number].slot.status()[1] != STARTING
+        self._deaths_in_a_row[number] = 0 if was_ready else self._deaths_in_a_row.get(number, 0) + 1
+        self._next_at[number] = time.monotonic() + _BEFORE_NEXT_CHILD.after(self._deaths_in_a_row[number] - 2)
+
+    def replace(self, number: int) -> None:
+        """Fill a seat again, whose child has died; what that one held has been given back."""
+        self._vacant.add(number)
+
+    # -- looked after
+
+    def look(self, now: float) -> None:
+        """Do what is due."""
+        for number in [number for number in self._vacant if now >= self._next_at[number]]:
+            if not self.ending:
+                self._vacant.remove(number)
+                self._forkserver.spawn(number)
+        self._keep_going(now)
+        self._remind(now)
+
+    def _keep_going(self, now: float) -> None:
+        """Have what a task has stopped go on: itself, another child, the forkserver."""
+        self._forkserver.keep_going()
+        if now - self._seen_going_at < _GOING_S:
+            return
+        self._seen_going_at = now
+        for pid in list(self.pids.values()):
+            process = look_up(pid)
+            if process is not None and process.state == "T":
+                LOGGER.warning("the child with pid %d was stopped by a signal; it goes on", pid)
+                send(pid, signal.SIGCONT)
+
+    def _remind(self, now: float) -> None:
+        """Tell children again to end: one that was just being forked has not heard it."""
+        if self.ending != WARM or now - self._reminded_at <= _REMIND_S:
+            return
+        self._reminded_at = now
+        for number, pid in list(self.pids.items()):
+            _ask_to_end(pid)
+            slot = self._seats[number].slot
+            since = self._idle_since.setdefault(number, now)
+            if slot.status()[1] != IDLE or slot.running() is not None:
+                del self._idle_since[number]
+            elif now - since > _LEAVE_S:
+                kill_tree(pid, spare=self.pids.values())
+
+    # -- ended
+
+    def end(self, how: str) -> None:
+        """Have all of them end, WARM or COLD; what is COLD stays so."""
+        if self.ending in {how, COLD}:
+            return
+        self.ending = how
+        LOGGER.info("%s shutdown", how)
+        for pid in list(self.pids.values()):
+            kill_tree(pid, spare=self.pids.values()) if how == COLD else _ask_to_end(pid)
+
+    def close(self) -> None:
+        """End what still lives; returns when all have gone."""
+        self._forkserver.close()
+
+
+def _ask_to_end(pid: int) -> None:
+    send(pid, signal.SIGTERM)
+    # One that was stopped hears nothing.
+    send(pid, signal.SIGCONT)
+
+
+def _await_end(pids: list[int]) -> None:
+    """Wait until processes are gone that are not this one's children."""
+    deadline = time.monotonic() + 5.0
+    while time.monotonic() < deadline and any(_alive(pid) for pid in pids):
+        time.sleep(0.01)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

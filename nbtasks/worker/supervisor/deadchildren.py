@@ -1,0 +1,110 @@
+"""Give back what children of this worker held that have died, and say of what they died."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+
+from nbtasks.broker.redis.delivery import Delivery
+from nbtasks.broker.redis.holders import consumer_of
+from nbtasks.core.errors import OperationalError
+from nbtasks.worker.log import log_trouble
+from nbtasks.worker.seats import Seat
+from nbtasks.worker.slots import CONCURRENT
+
+from .enforcement import Enforcement
+from .forkserver import Death
+from .judging import Loss
+from .recovery import Rescue
+
+#: Seconds until it is tried again, where the broker does not answer.
+_AGAIN_S = 0.5
+
+
+@dataclass
+class _Left:
+    """What a dead child has left is given back at a time (monotonic)."""
+
+    loss: Loss
+    at: float
+
+
+class DeadChildren:
+    """Sees to those of one worker.
+
+    Args:
+        worker: its id.
+        enforcement: knows who was killed, and why.
+    """
+
+    def __init__(self, delivery: Delivery, rescue: Rescue, enforcement: Enforcement, worker: str) -> None:
+        self._delivery = delivery
+        self._rescue = rescue
+        self._enforcement = enforcement
+        self._worker = worker
+        self._left: dict[int, _Left] = {}
+
+    def note(self, death: Death, seat: Seat, stopping: bool, now: float) -> None:
+        """A child has died; its seat is as it has left it."""
+        self._left[seat.number] = _Left(self._loss(death, seat, stopping), now)
+
+    def give_back(self, now: float) -> list[int]:
+        """Give back what is due; returns the seats that may be filled again."""
+        done = []
+        for number, left in list(self._left.items()):
+            if now < left.at:
+                continue
+            try:
+                self._rescue.consumer(consumer_of(self._worker, number), left.loss)
+            except OperationalError as error:
+                log_trouble("what a dead child held cannot be given back yet", error)
+                left.at = now + _AGAIN_S
+            else:
+                del self._left[number]
+                done.append(number)
+        return done
+
+    def give_back_all(self, n: int) -> None:
+        """Give back what any of ``n`` children may still hold, and have the broker forget them: the worker ends.
+
+        Raises:
+            OperationalError: the broker does not answer.
+        """
+        for number in range(n):
+            consumer, left = consumer_of(self._worker, number), self._left.get(number)
+            loss = left.loss if left is not None else Loss("the worker was stopped", uncharged=True)
+            self._rescue.consumer(consumer, loss)
+            self._delivery.on_behalf_of(consumer).forget()
+
+    def _loss(self, death: Death, seat: Seat, stopping: bool) -> Loss:
+        running, concurrent = seat.slot.running(), seat.slot.status()[1] == CONCURRENT
+        executing = (running.batch, running.index) if running else None
+        charged = running.count if running else 1
+        killed = self._enforcement.killed(death.pid)
+        # Others may have ended there, and not have been told.
+        shared = bool(seat.roster.running()) or concurrent
+        # Calls in threads or in the event loop are not in the slot: nobody knows which of them had begun.
+        seen = not concurrent
+        if stopping:
+            return Loss(
+                "the worker was stopped", executing, charged, seen=seen, uncharged=True, shared=shared
+            )
+        if killed is not None:
+            call = killed.call
+            story = f"it was killed with a call that did not stop: it {killed.error}"
+            return Loss(story, (call.batch, call.index), call.count, error=killed.error, shared=shared)
+        return Loss(_story(death, seat), executing, charged, seen=seen, shared=shared)
+
+
+def _story(death: Death, seat: Seat) -> str:
+    code = os.waitstatus_to_exitcode(death.status)
+    if code < 0:
+        how = f"it was killed by signal {-code} ({signal.Signals(-code).name})"
+        if -code == signal.SIGKILL:
+            how += ", which is how a system that has run out of memory ends a process"
+    else:
+        how = f"it ended with exit code {code}"
+    how += f". It had taken up to {death.peak_bytes / 1e6:,.0f} MB of memory"
+    tail = seat.output.last_words().strip()
+    return f"{how}. Its last words:\n{tail}" if tail else how
