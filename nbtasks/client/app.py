@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.core import ancestry, context
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import LONGEST_S, Duration, patience, seconds
-from nbtasks.core.errors import BrokerUnavailable, ConfigError, SignatureMismatch, UnknownCall
+from nbtasks.core.errors import BrokerUnavailable, ConfigError
 from nbtasks.core.header import RESULT_LIMIT_BYTES
-from nbtasks.core.ids import split_call_id
 from nbtasks.core.keywords import WorkerKeywords, documented
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.core.unsendable import refuse_to_travel
@@ -25,22 +24,26 @@ from nbtasks.local.connection import Connection
 from nbtasks.local.processes.workers import LocalWorkers
 
 from . import current
+from .attaching import attached
 from .decorator import makes_tasks, task
 from .group import GroupResult as Map
 from .home import Home
 from .opened import Opened, close_when_unheld
 from .result import AsyncResult as Handle
 from .task import Task
-from .told import Told
+from .told import Told, checked_limit
 from .unsent import tell_at_exit
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from typing_extensions import Self, Unpack
 
     from nbtasks.broker.redis.server import BrokerFacts
 
     from .batches.engine import Engine
     from .batches.ledger import Ledger
+    from .engines.executors.executorengine import ExecutorEngine
     from .engines.redis.roster import Stranded
     from .engines.redis.session import Session
     from .invitation import Invitation
@@ -49,8 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["App", "Task", "task"]
 
 _log = logging.getLogger("nbtasks")
-#: Names on the list of batches that are none, or have expired, and that are passed over.
-_MOST_STRANGE = 1000
+_DAY_S = 86_400.0
 
 
 class App:
@@ -72,6 +74,7 @@ class App:
             it; what is also given by itself comes first.
         listen: let workers on other machines reach the embedded server, with TLS and a password: ``"HOST:PORT"``, or
             True for all addresses of this machine and any free port. :meth:`invite` says how they join.
+        engine: an executor of concurrent.futures, or what looks like one: it runs the calls, and there is no broker.
     """
 
     __stays_here__ = (
@@ -89,24 +92,33 @@ class App:
         namespace: str | None = None,
         key: str | bytes | None = None,
         include: Sequence[str] = (),
-        result_expires: Duration = 86400.0,
+        result_expires: Duration = _DAY_S,
         result_limit: int = RESULT_LIMIT_BYTES,
         connection: Connection | None = None,
         connection_file: str | os.PathLike[str] | None = None,
         listen: str | bool = False,
+        engine: Executor | None = None,
     ) -> None:
         self.name = name or "nbtasks"
         self.include = tuple(include)
         self._told = Told(broker, key, namespace, connection_file, listen)
         self._told.check(backend, connection)
         self._result_expires = seconds(result_expires, "result_expires", least_s=1.0)
-        self._result_limit = _checked_limit(result_limit)
+        self._result_limit = checked_limit(result_limit)
         self._lock = threading.RLock()
         self._connection: Connection | None = connection
         self._opened = Opened()
         self._closed = False
+        self._executor: ExecutorEngine | None = None
+        if engine is not None:
+            beside = {
+                "broker": broker, "backend": backend, "namespace": namespace, "key": key, "include": include,
+                "connection": connection, "connection_file": connection_file, "listen": listen,
+                "result_expires": self._result_expires != _DAY_S,
+            }  # fmt: skip
+            self._executor = self._opened.execute(engine, self.name, self._result_limit, beside)
         #: Where it was told that its calls go; empty where it finds out by itself.
-        self.told = self._told.place(connection)
+        self.told = self._executor.home.address if self._executor else self._told.place(connection)
         current.opened(self)
         if context.serving:
             self._finalizer = close_when_unheld(self, self._opened)
@@ -114,7 +126,8 @@ class App:
             atexit.register(self._at_exit)
 
     def __repr__(self) -> str:
-        return f"<App {self.name!r} {self._connection or 'not connected'}>"
+        where = self._executor.title if self._executor else self._connection or "not connected"
+        return f"<App {self.name!r} {where}>"
 
     def __enter__(self) -> Self:
         return self
@@ -143,12 +156,15 @@ class App:
     @property
     def home(self) -> Home:
         """Where its calls go: server, namespace and key."""
+        if self._executor is not None:
+            return self._executor.home
         return Home.of(self._connection or self.connection, self.name)
 
     @property
     def known_home(self) -> Home | None:
         """The same; None where that has not been found out yet, and finding out would start a server."""
-        finds_out = self._connection is not None or self._told.names_broker or context.serving
+        given = self._executor or self._connection
+        finds_out = given is not None or self._told.names_broker or context.serving
         return self.home if finds_out else None
 
     # -- tasks
@@ -191,29 +207,7 @@ class App:
         Raises:
             UnknownCall: nobody recorded the id, or its time is over.
         """
-        engine = self.engine
-        engine.flush()
-        if id is not None:
-            batch_id, index = split_call_id(id)
-            return [self.AsyncResult(id)] if index is not None else self._handles(engine.adopt(batch_id))
-        if last is not None and last < 1:
-            raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
-        handles: list[Handle | Map] = []
-        most = last or 10
-        for name in engine.newest(most + _MOST_STRANGE):
-            if len(handles) >= most:
-                break
-            try:
-                handles += self._handles(engine.adopt(name))
-            except (UnknownCall, SignatureMismatch) as error:
-                _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
-        return handles[:most]
-
-    def _handles(self, batch: Ledger) -> list[Handle | Map]:
-        if batch.kind == "call":
-            # Single calls, several of which may share a batch.
-            return [Handle.of(batch, index) for index in reversed(range(batch.n))]
-        return [Map.of(batch)]
+        return attached(self, id, last)
 
     def batches(self, *, quiet: bool = False) -> list[Ledger]:
         """Return what was submitted through this app, oldest first (the last 1,000).
@@ -238,8 +232,14 @@ class App:
 
     def go_to(self, connection: Connection) -> None:
         """Have calls go elsewhere than was told: what is said on a command line counts. Only before the first call."""
+        self._need("connection")
         with self._lock:
             self._connection = connection
+
+    def _need(self, word: str, said: str = "") -> None:
+        """Raise ConfigError where that is nothing for an executor; ``word`` as of :class:`Capabilities`."""
+        if self._executor is not None:
+            self._executor.capabilities.need(word, said)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -247,6 +247,7 @@ class App:
 
     def _begin(self) -> None:
         self._check_open()
+        self._need("connection")
         if self._connection is None:
             self._connection, self._opened.resolving = self._told.begin()
 
@@ -289,6 +290,9 @@ class App:
             return engine
 
     def _connect(self) -> Engine:
+        if self._executor is not None:
+            # In a process that was forked off.
+            self._executor.check_open(f"App {self.name!r}")
         connection = self._server()
         return self._opened.connect(
             self.name, connection, self._result_expires, self._result_limit, self.include
@@ -299,21 +303,14 @@ class App:
         """The open connection to the broker, for those who look behind the engine."""
         from .engines.redis.redisengine import RedisEngine
 
+        self._need("connection", "session")
         engine = self.engine
         assert isinstance(engine, RedisEngine)
         return engine.session
 
     def check(self) -> BrokerFacts:
         """Return what the broker is: version, policy, latency."""
-        from nbtasks.broker.redis.link import Link
-        from nbtasks.broker.redis.server import look
-
-        connection = self._server()
-        link = Link(connection.url, connection.address)
-        try:
-            return look(link)
-        finally:
-            link.close()
+        return self._opened.facts(self._server())
 
     # -- workers
 
@@ -336,6 +333,7 @@ class App:
             ConfigError: an unknown option or a bad value.
             WorkersError: they did not come up; the message has the end of their log.
         """
+        self._need("start_workers")
         children = n if n is not None else usable_cpus()
         wanted = WorkerOptions.make(children, options, self.include)
         most_s = patience(timeout)
@@ -348,6 +346,7 @@ class App:
     @property
     def local_workers(self) -> LocalWorkers:
         """The workers that this process has started."""
+        self._need("start_workers", "local_workers")
         with self._lock:
             opened = self._opened
             if opened.workers is None:
@@ -367,7 +366,7 @@ class App:
 
     def stranded(self) -> list[Stranded]:
         """Return what waits for a worker of another kind than those that are there: another Python, another key."""
-        return self.session.roster.stranded(self.workers())
+        return self.session.roster.stranded(self.workers()) if self._executor is None else []
 
     # -- other machines
 
@@ -467,12 +466,6 @@ class App:
             tell_at_exit(str(error))
         except Exception as error:
             _log.warning("closing App %r: %s", self.name, error)
-
-
-def _checked_limit(size: int) -> int:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ConfigError(f"result_limit: {size!r} is not a number of bytes")
-    return size
 
 
 def _make_default() -> App:

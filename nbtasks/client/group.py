@@ -337,6 +337,8 @@ class GroupResult(Generic[R]):
     @at_border
     def revoke(self, terminate: bool = False) -> None:
         """Revoke all calls that have not ended; with ``terminate`` running ones are stopped."""
+        if terminate:
+            self.batch.engine.capabilities.need("terminate")
         if not self.batch.done:
             self.batch.revoke(terminate)
 

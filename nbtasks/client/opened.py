@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,15 @@ from nbtasks.local import hindrance
 from nbtasks.local.server import listening
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from nbtasks.broker.redis.server import BrokerFacts
     from nbtasks.local.connection import Connection, Resolving
     from nbtasks.local.processes.workers import LocalWorkers
     from nbtasks.local.server.embeddedlease import EmbeddedLease
 
     from .batches.engine import Engine
+    from .engines.executors.executorengine import ExecutorEngine
     from .engines.redis.redisengine import RedisEngine
 
 _log = logging.getLogger("nbtasks")
@@ -98,6 +102,35 @@ class Opened:
                     raise
             lease.ensure()
             time.sleep(0.05)
+
+    def execute(
+        self, executor: Executor, name: str, result_limit: int, beside: Mapping[str, object]
+    ) -> ExecutorEngine:
+        """Have an executor run the calls.
+
+        Args:
+            name, result_limit: as of :class:`ExecutorEngine`.
+            beside: what the App was told besides.
+
+        Raises:
+            ConfigError: it is no executor, or does not go with the rest.
+        """
+        from .engines.executors.executorengine import ExecutorEngine, check_alone
+
+        check_alone(beside)
+        engine = self.engine = ExecutorEngine(executor, name, result_limit)
+        return engine
+
+    def facts(self, connection: Connection) -> BrokerFacts:
+        """Return what the broker is, over a connection of its own."""
+        from nbtasks.broker.redis.link import Link
+        from nbtasks.broker.redis.server import look
+
+        link = Link(connection.url, connection.address)
+        try:
+            return look(link)
+        finally:
+            link.close()
 
     # -- other machines
 

@@ -379,6 +379,8 @@ class AsyncResult(Generic[R]):
     @at_border
     def revoke(self, terminate: bool = False) -> None:
         """Revoke the call: it does not start any more; with ``terminate`` it is stopped if it runs."""
+        if terminate:
+            self.batch.engine.capabilities.need("terminate")
         if not self.ready():
             self.batch.revoke(terminate, self.index)
 

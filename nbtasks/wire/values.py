@@ -292,15 +292,22 @@ def _shared_of(payload: bytes | memoryview) -> tuple[list[tuple[int, bytes]], me
 
 def files_of(payload: bytes | memoryview) -> list[str]:
     """Return the names of the files that a payload refers to."""
+    return [str(facts["f"]) for facts in _references(payload) if "f" in facts]
+
+
+def keys_of(payload: bytes | memoryview) -> list[str]:
+    """Return the keys of the pieces that a payload refers to."""
+    return [str(key) for facts in _references(payload) for key in facts.get("k", ())]
+
+
+def _references(payload: bytes | memoryview) -> list[dict[str, Any]]:
+    """Return what the references in a payload say."""
     if len(payload) == 0:
         return []
     if payload[0] == _SHARED:
         shared, rest = _shared_of(payload)
-        return [*(name for _, reference in shared for name in files_of(reference)), *files_of(rest)]
-    if payload[0] != REFERENCE:
-        return []
-    facts = json.loads(bytes(payload[1:]))
-    return [str(facts["f"])] if "f" in facts else []
+        return [*(facts for _, reference in shared for facts in _references(reference)), *_references(rest)]
+    return [json.loads(bytes(payload[1:]))] if payload[0] == REFERENCE else []
 
 
 def size_of(parts: Parts) -> int:

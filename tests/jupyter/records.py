@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nbtasks.client.batches.capabilities import EVERYTHING
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import CallOptions, Parcel
 from nbtasks.client.batches.provenance import Origin
@@ -33,6 +34,7 @@ class NoEngine:
         self.why: Callable[[], str | None] = lambda: why
         self.shelf = Shelf(lambda name, piece: name, lambda key, target: None)
         self.usable = True
+        self.capabilities = EVERYTHING
 
     def check_open(self, name: str) -> None:
         pass

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece
 
+    from .outline import Outline
     from .parcel import Call, CallOptions, Parcel
     from .registry import Registry
 
@@ -99,6 +100,9 @@ class Engine(BatchEngine, Protocol):
 
     def newest(self, most: int) -> Iterable[str]:
         """Return the ids of the batches that were submitted last, newest first."""
+
+    def unfinished(self) -> list[Outline]:
+        """Return what goes on of anybody's, newest first, where that is known."""
 
     def workers(self) -> list[WorkerInfo]:
         """Return all workers, whatever they can take."""

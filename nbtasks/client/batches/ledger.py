@@ -19,6 +19,7 @@ from nbtasks.core.ids import call_id
 from nbtasks.wire.errors import failures
 from nbtasks.wire.replay import Window
 
+from .capabilities import Capabilities
 from .givenout import GivenOut
 from .provenance import Origin
 from .records import Records
@@ -42,6 +43,10 @@ class BatchEngine(Protocol):
     @property
     def shelf(self) -> Shelf:
         """Where large values are."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
 
     @property
     def usable(self) -> bool:

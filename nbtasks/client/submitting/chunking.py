@@ -28,13 +28,13 @@ def cut(
     """
     chunk: list[bytes] = []
     sent, number, size = 0, 0, 0
-    want = _wanted(n, number, seconds, slots, fixed)
+    want = wanted(n, number, seconds, slots, fixed)
     for payload in payloads:
         if chunk and (len(chunk) >= want or size + len(payload) > MOST_BYTES):
             yield chunk
             sent += len(chunk)
             number += 1
-            want = _wanted(n - sent, number, seconds, slots, fixed)
+            want = wanted(n - sent, number, seconds, slots, fixed)
             chunk, size = [], 0
         chunk.append(payload)
         size += len(payload)
@@ -42,7 +42,8 @@ def cut(
         yield chunk
 
 
-def _wanted(left: int, number: int, seconds: float | None, slots: int, fixed: int | None) -> int:
+def wanted(left: int, number: int, seconds: float | None, slots: int, fixed: int | None) -> int:
+    """Return how many of ``left`` calls the next chunk should hold, which is the ``number``-th; the rest as above."""
     if fixed is not None:
         return min(left, fixed)
     if seconds is None:

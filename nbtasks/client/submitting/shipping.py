@@ -54,7 +54,7 @@ def ship(codec: Codec, home: Home, task: Definition) -> tuple[str, bytes]:
     mark = fingerprint.fingerprint(task.function)
     if before is not None and before.is_current(codec, task, mark):
         return before.sealed.digest, before.sealed.frame
-    _refuse_bound_to_kernel(task.function)
+    refuse_bound_to_kernel(task.function)
     with BoundFor(home):
         sealed = codec.seal_function(task.function, task.options, task.modules)
     _note_size(task, len(sealed.frame))
@@ -103,7 +103,8 @@ class Along:
         return self._packed[1]
 
 
-def _refuse_bound_to_kernel(function: Callable[..., Any]) -> None:
+def refuse_bound_to_kernel(function: Callable[..., Any]) -> None:
+    """Raise ConfigError for a function whose results cannot leave their process."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigError(
             f"{getattr(function, '__name__', function)!r} is a generator function, and a generator cannot be a result; "

@@ -15,13 +15,13 @@ from nbtasks.core.errors import NbtasksError
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.frontend import running_cell
 from nbtasks.local.connection import named_url
-from nbtasks.local.server.leftwork import forget_left, may_be_left
+from nbtasks.local.server.leftwork import may_be_left
 
 from .publish import say
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
-    from nbtasks.client.engines.redis.receiving.survey import Outline
+    from nbtasks.client.batches.outline import Outline
     from nbtasks.core.submitter import Submitter
 
 _log = logging.getLogger("nbtasks")
@@ -69,7 +69,7 @@ class Reruns:
         if again:
             return
         mine = batch.origin.submitter
-        known = App.current().session.registry.all_unfinished()
+        known = App.current().engine.registry.all_unfinished()
         for other in known:
             if other.id in self._by_magic and _is_earlier_run(other.origin.submitter, mine):
                 _replace(other)
@@ -79,7 +79,7 @@ class Reruns:
         if self._in_magic or threading.current_thread() is not threading.main_thread():
             return
         mine = batch.origin.submitter
-        for other in App.current().session.registry.all_unfinished():
+        for other in App.current().engine.registry.all_unfinished():
             if not other.quiet and other.kind == "map" and _is_earlier_run(other.origin.submitter, mine):
                 _say_it_goes_on(other)
         self._replace_left(mine)
@@ -89,11 +89,11 @@ class Reruns:
         if self._left is None:
             self._left = self.earlier()
         of_cell = [one for one in self._left if one.label.shown and _is_same_cell(one.label.submitter, mine)]
-        adoption = App.current().session.adoption
+        engine = App.current().engine
         for outline in of_cell:
             self._left.remove(outline)
             try:
-                batch = adoption.adopt(outline.id)
+                batch = engine.adopt(outline.id)
                 if not batch.done:
                     _replace(batch)
             except NbtasksError as problem:
@@ -103,13 +103,13 @@ class Reruns:
 
     def earlier(self) -> list[Outline]:
         """Return the runs that ended processes have left unfinished, of this notebook; newest first."""
-        session = App.current().session
+        engine = App.current().engine
         mine = whence.submitter()
         return [
             one
-            for one in session.adoption.survey.unfinished()
+            for one in engine.unfinished()
             if mine.in_one_notebook(one.label.submitter)
-            and session.registry.known(one.id) is None
+            and engine.registry.known(one.id) is None
             and whence.is_gone(one.label.submitter)
         ]
 
@@ -143,10 +143,6 @@ class Reruns:
         if self._left:
             self._told_in = cell
             say(said_of_earlier(self._left))
-            return
-        session = App.current().session
-        if not session.adoption.survey.unfinished():
-            forget_left(session.connection.url)
 
 
 def said_of_earlier(runs: Iterable[Outline]) -> str:

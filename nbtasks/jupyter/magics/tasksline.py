@@ -78,7 +78,7 @@ class Tasks:
     def _cancel(self, name: str) -> None:
         app = App.current()
         if name == "earlier":
-            batches = [app.session.adoption.adopt(one.id) for one in self._reruns.earlier()]
+            batches = [app.engine.adopt(one.id) for one in self._reruns.earlier()]
         elif name == "all":
             batches = [batch for batch in app.batches(quiet=True) if not batch.done]
         else:

@@ -13,11 +13,12 @@ from nbtasks.core.plaintext import on_one_line
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.outline import Outline
     from nbtasks.client.batches.registry import Registry
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.submitter import Submitter
 
-    from .receiving.survey import Outline, Survey
+    from .receiving.survey import Survey
 
 _LANES = "hml"
 #: Runs that are named in one sentence, and characters of a name.

@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import lane_of
+from nbtasks.client.batches.capabilities import EVERYTHING
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.submitting import dispatch
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
+from nbtasks.local.server.leftwork import forget_left, note_left
 from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
 from .session import Session
 
 if TYPE_CHECKING:
+    from nbtasks.client.batches.outline import Outline
     from nbtasks.client.batches.parcel import Call, CallOptions
     from nbtasks.client.batches.registry import Registry
     from nbtasks.client.batches.sent import Sent
@@ -36,6 +39,8 @@ class RedisEngine:
         result_limit: largest result in bytes.
         include: modules that workers have of their own.
     """
+
+    capabilities = EVERYTHING
 
     def __init__(
         self, connection: Connection, result_expires_s: float, result_limit: int, include: Sequence[str] = ()
@@ -213,6 +218,13 @@ class RedisEngine:
         """Return the ids of the batches of the namespace that were submitted last, newest first."""
         return self.session.store.newest(most)
 
+    def unfinished(self) -> list[Outline]:
+        """Return the batches of the namespace that go on, newest first."""
+        found = self.session.adoption.survey.unfinished()
+        if not found:
+            forget_left(self.session.connection.url)
+        return found
+
     def workers(self) -> list[WorkerInfo]:
         """Return all workers of the namespace, on any machine."""
         return self.session.roster.workers()
@@ -230,7 +242,5 @@ class RedisEngine:
     def close(self) -> None:
         """Send what waits, and close the connections; what has not ended then, a later session can go on with."""
         if self.registry.all_unfinished():
-            from nbtasks.local.server.leftwork import note_left
-
             note_left(self.session.connection.url)
         self.session.close()

@@ -4,46 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbtasks.client.batches.outline import Outline
 from nbtasks.core.errors import SignatureMismatch
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.servertime import ServerClock
     from nbtasks.broker.redis.store import BatchRecord, Store
-    from nbtasks.core.label import BatchLabel
     from nbtasks.wire.codec import Codec
 
 #: Batches that are looked at for those which go on.
 _LOOK_BACK = 1000
 #: Seconds for which it is believed what goes on, where several ask.
 _KNOWN_FOR_S = 1.0
-
-
-@dataclass(frozen=True)
-class Outline:
-    """A batch as it is told by its label. Times are local epoch seconds.
-
-    Attributes:
-        done_count: calls that have ended.
-    """
-
-    id: str
-    label: BatchLabel
-    submitted_at: float
-    ended_at: float | None
-    done_count: int
-
-    @property
-    def left(self) -> int:
-        """Calls that have not ended; of a batch that grows, nobody knows, and it counts as one."""
-        return max(0, self.label.n - self.done_count) if self.label.n >= 0 else 1
-
-    @property
-    def title(self) -> str:
-        """What cards call it."""
-        return self.label.title or self.label.name
 
 
 class Survey:

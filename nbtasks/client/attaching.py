@@ -1,0 +1,53 @@
+"""Handles of what was submitted earlier."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from nbtasks.core.errors import ConfigError, SignatureMismatch, UnknownCall
+from nbtasks.core.ids import split_call_id
+
+from .group import GroupResult
+from .result import AsyncResult
+
+if TYPE_CHECKING:
+    from .batches.ledger import Ledger
+    from .current import Provider
+
+_log = logging.getLogger("nbtasks")
+#: Names on the list of batches that are none, or have expired, and that are passed over.
+_MOST_STRANGE = 1000
+
+
+def attached(app: Provider, id: str | None, last: int | None) -> list[AsyncResult | GroupResult]:
+    """Return the handles of one batch or call, or else of the ``last`` ones (None: 10), newest first.
+
+    Raises:
+        UnknownCall: nobody recorded the id, or its time is over.
+        ConfigError: ``last`` is no number.
+    """
+    engine = app.engine
+    engine.flush()
+    if id is not None:
+        batch_id, index = split_call_id(id)
+        return _handles(engine.adopt(batch_id)) if index is None else [AsyncResult(id, app=app)]
+    if last is not None and last < 1:
+        raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
+    handles: list[AsyncResult | GroupResult] = []
+    most = last or 10
+    for name in engine.newest(most + _MOST_STRANGE):
+        if len(handles) >= most:
+            break
+        try:
+            handles += _handles(engine.adopt(name))
+        except (UnknownCall, SignatureMismatch) as error:
+            _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
+    return handles[:most]
+
+
+def _handles(batch: Ledger) -> list[AsyncResult | GroupResult]:
+    if batch.kind == "call":
+        # Single calls, several of which may share a batch.
+        return [AsyncResult.of(batch, index) for index in reversed(range(batch.n))]
+    return [GroupResult.of(batch)]

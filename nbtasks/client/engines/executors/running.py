@@ -1,0 +1,248 @@
+"""Runs errands, wherever the executor has its workers: in threads of this process, in others, on other machines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import inspect
+import linecache
+import math
+import os
+import signal
+import socket
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from nbtasks.core.context import CurrentCall
+from nbtasks.core.errors import NotPicklable, PayloadTooLarge, WireError
+from nbtasks.core.events import Retried
+from nbtasks.core.execution import Outcome, execute, execute_async
+from nbtasks.core.ids import call_id
+from nbtasks.core.options import TaskOptions
+from nbtasks.core.ranges import runs
+from nbtasks.core.readable import is_kind, name_of, text_of
+from nbtasks.core.states import FAILURE_CODE, PENDING_CODE, RETRY_CODE, SUCCESS_CODE
+from nbtasks.wire import pickling
+from nbtasks.wire.codec import Record
+from nbtasks.wire.errors import failures
+from nbtasks.wire.opened.function import Function, Lent
+from nbtasks.wire.readback import Readable
+from nbtasks.wire.values import Shelf, payload_of, value_of
+
+from .errand import Answer, Errand
+from .inline import InlineShelf
+from .printing import Paper, divided
+
+#: Functions that a process keeps.
+_MOST_FUNCTIONS = 32
+
+
+class Onlooker(Protocol):
+    """The engine, where it sees its calls run: they run in its own process."""
+
+    def begins(self, call: CurrentCall) -> bool:
+        """Return whether the call is still to be run."""
+
+    def reports(self, call: CurrentCall, done: float, total: float | None, message: str) -> None:
+        """Be told how far a call is."""
+
+    def ended(self, call: CurrentCall) -> None:
+        """Be told that a call does not run any more."""
+
+
+#: The engines of this process.
+onlookers: WeakValueDictionary[str, Onlooker] = WeakValueDictionary()
+_functions: OrderedDict[str, Function] = OrderedDict()
+_lock = threading.Lock()
+_readable = Readable()
+
+
+def pack_function(function: Any, options: TaskOptions, lines: Mapping[str, str]) -> bytes:
+    """Return a task's function as errands carry it; what modules have goes by its name.
+
+    Args:
+        lines: source of what exists in memory only, for tracebacks.
+
+    Raises:
+        NotPicklable: something that it captures cannot travel.
+    """
+    parts = (pickling.dump_function(function), pickling.dump_function(options), dict(lines))
+    return pickling.dump_plain(parts)
+
+
+def run(errand: Errand) -> Answer:
+    """Run the calls of an errand, one after another. Raises nothing that they raise."""
+    onlooker = onlookers.get(errand.engine) if errand.pid == os.getpid() else None
+    if onlooker is None and threading.current_thread() is threading.main_thread():
+        # The Stop button of a notebook reaches all processes of its group: a pool that loses one is broken.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        function = _function_of(errand)
+    except BaseException as error:
+        n = len(errand.payloads)
+        record = Record.alike(
+            errand.batch, errand.first, n, FAILURE_CODE, failures.pack(error), _name(onlooker), errand.attempt
+        )
+        return Answer(record, [(errand.first, n)])
+    if function is None:
+        return Answer(lacks_function=True)
+    with divided():
+        return _Run(errand, function, onlooker).answer()
+
+
+def _function_of(errand: Errand) -> Function | None:
+    with _lock:
+        found = _functions.get(errand.function)
+        if found is None and errand.packed:
+            call, options, lines = pickling.load_plain(errand.packed)
+            for filename, text in lines.items():
+                linecache.cache.setdefault(filename, (len(text), None, text.splitlines(True), filename))
+            found = _functions[errand.function] = Function(errand.function, (call, options))
+            if len(_functions) > _MOST_FUNCTIONS:
+                _functions.popitem(last=False)
+        return found
+
+
+def _name(onlooker: Onlooker | None) -> str:
+    if onlooker is not None:
+        return threading.current_thread().name
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+class _Run:
+    """One errand on its way to an answer."""
+
+    def __init__(self, errand: Errand, function: Function, onlooker: Onlooker | None) -> None:
+        n = len(errand.payloads)
+        self._errand = errand
+        self._function = function
+        self._onlooker = onlooker
+        self._shelf = Shelf(lambda name, number: f"{name}:{number}", self._fetch)
+        self._ended: list[int] = []
+        self._again: list[Retried] = []
+        self._states, self._seconds, self._began = bytearray(n), [0.0] * n, [math.nan] * n
+        self._payloads: list[bytes] = [b""] * n
+        self._output: dict[int, list[list[str]]] = {}
+        self._printed: dict[int, list[int]] = {}
+        self._worker = _name(onlooker)
+
+    def _fetch(self, key: str, target: memoryview) -> int | None:
+        data = self._errand.pieces.get(key)
+        if data is None:
+            return None
+        target[: len(data)] = data
+        return len(data)
+
+    def answer(self) -> Answer:
+        """Run its calls."""
+        errand = self._errand
+        for place in range(len(errand.payloads)):
+            self._run(place)
+        told_at = time.time()
+        record = Record(
+            errand.batch, errand.first, bytes(self._states), self._seconds, self._payloads, self._worker,
+            errand.attempt, self._output, self._printed, told_at=told_at,
+            begun=[began - told_at for began in self._began],
+        )  # fmt: skip
+        return Answer(record if self._ended else None, list(runs(self._ended)), self._again)
+
+    def _run(self, place: int) -> None:
+        errand, onlooker = self._errand, self._onlooker
+        index = errand.first + place
+        call = CurrentCall(
+            call_id(errand.batch, index, 1 if errand.single else None), errand.batch, index, errand.name,
+            errand.attempt, self._worker, errand.queue,
+        )  # fmt: skip
+        call.output = paper = Paper()
+        if onlooker is not None:
+            if not onlooker.begins(call):
+                return
+            call.report = onlooker.reports
+        self._began[place] = began_at = time.time()
+        outcome, lent = self._outcome(place, call)
+        if outcome.state == RETRY_CODE:
+            reason = f"{name_of(outcome.error)}: {text_of(outcome.error, 500)}"
+            ago_s = time.time() - began_at
+            self._again.append(
+                Retried(index, outcome.retry_in, reason, errand.attempt, ago_s, outcome.seconds)
+            )
+            self._states[place] = PENDING_CODE
+        else:
+            self._states[place], self._payloads[place] = self._packed(call, outcome)
+            self._seconds[place] = outcome.seconds
+            self._ended.append(index)
+        if paper.printed != [0, 0]:
+            self._output[index], self._printed[index] = paper.kept(), paper.printed
+        call.args, call.kwargs = (), {}
+        if lent is not None:
+            self._function.take_back(lent)
+        if onlooker is not None:
+            onlooker.ended(call)
+
+    def _outcome(self, place: int, call: CurrentCall) -> tuple[Outcome, Lent | None]:
+        lent: Lent | None = None
+        try:
+            lent = self._function.lend(call)
+            args, kwargs = value_of(self._errand.payloads[place], self._shelf)
+            options = _with(lent.options, self._errand.overrides)
+            if inspect.iscoroutinefunction(lent.call):
+                return _awaited(lent.call, args, kwargs, call, options), lent
+            return execute(lent.call, args, kwargs, call, options), lent
+        except BaseException as error:
+            # Arguments are read by code of the user's, too.
+            return Outcome(FAILURE_CODE, error=error), lent
+
+    def _packed(self, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes]:
+        if outcome.error is not None:
+            return outcome.state, failures.pack(outcome.error)
+        try:
+            limit = self._errand.result_limit
+            payload, _ = payload_of(outcome.value, limit, InlineShelf(), lambda: False, _readable.check)
+            return SUCCESS_CODE, payload
+        except PayloadTooLarge as error:
+            problem: WireError = PayloadTooLarge(
+                f"the result of call {call.id} is too large: {error}; "
+                "write it to a file and return the path, return less, or raise App(result_limit=...)"
+            )
+        except BaseException as error:
+            said = str(error) if is_kind(error, NotPicklable) else f"{name_of(error)}: {text_of(error, 500)}"
+            problem = NotPicklable(
+                f"the result of call {call.id} cannot be sent: {said}; return plain values"
+            )
+        return FAILURE_CODE, failures.pack(problem, with_traceback=False)
+
+
+def _with(options: Any, overrides: Mapping[str, float | None]) -> TaskOptions:
+    """Return a task's options with what was set for these calls."""
+    known = options if isinstance(options, TaskOptions) else TaskOptions()
+    changes: dict[str, Any] = dict(overrides)
+    if changes.get("max_retries") and not known.autoretry_for:
+        changes["autoretry_for"] = (Exception,)
+    return dataclasses.replace(known, **changes) if changes else known
+
+
+def _awaited(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], call: CurrentCall, options: TaskOptions
+) -> Outcome:
+    """Run a coroutine in a loop of its own; where this thread has one that runs, in another thread."""
+    outcomes: list[Outcome] = []
+
+    def run() -> None:
+        outcomes.append(asyncio.run(execute_async(function, args, kwargs, call, options)))
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        run()
+    else:
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    with contextlib.suppress(IndexError):
+        return outcomes[0]
+    return Outcome(FAILURE_CODE, error=RuntimeError("the event loop of the call was stopped"))
