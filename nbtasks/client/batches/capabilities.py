@@ -7,24 +7,29 @@ from dataclasses import dataclass
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.options import TaskOptions
 
-#: Option of a task or a call -> why engines without it have none, and what to do.
+#: Option of a task or a call -> what those that cannot do it are like, and what to do.
 _OPTIONS = {
-    "queue": "it has one line for all calls. Leave it out",
-    "priority": "calls start in the order in which they were submitted. Leave it out",
-    "time_limit": "it cannot stop a call that runs. Leave it out, and let the task look at the time itself",
-    "soft_time_limit": "it cannot interrupt a call that runs. Leave it out, and let the task look at the time itself",
-    "rate_limit": "it starts calls when it likes. Leave it out, or give the map max_parallel",
-    "expires": "it does not look at the time before it starts a call. Leave it out, and revoke() what is too old",
-    "seed": "its calls may share their random numbers with others. Leave it out, and pass a generator as an argument",
+    "queue": ("has one line for all calls", "Leave it out"),
+    "priority": ("starts calls in the order in which they were submitted", "Leave it out"),
+    "time_limit": ("cannot stop a call that runs", "Leave it out and let the task look at the time itself"),
+    "soft_time_limit": (
+        "cannot interrupt a call that runs",
+        "Leave it out and let the task look at the time itself",
+    ),
+    "rate_limit": ("starts calls as soon as it can", "Leave it out and give the map max_parallel"),
+    "expires": (
+        "does not look at the time before it starts a call",
+        "Leave it out and revoke() what is too old",
+    ),
+    "seed": ("may run calls that share random numbers", "Leave it out and pass a generator as an argument"),
 }
 #: The same of what is asked of handles and Apps.
 _REQUESTS = {
-    "terminate": "it cannot stop a call that runs. Say revoke(): what has not been started does not start",
-    "start_workers": "the executor has the workers. Make it with as many as you want, and make a new App with it",
-    "connection": "its calls go through no broker, and stay with this process",
+    "terminate": ("cannot stop a call that runs", "Say revoke(): what has not begun does not begin"),
+    "start_workers": ("has the workers", "Make it with as many as you want, and a new App with it"),
+    "connection": ("needs no broker, so there is none", "Leave that out"),
 }
 WORDS = frozenset({*_OPTIONS, *_REQUESTS})
-_OTHERWISE = "or use App(), whose workers can do it"
 _DEFAULTS = TaskOptions()
 
 
@@ -48,7 +53,7 @@ class Capabilities:
         """
         for name in _OPTIONS:
             if name not in self.words and getattr(options, name) != getattr(_DEFAULTS, name):
-                raise self._refusal(f"{name}: {getattr(options, name)!r}", name)
+                raise self._refusal(f"{name}={getattr(options, name)!r}", name)
 
     def need(self, word: str, said: str = "") -> None:
         """Check that it can do something.
@@ -63,8 +68,11 @@ class Capabilities:
             raise self._refusal(said or word, word)
 
     def _refusal(self, said: str, word: str) -> ConfigError:
-        why = _OPTIONS.get(word) or _REQUESTS[word]
-        return ConfigError(f"{said}: this App runs its calls on {self.engine}: {why}, {_OTHERWISE}")
+        why, step = _OPTIONS.get(word) or _REQUESTS[word]
+        return ConfigError(
+            f"{said}: this App runs its calls on {self.engine}, which {why}. {step}, or use App() with workers of "
+            "its own"
+        )
 
 
 EVERYTHING = Capabilities("workers", WORDS)

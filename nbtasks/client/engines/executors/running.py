@@ -60,6 +60,7 @@ onlookers: WeakValueDictionary[str, Onlooker] = WeakValueDictionary()
 _functions: OrderedDict[str, Function] = OrderedDict()
 _lock = threading.Lock()
 _readable = Readable()
+_inline = InlineShelf()
 
 
 def pack_function(function: Any, options: TaskOptions, lines: Mapping[str, str]) -> bytes:
@@ -202,7 +203,7 @@ class _Run:
             return outcome.state, failures.pack(outcome.error)
         try:
             limit = self._errand.result_limit
-            payload, _ = payload_of(outcome.value, limit, InlineShelf(), lambda: False, _readable.check)
+            payload, _ = payload_of(outcome.value, limit, _inline, lambda: False, _readable.check)
             return SUCCESS_CODE, payload
         except PayloadTooLarge as error:
             problem: WireError = PayloadTooLarge(
