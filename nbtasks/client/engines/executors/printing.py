@@ -20,8 +20,8 @@ class Paper:
     def __init__(self) -> None:
         self._parts: list[list[str]] = []
         self._told = 0
-        #: Characters of stdout and stderr so far.
-        self.printed = [0, 0]
+        #: Characters of stdout and stderr so far, and how often they were cleared.
+        self.printed = [0, 0, 0]
         self._lock = threading.Lock()
 
     def write(self, stream: str, text: str) -> None:

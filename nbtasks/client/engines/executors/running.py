@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
+from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge, WireError
 from nbtasks.core.events import Retried
@@ -128,8 +129,7 @@ class _Run:
         self._again: list[Retried] = []
         self._states, self._seconds, self._began = bytearray(n), [0.0] * n, [math.nan] * n
         self._payloads: list[bytes] = [b""] * n
-        self._output: dict[int, list[list[str]]] = {}
-        self._printed: dict[int, list[int]] = {}
+        self._given: dict[int, CallOutput] = {}
         self._worker = _name(onlooker)
 
     def _fetch(self, key: str, target: memoryview) -> int | None:
@@ -147,7 +147,7 @@ class _Run:
         told_at = time.time()
         record = Record(
             errand.batch, errand.first, bytes(self._states), self._seconds, self._payloads, self._worker,
-            errand.attempt, self._output, self._printed, told_at=told_at,
+            errand.attempt, self._given, told_at=told_at,
             begun=[began - told_at for began in self._began],
         )  # fmt: skip
         return Answer(record if self._ended else None, list(runs(self._ended)), self._again)
@@ -177,8 +177,8 @@ class _Run:
             self._states[place], self._payloads[place] = self._packed(call, outcome)
             self._seconds[place] = outcome.seconds
             self._ended.append(index)
-        if paper.printed != [0, 0]:
-            self._output[index], self._printed[index] = paper.kept(), paper.printed
+        if any(paper.printed):
+            self._given[index] = CallOutput(paper.kept(), list(paper.printed))
         call.args, call.kwargs = (), {}
         if lent is not None:
             self._function.take_back(lent)
