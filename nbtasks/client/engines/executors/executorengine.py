@@ -172,9 +172,9 @@ class ExecutorEngine:
     def complete(self, batch: Ledger, parcel: Parcel) -> None:
         """Do nothing: nobody else has to know how many calls there are."""
 
-    def retry_failed(self, batch: Ledger, parcel: Parcel) -> GroupResult:
-        """Submit the calls again that failed or were revoked, as a new map."""
-        return dispatch.retry_failed(self, batch, parcel)
+    def retry_failed(self, batch: Ledger, parcel: Parcel, index: int | None = None) -> GroupResult:
+        """Submit the calls again that failed or were revoked, or one of them, as a new map."""
+        return dispatch.retry_failed(self, batch, parcel, index)
 
     def flush(self) -> None:
         """Do nothing: nothing is on a way where it could be lost."""
