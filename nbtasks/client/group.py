@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
 from nbtasks.core.durations import Duration, patience
-from nbtasks.core.errors import SignatureMismatch, TimeoutError, UnknownCall, ValueLost
+from nbtasks.core.errors import SignatureMismatch, TaskRevokedError, TimeoutError, UnknownCall, ValueLost
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.typevars import R
 from nbtasks.core.unsendable import refuse_to_travel
@@ -241,6 +241,9 @@ class GroupResult(Generic[R]):
             index = batch.states.find(code)
             if index >= 0:
                 break
+        found = batch.record(index)
+        if not batch.failed_count and found is not None and len(found[1]) == 0:
+            raise self._cancelled()
         error = AsyncResult.of(batch, index).result
         note(error, f"nbtasks: item {index}: {batch.call_label(index)}")
         if bad > 1:
@@ -250,6 +253,19 @@ class GroupResult(Generic[R]):
                 f"{batch.revoked_count:,} revoked); get(propagate=False) returns what there is",
             )
         raise error
+
+    def _cancelled(self) -> TaskRevokedError:
+        batch = self.batch
+        others = batch.n - batch.revoked_count
+        kept = (
+            f"{others:,} had ended before, get(propagate=False) returns what there is"
+            if others
+            else "none had ended"
+        )
+        return TaskRevokedError(
+            f"{batch.revoked_count:,} of {batch.n:,} calls of {self.name} ({self.id}) were {batch.revoked.how}; {kept}",
+            self.id,
+        )
 
     def as_completed(self, timeout: Duration | None = None) -> Iterator[AsyncResult[R]]:
         """Yield handles as their calls end.

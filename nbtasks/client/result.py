@@ -359,7 +359,7 @@ class AsyncResult(Generic[R]):
 
     def _error(self, payload: Any) -> BaseException:
         if len(payload) == 0:
-            return TaskRevokedError(f"call {self.id} of {self.name} was revoked", self.id)
+            return TaskRevokedError(f"call {self.id} of {self.name} was {self.batch.revoked.how}", self.id)
         failure = failures.unpack(payload)
         error = failures.rebuild(failure, self.id)
         note(error, self._story())

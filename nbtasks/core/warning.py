@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+
+#: Each returns the name under which users know a file.
+known_as: list[Callable[[str], str]] = []
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 #: What stands between a user's line and ours, or below both.
@@ -32,10 +35,13 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     On a thread of ours there is none. Then it is the one that the main thread is at: it submits, or waits.
     """
     frame = _users(sys._getframe(1)) or _users(_of_main_thread()) or sys._getframe(1)
+    file = frame.f_code.co_filename
+    for name in known_as:
+        file = name(file)
     warnings.warn_explicit(
         message,
         category,
-        frame.f_code.co_filename,
+        file,
         frame.f_lineno,
         frame.f_globals.get("__name__", "__main__"),
         frame.f_globals.setdefault("__warningregistry__", {}),

@@ -7,7 +7,9 @@ from typing import Any
 
 from nbtasks.client import border, whence
 from nbtasks.client.app import App
+from nbtasks.core import warning
 
+from . import cellnames
 from .card.display import Display
 from .card.words import short_id
 from .errorframes import name_of_cell, shown_by
@@ -36,6 +38,9 @@ class _Loaded:
         border.on_own_error.append(self.shows_errors)
         self.names_cells = partial(name_of_cell, shell)
         border.shown_as.append(self.names_cells)
+        self.cells = cellnames.learn(shell)
+        if cellnames.file_in_warnings not in warning.known_as:
+            warning.known_as.append(cellnames.file_in_warnings)
         self.reruns = Reruns(shell)
         self.undo_reruns = self.reruns.attach()
         shell.register_magics(TaskMagics(shell, self.display, self.reruns))
@@ -51,6 +56,7 @@ class _Loaded:
         whence.cell_asked.remove(self.whereabouts)
         border.on_own_error.remove(self.shows_errors)
         border.shown_as.remove(self.names_cells)
+        cellnames.forget(self.cells)
         for kind, names in _MAGICS.items():
             for name in names:
                 self.shell.magics_manager.magics[kind].pop(name, None)

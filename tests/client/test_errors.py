@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import traceback
 from pathlib import Path
 
 import pytest
 
-from nbtasks import NbtasksError, NotPicklable, Task, task
+from nbtasks import NbtasksError, NotPicklable, Task, TaskRevokedError, task
 
 HERE = Path(__file__).name
 
@@ -131,3 +132,16 @@ def test_many_failures_of_one_run_do_not_fill_the_broker(shared_app):
     with_variables = [bool(variables_of(error, "share")) for error in errors]
     assert with_variables[0]
     assert not all(with_variables)
+
+
+def test_calls_that_were_revoked_say_how_many_and_what_is_kept(shared_app, gate):
+    def wait(path, number):
+        while number and not Path(path).exists():
+            time.sleep(0.01)
+        return number
+
+    group = shared_app.task(wait).starmap([(gate.path, number) for number in range(4)], chunk=1)
+    assert next(group.as_completed()).get() == 0
+    group.revoke(terminate=True)
+    with pytest.raises(TaskRevokedError, match=r"3 of 4 calls of wait .* were revoked; 1 had ended before"):
+        group.get()

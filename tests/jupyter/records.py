@@ -107,6 +107,12 @@ def fail(batch: Ledger, error: BaseException, *indexes: int, attempt: int = 1) -
         _end(batch, index, states.FAILURE_CODE, payload, 1.0, "", attempt)
 
 
+def revoke(batch: Ledger, *indexes: int) -> None:
+    """Revoke calls."""
+    for index in indexes:
+        _end(batch, index, states.REVOKED_CODE, b"", 0.0, "", 1)
+
+
 def _raised(error: BaseException) -> BaseException:
     """Return the error with a traceback."""
 

@@ -152,3 +152,17 @@ def test_stop_in_an_await_says_what_goes_on(failed):
     assert "goes on; stop it with revoke(terminate=True)" in text
     assert "/nbtasks/" not in text
     failed.run("held.revoke(terminate=True)")
+
+
+def test_a_warning_names_the_cell(failed):
+    ran = failed.run("data = bytearray(2_000_000)\ntask(lambda: len(data)).delay();")
+    assert re.search(r"^Cell In\[\d+\]:2: UserWarning: .*captures", ran.stderr, re.MULTILINE)
+    assert "ipykernel_" not in ran.stderr
+
+
+def test_cancel_says_what_was_cancelled(failed):
+    failed.run("import time\nheld = task(time.sleep).map([30] * 6, quiet=True)")
+    failed.run(f"%tasks cancel {failed.value('held.id')[1:-1]}")
+    ran = failed.run("held.get()")
+    assert "6 of 6 calls of sleep" in ran.evalue
+    assert "were cancelled by %tasks cancel; none had ended" in ran.evalue

@@ -16,7 +16,7 @@ from nbtasks.jupyter.card.card import Card, tables
 from nbtasks.jupyter.card.looks import LOOKS, style_sheet
 from nbtasks.jupyter.card.said import failures_said, said
 
-from .records import fail, make_batch, start, succeed
+from .records import fail, make_batch, revoke, start, succeed
 
 PAGE = Path(nbtasks.jupyter.__file__).parent / "page"
 
@@ -68,7 +68,8 @@ def test_the_saved_form_says_what_the_page_says(made):
         told.more_failures,
     ]
     texts += [f"{count.number} {count.word}" for count in told.counts]
-    texts += [text for failure in failures_said(view) for text in dataclasses.astuple(failure)]
+    parts = (part for failure in failures_said(view) for part in dataclasses.astuple(failure))
+    texts += [part for part in parts if isinstance(part, str)]
     assert [text for text in texts if text not in shown] == []
 
 
@@ -118,3 +119,20 @@ def test_nothing_of_the_tables_stands_in_the_script():
     script = "".join(path.read_text() for path in PAGE.glob("*.js"))
     words = {look.word for look in LOOKS} | {look.light for look in LOOKS} | {"FAILURE", "s left", "min"}
     assert not [word for word in words if re.search(rf"[\"'`]\s?{re.escape(word)}", script)]
+
+
+def test_the_traceback_of_a_single_call_is_open():
+    single, many = make_batch(1, kind="call"), make_batch(2)
+    for batch in (single, many):
+        fail(batch, ValueError("x"), 0)
+    views = [Board(batch).fold(time.time()) for batch in (single, many)]
+    assert [failure.open for view in views for failure in failures_said(view)] == [True, False]
+    forms = [saved.html(view, batch.states) for view, batch in zip(views, (single, many), strict=True)]
+    assert ["<details open" in form for form in forms] == [True, False]
+
+
+def test_a_cancelled_run_shows_no_rate():
+    batch = make_batch(20)
+    succeed(batch, *range(10))
+    revoke(batch, *range(10, 20))
+    assert said(Board(batch).fold(time.time())).pace == ""

@@ -23,6 +23,7 @@ from .capabilities import Capabilities
 from .givenout import GivenOut
 from .provenance import Origin
 from .records import Records
+from .revocation import Revocation
 from .seen import Failure, Progress, Running
 from .tries import Tries
 from .watchers import Watcher, Watchers
@@ -111,8 +112,7 @@ class Ledger:
         self.run_seconds = 0.0
         self.failed_count = 0
         self.revoked_count = 0
-        #: Calls that were revoked while they ran, and may end; -1 is all of them. They are not to be run again.
-        self.revoked_running: set[int] = set()
+        self.revoked = Revocation()
         #: More calls may come: the items are read one by one.
         self.growing = False
         #: It is another client that lets it grow.
@@ -291,8 +291,13 @@ class Ledger:
 
     # -- acting
 
-    def revoke(self, terminate: bool = True, index: int = -1) -> None:
-        """Revoke all calls that have not ended, or one of them; running ones are stopped with ``terminate``."""
+    def revoke(self, terminate: bool = True, index: int = -1, how: str = "revoked") -> None:
+        """Revoke all calls that have not ended, or one of them; running ones are stopped with ``terminate``.
+
+        Args:
+            how: what is said of them later: they "were ...".
+        """
+        self.revoked.how = how
         self.engine.revoke(self, index, terminate)
 
     def why_pending(self) -> str | None:
@@ -351,7 +356,7 @@ class Ledger:
 
     def note_revoked(self, index: int) -> None:
         """A call may run and end, and is not to be run again; -1: all of them."""
-        self.revoked_running.add(index)
+        self.revoked.running.add(index)
 
     def note_past(self, codes: bytes, ended_at: float | None, run_seconds: float) -> None:
         """Its first calls have ended with these states; more is not remembered of it."""

@@ -130,7 +130,11 @@ class Registry:
             self.drop(batch)
             return True
         if batch.origin.on_error == "stop" and batch.failed_count and not batch.revoked_count:
-            self.in_background(lambda: batch.revoke(terminate=True))
+            self.in_background(
+                lambda: batch.revoke(
+                    terminate=True, how="revoked, because another call of the map has failed"
+                )
+            )
         return False
 
     def fail(self, batch: Ledger, error: Exception) -> None:

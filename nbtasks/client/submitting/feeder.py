@@ -66,7 +66,7 @@ class Feeder:
     def _over(self) -> bool:
         batch = self._batch
         failed = batch.origin.on_error == "stop" and batch.failed_count
-        revoked = batch.revoked_count or -1 in batch.revoked_running
+        revoked = batch.revoked_count or -1 in batch.revoked.running
         return bool(batch.problem is not None or revoked or failed)
 
     def _complete(self, sent: int) -> None:
@@ -75,7 +75,7 @@ class Feeder:
         batch.complete()
         if sent:
             self._engine.complete(batch, self._parcel)
-        if -1 in batch.revoked_running and not batch.done:
+        if -1 in batch.revoked.running and not batch.done:
             # One may have been sent while that was done.
             batch.revoke(terminate=False)
         if batch.done:

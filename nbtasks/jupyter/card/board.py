@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from nbtasks.client.batches.printed import copied
 from nbtasks.core import states
+from nbtasks.jupyter.cellnames import in_cells
 
 from . import words
+from .tracebacktext import readable
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
@@ -198,7 +200,7 @@ def group_failures(failures: Iterable[Failure], call_label: Callable[[int], str]
             indexes=tuple(group.indexes[:5]),
             label=words.one_line(call_label(group.first.index), 80),
             attempts=group.first.attempts,
-            traceback=_end_of(words.plain(group.first.traceback or "", 200_000)),
+            traceback=_end_of(readable(words.plain(group.first.traceback or "", 200_000))),
         )
         for group in ordered[:FAILURE_GROUPS]
     )
@@ -217,7 +219,7 @@ def _end_of(traceback: str) -> str:
 def output_lines(lines: Iterable[OutputLine]) -> tuple[tuple[int, str, str], ...]:
     """Return the last lines of output, each short enough to show."""
     last = copied(lines)[-OUTPUT_LINES:]
-    return tuple((line.index, line.stream, words.plain(line.text, LINE_LENGTH)) for line in last)
+    return tuple((line.index, line.stream, words.plain(in_cells(line.text), LINE_LENGTH)) for line in last)
 
 
 def _progress(progress: Progress | None) -> tuple[float, float | None, str] | None:

@@ -10,9 +10,11 @@ from nbtasks.client.batches.course import Course, course_of
 from nbtasks.client.batches.shown import shown_error, shown_output, shown_value
 from nbtasks.client.batches.tries import Attempt
 from nbtasks.core import states
+from nbtasks.jupyter.cellnames import in_cells
 
 from . import words
 from .looks import LOOK_OF
+from .tracebacktext import readable
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
@@ -156,11 +158,11 @@ def _joined(pieces: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _printed(text: str) -> str:
     end = "\n" if text.endswith("\n") else ""
-    return words.plain(text, _MOST_OUTPUT) + end
+    return words.plain(in_cells(text), _MOST_OUTPUT) + end
 
 
 def _error(batch: Ledger, index: int) -> Part | None:
-    text = words.plain(shown_error(batch, index), _MOST_TRACEBACK)
+    text = readable(words.plain(shown_error(batch, index), _MOST_TRACEBACK))
     return Part("Traceback", (("", text),), "error") if text else None
 
 

@@ -282,7 +282,7 @@ class LiveExhibit(Exhibit):
             self._tell({"k": "problem", "text": str(problem)})
 
     def _cancel(self) -> None:
-        self.card.batch.revoke(terminate=True)
+        self.card.batch.revoke(terminate=True, how="cancelled from the card")
         self.card.stopping = True
         self._resync()
 

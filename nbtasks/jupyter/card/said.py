@@ -57,6 +57,8 @@ class FailureSaid:
     message: str
     which: str
     details: str
+    #: It is all that there is to see.
+    open: bool
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,9 @@ def _counts(view: View) -> tuple[Count, ...]:
 
 def _pace(view: View) -> str:
     if view.done:
-        tells = view.elapsed_s > 0 and view.n >= ENOUGH_FOR_A_PACE
+        # To revoke calls takes no time: that would be no speed of theirs.
+        was_run = view.elapsed_s > 0 and not view.counts.get(states.REVOKED)
+        tells = was_run and view.n >= ENOUGH_FOR_A_PACE
         return words.rate(view.n / view.elapsed_s) if tells else ""
     parts = [words.rate(view.rate)] if view.rate else []
     if view.remaining_s is not None:
@@ -225,6 +229,7 @@ def _failure(group: FailureGroup, *, many: bool) -> FailureSaid:
         message=group.message.partition("\n")[0],
         which=f"#{group.indexes[0]} {group.label}" if many else "",
         details=(group.traceback or group.message) + attempts,
+        open=not many,
     )
 
 

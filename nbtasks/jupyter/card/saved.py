@@ -133,9 +133,11 @@ def _failure(failure: FailureSaid) -> str:
     message = escape(f": {failure.message}") if failure.message else ""
     colour = LOOK_OF[states.FAILURE].saved
     error = f'<b style="font-weight:600;color:{colour}">{escape(failure.type)}</b>{message}'
+    details = _pre(escape(failure.details), "pre")
+    is_open = " open" if failure.open else ""
     return (
-        f'<details style="margin-top:8px;padding-top:6px;border-top:1px solid {_LINE}">'
-        f'<summary style="cursor:pointer">{times}{error}{which}</summary>{_pre(escape(failure.details))}</details>'
+        f'<details{is_open} style="margin-top:8px;padding-top:6px;border-top:1px solid {_LINE}">'
+        f'<summary style="cursor:pointer">{times}{error}{which}</summary>{details}</details>'
     )
 
 
@@ -162,10 +164,10 @@ def _red(content: str) -> str:
     return f'<span style="color:{LOOK_OF[states.FAILURE].saved}">{content}</span>'
 
 
-def _pre(content: str) -> str:
+def _pre(content: str, wrap: str = "pre-wrap") -> str:
     style = (
         f"margin:8px 0 0;padding:6px 10px;max-height:320px;overflow:auto;border:0;border-radius:4px;background:{_SUNK};"
-        f"color:inherit;white-space:pre-wrap;{_MONO}"
+        f"color:inherit;white-space:{wrap};{_MONO}"
     )
     return f'<pre style="{style}">{content}</pre>'
 

@@ -176,7 +176,7 @@ def _is_earlier_run(one: Submitter, now: Submitter) -> bool:
 def _replace(batch: Ledger) -> None:
     """Revoke what has not started of an earlier run, and say what became of it."""
     before = batch.revoked_count
-    batch.revoke(terminate=False)
+    batch.revoke(terminate=False, how="replaced: its cell was run again")
     revoked, left = batch.revoked_count - before, batch.n - batch.finished_count
     name = words.short_id(batch.id)
     if not revoked:

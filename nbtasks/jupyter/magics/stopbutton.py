@@ -59,7 +59,7 @@ def _stop(handle: AsyncResult | GroupResult) -> str:
     batch = handle.batch
     left = batch.n - batch.finished_count
     try:
-        batch.revoke(terminate=True)
+        batch.revoke(terminate=True, how="cancelled with the Stop button")
     except OperationalError as problem:
         return f"stopped waiting; the calls could not be revoked: {problem}"
     if batch.wait(STOP_WITHIN_S):  # a second press of Stop ends this at once

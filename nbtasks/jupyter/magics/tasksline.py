@@ -85,7 +85,7 @@ class Tasks:
             batches = [_required(name)]
         left = sum(batch.n - batch.finished_count for batch in batches)
         for batch in batches:
-            batch.revoke(terminate=True)
+            batch.revoke(terminate=True, how="cancelled by %tasks cancel")
         say(f"Revoked {words.calls(left)} of {len(batches)} run{'' if len(batches) == 1 else 's'}.")
 
     def _retry(self, name: str) -> Any:

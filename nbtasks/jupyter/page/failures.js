@@ -35,6 +35,7 @@ class FailureGroup {
   constructor(key, failure) {
     this.key = key;
     this.box = make("details", "nbt-failure");
+    this.box.open = failure.open;
     const summary = make("summary", "", this.box);
     this.times = make("span", "nbt-times", summary);
     const error = make("span", "nbt-error", summary);

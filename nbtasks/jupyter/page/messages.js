@@ -15,7 +15,7 @@
  * @typedef {{
  *   what: string, label: string, far: string, share: number | null, worker: string, started_at: number,
  * }} Row
- * @typedef {{times: string, type: string, message: string, which: string, details: string}} Failure
+ * @typedef {{times: string, type: string, message: string, which: string, details: string, open: boolean}} Failure
  * @typedef {{
  *   id: string, many: boolean, state: string, shown_state: string, done: boolean, stopping: boolean, title: string,
  *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null,

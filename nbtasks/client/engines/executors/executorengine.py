@@ -256,7 +256,7 @@ class ExecutorEngine:
 
     def _try_again(self, stretch: Stretch, retried: Retried, worker: str) -> None:
         batch, index = stretch.load.batch, retried.index
-        if not batch.revoked_running.isdisjoint((-1, index)):
+        if not batch.revoked.running.isdisjoint((-1, index)):
             error = TaskRevokedError(
                 f"call {batch.call_id(index)} was revoked while it ran: it is not tried again"
             )

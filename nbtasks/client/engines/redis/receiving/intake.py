@@ -123,7 +123,7 @@ class Intake:
     def _revoke_if_waiting(self, batch: Ledger, first: int, count: int) -> None:
         """Calls that were revoked while they ran wait again; whoever queued them did not know yet."""
         # Numbers of an entry, which a worker has believed: they may be of any size.
-        waiting = [index for index in batch.revoked_running if index == -1 or first <= index < first + count]
+        waiting = [index for index in batch.revoked.running if index == -1 or first <= index < first + count]
         for index in waiting:
             self._registry.in_background(functools.partial(batch.revoke, terminate=False, index=index))
 

@@ -250,7 +250,7 @@ class Stocktaking:
         self._sender.put_back(batch, parcel, (), recorded=False)
         if batch.finished_count:
             self._intake.put_back(batch, there)
-        for index in sorted(batch.revoked_running):
+        for index in sorted(batch.revoked.running):
             batch.revoke(terminate=False, index=index)
         self._sender.flush()
         self._endings.counted(batch.id)
@@ -280,7 +280,7 @@ class Stocktaking:
 
     def _end_revoked(self, batch: Ledger, lost: set[int]) -> set[int]:
         """End what was revoked and does not run any more; returns those calls."""
-        orders = set(batch.revoked_running)
+        orders = set(batch.revoked.running)
         revoked = lost if -1 in orders else lost & orders
         for first, count in runs(sorted(revoked)):
             batch.note_given(first, count)

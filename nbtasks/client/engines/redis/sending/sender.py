@@ -233,7 +233,7 @@ class Sender:
 def _wanted_pieces(batch: Ledger, item: Sent, lost: Sequence[tuple[int, int]]) -> list[Sent]:
     """Return what is to be run again of a chunk."""
     pieces = [piece for first, count in lost if (piece := item.within(first, count)) is not None]
-    revoked = batch.revoked_running
+    revoked = batch.revoked.running
     if not revoked:
         return pieces
     wanted = runs(
