@@ -8,6 +8,7 @@ Where the page keeps the notebook's file up to date itself (page/keeper.js), the
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import uuid
@@ -18,12 +19,14 @@ from nbtasks.core.errors import NbtasksError
 
 from . import saved, words
 from .answers import answer
+from .beneath import Beneath, belongs_beneath, gallery_of
 from .card import Card, Tick, widget_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbtasks.client.result import AsyncResult
+    from nbtasks.core.outputs import RichOutput
 
     from .board import View
     from .writer import Writer
@@ -58,12 +61,14 @@ class Exhibit:
         self._display_ids: list[str] = []
         # A page drops the update of an output that it has not seen yet.
         self._in_order = threading.Lock()
+        self._beneath = Beneath(self._publish_update, self._value_beneath)
 
     def show(self) -> None:
         """Show the card in the cell that runs now."""
         with self._in_order:
             data, metadata, display_id = self._first()
             self._publisher.publish(data, metadata, transient={"display_id": display_id})
+            self._show_beneath()
 
     def update(self) -> None:
         """Replace what is shown by a snapshot of now; the last one once the batch has ended."""
@@ -72,11 +77,24 @@ class Exhibit:
                 return
             view = self.card.view()
             self._replace(self._still(view), self._metadata())
+            self._beneath.refresh(self.card.batch)
             self._ended(view)
 
     def _replace(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
         for display_id in self._display_ids:
-            self._publisher.publish(data, metadata, transient={"display_id": display_id}, update=True)
+            self._publish_update(data, metadata, display_id)
+
+    def _publish_update(self, data: dict[str, Any], metadata: dict[str, Any], display_id: str) -> None:
+        self._publisher.publish(data, metadata, transient={"display_id": display_id}, update=True)
+
+    def _show_beneath(self) -> None:
+        """Show what the calls display below the card, in the cell that runs now."""
+        # A map's is within the card: who waits for it waits in another cell.
+        if self.card.batch.kind != "map":
+            self._beneath.show(self.card.batch, self._publish_new)
+
+    def _publish_new(self, data: dict[str, Any], metadata: dict[str, Any], display_id: str) -> None:
+        self._publisher.publish(data, metadata, transient={"display_id": display_id})
 
     def _first(self) -> tuple[dict[str, Any], dict[str, Any], str]:
         """Return what a new output shows first: data and metadata by MIME type, and its display id."""
@@ -101,7 +119,19 @@ class Exhibit:
         if view.done:
             self._take_preview()
         page = saved.html(view, self.card.batch.states, self.card.preview, self._hint(final=view.done))
-        return {"text/html": page, "text/plain": saved.text(view)}
+        return {"text/html": page + self._gallery(), "text/plain": saved.text(view)}
+
+    def _gallery(self) -> str:
+        shown = gallery_of(self.card.batch) if self.card.batch.kind == "map" else None
+        return "" if shown is None else str(shown.data["text/html"])
+
+    def _value_beneath(self) -> RichOutput | None:
+        """Return the result where that is to be drawn below the card."""
+        handle = self._handle
+        if not self._preview or handle is None or isinstance(handle, GroupResult):
+            return None
+        value = handle.rich_preview
+        return value if value is not None and belongs_beneath(value) else None
 
     def _hint(self, *, final: bool) -> str:
         batch = self.card.batch
@@ -121,7 +151,7 @@ class Exhibit:
         if not self._preview or handle is None or isinstance(handle, GroupResult) or not handle.successful():
             return None
         shown = handle.preview
-        if not shown:
+        if not shown or self._value_beneath() is not None:
             return None
         text = shown.get("text")
         return saved.Preview(
@@ -131,7 +161,26 @@ class Exhibit:
         )
 
 
-class Snapshots(Exhibit):
+class Followed(Exhibit):
+    """A card that is kept up to date when its cell has ended."""
+
+    def _show_beneath(self) -> None:
+        self._beneath.show(
+            self.card.batch, functools.partial(self._publish_in, self._shell.kernel.get_parent())
+        )
+
+    def _publish_in(self, cell: Any, data: dict[str, Any], metadata: dict[str, Any], display_id: str) -> None:
+        """Show one more output of a cell. One that has ended gets it if it is sent as an answer to that cell."""
+        kernel = self._shell.kernel
+        content = {"data": data, "metadata": metadata, "transient": {"display_id": display_id}}
+        topic = kernel._topic("display_data")
+        kernel.session.send(kernel.iopub_socket, "display_data", content, parent=cell, ident=topic)
+
+    def _gallery(self) -> str:
+        return ""
+
+
+class Snapshots(Followed):
     """A card that is replaced twice a second: for a page without widgets."""
 
     def __init__(self, shell: Any, handle: AsyncResult | GroupResult, *, preview: bool = True) -> None:
@@ -150,7 +199,7 @@ class Snapshots(Exhibit):
         return super()._hint(final=final) + ("" if final else f" {_NO_WIDGETS}")
 
 
-class LiveExhibit(Exhibit):
+class LiveExhibit(Followed):
     """A card with a widget, which the writer keeps up to date.
 
     The page says whether it keeps the saved form in the file itself; elsewhere that takes the widget's place at the
@@ -163,7 +212,6 @@ class LiveExhibit(Exhibit):
         super().__init__(shell, handle, preview=preview)
         self._writer = writer
         self.on_retry: Callable[[LiveExhibit, Any], None] = lambda _exhibit, _handle: None
-        # The outputs of a cell that has ended can still get one more, if it is sent as an answer to that cell.
         self.cell = shell.kernel.get_parent()
         self.widget = widget_class()(self.card, self._receive)
         self._shown_at = self._sent_at = self._kept_at = time.time()
@@ -176,6 +224,8 @@ class LiveExhibit(Exhibit):
         ended = self.card.batch.ended_at is not None
         if ended:
             self._take_preview()
+        with self._in_order:
+            self._beneath.refresh(self.card.batch)
         self._send(self.card.tick(now, always=ended and not self._told_end))  # the last state always gets out
         self._told_end = ended
         deaf = not self._heard and now - self._shown_at >= HELLO_WITHIN_S
@@ -203,13 +253,10 @@ class LiveExhibit(Exhibit):
 
     def show_below(self, other: LiveExhibit) -> None:
         """Show the card as one more output of the cell that shows ``other``, even if that has ended."""
-        kernel = self._shell.kernel
         self.cell = other.cell
         with self._in_order:
-            data, metadata, display_id = self._first()
-            content = {"data": data, "metadata": metadata, "transient": {"display_id": display_id}}
-            topic = kernel._topic("display_data")
-            kernel.session.send(kernel.iopub_socket, "display_data", content, parent=self.cell, ident=topic)
+            self._publish_in(self.cell, *self._first())
+            self._beneath.show(self.card.batch, functools.partial(self._publish_in, self.cell))
 
     # -- what is sent
 

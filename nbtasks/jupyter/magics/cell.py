@@ -59,6 +59,8 @@ class Cell:
     returns_outputs: bool
     #: Whether the body ends with an expression.
     has_result: bool
+    #: A semicolon stands behind it: it is not to be shown.
+    is_silent: bool
     _body: tuple[ast.stmt, ...]
     #: Names that are bound in the body, or by the clause.
     _bound: frozenset[str]
@@ -130,6 +132,15 @@ class Cell:
         return definition
 
 
+def _ends_in_semicolon(source: str, last: ast.stmt) -> bool:
+    """Whether a semicolon stands behind the last statement."""
+    if last.end_lineno is None or last.end_col_offset is None:
+        return False
+    # Columns count bytes.
+    line = source.splitlines()[last.end_lineno - 1].encode()
+    return line[last.end_col_offset :].lstrip().startswith(b";")
+
+
 def read_cell(magic_line: str, body: str, items: Sequence[str] = (), outputs: Sequence[str] = ()) -> Cell:
     """Read a task cell.
 
@@ -161,6 +172,7 @@ def read_cell(magic_line: str, body: str, items: Sequence[str] = (), outputs: Se
         outputs=tuple(outputs),
         returns_outputs=returns_outputs,
         has_result=has_result,
+        is_silent=has_result and _ends_in_semicolon(source, last),
         _body=tuple(finished),
         _bound=frozenset({*bound, *items}),
     )

@@ -202,8 +202,9 @@ class Launcher:
     def _submit(self, launch: Launch) -> Handle:
         options, task = launch.options, launch.task
         call = {**options.call_options(), "label": launch.title, "quiet": options.quiet}
-        shown_by_cell = self._display.without_preview() if _wants_value(options) else contextlib.nullcontext()
-        with shown_by_cell:
+        is_silent = launch.cell is not None and launch.cell.is_silent
+        without_value = _wants_value(options) or is_silent
+        with self._display.without_preview() if without_value else contextlib.nullcontext():
             if launch.items is None:
                 return task.apply_async(launch.args, launch.kwargs, **call)
             submit = task.starmap if launch.several else task.map

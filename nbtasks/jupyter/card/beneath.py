@@ -1,0 +1,113 @@
+"""What calls display, as outputs of the notebook below their card.
+
+They are ordinary outputs, so Jupyter draws them as it draws all others: Markdown with formulas, interactive figures,
+tables in its own style; it trusts them as ``Out[n]``, saves them, and every front end and converter knows them. Each
+has a display id, so the call's ``update_display()`` and ``clear_output()`` reach it later. Of a map there is one, a
+gallery.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.core.outputs import RichOutput
+
+from .gallery import as_text, gallery
+
+if TYPE_CHECKING:
+    from nbtasks.client.batches.ledger import Ledger
+
+#: Shows a new output in a place of the notebook: data, metadata, display id.
+Publish = Callable[[dict[str, Any], dict[str, Any], str], None]
+
+#: Seconds between two galleries.
+_GALLERY_EVERY_S = 1.0
+_NOTHING = RichOutput({"text/plain": ""})
+
+
+def belongs_beneath(value: RichOutput) -> bool:
+    """Whether a result is to be drawn by Jupyter itself, and not within the card."""
+    html = value.data.get("text/html", "")
+    if "<script" in html or any(kind.startswith("application/vnd.") for kind in value.data):
+        return True
+    return not html and "image/png" not in value.data and set(value.data) > {"text/plain"}
+
+
+@dataclass
+class _Place:
+    """Outputs one below the other, where a card is shown."""
+
+    publish: Publish
+    ids: list[str] = field(default_factory=list)
+    shown: list[RichOutput] = field(default_factory=list)
+
+
+class Beneath:
+    """The outputs of one batch's calls, in each place where its card is shown.
+
+    Args:
+        update: replaces what an output shows.
+        value: returns a result that is to be shown here as well.
+    """
+
+    def __init__(self, update: Publish, value: Callable[[], RichOutput | None]) -> None:
+        self._update = update
+        self._value = value
+        self._places: list[_Place] = []
+        #: What is known to be shown: the version of the outputs, and whether the batch had ended.
+        self._seen = (-1, False)
+        self._gallery_at = 0.0
+
+    def show(self, batch: Ledger, publish: Publish) -> None:
+        """Show what there is in one more place, and there what comes."""
+        self._places.append(_Place(publish))
+        self._seen = (-1, False)
+        self.refresh(batch)
+
+    def refresh(self, batch: Ledger) -> None:
+        """Bring all places up to date."""
+        displays = batch.output.displays
+        ended = batch.ended_at is not None
+        seen = displays.version, ended
+        if seen == self._seen or not self._places:
+            return
+        if batch.kind == "map" and not ended and time.monotonic() - self._gallery_at < _GALLERY_EVERY_S:
+            return
+        self._gallery_at = time.monotonic()
+        self._seen = seen
+        wanted = self._wanted(batch, ended=ended)
+        for place in self._places:
+            self._bring(place, wanted)
+
+    def _wanted(self, batch: Ledger, *, ended: bool) -> list[RichOutput]:
+        displays = batch.output.displays
+        if batch.kind != "map":
+            value = self._value() if ended else None
+            return [*displays.of(0), *([] if value is None else [value])]
+        made = gallery_of(batch)
+        return [] if made is None else [made]
+
+    def _bring(self, place: _Place, wanted: Sequence[RichOutput]) -> None:
+        # An output cannot be taken away, for a card might go with it: it is emptied.
+        wanted = [*wanted, *[_NOTHING] * (len(place.ids) - len(wanted))]
+        for number, output in enumerate(wanted):
+            if number >= len(place.ids):
+                place.ids.append(uuid.uuid4().hex)
+                place.publish(dict(output.data), dict(output.metadata), place.ids[-1])
+            elif output is not place.shown[number] and output != place.shown[number]:
+                self._update(dict(output.data), dict(output.metadata), place.ids[number])
+        place.shown = list(wanted)
+
+
+def gallery_of(batch: Ledger) -> RichOutput | None:
+    """Return what the calls of a map have displayed, in one; None where they have displayed nothing."""
+    displays = batch.output.displays
+    shown = displays.by_call()
+    if not shown:
+        return None
+    page = gallery(shown, batch.call_label, displays.left_out)
+    return RichOutput({"text/html": page, "text/plain": as_text(shown, batch.call_label)})
