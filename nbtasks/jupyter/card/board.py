@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.printed import OutputLine
     from nbtasks.client.batches.seen import Failure, Progress, Running
+    from nbtasks.core.progressbar import ProgressBar
 
 RUNNING_ROWS = 4
 FAILURE_GROUPS = 20
@@ -80,6 +81,8 @@ class View:
     #: Why nothing runs, in one sentence.
     reason: str | None
     running: tuple[RunningRow, ...]
+    #: Of a single call: what tqdm and others have on show.
+    bars: tuple[ProgressBar, ...]
     failures: tuple[FailureGroup, ...]
     #: Failures of which no details are kept.
     more_failures: int
@@ -138,6 +141,7 @@ class Board:
             remaining_s=(batch.n - batch.finished_count) / rate if rate else None,
             reason=words.plain(str(batch.problem), MESSAGE_LENGTH) if batch.problem else reason,
             running=() if done else self._running_rows(),
+            bars=tuple(batch.output.bars.get(0, ())) if batch.kind != "map" and batch.n == 1 else (),
             failures=failures,
             more_failures=self._more_failures(counts),
             output=output_lines(batch.output),

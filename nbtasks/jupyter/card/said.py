@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nbtasks.core import states
 
 from . import words
+from .barsaid import BarSaid, bar_said
 from .board import FailureGroup, RunningRow, View
 from .looks import LOOK_OF, PARTS, StateLook
 
@@ -82,6 +83,7 @@ class Said:
     pace: str
     reason: str | None
     rows: tuple[RowSaid, ...]
+    bars: tuple[BarSaid, ...]
     can_retry: bool
     more_failures: str
     #: All of it in one sentence, for screen readers.
@@ -105,7 +107,8 @@ def said(view: View) -> Said:
         counts=_counts(view) if is_many(view) else (),
         pace=_pace(view),
         reason=view.reason,
-        rows=tuple(_row(row, many=is_many(view)) for row in view.running),
+        rows=tuple(_row(row, many=is_many(view), bars=bool(view.bars)) for row in view.running),
+        bars=tuple(map(bar_said, view.bars)),
         can_retry=is_many(view) and bool(view.counts.get(states.FAILURE)),
         more_failures=f"and {view.more_failures:,} more failures" if view.more_failures else "",
         sentence=_sentence(view),
@@ -197,9 +200,10 @@ def _pace(view: View) -> str:
     return " · ".join(parts)
 
 
-def _row(row: RunningRow, *, many: bool) -> RowSaid:
+def _row(row: RunningRow, *, many: bool, bars: bool) -> RowSaid:
     parts = []
-    if row.progress is not None:
+    # A bar says how far it is by itself.
+    if row.progress is not None and not bars:
         done, total, message = row.progress
         parts = [f"{words.amount(done)} / {words.amount(total)}" if total else words.amount(done), message]
     if row.attempt > 1:

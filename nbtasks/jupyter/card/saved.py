@@ -15,6 +15,7 @@ from html import escape
 from nbtasks.core import states
 
 from . import mosaic, words
+from .barsaid import saved_bar
 from .board import FailureGroup, View
 from .looks import LOOK_OF
 from .said import Bar, FailureSaid, Said, failures_said, is_many, said, shown_state, text_counts
@@ -50,6 +51,7 @@ def html(view: View, codes: bytes | bytearray, preview: Preview | None = None, h
         _counts(told) if told.many else "",
         _boxed(escape(told.reason), LOOK_OF[states.RETRY].saved) if told.reason else "",
         _mosaic_image(codes) if told.many else "",
+        *(saved_bar(bar, _LINE, LOOK_OF[states.STARTED].saved) for bar in told.bars),
         *(_failure(failure) for failure in failures_said(view)),
         f'<div style="margin-top:6px;opacity:.7">{told.more_failures}</div>' if told.more_failures else "",
         _output(view, many=told.many),

@@ -15,11 +15,12 @@
  * @typedef {{
  *   what: string, label: string, far: string, share: number | null, worker: string, started_at: number,
  * }} Row
+ * @typedef {{description: string, share: number | null, far: string, depth: number}} BarSaid
  * @typedef {{times: string, type: string, message: string, which: string, details: string, open: boolean}} Failure
  * @typedef {{
  *   id: string, many: boolean, state: string, shown_state: string, done: boolean, stopping: boolean, title: string,
  *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null,
- *   rows: Row[], can_retry: boolean, more_failures: string, sentence: string,
+ *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, sentence: string,
  * }} View
  * @typedef {[index: number, stream: string, text: string]} Line
  * @typedef {{html: string | null, png: string | null, text: string | null}} Preview

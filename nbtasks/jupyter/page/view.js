@@ -39,6 +39,7 @@ class CardView {
     );
     this.drawer = new Drawer(this.root, store, () => this.mosaic.canvas.focus({ preventScroll: true }));
     this.running = new RunningRows(this.root, store);
+    this.bars = new BarRows(this.root);
     this.failures = new FailureList(this.root, store);
     this.output = new OutputLines(this.root, store);
     this.preview = new ResultPreview(this.root, store);
@@ -88,6 +89,7 @@ class CardView {
     this.reason.hidden = !view.reason;
     setText(this.reason, view.reason ?? "");
     this.running.draw(view);
+    this.bars.draw(view);
     this.failures.draw(view);
     this.output.draw();
     this.drawer.refresh();
