@@ -24,6 +24,8 @@ from .result import AsyncResult, note, saying, wait_async
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from .timeline.timeline import Timeline
+
 
 class GroupResult(Generic[R]):
     """The future results of a map, each of type R, in the order of its items."""
@@ -337,6 +339,12 @@ class GroupResult(Generic[R]):
         for name in ("started_at", "ended_at") if rows else ():
             frame[name] = pd.to_datetime(frame[name], unit="s", utc=True)
         return frame
+
+    def timeline(self) -> Timeline:
+        """Return when each call ran, and on which child: shown at the end of a cell, ``save()`` writes it to a file."""
+        from .timeline.timeline import Timeline
+
+        return Timeline(self.batch)
 
     def _times(self, index: int) -> dict[str, Any]:
         course = course_of(self.batch, index)

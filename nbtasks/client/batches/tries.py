@@ -53,6 +53,10 @@ class Tries:
         """Return the attempts of a call that were followed by others, oldest first, as far as they are known."""
         return tuple(self._ended.get(index, ()))
 
+    def all(self) -> list[tuple[int, Attempt]]:
+        """Return (call, attempt) of all attempts that were followed by others, as far as they are known."""
+        return [(index, attempt) for index, ended in list(self._ended.items()) for attempt in list(ended)]
+
     def note(self, event: Retried, worker: str, child: int | None, running: Running | None) -> None:
         """An attempt has ended, and another one follows.
 

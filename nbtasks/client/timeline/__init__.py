@@ -1,0 +1,1 @@
+"""When the calls of a batch ran, and on which child: as data, as a picture, as HTML."""

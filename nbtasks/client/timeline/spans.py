@@ -1,0 +1,189 @@
+"""What a timeline shows: a lane for each child, in it the time of each call, or of many short ones together. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nbtasks.core import states as st
+
+if TYPE_CHECKING:
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.wire.codec import Record
+
+#: Rows of one lane, for calls that run side by side in a child, and lanes; the rest is drawn over the last one.
+MOST_ROWS = 8
+MOST_LANES = 64
+#: Calls that begin so much before the end of another have not run side by side: clocks tell no less.
+_TOGETHER_S = 0.002
+#: Where several calls are drawn as one, the state with the highest number counts; by state code.
+_QUIET_FIRST = (st.PENDING, st.RECEIVED, st.SUCCESS, st.STARTED, st.RETRY, st.REVOKED, st.FAILURE)
+_LOUDNESS = tuple(_QUIET_FIRST.index(name) for name in st.NAMES)
+
+
+@dataclass(frozen=True)
+class Span:
+    """The time of one attempt, or of ``count`` short ones in a row.
+
+    Attributes:
+        lane, row: where it is drawn.
+        waits_from: since when it was waited for, as far as nothing else stands there; None where that is not shown.
+        first: the index of its call.
+    """
+
+    began_at: float
+    ended_at: float
+    state: str
+    first: int
+    count: int = 1
+    lane: int = 0
+    row: int = 0
+    waits_from: float | None = None
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One child; ``rows`` is how many calls it ran at once, at most."""
+
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Spans:
+    """What is shown of a batch. Times are local epoch seconds.
+
+    Attributes:
+        began_at, ended_at: of the whole batch; if it goes on, it ends now.
+        hidden: calls that ran on children for which there is no lane.
+    """
+
+    began_at: float
+    ended_at: float
+    lanes: tuple[Lane, ...]
+    spans: tuple[Span, ...]
+    hidden: int = 0
+
+
+_Key = tuple[str, int]
+
+
+def spans_of(
+    batch: Ledger, now: float, window: tuple[float, float] | None = None, columns: int = 800
+) -> Spans:
+    """Return what a timeline shows.
+
+    Args:
+        now: epoch seconds.
+        window: the part of the time that is shown; all of it if None.
+        columns: pixels that it is drawn in; calls that take less than one are put together.
+    """
+    whole = batch.created_at, max(batch.ended_at or now, batch.created_at + 1e-3)
+    begin, end = window or whole
+    least_s = max(1e-9, (end - begin) / max(1, columns))
+    found: dict[_Key, list[Span]] = {}
+    for key, span in _all(batch, now, least_s):
+        if span.ended_at >= begin and span.began_at <= end:
+            found.setdefault(key, []).append(span)
+    keys = sorted(found)
+    spans: list[Span] = []
+    lanes = []
+    queued_at = max(batch.created_at, batch.origin.eta_at or 0.0)
+    for lane, key in enumerate(keys[:MOST_LANES]):
+        placed, rows = _in_rows(_merged(found[key], least_s), lane, queued_at)
+        spans += placed
+        lanes.append(Lane(_name(key, keys), rows))
+    hidden = sum(span.count for key in keys[MOST_LANES:] for span in found[key])
+    return Spans(*whole, tuple(lanes), tuple(spans), hidden)
+
+
+def _name(key: _Key, keys: Sequence[_Key]) -> str:
+    worker, child = key
+    if child < 0:
+        return worker
+    return f"{worker}, child {child}" if len({other for other, _ in keys}) > 1 else f"child {child}"
+
+
+def _all(batch: Ledger, now: float, least_s: float) -> Iterator[tuple[_Key, Span]]:
+    """Yield every attempt that is known, short ones that follow each other together."""
+    for record, first, count in batch.known_records():
+        if record.told_at is not None and record.worker:
+            key = _key(record.worker, record.child)
+            for span in _of_record(batch, record, first, count, 2 * least_s):
+                yield key, span
+    for index, attempt in batch.tries.all():
+        if attempt.began_at is not None:
+            span = Span(attempt.began_at, attempt.ended_at or now, attempt.state, index)
+            yield _key(attempt.worker, attempt.child), span
+    for index, running in list(batch.running.copy().items()):
+        span = Span(running.started_at, max(now, running.started_at), st.STARTED, index)
+        yield _key(running.worker, running.child), span
+
+
+def _key(worker: str, child: int | None) -> _Key:
+    return worker, -1 if child is None else child
+
+
+def _of_record(batch: Ledger, record: Record, first: int, count: int, least_s: float) -> Iterator[Span]:
+    """Yield the spans of calls of a record; those together that take less than ``least_s`` in all."""
+    at, zero, least = first - record.first, (record.told_at or 0.0) + record.ahead_s, batch.created_at
+    most = batch.heard_at(first) or zero
+    begin, end, code, index, n = 0.0, 0.0, 0, first, 0
+    calls = zip(
+        record.begun[at : at + count], record.seconds[at : at + count], batch.states[first : first + count], strict=True
+    )  # fmt: skip
+    for number, (begun, seconds, state) in enumerate(calls, first):
+        if math.isnan(begun):
+            # It was not begun.
+            continue
+        # Clocks of machines differ a little, and who tells may be wrong.
+        began_at = min(max(zero + begun, least), most)
+        ended_at = min(began_at + seconds, most)
+        if n and begin <= began_at and ended_at - begin < least_s:
+            end, n = max(end, ended_at), n + 1
+            if _LOUDNESS[state] > _LOUDNESS[code]:
+                code, index = state, number
+        else:
+            if n:
+                yield Span(begin, end, st.NAMES[code], index, n)
+            begin, end, code, index, n = began_at, ended_at, state, number, 1
+    if n:
+        yield Span(begin, end, st.NAMES[code], index, n)
+
+
+def _louder(one: Span, other: Span) -> Span:
+    return max(one, other, key=lambda span: _LOUDNESS[st.NAMES.index(span.state)])
+
+
+def _merged(spans: list[Span], least_s: float) -> list[Span]:
+    """Return spans in the order in which they began; short ones so close that they share a pixel are one."""
+    merged: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.began_at):
+        last = merged[-1] if merged else None
+        if (
+            last is not None
+            and span.ended_at - last.began_at < 2 * least_s
+            and span.state != st.STARTED != last.state
+        ):
+            ended_at, count = max(last.ended_at, span.ended_at), last.count + span.count
+            merged[-1] = replace(_louder(last, span), began_at=last.began_at, ended_at=ended_at, count=count)
+        else:
+            merged.append(span)
+    return merged
+
+
+def _in_rows(spans: list[Span], lane: int, queued_at: float) -> tuple[list[Span], int]:
+    """Return the spans of a lane where they are drawn, and its rows: what ran side by side is in rows of its own."""
+    ends: list[float] = []
+    placed = []
+    for span in spans:
+        row = next((row for row, end in enumerate(ends) if end <= span.began_at + _TOGETHER_S), len(ends))
+        if row == len(ends) and row < MOST_ROWS:
+            ends.append(queued_at)
+        row = min(row, MOST_ROWS - 1)
+        waits_from = min(max(queued_at, ends[row]), span.began_at) if span.count == 1 else None
+        placed.append(replace(span, lane=lane, row=row, waits_from=waits_from))
+        ends[row] = max(ends[row], span.ended_at)
+    return placed, max(1, len(ends))

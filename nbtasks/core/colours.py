@@ -1,0 +1,16 @@
+"""The colours of states, the same wherever calls are shown: on the card, in its saved form, in pictures."""
+
+from __future__ import annotations
+
+from . import states
+
+#: State -> red, green, blue and alpha (0 to 255); seen on light and on dark pages.
+COLOURS: dict[str, tuple[int, int, int, int]] = {
+    states.PENDING: (128, 134, 142, 70),
+    states.RECEIVED: (128, 134, 142, 120),
+    states.STARTED: (66, 135, 204, 255),
+    states.RETRY: (222, 160, 52, 255),
+    states.SUCCESS: (74, 160, 116, 255),
+    states.FAILURE: (211, 75, 66, 255),
+    states.REVOKED: (150, 138, 176, 255),
+}
