@@ -96,13 +96,13 @@ class ChildSettings:
 
 def child_main(settings: ChildSettings, number: int, life_line: int) -> None:
     """Run a child in seat ``number`` until it is told to stop, has done its share, or its life line ends."""
-    Child(settings, settings.seats[number], life_line).run()
+    Child(settings, settings.seats[number]).run(life_line)
 
 
 class Child:
     """One child process."""
 
-    def __init__(self, settings: ChildSettings, seat: Seat, life_line: int) -> None:
+    def __init__(self, settings: ChildSettings, seat: Seat) -> None:
         self._options = options = settings.options
         #: Whether each call may be its last one.
         self._is_limited = bool(options.max_tasks_per_child or options.max_memory_per_child)
@@ -110,7 +110,6 @@ class Child:
         self._hand = seat.hand
         self._descriptors = seat.output
         self._settings = settings
-        self._life_line = life_line
         self._jobs = InHand()
         self._pace = Pace()
         self._last: tuple[str, float] | None = None
@@ -192,9 +191,9 @@ class Child:
 
     # -- life
 
-    def run(self) -> None:
-        """Work until told to stop."""
-        self._set_up_process()
+    def run(self, life_line: int) -> None:
+        """Work until told to stop; the process ends with its life line."""
+        self._set_up_process(life_line)
         self._lines.retrying(self._lines.taking.prepare)
         # Not before: the server may have been started after the worker.
         connection = self._settings.connection
@@ -211,7 +210,7 @@ class Child:
             pass
         self._leave()
 
-    def _set_up_process(self) -> None:
+    def _set_up_process(self, life_line: int) -> None:
         random.seed()
         self._slot.clear()
         self._slot.enter(os.getpid())
@@ -226,7 +225,7 @@ class Child:
         expect_copies(self._interrupts.handlers(), self._forsake)
         # While Python runs in the main thread, other threads get their turn after so many seconds.
         sys.setswitchinterval(0.001)
-        end_with(self._life_line)
+        end_with(life_line)
         connection = self._settings.connection
         context.serving.append(context.Serving(connection, self._slot, self._settings.worker))
         ancestry.tell_children(place(connection.address, connection.namespace))
@@ -282,39 +281,45 @@ class Child:
             self._surroundings.restore(
                 0.0 if self._jobs.waiting else math.inf, alone=not self._crew.in_flight
             )
-        if not self._jobs.waiting:
-            self._tenure.heed_from_now()
-            # Behind a call that took a while others may wait, and in order of priority.
-            self._alone = self._alone and time.monotonic() - self._came_at < _ALONE_FOR_S
-            if not self._alone:
-                self._reporter.flush()
-                self._look_after_calls()
-            self._hand.clear()
-            self._jobs.waiting.extend(self._next_jobs())
-            if self._surroundings.spoiled:
-                # Others run them.
-                return
-            if len(self._jobs.waiting) > 1 or (self._jobs.waiting and self._jobs.waiting[0].remaining > 1):
-                self._hand.hold(self._jobs.waiting)
+        if self._jobs.waiting or self._get_work():
+            self._run_next()
+
+    def _get_work(self) -> bool:
+        """Get work; returns False where others are to run what has come."""
+        self._tenure.heed_from_now()
+        # Behind a call that took a while others may wait, and in order of priority.
+        self._alone = self._alone and time.monotonic() - self._came_at < _ALONE_FOR_S
+        if not self._alone:
+            self._reporter.flush()
+            self._look_after_calls()
+        self._hand.clear()
+        self._jobs.waiting.extend(self._next_jobs())
+        if self._surroundings.spoiled:
+            # Others run them.
+            return False
+        if len(self._jobs.waiting) > 1 or (self._jobs.waiting and self._jobs.waiting[0].remaining > 1):
+            self._hand.hold(self._jobs.waiting)
+        return True
+
+    def _run_next(self) -> None:
         try:
             job = self._jobs.waiting.popleft()
         except IndexError:
             # Nothing came, or the reporter's thread has given it to somebody who is free.
             return
-        else:
-            self._jobs.current = job
-            self._hand.begin()
-            try:
-                self._tenure.keep_what_is_ours()
-                self._work(job)
-            except OperationalError:
-                if job.remaining:
-                    self._jobs.waiting.appendleft(job)
-                    self._hand.hold(self._jobs.waiting)
-                raise
-            finally:
-                self._jobs.current = None
-                self._reporter.skipped_if_empty(job)
+        self._jobs.current = job
+        self._hand.begin()
+        try:
+            self._tenure.keep_what_is_ours()
+            self._work(job)
+        except OperationalError:
+            if job.remaining:
+                self._jobs.waiting.appendleft(job)
+                self._hand.hold(self._jobs.waiting)
+            raise
+        finally:
+            self._jobs.current = None
+            self._reporter.skipped_if_empty(job)
 
     def _next_jobs(self) -> list[Job]:
         self._crew.await_slot()
