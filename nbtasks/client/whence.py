@@ -48,6 +48,16 @@ def is_gone(one: Submitter) -> bool:
     return False
 
 
+def whose_is(one: Submitter) -> str:
+    """Return who has submitted something, for people; empty where this process has."""
+    here = submitter()
+    if here.in_one_process(one):
+        return ""
+    if not here.in_one_notebook(one):
+        return name_of(one.place)
+    return "an earlier session of this notebook" if is_gone(one) else "another session of this notebook"
+
+
 def name_of(place: str) -> str:
     """Return a notebook's or script's name for people."""
     folder = place.endswith("/")

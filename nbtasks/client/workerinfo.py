@@ -21,6 +21,15 @@ _LATEST_S = 1e11
 
 
 @dataclass(frozen=True)
+class ChildInfo:
+    """One child of a worker, as that shows it; ``running`` as in :class:`WorkerInfo`."""
+
+    pid: int
+    rss_bytes: int
+    running: tuple[tuple[str, int, float], ...]
+
+
+@dataclass(frozen=True)
 class WorkerInfo:
     """One worker as it showed itself last. Times are epoch seconds of its own clock.
 
@@ -59,6 +68,8 @@ class WorkerInfo:
     place: str = ""
     #: Batch, index and seconds since the start of each call that it runs.
     running: tuple[tuple[str, int, float], ...] = ()
+    #: Each of its children, in their order; none where an older worker does not tell.
+    children: tuple[ChildInfo, ...] = ()
 
 
 def read_info(text: str, python: str, key_id: str) -> WorkerInfo | None:
@@ -126,8 +137,15 @@ class _Shown:
 
     def running(self) -> tuple[tuple[str, int, float], ...]:
         """Return what runs; what makes no sense there is left out with all the rest of it."""
-        calls = _items(self._data.get("running", []))
-        return tuple((_text(batch), _number(index, _MOST), _seconds(ago)) for batch, index, ago in calls)
+        return _calls(self._data.get("running", []))
+
+    def children(self) -> tuple[ChildInfo, ...]:
+        """Return the children."""
+        found = _items(self._data.get("children", []))
+        return tuple(
+            ChildInfo(_number(pid, _MOST), _number(size, _MOST), _calls(running))
+            for pid, size, running in found
+        )
 
 
 def _text(value: object) -> str:
@@ -155,6 +173,10 @@ def _items(value: object) -> list[Any]:
     if not isinstance(value, list) or len(value) > _MOST_ITEMS:
         raise TypeError("no list")
     return value
+
+
+def _calls(value: object) -> tuple[tuple[str, int, float], ...]:
+    return tuple((_text(batch), _number(index, _MOST), _seconds(ago)) for batch, index, ago in _items(value))
 
 
 def _read(shown: _Shown, python: str, key_id: str) -> WorkerInfo:
@@ -191,4 +213,5 @@ def _read(shown: _Shown, python: str, key_id: str) -> WorkerInfo:
         key_ids=accepted,
         place=shown.text("place", ""),
         running=shown.running(),
+        children=shown.children(),
     )

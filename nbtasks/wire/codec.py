@@ -395,11 +395,13 @@ class Slices(Sequence[memoryview]):
 
     Attributes:
         longest: the length of the longest one.
+        size: of all, in bytes.
     """
 
     def __init__(self, body: memoryview, lengths: Sequence[int]) -> None:
         self._body = body
         self.longest = max(lengths, default=0)
+        self.size = len(body)
         self._ends = array("Q", accumulate(lengths))
 
     def __len__(self) -> int:
@@ -425,6 +427,11 @@ class Slices(Sequence[memoryview]):
         body, ends = self._body, self._ends
         begins = [ends[start - 1] if start else 0, *ends[start : stop - 1]]
         return [body[begin:end] for begin, end in zip(begins, ends[start:stop], strict=True)]
+
+
+def size_of(payloads: Sequence[bytes | memoryview]) -> int:
+    """Return the bytes of payloads; how many they are makes no difference."""
+    return payloads.size if isinstance(payloads, Slices) else sum(map(len, payloads))
 
 
 def _cut(body: memoryview, n: int) -> Sequence[memoryview]:

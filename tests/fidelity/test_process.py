@@ -754,7 +754,7 @@ def test_children_share_the_cpus(home, monkeypatch):
 def test_what_the_notebook_changes_after_the_start_is_named(project, tmp_path_factory, monkeypatch):
     import time
 
-    from nbtasks.jupyter.magics.panels import workers_panel
+    from nbtasks.jupyter.panel.workerslist import workers_panel
 
     def look():
         return os.getcwd(), os.environ.get("OF_THE_NOTEBOOK")  # noqa: PTH109
@@ -773,7 +773,7 @@ def test_what_the_notebook_changes_after_the_start_is_named(project, tmp_path_fa
             f"the working folder ({elsewhere}, theirs is {project}) and environment variable OF_THE_NOTEBOOK"
         )
         assert worker.changes == named
-        assert named in workers_panel([worker], time.time()).notes[0]
+        assert named in workers_panel([worker], time.time(), str).notes[0]
         assert task.delay().get(timeout=SOON) == (str(project), None)
         app.start_workers(1)
         assert task.delay().get(timeout=SOON) == (str(elsewhere), "1")

@@ -8,7 +8,8 @@ import pytest
 
 from nbtasks.jupyter.card import saved
 from nbtasks.jupyter.card.board import Board
-from nbtasks.jupyter.magics.panels import Panel, tasks_panel
+from nbtasks.jupyter.panel.runslist import runs_panel
+from nbtasks.jupyter.panel.table import Panel
 
 from .records import fail, make_batch, start, succeed
 
@@ -128,6 +129,6 @@ def test_a_panel_is_escaped_and_aligned():
 
 def test_the_panel_of_tasks_has_the_newest_first():
     batches = [finished(label="old"), make_batch(2, label="new", created_at=time.time() - 3)]
-    lines = tasks_panel(batches, time.time()).text().splitlines()
-    assert lines[1].split()[:5] == ["ed06ef", "new", "PENDING", "2", "0"]
-    assert lines[2].split()[:6] == ["ed06ef", "old", "FAILURE", "40", "37", "3"]
+    lines = runs_panel(batches, time.time()).text().splitlines()
+    assert lines[1].split()[:5] == ["ed06ef", "new", "waiting", "2", "3.00"]
+    assert lines[2].split()[:6] == ["ed06ef", "old", "3", "of", "40", "failed"]

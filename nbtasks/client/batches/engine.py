@@ -101,6 +101,9 @@ class Engine(BatchEngine, Protocol):
     def newest(self, most: int) -> Iterable[str]:
         """Return the ids of the batches that were submitted last, newest first."""
 
+    def outlines(self, most: int) -> list[Outline]:
+        """Return what was submitted last, of anybody's, newest first, where that is known."""
+
     def unfinished(self) -> list[Outline]:
         """Return what goes on of anybody's, newest first, where that is known."""
 

@@ -249,6 +249,11 @@ class Ledger:
         """Return every record that counts, with each (first, count) that it counts for."""
         return self._records.all()
 
+    @property
+    def result_bytes(self) -> int:
+        """How large its results are, as they travel and as far as they are known."""
+        return self._records.size()
+
     def seconds(self, index: int) -> float | None:
         """Return how long a call ran."""
         found = self.record(index)

@@ -9,6 +9,7 @@ from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.ranges import runs
+from nbtasks.wire.codec import size_of
 
 if TYPE_CHECKING:
     from nbtasks.wire.codec import Record
@@ -60,6 +61,10 @@ class Records:
                 found.append((self._records[number], at, n))
                 at += n
         return found
+
+    def size(self) -> int:
+        """Return the bytes of all payloads."""
+        return sum(size_of(record.payloads) for record in self._records)
 
     # -- written by the ledger
 

@@ -200,7 +200,7 @@ def widget_class() -> type[Any]:
             own_id = uuid.uuid4().hex
             super().__init__(card=own_id, model_id=own_id)
             self.on_msg(lambda _widget, content, _buffers: on_message(content))
-            _answer_where_asked(self.comm)
+            answer_where_asked(self.comm)
 
         def get_state(self, *arguments: Any, **options: Any) -> Any:
             # Made when somebody asks for it: a reloaded page gets the truth, and no trait is written
@@ -211,7 +211,7 @@ def widget_class() -> type[Any]:
     return CardWidget
 
 
-def _answer_where_asked(comm: Any) -> None:
+def answer_where_asked(comm: Any) -> None:
     """Let clicks be handled while a cell blocks.
 
     From 7.4 on ipykernel sends them to the shell that last sent on the comm, which is the one that blocks;

@@ -49,6 +49,11 @@ class Display:
         self._undo: list[Callable[[], None]] = []
         self._preview = True
 
+    @property
+    def writer(self) -> Writer:
+        """Keeps everything that lives up to date."""
+        return self._writer
+
     # -- attached to the shell
 
     def attach(self) -> None:
@@ -200,10 +205,23 @@ class Display:
 
     def _retried(self, exhibit: LiveExhibit, handle: GroupResult) -> None:
         """Show the card of a retry below the one whose button was pressed."""
-        retry = self._live(handle, preview=True)
-        if isinstance(retry, LiveExhibit):
-            retry.show_below(exhibit)
-            self._follow(retry)
+        self.show_below(exhibit.cell, handle)
+
+    def show_below(self, cell: Any, handle: Handle) -> None:
+        """Show a card as one more output of the cell that a request has run, even if that has ended."""
+        live = self._live(handle, preview=True)
+        if isinstance(live, LiveExhibit):
+            live.show_below(cell)
+            self._follow(live)
+
+    def make_apart(self, handle: Handle) -> LiveExhibit | None:
+        """Return a live card that is shown nowhere yet; None where there are none."""
+        live = self._live(handle, preview=True)
+        return live if isinstance(live, LiveExhibit) else None
+
+    def follow_apart(self, live: LiveExhibit) -> None:
+        """Keep such a card up to date: a page has put it into a cell."""
+        self._follow(live)
 
     def _forget_if_finished(self, batch_id: str) -> None:
         exhibit = self._exhibits.get(batch_id)

@@ -251,9 +251,13 @@ class LiveExhibit(Followed):
         self._handle = None
         self.card.let_go()
 
-    def show_below(self, other: LiveExhibit) -> None:
-        """Show the card as one more output of the cell that shows ``other``, even if that has ended."""
-        self.cell = other.cell
+    def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return data and metadata of an output that is made without this: by the page."""
+        return self._bundle(self.card.view())
+
+    def show_below(self, cell: Any) -> None:
+        """Show the card as one more output of the cell that a request has run, even if that has ended."""
+        self.cell = cell
         with self._in_order:
             self._publish_in(self.cell, *self._first())
             self._beneath.show(self.card.batch, functools.partial(self._publish_in, self.cell))

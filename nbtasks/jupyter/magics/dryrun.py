@@ -8,8 +8,8 @@ from nbtasks.client.app import App
 from nbtasks.client.submitting.captures import CaptureItem, capture_report, local_modules
 from nbtasks.core.errors import OperationalError
 from nbtasks.jupyter.card import words
+from nbtasks.jupyter.panel.table import Panel
 
-from .panels import Panel
 from .publish import show_panel
 
 if TYPE_CHECKING:

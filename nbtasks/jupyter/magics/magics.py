@@ -44,7 +44,7 @@ class TaskMagics(Magics):
         super().__init__(shell)
         self._launcher = Launcher(shell, display, reruns)
         self._tasks = Tasks(shell, display, reruns)
-        self._workers = Workers(shell, reruns)
+        self._workers = Workers(shell, display, reruns)
 
     @no_var_expand
     @output_can_be_silenced
@@ -81,21 +81,28 @@ What the code reads is captured from the notebook by value; what it assigns stay
 
 TaskMagics.tasks.__doc__ = """List what was submitted, or act on it.
 
-    %tasks                              what this session has submitted
+    %tasks                              what this session has submitted, newest first; live, with buttons
+    %tasks all                          the runs of everybody in this namespace, and whose they are
     %tasks ID|NAME                      its card, here
     %tasks cancel ID|NAME|all           stop it; all: of this session; earlier: what its earlier sessions have left
     %tasks retry ID|NAME|failed         run its failed calls again
     %tasks debug ID|NAME[:INDEX]        run a failed call once more and here, and open the debugger where it fails
-    %tasks attach [ID ...|--last N]     cards and handles of earlier runs, also after a kernel restart
+    %tasks logs ID|NAME                 what its calls have printed
+    %tasks attach                       what this notebook's earlier sessions have left comes back: cards in their
+                                        cells, and a table; also after a kernel restart
+    %tasks attach ID ...|--last N       cards of these runs, here
 """
 
 TaskMagics.workers.__doc__ = """Show the workers, or start and stop local ones.
 
-    %workers                            all workers of this namespace, on any machine
+    %workers                            all workers of this namespace, on any machine: live, with buttons
     %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] [--env NAME=VALUE]
                    [--max-tasks-per-child N] [--max-memory-per-child KIB] [--keep]
                                         have N processes here; --keep: also when the kernel has ended
     %workers stop [--now]               warm: running calls end first; --now does not wait for them
+    %workers scale N                    so many of them, with the same options
+    %workers restart [--now]            new ones with the same options: they see what has changed here
+    %workers connect URL|FILE           calls go to another server from now on; FILE is a connection file
     %workers logs [-n LINES]            the end of the local workers' log
     %workers invite [--show]            how workers on other machines join; --show puts the key on the screen
     %workers invite --listen [HOST:PORT] [--host NAME]   the same with the embedded server, which listens then

@@ -1,40 +1,47 @@
-"""``%tasks``: what was submitted, one card again, cancel, retry, earlier runs."""
+"""``%tasks``: what was submitted, one card again, cancel, retry, output, earlier runs."""
 
 from __future__ import annotations
 
 import difflib
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.app import App
 from nbtasks.core.errors import UnknownCall
 from nbtasks.jupyter.card import words
+from nbtasks.jupyter.panel.runslist import everybodys_panel, runs_panel
 
+from .bringback import Attaching
 from .debugline import debug
 from .flags import MagicParser, OptionError, count, split_words
-from .panels import tasks_panel
-from .publish import say, show_panel
+from .publish import Panels, say
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
     from nbtasks.jupyter.card.display import Display
+    from nbtasks.jupyter.panel.livepanel import LivePanel
+    from nbtasks.jupyter.panel.table import Panel
 
     from .reruns import Reruns
 
     Handle = AsyncResult | GroupResult
 
 USAGE = (
-    "%tasks | %tasks ID|NAME | %tasks cancel ID|NAME|all|earlier | %tasks retry ID|NAME|failed "
-    "| %tasks debug ID|NAME[:INDEX] | %tasks attach [ID|--last N]"
+    "%tasks [all] | %tasks ID|NAME | %tasks cancel ID|NAME|all|earlier | %tasks retry ID|NAME|failed "
+    "| %tasks debug ID|NAME[:INDEX] | %tasks logs ID|NAME | %tasks attach [ID ...|--last N]"
 )
-SUBCOMMANDS = ("attach", "cancel", "debug", "retry")
+SUBCOMMANDS = ("all", "attach", "cancel", "debug", "logs", "retry")
 ATTACH = MagicParser("%tasks attach")
 ATTACH.add_argument("ids", nargs="*")
 ATTACH.add_argument("--last", type=count, metavar="N")
 #: How many of the newest runs are looked through for the end of an id.
 _LOOK_BACK = 50
+#: Runs that `%tasks all` lists, and characters of output that are shown at once.
+_MOST_LISTED = 100
+_MOST_OUTPUT = 20_000
 
 
 class Tasks:
@@ -44,30 +51,26 @@ class Tasks:
         self._shell = shell
         self._display = display
         self._reruns = reruns
+        self._panels = Panels(shell, display)
+        self._attaching = Attaching(shell, display, reruns, self._panels, self._act)
 
     def run(self, line: str) -> Any:
         """Run ``%tasks LINE``."""
-        words_given = split_words(line)
-        if not words_given:
-            return self._list()
-        command, rest = words_given[0], words_given[1:]
-        if command == "attach":
-            return self._attach(rest)
-        if command == "cancel":
-            return self._cancel(_one(command, rest, "ID|NAME|all|earlier"))
-        if command == "debug":
-            return debug(self._shell, _one(command, rest, "ID|NAME[:INDEX]"), _required)
-        if command == "retry":
-            return self._retry(_one(command, rest, "ID|NAME|failed"))
-        return self._card(line.strip())
-
-    def _list(self) -> None:
-        app = App.current()
-        listed = app.batches()
-        quiet = sum(
-            batch.n - batch.finished_count for batch in app.batches(quiet=True) if batch not in listed
-        )
-        show_panel(self._shell, tasks_panel(listed, time.time(), quiet))
+        command, *rest = split_words(line) or [""]
+        if not command:
+            self._panels.show(_this_session, self._act)
+            return None
+        if command == "all" and not rest:
+            self._panels.show(_everybody, self._act)
+            return None
+        known: dict[str, Callable[[list[str]], Any]] = {
+            "attach": self._attach,
+            "cancel": lambda rest: self._cancel(_one(command, rest, "ID|NAME|all|earlier")),
+            "retry": lambda rest: self._retry(_one(command, rest, "ID|NAME|failed")),
+            "debug": lambda rest: debug(self._shell, _one(command, rest, "ID|NAME[:INDEX]"), _required),
+            "logs": lambda rest: say(_output_of(_required(_one(command, rest, "ID|NAME")))),
+        }
+        return known[command](rest) if command in known else self._card(line.strip())
 
     def _card(self, name: str) -> None:
         batch = _find(name)
@@ -83,10 +86,7 @@ class Tasks:
             batches = [batch for batch in app.batches(quiet=True) if not batch.done]
         else:
             batches = [_required(name)]
-        left = sum(batch.n - batch.finished_count for batch in batches)
-        for batch in batches:
-            batch.revoke(terminate=True, how="cancelled by %tasks cancel")
-        say(f"Revoked {words.calls(left)} of {len(batches)} run{'' if len(batches) == 1 else 's'}.")
+        say(_revoked(batches, "cancelled by %tasks cancel"))
 
     def _retry(self, name: str) -> Any:
         if name != "failed":
@@ -98,14 +98,63 @@ class Tasks:
 
     def _attach(self, rest: list[str]) -> list[Handle]:
         given = ATTACH.parse_args(rest)
+        if not given.ids and given.last is None:
+            return self._attaching.unfinished()
         app = App.current()
         named = [_attached(app, name) for name in given.ids]
-        handles = named or app.attach(last=given.last)
-        for handle in handles:
-            self._display.show(handle)
-        if not handles:
-            say("There are no earlier runs in this namespace, or their results have expired.")
-        return handles
+        return self._attaching.cards(named or app.attach(last=given.last))
+
+    def _act(self, panel: LivePanel, action: str, key: str) -> str:
+        """Do what a button of a panel says; ``key`` is the id of a batch."""
+        app = App.current()
+        batch = app.engine.adopt(key)
+        if action == "cancel":
+            return _revoked([batch], "cancelled in the list of tasks")
+        if action == "logs":
+            return _output_of(batch)
+        if action == "retry":
+            handle = batch.retry_failed()
+            self._display.writer.note(lambda: self._display.show_below(panel.cell, handle))
+            return f"Retried as {words.short_id(handle.id)}, below."
+        if action == "card":
+            handle = _handle_of(batch)
+            self._display.writer.note(lambda: self._display.show_below(panel.cell, handle))
+            return f"The card of {words.short_id(batch.id)} is below."
+        return f"There is no action {action!r}."
+
+
+def _this_session() -> Panel:
+    app = App.current()
+    listed = app.batches()
+    ids = {batch.id for batch in listed}
+    quiet = sum(batch.n - batch.finished_count for batch in app.batches(quiet=True) if batch.id not in ids)
+    return runs_panel(listed, time.time(), quiet)
+
+
+def _everybody() -> Panel:
+    app = App.current()
+    app.engine.flush()
+    known = {batch.id: batch for batch in app.batches(quiet=True)}
+    return everybodys_panel(app.engine.outlines(_MOST_LISTED), known, time.time())
+
+
+def _revoked(batches: list[Ledger], how: str) -> str:
+    left = sum(batch.n - batch.finished_count for batch in batches)
+    for batch in batches:
+        batch.revoke(terminate=True, how=how)
+    return f"Revoked {words.calls(left)} of {len(batches)} run{'' if len(batches) == 1 else 's'}."
+
+
+def _output_of(batch: Ledger) -> str:
+    """Return what the calls of a batch have printed, the end of it."""
+    lines = [
+        (f"[{batch.call_label(line.index)}] " if batch.n > 1 else "") + words.plain(line.text, _MOST_OUTPUT)
+        for line in list(batch.output)
+    ]
+    text = "\n".join(lines)
+    if not text:
+        return f"{words.short_id(batch.id)} has printed nothing."
+    return text if len(text) <= _MOST_OUTPUT else "...\n" + text[-_MOST_OUTPUT:]
 
 
 def _one(command: str, rest: list[str], what: str) -> str:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import difflib
 import time
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.app import App
+from nbtasks.core.errors import NbtasksError
 from nbtasks.core.options import POOLS
 from nbtasks.jupyter.card import words
+from nbtasks.jupyter.panel.workerslist import workers_panel
 
 from .flags import MagicParser, OptionError, count, split_words
-from .panels import workers_panel
-from .publish import say, show_panel
+from .publish import Panels, say
 
 if TYPE_CHECKING:
+    from nbtasks.jupyter.card.display import Display
+    from nbtasks.jupyter.panel.livepanel import LivePanel
+    from nbtasks.jupyter.panel.table import Panel
+    from nbtasks.local.processes.workers import LocalWorkers
+
     from .reruns import Reruns
 
 USAGE = (
     "%workers | %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] "
     "[--env NAME=VALUE] [--max-tasks-per-child N] [--max-memory-per-child KIB] [--keep] | "
-    "%workers stop [--now] | %workers logs [-n LINES] | "
+    "%workers stop [--now] | %workers scale N | %workers restart [--now] | %workers connect URL|FILE | "
+    "%workers logs [-n LINES] | "
     "%workers invite [--listen [HOST:PORT]] [--host NAME] [--file FILE] [--show] | %workers uninvite"
 )
 
@@ -55,6 +64,24 @@ def _stop_parser() -> MagicParser:
     return parser
 
 
+def _scale_parser() -> MagicParser:
+    parser = MagicParser("%workers scale")
+    parser.add_argument("n", type=count)
+    return parser
+
+
+def _restart_parser() -> MagicParser:
+    parser = MagicParser("%workers restart")
+    parser.add_argument("--now", action="store_true")
+    return parser
+
+
+def _connect_parser() -> MagicParser:
+    parser = MagicParser("%workers connect")
+    parser.add_argument("where", metavar="URL|FILE")
+    return parser
+
+
 def _logs_parser() -> MagicParser:
     parser = MagicParser("%workers logs")
     parser.add_argument("-n", "--lines", type=count, default=50)
@@ -73,6 +100,9 @@ def _invite_parser() -> MagicParser:
 PARSERS = {
     "start": _start_parser(),
     "stop": _stop_parser(),
+    "scale": _scale_parser(),
+    "restart": _restart_parser(),
+    "connect": _connect_parser(),
     "logs": _logs_parser(),
     "invite": _invite_parser(),
     "uninvite": MagicParser("%workers uninvite"),
@@ -90,19 +120,26 @@ def long_options(command: str) -> list[str]:
 class Workers:
     """Does what ``%workers`` asks for in one shell."""
 
-    def __init__(self, shell: Any, reruns: Reruns) -> None:
-        self._shell = shell
+    def __init__(self, shell: Any, display: Display, reruns: Reruns) -> None:
         self._reruns = reruns
+        self._panels = Panels(shell, display)
 
     def run(self, line: str) -> None:
         """Run ``%workers LINE``."""
         command, *rest = split_words(line) or [""]
         if not command:
-            show_panel(self._shell, workers_panel(App.current().workers(), time.time()))
+            self._panels.show(_look, self._act)
         elif command == "start":
             self._start(rest)
         elif command == "stop":
             self._stop(rest)
+        elif command == "scale":
+            n = PARSERS["scale"].parse_args(rest).n
+            say(_scale(n))
+        elif command == "restart":
+            say(_restart(cold=PARSERS["restart"].parse_args(rest).now))
+        elif command == "connect":
+            self._connect(PARSERS["connect"].parse_args(rest).where)
         elif command == "logs":
             self._logs(rest)
         elif command == "invite":
@@ -148,10 +185,40 @@ class Workers:
         app.stop_workers(cold=given.now)
         say("Stopped." if given.now else "Stopped; running calls ended first.")
 
+    def _connect(self, where: str) -> None:
+        app = App(broker=where) if "://" in where else App(connection_file=where)
+        try:
+            workers = [worker for worker in app.workers() if worker.matches]
+        except Exception:
+            app.close()
+            raise
+        slots = sum(worker.slots_total for worker in workers)
+        have = (
+            f"{len(workers)} worker{'' if len(workers) == 1 else 's'} with {slots} slots"
+            if workers
+            else "no worker"
+        )
+        say(
+            f"Calls go to {app.connection.address} from now on; {have} there. Earlier runs go on where they are."
+        )
+
+    def _act(self, panel: LivePanel, action: str, key: str) -> str:
+        """Do what a button of the panel says."""
+        workers = App.current().local_workers
+        now = workers.options.concurrency if workers.options else 0
+        if action == "more":
+            return _scale(now + 1)
+        if action == "fewer":
+            return _scale(now - 1) if now > 1 else "One worker process is the least; `%workers stop` ends it."
+        if action == "restart":
+            return _restart(cold=False)
+        if action == "log":
+            return _log_of(workers, 50)
+        return f"There is no action {action!r}."
+
     def _logs(self, rest: list[str]) -> None:
         given = PARSERS["logs"].parse_args(rest)
-        workers = App.current().local_workers
-        say(workers.log_tail(given.lines) or "The log is empty: workers write what goes wrong.")
+        say(_log_of(App.current().local_workers, given.lines))
 
     def _invite(self, rest: list[str]) -> None:
         given = PARSERS["invite"].parse_args(rest)
@@ -165,3 +232,50 @@ class Workers:
             return
         app.uninvite()
         say("The server listens no more; earlier invitations are void.")
+
+
+def _look() -> Panel:
+    app = App.current()
+    engine = app.engine
+    workers = app.workers()
+    running = {batch for worker in workers for batch, _, _ in worker.running}
+    titles = {batch.id: batch.label or batch.name for batch in engine.registry.all_unfinished()}
+    if running - titles.keys():
+        titles = {**{one.id: one.title for one in engine.unfinished()}, **titles}
+
+    def title_of(batch: str) -> str:
+        return words.one_line(titles.get(batch) or words.short_id(batch), 60)
+
+    own = None
+    with contextlib.suppress(NbtasksError):
+        # Not every engine has workers that an App starts.
+        own = app.local_workers.worker_id
+    return workers_panel(workers, time.time(), title_of, own)
+
+
+def _scale(n: int) -> str:
+    """Have so many of the local workers that there are; with default options where there are none."""
+    app = App.current()
+    options = app.local_workers.options
+    if options is None:
+        app.start_workers(n)
+    else:
+        app.local_workers.begin(dataclasses.replace(options, concurrency=n))
+        app.local_workers.wait()
+    return f"{n} worker process{'' if n == 1 else 'es'} ready."
+
+
+def _restart(*, cold: bool) -> str:
+    """Replace the local workers by new ones with the same options."""
+    workers = App.current().local_workers
+    options = workers.options
+    if options is None:
+        raise OptionError("no workers of this notebook are running; `%workers start` starts some")
+    workers.stop(cold)
+    workers.begin(options)
+    workers.wait()
+    return f"{options.concurrency} worker process{'' if options.concurrency == 1 else 'es'} ready, all of them new."
+
+
+def _log_of(workers: LocalWorkers, lines: int) -> str:
+    return workers.log_tail(lines) or "The log is empty: workers write what goes wrong."

@@ -14,12 +14,15 @@ from nbtasks.core.packages import versions
 from nbtasks.worker.executing.sidebyside import shown_running
 from nbtasks.worker.memory import resident_bytes
 from nbtasks.worker.seats import Seat
-from nbtasks.worker.slots import BUSY, CONCURRENT
+from nbtasks.worker.slots import BUSY, CONCURRENT, RunningCall
 
 from .identity import Identity
 
 #: Seconds between two lines in the list of workers that say whether a slot is free.
 _SHOW_EVERY_S = 1.0
+#: Children that are told of one by one, and calls of each.
+_MOST_CHILDREN = 100
+_MOST_CALLS = 3
 
 
 class Portrait:
@@ -42,6 +45,7 @@ class Portrait:
     ) -> None:
         self._identity = identity
         self._options = options
+        self._seats = seats
         self._slots = [seat.slot for seat in seats]
         self._rosters = [seat.roster for seat in seats]
         self._pids = pids
@@ -74,6 +78,7 @@ class Portrait:
         status = [slot.status() for slot in self._slots]
         busy, total = self._load()
         self._shown_full = busy >= total
+        sizes = {number: resident_bytes(pid) for number, pid in list(self._pids.items())}
         return {
             "id": self._identity.id,
             "name": self._identity.name,
@@ -90,11 +95,22 @@ class Portrait:
             "slots_busy": busy,
             "slots_total": total,
             "slots_waiting": sum(slot.waiting for slot in self._slots),
-            "rss_bytes": sum(map(resident_bytes, [os.getpid(), *self._pids.values()])),
+            "rss_bytes": resident_bytes(os.getpid()) + sum(sizes.values()),
             "started_at": self._started_at,
             "processed": self.done_before + sum(state[3] for state in status),
-            "running": [
-                [call.batch, call.index, round(time.monotonic() - call.started, 1)]
-                for call in shown_running(self._slots, self._rosters)
-            ],
+            "running": [_told(call) for call in shown_running(self._slots, self._rosters)],
+            "children": self._children(sizes),
         }
+
+    def _children(self, sizes: Mapping[int, int]) -> list[list[Any]]:
+        """Return pid, memory and what runs of each child, of so many as anybody looks at."""
+        told = []
+        for seat in self._seats[:_MOST_CHILDREN]:
+            running = shown_running([seat.slot], [seat.roster])[:_MOST_CALLS]
+            number = seat.number
+            told.append([self._pids.get(number, 0), sizes.get(number, 0), [_told(call) for call in running]])
+        return told
+
+
+def _told(call: RunningCall) -> list[Any]:
+    return [call.batch, call.index, round(time.monotonic() - call.started, 1)]

@@ -367,6 +367,10 @@ class ExecutorEngine:
         """Return the ids of the batches that were submitted last, newest first."""
         return [batch.id for batch in reversed(self.registry.recent(quiet=True))][:most]
 
+    def outlines(self, most: int) -> list[Outline]:
+        """Return nothing, as for what goes on."""
+        return []
+
     def unfinished(self) -> list[Outline]:
         """Return nothing: no other process shares what there is here."""
         return []

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.outline import Outline
     from nbtasks.client.batches.registry import Registry
     from nbtasks.client.workerinfo import WorkerInfo
-    from nbtasks.core.submitter import Submitter
 
     from .receiving.survey import Survey
 
@@ -84,7 +83,7 @@ class Precedence:
         own = self._registry.unfinished(outline.id)
         left = outline.left if own is None else own.n - own.finished_count
         waiting = max(0, left - running)
-        whose = whose_is(outline.label.submitter)
+        whose = whence.whose_is(outline.label.submitter)
         title = on_one_line(outline.title, _MOST_NAME)
         return RunAhead(title, whose, waiting, running, self._left_s(outline, own, waiting, slots))
 
@@ -94,20 +93,6 @@ class Precedence:
         since, done = self._first_seen[outline.id]
         ended, seconds = outline.done_count - done, time.monotonic() - since
         return waiting * seconds / ended if ended > 0 else None
-
-
-def whose_is(submitter: Submitter) -> str:
-    """Return who has submitted something, for people; empty where this process has."""
-    here = whence.submitter()
-    if here.in_one_process(submitter):
-        return ""
-    if not here.in_one_notebook(submitter):
-        return whence.name_of(submitter.place)
-    return (
-        "an earlier session of this notebook"
-        if whence.is_gone(submitter)
-        else "another session of this notebook"
-    )
 
 
 def said_of(runs: list[RunAhead]) -> str:

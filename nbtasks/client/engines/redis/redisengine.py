@@ -218,6 +218,10 @@ class RedisEngine:
         """Return the ids of the batches of the namespace that were submitted last, newest first."""
         return self.session.store.newest(most)
 
+    def outlines(self, most: int) -> list[Outline]:
+        """Return the batches of the namespace that were submitted last, newest first."""
+        return self.session.adoption.survey.newest(most)
+
     def unfinished(self) -> list[Outline]:
         """Return the batches of the namespace that go on, newest first."""
         found = self.session.adoption.survey.unfinished()

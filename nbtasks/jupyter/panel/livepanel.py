@@ -1,0 +1,193 @@
+"""A panel that is kept up to date while somebody looks at it, and where one can act.
+
+The page says that the panel is on show, again and again; when it has not said so for a while, nothing is asked and
+nothing is sent any more, until it says so again.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.core.errors import NbtasksError
+from nbtasks.jupyter.card.card import answer_where_asked
+from nbtasks.jupyter.card.looks import style_sheet
+
+from .table import Panel
+
+if TYPE_CHECKING:
+    from nbtasks.jupyter.card.writer import Writer
+
+_log = logging.getLogger("nbtasks")
+_FILES = Path(__file__).parent.parent / "page"
+#: Scripts of the card that the panel shares.
+_SHARED = ("elements.js", "keeper.js")
+#: Seconds for which one word of the page counts that the panel is on show; it says so three times as often.
+LEASE_S = 30.0
+#: Seconds between two looks, at first and where nothing has changed for long.
+LOOK_EVERY_S = 1.0
+LOOK_AT_LEAST_EVERY_S = 10.0
+_SLOWER = 1.2
+#: Seconds between saved forms for the notebook's file.
+_KEEP_EVERY_S = 8.0
+_LONGEST_NAME = 300
+
+
+class LivePanel:
+    """One panel in one output.
+
+    Args:
+        look: returns what it shows now.
+        act: does what a button says (action, key of the row or ""); returns what is to be said of that.
+    """
+
+    def __init__(
+        self, shell: Any, writer: Writer, look: Callable[[], Panel], act: Callable[[LivePanel, str, str], str]
+    ) -> None:
+        self._writer = writer
+        self._publisher = shell.display_pub
+        self._look = look
+        self._act = act
+        #: The request whose cell shows it: what it brings goes below it.
+        self.cell = shell.kernel.get_parent()
+        self.on_first_look: Callable[[], None] = lambda: None
+        self.on_placed: Callable[[str, bool], None] = lambda _card, _placed: None
+        panel = look()
+        self._shown, self._first = panel.live(), still(panel)
+        self._looked_at = self._kept_at = 0.0
+        self._every_s = LOOK_EVERY_S
+        self._until = 0.0
+        self._followed = self._greeted = False
+        self.widget = _widget_class()(lambda: self._shown, self._receive)
+
+    def show(self) -> None:
+        """Show the panel in the cell that runs now."""
+        data, metadata = self.widget._repr_mimebundle_()
+        metadata = {**metadata, "nbtasks": {"card": self.widget.model_id}}
+        self._publisher.publish({**data, **self._first}, metadata)
+
+    def close(self) -> None:
+        """Let the saved form take its place."""
+        self.tell({"k": "retire"})
+        self.widget.close()
+
+    def tell(self, content: dict[str, Any]) -> None:
+        """Send something to the page; on the writer's thread only."""
+        self.widget.send(content)
+
+    def tick(self, now: float) -> bool:
+        """Called by the writer."""
+        if now >= self._until:
+            self._followed = False
+            return False
+        if now - self._looked_at >= self._every_s:
+            self._looked_at = now
+            self._refresh(now)
+        return True
+
+    def _refresh(self, now: float) -> None:
+        try:
+            panel = self._look()
+        except NbtasksError as problem:
+            self.tell({"k": "said", "text": str(problem)})
+            return
+        content = panel.live()
+        if content == self._shown:
+            self._every_s = min(LOOK_AT_LEAST_EVERY_S, self._every_s * _SLOWER)
+            return
+        self._shown, self._every_s = content, LOOK_EVERY_S
+        self.tell({"k": "panel", "panel": content})
+        if now - self._kept_at >= _KEEP_EVERY_S:
+            self._kept_at = now
+            self.tell({"k": "still", "data": still(panel)})
+
+    # -- what the page says; on whichever thread Jupyter runs this
+
+    def _receive(self, content: dict[str, Any]) -> None:
+        kind = content.get("t")
+        if kind == "look":
+            self._writer.note(self._on_look)
+        elif kind == "away":
+            self._writer.note(self._on_away)
+        elif kind == "placed" and isinstance(content.get("card"), str):
+            self._writer.note(lambda: self.on_placed(content["card"], content.get("ok") is True))
+        elif kind == "do":
+            action, key = content.get("action"), content.get("key")
+            if isinstance(action, str) and isinstance(key, str) and len(action + key) < _LONGEST_NAME:
+                # It may take seconds, and cards are not to wait for it.
+                threading.Thread(
+                    target=self._do, args=(action, key), name="nbtasks-panel", daemon=True
+                ).start()
+
+    def _on_look(self) -> None:
+        self._until = time.time() + LEASE_S
+        if not self._followed:
+            self._followed = True
+            self._looked_at, self._every_s = 0.0, LOOK_EVERY_S
+            self._writer.follow(self)
+        if not self._greeted:
+            self._greeted = True
+            self.on_first_look()
+
+    def _on_away(self) -> None:
+        self._until = 0.0
+        self.tell({"k": "still", "data": still(self._look())})
+
+    def _do(self, action: str, key: str) -> None:
+        try:
+            said = self._act(self, action, key)
+        except NbtasksError as problem:
+            said = str(problem)
+        except Exception as problem:  # noqa: BLE001 - it is said where it was asked for
+            _log.debug("a panel's button failed", exc_info=True)
+            said = f"{type(problem).__name__}: {problem}"
+        self._writer.note(lambda: self._answer(said))
+
+    def _answer(self, said: str) -> None:
+        self._looked_at, self._every_s = 0.0, LOOK_EVERY_S
+        self.tell({"k": "said", "text": said})
+
+
+def still(panel: Panel) -> dict[str, str]:
+    """Return what stands in a panel's place without a kernel."""
+    as_of = f"As of {time.strftime('%Y-%m-%d %H:%M:%S')}."
+    return {"text/html": panel.html(hint=as_of), "text/plain": panel.text()}
+
+
+@functools.cache
+def _widget_class() -> type[Any]:
+    import anywidget
+    import traitlets
+
+    files = [*(_FILES / name for name in _SHARED), *sorted((_FILES / "panel").glob("*.js"))]
+
+    class PanelWidget(anywidget.AnyWidget):
+        _esm = "\n".join(path.read_text("utf-8") for path in files)
+        _css = style_sheet() + "".join(
+            (_FILES / name).read_text("utf-8") for name in ("card.css", "panel/panel.css")
+        )
+        panel = traitlets.Dict().tag(sync=True)
+        #: Its own id, as the card has one.
+        card = traitlets.Unicode().tag(sync=True)
+
+        def __init__(
+            self, now: Callable[[], dict[str, Any]], on_message: Callable[[dict[str, Any]], None]
+        ) -> None:
+            self._now = now
+            own_id = uuid.uuid4().hex
+            super().__init__(card=own_id, model_id=own_id)
+            self.on_msg(lambda _widget, content, _buffers: on_message(content))
+            answer_where_asked(self.comm)
+
+        def get_state(self, *arguments: Any, **options: Any) -> Any:
+            # As the card's: a reloaded page gets what is true now.
+            self._trait_values["panel"] = self._now()
+            return super().get_state(*arguments, **options)
+
+    return PanelWidget

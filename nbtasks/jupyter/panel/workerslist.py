@@ -1,0 +1,93 @@
+"""The list of workers, on any machine, with what each of their children does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from nbtasks.jupyter.card import words
+
+from .table import Panel, RowHandle
+
+if TYPE_CHECKING:
+    from nbtasks.client.workerinfo import ChildInfo, WorkerInfo
+
+_COLUMNS = (
+    "worker", "host", "pid", "Python", "pool", "queues", "busy", "memory", "calls run", "last seen",
+)  # fmt: skip
+_EMPTY = (
+    "No workers. `%workers start 4` starts four processes here; "
+    "`nbtasks worker` in a terminal does it on any machine."
+)
+#: Children of a worker, and calls of a child, that are listed.
+_MOST_CHILDREN = 64
+_MOST_CALLS = 3
+TOOLS = ("fewer", "more", "restart", "log")
+
+
+def workers_panel(
+    workers: Sequence[WorkerInfo], now: float, title_of: Callable[[str], str], own: str | None = None
+) -> Panel:
+    """Return all workers of the namespace.
+
+    Args:
+        title_of: returns what a batch is called.
+        own: id of the worker that this notebook has started.
+    """
+    slots = sum(worker.slots_total for worker in workers if worker.matches)
+    busy = sum(worker.slots_busy for worker in workers if worker.matches)
+    return Panel(
+        title=f"{busy} of {slots} slots busy" if workers else "",
+        columns=_COLUMNS,
+        rows=[_row(worker, now) for worker in workers],
+        empty=_EMPTY,
+        notes=[note for worker in workers if (note := _note(worker))],
+        handles=[_handle(worker, title_of) for worker in workers],
+        tools=TOOLS if own is not None else ("more",),
+    )
+
+
+def _row(worker: WorkerInfo, now: float) -> tuple[str, ...]:
+    return (
+        worker.name,
+        worker.host,
+        str(worker.pid),
+        worker.python + ("" if worker.matches else " (does not fit)"),
+        f"{worker.pool} {worker.concurrency}",
+        ", ".join(worker.queues),
+        f"{worker.slots_busy}/{worker.slots_total}",
+        words.size(worker.rss_bytes),
+        f"{worker.processed:,}",
+        f"{words.ago(max(0.0, now - worker.seen_at))} ago",
+    )
+
+
+def _handle(worker: WorkerInfo, title_of: Callable[[str], str]) -> RowHandle:
+    lines = [
+        _child(worker.name, number, child, title_of)
+        for number, child in enumerate(worker.children[:_MOST_CHILDREN], start=1)
+    ]
+    state = "" if worker.matches else "FAILURE"
+    return RowHandle(worker.id, state or ("STARTED" if worker.slots_busy else "SUCCESS"), (), lines)
+
+
+def _child(worker: str, number: int, child: ChildInfo, title_of: Callable[[str], str]) -> str:
+    calls = [
+        f"{title_of(batch)} #{index} for {words.duration(ago)}"
+        for batch, index, ago in child.running[:_MOST_CALLS]
+    ]
+    if more := len(child.running) - len(calls):
+        calls.append(f"{more} more")
+    doing = ", ".join(calls) or "idle"
+    return f"{worker} child {number} (pid {child.pid}, {words.size(child.rss_bytes)}): {doing}"
+
+
+def _note(worker: WorkerInfo) -> str:
+    if worker.problem:
+        return worker.problem
+    if worker.changes:
+        return (
+            f"Since {worker.name} was started, this notebook has changed {worker.changes}. "
+            "Tasks do not see that; `%workers restart` starts new workers."
+        )
+    return f"{worker.name} has {', '.join(worker.differences)}" if worker.differences else ""
