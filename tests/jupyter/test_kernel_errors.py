@@ -166,3 +166,9 @@ def test_cancel_says_what_was_cancelled(failed):
     ran = failed.run("held.get()")
     assert "6 of 6 calls of sleep" in ran.evalue
     assert "were cancelled by %tasks cancel; none had ended" in ran.evalue
+
+
+def test_a_name_that_nobody_defines_is_said_before_anything_is_sent(failed):
+    ran = failed.run("%%task -b\nif not print:\n    shar()\n'right'")
+    assert ran.text == "'right'"
+    assert "The name 'shar' (line 3; did you mean 'share'?) is not defined" in ran.stdout

@@ -26,6 +26,7 @@ from nbtasks.core.globals import declare
 
 from .names import bound_names, own_nodes, read_before_bound
 from .unbound import read_for_certain
+from .undefined import never_defined
 
 _FUNCTION = "cell"
 #: A cell evaluates its annotations when it is run.
@@ -95,6 +96,18 @@ class Cell:
         for name in read_for_certain(self._body, sys.modules.__contains__):
             if name.id not in known:
                 raise NameError(_unknown(name, namespace), name=name.id)
+
+    def doubts(self, namespace: dict[str, Any]) -> str:
+        """Return what is to be said of names that the cell reads somewhere and nobody defines; empty for none."""
+        found = never_defined(self._body, self._bound, namespace)
+        if not found:
+            return ""
+        said = [f"{name.id!r} (line {name.lineno}{_near(name.id, namespace)})" for name in found]
+        names, is_not = ("names", "are not") if len(said) > 1 else ("name", "is not")
+        return (
+            f"{names} {', '.join(said)} {is_not} defined, in this notebook or in the task: "
+            "a call that gets there fails with NameError"
+        )
 
     def unpack(self, value: Any) -> tuple[Any, dict[str, Any]]:
         """Split what the function returned into what the cell shows and the values of its outputs."""
@@ -319,6 +332,11 @@ def _unknown(name: ast.Name, namespace: dict[str, Any]) -> str:
         alike = difflib.get_close_matches(name.id, [one for one in namespace if not one.startswith("_")], 1)
         near = f"did you mean {alike[0]!r}?" if alike else "nothing was sent"
     return f"name {name.id!r} is not defined, in this notebook or in the task (line {name.lineno}); {near}"
+
+
+def _near(name: str, namespace: dict[str, Any]) -> str:
+    alike = difflib.get_close_matches(name, [one for one in namespace if not one.startswith("_")], 1, 0.75)
+    return f"; did you mean {alike[0]!r}?" if alike else ""
 
 
 def _names_of(node: ast.AST) -> list[str]:

@@ -19,6 +19,7 @@ from .cell import Cell, read_cell, read_expression
 from .clause import ForClause, split_clause
 from .dryrun import dry_run
 from .flags import MagicOptions, OptionError, parse_options, take_options
+from .publish import say
 from .stopbutton import wait_and_get, wait_quietly
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ class Launcher:
             said = f"NameError: {problem}"
             problem._render_traceback_ = lambda: [said]  # type: ignore[attr-defined]
             raise
+        if said := cell.doubts(self._shell.user_ns):
+            say(f"The {said}.")
         filename = register_source(self._shell, cell.source)
         annotations = bool(self._shell.compile.flags & __future__.annotations.compiler_flag)
         return cell.function(self._shell.user_ns, filename, annotations=annotations)
