@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
     from nbtasks.client.task import Task
+    from nbtasks.core.outputs import RichOutput
+    from nbtasks.core.progressbar import ProgressBar
     from nbtasks.jupyter.extension import load_ipython_extension, unload_ipython_extension
 
 #: Loaded when they are asked for: the client needs redis, the extension needs IPython.
@@ -48,6 +50,8 @@ _LAZY = {
     "AsyncResult": "nbtasks.client.result",
     "EagerResult": "nbtasks.client.eager",
     "GroupResult": "nbtasks.client.group",
+    "ProgressBar": "nbtasks.core.progressbar",
+    "RichOutput": "nbtasks.core.outputs",
     "Task": "nbtasks.client.app",
     "load_ipython_extension": "nbtasks.jupyter.extension",
     "task": "nbtasks.client.app",
@@ -73,7 +77,9 @@ __all__ = [
     "NotPicklable",
     "OperationalError",
     "PayloadTooLarge",
+    "ProgressBar",
     "Retry",
+    "RichOutput",
     "SignatureMismatch",
     "SoftTimeLimitExceeded",
     "Task",
