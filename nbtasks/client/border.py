@@ -14,6 +14,7 @@ from nbtasks.wire.errors.tracebacks import is_of_library, is_own, shown_as, with
 __all__ = ["as_own", "at_border", "on_own_error", "shortened", "shown_as", "without_last_own"]
 
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 #: Told of errors that have no frame of a user's beyond the one that has asked: what shows them may leave ours out.
 on_own_error: list[Callable[[BaseException], None]] = []
@@ -47,10 +48,11 @@ def shortened(error: BaseException) -> BaseException:
     return error.with_traceback(rest)
 
 
-def as_own(error: BaseException) -> None:
-    """Have an error shown without our frames, which are its last ones."""
+def as_own(error: E) -> E:
+    """Have an error shown without our frames, which are its last ones; returns it."""
     for tell in on_own_error:
         tell(error)
+    return error
 
 
 def _leave_out_own_causes(error: BaseException) -> None:

@@ -22,6 +22,7 @@ from nbtasks.wire.errors import failures
 from nbtasks.wire.kinds import classes, generators
 from nbtasks.wire.kinds.opening import Opening, opened_in
 
+from .border import at_border
 from .definition import Definition
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class EagerResult(Generic[R]):
     @overload
     def get(self, timeout: Duration | None = None, *, propagate: bool) -> R | BaseException: ...
 
+    @at_border
     def get(self, timeout: Duration | None = None, propagate: bool = True) -> R | BaseException:
         """Return the value, or raise what the task raised."""
         outcome = self._outcome()

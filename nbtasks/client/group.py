@@ -18,7 +18,7 @@ from nbtasks.wire.values import value_of
 from . import current, observers, waiting
 from .batches.course import course_of
 from .batches.ledger import Ledger
-from .border import at_border
+from .border import as_own, at_border
 from .result import AsyncResult, note, saying, wait_async
 
 if TYPE_CHECKING:
@@ -281,6 +281,7 @@ class GroupResult(Generic[R]):
         return self._as_completed(patience(timeout))
 
     def _as_completed(self, timeout: float | None) -> Iterator[AsyncResult[R]]:
+        __tracebackhide__ = True
         batch, given = self.batch, 0
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -293,10 +294,16 @@ class GroupResult(Generic[R]):
                 observers.waited(batch)
                 return
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not self._wait_for_more(given, left):
-                raise TimeoutError(
-                    f"{batch.n - given:,} of {batch.n:,} calls of {self.name} have not ended after {timeout:g} s; "
-                    "they go on"
+            try:
+                more = self._wait_for_more(given, left)
+            except KeyboardInterrupt:
+                raise as_own(KeyboardInterrupt(self._goes_on())) from None
+            if not more:
+                raise as_own(
+                    TimeoutError(
+                        f"{batch.n - given:,} of {batch.n:,} calls of {self.name} have not ended after {timeout:g} s; "
+                        "they go on"
+                    )
                 )
 
     def _wait_for_more(self, given: int, left: float | None) -> bool:

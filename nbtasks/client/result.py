@@ -439,8 +439,7 @@ def saying(stopped: asyncio.CancelledError, goes_on: str) -> asyncio.CancelledEr
     """Return what ends an ``await`` that was stopped, with a word on what it has waited for."""
     if not stopped.args:
         stopped.args = (f"stopped waiting; {goes_on}",)
-    as_own(stopped)
-    return stopped.with_traceback(None)
+    return as_own(stopped).with_traceback(None)
 
 
 async def wait_async(ready: Callable[[], bool]) -> None:

@@ -83,6 +83,7 @@ def test_the_failing_expression_is_marked(failed):
         ("report.map([1], chunk=0)", "ConfigError: chunk: 0 is not a whole number"),
         ("report.delay(threading.Lock())", "NotPicklable: report, call 0: argument 0 (lock)"),
         ("report.map([1], queue='nowhere').get(timeout=0.1)", "TimeoutError: 1 of 1 calls"),
+        ("list(report.map([1], queue='nowhere').as_completed(0.1))", "TimeoutError: 1 of 1 calls"),
     ],
 )
 def test_a_refusal_shows_the_cells_line_and_nothing_below_it(failed, code, said):
