@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+import redis
 
 from nbtasks.core.orders import Order, Shutdown
 
@@ -22,8 +23,10 @@ def give(app):
         session = app.session
         order = Order(what, "somebody", next(numbers), session.clock.now() - ago_s, to)
         frame = session.codec.seal_order(order)
-        session.roster._fleet.send_control(frame)
-        return {"k": "c", "d": frame}
+        sent = {"k": "c", "d": frame}
+        with redis.Redis.from_url(app.connection.url) as client:
+            client.xadd(session.keys.control, sent)
+        return sent
 
     return send
 

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from nbtasks import NotPicklable
+from nbtasks.broker.redis.link import Link
 from nbtasks.client.invitation import Invitation
 
 SOON = 60.0
@@ -18,7 +19,7 @@ SECRETS = {
     "Connection": lambda app: app.connection,
     "Session": lambda app: app.session,
     "Keyring": lambda app: app.session.keyring,
-    "Link": lambda app: app.session._links[0],
+    "Link": lambda app: Link(app.connection.url, app.connection.address),
     "Invitation": lambda app: Invitation(app.connection),
     "LocalWorkers": lambda app: app.local_workers,
     "Redis": lambda app: redis.Redis.from_url("redis://nobody:of-ours@localhost:1"),

@@ -110,7 +110,7 @@ def test_another_python(idle_app, attack):
 
     attacker = attack(idle_app)
     idle_app.start_workers(1)
-    (info,) = idle_app.session.roster._fleet.workers().values()
+    info = attacker.redis.get(attacker.keys.worker_info(idle_app.workers()[0].id))
     data = {**json.loads(info), "id": "old", "name": "old", "python": "3.7.1"}
     idle_app.stop_workers()
     attacker.redis.set(attacker.keys.worker_info("old"), json.dumps(data), px=60_000)
