@@ -25,7 +25,6 @@ ROOT   := $(CURDIR)
 VENV   := $(ROOT)/.venv
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
-PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WHEELS := $(ROOT)/build/wheel
 
 # What the wheel is made of; the stamps below are rebuilt when one of these is newer.
@@ -40,23 +39,22 @@ help:
 
 $(STAMPS)/venv:
 	@.ci/python-suits "$(PYTHON)"
-	"$(PYTHON)" -m venv --clear "$(VENV)"
-	$(PIP) install --quiet --upgrade "pip>=25.1"
+	.ci/environment make "$(PYTHON)"
 	mkdir -p $(STAMPS)
 	touch $@
 
 $(STAMPS)/wheel: $(SOURCES) | $(STAMPS)/venv
 	rm -rf "$(WHEELS)"
-	$(PIP) wheel --quiet --no-deps --wheel-dir "$(WHEELS)" "$(ROOT)"
+	.ci/environment wheel "$(ROOT)" "$(WHEELS)"
 	touch $@
 
 # Dependencies change with pyproject.toml only; the wheel on top of them is put in without looking at them again.
 $(STAMPS)/deps-%: pyproject.toml | $(STAMPS)/wheel
-	$(PIP) install --quiet --group "$(ROOT)/pyproject.toml:$*" "$$(ls $(WHEELS)/*.whl)[jupyter]"
+	.ci/environment install --group "$(ROOT)/pyproject.toml:$*" "$$(ls $(WHEELS)/*.whl)[jupyter]"
 	touch $@
 
 $(STAMPS)/installed: $(STAMPS)/wheel
-	$(PIP) install --quiet --no-deps --force-reinstall $(WHEELS)/*.whl
+	.ci/environment install --no-deps --force-reinstall $(WHEELS)/*.whl
 	touch $@
 
 $(STAMPS)/chromium: .ci/chromium | $(STAMPS)/deps-test
