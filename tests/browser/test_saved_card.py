@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
+import signal
+
 import pytest
+from PIL import Image, ImageChops
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -56,3 +61,128 @@ def test_what_is_saved_in_mid_run_stands_alone_while_the_page_lives(lab_page):
     page.locator(".jp-OutputArea-output", has_text="revoked").wait_for()
     assert page.locator(".nbt-card").count() == 0
     assert page.get_by_text("Error displaying widget").count() == 0
+
+
+def test_a_restarted_kernel_is_noticed(lab_page):
+    notebook = lab_page([SETUP, SLOW])
+    page = notebook.page
+    notebook.run()
+    page.wait_for_selector(RUNNING, timeout=60_000)
+    page.evaluate(
+        "async () => { await window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart(); }"
+    )
+    note = page.locator(".nbt-note", has_text="The kernel has ended or was restarted")
+    note.wait_for()
+    assert "%tasks attach" in note.inner_text()
+    assert page.locator(".nbt-state").inner_text() == "NOT FOLLOWED"
+    assert page.locator(".nbt-cancel").is_hidden()
+    stands = page.locator(".nbt-time").inner_text()
+    page.wait_for_timeout(600)
+    assert page.locator(".nbt-time").inner_text() == stands
+
+
+def test_a_silent_kernel_is_noticed_and_heard_again(lab_page):
+    notebook = lab_page([SETUP + "\nimport os; os.getpid()", SLOW])
+    page = notebook.page
+    notebook.run()
+    page.wait_for_selector(RUNNING, timeout=60_000)
+    kernel = int(page.locator(".jp-OutputArea-executeResult").first.inner_text())
+    os.kill(kernel, signal.SIGSTOP)
+    try:
+        page.locator(".nbt-note", has_text="The kernel has not been heard from for").wait_for()
+        assert page.locator(".nbt-state").inner_text() == "NOT FOLLOWED"
+    finally:
+        os.kill(kernel, signal.SIGCONT)
+    page.locator(".nbt-cancel").wait_for()
+    assert page.locator(".nbt-state").inner_text() == "STARTED"
+    page.locator(".nbt-cancel").click()
+    page.wait_for_selector(".nbt-card[data-state=REVOKED]")
+
+
+def test_a_page_without_widgets_gets_snapshots(lab_page):
+    notebook = lab_page([SETUP, SLOW, "h.revoke()"])
+    page = notebook.page
+    # As where the kernel has an environment of its own, and Jupyter's has no widgets.
+    page.evaluate(
+        """() => { const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
+            kernel.handleComms = false;
+            window.jupyterapp.shell.currentWidget.content.rendermime.removeMimeType(
+                'application/vnd.jupyter.widget-view+json'); }"""
+    )
+    notebook.run(0, 1)
+    shown = page.locator(".jp-Cell").nth(1).locator(".jp-OutputArea-output")
+    shown.get_by_text("This page shows no widgets").wait_for(timeout=60_000)
+    first = shown.inner_text()
+    page.wait_for_function(
+        """(first) => document.querySelectorAll('.jp-Cell')[1].querySelector('.jp-OutputArea-output').innerText
+            !== first""",
+        arg=first,
+    )
+    notebook.run(2)
+    shown.get_by_text("400 calls").wait_for()
+    shown.get_by_text("revoked").wait_for()
+    assert shown.count() == 1
+
+
+LIVE = ".jp-Cell .nbt-card[data-done=true]"
+SAVED = ".jp-Cell .jp-RenderedHTML > div"
+SHOW_SAVED = """() => { const cell = [...window.jupyterapp.shell.currentWidget.context.model.cells][1];
+    cell.outputs.set(0, cell.sharedModel.getOutputs()[0]); }"""
+
+
+def picture(page, selector):
+    card = page.locator(selector)
+    card.wait_for()
+    page.mouse.move(0, 0)
+    return Image.open(io.BytesIO(card.screenshot(animations="disabled"))).convert("RGB")
+
+
+def assert_same(live, saved, name, folder):
+    live.save(folder / f"{name}-live.png")
+    saved.save(folder / f"{name}-saved.png")
+    assert live.size == saved.size
+    difference = ImageChops.difference(live, saved).convert("L").point(lambda value: 255 if value > 8 else 0)
+    box = difference.getbbox()
+    assert box is None, f"{name}: they differ within {box}; see {folder}"
+
+
+def test_live_and_saved_are_the_same_picture(lab_page, tmp_path):
+    body = """
+%%task -n 'a title of some length, then \u05e9\u05dc\u05d5\u05dd' -o h for n in range(130)
+for line in range(2):
+    print("line", line, "of", n, "x" * 90)
+if n in (5, 77):
+    raise ValueError("y" * 200)
+"""
+    notebook = lab_page([SETUP, body])
+    page = notebook.page
+    for width in (1180, 600):
+        page.set_viewport_size({"width": width, "height": 1000})
+        notebook.run(*([0, 1] if width == 1180 else [1]))
+        page.wait_for_selector(RUNNING + ", " + LIVE, timeout=60_000)
+        page.wait_for_selector(LIVE, timeout=60_000)
+        page.wait_for_function(f"() => {{ {SAVED_AS_FINAL} }}")
+        # Pressed by nobody, they are the only thing that a saved card cannot have.
+        page.add_style_tag(
+            content=".nbt-button, .nbt-output button:not(:first-child) { visibility: hidden; }"
+        )
+        themes = ["JupyterLab Light", "JupyterLab Dark"] if width == 1180 else ["JupyterLab Light"]
+        live = {}
+        for theme in themes:
+            show_theme(notebook, theme)
+            live[theme] = picture(page, LIVE)
+        page.evaluate(SHOW_SAVED)
+        for theme in themes:
+            show_theme(notebook, theme)
+            assert_same(live[theme], picture(page, SAVED), f"{theme}-{width}", tmp_path)
+
+
+#: The end is in the file.
+SAVED_AS_FINAL = """const cell = [...window.jupyterapp.shell.currentWidget.context.model.cells][1];
+    return cell.sharedModel.getOutputs()[0].data['text/html'].includes('%tasks retry');"""
+
+
+def show_theme(notebook, theme):
+    notebook.command("apputils:change-theme", {"theme": theme})
+    light = "true" if theme.endswith("Light") else "false"
+    notebook.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")

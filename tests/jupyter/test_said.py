@@ -117,7 +117,7 @@ def test_a_progress_that_is_no_number_has_no_share():
 
 def test_nothing_of_the_tables_stands_in_the_script():
     script = "".join(path.read_text() for path in PAGE.glob("*.js"))
-    words = {look.word for look in LOOKS} | {look.light for look in LOOKS} | {"FAILURE", "s left", "min"}
+    words = {look.word for look in LOOKS} | {look.css for look in LOOKS} | {"FAILURE", "s left", "min"}
     assert not [word for word in words if re.search(rf"[\"'`]\s?{re.escape(word)}", script)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 from nbtasks.core.progressbar import ProgressBar
 
@@ -40,22 +39,3 @@ def bar_said(bar: ProgressBar) -> BarSaid:
         parts.append(words.one_line(bar.note, 80))
     share = min(1.0, bar.done / bar.total) if bar.total else None
     return BarSaid(words.one_line(bar.description, 60), share, " · ".join(parts), bar.depth)
-
-
-def saved_bar(bar: BarSaid, line: str, colour: str) -> str:
-    """Return a bar of the saved form.
-
-    Args:
-        line: the colour of its ground.
-        colour: that of what is done.
-    """
-    indent = f"padding-left:{14 * bar.depth}px"
-    text = f'<span style="margin-right:8px">{escape(bar.description)}</span>' if bar.description else ""
-    share = f'<span style="display:block;height:4px;width:{100 * (bar.share or 0):.4g}%;background:{colour}"></span>'
-    ground = (
-        "display:inline-block;vertical-align:middle;width:110px;height:4px;margin-right:8px;border-radius:2px;"
-        f"overflow:hidden;background:{line};font-size:0;line-height:0"
-    )
-    mini = f'<span style="{ground}">{share}</span>' if bar.share is not None else ""
-    far = f'<span style="opacity:.7">{escape(bar.far)}</span>'
-    return f'<div style="font-size:12px;line-height:20px;{indent}">{text}{mini}{far}</div>'

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.client.group import GroupResult
 from nbtasks.core.errors import NbtasksError
 
-from . import saved, words
+from . import mosaic, saved, words
 from .answers import answer
 from .beneath import Beneath, belongs_beneath, gallery_of
 from .card import Card, Tick, widget_class
@@ -56,6 +56,7 @@ class Exhibit:
         self._shell = shell
         self._handle: AsyncResult | GroupResult | None = handle
         self._preview = preview
+        self._width = mosaic.WIDTH
         # Remembered, because `%%capture` puts another in its place for a while.
         self._publisher = shell.display_pub
         self._display_ids: list[str] = []
@@ -118,7 +119,9 @@ class Exhibit:
     def _still(self, view: View) -> dict[str, Any]:
         if view.done:
             self._take_preview()
-        page = saved.html(view, self.card.batch.states, self.card.preview, self._hint(final=view.done))
+        page = saved.html(
+            view, self.card.batch.states, self.card.preview, self._hint(final=view.done), self._width
+        )
         return {"text/html": page + self._gallery(), "text/plain": saved.text(view)}
 
     def _gallery(self) -> str:
@@ -134,13 +137,10 @@ class Exhibit:
         return value if value is not None and belongs_beneath(value) else None
 
     def _hint(self, *, final: bool) -> str:
-        batch = self.card.batch
-        name = words.short_id(batch.id)
-        if not final:
-            return f"As of {time.strftime('%Y-%m-%d %H:%M:%S')}; %tasks attach {name} shows how it went on."
-        if batch.n > 1 and batch.failures:
-            return f"%tasks retry {name} runs the failed calls again."
-        return ""
+        if final:
+            return ""
+        now, name = time.strftime("%Y-%m-%d %H:%M:%S"), words.short_id(self.card.batch.id)
+        return f"As of {now}; %tasks attach {name} shows how it went on."
 
     def _take_preview(self) -> None:
         self.card.preview = self.card.preview or self._result_preview()
@@ -216,7 +216,7 @@ class LiveExhibit(Followed):
         self.widget = widget_class()(self.card, self._receive)
         self._shown_at = self._sent_at = self._kept_at = time.time()
         self._replaced_at = 0.0
-        self._heard = self._keeps = self._told_end = False
+        self._heard = self._keeps = self._told_end = self._width_known = False
         self._last: dict[str, Any] = {}
 
     def tick(self, now: float) -> bool:
@@ -311,10 +311,23 @@ class LiveExhibit(Followed):
             self._writer.note(lambda: self._try(actions[kind]))
         elif kind == "hello":
             self._writer.note(lambda: self._greet(keeps=bool(content.get("keeps"))))
+        elif kind == "width" and type(content.get("width")) is int:
+            self._writer.note(lambda: self._fit(content["width"]))
         elif kind == "again" and type(content.get("index")) is int:
             self._writer.note(lambda: self._try(lambda: self._retry(content["index"])))
         else:
             self._writer.note(lambda: self._answer(content))
+
+    def _fit(self, width: int) -> None:
+        """Make the saved mosaic as wide as the page shows it; after the end it stays as it is in the file."""
+        first, self._width_known = not self._width_known, True
+        if self.finished and not first:
+            return
+        self._width = max(1, min(mosaic.WIDTH, width))
+        if self.finished:
+            self._last = {}
+            self._last = self._still(self.card.view())
+            self._keep()
 
     def _greet(self, *, keeps: bool) -> None:
         self._heard = True

@@ -14,11 +14,8 @@ class StateLook:
     state: str
     #: What a count of them is called.
     word: str
-    #: ``#rrggbb`` on a light and on a dark page.
-    light: str
-    dark: str
-    #: Red, green, blue, alpha in a picture that is seen on either; None: as on a light page.
-    neutral: tuple[int, int, int, int] | None = None
+    #: Red, green, blue and alpha (0 to 255). Seen on light and on dark pages, for a saved card does not know its page.
+    rgba: tuple[int, int, int, int]
 
     @property
     def variable(self) -> str:
@@ -26,26 +23,21 @@ class StateLook:
         return f"--nbt-{self.state.lower()}"
 
     @property
-    def rgba(self) -> tuple[int, int, int, int]:
-        """Return its colour for a page that may be light or dark."""
-        red, green, blue = bytes.fromhex(self.light[1:])
-        return self.neutral or (red, green, blue, 255)
-
-    @property
-    def saved(self) -> str:
-        """Return the same for an inline style."""
-        return self.light if self.neutral is None else "rgba(128,134,142,.45)"
+    def css(self) -> str:
+        """Return its colour for a style sheet."""
+        red, green, blue, alpha = self.rgba
+        return f"rgba({red},{green},{blue},{alpha / 255:.3g})"
 
 
 #: By state code.
 LOOKS = (
-    StateLook(states.PENDING, "waiting", "#e3e6ea", "#3a4047", (128, 134, 142, 70)),
-    StateLook(states.RECEIVED, "waiting", "#cbd2da", "#4d555e", (128, 134, 142, 120)),
-    StateLook(states.STARTED, "running", "#4287cc", "#5fa3e6"),
-    StateLook(states.RETRY, "to retry", "#dea034", "#e5b252"),
-    StateLook(states.SUCCESS, "done", "#4aa074", "#55b487"),
-    StateLook(states.FAILURE, "failed", "#d34b42", "#ef6e63"),
-    StateLook(states.REVOKED, "revoked", "#968ab0", "#a597c4"),
+    StateLook(states.PENDING, "waiting", (128, 134, 142, 70)),
+    StateLook(states.RECEIVED, "waiting", (128, 134, 142, 120)),
+    StateLook(states.STARTED, "running", (66, 135, 204, 255)),
+    StateLook(states.RETRY, "to retry", (222, 160, 52, 255)),
+    StateLook(states.SUCCESS, "done", (74, 160, 116, 255)),
+    StateLook(states.FAILURE, "failed", (211, 75, 66, 255)),
+    StateLook(states.REVOKED, "revoked", (150, 138, 176, 255)),
 )
 LOOK_OF = {look.state: look for look in LOOKS}
 #: The order of counts, and of the parts of the bar; what waits comes last and is the bar's ground.
@@ -66,16 +58,7 @@ LOUDEST = (
 LAYOUTS = ((12, 2, 3), (10, 2, 5), (7, 2, 10), (5, 1, 16), (4, 1, 24), (3, 0, 40), (2, 0, 80), (1, 0, 10**9))
 MOST_CELLS = 100_000
 
-#: Where a page is dark: in Jupyter, in VS Code, and elsewhere by what the system says.
-_DARK = 'body[data-jp-theme-light="false"] .nbt-card, body[data-vscode-theme-kind*="dark"] .nbt-card'
-_SYSTEM = "body:not([data-jp-theme-light]):not([data-vscode-theme-kind]) .nbt-card"
-
 
 def style_sheet() -> str:
     """Return the colours as a style sheet."""
-    light = "".join(f"{look.variable}:{look.light};" for look in LOOKS) + "--nbt-failure-ink:#b3362e;"
-    dark = "".join(f"{look.variable}:{look.dark};" for look in LOOKS) + "--nbt-failure-ink:#ff9b92;"
-    return (
-        f".nbt-card {{{light}}}\n{_DARK} {{{dark}}}\n"
-        f"@media (prefers-color-scheme: dark) {{ {_SYSTEM} {{{dark}}} }}\n"
-    )
+    return f".nbt-card {{{''.join(f'{look.variable}:{look.css};' for look in LOOKS)}}}\n"

@@ -7,9 +7,12 @@ import struct
 import zlib
 from collections.abc import Sequence
 
+from nbtasks.core.states import FAILURE_CODE
+
 from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS
 
-_WIDTH = 750  # CSS pixels: the card's inside
+#: CSS pixels: the inside of a card that has all the room it takes.
+WIDTH = 750
 _GAP = len(LOOKS)  # the palette's entry for nothing at all
 
 
@@ -35,14 +38,16 @@ def loudest(codes: bytes | bytearray, most: int) -> bytes:
     return bytes(next(code for code in LOUDEST if code in run) for run in runs)
 
 
-def picture(codes: bytes | bytearray) -> tuple[bytes, int, int]:
-    """Draw the mosaic as a PNG.
+def picture(codes: bytes | bytearray, width: int = WIDTH) -> tuple[bytes, int, int]:
+    """Draw the mosaic as a PNG, at most ``width`` CSS pixels wide, as page/mosaic.js draws it.
 
     Returns:
         The PNG, and the width and height in CSS pixels at which it is sharp.
     """
     cells = loudest(codes, MOST_CELLS)
-    side, gap, columns = _layout(len(cells))
+    side, gap, columns = _layout(len(cells), width)
+    if side < 3:
+        cells = _with_louder_failures(cells, columns)
     rows = math.ceil(len(cells) / columns)
     filler = bytes([_GAP])
     lines: list[bytes] = []
@@ -53,10 +58,22 @@ def picture(codes: bytes | bytearray) -> tuple[bytes, int, int]:
     return _png(columns * side, rows * side, b"".join(lines)), columns * side, rows * side
 
 
-def _layout(cells: int) -> tuple[int, int, int]:
+def _with_louder_failures(cells: bytes, columns: int) -> bytes:
+    """A failure of one or two pixels would be overlooked among thousands: it takes three neighbours along."""
+    louder = bytearray(cells)
+    at = cells.find(FAILURE_CODE)
+    while at >= 0:
+        for near in (at + 1, at + columns, at + columns + 1):
+            if near < len(louder):
+                louder[near] = FAILURE_CODE
+        at = cells.find(FAILURE_CODE, at + 1)
+    return bytes(louder)
+
+
+def _layout(cells: int, width: int) -> tuple[int, int, int]:
     """Return the side of a cell in pixels, its gap included, that gap, and the cells in a row."""
-    side, gap, _ = next(layout for layout in LAYOUTS if cells <= _WIDTH // layout[0] * layout[2])
-    return side, gap, min(_WIDTH // side, cells)
+    side, gap, _ = next(layout for layout in LAYOUTS if cells <= max(1, width // layout[0]) * layout[2])
+    return side, gap, max(1, min(width // side, cells))
 
 
 def _png(width: int, height: int, lines: bytes) -> bytes:

@@ -86,6 +86,8 @@ class Said:
     bars: tuple[BarSaid, ...]
     can_retry: bool
     more_failures: str
+    #: How to go on after the end, in one sentence.
+    hint: str
     #: All of it in one sentence, for screen readers.
     sentence: str
 
@@ -111,6 +113,7 @@ def said(view: View) -> Said:
         bars=tuple(map(bar_said, view.bars)),
         can_retry=is_many(view) and bool(view.counts.get(states.FAILURE)),
         more_failures=f"and {view.more_failures:,} more failures" if view.more_failures else "",
+        hint=_hint(view),
         sentence=_sentence(view),
     )
 
@@ -198,6 +201,12 @@ def _pace(view: View) -> str:
     if view.remaining_s is not None:
         parts.append(words.remaining(view.remaining_s))
     return " · ".join(parts)
+
+
+def _hint(view: View) -> str:
+    if not (view.done and is_many(view) and view.counts.get(states.FAILURE)):
+        return ""
+    return f"%tasks retry {words.short_id(view.id)} runs the failed calls again."
 
 
 def _row(row: RunningRow, *, many: bool, bars: bool) -> RowSaid:

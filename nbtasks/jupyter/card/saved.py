@@ -1,8 +1,8 @@
 """The card as it is saved: HTML that stands alone, with a text twin. Pure.
 
 Sanitizers (an untrusted notebook, GitHub) keep inline styles, tables, ``<details>`` and PNG images, and drop style
-sheets, SVG, ``data-*`` and ``var()``: so nothing else is used. Colours are readable on light and dark; text takes
-the page's own.
+sheets, SVG, ``data-*`` and ``var()``: so nothing else is needed to read it. What a page shows live has the same
+elements in the same order (page/view.js), and the same styles.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from nbtasks.core import states
-
 from . import mosaic, words
-from .barsaid import saved_bar
+from .barsaid import BarSaid
 from .board import FailureGroup, View
+from .inlined import style
 from .looks import LOOK_OF
 from .said import Bar, FailureSaid, Said, failures_said, is_many, said, shown_state, text_counts
 
 _LINE = "rgba(128,134,142,.35)"
-_SUNK = "rgba(128,134,142,.1)"
-_MONO = "font:11.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
-_SHOWN_LINES = 5
+#: Lines of output that are seen without unfolding.
+_FEW_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,13 @@ class Preview:
     text: str | None = None
 
 
-def html(view: View, codes: bytes | bytearray, preview: Preview | None = None, hint: str = "") -> str:
+def html(
+    view: View,
+    codes: bytes | bytearray,
+    preview: Preview | None = None,
+    hint: str = "",
+    width: int = mosaic.WIDTH,
+) -> str:
     """Return the card as HTML.
 
     Args:
@@ -43,26 +47,23 @@ def html(view: View, codes: bytes | bytearray, preview: Preview | None = None, h
         codes: one state code per call.
         preview: the result; it must be the user's own, for its HTML is not escaped.
         hint: one sentence under the card, such as how to go on.
+        width: of the mosaic, in CSS pixels.
     """
     told = said(view)
     parts = [
         _head(told),
         _bar(told.bar),
         _counts(told) if told.many else "",
-        _boxed(escape(told.reason), LOOK_OF[states.RETRY].saved) if told.reason else "",
-        _mosaic_image(codes) if told.many else "",
-        *(saved_bar(bar, _LINE, LOOK_OF[states.STARTED].saved) for bar in told.bars),
-        *(_failure(failure) for failure in failures_said(view)),
-        f'<div style="margin-top:6px;opacity:.7">{told.more_failures}</div>' if told.more_failures else "",
+        _div(".nbt-reason", escape(told.reason)) if told.reason else "",
+        _mosaic_image(codes, width) if told.many else "",
+        _div(".nbt-running", "".join(map(_bar_row, told.bars))) if told.bars else "",
+        _failures(failures_said(view), told.more_failures),
         _output(view, many=told.many),
         _preview(preview) if preview else "",
-        f'<div style="margin-top:6px;font-size:12px;opacity:.7">{escape(hint)}</div>' if hint else "",
+        _div(".nbt-foot", escape(told.hint)) if told.hint else "",
+        _div(".nbt-note", escape(hint)) if hint else "",
     ]
-    style = (
-        f"box-sizing:border-box;max-width:780px;margin:2px 0 4px;padding:11px 14px 12px;border:1px solid {_LINE};"
-        "border-radius:7px;font-size:13px;line-height:1.45"
-    )
-    return f'<div style="{style}">{"".join(parts)}</div>'
+    return _div(".nbt-card", "".join(parts), ".nbt-card *")
 
 
 def text(view: View) -> str:
@@ -76,112 +77,133 @@ def text(view: View) -> str:
     return "\n".join(lines)
 
 
+def _tag(name: str, content: str, *selectors: str, more: str = "") -> str:
+    styles = "".join(style(selector) for selector in selectors) + more
+    return f'<{name} style="{escape(styles)}">{content}</{name.split(maxsplit=1)[0]}>'
+
+
+def _div(selector: str, content: str, *selectors: str, more: str = "") -> str:
+    return _tag("div", content, selector, *selectors, more=more)
+
+
+def _span(selector: str, content: str, more: str = "") -> str:
+    return _tag("span", content, selector, more=more)
+
+
+def _ground(state: str) -> str:
+    return f"background:{LOOK_OF[state].css}"
+
+
 def _head(told: Said) -> str:
-    dot = (
-        f'<span style="display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:8px;'
-        f'background:{LOOK_OF[told.state].saved}"></span>'
-    )
-    right = (
-        '<span style="font-size:11px;font-weight:600;letter-spacing:.05em;opacity:.75">'
-        f'{told.shown_state}</span><span style="margin-left:10px;font-size:12px;opacity:.7">{told.took}</span>'
-    )
-    left = (
-        f'{dot}<b style="font-weight:600">{escape(told.title)}</b>'
-        f'<span style="margin-left:8px;font-size:12px;opacity:.7">{escape(told.about)}</span>'
-    )
-    # Floats, for a sanitizer may keep neither flex nor grid.
-    return f'<div style="overflow:hidden"><span style="float:right">{right}</span>{left}</div>'
+    dot = _span(".nbt-dot", "", _ground(told.state))
+    # What people write may run from right to left, and must not take along what stands beside it.
+    parts = [
+        _span(".nbt-title", f"{dot}<bdi>{escape(told.title)}</bdi>"),
+        _span(".nbt-meta", escape(told.about)),
+        _span(".nbt-state", told.shown_state),
+        _span(".nbt-time", told.took),
+    ]
+    return _div(".nbt-head", " ".join(parts))
 
 
 def _bar(bar: Bar) -> str:
-    pieces = "".join(
-        f'<span style="display:inline-block;height:6px;vertical-align:top;background:{LOOK_OF[state].saved};'
-        f'width:{100 * share:.4g}%"></span>'
+    parts = (
+        _tag("i", "", ".nbt-bar > i", more=f"width:{100 * share:.6g}%;{_ground(state)}")
         for state, share in bar.parts
-        if share
     )
-    style = f"height:6px;margin-top:8px;border-radius:3px;overflow:hidden;background:{_LINE};font-size:0;line-height:0"
-    return f'<div style="{style}">{pieces}</div>'
+    return _div(".nbt-bar", "".join(parts))
 
 
 def _counts(told: Said) -> str:
-    cells = "".join(
-        f'<span style="margin-right:16px;white-space:nowrap"><span style="display:inline-block;width:8px;height:8px;'
-        f'margin-right:6px;border-radius:2px;background:{LOOK_OF[count.state].saved}"></span>'
-        f'<b style="font-weight:600">{count.number}</b> <span style="opacity:.7">{count.word}</span></span>'
+    cells = [
+        _span(
+            ".nbt-count",
+            _tag("i", "", ".nbt-count > i", more=_ground(count.state))
+            + _tag("b", count.number, ".nbt-count > b")
+            + f" {count.word}",
+        )
         for count in told.counts
-    )
-    pace = f'<span style="float:right;opacity:.7">{told.pace}</span>' if told.pace else ""
-    return f'<div style="margin-top:8px">{pace}{cells}</div>'
+    ]
+    return _div(".nbt-counts", " ".join([*cells, _span(".nbt-pace", told.pace)]))
 
 
-def _mosaic_image(codes: bytes | bytearray) -> str:
+def _mosaic_image(codes: bytes | bytearray, width: int) -> str:
     if not codes:
         return ""
-    png, width, height = mosaic.picture(codes)
+    png, shown_width, height = mosaic.picture(codes, width)
     source = base64.b64encode(png).decode("ascii")
-    style = f"display:block;margin:9px 0 0;width:{width}px;height:{height}px;max-width:100%;image-rendering:pixelated"
-    return f'<img alt="one cell per call" style="{style}" src="data:image/png;base64,{source}">'
+    styles = f"{style('.nbt-mosaic')}width:{shown_width}px;height:{height}px"
+    return f'<img alt="one cell per call" style="{escape(styles)}" src="data:image/png;base64,{source}">'
 
 
-def _boxed(content: str, colour: str) -> str:
-    style = f"margin-top:8px;padding:6px 10px;border-left:3px solid {colour};background:{_SUNK}"
-    return f'<div style="{style}">{content}</div>'
+def _bar_row(bar: BarSaid) -> str:
+    done = f"width:{100 * (bar.share or 0):.6g}%"
+    parts = [
+        _span(".nbt-row > .nbt-what", escape(bar.description)) if bar.description else "",
+        _span(".nbt-row > .nbt-mini", _tag("i", "", ".nbt-row > .nbt-mini > i", more=done))
+        if bar.share is not None
+        else "",
+        _span(".nbt-row > .nbt-far", escape(bar.far)),
+    ]
+    return _div(".nbt-row", " ".join(parts), more=f"padding-left:{14 * bar.depth}px")
+
+
+def _failures(failures: Sequence[FailureSaid], more: str) -> str:
+    if not failures:
+        return ""
+    note = _div(".nbt-note", more) if more else ""
+    return _div(".nbt-failures", "".join(map(_failure, failures)) + note)
 
 
 def _failure(failure: FailureSaid) -> str:
-    times = f'<span style="opacity:.7">{failure.times} </span>' if failure.times else ""
-    which = f'<span style="opacity:.7;{_MONO}"> {escape(failure.which)}</span>' if failure.which else ""
+    times = _span(".nbt-times", failure.times) if failure.times else ""
+    kind = _tag("b", escape(failure.type), ".nbt-error > b")
     message = escape(f": {failure.message}") if failure.message else ""
-    colour = LOOK_OF[states.FAILURE].saved
-    error = f'<b style="font-weight:600;color:{colour}">{escape(failure.type)}</b>{message}'
-    details = _pre(escape(failure.details), "pre")
-    is_open = " open" if failure.open else ""
-    return (
-        f'<details{is_open} style="margin-top:8px;padding-top:6px;border-top:1px solid {_LINE}">'
-        f'<summary style="cursor:pointer">{times}{error}{which}</summary>{details}</details>'
+    which = _tag("bdi", escape(failure.which), ".nbt-which") if failure.which else ""
+    summary = _tag("summary", f"{times}<bdi>{kind}{message}</bdi>{which}", ".nbt-failure > summary")
+    return _tag(
+        "details open" if failure.open else "details", summary + _traceback(failure.details), ".nbt-failure"
     )
+
+
+def _traceback(content: str) -> str:
+    return _tag("pre", escape(content), ".nbt-card pre.nbt-traceback")
 
 
 def _output(view: View, *, many: bool) -> str:
     if not view.output:
         return ""
     lines = [_output_line(*line, many=many) for line in view.output]
-    shown = _pre("\n".join(lines[-_SHOWN_LINES:]))
-    if len(lines) <= _SHOWN_LINES:
-        return shown
-    summary = (
-        f'<summary style="cursor:pointer;font-size:12px;opacity:.7">the last {len(lines)} lines</summary>'
-    )
-    return f'{shown}<details style="margin-top:4px">{summary}{_pre(chr(10).join(lines))}</details>'
+    shown = _tag("pre", "".join(lines[-_FEW_LINES:]), ".nbt-card pre.nbt-lines")
+    if len(lines) > _FEW_LINES:
+        summary = _tag("summary", f"show {len(lines)} lines", ".nbt-more")
+        every = _tag(
+            "pre",
+            "".join(lines),
+            ".nbt-card pre.nbt-lines",
+            more="display:block;max-height:360px;overflow:auto",
+        )
+        shown += f"<details>{summary}{every}</details>"
+    return _div(".nbt-output", shown)
 
 
 def _output_line(index: int, stream: str, line: str, *, many: bool) -> str:
-    prefix = f'<span style="opacity:.6">#{index:<5}</span> ' if many else ""
-    content = escape(line)
-    return prefix + (_red(content) if stream == "stderr" else content)
-
-
-def _red(content: str) -> str:
-    return f'<span style="color:{LOOK_OF[states.FAILURE].saved}">{content}</span>'
-
-
-def _pre(content: str, wrap: str = "pre-wrap") -> str:
-    style = (
-        f"margin:8px 0 0;padding:6px 10px;max-height:320px;overflow:auto;border:0;border-radius:4px;background:{_SUNK};"
-        f"color:inherit;white-space:{wrap};{_MONO}"
-    )
-    return f'<pre style="{style}">{content}</pre>'
+    prefix = _tag("i", f"#{index}", ".nbt-line > i") if many else ""
+    content = f"<span>{escape(line)}</span>"
+    colour = style('.nbt-line[data-stream="stderr"]') if stream == "stderr" else ""
+    return _div(".nbt-line", prefix + content, more=colour)
 
 
 def _preview(preview: Preview) -> str:
     if preview.html is not None:
-        return f'<div style="margin-top:10px;overflow:auto">{preview.html}</div>'
+        return _div(".nbt-preview", preview.html)
     if preview.png is not None:
         source = escape(preview.png.replace("\n", ""), quote=True)
-        style = "display:block;margin-top:10px;max-width:100%"
-        return f'<img alt="result" style="{style}" src="data:image/png;base64,{source}">'
-    return _pre(escape(preview.text)) if preview.text is not None else ""
+        image = (
+            f'<img alt="result" style="{style(".nbt-preview > img")}" src="data:image/png;base64,{source}">'
+        )
+        return _div(".nbt-preview", image)
+    return _div(".nbt-preview", _traceback(preview.text)) if preview.text is not None else ""
 
 
 def _error_line(group: FailureGroup) -> str:
@@ -194,7 +216,8 @@ def table(
 ) -> str:
     """Return a plain HTML table with sentences below it; everything is escaped."""
     line = (
-        f"padding:3px 16px 3px 0;text-align:left;border:0;border-bottom:1px solid {_LINE};vertical-align:top"
+        f"padding:3px 16px 3px 0;text-align:left;border:0;border-bottom:1px solid {_LINE};vertical-align:top;"
+        "white-space:nowrap"
     )
     plain = "background:transparent"
     head = (
@@ -209,5 +232,7 @@ def table(
     ]  # fmt: skip
     body = "".join(f'<tr style="{plain}">{cells}</tr>' for cells in [names, *lines]) if rows else ""
     grid = f'<table style="border-collapse:collapse;margin:0">{body}</table>' if rows else ""
+    # On a narrow page it scrolls, and no cell breaks where it may not.
+    grid = f'<div style="overflow-x:auto;max-width:100%">{grid}</div>' if rows else ""
     below = "".join(f'<div style="margin-top:4px;opacity:.75">{escape(note)}</div>' for note in notes)
     return f'<div style="margin:2px 0 4px;font-size:13px;line-height:1.45">{head}{grid}{below}</div>'

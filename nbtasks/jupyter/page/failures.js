@@ -38,10 +38,10 @@ class FailureGroup {
     this.box.open = failure.open;
     const summary = make("summary", "", this.box);
     this.times = make("span", "nbt-times", summary);
-    const error = make("span", "nbt-error", summary);
+    const error = make("bdi", "nbt-error", summary);
     make("b", "", error).textContent = failure.type;
     error.append(failure.message ? `: ${failure.message}` : "");
-    this.which = make("span", "nbt-which", summary);
+    this.which = make("bdi", "nbt-which", summary);
     make("pre", "nbt-traceback", this.box).textContent = failure.details;
   }
   /** @param {Failure} failure */

@@ -44,8 +44,9 @@ class Mosaic {
     this.columns = Math.max(1, Math.min(Math.floor(width / side), cells));
     this.rows = Math.ceil(cells / this.columns);
   }
-  /** @param {Store["codes"]} codes @param {number} width @param {string[]} colours */
-  draw(codes, width, colours) {
+  /** @param {Store["codes"]} codes @param {number} width */
+  draw(codes, width) {
+    const colours = this.tables.states.map(({ colour }) => colour);
     this.codes = codes;
     this.step = Math.max(1, Math.ceil(codes.length / this.tables.most_cells));
     const cells = Math.ceil(codes.length / this.step);
@@ -79,7 +80,7 @@ class Mosaic {
       for (let cell = 0; cell < cells; cell++) {
         if (this.codes[cell] !== code) continue;
         const x = (cell % this.columns) * side, y = Math.floor(cell / this.columns) * side;
-        if (square > 6 && pen.roundRect) pen.roundRect(x, y, square, square, 2); else pen.rect(x, y, square, square);
+        pen.rect(x, y, square, square);
       }
       pen.fill();
     }
@@ -101,11 +102,11 @@ class Mosaic {
   }
   /**
    * The bytes of a pixel.
-   * @param {string} colour as #rrggbb
+   * @param {string} colour as rgba(red, green, blue, alpha)
    */
   word(colour) {
-    const value = parseInt(colour.slice(1), 16);
-    return (0xff000000 | ((value & 0xff) << 16) | (value & 0xff00) | (value >> 16)) >>> 0;
+    const [red, green, blue, alpha] = (colour.match(/[\d.]+/g) ?? []).map(Number);
+    return ((Math.round(alpha * 255) << 24) | (blue << 16) | (green << 8) | red) >>> 0;
   }
   /** @param {MouseEvent} event */
   at(event) {

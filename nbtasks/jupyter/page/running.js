@@ -12,6 +12,7 @@ class RunningRows {
     // Short calls come and go too fast to read: only those that run for a while or report progress get a row.
     const now = this.store.now();
     const rows = view.rows.filter((row) => row.far || !view.many || now - row.started_at > 2);
+    this.box.hidden = view.done;
     this.box.replaceChildren(...rows.map((row) => this.row(row, view.many)));
     if (!rows.length && view.done) this.box.style.minHeight = "";
     else this.box.style.minHeight = Math.max(parseFloat(this.box.style.minHeight) || 0, rows.length * 20) + "px";

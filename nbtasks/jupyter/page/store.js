@@ -26,6 +26,9 @@ class Store {
     this.asked = null; // the command that waits for the kernel's answer, and since when
     this.retried = "";
     this.problem = "";
+    this.width = 0; // of the mosaic, as the kernel was told
+    /** @type {number | undefined} */
+    this.widthTimer = undefined;
     this.keeper = new Keeper(model);
     this.pulse = new Pulse(model, () => this.show());
     this.onMessage = (/** @type {Message} */ message, /** @type {DataView[]} */ buffers) => this.receive(message, buffers);
@@ -93,6 +96,16 @@ class Store {
   send(content) {
     // Jupyter throws where the kernel is gone.
     try { this.model.send(content); } catch { this.pulse.end(); }
+  }
+  /**
+   * The saved mosaic is made as wide as it is here.
+   * @param {number} width
+   */
+  tellWidth(width) {
+    if (width === this.width) return;
+    clearTimeout(this.widthTimer);
+    this.widthTimer = setTimeout(() => this.send({ t: "width", width }), this.width ? 200 : 0);
+    this.width = width;
   }
   /** @param {string} command @param {number} [index] of the one call that is meant */
   ask(command, index) {

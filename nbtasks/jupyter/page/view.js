@@ -8,23 +8,21 @@ class CardView {
   /** @param {Store} store @param {HTMLElement} el */
   constructor(store, el) {
     this.store = store;
-    /** @type {string[] | null} */
-    this.colours = null; // by state code, of the page's theme
     /** @type {number | null} */
     this.drawing = null;
     /** @type {number | undefined} */
     this.labelTimer = undefined;
+    el.classList.add("nbt-host");
     this.root = make("div", "nbt-card", el);
     this.root.dataset.lmSuppressShortcuts = "true";
     this.root.setAttribute("role", "group");
     const head = make("div", "nbt-head", this.root);
-    make("span", "nbt-dot", head);
-    this.title = make("span", "nbt-title", head);
+    const title = make("span", "nbt-title", head);
+    make("span", "nbt-dot", title);
+    this.title = make("bdi", "", title);
     this.meta = make("span", "nbt-meta", head);
     this.state = make("span", "nbt-state", head);
     this.time = make("span", "nbt-time", head);
-    this.retry = this.button("nbt-retry", "retry", head);
-    this.retry.textContent = "Retry failed";
     this.cancel = this.button("nbt-cancel", "cancel", head);
     this.bar = make("div", "nbt-bar", this.root);
     this.bar.setAttribute("role", "progressbar");
@@ -43,6 +41,10 @@ class CardView {
     this.failures = new FailureList(this.root, store);
     this.output = new OutputLines(this.root, store);
     this.preview = new ResultPreview(this.root, store);
+    this.foot = make("div", "nbt-foot", this.root);
+    this.hint = make("span", "", this.foot);
+    this.retry = this.button("nbt-retry", "retry", this.foot);
+    this.retry.textContent = "Retry failed";
     this.note = make("div", "nbt-note", this.root);
     this.voice = make("div", "nbt-unseen", this.root);
     this.voice.setAttribute("aria-live", "polite");
@@ -51,8 +53,6 @@ class CardView {
     this.pointed = null; // the call of the mosaic's cell that is pointed at
     this.resize = new ResizeObserver(() => this.draw());
     this.resize.observe(el);
-    this.theme = new MutationObserver(() => { this.colours = null; this.draw(); });
-    this.theme.observe(document.body, { attributes: true });
     this.timer = setInterval(() => this.tick(), 250);
     store.views.add(this);
     this.show();
@@ -67,7 +67,6 @@ class CardView {
   close() {
     this.store.views.delete(this);
     this.resize.disconnect();
-    this.theme.disconnect();
     clearInterval(this.timer);
     this.drawer.forget();
     this.output.close();
@@ -80,7 +79,6 @@ class CardView {
     this.root.dataset.done = String(view.done);
     this.root.setAttribute("aria-label", `Task ${view.title}: ${view.state}`);
     setText(this.title, view.title);
-    this.title.title = view.title;
     setText(this.meta, view.about);
     setText(this.state, view.shown_state);
     this.drawButtons(view);
@@ -111,6 +109,8 @@ class CardView {
     setText(this.cancel, pressed || view.stopping ? "Stopping…" : "Cancel");
     this.retry.hidden = !view.can_retry || !!retried || lost;
     this.retry.disabled = !!asked;
+    setText(this.hint, view.hint);
+    this.foot.hidden = this.retry.hidden && !view.hint;
     this.drawNote(view);
   }
   /** @param {View} view */
@@ -164,11 +164,8 @@ class CardView {
       this.drawing = null;
       const width = this.root.clientWidth - 28;
       if (width <= 0 || !this.store.codes.length) return;
-      if (!this.colours) {
-        const style = getComputedStyle(this.root);
-        this.colours = this.store.tables.states.map(({ colour }) => style.getPropertyValue(colour).trim());
-      }
-      this.mosaic.draw(this.store.codes, width, this.colours);
+      this.store.tellWidth(width);
+      this.mosaic.draw(this.store.codes, width);
       this.mosaic.canvas.setAttribute("aria-label", this.store.view?.sentence ?? "");
     });
   }
