@@ -21,6 +21,7 @@ from . import mosaic, saved, words
 from .answers import answer
 from .beneath import Beneath, belongs_beneath, gallery_of
 from .card import Card, Tick, widget_class
+from .said import attach_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,8 +140,7 @@ class Exhibit:
     def _hint(self, *, final: bool) -> str:
         if final:
             return ""
-        now, name = time.strftime("%Y-%m-%d %H:%M:%S"), words.short_id(self.card.batch.id)
-        return f"As of {now}; %tasks attach {name} shows how it went on."
+        return f"As of {time.strftime('%Y-%m-%d %H:%M:%S')}; {attach_hint(self.card.batch.id)}"
 
     def _take_preview(self) -> None:
         self.card.preview = self.card.preview or self._result_preview()

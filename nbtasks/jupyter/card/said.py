@@ -86,8 +86,9 @@ class Said:
     bars: tuple[BarSaid, ...]
     can_retry: bool
     more_failures: str
-    #: How to go on after the end, in one sentence.
+    #: How to go on after the end, in one sentence; and how where the card goes on without the kernel.
     hint: str
+    attach_hint: str
     #: All of it in one sentence, for screen readers.
     sentence: str
 
@@ -114,6 +115,7 @@ def said(view: View) -> Said:
         can_retry=is_many(view) and bool(view.counts.get(states.FAILURE)),
         more_failures=f"and {view.more_failures:,} more failures" if view.more_failures else "",
         hint=_hint(view),
+        attach_hint=attach_hint(view.id),
         sentence=_sentence(view),
     )
 
@@ -201,6 +203,11 @@ def _pace(view: View) -> str:
     if view.remaining_s is not None:
         parts.append(words.remaining(view.remaining_s))
     return " · ".join(parts)
+
+
+def attach_hint(batch_id: str) -> str:
+    """Return how to see the rest where a card shows the beginning."""
+    return f"%tasks attach {words.short_id(batch_id)} shows how it went on."
 
 
 def _hint(view: View) -> str:

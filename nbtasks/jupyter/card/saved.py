@@ -56,7 +56,7 @@ def html(
         _counts(told) if told.many else "",
         _div(".nbt-reason", escape(told.reason)) if told.reason else "",
         _mosaic_image(codes, width) if told.many else "",
-        _div(".nbt-running", "".join(map(_bar_row, told.bars))) if told.bars else "",
+        _div(".nbt-bars", "".join(map(_bar_row, told.bars))) if told.bars else "",
         _failures(failures_said(view), told.more_failures),
         _output(view, many=told.many),
         _preview(preview) if preview else "",

@@ -20,7 +20,8 @@
  * @typedef {{
  *   id: string, many: boolean, state: string, shown_state: string, done: boolean, stopping: boolean, title: string,
  *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null,
- *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, hint: string, sentence: string,
+ *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, hint: string,
+ *   attach_hint: string, sentence: string,
  * }} View
  * @typedef {[index: number, stream: string, text: string]} Line
  * @typedef {{html: string | null, png: string | null, text: string | null}} Preview

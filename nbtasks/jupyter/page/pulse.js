@@ -35,9 +35,8 @@ class Pulse {
   /** @param {View} view */
   says(view) {
     if (view.done || !this.lost(view)) return "";
-    const goesOn = `%tasks attach ${view.id} shows how the run went on.`;
-    if (this.ended) return `The kernel has ended or was restarted, and this card went with it: ${goesOn}`;
+    if (this.ended) return `The kernel has ended or was restarted, and this card with it: ${view.attach_hint}`;
     const seconds = Math.floor((Date.now() - this.heardAt) / 1000);
-    return `The kernel has not been heard from for ${seconds} s. If it was restarted, ${goesOn}`;
+    return `The kernel has not been heard from for ${seconds} s. If it was restarted, ${view.attach_hint}`;
   }
 }
