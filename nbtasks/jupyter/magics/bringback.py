@@ -57,6 +57,8 @@ class Attaching:
         self._reruns = reruns
         self._panels = panels
         self._act = act
+        #: Runs that were brought back already, by their ids.
+        self._back: dict[str, list[Handle]] = {}
 
     def cards(self, handles: list[Handle]) -> list[Handle]:
         """Show these runs as cards, here."""
@@ -70,17 +72,20 @@ class Attaching:
         """Bring back what earlier sessions of this notebook have left unfinished."""
         app = App.current()
         outlines = self._reruns.earlier()
+        handles = [handle for back in self._back.values() for handle in back if not handle.batch.done]
+        if not outlines and handles:
+            return Attached(handles)
         if not outlines:
             say(
                 "No earlier session of this notebook has left a run that goes on. `%tasks all` lists what there is; "
                 "`%tasks attach ID` brings one back."
             )
             return Attached()
-        handles: list[Handle] = []
         placed: dict[str, Handle] = {}
         batches = []
         for outline in outlines:
             of_batch = app.attach(outline.id)
+            self._back[outline.id] = of_batch
             handles += of_batch
             batches.append(of_batch[0].batch)
             cell = cell_id(outline.label.submitter.cell)

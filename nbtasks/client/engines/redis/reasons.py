@@ -13,6 +13,7 @@ from nbtasks.client.workerinfo import WorkerInfo
 from nbtasks.core import states as st
 from nbtasks.core.address import PYTHON
 from nbtasks.core.errors import BrokerUnavailable, OperationalError
+from nbtasks.core.plaintext import on_one_line
 
 from .ahead import Precedence, said_of, said_of_running
 
@@ -72,15 +73,15 @@ class Reasons:
         eta = batch.origin.eta_at
         if eta is not None and eta > time.time():
             return f"scheduled for {_moment(eta)}"
+        if batch.parcel is None:
+            self._roster.show_running(batch)
         running = self._roster.running(batch)
         if limited is not None and index not in running:
             return _limited(batch, *limited)
         if running:
             return None
         if batch.tries.due and not batch.states.count(st.PENDING_CODE):
-            return (
-                f"waits for its next attempt in {max(0.0, min(batch.tries.due.values()) - time.time()):.0f} s"
-            )
+            return _tried_again(batch)
         return self._reason_at_workers(batch)
 
     def _limited(self, batch: Ledger) -> tuple[Limited, int] | None:
@@ -138,6 +139,18 @@ class Reasons:
         before = LANES[: LANES.index(lane) + 1]
         own = [item for item in sent if not any(batch.states[item.first : item.first + item.count])]
         return max(0, self._store.waiting(self._roster.address(batch.queue), before) - max(1, len(own)))
+
+
+def _tried_again(batch: Ledger) -> str | None:
+    """Return why the call waits that is tried again next."""
+    due = batch.tries.due.copy()
+    if not due:
+        return None
+    index = min(due, key=lambda one: due[one])
+    earlier = batch.tries.earlier(index)
+    error = on_one_line(earlier[-1].error, 300) if earlier else ""
+    again = f"waits for its next attempt: again in {max(0.0, due[index] - time.time()):.0f} s"
+    return f"{again}, after {error}" if error else again
 
 
 def _moment(at: float) -> str:

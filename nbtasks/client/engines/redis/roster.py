@@ -14,6 +14,7 @@ from nbtasks.broker.redis.runners import Runners
 from nbtasks.client.workerinfo import WorkerInfo, read_info
 from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.errors import OperationalError
+from nbtasks.core.events import Started
 from nbtasks.core.warning import warn
 
 if TYPE_CHECKING:
@@ -115,6 +116,13 @@ class WorkerRoster:
         names = {worker.id: worker.name for worker in self.workers()}
         there = {names[worker] for worker in self._fleet.alive(list(names))}
         return {index for index, item in running.items() if item.worker in there}
+
+    def show_running(self, batch: Ledger) -> None:
+        """Have a batch of another session know what runs of it: of what began before it was adopted nobody tells."""
+        for info in self.workers():
+            for batch_id, index, ago in info.running:
+                if batch_id == batch.id and index not in batch.running:
+                    batch.apply_event(info.name, Started(index, ago))
 
     def held(self, queue: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
         """Return batch -> indexes of calls that workers of a queue have in hand, of batches of so many calls."""

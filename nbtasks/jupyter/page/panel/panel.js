@@ -98,7 +98,7 @@ class PanelView {
     this.root = make("div", "nbt-card nbt-panel", el);
     this.root.dataset.lmSuppressShortcuts = "true";
     this.root.setAttribute("role", "group");
-    const head = make("div", "nbt-head", this.root);
+    const head = this.head = make("div", "nbt-head", this.root);
     this.title = make("span", "nbt-title", head);
     this.tools = make("span", "nbt-tools", head);
     this.filter = make("input", "nbt-filter", head);
@@ -145,6 +145,7 @@ class PanelView {
     this.root.setAttribute("aria-label", panel.title || panel.columns[1]);
     setText(this.title, panel.title);
     this.filter.hidden = panel.rows.length < 2;
+    this.head.hidden = this.filter.hidden && !panel.title && !panel.tools.length;
     const focus = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.button;
     this.tools.replaceChildren(...panel.tools.map((action) => this.button(action, "")));
     this.table.replaceChildren(...(rows.length ? [this.grid(panel, rows)] : []));
@@ -157,7 +158,7 @@ class PanelView {
   grid(panel, rows) {
     const table = make("table"), names = make("tr", "", make("thead", "", table)), body = make("tbody", "", table);
     for (const name of panel.columns) make("th", "", names).textContent = name;
-    make("th", "nbt-unseen", names).textContent = "actions";
+    make("th", "", names).setAttribute("aria-label", "actions");
     for (const row of rows) this.line(row, body, panel.columns.length + 1);
     return table;
   }

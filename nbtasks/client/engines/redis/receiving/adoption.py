@@ -12,7 +12,6 @@ from nbtasks.client.batches.registry import Registry
 from nbtasks.client.engines.redis.roster import WorkerRoster
 from nbtasks.client.engines.redis.sending.outbox import Outbox
 from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
-from nbtasks.core.events import Started
 from nbtasks.core.label import BatchLabel
 from nbtasks.wire.codec import Codec
 
@@ -81,7 +80,7 @@ class Adoption:
         if batch.followed:
             self._intake.take_in_all(batch)
         self._intake.refresh(batch)
-        self._show_running(batch)
+        self._roster.show_running(batch)
         if batch.done and found.ended_at is not None:
             # It was told just now, and has ended before.
             batch.note_end(self._clock.moment_here(found.ended_at))
@@ -148,9 +147,3 @@ class Adoption:
             frame = self._store.function(digest)
             if frame is not None:
                 self._codec.lines_of(frame, digest)
-
-    def _show_running(self, batch: Ledger) -> None:
-        for info in self._roster.workers():
-            for batch_id, index, ago in info.running:
-                if batch_id == batch.id:
-                    batch.apply_event(info.name, Started(index, ago))

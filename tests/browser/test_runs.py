@@ -1,0 +1,37 @@
+"""The live list of runs in a real page, and runs that come back to their cells after a restart of the kernel."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+SETUP = "%load_ext nbtasks\n%workers start 2"
+SLOW = "%%task -o h for n in range(40)\n# slow\nimport time\nprint('begins', n)\ntime.sleep(60)"
+RESTART = "async () => { await window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart(); }"
+
+
+def test_the_list_is_live_and_runs_come_back_to_their_cells(lab_page):
+    notebook = lab_page([SETUP, SLOW, "%tasks", "%tasks attach", "%workers"])
+    page = notebook.page
+    notebook.run(0, 1, 2)
+    row = page.locator(".nbt-panel tbody tr", has_text="slow")
+    row.get_by_text("running, 0 of 40").wait_for(timeout=60_000)
+    assert row.get_by_role("button").all_inner_texts() == ["Card", "Output", "Cancel"]
+    row.get_by_role("button", name="Output").click()
+    page.locator(".nbt-said", has_text="begins").wait_for()
+
+    page.evaluate(RESTART)
+    notebook.run(0, 3)
+    back = (
+        page.locator(".jp-Notebook .jp-Cell").nth(1).locator(".nbt-card[data-state=STARTED][data-lost=false]")
+    )
+    back.wait_for(timeout=60_000)
+    back.locator(".nbt-cancel").click()
+    listed = page.locator(".jp-Notebook .jp-Cell").nth(3).locator(".nbt-panel tbody tr")
+    listed.get_by_text("cancelled").wait_for()
+    data = notebook.save().cells[1].outputs[0].data
+    assert "application/vnd.jupyter.widget-view+json" not in data
+    assert "REVOKED" in data["text/plain"] or "cancelled" in data["text/plain"]
+    notebook.run(4)
+    page.locator(".nbt-panel tbody tr", has_text="prefork 2").wait_for()
