@@ -45,6 +45,7 @@ def comparable(text: str) -> str:
     """Return the text without what differs from run to run: times, sizes in memory, ids, spaces at line ends."""
     text = re.sub(r"\b\d[\d.,]* ?(ms|s|MB|/s)(?!\w)", r"N \1", text)
     text = re.sub(r"\b[0-9a-f]{20,}\b", "ID", text)
+    text = re.sub(r"\([0-9a-f]{6}\)", "(ID)", text)
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE).strip()
 
 
