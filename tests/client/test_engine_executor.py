@@ -197,6 +197,7 @@ def test_large_values_travel(executed, names):
     count = executed.task(names["count"])
     assert count.map([shared] * 5).get(timeout=60) == [len(shared)] * 5
     assert count.map([bytes(200_000), bytes(300_000)]).get(timeout=60) == [200_000, 300_000]
+    assert count.map(iter([bytes(100_000)] * 3), max_parallel=1).get(timeout=60) == [100_000] * 3
     assert len(executed.task(names["large"]).delay(3 * 2**20).get(timeout=60)) == 3 * 2**20
     names["data"] = bytes(range(256)) * 1000
     exec("def of_data(i):\n    return len(data) + i", names)
@@ -237,6 +238,21 @@ def test_what_has_not_begun_is_revoked_and_what_runs_goes_on(executed, names, tm
     assert group.until_ready(60)
     with pytest.raises(nbtasks.TaskRevokedError):
         single.get(timeout=60)
+
+
+def test_what_was_revoked_does_not_begin_with_its_neighbours(on_threads, names, tmp_path, gate, eventually):
+    """Calls of one errand run one after another."""
+    exec("def mark(gate, path):\n    pathlib.Path(path).touch()\n    return until(gate)", names)
+    marks = [tmp_path / f"mark{number}" for number in range(5)]
+    group = on_threads.task(names["mark"]).starmap([(gate.path, str(mark)) for mark in marks], chunk=5)
+    eventually(marks[0].exists)
+    group.revoke()
+    assert group.batch.revoked_count == 4
+    gate.open()
+    assert group.until_ready(60)
+    assert group.completed_count() == 1
+    on_threads.task(names["add"]).map(range(10)).get(timeout=60)
+    assert not any(mark.exists() for mark in marks[1:])
 
 
 def test_the_first_failure_stops_a_map(executed, names):

@@ -99,7 +99,8 @@ class ExecutorEngine:
         onlookers[self._token] = self._sight
 
     def _ledger(self, batch: str) -> Ledger | None:
-        return self.registry.unfinished(batch)
+        # One that has ended by being revoked may have calls at the executor that are not to begin.
+        return self.registry.known(batch)
 
     @property
     def usable(self) -> bool:
@@ -149,7 +150,9 @@ class ExecutorEngine:
         packed = list(payloads)
         self.shelf.keep(parcel, parcel.blobs)
         self.registry.add(batch)
-        self._line.put(Stretch(Load(batch, parcel, 0, packed, chunk), 0, len(packed)), self._due_at(parcel))
+        self._line.put(
+            Stretch(Load(batch, parcel, parcel.frame, 0, packed, chunk), 0, len(packed)), self._due_at(parcel)
+        )
 
     def open(self, batch: Ledger, parcel: Parcel) -> None:
         """Begin a batch that grows."""
@@ -166,7 +169,7 @@ class ExecutorEngine:
     ) -> None:
         """Submit more calls of a batch that grows."""
         self.shelf.keep(parcel, list(pieces))
-        load = Load(batch, parcel, first, list(payloads))
+        load = Load(batch, parcel, parcel.frame, first, list(payloads))
         self._line.put(Stretch(load, first, len(payloads)), self._due_at(parcel))
 
     def complete(self, batch: Ledger, parcel: Parcel) -> None:
@@ -208,7 +211,7 @@ class ExecutorEngine:
         load, parcel = stretch.load, stretch.load.parcel
         begin = stretch.first - load.first
         payloads = load.payloads[begin : begin + stretch.count]
-        keys = {key for payload in payloads for key in keys_of(payload)} if parcel.blobs else set()
+        keys = {key for payload in payloads for key in keys_of(payload)}
         options = parcel.options
         return Errand(
             self._token, self._pid, load.batch.id, load.batch.name, load.batch.queue, load.batch.origin.single,
@@ -217,7 +220,7 @@ class ExecutorEngine:
         )  # fmt: skip
 
     def _function_for(self, stretch: Stretch) -> bytes:
-        function, packed = stretch.load.parcel.function, stretch.load.parcel.frame
+        function, packed = stretch.load.parcel.function, stretch.load.packed
         if len(packed) <= _SMALL_FUNCTION or stretch.whole_function:
             return packed
         times = self._times_sent[function] = self._times_sent.get(function, 0) + 1
@@ -234,7 +237,7 @@ class ExecutorEngine:
             )
             self._apply(batch, record, [(stretch.first, stretch.count)])
             return
-        if answer.lacks_function:
+        if answer.lacks_function and not stretch.whole_function:
             self._line.put(dataclasses.replace(stretch, whole_function=True), ahead=True)
             return
         worker = answer.record.worker if answer.record is not None else ""
@@ -346,6 +349,8 @@ class ExecutorEngine:
         if due and not batch.states.count(st.PENDING_CODE):
             return f"waits for its next attempt in {max(0.0, min(due) - now):.0f} s"
         ahead = self._line.ahead_of(batch)
+        if ahead is None:
+            return f"the {self.title} has it: it begins when a worker of it is free"
         before = f", {ahead:,} {'call is' if ahead == 1 else 'calls are'} ahead" if ahead else ", it is next"
         return f"the {self.title} is busy{before}; wait, or make it with more workers"
 

@@ -36,12 +36,14 @@ class Load:
     """The calls of one submit, packed.
 
     Attributes:
+        packed: the task's function.
         first: index of the first of them.
         chunk: calls of one errand, if the user said so.
     """
 
     batch: Ledger
     parcel: Parcel
+    packed: bytes
     first: int
     payloads: Sequence[bytes]
     chunk: int | None = None
@@ -153,15 +155,15 @@ class Line:
         with self._changed:
             return [(stretch, future.running()) for future, stretch in self._under_way.items()]
 
-    def ahead_of(self, batch: Ledger) -> int:
-        """Return how many calls of others wait before the first one of a batch."""
+    def ahead_of(self, batch: Ledger) -> int | None:
+        """Return how many calls of others wait here before the first one of a batch; None where none of it waits."""
         with self._changed:
-            before = itertools.takewhile(lambda one: one.load.batch is not batch, self._waiting)
-            return sum(one.count for one in before)
-
-    def is_idle(self) -> bool:
-        """Whether nothing waits to be handed over."""
-        return not self._waiting
+            count = 0
+            for one in self._waiting:
+                if one.load.batch is batch:
+                    return count
+                count += one.count
+            return None
 
     def close(self, hand_over: bool, wait_s: float) -> list[Stretch]:
         """End; returns what was not handed over.
