@@ -107,6 +107,23 @@ def test_the_squares_work_by_keyboard(running):
     assert page.evaluate("document.activeElement.className") == "nbt-mosaic"
 
 
+def test_the_timeline_opens_calls_and_zooms(running):
+    page = running
+    page.locator(".nbt-tab").click()
+    lanes = page.locator(".nbt-lanes")
+    page.wait_for_function("() => document.querySelector('.nbt-lanes').clientHeight > 30")
+    lanes.focus()
+    page.keyboard.press("ArrowRight")
+    page.locator(".nbt-lanes-text", has_text="ran 0.").wait_for()
+    page.keyboard.press("+")
+    page.keyboard.press("Enter")
+    page.locator(".nbt-drawer[data-told=true]", has_text="child ").wait_for()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.className") == "nbt-lanes"
+    page.locator(".nbt-tab").click()
+    page.locator(".nbt-mosaic").wait_for()
+
+
 def test_a_click_on_a_square_opens_its_call(running):
     page = running
     page.locator(".nbt-mosaic").click(position=square(3))

@@ -114,3 +114,29 @@ def test_an_ended_card_still_has_what_is_small(held):
     assert parts(said)["Result"] == "1"
     assert parts(said)["Output"] == "text\n"
     assert ("Arguments" in parts(said)) is held
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"from": "x", "to": None, "columns": -5}, {"from": 10**400, "to": 1, "columns": 10**9},
+     {"from": 9.0, "to": -9.0}, {"from": 1e300, "to": 1e301}, {"number": "x", "columns": 1.5}],
+)  # fmt: skip
+def test_a_page_may_ask_for_any_part_of_the_timeline(asked):
+    batch = make_batch(3)
+    batch.apply_event("w1", Started(1, 2.0, 1), 4)
+    batch.apply_event("w1", Retried(2, 5.0, "OSError: gone", 1, 0.5, 0.25), 0)
+    content, _ = answer(Calls(batch), {"t": "timeline", **asked})
+    assert 0 <= content["from"] < content["to"] <= content["took"] + 1e-3
+    assert json.loads(json.dumps(content))["k"] == "timeline"
+
+
+def test_a_page_draws_what_is_known_of_each_attempt():
+    batch = make_batch(3, created_at=time.time() - 10)
+    batch.apply_event("w1", Started(1, 2.0, 1), 4)
+    batch.apply_event("w1", Retried(2, 5.0, "OSError: gone", 1, 0.5, 0.25), 0)
+    content, _ = answer(Calls(batch), {"t": "timeline", "columns": 700, "number": 3})
+    assert content["number"] == 3
+    assert content["lanes"] == [["child 0", 1], ["child 4", 1]]
+    assert [(span[0], span[5], span[6]) for span in content["spans"]] == [(0, 3, 2), (1, 2, 1)]
+    for _, _, waits, begin, end, *_ in content["spans"]:
+        assert 0 <= waits <= begin < end

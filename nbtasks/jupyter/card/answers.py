@@ -11,6 +11,7 @@ from nbtasks.client.batches.shown import shown_output
 
 from . import words
 from .callsaid import call_said
+from .timelinesaid import timeline_said
 
 if TYPE_CHECKING:
     from .calls import Calls
@@ -35,6 +36,8 @@ def answer(calls: Calls, asked: dict[str, Any]) -> Answer | None:
         if kind == "label":
             return {"k": "label", "index": index, "text": label}, []
         return {"k": "call", **dataclasses.asdict(call_said(calls.batch, index, label, time.time()))}, []
+    if kind == "timeline":
+        return {"k": "timeline", **timeline_said(calls.batch, asked, time.time())}, []
     if kind == "output":
         return {"k": "output", "name": f"{words.short_id(calls.batch.id)}.txt"}, [_all_output(calls)]
     return None

@@ -36,7 +36,14 @@
  *   facts: [name: string, value: string][], parts: CallPartSaid[], can_retry: boolean, debug: string,
  * }} CallSaid
  * @typedef {{k: "output", name: string}} OutputFile
- * @typedef {Tick | Label | CallSaid | OutputFile | {k: "retried", text: string} | {k: "problem", text: string}
+ * @typedef {[
+ *   lane: number, row: number, waits: number | null, begin: number, end: number, code: number, first: number, count: number,
+ * ]} TimeSpan
+ * @typedef {{
+ *   k: "timeline", number: number, took: number, from: number, to: number, queued: number, hidden: string, done: boolean,
+ *   lanes: [name: string, rows: number][], spans: TimeSpan[], cost_s: number,
+ * }} TimelineSaid
+ * @typedef {Tick | Label | CallSaid | OutputFile | TimelineSaid | {k: "retried", text: string} | {k: "problem", text: string}
  *   | {k: "beat"} | {k: "still", data: Record<string, string>} | {k: "retire"}} Message
  * @typedef {{
  *   widget_manager?: any, get(name: string): any, on(event: string, callback: Function): void, off(event: string, callback: Function): void,

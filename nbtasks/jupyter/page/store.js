@@ -67,6 +67,7 @@ class Store {
     if (message.k === "retire") { this.keeper.retire(); return; }
     if (message.k === "label") { for (const view of this.views) view.label(message); return; }
     if (message.k === "call") { for (const view of this.views) view.drawer.take(message); return; }
+    if (message.k === "timeline") { for (const view of this.views) view.timeline.take(message); return; }
     if (message.k === "output") { for (const view of this.views) view.output.save(message.name, bytes(buffers[0])); return; }
     if (message.k === "retried") { this.retried = message.text; this.asked = null; this.show(); return; }
     if (message.k === "problem") { this.problem = message.text; this.asked = null; this.show(); return; }

@@ -23,6 +23,9 @@ class CardView {
     this.meta = make("span", "nbt-meta", head);
     this.state = make("span", "nbt-state", head);
     this.time = make("span", "nbt-time", head);
+    this.tab = make("button", "nbt-button nbt-tab", head);
+    this.tab.type = "button";
+    this.tab.addEventListener("click", () => { this.timeline.toggle(!this.timeline.isOpen); this.show(); });
     this.cancel = this.button("nbt-cancel", "cancel", head);
     this.bar = make("div", "nbt-bar", this.root);
     this.bar.setAttribute("role", "progressbar");
@@ -35,7 +38,8 @@ class CardView {
     this.mosaic = new Mosaic(
       this.root, store.tables, (index, step) => this.detail(index, step), (index, byKey) => this.drawer.open(index, byKey),
     );
-    this.drawer = new Drawer(this.root, store, () => this.mosaic.canvas.focus({ preventScroll: true }));
+    this.timeline = new TimelineView(this.root, store, (index, byKey) => this.drawer.open(index, byKey));
+    this.drawer = new Drawer(this.root, store, () => this.chart.focus({ preventScroll: true }));
     this.running = new RunningRows(this.root, store);
     this.bars = new BarRows(this.root);
     this.failures = new FailureList(this.root, store);
@@ -57,6 +61,8 @@ class CardView {
     store.views.add(this);
     this.show();
   }
+  /** What shows the calls: the squares, or the timeline. */
+  get chart() { return this.timeline.isOpen ? this.timeline.canvas : this.mosaic.canvas; }
   /** @param {string} name @param {string} command @param {Element} parent */
   button(name, command, parent) {
     const button = make("button", `nbt-button ${name}`, parent);
@@ -69,6 +75,7 @@ class CardView {
     this.resize.disconnect();
     clearInterval(this.timer);
     this.drawer.forget();
+    this.timeline.forget();
     this.output.close();
   }
 
@@ -92,7 +99,10 @@ class CardView {
     this.output.draw();
     this.drawer.refresh();
     this.preview.draw();
-    this.mosaic.canvas.hidden = !view.many;
+    this.mosaic.canvas.hidden = !view.many || this.timeline.isOpen;
+    this.tab.hidden = !view.many;
+    setText(this.tab, this.timeline.isOpen ? "Squares" : "Timeline");
+    this.timeline.refresh();
     this.tick();
     this.draw();
     this.speak(view);
