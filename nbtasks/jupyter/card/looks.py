@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nbtasks.core import states
+from nbtasks.core.colours import COLOURS
 
 
 @dataclass(frozen=True)
@@ -14,13 +15,16 @@ class StateLook:
     state: str
     #: What a count of them is called.
     word: str
-    #: Red, green, blue and alpha (0 to 255). Seen on light and on dark pages, for a saved card does not know its page.
-    rgba: tuple[int, int, int, int]
 
     @property
     def variable(self) -> str:
         """Return the style sheet's name of its colour."""
         return f"--nbt-{self.state.lower()}"
+
+    @property
+    def rgba(self) -> tuple[int, int, int, int]:
+        """Return its colour, for light and dark pages: a saved card does not know its page."""
+        return COLOURS[self.state]
 
     @property
     def css(self) -> str:
@@ -31,13 +35,13 @@ class StateLook:
 
 #: By state code.
 LOOKS = (
-    StateLook(states.PENDING, "waiting", (128, 134, 142, 70)),
-    StateLook(states.RECEIVED, "waiting", (128, 134, 142, 120)),
-    StateLook(states.STARTED, "running", (66, 135, 204, 255)),
-    StateLook(states.RETRY, "to retry", (222, 160, 52, 255)),
-    StateLook(states.SUCCESS, "done", (74, 160, 116, 255)),
-    StateLook(states.FAILURE, "failed", (211, 75, 66, 255)),
-    StateLook(states.REVOKED, "revoked", (150, 138, 176, 255)),
+    StateLook(states.PENDING, "waiting"),
+    StateLook(states.RECEIVED, "waiting"),
+    StateLook(states.STARTED, "running"),
+    StateLook(states.RETRY, "to retry"),
+    StateLook(states.SUCCESS, "done"),
+    StateLook(states.FAILURE, "failed"),
+    StateLook(states.REVOKED, "revoked"),
 )
 LOOK_OF = {look.state: look for look in LOOKS}
 #: The order of counts, and of the parts of the bar; what waits comes last and is the bar's ground.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
-import zlib
 from collections.abc import Sequence
 
+from nbtasks.core import palette
 from nbtasks.core.states import FAILURE_CODE
 
 from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS
@@ -55,7 +55,8 @@ def picture(codes: bytes | bytearray, width: int = WIDTH) -> tuple[bytes, int, i
         part = cells[row * columns : (row + 1) * columns].ljust(columns, filler)
         pixels = b"".join(bytes([code]) * (side - gap) + filler * gap for code in part)
         lines += [b"\0" + pixels] * (side - gap) + [b"\0" + filler * len(pixels)] * gap
-    return _png(columns * side, rows * side, b"".join(lines)), columns * side, rows * side
+    shown = [*(look.rgba for look in LOOKS), (0, 0, 0, 0)]
+    return palette.png(columns * side, rows * side, b"".join(lines), shown), columns * side, rows * side
 
 
 def _with_louder_failures(cells: bytes, columns: int) -> bytes:
@@ -74,22 +75,3 @@ def _layout(cells: int, width: int) -> tuple[int, int, int]:
     """Return the side of a cell in pixels, its gap included, that gap, and the cells in a row."""
     side, gap, _ = next(layout for layout in LAYOUTS if cells <= max(1, width // layout[0]) * layout[2])
     return side, gap, max(1, min(width // side, cells))
-
-
-def _png(width: int, height: int, lines: bytes) -> bytes:
-    palette = b"".join(bytes(look.rgba[:3]) for look in LOOKS) + b"\0\0\0"
-    alpha = bytes(look.rgba[3] for look in LOOKS) + b"\0"
-    return b"".join(
-        [
-            b"\x89PNG\r\n\x1a\n",
-            _chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 3, 0, 0, 0)),
-            _chunk(b"PLTE", palette),
-            _chunk(b"tRNS", alpha),
-            _chunk(b"IDAT", zlib.compress(lines, 9)),
-            _chunk(b"IEND", b""),
-        ]
-    )
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

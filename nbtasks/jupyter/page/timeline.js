@@ -113,7 +113,7 @@ class TimelineView {
   }
   draw() {
     const pen = this.canvas.getContext("2d"), said = this.said;
-    if (!pen || !said) return;
+    if (!pen || !said || !this.isOpen) return;
     const scale = window.devicePixelRatio || 1, tops = this.tops();
     const height = said.lanes.reduce((sum, [, rows]) => sum + rows * ROW + LANE_GAP, 0) + AXIS;
     this.canvas.style.width = `${this.width}px`;

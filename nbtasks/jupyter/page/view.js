@@ -55,7 +55,7 @@ class CardView {
     this.spoken = 0;
     /** @type {number | null} */
     this.pointed = null; // the call of the mosaic's cell that is pointed at
-    this.resize = new ResizeObserver(() => this.draw());
+    this.resize = new ResizeObserver(() => { this.draw(); this.timeline.draw(); });
     this.resize.observe(el);
     this.timer = setInterval(() => this.tick(), 250);
     store.views.add(this);
