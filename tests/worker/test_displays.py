@@ -157,6 +157,28 @@ def test_displays_of_calls_side_by_side_are_each_its_own(shared_app):
         assert [o.data["text/plain"] for o in result.outputs] == [f"'{n} 0'", f"'{n} 1'"]
 
 
+def test_results_that_are_made_for_notebooks_bring_their_forms_along(shared_app):
+    class Table:
+        def _repr_html_(self):
+            return "<table></table>"
+
+    class Loud:
+        def __repr__(self):
+            print("loud")
+            return "loud"
+
+    @shared_app.task
+    def make(what):
+        return Table() if what == "table" else Loud()
+
+    group = make.map(["table", "loud"])
+    assert group.batch.wait(SOON)
+    table, loud = group
+    assert table.preview == {"html": "<table></table>"}
+    # Nobody asks a value what it is not made to say.
+    assert (loud.preview, loud.stdout) == ({}, "")
+
+
 def test_what_is_displayed_is_bounded(shared_app):
     @shared_app.task
     def flood():

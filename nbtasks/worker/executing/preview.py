@@ -21,7 +21,7 @@ from nbtasks.core.outputs import RichOutput
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
 from nbtasks.worker.isolation.displays import bounded
-from nbtasks.worker.isolation.forms import forms_of
+from nbtasks.worker.isolation.forms import forms_of, has_rich_forms
 from nbtasks.worker.isolation.openfigures import show_figures
 from nbtasks.worker.isolation.streams import output_of
 
@@ -52,12 +52,13 @@ class Previews:
         What the value prints meanwhile is output of the call.
 
         Args:
-            is_shown: a card shows it. Where none does, values of Python's own types are spelled out by who asks.
+            is_shown: a card shows it. Where none does, only what is made for notebooks is asked how it is shown there:
+                a plain ``repr()`` may do anything.
         """
         value = outcome.value
         if is_shown:
             return _preview(value, call, _MOST_CHARACTERS)
-        if type(value).__module__ == "builtins":
+        if not has_rich_forms(value):
             return None
         self._ran_s += outcome.seconds
         if self._spent_s > _AT_FIRST_S + _SHARE * self._ran_s:

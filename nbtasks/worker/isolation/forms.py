@@ -33,6 +33,7 @@ _METHODS = {
     "application/json": "_repr_json_",
     "application/javascript": "_repr_javascript_",
 }
+_ASKED = ("_repr_mimebundle_", *_METHODS.values())
 
 
 def forms_of(value: Any, include: Any = None, exclude: Any = None) -> Forms:
@@ -53,6 +54,17 @@ def forms_of(value: Any, include: Any = None, exclude: Any = None) -> Forms:
     data, metadata = _of_methods(value)
     wanted = [kind for kind in data if (not include or kind in include) and not (exclude and kind in exclude)]
     return sendable({kind: data[kind] for kind in wanted}, metadata)
+
+
+def has_rich_forms(value: Any) -> bool:
+    """Whether a value's class says how notebooks show it, other than as text. No code of its own runs."""
+    kind = type(value)
+    if kind.__module__ == "builtins":
+        return False
+    if any(name in vars(base) for base in kind.__mro__ for name in _ASKED):
+        return True
+    figure = getattr(sys.modules.get("matplotlib.figure"), "Figure", None)
+    return figure is not None and issubclass(kind, figure)
 
 
 def sendable(data: Mapping[Any, Any], metadata: Mapping[Any, Any] | None = None) -> Forms:
