@@ -15,7 +15,7 @@ from nbtasks.core.typevars import P, R
 from nbtasks.wire import pickling
 
 from . import current, home
-from .border import at_border
+from .border import at_border, shortened
 from .definition import Definition
 from .eager import EagerResult, apply_here
 from .group import GroupResult
@@ -114,10 +114,14 @@ class Task(Definition, Generic[P, R]):
 
     # -- submitting
 
-    @at_border
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[R]:
         """Submit a call with these arguments."""
-        return submit_call(self.app.engine, self, args, kwargs, {})
+        # As at_border does; written out, for here each step counts.
+        __tracebackhide__ = True
+        try:
+            return submit_call(self.app.engine, self, args, kwargs, {})
+        except BaseException as error:
+            raise shortened(error)  # noqa: B904 - the same error
 
     @at_border
     @documented(CallKeywords, {**_OF_CALLS, "quiet": True})

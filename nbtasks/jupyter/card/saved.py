@@ -203,7 +203,11 @@ def _preview(preview: Preview) -> str:
             f'<img alt="result" style="{style(".nbt-preview > img")}" src="data:image/png;base64,{source}">'
         )
         return _div(".nbt-preview", image)
-    return _div(".nbt-preview", _traceback(preview.text)) if preview.text is not None else ""
+    return (
+        _div(".nbt-preview", _tag("pre", escape(preview.text), ".nbt-card pre.nbt-value"))
+        if preview.text is not None
+        else ""
+    )
 
 
 def _error_line(group: FailureGroup) -> str:

@@ -21,6 +21,6 @@ class ResultPreview {
       const image = make("img", "", this.box);
       image.alt = "result";
       image.src = `data:image/png;base64,${preview.png}`;
-    } else make("pre", "nbt-traceback", this.box).textContent = preview.text;
+    } else make("pre", "nbt-value", this.box).textContent = preview.text;
   }
 }
