@@ -57,7 +57,8 @@ def test_all_busy_and_how_many_are_ahead(app, ledger, gate, eventually):
         app.session.flush()  # so that each goes on its own
     last = app.task(len).apply_async(("a",), priority=0)
     app.session.flush()
-    assert last.why_pending() == "all 2 slots are busy, 5 entries are ahead; wait, or start more workers"
+    ahead = "all 2 slots are busy, 5 calls of 'len' are ahead; wait, or start more workers"
+    eventually(lambda: last.why_pending() == ahead, "it says what is ahead")
     urgent = app.task(len).apply_async(("a",), priority=9)
     app.session.flush()
     assert "it is next" in urgent.why_pending()

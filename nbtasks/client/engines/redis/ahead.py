@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ _MOST_NAME = 60
 
 @dataclass(frozen=True)
 class RunAhead:
-    """One batch before another.
+    """A run before another, or single calls of one name.
 
     Attributes:
         waiting: calls of it that wait.
@@ -65,11 +65,11 @@ class Precedence:
         running = Counter(name for worker in workers for name, _, _ in worker.running)
         outlines = [one for one in self._survey.unfinished() if one.id != batch.id]
         self._note(outlines)
-        found = [
+        found = _together(
             self._run(one, running[one.id], slots)
             for one in outlines
             if one.label.queue == batch.queue and (running[one.id] or _is_before(one, batch))
-        ]
+        )
         return sorted(
             (one for one in found if one.waiting or one.running), key=lambda one: (-one.waiting, -one.running)
         )
@@ -93,6 +93,19 @@ class Precedence:
         since, done = self._first_seen[outline.id]
         ended, seconds = outline.done_count - done, time.monotonic() - since
         return waiting * seconds / ended if ended > 0 else None
+
+
+def _together(runs: Iterable[RunAhead]) -> Iterator[RunAhead]:
+    """Yield one for those of the same name: single calls of a task are a batch each."""
+    alike: dict[tuple[str, str], list[RunAhead]] = {}
+    for one in runs:
+        alike.setdefault((one.title, one.whose), []).append(one)
+    for (title, whose), ones in alike.items():
+        times = [one.left_s for one in ones if one.waiting]
+        left_s = sum(filter(None, times)) if times and None not in times else None
+        yield RunAhead(
+            title, whose, sum(one.waiting for one in ones), sum(one.running for one in ones), left_s
+        )
 
 
 def said_of(runs: list[RunAhead]) -> str:
