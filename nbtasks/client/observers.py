@@ -10,6 +10,7 @@ from typing import Any
 _log = logging.getLogger("nbtasks")
 _on_submit: list[Callable[[Any, Any], None]] = []
 _on_waited: list[Callable[[Any], None]] = []
+_on_waiting: list[Callable[[Any], None]] = []
 
 
 def on_submit(callback: Callable[[Any, Any], None]) -> Callable[[], None]:
@@ -24,6 +25,12 @@ def on_waited(callback: Callable[[Any], None]) -> Callable[[], None]:
     return lambda: _discard(_on_waited, callback)
 
 
+def on_waiting(callback: Callable[[Any], None]) -> Callable[[], None]:
+    """Have ``callback(batch)`` called some times a second on a thread that waits for a batch; returns its undoing."""
+    _on_waiting.append(callback)
+    return lambda: _discard(_on_waiting, callback)
+
+
 def submitted(handle: Any, batch: Any) -> None:
     """Tell that a batch was submitted."""
     for callback in _on_submit:
@@ -33,6 +40,17 @@ def submitted(handle: Any, batch: Any) -> None:
 def waited(batch: Any) -> None:
     """Tell that somebody has waited for a batch, and it is over."""
     for callback in _on_waited:
+        _call(callback, batch)
+
+
+def wait_is_watched() -> bool:
+    """Whether anybody is to be told while a thread waits."""
+    return bool(_on_waiting)
+
+
+def waiting(batch: Any) -> None:
+    """Tell that somebody still waits for a batch."""
+    for callback in _on_waiting:
         _call(callback, batch)
 
 
@@ -48,6 +66,7 @@ def _forget_all() -> None:
     """A process that was forked off has no page to show anything on: that is its parent's."""
     _on_submit.clear()
     _on_waited.clear()
+    _on_waiting.clear()
 
 
 if hasattr(os, "register_at_fork"):

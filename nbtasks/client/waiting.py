@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nbtasks.core.context import being_run, runs_call, serving
 from nbtasks.core.errors import WouldDeadlock
 
+from . import observers
 from .workerinfo import WorkerInfo
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 #: Seconds between two looks at the other slots, and how many looks in a row must find none that works.
 _LOOK_EVERY_S = 1.0
 _LOOKS = 2
+#: Seconds between two words to those who want to know that somebody waits.
+_TELL_EVERY_S = 0.5
 
 
 def wait(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
@@ -28,6 +31,8 @@ def wait(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> boo
     if serving and being_run and not ready():
         raise _would_wait_for_itself(being_run[0])
     if not serving or not runs_call():
+        if observers.wait_is_watched():
+            return _wait_and_tell(batch, ready, timeout)
         return batch.wait_for(ready, timeout)
     if _is_alone(batch) and not ready():
         raise _would_deadlock(batch)
@@ -37,6 +42,17 @@ def wait(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> boo
         return _wait_and_look(batch, ready, timeout)
     finally:
         slot.set_waiting(False)
+
+
+def _wait_and_tell(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = _TELL_EVERY_S if deadline is None else min(_TELL_EVERY_S, deadline - time.monotonic())
+        if batch.wait_for(ready, max(0.0, left)):
+            return True
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        observers.waiting(batch)
 
 
 def _wait_and_look(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:

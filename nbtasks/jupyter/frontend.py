@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import sys
 from typing import Any
 
 
@@ -27,6 +28,11 @@ def is_watched(shell: Any) -> bool:
 def can_ask(shell: Any) -> bool:
     """Whether somebody can be asked: a debugger needs that."""
     return not has_kernel(shell) or bool(getattr(shell.kernel, "_allow_stdin", True))
+
+
+def takes_updates_of_threads(shell: Any) -> bool:
+    """Whether the page shows what threads send. Colab does not: googlecolab/colabtools#3373."""
+    return not has_kernel(shell) or "google.colab" not in sys.modules
 
 
 def is_captured(shell: Any) -> bool:

@@ -90,13 +90,13 @@ def test_many_kinds_of_failure_are_capped():
     assert view.more_failures == 80
 
 
-def test_the_last_lines_of_output_without_colours():
+def test_the_last_lines_of_output():
     batch = make_batch(200)
     for index in range(100):
         succeed(batch, index, output=f"\x1b[32mline {index}\x1b[0m\n")
     view = Board(batch).fold(time.time())
     assert len(view.output) == 60
-    assert view.output[-1] == (99, "stdout", "line 99")
+    assert view.output[-1] == (99, "stdout", "line 99", ((7, "color:#00a250;"),))
 
 
 def test_hostile_and_long_names_stay_on_one_line():

@@ -13,6 +13,7 @@ from nbtasks.core import states
 from nbtasks.jupyter.cellnames import in_cells
 
 from . import words
+from .paint import Paint, painted
 from .tracebacktext import readable
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.printed import OutputLine
     from nbtasks.client.batches.seen import Failure, Progress, Running
     from nbtasks.core.progressbar import ProgressBar
+
+#: Of a line that was printed: its call, stream, text and colours.
+ShownLine = tuple[int, str, str, Paint]
 
 RUNNING_ROWS = 4
 FAILURE_GROUPS = 20
@@ -86,8 +90,7 @@ class View:
     failures: tuple[FailureGroup, ...]
     #: Failures of which no details are kept.
     more_failures: int
-    #: Index, stream, text.
-    output: tuple[tuple[int, str, str], ...]
+    output: tuple[ShownLine, ...]
 
     @property
     def elapsed_s(self) -> float:
@@ -220,10 +223,10 @@ def _end_of(traceback: str) -> str:
     return traceback if len(traceback) <= TRACEBACK_LENGTH else "…\n" + traceback[-TRACEBACK_LENGTH:]
 
 
-def output_lines(lines: Iterable[OutputLine]) -> tuple[tuple[int, str, str], ...]:
+def output_lines(lines: Iterable[OutputLine]) -> tuple[ShownLine, ...]:
     """Return the last lines of output, each short enough to show."""
     last = copied(lines)[-OUTPUT_LINES:]
-    return tuple((line.index, line.stream, words.plain(in_cells(line.text), LINE_LENGTH)) for line in last)
+    return tuple((line.index, line.stream, *painted(in_cells(line.text), LINE_LENGTH)) for line in last)
 
 
 def _progress(progress: Progress | None) -> tuple[float, float | None, str] | None:

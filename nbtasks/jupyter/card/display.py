@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.client import observers
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
-from nbtasks.jupyter.frontend import has_kernel, is_captured, is_watched, running_cell
+from nbtasks.jupyter.frontend import (
+    has_kernel,
+    is_captured,
+    is_watched,
+    running_cell,
+    takes_updates_of_threads,
+)
 
 from . import saved
 from .card import Card
@@ -64,6 +70,8 @@ class Display:
             self._undo.append(functools.partial(formatter.pop, kind, None))
         self._undo.append(observers.on_submit(self._submitted))
         self._undo.append(observers.on_waited(self._waited))
+        if not takes_updates_of_threads(self._shell):
+            self._undo.append(observers.on_waiting(self._waiting))
         self._shell.events.register("post_run_cell", self._cell_ended)
         self._undo.append(lambda: self._shell.events.unregister("post_run_cell", self._cell_ended))
 
@@ -147,7 +155,7 @@ class Display:
 
     def _show_new(self, handle: Handle, *, preview: bool) -> None:
         batch = handle.batch
-        if batch.ended_at is not None or not is_watched(self._shell) or is_captured(self._shell):
+        if batch.ended_at is not None or not self._is_live() or is_captured(self._shell):
             exhibit = Exhibit(self._shell, handle, preview=preview)
             exhibit.show()
             if not exhibit.finished:
@@ -156,6 +164,10 @@ class Display:
         live = self._live(handle, preview=preview)
         live.show()
         self._follow(live)
+
+    def _is_live(self) -> bool:
+        """Whether somebody watches, on a page that shows what the writer's thread sends."""
+        return is_watched(self._shell) and takes_updates_of_threads(self._shell)
 
     def _follow(self, live: LiveExhibit | Snapshots) -> None:
         self._exhibits[live.card.batch.id] = live
@@ -179,6 +191,11 @@ class Display:
     def _waited(self, batch: Ledger) -> None:
         self.saw(batch)
 
+    def _waiting(self, batch: Ledger) -> None:
+        exhibit = self._exhibits.get(batch.id)
+        if exhibit is not None and threading.current_thread() is threading.main_thread():
+            exhibit.update()
+
     def _cell_ended(self, *_: Any) -> None:
         try:
             self._update_stills()
@@ -187,7 +204,7 @@ class Display:
             _log.debug("a card could not be updated", exc_info=True)
 
     def _update_stills(self) -> None:
-        if is_watched(self._shell):
+        if self._is_live():
             return
         for batch_id, exhibit in list(self._exhibits.items()):
             exhibit.update()

@@ -17,6 +17,7 @@ from .barsaid import BarSaid
 from .board import FailureGroup, View
 from .inlined import style
 from .looks import LOOK_OF
+from .paint import Paint
 from .said import Bar, FailureSaid, Said, failures_said, is_many, said, shown_state, text_counts
 
 _LINE = "rgba(128,134,142,.35)"
@@ -187,11 +188,20 @@ def _output(view: View, *, many: bool) -> str:
     return _div(".nbt-output", shown)
 
 
-def _output_line(index: int, stream: str, line: str, *, many: bool) -> str:
+def _output_line(index: int, stream: str, line: str, paint: Paint, *, many: bool) -> str:
     prefix = _tag("i", f"#{index}", ".nbt-line > i") if many else ""
-    content = f"<span>{escape(line)}</span>"
+    content = f"<span>{_painted(line, paint)}</span>"
     colour = style('.nbt-line[data-stream="stderr"]') if stream == "stderr" else ""
     return _div(".nbt-line", prefix + content, more=colour)
+
+
+def _painted(line: str, paint: Paint) -> str:
+    parts, at = [], 0
+    for length, css in paint:
+        part = escape(line[at : at + length])
+        parts.append(f'<span style="{css}">{part}</span>' if css else part)
+        at += length
+    return "".join(parts) + escape(line[at:])
 
 
 def _preview(preview: Preview) -> str:

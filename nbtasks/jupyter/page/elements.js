@@ -41,6 +41,19 @@ function arrange(parent, nodes) {
     if (parent.children[place] !== node) parent.insertBefore(node, parent.children[place] ?? null);
   });
 }
+/**
+ * Show a text with its colours.
+ * @param {HTMLElement} node @param {string} text @param {[length: number, css: string][]} paint
+ */
+function paintText(node, text, paint) {
+  let at = 0;
+  node.replaceChildren(...paint.map(([length, css]) => {
+    const part = make("span");
+    part.style.cssText = css;
+    part.textContent = text.slice(at, at += length);
+    return part;
+  }), text.slice(at));
+}
 /** @param {number} number */
 const thousands = (number) => number.toLocaleString("en-US");
 /** @param {string} state */

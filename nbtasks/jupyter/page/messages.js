@@ -23,7 +23,7 @@
  *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, hint: string,
  *   attach_hint: string, sentence: string,
  * }} View
- * @typedef {[index: number, stream: string, text: string]} Line
+ * @typedef {[index: number, stream: string, text: string, paint: [length: number, css: string][]]} Line
  * @typedef {{html: string | null, png: string | null, text: string | null}} Preview
  *
  * Messages.

@@ -89,16 +89,16 @@ class OutputLines {
   grow(place, line) {
     if (this.drawn[place][2] === line[2]) return;
     this.drawn[place] = line;
-    const text = this.lines.children[place].lastElementChild;
-    if (text) growText(text, line[2]);
+    const text = /** @type {HTMLElement | null} */ (this.lines.children[place].lastElementChild);
+    if (text && line[3].length) paintText(text, line[2], line[3]); else if (text) growText(text, line[2]);
   }
   /** @param {Line} line */
   append(line) {
-    const [index, stream, text] = line;
+    const [index, stream, text, paint] = line;
     const node = make("div", "nbt-line", this.lines);
     node.dataset.stream = stream;
     if (this.store.view?.many) make("i", "", node).textContent = `#${index}`;
-    make("span", "", node).textContent = text;
+    paintText(make("span", "", node), text, paint);
     this.drawn.push(line);
     if (this.drawn.length > MOST_KEPT) this.drop(1);
   }
