@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import sys
@@ -27,7 +28,12 @@ def submitter() -> Submitter:
     process = _process if _process is not None and _process.pid == os.getpid() else _look_at_process()
     if not cell_asked or context.serving:
         return process
-    place, cell, execution = cell_asked[-1]()
+    return _in_cell(process, *cell_asked[-1]())
+
+
+@functools.lru_cache(maxsize=8)
+def _in_cell(process: Submitter, place: str, cell: str, execution: str) -> Submitter:
+    """Return who submits from a cell; a loop of calls asks for the same one again and again."""
     return replace(process, place=place or process.place, cell=cell, execution=execution)
 
 

@@ -84,6 +84,7 @@ INFO = {
     "id": "h-1-a", "name": "h-1", "host": "h", "pid": 1, "python": "3.11.7", "key_id": "abcdef01", "queues": ["q"],
     "pool": "prefork", "concurrency": 1, "slots_busy": 0, "slots_total": 1, "slots_waiting": 0, "rss_bytes": 1,
     "started_at": 1.0, "seen_at": 2.0, "processed": 0, "running": [[BATCH, 0, 1.0]], "packages": {"numpy": "2.0"},
+    "children": [[5, 6, [[BATCH, 0, 1.0]]]],
 }  # fmt: skip
 infos = st.one_of(
     st.text(max_size=3000),

@@ -53,6 +53,7 @@ KEYS = (
 SHOWN = (
     "name", "host", "pid", "python", "key_id", "key_ids", "queues", "pool", "concurrency", "slots_busy",
     "slots_total", "slots_waiting", "rss_bytes", "started_at", "seen_at", "processed", "packages", "place", "running",
+    "children",
 )  # fmt: skip
 
 

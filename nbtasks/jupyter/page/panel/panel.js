@@ -2,6 +2,7 @@
 // A live list of runs or of workers: rows with buttons, a filter, what was said last.
 
 const LOOK_EVERY_MS = 10000;
+const FEW_ROWS = 2; // of so many rows the details are unfolded
 /** @type {Record<string, string>} */
 const WORDS = {
   card: "Card", logs: "Output", cancel: "Cancel", retry: "Retry", fewer: "− worker", more: "+ worker", restart: "Restart", log: "Log",
@@ -93,8 +94,8 @@ class PanelView {
     this.drawn = "";
     /** @type {number | undefined} */
     this.later = undefined;
-    /** @type {Set<string>} */
-    this.open = new Set();
+    /** @type {Map<string, boolean>} */
+    this.open = new Map(); // whether the reader has unfolded a row, or folded it
     this.root = make("div", "nbt-card nbt-panel", el);
     this.root.dataset.lmSuppressShortcuts = "true";
     this.root.setAttribute("role", "group");
@@ -164,7 +165,7 @@ class PanelView {
   }
   /** @param {PanelRow} row @param {Element} body @param {number} width */
   line(row, body, width) {
-    const line = make("tr", "", body), opened = this.open.has(row.key);
+    const line = make("tr", "", body), opened = this.open.get(row.key) ?? this.store.panel.rows.length <= FEW_ROWS;
     row.cells.forEach((text, place) => {
       const cell = make("td", "", line);
       if (place === 0 && row.state) make("span", "nbt-dot", cell).style.background = colourOf(row.state);
@@ -175,7 +176,7 @@ class PanelView {
       const unfold = this.plain(opened ? "Less" : "More", `unfold ${row.key}`, last);
       unfold.setAttribute("aria-expanded", String(opened));
       unfold.addEventListener("click", () => {
-        if (opened) this.open.delete(row.key); else this.open.add(row.key);
+        this.open.set(row.key, !opened);
         this.show();
       });
     }
