@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(240)]
 
 SETUP = "%load_ext nbtasks\n%workers start 2"
 SLOW = "%%task -o h for n in range(40)\n# slow\nimport time\nprint('begins', n)\ntime.sleep(60)"

@@ -62,6 +62,7 @@ def test_the_list_of_everybodys_runs_says_whose_they_are(kernel):
     assert text.splitlines()[1].endswith("this session")
 
 
+@pytest.mark.long
 def test_the_list_of_workers_says_what_each_child_does_and_scales(kernel, eventually):
     model = opened(kernel, "%workers")
     kernel.run("%%task -o w\n# wait here\nimport time\ntime.sleep(60)")

@@ -117,6 +117,7 @@ def test_after_a_restart_the_earlier_run_is_named_and_replaced(kernel, slow):
     assert len(slow.started()) == 16
 
 
+@pytest.mark.long
 def test_what_earlier_sessions_have_left_can_be_cancelled(kernel, slow):
     kernel.run(slow.cell(), cell="c8")
     kernel.run("import time\nfrom nbtasks import task\n@task\ndef nap(n):\n    time.sleep(60)")
