@@ -64,6 +64,7 @@ def test_what_is_saved_in_mid_run_stands_alone_while_the_page_lives(lab_page):
     assert page.get_by_text("Error displaying widget").count() == 0
 
 
+@pytest.mark.long
 def test_a_restarted_kernel_is_noticed(lab_page):
     notebook = lab_page([SETUP, SLOW])
     page = notebook.page

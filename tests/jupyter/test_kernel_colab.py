@@ -4,7 +4,7 @@ import pytest
 
 from .conftest import WIDGET
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.long]
 
 
 def test_who_waits_brings_the_card_up_to_date_on_the_main_thread(bare_kernel):
