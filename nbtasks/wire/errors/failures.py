@@ -61,19 +61,19 @@ class FailureData:
     variables: bytes = b""
 
 
-def pack(error: BaseException, with_traceback: bool = True, most_variables: int = 0) -> bytes:
+def pack(error: BaseException, with_traceback: bool = True, told: bytes = b"") -> bytes:
     """Return an exception as a payload. Never fails: what cannot travel is left out.
 
     An exception may be of a class of the user's, whose attributes and texts are code: they may raise anything too.
 
     Args:
-        most_variables: bytes that the variables of its frames may take.
+        told: the variables of its frames, as :func:`variables_of` returns them.
     """
     errors, links = walk(error) if with_traceback else ([error], [])
     first, *others = _facts(errors, with_traceback)
     first["text"] = _format(error, _traceback_of(error) if with_traceback else None)
-    if most_variables:
-        first |= _variables(error, most_variables)
+    if told:
+        first["variables"] = told
     if others or (links and links[0].suppress):
         first |= {"others": others, "links": [tuple(link) for link in links]}
     return pickling.dump_plain(first)
@@ -103,11 +103,15 @@ def _frames(of: TracebackType | None) -> list[tracebacks.FrameData]:
     return []
 
 
-def _variables(error: BaseException, most: int) -> dict[str, Any]:
+def variables_of(error: BaseException, most: int) -> bytes:
+    """Return the variables of an error's frames in ``most`` bytes; empty where there are none, or they are too much.
+
+    Objects are asked for their texts, which may take for ever.
+    """
     with contextlib.suppress(Exception):
         packed = variables.pack(_traceback_of(error))
-        return {"variables": packed} if 0 < len(packed) <= most else {}
-    return {}
+        return packed if len(packed) <= most else b""
+    return b""
 
 
 def _additions(error: BaseException) -> dict[str, Any]:

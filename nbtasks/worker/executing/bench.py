@@ -35,12 +35,15 @@ from nbtasks.worker.log import LOGGER
 
 from .hints import add_hint
 from .interrupts import Stopping
+from .intime import do_in_time
 from .preview import Previews, show_left
 
 #: Characters of a value, or of an error, in the log.
 _MOST_LOGGED = 200
 #: Bytes of variables that the failures of one batch may bring from one child: who looks, looks at the first ones.
 _MOST_VARIABLES = 512 * 1024
+#: Seconds for those of one failure.
+_MOST_VARIABLES_S = 1.0
 
 
 class _ArgumentsLost(Exception):
@@ -155,7 +158,7 @@ class Bench:
             assert outcome.error is not None
             with contextlib.suppress(BaseException):
                 add_hint(outcome.error)
-            return outcome.state, self._packed_error(job, outcome.error), []
+            return outcome.state, self._packed_error(job, call, outcome.error), []
         limit = job.header.result_limit
         try:
             payload, pieces = payload_of(
@@ -178,14 +181,19 @@ class Bench:
             )
         return FAILURE_CODE, failures.pack(problem, with_traceback=False), []
 
-    def _packed_error(self, job: Job, error: BaseException) -> bytes:
+    def _packed_error(self, job: Job, call: CurrentCall, error: BaseException) -> bytes:
         batch, left = self._failing
         if batch != job.batch_bytes:
             batch, left = job.batch_bytes, _MOST_VARIABLES
-        wanted = not job.header.hides_variables and variables.are_wanted()
-        payload = failures.pack(
-            error, most_variables=max(0, min(left, variables.MOST_BYTES)) if wanted else 0
-        )
+        most = min(left, variables.MOST_BYTES)
+        told: list[bytes] = []
+        if most > 0 and not job.header.hides_variables and variables.are_wanted():
+            in_time = do_in_time(
+                lambda: told.append(failures.variables_of(error, most)), call, _MOST_VARIABLES_S
+            )
+            # Objects that never answer would hold up every call of the batch.
+            left = left if in_time else 0
+        payload = failures.pack(error, told=told[0] if told else b"")
         self._failing = (batch, left - len(payload))
         return payload
 

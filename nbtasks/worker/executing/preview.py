@@ -6,17 +6,13 @@ may print, raise or never end.
 
 from __future__ import annotations
 
-import contextvars
 import sys
-import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from nbtasks.core.brief import brief
-from nbtasks.core.context import CurrentCall, set_current
+from nbtasks.core.context import CurrentCall
 from nbtasks.core.execution import Outcome
-from nbtasks.core.interruption import raise_in
 from nbtasks.core.outputs import RichOutput
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
@@ -25,11 +21,11 @@ from nbtasks.worker.isolation.forms import forms_of, has_rich_forms
 from nbtasks.worker.isolation.openfigures import show_figures
 from nbtasks.worker.isolation.streams import output_of
 
+from .intime import do_in_time
+
 _MOST_S = 1.0
 #: Seconds for all the figures that a call has left open.
 _MOST_FIGURES_S = 20.0
-#: Seconds for what is told to stop to do so.
-_GRACE_S = 0.1
 #: Characters of a preview that a card shows, and of one that was not asked for.
 _MOST_CHARACTERS = 500_000
 _MOST_UNASKED = 80_000
@@ -71,7 +67,7 @@ class Previews:
 
 def _preview(value: Any, call: CurrentCall, most: int) -> RichOutput | None:
     made: list[RichOutput] = []
-    _do_in_time(lambda: _make(value, made, most), call, _MOST_S)
+    do_in_time(lambda: _make(value, made, most), call, _MOST_S)
     return made[0] if made else None
 
 
@@ -79,7 +75,7 @@ def show_left(outcome: Outcome, call: CurrentCall) -> None:
     """Show the figures that a call has left open, as a notebook does at the end of a cell."""
     if outcome.state not in (SUCCESS_CODE, FAILURE_CODE):
         return
-    if not _do_in_time(lambda: _show_figures(outcome.value), call, _MOST_FIGURES_S):
+    if not do_in_time(lambda: _show_figures(outcome.value), call, _MOST_FIGURES_S):
         output_of(call).write("e", f"figures were left out: to draw them takes over {_MOST_FIGURES_S:g} s\n")
 
 
@@ -88,22 +84,6 @@ def _show_figures(value: Any) -> None:
         show_figures(besides=value)
     except Exception as error:
         sys.stderr.write(f"a figure could not be drawn: {name_of(error)}: {text_of(error, 300)}\n")
-
-
-def _do_in_time(action: Callable[[], None], call: CurrentCall, most_s: float) -> bool:
-    """Do something as the call, for some seconds at most; returns whether it was done."""
-    context = contextvars.copy_context()
-    context.run(set_current, call)
-    # A thread can be stopped, and left alone where that does not help.
-    thread = threading.Thread(target=context.run, args=(action,), name="nbtasks-preview", daemon=True)
-    thread.start()
-    thread.join(most_s)
-    if not thread.is_alive():
-        return True
-    if thread.ident is not None:
-        raise_in(thread.ident, SystemExit)
-        thread.join(_GRACE_S)
-    return False
 
 
 def _make(value: Any, made: list[RichOutput], most: int) -> None:
