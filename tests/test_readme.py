@@ -56,5 +56,5 @@ def test_the_cells_print_what_the_readme_says(run_folder: Path) -> None:
     _, start, _, fan_out, use = (cell.outputs for cell in notebook.cells)
     said, result = blocks("")
     assert without_numbers(start[0]["text"]) == without_numbers(said)
-    assert "fetch the pages (8/8 done" in fan_out[-1]["data"]["text/plain"]
+    assert "fetch the pages: done, " in fan_out[-1]["data"]["text/plain"]
     assert without_numbers(use[0]["text"]) == without_numbers(result)

@@ -85,7 +85,7 @@ def test_what_is_selected_stays_selected_while_it_runs(running):
     with page.expect_download() as download:
         page.locator(".nbt-download").click()
     text = download.value.path().read_text()
-    assert "# 0 0\npage 0 step 0\npage 0 step 1" in text
+    assert "# 0 n=0\npage 0 step 0\npage 0 step 1" in text
 
 
 def test_the_squares_work_by_keyboard(running):
@@ -93,11 +93,11 @@ def test_the_squares_work_by_keyboard(running):
     page.locator(".nbt-mosaic").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    page.locator(".nbt-unseen", has_text="#1").wait_for(state="attached")
+    page.locator(".nbt-unseen", has_text="n=1 ").wait_for(state="attached")
     page.keyboard.press("Enter")
     page.locator(".nbt-drawer[data-index='1'][data-told=true]").wait_for()
     assert page.evaluate("document.activeElement.className") == "nbt-drawer"
-    page.locator(".nbt-unseen", has_text="#1 1: done").wait_for(state="attached")
+    page.locator(".nbt-unseen", has_text="#1 n=1: done").wait_for(state="attached")
     page.keyboard.press("ArrowRight")
     page.locator(".nbt-drawer[data-index='2'][data-told=true]").wait_for()
     page.keyboard.press("d")

@@ -88,7 +88,7 @@ def test_a_page_may_ask_for_anything():
         assert answer(calls, asked) is None
     content, _ = answer(calls, {"t": "call", "index": 2})
     assert json.loads(json.dumps(content))["index"] == 2
-    assert answer(calls, {"t": "label", "index": 2}) == ({"k": "label", "index": 2, "text": "2"}, [])
+    assert answer(calls, {"t": "label", "index": 2}) == ({"k": "label", "index": 2, "text": "#2 2"}, [])
 
 
 def test_all_that_was_printed_comes_call_by_call():

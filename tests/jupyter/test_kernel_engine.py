@@ -35,7 +35,7 @@ def test_a_cell_has_its_card_and_its_value(executing, tmp_path):
     assert sorted(ran.data[0]) == [WIDGET, "text/html", "text/plain"]
     executing.settle(lambda: executing.value("handle.state") == "'STARTED'")
     go.touch()
-    executing.settle(lambda: any("SUCCESS once" in text for text in heads(executing)))
+    executing.settle(lambda: any("once: done" in text for text in heads(executing)))
     assert "hello" in next(iter(executing.screen.values()))["text/html"]
     assert executing.value("handle.get()") == "42"
     assert executing.run("%%task -b for n in range(4)\nn * n").text == "[0, 1, 4, 9]"

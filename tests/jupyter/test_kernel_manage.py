@@ -38,9 +38,9 @@ def test_tasks_lists_the_session(kernel):
 
 def test_tasks_shows_a_card_by_name_and_by_id(kernel):
     kernel.run("%%task -b\n# by name\n1")
-    assert "SUCCESS by name" in kernel.run("%tasks by name").data[0]["text/plain"]
+    assert "by name: done" in kernel.run("%tasks by name").data[0]["text/plain"]
     short = kernel.run("%tasks").data[0]["text/plain"].splitlines()[1].split()[0]
-    assert "SUCCESS by name" in kernel.run(f"%tasks {short}").data[0]["text/plain"]
+    assert "by name: done" in kernel.run(f"%tasks {short}").data[0]["text/plain"]
 
 
 def test_tasks_cancel(kernel):
@@ -91,7 +91,7 @@ def test_tasks_retry_runs_the_failed_calls_again(kernel):
 def test_tasks_attach_brings_runs_back(kernel):
     kernel.run("%%task -b\n# kept\n1")
     ran = kernel.run("back = %tasks attach --last 1")
-    assert "SUCCESS kept" in ran.data[0]["text/plain"]
+    assert "kept: done" in ran.data[0]["text/plain"]
     assert kernel.value("back[0].get()") == "1"
     short = kernel.run("back[0].id[-6:]").text.strip("'")
     kernel.run(f"one = %tasks attach {short}")

@@ -8,7 +8,11 @@ pytestmark = pytest.mark.kernel
 
 
 def cards(kernel):
-    return [text for text in kernel.texts() if "shows" in text and ("SUCCESS" in text or "STARTED" in text)]
+    return [
+        text
+        for text in kernel.texts()
+        if "shows" in text and ("shows: done" in text or "shows: running" in text)
+    ]
 
 
 SHOWS = """%%task -o shown
@@ -33,8 +37,8 @@ def test_what_a_task_displays_is_shown_below_its_card(kernel, watched):
     assert kernel.screen[bold]["text/html"] == "<b>bold</b>"
     kernel.settle(
         lambda: (
-            "SUCCESS shows" in kernel.screen[card]["text/plain"]
-            or any("SUCCESS shows" in still["data"]["text/plain"] for still in kernel.told("still"))
+            "shows: done" in kernel.screen[card]["text/plain"]
+            or any("shows: done" in still["data"]["text/plain"] for still in kernel.told("still"))
             or any(view["done"] for view in kernel.views())
         )
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import nbtasks.jupyter
+from nbtasks.client.definition import Definition
 from nbtasks.jupyter.card import saved
 from nbtasks.jupyter.card.board import Board
 from nbtasks.jupyter.card.card import Card, tables
@@ -129,6 +130,59 @@ def test_the_traceback_of_a_single_call_is_open():
     assert [failure.open for view in views for failure in failures_said(view)] == [True, False]
     forms = [saved.html(view, batch.states) for view, batch in zip(views, (single, many), strict=True)]
     assert ["<details open" in form for form in forms] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("n", "failed", "revoked", "words", "dot"),
+    [
+        (120, 0, 0, "done", "SUCCESS"),
+        (120, 3, 0, "done, 3 of 120 failed", "SUCCESS"),
+        (120, 60, 0, "done, 60 of 120 failed", "FAILURE"),
+        (3, 3, 0, "failed", "FAILURE"),
+        (20, 0, 20, "cancelled", "REVOKED"),
+        (20, 2, 10, "cancelled, 8 of 20 done, 2 failed", "REVOKED"),
+        (20, 2, 18, "cancelled, 2 of 20 failed", "REVOKED"),
+    ],
+)
+def test_the_end_is_said_in_words_and_a_few_failures_do_not_make_it_red(n, failed, revoked, words, dot):
+    batch = make_batch(n)
+    fail(batch, ValueError("bad"), *range(failed))
+    revoke(batch, *range(failed, failed + revoked))
+    succeed(batch, *range(failed + revoked, n))
+    told = said(Board(batch).fold(time.time()))
+    assert (told.shown_state, told.dot) == (words, dot)
+
+
+def test_before_the_end_it_is_said_in_words_too():
+    batch = make_batch(3)
+    board = Board(batch)
+    assert said(board.fold(time.time())).shown_state == "waiting"
+    start(batch, 0)
+    assert said(board.fold(time.time())).shown_state == "running"
+    assert said(board.fold(time.time(), stopping=True)).shown_state == "stopping"
+    batch.note_problem(RuntimeError("broker gone"))
+    batch.note_change()
+    told = said(board.fold(time.time()))
+    assert (told.shown_state, told.dot) == ("failed", "FAILURE")
+
+
+def test_what_runs_is_no_progress_of_a_map():
+    batch = make_batch(4)
+    start(batch, 0)
+    bar = said(Board(batch).fold(time.time())).bar
+    assert "STARTED" in bar.busy
+    assert "repeating-linear-gradient" in saved.html(Board(batch).fold(time.time()), batch.states)
+
+
+def test_calls_are_named_by_their_items():
+    def fetch(n):
+        pass
+
+    batch = make_batch(3)
+    start(batch, 1)
+    assert said(Board(batch).fold(time.time())).rows[0].what == "#1 1"
+    batch.parcel.task = Definition(fetch, batch.parcel.task.options)
+    assert said(Board(batch).fold(time.time())).rows[0].what == "n=1"
 
 
 def test_a_cancelled_run_shows_no_rate():

@@ -74,7 +74,7 @@ def test_what_it_says():
     for part in (
         "fetch",
         "40 calls · queue io · ed06ef",
-        "FAILURE",
+        "done, 3 of 40 failed",
         "37 done",
         "3 failed",
         "3 ×ValueError",
@@ -86,7 +86,7 @@ def test_what_it_says():
 
 def test_text_twin():
     lines = saved.text(Board(finished(label="fetch")).fold(time.time())).splitlines()
-    assert re.fullmatch(r"ed06ef FAILURE fetch \(37/40 done, 3 failed, \d\.\d\d s\)", lines[0])
+    assert re.fullmatch(r"ed06ef fetch: done, 3 of 40 failed, 40 calls, \d\.\d\d s", lines[0])
     assert lines[1].startswith("  3 x ValueError: <img")
 
 
@@ -137,4 +137,4 @@ def test_the_panel_of_tasks_has_the_newest_first():
     batches = [finished(label="old"), make_batch(2, label="new", created_at=time.time() - 3)]
     lines = runs_panel(batches, time.time()).text().splitlines()
     assert lines[1].split()[:5] == ["ed06ef", "new", "waiting", "2", "3.00"]
-    assert lines[2].split()[:6] == ["ed06ef", "old", "3", "of", "40", "failed"]
+    assert lines[2].split()[:7] == ["ed06ef", "old", "done,", "3", "of", "40", "failed"]

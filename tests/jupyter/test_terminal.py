@@ -35,10 +35,10 @@ def test_a_terminal_shows_lines(project):
         "%tasks",
         "%workers",
     )
-    assert re.search(r"[0-9a-f]{6} (PENDING|SUCCESS) sum\(\[1, 2\]\)", shown)
+    assert re.search(r"[0-9a-f]{6} sum\(\[1, 2\]\): (waiting|done)", shown)
     assert "Out[4]: 3" in shown
     assert "Out[5]: 7" in shown
-    assert re.search(r"[0-9a-f]{6} SUCCESS sum\(\[3, 4\]\) \([\d.]+ s\)", shown)
+    assert re.search(r"[0-9a-f]{6} sum\(\[3, 4\]\): done, [\d.]+ s", shown)
     assert "IndexError: list index out of range" in shown
     assert re.search(r"id +task +state", shown)
     assert "of 1 slots busy" in shown

@@ -56,13 +56,13 @@ def check(notebook):
     squares = notebook.cells[1].outputs
     assert len(squares) == 1
     assert sorted(squares[0].data) == ["text/html", "text/plain"]
-    assert "SUCCESS squares (30/30 done" in squares[0].data["text/plain"]
+    assert "squares: done, " in squares[0].data["text/plain"]
     assert "item 29" in squares[0].data["text/html"]
     (doubles,) = notebook.cells[2].outputs
-    assert "SUCCESS double (20/20 done" in doubles.data["text/plain"]
+    assert "double: done, " in doubles.data["text/plain"]
     assert notebook.cells[3].outputs[0].data["text/plain"] == "(8555, 380)"
     card, value = notebook.cells[4].outputs
-    assert "SUCCESS a table" in card.data["text/plain"]
+    assert "a table: done, " in card.data["text/plain"]
     assert value.data["text/plain"] == "{'rows': 3}"
     assert "widgets" not in notebook.metadata
 
@@ -95,5 +95,5 @@ def test_nbclient_stops_at_a_failure_and_keeps_its_card(project, jupyter_loop):
     client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(project)}})
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         client.execute()
-    assert "FAILURE fractions (2/3 done, 1 failed" in notebook.cells[1].outputs[0].data["text/plain"]
+    assert "fractions: done, 1 of 3 failed, " in notebook.cells[1].outputs[0].data["text/plain"]
     assert notebook.cells[2].outputs == []

@@ -232,6 +232,10 @@ class Ledger:
         """Return the arguments of a call in short, for tooltips and lists; no code of theirs runs."""
         return f"#{index}" if self.parcel is None else self.parcel.label(index)
 
+    def item_label(self, index: int) -> str:
+        """Return the same with the names of the parameters, such as ``n=17``; empty where nobody knows here."""
+        return "" if self.parcel is None else self.parcel.item_label(index)
+
     def record(self, index: int) -> tuple[Record, Any] | None:
         """Return the record that a call's result is in, and its payload; None before its end."""
         return self._records.of(index)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from nbtasks.client.definition import Definition
     from nbtasks.wire.values import BlobPiece
 
+#: Characters.
+_MOST_LABEL = 200
+
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
@@ -77,7 +80,13 @@ class Parcel:
         args, kwargs = self.calls[index]
         parts = [brief(value) for value in args]
         parts += [f"{name}={brief(value)}" for name, value in kwargs.items()]
-        return ", ".join(parts)[:200]
+        return ", ".join(parts)[:_MOST_LABEL]
+
+    def item_label(self, index: int) -> str:
+        """Return the same with the names of the parameters that they fill."""
+        # What a cell goes through it finds in a parameter of a name like its own: _n fills n.
+        named = ((name.strip("_"), value) for name, value in self.arguments(index, _MOST_LABEL))
+        return ", ".join(f"{name}={value}" if name else value for name, value in named)[:_MOST_LABEL]
 
     def arguments(self, index: int, most: int) -> list[tuple[str, str]]:
         """Return (name, value) of each argument of a call, with ``most`` characters or so; none of their code runs."""

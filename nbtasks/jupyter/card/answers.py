@@ -34,7 +34,7 @@ def answer(calls: Calls, asked: dict[str, Any]) -> Answer | None:
             return None
         label = calls.label(index)
         if kind == "label":
-            return {"k": "label", "index": index, "text": label}, []
+            return {"k": "label", "index": index, "text": words.which_call(index, label)}, []
         return {"k": "call", **dataclasses.asdict(call_said(calls.batch, index, label, time.time()))}, []
     if kind == "timeline":
         return {"k": "timeline", **timeline_said(calls.batch, asked, time.time())}, []

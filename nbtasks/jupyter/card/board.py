@@ -162,7 +162,7 @@ class Board:
     def _row(self, index: int, running: Running, progress: Progress | None) -> RunningRow:
         return RunningRow(
             index=index,
-            label=words.one_line(self._batch.call_label(index), 80),
+            label=words.one_line(self._batch.item_label(index), 80),
             worker=running.worker,
             started_at=running.started_at,
             attempt=running.attempt,
@@ -172,7 +172,7 @@ class Board:
     def _failure_groups(self) -> tuple[FailureGroup, ...]:
         failures = self._batch.failures.copy()
         if len(failures) != self._grouped[0]:
-            self._grouped = len(failures), group_failures(failures.values(), self._batch.call_label)
+            self._grouped = len(failures), group_failures(failures.values(), self._batch.item_label)
         return self._grouped[1]
 
 
@@ -192,7 +192,7 @@ class _Group:
     indexes: list[int] = field(default_factory=list)
 
 
-def group_failures(failures: Iterable[Failure], call_label: Callable[[int], str]) -> tuple[FailureGroup, ...]:
+def group_failures(failures: Iterable[Failure], item_label: Callable[[int], str]) -> tuple[FailureGroup, ...]:
     """Group by exception type and by message, its numbers and quoted parts apart; biggest group first."""
     groups: dict[tuple[str, str], _Group] = {}
     for failure in failures:
@@ -205,7 +205,7 @@ def group_failures(failures: Iterable[Failure], call_label: Callable[[int], str]
             message=words.plain(group.first.message, MESSAGE_LENGTH),
             count=len(group.indexes),
             indexes=tuple(group.indexes[:5]),
-            label=words.one_line(call_label(group.first.index), 80),
+            label=words.one_line(item_label(group.first.index), 80),
             attempts=group.first.attempts,
             traceback=_end_of(readable(words.plain(group.first.traceback or "", 200_000))),
         )

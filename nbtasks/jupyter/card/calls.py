@@ -29,11 +29,11 @@ class Calls:
         return self._batch if whole is None else whole
 
     def label(self, index: int) -> str:
-        """Return the arguments of a call in short."""
+        """Return the arguments of a call in short, with their names."""
         batch = self.batch
         if batch.parcel is None and index < len(self._labels):
             return self._labels[index]
-        return batch.call_label(index)
+        return batch.item_label(index)
 
     def let_go(self) -> None:
         """Hold no arguments, and results only where they are small: a card may stay for long."""
@@ -41,7 +41,7 @@ class Calls:
         if self._whole is not None:
             return
         if batch.parcel is not None and batch.n <= _MOST_LABELS:
-            self._labels = [batch.call_label(index) for index in range(batch.n)]
+            self._labels = [batch.item_label(index) for index in range(batch.n)]
         self._whole = weakref.ref(batch)
         self._batch = batch.without_arguments() if _is_small(batch) else batch.to_be_shown()
 

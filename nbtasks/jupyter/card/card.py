@@ -161,7 +161,7 @@ class Card:
 def tables() -> dict[str, Any]:
     """Return what the page needs to know once: states by their codes, how to lay them out, how to say a time."""
     return {
-        "states": [{"name": look.state, "colour": look.css} for look in LOOKS],
+        "states": [{"name": look.state, "word": look.word, "colour": look.css} for look in LOOKS],
         "failure": FAILURE_CODE,
         "loudest": LOUDEST,
         "layouts": LAYOUTS,

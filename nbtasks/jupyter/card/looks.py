@@ -41,7 +41,7 @@ LOOKS = (
     StateLook(states.RETRY, "to retry"),
     StateLook(states.SUCCESS, "done"),
     StateLook(states.FAILURE, "failed"),
-    StateLook(states.REVOKED, "revoked"),
+    StateLook(states.REVOKED, "cancelled"),
 )
 LOOK_OF = {look.state: look for look in LOOKS}
 #: The order of counts, and of the parts of the bar; what waits comes last and is the bar's ground.

@@ -11,6 +11,7 @@ from . import words
 from .barsaid import BarSaid, bar_said
 from .board import FailureGroup, RunningRow, View
 from .looks import LOOK_OF, PARTS, StateLook
+from .statesaid import dot_said, state_said
 
 #: From so many calls on a card tells how fast they were.
 ENOUGH_FOR_A_PACE = 5
@@ -34,6 +35,8 @@ class Bar:
     #: The same for screen readers: so many of so many.
     value: float
     most: float
+    #: States whose part is work in hand: nothing of it is done yet.
+    busy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,10 @@ class Said:
 
     id: str
     many: bool
-    #: Celery's word, and what stands on the card.
+    #: Celery's word, what stands on the card, and the state whose colour the dot has.
     state: str
     shown_state: str
+    dot: str
     done: bool
     stopping: bool
     title: str
@@ -100,6 +104,7 @@ def said(view: View) -> Said:
         many=is_many(view),
         state=view.state,
         shown_state=shown_state(view),
+        dot=dot_said(view.state, view.counts, view.n, done=view.done),
         done=view.done,
         stopping=view.stopping,
         title=view.title,
@@ -125,21 +130,22 @@ def failures_said(view: View) -> tuple[FailureSaid, ...]:
     return tuple(_failure(group, many=is_many(view)) for group in view.failures)
 
 
-def text_counts(view: View) -> str:
-    """Return ``120/200 done, 2 failed, 8 running, 6.10 s``."""
-    told = []
-    if is_many(view):
-        told.append(f"{view.counts.get(states.SUCCESS, 0):,}/{view.n:,} done")
-        told += [
-            f"{view.counts[look.state]:,} {look.word}" for look in PARTS[1:] if view.counts.get(look.state)
-        ]
-    elif view.queue != "default":
+def text_said(view: View) -> str:
+    """Return ``running, 120 of 200 done, 2 failed, 24/s`` or ``done, 3 of 120 failed, 120 calls, 6.10 s``."""
+    told = [shown_state(view)]
+    if not view.done and is_many(view):
+        told.append(f"{view.counts.get(states.SUCCESS, 0):,} of {view.n:,} done")
+        ends = (states.FAILURE, states.REVOKED, states.RETRY)
+        told += [f"{view.counts[end]:,} {LOOK_OF[end].word}" for end in ends if view.counts.get(end)]
+    if view.queue != "default":
         told.append(f"queue {view.queue}")
+    if view.done and is_many(view):
+        told.append(words.calls(view.n))
     if view.done:
         told.append(words.duration(view.elapsed_s))
     elif view.rate:
         told.append(words.rate(view.rate))
-    return ", ".join(told) or "1 call"
+    return ", ".join(told)
 
 
 def is_many(view: View) -> bool:
@@ -148,8 +154,8 @@ def is_many(view: View) -> bool:
 
 
 def shown_state(view: View) -> str:
-    """Return the state's word."""
-    return "STOPPING" if view.stopping else view.state
+    """Return the state in words."""
+    return "stopping" if view.stopping else state_said(view.state, view.counts, view.n, done=view.done)
 
 
 def _about(view: View) -> str:
@@ -178,7 +184,8 @@ def _bar(view: View) -> Bar:
     if not is_many(view) and view.state == states.STARTED:
         return Bar((), slides=True, value=ended, most=view.n)
     parts = tuple((look.state, view.counts.get(look.state, 0) / max(1, view.n)) for look in PARTS)
-    return Bar(parts, slides=False, value=ended, most=view.n)
+    busy = (states.STARTED, states.RETRY)
+    return Bar(parts, slides=False, value=ended, most=view.n, busy=busy)
 
 
 def _counts(view: View) -> tuple[Count, ...]:
@@ -225,7 +232,7 @@ def _row(row: RunningRow, *, many: bool, bars: bool) -> RowSaid:
     if row.attempt > 1:
         parts.append(f"attempt {row.attempt}")
     return RowSaid(
-        what=f"#{row.index} {row.label}" if many else "",
+        what=words.which_call(row.index, row.label) if many else "",
         label=row.label,
         far=" · ".join(part for part in parts if part),
         share=_share(row.progress) if many else None,
@@ -247,14 +254,14 @@ def _failure(group: FailureGroup, *, many: bool) -> FailureSaid:
         times=f"{group.count:,} ×" if many else "",
         type=group.type,
         message=group.message.partition("\n")[0],
-        which=f"#{group.indexes[0]} {group.label}" if many else "",
+        which=words.which_call(group.indexes[0], group.label) if many else "",
         details=(group.traceback or group.message) + attempts,
         open=not many,
     )
 
 
 def _sentence(view: View) -> str:
-    if not is_many(view):
-        return f"{view.title}: {view.state}"
+    if not is_many(view) or view.done:
+        return f"{view.title}: {shown_state(view)}"
     told = [f"{view.counts[look.state]:,} {look.word}" for look in PARTS if view.counts.get(look.state)]
     return f"{view.title}: {', '.join(told) or 'waiting'} of {view.n:,}"

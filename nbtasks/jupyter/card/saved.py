@@ -18,7 +18,7 @@ from .board import FailureGroup, View
 from .inlined import style
 from .looks import LOOK_OF
 from .paint import Paint
-from .said import Bar, FailureSaid, Said, failures_said, is_many, said, shown_state, text_counts
+from .said import Bar, FailureSaid, Said, failures_said, is_many, said, text_said
 
 _LINE = "rgba(128,134,142,.35)"
 #: Lines of output that are seen without unfolding.
@@ -69,7 +69,7 @@ def html(
 
 def text(view: View) -> str:
     """Return the card as one line, and one more for each kind of failure."""
-    lines = [f"{words.short_id(view.id)} {shown_state(view)} {view.title} ({text_counts(view)})"]
+    lines = [f"{words.short_id(view.id)} {view.title}: {text_said(view)}"]
     if view.reason:
         lines.append(f"  {view.reason}")
     for group in view.failures[:5]:
@@ -96,12 +96,12 @@ def _ground(state: str) -> str:
 
 
 def _head(told: Said) -> str:
-    dot = _span(".nbt-dot", "", _ground(told.state))
+    dot = _span(".nbt-dot", "", _ground(told.dot))
     # What people write may run from right to left, and must not take along what stands beside it.
     parts = [
         _span(".nbt-title", f"{dot}<bdi>{escape(told.title)}</bdi>"),
-        _span(".nbt-meta", escape(told.about)),
         _span(".nbt-state", told.shown_state),
+        _span(".nbt-meta", escape(told.about)),
         _span(".nbt-time", told.took),
     ]
     return _div(".nbt-head", " ".join(parts))
@@ -109,10 +109,14 @@ def _head(told: Said) -> str:
 
 def _bar(bar: Bar) -> str:
     parts = (
-        _tag("i", "", ".nbt-bar > i", more=f"width:{100 * share:.6g}%;{_ground(state)}")
+        _tag("i", "", ".nbt-bar > i", more=f"width:{100 * share:.6g}%;{_ground(state)}{_stripes(state, bar)}")
         for state, share in bar.parts
     )
     return _div(".nbt-bar", "".join(parts))
+
+
+def _stripes(state: str, bar: Bar) -> str:
+    return ";" + style(".nbt-bar > .nbt-busy") if state in bar.busy else ""
 
 
 def _counts(told: Said) -> str:

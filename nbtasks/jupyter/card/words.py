@@ -7,6 +7,7 @@ import time
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_NAMED = re.compile(r"[^\W\d]\w*=")
 
 
 #: How durations are said: below so many seconds, with so many digits, in one unit or in whole ones of two.
@@ -52,6 +53,11 @@ def rate(per_second: float) -> str:
     if per_second >= 1:
         return f"{per_second:.3g}/s"
     return f"{per_second * 60:.2g}/min"
+
+
+def which_call(index: int, label: str) -> str:
+    """Return how a call is named beside others: ``n=17`` where its label is an item with a name, else ``#17 'a'``."""
+    return label if _NAMED.match(label) else f"#{index:,} {label}".rstrip()
 
 
 def calls(number: int) -> str:

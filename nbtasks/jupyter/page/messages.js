@@ -4,21 +4,21 @@
 /**
  * What the kernel tells once: card.py, tables().
  * @typedef {{
- *   states: {name: string, colour: string}[], failure: number, loudest: number[],
+ *   states: {name: string, word: string, colour: string}[], failure: number, loudest: number[],
  *   layouts: [side: number, gap: number, rows: number][], most_cells: number,
  *   spans: [below: number, digits: number, units: [name: string, seconds: number][]][],
  * }} Tables
  *
  * What the card says: said.py.
  * @typedef {{state: string, number: string, word: string}} Count
- * @typedef {{parts: [state: string, share: number][], slides: boolean, value: number, most: number}} Bar
+ * @typedef {{parts: [state: string, share: number][], slides: boolean, value: number, most: number, busy: string[]}} Bar
  * @typedef {{
  *   what: string, label: string, far: string, share: number | null, worker: string, started_at: number,
  * }} Row
  * @typedef {{description: string, share: number | null, far: string, depth: number}} BarSaid
  * @typedef {{times: string, type: string, message: string, which: string, details: string, open: boolean}} Failure
  * @typedef {{
- *   id: string, many: boolean, state: string, shown_state: string, done: boolean, stopping: boolean, title: string,
+ *   id: string, many: boolean, state: string, shown_state: string, dot: string, done: boolean, stopping: boolean, title: string,
  *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null,
  *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, hint: string,
  *   attach_hint: string, sentence: string,

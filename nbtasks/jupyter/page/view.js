@@ -20,8 +20,8 @@ class CardView {
     const title = make("span", "nbt-title", head);
     make("span", "nbt-dot", title);
     this.title = make("bdi", "", title);
-    this.meta = make("span", "nbt-meta", head);
     this.state = make("span", "nbt-state", head);
+    this.meta = make("span", "nbt-meta", head);
     this.time = make("span", "nbt-time", head);
     this.tab = make("button", "nbt-button nbt-tab", head);
     this.tab.type = "button";
@@ -83,8 +83,9 @@ class CardView {
     const view = this.store.view;
     if (!view) return;
     this.root.dataset.state = view.state;
+    this.root.dataset.dot = view.dot;
     this.root.dataset.done = String(view.done);
-    this.root.setAttribute("aria-label", `Task ${view.title}: ${view.state}`);
+    this.root.setAttribute("aria-label", `Task ${view.title}: ${view.shown_state}`);
     setText(this.title, view.title);
     setText(this.meta, view.about);
     setText(this.state, view.shown_state);
@@ -113,7 +114,7 @@ class CardView {
     const pressed = asked?.command === "cancel";
     const lost = this.store.pulse.lost(view);
     this.root.dataset.lost = String(lost);
-    if (lost && !view.done) setText(this.state, "NOT FOLLOWED");
+    if (lost && !view.done) setText(this.state, "not followed");
     this.cancel.hidden = view.done || lost;
     this.cancel.disabled = pressed || view.stopping;
     setText(this.cancel, pressed || view.stopping ? "Stopping…" : "Cancel");
@@ -139,8 +140,8 @@ class CardView {
       this.barParts = parts;
       if (bar.slides) this.bar.replaceChildren(make("i", "nbt-indeterminate"));
       else this.bar.replaceChildren(...bar.parts.map(([state]) => {
-        const part = make("i");
-        part.style.background = colourOf(state);
+        const part = make("i", bar.busy.includes(state) ? "nbt-busy" : "");
+        part.style.backgroundColor = colourOf(state);
         return part;
       }));
     }
@@ -192,11 +193,13 @@ class CardView {
   /** @param {Label} message */
   label(message) {
     if (message.index !== this.pointed) return;
-    setText(this.pace, `${this.call(message.index)} ${message.text}`);
+    setText(this.pace, `${message.text} ${this.word(message.index)}`);
     if (this.mosaic.byKey) setText(this.voice, this.pace.textContent ?? "");
   }
   /** @param {number} index */
-  call(index) { return `#${thousands(index)} ${this.store.tables.states[this.store.codes[index]].name}`; }
+  call(index) { return `#${thousands(index)} ${this.word(index)}`; }
+  /** @param {number} index */
+  word(index) { return this.store.tables.states[this.store.codes[index]].word; }
   tick() {
     const { view, tables } = this.store;
     if (!view) return;

@@ -10,6 +10,7 @@ from nbtasks.client.whence import whose_is
 from nbtasks.core import states
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.card.board import overall_state
+from nbtasks.jupyter.card.statesaid import dot_said, state_said
 
 from .table import Panel, RowHandle
 
@@ -85,7 +86,7 @@ def _own(batch: Ledger, now: float) -> Row:
     cells = (
         words.short_id(batch.id),
         words.one_line(batch.label or batch.name, _MOST_TITLE),
-        _state(batch, counts, now) if not done else _end(counts, batch.n),
+        _state(batch, counts, now) if not done else state_said(state, counts, batch.n, done=True),
         f"{batch.n:,}",
         words.duration(max(0.0, (ended_at or now) - batch.created_at)),
         words.size(size) if (size := batch.result_bytes) else "",
@@ -93,7 +94,8 @@ def _own(batch: Ledger, now: float) -> Row:
         batch.queue,
         f"{words.ago(now - batch.created_at)} ago",
     )
-    return cells, RowHandle(batch.id, state, actions, _tries(batch, now))
+    dot = dot_said(state, counts, batch.n, done=done)
+    return cells, RowHandle(batch.id, dot, actions, _tries(batch, now))
 
 
 def _other(outline: Outline, now: float) -> Row:
@@ -127,15 +129,6 @@ def _state(batch: Ledger, counts: Mapping[str, int], now: float) -> str:
         return "waiting"
     failed = f", {counts[states.FAILURE]:,} failed" if counts.get(states.FAILURE) else ""
     return f"running, {ended:,} of {batch.n:,}{failed}"
-
-
-def _end(counts: Mapping[str, int], n: int) -> str:
-    told = [
-        (word if n == 1 or counts[state] == n else f"{counts[state]:,} of {n:,} {word}")
-        for state, word in ((states.FAILURE, "failed"), (states.REVOKED, "cancelled"))
-        if counts.get(state)
-    ]
-    return ", ".join(told) or "done"
 
 
 def _workers(batch: Ledger) -> str:
