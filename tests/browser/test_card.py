@@ -258,3 +258,14 @@ url
     cell.locator(".jp-OutputArea-output", has_text="117 done").wait_for(timeout=60_000)
     cell.screenshot(path=folder / "card-finished.png")
     assert (folder / "card-finished.png").stat().st_size > 5_000
+
+
+@pytest.mark.long
+def test_the_tab_says_how_far_the_run_is_and_the_end_is_one_line(lab_page):
+    notebook = lab_page([SETUP, "%%task for n in range(40)\nimport time\ntime.sleep(0.2)"])
+    page = notebook.page
+    notebook.run()
+    page.wait_for_function("() => /^[0-9]+ % · /.test(document.title)", timeout=60_000)
+    page.wait_for_selector(".nbt-card[data-done=true]", timeout=60_000)
+    page.wait_for_function("() => !document.title.includes('%')")
+    assert "40 calls, " in page.locator(".nbt-end").inner_text()

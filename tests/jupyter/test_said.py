@@ -14,6 +14,7 @@ from nbtasks.client.definition import Definition
 from nbtasks.jupyter.card import saved
 from nbtasks.jupyter.card.board import Board
 from nbtasks.jupyter.card.card import Card, tables
+from nbtasks.jupyter.card.ending import Ending, end_said
 from nbtasks.jupyter.card.looks import LOOKS, style_sheet
 from nbtasks.jupyter.card.said import failures_said, said
 
@@ -189,4 +190,27 @@ def test_a_cancelled_run_shows_no_rate():
     batch = make_batch(20)
     succeed(batch, *range(10))
     revoke(batch, *range(10, 20))
-    assert said(Board(batch).fold(time.time())).pace == ""
+    assert "/s" not in said(Board(batch).fold(time.time())).pace
+    assert "10 cancelled" in said(Board(batch).fold(time.time())).pace
+
+
+def test_the_end_is_one_line_that_says_how_it_went():
+    batch = make_batch(40, created_at=time.time() - 4.6)
+    succeed(batch, *range(17), *range(18, 38), seconds=0.5)
+    succeed(batch, 17, seconds=2.25)
+    fail(batch, ValueError("bad"), 38, 39)
+    board = Board(batch)
+    line = said(board.fold(time.time())).pace
+    assert re.fullmatch(r"40 calls, [4-9]\.\d\d s, median 0\.50 s, slowest #17 17 2\.25 s, 2 failed", line)
+    # Also when the card holds no results any more.
+    board.show(batch.to_be_shown())
+    assert said(board.fold(time.time())).pace == line
+
+
+def test_work_side_by_side_is_told_with_the_processes_that_did_it():
+    ending = Ending(2, 0.27, "n=88", 0.5)
+    counts = {"SUCCESS": 118, "FAILURE": 2}
+    assert end_said(120, 16.6, 31.5, counts, ending) == (
+        "120 calls, 16.6 s, 1.9× on 2 workers, median 0.27 s, slowest n=88 0.50 s, 2 failed"
+    )
+    assert end_said(0, 0.0, 0.0, {}, None) == "0 calls, 0.00 s"

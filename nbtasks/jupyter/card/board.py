@@ -13,6 +13,7 @@ from nbtasks.core import states
 from nbtasks.jupyter.cellnames import in_cells
 
 from . import words
+from .ending import Ending, ending_of
 from .paint import Paint, painted
 from .tracebacktext import readable
 
@@ -79,6 +80,8 @@ class View:
     created_at: float
     ended_at: float | None
     run_seconds: float
+    #: Of many calls that have ended: how they ran, as far as known.
+    ending: Ending | None
     #: Calls a second, when enough have finished to tell.
     rate: float | None
     remaining_s: float | None
@@ -106,6 +109,7 @@ class Board:
         self._title = title
         self._finish_rate = FinishRate()
         self._grouped: tuple[int, tuple[FailureGroup, ...]] = (0, ())
+        self._ending: Ending | None = None
 
     def show(self, batch: Ledger) -> None:
         """Show the same batch as another object."""
@@ -140,6 +144,7 @@ class Board:
             created_at=batch.created_at,
             ended_at=batch.ended_at if done else None,
             run_seconds=batch.run_seconds,
+            ending=self._how_it_went() if done and (batch.n > 1 or batch.kind == "map") else None,
             rate=rate,
             remaining_s=(batch.n - batch.finished_count) / rate if rate else None,
             reason=words.plain(str(batch.problem), MESSAGE_LENGTH) if batch.problem else reason,
@@ -149,6 +154,11 @@ class Board:
             more_failures=self._more_failures(counts),
             output=output_lines(batch.output),
         )
+
+    def _how_it_went(self) -> Ending | None:
+        # Once: later the card holds no results any more.
+        self._ending = self._ending or ending_of(self._batch)
+        return self._ending
 
     def _more_failures(self, counts: Mapping[str, int]) -> int:
         shown = sum(group.count for group in self._grouped[1])

@@ -10,11 +10,9 @@ from nbtasks.core import states
 from . import words
 from .barsaid import BarSaid, bar_said
 from .board import FailureGroup, RunningRow, View
+from .ending import end_said
 from .looks import LOOK_OF, PARTS, StateLook
 from .statesaid import dot_said, state_said
-
-#: From so many calls on a card tells how fast they were.
-ENOUGH_FOR_A_PACE = 5
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,7 @@ class Said:
     created_at: float
     bar: Bar
     counts: tuple[Count, ...]
+    #: How fast it goes; at the end, how it went.
     pace: str
     reason: str | None
     rows: tuple[RowSaid, ...]
@@ -131,16 +130,16 @@ def failures_said(view: View) -> tuple[FailureSaid, ...]:
 
 
 def text_said(view: View) -> str:
-    """Return ``running, 120 of 200 done, 2 failed, 24/s`` or ``done, 3 of 120 failed, 120 calls, 6.10 s``."""
+    """Return ``running, 120 of 200 done, 2 failed, 24/s`` or, at the end, ``done`` and how it went."""
     told = [shown_state(view)]
-    if not view.done and is_many(view):
+    if view.done and is_many(view):
+        return f"{told[0]}, {_end(view)}"
+    if is_many(view):
         told.append(f"{view.counts.get(states.SUCCESS, 0):,} of {view.n:,} done")
         ends = (states.FAILURE, states.REVOKED, states.RETRY)
         told += [f"{view.counts[end]:,} {LOOK_OF[end].word}" for end in ends if view.counts.get(end)]
     if view.queue != "default":
         told.append(f"queue {view.queue}")
-    if view.done and is_many(view):
-        told.append(words.calls(view.n))
     if view.done:
         told.append(words.duration(view.elapsed_s))
     elif view.rate:
@@ -166,13 +165,7 @@ def _about(view: View) -> str:
 
 
 def _took(view: View) -> str:
-    if not view.done:
-        return ""
-    took, work = words.duration(view.elapsed_s), view.run_seconds
-    # How much work those seconds held, when it was more than they are.
-    if not is_many(view) or view.elapsed_s <= 0 or work < 1.2 * view.elapsed_s:
-        return took
-    return f"{took} ({words.duration(work)} of work, {work / view.elapsed_s:.1f}×)"
+    return words.duration(view.elapsed_s) if view.done else ""
 
 
 def _bar(view: View) -> Bar:
@@ -202,14 +195,15 @@ def _counts(view: View) -> tuple[Count, ...]:
 
 def _pace(view: View) -> str:
     if view.done:
-        # To revoke calls takes no time: that would be no speed of theirs.
-        was_run = view.elapsed_s > 0 and not view.counts.get(states.REVOKED)
-        tells = was_run and view.n >= ENOUGH_FOR_A_PACE
-        return words.rate(view.n / view.elapsed_s) if tells else ""
+        return _end(view) if is_many(view) else ""
     parts = [words.rate(view.rate)] if view.rate else []
     if view.remaining_s is not None:
         parts.append(words.remaining(view.remaining_s))
     return " · ".join(parts)
+
+
+def _end(view: View) -> str:
+    return end_said(view.n, view.elapsed_s, view.run_seconds, view.counts, view.ending)
 
 
 def attach_hint(batch_id: str) -> str:
@@ -261,7 +255,9 @@ def _failure(group: FailureGroup, *, many: bool) -> FailureSaid:
 
 
 def _sentence(view: View) -> str:
-    if not is_many(view) or view.done:
+    if view.done and is_many(view):
+        return f"{view.title}: {shown_state(view)}; {_end(view)}"
+    if not is_many(view):
         return f"{view.title}: {shown_state(view)}"
     told = [f"{view.counts[look.state]:,} {look.word}" for look in PARTS if view.counts.get(look.state)]
     return f"{view.title}: {', '.join(told) or 'waiting'} of {view.n:,}"

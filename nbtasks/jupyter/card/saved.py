@@ -129,7 +129,8 @@ def _counts(told: Said) -> str:
         )
         for count in told.counts
     ]
-    return _div(".nbt-counts", " ".join([*cells, _span(".nbt-pace", told.pace)]))
+    more = style(".nbt-end") if told.done else ""
+    return _div(".nbt-counts", " ".join([*cells, _span(".nbt-pace", escape(told.pace), more)]))
 
 
 def _mosaic_image(codes: bytes | bytearray, width: int) -> str:

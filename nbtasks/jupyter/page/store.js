@@ -39,6 +39,7 @@ class Store {
     this.send({ t: "hello", keeps: this.keeper.keeps });
   }
   close() {
+    TabTitle.shared.show(this, null);
     this.keeper.close();
     this.pulse.close();
     this.model.off("msg:custom", this.onMessage);
@@ -121,5 +122,9 @@ class Store {
     const heard = this.view && this.pulse.lost(this.view) ? this.pulse.heardAt : Date.now();
     return heard / 1000 + this.ahead;
   }
-  show() { for (const view of this.views) view.show(); }
+  titleTab() { TabTitle.shared.show(this, this.view && !this.pulse.lost(this.view) ? this.view : null); }
+  show() {
+    this.titleTab();
+    for (const view of this.views) view.show();
+  }
 }

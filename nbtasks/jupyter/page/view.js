@@ -167,6 +167,7 @@ class CardView {
       return node;
     });
     arrange(this.counts, [...nodes, this.pace]);
+    this.pace.classList.toggle("nbt-end", view.done);
     if (this.pointed === null) setText(this.pace, view.pace);
   }
   draw() {
@@ -204,7 +205,7 @@ class CardView {
     const { view, tables } = this.store;
     if (!view) return;
     const now = this.store.now();
-    if (String(this.store.pulse.lost(view)) !== this.root.dataset.lost) { this.show(); return; }
+    if (String(this.store.pulse.lost(view)) !== this.root.dataset.lost) { this.store.titleTab(); this.show(); return; }
     if (this.store.pulse.says(view)) this.drawNote(view);
     setText(this.time, view.took || clock(Math.max(0, now - view.created_at), tables.spans));
     this.running.tick(now);
