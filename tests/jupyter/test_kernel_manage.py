@@ -31,7 +31,7 @@ def test_tasks_lists_the_session(kernel):
     data = kernel.run("%tasks").data[0]
     rows = data["text/plain"].splitlines()
     assert rows[0].split()[:3] == ["id", "task", "state"]
-    assert re.search(r"second <b> +2 of 3 failed +3 .* default", rows[1])
+    assert re.search(r"second <b> +done, 2 of 3 failed +3 .* default", rows[1])
     assert re.search(r"first +done +1", rows[2])
     assert "second &lt;b&gt;" in data["text/html"]
 

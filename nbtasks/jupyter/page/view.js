@@ -23,7 +23,7 @@ class CardView {
     this.state = make("span", "nbt-state", head);
     this.meta = make("span", "nbt-meta", head);
     this.time = make("span", "nbt-time", head);
-    this.tab = make("button", "nbt-button nbt-tab", head);
+    this.tab = make("button", "nbt-button nbt-tab");
     this.tab.type = "button";
     this.tab.addEventListener("click", () => { this.timeline.toggle(!this.timeline.isOpen); this.show(); });
     this.cancel = this.button("nbt-cancel", "cancel", head);
@@ -166,7 +166,7 @@ class CardView {
       setText(node.children[1], number);
       return node;
     });
-    arrange(this.counts, [...nodes, this.pace]);
+    arrange(this.counts, [...nodes, this.pace, this.tab]);
     this.pace.classList.toggle("nbt-end", view.done);
     if (this.pointed === null) setText(this.pace, view.pace);
   }
