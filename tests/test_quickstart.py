@@ -46,6 +46,7 @@ def texts(notebook: NotebookNode, cell_id: str) -> str:
     )
 
 
+@pytest.mark.long
 @pytest.mark.kernel
 def test_it_ends_with_one_row_for_each_address(executed: NotebookNode) -> None:
     """The last output is a DataFrame with the 16 files, largest first."""
@@ -60,6 +61,7 @@ def test_it_ends_with_one_row_for_each_address(executed: NotebookNode) -> None:
     assert list(found.values()) == sorted(found.values(), reverse=True)
 
 
+@pytest.mark.long
 @pytest.mark.kernel
 def test_the_fetch_returns_every_file(executed: NotebookNode) -> None:
     """The files arrive whole and in the order of the list."""
@@ -76,6 +78,7 @@ def test_the_fetch_returns_every_file(executed: NotebookNode) -> None:
         ("retry-code", "done"),
     ],
 )
+@pytest.mark.long
 def test_each_card_is_saved_in_its_last_state(executed: NotebookNode, cell_id: str, word: str) -> None:
     """What is saved is the finished card as static HTML: no widget that a reader would have to start."""
     cards = [output for output in outputs(executed, cell_id) if "text/html" in output.get("data", {})]
@@ -85,6 +88,7 @@ def test_each_card_is_saved_in_its_last_state(executed: NotebookNode, cell_id: s
     assert word in cards[-1]["data"]["text/plain"]
 
 
+@pytest.mark.long
 @pytest.mark.kernel
 def test_the_failure_shows_what_the_server_said(executed: NotebookNode) -> None:
     """The card of the refused fetch carries the error and the cell's own line."""
@@ -93,12 +97,14 @@ def test_the_failure_shows_what_the_server_said(executed: NotebookNode) -> None:
     assert "raise_for_status" in html
 
 
+@pytest.mark.long
 @pytest.mark.kernel
 def test_the_figure_is_drawn(executed: NotebookNode) -> None:
     """There is one figure, as a picture."""
     assert any("image/png" in output.get("data", {}) for output in outputs(executed, "figure-code"))
 
 
+@pytest.mark.long
 @pytest.mark.kernel
 def test_nothing_is_said_on_stderr(executed: NotebookNode) -> None:
     """A newcomer sees no warning."""

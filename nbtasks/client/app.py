@@ -26,6 +26,7 @@ from nbtasks.local.processes.workers import LocalWorkers
 from . import current
 from .attaching import attached
 from .decorator import makes_tasks, task
+from .engines.redis.redisengine import RedisEngine
 from .group import GroupResult as Map
 from .home import Home
 from .opened import Opened, close_when_unheld
@@ -257,9 +258,6 @@ class App:
         if context.serving:
             # The worker itself sees to it that its server stays.
             opened.rejoin = None
-        if opened.resolving is not None:
-            # Imported while the server starts: this takes longer than the server does.
-            from .engines.redis import redisengine  # noqa: F401 - for the time that it takes
         forked = opened.rejoin is not None
         if opened.wait_for_server():
             if not context.serving:
@@ -301,8 +299,6 @@ class App:
     @property
     def session(self) -> Session:
         """The open connection to the broker, for those who look behind the engine."""
-        from .engines.redis.redisengine import RedisEngine
-
         self._need("connection", "session")
         engine = self.engine
         assert isinstance(engine, RedisEngine)

@@ -15,6 +15,9 @@ from nbtasks.core.errors import BrokerUnavailable, ConfigError
 from nbtasks.local import hindrance
 from nbtasks.local.server import listening
 
+# Not when it is first needed: a fork in the midst of an import leaves a child with half a module.
+from .engines.redis.redisengine import RedisEngine
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
     from .batches.engine import Engine
     from .engines.executors.executorengine import ExecutorEngine
-    from .engines.redis.redisengine import RedisEngine
 
 _log = logging.getLogger("nbtasks")
 #: Seconds that running calls have to end when an App is closed.
@@ -82,8 +84,6 @@ class Opened:
             name: the App's, for messages.
             result_expires_s, result_limit, include: as of :class:`RedisEngine`.
         """
-        from .engines.redis.redisengine import RedisEngine
-
         give_up_at = time.monotonic() + REVIVAL_S
         while True:
             try:

@@ -65,6 +65,7 @@ n
     assert "widgets" not in notebook.save().metadata
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("app", FRONT_ENDS)
 def test_cancel_clicked_while_the_kernel_is_idle(lab_page, app):
     notebook = lab_page(
@@ -94,6 +95,7 @@ def test_the_card_lives_and_cancels_while_a_cell_blocks(lab_page):
     page.locator(".jp-OutputArea-output", has_text="revoked").first.wait_for()
 
 
+@pytest.mark.long
 def test_a_reload_in_mid_run_brings_the_card_back_up_to_date(lab_page):
     cells = [SETUP, "%%task -o h for n in range(60)\nimport time\ntime.sleep(0.4)\nprint('line', n)"]
     notebook = lab_page(cells)
@@ -112,6 +114,7 @@ def test_a_reload_in_mid_run_brings_the_card_back_up_to_date(lab_page):
     page.wait_for_selector(".nbt-card[data-state=REVOKED]")
 
 
+@pytest.mark.long
 def test_retry_failed_is_one_more_card_below(lab_page):
     notebook = lab_page(
         [

@@ -25,6 +25,7 @@ display(HTML("<table id='shown'><tr><td>cell</td></tr></table>"))
 """
 
 
+@pytest.mark.long
 def test_bars_are_in_the_card_and_displays_below_it(lab_page):
     notebook = lab_page([SETUP, TRAIN, "open('go', 'w').close()"])
     notebook.run(0, 1)

@@ -57,6 +57,7 @@ def ticks(page, n):
     page.wait_for_function(f"(most) => {done} >= most", arg=page.evaluate(done) + n, timeout=30_000)
 
 
+@pytest.mark.long
 def test_what_is_selected_stays_selected_while_it_runs(running):
     page = running
     page.wait_for_selector(".nbt-line:nth-child(5)")
@@ -88,6 +89,7 @@ def test_what_is_selected_stays_selected_while_it_runs(running):
     assert "# 0 n=0\npage 0 step 0\npage 0 step 1" in text
 
 
+@pytest.mark.long
 def test_the_squares_work_by_keyboard(running):
     page = running
     page.locator(".nbt-mosaic").focus()
@@ -107,6 +109,7 @@ def test_the_squares_work_by_keyboard(running):
     assert page.evaluate("document.activeElement.className") == "nbt-mosaic"
 
 
+@pytest.mark.long
 def test_the_timeline_opens_calls_and_zooms(running):
     page = running
     page.locator(".nbt-tab").click()

@@ -27,7 +27,13 @@ def test_all_are_named() -> None:
     assert not [name for name in names if f"[{name}.py]({name}.py)" not in listed]
 
 
-@pytest.mark.parametrize("name", sorted(SAID))
+#: The others run in the long legs.
+SHORT = ("retries", "word_count")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in SHORT else pytest.param(name, marks=pytest.mark.long) for name in sorted(SAID)]
+)
 def test_it_runs(name: str, project: Path) -> None:
     """As a user starts it, from another folder."""
     done = subprocess.run(

@@ -15,7 +15,7 @@ from nbtasks.jupyter.magics.completion import complete_line
         ("%%task --on-error ", ["raise", "keep", "stop"]),
         ("%%task --nonsense", []),
         ("%task -b --qui", ["--quiet"]),
-        ("%tasks ", ["attach", "cancel", "debug", "retry"]),
+        ("%tasks ", ["all", "attach", "cancel", "debug"]),
         ("%workers sto", ["stop"]),
         ("%workers start -", ["--concurrency", "--env", "--keep", "--max-memory-per-child"]),
         ("%workers start 2 --thr", ["--threads"]),

@@ -239,6 +239,7 @@ def test_of_more_ended_cards_than_live_on_the_oldest_is_left_in_its_saved_form(k
     kernel.run("display._KEPT_CARDS = most")
 
 
+@pytest.mark.long
 def test_a_page_that_says_nothing_gets_snapshots_until_it_does(kernel_with_task):
     kernel = kernel_with_task
     kernel.hello = None

@@ -267,8 +267,8 @@ def test_output_that_just_fits_is_whole():
 def test_live_output_is_taken_once():
     output = Output()
     output.write("o", "a")
-    assert output.take_live() == ([["o", "a"]], [1, 0])
-    assert output.take_live() == ([], [1, 0])
+    assert output.take_live() == ([["o", "a"]], [1, 0, 0])
+    assert output.take_live() == ([], [1, 0, 0])
     assert output.kept() == [["o", "a"]]
 
 

@@ -23,7 +23,7 @@ from nbtasks.worker.isolation.streams import output_of
 
 from .intime import do_in_time
 
-_MOST_S = 1.0
+_MOST_S = 5.0
 #: Seconds for all the figures that a call has left open.
 _MOST_FIGURES_S = 20.0
 #: Characters of a preview that a card shows, and of one that was not asked for.
