@@ -268,7 +268,7 @@ def test_live_output_is_taken_once():
     output = Output()
     output.write("o", "a")
     assert output.take_live() == ([["o", "a"]], [1, 0, 0])
-    assert output.take_live() == ([], [1, 0, 0])
+    assert output.take_live() is None
     assert output.kept() == [["o", "a"]]
 
 
