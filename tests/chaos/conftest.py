@@ -36,6 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="looks for processes in /proc"))
 
 
+@pytest.fixture(autouse=True)
+def without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures bring no variables: they are kept with the results, and here the server's memory is counted."""
+    monkeypatch.setenv("NBTASKS_VARIABLES", "0")
+
+
 @pytest.fixture
 def seed() -> int:
     """The seed of this test's chance; NBTASKS_CHAOS_SEED sets it."""

@@ -269,7 +269,7 @@ def test_an_event_that_comes_twice_counts_once(app, attack, ledger, gate, eventu
         lambda: [fields for fields in heard if fields[b"k"] == b"e"], "the attacker heard it too"
     )
     for fields in told * 3:
-        attacker.redis.xadd(attacker.events_name(handle.id), fields)
+        attacker.redis.xadd(attacker.events_name(batch.id), fields)
     gate.open()
     handle.get(timeout=SOON)
     assert sum(line.text == "line\n" for line in batch.output) == 1
