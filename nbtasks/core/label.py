@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,9 +48,7 @@ class BatchLabel:
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as JSON types."""
-        who = self.submitter
-        cut = dataclasses.replace(who, place=who.place[:MOST_TEXT], cell=who.cell[:MOST_TEXT])
-        return {**_FIELDS.written(self), **_WHO.written(cut)}
+        return {**_FIELDS.written(self), **_written(self.submitter)}
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> BatchLabel:
@@ -59,6 +58,12 @@ class BatchLabel:
             ValueError: it makes no sense.
         """
         return cls(**_FIELDS.read(wire), submitter=Submitter(**_WHO.read(wire)))
+
+
+@functools.lru_cache(maxsize=8)
+def _written(who: Submitter) -> dict[str, Any]:
+    """Return a submitter as JSON types. One process submits batch after batch."""
+    return _WHO.written(dataclasses.replace(who, place=who.place[:MOST_TEXT], cell=who.cell[:MOST_TEXT]))
 
 
 def _bounded(value: Any) -> str:
