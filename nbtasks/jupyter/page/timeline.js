@@ -129,7 +129,7 @@ class TimelineView {
     this.drawAxis(pen, height - AXIS, dim, line);
     pen.fillStyle = dim;
     said.lanes.forEach(([name], lane) => pen.fillText(name, 0, tops[lane] + BAR / 2 + 2, this.left - 6));
-    const colours = this.store.tables.states.map(({ name }) => style.getPropertyValue(`--nbt-${name.toLowerCase()}`));
+    const colours = this.store.tables.states.map(({ colour }) => colour);
     pen.save();
     pen.beginPath();
     pen.rect(this.left, 0, this.width, height);
