@@ -13,7 +13,7 @@ from .wirefields import items, text
 MOST_OF_ONE = 2 * 2**20
 MOST_OF_CALL = 8 * 2**20
 MOST_OUTPUTS = 100
-_MOST_NAME = 200
+MOST_NAME = 200
 _MIME_TYPE = re.compile(r"[a-z0-9.+-]+/[A-Za-z0-9.+_-]+(?:; ?[a-z]+=[\w.-]+)*")
 #: Forms of these kinds are text, in base64 where they are no text; others may be any JSON.
 _OF_TEXT = ("text/", "image/", "audio/", "video/", "application/pdf", "application/javascript")
@@ -87,7 +87,7 @@ def from_wire(wire: Any) -> RichOutput:
             raise ValueError(f"{kind!r:.40} is no MIME type")
         if kind.startswith(_OF_TEXT):
             text(form)
-    if name is not None and len(text(name)) > _MOST_NAME:
+    if name is not None and len(text(name)) > MOST_NAME:
         raise ValueError("the name of an output is too long")
     return RichOutput(data, metadata, name)
 

@@ -6,13 +6,12 @@ import time
 
 from nbtasks.core.clock import steady
 
-from .channel import Argument
 from .keys import GROUP, Keys
-from .link import Link, translated
+from .link import Link
 from .pulse import Pulse, Pulses, Seen
 from .server import server_life
 from .servertime import Reading
-from .untrusted import is_unusable, names
+from .untrusted import names
 
 #: Seconds that a lease counts whose worker does not say it.
 _LEASE_S = 15.0
@@ -160,18 +159,6 @@ class Fleet:
     def drop_control(self) -> None:
         """Drop a stream of orders that cannot be read: it is of another type, or takes no more of them."""
         self._link.call("DEL", self._keys.control)
-
-    def send_control(self, frame: bytes) -> None:
-        """Tell all supervisors."""
-        add: tuple[Argument, ...] = (
-            "XADD", self._keys.control, "MAXLEN", "~", 10_000, "*", "k", "c", "d", frame
-        )  # fmt: skip
-        (reply,) = self._link.pipeline([add])
-        if is_unusable(reply):
-            self.drop_control()
-            self._link.call(*add)
-        elif isinstance(reply, Exception):
-            raise translated(reply, self._link.label)
 
     def server_life(self) -> str:
         """Return what names the server's life, between whose runs it has forgotten nothing."""

@@ -138,9 +138,10 @@ class Child:
         self._revocations = Revocations(
             lines.store.states, revoked, self._reporter, running, self._interrupts
         )
+        standing = Revoked(lines.standing, codec)
         self._consumer = Consumer(
             lines.taking,
-            Revoked(lines.standing, codec),
+            standing,
             codec,
             Functions(codec, lines.function),
             self._reporter,
@@ -153,7 +154,7 @@ class Child:
             Doubts(
                 lines.giving,
                 Fleet(lines.free, lines.keys),
-                Revoked(lines.standing, codec),
+                standing,
                 codec,
                 settings.name,
                 lines.server_now,

@@ -27,7 +27,7 @@ from nbtasks.wire.readback import Readable
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 from nbtasks.worker.isolation.news import given_out
 from nbtasks.worker.isolation.openfigures import close_figures, has_figures
-from nbtasks.worker.jobs.ended import Again, Done, Unread
+from nbtasks.worker.jobs.ended import Again, Done, Ended, Unread
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.reporter import Reporter
 from nbtasks.worker.jobs.runningcalls import RunningCalls
@@ -104,7 +104,7 @@ class Bench:
             Stopping: the process shall end, and the broker did not answer.
         """
         try:
-            item: Done | Again | Unread = self._told(job, call, outcome)
+            item: Ended = self._told(job, call, outcome)
         except Stopping:
             raise
         except BaseException as error:
@@ -118,7 +118,7 @@ class Bench:
             on_packed()
         self.reporter.ended(item)
 
-    def _told(self, job: Job, call: CurrentCall, outcome: Outcome) -> Done | Again | Unread:
+    def _told(self, job: Job, call: CurrentCall, outcome: Outcome) -> Ended:
         if outcome.error is not None and is_kind(outcome.error, _ArgumentsLost):
             LOGGER.warning("Task %s[%s] cannot be started: %s", call.name, call.id, outcome.error)
             return Unread(job, call.index, str(outcome.error))

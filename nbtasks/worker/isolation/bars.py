@@ -33,6 +33,7 @@ class Bars:
     def __init__(self) -> None:
         self._sources: list[BarSource] = []
         self._seen: dict[int, list[ProgressBar]] = {}
+        #: What was told last, as :func:`_still` has it.
         self._told: list[ProgressBar] = []
         self._lock = Lock()
 
@@ -50,9 +51,10 @@ class Bars:
         """Return all bars that are open, or left, if one of them has moved since the last look."""
         with self._lock:
             now = self._now()
-            if list(map(_still, now)) == list(map(_still, self._told)):
+            still = list(map(_still, now))
+            if still == self._told:
                 return None
-            self._told = now
+            self._told = still
             return now
 
     def left(self) -> list[ProgressBar]:

@@ -61,7 +61,7 @@ def has_rich_forms(value: Any) -> bool:
     kind = type(value)
     if kind.__module__ == "builtins":
         return False
-    if any(name in vars(base) for base in kind.__mro__ for name in _ASKED):
+    if any(not vars(base).keys().isdisjoint(_ASKED) for base in kind.__mro__):
         return True
     figure = getattr(sys.modules.get("matplotlib.figure"), "Figure", None)
     return figure is not None and issubclass(kind, figure)

@@ -61,7 +61,7 @@ class Output:
                 self._live_chars += len(text)
             room = HEAD_CHARS - self._head_chars
             if room > 0:
-                _append(self._head, stream, text[:room])
+                self._head.append([stream, text[:room]])
                 self._head_chars += min(room, len(text))
             room = max(0, room)
             if len(text) > room:
@@ -126,13 +126,6 @@ class Output:
         with self._lock:
             gap = [["e", f"\n... {self._dropped:,} characters left out ...\n"]] if self._dropped else []
             return _joined([*self._head, *gap, *self._tail])
-
-
-def _append(parts: list[list[str]], stream: str, text: str) -> None:
-    if parts and parts[-1][0] == stream:
-        parts[-1][1] += text
-    else:
-        parts.append([stream, text])
 
 
 def _joined(parts: list[list[str]]) -> list[list[str]]:

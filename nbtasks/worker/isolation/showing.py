@@ -12,15 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbtasks.core.context import current_call
-from nbtasks.core.outputs import RichOutput
+from nbtasks.core.outputs import MOST_NAME, RichOutput
 
 from .awaiting import when_imported
 from .copies import here
 from .displays import Displays
 from .forms import as_json, forms_of, sendable
 from .streams import output_of
-
-_MOST_NAME = 200
 
 
 def install() -> None:
@@ -71,7 +69,7 @@ def display(
 ) -> DisplayHandle | None:
     """Show objects where the call is shown, as IPython's function of this name does."""
     name = (transient or {}).get("display_id") or display_id
-    handle = DisplayHandle(None if name is True else str(name)[:_MOST_NAME]) if name else None
+    handle = DisplayHandle(None if name is True else str(name)[:MOST_NAME]) if name else None
     if update and handle is None:
         raise TypeError("display_id required for update_display")
     if clear:
@@ -103,7 +101,7 @@ def publish_display_data(
 ) -> None:
     """Show what is there in several forms, by MIME type."""
     name = (transient or {}).get("display_id")
-    _publish(*sendable(data, metadata), None if name is None else str(name)[:_MOST_NAME], update=update)
+    _publish(*sendable(data, metadata), None if name is None else str(name)[:MOST_NAME], update=update)
 
 
 def clear_output(wait: bool = False) -> None:
