@@ -136,8 +136,13 @@ class Ledger:
 
     @property
     def label(self) -> str | None:
-        """What cards call it."""
+        """What it was called when it was submitted."""
         return self.origin.label
+
+    @property
+    def title(self) -> str:
+        """What cards call it."""
+        return self.label or self.name
 
     @property
     def queue(self) -> str:

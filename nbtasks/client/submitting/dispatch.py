@@ -203,7 +203,7 @@ def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel, index: int | Non
     bad = [one for one in meant if batch.states[one] in (FAILURE_CODE, REVOKED_CODE)]
     if not bad:
         raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
-    label = f"{batch.label or batch.name} (again)"
+    label = f"{batch.title} (again)"
     again = dataclasses.replace(of_many(parcel.options), label=label, delay_s=0.0, plain=False)
     calls = [parcel.calls[one] for one in bad]
     packer, how = packer_of(engine, parcel.task, again), MapOptions(on_error=batch.origin.on_error)

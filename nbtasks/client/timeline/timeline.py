@@ -66,7 +66,7 @@ class Timeline:
         name = f"nbt-{uuid.uuid4().hex[:12]}"
         source = base64.b64encode(drawing.png()).decode("ascii")
         areas = "".join(self._area(box, spans) for box in drawing.boxes[:_MOST_POINTED_AT])
-        what = f"{self._batch.label or self._batch.name}: {self._batch.n:,} calls"
+        what = f"{self._batch.title}: {self._batch.n:,} calls"
         hidden = f", {spans.hidden:,} of them on children that are not shown" if spans.hidden else ""
         shown = sorted({box.span.state for box in drawing.boxes}, key=list(_WORDS).index)
         # An image with a map, for a notebook of somebody else shows no SVG and no scripts.

@@ -133,11 +133,11 @@ class Board:
         failures = self._failure_groups()
         return View(
             id=batch.id,
-            title=words.one_line(self._title or batch.label or batch.name, 120),
+            title=words.one_line(self._title or batch.title, 120),
             kind=batch.kind,
             n=batch.n,
             queue=batch.queue,
-            state=states.FAILURE if batch.problem else overall_state(counts, done=done),
+            state=state_of(batch, counts, done=done),
             stopping=stopping and not done,
             done=done,
             counts=counts,
@@ -184,6 +184,11 @@ class Board:
         if len(failures) != self._grouped[0]:
             self._grouped = len(failures), group_failures(failures.values(), self._batch.item_label)
         return self._grouped[1]
+
+
+def state_of(batch: Ledger, counts: Mapping[str, int], *, done: bool) -> str:
+    """Return the one state that says most about a batch."""
+    return states.FAILURE if batch.problem else overall_state(counts, done=done)
 
 
 def overall_state(counts: Mapping[str, int], *, done: bool) -> str:

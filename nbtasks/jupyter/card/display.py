@@ -142,8 +142,7 @@ class Display:
 
     def saw(self, batch: Ledger) -> None:
         """Bring the outputs of ``batch``, which has ended, up to date now, on this thread, where nobody watches."""
-        # Its last call can be ready some instructions before the record is complete.
-        batch.wait_for(lambda: batch.ended_at is not None, _COMPLETE_WITHIN_S)
+        wait_until_complete(batch)
         exhibit = self._exhibits.get(batch.id)
         if exhibit is None:
             return
@@ -244,6 +243,11 @@ class Display:
         exhibit = self._exhibits.get(batch_id)
         if exhibit is not None and exhibit.finished:
             self._exhibits.pop(batch_id, None)
+
+
+def wait_until_complete(batch: Ledger) -> None:
+    """Wait for the record of a batch whose last call is ready: that can be so some instructions before."""
+    batch.wait_for(lambda: batch.ended_at is not None, _COMPLETE_WITHIN_S)
 
 
 class _UntilFinished:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,6 +37,9 @@ class Ending:
 
 def ending_of(batch: Ledger) -> Ending | None:
     """Return how the calls of a batch ran; None where no results are known here."""
+    # Not with the extension: it brings much along, and is needed at the end of a run.
+    import statistics
+
     seconds: list[float] = []
     processes: set[tuple[str, int | None]] = set()
     slowest = (-1.0, 0)

@@ -125,7 +125,7 @@ class Attaching:
 
 
 def _said(batches: Iterable[Ledger]) -> str:
-    names = sorted({words.one_line(batch.label or batch.name, 60) for batch in batches})
+    names = sorted({words.one_line(batch.title, 60) for batch in batches})
     shown = ", ".join(f"'{name}'" for name in names[:5]) + (", ..." if len(names) > 5 else "")
     return (
         f"Brought back: {shown}. `back = %tasks attach` has the handles; a card stands where its cell is in this "

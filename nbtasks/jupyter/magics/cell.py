@@ -329,13 +329,18 @@ def _unknown(name: ast.Name, namespace: dict[str, Any]) -> str:
     if name.id == "__file__":
         near = "a notebook has no file, and no task of it; the folder is pathlib.Path.cwd()"
     else:
-        alike = difflib.get_close_matches(name.id, [one for one in namespace if not one.startswith("_")], 1)
+        alike = _alike(name.id, namespace, 0.6)
         near = f"did you mean {alike[0]!r}?" if alike else "nothing was sent"
     return f"name {name.id!r} is not defined, in this notebook or in the task (line {name.lineno}); {near}"
 
 
+def _alike(name: str, namespace: dict[str, Any], least: float) -> list[str]:
+    """Return the name of the notebook's that is most like one, if one is at least so much."""
+    return difflib.get_close_matches(name, [one for one in namespace if not one.startswith("_")], 1, least)
+
+
 def _near(name: str, namespace: dict[str, Any]) -> str:
-    alike = difflib.get_close_matches(name, [one for one in namespace if not one.startswith("_")], 1, 0.75)
+    alike = _alike(name, namespace, 0.75)
     return f"; did you mean {alike[0]!r}?" if alike else ""
 
 

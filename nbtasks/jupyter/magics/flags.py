@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn, get_args
@@ -169,6 +170,12 @@ def help_text() -> str:
 
 # A word with its quoted parts, and the space before it.
 _WORD = re.compile(r"""\s*(?:"(?:\\.|[^"])*"|'[^']*'|[^\s"'])+""")
+
+
+def near_subcommand(magic: str, word: str, known: Iterable[str]) -> str:
+    """Return the question whether another subcommand was meant; empty where none is near."""
+    near = difflib.get_close_matches(word, list(known), 1, 0.6)
+    return f"did you mean `{magic} {near[0]}`? " if near else ""
 
 
 def _looks_like_option(word: str) -> bool:

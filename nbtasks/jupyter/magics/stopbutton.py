@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.core.errors import OperationalError
 from nbtasks.jupyter.card import saved, words
 from nbtasks.jupyter.card.card import Card
+from nbtasks.jupyter.card.display import wait_until_complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +78,7 @@ def _show_line(handle: AsyncResult | GroupResult, timeout: float | None) -> None
             ended = handle.until_ready(max(0.0, min(_LINE_EVERY_S, left)))
             left -= _LINE_EVERY_S
             if ended:
-                # Its last call can be ready some instructions before the record is complete.
-                handle.batch.wait_for(lambda: handle.batch.ended_at is not None, 1.0)
+                wait_until_complete(handle.batch)
             line = saved.text(card.view()).partition("\n")[0]
             sys.stdout.write("\r" + line.ljust(width))
             sys.stdout.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from nbtasks.jupyter.panel.runslist import everybodys_panel, runs_panel
 
 from .bringback import Attaching
 from .debugline import debug
-from .flags import MagicParser, OptionError, count, split_words
+from .flags import MagicParser, OptionError, count, near_subcommand, split_words
 from .publish import Panels, say
 
 if TYPE_CHECKING:
@@ -194,6 +193,5 @@ def _handle_of(batch: Ledger) -> Handle:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name.split(maxsplit=1)[0], SUBCOMMANDS, 1, 0.6)
-    hint = f"did you mean `%tasks {near[0]}`? " if near else ""
+    hint = near_subcommand("%tasks", name.split(maxsplit=1)[0], SUBCOMMANDS)
     return f"{name!r} is neither a subcommand nor a run of this session; {hint}Usage: {USAGE}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import difflib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from nbtasks.core.options import POOLS
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.panel.workerslist import workers_panel
 
-from .flags import MagicParser, OptionError, count, split_words
+from .flags import MagicParser, OptionError, count, near_subcommand, split_words
 from .publish import Panels, say
 
 if TYPE_CHECKING:
@@ -147,8 +146,7 @@ class Workers:
         elif command == "uninvite":
             self._uninvite(rest)
         else:
-            near = difflib.get_close_matches(command, SUBCOMMANDS, 1, 0.6)
-            hint = f"did you mean `%workers {near[0]}`? " if near else ""
+            hint = near_subcommand("%workers", command, SUBCOMMANDS)
             raise OptionError(f"%workers knows no {command!r}; {hint}Usage: {USAGE}")
 
     def _start(self, rest: list[str]) -> None:
@@ -239,7 +237,7 @@ def _look() -> Panel:
     engine = app.engine
     workers = app.workers()
     running = {batch for worker in workers for batch, _, _ in worker.running}
-    titles = {batch.id: batch.label or batch.name for batch in engine.registry.all_unfinished()}
+    titles = {batch.id: batch.title for batch in engine.registry.all_unfinished()}
     if running - titles.keys():
         titles = {**{one.id: one.title for one in engine.unfinished()}, **titles}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nbtasks.client.whence import whose_is
 from nbtasks.core import states
 from nbtasks.jupyter.card import words
-from nbtasks.jupyter.card.board import overall_state
+from nbtasks.jupyter.card.board import state_of
 from nbtasks.jupyter.card.statesaid import dot_said, state_said
 
 from .table import Panel, RowHandle
@@ -77,7 +77,7 @@ def _own(batch: Ledger, now: float) -> Row:
     counts = batch.counts()
     ended_at = batch.ended_at
     done = ended_at is not None
-    state = states.FAILURE if batch.problem else overall_state(counts, done=done)
+    state = state_of(batch, counts, done=done)
     actions = ["card", "logs"]
     if not done:
         actions.append("cancel")
@@ -85,7 +85,7 @@ def _own(batch: Ledger, now: float) -> Row:
         actions.append("retry")
     cells = (
         words.short_id(batch.id),
-        words.one_line(batch.label or batch.name, _MOST_TITLE),
+        words.one_line(batch.title, _MOST_TITLE),
         _state(batch, counts, now) if not done else state_said(state, counts, batch.n, done=True),
         f"{batch.n:,}",
         words.duration(max(0.0, (ended_at or now) - batch.created_at)),
