@@ -127,7 +127,7 @@ class Ledger:
         # The listener applies, and so do threads that ask the store.
         self._apply_lock = threading.Lock()
 
-    # -- what it is
+    # -- what it is, and how far
 
     @property
     def name(self) -> str:
@@ -155,11 +155,14 @@ class Ledger:
         return self.origin.kind
 
     @property
+    def is_many(self) -> bool:
+        """Whether its calls have to be told apart: it is a fan-out, even of one call."""
+        return self.kind == "map" or self.n != 1
+
+    @property
     def quiet(self) -> bool:
         """Whether it shows no card by itself."""
         return self.origin.quiet
-
-    # -- reading
 
     @property
     def n(self) -> int:

@@ -69,7 +69,8 @@ class View:
 
     id: str
     title: str
-    kind: str
+    #: It is a fan-out, even if of one call.
+    is_many: bool
     n: int
     queue: str
     #: The state of the whole, under Celery's names.
@@ -134,7 +135,7 @@ class Board:
         return View(
             id=batch.id,
             title=words.one_line(self._title or batch.title, 120),
-            kind=batch.kind,
+            is_many=batch.is_many,
             n=batch.n,
             queue=batch.queue,
             state=state_of(batch, counts, done=done),
@@ -144,12 +145,12 @@ class Board:
             created_at=batch.created_at,
             ended_at=batch.ended_at if done else None,
             run_seconds=batch.run_seconds,
-            ending=self._how_it_went() if done and (batch.n > 1 or batch.kind == "map") else None,
+            ending=self._how_it_went() if done and batch.is_many else None,
             rate=rate,
             remaining_s=(batch.n - batch.finished_count) / rate if rate else None,
             reason=words.plain(str(batch.problem), MESSAGE_LENGTH) if batch.problem else reason,
             running=() if done else self._running_rows(),
-            bars=tuple(batch.output.bars.get(0, ())) if batch.kind != "map" and batch.n == 1 else (),
+            bars=tuple(batch.output.bars.get(0, ())) if not batch.is_many else (),
             failures=failures,
             more_failures=self._more_failures(counts),
             output=output_lines(batch.output),

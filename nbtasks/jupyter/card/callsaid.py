@@ -80,7 +80,7 @@ def call_said(batch: Ledger, index: int, label: str, now: float) -> CallSaid:
     return CallSaid(
         index=index,
         id=call_id,
-        title="" if batch.kind != "map" and batch.n == 1 else f"#{index:,}",
+        title=f"#{index:,}" if batch.is_many else "",
         label=words.one_line(label, 120),
         state=state,
         word=LOOK_OF[state].word,

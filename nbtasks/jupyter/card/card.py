@@ -10,11 +10,10 @@ import dataclasses
 import functools
 import threading
 import time
-import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.states import FAILURE_CODE
+from nbtasks.jupyter.liveoutput import joined, live_widget_class
 
 from . import mosaic
 from .board import Board, View
@@ -25,11 +24,8 @@ from .saved import Preview
 from .words import SPANS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nbtasks.client.batches.ledger import Ledger
 
-_FILES = Path(__file__).parent.parent / "page"
 #: Seconds that nothing has ended before the card asks why, and between two askings.
 ASK_WHY_AFTER_S = 1.0
 ASK_WHY_EVERY_S = 2.0
@@ -170,52 +166,21 @@ def tables() -> dict[str, Any]:
     }
 
 
-def _joined(pattern: str) -> str:
-    """Return files of the page as one: a widget has one module and one style sheet, and nothing here builds them."""
-    return "\n".join(path.read_text("utf-8") for path in sorted(_FILES.glob(pattern)))
-
-
 @functools.cache
 def widget_class() -> type[Any]:
-    """Return the widget's class, made when it is first needed: a worker machine has no anywidget.
+    """Return the widget's class, made when it is first needed.
 
     Raises:
         ImportError: anywidget is not installed.
     """
-    import anywidget
     import traitlets
 
-    class CardWidget(anywidget.AnyWidget):
-        _esm = _joined("*.js")
-        _css = style_sheet() + _joined("*.css")
+    class CardWidget(live_widget_class()):  # type: ignore[misc]  # the class is made at run time
+        _esm = joined("*.js")
+        _css = style_sheet() + joined("*.css")
         tables = traitlets.Dict(tables()).tag(sync=True)
         head = traitlets.Dict().tag(sync=True)
         mosaic = traitlets.Bytes().tag(sync=True)
         seq = traitlets.Int().tag(sync=True)
-        #: Its own id, by which the page finds the card's outputs in the notebook.
-        card = traitlets.Unicode().tag(sync=True)
-
-        def __init__(self, card: Card, on_message: Callable[[dict[str, Any]], None]) -> None:
-            self._card = card
-            own_id = uuid.uuid4().hex
-            super().__init__(card=own_id, model_id=own_id)
-            self.on_msg(lambda _widget, content, _buffers: on_message(content))
-            answer_where_asked(self.comm)
-
-        def get_state(self, *arguments: Any, **options: Any) -> Any:
-            # Made when somebody asks for it: a reloaded page gets the truth, and no trait is written
-            # (and sent) while the card lives on messages.
-            self._trait_values.update(self._card.full_state())
-            return super().get_state(*arguments, **options)
 
     return CardWidget
-
-
-def answer_where_asked(comm: Any) -> None:
-    """Let clicks be handled while a cell blocks.
-
-    From 7.4 on ipykernel sends them to the shell that last sent on the comm, which is the one that blocks;
-    before that, to the one that the front end had named. The method is private, hence the look.
-    """
-    if hasattr(type(comm), "_reply_subshell_for"):
-        comm._reply_subshell_for = lambda _data, default: default

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.group import GroupResult
 from nbtasks.core.errors import NbtasksError
+from nbtasks.jupyter.liveoutput import KEEP_EVERY_S, as_of
 
 from . import mosaic, saved, words
 from .answers import answer
@@ -38,8 +39,7 @@ SNAPSHOT_EVERY_S = 0.5
 MOST_TEXT = 4_000
 #: Seconds that a page has to say that its widget lives.
 HELLO_WITHIN_S = 2.0
-#: Seconds between saved forms for the notebook's file, and after which a page is told that the kernel still lives.
-KEEP_EVERY_S = 8.0
+#: Seconds after which a page is told that the kernel still lives.
 BEAT_EVERY_S = 2.0
 _NO_WIDGETS = "For live cards with buttons: pip install 'nbtasks[jupyter]', then restart the kernel."
 _NO_HELLO = (
@@ -140,7 +140,7 @@ class Exhibit:
     def _hint(self, *, final: bool) -> str:
         if final:
             return ""
-        return f"As of {time.strftime('%Y-%m-%d %H:%M:%S')}; {attach_hint(self.card.batch.id)}"
+        return f"{as_of()}; {attach_hint(self.card.batch.id)}"
 
     def _take_preview(self) -> None:
         self.card.preview = self.card.preview or self._result_preview()
@@ -213,7 +213,7 @@ class LiveExhibit(Followed):
         self._writer = writer
         self.on_retry: Callable[[LiveExhibit, Any], None] = lambda _exhibit, _handle: None
         self.cell = shell.kernel.get_parent()
-        self.widget = widget_class()(self.card, self._receive)
+        self.widget = widget_class()(self.card.full_state, self._receive)
         self._shown_at = self._sent_at = self._kept_at = time.time()
         self._replaced_at = 0.0
         self._heard = self._keeps = self._told_end = self._width_known = False

@@ -67,7 +67,6 @@ class FailureSaid:
 class Said:
     """What a card says, mosaic and output apart."""
 
-    id: str
     many: bool
     #: Celery's word, what stands on the card, and the state whose colour the dot has.
     state: str
@@ -99,8 +98,7 @@ class Said:
 def said(view: View) -> Said:
     """Return what the card of ``view`` says."""
     return Said(
-        id=view.id,
-        many=is_many(view),
+        many=view.is_many,
         state=view.state,
         shown_state=shown_state(view),
         dot=dot_said(view.state, view.counts, view.n, done=view.done),
@@ -111,12 +109,12 @@ def said(view: View) -> Said:
         took=_took(view),
         created_at=view.created_at,
         bar=_bar(view),
-        counts=_counts(view) if is_many(view) else (),
+        counts=_counts(view) if view.is_many else (),
         pace=_pace(view),
         reason=view.reason,
-        rows=tuple(_row(row, many=is_many(view), bars=bool(view.bars)) for row in view.running),
+        rows=tuple(_row(row, many=view.is_many, bars=bool(view.bars)) for row in view.running),
         bars=tuple(map(bar_said, view.bars)),
-        can_retry=is_many(view) and bool(view.counts.get(states.FAILURE)),
+        can_retry=view.is_many and bool(view.counts.get(states.FAILURE)),
         more_failures=f"and {view.more_failures:,} more failures" if view.more_failures else "",
         hint=_hint(view),
         attach_hint=attach_hint(view.id),
@@ -126,15 +124,15 @@ def said(view: View) -> Said:
 
 def failures_said(view: View) -> tuple[FailureSaid, ...]:
     """Return what the card says of failures."""
-    return tuple(_failure(group, many=is_many(view)) for group in view.failures)
+    return tuple(_failure(group, many=view.is_many) for group in view.failures)
 
 
 def text_said(view: View) -> str:
     """Return ``running, 120 of 200 done, 2 failed, 24/s`` or, at the end, ``done`` and how it went."""
     told = [shown_state(view)]
-    if view.done and is_many(view):
+    if view.done and view.is_many:
         return f"{told[0]}, {_end(view)}"
-    if is_many(view):
+    if view.is_many:
         told.append(f"{view.counts.get(states.SUCCESS, 0):,} of {view.n:,} done")
         ends = (states.FAILURE, states.REVOKED, states.RETRY)
         told += [f"{view.counts[end]:,} {LOOK_OF[end].word}" for end in ends if view.counts.get(end)]
@@ -147,18 +145,13 @@ def text_said(view: View) -> str:
     return ", ".join(told)
 
 
-def is_many(view: View) -> bool:
-    """Whether the view needs counts: a fan-out, even of one call."""
-    return view.n != 1 or view.kind == "map"
-
-
 def shown_state(view: View) -> str:
     """Return the state in words."""
     return "stopping" if view.stopping else state_said(view.state, view.counts, view.n, done=view.done)
 
 
 def _about(view: View) -> str:
-    parts = [words.calls(view.n)] if is_many(view) else []
+    parts = [words.calls(view.n)] if view.is_many else []
     if view.queue != "default":
         parts.append(f"queue {view.queue}")
     return " · ".join([*parts, words.short_id(view.id), words.moment(view.created_at)])
@@ -169,12 +162,12 @@ def _took(view: View) -> str:
 
 
 def _bar(view: View) -> Bar:
-    progress = view.running[0].progress if view.running and not is_many(view) else None
+    progress = view.running[0].progress if view.running and not view.is_many else None
     if progress is not None and progress[1]:
         parts: tuple[tuple[str, float], ...] = ((states.STARTED, _share(progress) or 0.0),)
         return Bar(parts, slides=False, value=progress[0], most=progress[1])
     ended = sum(view.counts.get(state, 0) for state in states.READY_STATES)
-    if not is_many(view) and view.state == states.STARTED:
+    if not view.is_many and view.state == states.STARTED:
         return Bar((), slides=True, value=ended, most=view.n)
     parts = tuple((look.state, view.counts.get(look.state, 0) / max(1, view.n)) for look in PARTS)
     busy = (states.STARTED, states.RETRY)
@@ -195,7 +188,7 @@ def _counts(view: View) -> tuple[Count, ...]:
 
 def _pace(view: View) -> str:
     if view.done:
-        return _end(view) if is_many(view) else ""
+        return _end(view) if view.is_many else ""
     parts = [words.rate(view.rate)] if view.rate else []
     if view.remaining_s is not None:
         parts.append(words.remaining(view.remaining_s))
@@ -212,7 +205,7 @@ def attach_hint(batch_id: str) -> str:
 
 
 def _hint(view: View) -> str:
-    if not (view.done and is_many(view) and view.counts.get(states.FAILURE)):
+    if not (view.done and view.is_many and view.counts.get(states.FAILURE)):
         return ""
     return f"%tasks retry {words.short_id(view.id)} runs the failed calls again."
 
@@ -255,9 +248,9 @@ def _failure(group: FailureGroup, *, many: bool) -> FailureSaid:
 
 
 def _sentence(view: View) -> str:
-    if view.done and is_many(view):
+    if view.done and view.is_many:
         return f"{view.title}: {shown_state(view)}; {_end(view)}"
-    if not is_many(view):
+    if not view.is_many:
         return f"{view.title}: {shown_state(view)}"
     told = [f"{view.counts[look.state]:,} {look.word}" for look in PARTS if view.counts.get(look.state)]
     return f"{view.title}: {', '.join(told) or 'waiting'} of {view.n:,}"

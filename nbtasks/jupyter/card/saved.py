@@ -18,7 +18,7 @@ from .board import FailureGroup, View
 from .inlined import style
 from .looks import LOOK_OF
 from .paint import Paint
-from .said import Bar, FailureSaid, Said, failures_said, is_many, said, text_said
+from .said import Bar, FailureSaid, Said, failures_said, said, text_said
 
 _LINE = "rgba(128,134,142,.35)"
 #: Lines of output that are seen without unfolding.
@@ -73,7 +73,7 @@ def text(view: View) -> str:
     if view.reason:
         lines.append(f"  {view.reason}")
     for group in view.failures[:5]:
-        times = f"{group.count} x " if is_many(view) else ""
+        times = f"{group.count} x " if view.is_many else ""
         lines.append(f"  {times}{_error_line(group)}")
     return "\n".join(lines)
 

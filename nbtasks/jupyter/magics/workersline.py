@@ -171,7 +171,7 @@ class Workers:
         options = app.local_workers.options
         number = options.concurrency if options else n or 1
         listens = ", ".join(options.queues if options else queues)
-        say(f"{number} worker process{'' if number == 1 else 'es'} ready ({took}), queue {listens}.")
+        say(f"{_ready(number)} ({took}), queue {listens}.")
         self._reruns.tell_earlier()
 
     def _stop(self, rest: list[str]) -> None:
@@ -260,7 +260,7 @@ def _scale(n: int) -> str:
     else:
         app.local_workers.begin(dataclasses.replace(options, concurrency=n))
         app.local_workers.wait()
-    return f"{n} worker process{'' if n == 1 else 'es'} ready."
+    return f"{_ready(n)}."
 
 
 def _restart(*, cold: bool) -> str:
@@ -272,7 +272,11 @@ def _restart(*, cold: bool) -> str:
     workers.stop(cold)
     workers.begin(options)
     workers.wait()
-    return f"{options.concurrency} worker process{'' if options.concurrency == 1 else 'es'} ready, all of them new."
+    return f"{_ready(options.concurrency)}, all of them new."
+
+
+def _ready(n: int) -> str:
+    return f"{n} worker process{'' if n == 1 else 'es'} ready"
 
 
 def _log_of(workers: LocalWorkers, lines: int) -> str:

@@ -8,16 +8,14 @@ const SAID_FOR_MS = 1200;
  * @param {string} what
  * @param {Element} parent
  * @param {() => string} text
+ * @param {string} [label]
  */
-function copyButton(what, parent, text) {
-  const button = make("button", "nbt-more nbt-copy", parent);
-  button.type = "button";
-  button.textContent = what;
-  button.addEventListener("click", async () => {
+function copyButton(what, parent, text, label) {
+  const button = makeButton("nbt-more nbt-copy", parent, what, async () => {
     const copied = await copyText(text(), button);
     button.textContent = copied ? "Copied" : "Not allowed here: select it and press Ctrl+C";
     setTimeout(() => { button.textContent = what; }, SAID_FOR_MS);
-  });
+  }, label);
   return button;
 }
 /** @param {string} text @param {HTMLElement} near where a field may stand for a moment */

@@ -30,36 +30,20 @@ class Drawer {
     this.title = make("b", "", head);
     this.label = make("span", "nbt-label", head);
     this.word = make("span", "nbt-word", head);
-    this.back = this.sign("‹", "previous call", head, () => this.step(-1));
-    this.on = this.sign("›", "next call", head, () => this.step(1));
-    this.failed = this.sign("next failed", "next failed call", head, () => this.nextFailed());
-    this.sign("×", "close", head, () => this.close());
+    this.back = makeButton("nbt-sign", head, "‹", () => this.step(-1), "previous call");
+    this.on = makeButton("nbt-sign", head, "›", () => this.step(1), "next call");
+    this.failed = makeButton("nbt-sign", head, "next failed", () => this.nextFailed(), "next failed call");
+    makeButton("nbt-sign", head, "×", () => this.close(), "close");
     this.facts = make("div", "nbt-facts", this.box);
     const tools = make("div", "nbt-tools", this.box);
-    this.retry = make("button", "nbt-button nbt-again", tools);
-    this.retry.type = "button";
-    this.retry.textContent = "Retry this";
-    this.retry.addEventListener("click", () => {
+    this.retry = makeButton("nbt-button nbt-again", tools, "Retry this", () => {
       if (this.index !== null) this.store.ask("again", this.index);
     });
-    this.debug = make("button", "nbt-button nbt-debug", tools);
-    this.debug.type = "button";
-    this.debug.textContent = "Debug here";
-    this.debug.addEventListener("click", () => this.showDebug());
+    this.debug = makeButton("nbt-button nbt-debug", tools, "Debug here", () => this.showDebug());
     copyButton("Copy id", tools, () => this.said?.id ?? "");
     this.line = make("code", "nbt-debug-line", tools);
     this.line.hidden = true;
-    this.body = make("div", "nbt-parts", this.box);
-  }
-  /** @param {string} text @param {string} name @param {Element} parent @param {() => void} action */
-  sign(text, name, parent, action) {
-    const button = make("button", "nbt-sign", parent);
-    button.type = "button";
-    button.textContent = text;
-    button.title = name;
-    button.setAttribute("aria-label", name);
-    button.addEventListener("click", action);
-    return button;
+    this.body = make("div", "", this.box);
   }
   get isOpen() { return this.index !== null; }
   /** @param {number} index @param {boolean} focus whether the reader goes on in here */
@@ -199,7 +183,7 @@ class CallPart {
     this.box.dataset.tone = tone;
     const head = make("div", "nbt-part-head", this.box);
     make("span", "", head).textContent = title;
-    copyButton("Copy", head, () => this.text.textContent ?? "").setAttribute("aria-label", `Copy ${title.toLowerCase()}`);
+    copyButton("Copy", head, () => this.text.textContent ?? "", `Copy ${title.toLowerCase()}`);
     this.text = make("pre", "nbt-text", this.box);
     this.text.tabIndex = 0;
     this.text.dataset.lmSuppressShortcuts = "true";

@@ -19,6 +19,22 @@ const make = (tag, name, parent) => {
   if (parent) parent.append(node);
   return node;
 };
+/**
+ * @param {string} name
+ * @param {Element | undefined} parent
+ * @param {string} text
+ * @param {(() => void) | null} action
+ * @param {string} [label] where the text alone does not say what it does
+ */
+const makeButton = (name, parent, text, action, label) => {
+  const button = make("button", name, parent);
+  button.type = "button";
+  button.textContent = text;
+  if (label) button.setAttribute("aria-label", label);
+  if (label) button.title = label;
+  if (action) button.addEventListener("click", action);
+  return button;
+};
 /** @param {Node} node @param {string} text */
 const setText = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 /**

@@ -18,7 +18,7 @@
  * @typedef {{description: string, share: number | null, far: string, depth: number}} BarSaid
  * @typedef {{times: string, type: string, message: string, which: string, details: string, open: boolean}} Failure
  * @typedef {{
- *   id: string, many: boolean, state: string, shown_state: string, dot: string, done: boolean, stopping: boolean, title: string,
+ *   many: boolean, state: string, shown_state: string, dot: string, done: boolean, stopping: boolean, title: string,
  *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null,
  *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, hint: string,
  *   attach_hint: string, sentence: string,

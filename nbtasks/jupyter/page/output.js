@@ -18,21 +18,13 @@ class OutputLines {
     this.lines = make("pre", "nbt-lines", this.box);
     this.lines.setAttribute("aria-label", "Output");
     this.tools = make("div", "nbt-output-tools", this.box);
-    this.more = this.tool("nbt-more", () => this.toggle());
-    copyButton("copy", this.tools, () => this.drawn.map(([, , text]) => text).join("\n")).setAttribute("aria-label", "Copy output");
-    this.download = this.tool("nbt-more nbt-download", () => { this.wanted = true; store.send({ t: "output" }); });
-    this.download.textContent = "download all";
+    this.more = makeButton("nbt-more", this.tools, "", () => this.toggle());
+    copyButton("copy", this.tools, () => this.drawn.map(([, , text]) => text).join("\n"), "copy output");
+    makeButton("nbt-more nbt-download", this.tools, "download all", () => { this.wanted = true; store.send({ t: "output" }); });
     this.onSelection = () => { if (this.waits) this.draw(); };
     document.addEventListener("selectionchange", this.onSelection);
   }
   close() { document.removeEventListener("selectionchange", this.onSelection); }
-  /** @param {string} name @param {() => void} action */
-  tool(name, action) {
-    const button = make("button", name, this.tools);
-    button.type = "button";
-    button.addEventListener("click", action);
-    return button;
-  }
   get isOpen() { return this.box.dataset.open === "true"; }
   toggle() {
     this.box.dataset.open = String(!this.isOpen);

@@ -16,7 +16,7 @@ class ResultPreview {
     this.drawn = preview;
     this.box.replaceChildren();
     if (!preview) return;
-    if (preview.html !== null) make("div", "nbt-html jp-RenderedHTMLCommon", this.box).innerHTML = preview.html; // the user's own, as Out[n]
+    if (preview.html !== null) make("div", "jp-RenderedHTMLCommon", this.box).innerHTML = preview.html; // the user's own, as Out[n]
     else if (preview.png !== null) {
       const image = make("img", "", this.box);
       image.alt = "result";

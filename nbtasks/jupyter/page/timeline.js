@@ -35,9 +35,9 @@ class TimelineView {
     const foot = make("div", "nbt-lanes-foot", this.box);
     this.text = make("span", "nbt-lanes-text", foot);
     this.text.setAttribute("aria-live", "polite");
-    this.sign("−", "zoom out", foot, () => this.zoom(2));
-    this.sign("+", "zoom in", foot, () => this.zoom(0.5));
-    this.sign("all", "show all of it", foot, () => this.show(null));
+    makeButton("nbt-sign", foot, "−", () => this.zoom(2), "zoom out");
+    makeButton("nbt-sign", foot, "+", () => this.zoom(0.5), "zoom in");
+    makeButton("nbt-sign", foot, "all", () => this.show(null), "show all of it");
     this.canvas.addEventListener("pointerdown", (event) => { this.dragged = event.offsetX; });
     this.canvas.addEventListener("pointermove", (event) => this.move(event));
     this.canvas.addEventListener("pointerleave", () => { this.dragged = null; this.choose(null); });
@@ -50,14 +50,6 @@ class TimelineView {
       this.zoom(event.deltaY < 0 ? 0.7 : 1.4, this.time(event.offsetX));
     });
     this.canvas.addEventListener("keydown", (event) => this.key(event));
-  }
-  /** @param {string} text @param {string} name @param {Element} parent @param {() => void} action */
-  sign(text, name, parent, action) {
-    const button = make("button", "nbt-sign", parent);
-    button.type = "button";
-    button.textContent = text;
-    button.setAttribute("aria-label", name);
-    button.addEventListener("click", action);
   }
   get isOpen() { return !this.box.hidden; }
   /** @param {boolean} open */

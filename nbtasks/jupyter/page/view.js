@@ -23,10 +23,8 @@ class CardView {
     this.state = make("span", "nbt-state", head);
     this.meta = make("span", "nbt-meta", head);
     this.time = make("span", "nbt-time", head);
-    this.tab = make("button", "nbt-button nbt-tab");
-    this.tab.type = "button";
-    this.tab.addEventListener("click", () => { this.timeline.toggle(!this.timeline.isOpen); this.show(); });
-    this.cancel = this.button("nbt-cancel", "cancel", head);
+    this.tab = makeButton("nbt-button nbt-tab", undefined, "", () => { this.timeline.toggle(!this.timeline.isOpen); this.show(); });
+    this.cancel = makeButton("nbt-button nbt-cancel", head, "Cancel", () => store.ask("cancel"));
     this.bar = make("div", "nbt-bar", this.root);
     this.bar.setAttribute("role", "progressbar");
     this.barParts = "";
@@ -47,8 +45,7 @@ class CardView {
     this.preview = new ResultPreview(this.root, store);
     this.foot = make("div", "nbt-foot", this.root);
     this.hint = make("span", "", this.foot);
-    this.retry = this.button("nbt-retry", "retry", this.foot);
-    this.retry.textContent = "Retry failed";
+    this.retry = makeButton("nbt-button nbt-retry", this.foot, "Retry failed", () => store.ask("retry"));
     this.note = make("div", "nbt-note", this.root);
     this.voice = make("div", "nbt-unseen", this.root);
     this.voice.setAttribute("aria-live", "polite");
@@ -63,13 +60,6 @@ class CardView {
   }
   /** What shows the calls: the squares, or the timeline. */
   get chart() { return this.timeline.isOpen ? this.timeline.canvas : this.mosaic.canvas; }
-  /** @param {string} name @param {string} command @param {Element} parent */
-  button(name, command, parent) {
-    const button = make("button", `nbt-button ${name}`, parent);
-    button.type = "button";
-    button.addEventListener("click", () => this.store.ask(command));
-    return button;
-  }
   close() {
     this.store.views.delete(this);
     this.resize.disconnect();

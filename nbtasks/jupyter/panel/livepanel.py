@@ -10,14 +10,12 @@ import functools
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import NbtasksError
-from nbtasks.jupyter.card.card import answer_where_asked
 from nbtasks.jupyter.card.looks import style_sheet
+from nbtasks.jupyter.liveoutput import KEEP_EVERY_S, as_of, joined, live_widget_class
 
 from .table import Panel
 
@@ -25,17 +23,14 @@ if TYPE_CHECKING:
     from nbtasks.jupyter.card.writer import Writer
 
 _log = logging.getLogger("nbtasks")
-_FILES = Path(__file__).parent.parent / "page"
 #: Scripts of the card that the panel shares.
-_SHARED = ("elements.js", "keeper.js")
+_SHARED = ("elements.js", "keeper.js", "lifecycle.js")
 #: Seconds for which one word of the page counts that the panel is on show; it says so three times as often.
 LEASE_S = 30.0
 #: Seconds between two looks, at first and where nothing has changed for long.
 LOOK_EVERY_S = 1.0
 LOOK_AT_LEAST_EVERY_S = 10.0
 _SLOWER = 1.2
-#: Seconds between saved forms for the notebook's file.
-_KEEP_EVERY_S = 8.0
 _LONGEST_NAME = 300
 
 
@@ -64,7 +59,7 @@ class LivePanel:
         self._every_s = LOOK_EVERY_S
         self._until = 0.0
         self._followed = self._greeted = False
-        self.widget = _widget_class()(lambda: self._shown, self._receive)
+        self.widget = _widget_class()(lambda: {"panel": self._shown}, self._receive)
 
     def show(self) -> None:
         """Show the panel in the cell that runs now."""
@@ -103,7 +98,7 @@ class LivePanel:
             return
         self._shown, self._every_s = content, LOOK_EVERY_S
         self.tell({"k": "panel", "panel": content})
-        if now - self._kept_at >= _KEEP_EVERY_S:
+        if now - self._kept_at >= KEEP_EVERY_S:
             self._kept_at = now
             self.tell({"k": "still", "data": still(panel)})
 
@@ -156,38 +151,16 @@ class LivePanel:
 
 def still(panel: Panel) -> dict[str, str]:
     """Return what stands in a panel's place without a kernel."""
-    as_of = f"As of {time.strftime('%Y-%m-%d %H:%M:%S')}."
-    return {"text/html": panel.html(hint=as_of), "text/plain": panel.text()}
+    return {"text/html": panel.html(hint=f"{as_of()}."), "text/plain": panel.text()}
 
 
 @functools.cache
 def _widget_class() -> type[Any]:
-    import anywidget
     import traitlets
 
-    files = [*(_FILES / name for name in _SHARED), *sorted((_FILES / "panel").glob("*.js"))]
-
-    class PanelWidget(anywidget.AnyWidget):
-        _esm = "\n".join(path.read_text("utf-8") for path in files)
-        _css = style_sheet() + "".join(
-            (_FILES / name).read_text("utf-8") for name in ("card.css", "panel/panel.css")
-        )
+    class PanelWidget(live_widget_class()):  # type: ignore[misc]  # the class is made at run time
+        _esm = joined(*_SHARED, "panel/*.js")
+        _css = style_sheet() + joined("card.css", "panel/*.css")
         panel = traitlets.Dict().tag(sync=True)
-        #: Its own id, as the card has one.
-        card = traitlets.Unicode().tag(sync=True)
-
-        def __init__(
-            self, now: Callable[[], dict[str, Any]], on_message: Callable[[dict[str, Any]], None]
-        ) -> None:
-            self._now = now
-            own_id = uuid.uuid4().hex
-            super().__init__(card=own_id, model_id=own_id)
-            self.on_msg(lambda _widget, content, _buffers: on_message(content))
-            answer_where_asked(self.comm)
-
-        def get_state(self, *arguments: Any, **options: Any) -> Any:
-            # As the card's: a reloaded page gets what is true now.
-            self._trait_values["panel"] = self._now()
-            return super().get_state(*arguments, **options)
 
     return PanelWidget

@@ -109,7 +109,7 @@ class PanelView {
     this.filter.dataset.lmSuppressShortcuts = "true";
     this.filter.addEventListener("input", () => this.show());
     this.table = make("div", "nbt-table", this.root);
-    this.notes = make("div", "nbt-notes", this.root);
+    this.notes = make("div", "", this.root);
     this.said = make("pre", "nbt-said", this.root);
     this.said.setAttribute("aria-live", "polite");
     this.sight = new IntersectionObserver((entries) => {
@@ -173,12 +173,12 @@ class PanelView {
     });
     const last = make("td", "nbt-actions", line);
     if (row.details.length) {
-      const unfold = this.plain(opened ? "Less" : "More", `unfold ${row.key}`, last);
-      unfold.setAttribute("aria-expanded", String(opened));
-      unfold.addEventListener("click", () => {
+      const unfold = makeButton("nbt-button", last, opened ? "Less" : "More", () => {
         this.open.set(row.key, !opened);
         this.show();
       });
+      unfold.dataset.button = `unfold ${row.key}`;
+      unfold.setAttribute("aria-expanded", String(opened));
     }
     for (const action of row.actions) last.append(this.button(action, row.key));
     if (!opened || !row.details.length) return;
@@ -188,17 +188,9 @@ class PanelView {
   }
   /** @param {string} action @param {string} key */
   button(action, key) {
-    const button = this.plain(WORDS[action] ?? action, `${action} ${key}`);
+    const button = makeButton("nbt-button", undefined, WORDS[action] ?? action, () => this.store.ask(action, key));
+    button.dataset.button = `${action} ${key}`;
     button.disabled = this.store.asked.has(`${action} ${key}`);
-    button.addEventListener("click", () => this.store.ask(action, key));
-    return button;
-  }
-  /** @param {string} text @param {string} name @param {Element} [parent] */
-  plain(text, name, parent) {
-    const button = make("button", "nbt-button", parent);
-    button.type = "button";
-    button.dataset.button = name;
-    button.textContent = text;
     return button;
   }
 }

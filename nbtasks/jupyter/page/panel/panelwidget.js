@@ -1,19 +1,4 @@
 // @ts-check
-// What anywidget calls; as for the card.
+// The panel as a widget.
 
-export default () => {
-  /** @type {PanelStore} */
-  let store;
-  return {
-    /** @param {{model: Model}} props */
-    initialize({ model }) {
-      store = new PanelStore(model);
-      return () => store.close();
-    },
-    /** @param {{el: HTMLElement}} props */
-    render({ el }) {
-      const view = new PanelView(store, el);
-      return () => view.close();
-    },
-  };
-};
+export default widgetOf((model) => new PanelStore(model), (store, el) => new PanelView(store, el));

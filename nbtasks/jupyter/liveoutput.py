@@ -1,0 +1,68 @@
+"""An output of the notebook that lives as a widget: what the card and the panels have in common."""
+
+from __future__ import annotations
+
+import functools
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_FILES = Path(__file__).parent / "page"
+#: Seconds between saved forms for the notebook's file.
+KEEP_EVERY_S = 8.0
+
+
+def as_of() -> str:
+    """Return what a saved form says of its time, without a full stop."""
+    return f"As of {time.strftime('%Y-%m-%d %H:%M:%S')}"
+
+
+def joined(*patterns: str) -> str:
+    """Return files of the page as one: a widget has one module and one style sheet, and nothing here builds them."""
+    files = (path for pattern in patterns for path in sorted(_FILES.glob(pattern)))
+    return "\n".join(path.read_text("utf-8") for path in files)
+
+
+@functools.cache
+def live_widget_class() -> type[Any]:
+    """Return what widgets descend from, made when it is first needed: a worker machine has no anywidget.
+
+    Raises:
+        ImportError: anywidget is not installed.
+    """
+    import anywidget
+    import traitlets
+
+    class LiveWidget(anywidget.AnyWidget):
+        _esm = ""
+        #: Its own id, by which the page finds its outputs in the notebook.
+        card = traitlets.Unicode().tag(sync=True)
+
+        def __init__(
+            self, now: Callable[[], dict[str, Any]], on_message: Callable[[dict[str, Any]], None]
+        ) -> None:
+            self._now = now
+            own_id = uuid.uuid4().hex
+            super().__init__(card=own_id, model_id=own_id)
+            self.on_msg(lambda _widget, content, _buffers: on_message(content))
+            _answer_where_asked(self.comm)
+
+        def get_state(self, *arguments: Any, **options: Any) -> Any:
+            # Made when somebody asks for it: a reloaded page gets the truth, and no trait is written
+            # (and sent) while the widget lives on messages.
+            self._trait_values.update(self._now())
+            return super().get_state(*arguments, **options)
+
+    return LiveWidget
+
+
+def _answer_where_asked(comm: Any) -> None:
+    """Let clicks be handled while a cell blocks.
+
+    From 7.4 on ipykernel sends them to the shell that last sent on the comm, which is the one that blocks;
+    before that, to the one that the front end had named. The method is private, hence the look.
+    """
+    if hasattr(type(comm), "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda _data, default: default
