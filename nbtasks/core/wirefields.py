@@ -88,15 +88,16 @@ class WireFields:
 
     def __init__(self, kind: Any, fields: Mapping[str, WireField]) -> None:
         self.fields = fields
-        self._defaults = {item.name: _default(item) for item in dataclasses.fields(kind)}
+        defaults = {item.name: _default(item) for item in dataclasses.fields(kind)}
+        self._writing = [(key, item.name, defaults[item.name], item.write) for key, item in fields.items()]
 
     def written(self, message: Any) -> dict[str, Any]:
         """Return those fields of a message that are not what they are by default, as JSON types."""
-        wire = {}
-        for key, item in self.fields.items():
-            value = getattr(message, item.name)
-            if value != self._defaults[item.name]:
-                wire[key] = item.write(value)
+        wire, values = {}, vars(message)
+        for key, name, default, write in self._writing:
+            value = values[name]
+            if value != default:
+                wire[key] = value if write is _as_it_is else write(value)
         return wire
 
     def read(self, wire: Mapping[str, Any]) -> dict[str, Any]:

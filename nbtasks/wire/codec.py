@@ -162,6 +162,8 @@ class Codec:
         """
         self._sealer = sealer
         self._of_workers = frozenset(of_workers)
+        #: What was said of the last chunk that was opened, and what was read from it: of most it is the same.
+        self._last_said: tuple[Header, CallHeader] = {}, CallHeader()
 
     def manifest(self, roots: Roots) -> Manifest:
         """Return the local modules that are needed, as they are now."""
@@ -246,11 +248,17 @@ class Codec:
             header.pop("n"),
             header.pop("na", None),
         )
-        try:
-            said = CallHeader.from_wire(header)
-        except ValueError as error:
-            raise _unreadable("a chunk of calls", error) from error
-        return Chunk(batch, function, first, _cut(body, n), said, not_after, address)
+        return Chunk(batch, function, first, _cut(body, n), self._call_header(header), not_after, address)
+
+    def _call_header(self, said: Header) -> CallHeader:
+        last, header = self._last_said
+        if said != last:
+            try:
+                header = CallHeader.from_wire(said)
+            except ValueError as error:
+                raise _unreadable("a chunk of calls", error) from error
+            self._last_said = said, header
+        return header
 
     def belongs(self, frame: bytes) -> tuple[str, int, int] | None:
         """Return (batch, first, count) of a chunk that lies somewhere else; None where we have not signed it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from json.encoder import encode_basestring_ascii
+from math import isfinite
 from typing import Any
 
 from nbtasks.core.errors import SignatureMismatch
@@ -102,6 +103,8 @@ def _header_json(header: Header) -> str:
             text = str(value)
         elif value is None or kind is bool:
             text = _CONSTANTS[value]
+        elif kind is float and isfinite(value):
+            text = repr(value)
         else:
             text = to_json(value)
         parts.append(f'"{name}":{text}')

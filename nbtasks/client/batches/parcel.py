@@ -5,8 +5,10 @@ A batch that another process has submitted has none here.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.brief import brief
@@ -37,6 +39,12 @@ class CallOptions:
     header: CallHeader
     #: Nothing was set: it is one call with the task's own options.
     plain: bool = False
+
+    @cached_property
+    def of_many(self) -> CallOptions:
+        """The options of one call for a batch of several."""
+        header = dataclasses.replace(self.header, single=False, preview=False)
+        return dataclasses.replace(self, header=header)
 
 
 class Parcel:

@@ -98,12 +98,6 @@ def _checked_options(task: Definition, given: dict[str, Any], single: bool) -> C
     return CallOptions(options, delay, label, quiet, header)
 
 
-def of_many(options: CallOptions) -> CallOptions:
-    """Return the options of one call for a batch of several."""
-    header = dataclasses.replace(options.header, single=False, preview=False)
-    return dataclasses.replace(options, header=header)
-
-
 def submit_call(
     engine: Engine, task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any], given: dict[str, Any]
 ) -> AsyncResult:
@@ -204,7 +198,7 @@ def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel, index: int | Non
     if not bad:
         raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
     label = f"{batch.title} (again)"
-    again = dataclasses.replace(of_many(parcel.options), label=label, delay_s=0.0, plain=False)
+    again = dataclasses.replace(parcel.options.of_many, label=label, delay_s=0.0, plain=False)
     calls = [parcel.calls[one] for one in bad]
     packer, how = packer_of(engine, parcel.task, again), MapOptions(on_error=batch.origin.on_error)
     return _submit_calls(engine, parcel.task, calls, how, again, packer, packer.payloads(calls))

@@ -112,7 +112,7 @@ class RedisEngine:
         digest, frame = ship(session.codec, self.home, task)
 
         def open_batch() -> tuple[Ledger, Parcel]:
-            parcel = Parcel(task, dispatch.of_many(options), ())
+            parcel = Parcel(task, options.of_many, ())
             parcel.function, parcel.frame, parcel.as_sent = digest, frame, task.shipped
             return dispatch.ledger_of(self, parcel, 0, "call"), parcel
 
