@@ -55,7 +55,7 @@ def test_it_is_shown_as_a_picture_and_as_html_and_saved_as_both(naps, tmp_path):
     # Something green and something red is in it.
     assert {4, 5} <= {number for row in rows for number in row}
     page = timeline._repr_html_()
-    assert "#1 0.15: failed" in page
+    assert "seconds=0.15: failed" in page
     assert "<script" not in page
     assert "<svg" not in page
     timeline.save(tmp_path / "t.png")

@@ -773,7 +773,7 @@ def test_what_the_notebook_changes_after_the_start_is_named(project, tmp_path_fa
             f"the working folder ({elsewhere}, theirs is {project}) and environment variable OF_THE_NOTEBOOK"
         )
         assert worker.changes == named
-        assert named in workers_panel([worker], time.time(), str).notes[0]
+        assert named in workers_panel([worker], time.time(), lambda batch, index: batch).notes[0]
         assert task.delay().get(timeout=SOON) == (str(project), None)
         app.start_workers(1)
         assert task.delay().get(timeout=SOON) == (str(elsewhere), "1")

@@ -96,7 +96,7 @@ def test_the_last_lines_of_output():
         succeed(batch, index, output=f"\x1b[32mline {index}\x1b[0m\n")
     view = Board(batch).fold(time.time())
     assert len(view.output) == 60
-    assert view.output[-1] == (99, "stdout", "line 99", ((7, "color:#00a250;"),))
+    assert view.output[-1] == (99, "stdout", "line 99", ((7, "color:#00a250;"),), "99")
 
 
 def test_hostile_and_long_names_stay_on_one_line():

@@ -24,7 +24,7 @@ def facts(said):
 
 def test_a_call_that_waits_has_its_arguments_and_how_long_it_waits():
     said = call_said(make_batch(3, created_at=1000.0), 1, "1", 1002.5)
-    assert (said.title, said.state, said.word, said.final) == ("#1", "PENDING", "waiting", False)
+    assert (said.title, said.state, said.word, said.final) == ("1", "PENDING", "waiting", False)
     assert facts(said) == {"queued": "2.50 s"}
     assert parts(said) == {"Arguments": "1"}
 
@@ -88,7 +88,7 @@ def test_a_page_may_ask_for_anything():
         assert answer(calls, asked) is None
     content, _ = answer(calls, {"t": "call", "index": 2})
     assert json.loads(json.dumps(content))["index"] == 2
-    assert answer(calls, {"t": "label", "index": 2}) == ({"k": "label", "index": 2, "text": "#2 2"}, [])
+    assert answer(calls, {"t": "label", "index": 2}) == ({"k": "label", "index": 2, "text": "2"}, [])
 
 
 def test_all_that_was_printed_comes_call_by_call():
@@ -110,7 +110,7 @@ def test_an_ended_card_still_has_what_is_small(held):
     if not held:
         batch = None
     said = call_said(card.calls.batch, 1, card.calls.label(1), time.time())
-    assert said.label == "1"
+    assert said.title == "1"
     assert parts(said)["Result"] == "1"
     assert parts(said)["Output"] == "text\n"
     assert ("Arguments" in parts(said)) is held

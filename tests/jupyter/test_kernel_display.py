@@ -332,6 +332,7 @@ def test_the_variable_decides_who_watches(kernel):
 def test_without_anywidget_html_is_replaced_and_says_how_to_get_widgets(kernel_with_task):
     kernel = kernel_with_task
     kernel.run("import sys; real = sys.modules.get('anywidget'); sys.modules['anywidget'] = None")
+    kernel.run("from nbtasks.jupyter import liveoutput; liveoutput.live_widget_class.cache_clear()")
     kernel.run("from nbtasks.jupyter.card import card; card.widget_class.cache_clear()")
     ran = kernel.run("g = nap.map([0.7] * 4)")
     assert sorted(ran.data[0]) == ["text/html", "text/plain"]

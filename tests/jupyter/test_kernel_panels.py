@@ -70,7 +70,7 @@ def test_the_list_of_workers_says_what_each_child_does_and_scales(kernel, eventu
     def busy():
         told = kernel.told("panel")
         details = [line for row in told[-1]["panel"]["rows"] for line in row["details"]] if told else []
-        return any("wait here #0 for" in line for line in details) and details
+        return any("wait here for" in line for line in details) and details
 
     details = kernel.settle(busy)
     assert len(details) == 2

@@ -181,7 +181,7 @@ def test_calls_are_named_by_their_items():
 
     batch = make_batch(3)
     start(batch, 1)
-    assert said(Board(batch).fold(time.time())).rows[0].what == "#1 1"
+    assert said(Board(batch).fold(time.time())).rows[0].what == "1"
     batch.parcel.task = Definition(fetch, batch.parcel.task.options)
     assert said(Board(batch).fold(time.time())).rows[0].what == "n=1"
 
@@ -201,7 +201,7 @@ def test_the_end_is_one_line_that_says_how_it_went():
     fail(batch, ValueError("bad"), 38, 39)
     board = Board(batch)
     line = said(board.fold(time.time())).pace
-    assert re.fullmatch(r"40 calls, [4-9]\.\d\d s, median 0\.50 s, slowest #17 17 2\.25 s, 2 failed", line)
+    assert re.fullmatch(r"40 calls, [4-9]\.\d\d s, median 0\.50 s, slowest 17 2\.25 s, 2 failed", line)
     # Also when the card holds no results any more.
     board.show(batch.to_be_shown())
     assert said(board.fold(time.time())).pace == line

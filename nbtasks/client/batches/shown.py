@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from .ledger import Ledger
 
 
+def which_call(batch: Ledger, index: int) -> str:
+    """Return how a call is named beside others: by its item, or by its number where nobody knows that here."""
+    return batch.item_label(index) or f"#{index:,}"
+
+
 def shown_value(batch: Ledger, index: int, most: int | None = None) -> RichOutput | None:
     """Return the value of a call in the forms that can be shown; None where there are none.
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from nbtasks.core import palette, states
-from nbtasks.core.colours import COLOURS
+from nbtasks.core.appearance import COLOURS
 
 from . import glyphs
 from .spans import Span, Spans

@@ -9,8 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbtasks.client.batches.shown import which_call
 from nbtasks.core import states
-from nbtasks.core.colours import COLOURS
+from nbtasks.core.appearance import COLOURS, WORDS
 
 from .drawing import Box, Drawing
 from .spans import Spans, spans_of
@@ -20,13 +21,8 @@ if TYPE_CHECKING:
 
 #: Bars that say what they are when they are pointed at.
 _MOST_POINTED_AT = 600
-_WORDS = {
-    states.SUCCESS: "done",
-    states.FAILURE: "failed",
-    states.REVOKED: "revoked",
-    states.STARTED: "running",
-    states.RETRY: "tried again",
-}
+#: The order of the legend.
+_SHOWN = (states.SUCCESS, states.FAILURE, states.REVOKED, states.STARTED, states.RETRY)
 
 
 class Timeline:
@@ -68,7 +64,7 @@ class Timeline:
         areas = "".join(self._area(box, spans) for box in drawing.boxes[:_MOST_POINTED_AT])
         what = f"{self._batch.title}: {self._batch.n:,} calls"
         hidden = f", {spans.hidden:,} of them on children that are not shown" if spans.hidden else ""
-        shown = sorted({box.span.state for box in drawing.boxes}, key=list(_WORDS).index)
+        shown = sorted({box.span.state for box in drawing.boxes}, key=_SHOWN.index)
         # An image with a map, for a notebook of somebody else shows no SVG and no scripts.
         return (
             f'<div style="font-size:13px;line-height:1.45"><div><b style="font-weight:600">{escape(what)}</b>'
@@ -82,10 +78,10 @@ class Timeline:
     def _area(self, box: Box, spans: Spans) -> str:
         span = box.span
         if span.count > 1:
-            which = f"{span.count:,} calls from #{span.first:,} on"
+            which = f"{span.count:,} calls, one of them {which_call(self._batch, span.first)}"
         else:
-            which = f"#{span.first} {self._batch.call_label(span.first)}"
-        told = [f"{which}: {_WORDS[span.state]}", spans.lanes[span.lane].name]
+            which = which_call(self._batch, span.first)
+        told = [f"{which}: {WORDS[span.state]}", spans.lanes[span.lane].name]
         told.append(f"{span.began_at - spans.began_at:.3f} to {span.ended_at - spans.began_at:.3f} s")
         place = f"{box.left},{box.top},{max(box.right, box.left + 2)},{box.bottom}"
         return f'<area shape="rect" coords="{place}" title="{escape(", ".join(told), quote=True)}">'
@@ -96,5 +92,5 @@ def _legend(state: str) -> str:
     return (
         f'<span style="margin-left:14px;white-space:nowrap"><span style="display:inline-block;width:8px;height:8px;'
         f'margin-right:5px;border-radius:2px;background:rgb({red},{green},{blue})"></span>'
-        f'<span style="opacity:.7">{_WORDS[state]}</span></span>'
+        f'<span style="opacity:.7">{WORDS[state]}</span></span>'
     )

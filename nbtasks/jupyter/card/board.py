@@ -19,12 +19,11 @@ from .tracebacktext import readable
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
-    from nbtasks.client.batches.printed import OutputLine
     from nbtasks.client.batches.seen import Failure, Progress, Running
     from nbtasks.core.progressbar import ProgressBar
 
-#: Of a line that was printed: its call, stream, text and colours.
-ShownLine = tuple[int, str, str, Paint]
+#: Of a line that was printed: its call, stream, text, colours, and how the call is named.
+ShownLine = tuple[int, str, str, Paint, str]
 
 RUNNING_ROWS = 4
 FAILURE_GROUPS = 20
@@ -32,6 +31,8 @@ TRACEBACK_LENGTH = 8_000
 MESSAGE_LENGTH = 500
 OUTPUT_LINES = 60
 LINE_LENGTH = 300
+#: Characters of a call's name before each of its lines.
+NAME_LENGTH = 24
 #: Below this many finished calls no rate and no remaining time is told.
 ENOUGH_TO_TELL = 5
 
@@ -111,6 +112,7 @@ class Board:
         self._finish_rate = FinishRate()
         self._grouped: tuple[int, tuple[FailureGroup, ...]] = (0, ())
         self._ending: Ending | None = None
+        self._names: dict[int, str] = {}
 
     def show(self, batch: Ledger) -> None:
         """Show the same batch as another object."""
@@ -153,7 +155,7 @@ class Board:
             bars=tuple(batch.output.bars.get(0, ())) if not batch.is_many else (),
             failures=failures,
             more_failures=self._more_failures(counts),
-            output=output_lines(batch.output),
+            output=self._output_lines(),
         )
 
     def _how_it_went(self) -> Ending | None:
@@ -179,6 +181,22 @@ class Board:
             attempt=running.attempt,
             progress=_progress(progress),
         )
+
+    def _output_lines(self) -> tuple[ShownLine, ...]:
+        """Return the last lines of output, each short enough to show."""
+        batch = self._batch
+        last = copied(batch.output)[-OUTPUT_LINES:]
+        # Kept, for after the end the batch may know of no arguments any more.
+        self._names = {line.index: self._names.get(line.index) or self._name(line.index) for line in last}
+        return tuple(
+            (line.index, line.stream, *painted(in_cells(line.text), LINE_LENGTH), self._names[line.index])
+            for line in last
+        )
+
+    def _name(self, index: int) -> str:
+        if not self._batch.is_many:
+            return ""
+        return words.which_call(index, words.one_line(self._batch.item_label(index), NAME_LENGTH))
 
     def _failure_groups(self) -> tuple[FailureGroup, ...]:
         failures = self._batch.failures.copy()
@@ -237,12 +255,6 @@ def _shape(message: str) -> str:
 def _end_of(traceback: str) -> str:
     # The end names the line that failed, so that is what stays of a very long one.
     return traceback if len(traceback) <= TRACEBACK_LENGTH else "…\n" + traceback[-TRACEBACK_LENGTH:]
-
-
-def output_lines(lines: Iterable[OutputLine]) -> tuple[ShownLine, ...]:
-    """Return the last lines of output, each short enough to show."""
-    last = copied(lines)[-OUTPUT_LINES:]
-    return tuple((line.index, line.stream, *painted(in_cells(line.text), LINE_LENGTH)) for line in last)
 
 
 def _progress(progress: Progress | None) -> tuple[float, float | None, str] | None:

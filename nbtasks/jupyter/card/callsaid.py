@@ -44,9 +44,8 @@ class CallSaid:
 
     index: int
     id: str
-    #: Which call it is, such as ``#17``; empty where there is but one.
+    #: Which call it is: its arguments, such as ``n=17``.
     title: str
-    label: str
     #: Celery's word for its state, and the card's.
     state: str
     word: str
@@ -80,8 +79,9 @@ def call_said(batch: Ledger, index: int, label: str, now: float) -> CallSaid:
     return CallSaid(
         index=index,
         id=call_id,
-        title=f"#{index:,}" if batch.is_many else "",
-        label=words.one_line(label, 120),
+        title=words.which_call(index, words.one_line(label, 120))
+        if batch.is_many
+        else words.one_line(label, 120),
         state=state,
         word=LOOK_OF[state].word,
         final=state in states.READY_STATES,

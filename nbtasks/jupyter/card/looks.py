@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nbtasks.core import states
-from nbtasks.core.colours import COLOURS
+from nbtasks.core.appearance import COLOURS, WORDS
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,11 @@ class StateLook:
     """How calls in one state look."""
 
     state: str
-    #: What a count of them is called.
-    word: str
+
+    @property
+    def word(self) -> str:
+        """Return what they are called."""
+        return WORDS[self.state]
 
     @property
     def variable(self) -> str:
@@ -34,15 +37,7 @@ class StateLook:
 
 
 #: By state code.
-LOOKS = (
-    StateLook(states.PENDING, "waiting"),
-    StateLook(states.RECEIVED, "waiting"),
-    StateLook(states.STARTED, "running"),
-    StateLook(states.RETRY, "to retry"),
-    StateLook(states.SUCCESS, "done"),
-    StateLook(states.FAILURE, "failed"),
-    StateLook(states.REVOKED, "cancelled"),
-)
+LOOKS = tuple(StateLook(state) for state in states.NAMES)
 LOOK_OF = {look.state: look for look in LOOKS}
 #: The order of counts, and of the parts of the bar; what waits comes last and is the bar's ground.
 PARTS = tuple(

@@ -59,7 +59,7 @@ def html(
         _mosaic_image(codes, width) if told.many else "",
         _div(".nbt-bars", "".join(map(_bar_row, told.bars))) if told.bars else "",
         _failures(failures_said(view), told.more_failures),
-        _output(view, many=told.many),
+        _output(view),
         _preview(preview) if preview else "",
         _div(".nbt-foot", escape(told.hint)) if told.hint else "",
         _div(".nbt-note", escape(hint)) if hint else "",
@@ -176,10 +176,10 @@ def _traceback(content: str) -> str:
     return _tag("pre", escape(content), ".nbt-card pre.nbt-traceback")
 
 
-def _output(view: View, *, many: bool) -> str:
+def _output(view: View) -> str:
     if not view.output:
         return ""
-    lines = [_output_line(*line, many=many) for line in view.output]
+    lines = [_output_line(*line) for line in view.output]
     shown = _tag("pre", "".join(lines[-_FEW_LINES:]), ".nbt-card pre.nbt-lines")
     if len(lines) > _FEW_LINES:
         summary = _tag("summary", f"show {len(lines)} lines", ".nbt-more")
@@ -193,8 +193,8 @@ def _output(view: View, *, many: bool) -> str:
     return _div(".nbt-output", shown)
 
 
-def _output_line(index: int, stream: str, line: str, paint: Paint, *, many: bool) -> str:
-    prefix = _tag("i", f"#{index}", ".nbt-line > i") if many else ""
+def _output_line(_index: int, stream: str, line: str, paint: Paint, name: str) -> str:
+    prefix = _tag("i", f"<bdi>{escape(name)}</bdi>", ".nbt-line > i") if name else ""
     content = f"<span>{_painted(line, paint)}</span>"
     colour = style('.nbt-line[data-stream="stderr"]') if stream == "stderr" else ""
     return _div(".nbt-line", prefix + content, more=colour)

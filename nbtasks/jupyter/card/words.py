@@ -7,7 +7,6 @@ import time
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_NAMED = re.compile(r"[^\W\d]\w*=")
 
 
 #: How durations are said: below so many seconds, with so many digits, in one unit or in whole ones of two.
@@ -56,8 +55,8 @@ def rate(per_second: float) -> str:
 
 
 def which_call(index: int, label: str) -> str:
-    """Return how a call is named beside others: ``n=17`` where its label is an item with a name, else ``#17 'a'``."""
-    return label if _NAMED.match(label) else f"#{index:,} {label}".rstrip()
+    """Return how a call is named beside others: ``n=17`` or ``17``, its item; ``#17`` where nobody knows that."""
+    return label or f"#{index:,}"
 
 
 def calls(number: int) -> str:

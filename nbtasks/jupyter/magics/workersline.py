@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.app import App
+from nbtasks.client.batches.shown import which_call
 from nbtasks.core.errors import NbtasksError
 from nbtasks.core.options import POOLS
 from nbtasks.jupyter.card import words
@@ -237,18 +238,20 @@ def _look() -> Panel:
     engine = app.engine
     workers = app.workers()
     running = {batch for worker in workers for batch, _, _ in worker.running}
-    titles = {batch.id: batch.title for batch in engine.registry.all_unfinished()}
-    if running - titles.keys():
-        titles = {**{one.id: one.title for one in engine.unfinished()}, **titles}
+    own_batches = {batch.id: batch for batch in engine.registry.all_unfinished()}
+    others = engine.unfinished() if running - own_batches.keys() else ()
+    titles = {one.id: one.title for one in (*others, *own_batches.values())}
 
-    def title_of(batch: str) -> str:
-        return words.one_line(titles.get(batch) or words.short_id(batch), 60)
+    def name_of(batch: str, index: int) -> str:
+        title, ledger = titles.get(batch) or words.short_id(batch), own_batches.get(batch)
+        which = f"#{index}" if ledger is None else which_call(ledger, index) if ledger.is_many else ""
+        return words.one_line(f"{title} {which}", 80)
 
-    own = None
+    own_worker = None
     with contextlib.suppress(NbtasksError):
         # Not every engine has workers that an App starts.
-        own = app.local_workers.worker_id
-    return workers_panel(workers, time.time(), title_of, own)
+        own_worker = app.local_workers.worker_id
+    return workers_panel(workers, time.time(), name_of, own_worker)
 
 
 def _scale(n: int) -> str:

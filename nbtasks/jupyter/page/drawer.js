@@ -28,7 +28,6 @@ class Drawer {
     const head = make("div", "nbt-drawer-head", this.box);
     this.swatch = make("i", "nbt-swatch", head);
     this.title = make("b", "", head);
-    this.label = make("span", "nbt-label", head);
     this.word = make("span", "nbt-word", head);
     this.back = makeButton("nbt-sign", head, "‹", () => this.step(-1), "previous call");
     this.on = makeButton("nbt-sign", head, "›", () => this.step(1), "next call");
@@ -58,7 +57,6 @@ class Drawer {
       this.parts.clear();
       this.body.replaceChildren();
       this.facts.replaceChildren();
-      setText(this.label, "");
     }
     this.draw();
     this.ask();
@@ -92,7 +90,7 @@ class Drawer {
     this.said = said;
     if (said.final) clearTimeout(this.timer);
     this.draw();
-    if (this.speaks) setText(this.voice, `${said.title || "call"} ${said.label}: ${said.word}`);
+    if (this.speaks) setText(this.voice, `${said.title || "call"}: ${said.word}`);
     this.speaks = false;
   }
   draw() {
@@ -100,8 +98,9 @@ class Drawer {
     const said = this.said, many = this.store.view?.many;
     const state = said?.state ?? this.store.tables.states[this.store.codes[this.index]]?.name ?? "PENDING";
     this.swatch.style.background = colourOf(state);
-    const title = said?.title ?? (many ? `#${thousands(this.index)}` : "");
+    const title = said?.title ?? (many ? this.store.nameOf(this.index) : "");
     setText(this.title, title);
+    this.title.title = title;
     this.box.setAttribute("aria-label", `Call ${title}`.trim());
     this.box.dataset.index = String(this.index);
     this.box.dataset.told = String(!!said);
@@ -110,8 +109,6 @@ class Drawer {
     this.on.disabled = this.index >= this.store.codes.length - 1;
     this.failed.hidden = this.failedFrom(0) < 0;
     if (!said) return;
-    setText(this.label, said.label);
-    this.label.title = said.label;
     setText(this.word, said.word);
     this.retry.hidden = !said.can_retry;
     this.retry.disabled = !!this.store.asked;

@@ -23,7 +23,7 @@
  *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, hint: string,
  *   attach_hint: string, sentence: string,
  * }} View
- * @typedef {[index: number, stream: string, text: string, paint: [length: number, css: string][]]} Line
+ * @typedef {[index: number, stream: string, text: string, paint: [length: number, css: string][], name: string]} Line
  * @typedef {{html: string | null, png: string | null, text: string | null}} Preview
  *
  * Messages.
@@ -32,7 +32,7 @@
  * @typedef {{k: "label", index: number, text: string}} Label
  * @typedef {{title: string, pieces: [stream: string, text: string][], tone: string}} CallPartSaid
  * @typedef {{
- *   k: "call", index: number, id: string, title: string, label: string, state: string, word: string, final: boolean,
+ *   k: "call", index: number, id: string, title: string, state: string, word: string, final: boolean,
  *   facts: [name: string, value: string][], parts: CallPartSaid[], can_retry: boolean, debug: string,
  * }} CallSaid
  * @typedef {{k: "output", name: string}} OutputFile

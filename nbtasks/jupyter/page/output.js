@@ -86,10 +86,10 @@ class OutputLines {
   }
   /** @param {Line} line */
   append(line) {
-    const [index, stream, text, paint] = line;
+    const [, stream, text, paint, name] = line;
     const node = make("div", "nbt-line", this.lines);
     node.dataset.stream = stream;
-    if (this.store.view?.many) make("i", "", node).textContent = `#${index}`;
+    if (name) make("bdi", "", make("i", "", node)).textContent = name;
     paintText(make("span", "", node), text, paint);
     this.drawn.push(line);
     if (this.drawn.length > MOST_KEPT) this.drop(1);

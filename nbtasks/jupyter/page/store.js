@@ -1,7 +1,7 @@
 // @ts-check
 // What the page knows of one batch: one store for all views of a card; it survives views that come and go.
 
-const ACK_WITHIN_MS = 3000;
+const ACK_WITHIN_MS = 3000, ASK_NAME_AFTER_MS = 120, MOST_NAMES = 5000;
 
 class Store {
   /** @param {Model} model */
@@ -26,6 +26,10 @@ class Store {
     this.asked = null; // the command that waits for the kernel's answer, and since when
     this.retried = "";
     this.problem = "";
+    /** @type {Map<number, string>} */
+    this.names = new Map(); // of calls, as far as somebody has looked at them
+    /** @type {number | undefined} */
+    this.nameTimer = undefined;
     this.width = 0; // of the mosaic, as the kernel was told
     /** @type {number | undefined} */
     this.widthTimer = undefined;
@@ -66,7 +70,7 @@ class Store {
     this.pulse.hear();
     if (message.k === "still") { this.keeper.keep(message.data); return; }
     if (message.k === "retire") { this.keeper.retire(); return; }
-    if (message.k === "label") { for (const view of this.views) view.label(message); return; }
+    if (message.k === "label") { this.name(message); return; }
     if (message.k === "call") { for (const view of this.views) view.drawer.take(message); return; }
     if (message.k === "timeline") { for (const view of this.views) view.timeline.take(message); return; }
     if (message.k === "output") { for (const view of this.views) view.output.save(message.name, bytes(buffers[0])); return; }
@@ -83,6 +87,19 @@ class Store {
     }
     if (this.view?.stopping || this.view?.done) this.asked = null;
     this.show();
+  }
+  /** What a call is called, as far as the page knows. @param {number} index */
+  nameOf(index) { return this.names.get(index) ?? `#${thousands(index)}`; }
+  /** Somebody looks at a call: views are told its name. @param {number} index */
+  askName(index) {
+    clearTimeout(this.nameTimer);
+    if (!this.names.has(index)) this.nameTimer = setTimeout(() => this.send({ t: "label", index }), ASK_NAME_AFTER_MS);
+  }
+  /** @param {Label} message */
+  name({ index, text }) {
+    if (this.names.size >= MOST_NAMES) this.names.clear();
+    this.names.set(index, text);
+    for (const view of this.views) view.named(index);
   }
   /** @param {Uint8Array} data @param {number} ranges */
   apply(data, ranges) {

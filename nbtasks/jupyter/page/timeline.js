@@ -204,13 +204,17 @@ class TimelineView {
     if (span === this.chosen) return;
     this.chosen = span;
     this.draw();
-    if (span) setText(this.text, this.told(span));
+    if (!span) return;
+    setText(this.text, this.told(span));
+    this.store.askName(span[6]);
   }
+  /** The kernel has told what a call is called. @param {number} index */
+  named(index) { if (this.chosen?.[6] === index) setText(this.text, this.told(this.chosen)); }
   /** @param {TimeSpan} span */
   told([, , waits, begin, end, code, first, count]) {
     const { states, spans } = this.store.tables;
-    const which = count > 1 ? `${thousands(count)} calls, one of them #${thousands(first)}` : `#${thousands(first)}`;
-    const parts = [`${which} ${states[code].name}`, `ran ${clock(end - begin, spans)}`];
+    const name = this.store.nameOf(first), which = count > 1 ? `${thousands(count)} calls, one of them ${name}` : name;
+    const parts = [`${which} ${states[code].word}`, `ran ${clock(end - begin, spans)}`];
     if (count === 1 && waits !== null) parts.push(`queued ${clock(Math.max(0, begin - (this.said?.queued ?? 0)), spans)}`);
     return parts.join(" · ");
   }

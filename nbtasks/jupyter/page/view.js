@@ -10,8 +10,6 @@ class CardView {
     this.store = store;
     /** @type {number | null} */
     this.drawing = null;
-    /** @type {number | undefined} */
-    this.labelTimer = undefined;
     el.classList.add("nbt-host");
     this.root = make("div", "nbt-card", el);
     this.root.dataset.lmSuppressShortcuts = "true";
@@ -174,21 +172,21 @@ class CardView {
   // While a cell of the mosaic is pointed at, its call takes the place of the pace.
   /** @param {number | null} index @param {number} step */
   detail(index, step) {
-    clearTimeout(this.labelTimer);
     this.pointed = index;
     if (index === null) { setText(this.pace, this.store.view?.pace ?? ""); return; }
     setText(this.pace, step > 1 ? `calls ${thousands(index)} to ${thousands(index + step - 1)}` : this.call(index));
-    if (step === 1) this.labelTimer = setTimeout(() => this.store.send({ t: "label", index }), 120);
-    else if (this.mosaic.byKey) setText(this.voice, this.pace.textContent ?? "");
+    if (step === 1) this.store.askName(index);
+    if (this.mosaic.byKey && (step > 1 || this.store.names.has(index))) setText(this.voice, this.pace.textContent ?? "");
   }
-  /** @param {Label} message */
-  label(message) {
-    if (message.index !== this.pointed) return;
-    setText(this.pace, `${message.text} ${this.word(message.index)}`);
+  /** The kernel has told what a call is called. @param {number} index */
+  named(index) {
+    this.timeline.named(index);
+    if (index !== this.pointed) return;
+    setText(this.pace, this.call(index));
     if (this.mosaic.byKey) setText(this.voice, this.pace.textContent ?? "");
   }
   /** @param {number} index */
-  call(index) { return `#${thousands(index)} ${this.word(index)}`; }
+  call(index) { return `${this.store.nameOf(index)} ${this.word(index)}`; }
   /** @param {number} index */
   word(index) { return this.store.tables.states[this.store.codes[index]].word; }
   tick() {

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from nbtasks.client.batches.shown import which_call
 from nbtasks.client.whence import whose_is
 from nbtasks.core import states
 from nbtasks.jupyter.card import words
@@ -146,7 +147,7 @@ def _tries(batch: Ledger, now: float) -> list[str]:
     for index, due in list(batch.tries.due.items())[:3]:
         earlier = batch.tries.earlier(index)
         error = words.one_line(earlier[-1].error, 160) if earlier else ""
-        what = f"{batch.call_label(index)}: " if batch.n > 1 else ""
+        what = f"{which_call(batch, index)}: " if batch.is_many else ""
         after = f" after {error}" if error else ""
         lines.append(f"{words.short_id(batch.id)}: {what}tried again in {max(0.0, due - now):.0f} s{after}")
     return lines

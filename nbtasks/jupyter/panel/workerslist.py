@@ -26,12 +26,12 @@ TOOLS = ("fewer", "more", "restart", "log")
 
 
 def workers_panel(
-    workers: Sequence[WorkerInfo], now: float, title_of: Callable[[str], str], own: str | None = None
+    workers: Sequence[WorkerInfo], now: float, name_of: Callable[[str, int], str], own: str | None = None
 ) -> Panel:
     """Return all workers of the namespace.
 
     Args:
-        title_of: returns what a batch is called.
+        name_of: returns what a call is called, given its batch and its number.
         own: id of the worker that this notebook has started.
     """
     slots = sum(worker.slots_total for worker in workers if worker.matches)
@@ -42,7 +42,7 @@ def workers_panel(
         rows=[_row(worker, now) for worker in workers],
         empty=_EMPTY,
         notes=[note for worker in workers if (note := _note(worker))],
-        handles=[_handle(worker, title_of) for worker in workers],
+        handles=[_handle(worker, name_of) for worker in workers],
         tools=TOOLS if own is not None else ("more",),
     )
 
@@ -62,18 +62,18 @@ def _row(worker: WorkerInfo, now: float) -> tuple[str, ...]:
     )
 
 
-def _handle(worker: WorkerInfo, title_of: Callable[[str], str]) -> RowHandle:
+def _handle(worker: WorkerInfo, name_of: Callable[[str, int], str]) -> RowHandle:
     lines = [
-        _child(worker.name, number, child, title_of)
+        _child(worker.name, number, child, name_of)
         for number, child in enumerate(worker.children[:_MOST_CHILDREN], start=1)
     ]
     state = "" if worker.matches else "FAILURE"
     return RowHandle(worker.id, state or ("STARTED" if worker.slots_busy else "SUCCESS"), (), lines)
 
 
-def _child(worker: str, number: int, child: ChildInfo, title_of: Callable[[str], str]) -> str:
+def _child(worker: str, number: int, child: ChildInfo, name_of: Callable[[str, int], str]) -> str:
     calls = [
-        f"{title_of(batch)} #{index} for {words.duration(ago)}"
+        f"{name_of(batch, index)} for {words.duration(ago)}"
         for batch, index, ago in child.running[:_MOST_CALLS]
     ]
     if more := len(child.running) - len(calls):

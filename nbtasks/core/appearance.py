@@ -1,4 +1,4 @@
-"""The colours of states, the same wherever calls are shown: on the card, in its saved form, in pictures."""
+"""The colours and words of states, the same wherever calls are shown: on the card, saved, in timelines."""
 
 from __future__ import annotations
 
@@ -13,4 +13,15 @@ COLOURS: dict[str, tuple[int, int, int, int]] = {
     states.SUCCESS: (74, 160, 116, 255),
     states.FAILURE: (211, 75, 66, 255),
     states.REVOKED: (150, 138, 176, 255),
+}
+
+#: State -> what people call it.
+WORDS: dict[str, str] = {
+    states.PENDING: "waiting",
+    states.RECEIVED: "waiting",
+    states.STARTED: "running",
+    states.RETRY: "to retry",
+    states.SUCCESS: "done",
+    states.FAILURE: "failed",
+    states.REVOKED: "cancelled",
 }
