@@ -27,7 +27,7 @@ HEAD = """# Reference
 
 Made from the docstrings, which `name?` shows in a notebook. Times are seconds or texts such as `90s`, `5m`, `1h30m`.
 """
-CLASSES = ("App", "Task", "AsyncResult", "GroupResult", "EagerResult", "RichOutput", "ProgressBar")
+CLASSES = ("App", "Task", "AsyncResult", "GroupResult", "RunList", "EagerResult", "RichOutput", "ProgressBar")
 FUNCTIONS = ("task", "current_call", "progress", "track")
 OPTIONS = {
     "of a task: `@task(...)`, `with_options(...)`": keywords.TaskKeywords,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nbtasks.client.eager import EagerResult
     from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
+    from nbtasks.client.runs.runlist import RunList
     from nbtasks.client.task import Task
     from nbtasks.core.outputs import RichOutput
     from nbtasks.core.progressbar import ProgressBar
@@ -52,6 +53,7 @@ _LAZY = {
     "GroupResult": "nbtasks.client.group",
     "ProgressBar": "nbtasks.core.progressbar",
     "RichOutput": "nbtasks.core.outputs",
+    "RunList": "nbtasks.client.runs.runlist",
     "Task": "nbtasks.client.app",
     "load_ipython_extension": "nbtasks.jupyter.extension",
     "task": "nbtasks.client.app",
@@ -80,6 +82,7 @@ __all__ = [
     "ProgressBar",
     "Retry",
     "RichOutput",
+    "RunList",
     "SignatureMismatch",
     "SoftTimeLimitExceeded",
     "Task",

@@ -40,6 +40,7 @@ PUBLIC = {
     "ProgressBar",
     "Retry",
     "RichOutput",
+    "RunList",
     "SignatureMismatch",
     "SoftTimeLimitExceeded",
     "Task",

@@ -31,6 +31,7 @@ from .group import GroupResult as Map
 from .home import Home
 from .opened import Opened, close_when_unheld
 from .result import AsyncResult as Handle
+from .runs import runlist  # noqa: F401 - it shows handles to those who ask for it
 from .task import Task
 from .told import Told, checked_limit
 from .unsent import tell_at_exit

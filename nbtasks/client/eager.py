@@ -69,16 +69,24 @@ class EagerResult(Generic[R]):
     info = result
 
     @overload
-    def get(self, timeout: Duration | None = None, propagate: Literal[True] = True) -> R: ...
+    def get(
+        self, timeout: Duration | None = None, propagate: Literal[True] = True, *, progress: bool = False
+    ) -> R: ...
 
     @overload
-    def get(self, timeout: Duration | None, propagate: bool) -> R | BaseException: ...
+    def get(
+        self, timeout: Duration | None, propagate: bool, *, progress: bool = False
+    ) -> R | BaseException: ...
 
     @overload
-    def get(self, timeout: Duration | None = None, *, propagate: bool) -> R | BaseException: ...
+    def get(
+        self, timeout: Duration | None = None, *, propagate: bool, progress: bool = False
+    ) -> R | BaseException: ...
 
     @at_border
-    def get(self, timeout: Duration | None = None, propagate: bool = True) -> R | BaseException:
+    def get(
+        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False
+    ) -> R | BaseException:
         """Return the value, or raise what the task raised."""
         outcome = self._outcome()
         if propagate and isinstance(outcome, BaseException) and not self.successful():

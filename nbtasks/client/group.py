@@ -19,6 +19,7 @@ from . import current, observers, waiting
 from .batches.course import course_of
 from .batches.ledger import Ledger
 from .border import as_own, at_border
+from .onlooking import watched
 from .result import AsyncResult, note, saying, wait_async
 
 if TYPE_CHECKING:
@@ -152,21 +153,30 @@ class GroupResult(Generic[R]):
     # -- results
 
     @overload
-    def get(self, timeout: Duration | None = None, propagate: Literal[True] = True) -> list[R]: ...
+    def get(
+        self, timeout: Duration | None = None, propagate: Literal[True] = True, *, progress: bool = False
+    ) -> list[R]: ...
 
     @overload
-    def get(self, timeout: Duration | None, propagate: bool) -> list[R | BaseException]: ...
+    def get(
+        self, timeout: Duration | None, propagate: bool, *, progress: bool = False
+    ) -> list[R | BaseException]: ...
 
     @overload
-    def get(self, timeout: Duration | None = None, *, propagate: bool) -> list[R | BaseException]: ...
+    def get(
+        self, timeout: Duration | None = None, *, propagate: bool, progress: bool = False
+    ) -> list[R | BaseException]: ...
 
     @at_border
-    def get(self, timeout: Duration | None = None, propagate: bool = True) -> list[Any]:
+    def get(
+        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False
+    ) -> list[Any]:
         """Wait for all and return the values in order.
 
         Args:
             timeout: seconds to wait at most; the calls go on.
             propagate: False puts exceptions in the places of the calls that failed; True raises the first of them.
+            progress: show meanwhile how far they are: their card in a notebook, a bar in a terminal.
 
         Raises:
             TimeoutError: they have not all ended in time.
@@ -176,7 +186,7 @@ class GroupResult(Generic[R]):
         """
         timeout = patience(timeout)
         try:
-            ended = self.until_ready(timeout)
+            ended = self.until_ready(watched(self, timeout) if progress else timeout)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._goes_on()) from None
         if not ended:
@@ -364,6 +374,14 @@ class GroupResult(Generic[R]):
         }
 
     # -- acting
+
+    @at_border
+    def show(self) -> None:
+        """Show the card here. In a terminal or a script a bar is drawn until all have ended; Ctrl-C leaves it."""
+        watched(self, None)
+
+    def _display_(self) -> Any:
+        return observers.page_of(self)
 
     @at_border
     def revoke(self, terminate: bool = False) -> None:

@@ -11,6 +11,9 @@ _log = logging.getLogger("nbtasks")
 _on_submit: list[Callable[[Any, Any], None]] = []
 _on_waited: list[Callable[[Any], None]] = []
 _on_waiting: list[Callable[[Any], None]] = []
+_on_show: list[Callable[[Any], bool]] = []
+#: Makes what a page shows that asks handles for it, as marimo does; set where all rooms are known.
+make_page: list[Callable[[Any], Any]] = []
 
 
 def on_submit(callback: Callable[[Any, Any], None]) -> Callable[[], None]:
@@ -29,6 +32,22 @@ def on_waiting(callback: Callable[[Any], None]) -> Callable[[], None]:
     """Have ``callback(batch)`` called some times a second on a thread that waits for a batch; returns its undoing."""
     _on_waiting.append(callback)
     return lambda: _discard(_on_waiting, callback)
+
+
+def on_show(callback: Callable[[Any], bool]) -> Callable[[], None]:
+    """Have ``callback(handle or list)`` asked to show it here, which says whether it has; returns its undoing."""
+    _on_show.append(callback)
+    return lambda: _discard(_on_show, callback)
+
+
+def shown(what: Any) -> bool:
+    """Show a handle, or a list of them, where somebody can; returns whether that was done."""
+    return any(_call(callback, what) for callback in _on_show)
+
+
+def page_of(what: Any) -> Any:
+    """Return what a page shows in the place of a handle, or of a list of them; its repr where nothing can."""
+    return make_page[0](what) if make_page else repr(what)
 
 
 def submitted(handle: Any, batch: Any) -> None:
@@ -54,12 +73,13 @@ def waiting(batch: Any) -> None:
         _call(callback, batch)
 
 
-def _call(callback: Callable[..., None], *args: Any) -> None:
+def _call(callback: Callable[..., Any], *args: Any) -> Any:
     try:
-        callback(*args)
+        return callback(*args)
     except (Exception, SystemExit):
         # A view that breaks must not break the submit, nor print into the cell that has submitted.
         _log.debug("an observer failed", exc_info=True)
+        return None
 
 
 def _forget_all() -> None:
@@ -67,6 +87,7 @@ def _forget_all() -> None:
     _on_submit.clear()
     _on_waited.clear()
     _on_waiting.clear()
+    _on_show.clear()
 
 
 if hasattr(os, "register_at_fork"):

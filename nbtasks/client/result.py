@@ -34,6 +34,7 @@ from .batches.ledger import Ledger
 from .batches.loss import without_value
 from .batches.shown import shown_value
 from .border import as_own, at_border
+from .onlooking import watched
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -277,21 +278,30 @@ class AsyncResult(Generic[R]):
         return "" if given is None else "".join(text for name, text in given.parts if name == stream)
 
     @overload
-    def get(self, timeout: Duration | None = None, propagate: Literal[True] = True) -> R: ...
+    def get(
+        self, timeout: Duration | None = None, propagate: Literal[True] = True, *, progress: bool = False
+    ) -> R: ...
 
     @overload
-    def get(self, timeout: Duration | None, propagate: bool) -> R | BaseException: ...
+    def get(
+        self, timeout: Duration | None, propagate: bool, *, progress: bool = False
+    ) -> R | BaseException: ...
 
     @overload
-    def get(self, timeout: Duration | None = None, *, propagate: bool) -> R | BaseException: ...
+    def get(
+        self, timeout: Duration | None = None, *, propagate: bool, progress: bool = False
+    ) -> R | BaseException: ...
 
     @at_border
-    def get(self, timeout: Duration | None = None, propagate: bool = True) -> R | BaseException:
+    def get(
+        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False
+    ) -> R | BaseException:
         """Wait for the end and return the value.
 
         Args:
             timeout: seconds to wait at most; the call itself goes on.
             propagate: False returns an exception instead of raising it.
+            progress: show meanwhile how far it is: its card in a notebook, a bar in a terminal.
 
         Raises:
             TimeoutError: it has not ended in time.
@@ -304,7 +314,7 @@ class AsyncResult(Generic[R]):
         """
         timeout = patience(timeout)
         try:
-            self._wait(timeout)
+            self._wait(timeout, progress=progress)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._goes_on()) from None
         value = self._outcome() if propagate else self.result
@@ -334,8 +344,8 @@ class AsyncResult(Generic[R]):
         """Whether the call has ended, or nobody will tell."""
         return self.ready() or not self.batch.engine.usable
 
-    def _wait(self, timeout: float | None) -> None:
-        if not self.until_ready(timeout):
+    def _wait(self, timeout: float | None, *, progress: bool) -> None:
+        if not self.until_ready(watched(self, timeout) if progress else timeout):
             reason = self.why_pending()
             raise TimeoutError(
                 f"call {self.id} ({self.name}) has not ended after {timeout:g} s and goes on; "
@@ -375,6 +385,14 @@ class AsyncResult(Generic[R]):
         return f"nbtasks: call {self.id} of {self.name}{where}{tries}"
 
     # -- acting
+
+    @at_border
+    def show(self) -> None:
+        """Show the card here. In a terminal or a script a bar is drawn until the call has ended; Ctrl-C leaves it."""
+        watched(self, None)
+
+    def _display_(self) -> Any:
+        return observers.page_of(self)
 
     @at_border
     def revoke(self, terminate: bool = False) -> None:

@@ -119,6 +119,8 @@ serving: list[Serving] = []
 being_run: list[str] = []
 #: Called when a task has ended and before its outcome is told: what it has submitted must not be lost with its process.
 before_telling: list[Callable[[], None]] = []
+#: Shows what ``progress()`` was given outside a task, if it is handles; set by the client.
+show_handles: list[Callable[[Any], Any]] = []
 
 
 def current_call() -> CurrentCall | None:
@@ -138,17 +140,24 @@ set_served = _served.set
 reset_served = _served.reset
 
 
-def progress(done: Any, total: Any = None, message: Any = "") -> None:
-    """Report how far the running call is, for its card. A no-op outside a worker, and never an error of the call.
+def progress(done: Any, total: Any = None, message: Any = "") -> Any:
+    """Report how far the running call is, for its card; or, given handles outside a task, show them as one list.
+
+    In a task it reports, and is never an error of the call. Outside a task numbers do nothing, and handles of calls
+    and maps (one or several, of any Apps) are shown as a ``RunList``, which is returned. In a terminal or a script the
+    list is drawn until all calls have ended; Ctrl-C leaves it.
 
     Args:
-        done: work done so far, in any unit. What is not a number is shown as text.
+        done: work done so far, in any unit. What is not a number is shown as text. Or a handle, or handles.
         total: the whole, in the same unit, if known.
         message: one short line.
     """
     call = current_call()
     if call is not None:
         _report(call, done, total, message)
+    elif total is None and show_handles:
+        return show_handles[0](done)
+    return None
 
 
 def _report(call: CurrentCall, done: Any, total: Any, message: Any) -> None:
