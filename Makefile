@@ -14,6 +14,8 @@ SHELL       := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+# Everything started from .venv would compile anew what it imports, which takes longer than most tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 # Two processes share the tests; a machine with more cores may take more: make test JOBS=6
@@ -88,8 +90,11 @@ format: $(STAMPS)/deps-lint $(STAMPS)/installed
 	$(BIN)/python .ci/reference.py
 
 # The tests run from an empty folder, where the checkout's nbtasks/ cannot be imported: what is tested is the wheel.
+# Each process takes whole files, which share what they start, in the order of tests/conftest.py: xdist's own begins with
+# the files of most tests and ends with those of the longest ones.
 PYTEST = mkdir -p build/cwd && cd build/cwd && NBTASKS_TEST_WHEEL=1 $(BIN)/pytest \
-	-c "$(ROOT)/pyproject.toml" --rootdir "$(ROOT)" -n $(JOBS) --dist loadfile $(1) $(ARGS) "$(ROOT)/tests"
+	-c "$(ROOT)/pyproject.toml" --rootdir "$(ROOT)" -n $(JOBS) --dist loadfile \
+	--no-loadscope-reorder $(1) $(ARGS) "$(ROOT)/tests"
 
 test: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
 	$(call PYTEST)
