@@ -284,7 +284,7 @@ class Codec:
         begun = b""
         if record.told_at is not None:
             # At the end: a reader that does not know of it finds all else where it was.
-            header["t"] = round(record.told_at, 6)
+            header["t"] = record.told_at
             begun = array("f", record.begun).tobytes()
         return self._sealer.seal(
             RESULT,
