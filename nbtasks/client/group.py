@@ -328,7 +328,7 @@ class GroupResult(Generic[R]):
 
         Its columns: id, args, state, result, error, worker, attempt (counted from 1; 0: not begun), started_at and
         ended_at (UTC) of the last attempt, queued_s (seconds before the first one began), seconds (that the last one
-        ran), retries.
+        ran), retries, reused_at (UTC: when an earlier run made the result, with ``memo=True``).
 
         Raises:
             ImportError: pandas is not installed.
@@ -350,11 +350,14 @@ class GroupResult(Generic[R]):
                     **self._times(handle.index),
                     "seconds": handle.runtime,
                     "retries": handle.retries,
+                    "reused_at": handle.reused_at,
                 }
             )
         frame = pd.DataFrame(rows)
         for name in ("started_at", "ended_at") if rows else ():
             frame[name] = pd.to_datetime(frame[name], unit="s", utc=True)
+        if rows:
+            frame["reused_at"] = pd.to_datetime(frame["reused_at"], utc=True)
         return frame
 
     def timeline(self) -> Timeline:

@@ -181,6 +181,13 @@ class AsyncResult(Generic[R]):
         return None if moment is None else datetime.fromtimestamp(moment, timezone.utc)
 
     @property
+    def reused_at(self) -> datetime | None:
+        """When an earlier run has made the result that was taken with ``memo=True`` (UTC); None where the call ran."""
+        found = self.batch.record(self.index)
+        moment = None if found is None else found[0].made_at(self.index)
+        return None if moment is None else datetime.fromtimestamp(moment, timezone.utc)
+
+    @property
     def progress(self) -> Any:
         """What the task has reported last: done, total, message; or None."""
         return self.batch.progress.get(self.index)

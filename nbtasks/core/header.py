@@ -33,6 +33,7 @@ class CallHeader:
         files: of large values that the arguments refer to.
         hides_variables: of frames that fail, none leave the worker.
         modules: local modules that the arguments need and the function does not bring, packed.
+        memo: names under which the results of the chunk's calls are kept, as in memo.py; empty where they are not.
         overrides: option of the task -> what it is for these calls.
         more: what a newer sender has said besides, as it was sent.
     """
@@ -48,6 +49,7 @@ class CallHeader:
     files: tuple[str, ...] = ()
     hides_variables: bool = False
     modules: bytes = b""
+    memo: bytes = b""
     overrides: Mapping[str, float | None] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -104,6 +106,7 @@ _FIELDS = WireFields(
         "fl": WireField("files", texts, list),
         "hv": WireField("hides_variables", flag, int),
         "md": WireField("modules", from_base64, to_base64),
+        "mm": WireField("memo", from_base64, to_base64),
     },
 )
 _OVERRIDES = {

@@ -41,6 +41,7 @@ class SharedKeywords(TypedDict, total=False):
     soft_time_limit: Annotated[Duration | None, "raise SoftTimeLimitExceeded in each attempt after this time"]
     acks_late: Annotated[bool, "False: a call whose worker dies fails, and is not run again"]
     seed: Annotated[int | None, "random numbers follow from it: the same seed gives the same ones"]
+    memo: Annotated[bool, "take kept results of calls with the same code, captured values and arguments"]
 
 
 class DecoratorKeywords(SharedKeywords, total=False):
@@ -73,6 +74,7 @@ class CallKeywords(SharedKeywords, total=False):
     countdown: Annotated[Duration | None, "start after this time at the earliest"]
     eta: Annotated[Moment | None, "start at this moment at the earliest"]
     expires: Annotated[Duration | Moment | None, "do not start any more after this time or moment"]
+    rerun: Annotated[bool, "with memo: run all calls, and keep their results in place of those that are kept"]
     label: Annotated[str | None, "the card's title"]
     quiet: Annotated[bool, "no card"]
 

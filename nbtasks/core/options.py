@@ -51,6 +51,7 @@ class TaskOptions:
     acks_late: bool = True
     ignore_result: bool = False
     seed: int | None = None
+    memo: bool = False
     throws: tuple[type[BaseException], ...] = ()
 
     @classmethod
@@ -110,6 +111,7 @@ def _check(name: str, value: Any) -> Any:
         "retry_backoff": _check_backoff,
         "rate_limit": rate,
         "seed": check_seed,
+        "memo": _check_memo,
     }.get(name)
     return check(value) if check is not None else value
 
@@ -166,6 +168,12 @@ def check_seed(value: Any) -> int | None:
         if not isinstance(value, bool) and 0 <= number < 2**128:
             return number
     raise ConfigError(f"seed: {repr_of(value, 40)} is not a whole number of 0 or more (below 2**128)")
+
+
+def _check_memo(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"memo: {repr_of(value, 40)} is neither True nor False")
+    return value
 
 
 def _check_retries(value: Any) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import linecache
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, overload
 
+from nbtasks.core import memo
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.events import CallEvent, from_wire, to_wire
@@ -22,7 +24,7 @@ from nbtasks.core.header import CallHeader
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order
 from nbtasks.core.readable import is_kind
-from nbtasks.core.wirefields import items
+from nbtasks.core.wirefields import from_base64, items, number, to_base64
 
 from . import pickling
 from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Header, Sealer, to_json
@@ -75,8 +77,12 @@ class Chunk:
 
     def only(self, index: int) -> Chunk:
         """Return a chunk of one of the calls."""
-        payload = self.payloads[index - self.first]
-        return Chunk(self.batch, self.function, index, [payload], self.header, self.not_after, self.address)
+        place, header = index - self.first, self.header
+        if header.memo:
+            header = dataclasses.replace(header, memo=memo.names_of(header.memo, place, 1))
+        return Chunk(
+            self.batch, self.function, index, [self.payloads[place]], header, self.not_after, self.address
+        )
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,9 @@ class Record:
         child: the number of the worker's child that ran them; None where it is not known.
         told_at: when it was told, in the server's time; None where nobody noted when the calls began.
         begun: seconds from ``told_at`` to the begin of each call, which are negative; nan where it is not known.
+        memo: names under which the results are kept, as in memo.py; empty where they are not.
+        made: when each result was made that an earlier run has left (server time, 0 where it is not known); empty
+            where all were made by this run.
         ahead_s: what to add to the server's time for that of this machine. Not sent.
     """
 
@@ -127,6 +136,8 @@ class Record:
     child: int | None = None
     told_at: float | None = None
     begun: Sequence[float] = ()
+    memo: bytes = b""
+    made: Sequence[float] = ()
     ahead_s: float = 0.0
 
     def began_at(self, index: int) -> float | None:
@@ -135,6 +146,12 @@ class Record:
             return None
         moment = self.told_at + self.begun[index - self.first] + self.ahead_s
         return moment if math.isfinite(moment) else None
+
+    def made_at(self, index: int) -> float | None:
+        """Return when a result was made by an earlier run, by this machine's clock; None where it was made by this."""
+        if not self.made:
+            return None
+        return self.made[index - self.first] + self.ahead_s
 
     @classmethod
     def alike(
@@ -281,6 +298,10 @@ class Codec:
             header["o"] = {str(index): given.to_wire() for index, given in record.given.items()}
         if record.child is not None:
             header["c"] = record.child
+        if record.memo:
+            header["mm"] = to_base64(record.memo)
+        if record.made:
+            header["md"] = [round(moment, 3) for moment in record.made]
         begun = b""
         if record.told_at is not None:
             # At the end: a reader that does not know of it finds all else where it was.
@@ -310,11 +331,14 @@ class Codec:
         payloads = _cut(body[5 * n :], n)
         try:
             given = {int(index): CallOutput.from_wire(told) for index, told in header.get("o", {}).items()}
+            names = from_base64(header["mm"]) if "mm" in header else b""
+            made = [number(moment) for moment in items(header["md"])] if "md" in header else ()
         except ValueError as error:
             raise _unreadable("a result", error) from error
         states, worker, attempt = bytes(body[:n]), header["w"], header["a"]
         record = Record(batch, header["i"], states, seconds, payloads, worker, attempt, given)
-        record.child = _child(header)
+        record.child, record.memo = _child(header), names
+        record.made = made if len(made) == n else ()
         begun = body[len(body) - 4 * n :] if "t" in header else body[:0]
         if len(begun) == 4 * n and _is_moment(header.get("t")):
             record.told_at, record.begun = header["t"], begun.cast("f")

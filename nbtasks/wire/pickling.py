@@ -13,7 +13,7 @@ import pickletools
 import struct
 from collections.abc import Callable
 from types import CellType, CodeType, FunctionType
-from typing import Any
+from typing import Any, Protocol
 
 import cloudpickle
 
@@ -49,6 +49,14 @@ _CALLS = frozenset(
     }
 )  # fmt: skip
 _PARTS = b"\x01"
+
+
+class SupportsWrite(Protocol):
+    """What a pickle is written to."""
+
+    def write(self, data: Any, /) -> object:
+        """Take more."""
+
 
 Parts = list["bytes | memoryview"]
 
@@ -203,13 +211,13 @@ def _written(
     value: Any, apart: _Apart | None, left_out: frozenset[str] = frozenset(), standing: Standing | None = None
 ) -> bytes:
     file = io.BytesIO()
-    pickler = _Pickler(file, protocol=5, buffer_callback=apart)
+    pickler = FunctionPickler(file, protocol=5, buffer_callback=apart)
     pickler.left_out, pickler.standing = left_out, standing
     try:
         pickler.dump(value)
     except Exception:
         # What only a string speaks of may not be meant: nothing fails for it.
-        stays = left_out.union(name for name, part in pickler.mentioned.items() if not _travels(part))
+        stays = left_out.union(name for name, part in pickler.mentioned.items() if not travels(part))
         if stays == left_out:
             raise
     else:
@@ -223,7 +231,7 @@ def _standing() -> Standing:
     return Standing(lambda value: _passes(value, _try_alone))
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
+class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
     """Asks our own reducers before cloudpickle's.
 
     Attributes:
@@ -232,7 +240,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
         standing: what goes by name because it cannot travel otherwise.
     """
 
-    def __init__(self, file: io.BytesIO, **options: Any) -> None:
+    def __init__(self, file: SupportsWrite, **options: Any) -> None:
         super().__init__(file, **options)
         self.mentioned: dict[str, Any] = {}
         self.left_out: frozenset[str] = frozenset()
@@ -242,7 +250,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it has no types
         self._cells: dict[int, CellType] = {}
         self._needs = byname.needs_here()
 
-    def reducer_override(self, value: Any) -> Any:
+    def reducer_override(self, value: Any) -> Any:  # noqa: D102 # it is cloudpickle's
         if self._needs is not None:
             byname.note(self._needs, value)
         if type(value) is CodeType:
@@ -318,7 +326,8 @@ def _content(cell: CellType) -> Any:
         return None
 
 
-def _travels(value: Any) -> bool:
+def travels(value: Any) -> bool:
+    """Whether a value can be written."""
     return _passes(value, _try)
 
 
@@ -331,14 +340,14 @@ def _passes(value: Any, attempt: Callable[[Any], None]) -> bool:
 
 
 def _try(value: Any) -> None:
-    pickler = _Pickler(io.BytesIO(), protocol=5)
+    pickler = FunctionPickler(io.BytesIO(), protocol=5)
     if byname.needs_here() is not None:
         pickler.standing = _standing()
     pickler.dump(value)
 
 
 def _try_alone(value: Any) -> None:
-    _Pickler(io.BytesIO(), protocol=5).dump(value)
+    FunctionPickler(io.BytesIO(), protocol=5).dump(value)
 
 
 def simple_call(call: tuple[tuple[Any, ...], dict[str, Any]]) -> bytes | None:

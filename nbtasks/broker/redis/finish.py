@@ -16,7 +16,7 @@ PUSH_BYTES = 32 * 1024
 #: In the place of a limit: what is put aside may have begun.
 DOUBT = "?"
 #: Operation of a report -> how many arguments it has, as in finish.lua.
-_WIDTHS = {"R": 6, "E": 3, "Z": 9, "O": 3, "S": 2, "A": 5}
+_WIDTHS = {"R": 6, "E": 3, "Z": 9, "O": 3, "N": 4, "S": 2, "A": 5}
 
 
 @dataclass
@@ -35,6 +35,10 @@ class Finish:
     def results(self, batch: str, first: int, states: bytes, record: bytes) -> None:
         """Results of ``len(states)`` calls in a row, one state code each."""
         self.args += ["R", batch, first, len(states), states, record]
+
+    def named(self, batch: str, first: int, names: bytes) -> None:
+        """Results that were just reported are to be found by later runs, too, under names as in core/memo.py."""
+        self.args += ["N", batch, first, names.hex()]
 
     def event(self, batch: str, frame: bytes) -> None:
         """An event for the batch's session."""
@@ -64,6 +68,10 @@ class Finish:
     def blob(self, batch: str, key: str, data: bytes | memoryview) -> None:
         """Store a piece of a large result."""
         self.blobs.append((key, data))
+        self.keep(batch, key)
+
+    def keep(self, batch: str, key: str) -> None:
+        """A piece of a large value that is there lives as long as this batch, too."""
         self.args += ["O", batch, key]
 
     def counted(self, batch: str) -> None:

@@ -104,6 +104,10 @@ class Keys:
         """ZSET: batch -> time of submission in ms; entries leave when the batch is gone."""
         return f"{self.root}batches"
 
+    def kept(self, name: str) -> str:
+        """STRING with PX: ``batch index``, the call whose result is kept under a name, which its record bears too."""
+        return f"{self.root}m:{name}"
+
     def function(self, digest: str) -> str:
         """STRING: signed function record."""
         return f"{self.root}f:{digest}"

@@ -13,9 +13,10 @@ from nbtasks.core.errors import OperationalError
 from nbtasks.core.states import FIRST_READY_CODE
 
 from .channel import Argument
+from .keptcalls import KeptCalls
 from .keys import GROUP, LANES, Keys, readable
 from .link import Link, translated
-from .untrusted import MOST, addresses, batch_name, batch_names, number_or, or_nothing, span
+from .untrusted import MOST, addresses, batch_name, batch_names, number_or, or_nothing, ranges_in, span
 
 #: Entries that one script looks at, so that it keeps nobody waiting.
 _MOST_AT_ONCE = 100
@@ -26,7 +27,6 @@ _MOST_ADDRESSES = 1000
 _MOST_WINS = 100_000
 #: The fields of a batch that hold orders.
 _ORDER = re.compile(rb"v(-1|[0-9]{1,10})")
-_RANGE = re.compile(rb"([0-9]{1,10})\+([0-9]{1,10})")
 #: Moments in epoch ms that a batch can have been submitted at.
 _LATEST_MS = 10**14
 
@@ -71,11 +71,16 @@ class BatchRecord:
 
 
 class Store:
-    """Reads what is kept; both ends use it."""
+    """Reads what is kept; both ends use it.
+
+    Attributes:
+        kept_calls: finds calls whose results later runs may take.
+    """
 
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
         self._keys = keys
+        self.kept_calls = KeptCalls(link, keys)
 
     def function(self, digest: str) -> bytes | None:
         """Return a function's record."""
@@ -136,9 +141,7 @@ class Store:
 
     def ranges(self, batch: str) -> list[tuple[int, int]]:
         """Return the (first, count) of every result record of a batch."""
-        found = map(_RANGE.fullmatch, self._link.call_or_nothing(("HKEYS", self._keys.records(batch)), []))
-        ranges = ((int(match[1]), int(match[2])) for match in found if match)
-        return sorted((first, count) for first, count in ranges if count and first + count <= MOST)
+        return ranges_in(self._link.call_or_nothing(("HKEYS", self._keys.records(batch)), []))
 
     def record(self, batch: str, first: int, count: int) -> bytes | None:
         """Return one result record."""

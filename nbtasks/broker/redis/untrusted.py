@@ -17,6 +17,7 @@ MOST = 2**31 - 1
 _LATEST_MS = 10**15
 _MOST_DIGITS = 15
 _BATCH = re.compile(rb"[0-9a-f]{1,20}")
+_RANGE = re.compile(rb"([0-9]{1,10})\+([0-9]{1,10})")
 #: A worker, as it names itself.
 _NAME = re.compile(rb"[\x21-\x7e]{1,300}")
 
@@ -55,6 +56,13 @@ def batch_name(text: bytes) -> str:
 def batch_names(found: Iterable[bytes]) -> list[str]:
     """Return those texts that are ids of batches."""
     return [name.decode() for name in found if _BATCH.fullmatch(name)]
+
+
+def ranges_in(fields: Iterable[bytes]) -> list[tuple[int, int]]:
+    """Return the (first, count) of result records out of the names of their fields, in order."""
+    found = map(_RANGE.fullmatch, fields)
+    ranges = ((int(match[1]), int(match[2])) for match in found if match)
+    return sorted((first, count) for first, count in ranges if count and first + count <= MOST)
 
 
 def span(first: bytes, count: bytes) -> tuple[int, int]:

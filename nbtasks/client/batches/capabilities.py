@@ -21,6 +21,7 @@ _OPTIONS = {
         "does not look at the time before it starts a call",
         "Leave it out and revoke() what is too old",
     ),
+    "memo": ("keeps no results for later runs", "Leave it out and keep what get() returns"),
     "seed": ("may run calls that share random numbers", "Leave it out and pass a generator as an argument"),
 }
 #: The same of what is asked of handles and Apps.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from .ledger import BatchEngine, Ledger
@@ -61,6 +61,20 @@ class Engine(BatchEngine, Protocol):
         Args:
             payloads: one of each call; large values are put apart, into the parcel, while they are read.
             chunk: calls that travel together, if the user said so.
+        """
+
+    def submit_reusing(
+        self,
+        batch: Ledger,
+        parcel: Parcel,
+        payloads: Callable[[Sequence[int]], Iterable[bytes]],
+        chunk: int | None = None,
+    ) -> None:
+        """Submit those calls of a map of which no earlier run has left the result; the others have ended with it.
+
+        Args:
+            payloads: returns those of the calls with these indexes.
+            chunk: as above.
         """
 
     def open(self, batch: Ledger, parcel: Parcel) -> None:

@@ -37,8 +37,10 @@ class CallOptions:
     label: str | None
     quiet: bool
     header: CallHeader
-    #: Nothing was set: it is one call with the task's own options.
+    #: Nothing was set: it is one call with the task's own options, and these ask for nothing before it is sent.
     plain: bool = False
+    #: No kept results are taken.
+    rerun: bool = False
 
     @cached_property
     def of_many(self) -> CallOptions:
@@ -61,6 +63,7 @@ class Parcel:
         blobs: their large values, until all have ended.
         spent: the same from then on.
         needs: the modules that their arguments may need.
+        memo: names under which their results are kept, one after another (see core/memo.py); empty where they are not.
         sent: their chunks, until all have ended.
         sending: some of these are not with the outbox yet.
         refusals: how often they were refused.
@@ -77,6 +80,7 @@ class Parcel:
         self.blobs: list[BlobPiece] = []
         self.spent: list[BlobPiece] = []
         self.needs = Needs()
+        self.memo = b""
         self.sent: list[Sent] = []
         self.sending = False
         self.refusals = Refusals()

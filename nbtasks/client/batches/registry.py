@@ -137,6 +137,12 @@ class Registry:
             )
         return False
 
+    def note_reused(self, batch: Ledger) -> None:
+        """A batch has results that an earlier run has left: do what is due then."""
+        self.call_back(batch)
+        if batch.all_ended:
+            self.drop(batch)
+
     def fail(self, batch: Ledger, error: Exception) -> None:
         """End a batch that can never be submitted; waiting for it raises the error."""
         batch.note_problem(error)

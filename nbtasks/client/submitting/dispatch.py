@@ -69,7 +69,7 @@ def call_options(task: Definition, given: dict[str, Any], engine: Engine, single
         return known
     options = engine.checked(_checked_options(task, given, single))
     if not given and single:
-        options = dataclasses.replace(options, plain=True)
+        options = dataclasses.replace(options, plain=not options.task.memo)
         task.plain_options = (engine.mark, options)
     return options
 
@@ -83,9 +83,14 @@ def _checked_options(task: Definition, given: dict[str, Any], single: bool) -> C
     now = time.time()
     delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), now)
     label, quiet = rest.pop("label", None), bool(rest.pop("quiet", True))
+    rerun = bool(rest.pop("rerun", False))
     if rest.get("expires") is not None:
         rest["expires"] = expires_in(rest["expires"], now)
     options = TaskOptions.make(rest, task.options)
+    if rerun and not options.memo:
+        raise ConfigError(
+            "rerun: without memo=True no kept results are taken, and every call runs; leave it out"
+        )
     named = {"max_retries" if name == "retries" else name for name in given}
     header = CallHeader(
         name=task.name,
@@ -95,7 +100,7 @@ def _checked_options(task: Definition, given: dict[str, Any], single: bool) -> C
         seed=options.seed,
         overrides={name: getattr(options, name) for name in OVERRIDABLE if name in named},
     )
-    return CallOptions(options, delay, label, quiet, header)
+    return CallOptions(options, delay, label, quiet, header, rerun=rerun)
 
 
 def submit_call(
@@ -120,6 +125,8 @@ def submit_map(
 ) -> GroupResult:
     """Submit one call for each tuple of arguments."""
     options = call_options(task, {"label": how.label, "quiet": how.quiet, **given}, engine, single=False)
+    if options.task.memo:
+        return _shown(_submit_reusing(engine, task, tuples, how, options))
     if how.max_parallel is not None:
         return _shown(_submit_windowed(engine, task, tuples, how, options))
     packer = packer_of(engine, task, options)
@@ -131,6 +138,36 @@ def submit_map(
         calls = checked(task, tuples)
         payloads = packer.payloads(calls)
     return _submit_calls(engine, task, calls, how, options, packer, payloads)
+
+
+def _submit_reusing(
+    engine: Engine,
+    task: Definition,
+    tuples: Iterable[tuple[Any, ...]],
+    how: MapOptions,
+    options: CallOptions,
+) -> Ledger:
+    """Submit those calls of which no earlier run has left the result."""
+    if how.max_parallel is not None:
+        raise ConfigError(
+            f"max_parallel={how.max_parallel}: with memo=True all calls are looked up before the first one is sent, "
+            "and a map with max_parallel reads its items one by one; leave one of them out"
+        )
+    packer = packer_of(engine, task, options)
+    calls: Sequence[Call]
+    if how.as_taken:
+        calls, packed = taken(engine.shelf, task, tuples, packer)
+    else:
+        calls, packed = checked(task, tuples), []
+
+    def payloads(indexes: Sequence[int]) -> Iterable[bytes]:
+        return (packed[n] for n in indexes) if packed else packer.payloads_at(calls, indexes)
+
+    parcel = Parcel(task, options, calls)
+    parcel.blobs, parcel.needs = packer.pieces, packer.needs
+    batch = ledger_of(engine, parcel, len(calls), "map", how.on_error)
+    engine.submit_reusing(batch, parcel, payloads, how.chunk)
+    return batch
 
 
 def _submit_calls(

@@ -57,6 +57,14 @@ class Packer:
             payload = pickling.simple_call(call)
             yield self.payload(call, first + number) if payload is None else payload
 
+    def payloads_at(self, calls: Sequence[Call], indexes: Sequence[int]) -> Iterator[bytes]:
+        """Yield the payloads of some of the calls."""
+        self._share(calls)
+        for index in indexes:
+            call = calls[index]
+            payload = pickling.simple_call(call)
+            yield self.payload(call, index) if payload is None else payload
+
     def taken(self, calls: Iterable[Call]) -> Iterator[tuple[Call, bytes]]:
         """Yield each call with its payload, packed before the next one is asked for: that may change its arguments."""
         for index, call in enumerate(calls):
@@ -114,7 +122,7 @@ class Packer:
 
     def _share(self, calls: Sequence[Call]) -> None:
         """Put the arguments apart that are large, and the same object in all calls."""
-        for place, value in _common(calls):
+        for place, value in common_arguments(calls):
             self._share_at(place, value)
 
     def _share_first(self, args: tuple[Any, ...]) -> None:
@@ -165,7 +173,7 @@ def _is_small(value: Any) -> bool:
     return type(value) in _NEVER_LARGE or (type(value) in (str, bytes) and len(value) < SHARED_BYTES)
 
 
-def _common(calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
+def common_arguments(calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
     """Yield (position, value) of arguments that the first, the middle and the last call have in common."""
     if len(calls) < 2:
         return

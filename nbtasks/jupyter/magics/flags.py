@@ -44,6 +44,8 @@ class MagicOptions:
     expires: float | None
     rate_limit: str | None
     seed: int | None
+    memo: bool
+    rerun: bool
     max_parallel: int | None
     chunk: int | None
     on_error: str | None
@@ -64,12 +66,14 @@ class MagicOptions:
             "expires": self.expires,
             "rate_limit": self.rate_limit,
             "seed": self.seed,
+            # Without a word, it is the task's.
+            "memo": True if self.memo else None,
         }
         return {name: value for name, value in given.items() if value is not None}
 
     def call_options(self) -> dict[str, Any]:
         """Return the options of one submit."""
-        given = {"countdown": self.countdown, "eta": self.eta}
+        given = {"countdown": self.countdown, "eta": self.eta, "rerun": True if self.rerun else None}
         return {name: value for name, value in given.items() if value is not None}
 
     def map_options(self) -> dict[str, Any]:
@@ -320,6 +324,8 @@ def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
         help=said["rate_limit"])  # fmt: skip
     add("--seed", type=_checked(_seed), metavar="N",
         help=said["seed"])  # fmt: skip
+    add("--memo", action="store_true", help=said["memo"])
+    add("--rerun", action="store_true", help=said["rerun"])
     add("--max-parallel", type=count, metavar="N", help=said["max_parallel"])
     add("--chunk", type=_chunk, metavar="N", help="N items per message, or auto")
     add("--on-error", choices=get_args(OnError), metavar="WHAT",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import defaultdict
 from types import ModuleType
 from typing import Any
 
 from nbtasks.core.globals import captures, has_code
+
+from .manifest import Needs
+from .sources import imports_of_code
 
 _MOST_SEEN = 500
 _OURS = ("builtins", "__main__", "__mp_main__", "nbtasks")
@@ -29,6 +33,29 @@ def needed_modules(function: Any) -> dict[str, list[str]]:
                 needs[module].add(name)
             waiting.append(value)
     return {module: sorted(names) for module, names in needs.items()}
+
+
+def installed_versions(needs: Needs) -> dict[str, str]:
+    """Return name -> version of the installed packages that pickling came across, as far as they tell it."""
+    names = needs.modules.union(*(imports_of_code(code)[0] for code in needs.codes))
+    tops = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {*_OURS}
+    return {top: version for top in sorted(tops) if (version := _version_of(top))}
+
+
+def _version_of(package: str) -> str:
+    # What is not loaded here is imported by the task itself.
+    said = getattr(sys.modules.get(package), "__version__", None)
+    return said if type(said) is str else _distributed_version(package)
+
+
+@functools.cache
+def _distributed_version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except (PackageNotFoundError, ValueError):
+        return ""
 
 
 def say_who_needs(error: ModuleNotFoundError, needs: dict[str, list[str]]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.finish import Finish
-from nbtasks.core import attempts
+from nbtasks.core import attempts, memo
 from nbtasks.core.errors import WireError
 from nbtasks.core.events import CallEvent, GivenBack, Refusal, Retried
 from nbtasks.core.ids import new_id
@@ -91,12 +91,15 @@ class Composer:
             child=self._child,
             told_at=self._server_now(),
             begun=[item.began - now for item in run],
+            memo=_names_of(run),
         )
         sealed = self._codec.seal_record(record, entry.key_id)
         for item in run:
             for key, data in item.pieces or ():
                 report.blob(entry.batch, key, data)
         report.results(entry.batch, first.index, states, sealed)
+        if record.memo:
+            report.named(entry.batch, first.index, record.memo)
 
     def _add_next_try(self, report: Finish, item: Again) -> None:
         try:
@@ -119,6 +122,14 @@ class Composer:
         entry = item.job.entry
         refusal = Refused(entry.batch, item.index, 1, entry.key_id, item.reason, gone=True)
         self.add_news(report, entry.batch, entry.key_id, [GivenBack(item.index), _refusal(refusal)])
+
+
+def _names_of(run: list[Done]) -> bytes:
+    """Return the names under which the results of a run are kept; empty where they are not."""
+    if not run[0].job.header.memo:
+        return b""
+    places = ((item.job.header.memo, item.index - item.job.chunk.first) for item in run)
+    return b"".join(memo.name_at(names, place) for names, place in places)
 
 
 def _untellable(item: Done | Again, error: Exception) -> Done:

@@ -5,16 +5,19 @@
 --   "E", batch, frame                                              an event for the session
 --   "Z", batch, address, lane, when it is due (ms), first, count, attempt, frame    to be run again then
 --   "O", batch, blob key                                           a blob that belongs to a result
+--   "N", batch, first, names (64 hex digits a call)                 results that are there by now, for later runs
 --   "S", batch                                                     its number of calls is known now: it may be over
 --   "A", address, lane, entry id, kept part "first count" or ""    an entry is done, or the part of it that was kept
 -- Returns the number of results that were new.
 -- Prefix-safe: record before state before event, everything before the entry is deleted and acknowledged. The
 -- counter of ended calls goes first: where it runs ahead, the states are counted when it says that all have ended.
 local root, i, fresh = KEYS[1], 3, 0
-local width = {R = 6, E = 3, Z = 9, O = 3, S = 2, A = 5}
+local width = {R = 6, E = 3, Z = 9, O = 3, N = 4, S = 2, A = 5}
 local most_whole = 500
 -- As in adopt; and ms, about ten years.
 local most_sessions, longest_ttl = 4, 315576000000
+-- As in core/states.py.
+local success = 4
 local batches, streams, due, moment = {}, {}, nil, nil
 
 local function now()
@@ -121,6 +124,18 @@ local function settle_if_over(batch, won)
   if won > 0 and won == facts.n then close(batch) else settle(batch) end
 end
 
+-- A name leads to the call that has its result, for as long as results are kept.
+local function name_results(batch, first, names)
+  local states = strict.at('GETRANGE', root .. 'st:' .. batch, first, first + #names / 64 - 1)
+  local unnamed = string.rep('0', 64)
+  for k = 1, #states do
+    local name = string.sub(names, 64 * k - 63, 64 * k)
+    if string.byte(states, k) == success and name ~= unnamed then
+      redis.call('SET', root .. 'm:' .. name, batch .. ' ' .. (first + k - 1), 'PX', batches[batch].ttl)
+    end
+  end
+end
+
 -- A client that does not keep up, or sleeps, gets short notes instead of whole records, and fetches them itself.
 local function push(batch, first, count, record, wins)
   local short = #record <= tonumber(ARGV[2])
@@ -199,6 +214,8 @@ while ARGV[i] do
       strict.at('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
       redis.call('PERSIST', ARGV[i + 2])
     end
+  elseif kind == 'N' then
+    name_results(batch, tonumber(ARGV[i + 2]), ARGV[i + 3])
   elseif kind == 'S' then
     settle(batch)
   elseif kind == 'Z' then

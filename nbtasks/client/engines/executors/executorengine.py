@@ -154,6 +154,16 @@ class ExecutorEngine:
             Stretch(Load(batch, parcel, parcel.frame, 0, packed, chunk), 0, len(packed)), self._due_at(parcel)
         )
 
+    def submit_reusing(
+        self,
+        batch: Ledger,
+        parcel: Parcel,
+        payloads: Callable[[Sequence[int]], Iterable[bytes]],
+        chunk: int | None = None,
+    ) -> None:
+        """Submit the calls of a map: there are no results of earlier runs."""
+        self.submit(batch, parcel, payloads(range(batch.n)), chunk)
+
     def open(self, batch: Ledger, parcel: Parcel) -> None:
         """Begin a batch that grows."""
         self._pack(parcel)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import lane_of
@@ -11,11 +12,14 @@ from nbtasks.client.batches.capabilities import EVERYTHING
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.submitting import dispatch
+from nbtasks.client.submitting.naming import Naming
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
+from nbtasks.core.ranges import runs
 from nbtasks.local.server.leftwork import forget_left, note_left
 from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
+from .reuse import Reuse
 from .session import Session
 
 if TYPE_CHECKING:
@@ -50,6 +54,10 @@ class RedisEngine:
         self.mark: object = self.session.codec
         self.home = self.session.home
         self._result_limit = result_limit
+        session = self.session
+        self._reuse = Reuse(
+            session.store, session.shelf, session.codec, session.clock, session.registry, session.sender
+        )
 
     @property
     def registry(self) -> Registry:
@@ -97,12 +105,23 @@ class RedisEngine:
             packer = dispatch.packer_of(self, task, options)
             payload, pieces = packer.payload(call, 0), packer.pieces
             note_modules(session.codec, task, packer.needs)
+        if options.task.memo:
+            return self._submit_call_reusing(task, call, payload, pieces, options)
         if options.plain and not (pieces or session.sender.quiet):
             return self._submit_together(task, call, payload, options)
         parcel = self._shipped(Parcel(task, options, [call]))
         parcel.blobs = pieces
         batch = dispatch.ledger_of(self, parcel, 1, "call")
         self._send(batch, parcel, session.sealing.sealed(batch, parcel, options, [[payload]], 0, pieces))
+        return batch, 0
+
+    def _submit_call_reusing(
+        self, task: Definition, call: Call, payload: bytes, pieces: list[BlobPiece], options: CallOptions
+    ) -> tuple[Ledger, int]:
+        parcel = Parcel(task, options, [call])
+        parcel.blobs = pieces
+        batch = dispatch.ledger_of(self, parcel, 1, "call")
+        self.submit_reusing(batch, parcel, lambda _: [payload])
         return batch, 0
 
     def _submit_together(
@@ -136,6 +155,47 @@ class RedisEngine:
         self._send(
             batch, parcel, sealing.sealed(batch, parcel, parcel.options, chunks, 0, parcel.blobs, along=along)
         )
+
+    def submit_reusing(
+        self,
+        batch: Ledger,
+        parcel: Parcel,
+        payloads: Callable[[Sequence[int]], Iterable[bytes]],
+        chunk: int | None = None,
+    ) -> None:
+        """Submit those calls of a map of which no earlier run has left the result; the others have ended with it."""
+        if not batch.n:
+            self.registry.finish_empty(batch)
+            return
+        session, options = self.session, parcel.options
+        self._shipped(parcel)
+        parcel.memo = Naming(session.codec, self.home, parcel.task, options.task.seed).names(parcel.calls)
+        found = {} if options.rerun else self._reuse.found(parcel.memo)
+        missing = [index for index in range(batch.n) if index not in found]
+        sent = self._sealed_apart(batch, parcel, missing, iter(payloads(missing)), chunk)
+        self.registry.add(batch)
+        if found:
+            # Before what is to run: the server has to know the batch when it is told of its ends.
+            session.sender.send(batch, parcel, [])
+            self._reuse.take(batch, found)
+        if sent:
+            session.sender.send(batch, parcel, sent, new=not found)
+
+    def _sealed_apart(
+        self,
+        batch: Ledger,
+        parcel: Parcel,
+        indexes: Sequence[int],
+        payloads: Iterator[bytes],
+        chunk: int | None,
+    ) -> list[Sent]:
+        """Return the chunks of some of the calls."""
+        sealing, sent = self.session.sealing, []
+        along = Along(self.session.codec, parcel.task, parcel.needs)
+        for first, count in runs(indexes):
+            chunks = sealing.cut(batch, parcel, islice(payloads, count), count, chunk)
+            sent += sealing.sealed(batch, parcel, parcel.options, chunks, first, parcel.blobs, along=along)
+        return sent
 
     def _send(self, batch: Ledger, parcel: Parcel, sent: list[Sent]) -> None:
         self.registry.add(batch)

@@ -13,6 +13,7 @@ from nbtasks.client.batches.parcel import CallOptions, Parcel
 from nbtasks.client.batches.sent import Sent
 from nbtasks.client.submitting import chunking
 from nbtasks.client.submitting.shipping import Along
+from nbtasks.core import memo
 from nbtasks.wire.codec import Chunk, Codec
 from nbtasks.wire.values import BlobPiece, files_of
 
@@ -74,8 +75,9 @@ class Sealing:
             files = [name for payload in part for name in files_of(payload)] if pieces else []
             modules = along.packed() if along is not None else b""
             header = options.header
-            if files or modules:
-                header = dataclasses.replace(header, files=tuple(files), modules=modules)
+            if files or modules or parcel.memo:
+                names = memo.names_of(parcel.memo, first, len(part))
+                header = dataclasses.replace(header, files=tuple(files), modules=modules, memo=names)
             chunk = Chunk(batch.id, parcel.function, first, part, header, not_after, address)
             frame = self._codec.seal_chunk(chunk)
             sent.append(Sent(first, len(part), lane, frame, not_after, before + len(pieces)))

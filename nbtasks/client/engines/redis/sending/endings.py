@@ -37,6 +37,23 @@ class Endings:
         if n:
             finish(self._link, self._keys, report)
 
+    def tell_kept(self, batch_id: str, records: Iterable[Record], values: Iterable[str]) -> None:
+        """Tell the ends of calls whose results an earlier run has left.
+
+        Args:
+            values: keys of the pieces of their large values.
+
+        Raises:
+            OperationalError: as :meth:`tell`.
+        """
+        report = Finish()
+        for key in values:
+            # Before the results, for with them the batch may be over.
+            report.keep(batch_id, key)
+        if report:
+            finish(self._link, self._keys, report)
+        self.tell(batch_id, records)
+
     def tell_again(self, batch_id: str, record: Record, first: int, count: int) -> None:
         """Tell what a record says of ``count`` calls from ``first`` on, which the broker knew once."""
         states = record.states[first - record.first :][:count]

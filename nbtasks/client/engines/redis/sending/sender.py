@@ -16,7 +16,7 @@ from nbtasks.client.batches.sent import Sent
 from nbtasks.client.engines.redis.roster import WorkerRoster
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.ranges import runs
-from nbtasks.wire.codec import Codec
+from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.values import BlobPiece
 
 from .endings import Endings
@@ -28,6 +28,8 @@ from .series import Series
 _GROUP_BYTES = 256 * 1024
 _ENTRY_BYTES = 100
 _FLUSH_S = 60.0
+#: Seconds that it may take the broker to record a batch of which some calls have ended before.
+_RECORDED_S = 5.0
 
 
 class Sender:
@@ -181,6 +183,18 @@ class Sender:
         self._put(batch, series.item)
         self._series = weakref.ref(series)
         return batch, 0
+
+    def send_kept(self, batch: Ledger, records: Sequence[Record], values: Sequence[str]) -> None:
+        """Tell the ends of calls whose results an earlier run has left, of a batch that was sent just now.
+
+        Args:
+            values: keys of the pieces of their large values.
+
+        Raises:
+            OperationalError: the broker does not answer, or does not take them.
+        """
+        self.flush_so_far(_RECORDED_S)
+        self._endings.tell_kept(batch.id, records, values)
 
     def send_sign_of_life(self, batch: Ledger, parcel: Parcel) -> None:
         """Tell those who follow a growing batch that its client still reads items; else it has left."""
