@@ -83,6 +83,20 @@ class TaskOptions:
         return made
 
 
+def with_overrides(packed: Any, overrides: Mapping[str, Any]) -> TaskOptions:
+    """Return a task's options, as they were packed with its function, with what was set for some calls of it.
+
+    Retries that are asked for without saying of what are those of any error.
+    """
+    base = packed if isinstance(packed, TaskOptions) else TaskOptions()
+    if not overrides:
+        return base
+    changes = dict(overrides)
+    if changes.get("max_retries") and not base.autoretry_for:
+        changes["autoretry_for"] = (Exception,)
+    return dataclasses.replace(base, **changes)
+
+
 def _unknown(what: str, name: str, known: set[str]) -> str:
     close = get_close_matches(name, known, 1)
     hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

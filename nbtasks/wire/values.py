@@ -131,6 +131,12 @@ class Shelf:
             self._held.move_to_end(reference)
             return contents(*held)
 
+    def close(self) -> None:
+        """Let go of the shared values that are kept; who has them in hand can go on with them."""
+        with self._lock:
+            while self._held:
+                os.close(self._held.popitem()[1][0])
+
     def _make_room(self) -> None:
         while len(self._held) > 1 and sum(size for _, size in self._held.values()) > _MOST_HELD_BYTES:
             os.close(self._held.popitem(last=False)[1][0])

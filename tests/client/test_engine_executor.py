@@ -18,6 +18,8 @@ import pytest
 import nbtasks
 from nbtasks import App, ConfigError, UnknownCall, WorkerLostError, WouldDeadlock
 
+#: Those that this process has open.
+DESCRIPTORS = Path("/proc/self/fd")
 #: What a notebook defines; in processes of a pool nothing of this module is known.
 NOTEBOOK = """
 import os, pathlib, sys, time
@@ -204,6 +206,15 @@ def test_large_values_travel(executed, names):
     assert executed.task(names["of_data"]).map(range(40), chunk=1).get(timeout=60) == list(
         range(256_000, 256_040)
     )
+
+
+@pytest.mark.skipif(not DESCRIPTORS.exists(), reason="counts descriptors where Linux lists them")
+def test_values_that_calls_have_in_common_stay_open_no_longer_than_their_calls(on_threads, names):
+    shared, before = bytes(2 * 2**20), len(list(DESCRIPTORS.iterdir()))
+    for _ in range(10):
+        on_threads.task(names["count"]).map([shared] * 5, chunk=1).get(timeout=60)
+    # What others of this process open meanwhile are a few.
+    assert len(list(DESCRIPTORS.iterdir())) < before + 10
 
 
 def test_a_result_that_cannot_leave_its_process_is_a_failure(executed, names):

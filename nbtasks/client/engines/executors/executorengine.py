@@ -35,7 +35,7 @@ from nbtasks.wire.pickling import simple_call
 from nbtasks.wire.values import keys_of
 
 from .errand import Answer, Errand
-from .inline import PieceShelf
+from .inline import ParcelShelf
 from .line import Line, Load, Stretch
 from .running import onlookers, pack_function
 from .sight import Sight
@@ -77,7 +77,7 @@ class ExecutorEngine:
         self.capabilities = Capabilities(f"a {self.title}")
         self.registry = Registry()
         self.mark = object()
-        self.shelf = PieceShelf()
+        self.shelf = ParcelShelf()
         self.unsent = ""
         self._token = secrets.token_hex(8)
         self._pid = os.getpid()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import inspect
 import linecache
 import math
@@ -24,7 +23,7 @@ from nbtasks.core.errors import NotPicklable, PayloadTooLarge, WireError
 from nbtasks.core.events import Retried
 from nbtasks.core.execution import Outcome, execute, execute_async
 from nbtasks.core.ids import call_id
-from nbtasks.core.options import TaskOptions
+from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.core.ranges import runs
 from nbtasks.core.readable import is_kind, name_of, text_of
 from nbtasks.core.states import FAILURE_CODE, PENDING_CODE, RETRY_CODE, SUCCESS_CODE
@@ -36,7 +35,7 @@ from nbtasks.wire.readback import Readable
 from nbtasks.wire.values import Shelf, payload_of, value_of
 
 from .errand import Answer, Errand
-from .inline import InlineShelf
+from .inline import InlineShelf, PieceShelf
 from .printing import Paper, divided
 
 #: Functions that a process keeps.
@@ -93,8 +92,12 @@ def run(errand: Errand) -> Answer:
         return Answer(record, [(errand.first, n)])
     if function is None:
         return Answer(lacks_function=True)
-    with divided():
-        return _Run(errand, function, onlooker).answer()
+    shelf = PieceShelf(errand.pieces)
+    try:
+        with divided():
+            return _Run(errand, function, onlooker, shelf).answer()
+    finally:
+        shelf.close()
 
 
 def _function_of(errand: Errand) -> Function | None:
@@ -119,25 +122,18 @@ def _name(onlooker: Onlooker | None) -> str:
 class _Run:
     """One errand on its way to an answer."""
 
-    def __init__(self, errand: Errand, function: Function, onlooker: Onlooker | None) -> None:
+    def __init__(self, errand: Errand, function: Function, onlooker: Onlooker | None, shelf: Shelf) -> None:
         n = len(errand.payloads)
         self._errand = errand
         self._function = function
         self._onlooker = onlooker
-        self._shelf = Shelf(lambda name, number: f"{name}:{number}", self._fetch)
+        self._shelf = shelf
         self._ended: list[int] = []
         self._again: list[Retried] = []
         self._states, self._seconds, self._began = bytearray(n), [0.0] * n, [math.nan] * n
         self._payloads: list[bytes] = [b""] * n
         self._given: dict[int, CallOutput] = {}
         self._worker = _name(onlooker)
-
-    def _fetch(self, key: str, target: memoryview) -> int | None:
-        data = self._errand.pieces.get(key)
-        if data is None:
-            return None
-        target[: len(data)] = data
-        return len(data)
 
     def answer(self) -> Answer:
         """Run its calls."""
@@ -190,7 +186,7 @@ class _Run:
         try:
             lent = self._function.lend(call)
             args, kwargs = value_of(self._errand.payloads[place], self._shelf)
-            options = _with(lent.options, self._errand.overrides)
+            options = with_overrides(lent.options, self._errand.overrides)
             if inspect.iscoroutinefunction(lent.call):
                 return _awaited(lent.call, args, kwargs, call, options), lent
             return execute(lent.call, args, kwargs, call, options), lent
@@ -216,15 +212,6 @@ class _Run:
                 f"the result of call {call.id} cannot be sent: {said}; return plain values"
             )
         return FAILURE_CODE, failures.pack(problem, with_traceback=False)
-
-
-def _with(options: Any, overrides: Mapping[str, float | None]) -> TaskOptions:
-    """Return a task's options with what was set for these calls."""
-    known = options if isinstance(options, TaskOptions) else TaskOptions()
-    changes: dict[str, Any] = dict(overrides)
-    if changes.get("max_retries") and not known.autoretry_for:
-        changes["autoretry_for"] = (Exception,)
-    return dataclasses.replace(known, **changes) if changes else known
 
 
 def _awaited(
