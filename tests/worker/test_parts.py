@@ -10,12 +10,12 @@ from nbtasks.broker.redis.permits import Grant
 from nbtasks.core.address import Address
 from nbtasks.core.context import CurrentCall, reset_current, set_current
 from nbtasks.core.header import CallHeader
-from nbtasks.core.options import TaskOptions
+from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.wire.codec import Chunk
 from nbtasks.wire.opened.function import Function
 from nbtasks.worker.isolation.output import HEAD_CHARS, TAIL_CHARS, Output
 from nbtasks.worker.isolation.streams import TaggedStream
-from nbtasks.worker.jobs.job import Job, options_of
+from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.pace import Pace
 from nbtasks.worker.jobs.ratelimit import Permitted
 from nbtasks.worker.slots import BUSY, STARTING, StopOrder, make_slots
@@ -37,7 +37,7 @@ def job(first=0, count=5, single=False, **overrides):
         Entry(Address("io", "3.11", "abcdef01"), "m", b"1-0", BATCH, first, count, 1, False, b""),
         chunk,
         function,
-        options_of(function.options, chunk),
+        with_overrides(function.options, chunk.header.overrides),
         first,
         first + count,
     )

@@ -10,6 +10,7 @@ from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.finish import Finish
 from nbtasks.core.address import Address
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError, ValueLost, WireError
+from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.core.readable import repr_of
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire.codec import Chunk, Codec
@@ -20,7 +21,7 @@ from nbtasks.worker.jobs.doubts import Doubts
 from nbtasks.worker.jobs.ended import Done, Refused
 from nbtasks.worker.jobs.functions import Functions
 from nbtasks.worker.jobs.held import HeldEntries, place
-from nbtasks.worker.jobs.job import Job, options_of
+from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.reporter import Reporter
 from nbtasks.worker.jobs.revokedrunning import Revoked
 from nbtasks.worker.log import LOGGER, log_once
@@ -170,7 +171,7 @@ class Consumer:
             entry,
             chunk,
             function,
-            options_of(function.options, chunk),
+            with_overrides(function.options, chunk.header.overrides),
             entry.first,
             entry.first + entry.count,
             skip,
@@ -249,8 +250,6 @@ class Consumer:
         skip: frozenset[int],
         revoked: frozenset[int],
     ) -> None:
-        from nbtasks.core.options import TaskOptions
-
         LOGGER.error(
             "Task %s: its function cannot be rebuilt here: %s", chunk.header.name, repr_of(error, 500)
         )

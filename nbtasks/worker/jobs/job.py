@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import threading
 from dataclasses import dataclass, field
-from typing import Any
 
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall, Report
 from nbtasks.core.ids import call_id
-from nbtasks.core.options import TaskOptions
+from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.wire.codec import Chunk
 from nbtasks.wire.kinds.generators import seed_call
 from nbtasks.wire.opened.function import Function, Lent
@@ -147,7 +146,7 @@ class Job:
         """Return the options for a call that runs this copy of the function."""
         if lent.options is self.function.options:
             return self.options
-        return options_of(lent.options, self.chunk)
+        return with_overrides(lent.options, self.header.overrides)
 
     def call(self, index: int, worker: str, report: Report | None = None) -> CurrentCall:
         """Return what task code may ask about a call; ``report`` is told of its progress."""
@@ -157,14 +156,3 @@ class Job:
             call_id(batch, index, self._n), batch, index, self._name, self._attempt, worker, self._queue, False,
             (), {}, options.time_limit, options.soft_time_limit, report,
         )  # fmt: skip
-
-
-def options_of(packed: Any, chunk: Chunk) -> TaskOptions:
-    """Return a task's options, as they were packed with its function, with what was set for these calls."""
-    import dataclasses
-
-    base = packed if isinstance(packed, TaskOptions) else TaskOptions()
-    changes: dict[str, Any] = dict(chunk.header.overrides)
-    if changes.get("max_retries") and not base.autoretry_for:
-        changes["autoretry_for"] = (Exception,)
-    return dataclasses.replace(base, **changes) if changes else base
