@@ -423,7 +423,7 @@ class GroupResult(Generic[R]):
     async def _awaited(self) -> list[R]:
         __tracebackhide__ = True
         try:
-            await wait_async(self._is_settled)
+            await wait_async(self.batch, self._is_settled)
         except asyncio.CancelledError as stopped:
             raise saying(stopped, self._goes_on())  # noqa: B904 - the same error
         if self.batch.done:

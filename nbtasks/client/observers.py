@@ -9,6 +9,7 @@ from typing import Any
 
 _log = logging.getLogger("nbtasks")
 _on_submit: list[Callable[[Any, Any], None]] = []
+_on_added: list[Callable[[Any], None]] = []
 _on_waited: list[Callable[[Any], None]] = []
 _on_waiting: list[Callable[[Any], None]] = []
 _on_show: list[Callable[[Any], bool]] = []
@@ -20,6 +21,12 @@ def on_submit(callback: Callable[[Any, Any], None]) -> Callable[[], None]:
     """Have ``callback(handle, batch)`` called after each map or group that is not quiet; returns its undoing."""
     _on_submit.append(callback)
     return lambda: _discard(_on_submit, callback)
+
+
+def on_added(callback: Callable[[Any], None]) -> Callable[[], None]:
+    """Have ``callback(batch)`` called before each batch, quiet ones too, is sent; returns its undoing."""
+    _on_added.append(callback)
+    return lambda: _discard(_on_added, callback)
 
 
 def on_waited(callback: Callable[[Any], None]) -> Callable[[], None]:
@@ -56,6 +63,12 @@ def submitted(handle: Any, batch: Any) -> None:
         _call(callback, handle, batch)
 
 
+def added(batch: Any) -> None:
+    """Tell that a batch is about to be sent."""
+    for callback in _on_added:
+        _call(callback, batch)
+
+
 def waited(batch: Any) -> None:
     """Tell that somebody has waited for a batch, and it is over."""
     for callback in _on_waited:
@@ -85,6 +98,7 @@ def _call(callback: Callable[..., Any], *args: Any) -> Any:
 def _forget_all() -> None:
     """A process that was forked off has no page to show anything on: that is its parent's."""
     _on_submit.clear()
+    _on_added.clear()
     _on_waited.clear()
     _on_waiting.clear()
     _on_show.clear()

@@ -437,7 +437,7 @@ class AsyncResult(Generic[R]):
     async def _awaited(self) -> R:
         __tracebackhide__ = True
         try:
-            await wait_async(self._is_settled)
+            await wait_async(self.batch, self._is_settled)
         except asyncio.CancelledError as stopped:
             raise saying(stopped, self._goes_on())  # noqa: B904 - the same error
         if self.batch.done:
@@ -467,9 +467,10 @@ def saying(stopped: asyncio.CancelledError, goes_on: str) -> asyncio.CancelledEr
     return as_own(stopped).with_traceback(None)
 
 
-async def wait_async(ready: Callable[[], bool]) -> None:
+async def wait_async(batch: Ledger, ready: Callable[[], bool]) -> None:
     """Wait in an event loop. Ticks, because a sleeping loop does not notice the Stop button."""
     ticks = 0
-    while not ready():
-        ticks += 1
-        await asyncio.sleep(_BETWEEN_TICKS.after(ticks))
+    with waiting.noted(batch):
+        while not ready():
+            ticks += 1
+            await asyncio.sleep(_BETWEEN_TICKS.after(ticks))

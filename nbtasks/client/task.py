@@ -33,7 +33,7 @@ _THERE = (list, tuple, range, set, frozenset, dict, str, bytes)
 #: What gives no order to arguments, and would give its keys for them.
 _WITHOUT_ORDER = (Mapping, set, frozenset)
 #: Options of a map as a whole, and what they are where none is given.
-_OF_CALLS = {"countdown": None, "eta": None, "rerun": False, "label": None}
+_OF_CALLS = {"countdown": None, "eta": None, "rerun": False, "again": False, "label": None}
 _OF_MAPS = {"chunk": None, "max_parallel": None, "on_error": "raise", "quiet": False, "label": None}
 
 

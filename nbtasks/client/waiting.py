@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from nbtasks.core.context import being_run, runs_call, serving
@@ -22,12 +23,42 @@ _LOOKS = 2
 _TELL_EVERY_S = 0.5
 
 
+#: Somebody who waits -> what they wait for.
+_awaited: dict[object, Ledger] = {}
+
+
+@contextlib.contextmanager
+def noted(batch: Ledger) -> Iterator[None]:
+    """Somebody waits for a batch meanwhile."""
+    waiter = object()
+    _awaited[waiter] = batch
+    try:
+        yield
+    finally:
+        _awaited.pop(waiter, None)
+
+
+def is_awaited(batch: Ledger) -> bool:
+    """Whether a thread or a coroutine waits for a batch, or something is to be called at its end."""
+    return any(one is batch for one in list(_awaited.values())) or batch.watchers.somebody_waits
+
+
 def wait(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
     """Wait until ``ready()``, at most ``timeout`` seconds; returns whether it is.
 
     Raises:
         WouldDeadlock: in a task, when every slot that could run the batch waits; in a module that is imported there.
     """
+    # Not by noted(), which takes longer than a short call does.
+    waiter = object()
+    _awaited[waiter] = batch
+    try:
+        return _wait(batch, ready, timeout)
+    finally:
+        _awaited.pop(waiter, None)
+
+
+def _wait(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
     if serving and being_run and not ready():
         raise _would_wait_for_itself(being_run[0])
     if not serving or not runs_call():

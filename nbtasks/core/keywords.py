@@ -75,6 +75,7 @@ class CallKeywords(SharedKeywords, total=False):
     eta: Annotated[Moment | None, "start at this moment at the earliest"]
     expires: Annotated[Duration | Moment | None, "do not start any more after this time or moment"]
     rerun: Annotated[bool, "with memo: run all calls, and keep their results in place of those that are kept"]
+    again: Annotated[bool, "beside the earlier run of this cell, which is not replaced then"]
     label: Annotated[str | None, "the card's title"]
     quiet: Annotated[bool, "no card"]
 

@@ -41,6 +41,8 @@ class CallOptions:
     plain: bool = False
     #: No kept results are taken.
     rerun: bool = False
+    #: A notebook's cell leaves its earlier run as it is.
+    again: bool = False
 
     @cached_property
     def of_many(self) -> CallOptions:

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from nbtasks.client import observers
+
 from .background import Background, do
 from .ledger import Ledger
 from .paces import Paces
@@ -29,6 +31,14 @@ _MOST_CALLBACKS = 16
 _CALLBACKS_S = 10.0
 #: The same for what the library has to do.
 _DUTIES_S = 2.0
+
+
+_all: weakref.WeakSet[Registry] = weakref.WeakSet()
+
+
+def unfinished_here() -> list[Ledger]:
+    """Return all batches of this process whose results are taken in, whatever session they are of."""
+    return [batch for registry in list(_all) for batch in registry.all_unfinished()]
 
 
 class Registry:
@@ -51,6 +61,7 @@ class Registry:
         self._callbacks = Background("nbtasks-callbacks", _MOST_CALLBACKS)
         self._duties = Background("nbtasks-duties", 1)
         self._packing = Background("nbtasks-packing", 1)
+        _all.add(self)
 
     def add(self, batch: Ledger) -> None:
         """Have results of a batch taken in from now on."""
@@ -59,6 +70,7 @@ class Registry:
             self._known[batch.id] = batch
             if not batch.quiet:
                 self._recent.append(Listed(batch))
+        observers.added(batch)
 
     def drop(self, batch: Ledger) -> None:
         """Take no more results of a batch in."""

@@ -32,6 +32,11 @@ class Watchers:
         for watcher in self._watching:
             watcher.note(first, count)
 
+    @property
+    def somebody_waits(self) -> bool:
+        """Whether something is to be called later."""
+        return bool(self._waiting)
+
     def when(self, ready: Callable[[], bool], start: Callable[[], None]) -> None:
         """Have ``start()`` among what is due, once, when ``ready()``."""
         with self._lock:

@@ -83,7 +83,7 @@ def _checked_options(task: Definition, given: dict[str, Any], single: bool) -> C
     now = time.time()
     delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), now)
     label, quiet = rest.pop("label", None), bool(rest.pop("quiet", True))
-    rerun = bool(rest.pop("rerun", False))
+    rerun, again = bool(rest.pop("rerun", False)), bool(rest.pop("again", False))
     if rest.get("expires") is not None:
         rest["expires"] = expires_in(rest["expires"], now)
     options = TaskOptions.make(rest, task.options)
@@ -100,7 +100,7 @@ def _checked_options(task: Definition, given: dict[str, Any], single: bool) -> C
         seed=options.seed,
         overrides={name: getattr(options, name) for name in OVERRIDABLE if name in named},
     )
-    return CallOptions(options, delay, label, quiet, header, rerun=rerun)
+    return CallOptions(options, delay, label, quiet, header, rerun=rerun, again=again)
 
 
 def submit_call(
