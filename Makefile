@@ -18,8 +18,8 @@ SHELL       := /bin/bash
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
-# Two processes share the tests; a machine with more cores may take more: make test JOBS=6
-JOBS   ?= 2
+# Tests wait a third of their time: three processes keep two cores busy. More cores take more: make test JOBS=6
+JOBS   ?= 3
 # Extra arguments for pytest: make test ARGS="-k card -x"
 ARGS   ?=
 

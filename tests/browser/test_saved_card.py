@@ -150,6 +150,7 @@ def assert_same(live, saved, name, folder):
     assert box is None, f"{name}: they differ within {box}; see {folder}"
 
 
+@pytest.mark.long
 def test_live_and_saved_are_the_same_picture(lab_page, tmp_path):
     body = """
 %%task -n 'a title of some length, then \u05e9\u05dc\u05d5\u05dd' -o h for n in range(130)
