@@ -90,11 +90,8 @@ format: $(STAMPS)/deps-lint $(STAMPS)/installed
 	$(BIN)/python .ci/reference.py
 
 # The tests run from an empty folder, where the checkout's nbtasks/ cannot be imported: what is tested is the wheel.
-# Each process takes whole files, which share what they start, in the order of tests/conftest.py: xdist's own begins with
-# the files of most tests and ends with those of the longest ones.
 PYTEST = mkdir -p build/cwd && cd build/cwd && NBTASKS_TEST_WHEEL=1 $(BIN)/pytest \
-	-c "$(ROOT)/pyproject.toml" --rootdir "$(ROOT)" -n $(JOBS) --dist loadfile \
-	--no-loadscope-reorder $(1) $(ARGS) "$(ROOT)/tests"
+	-c "$(ROOT)/pyproject.toml" --rootdir "$(ROOT)" -n $(JOBS) --dist loadfile $(1) $(ARGS) "$(ROOT)/tests"
 
 test: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
 	$(call PYTEST)

@@ -27,22 +27,6 @@ SHORT_TEMP = Path(os.environ.get("NBTASKS_TEST_TMP", "/tmp"))
 #: What is found first by the processes that tests start.
 IN_WORKERS = Path(__file__).parent / "in_workers"
 
-# Several processes take whole files in the order of collection (see the Makefile). The end must not find one of them
-# alone with a long file: what lies directly here comes first, then these folders, then those of short files.
-LONG_FILES = (
-    "browser",
-    "docs",
-    "fidelity",
-    "chaos",
-    "jupyter",
-    "worker",
-    "client",
-    "local",
-    "broker",
-    "trust",
-    "cli",
-)
-
 # After a kernel was killed its server lingers, ten minutes for a user, seconds for a test run.
 LINGER_S = 4.0
 
@@ -62,18 +46,6 @@ FOREIGN_SETTINGS = (
     # IPython would put the packages of another environment before those that are tested.
     "VIRTUAL_ENV",
 )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the folders of long files first."""
-
-    def place(item: pytest.Item) -> int:
-        first = item.path.relative_to(Path(__file__).parent).parts[0]
-        if first.endswith(".py"):
-            return -1
-        return LONG_FILES.index(first) if first in LONG_FILES else len(LONG_FILES)
-
-    items.sort(key=place)
 
 
 class Eventually(Protocol):
