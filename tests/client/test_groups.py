@@ -154,6 +154,7 @@ def test_to_frame_has_a_row_a_call(shared_app):
     assert list(frame.columns) == [
         "id", "args", "state", "result", "error", "worker", "attempt", "started_at", "ended_at", "queued_s", "seconds",
         "retries",
+        "reused_at",
     ]  # fmt: skip
     assert list(frame["state"]) == ["SUCCESS", "FAILURE"]
     assert frame["result"][0] == 2
