@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from . import states
 
+#: Stands for SUCCESS where an earlier run has made the result.
+REUSED = "REUSED"
+
 #: State -> red, green, blue and alpha (0 to 255); seen on light and on dark pages.
 COLOURS: dict[str, tuple[int, int, int, int]] = {
     states.PENDING: (128, 134, 142, 70),
@@ -13,6 +16,7 @@ COLOURS: dict[str, tuple[int, int, int, int]] = {
     states.SUCCESS: (74, 160, 116, 255),
     states.FAILURE: (211, 75, 66, 255),
     states.REVOKED: (150, 138, 176, 255),
+    REUSED: (124, 208, 190, 255),
 }
 
 #: State -> what people call it.
@@ -24,4 +28,5 @@ WORDS: dict[str, str] = {
     states.SUCCESS: "done",
     states.FAILURE: "failed",
     states.REVOKED: "cancelled",
+    REUSED: "reused",
 }

@@ -10,6 +10,7 @@ from nbtasks.core.progressbar import ProgressBar
 
 from .displayed import DisplayedOutputs
 from .printed import OutputLine, Printed
+from .reused import Reused
 
 if TYPE_CHECKING:
     from nbtasks.wire.codec import Record
@@ -24,12 +25,14 @@ class GivenOut:
     Attributes:
         printed: the last lines.
         displays: what the calls have displayed.
+        reused: the calls with results of earlier runs.
         bars: by call, the bars that it has on show, or has left.
     """
 
     def __init__(self) -> None:
         self.printed = Printed()
         self.displays = DisplayedOutputs()
+        self.reused = Reused()
         self.bars: dict[int, list[ProgressBar]] = {}
 
     def __iter__(self) -> Iterator[OutputLine]:
@@ -51,6 +54,8 @@ class GivenOut:
         if self.bars:
             for index in range(record.first, record.first + len(record.states)):
                 self.bars.pop(index, None)
+        if record.made:
+            self.reused.note(record)
         for index, given in record.given.items():
             self.printed.end(index, given.parts, given.printed)
             self.displays.end(index, given.displays)

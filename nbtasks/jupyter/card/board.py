@@ -79,6 +79,9 @@ class View:
     stopping: bool
     done: bool
     counts: Mapping[str, int]
+    #: Calls with results of earlier runs, and when the oldest of those was made.
+    reused: int
+    reused_from: float | None
     created_at: float
     ended_at: float | None
     run_seconds: float
@@ -144,6 +147,8 @@ class Board:
             stopping=stopping and not done,
             done=done,
             counts=counts,
+            reused=batch.output.reused.count,
+            reused_from=batch.output.reused.made_at,
             created_at=batch.created_at,
             ended_at=batch.ended_at if done else None,
             run_seconds=batch.run_seconds,

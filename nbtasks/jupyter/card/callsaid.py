@@ -95,6 +95,10 @@ def call_said(batch: Ledger, index: int, label: str, now: float) -> CallSaid:
 def _facts(batch: Ledger, index: int, course: Course, now: float) -> tuple[tuple[str, str], ...]:
     last = course.last
     facts = []
+    found = batch.record(index)
+    made_at = None if found is None else found[0].made_at(index)
+    if made_at is not None:
+        facts.append(("reused from", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(made_at))))
     if last is not None and last.worker:
         facts.append(("worker", where(last)))
     if course.queued_s is not None:

@@ -18,7 +18,7 @@ from nbtasks.jupyter.liveoutput import joined, live_widget_class
 from . import mosaic
 from .board import Board, View
 from .calls import Calls
-from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS, style_sheet
+from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS, REUSED_CODE, style_sheet
 from .said import failures_said, said
 from .saved import Preview
 from .words import SPANS
@@ -71,12 +71,16 @@ class Card:
         with self._lock:
             return self._fold(now)
 
+    def codes(self) -> bytes:
+        """Return the codes of the mosaic's cells."""
+        return self.batch.output.reused.marked(self.batch.states, REUSED_CODE)
+
     def full_state(self) -> dict[str, Any]:
         """Return everything the widget needs when it starts from nothing."""
         now = time.time()
         with self._lock:
             head = self._head(self._fold(now), None, now)
-            return {"head": head, "mosaic": bytes(self.batch.states), "seq": self._seq}
+            return {"head": head, "mosaic": self.codes(), "seq": self._seq}
 
     def tick(self, now: float, *, always: bool = False, whole: bool = False) -> Tick | None:
         """Return the message that brings the widget up to date, or None when nothing changed.
@@ -93,7 +97,7 @@ class Card:
             whole = whole or view.done
             if not (always or whole or ranges or self._is_news(view, now)):
                 return None
-            codes = bytes(self.batch.states)
+            codes = self.codes()
             grown, self._n = len(codes) != self._n, len(codes)
             packed = None if whole or grown else mosaic.pack_ranges(codes, ranges)
             self._seq += 1

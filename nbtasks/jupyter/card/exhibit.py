@@ -121,7 +121,7 @@ class Exhibit:
         if view.done:
             self._take_preview()
         page = saved.html(
-            view, self.card.batch.states, self.card.preview, self._hint(final=view.done), self._width
+            view, self.card.codes(), self.card.preview, self._hint(final=view.done), self._width
         )
         return {"text/html": page + self._gallery(), "text/plain": saved.text(view)}
 

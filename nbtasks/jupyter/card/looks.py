@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nbtasks.core import states
-from nbtasks.core.appearance import COLOURS, WORDS
+from nbtasks.core.appearance import COLOURS, REUSED, WORDS
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class StateLook:
         return f"rgba({red},{green},{blue},{alpha / 255:.3g})"
 
 
-#: By state code.
-LOOKS = tuple(StateLook(state) for state in states.NAMES)
+#: By state code, and by one of the mosaic's own.
+LOOKS = tuple(StateLook(state) for state in (*states.NAMES, REUSED))
+REUSED_CODE = len(states.NAMES)
 LOOK_OF = {look.state: look for look in LOOKS}
 #: The order of counts, and of the parts of the bar; what waits comes last and is the bar's ground.
 PARTS = tuple(
@@ -52,6 +53,7 @@ LOUDEST = (
     states.RECEIVED_CODE,
     states.PENDING_CODE,
     states.SUCCESS_CODE,
+    REUSED_CODE,
 )
 #: Of the mosaic: side of a cell in pixels, its gap included; that gap; most rows. The last one takes all there are.
 LAYOUTS = ((12, 2, 3), (10, 2, 5), (7, 2, 10), (5, 1, 16), (4, 1, 24), (3, 0, 40), (2, 0, 80), (1, 0, 10**9))

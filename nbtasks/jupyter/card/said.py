@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from nbtasks.core import states
+from nbtasks.core.appearance import REUSED
 
 from . import words
 from .barsaid import BarSaid, bar_said
@@ -131,11 +132,13 @@ def text_said(view: View) -> str:
     """Return ``running, 120 of 200 done, 2 failed, 24/s`` or, at the end, ``done`` and how it went."""
     told = [shown_state(view)]
     if view.done and view.is_many:
-        return f"{told[0]}, {_end(view)}"
+        return ", ".join([*told, _end(view), *([_reused(view)] if view.reused else [])])
     if view.is_many:
         told.append(f"{view.counts.get(states.SUCCESS, 0):,} of {view.n:,} done")
         ends = (states.FAILURE, states.REVOKED, states.RETRY)
         told += [f"{view.counts[end]:,} {LOOK_OF[end].word}" for end in ends if view.counts.get(end)]
+    if view.reused:
+        told.append(_reused(view))
     if view.queue != "default":
         told.append(f"queue {view.queue}")
     if view.done:
@@ -179,11 +182,15 @@ def _counts(view: View) -> tuple[Count, ...]:
     counts: list[tuple[StateLook, int]] = [(look, view.counts.get(look.state, 0)) for look in PARTS]
     counts.append((LOOK_OF[states.PENDING], waiting))
     # "done" always stands, so that the line does not jump when the first call ends.
-    return tuple(
+    shown = [
         Count(look.state, f"{count:,}", look.word)
         for look, count in counts
         if count or look.state == states.SUCCESS
-    )
+    ]
+    if view.reused:
+        # They are among those that are done, which come first.
+        shown.insert(1, Count(REUSED, f"{view.reused:,}", "of them reused"))
+    return tuple(shown)
 
 
 def _pace(view: View) -> str:
@@ -205,9 +212,19 @@ def attach_hint(batch_id: str) -> str:
 
 
 def _hint(view: View) -> str:
-    if not (view.done and view.is_many and view.counts.get(states.FAILURE)):
-        return ""
-    return f"%tasks retry {words.short_id(view.id)} runs the failed calls again."
+    told = []
+    if view.reused:
+        told.append(f"{_reused(view).capitalize()}; --rerun or rerun=True runs all of them.")
+    if view.done and view.is_many and view.counts.get(states.FAILURE):
+        told.append(f"%tasks retry {words.short_id(view.id)} runs the failed calls again.")
+    return " ".join(told)
+
+
+def _reused(view: View) -> str:
+    """Return ``12 of 120 reused from 10:32``."""
+    which = f"{view.reused:,} of {view.n:,} " if view.is_many else ""
+    since = f" from {words.clock(view.reused_from, view.created_at)}" if view.reused_from is not None else ""
+    return f"{which}reused{since}"
 
 
 def _row(row: RunningRow, *, many: bool, bars: bool) -> RowSaid:

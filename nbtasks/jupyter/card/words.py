@@ -95,6 +95,12 @@ def moment(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
 
 
+def clock(at: float, now: float) -> str:
+    """Return ``10:32``, with the date before it where that is not the day of ``now``; both are epoch seconds."""
+    local, here = time.localtime(at), time.localtime(now)
+    return time.strftime("%H:%M" if local[:3] == here[:3] else "%Y-%m-%d %H:%M", local)
+
+
 def size(number: int) -> str:
     """Return bytes for people: ``812 B``, ``1.4 MB``."""
     amount = float(number)
