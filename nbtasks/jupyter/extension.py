@@ -17,6 +17,7 @@ from .magics.completion import make_matcher
 from .magics.magics import TaskMagics
 from .magics.publish import say
 from .magics.reruns import Reruns
+from .runs.cellruns import CellRuns
 from .whereabouts import Whereabouts
 
 _MAGICS = {"cell": ("task",), "line": ("task", "tasks", "workers")}
@@ -30,7 +31,7 @@ class _Loaded:
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
-        self.display = Display(shell)
+        self.display = Display(shell, CellRuns)
         self.display.attach()
         self.whereabouts = Whereabouts(shell)
         whence.cell_asked.append(self.whereabouts)

@@ -101,11 +101,11 @@ def test_a_list_cancels_and_retries_all_of_it_and_takes_several_apps(shared_app,
             RunList([shared_app.task(double).delay(1)]).retry_failed()
 
 
-def test_single_calls_are_read_as_one_map(shared_app):
+def test_single_calls_are_read_as_one_run(shared_app):
     calls = [shared_app.task(double).delay(n) for n in range(5)]
     [call.get(SOON, propagate=False) for call in calls]
     (run,) = RunList(calls).runs
-    assert (run.kind, run.n, run.finished_count, run.failed_count, run.done) == ("map", 5, 5, 1, True)
+    assert (run.kind, run.n, run.finished_count, run.failed_count, run.done) == ("calls", 5, 5, 1, True)
     assert [run.call_id(index) for index in range(5)] == [call.id for call in calls]
     assert run.item_label(2) == "n=2"
     assert [run.state(index) for index in (0, 3)] == ["SUCCESS", "FAILURE"]

@@ -1,4 +1,4 @@
-"""Calls of one task that were submitted one by one, such as by ``delay()`` in a loop, read as if they were one map.
+"""Calls of one task that were submitted one by one, such as by ``delay()`` in a loop, read as if they were one run.
 
 It is read as a ledger is, and holds nothing but where each of its calls is kept: every question goes there.
 """
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Place: TypeAlias = "tuple[Ledger, int]"
 #: What stands in one row of a list of runs.
 Run: TypeAlias = "Ledger | LooseCalls"
+_RETRIABLE = (st.FAILURE_CODE, st.REVOKED_CODE)
 
 
 class LooseCalls:
@@ -36,9 +37,9 @@ class LooseCalls:
         places: where each is kept; no call twice.
     """
 
-    kind = "map"
+    #: Not ``map``: it has no id by which it could be found again.
+    kind = "calls"
     growing = False
-    parcel = None
     rate_limit = None
 
     def __init__(self, places: Sequence[Place]) -> None:
@@ -79,9 +80,19 @@ class LooseCalls:
         return self.origin.queue
 
     @property
+    def is_many(self) -> bool:
+        """Whether its calls are to be told apart."""
+        return self.n > 1
+
+    @property
     def n(self) -> int:
         """Number of calls."""
         return len(self._places)
+
+    @property
+    def parcel(self) -> _Parcel | None:
+        """What the calls were submitted with; None where this process has not submitted them all."""
+        return _Parcel(self) if all(ledger.parcel is not None for ledger in self.ledgers) else None
 
     # -- reading
 
@@ -259,19 +270,29 @@ class LooseCalls:
         return None
 
     def retry_failed(self, index: int | None = None) -> Any:
-        """Submit the calls again that have failed or were revoked, or one of them; returns the newest handle.
+        """Submit the calls again that have failed or were revoked, or one of them; returns the handle of the last ones.
 
         Raises:
             ConfigError: nothing failed, or another process submitted them.
         """
-        handle = None
-        bad = (st.FAILURE_CODE, st.REVOKED_CODE)
-        for ledger, own in self._places if index is None else [self._places[index]]:
-            if ledger.states[own] in bad:
-                handle = ledger.retry_failed(own)
-        if handle is None:
+        handles = self.retried(index)
+        if not handles:
             raise ConfigError(f"no call of {self.name} has failed")
-        return handle
+        return handles[-1]
+
+    def retried(self, index: int | None = None) -> list[Any]:
+        """Submit them again as :meth:`retry_failed` does; returns all handles."""
+        places = self._places if index is None else [self._places[index]]
+        return [ledger.retry_failed(own) for ledger, own in places if ledger.states[own] in _RETRIABLE]
+
+
+def retried(run: Run) -> list[Any]:
+    """Submit what has failed of a run, or was revoked, again; returns the handles.
+
+    Raises:
+        ConfigError: another process submitted it.
+    """
+    return run.retried() if isinstance(run, LooseCalls) else [run.retry_failed()]
 
 
 def _stretches(places: Sequence[Place]) -> list[tuple[Ledger, int, int, int]]:
@@ -303,6 +324,18 @@ class LooseWatcher:
 
     def close(self) -> None:
         """Stop watching."""
+
+
+class _Parcel:
+    """What loose calls were submitted with."""
+
+    def __init__(self, calls: LooseCalls) -> None:
+        self._calls = calls
+
+    def arguments(self, index: int, most: int) -> list[tuple[str, str]]:
+        """Return (name, text) of each argument of a call."""
+        ledger, own = self._calls.at(index)
+        return [] if ledger.parcel is None else ledger.parcel.arguments(own, most)
 
 
 class _Tries:

@@ -15,7 +15,7 @@ from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import ConfigError
 
 from . import terminalbars
-from .loosecalls import LooseCalls, Run
+from .loosecalls import LooseCalls, Run, retried
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
@@ -74,7 +74,7 @@ class RunList:
 
     @at_border
     def retry_failed(self) -> list[Any]:
-        """Submit the calls again that have failed or were revoked; returns their handles, one for each run.
+        """Submit the calls again that have failed or were revoked; returns their handles.
 
         Raises:
             ConfigError: nothing failed, or another process submitted them.
@@ -82,7 +82,7 @@ class RunList:
         bad = [run for run in self.runs if run.failed_count or run.revoked_count]
         if not bad:
             raise ConfigError("no call of the list has failed")
-        return [run.retry_failed() for run in bad]
+        return [handle for run in bad for handle in retried(run)]
 
     @at_border
     def show(self) -> None:

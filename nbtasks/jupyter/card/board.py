@@ -20,6 +20,7 @@ from .tracebacktext import readable
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.seen import Failure, Progress, Running
+    from nbtasks.client.runs.loosecalls import Run
     from nbtasks.core.progressbar import ProgressBar
 
 #: Of a line that was printed: its call, stream, text, colours, and how the call is named.
@@ -210,7 +211,7 @@ class Board:
         return self._grouped[1]
 
 
-def state_of(batch: Ledger, counts: Mapping[str, int], *, done: bool) -> str:
+def state_of(batch: Run, counts: Mapping[str, int], *, done: bool) -> str:
     """Return the one state that says most about a batch."""
     return states.FAILURE if batch.problem else overall_state(counts, done=done)
 

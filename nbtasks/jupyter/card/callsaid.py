@@ -69,6 +69,7 @@ def call_said(batch: Ledger, index: int, label: str, now: float) -> CallSaid:
     if index in batch.running and state == states.PENDING:
         state = states.STARTED
     call_id = batch.call_id(index)
+    of_batch, _, own = call_id.partition(":")
     parts = (
         _arguments(batch, index),
         _earlier(course),
@@ -88,7 +89,7 @@ def call_said(batch: Ledger, index: int, label: str, now: float) -> CallSaid:
         facts=_facts(batch, index, course, now),
         parts=tuple(part for part in parts if part is not None),
         can_retry=batch.states[index] in _RETRIABLE and batch.parcel is not None,
-        debug=f"%tasks debug {words.short_id(batch.id)}:{index}",
+        debug=f"%tasks debug {words.short_id(of_batch)}:{own or 0}",
     )
 
 

@@ -11,11 +11,12 @@ import logging
 import sys
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.client import observers
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
+from nbtasks.client.runs.runlist import RunList
 from nbtasks.jupyter.frontend import (
     has_kernel,
     is_captured,
@@ -42,15 +43,36 @@ _KEPT_CARDS = 50
 _COMPLETE_WITHIN_S = 1.0
 
 
+class Lists(Protocol):
+    """Shows many runs as one list: runs/cellruns.py."""
+
+    def gather(self, handle: Handle) -> bool:
+        """Take in what the cell has submitted; returns whether a list shows it, so that it needs no card."""
+        ...
+
+    def show(self, runs: RunList) -> None:
+        """Show handles as one list, in the cell that runs now."""
+        ...
+
+    def saw(self, batch: Ledger) -> None:
+        """Bring the lists that have ``batch``, which has ended, up to date."""
+        ...
+
+    def update_stills(self) -> None:
+        """Bring all lists up to date that do not live by themselves."""
+        ...
+
+
 class Display:
     """The cards of one shell."""
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Any, lists: Callable[[Any, Display], Lists]) -> None:
         self._shell = shell
         self._writer = Writer()
         self._exhibits: dict[str, Exhibit] = {}
-        #: The cell that ran last, and the batches that have been shown in it.
-        self._shown: tuple[str, set[str]] = ("", set())
+        #: The cell that ran last, and the batches that have been shown in it, with their exhibits.
+        self._shown: tuple[str, dict[str, Exhibit | None]] = ("", {})
+        self._runs = lists(shell, self)
         self._ended: deque[LiveExhibit] = deque()
         self._undo: list[Callable[[], None]] = []
         self._preview = True
@@ -65,9 +87,16 @@ class Display:
     def attach(self) -> None:
         """Show handles and maps from now on."""
         formatter = self._shell.display_formatter.ipython_display_formatter
-        for kind in (AsyncResult, GroupResult):
-            formatter.for_type(kind, self.show_handle)
+        kinds: list[tuple[Any, Callable[[Any], None]]] = [
+            (AsyncResult, self.show_handle),
+            (GroupResult, self.show_handle),
+            (RunList, self._show_runs),
+            (list, self._show_list),
+        ]
+        for kind, show in kinds:
+            formatter.for_type(kind, show)
             self._undo.append(functools.partial(formatter.pop, kind, None))
+        self._undo.append(observers.on_show(self._asked_for))
         self._undo.append(observers.on_submit(self._submitted))
         self._undo.append(observers.on_waited(self._waited))
         if not takes_updates_of_threads(self._shell):
@@ -93,19 +122,19 @@ class Display:
 
     def hush(self, batch: Ledger) -> None:
         """Show no card of ``batch`` in the cell that runs now, not even as its Out[n]."""
-        self._shown_now().add(batch.id)
+        self._shown_now()[batch.id] = None
 
-    def _shown_now(self) -> set[str]:
-        """Return the ids of what has been shown in the cell that runs now."""
+    def _shown_now(self) -> dict[str, Exhibit | None]:
+        """Return the ids of what has been shown in the cell that runs now, with what shows it."""
         cell = running_cell(self._shell)
         if self._shown[0] != cell:
-            self._shown = (cell, set())
+            self._shown = (cell, {})
         return self._shown[1]
 
     def show(self, handle: Handle) -> None:
         """Show the card of ``handle`` in the cell that runs now."""
         batch = handle.batch
-        self._shown_now().add(batch.id)
+        self._shown_now()[batch.id] = None
         if not has_kernel(self._shell):
             sys.stdout.write(self.line(batch) + "\n")
             return
@@ -113,7 +142,56 @@ class Display:
         if exhibit is not None and not exhibit.finished and not is_captured(self._shell):
             exhibit.show()
         else:
-            self._show_new(handle, preview=self._preview)
+            exhibit = self._show_new(handle, preview=self._preview)
+        self._shown_now()[batch.id] = exhibit
+
+    def displace(self, batch: Ledger) -> str | None:
+        """Take the card of a batch away from the cell that runs now; returns its output's display id, if any."""
+        exhibit = self._shown_now().get(batch.id)
+        if exhibit is None:
+            return None
+        self._shown_now()[batch.id] = None
+        place = exhibit.give_up_place()
+        self._forget_if_finished(batch.id)
+        return place
+
+    def _show_runs(self, runs: RunList) -> None:
+        """Show a list that stands at the end of a cell, where the cell has not shown it already."""
+        if not has_kernel(self._shell):
+            raise NotImplementedError
+        shown = self._shown_now()
+        names = [str(id(runs)), *(run.id for run in runs.runs)]
+        if not all(name in shown for name in names[1:]) and names[0] not in shown:
+            try:
+                self._runs.show(runs)
+            except (Exception, SystemExit) as problem:
+                _log.debug("a list could not be shown", exc_info=True)
+                raise NotImplementedError from problem
+        shown.update(dict.fromkeys(names, None))
+
+    def _show_list(self, value: list[Any]) -> None:
+        """Show a list of handles as one, where it stands at the end of a cell."""
+        own = getattr(type(value), "_ipython_display_", None)
+        if own is not None:
+            own(value)
+        elif value and all(isinstance(one, (AsyncResult, GroupResult)) for one in value):
+            self._show_runs(RunList(value))
+        else:
+            raise NotImplementedError
+
+    def _asked_for(self, what: Handle | RunList) -> bool:
+        """Show what somebody wants to see; returns whether there is a page for it."""
+        if not has_kernel(self._shell):
+            return False
+        # Outputs of other threads have no cell of their own.
+        if threading.current_thread() is threading.main_thread():
+            if isinstance(what, RunList):
+                self._show_runs(what)
+            elif isinstance(what, AsyncResult) and what.batch.kind != "call":
+                self._show_runs(RunList([what]))
+            else:
+                self.show_handle(what)
+        return True
 
     def show_handle(self, handle: Handle) -> None:
         """Show a handle that stands at the end of a cell or in ``display()``.
@@ -143,6 +221,7 @@ class Display:
     def saw(self, batch: Ledger) -> None:
         """Bring the outputs of ``batch``, which has ended, up to date now, on this thread, where nobody watches."""
         wait_until_complete(batch)
+        self._runs.saw(batch)
         exhibit = self._exhibits.get(batch.id)
         if exhibit is None:
             return
@@ -152,19 +231,20 @@ class Display:
         else:
             self._writer.note(lambda: None)  # the tick that follows comes at once
 
-    def _show_new(self, handle: Handle, *, preview: bool) -> None:
+    def _show_new(self, handle: Handle, *, preview: bool) -> Exhibit:
         batch = handle.batch
-        if batch.ended_at is not None or not self._is_live() or is_captured(self._shell):
+        if batch.ended_at is not None or not self.is_live() or is_captured(self._shell):
             exhibit = Exhibit(self._shell, handle, preview=preview)
             exhibit.show()
             if not exhibit.finished:
                 self._exhibits[batch.id] = exhibit
-            return
+            return exhibit
         live = self._live(handle, preview=preview)
         live.show()
         self._follow(live)
+        return live
 
-    def _is_live(self) -> bool:
+    def is_live(self) -> bool:
         """Whether somebody watches, on a page that shows what the writer's thread sends."""
         return is_watched(self._shell) and takes_updates_of_threads(self._shell)
 
@@ -184,7 +264,7 @@ class Display:
 
     def _submitted(self, handle: Handle, batch: Ledger) -> None:
         # Outputs of other threads have no cell of their own.
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread() and not self._runs.gather(handle):
             self.show(handle)
 
     def _waited(self, batch: Ledger) -> None:
@@ -194,6 +274,8 @@ class Display:
         exhibit = self._exhibits.get(batch.id)
         if exhibit is not None and threading.current_thread() is threading.main_thread():
             exhibit.update()
+        if threading.current_thread() is threading.main_thread():
+            self._runs.update_stills()
 
     def _cell_ended(self, *_: Any) -> None:
         try:
@@ -203,7 +285,8 @@ class Display:
             _log.debug("a card could not be updated", exc_info=True)
 
     def _update_stills(self) -> None:
-        if self._is_live():
+        self._runs.update_stills()
+        if self.is_live():
             return
         for batch_id, exhibit in list(self._exhibits.items()):
             exhibit.update()

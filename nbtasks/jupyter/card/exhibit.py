@@ -72,6 +72,15 @@ class Exhibit:
             self._publisher.publish(data, metadata, transient={"display_id": display_id})
             self._show_beneath()
 
+    def give_up_place(self) -> str:
+        """Leave the newest output to something else; returns its display id. Without any other, this is over."""
+        with self._in_order:
+            place = self._display_ids.pop()
+            if not self._display_ids:
+                self.finished = True
+                self.card.close()
+            return place
+
     def update(self) -> None:
         """Replace what is shown by a snapshot of now; the last one once the batch has ended."""
         with self._in_order:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from .looks import LOOKS
 
-_SHEET = Path(__file__).parent.parent / "page" / "card.css"
+_PAGE = Path(__file__).parent.parent / "page"
+_SHEETS = (_PAGE / "card.css", _PAGE / "runs" / "runs.css")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _VARIABLE = re.compile(r"var\((--nbt-[a-z-]+)\)")
@@ -32,10 +33,10 @@ _MOVING = ("animation", "transition")
 
 @functools.cache
 def style(selector: str) -> str:
-    """Return what the style sheet has under exactly this selector, as the content of a ``style`` attribute.
+    """Return what the style sheets have under exactly this selector, as the content of a ``style`` attribute.
 
     Raises:
-        KeyError: the style sheet has no such rule.
+        KeyError: they have no such rule.
     """
     return "".join(_inline(name, value) for name, value in _rules()[selector] if name not in _MOVING)
 
@@ -43,7 +44,9 @@ def style(selector: str) -> str:
 @functools.cache
 def _rules() -> dict[str, list[tuple[str, str]]]:
     rules: dict[str, list[tuple[str, str]]] = {}
-    for selectors, body in _RULE.findall(_COMMENT.sub("", _SHEET.read_text("utf-8"))):
+    for selectors, body in _RULE.findall(
+        _COMMENT.sub("", "".join(sheet.read_text("utf-8") for sheet in _SHEETS))
+    ):
         pairs = [part.partition(":") for part in body.split(";") if part.strip()]
         declarations = [(name.strip(), value.strip()) for name, _, value in pairs]
         for selector in selectors.split(","):

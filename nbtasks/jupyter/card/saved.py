@@ -16,9 +16,9 @@ from . import mosaic, words
 from .barsaid import BarSaid
 from .board import FailureGroup, View
 from .inlined import style
-from .looks import LOOK_OF
 from .paint import Paint
-from .said import Bar, FailureSaid, Said, failures_said, said, text_said
+from .pieces import bar_parts, counts, div, head, span, tag
+from .said import FailureSaid, failures_said, said, text_said
 
 _LINE = "rgba(128,134,142,.35)"
 #: Lines of output that are seen without unfolding.
@@ -52,19 +52,19 @@ def html(
     """
     told = said(view)
     parts = [
-        _head(told),
-        _bar(told.bar),
-        _counts(told) if told.many else "",
-        _div(".nbt-reason", escape(told.reason)) if told.reason else "",
+        head(told.title, told.dot, told.shown_state, told.about, told.took),
+        div(".nbt-bar", bar_parts(told.bar)),
+        counts(told.counts, told.pace, done=told.done) if told.many else "",
+        div(".nbt-reason", escape(told.reason)) if told.reason else "",
         _mosaic_image(codes, width) if told.many else "",
-        _div(".nbt-bars", "".join(map(_bar_row, told.bars))) if told.bars else "",
+        div(".nbt-bars", "".join(map(_bar_row, told.bars))) if told.bars else "",
         _failures(failures_said(view), told.more_failures),
         _output(view),
         _preview(preview) if preview else "",
-        _div(".nbt-foot", escape(told.hint)) if told.hint else "",
-        _div(".nbt-note", escape(hint)) if hint else "",
+        div(".nbt-foot", escape(told.hint)) if told.hint else "",
+        div(".nbt-note", escape(hint)) if hint else "",
     ]
-    return _div(".nbt-card", "".join(parts), ".nbt-card *")
+    return div(".nbt-card", "".join(parts), ".nbt-card *")
 
 
 def text(view: View) -> str:
@@ -76,61 +76,6 @@ def text(view: View) -> str:
         times = f"{group.count} x " if view.is_many else ""
         lines.append(f"  {times}{_error_line(group)}")
     return "\n".join(lines)
-
-
-def _tag(name: str, content: str, *selectors: str, more: str = "") -> str:
-    styles = "".join(style(selector) for selector in selectors) + more
-    return f'<{name} style="{escape(styles)}">{content}</{name.split(maxsplit=1)[0]}>'
-
-
-def _div(selector: str, content: str, *selectors: str, more: str = "") -> str:
-    return _tag("div", content, selector, *selectors, more=more)
-
-
-def _span(selector: str, content: str, more: str = "") -> str:
-    return _tag("span", content, selector, more=more)
-
-
-def _ground(state: str) -> str:
-    return f"background:{LOOK_OF[state].css}"
-
-
-def _head(told: Said) -> str:
-    dot = _span(".nbt-dot", "", _ground(told.dot))
-    # What people write may run from right to left, and must not take along what stands beside it.
-    parts = [
-        _span(".nbt-title", f"{dot}<bdi>{escape(told.title)}</bdi>"),
-        _span(".nbt-state", told.shown_state),
-        _span(".nbt-meta", escape(told.about)),
-        _span(".nbt-time", told.took),
-    ]
-    return _div(".nbt-head", " ".join(parts))
-
-
-def _bar(bar: Bar) -> str:
-    parts = (
-        _tag("i", "", ".nbt-bar > i", more=f"width:{100 * share:.6g}%;{_ground(state)}{_stripes(state, bar)}")
-        for state, share in bar.parts
-    )
-    return _div(".nbt-bar", "".join(parts))
-
-
-def _stripes(state: str, bar: Bar) -> str:
-    return ";" + style(".nbt-bar > .nbt-busy") if state in bar.busy else ""
-
-
-def _counts(told: Said) -> str:
-    cells = [
-        _span(
-            ".nbt-count",
-            _tag("i", "", ".nbt-count > i", more=_ground(count.state))
-            + _tag("b", count.number, ".nbt-count > b")
-            + f" {count.word}",
-        )
-        for count in told.counts
-    ]
-    more = style(".nbt-end") if told.done else ""
-    return _div(".nbt-counts", " ".join([*cells, _span(".nbt-pace", escape(told.pace), more)]))
 
 
 def _mosaic_image(codes: bytes | bytearray, width: int) -> str:
@@ -145,59 +90,59 @@ def _mosaic_image(codes: bytes | bytearray, width: int) -> str:
 def _bar_row(bar: BarSaid) -> str:
     done = f"width:{100 * (bar.share or 0):.6g}%"
     parts = [
-        _span(".nbt-row > .nbt-what", escape(bar.description)) if bar.description else "",
-        _span(".nbt-row > .nbt-mini", _tag("i", "", ".nbt-row > .nbt-mini > i", more=done))
+        span(".nbt-row > .nbt-what", escape(bar.description)) if bar.description else "",
+        span(".nbt-row > .nbt-mini", tag("i", "", ".nbt-row > .nbt-mini > i", more=done))
         if bar.share is not None
         else "",
-        _span(".nbt-row > .nbt-far", escape(bar.far)),
+        span(".nbt-row > .nbt-far", escape(bar.far)),
     ]
-    return _div(".nbt-row", " ".join(parts), more=f"padding-left:{14 * bar.depth}px")
+    return div(".nbt-row", " ".join(parts), more=f"padding-left:{14 * bar.depth}px")
 
 
 def _failures(failures: Sequence[FailureSaid], more: str) -> str:
     if not failures:
         return ""
-    note = _div(".nbt-note", more) if more else ""
-    return _div(".nbt-failures", "".join(map(_failure, failures)) + note)
+    note = div(".nbt-note", more) if more else ""
+    return div(".nbt-failures", "".join(map(_failure, failures)) + note)
 
 
 def _failure(failure: FailureSaid) -> str:
-    times = _span(".nbt-times", failure.times) if failure.times else ""
-    kind = _tag("b", escape(failure.type), ".nbt-error > b")
+    times = span(".nbt-times", failure.times) if failure.times else ""
+    kind = tag("b", escape(failure.type), ".nbt-error > b")
     message = escape(f": {failure.message}") if failure.message else ""
-    which = _tag("bdi", escape(failure.which), ".nbt-which") if failure.which else ""
-    summary = _tag("summary", f"{times}<bdi>{kind}{message}</bdi>{which}", ".nbt-failure > summary")
-    return _tag(
+    which = tag("bdi", escape(failure.which), ".nbt-which") if failure.which else ""
+    summary = tag("summary", f"{times}<bdi>{kind}{message}</bdi>{which}", ".nbt-failure > summary")
+    return tag(
         "details open" if failure.open else "details", summary + _traceback(failure.details), ".nbt-failure"
     )
 
 
 def _traceback(content: str) -> str:
-    return _tag("pre", escape(content), ".nbt-card pre.nbt-traceback")
+    return tag("pre", escape(content), ".nbt-card pre.nbt-traceback")
 
 
 def _output(view: View) -> str:
     if not view.output:
         return ""
     lines = [_output_line(*line) for line in view.output]
-    shown = _tag("pre", "".join(lines[-_FEW_LINES:]), ".nbt-card pre.nbt-lines")
+    shown = tag("pre", "".join(lines[-_FEW_LINES:]), ".nbt-card pre.nbt-lines")
     if len(lines) > _FEW_LINES:
-        summary = _tag("summary", f"show {len(lines)} lines", ".nbt-more")
-        every = _tag(
+        summary = tag("summary", f"show {len(lines)} lines", ".nbt-more")
+        every = tag(
             "pre",
             "".join(lines),
             ".nbt-card pre.nbt-lines",
             more="display:block;max-height:360px;overflow:auto",
         )
         shown += f"<details>{summary}{every}</details>"
-    return _div(".nbt-output", shown)
+    return div(".nbt-output", shown)
 
 
 def _output_line(_index: int, stream: str, line: str, paint: Paint, name: str) -> str:
-    prefix = _tag("i", f"<bdi>{escape(name)}</bdi>", ".nbt-line > i") if name else ""
+    prefix = tag("i", f"<bdi>{escape(name)}</bdi>", ".nbt-line > i") if name else ""
     content = f"<span>{_painted(line, paint)}</span>"
     colour = style('.nbt-line[data-stream="stderr"]') if stream == "stderr" else ""
-    return _div(".nbt-line", prefix + content, more=colour)
+    return div(".nbt-line", prefix + content, more=colour)
 
 
 def _painted(line: str, paint: Paint) -> str:
@@ -211,15 +156,15 @@ def _painted(line: str, paint: Paint) -> str:
 
 def _preview(preview: Preview) -> str:
     if preview.html is not None:
-        return _div(".nbt-preview", preview.html)
+        return div(".nbt-preview", preview.html)
     if preview.png is not None:
         source = escape(preview.png.replace("\n", ""), quote=True)
         image = (
             f'<img alt="result" style="{style(".nbt-preview > img")}" src="data:image/png;base64,{source}">'
         )
-        return _div(".nbt-preview", image)
+        return div(".nbt-preview", image)
     return (
-        _div(".nbt-preview", _tag("pre", escape(preview.text), ".nbt-card pre.nbt-value"))
+        div(".nbt-preview", tag("pre", escape(preview.text), ".nbt-card pre.nbt-value"))
         if preview.text is not None
         else ""
     )

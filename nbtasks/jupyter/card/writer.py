@@ -40,7 +40,7 @@ class Writer:
         self._starting = threading.Lock()
 
     def follow(self, live: Live) -> None:
-        """Keep ``live`` up to date until it says that it is done."""
+        """Keep ``live`` up to date until it says that it is done; that it is followed already does not matter."""
         self.note(lambda: self._follow(live))
 
     def note(self, action: Callable[[], None]) -> None:
@@ -56,7 +56,8 @@ class Writer:
                 self._thread.start()
 
     def _follow(self, live: Live) -> None:
-        self._live.append(live)
+        if live not in self._live:
+            self._live.append(live)
         self._next_tick = min(self._next_tick, time.monotonic() + FIRST_TICK_S)
 
     def _run(self) -> None:

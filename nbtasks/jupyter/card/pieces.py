@@ -1,0 +1,76 @@
+"""Pieces of saved HTML that cards and lists of runs share. Pure; what is given as content must be escaped already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from .inlined import style
+from .looks import LOOK_OF
+from .said import Bar, Count
+
+
+def tag(name: str, content: str, *selectors: str, more: str = "") -> str:
+    """Return an element with the styles that the style sheet has under these selectors, and some of its own.
+
+    Args:
+        name: of the element, with attributes if need be.
+        more: styles.
+    """
+    styles = "".join(style(selector) for selector in selectors) + more
+    return f'<{name} style="{escape(styles)}">{content}</{name.split(maxsplit=1)[0]}>'
+
+
+def div(selector: str, content: str, *selectors: str, more: str = "") -> str:
+    """Return a ``div``."""
+    return tag("div", content, selector, *selectors, more=more)
+
+
+def span(selector: str, content: str, more: str = "") -> str:
+    """Return a ``span``."""
+    return tag("span", content, selector, more=more)
+
+
+def ground(state: str) -> str:
+    """Return the style of what has the colour of a state."""
+    return f"background:{LOOK_OF[state].css}"
+
+
+def head(title: str, dot: str, state: str, about: str, took: str) -> str:
+    """Return the first line. What is given is text."""
+    spot = span(".nbt-dot", "", ground(dot))
+    # What people write may run from right to left, and must not take along what stands beside it.
+    parts = [
+        span(".nbt-title", f"{spot}<bdi>{escape(title)}</bdi>"),
+        span(".nbt-state", state),
+        span(".nbt-meta", escape(about)),
+        span(".nbt-time", took),
+    ]
+    return div(".nbt-head", " ".join(parts))
+
+
+def bar_parts(bar: Bar) -> str:
+    """Return what is within a bar."""
+    return "".join(
+        tag("i", "", ".nbt-bar > i", more=f"width:{100 * share:.6g}%;{ground(state)}{_stripes(state, bar)}")
+        for state, share in bar.parts
+    )
+
+
+def _stripes(state: str, bar: Bar) -> str:
+    return ";" + style(".nbt-bar > .nbt-busy") if state in bar.busy else ""
+
+
+def counts(told: Sequence[Count], pace: str, *, done: bool) -> str:
+    """Return the line of counts, with what is said of the pace."""
+    cells = [
+        span(
+            ".nbt-count",
+            tag("i", "", ".nbt-count > i", more=ground(count.state))
+            + tag("b", count.number, ".nbt-count > b")
+            + f" {count.word}",
+        )
+        for count in told
+    ]
+    more = style(".nbt-end") if done else ""
+    return div(".nbt-counts", " ".join([*cells, span(".nbt-pace", escape(pace), more)]))

@@ -1,0 +1,309 @@
+"""One list of runs on show: an output that is kept up to date, or renewed where nobody watches.
+
+As with cards, the list is an output with a display id; where the page keeps the notebook's file up to date itself, the
+widget stays in it, elsewhere its saved form takes its place at the end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.client.runs.loosecalls import retried
+from nbtasks.core.errors import NbtasksError
+from nbtasks.jupyter.card import words
+from nbtasks.jupyter.card.card import tables
+from nbtasks.jupyter.card.looks import style_sheet
+from nbtasks.jupyter.liveoutput import KEEP_EVERY_S, as_of, joined, live_widget_class
+
+from . import savedlist
+from .listsaid import ATTACH_HINT, ListSaid, RowOfRun, list_said
+from .opencard import OpenCard
+
+if TYPE_CHECKING:
+    from nbtasks.client.runs.loosecalls import Run
+    from nbtasks.jupyter.card.writer import Writer
+
+#: Seconds between two looks at all runs, and of it for each run: many of them take their time.
+_LOOK_EVERY_S = 0.5
+_LOOK_PER_RUN_S = 0.005
+_SNAPSHOT_EVERY_S = 0.5
+_BEAT_EVERY_S = 2.0
+#: Seconds that a page has to say that its widget lives.
+_HELLO_WITHIN_S = 2.0
+
+
+class StillList:
+    """A list for notebooks that nobody watches: it changes only when :meth:`update` is called."""
+
+    def __init__(self, shell: Any, runs: Iterable[Run]) -> None:
+        self.runs = list(runs)
+        self._publisher = shell.display_pub
+        self._display_ids: list[str] = []
+        # A page drops the update of an output that it has not seen yet.
+        self._in_order = threading.RLock()
+        self._stopping = False
+        self.finished = False
+
+    def show(self) -> None:
+        """Show the list in the cell that runs now."""
+        with self._in_order:
+            data, metadata = self._bundle()
+            self._display_ids.append(uuid.uuid4().hex)
+            self._publisher.publish(data, metadata, transient={"display_id": self._display_ids[-1]})
+
+    def take_place(self, display_id: str) -> None:
+        """Show the list in the place of an output."""
+        with self._in_order:
+            self._display_ids.append(display_id)
+            self._publish_update(*self._bundle(), display_id)
+
+    def add(self, run: Run) -> None:
+        """One more run."""
+        with self._in_order:
+            self.runs.append(run)
+            self.finished = False
+
+    def update(self) -> None:
+        """Replace what is shown by a snapshot of now; the last one once all have ended."""
+        with self._in_order:
+            if not self.finished:
+                self.finished = all(run.ended_at is not None for run in self.runs)
+                self._replace(self._still(), {})
+
+    def _replace(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+        for display_id in self._display_ids:
+            self._publish_update(data, metadata, display_id)
+
+    def _publish_update(self, data: dict[str, Any], metadata: dict[str, Any], display_id: str) -> None:
+        self._publisher.publish(data, metadata, transient={"display_id": display_id}, update=True)
+
+    def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self._still(), {}
+
+    def _said(self) -> tuple[ListSaid, tuple[RowOfRun, ...]]:
+        return list_said(self.runs, self._stopping)
+
+    def _still(self) -> dict[str, Any]:
+        told, rows = self._said()
+        hint = "" if told.done else f"{as_of()}; {ATTACH_HINT}"
+        return {"text/html": savedlist.html(told, rows, hint), "text/plain": savedlist.text(told, rows)}
+
+
+class SnapshotList(StillList):
+    """A list that is replaced twice a second: for a page without widgets."""
+
+    _updated_at = 0.0
+
+    def tick(self, now: float) -> bool:
+        """Called by the writer."""
+        if now - self._updated_at >= _SNAPSHOT_EVERY_S:
+            self._updated_at = now
+            self.update()
+        return not self.finished
+
+
+class LiveList(StillList):
+    """A list with a widget, which the writer keeps up to date."""
+
+    def __init__(self, shell: Any, runs: Iterable[Run], writer: Writer) -> None:
+        super().__init__(shell, runs)
+        self._writer = writer
+        self._open: dict[str, OpenCard] = {}
+        self._seq = 0
+        self._told: tuple[ListSaid | None, dict[str, RowOfRun]] = (None, {})
+        now = time.time()
+        self._shown_at = self._sent_at = self._kept_at = now
+        self._looked_at = self._replaced_at = 0.0
+        self._heard = self._keeps = False
+        self.widget = _widget_class()(lambda: {"list": self._whole()}, self._receive)
+
+    def tick(self, now: float) -> bool:
+        """Called by the writer."""
+        for card in list(self._open.values()):
+            card.tick(now)
+        ended = all(run.ended_at is not None for run in self.runs)
+        if ended or now - self._looked_at >= _LOOK_EVERY_S + _LOOK_PER_RUN_S * len(self.runs):
+            self._looked_at = now
+            self._tell_news(now)
+        deaf = not self._heard and now - self._shown_at >= _HELLO_WITHIN_S
+        if ended and (self._heard or deaf):
+            self._end()
+        elif deaf and now - self._replaced_at >= _SNAPSHOT_EVERY_S:
+            self._replaced_at = now
+            self.update()
+        elif self._keeps and now - self._kept_at >= KEEP_EVERY_S:
+            self._keep(now)
+        if now - self._sent_at >= _BEAT_EVERY_S:
+            self._tell({"k": "beat"})
+        return not self.finished or bool(self._open)
+
+    def add(self, run: Run) -> None:
+        """One more run."""
+        with self._in_order:
+            ended = self.finished
+            super().add(run)
+            if ended and not self._keeps:
+                # Its saved form stands there.
+                self._shown_at = time.time()
+                self._replace(*self._bundle())
+
+    def retire(self) -> None:
+        """Close the widget; its saved form stays."""
+        self._tell({"k": "retire"})
+        self.widget.close()
+
+    def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = self.widget._repr_mimebundle_()
+        return {**data, **self._still()}, {**metadata, "nbtasks": {"card": self.widget.model_id}}
+
+    def _end(self) -> None:
+        with self._in_order:
+            if self.finished:
+                return
+            if any(run.ended_at is None for run in self.runs):
+                return
+            self.finished = True
+            if not self._keeps:
+                self._replace(self._still(), {"nbtasks": {"card": self.widget.model_id}})
+        self._keep(time.time())
+
+    def _keep(self, now: float) -> None:
+        if self._keeps:
+            self._kept_at = now
+            self._tell({"k": "still", "data": self._still()})
+
+    # -- what is sent
+
+    def _whole(self) -> dict[str, Any]:
+        """Return all of it, for a page that starts from nothing."""
+        with self._in_order:
+            told, rows = self._said()
+            return {**self._message(told, rows), "order": [row.key for row in rows]}
+
+    def _message(self, told: ListSaid, rows: Iterable[RowOfRun]) -> dict[str, Any]:
+        listed = [dataclasses.asdict(row) for row in rows]
+        return {"head": dataclasses.asdict(told), "rows": listed, "seq": self._seq, "now": time.time()}
+
+    def _tell_news(self, now: float) -> None:
+        """Tell which rows have changed; where others are shown than before, all of them."""
+        with self._in_order:
+            told, rows = self._said()
+            by_key = {row.key: row for row in rows}
+            before, known = self._told
+            news = [row for row in rows if known.get(row.key) != row]
+            if told == before and not news:
+                return
+            self._told = told, by_key
+            self._seq += 1
+            same = list(known) == list(by_key)
+            message = {"k": "runs", **self._message(told, news if same else rows)}
+            if not same:
+                message["order"] = list(by_key)
+            self._tell(message)
+
+    def _tell(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        self._sent_at = time.time()
+        self.widget.send(content, buffers)
+
+    # -- what the page says; on whichever thread Jupyter runs this, the writer does the work
+
+    def _receive(self, content: dict[str, Any]) -> None:
+        kind, key = content.get("t"), content.get("key")
+        if kind == "hello":
+            self._writer.note(lambda: self._greet(keeps=bool(content.get("keeps"))))
+        elif kind in ("cancel", "retry"):
+            self._writer.note(self._cancel if kind == "cancel" else self._retry)
+        elif kind == "resync":
+            self._writer.note(lambda: self._tell({"k": "runs", **self._whole()}))
+        elif kind == "open" and self._is_key(key):
+            self._writer.note(lambda: self._open_card(str(key)))
+        elif kind == "shut" and isinstance(key, str):
+            self._writer.note(lambda: self._shut_card(key))
+        elif kind == "of" and isinstance(key, str) and isinstance(content.get("m"), dict):
+            self._writer.note(lambda: self._pass_on(key, content["m"]))
+
+    def _is_key(self, key: Any) -> bool:
+        return isinstance(key, str) and key.isascii() and key.isdigit() and int(key) < len(self.runs)
+
+    def _greet(self, *, keeps: bool) -> None:
+        self._heard = True
+        self._keeps = self._keeps or keeps
+        if self._replaced_at and not self.finished:
+            self._replaced_at = 0.0
+            with self._in_order:
+                self._replace(*self._bundle())
+        if keeps:
+            self._keep(time.time())
+
+    def _cancel(self) -> None:
+        self._stopping = True
+        for run in self.runs:
+            if not run.done:
+                run.revoke(terminate=True, how="cancelled from the list")
+        self._tell_news(time.time())
+
+    def _retry(self) -> None:
+        handles, problems = [], []
+        for run in list(self.runs):
+            if run.failed_count:
+                try:
+                    handles += retried(run)
+                except NbtasksError as problem:
+                    problems.append(str(problem))
+        failed = f"The calls that had failed run again: {words.calls(sum(len(one.batch.states) for one in handles))}."
+        self._tell({"k": "said", "text": problems[0] if problems else failed})
+        self._take(handles)
+
+    def _take(self, handles: Iterable[Any]) -> None:
+        """Show what runs again: in its row, or where that cannot be in a row of its own."""
+        for handle in handles:
+            if all(handle.batch is not run for run in self.runs):
+                self.add(handle.batch)
+        self._stopping = False
+        self._writer.follow(self)
+
+    def _open_card(self, key: str) -> None:
+        def tell(content: dict[str, Any], buffers: list[bytes]) -> None:
+            self._tell({"k": "of", "key": key, "m": content}, buffers)
+
+        self._shut_card(key)
+        card = self._open[key] = OpenCard(self.runs[int(key)], tell, lambda handle: self._take([handle]))
+        state, mosaic = card.state()
+        self._tell({"k": "opened", "key": key, "state": state}, [mosaic])
+        # An ended list is followed again as long as a card is open: what one sees there may go on.
+        self._writer.follow(self)
+
+    def _shut_card(self, key: str) -> None:
+        card = self._open.pop(key, None)
+        if card is not None:
+            card.close()
+
+    def _pass_on(self, key: str, content: dict[str, Any]) -> None:
+        card = self._open.get(key)
+        if card is not None:
+            card.receive(content)
+
+
+@functools.cache
+def _widget_class() -> type[Any]:
+    """Return the widget's class, made when it is first needed.
+
+    Raises:
+        ImportError: anywidget is not installed.
+    """
+    import traitlets
+
+    class RunsWidget(live_widget_class()):  # type: ignore[misc]  # the class is made at run time
+        # All that a card has, but what makes a widget of it.
+        _esm = joined("[!w]*.js", "runs/*.js")
+        _css = style_sheet() + joined("*.css", "runs/*.css")
+        tables = traitlets.Dict(tables()).tag(sync=True)
+        list = traitlets.Dict().tag(sync=True)
+
+    return RunsWidget
