@@ -10,7 +10,7 @@ from types import TracebackType
 from nbtasks.core import execution
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import ConfigError, Retry
-from nbtasks.core.execution import Outcome
+from nbtasks.core.execution import Outcome, run_once
 from nbtasks.wire import pickling
 from nbtasks.wire.kinds import generators
 from nbtasks.wire.kinds.opening import Opening, opened_in
@@ -18,7 +18,6 @@ from nbtasks.wire.modules import activeworld
 
 from .batches.ledger import Ledger
 from .batches.parcel import Parcel
-from .eager import run_once
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def _outcome(batch: Ledger, parcel: Parcel, index: int) -> Outcome:
             function_here, options_here = pickling.loads(function), pickling.loads(options)
             args, kwargs = pickling.loads(arguments)
         opening.is_reading = False
-        return run_once(function_here, args, kwargs, options_here, call)
+        return run_once(function_here, args, kwargs, call, options_here)
 
 
 def _error_of(outcome: Outcome) -> BaseException | None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import contextvars
-import inspect
-import threading
 from collections.abc import Callable, Generator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
 from nbtasks.core.context import CurrentCall
-from nbtasks.core.execution import Outcome, execute, execute_async, outcome_of_error
+from nbtasks.core.execution import Outcome, run_once
 from nbtasks.core.ids import new_id
-from nbtasks.core.options import TaskOptions
 from nbtasks.core.typevars import R
 from nbtasks.wire import pickling
 from nbtasks.wire.errors import failures
@@ -152,32 +147,10 @@ def apply_here(task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) 
             function_here, options_here = pickling.loads(function), pickling.loads(options)
             args_here, kwargs_here = pickling.loads(sent)
             opening.is_reading = False
-            outcome = run_once(function_here, args_here, kwargs_here, options_here, call)
+            outcome = run_once(function_here, args_here, kwargs_here, call, options_here)
         if outcome.state != st.RETRY_CODE:
             return _packed(task, call, outcome)
         call.attempt += 1
-
-
-def run_once(
-    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions, call: CurrentCall
-) -> Outcome:
-    """Run one attempt of a call, in an event loop of its own where it needs one."""
-    if not inspect.iscoroutinefunction(function):
-        return execute(function, args, kwargs, call, options)
-    outcomes: list[Outcome] = []
-
-    def run() -> None:
-        try:
-            outcomes.append(asyncio.run(execute_async(function, args, kwargs, call, options)))
-        except BaseException as error:
-            # A subtask that ends its program ends the loop.
-            outcomes.append(outcome_of_error(error, call, options, 0.0))
-
-    # A thread of its own, because this thread may have a running event loop, as notebooks do.
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,))
-    thread.start()
-    thread.join()
-    return outcomes[0]
 
 
 def _packed(task: Definition, call: CurrentCall, outcome: Outcome) -> EagerResult:

@@ -6,6 +6,7 @@ retry; a loss is a worker that died under the call. A loss does not use up a ret
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -14,7 +15,7 @@ from .context import CurrentCall
 from .durations import is_span, seconds_from_now
 from .errors import ConfigError, MaxRetriesExceededError, Retry
 from .options import TaskOptions
-from .readable import is_kind, repr_of
+from .readable import is_kind, name_of, repr_of, text_of
 
 _LOSS = 1_000_000
 
@@ -24,6 +25,8 @@ MOST_LOSSES = 3
 MOST_LOSSES_UNSEEN = 10
 #: Seconds that a next try may be away. What is longer is a mistake, and no queue keeps it.
 _LONGEST_S = 10 * 366 * 86_400.0
+#: Characters of an error that are told while its call waits for the next attempt.
+_MOST_REASON = 500
 
 
 def tries(attempt: int) -> int:
@@ -129,6 +132,14 @@ def _cause_of(error: Retry) -> BaseException | None:
         if isinstance(cause, BaseException):
             return cause
     return None
+
+
+def why_again(error: BaseException) -> str:
+    """Return in one line why an attempt is followed by another: what it raised, or what made it ask for that."""
+    reason = error
+    with contextlib.suppress(Exception):
+        reason = (_cause_of(error) if is_kind(error, Retry) else None) or error
+    return f"{name_of(reason)}: {text_of(reason, _MOST_REASON)}"
 
 
 def used_up(most: int, call: CurrentCall) -> MaxRetriesExceededError:

@@ -6,6 +6,8 @@ No I/O; used by workers, ``apply()`` and ``--here``.
 from __future__ import annotations
 
 import contextvars
+import inspect
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -115,6 +117,34 @@ async def execute_async(
         return outcome_of_error(error, call, options, perf_counter() - started)
     finally:
         reset_current(token)
+
+
+def run_once(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    call: CurrentCall,
+    options: TaskOptions,
+) -> Outcome:
+    """Run one attempt of a call, in an event loop of its own where it needs one."""
+    if not inspect.iscoroutinefunction(function):
+        return execute(function, args, kwargs, call, options)
+    import asyncio
+
+    outcomes: list[Outcome] = []
+
+    def run() -> None:
+        try:
+            outcomes.append(asyncio.run(execute_async(function, args, kwargs, call, options)))
+        except BaseException as error:
+            # A subtask that ends its program ends the loop.
+            outcomes.append(outcome_of_error(error, call, options, 0.0))
+
+    # A thread of its own, because this thread may have a running event loop, as notebooks do.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,))
+    thread.start()
+    thread.join()
+    return outcomes[0]
 
 
 def outcome_of_error(

@@ -17,6 +17,7 @@ import pytest
 
 import nbtasks
 from nbtasks import App, ConfigError, UnknownCall, WorkerLostError, WouldDeadlock
+from nbtasks.client.batches.course import course_of
 
 #: Those that this process has open.
 DESCRIPTORS = Path("/proc/self/fd")
@@ -74,6 +75,11 @@ def large(n):
 
 async def later(x):
     return x + 1
+
+def asks_again(self):
+    if self.request.retries:
+        return self.request.retries
+    raise self.retry(exc=OSError("busy"), countdown=0.05)
 
 def die():
     os._exit(7)
@@ -192,6 +198,12 @@ def test_calls_are_tried_again(executed, names):
     assert handle.retries == 2
     with pytest.raises(OSError, match="attempt 2"):
         executed.task(names["flaky"]).apply_async((9,), retries=1).get(timeout=60)
+
+
+def test_an_attempt_that_asks_for_the_next_says_what_made_it_ask(executed, names):
+    handle = executed.task(names["asks_again"], bind=True).delay()
+    assert handle.get(timeout=60) == 1
+    assert [one.error for one in course_of(handle.batch, 0).attempts] == ["OSError: busy", ""]
 
 
 def test_large_values_travel(executed, names):

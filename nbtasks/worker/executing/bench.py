@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbtasks.core.attempts import why_again
 from nbtasks.core.context import CurrentCall, before_telling
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge, TaskRevokedError, ValueLost, WireError
 from nbtasks.core.execution import Outcome
@@ -143,7 +144,8 @@ class Bench:
         if self.log_calls:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
-            return Again(job, call.index, outcome.retry_in, _why_again(outcome), given, outcome.seconds)
+            assert outcome.error is not None
+            return Again(job, call.index, outcome.retry_in, why_again(outcome.error), given, outcome.seconds)
         if is_empty:
             return Done(job, call.index, SUCCESS_CODE, outcome.seconds, b"", [], given)
         if (succeeded and type(outcome.value) in SCALARS) or activeworld.is_entered(job.world):
@@ -199,14 +201,6 @@ class Bench:
 
     def _seen_by_asker(self, job: Job) -> bool:
         return self.files is not None and job.header.place == self.files.place
-
-
-def _why_again(outcome: Outcome) -> str:
-    error = outcome.error
-    with contextlib.suppress(BaseException):
-        causes = (getattr(error, "cause", None), getattr(error, "__cause__", None), error)
-        error = next(cause for cause in causes if is_kind(cause, BaseException))
-    return f"{name_of(error)}: {text_of(error, 500)}"
 
 
 def log_end(call: CurrentCall, outcome: Outcome, expected: tuple[type[BaseException], ...]) -> None:

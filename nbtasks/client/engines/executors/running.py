@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import inspect
 import linecache
 import math
 import os
@@ -17,11 +14,12 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
+from nbtasks.core.attempts import why_again
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge, WireError
 from nbtasks.core.events import Retried
-from nbtasks.core.execution import Outcome, execute, execute_async
+from nbtasks.core.execution import Outcome, run_once
 from nbtasks.core.ids import call_id
 from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.core.ranges import runs
@@ -163,8 +161,8 @@ class _Run:
         self._began[place] = began_at = time.time()
         outcome, lent = self._outcome(place, call)
         if outcome.state == RETRY_CODE:
-            reason = f"{name_of(outcome.error)}: {text_of(outcome.error, 500)}"
-            ago_s = time.time() - began_at
+            assert outcome.error is not None
+            reason, ago_s = why_again(outcome.error), time.time() - began_at
             self._again.append(
                 Retried(index, outcome.retry_in, reason, errand.attempt, ago_s, outcome.seconds)
             )
@@ -187,9 +185,7 @@ class _Run:
             lent = self._function.lend(call)
             args, kwargs = value_of(self._errand.payloads[place], self._shelf)
             options = with_overrides(lent.options, self._errand.overrides)
-            if inspect.iscoroutinefunction(lent.call):
-                return _awaited(lent.call, args, kwargs, call, options), lent
-            return execute(lent.call, args, kwargs, call, options), lent
+            return run_once(lent.call, args, kwargs, call, options), lent
         except BaseException as error:
             # Arguments are read by code of the user's, too.
             return Outcome(FAILURE_CODE, error=error), lent
@@ -212,25 +208,3 @@ class _Run:
                 f"the result of call {call.id} cannot be sent: {said}; return plain values"
             )
         return FAILURE_CODE, failures.pack(problem, with_traceback=False)
-
-
-def _awaited(
-    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], call: CurrentCall, options: TaskOptions
-) -> Outcome:
-    """Run a coroutine in a loop of its own; where this thread has one that runs, in another thread."""
-    outcomes: list[Outcome] = []
-
-    def run() -> None:
-        outcomes.append(asyncio.run(execute_async(function, args, kwargs, call, options)))
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        run()
-    else:
-        thread = threading.Thread(target=run)
-        thread.start()
-        thread.join()
-    with contextlib.suppress(IndexError):
-        return outcomes[0]
-    return Outcome(FAILURE_CODE, error=RuntimeError("the event loop of the call was stopped"))
