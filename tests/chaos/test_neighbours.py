@@ -155,7 +155,7 @@ def set_trap(error, how):
     raise TrapError(error)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.long)])
 def test_calls_beside_some_whose_ends_raise(pool, idle_app, machine, matrix, faults, chance):
     machine(idle_app, concurrency=2, loglevel="info", pool=pool)
     matrix.warm_up(idle_app)

@@ -201,7 +201,7 @@ def trap(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("moment", ["function", "arguments", "result"])
+@pytest.mark.parametrize("moment", ["function", pytest.param("arguments", marks=pytest.mark.long), "result"])
 def test_a_child_dies_while_a_call_is_opened_or_packed(moment, app, trap, tmp_path):
     where = "pickle" if moment == "result" else "unpickle"
     one = trap(where)

@@ -50,7 +50,7 @@ def run(script):
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("end", ["", "app.close()"])
+@pytest.mark.parametrize("end", ["", pytest.param("app.close()", marks=pytest.mark.long)])
 def test_what_was_submitted_last_is_there_after_the_end(project, end):
     # Three times, for it was lost in about every second run.
     last = [run(SCRIPT.format(start="", end=end)) for _ in range(3)]
@@ -59,7 +59,7 @@ def test_what_was_submitted_last_is_there_after_the_end(project, end):
         assert [app.AsyncResult(name).get(timeout=SOON) for name in last] == [199] * 3
 
 
-@pytest.mark.parametrize("end", ["", "app.close()"])
+@pytest.mark.parametrize("end", ["", pytest.param("app.close()", marks=pytest.mark.long)])
 def test_workers_take_leave_at_the_end(project, end):
     run(SCRIPT.format(start="app.start_workers(1)", end=end))
     with App() as app:

@@ -71,7 +71,9 @@ except ConfigError as error:
 """
 
 
-@pytest.mark.parametrize("told", ["broker=os.environ['URL']", "namespace='mine'", ""])
+@pytest.mark.parametrize(
+    "told", ["broker=os.environ['URL']", pytest.param("namespace='mine'", marks=pytest.mark.long), ""]
+)
 def test_after_the_last_app_was_closed_nothing_goes_elsewhere_in_silence(shared_app, project, told):
     done = subprocess.run(
         [sys.executable, "-c", LAST.format(told=told)],
@@ -150,7 +152,9 @@ def test_a_task_comes_back_as_it_went(shared_app, other):
     assert theirs[0].delay().get(timeout=SOON) == "t-other"
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads", pytest.param("solo", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "pool", ["prefork", *(pytest.param(pool, marks=pytest.mark.long) for pool in ("threads", "solo"))]
+)
 def test_a_task_that_opens_an_app_leaves_nothing_behind(home, pool, eventually):
     def careless(number):
         app = App()

@@ -58,7 +58,7 @@ def test_maps_that_have_ended_take_no_memory(shared_app, eventually, monkeypatch
     task = shared_app.task(lambda data: data[:8] + b"y" * 20_000)
 
     def several():
-        for _ in range(5):
+        for _ in range(2):
             group = task.map([bytes([number]) * 20_000 for number in range(100)])
             assert [len(one) for one in group.get(timeout=SOON)] == [20_008] * 100
             if forgotten:
@@ -72,7 +72,7 @@ def test_maps_that_have_ended_take_no_memory(shared_app, eventually, monkeypatch
         several()
         eventually(
             lambda: gc.collect() >= 0 and tracemalloc.get_traced_memory()[0] - before < 1_000_000,
-            "of 20 MB nothing is left",
+            "of 8 MB nothing is left",
         )
     finally:
         tracemalloc.stop()

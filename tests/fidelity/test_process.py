@@ -271,7 +271,7 @@ def test_what_a_call_starts_has_the_signals_of_any_program(run, way):
     assert told == dict.fromkeys(told, "[] [] -1 (0.0, 0.0) (0.0, 0.0)\n")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["inline", *(pytest.param(way, marks=pytest.mark.long) for way in WAYS[1:])])
 def test_pools_of_processes_in_a_call_end(run, way):
     def work(how):
         import multiprocessing
@@ -652,7 +652,7 @@ def plainly():
 
 
 # Not in a coroutine: it would block the loop that others wait for, and they would be given away and come back.
-@pytest.mark.parametrize("way", ["inline", "thread"])
+@pytest.mark.parametrize("way", ["inline", pytest.param("thread", marks=pytest.mark.long)])
 def test_processes_of_a_call_know_the_notebook(run, way, notebook):
     notebook.run(NESTED)
     for how in ("fork", "spawn", "forkserver"):

@@ -164,7 +164,9 @@ def test_no_argument_of_a_failing_map_reaches_a_later_cell(kernel, watched):
     assert ran.ename == "ZeroDivisionError"
 
 
-@pytest.mark.parametrize("what", LABELS)
+@pytest.mark.parametrize(
+    "what", [pytest.param(one, marks=[pytest.mark.long] if one == "never ends" else []) for one in LABELS]
+)
 def test_no_result_reaches_a_later_cell(kernel, what):
     kernel.run(
         "class Evil:\n    def __init__(self, error): self.error = error\n"

@@ -127,6 +127,7 @@ def test_subprocesses_end_with_a_revoked_call(lasting, tmp_path, eventually):
     gone(eventually, [spared])
 
 
+@pytest.mark.long
 def test_subprocesses_end_at_a_hard_limit(lasting, tmp_path, eventually):
     handles, pids = begin(lasting, tmp_path, eventually, time_limit=1.0)
     for handle in handles:

@@ -19,7 +19,7 @@ def die(_):
     os._exit(3)
 
 
-@pytest.mark.parametrize("task", [len, die])
+@pytest.mark.parametrize("task", [len, pytest.param(die, marks=pytest.mark.long)])
 def test_a_result_that_the_broker_does_not_take(app, eventually, task):
     """Of a call that has ended, or of one whose process has died too often."""
     session = app.session
