@@ -63,16 +63,39 @@ class Precedence:
             slots: how many calls they run at once.
         """
         running = Counter(name for worker in workers for name, _, _ in worker.running)
-        outlines = [one for one in self._survey.unfinished() if one.id != batch.id]
+        known = self._survey.unfinished()
+        outlines = [one for one in known if one.id != batch.id]
         self._note(outlines)
+        # One that is not known yet came after all that are.
+        submitted_at = next((one.submitted_at for one in known if one.id == batch.id), batch.created_at)
         found = _together(
             self._run(one, running[one.id], slots)
             for one in outlines
-            if one.label.queue == batch.queue and (running[one.id] or _is_before(one, batch))
+            if one.label.queue == batch.queue
+            and (running[one.id] or self._is_before(one, batch, submitted_at))
         )
         return sorted(
             (one for one in found if one.waiting or one.running), key=lambda one: (-one.waiting, -one.running)
         )
+
+    def _is_before(self, one: Outline, batch: Ledger, submitted_at: float) -> bool:
+        """Whether calls that wait of one batch are taken before those of another; some may be tried again.
+
+        Args:
+            submitted_at: when the other was submitted, by the clock that tells it of the first.
+        """
+        eta = one.label.eta_at
+        if eta is not None and eta > time.time():
+            return False
+        lane = batch.parcel.options.header.lane if batch.parcel is not None else "m"
+        its, mine = (_LANES.find(name.lower()) for name in (one.label.lane, lane))
+        if its != mine:
+            return its < mine
+        own = self._registry.unfinished(one.id)
+        if own is not None and own.parcel is not None and batch.parcel is not None:
+            # The server's clock, as it is reckoned here, is not exact enough for what follows within moments.
+            return own.created_at < batch.created_at
+        return one.submitted_at < submitted_at
 
     def _note(self, outlines: list[Outline]) -> None:
         now = time.monotonic()
@@ -128,16 +151,6 @@ def said_of_running(runs: list[RunAhead]) -> str:
     if not running:
         return ""
     return " with " + " and ".join(f"{_calls(one.running)} of {_named(one)}" for one in running[:_MOST_NAMED])
-
-
-def _is_before(one: Outline, batch: Ledger) -> bool:
-    """Whether calls that wait of one batch are taken before those of another; about, for some may be tried again."""
-    eta = one.label.eta_at
-    if eta is not None and eta > time.time():
-        return False
-    lane = batch.parcel.options.header.lane if batch.parcel is not None else "m"
-    its, mine = (_LANES.find(name.lower()) for name in (one.label.lane, lane))
-    return its < mine or (its == mine and one.submitted_at < batch.created_at)
 
 
 def _named(one: RunAhead) -> str:
