@@ -7,10 +7,10 @@ from . import states
 #: Stands for SUCCESS where an earlier run has made the result.
 REUSED = "REUSED"
 
-#: State -> red, green, blue and alpha (0 to 255); seen on light and on dark pages.
+#: State -> red, green, blue and alpha (0 to 255); they are seen on light and on dark pages, and black is read on them.
 COLOURS: dict[str, tuple[int, int, int, int]] = {
-    states.PENDING: (128, 134, 142, 70),
-    states.RECEIVED: (128, 134, 142, 120),
+    states.PENDING: (112, 117, 124, 255),
+    states.RECEIVED: (112, 117, 124, 255),
     states.STARTED: (66, 135, 204, 255),
     states.RETRY: (222, 160, 52, 255),
     states.SUCCESS: (74, 160, 116, 255),

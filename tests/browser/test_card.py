@@ -158,7 +158,8 @@ def test_hostile_text_is_shown_as_text(lab_page, app):
     assert HOSTILE in text(page, ".nbt-lines")
     assert HOSTILE in text(page, ".nbt-traceback")
     assert "onerror" in text(page, ".nbt-title")
-    page.locator(".nbt-mosaic").hover(position={"x": 5, "y": 5})
+    assert page.locator(".nbt-tile").all_inner_texts() == ["img s", "img s", "wait"]
+    page.locator(".nbt-tile").first.hover()
     page.locator(".nbt-pace", has_text="<img").wait_for()
     saved = page.locator(".jp-OutputArea-output", has_text="3 failed")
     saved.wait_for(timeout=60_000)
@@ -203,13 +204,13 @@ def test_a_reopened_notebook_shows_the_saved_card(lab_page, jupyter_servers):
 @pytest.mark.long
 @pytest.mark.parametrize("app", FRONT_ENDS)
 def test_dark_theme(lab_page, app):
-    notebook = lab_page([SETUP, "%%task for n in range(30)\nimport time\ntime.sleep(1)"], app, dark=True)
+    notebook = lab_page([SETUP, "%%task for n in range(60)\nimport time\ntime.sleep(1)"], app, dark=True)
     page = notebook.page
     notebook.run()
     page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
     pixel = """() => { const c = document.querySelector('.nbt-mosaic');
         const all = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-        return [...all.slice(4 * (c.width * 4 + c.width - 8), 4 * (c.width * 4 + c.width - 8) + 3)]; }"""
+        return [...all.slice(4 * (c.width - 8), 4 * (c.width - 8) + 3)]; }"""
     page.wait_for_function("() => document.querySelector('.nbt-mosaic').width > 100")
     dark = page.evaluate(pixel)
     ink = page.evaluate("() => getComputedStyle(document.querySelector('.nbt-card')).color")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from .accessibility import assert_accessible
+
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(240)]
 
 SETUP = "%load_ext nbtasks\n%workers start 2"
@@ -21,6 +23,8 @@ def test_the_list_is_live_and_runs_come_back_to_their_cells(lab_page):
     row.get_by_role("button", name="Output").click()
     page.locator(".nbt-said", has_text="begins").wait_for()
 
+    assert_accessible(page, ".nbt-panel")
+
     page.evaluate(RESTART)
     notebook.run(0, 3)
     back = (
@@ -35,3 +39,4 @@ def test_the_list_is_live_and_runs_come_back_to_their_cells(lab_page):
     assert "REVOKED" in data["text/plain"] or "cancelled" in data["text/plain"]
     notebook.run(4)
     page.locator(".nbt-panel tbody tr", has_text="prefork 2").wait_for()
+    assert_accessible(page, ".nbt-panel")

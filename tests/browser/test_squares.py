@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from .accessibility import assert_accessible
 from .jupyter_server import OpenNotebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -112,7 +113,8 @@ def test_the_squares_work_by_keyboard(running):
 @pytest.mark.long
 def test_the_timeline_opens_calls_and_zooms(running):
     page = running
-    page.locator(".nbt-tab").click()
+    page.get_by_role("tab", name="Squares").focus()
+    page.keyboard.press("ArrowRight")
     lanes = page.locator(".nbt-lanes")
     page.wait_for_function("() => document.querySelector('.nbt-lanes').clientHeight > 30")
     lanes.focus()
@@ -121,9 +123,10 @@ def test_the_timeline_opens_calls_and_zooms(running):
     page.keyboard.press("+")
     page.keyboard.press("Enter")
     page.locator(".nbt-drawer[data-told=true]", has_text="child ").wait_for()
+    assert_accessible(page)
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.className") == "nbt-lanes"
-    page.locator(".nbt-tab").click()
+    page.get_by_role("tab", name="Squares").click()
     page.locator(".nbt-mosaic").wait_for()
 
 
@@ -136,6 +139,7 @@ def test_a_click_on_a_square_opens_its_call(running):
     assert all(part in text for part in ("n=3", "failed", "child ", "queued", "ran", "attempt", "n = 3"))
     assert "page 3 step 0\npage 3 step 1" in text
     assert "ValueError: page 3 is bad" in text
+    assert_accessible(page)
     # One that waits tells how it goes on.
     drawer.get_by_label("next call", exact=True).click()
     later = int(page.locator(".nbt-count b").first.inner_text()) + 14
@@ -152,3 +156,37 @@ def test_a_click_on_a_square_opens_its_call(running):
     page.locator(".nbt-debug-line", has_text="%tasks debug ").first.wait_for()
     drawer.first.get_by_label("close").click()
     drawer.first.wait_for(state="hidden")
+
+
+@pytest.mark.long
+def test_a_click_finds_one_of_very_many_calls(lab_page):
+    notebook = lab_page(
+        [SETUP, "%%task -o h for n in range(100_000)\nif n == 50_000:\n    raise ValueError(n)\nn"]
+    )
+    page = notebook.page
+    notebook.run()
+    page.wait_for_selector(".nbt-card[data-done=true]", timeout=120_000)
+    mosaic = page.locator(".nbt-mosaic")
+    columns = mosaic.evaluate("node => node.clientWidth")
+    for clicked, opened in ((12_345, 12_345), (50_000 + 2 * columns + 1, 50_000)):
+        # Each call is one pixel; what has failed is found by who misses it by some.
+        mosaic.click(position={"x": clicked % columns + 0.5, "y": clicked // columns + 0.5})
+        page.locator(f".nbt-drawer[data-index='{opened}'][data-told=true]", has_text=f"n={opened}").wait_for()
+    print("ms from a click to the open drawer, and to all that the kernel tells:", page.evaluate(OPENING))
+
+
+#: Milliseconds that the drawer takes: until it is there, and until it is complete.
+OPENING = """async () => {
+    const drawer = document.querySelector('.nbt-drawer'), canvas = document.querySelector('.nbt-mosaic');
+    const box = canvas.getBoundingClientRect(), taken = [];
+    for (let row = 2; row < 42; row += 2) {
+        const began = performance.now();
+        const place = { clientX: box.left + 9.5, clientY: box.top + row + 0.5, bubbles: true };
+        canvas.dispatchEvent(new MouseEvent('click', place));
+        const open = performance.now() - began;
+        while (drawer.dataset.told !== 'true') await new Promise(requestAnimationFrame);
+        taken.push([open, performance.now() - began]);
+    }
+    const middle = (place) => taken.map((pair) => pair[place]).sort((a, b) => a - b)[10];
+    return [middle(0), middle(1)];
+}"""

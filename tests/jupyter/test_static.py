@@ -15,7 +15,7 @@ from .records import fail, make_batch, start, succeed
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&"
 KEPT_TAGS = {"div", "span", "b", "i", "bdi", "img", "details", "summary", "pre", "table", "tr", "th", "td"}
-KEPT_ATTRIBUTES = {"style", "alt", "src"}
+KEPT_ATTRIBUTES = {"title", "style", "alt", "src"}
 
 
 class Tags(HTMLParser):

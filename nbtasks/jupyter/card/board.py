@@ -14,6 +14,7 @@ from nbtasks.jupyter.cellnames import in_cells
 
 from . import words
 from .ending import Ending, ending_of
+from .letters import MOST_LETTERED, letters_of
 from .paint import Paint, painted
 from .tracebacktext import readable
 
@@ -100,6 +101,8 @@ class View:
     #: Failures of which no details are kept.
     more_failures: int
     output: tuple[ShownLine, ...]
+    #: Of few calls: what stands in the square of each.
+    letters: tuple[str, ...]
 
     @property
     def elapsed_s(self) -> float:
@@ -117,6 +120,7 @@ class Board:
         self._grouped: tuple[int, tuple[FailureGroup, ...]] = (0, ())
         self._ending: Ending | None = None
         self._names: dict[int, str] = {}
+        self._letters: tuple[str, ...] = ()
 
     def show(self, batch: Ledger) -> None:
         """Show the same batch as another object."""
@@ -162,6 +166,7 @@ class Board:
             failures=failures,
             more_failures=self._more_failures(counts),
             output=self._output_lines(),
+            letters=self._letters_of_all(),
         )
 
     def _how_it_went(self) -> Ending | None:
@@ -199,10 +204,20 @@ class Board:
             for line in last
         )
 
+    def _letters_of_all(self) -> tuple[str, ...]:
+        batch = self._batch
+        few = batch.is_many and batch.n <= MOST_LETTERED
+        if len(self._letters) != (batch.n if few else 0):
+            self._letters = letters_of([batch.item_label(index) for index in range(batch.n)]) if few else ()
+        return self._letters
+
     def _name(self, index: int) -> str:
         if not self._batch.is_many:
             return ""
-        return words.which_call(index, words.one_line(self._batch.item_label(index), NAME_LENGTH))
+        label = words.one_line(self._batch.item_label(index), 200)
+        # What tells long items apart is rather at their end.
+        short = label if len(label) <= NAME_LENGTH else f"{label[:6]}…{label[7 - NAME_LENGTH :]}"
+        return words.which_call(index, short)
 
     def _failure_groups(self) -> tuple[FailureGroup, ...]:
         failures = self._batch.failures.copy()

@@ -21,6 +21,7 @@ from .calls import Calls
 from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS, REUSED_CODE, style_sheet
 from .said import failures_said, said
 from .saved import Preview
+from .stencils import stencil
 from .words import SPANS
 
 if TYPE_CHECKING:
@@ -165,6 +166,9 @@ def tables() -> dict[str, Any]:
         "failure": FAILURE_CODE,
         "loudest": LOUDEST,
         "layouts": LAYOUTS,
+        "stencils": {
+            side - gap: [stencil(look.state, side - gap) for look in LOOKS] for side, gap, _ in LAYOUTS if gap
+        },
         "most_cells": MOST_CELLS,
         "spans": SPANS,
     }

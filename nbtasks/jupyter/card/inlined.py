@@ -22,6 +22,7 @@ _PLAIN = {
     "--nbt-ink": None,
     "--nbt-dim": None,
     "--nbt-line": "rgba(128,134,142,.35)",
+    "--nbt-ground": "rgba(128,134,142,.27)",
     "--nbt-sunk": "rgba(128,134,142,.09)",
     "--nbt-font": "system-ui,sans-serif",
     "--nbt-mono": "ui-monospace,monospace",

@@ -10,6 +10,7 @@ from nbtasks.core import palette
 from nbtasks.core.states import FAILURE_CODE
 
 from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS
+from .stencils import stencil
 
 #: CSS pixels: the inside of a card that has all the room it takes.
 WIDTH = 750
@@ -50,13 +51,28 @@ def picture(codes: bytes | bytearray, width: int = WIDTH) -> tuple[bytes, int, i
         cells = _with_louder_failures(cells, columns)
     rows = math.ceil(len(cells) / columns)
     filler = bytes([_GAP])
+    shapes = _shapes(side, gap)
     lines: list[bytes] = []
     for row in range(rows):
         part = cells[row * columns : (row + 1) * columns].ljust(columns, filler)
-        pixels = b"".join(bytes([code]) * (side - gap) + filler * gap for code in part)
-        lines += [b"\0" + pixels] * (side - gap) + [b"\0" + filler * len(pixels)] * gap
+        lines += [b"\0" + b"".join([shapes[code][y] for code in part]) for y in range(side - gap)]
+        lines += [b"\0" + filler * (columns * side)] * gap
     shown = [*(look.rgba for look in LOOKS), (0, 0, 0, 0)]
     return palette.png(columns * side, rows * side, b"".join(lines), shown), columns * side, rows * side
+
+
+def _shapes(side: int, gap: int) -> list[list[bytes]]:
+    """Return the rows of pixels of a cell, by the code of its state; the last one is empty."""
+    filler = bytes([_GAP])
+    shapes = []
+    for code, look in enumerate(LOOKS):
+        # Without a gap there is no room for more than the colour.
+        rows = stencil(look.state, side - gap) if gap else ((1 << side) - 1,) * side
+        pixels = bytes([code]), filler
+        shapes.append(
+            [b"".join(pixels[not row >> x & 1] for x in range(side - gap)) + filler * gap for row in rows]
+        )
+    return [*shapes, [filler * side] * (side - gap)]
 
 
 def _with_louder_failures(cells: bytes, columns: int) -> bytes:

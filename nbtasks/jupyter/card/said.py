@@ -85,6 +85,8 @@ class Said:
     #: How fast it goes; at the end, how it went.
     pace: str
     reason: str | None
+    #: What stands in the squares of few calls; of many calls they are too small.
+    letters: tuple[str, ...]
     rows: tuple[RowSaid, ...]
     bars: tuple[BarSaid, ...]
     can_retry: bool
@@ -113,6 +115,7 @@ def said(view: View) -> Said:
         counts=_counts(view) if view.is_many else (),
         pace=_pace(view),
         reason=view.reason,
+        letters=view.letters,
         rows=tuple(_row(row, many=view.is_many, bars=bool(view.bars)) for row in view.running),
         bars=tuple(map(bar_said, view.bars)),
         can_retry=view.is_many and bool(view.counts.get(states.FAILURE)),

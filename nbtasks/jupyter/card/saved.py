@@ -16,9 +16,10 @@ from . import mosaic, words
 from .barsaid import BarSaid
 from .board import FailureGroup, View
 from .inlined import style
+from .looks import LOOKS
 from .paint import Paint
 from .pieces import bar_parts, counts, div, head, span, tag
-from .said import FailureSaid, failures_said, said, text_said
+from .said import FailureSaid, Said, failures_said, said, text_said
 
 _LINE = "rgba(128,134,142,.35)"
 #: Lines of output that are seen without unfolding.
@@ -56,7 +57,7 @@ def html(
         div(".nbt-bar", bar_parts(told.bar)),
         counts(told.counts, told.pace, done=told.done) if told.many else "",
         div(".nbt-reason", escape(told.reason)) if told.reason else "",
-        _mosaic_image(codes, width) if told.many else "",
+        _squares(told, codes, width),
         div(".nbt-bars", "".join(map(_bar_row, told.bars))) if told.bars else "",
         _failures(failures_said(view), told.more_failures),
         _output(view),
@@ -76,6 +77,18 @@ def text(view: View) -> str:
         times = f"{group.count} x " if view.is_many else ""
         lines.append(f"  {times}{_error_line(group)}")
     return "\n".join(lines)
+
+
+def _squares(told: Said, codes: bytes | bytearray, width: int) -> str:
+    if not told.letters:
+        return _mosaic_image(codes, width) if told.many else ""
+    return div(".nbt-tiles", "".join(map(_tile, told.letters, codes)))
+
+
+def _tile(letters: str, code: int) -> str:
+    look = LOOKS[code]
+    own = style(f'.nbt-tile[data-state="{look.state}"]')
+    return tag(f'span title="{look.word}"', escape(letters), ".nbt-tile", more=own)
 
 
 def _mosaic_image(codes: bytes | bytearray, width: int) -> str:

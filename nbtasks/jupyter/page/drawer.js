@@ -163,8 +163,7 @@ class Drawer {
   }
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.key === "Escape") this.close();
-    else if (event.target === this.box && event.key === "ArrowLeft") this.step(-1);
+    if (event.target === this.box && event.key === "ArrowLeft") this.step(-1);
     else if (event.target === this.box && event.key === "ArrowRight") this.step(1);
     else return;
     event.preventDefault();

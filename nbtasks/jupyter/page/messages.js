@@ -6,6 +6,7 @@
  * @typedef {{
  *   states: {name: string, word: string, colour: string}[], failure: number, loudest: number[],
  *   layouts: [side: number, gap: number, rows: number][], most_cells: number,
+ *   stencils: Record<string, number[][]>,
  *   spans: [below: number, digits: number, units: [name: string, seconds: number][]][],
  * }} Tables
  *
@@ -19,7 +20,7 @@
  * @typedef {{times: string, type: string, message: string, which: string, details: string, open: boolean}} Failure
  * @typedef {{
  *   many: boolean, state: string, shown_state: string, dot: string, done: boolean, stopping: boolean, title: string,
- *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null,
+ *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null, letters: string[],
  *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, hint: string,
  *   attach_hint: string, sentence: string,
  * }} View

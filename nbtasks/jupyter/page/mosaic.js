@@ -74,13 +74,14 @@ class Mosaic {
     this.size(Math.round(this.columns * side * scale), Math.round(this.rows * side * scale), this.columns * side, this.rows * side);
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, this.columns * side, this.rows * side);
+    const shapes = this.tables.stencils[square].map(runs);
     for (let code = 0; code < colours.length; code++) {
       pen.fillStyle = colours[code];
       pen.beginPath();
       for (let cell = 0; cell < cells; cell++) {
         if (this.codes[cell] !== code) continue;
-        const x = (cell % this.columns) * side, y = Math.floor(cell / this.columns) * side;
-        pen.rect(x, y, square, square);
+        const left = (cell % this.columns) * side, top = Math.floor(cell / this.columns) * side;
+        for (const [x, y, width, height] of shapes[code]) pen.rect(left + x, top + y, width, height);
       }
       pen.fill();
     }
@@ -166,4 +167,21 @@ class Mosaic {
     this.chosen = cell;
     this.onCell(cell === null ? null : cell * this.step, cell === null ? 0 : this.step);
   }
+}
+
+/**
+ * What is filled of a square, as rectangles: x, y, width, height.
+ * @param {number[]} stencil of each row the filled pixels
+ */
+function runs(stencil) {
+  /** @type {[number, number, number, number][]} */
+  const found = [];
+  for (let y = 0, height = 1; y < stencil.length; y += height, height = 1) {
+    while (stencil[y + height] === stencil[y]) height++;
+    for (let x = 0, width = 0; stencil[y] >> x; x += width || 1, width = 0) {
+      while ((stencil[y] >> (x + width)) & 1) width++;
+      if (width) found.push([x, y, width, height]);
+    }
+  }
+  return found;
 }

@@ -14,6 +14,7 @@ class CardView {
     this.root = make("div", "nbt-card", el);
     this.root.dataset.lmSuppressShortcuts = "true";
     this.root.setAttribute("role", "group");
+    this.root.addEventListener("keydown", (event) => this.key(event));
     const head = make("div", "nbt-head", this.root);
     const title = make("span", "nbt-title", head);
     make("span", "nbt-dot", title);
@@ -21,7 +22,6 @@ class CardView {
     this.state = make("span", "nbt-state", head);
     this.meta = make("span", "nbt-meta", head);
     this.time = make("span", "nbt-time", head);
-    this.tab = makeButton("nbt-button nbt-tab", undefined, "", () => { this.timeline.toggle(!this.timeline.isOpen); this.show(); });
     this.cancel = makeButton("nbt-button nbt-cancel", head, "Cancel", () => store.ask("cancel"));
     this.bar = make("div", "nbt-bar", this.root);
     this.bar.setAttribute("role", "progressbar");
@@ -31,11 +31,19 @@ class CardView {
     this.counters = new Map();
     this.pace = make("span", "nbt-pace");
     this.reason = make("div", "nbt-reason", this.root);
+    this.squares = make("div", "nbt-squares", this.root);
     this.mosaic = new Mosaic(
-      this.root, store.tables, (index, step) => this.detail(index, step), (index, byKey) => this.drawer.open(index, byKey),
+      this.squares, store.tables, (index, step) => this.detail(index, step), (index, byKey) => this.drawer.open(index, byKey),
+    );
+    this.tiles = new Tiles(
+      this.squares, store.tables, (index, step) => this.detail(index, step), (index, byKey) => this.drawer.open(index, byKey),
     );
     this.timeline = new TimelineView(this.root, store, (index, byKey) => this.drawer.open(index, byKey));
-    this.drawer = new Drawer(this.root, store, () => this.chart.focus({ preventScroll: true }));
+    this.tabs = new Tabs(
+      [["Squares", this.squares], ["Timeline", this.timeline.box]], `nbt-${store.model.get("card")}-${store.views.size}`,
+      (place) => { this.timeline.toggle(place === 1); this.show(); },
+    );
+    this.drawer = new Drawer(this.root, store, () => this.focusChart());
     this.running = new RunningRows(this.root, store);
     this.bars = new BarRows(this.root);
     this.failures = new FailureList(this.root, store);
@@ -56,8 +64,19 @@ class CardView {
     store.views.add(this);
     this.show();
   }
-  /** What shows the calls: the squares, or the timeline. */
-  get chart() { return this.timeline.isOpen ? this.timeline.canvas : this.mosaic.canvas; }
+  /** Go on where the calls are shown: in the squares, or the timeline. */
+  focusChart() {
+    if (this.timeline.isOpen) this.timeline.canvas.focus({ preventScroll: true });
+    else if (this.store.view?.letters.length) this.tiles.focus();
+    else this.mosaic.canvas.focus({ preventScroll: true });
+  }
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.key !== "Escape" || !this.drawer.isOpen) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.drawer.close();
+  }
   close() {
     this.store.views.delete(this);
     this.resize.disconnect();
@@ -88,9 +107,11 @@ class CardView {
     this.output.draw();
     this.drawer.refresh();
     this.preview.draw();
-    this.mosaic.canvas.hidden = !view.many || this.timeline.isOpen;
-    this.tab.hidden = !view.many;
-    setText(this.tab, this.timeline.isOpen ? "Squares" : "Timeline");
+    this.squares.hidden = !view.many || this.timeline.isOpen;
+    this.mosaic.canvas.hidden = view.letters.length > 0;
+    this.tiles.box.hidden = !view.letters.length;
+    this.tiles.box.setAttribute("aria-label", `Calls: ${view.sentence}`);
+    this.tiles.draw(view.letters, this.store);
     this.timeline.refresh();
     this.tick();
     this.draw();
@@ -121,7 +142,7 @@ class CardView {
     this.note.hidden = !this.note.textContent;
   }
   /** @param {View} view */
-  drawBar({ bar, sentence }) {
+  drawBar({ bar, sentence, title }) {
     // Parts keep their elements as long as they are the same ones, so that their widths change smoothly.
     const parts = bar.slides ? "slides" : bar.parts.map(([state]) => state).join();
     if (parts !== this.barParts) {
@@ -139,6 +160,7 @@ class CardView {
     this.bar.setAttribute("aria-valuemax", String(bar.most));
     if (bar.slides) this.bar.removeAttribute("aria-valuenow"); else this.bar.setAttribute("aria-valuenow", String(bar.value));
     this.bar.setAttribute("aria-valuetext", sentence);
+    this.bar.setAttribute("aria-label", `Progress of ${title}`);
   }
   /** @param {View} view */
   drawCounts(view) {
@@ -154,7 +176,7 @@ class CardView {
       setText(node.children[1], number);
       return node;
     });
-    arrange(this.counts, [...nodes, this.pace, this.tab]);
+    arrange(this.counts, [...nodes, this.pace, this.tabs.box]);
     this.pace.classList.toggle("nbt-end", view.done);
     if (this.pointed === null) setText(this.pace, view.pace);
   }
@@ -165,7 +187,7 @@ class CardView {
       const width = this.root.clientWidth - 28;
       if (width <= 0 || !this.store.codes.length) return;
       this.store.tellWidth(width);
-      this.mosaic.draw(this.store.codes, width);
+      if (!this.mosaic.canvas.hidden && !this.squares.hidden) this.mosaic.draw(this.store.codes, width);
       this.mosaic.canvas.setAttribute("aria-label", this.store.view?.sentence ?? "");
     });
   }
@@ -181,6 +203,7 @@ class CardView {
   /** The kernel has told what a call is called. @param {number} index */
   named(index) {
     this.timeline.named(index);
+    if (this.store.view) this.tiles.draw(this.store.view.letters, this.store);
     if (index !== this.pointed) return;
     setText(this.pace, this.call(index));
     if (this.mosaic.byKey) setText(this.voice, this.pace.textContent ?? "");

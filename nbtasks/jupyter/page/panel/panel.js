@@ -159,7 +159,7 @@ class PanelView {
   grid(panel, rows) {
     const table = make("table"), names = make("tr", "", make("thead", "", table)), body = make("tbody", "", table);
     for (const name of panel.columns) make("th", "", names).textContent = name;
-    make("th", "", names).setAttribute("aria-label", "actions");
+    make("span", "nbt-unseen", make("th", "", names)).textContent = "actions";
     for (const row of rows) this.line(row, body, panel.columns.length + 1);
     return table;
   }

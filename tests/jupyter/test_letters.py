@@ -1,0 +1,56 @@
+"""What stands in the large squares of few calls, and how small ones are filled."""
+
+import pytest
+
+from nbtasks.core import states
+from nbtasks.core.appearance import COLOURS, REUSED
+from nbtasks.jupyter.card.letters import letters_of
+from nbtasks.jupyter.card.stencils import stencil
+
+
+@pytest.mark.parametrize(
+    ("labels", "letters"),
+    [
+        (["n=17", "n=18"], ("17", "18")),
+        (["n=10", "n=11", "n=112"], ("10", "11", "112")),
+        (["url='https://example.org/page/1'", "url='https://example.org/page/22'"], ("1", "22")),
+        (["name='Ada'", "name='Grace'"], ("Ada", "Grace")),
+        (["n=1"], ("1",)),
+        (["n='same'", "n='same'"], ("same", "same")),
+        (["'abc'", "'abc def'"], ("abc", "abc d")),
+        (["", ""], ("0", "1")),
+        ([], ()),
+        (["n=<img src=x>", "n=\u05e9\u05dc\u05d5\u05dd"], ("img s", "\u05e9\u05dc\u05d5\u05dd")),
+    ],
+)
+def test_a_square_bears_the_letters_where_items_begin_to_differ(labels, letters):
+    assert letters_of(labels) == letters
+
+
+@pytest.mark.parametrize("side", [10, 8, 5, 4])
+def test_states_are_told_apart_without_their_colours(side):
+    kinds = [states.PENDING, states.STARTED, states.SUCCESS, states.FAILURE, states.REVOKED, REUSED]
+    shapes = {stencil(state, side) for state in kinds}
+    assert len(shapes) == len(kinds)
+    assert all(len(shape) == side and max(shape) < 1 << side for shape in shapes)
+
+
+def luminance(red, green, blue):
+    parts = [part / 255 for part in (red, green, blue)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(*one[:3]), luminance(*other[:3])), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("ground", [(255, 255, 255), (17, 17, 17), (33, 33, 33)])
+def test_what_waits_is_seen_on_light_and_dark_pages(ground):
+    assert contrast(COLOURS[states.PENDING], ground) >= 3
+
+
+def test_letters_are_read_on_the_colour_of_each_state():
+    for state in (states.STARTED, states.RETRY, states.SUCCESS, states.FAILURE, states.REVOKED, REUSED):
+        assert contrast(COLOURS[state], (0, 0, 0)) >= 4.5, state
