@@ -252,6 +252,19 @@ def test_items_made_on_the_way_and_none_at_all(shared_app, marks):
     assert cell(source)["inside"].map(filled()).get(timeout=SOON) == [50, 54]
     again = cell(source)["inside"].map(filled())
     assert (again.get(timeout=SOON), reused(again)) == ([50, 54], [0, 1])
+    made = []
+
+    def changing():
+        for n in (55, 56, 57):
+            made.append([n])
+            yield made[-1]
+            # What was given out is changed when it is packed.
+            made[0][0] += 1
+
+    assert cell(source)["inside"].map(changing()).get(timeout=SOON) == [55, 56, 57]
+    right = cell(source)["inside"].map([[55], [56], [57], [58]])
+    assert right.get(timeout=SOON) == [55, 56, 57, 58]
+    assert 3 not in reused(right)
     assert reused(marking(marks).map(n for n in range(49, 53))) == [1, 2, 3]
     assert marking(marks).map([]).get(timeout=SOON) == []
 

@@ -67,12 +67,14 @@ class Engine(BatchEngine, Protocol):
         self,
         batch: Ledger,
         parcel: Parcel,
+        calls: Sequence[Call],
         payloads: Callable[[Sequence[int]], Iterable[bytes]],
         chunk: int | None = None,
     ) -> None:
         """Submit those calls of a map of which no earlier run has left the result; the others have ended with it.
 
         Args:
+            calls: all of them, with their arguments as they are packed.
             payloads: returns those of the calls with these indexes.
             chunk: as above.
         """

@@ -65,7 +65,6 @@ class Parcel:
         blobs: their large values, until all have ended.
         spent: the same from then on.
         needs: the modules that their arguments may need.
-        memo: names under which their results are kept, one after another (see core/memo.py); empty where they are not.
         sent: their chunks, until all have ended.
         sending: some of these are not with the outbox yet.
         refusals: how often they were refused.
@@ -82,7 +81,6 @@ class Parcel:
         self.blobs: list[BlobPiece] = []
         self.spent: list[BlobPiece] = []
         self.needs = Needs()
-        self.memo = b""
         self.sent: list[Sent] = []
         self.sending = False
         self.refusals = Refusals()

@@ -78,6 +78,32 @@ class Taken(Sequence[Call]):
         return call
 
 
+class AsPacked(Sequence[Call]):
+    """The same calls with their arguments as they were packed: what was made on the way may have changed since."""
+
+    def __init__(self, calls: Sequence[Call], packed: Sequence[bytes], shelf: Shelf) -> None:
+        self._calls = calls
+        self._packed = packed
+        self._shelf = shelf
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Call]: ...
+
+    def __getitem__(self, index: int | slice) -> Call | Sequence[Call]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        call = self._calls[index]
+        if any(True for _ in _may_change(call[0])):
+            call = value_of(self._packed[index], self._shelf)
+        return call
+
+
 def _may_change(values: Iterable[Any]) -> Iterator[Any]:
     """Yield what is not made of text and numbers only, and what is in tuples of such."""
     for value in values:

@@ -23,7 +23,7 @@ from nbtasks.core.keywords import CallKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions, countdown_until, expires_in
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 
-from .arguments import Taken, checked, taken
+from .arguments import AsPacked, Taken, checked, taken
 from .feeder import Feeder
 from .packing import Packer
 
@@ -166,7 +166,8 @@ def _submit_reusing(
     parcel = Parcel(task, options, calls)
     parcel.blobs, parcel.needs = packer.pieces, packer.needs
     batch = ledger_of(engine, parcel, len(calls), "map", how.on_error)
-    engine.submit_reusing(batch, parcel, payloads, how.chunk)
+    as_packed = AsPacked(calls, packed, engine.shelf) if how.as_taken else calls
+    engine.submit_reusing(batch, parcel, as_packed, payloads, how.chunk)
     return batch
 
 

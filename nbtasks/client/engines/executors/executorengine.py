@@ -158,6 +158,7 @@ class ExecutorEngine:
         self,
         batch: Ledger,
         parcel: Parcel,
+        calls: Sequence[Call],
         payloads: Callable[[Sequence[int]], Iterable[bytes]],
         chunk: int | None = None,
     ) -> None:

@@ -121,7 +121,7 @@ class RedisEngine:
         parcel = Parcel(task, options, [call])
         parcel.blobs = pieces
         batch = dispatch.ledger_of(self, parcel, 1, "call")
-        self.submit_reusing(batch, parcel, lambda _: [payload])
+        self.submit_reusing(batch, parcel, parcel.calls, lambda _: [payload])
         return batch, 0
 
     def _submit_together(
@@ -160,6 +160,7 @@ class RedisEngine:
         self,
         batch: Ledger,
         parcel: Parcel,
+        calls: Sequence[Call],
         payloads: Callable[[Sequence[int]], Iterable[bytes]],
         chunk: int | None = None,
     ) -> None:
@@ -169,10 +170,10 @@ class RedisEngine:
             return
         session, options = self.session, parcel.options
         self._shipped(parcel)
-        parcel.memo = Naming(session.codec, self.home, parcel.task, options.task.seed).names(parcel.calls)
-        found = {} if options.rerun else self._reuse.found(parcel.memo)
+        names = Naming(session.codec, self.home, parcel.task, options.task.seed).names(calls)
+        found = {} if options.rerun else self._reuse.found(names)
         missing = [index for index in range(batch.n) if index not in found]
-        sent = self._sealed_apart(batch, parcel, missing, iter(payloads(missing)), chunk)
+        sent = self._sealed_apart(batch, parcel, names, missing, iter(payloads(missing)), chunk)
         self.registry.add(batch)
         if found:
             # Before what is to run: the server has to know the batch when it is told of its ends.
@@ -185,6 +186,7 @@ class RedisEngine:
         self,
         batch: Ledger,
         parcel: Parcel,
+        names: bytes,
         indexes: Sequence[int],
         payloads: Iterator[bytes],
         chunk: int | None,
@@ -194,7 +196,9 @@ class RedisEngine:
         along = Along(self.session.codec, parcel.task, parcel.needs)
         for first, count in runs(indexes):
             chunks = sealing.cut(batch, parcel, islice(payloads, count), count, chunk)
-            sent += sealing.sealed(batch, parcel, parcel.options, chunks, first, parcel.blobs, along=along)
+            sent += sealing.sealed(
+                batch, parcel, parcel.options, chunks, first, parcel.blobs, along=along, names=names
+            )
         return sent
 
     def _send(self, batch: Ledger, parcel: Parcel, sent: list[Sent]) -> None:

@@ -57,6 +57,7 @@ class Sealing:
         pieces: Sequence[BlobPiece],
         before: int = 0,
         along: Along | None = None,
+        names: bytes = b"",
     ) -> list[Sent]:
         """Return signed chunks.
 
@@ -64,6 +65,8 @@ class Sealing:
             pieces: what was put apart of them so far; it may grow while the chunks are read.
             before: pieces that the batch had already.
             along: the local modules that they may need.
+            names: of all calls of the batch, as in core/memo.py, where their results are kept. What is packed anew
+                later on may have changed, and has none.
         """
         not_after = None
         if options.task.expires is not None:
@@ -75,9 +78,9 @@ class Sealing:
             files = [name for payload in part for name in files_of(payload)] if pieces else []
             modules = along.packed() if along is not None else b""
             header = options.header
-            if files or modules or parcel.memo:
-                names = memo.names_of(parcel.memo, first, len(part))
-                header = dataclasses.replace(header, files=tuple(files), modules=modules, memo=names)
+            if files or modules or names:
+                own = memo.names_of(names, first, len(part))
+                header = dataclasses.replace(header, files=tuple(files), modules=modules, memo=own)
             chunk = Chunk(batch.id, parcel.function, first, part, header, not_after, address)
             frame = self._codec.seal_chunk(chunk)
             sent.append(Sent(first, len(part), lane, frame, not_after, before + len(pieces)))

@@ -36,7 +36,7 @@ class Repacking:
         again, packer = [], Packer(batch.name, self._shelf, lambda: False, self._home)
         for item in sent:
             before = self._codec.open_chunk(item.frame, batch.id, self._roster.address(batch.queue))
-            header = dataclasses.replace(before.header, files=(), place="")
+            header = dataclasses.replace(before.header, files=(), place="", memo=b"")
             payloads = list(packer.payloads(parcel.calls[item.first : item.first + item.count], item.first))
             chunk = dataclasses.replace(before, first=item.first, payloads=payloads, header=header)
             again.append(dataclasses.replace(item, frame=self._codec.seal_chunk(chunk)))
