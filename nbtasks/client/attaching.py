@@ -31,19 +31,30 @@ def attached(app: Provider, id: str | None, last: int | None) -> list[AsyncResul
     engine.flush()
     if id is not None:
         batch_id, index = split_call_id(id)
-        return _handles(engine.adopt(batch_id)) if index is None else [AsyncResult(id, app=app)]
+        return _handles(repaired(engine.adopt(batch_id))) if index is None else [AsyncResult(id, app=app)]
     if last is not None and last < 1:
         raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
     handles: list[AsyncResult | GroupResult] = []
-    most = last or 10
+    most, there = last or 10, set[str]()
     for name in engine.newest(most + _MOST_STRANGE):
         if len(handles) >= most:
             break
         try:
-            handles += _handles(engine.adopt(name))
+            batch = repaired(engine.adopt(name))
+            if batch.id not in there:
+                handles += _handles(batch)
+            there.add(batch.id)
         except (UnknownCall, SignatureMismatch) as error:
             _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
     return handles[:most]
+
+
+def repaired(batch: Ledger) -> Ledger:
+    """Return the batch in which the results of one count: another one, where it was submitted to repair that."""
+    if batch.mends is None:
+        return batch
+    found: Ledger = batch.mends.batch
+    return found
 
 
 def _handles(batch: Ledger) -> list[AsyncResult | GroupResult]:

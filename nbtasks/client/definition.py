@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -104,6 +105,19 @@ class Definition:
         if self._signature is False:
             self._signature = _signature_of(self.function, self.options.bind)
         return self._signature  # type: ignore[return-value]
+
+
+def as_it_is_now(task: Definition) -> Definition:
+    """Return what stands in a notebook now under the name of a task of it: somebody has corrected it, perhaps."""
+    name = _name_of(task.function)
+    if getattr(task.function, "__module__", None) != "__main__" or "." in name:
+        return task
+    found = vars(sys.modules["__main__"]).get(name)
+    if isinstance(found, Definition):
+        return found if found.name == task.name and found.function is not task.function else task
+    if not isinstance(found, FunctionType) or type(task.function) is not FunctionType:
+        return task
+    return task if found is task.function else Definition(found, task.options)
 
 
 def _name_of(function: Any) -> str:

@@ -18,6 +18,7 @@ from nbtasks.wire.values import value_of
 from . import current, observers, waiting
 from .batches.course import course_of
 from .batches.ledger import Ledger
+from .batches.repairs import STRUCK
 from .border import as_own, at_border
 from .onlooking import watched
 from .result import AsyncResult, note, saying, wait_async
@@ -184,9 +185,25 @@ class GroupResult(Generic[R]):
             KeyboardInterrupt: Stop was pressed; the calls themselves go on.
             Exception: what the first failed call raised, with a note that counts the others.
         """
-        timeout = patience(timeout)
+        most_s = patience(timeout)
+        deadline = None if most_s is None else time.monotonic() + most_s
+        while True:
+            self._wait(most_s, None if deadline is None else max(0.0, deadline - time.monotonic()), progress)
+            begun = self._repairs_begun()
+            outcome = self._outcome(propagate)
+            # Else calls were submitted again while their results were read.
+            if begun == self._repairs_begun():
+                break
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    join = wait = get
+
+    def _wait(self, timeout: float | None, left: float | None, progress: bool) -> None:
+        """Wait for the end, ``left`` seconds of ``timeout`` at most."""
         try:
-            ended = self.until_ready(watched(self, timeout) if progress else timeout)
+            ended = self.until_ready(watched(self, left) if progress else left)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._goes_on()) from None
         if not ended:
@@ -196,17 +213,23 @@ class GroupResult(Generic[R]):
                 f"ended after {timeout:g} s and go on{f': {reason}' if reason else ''}. "
                 "Wait longer, or stop them with revoke(terminate=True)"
             )
-        if self.batch.problem is not None:
-            raise self.batch.problem
-        if propagate and self.batch.origin.on_error != "keep":
-            self._raise_first()
-        values = list(self._values(propagate))
-        if propagate and self.batch.origin.on_error != "keep":
-            # Values may have gone since.
-            self._raise_first()
-        return values
 
-    join = wait = get
+    def _repairs_begun(self) -> int:
+        repairs = self.batch.repairs
+        return 0 if repairs is None else repairs.begun
+
+    def _outcome(self, propagate: bool) -> list[Any] | BaseException:
+        """Return the values, or what is to be raised in their place."""
+        if self.batch.problem is not None:
+            return self.batch.problem
+        raises = propagate and self.batch.origin.on_error != "keep"
+        error = self._first_error() if raises else None
+        if error is not None:
+            return error
+        values = list(self._values(propagate))
+        # Values may have gone since.
+        error = self._first_error() if raises else None
+        return values if error is None else error
 
     def _goes_on(self) -> str:
         return f"the calls of {self.name} ({self.id}) go on; stop them with revoke(terminate=True)"
@@ -244,19 +267,19 @@ class GroupResult(Generic[R]):
             else:
                 yield AsyncResult.of(batch, index).result
 
-    def _raise_first(self) -> None:
+    def _first_error(self) -> BaseException | None:
         batch = self.batch
         bad = batch.failed_count + batch.revoked_count
         if not bad:
-            return
+            return None
         for code in (st.FAILURE_CODE, st.REVOKED_CODE):
             index = batch.states.find(code)
             if index >= 0:
                 break
         found = batch.record(index)
         if not batch.failed_count and found is not None and len(found[1]) == 0:
-            raise self._cancelled()
-        error = AsyncResult.of(batch, index).result
+            return self._cancelled()
+        error: BaseException = AsyncResult.of(batch, index).result
         note(error, f"nbtasks: item {index}: {batch.call_label(index)}")
         if bad > 1:
             note(
@@ -264,7 +287,7 @@ class GroupResult(Generic[R]):
                 f"nbtasks: {bad:,} of {batch.n:,} calls did not succeed ({batch.failed_count:,} failed, "
                 f"{batch.revoked_count:,} revoked); get(propagate=False) returns what there is",
             )
-        raise error
+        return error
 
     def _cancelled(self) -> TaskRevokedError:
         batch = self.batch
@@ -295,11 +318,13 @@ class GroupResult(Generic[R]):
         batch, given = self.batch, 0
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            while given < batch.finished_count:
-                yield AsyncResult.of(batch, batch.order[given])
-                given += 1
+            while given < len(batch.order):
+                index, given = batch.order[given], given + 1
+                # What was submitted again comes when it ends again.
+                if index != STRUCK:
+                    yield AsyncResult.of(batch, index)
             if batch.done:
-                if batch.problem is not None and given < batch.n:
+                if batch.problem is not None and not batch.all_ended:
                     raise batch.problem
                 observers.waited(batch)
                 return
@@ -311,15 +336,15 @@ class GroupResult(Generic[R]):
             if not more:
                 raise as_own(
                     TimeoutError(
-                        f"{batch.n - given:,} of {batch.n:,} calls of {self.name} have not ended after {timeout:g} s; "
-                        "they go on"
+                        f"{batch.n - batch.finished_count:,} of {batch.n:,} calls of {self.name} have not ended after "
+                        f"{timeout:g} s; they go on"
                     )
                 )
 
     def _wait_for_more(self, given: int, left: float | None) -> bool:
         batch = self.batch
-        more = waiting.wait(batch, lambda: self._is_settled() or batch.finished_count > given, left)
-        if not batch.done and batch.finished_count <= given:
+        more = waiting.wait(batch, lambda: self._is_settled() or len(batch.order) > given, left)
+        if not batch.done and len(batch.order) <= given:
             self.batch.engine.check_open(self.id)
         return more
 
@@ -396,12 +421,22 @@ class GroupResult(Generic[R]):
 
     def forget(self) -> None:
         """Drop the results from the broker."""
-        self.batch.engine.forget(self.batch)
+        self.batch.forget()
 
     @at_border
     def retry_failed(self) -> Self:
-        """Submit the calls again that failed or were revoked, as a new map."""
-        return self.batch.retry_failed()  # type: ignore[no-any-return]
+        """Submit the calls again that failed or were revoked; this handle then has their results among the others.
+
+        The function goes along as it is now.
+
+        Returns:
+            the handle itself.
+
+        Raises:
+            ConfigError: none has failed, or another process has submitted them.
+        """
+        self.batch.retry_failed()
+        return self
 
     def then(
         self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None

@@ -10,6 +10,7 @@ from typing import Any
 _log = logging.getLogger("nbtasks")
 _on_submit: list[Callable[[Any, Any], None]] = []
 _on_added: list[Callable[[Any], None]] = []
+_on_reopened: list[Callable[[Any], None]] = []
 _on_waited: list[Callable[[Any], None]] = []
 _on_waiting: list[Callable[[Any], None]] = []
 _on_show: list[Callable[[Any], bool]] = []
@@ -27,6 +28,12 @@ def on_added(callback: Callable[[Any], None]) -> Callable[[], None]:
     """Have ``callback(batch)`` called before each batch, quiet ones too, is sent; returns its undoing."""
     _on_added.append(callback)
     return lambda: _discard(_on_added, callback)
+
+
+def on_reopened(callback: Callable[[Any], None]) -> Callable[[], None]:
+    """Have ``callback(batch)`` called when calls of a batch were submitted again; returns its undoing."""
+    _on_reopened.append(callback)
+    return lambda: _discard(_on_reopened, callback)
 
 
 def on_waited(callback: Callable[[Any], None]) -> Callable[[], None]:
@@ -69,6 +76,12 @@ def added(batch: Any) -> None:
         _call(callback, batch)
 
 
+def reopened(batch: Any) -> None:
+    """Tell that calls of a batch were submitted again."""
+    for callback in _on_reopened:
+        _call(callback, batch)
+
+
 def waited(batch: Any) -> None:
     """Tell that somebody has waited for a batch, and it is over."""
     for callback in _on_waited:
@@ -99,6 +112,7 @@ def _forget_all() -> None:
     """A process that was forked off has no page to show anything on: that is its parent's."""
     _on_submit.clear()
     _on_added.clear()
+    _on_reopened.clear()
     _on_waited.clear()
     _on_waiting.clear()
     _on_show.clear()

@@ -171,7 +171,8 @@ class AsyncResult(Generic[R]):
     @property
     def runtime(self) -> float | None:
         """Seconds that the last attempt ran."""
-        return self.batch.seconds(self.index)
+        found = self.batch.record(self.index)
+        return None if found is None else float(found[0].seconds[self.index - found[0].first])
 
     @property
     def date_done(self) -> datetime | None:
@@ -320,12 +321,17 @@ class AsyncResult(Generic[R]):
             NotPicklable: it has a value, and that cannot be read here.
         """
         timeout = patience(timeout)
-        try:
-            self._wait(timeout, progress=progress)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(self._goes_on()) from None
-        value = self._outcome() if propagate else self.result
-        if not self.successful() and propagate:
+        while True:
+            try:
+                self._wait(timeout, progress=progress)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(self._goes_on()) from None
+            value = self._outcome() if propagate else self.result
+            successful = self.successful()
+            # Else it was submitted again just now.
+            if self.ready():
+                break
+        if not successful and propagate:
             raise value
         return value  # type: ignore[no-any-return]
 
@@ -366,6 +372,7 @@ class AsyncResult(Generic[R]):
         try:
             return self._original.copy()
         except ValueLost as error:
+            self._original = None
             self.batch.lose(self.index, without_value(self.batch, self.index, error))
             found = self.batch.record(self.index)
             return self._error(found[1]) if found is not None else error
@@ -415,7 +422,22 @@ class AsyncResult(Generic[R]):
         A call of a map is forgotten with the map: its result lies in one record with others.
         """
         if self.batch.origin.single:
-            self.batch.engine.forget(self.batch)
+            self.batch.forget()
+
+    @at_border
+    def retry(self) -> Self:
+        """Submit the call again, which has failed or was revoked; this handle then tells what becomes of it.
+
+        The function goes along as it is now.
+
+        Returns:
+            the handle itself.
+
+        Raises:
+            ConfigError: it has not failed, or another process has submitted it.
+        """
+        self.batch.retry_failed(self.index)
+        return self
 
     def then(
         self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None

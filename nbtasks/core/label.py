@@ -30,6 +30,7 @@ class BatchLabel:
         lane: of the queue.
         at: when this was said, in epoch seconds of the server.
         shown: it has a card.
+        repairs: what was submitted again in it: a batch's id and the indexes of its calls, in order; else empty.
     """
 
     n: int = 0
@@ -44,6 +45,7 @@ class BatchLabel:
     lane: str = "m"
     at: float = 0.0
     shown: bool = False
+    repairs: str = ""
     submitter: Submitter = field(default_factory=Submitter)
 
     def to_wire(self) -> dict[str, Any]:
@@ -112,6 +114,7 @@ _FIELDS = WireFields(
         "p": WireField("lane", _short),
         "at": WireField("at", number),
         "sh": WireField("shown", flag, int),
+        "re": WireField("repairs", _bounded),
     },
 )
 _WHO = WireFields(

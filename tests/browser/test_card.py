@@ -114,28 +114,35 @@ def test_a_reload_in_mid_run_brings_the_card_back_up_to_date(lab_page):
     page.wait_for_selector(".nbt-card[data-state=REVOKED]")
 
 
-@pytest.mark.long
-def test_retry_failed_is_one_more_card_below(lab_page):
+def test_a_retry_turns_the_squares_green_where_they_are(lab_page):
     notebook = lab_page(
         [
-            SETUP + "\nimport pathlib, time\nfixed = pathlib.Path('fixed'); fixed.unlink(missing_ok=True)\n"
+            SETUP + "\nimport pathlib\nfixed = pathlib.Path('fixed'); fixed.unlink(missing_ok=True)\n"
             "here = str(fixed.resolve())",
             (
-                "%%task -o h for n in range(8)\nimport pathlib, time\nif n < 2 and not pathlib.Path(here).exists():\n"
-                "    raise OSError(n)\ntime.sleep(3)"
+                "%%task -o h for n in range(8)\nimport pathlib\nif n < 2 and not pathlib.Path(here).exists():\n"
+                "    raise OSError(f'no {n}')\nn"
             ),
-            "fixed.touch()",
+            "h.until_ready(); fixed.touch()",
         ]
     )
     page = notebook.page
     notebook.run()
-    page.wait_for_selector(".nbt-failure", timeout=60_000)
+    page.wait_for_selector(".nbt-card[data-done=true] .nbt-failure", timeout=60_000)
     notebook.idle()
     page.locator(".nbt-retry").click()
-    cell = page.locator(".jp-Cell").nth(1)
-    cell.locator(".jp-OutputArea-output", has_text="(again)").wait_for()
-    cell.locator(".jp-OutputArea-output", has_text="2 done").wait_for(timeout=60_000)
-    assert cell.locator(".jp-OutputArea-output").count() == 2
+    page.wait_for_selector(".nbt-card[data-state=SUCCESS][data-done=true]", timeout=60_000)
+    assert page.locator(".nbt-card").count() == 1
+    assert page.locator(".nbt-count b").all_inner_texts() == ["8"]
+    assert not page.locator(".nbt-failure, .nbt-retry").locator("visible=true").count()
+    page.locator(".nbt-mosaic").click(position={"x": 4, "y": 4})
+    page.wait_for_selector(".nbt-drawer[data-told=true]")
+    assert "OSError: no 0" in text(page, ".nbt-drawer")
+    page.locator(".nbt-drawer").press("Escape")
+    notebook.save()
+    notebook.open()
+    page.wait_for_selector(".nbt-card[data-state=SUCCESS]")
+    assert "8 calls" in text(page, ".nbt-card")
 
 
 @pytest.mark.parametrize("app", FRONT_ENDS)

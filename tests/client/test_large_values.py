@@ -147,7 +147,7 @@ def test_failed_calls_are_sent_again_with_their_arguments(shared_app, gate):
     group = shared_app.task(need_the_gate).starmap([(array, gate.path)] * 3, quiet=True, on_error="keep")
     assert all(isinstance(error, OSError) for error in group.get(timeout=SOON))
     gate.open()
-    assert group.batch.retry_failed().get(timeout=SOON) == [array.sum()] * 3
+    assert group.retry_failed().get(timeout=SOON) == [array.sum()] * 3
 
 
 def medium(n):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nbtasks import GroupResult
+
 SOON = 60.0
 
 
@@ -109,4 +111,5 @@ def test_what_has_failed_can_be_tried_again_after_its_handles_went(shared_app, e
     gc.collect()
     path.write_text("there")
     batch = next(one for one in shared_app.batches() if one.id == id)
-    assert batch.retry_failed().get(timeout=SOON) == ["there"]
+    batch.retry_failed()
+    assert GroupResult.of(batch).get(timeout=SOON) == ["there"]

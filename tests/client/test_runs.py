@@ -95,7 +95,7 @@ def test_a_list_cancels_and_retries_all_of_it_and_takes_several_apps(shared_app,
         assert [run.counts()["REVOKED"] for run in runs.runs] == [2, 0]
         other.start_workers(1)
         gate.touch()
-        again = RunList(runs.retry_failed())
+        again = runs.retry_failed()
         assert again.until_ready(SOON)
         with pytest.raises(nbtasks.ConfigError, match="no call of the list has failed"):
             RunList([shared_app.task(double).delay(1)]).retry_failed()

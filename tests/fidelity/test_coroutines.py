@@ -169,5 +169,10 @@ def test_a_call_that_is_tried_again_has_what_it_had(shared_app):
 
     handle = odd_first.map(refilled([None], 4), on_error="keep")
     handle.get(timeout=SOON)
-    assert list(map(repr, handle.retry_failed().get(timeout=SOON))) == ["ValueError(0)", "ValueError(2)"]
+    assert list(map(repr, handle.retry_failed().get(timeout=SOON))) == [
+        "ValueError(0)",
+        "1",
+        "ValueError(2)",
+        "3",
+    ]
     assert [call.args for call in handle] == [([0],), ([1],), ([2],), ([3],)]

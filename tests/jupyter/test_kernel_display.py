@@ -55,8 +55,11 @@ def test_delay_shows_nothing_until_it_is_shown(kernel_with_task):
     assert kernel.run("r = nap.delay(0.5)").shown == []
     assert len(kernel.run("r").shown) == 1
     kernel.settle(lambda: any("nap: done" in text for text in cards(kernel)))
+    # Its card lives as long as the kernel does.
     ran = kernel.run("r")
-    assert sorted(ran.data[0]) == ["text/html", "text/plain"]
+    assert sorted(ran.data[0]) == [WIDGET, "text/html", "text/plain"]
+    kernel.press(ran.data[0][WIDGET]["model_id"], {"t": "call", "index": 0})
+    kernel.settle(lambda: [call["state"] for call in kernel.told("call")] == ["SUCCESS"])
 
 
 def test_a_handle_shown_twice_lives_and_ends_in_both_places(kernel_with_task):
@@ -227,7 +230,19 @@ def test_the_buttons_of_an_ended_card_go_on(kernel):
     kernel.settle(lambda: [label["text"] for label in kernel.told("label")] == ["n=0"])
     kernel.press(model, {"t": "retry"})
     kernel.settle(lambda: kernel.told("retried"))
-    kernel.settle(lambda: any("fractions (again)" in text for text in cards(kernel)))
+    kernel.settle(
+        lambda: any(tick["view"]["done"] and "1 failed" in tick["view"]["pace"] for tick in ticks(kernel))
+    )
+    kernel.press(model, {"t": "call", "index": 1})
+    kernel.settle(lambda: kernel.told("call"))
+    (said,) = kernel.told("call")
+    assert ["attempt", "2"] in said["facts"]
+    earlier = next(part for part in said["parts"] if part["title"] == "Earlier attempts")
+    assert "ZeroDivisionError: division by zero" in earlier["pieces"][0][1]
+
+
+def ticks(kernel):
+    return kernel.told("tick")
 
 
 def test_of_more_ended_cards_than_live_on_the_oldest_is_left_in_its_saved_form(kernel):

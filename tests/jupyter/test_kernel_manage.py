@@ -83,9 +83,19 @@ def test_tasks_retry_runs_the_failed_calls_again(kernel):
     kernel.run(f"%%task -o g for n in range(4){body}")
     kernel.run("g.until_ready()")
     kernel.run("pathlib.Path(mark).touch()")
-    ran = kernel.run("again = %tasks retry flaky")
+    ran = kernel.run("%tasks retry flaky")
     assert len(ran.shown) == 1
-    assert kernel.value("again.get()") == "[0, 1]"
+    assert kernel.value("g.get()") == "[0, 1, 2, 3]"
+
+
+def test_a_function_that_was_corrected_is_run_again_as_it_is_now(kernel):
+    kernel.run(
+        "from nbtasks import task\n@task\ndef third(x): return 3 / x\n"
+        "r = third.delay(0); g = third.map([1, 0]); g.until_ready()"
+    )
+    kernel.run("@task\ndef third(x): return 3 / x if x else None")
+    kernel.run("%tasks retry third")
+    assert kernel.value("g.get(), r.retry().get()") == "([3.0, None], None)"
 
 
 def test_tasks_attach_brings_runs_back(kernel):

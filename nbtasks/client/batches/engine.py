@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from .ledger import BatchEngine, Ledger
+from .batchengine import BatchEngine
+from .ledger import Ledger
 
 if TYPE_CHECKING:
     from nbtasks.client.definition import Definition

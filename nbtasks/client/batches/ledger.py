@@ -9,73 +9,30 @@ import copy
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.events import Advanced, CallEvent, Displayed, GivenBack, Progressed, Retried, Started, Wrote
 from nbtasks.core.ids import call_id
-from nbtasks.wire.errors import failures
 from nbtasks.wire.replay import Window
 
-from .capabilities import Capabilities
+from .batchengine import BatchEngine
 from .givenout import GivenOut
 from .provenance import Origin
 from .records import Records
+from .repairs import STRUCK, EndBefore, Repair, Repairs
 from .revocation import Revocation
-from .seen import Failure, Progress, Running
+from .seen import Failures, Progress, Running
 from .tries import Tries
 from .watchers import Watcher, Watchers
 
 if TYPE_CHECKING:
-    from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.wire.codec import News, Record
     from nbtasks.wire.values import Shelf
 
     from .parcel import Parcel
-
-_MOST_FAILURES = 1000
-
-
-class BatchEngine(Protocol):
-    """What a batch and its handles ask of the engine that brings its calls to workers; engine.py has all of it."""
-
-    @property
-    def shelf(self) -> Shelf:
-        """Where large values are."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What it can do."""
-
-    @property
-    def usable(self) -> bool:
-        """Whether it is open, and belongs to this process: else nobody tells how calls end."""
-
-    def check_open(self, name: str) -> None:
-        """Raise ConfigError where it is not usable; ``name`` is the id of what is waited for."""
-
-    def wait_for(self, ready: Callable[[], bool], timeout: float | None, eager: bool) -> bool:
-        """Wait until ``ready()``, which is asked after every change; ``eager`` where it is about one short call."""
-
-    def when(self, batch: Ledger, ready: Callable[[], bool], action: Callable[[], None]) -> None:
-        """Call ``action()`` once, on another thread, when ``ready()``, which is asked after each result."""
-
-    def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
-        """Make calls that have not ended REVOKED; an index of -1 means all of them."""
-
-    def forget(self, batch: Ledger) -> None:
-        """Drop the results of a batch as soon as all its calls have ended; handles that exist keep what they have."""
-
-    def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
-        """Say why a batch, or one call of it, does not get on, with what to do."""
-
-    def taking(self, queue: str) -> list[WorkerInfo]:
-        """Return the workers that can take calls of a queue."""
-
-    def retry_failed(self, batch: Ledger, parcel: Parcel, index: int | None = None) -> Any:
-        """Submit the calls again that failed or were revoked, or one of them, as a new map; returns its handle."""
 
 
 class Ledger:
@@ -106,12 +63,10 @@ class Ledger:
         self.order = array("I")
         self.running: dict[int, Running] = {}
         self.tries = Tries()
-        self.failures: dict[int, Failure] = {}
+        self.failures = Failures()
         self.output = GivenOut()
         self.progress: dict[int, Progress] = {}
         self.run_seconds = 0.0
-        self.failed_count = 0
-        self.revoked_count = 0
         self.revoked = Revocation()
         #: More calls may come: the items are read one by one.
         self.growing = False
@@ -120,6 +75,9 @@ class Ledger:
         self.problem: Exception | None = None
         #: Why a worker could not trust what reached it, if that has happened.
         self.refusal: str | None = None
+        #: Calls of it that were submitted again; and the repair that it is itself of another batch.
+        self.repairs: Repairs | None = None
+        self.mends: Repair | None = None
         self.watchers = Watchers()
         #: What was heard of each process that tells of this batch, so that a repetition does not count.
         self._heard: dict[str, Window] = {}
@@ -172,7 +130,22 @@ class Ledger:
     @property
     def finished_count(self) -> int:
         """Calls that have ended."""
-        return len(self.order)
+        return len(self.order) - (self.repairs.struck if self.repairs is not None else 0)
+
+    @property
+    def failed_count(self) -> int:
+        """Calls that have failed."""
+        return self.states.count(st.FAILURE_CODE)
+
+    @property
+    def revoked_count(self) -> int:
+        """Calls that were revoked."""
+        return self.states.count(st.REVOKED_CODE)
+
+    @property
+    def own_states(self) -> bytearray:
+        """The states as the engine has them: what was submitted again has ended for it."""
+        return self.states if self.repairs is None else self.repairs.own_states(self.states)
 
     @property
     def done(self) -> bool:
@@ -182,32 +155,7 @@ class Ledger:
     @property
     def all_ended(self) -> bool:
         """Whether every call has its final state."""
-        return len(self.order) >= len(self.states) and not self.growing
-
-    @property
-    def sent_something(self) -> bool:
-        """Whether calls of it are with the broker, so that results may come."""
-        return self.parcel is not None and bool(self.parcel.sent)
-
-    @property
-    def submitted_here(self) -> bool:
-        """Whether this process has submitted it, and can do so again as long as it has not ended."""
-        return self.parcel is not None and bool(self.parcel.frame)
-
-    @property
-    def rate_limit(self) -> str | None:
-        """The task's rate limit, such as ``10/s``, as far as known: of another process's batch it is not."""
-        return None if self.parcel is None else self.parcel.task.options.rate_limit
-
-    @property
-    def may_be_limited(self) -> bool:
-        """Whether its task has a rate limit, or nobody knows here."""
-        return self.parcel is None or self.rate_limit is not None
-
-    def shares_limit_with(self, other: Ledger) -> bool:
-        """Whether its calls wait for the same permits, as far as known."""
-        limit = (self.rate_limit, self.name)
-        return self is other or (self.rate_limit is not None and limit == (other.rate_limit, other.name))
+        return self.finished_count >= len(self.states) and not self.growing
 
     @property
     def sent_count(self) -> int:
@@ -257,19 +205,22 @@ class Ledger:
         heard_at = self._records.heard_at(index)
         return heard_at if heard_at is None or self.ended_at is None else min(heard_at, self.ended_at)
 
-    def known_records(self) -> list[tuple[Record, int, int]]:
-        """Return every record that counts, with each (first, count) that it counts for."""
-        return self._records.all()
+    def known_records(self, own: bool = False) -> list[tuple[Record, int, int]]:
+        """Return every record that counts, with each (first, count) that it counts for.
+
+        Args:
+            own: as the engine has them.
+        """
+        return self._records.all(self.repairs.own_records if own and self.repairs is not None else None)
+
+    def record_number(self, index: int) -> int:
+        """Return the number of the record that a call's result is in."""
+        return self._records.number(index)
 
     @property
     def result_bytes(self) -> int:
         """How large its results are, as they travel and as far as they are known."""
         return self._records.size()
-
-    def seconds(self, index: int) -> float | None:
-        """Return how long a call ran."""
-        found = self.record(index)
-        return None if found is None else float(found[0].seconds[index - found[0].first])
 
     @property
     def shelf(self) -> Shelf:
@@ -293,7 +244,8 @@ class Ledger:
     def without_arguments(self) -> Ledger:
         """Return the same, which has ended, with its results and without what it was submitted with."""
         other = copy.copy(self)
-        other.parcel, other.watchers = None, Watchers()
+        other.parcel, other.watchers, other.repairs = None, Watchers(), None
+        other.order = array("I", self.ended())
         return other
 
     def to_be_shown(self) -> Ledger:
@@ -304,7 +256,7 @@ class Ledger:
 
     def ended(self) -> Iterator[int]:
         """Yield the indexes that have ended so far, in the order in which they did."""
-        yield from self.order
+        yield from (index for index in self.order if index != STRUCK)
 
     # -- acting
 
@@ -315,14 +267,27 @@ class Ledger:
             how: what is said of them later: they "were ...".
         """
         self.revoked.how = how
-        self.engine.revoke(self, index, terminate)
+        for repair in self.repairs.open(self.states, index) if self.repairs is not None else ():
+            repair.again.revoke(terminate, index if index < 0 else repair.place(index), how)
+        own = self.own_states if index < 0 else self.own_states[index : index + 1]
+        if self.repairs is None or self.growing or min(own) < st.FIRST_READY_CODE:
+            self.engine.revoke(self, index, terminate)
+
+    def forget(self) -> None:
+        """Drop the results from the broker once all calls have ended; handles that exist keep what they have."""
+        self.engine.forget(self)
+        for repair in self.repairs.all() if self.repairs is not None else ():
+            self.engine.forget(repair.again)
 
     def why_pending(self) -> str | None:
         """Say in one sentence why nothing happens, with what to do; None where there is no reason to worry."""
-        return None if self.done else self.engine.why_pending(self)
+        if self.done:
+            return None
+        again = self.repairs.open(self.states) if self.repairs is not None else []
+        return next(filter(None, (one.again.why_pending() for one in again)), self.engine.why_pending(self))
 
-    def retry_failed(self, index: int | None = None) -> Any:
-        """Submit the calls again that failed or were revoked, or one of them, as a new map.
+    def retry_failed(self, index: int | None = None) -> None:
+        """Submit the calls again that failed or were revoked, or one of them; what becomes of them counts here.
 
         Raises:
             ConfigError: nothing failed, or another process submitted the batch.
@@ -331,7 +296,7 @@ class Ledger:
             raise ConfigError(
                 f"the arguments of {self.name} ({self.id}) are not known in this process; submit it again"
             )
-        return self.engine.retry_failed(self, self.parcel, index)
+        self.engine.retry_failed(self, self.parcel, index)
 
     # -- written by the engine
 
@@ -361,6 +326,8 @@ class Ledger:
     def note_problem(self, error: Exception) -> None:
         """Nobody will tell how it ends; whoever waits for it gets the error."""
         self.problem = error
+        if self.mends is not None:
+            self.mends.give_up()
 
     def note_end(self, moment: float) -> None:
         """It has ended at a moment (local epoch seconds), whenever that is heard of here."""
@@ -381,11 +348,36 @@ class Ledger:
         self.order = array("I", range(len(codes)))
         self.ended_at = ended_at
         self.run_seconds = run_seconds
-        self.failed_count = codes.count(st.FAILURE_CODE)
-        self.revoked_count = codes.count(st.REVOKED_CODE)
+
+    def reopen(self, repair: Repair, ends: Mapping[int, EndBefore]) -> None:
+        """Calls that had ended so are open again: ``repair`` tells what becomes of them."""
+        with self._apply_lock:
+            if self.repairs is None:
+                self.repairs = Repairs()
+            # It is not over any more before anything else of it is seen.
+            self.repairs.note(repair, ends, self.order, self.ended_at)
+            self.ended_at = None
+            for index in ends:
+                self.states[index] = st.PENDING_CODE
+                self._records.count_for(-1, index, 1)
+
+    def restore(self, index: int, end: EndBefore) -> None:
+        """A call has ended as it had before: nothing has become of its repair."""
+        with self._apply_lock:
+            self._records.count_for(end.record, index, 1)
+            self.states[index] = end.code
+            self.order.append(index)
+            self._note(index, 1)
 
     def apply_record(self, record: Record, ranges: list[tuple[int, int]]) -> list[int]:
         """Take results in; what has ended before does not change. Returns the indexes that were new."""
+        fresh = self.take_record(record, ranges if self.repairs is None else self.repairs.others(ranges))
+        if fresh and self.mends is not None:
+            self.mends.take_record(record, fresh)
+        return fresh
+
+    def take_record(self, record: Record, ranges: list[tuple[int, int]]) -> list[int]:
+        """Do the same, whoever tells it: also of what was submitted again."""
         with self._apply_lock:
             number = self._records.add(record)
             fresh: list[int] = []
@@ -402,7 +394,7 @@ class Ledger:
                 return
             self._records.count_for(self._records.add(record), index, 1)
             self.states[index] = st.FAILURE_CODE
-            self._count_failure(record, index)
+            self.failures.note(record, index)
             self._note(index, 1)
 
     def _apply_range(self, record: Record, number: int, first: int, count: int) -> list[int]:
@@ -433,22 +425,11 @@ class Ledger:
                 self.tries.over(index)
         if codes.count(st.SUCCESS_CODE) != len(codes):
             for index in indexes:
-                if record.states[index - start] != st.SUCCESS_CODE:
-                    self._count_failure(record, index)
+                if record.states[index - start] == st.FAILURE_CODE:
+                    self.failures.note(record, index)
         self.output.end(record)
         # Last, for it is what makes the batch end.
         self.order.extend(indexes)
-
-    def _count_failure(self, record: Record, index: int) -> None:
-        if record.states[index - record.first] == st.REVOKED_CODE:
-            self.revoked_count += 1
-            return
-        self.failed_count += 1
-        if len(self.failures) < _MOST_FAILURES:
-            failure = failures.unpack(record.payloads[index - record.first])
-            self.failures[index] = Failure(
-                index, failure.type_name, failure.message, failure.text, record.attempt, record.worker
-            )
 
     def is_new(self, news: News) -> bool:
         """Whether this is heard for the first time."""
@@ -456,10 +437,17 @@ class Ledger:
 
     def apply_event(self, worker: str, event: CallEvent, child: int | None = None) -> None:
         """Take in what happens while calls run."""
-        index = event.index
         if isinstance(event, GivenBack):
-            self.note_given(index, event.count)
+            self.note_given(event.index, event.count)
             return
+        if self.repairs is None or event.index not in self.repairs:
+            self.take_event(worker, event, child)
+        if self.mends is not None:
+            self.mends.take_event(worker, event, child)
+
+    def take_event(self, worker: str, event: CallEvent, child: int | None = None) -> None:
+        """Do the same, whoever tells it."""
+        index = event.index
         if not 0 <= index < self.n or self.states[index] >= st.FIRST_READY_CODE:
             return
         if isinstance(event, Started):
@@ -477,6 +465,18 @@ class Ledger:
 
     def note_given(self, first: int, count: int) -> None:
         """Calls were given back by a worker, or lost with it: those that ran wait again."""
+        given = (
+            [(first, count)]
+            if self.repairs is None
+            else self.repairs.others([(max(0, first), min(count, self.n))])
+        )
+        for one, many in given:
+            self.take_given(one, many)
+        if self.mends is not None:
+            self.mends.take_given(first, count)
+
+    def take_given(self, first: int, count: int) -> None:
+        """Do the same, whoever tells it."""
         first, end = max(0, first), min(first + count, self.n)
         with self._apply_lock:
             for index in range(first, end):

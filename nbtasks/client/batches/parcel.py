@@ -85,6 +85,11 @@ class Parcel:
         self.sending = False
         self.refusals = Refusals()
 
+    @property
+    def rate_limit(self) -> str | None:
+        """The task's rate limit, such as ``10/s``."""
+        return self.task.options.rate_limit
+
     def label(self, index: int) -> str:
         """Return the arguments of a call in short; no code of theirs runs."""
         if index >= len(self.calls):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +46,29 @@ class Records:
                 yield from record.payloads[at - record.first : at - record.first + count]
             at += count
 
+    def number(self, index: int) -> int:
+        """Return the number of a call's record, -1 before its end."""
+        return self._where[index]
+
     def heard_at(self, index: int) -> float | None:
         """Return when the end of a call was heard of."""
         number = self._where[index]
         return None if number < 0 else self._heard_at[number]
 
-    def all(self) -> list[tuple[Record, int, int]]:
-        """Return every record that counts, with each (first, count) that it counts for."""
-        found = []
-        for first, count in runs(index for index, number in enumerate(self._where) if number >= 0):
+    def all(self, instead: Mapping[int, int] | None = None) -> list[tuple[Record, int, int]]:
+        """Return every record that counts, with each (first, count) that it counts for.
+
+        Args:
+            instead: numbers of other records, which are to count for these calls.
+        """
+        found, where = [], self._where
+        if instead:
+            where = where[:]
+            for index, number in instead.items():
+                where[index] = number
+        for first, count in runs(index for index, number in enumerate(where) if number >= 0):
             at = first
-            for number, group in groupby(self._where[first : first + count]):
+            for number, group in groupby(where[first : first + count]):
                 n = len(list(group))
                 found.append((self._records[number], at, n))
                 at += n

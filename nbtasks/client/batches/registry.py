@@ -37,8 +37,8 @@ _all: weakref.WeakSet[Registry] = weakref.WeakSet()
 
 
 def unfinished_here() -> list[Ledger]:
-    """Return all batches of this process whose results are taken in, whatever session they are of."""
-    return [batch for registry in list(_all) for batch in registry.all_unfinished()]
+    """Return the batches of this process whose results are taken in, whatever session they are of; no repairs."""
+    return [batch for registry in list(_all) for batch in registry.all_unfinished() if batch.mends is None]
 
 
 class Registry:
@@ -130,24 +130,32 @@ class Registry:
             if quiet:
                 found.update(self._known.items())
                 found.update(self._unfinished)
+                found = {name: batch for name, batch in found.items() if batch.mends is None}
         return sorted(found.values(), key=lambda batch: batch.created_at) if quiet else list(found.values())
 
     # -- their ends
 
-    def note_results(self, batch: Ledger, record: Record) -> bool:
-        """A record had results that were new: do what is due then. Returns whether the batch has ended."""
+    def note_results(self, batch: Ledger, record: Record) -> list[Ledger]:
+        """A record had results that were new: do what is due then. Returns what has ended: the batch, as a rule.
+
+        What was submitted again counts in the batch that it repairs, too.
+        """
         self.paces.note(batch, record)
-        self.call_back(batch)
+        told = [batch] if batch.mends is None else [batch, batch.mends.batch]
+        for one in told:
+            self.call_back(one)
+        ended = [one for one in told if one.all_ended]
+        for one in ended:
+            self.drop(one)
         if batch.all_ended:
-            self.drop(batch)
-            return True
+            return ended
         if batch.origin.on_error == "stop" and batch.failed_count and not batch.revoked_count:
             self.in_background(
                 lambda: batch.revoke(
                     terminate=True, how="revoked, because another call of the map has failed"
                 )
             )
-        return False
+        return ended
 
     def note_reused(self, batch: Ledger) -> None:
         """A batch has results that an earlier run has left: do what is due then."""
@@ -158,9 +166,12 @@ class Registry:
     def fail(self, batch: Ledger, error: Exception) -> None:
         """End a batch that can never be submitted; waiting for it raises the error."""
         batch.note_problem(error)
-        if not batch.sent_something:
+        if not (batch.parcel is not None and batch.parcel.sent):
             self.drop(batch)
         self.call_back(batch)
+        if batch.mends is not None:
+            # What it was to repair stays as it was.
+            self.call_back(batch.mends.batch)
         batch.note_change()
         self.announce()
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from nbtasks.core import states as st
 
-from .ledger import BatchEngine, Ledger
+from .batchengine import BatchEngine
+from .ledger import Ledger
 from .provenance import Origin
 
 

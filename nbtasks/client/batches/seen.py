@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbtasks.wire.errors import failures
+
+if TYPE_CHECKING:
+    from nbtasks.wire.codec import Record
+
+#: Failures of one batch of which details are kept.
+_MOST_FAILURES = 1000
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,18 @@ class Failure:
     traceback: str
     attempts: int
     worker: str
+
+
+class Failures(dict[int, Failure]):
+    """The failures of one batch, by call, as far as details of them are kept."""
+
+    def note(self, record: Record, index: int) -> None:
+        """A call has failed."""
+        if len(self) < _MOST_FAILURES:
+            failure = failures.unpack(record.payloads[index - record.first])
+            self[index] = Failure(
+                index, failure.type_name, failure.message, failure.text, record.attempt, record.worker
+            )
 
 
 @dataclass(frozen=True)

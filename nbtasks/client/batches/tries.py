@@ -26,7 +26,7 @@ class Attempt:
     Attributes:
         number: counts tries and losses, from 1.
         child: the number of the worker's child.
-        state: under Celery's names; RETRY for one that was followed by another.
+        state: under Celery's names; RETRY for one that was followed by another by itself.
         error: what it raised, where another one followed.
     """
 
@@ -87,6 +87,19 @@ class Tries:
         self._known += 1
         if len(ended) > _MOST_OF_CALL:
             del ended[0]
+            self._known -= 1
+
+    def add(self, index: int, attempt: Attempt) -> None:
+        """A call has ended with this attempt, and was submitted again."""
+        if self._known < _MOST_KNOWN:
+            self._ended.setdefault(index, []).append(attempt)
+            self._known += 1
+
+    def take_back(self, index: int, attempt: Attempt) -> None:
+        """It was not submitted again after all."""
+        ended = self._ended.get(index, [])
+        if attempt in ended:
+            ended.remove(attempt)
             self._known -= 1
 
     def over(self, index: int) -> None:

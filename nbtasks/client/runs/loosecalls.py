@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nbtasks.client.batches.displayed import DisplayedOutputs
+from nbtasks.client.batches.mending import RETRIABLE
 from nbtasks.client.batches.printed import OutputLine, copied
 from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 Place: TypeAlias = "tuple[Ledger, int]"
 #: What stands in one row of a list of runs.
 Run: TypeAlias = "Ledger | LooseCalls"
-_RETRIABLE = (st.FAILURE_CODE, st.REVOKED_CODE)
 
 
 class LooseCalls:
@@ -40,7 +40,7 @@ class LooseCalls:
     #: Not ``map``: it has no id by which it could be found again.
     kind = "calls"
     growing = False
-    rate_limit = None
+    repairs = None
 
     def __init__(self, places: Sequence[Place]) -> None:
         self._places = list(places)
@@ -159,7 +159,7 @@ class LooseCalls:
     @property
     def run_seconds(self) -> float:
         """Seconds that they ran together."""
-        return sum(ledger.seconds(index) or 0.0 for ledger, index in self._places)
+        return sum(float(record.seconds[0]) for record, _, _ in self.known_records())
 
     @property
     def running(self) -> dict[int, Running]:
@@ -269,30 +269,18 @@ class LooseCalls:
                 return ledger.engine.why_pending(ledger, own)
         return None
 
-    def retry_failed(self, index: int | None = None) -> Any:
-        """Submit the calls again that have failed or were revoked, or one of them; returns the handle of the last ones.
+    def retry_failed(self, index: int | None = None) -> None:
+        """Submit the calls again that have failed or were revoked, or one of them; what becomes of them counts here.
 
         Raises:
             ConfigError: nothing failed, or another process submitted them.
         """
-        handles = self.retried(index)
-        if not handles:
+        meant = self._places if index is None else [self._places[index]]
+        bad = [(ledger, own) for ledger, own in meant if ledger.states[own] in RETRIABLE]
+        for ledger, own in bad:
+            ledger.retry_failed(own)
+        if not bad:
             raise ConfigError(f"no call of {self.name} has failed")
-        return handles[-1]
-
-    def retried(self, index: int | None = None) -> list[Any]:
-        """Submit them again as :meth:`retry_failed` does; returns all handles."""
-        places = self._places if index is None else [self._places[index]]
-        return [ledger.retry_failed(own) for ledger, own in places if ledger.states[own] in _RETRIABLE]
-
-
-def retried(run: Run) -> list[Any]:
-    """Submit what has failed of a run, or was revoked, again; returns the handles.
-
-    Raises:
-        ConfigError: another process submitted it.
-    """
-    return run.retried() if isinstance(run, LooseCalls) else [run.retry_failed()]
 
 
 def _stretches(places: Sequence[Place]) -> list[tuple[Ledger, int, int, int]]:
@@ -328,6 +316,8 @@ class LooseWatcher:
 
 class _Parcel:
     """What loose calls were submitted with."""
+
+    rate_limit = None
 
     def __init__(self, calls: LooseCalls) -> None:
         self._calls = calls

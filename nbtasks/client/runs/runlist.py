@@ -15,7 +15,7 @@ from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import ConfigError
 
 from . import terminalbars
-from .loosecalls import LooseCalls, Run, retried
+from .loosecalls import LooseCalls, Run
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
@@ -73,8 +73,11 @@ class RunList:
                 run.revoke(terminate)
 
     @at_border
-    def retry_failed(self) -> list[Any]:
-        """Submit the calls again that have failed or were revoked; returns their handles.
+    def retry_failed(self) -> RunList:
+        """Submit the calls again that have failed or were revoked; their handles tell what becomes of them.
+
+        Returns:
+            the list itself.
 
         Raises:
             ConfigError: nothing failed, or another process submitted them.
@@ -82,7 +85,9 @@ class RunList:
         bad = [run for run in self.runs if run.failed_count or run.revoked_count]
         if not bad:
             raise ConfigError("no call of the list has failed")
-        return [handle for run in bad for handle in retried(run)]
+        for run in bad:
+            run.retry_failed()
+        return self
 
     @at_border
     def show(self) -> None:

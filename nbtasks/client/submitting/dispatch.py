@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from nbtasks.client import observers, whence
 from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.batches.mending import RETRIABLE, Mending
 from nbtasks.client.batches.parcel import Call, CallOptions, Parcel
 from nbtasks.client.batches.provenance import Origin
-from nbtasks.client.definition import Definition
+from nbtasks.client.definition import Definition, as_it_is_now
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
 from nbtasks.core.errors import ConfigError
@@ -21,7 +23,6 @@ from nbtasks.core.header import OVERRIDABLE, CallHeader
 from nbtasks.core.ids import new_id
 from nbtasks.core.keywords import CallKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions, countdown_until, expires_in
-from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 
 from .arguments import AsPacked, Taken, checked, taken
 from .feeder import Feeder
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.engine import Engine
 
 ON_ERROR = get_args(OnError)
+#: Whoever asks for a call that another thread is just submitting again finds that it does not fail any more.
+_RETRYING = threading.RLock()
 #: Options of a task that travel with its function, and are the same for all calls.
 _OF_THE_TASK = meanings(TaskKeywords).keys() - meanings(CallKeywords).keys()
 
@@ -222,8 +225,8 @@ def _shown(batch: Ledger) -> GroupResult:
     return handle
 
 
-def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel, index: int | None = None) -> GroupResult:
-    """Submit what failed or was revoked again, as a new map.
+def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel, index: int | None = None) -> None:
+    """Submit what failed or was revoked again, in a batch of its own; what becomes of it there counts in ``batch``.
 
     Args:
         index: of the one call that is meant; all of them if None.
@@ -231,15 +234,39 @@ def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel, index: int | Non
     Raises:
         ConfigError: nothing failed.
     """
-    meant = range(batch.n) if index is None else range(batch.n)[index : index + 1]
-    bad = [one for one in meant if batch.states[one] in (FAILURE_CODE, REVOKED_CODE)]
-    if not bad:
-        raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
-    label = f"{batch.title} (again)"
-    again = dataclasses.replace(parcel.options.of_many, label=label, delay_s=0.0, plain=False)
-    calls = [parcel.calls[one] for one in bad]
-    packer, how = packer_of(engine, parcel.task, again), MapOptions(on_error=batch.origin.on_error)
-    return _submit_calls(engine, parcel.task, calls, how, again, packer, packer.payloads(calls))
+    with _RETRYING:
+        meant = range(batch.n) if index is None else range(batch.n)[index : index + 1]
+        bad = [one for one in meant if batch.states[one] in RETRIABLE]
+        if batch.problem is not None:
+            raise ConfigError(
+                f"{batch.name} ({batch.id}) did not get as far as to all of its calls, so they cannot be repaired: "
+                f"{batch.problem}. Submit it anew"
+            )
+        if not bad:
+            raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
+        # What a single card shows of its result, it shows of this one.
+        header = dataclasses.replace(parcel.options.header, single=False)
+        options = dataclasses.replace(
+            parcel.options,
+            header=header,
+            label=f"{batch.title} (again)",
+            delay_s=0.0,
+            plain=False,
+            quiet=True,
+        )
+        task, calls = as_it_is_now(parcel.task), [parcel.calls[one] for one in bad]
+        for args, kwargs in calls if task is not parcel.task else ():
+            task.check(args, kwargs)
+        packer, again = packer_of(engine, task, options), Parcel(task, options, calls)
+        payloads = packer.payloads(calls)
+        again.blobs, again.needs = packer.pieces, packer.needs
+        sent = ledger_of(engine, again, len(calls), "map", batch.origin.on_error)
+        repair = Mending(batch, bad, sent)
+        engine.submit(sent, again, payloads)
+        # Not before: had it not been submitted, the calls would still be what they were.
+        repair.begin()
+    observers.reopened(batch)
+    engine.registry.announce()
 
 
 def packer_of(engine: Engine, task: Definition, options: CallOptions) -> Packer:

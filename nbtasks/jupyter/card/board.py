@@ -86,6 +86,8 @@ class View:
     reused_from: float | None
     created_at: float
     ended_at: float | None
+    #: Seconds between its ends and the repairs that came after.
+    idle_s: float
     run_seconds: float
     #: Of many calls that have ended: how they ran, as far as known.
     ending: Ending | None
@@ -106,8 +108,8 @@ class View:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds from submit to end; for a batch that goes on, 0."""
-        return max(0.0, self.ended_at - self.created_at) if self.ended_at else 0.0
+        """Seconds from submit to end, repairs included; for a batch that goes on, 0."""
+        return max(0.0, self.ended_at - self.created_at - self.idle_s) if self.ended_at else 0.0
 
 
 class Board:
@@ -117,8 +119,8 @@ class Board:
         self._batch = batch
         self._title = title
         self._finish_rate = FinishRate()
-        self._grouped: tuple[int, tuple[FailureGroup, ...]] = (0, ())
-        self._ending: Ending | None = None
+        self._grouped: tuple[tuple[int, int], tuple[FailureGroup, ...]] = ((0, 0), ())
+        self._ending: tuple[float | None, Ending | None] | None = None
         self._names: dict[int, str] = {}
         self._letters: tuple[str, ...] = ()
 
@@ -156,6 +158,7 @@ class Board:
             reused_from=batch.output.reused.made_at,
             created_at=batch.created_at,
             ended_at=batch.ended_at if done else None,
+            idle_s=batch.repairs.idle_s if batch.repairs is not None else 0.0,
             run_seconds=batch.run_seconds,
             ending=self._how_it_went() if done and batch.is_many else None,
             rate=rate,
@@ -170,9 +173,11 @@ class Board:
         )
 
     def _how_it_went(self) -> Ending | None:
-        # Once: later the card holds no results any more.
-        self._ending = self._ending or ending_of(self._batch)
-        return self._ending
+        # Once for each end: later the card holds no results any more.
+        ended_at = self._batch.ended_at
+        if self._ending is None or self._ending[0] != ended_at:
+            self._ending = ended_at, ending_of(self._batch)
+        return self._ending[1]
 
     def _more_failures(self, counts: Mapping[str, int]) -> int:
         shown = sum(group.count for group in self._grouped[1])
@@ -221,8 +226,10 @@ class Board:
 
     def _failure_groups(self) -> tuple[FailureGroup, ...]:
         failures = self._batch.failures.copy()
-        if len(failures) != self._grouped[0]:
-            self._grouped = len(failures), group_failures(failures.values(), self._batch.item_label)
+        repairs = self._batch.repairs
+        known = len(failures), 0 if repairs is None else repairs.begun
+        if known != self._grouped[0]:
+            self._grouped = known, group_failures(failures.values(), self._batch.item_label)
         return self._grouped[1]
 
 
@@ -299,7 +306,7 @@ class FinishRate:
 
     def note(self, now: float, finished: int) -> None:
         """Take in that ``finished`` calls have ended by ``now``."""
-        if self._at is None or finished == 0:
+        if self._at is None or finished == 0 or finished < self._finished:
             self._at, self._finished = now, finished
             return
         step = now - self._at

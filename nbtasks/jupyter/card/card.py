@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client.batches.ratelimits import rate_limit_of
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.jupyter.liveoutput import joined, live_widget_class
 
@@ -111,6 +112,14 @@ class Card:
         """Stop watching the batch."""
         self._watcher.close()
 
+    def reopen(self) -> None:
+        """The batch, which had ended, goes on: calls were submitted again."""
+        with self._lock:
+            self._watcher = self.batch.watch()
+            self.stopping = False
+            # The page gets all squares anew.
+            self._n = -1
+
     def let_go(self) -> None:
         """Hold no arguments and no results of a batch that has ended well: the card may stay for long."""
         with self._lock:
@@ -145,7 +154,7 @@ class Card:
         if batch.finished_count != self._finished:
             self._finished, self._moved_at = batch.finished_count, now
         # Calls of a task with a rate limit wait while others of them run and end.
-        limited = batch.rate_limit is not None
+        limited = rate_limit_of(batch) is not None
         runs = bool(batch.running) and not limited
         if runs and not self._runs:
             self._reason, self._asked_why_at = None, now

@@ -73,7 +73,7 @@ class Display:
         #: The cell that ran last, and the batches that have been shown in it, with their exhibits.
         self._shown: tuple[str, dict[str, Exhibit | None]] = ("", {})
         self._runs = lists(shell, self)
-        self._ended: deque[LiveExhibit] = deque()
+        self._ended: deque[Exhibit] = deque()
         self._undo: list[Callable[[], None]] = []
         self._preview = True
 
@@ -98,6 +98,7 @@ class Display:
             self._undo.append(functools.partial(formatter.pop, kind, None))
         self._undo.append(observers.on_show(self._asked_for))
         self._undo.append(observers.on_submit(self._submitted))
+        self._undo.append(observers.on_reopened(self._reopened))
         self._undo.append(observers.on_waited(self._waited))
         if not takes_updates_of_threads(self._shell):
             self._undo.append(observers.on_waiting(self._waiting))
@@ -233,11 +234,11 @@ class Display:
 
     def _show_new(self, handle: Handle, *, preview: bool) -> Exhibit:
         batch = handle.batch
-        if batch.ended_at is not None or not self.is_live() or is_captured(self._shell):
+        if not self.is_live() or is_captured(self._shell):
             exhibit = Exhibit(self._shell, handle, preview=preview)
             exhibit.show()
-            if not exhibit.finished:
-                self._exhibits[batch.id] = exhibit
+            self._exhibits[batch.id] = exhibit
+            self._forget_if_finished(batch.id)
             return exhibit
         live = self._live(handle, preview=preview)
         live.show()
@@ -257,7 +258,6 @@ class Display:
             exhibit = LiveExhibit(self._shell, handle, self._writer, preview=preview)
         except ImportError:
             return Snapshots(self._shell, handle, preview=preview)
-        exhibit.on_retry = self._retried
         return exhibit
 
     # -- told by the client and by the shell
@@ -269,6 +269,23 @@ class Display:
 
     def _waited(self, batch: Ledger) -> None:
         self.saw(batch)
+
+    def _reopened(self, batch: Ledger) -> None:
+        """Have the cards go on that this batch has on show."""
+        exhibit = self._exhibits.get(batch.id)
+        if exhibit is not None:
+            exhibit.card.stopping = False
+        for ended in [one for one in list(self._ended) if one.card.batch is batch]:
+            self._ended.remove(ended)
+            ended.reopen()
+            self._exhibits[batch.id] = ended
+            if isinstance(ended, LiveExhibit | Snapshots):
+                self._writer.note(functools.partial(self._goes_on, ended))
+
+    def _goes_on(self, exhibit: LiveExhibit | Snapshots) -> None:
+        if isinstance(exhibit, LiveExhibit):
+            exhibit.bring_back()
+        self._follow(exhibit)
 
     def _waiting(self, batch: Ledger) -> None:
         exhibit = self._exhibits.get(batch.id)
@@ -295,16 +312,11 @@ class Display:
     # -- told by the writer, on its thread
 
     def _finished(self, exhibit: LiveExhibit | Snapshots) -> None:
-        self._forget_if_finished(exhibit.card.batch.id)
+        if self._exhibits.get(exhibit.card.batch.id) is exhibit:
+            self._exhibits.pop(exhibit.card.batch.id)
         if isinstance(exhibit, LiveExhibit):
             exhibit.let_go()
-            self._ended.append(exhibit)
-            while len(self._ended) > _KEPT_CARDS:
-                self._ended.popleft().retire()
-
-    def _retried(self, exhibit: LiveExhibit, handle: GroupResult) -> None:
-        """Show the card of a retry below the one whose button was pressed."""
-        self.show_below(exhibit.cell, handle)
+        self._keep_ended(exhibit)
 
     def show_below(self, cell: Any, handle: Handle) -> None:
         """Show a card as one more output of the cell that a request has run, even if that has ended."""
@@ -326,6 +338,16 @@ class Display:
         exhibit = self._exhibits.get(batch_id)
         if exhibit is not None and exhibit.finished:
             self._exhibits.pop(batch_id, None)
+            self._keep_ended(exhibit)
+
+    def _keep_ended(self, exhibit: Exhibit) -> None:
+        batch = exhibit.card.batch
+        can_go_on = isinstance(exhibit, LiveExhibit) or batch.failed_count or batch.revoked_count
+        if exhibit in self._ended or not can_go_on:
+            return
+        self._ended.append(exhibit)
+        while len(self._ended) > _KEPT_CARDS:
+            self._ended.popleft().retire()
 
 
 def wait_until_complete(batch: Ledger) -> None:

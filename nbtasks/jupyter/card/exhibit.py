@@ -81,6 +81,15 @@ class Exhibit:
                 self.card.close()
             return place
 
+    def reopen(self) -> None:
+        """The batch, which had ended, goes on."""
+        with self._in_order:
+            self.card.reopen()
+            self.finished = False
+
+    def retire(self) -> None:
+        """Nothing more comes of it."""
+
     def update(self) -> None:
         """Replace what is shown by a snapshot of now; the last one once the batch has ended."""
         with self._in_order:
@@ -220,7 +229,6 @@ class LiveExhibit(Followed):
     ) -> None:
         super().__init__(shell, handle, preview=preview)
         self._writer = writer
-        self.on_retry: Callable[[LiveExhibit, Any], None] = lambda _exhibit, _handle: None
         self.cell = shell.kernel.get_parent()
         self.widget = widget_class()(self.card.full_state, self._receive)
         self._shown_at = self._sent_at = self._kept_at = time.time()
@@ -250,15 +258,27 @@ class LiveExhibit(Followed):
             self._tell({"k": "beat"})
         return not self.finished
 
+    def reopen(self) -> None:
+        """The batch, which had ended, goes on."""
+        super().reopen()
+        self._last, self._told_end = {}, False
+
+    def bring_back(self) -> None:
+        """Put the widget in the place of the saved form, where that has taken it."""
+        with self._in_order:
+            if not self._keeps:
+                self._replace(*self._bundle(self.card.view()))
+
     def retire(self) -> None:
         """Close the widget; its saved form stays."""
         self._tell({"k": "retire"})
         self.widget.close()
 
     def let_go(self) -> None:
-        """Hold no more than a page needs that shows the card after the end."""
-        self._handle = None
+        """Hold no more than a page needs that shows the card after the end, and what may be submitted again."""
         self.card.let_go()
+        if not self.card.batch.failed_count:
+            self._handle = None
 
     def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return data and metadata of an output that is made without this: by the page."""
@@ -360,9 +380,8 @@ class LiveExhibit(Followed):
         self._resync()
 
     def _retry(self, index: int | None = None) -> None:
-        handle = self.card.calls.batch.retry_failed(index)
-        self._tell({"k": "retried", "text": f"Retried as {words.short_id(handle.id)}."})
-        self.on_retry(self, handle)
+        self.card.calls.batch.retry_failed(index)
+        self._tell({"k": "retried"})
 
     def _resync(self) -> None:
         self._send(self.card.tick(time.time(), whole=True))

@@ -79,6 +79,7 @@ class Said:
     about: str
     #: How long it took; empty before the end.
     took: str
+    #: From when on the time is told.
     created_at: float
     bar: Bar
     counts: tuple[Count, ...]
@@ -110,7 +111,7 @@ def said(view: View) -> Said:
         title=view.title,
         about=_about(view),
         took=_took(view),
-        created_at=view.created_at,
+        created_at=view.created_at + view.idle_s,
         bar=_bar(view),
         counts=_counts(view) if view.is_many else (),
         pace=_pace(view),
@@ -118,7 +119,7 @@ def said(view: View) -> Said:
         letters=view.letters,
         rows=tuple(_row(row, many=view.is_many, bars=bool(view.bars)) for row in view.running),
         bars=tuple(map(bar_said, view.bars)),
-        can_retry=view.is_many and bool(view.counts.get(states.FAILURE)),
+        can_retry=bool(view.counts.get(states.FAILURE)),
         more_failures=f"and {view.more_failures:,} more failures" if view.more_failures else "",
         hint=_hint(view),
         attach_hint=attach_hint(view.id),
@@ -218,8 +219,9 @@ def _hint(view: View) -> str:
     told = []
     if view.reused:
         told.append(f"{_reused(view).capitalize()}; --rerun or rerun=True runs all of them.")
-    if view.done and view.is_many and view.counts.get(states.FAILURE):
-        told.append(f"%tasks retry {words.short_id(view.id)} runs the failed calls again.")
+    if view.done and view.counts.get(states.FAILURE):
+        what = "the failed calls" if view.is_many else "it"
+        told.append(f"%tasks retry {words.short_id(view.id)} runs {what} again.")
     return " ".join(told)
 
 

@@ -111,7 +111,7 @@ class Reruns:
 
     def _added(self, batch: Ledger) -> None:
         """The cell submits something, and an earlier run of it has not ended."""
-        if self._in_magic or batch.parcel is None or not _in_main_thread():
+        if self._in_magic or batch.parcel is None or batch.mends is not None or not _in_main_thread():
             return
         alike = [one for one in self._earlier if (one.name, one.kind) == (batch.name, batch.kind)]
         self._earlier = [one for one in self._earlier if one not in alike]

@@ -89,11 +89,11 @@ class Tasks:
 
     def _retry(self, name: str) -> Any:
         if name != "failed":
-            return _required(name).retry_failed()
+            return _retried(_required(name))
         failed = [batch for batch in App.current().batches() if batch.done and batch.failed_count]
         if not failed:
             raise OptionError("no run of this session has failed calls")
-        return failed[-1].retry_failed()
+        return _retried(failed[-1])
 
     def _attach(self, rest: list[str]) -> list[Handle]:
         given = ATTACH.parse_args(rest)
@@ -112,9 +112,8 @@ class Tasks:
         if action == "logs":
             return _output_of(batch)
         if action == "retry":
-            handle = batch.retry_failed()
-            self._display.writer.note(lambda: self._display.show_below(panel.cell, handle))
-            return f"Retried as {words.short_id(handle.id)}, below."
+            batch.retry_failed()
+            return f"The failed calls of {words.short_id(batch.id)} run again."
         if action == "card":
             handle = _handle_of(batch)
             self._display.writer.note(lambda: self._display.show_below(panel.cell, handle))
@@ -154,6 +153,12 @@ def _output_of(batch: Ledger) -> str:
     if not text:
         return f"{words.short_id(batch.id)} has printed nothing."
     return text if len(text) <= _MOST_OUTPUT else "...\n" + text[-_MOST_OUTPUT:]
+
+
+def _retried(batch: Ledger) -> Handle:
+    """Submit the failed calls of a batch again; return its handle, whose card shows them."""
+    batch.retry_failed()
+    return _handle_of(batch)
 
 
 def _one(command: str, rest: list[str], what: str) -> str:

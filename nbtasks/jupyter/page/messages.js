@@ -44,7 +44,7 @@
  *   k: "timeline", number: number, took: number, from: number, to: number, queued: number, hidden: string, done: boolean,
  *   lanes: [name: string, rows: number][], spans: TimeSpan[], cost_s: number,
  * }} TimelineSaid
- * @typedef {Tick | Label | CallSaid | OutputFile | TimelineSaid | {k: "retried", text: string} | {k: "problem", text: string}
+ * @typedef {Tick | Label | CallSaid | OutputFile | TimelineSaid | {k: "retried"} | {k: "problem", text: string}
  *   | {k: "beat"} | {k: "still", data: Record<string, string>} | {k: "retire"}} Message
  * @typedef {{
  *   widget_manager?: any, get(name: string): any, on(event: string, callback: Function): void, off(event: string, callback: Function): void,

@@ -24,7 +24,6 @@ class Store {
     this.codes = bytes(null);
     /** @type {{command: string, at: number} | null} */
     this.asked = null; // the command that waits for the kernel's answer, and since when
-    this.retried = "";
     this.problem = "";
     /** @type {Map<number, string>} */
     this.names = new Map(); // of calls, as far as somebody has looked at them
@@ -74,7 +73,7 @@ class Store {
     if (message.k === "call") { for (const view of this.views) view.drawer.take(message); return; }
     if (message.k === "timeline") { for (const view of this.views) view.timeline.take(message); return; }
     if (message.k === "output") { for (const view of this.views) view.output.save(message.name, bytes(buffers[0])); return; }
-    if (message.k === "retried") { this.retried = message.text; this.asked = null; this.show(); return; }
+    if (message.k === "retried") { this.asked = null; this.show(); return; }
     if (message.k === "problem") { this.problem = message.text; this.asked = null; this.show(); return; }
     if (message.k !== "tick" || message.seq <= this.seq) return;
     const whole = !!message.whole;

@@ -119,7 +119,7 @@ class CardView {
   }
   /** @param {View} view */
   drawButtons(view) {
-    const { asked, retried } = this.store;
+    const { asked } = this.store;
     const pressed = asked?.command === "cancel";
     const lost = this.store.pulse.lost(view);
     this.root.dataset.lost = String(lost);
@@ -127,18 +127,19 @@ class CardView {
     this.cancel.hidden = view.done || lost;
     this.cancel.disabled = pressed || view.stopping;
     setText(this.cancel, pressed || view.stopping ? "Stopping…" : "Cancel");
-    this.retry.hidden = !view.can_retry || !!retried || lost;
+    this.retry.hidden = !view.can_retry || lost;
     this.retry.disabled = !!asked;
+    setText(this.retry, view.many ? "Retry failed" : "Retry");
     setText(this.hint, view.hint);
     this.foot.hidden = this.retry.hidden && !view.hint;
     this.drawNote(view);
   }
   /** @param {View} view */
   drawNote(view) {
-    const { asked, retried, problem } = this.store;
+    const { asked, problem } = this.store;
     const silent = asked && Date.now() - asked.at > ACK_WITHIN_MS;
     const busy = "The kernel is busy with a cell: it answers when the cell ends, or press ■ to stop that.";
-    setText(this.note, this.store.pulse.says(view) || (silent ? busy : problem || retried));
+    setText(this.note, this.store.pulse.says(view) || (silent ? busy : problem));
     this.note.hidden = !this.note.textContent;
   }
   /** @param {View} view */

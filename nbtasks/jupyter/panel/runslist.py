@@ -79,6 +79,7 @@ def _own(batch: Ledger, now: float) -> Row:
     ended_at = batch.ended_at
     done = ended_at is not None
     state = state_of(batch, counts, done=done)
+    idle_s = batch.repairs.idle_s if batch.repairs is not None else 0.0
     actions = ["card", "logs"]
     if not done:
         actions.append("cancel")
@@ -89,7 +90,7 @@ def _own(batch: Ledger, now: float) -> Row:
         words.one_line(batch.title, _MOST_TITLE),
         _state(batch, counts, now) if not done else state_said(state, counts, batch.n, done=True),
         f"{batch.n:,}",
-        words.duration(max(0.0, (ended_at or now) - batch.created_at)),
+        words.duration(max(0.0, (ended_at or now) - batch.created_at - idle_s)),
         words.size(size) if (size := batch.result_bytes) else "",
         _workers(batch),
         batch.queue,

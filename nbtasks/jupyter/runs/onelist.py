@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.client.runs.loosecalls import retried
 from nbtasks.core.errors import NbtasksError
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.card.card import tables
@@ -249,23 +248,27 @@ class LiveList(StillList):
         self._tell_news(time.time())
 
     def _retry(self) -> None:
-        handles, problems = [], []
+        n, problems = 0, []
         for run in list(self.runs):
+            bad = run.failed_count + run.revoked_count
             if run.failed_count:
                 try:
-                    handles += retried(run)
+                    run.retry_failed()
+                    n += bad
                 except NbtasksError as problem:
                     problems.append(str(problem))
-        failed = f"The calls that had failed run again: {words.calls(sum(len(one.batch.states) for one in handles))}."
+        failed = f"The calls that had failed run again: {words.calls(n)}."
         self._tell({"k": "said", "text": problems[0] if problems else failed})
-        self._take(handles)
+        self._go_on()
 
-    def _take(self, handles: Iterable[Any]) -> None:
-        """Show what runs again: in its row, or where that cannot be in a row of its own."""
-        for handle in handles:
-            if all(handle.batch is not run for run in self.runs):
-                self.add(handle.batch)
-        self._stopping = False
+    def _go_on(self) -> None:
+        """Calls run again, in the rows that they have."""
+        with self._in_order:
+            ended, self.finished, self._stopping = self.finished, False, False
+            if ended and not self._keeps:
+                # Its saved form stands there.
+                self._shown_at = time.time()
+                self._replace(*self._bundle())
         self._writer.follow(self)
 
     def _open_card(self, key: str) -> None:
@@ -273,7 +276,7 @@ class LiveList(StillList):
             self._tell({"k": "of", "key": key, "m": content}, buffers)
 
         self._shut_card(key)
-        card = self._open[key] = OpenCard(self.runs[int(key)], tell, lambda handle: self._take([handle]))
+        card = self._open[key] = OpenCard(self.runs[int(key)], tell, self._go_on)
         state, mosaic = card.state()
         self._tell({"k": "opened", "key": key, "state": state}, [mosaic])
         # An ended list is followed again as long as a card is open: what one sees there may go on.

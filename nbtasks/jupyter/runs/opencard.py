@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from nbtasks.core.errors import NbtasksError
-from nbtasks.jupyter.card import words
 from nbtasks.jupyter.card.answers import answer
 from nbtasks.jupyter.card.card import Card
 
@@ -24,10 +23,10 @@ class OpenCard:
 
     Args:
         tell: takes what is for the page's card.
-        on_retry: told of a handle that takes the place of calls that had failed.
+        on_retry: told that calls run again that had failed.
     """
 
-    def __init__(self, run: Run, tell: Tell, on_retry: Callable[[Any], None]) -> None:
+    def __init__(self, run: Run, tell: Tell, on_retry: Callable[[], None]) -> None:
         # Loose calls are read as a ledger is.
         self._card = Card(cast("Ledger", run))
         self._tell = tell
@@ -62,12 +61,13 @@ class OpenCard:
 
     def _retry(self, index: int | None) -> None:
         try:
-            handle = self._card.batch.retry_failed(index)
+            self._card.batch.retry_failed(index)
         except NbtasksError as problem:
             self._tell({"k": "problem", "text": str(problem)}, [])
             return
-        self._tell({"k": "retried", "text": f"Retried as {words.short_id(handle.id)}."}, [])
-        self._on_retry(handle)
+        self._card.stopping = False
+        self._tell({"k": "retried"}, [])
+        self._on_retry()
 
     def _send(self, tick: Any) -> None:
         if tick is not None:

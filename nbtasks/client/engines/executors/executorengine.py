@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.outline import Outline
     from nbtasks.client.batches.parcel import Call, CallOptions
     from nbtasks.client.definition import Definition
-    from nbtasks.client.group import GroupResult
     from nbtasks.core.events import Retried
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece
@@ -186,9 +185,9 @@ class ExecutorEngine:
     def complete(self, batch: Ledger, parcel: Parcel) -> None:
         """Do nothing: nobody else has to know how many calls there are."""
 
-    def retry_failed(self, batch: Ledger, parcel: Parcel, index: int | None = None) -> GroupResult:
-        """Submit the calls again that failed or were revoked, or one of them, as a new map."""
-        return dispatch.retry_failed(self, batch, parcel, index)
+    def retry_failed(self, batch: Ledger, parcel: Parcel, index: int | None = None) -> None:
+        """Submit the calls again that failed or were revoked, or one of them."""
+        dispatch.retry_failed(self, batch, parcel, index)
 
     def flush(self) -> None:
         """Do nothing: nothing is on a way where it could be lost."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import LANES
 from nbtasks.broker.redis.server import write_problem
+from nbtasks.client.batches import ratelimits
 from nbtasks.client.workerinfo import WorkerInfo
 from nbtasks.core import states as st
 from nbtasks.core.address import PYTHON
@@ -86,12 +87,12 @@ class Reasons:
 
     def _limited(self, batch: Ledger) -> tuple[Limited, int] | None:
         """Return the rate limit that a batch waits for, and how many calls of this process do."""
-        if not batch.may_be_limited:
+        if not ratelimits.may_be_limited(batch):
             return None
         limited = self._permits.limited(self._roster.address(batch.queue), batch.id)
         if limited is None:
             return None
-        alike = [one for one in self._registry.all_unfinished() if one.shares_limit_with(batch)]
+        alike = [one for one in self._registry.all_unfinished() if ratelimits.share_limit(one, batch)]
         waiting = sum(one.sent_count - one.finished_count - len(one.running) for one in alike)
         return limited, max(1, waiting)
 
@@ -201,7 +202,7 @@ def _refused(batch: Ledger) -> str | None:
         return None
     step = (
         "it was sent again"
-        if batch.sent_something
+        if batch.parcel is not None and batch.parcel.sent
         else "only who has submitted it can send it again: submit the call anew"
     )
     return f"a worker has refused it: {batch.refusal}; {step}"

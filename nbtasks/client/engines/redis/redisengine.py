@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.registry import Registry
     from nbtasks.client.batches.sent import Sent
     from nbtasks.client.definition import Definition
-    from nbtasks.client.group import GroupResult
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.local.connection import Connection
     from nbtasks.wire.modules.manifest import Needs
@@ -238,9 +237,9 @@ class RedisEngine:
         """Tell the broker how many calls a batch has that grew."""
         self.session.sender.send_count(batch, parcel)
 
-    def retry_failed(self, batch: Ledger, parcel: Parcel, index: int | None = None) -> GroupResult:
-        """Submit the calls again that failed or were revoked, as a new map."""
-        return dispatch.retry_failed(self, batch, parcel, index)
+    def retry_failed(self, batch: Ledger, parcel: Parcel, index: int | None = None) -> None:
+        """Submit the calls again that failed or were revoked, or one of them."""
+        dispatch.retry_failed(self, batch, parcel, index)
 
     def flush(self) -> None:
         """Wait until the broker has everything."""

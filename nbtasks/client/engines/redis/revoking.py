@@ -73,7 +73,8 @@ class Revoking:
             # Before it is looked what workers have in hand: what they take from now on, they do not start.
             self._order_to_stop(batch, index, terminate)
             in_hand = self._roster.in_hand(batch).intersection(span)
-        ranges = list(runs(i for i in span if batch.states[i] < st.FIRST_READY_CODE and i not in in_hand))
+        own = batch.own_states
+        ranges = list(runs(i for i in span if own[i] < st.FIRST_READY_CODE and i not in in_hand))
         # No payload: the state says it all, and there may be a million of them.
         self._endings.tell(
             batch.id,
@@ -108,8 +109,9 @@ class Revoking:
         """Have the ends of calls known here that the broker has: by the push that comes, else by asking."""
 
         def ended() -> bool:
+            own = batch.own_states
             return batch.problem is not None or all(
-                min(batch.states[first : first + count], default=st.REVOKED_CODE) >= st.FIRST_READY_CODE
+                min(own[first : first + count], default=st.REVOKED_CODE) >= st.FIRST_READY_CODE
                 for first, count in ranges
             )
 
@@ -120,4 +122,5 @@ class Revoking:
 
 def _are_known(batch: Ledger, indexes: set[int]) -> bool:
     """Whether it is known of calls that they run, or have ended."""
-    return all(index in batch.running or batch.states[index] >= st.FIRST_READY_CODE for index in indexes)
+    own = batch.own_states
+    return all(index in batch.running or own[index] >= st.FIRST_READY_CODE for index in indexes)

@@ -18,7 +18,7 @@ from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.stock import Stock
 from nbtasks.broker.redis.store import Store
 from nbtasks.broker.redis.submission import Submission
-from nbtasks.client.batches.ledger import BatchEngine
+from nbtasks.client.batches.batchengine import BatchEngine
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.home import Home
 from nbtasks.client.unsent import describe

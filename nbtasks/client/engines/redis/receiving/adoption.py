@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import BatchRecord, Store
-from nbtasks.client.batches.ledger import BatchEngine, Ledger
+from nbtasks.client.batches.batchengine import BatchEngine
+from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.batches.mending import Mending
 from nbtasks.client.batches.provenance import Origin
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.engines.redis.roster import WorkerRoster
 from nbtasks.client.engines.redis.sending.outbox import Outbox
 from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
 from nbtasks.core.label import BatchLabel
+from nbtasks.core.ranges import read_ranges
 from nbtasks.wire.codec import Codec
 
 from .intake import Intake
 from .survey import Survey
 
+_log = logging.getLogger("nbtasks")
+#: Newest batches among which is looked for those that repair another one.
+_LOOK_BACK = 300
 #: Seconds without a word of the client that lets a batch grow, after which it has left.
 LEFT_AFTER_S = 60.0
 
@@ -67,6 +74,7 @@ class Adoption:
         """
         known = self._registry.known(batch_id)
         if known is not None:
+            self._join_repairs(known)
             return known
         self._outbox.flush()
         found = self._store.batch(batch_id)
@@ -85,7 +93,38 @@ class Adoption:
             # It was told just now, and has ended before.
             batch.note_end(self._clock.moment_here(found.ended_at))
         self._registry.note_adopted(batch)
+        self._join_repairs(batch)
+        if label.repairs:
+            self._join_to_repaired(batch, label)
         return batch
+
+    def _join_repairs(self, batch: Ledger) -> None:
+        """Have what its own client has submitted again of a batch count in it."""
+        if batch.parcel is not None or batch.problem is not None:
+            return
+        if not (batch.failed_count or batch.revoked_count):
+            return
+        for outline in reversed(self.survey.newest(_LOOK_BACK)):
+            if outline.label.repairs.partition(" ")[0] == batch.id:
+                with contextlib.suppress(UnknownCall):
+                    self._join(batch, self.adopt(outline.id), outline.label)
+
+    def _join_to_repaired(self, again: Ledger, label: BatchLabel) -> None:
+        """Have a batch count in the one that it repairs, as long as that is known."""
+        with contextlib.suppress(UnknownCall, SignatureMismatch):
+            self._join(self.adopt(label.repairs.partition(" ")[0]), again, label)
+
+    def _join(self, batch: Ledger, again: Ledger, label: BatchLabel) -> None:
+        if again.mends is not None or batch.parcel is not None:
+            return
+        try:
+            indexes = read_ranges(label.repairs.partition(" ")[2], batch.n)
+        except ValueError as error:
+            _log.debug("batch %s does not say what it repairs: %s", again.id, error)
+            return
+        if len(indexes) == again.n:
+            Mending(batch, indexes, again).begin()
+            self._registry.note_adopted(batch)
 
     def _live(self, found: BatchRecord, label: BatchLabel) -> Ledger:
         origin = Origin(

@@ -14,6 +14,7 @@ import weakref
 
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.batches.ratelimits import rate_limit_of
 from nbtasks.client.engines.redis.roster import WorkerRoster
 from nbtasks.client.engines.redis.sending.endings import Endings
 from nbtasks.client.engines.redis.withdrawing import Withdrawing
@@ -126,7 +127,7 @@ class Expiry:
         return waits
 
     def _end(self, batch: Ledger, indexes: list[int]) -> None:
-        error = TaskRevokedError.expired(batch.rate_limit)
+        error = TaskRevokedError.expired(rate_limit_of(batch))
         payload = failures.pack(error, with_traceback=False)
         self._endings.tell(
             batch.id,
@@ -140,12 +141,13 @@ class Expiry:
 
 def _expired(batch: Ledger, moment: float) -> list[int]:
     """Return the calls that have not ended, of those that were not to start after a moment of the server's time."""
+    states = batch.own_states
     return [
         index
         for item in (() if batch.parcel is None else list(batch.parcel.sent))
         if item.not_after is not None and item.not_after < moment
         for index in range(item.first, item.first + item.count)
-        if batch.states[index] < st.FIRST_READY_CODE
+        if states[index] < st.FIRST_READY_CODE
     ]
 
 

@@ -144,7 +144,7 @@ class Intake:
         if not sent:
             return
         at_most_once = not (parcel.options.task.acks_late or gone)
-        verdict = parcel.refusals.judge(sent, batch.states, item.index, item.count, at_most_once, gone)
+        verdict = parcel.refusals.judge(sent, batch.own_states, item.index, item.count, at_most_once, gone)
         if verdict.again:
             # Perhaps the worker is on another machine, where there are no such files; or they were removed.
             again = self._repacking.repacked(batch, parcel, verdict.again) if gone else (verdict.again,)
@@ -176,8 +176,8 @@ class Intake:
                 self._apply(batch, without_value(batch, index, error), [(index, 1)])
             ranges = list(runs(sorted(set(_indexes(ranges)).difference(lost))))
         fresh = batch.apply_record(record, ranges)
-        if fresh and self._registry.note_results(batch, record):
-            self._clear_arguments(batch)
+        for ended in self._registry.note_results(batch, record) if fresh else ():
+            self._clear_arguments(ended)
 
     def _clear_arguments(self, batch: Ledger) -> None:
         spent = batch.parcel.take_spent() if batch.parcel is not None else []
@@ -207,12 +207,13 @@ class Intake:
         """
         if states is None:
             states = self._store.states(batch.id, 0, batch.n)
-        if _are_missing(batch.states, states):
+        own = batch.own_states
+        if _are_missing(own, states):
             there = states
             self._registry.in_background(lambda: self.put_back(batch, there))
         missing = [
             index
-            for index, (theirs, ours) in enumerate(zip(states, batch.states, strict=False))
+            for index, (theirs, ours) in enumerate(zip(states, own, strict=False))
             if theirs >= st.FIRST_READY_CODE > ours
         ]
         if missing:
@@ -262,7 +263,7 @@ class Intake:
         for first, count in self._store.ranges(batch.id):
             if refused > _MOST_REFUSED:
                 break
-            if first + count > batch.n or min(batch.states[first : first + count]) < st.FIRST_READY_CODE:
+            if first + count > batch.n or min(batch.own_states[first : first + count]) < st.FIRST_READY_CODE:
                 frame = self._store.record(batch.id, first, count) or b""
                 try:
                     self._apply(batch, self._codec.open_record(frame, batch.id), [(first, count)])
@@ -275,7 +276,7 @@ class Intake:
         What was seen here once stays so for everybody, and without them the batch would never end there.
         """
         self._sender.flush()
-        for record, first, count in batch.known_records():
+        for record, first, count in batch.known_records(own=True):
             if 0 not in there[first : first + count]:
                 continue
             self._endings.tell_again(batch.id, record, first, count)

@@ -72,6 +72,8 @@ class Reconciling:
     def _note_lost(self) -> None:
         """Calls whose worker is gone do not run any more; perhaps nobody is left to say so."""
         for batch in self._registry.all_unfinished():
-            running = set(batch.running)
+            # What was submitted again runs in another batch.
+            repairs = batch.repairs
+            running = {index for index in list(batch.running) if repairs is None or index not in repairs}
             for index in running - self._roster.running(batch) if running else ():
                 batch.note_given(index, 1)

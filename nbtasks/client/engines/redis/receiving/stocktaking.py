@@ -120,7 +120,9 @@ class Stocktaking:
                         self._unsent[item.batch] = None
                     else:
                         self._unsent[item.batch] = known | item.firsts
-            self._restored |= {batch.id for batch in self._registry.all_unfinished() if batch.submitted_here}
+            self._restored |= {
+                batch.id for batch in self._registry.all_unfinished() if _submitted_here(batch)
+            }
         self._go()
 
     def close(self) -> None:
@@ -226,7 +228,7 @@ class Stocktaking:
         if missing and known:
             # Of a result that lies there without its state nobody tells.
             self._intake.take_in_all(batch)
-        missing = {index for index in missing if batch.states[index] < st.FIRST_READY_CODE}
+        missing = _open(batch, missing)
         with self._lock:
             restored = batch.id in self._restored
             self._restored.discard(batch.id)
@@ -321,7 +323,7 @@ class Stocktaking:
             # Events of it were to be sent here; what has been recorded anew does not say so any more.
             self._adoption.listen(batch)
             self._intake.refresh(batch)
-        missing = {index for index in missing if batch.states[index] < st.FIRST_READY_CODE}
+        missing = _open(batch, missing)
         if batch.done or (known and not missing):
             self._doubts.pop(batch.id, None)
             return
@@ -350,16 +352,27 @@ def _lost(batch: Ledger, index: int, name: str) -> Record:
     return Record.alike(batch.id, index, 1, st.FAILURE_CODE, payload)
 
 
+def _submitted_here(batch: Ledger) -> bool:
+    """Whether this process has submitted it, and can do so again as long as it has not ended."""
+    return batch.parcel is not None and bool(batch.parcel.frame)
+
+
 def _missing(batch: Ledger, sent: list[tuple[int, int]], found: list[tuple[int, int]]) -> set[int]:
     """Return the calls that were sent, have not ended, and were not found. Fast also for a million calls."""
-    wanted = bytearray(batch.n)
+    wanted, states = bytearray(batch.n), batch.own_states
     for first, count in sent:
-        wanted[first : first + count] = batch.states[first : first + count].translate(_OPEN)
+        wanted[first : first + count] = states[first : first + count].translate(_OPEN)
     for first, count in found:
         end = min(first + count, batch.n)
         if first < end:
             wanted[first:end] = bytes(end - first)
     return {index for index, flag in enumerate(wanted) if flag} if any(wanted) else set()
+
+
+def _open(batch: Ledger, indexes: set[int]) -> set[int]:
+    """Return those calls that have not ended."""
+    states = batch.own_states
+    return {index for index in indexes if states[index] < st.FIRST_READY_CODE}
 
 
 def _runs(batch: Ledger, index: int, runners: Runners, age: float) -> bool:

@@ -264,7 +264,8 @@ def _label(batch: Ledger, parcel: Parcel, n: int, now: float) -> BatchLabel:
     info = batch.origin
     return BatchLabel(
         n, parcel.function, info.name, info.queue, info.label, info.kind, info.single, info.eta_at, info.on_error,
-        parcel.options.header.lane, now, not info.quiet, info.submitter,
+        parcel.options.header.lane, now, not info.quiet,
+        "" if batch.mends is None else batch.mends.label, info.submitter,
     )  # fmt: skip
 
 
