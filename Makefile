@@ -4,6 +4,7 @@
 #   make lab       the quickstart in JupyterLab
 #   make test      what CI runs: lint, then all tests but the long ones, against the built wheel
 #   make test-all  the long ones too
+#   make gallery   the pictures of docs/, drawn anew by a real JupyterLab
 #   make bench     nbtasks beside its peers, about an hour on a quiet machine (ARGS="--peers nbtasks,celery --rounds 1");
 #                  also: bench-quick (does it all work?), bench-check (against stored bounds), bench-kill9
 #   make lint      format, style, types, import contract, shape, reference (also: make check); make format repairs what it can
@@ -32,7 +33,7 @@ WHEELS := $(ROOT)/build/wheel
 # What the wheel is made of; the stamps below are rebuilt when one of these is newer.
 SOURCES := $(shell find nbtasks -type f -not -name '*.pyc') LICENSE README.md pyproject.toml
 
-.PHONY: help demo lab test test-all bench bench-quick bench-check bench-kill9 lint check format wheel clean
+.PHONY: help demo lab test test-all gallery bench bench-quick bench-check bench-kill9 lint check format wheel clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -99,6 +100,11 @@ test: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
 test-all: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
 	.ci/iproute2
 	$(call PYTEST,-m "long or not long")
+
+gallery: $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
+	mkdir -p build/cwd && cd build/cwd && NBTASKS_TEST_WHEEL=1 NBTASKS_DOC_IMAGES=1 $(BIN)/pytest \
+		-c "$(ROOT)/pyproject.toml" --rootdir "$(ROOT)" -m "long or not long" $(ARGS) \
+		"$(ROOT)/tests/browser/test_gallery.py" "$(ROOT)/tests/browser/test_quickstart.py"
 
 # Each peer gets an environment of its own in build/bench-envs; this one only runs and reports.
 BENCH = $(BIN)/python -m

@@ -149,12 +149,20 @@ class OpenNotebook:
     """A notebook in a tab of the browser, its kernel started."""
 
     def __init__(
-        self, browser: Browser, server: JupyterServer, cells: Sequence[str], *, dark: bool = False
+        self,
+        browser: Browser,
+        server: JupyterServer,
+        cells: Sequence[str],
+        *,
+        dark: bool = False,
+        width: int = 1180,
+        scale: int = 1,
     ) -> None:
         self.server = server
         self.name = server.notebook(cells)
         scheme = "dark" if dark else "light"
-        context = browser.new_context(viewport={"width": 1180, "height": 1000}, color_scheme=scheme)
+        size = {"width": width, "height": 1000}
+        context = browser.new_context(viewport=size, device_scale_factor=scale, color_scheme=scheme)
         # A busy machine takes its time for a page.
         context.set_default_timeout(60_000)
         self.page: Page = context.new_page()
@@ -163,8 +171,7 @@ class OpenNotebook:
         self.page.on("pageerror", lambda error: self.console.append(f"pageerror: {error}"))
         self.open()
         if dark:
-            self.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
-            self.page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
+            self.theme("JupyterLab Dark")
 
     def open(self) -> None:
         """Open the notebook, or open it again as after a reload of the page."""
@@ -210,6 +217,12 @@ class OpenNotebook:
         if not wait:
             answer = "window.jupyterapp.commands.execute(name, given); return null"
         self.page.evaluate(f"([name, given]) => {{ {answer} }}", [name, arguments or {}])
+
+    def theme(self, name: str) -> None:
+        """Show the page in ``JupyterLab Light`` or ``JupyterLab Dark``."""
+        self.command("apputils:change-theme", {"theme": name})
+        light = "true" if name.endswith("Light") else "false"
+        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
 
     def save(self) -> Any:
         """Save the notebook and return what is on disk."""

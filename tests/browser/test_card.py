@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SETUP = "%load_ext nbtasks\n%workers start 2"
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 
@@ -228,47 +225,6 @@ def test_dark_theme(lab_page, app):
     assert ink != page.evaluate("() => getComputedStyle(document.querySelector('.nbt-card')).color")
     page.locator(".nbt-cancel").click()
     page.locator(".jp-OutputArea-output", has_text="cancelled").wait_for()
-
-
-@pytest.mark.long
-def test_pictures_for_the_docs(lab_page, tmp_path):
-    """A run as a user has it. NBTASKS_DOC_IMAGES=1 puts its pictures into docs/images."""
-    folder = IMAGES if os.environ.get("NBTASKS_DOC_IMAGES") == "1" else tmp_path
-    folder.mkdir(parents=True, exist_ok=True)
-    notebook = lab_page(
-        [
-            "%load_ext nbtasks\n%workers start 4",
-            """
-%%task -o pages for url in urls
-# fetch pages
-import random, time
-seconds = random.Random(url).uniform(0.05, 0.5)
-time.sleep(seconds)
-if url.endswith(("17", "42")):
-    raise TimeoutError(f"no answer from {url}")
-print(f"{url}: {int(seconds * 4000)} kB in {seconds:.2f} s")
-url
-""",
-            "len(pages)",
-        ]
-    )
-    page = notebook.page
-    page.evaluate(
-        """() => { const k = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
-            return k.requestExecute({code: 'urls = [f"https://example.org/page/{n}" for n in range(120)]'}).done
-                .then(() => null); }"""
-    )
-    notebook.run()
-    page.wait_for_function(
-        """() => Number(document.querySelector('.nbt-count b')?.textContent) > 75
-            && document.querySelector('.nbt-failure') && document.querySelectorAll('.nbt-line').length > 4""",
-        timeout=60_000,
-    )
-    cell = page.locator(".jp-Cell").nth(1)
-    cell.screenshot(path=folder / "card-running.png")
-    cell.locator(".jp-OutputArea-output", has_text="117 done").wait_for(timeout=60_000)
-    cell.screenshot(path=folder / "card-finished.png")
-    assert (folder / "card-finished.png").stat().st_size > 5_000
 
 
 @pytest.mark.long

@@ -178,11 +178,11 @@ if n in (5, 17):
         themes = ["JupyterLab Light", "JupyterLab Dark"] if width == 1180 else ["JupyterLab Light"]
         live = {}
         for theme in themes:
-            show_theme(notebook, theme)
+            notebook.theme(theme)
             live[theme] = picture(page, LIVE)
         page.evaluate(SHOW_SAVED)
         for theme in themes:
-            show_theme(notebook, theme)
+            notebook.theme(theme)
             assert_same(live[theme], picture(page, SAVED), f"{theme}-{width}", tmp_path)
 
 
@@ -201,9 +201,3 @@ def assert_reached_by_keyboard(page, squares):
 #: The end is in the file.
 SAVED_AS_FINAL = """const cell = [...window.jupyterapp.shell.currentWidget.context.model.cells][1];
     return cell.sharedModel.getOutputs()[0].data['text/html'].includes('%tasks retry');"""
-
-
-def show_theme(notebook, theme):
-    notebook.command("apputils:change-theme", {"theme": theme})
-    light = "true" if theme.endswith("Light") else "false"
-    notebook.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
