@@ -59,10 +59,11 @@ def find_chromium() -> str | None:
 
 
 class JupyterServer:
-    """A running server; ``app`` is ``lab`` or ``notebook``."""
+    """A running server; ``app`` is ``lab`` or ``notebook``. Its kernels are of this environment, or of ``python``'s."""
 
-    def __init__(self, app: str, home: Path) -> None:
+    def __init__(self, app: str, home: Path, python: str = sys.executable) -> None:
         self.app = app
+        self._python = python
         self.home = home
         self.root = home / "work"
         self.root.mkdir(parents=True)
@@ -110,7 +111,7 @@ class JupyterServer:
         self.url = f"http://127.0.0.1:{port}"
         expose = "LabApp" if self.app == "lab" else "JupyterNotebookApp"
         command = [
-            sys.executable, "-m", {"lab": "jupyterlab", "notebook": "notebook"}[self.app], "--no-browser",
+            self._python, "-m", {"lab": "jupyterlab", "notebook": "notebook"}[self.app], "--no-browser",
             "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
             f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.root}",
             "--ServerApp.disable_check_xsrf=True", f"--{expose}.expose_app_in_browser=True",

@@ -191,7 +191,7 @@ def test_cancel_in_a_cell_that_blocks(studio):
 @long
 def test_restart_and_come_back(chromium, jupyter_servers, album):
     notebook = OpenNotebook(
-        chromium, jupyter_servers("lab"), [*SETUP, *cells_of("attach")], width=1000, scale=2
+        chromium, jupyter_servers("lab"), [*SETUP, *cells_of("attach")], width=1180, scale=2
     )
     try:
         studio = Studio(notebook, album)
