@@ -106,6 +106,7 @@ class Kernel:
     def __init__(self, folder: Path) -> None:
         from jupyter_client.manager import KernelManager
 
+        self.home = folder
         os.environ["IPYTHONDIR"] = str(folder / "ipython")
         os.environ["NBTASKS_HOME"] = str(folder)
         self._manager = KernelManager()
@@ -114,13 +115,17 @@ class Kernel:
         self._client.start_channels()
         self._client.wait_for_ready(timeout=60)
 
+    @property
+    def pid(self):
+        return self._manager.provisioner.pid
+
     def timed(self, n, quiet):
         return self.run(f"timed({n}, {quiet})")
 
     def shown(self, n):
         """Run a map with its card, and wait for the card's last state; it may come after the cell's end."""
         ran = self.timed(n, quiet=False)
-        while f"{n:,}" not in ran.last_text or "SUCCESS" not in ran.last_text:
+        while f"{n:,}" not in ran.last_text or ": done, " not in ran.last_text:
             try:
                 self._note(ran, self._next(LAST_STATE_S), "")
             except queue.Empty:

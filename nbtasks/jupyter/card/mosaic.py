@@ -51,28 +51,34 @@ def picture(codes: bytes | bytearray, width: int = WIDTH) -> tuple[bytes, int, i
         cells = _with_louder_failures(cells, columns)
     rows = math.ceil(len(cells) / columns)
     filler = bytes([_GAP])
-    shapes = _shapes(side, gap)
+    inks = _inks(side, gap)
     lines: list[bytes] = []
     for row in range(rows):
         part = cells[row * columns : (row + 1) * columns].ljust(columns, filler)
-        lines += [b"\0" + b"".join([shapes[code][y] for code in part]) for y in range(side - gap)]
+        for inks_of_row in inks:
+            # A column of pixels of all cells at once: a mosaic may have 100,000 of them.
+            pixels = bytearray(filler * (columns * side))
+            for x, ink in enumerate(inks_of_row):
+                pixels[x::side] = part.translate(ink)
+            lines.append(b"\0" + pixels)
         lines += [b"\0" + filler * (columns * side)] * gap
     shown = [*(look.rgba for look in LOOKS), (0, 0, 0, 0)]
     return palette.png(columns * side, rows * side, b"".join(lines), shown), columns * side, rows * side
 
 
-def _shapes(side: int, gap: int) -> list[list[bytes]]:
-    """Return the rows of pixels of a cell, by the code of its state; the last one is empty."""
-    filler = bytes([_GAP])
-    shapes = []
-    for code, look in enumerate(LOOKS):
-        # Without a gap there is no room for more than the colour.
-        rows = stencil(look.state, side - gap) if gap else ((1 << side) - 1,) * side
-        pixels = bytes([code]), filler
-        shapes.append(
-            [b"".join(pixels[not row >> x & 1] for x in range(side - gap)) + filler * gap for row in rows]
-        )
-    return [*shapes, [filler * side] * (side - gap)]
+def _inks(side: int, gap: int) -> list[list[bytes]]:
+    """Return for each row of a cell's pixels, and each pixel in it, a table: from the code of a state to the colour."""
+    inner = side - gap
+    # Without a gap there is no room for more than the colour.
+    shapes = [stencil(look.state, inner) if gap else ((1 << side) - 1,) * side for look in LOOKS]
+    codes = bytes(range(len(LOOKS)))
+    return [
+        [
+            bytes.maketrans(codes, bytes(code if shapes[code][y] >> x & 1 else _GAP for code in codes))
+            for x in range(inner)
+        ]
+        for y in range(inner)
+    ]
 
 
 def _with_louder_failures(cells: bytes, columns: int) -> bytes:
