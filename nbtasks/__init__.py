@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.core import pages
 from nbtasks.core.context import current_call, progress, track
 from nbtasks.core.errors import (
     BackPressure,
@@ -118,6 +119,13 @@ def __getattr__(name: str) -> Any:
         raise
     globals()[name] = value
     return value
+
+
+def _page_of(what: Any) -> Any:
+    return import_module("nbtasks.jupyter.marimopage").page_of(what)
+
+
+pages.make.append(_page_of)
 
 
 def __dir__() -> list[str]:

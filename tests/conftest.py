@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -72,6 +73,33 @@ def wait_until(probe: Callable[[], Any], what: str = "", *, within: float = 60.0
 def eventually() -> Eventually:
     """``eventually(lambda: condition, "what should happen", within=60)`` instead of a sleep."""
     return wait_until
+
+
+@pytest.fixture(scope="session")
+def packages() -> Callable[..., str]:
+    """``packages("ipykernel==6.31.0", deps=False)`` returns a folder for PYTHONPATH with what is not always installed.
+
+    It is installed once and kept in ``build/``. For long tests only, as it takes a network.
+    """
+
+    def folder(*names: str, deps: bool = True) -> str:
+        found = (
+            Path(__file__).parents[1]
+            / "build"
+            / "packages"
+            / "-".join(name.replace("==", "-") for name in names)
+        )
+        if not (found / ".complete").exists():
+            installer = shutil.which("uv")
+            command = [installer, "pip", "install", "-q", "--python", sys.executable] if installer else [
+                sys.executable, "-m", "pip", "install", "-q",
+            ]  # fmt: skip
+            command += ["--target", str(found), *([] if deps else ["--no-deps"]), *names]
+            subprocess.run(command, check=True, timeout=300)
+            (found / ".complete").touch()
+        return str(found)
+
+    return folder
 
 
 # --- the run's own corner of the machine --------------------------------------------------------------------

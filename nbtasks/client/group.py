@@ -11,6 +11,7 @@ from nbtasks.core import states as st
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import SignatureMismatch, TaskRevokedError, TimeoutError, UnknownCall, ValueLost
 from nbtasks.core.ids import split_call_id
+from nbtasks.core.pages import page_of
 from nbtasks.core.typevars import R
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.values import value_of
@@ -409,7 +410,7 @@ class GroupResult(Generic[R]):
         watched(self, None)
 
     def _display_(self) -> Any:
-        return observers.page_of(self)
+        return page_of(self)
 
     @at_border
     def revoke(self, terminate: bool = False) -> None:

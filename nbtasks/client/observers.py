@@ -14,8 +14,6 @@ _on_reopened: list[Callable[[Any], None]] = []
 _on_waited: list[Callable[[Any], None]] = []
 _on_waiting: list[Callable[[Any], None]] = []
 _on_show: list[Callable[[Any], bool]] = []
-#: Makes what a page shows that asks handles for it, as marimo does; set where all rooms are known.
-make_page: list[Callable[[Any], Any]] = []
 
 
 def on_submit(callback: Callable[[Any, Any], None]) -> Callable[[], None]:
@@ -57,11 +55,6 @@ def on_show(callback: Callable[[Any], bool]) -> Callable[[], None]:
 def shown(what: Any) -> bool:
     """Show a handle, or a list of them, where somebody can; returns whether that was done."""
     return any(_call(callback, what) for callback in _on_show)
-
-
-def page_of(what: Any) -> Any:
-    """Return what a page shows in the place of a handle, or of a list of them; its repr where nothing can."""
-    return make_page[0](what) if make_page else repr(what)
 
 
 def submitted(handle: Any, batch: Any) -> None:

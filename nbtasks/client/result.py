@@ -21,6 +21,7 @@ from nbtasks.core.errors import (
 )
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.outputs import RichOutput, in_card
+from nbtasks.core.pages import page_of
 from nbtasks.core.progressbar import ProgressBar
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.typevars import R
@@ -406,7 +407,7 @@ class AsyncResult(Generic[R]):
         watched(self, None)
 
     def _display_(self) -> Any:
-        return observers.page_of(self)
+        return page_of(self)
 
     @at_border
     def revoke(self, terminate: bool = False) -> None:

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from nbtasks.core.events import Retried, Started
+from nbtasks.core.events import Advanced, Retried, Started
+from nbtasks.core.progressbar import ProgressBar
 from nbtasks.jupyter.card.answers import answer
 from nbtasks.jupyter.card.calls import Calls
 from nbtasks.jupyter.card.callsaid import call_said
@@ -54,6 +55,17 @@ def test_a_call_that_was_tried_again_says_how_each_earlier_attempt_ended():
     assert facts(said)["attempt"] == "3"
     assert "ValueError: bad" in parts(said)["Traceback"]
     assert said.can_retry
+
+
+def test_a_call_of_many_has_its_bars_those_within_others_set_in():
+    batch = make_batch(3)
+    bars = [ProgressBar(1, 4, "epoch", unit="it"), ProgressBar(15, 30, "batch", depth=1, note="loss 0.5")]
+    batch.apply_event("w1", Advanced(1, bars), 0)
+    assert parts(call_said(batch, 1, "1", time.time()))["Progress"].splitlines() == [
+        "epoch  █████░░░░░░░░░░░░░░░  1 / 4",
+        "    batch  ██████████░░░░░░░░░░  15 / 30 · loss 0.5",
+    ]
+    assert "Progress" not in parts(call_said(batch, 2, "2", time.time()))
 
 
 def test_a_call_that_has_ended_has_its_output_and_its_result():

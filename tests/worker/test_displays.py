@@ -210,3 +210,25 @@ def test_a_copy_of_the_process_prints_what_it_displays(shared_app):
     result.get(timeout=SOON)
     assert result.outputs == []
     assert "'in a copy'" in result.stdout
+
+
+def test_forms_of_a_mime_type_that_only_some_pages_draw_come_whole(shared_app):
+    def chart():
+        class Chart:
+            def _repr_mimebundle_(self, include=None, exclude=None):
+                data = {
+                    "application/vnd.made.v1+json": {"data": [{"y": [1, 3, 2]}]},
+                    "text/html": "<b>chart</b>",
+                }
+                return data, {"application/vnd.made.v1+json": {"width": 300}}
+
+        from IPython.display import display
+
+        display(Chart())
+
+    result = shared_app.task(chart).delay()
+    result.get(timeout=60)
+    (output,) = result.outputs
+    assert output.data["application/vnd.made.v1+json"] == {"data": [{"y": [1, 3, 2]}]}
+    assert output.data["text/html"] == "<b>chart</b>"
+    assert output.metadata["application/vnd.made.v1+json"] == {"width": 300}

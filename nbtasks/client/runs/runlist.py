@@ -13,6 +13,7 @@ from nbtasks.client.result import AsyncResult
 from nbtasks.core import context
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.pages import page_of
 
 from . import terminalbars
 from .loosecalls import LooseCalls, Run
@@ -96,7 +97,7 @@ class RunList:
             terminalbars.draw(self.runs)
 
     def _display_(self) -> Any:
-        return observers.page_of(self)
+        return page_of(self)
 
 
 def runs_of(handles: Iterable[Handle]) -> list[Run]:

@@ -13,6 +13,7 @@ from nbtasks.core import states
 from nbtasks.jupyter.cellnames import in_cells
 
 from . import words
+from .barsaid import BarSaid, bar_said
 from .looks import LOOK_OF
 from .tracebacktext import readable
 
@@ -24,6 +25,8 @@ _MOST_ARGUMENT = 4_000
 _MOST_RESULT = 20_000
 _MOST_TRACEBACK = 60_000
 _MOST_OUTPUT = 80_000
+#: A bar as text: its characters, and how many.
+_FULL, _EMPTY, _BAR = "█", "░", 20
 _UNREADABLE = "not shown: it is made of more than Python's own types. {handle}.result has it."
 _RETRIABLE = (states.FAILURE_CODE, states.REVOKED_CODE)
 
@@ -73,6 +76,7 @@ def call_said(batch: Ledger, index: int, label: str, now: float) -> CallSaid:
     parts = (
         _arguments(batch, index),
         _earlier(course),
+        _bars(batch, index),
         _output(batch, index),
         _error(batch, index),
         _result(batch, index),
@@ -144,6 +148,24 @@ def _earlier(course: Course) -> Part | None:
             ran = "" if attempt.seconds is None else f", {words.duration(attempt.seconds)}"
             lines.append(f"{attempt.number} on {where(attempt)}{ran}: {words.plain(attempt.error, 500)}")
     return Part("Earlier attempts", (("", "\n".join(lines)),), "error") if lines else None
+
+
+def _bars(batch: Ledger, index: int) -> Part | None:
+    """Return the bars of tqdm and others, those that run within another one set in."""
+    found = batch.record(index)
+    given = found[0].given.get(index) if found is not None else None
+    bars = batch.output.bars.get(index, ()) if given is None else given.bars
+    lines = [_bar(bar_said(bar)) for bar in bars]
+    return Part("Progress", (("", "\n".join(lines)),)) if lines else None
+
+
+def _bar(bar: BarSaid) -> str:
+    drawn = (
+        ""
+        if bar.share is None
+        else _FULL * round(bar.share * _BAR) + _EMPTY * (_BAR - round(bar.share * _BAR))
+    )
+    return "    " * bar.depth + "  ".join(filter(None, (bar.description, drawn, bar.far)))
 
 
 def _output(batch: Ledger, index: int) -> Part | None:

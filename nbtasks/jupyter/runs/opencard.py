@@ -33,6 +33,10 @@ class OpenCard:
         self._on_retry = on_retry
         self._told_end = False
 
+    def full_state(self) -> dict[str, Any]:
+        """Return everything the page's card needs when it starts from nothing."""
+        return self._card.full_state()
+
     def state(self) -> tuple[dict[str, Any], bytes]:
         """Return what the page's card begins with: its head and number, and the states of the calls."""
         state = self._card.full_state()

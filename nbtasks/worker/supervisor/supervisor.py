@@ -77,6 +77,8 @@ class Supervisor:
         began = time.monotonic()
         log.set_up(self._options.loglevel)
         os.environ.update(self._options.env)
+        # Without IPython plotly finds no notebook, and its figures would load their scripts from the network.
+        os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")
         share_cpus(len(self._seats))
         for module in self._options.include:
             import_module(module, "include")

@@ -1,0 +1,14 @@
+"""What pages show that ask an object for it, as marimo does; the root names here who makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+#: Returns what such a page shows in the place of a handle, or of a list of handles.
+make: list[Callable[[Any], Any]] = []
+
+
+def page_of(what: Any) -> Any:
+    """Return what a page shows in the place of a handle, or of a list of them; its repr where nothing can be made."""
+    return make[0](what) if make else repr(what)

@@ -1,0 +1,39 @@
+"""The card of a run as a widget by itself, for pages that keep their outputs themselves."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.jupyter.card.card import widget_class
+
+from .opencard import OpenCard
+
+if TYPE_CHECKING:
+    from nbtasks.client.runs.loosecalls import Run
+    from nbtasks.jupyter.card.writer import Writer
+
+#: Seconds after which the page is told that the kernel still lives.
+_BEAT_EVERY_S = 2.0
+
+
+class OneCard:
+    """A card that a writer follows until its run has ended, and again when calls of it run again."""
+
+    def __init__(self, run: Run, writer: Writer) -> None:
+        self._run = run
+        self._card = OpenCard(run, self._tell, lambda: writer.follow(self))
+        self._sent_at = 0.0
+        self.widget: Any = widget_class()(self._card.full_state, self._card.receive)
+
+    def tick(self, now: float) -> bool:
+        """Called by the writer."""
+        ended = self._run.ended_at is not None
+        self._card.tick(now)
+        if now - self._sent_at >= _BEAT_EVERY_S:
+            self._tell({"k": "beat"}, [])
+        return not ended
+
+    def _tell(self, content: dict[str, Any], buffers: list[bytes]) -> None:
+        self._sent_at = time.time()
+        self.widget.send(content, buffers)
