@@ -132,7 +132,7 @@ def test_a_retry_turns_the_squares_green_where_they_are(lab_page):
     assert page.locator(".nbt-card").count() == 1
     assert page.locator(".nbt-count b").all_inner_texts() == ["8"]
     assert not page.locator(".nbt-failure, .nbt-retry").locator("visible=true").count()
-    page.locator(".nbt-mosaic").click(position={"x": 4, "y": 4})
+    page.locator(".nbt-tile").first.click()
     page.wait_for_selector(".nbt-drawer[data-told=true]")
     assert "OSError: no 0" in text(page, ".nbt-drawer")
     page.locator(".nbt-drawer").press("Escape")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nbtasks.client.batches.displayed import DisplayedOutputs
 from nbtasks.client.batches.mending import RETRIABLE
 from nbtasks.client.batches.printed import OutputLine, copied
+from nbtasks.client.batches.reused import Reused
 from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
 
@@ -355,6 +356,7 @@ class _Output:
     def __init__(self, calls: LooseCalls) -> None:
         self._calls = calls
         self.displays = DisplayedOutputs()
+        self.reused = Reused()
 
     @property
     def bars(self) -> Mapping[int, list[ProgressBar]]:
