@@ -207,6 +207,17 @@ def test_an_attempt_that_asks_for_the_next_says_what_made_it_ask(executed, names
     assert [one.error for one in course_of(handle.batch, 0).attempts] == ["OSError: busy", ""]
 
 
+def test_a_call_that_may_not_begin_yet_says_when_and_why(on_threads, names, eventually):
+    later = on_threads.task(names["add"]).apply_async((1,), countdown=3 * 86_400)
+    assert re.fullmatch(r"scheduled for \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", later.why_pending())
+    later.revoke()
+    again = on_threads.task(names["flaky"], retries=3, default_retry_delay=600).delay(3)
+    told = eventually(lambda: "again in" in (again.why_pending() or "") and again.why_pending(), "it waits")
+    assert told.startswith("waits for its next attempt: again in ")
+    assert told.endswith(" s, after OSError: attempt 1")
+    again.revoke()
+
+
 def test_large_values_travel(executed, names):
     shared = bytes(2 * 2**20)
     count = executed.task(names["count"])

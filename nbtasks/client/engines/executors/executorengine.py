@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.batches.capabilities import Capabilities
 from nbtasks.client.batches.ledger import Ledger
+from nbtasks.client.batches.notyet import said_of_eta, said_of_next_try
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.home import BoundFor, Home
@@ -350,14 +351,12 @@ class ExecutorEngine:
 
     def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
         """Say why nothing happens, with what to do."""
-        now, eta = time.time(), batch.origin.eta_at
-        if eta is not None and eta > now:
-            return f"scheduled for {time.strftime('%H:%M:%S', time.localtime(eta))}"
+        if (later := said_of_eta(batch)) is not None:
+            return later
         if batch.running:
             return None
-        due = list(batch.tries.due.values())
-        if due and not batch.states.count(st.PENDING_CODE):
-            return f"waits for its next attempt in {max(0.0, min(due) - now):.0f} s"
+        if (again := said_of_next_try(batch)) is not None:
+            return again
         ahead = self._line.ahead_of(batch)
         if ahead is None:
             return f"the {self.title} has it: it begins when a worker of it is free"

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from nbtasks.broker.redis.keys import LANES
 from nbtasks.broker.redis.server import write_problem
 from nbtasks.client.batches import ratelimits
+from nbtasks.client.batches.notyet import said_of_eta, said_of_moment, said_of_next_try
 from nbtasks.client.workerinfo import WorkerInfo
-from nbtasks.core import states as st
 from nbtasks.core.address import PYTHON
 from nbtasks.core.errors import BrokerUnavailable, OperationalError
-from nbtasks.core.plaintext import on_one_line
 
 from .ahead import Precedence, said_of, said_of_running
 
@@ -71,9 +70,8 @@ class Reasons:
 
     def _reason(self, batch: Ledger, index: int | None) -> str | None:
         limited = self._limited(batch)
-        eta = batch.origin.eta_at
-        if eta is not None and eta > time.time():
-            return f"scheduled for {_moment(eta)}"
+        if (later := said_of_eta(batch)) is not None:
+            return later
         if batch.parcel is None:
             self._roster.show_running(batch)
         running = self._roster.running(batch)
@@ -81,9 +79,7 @@ class Reasons:
             return _limited(batch, *limited)
         if running:
             return None
-        if batch.tries.due and not batch.states.count(st.PENDING_CODE):
-            return _tried_again(batch)
-        return self._reason_at_workers(batch)
+        return said_of_next_try(batch) or self._reason_at_workers(batch)
 
     def _limited(self, batch: Ledger) -> tuple[Limited, int] | None:
         """Return the rate limit that a batch waits for, and how many calls of this process do."""
@@ -142,32 +138,13 @@ class Reasons:
         return max(0, self._store.waiting(self._roster.address(batch.queue), before) - max(1, len(own)))
 
 
-def _tried_again(batch: Ledger) -> str | None:
-    """Return why the call waits that is tried again next."""
-    due = batch.tries.due.copy()
-    if not due:
-        return None
-    index = min(due, key=lambda one: due[one])
-    earlier = batch.tries.earlier(index)
-    error = on_one_line(earlier[-1].error, 300) if earlier else ""
-    again = f"waits for its next attempt: again in {max(0.0, due[index] - time.time()):.0f} s"
-    return f"{again}, after {error}" if error else again
-
-
-def _moment(at: float) -> str:
-    """Return a time of today, or a date and a time."""
-    local = time.localtime(at)
-    today = time.localtime()[:3] == local[:3]
-    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", local)
-
-
 def _start(queue: str) -> str:
     return "%workers start" if queue == "default" else f"%workers start -q {queue}"
 
 
 def _limited(batch: Ledger, limited: Limited, waiting: int) -> str:
     soon = limited.next_s < _SOON_S
-    when = f"in {limited.next_s:.1f} s" if soon else f"at {_moment(time.time() + limited.next_s)}"
+    when = f"in {limited.next_s:.1f} s" if soon else f"at {said_of_moment(time.time() + limited.next_s)}"
     return (
         f"rate-limited to {limited.rate} (task {batch.name}), over all workers: the next call may start {when}, "
         f"{'1 call waits' if waiting == 1 else f'about {waiting:,} calls wait'}; "
