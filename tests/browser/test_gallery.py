@@ -12,8 +12,11 @@ long = pytest.mark.long
 
 SETUP = cells_of("")
 #: Pictures of one notebook with the cells of these sections; that of a restart has a notebook of its own.
-SHARED = ["running", "bars", "figure", "failure", "blocked"]
-CELLS = {name: place for place, name in enumerate(SHARED, len(SETUP))}
+SHARED = ["running", "tiles", "memo", "list", "bars", "figure", "failure", "blocked"]
+#: The last cell of each section is on the picture.
+CELLS = {}
+for _name in SHARED:
+    CELLS[_name] = max(CELLS.values(), default=len(SETUP) - 1) + len(cells_of(_name))
 LIVE = ".nbt-card"
 RESTART = "async () => { await window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart(); }"
 #: What the file has, in the place of what is live.
@@ -34,7 +37,8 @@ class Studio:
         return self.page.locator(".jp-Notebook .jp-Cell").nth(CELLS[name])
 
     def start(self, name):
-        self.notebook.run(CELLS[name])
+        last = CELLS[name]
+        self.notebook.run(*range(last - len(cells_of(name)) + 1, last + 1))
 
     def shoot(self, name, *parts):
         """Keep a picture of these parts of the page, and return their texts."""
@@ -56,7 +60,7 @@ def album(run_folder):
 
 @pytest.fixture(scope="module")
 def studio(chromium, jupyter_servers, album):
-    cells = [*SETUP, *(cells_of(name)[0] for name in SHARED)]
+    cells = [*SETUP, *(cell for name in SHARED for cell in cells_of(name))]
     notebook = OpenNotebook(chromium, jupyter_servers("lab"), cells, width=900, scale=2)
     notebook.run(0)
     notebook.idle(0)
@@ -103,10 +107,10 @@ def test_dark(fan_out):
 @long
 def test_the_timeline(ended):
     card = ended.cell("running").locator(LIVE)
-    card.locator(".nbt-tab").click()
+    card.get_by_role("tab", name="Timeline").click()
     ended.page.wait_for_function("() => document.querySelector('.nbt-lanes')?.clientHeight > 30")
     ended.shoot("timeline", card)
-    card.locator(".nbt-tab").click()
+    card.get_by_role("tab", name="Squares").click()
 
 
 @long
@@ -140,6 +144,37 @@ def test_the_end_live_and_saved_beside_each_other(ended):
     ended.page.wait_for_selector(LIVE, state="detached")
     ended.shows(output, "2 of 120 failed")
     ended.album.keep("finished", live, output.screenshot(animations="disabled"))
+
+
+@long
+def test_a_retry_repairs_in_place(studio):
+    studio.start("tiles")
+    cell = studio.cell("tiles")
+    studio.shows(cell, "done, 2 of 10 failed")
+    cell.locator(f"{LIVE}[data-done=true]").wait_for()
+    studio.shoot("tiles", cell)
+    cell.locator(".nbt-retry").click()
+    cell.locator(f"{LIVE}[data-done=true]", has_text="10 done").wait_for(timeout=60_000)
+    studio.shoot("repaired", cell.locator(LIVE))
+
+
+@long
+def test_results_that_are_there(studio):
+    studio.start("memo")
+    cell = studio.cell("memo")
+    cell.locator(f"{LIVE}[data-done=true]").wait_for(timeout=60_000)
+    studio.shows(cell, "100 of 120 reused")
+    studio.shoot("memo", cell)
+
+
+@long
+def test_many_runs_of_one_cell(studio):
+    studio.start("list")
+    cell = studio.cell("list")
+    rows = cell.locator(".nbt-list .nbt-run")
+    rows.nth(5).wait_for(timeout=60_000)
+    studio.shows(cell.locator(".nbt-list"), "simulate")
+    studio.shoot("list", cell)
 
 
 @long
