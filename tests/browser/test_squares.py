@@ -160,6 +160,34 @@ def test_a_click_on_a_square_opens_its_call(running):
 
 
 @pytest.mark.long
+def test_a_single_call_has_a_button_for_its_details(lab_page):
+    notebook = lab_page(
+        [SETUP, "%%task -o one\nprint('it prints')\nraise ValueError('it is bad')", "%%task\nsum(range(5))"]
+    )
+    page = notebook.page
+    notebook.run()
+    bad, good = (page.locator(".jp-Cell").nth(number).locator(".nbt-card") for number in (1, 2))
+    bad.locator("[data-dot=FAILURE], .nbt-failure").first.wait_for(timeout=60_000)
+    button = bad.get_by_role("button", name="Details")
+    button.focus()
+    page.keyboard.press("Enter")
+    drawer = bad.locator(".nbt-drawer[data-told=true]")
+    drawer.get_by_text("it prints").wait_for()
+    assert "ValueError: it is bad" in drawer.inner_text()
+    assert button.get_attribute("aria-expanded") == "true"
+    assert drawer.get_by_role("button", name="call").locator("visible=true").count() == 0
+    assert_accessible(page)
+    page.keyboard.press("Escape")
+    drawer.wait_for(state="hidden")
+    assert page.evaluate("document.activeElement.textContent") == "Details"
+    assert button.get_attribute("aria-expanded") == "false"
+    good.get_by_role("button", name="Details").click()
+    good.locator(".nbt-drawer[data-told=true]", has_text="10").wait_for()
+    good.get_by_role("button", name="Details").click()
+    good.locator(".nbt-drawer").wait_for(state="hidden")
+
+
+@pytest.mark.long
 def test_a_click_finds_one_of_very_many_calls(lab_page):
     notebook = lab_page(
         [SETUP, "%%task -o h for n in range(100_000)\nif n == 50_000:\n    raise ValueError(n)\nn"]

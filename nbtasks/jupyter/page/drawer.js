@@ -107,7 +107,7 @@ class Drawer {
     for (const button of [this.back, this.on]) button.hidden = !many;
     this.back.disabled = this.index === 0;
     this.on.disabled = this.index >= this.store.codes.length - 1;
-    this.failed.hidden = this.failedFrom(0) < 0;
+    this.failed.hidden = !many || this.failedFrom(0) < 0;
     if (!said) return;
     setText(this.word, said.word);
     this.retry.hidden = !said.can_retry;

@@ -21,6 +21,8 @@ class CardView {
     this.title = make("bdi", "", title);
     this.state = make("span", "nbt-state", head);
     this.meta = make("span", "nbt-meta", head);
+    // Beside what gives way, so that the time stands where it does in the saved card.
+    this.details = makeButton("nbt-button nbt-details", head, "Details", () => this.toggleDetails());
     this.time = make("span", "nbt-time", head);
     this.cancel = makeButton("nbt-button nbt-cancel", head, "Cancel", () => store.ask("cancel"));
     this.bar = make("div", "nbt-bar", this.root);
@@ -64,9 +66,18 @@ class CardView {
     store.views.add(this);
     this.show();
   }
+  /** A single call has no square: a button opens it. */
+  toggleDetails() {
+    if (this.drawer.isOpen) { this.drawer.close(); return; }
+    this.drawer.open(0, true);
+    this.details.setAttribute("aria-expanded", "true");
+  }
   /** Go on where the calls are shown: in the squares, or the timeline. */
   focusChart() {
-    if (this.timeline.isOpen) this.timeline.canvas.focus({ preventScroll: true });
+    if (this.store.view && !this.store.view.many) {
+      this.details.focus({ preventScroll: true });
+      this.details.setAttribute("aria-expanded", "false");
+    } else if (this.timeline.isOpen) this.timeline.canvas.focus({ preventScroll: true });
     else if (this.store.view?.letters.length) this.tiles.focus();
     else this.mosaic.canvas.focus({ preventScroll: true });
   }
@@ -124,6 +135,8 @@ class CardView {
     const lost = this.store.pulse.lost(view);
     this.root.dataset.lost = String(lost);
     if (lost && !view.done) setText(this.state, "not followed");
+    this.details.hidden = view.many || lost;
+    this.details.setAttribute("aria-expanded", String(this.drawer.isOpen));
     this.cancel.hidden = view.done || lost;
     this.cancel.disabled = pressed || view.stopping;
     setText(this.cancel, pressed || view.stopping ? "Stopping…" : "Cancel");
