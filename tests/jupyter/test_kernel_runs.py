@@ -114,3 +114,33 @@ def test_nobody_watches_and_the_list_is_saved_as_it_ended(ready):
     ran = ready.run("nbtasks.progress(work.delay(n) for n in range(2))", watched=False)
     ran = ready.run("r = nbtasks.progress([work.delay(1), *gs])\nr.until_ready(60)", watched=False)
     ready.settle(lambda: "9 runs, 37 calls: done" in ready.screen[ran.shown[0]]["text/plain"])
+
+
+RETRY = """
+import pathlib
+fixed = str(pathlib.Path('fixed').resolve())
+pathlib.Path(fixed).unlink(missing_ok=True)
+@nbtasks.task
+def mended(n):
+    import pathlib
+    if n == 1 and not pathlib.Path(fixed).exists():
+        raise OSError('not yet')
+    return n
+ms = [mended.map(range(3), label=f'again {n}') for n in range(4)]
+for m in ms:
+    m.until_ready(60)
+"""
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_an_ended_list_follows_what_code_submits_again(ready, watched):
+    ran = ready.run(RETRY, watched=watched)
+    assert ran.status == "ok"
+    place = ran.shown[0]
+    ready.settle(lambda: "4 runs, 12 calls: done, 4 of 12 failed" in ready.screen[place]["text/plain"])
+    # The list is over; nothing is told any more.
+    ready.run("pathlib.Path(fixed).touch()")
+    ready.run("ms[1].retry_failed(); ms[1].until_ready(60)", watched=watched)
+    ready.settle(lambda: "done, 3 of 12 failed" in ready.screen[place]["text/plain"])
+    assert "again 1  3 of 3 ended, " in ready.screen[place]["text/plain"]
+    assert ready.screen[place]["text/plain"].count("1 failed") == 3

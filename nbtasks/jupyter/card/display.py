@@ -58,6 +58,10 @@ class Lists(Protocol):
         """Bring the lists that have ``batch``, which has ended, up to date."""
         ...
 
+    def reopened(self, batch: Ledger) -> None:
+        """Have the lists go on that have ``batch``, of which calls were submitted again."""
+        ...
+
     def update_stills(self) -> None:
         """Bring all lists up to date that do not live by themselves."""
         ...
@@ -271,7 +275,8 @@ class Display:
         self.saw(batch)
 
     def _reopened(self, batch: Ledger) -> None:
-        """Have the cards go on that this batch has on show."""
+        """Have the cards and lists go on that this batch has on show."""
+        self._runs.reopened(batch)
         exhibit = self._exhibits.get(batch.id)
         if exhibit is not None:
             exhibit.card.stopping = False

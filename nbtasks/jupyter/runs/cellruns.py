@@ -6,6 +6,7 @@ A few runs have a card each. With one more than that, all of the cell's are in o
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,9 @@ class CellRuns:
         self._now = _OfCell()
         #: Lists that have not ended, where they do not live by themselves.
         self._stills: list[StillList] = []
-        self._lives: deque[LiveList] = deque()
+        self._lives: deque[LiveList | SnapshotList] = deque()
+        #: Of the others the newest that have ended with calls that may be submitted again.
+        self._ended: deque[StillList] = deque(maxlen=_KEPT_LISTS)
 
     def gather(self, handle: Handle) -> bool:
         """Take in what the cell has submitted; returns whether a list shows it, so that it needs no card."""
@@ -92,10 +95,24 @@ class CellRuns:
     def saw(self, batch: Ledger) -> None:
         """Bring the lists that have ``batch``, which has ended, up to date, where nobody watches."""
         for one in list(self._stills):
-            if any(
-                run is batch or (isinstance(run, LooseCalls) and batch in run.ledgers) for run in one.runs
-            ):
+            if one.shows(batch):
                 self._update(one)
+
+    def reopened(self, batch: Ledger) -> None:
+        """Have the lists go on that have ``batch``, of which calls were submitted again."""
+        for live in self._lives:
+            if live.shows(batch):
+                # The writer may be about to say that it has ended.
+                self._display.writer.note(functools.partial(self._go_on, live))
+        for one in [*self._stills, *self._ended]:
+            if one.shows(batch):
+                if one in self._ended:
+                    self._ended.remove(one)
+                self._go_on(one)
+
+    def _go_on(self, one: StillList) -> None:
+        one.go_on()
+        self._follow(one)
 
     def update_stills(self) -> None:
         """Bring all lists up to date that do not live by themselves."""
@@ -106,14 +123,17 @@ class CellRuns:
         one.update()
         if one.finished and one is not self._now.list:
             self._stills.remove(one)
+            if one.can_go_on:
+                self._ended.append(one)
 
     def _made(self, runs: list[Run]) -> StillList:
         if not self._display.is_live() or is_captured(self._shell):
             return StillList(self._shell, runs)
+        live: LiveList | SnapshotList
         try:
             live = LiveList(self._shell, runs, self._display.writer)
         except ImportError:
-            return SnapshotList(self._shell, runs)
+            live = SnapshotList(self._shell, runs)
         self._lives.append(live)
         while len(self._lives) > _KEPT_LISTS:
             self._display.writer.note(self._lives.popleft().retire)

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client.runs.loosecalls import LooseCalls
 from nbtasks.core.errors import NbtasksError
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.card.card import tables
@@ -25,6 +26,7 @@ from .listsaid import ATTACH_HINT, ListSaid, RowOfRun, list_said
 from .opencard import OpenCard
 
 if TYPE_CHECKING:
+    from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.runs.loosecalls import Run
     from nbtasks.jupyter.card.writer import Writer
 
@@ -67,6 +69,25 @@ class StillList:
         with self._in_order:
             self.runs.append(run)
             self.finished = False
+
+    def shows(self, batch: Ledger) -> bool:
+        """Whether calls of ``batch`` are in it."""
+        return any(
+            run is batch or (isinstance(run, LooseCalls) and batch in run.ledgers) for run in self.runs
+        )
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether calls may be submitted again: nobody does so with those that have succeeded."""
+        return any(run.failed_count or run.revoked_count for run in self.runs)
+
+    def retire(self) -> None:
+        """Nothing more comes of it."""
+
+    def go_on(self) -> None:
+        """Calls run again, in the rows that they have."""
+        with self._in_order:
+            self.finished = self._stopping = False
 
     def update(self) -> None:
         """Replace what is shown by a snapshot of now; the last one once all have ended."""
@@ -259,9 +280,9 @@ class LiveList(StillList):
                     problems.append(str(problem))
         failed = f"The calls that had failed run again: {words.calls(n)}."
         self._tell({"k": "said", "text": problems[0] if problems else failed})
-        self._go_on()
+        self.go_on()
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         """Calls run again, in the rows that they have."""
         with self._in_order:
             ended, self.finished, self._stopping = self.finished, False, False
@@ -276,7 +297,7 @@ class LiveList(StillList):
             self._tell({"k": "of", "key": key, "m": content}, buffers)
 
         self._shut_card(key)
-        card = self._open[key] = OpenCard(self.runs[int(key)], tell, self._go_on)
+        card = self._open[key] = OpenCard(self.runs[int(key)], tell, self.go_on)
         state, mosaic = card.state()
         self._tell({"k": "opened", "key": key, "state": state}, [mosaic])
         # An ended list is followed again as long as a card is open: what one sees there may go on.
