@@ -15,6 +15,7 @@ from nbtasks.jupyter.cellnames import in_cells
 from . import words
 from .ending import Ending, ending_of
 from .letters import MOST_LETTERED, letters_of
+from .paceline import PaceLine, Spark
 from .paint import Paint, painted
 from .tracebacktext import readable
 
@@ -94,6 +95,8 @@ class View:
     #: Calls a second, when enough have finished to tell.
     rate: float | None
     remaining_s: float | None
+    #: How the rate has been so far, for runs that are long enough.
+    spark: Spark | None
     #: Why nothing runs, in one sentence.
     reason: str | None
     running: tuple[RunningRow, ...]
@@ -119,6 +122,7 @@ class Board:
         self._batch = batch
         self._title = title
         self._finish_rate = FinishRate()
+        self._pace_line = PaceLine()
         self._grouped: tuple[tuple[int, int], tuple[FailureGroup, ...]] = ((0, 0), ())
         self._ending: tuple[float | None, Ending | None] | None = None
         self._names: dict[int, str] = {}
@@ -143,6 +147,8 @@ class Board:
         counts = batch.counts()
         self._finish_rate.note(now, batch.finished_count)
         rate = None if done else self._finish_rate.rate
+        if not done:
+            self._pace_line.note(now, batch.finished_count)
         failures = self._failure_groups()
         return View(
             id=batch.id,
@@ -162,6 +168,7 @@ class Board:
             run_seconds=batch.run_seconds,
             ending=self._how_it_went() if done and batch.is_many else None,
             rate=rate,
+            spark=self._pace_line.spark() if batch.is_many else None,
             remaining_s=(batch.n - batch.finished_count) / rate if rate else None,
             reason=words.plain(str(batch.problem), MESSAGE_LENGTH) if batch.problem else reason,
             running=() if done else self._running_rows(),

@@ -133,12 +133,14 @@ class Card:
         return self._board.fold(now, stopping=self.stopping, reason=self._reason)
 
     def _head(self, view: View, last: View | None, now: float) -> dict[str, Any]:
-        """Return the view for the widget; failures and output only where they differ from the last message's."""
+        """Return the view for the widget; what is large only where it differs from the last message's."""
         head: dict[str, Any] = {"now": now, "view": dataclasses.asdict(said(view))}
         if last is None or view.failures != last.failures:
             head["failures"] = [dataclasses.asdict(failure) for failure in failures_said(view)]
         if last is None or view.output != last.output:
             head["output"] = view.output
+        if last is None or view.spark != last.spark:
+            head["spark"] = None if view.spark is None else dataclasses.asdict(view.spark)
         if self.preview is not None:
             head["preview"] = dataclasses.asdict(self.preview)
         return head
@@ -146,8 +148,9 @@ class Card:
     def _is_news(self, view: View, now: float) -> bool:
         if self._sent is None or now - self._sent_at >= PACE_EVERY_S:
             return view != self._sent
-        paceless = dataclasses.replace(view, rate=self._sent.rate, remaining_s=self._sent.remaining_s)
-        return paceless != self._sent
+        sent = self._sent
+        paceless = dataclasses.replace(view, rate=sent.rate, remaining_s=sent.remaining_s, spark=sent.spark)
+        return paceless != sent
 
     def _ask_why(self, now: float) -> None:
         batch = self.batch

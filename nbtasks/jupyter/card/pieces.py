@@ -61,8 +61,8 @@ def _stripes(state: str, bar: Bar) -> str:
     return ";" + style(".nbt-bar > .nbt-busy") if state in bar.busy else ""
 
 
-def counts(told: Sequence[Count], pace: str, *, done: bool) -> str:
-    """Return the line of counts, with what is said of the pace."""
+def counts(told: Sequence[Count], pace: str, *, done: bool, spark: str = "") -> str:
+    """Return the line of counts, with what is said of the pace, and an image of that."""
     cells = [
         span(
             ".nbt-count",
@@ -73,4 +73,6 @@ def counts(told: Sequence[Count], pace: str, *, done: bool) -> str:
         for count in told
     ]
     more = style(".nbt-end") if done else ""
-    return div(".nbt-counts", " ".join([*cells, span(".nbt-pace", escape(pace), more)]))
+    said = span(".nbt-pace", escape(pace), more)
+    # At the end, what is said has a line of its own.
+    return div(".nbt-counts", " ".join([*cells, *([spark, said] if done else [said, spark])]))

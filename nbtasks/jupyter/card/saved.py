@@ -17,6 +17,7 @@ from .barsaid import BarSaid
 from .board import FailureGroup, View
 from .inlined import style
 from .looks import LOOKS
+from .paceline import svg
 from .paint import Paint
 from .pieces import bar_parts, counts, div, head, span, tag
 from .said import FailureSaid, Said, failures_said, said, text_said
@@ -55,7 +56,7 @@ def html(
     parts = [
         head(told.title, told.dot, told.shown_state, told.about, told.took),
         div(".nbt-bar", bar_parts(told.bar)),
-        counts(told.counts, told.pace, done=told.done) if told.many else "",
+        counts(told.counts, told.pace, done=told.done, spark=_spark(view)) if told.many else "",
         div(".nbt-reason", escape(told.reason)) if told.reason else "",
         _squares(told, codes, width),
         div(".nbt-bars", "".join(map(_bar_row, told.bars))) if told.bars else "",
@@ -77,6 +78,15 @@ def text(view: View) -> str:
         times = f"{group.count} x " if view.is_many else ""
         lines.append(f"  {times}{_error_line(group)}")
     return "\n".join(lines)
+
+
+def _spark(view: View) -> str:
+    if view.spark is None:
+        return ""
+    source = base64.b64encode(svg(view.spark).encode()).decode("ascii")
+    label = escape(view.spark.label)
+    look = escape(style(".nbt-spark"))
+    return f'<img alt="{label}" title="{label}" style="{look}" src="data:image/svg+xml;base64,{source}">'
 
 
 def _squares(told: Said, codes: bytes | bytearray, width: int) -> str:

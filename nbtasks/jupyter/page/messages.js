@@ -25,10 +25,11 @@
  *   attach_hint: string, sentence: string,
  * }} View
  * @typedef {[index: number, stream: string, text: string, paint: [length: number, css: string][], name: string]} Line
+ * @typedef {{heights: number[], label: string}} Spark
  * @typedef {{html: string | null, png: string | null, text: string | null}} Preview
  *
  * Messages.
- * @typedef {{view?: View, failures?: Failure[], output?: Line[], preview?: Preview | null, now?: number}} Head
+ * @typedef {{view?: View, failures?: Failure[], output?: Line[], preview?: Preview | null, spark?: Spark | null, now?: number}} Head
  * @typedef {Head & {k: "tick", seq: number, whole: boolean, ranges: number}} Tick
  * @typedef {{k: "label", index: number, text: string}} Label
  * @typedef {{title: string, pieces: [stream: string, text: string][], tone: string}} CallPartSaid

@@ -19,6 +19,8 @@ class Store {
     this.output = [];
     /** @type {Preview | null} */
     this.preview = null;
+    /** @type {Spark | null} */
+    this.spark = null;
     this.seq = 0;
     this.ahead = 0; // seconds that the kernel's clock is ahead of this one
     this.codes = bytes(null);
@@ -62,6 +64,7 @@ class Store {
     this.failures = head.failures ?? this.failures;
     this.output = head.output ?? this.output;
     this.preview = head.preview ?? this.preview;
+    if (head.spark !== undefined) this.spark = head.spark;
     if (head.now) this.ahead = head.now - Date.now() / 1000;
   }
   /** @param {Message} message @param {DataView[]} buffers */

@@ -32,6 +32,7 @@ class CardView {
     /** @type {Map<string, HTMLElement>} */
     this.counters = new Map();
     this.pace = make("span", "nbt-pace");
+    this.spark = new Sparkline(store);
     this.reason = make("div", "nbt-reason", this.root);
     this.squares = make("div", "nbt-squares", this.root);
     this.mosaic = new Mosaic(
@@ -190,7 +191,10 @@ class CardView {
       setText(node.children[1], number);
       return node;
     });
-    arrange(this.counts, [...nodes, this.pace, this.tabs.box]);
+    this.spark.draw();
+    // At the end, what is said of the pace has a line of its own.
+    const pace = view.done ? [this.spark.image, this.pace] : [this.pace, this.spark.image];
+    arrange(this.counts, [...nodes, ...pace, this.tabs.box]);
     this.pace.classList.toggle("nbt-end", view.done);
     if (this.pointed === null) setText(this.pace, view.pace);
   }
