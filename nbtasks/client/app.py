@@ -16,7 +16,7 @@ from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import LONGEST_S, Duration, patience, seconds
 from nbtasks.core.errors import BrokerUnavailable, ConfigError
 from nbtasks.core.header import RESULT_LIMIT_BYTES
-from nbtasks.core.keywords import WorkerKeywords, documented
+from nbtasks.core.keywords import TaskKeywords, WorkerKeywords, documented
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.local import connection as connections
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .engines.executors.executorengine import ExecutorEngine
     from .engines.redis.roster import Stranded
     from .engines.redis.session import Session
+    from .futures.taskexecutor import TaskExecutor
     from .invitation import Invitation
     from .workerinfo import WorkerInfo
 
@@ -198,6 +199,29 @@ class App:
             UnknownCall: nobody recorded it, or its time is over.
         """
         return Map(id, app=self)
+
+    def executor(self, max_workers: int | None = None, **options: Unpack[TaskKeywords]) -> TaskExecutor:
+        """Return an executor of concurrent.futures, for code that takes one: its calls run on this App's workers.
+
+        Args:
+            max_workers: calls of it that run at once, at most; as many as the workers have slots if None.
+            options: of its calls, as of :meth:`task`.
+
+        Raises:
+            ValueError: max_workers is less than 1.
+            ConfigError: an unknown option or a bad value.
+        """
+        from .futures.taskexecutor import TaskExecutor
+
+        made = TaskExecutor(self, max_workers, TaskOptions.make(dict(options)))
+        self._opened.followers.add(made.line)
+        return made
+
+    def joblib(self, n_jobs: int = -1, **options: Unpack[TaskKeywords]) -> Any:
+        """Return a context manager in which joblib's calls, ``n_jobs`` at once, run on this App's workers."""
+        from .futures.joblibbackend import configured
+
+        return configured(self, n_jobs, dict(options))
 
     def attach(self, id: str | None = None, *, last: int | None = None) -> list[Handle | Map]:
         """Return handles of earlier submits in this namespace, newest first, also after a kernel restart.
@@ -472,14 +496,4 @@ def _make_default() -> App:
     return App()
 
 
-def _rebuilt(function: Callable[..., Any], options: TaskOptions, home: Home | None = None) -> Task:
-    """Rebuild a pickled task.
-
-    Args:
-        home: of its App; None where it is the one that runs it, or it has none of its own.
-    """
-    return Task(function, options, home)
-
-
 current.make.append(_make_default)
-current.rebuild.append(_rebuilt)

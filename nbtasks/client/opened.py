@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from .batches.engine import Engine
     from .engines.executors.executorengine import ExecutorEngine
+    from .futures.futureline import FutureLine
 
 _log = logging.getLogger("nbtasks")
 #: Seconds that running calls have to end when an App is closed.
@@ -55,6 +56,8 @@ class Opened:
         self._bury: Callable[[str], None] = lambda _: None
         self.workers: LocalWorkers | None = None
         self.rejoin: Callable[[], EmbeddedLease | None] | None = None
+        #: Who follows calls of the engine, and has to hear that it tells nothing any more.
+        self.followers: weakref.WeakSet[FutureLine] = weakref.WeakSet()
 
     def note_worker_death(self, worker_id: str) -> None:
         """Have a dead worker's calls given back at once, without waiting for its lease."""
@@ -174,6 +177,8 @@ class Opened:
             self.workers.close()
         if self.engine is not None:
             self.engine.close()
+        for follower in list(self.followers):
+            follower.look_again()
         if self.resolving is not None:
             self.resolving.close()
         if self.lease is not None:

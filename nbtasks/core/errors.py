@@ -30,6 +30,8 @@ NbtasksError
 from __future__ import annotations
 
 import builtins
+import pickle
+from concurrent.futures import BrokenExecutor
 from typing import Any
 
 
@@ -93,7 +95,7 @@ class ValueLost(WireError):
     """The bytes of a large argument or result are gone: a file or a key was removed, has expired, or was not saved."""
 
 
-class NotPicklable(WireError):
+class NotPicklable(WireError, pickle.PicklingError):
     """A value cannot travel to a worker, or back.
 
     Attributes:
@@ -181,8 +183,8 @@ class SoftTimeLimitExceeded(CallError):
     """Raised inside a task at its soft time limit, so that it can clean up."""
 
 
-class WorkerLostError(CallError):
-    """The process that ran the call died."""
+class WorkerLostError(CallError, BrokenExecutor):
+    """The process that ran the call died; of a future, what code for process pools expects."""
 
 
 class MaxRetriesExceededError(CallError):

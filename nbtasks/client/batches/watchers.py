@@ -15,9 +15,13 @@ class Watchers:
         self._waiting: list[tuple[Callable[[], bool], Callable[[], None]]] = []
         self._lock = threading.Lock()
 
-    def add(self) -> Watcher:
-        """Return a view of what changes from now on."""
-        watcher = Watcher(self)
+    def add(self, ring: Callable[[], object] | None = None) -> Watcher:
+        """Return a view of what changes from now on.
+
+        Args:
+            ring: called after each change, on the thread that has taken it in: it only wakes who looks.
+        """
+        watcher = Watcher(self, ring)
         with self._lock:
             self._watching = [*self._watching, watcher]
         return watcher
@@ -55,10 +59,11 @@ class Watchers:
 class Watcher:
     """One reader's view of what has changed in a batch."""
 
-    def __init__(self, watchers: Watchers) -> None:
+    def __init__(self, watchers: Watchers, ring: Callable[[], object] | None = None) -> None:
         self._watchers = watchers
         self._ranges: list[tuple[int, int]] = []
         self._event = threading.Event()
+        self._ring = ring or self._event.set
 
     def take(self) -> list[tuple[int, int]]:
         """Return the (first, count) of what has changed since the last look."""
@@ -78,4 +83,4 @@ class Watcher:
         """Calls have changed, or something else where ``count`` is 0."""
         if count:
             self._ranges.append((first, count))
-        self._event.set()
+        self._ring()

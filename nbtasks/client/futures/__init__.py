@@ -1,0 +1,1 @@
+"""``app.executor()``: what workers run, with the interface of ``concurrent.futures``."""
