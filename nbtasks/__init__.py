@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'nbtasks' has no attribute {name!r}")
     try:
         value = getattr(import_module(module), name)
+        if name == "App" and "joblib" in sys.modules:
+            import_module("nbtasks.joblib")
     except Exception as error:
         from nbtasks.core.hiding import name_hidden
 

@@ -1,7 +1,5 @@
 """Import this, and joblib knows the backend ``nbtasks``: ``joblib.parallel_config("nbtasks")``."""
 
-from nbtasks.client.futures.joblibbackend import TasksBackend, register
+from nbtasks.client.futures.joblibbackend import TasksBackend
 
-__all__ = ["TasksBackend", "register"]
-
-register()
+__all__ = ["TasksBackend"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from joblib import parallel as joblib_parallel
 from joblib._parallel_backends import (
@@ -11,14 +12,18 @@ from joblib._parallel_backends import (
     FallbackToBackend,
     ParallelBackendBase,
     SequentialBackend,
+    ThreadingBackend,
 )
 
 from nbtasks.client import current
-from nbtasks.core.errors import ConfigError, WorkersError
+from nbtasks.core.context import serving
+from nbtasks.core.errors import WorkersError
+from nbtasks.core.options import TaskOptions
 
 from .taskexecutor import TaskExecutor
 from .taskfuture import TaskFuture
 
+R = TypeVar("R")
 NAME = "nbtasks"
 #: Seconds until a first worker has to be there where all are asked for.
 _WORKER_S = 10.0
@@ -47,6 +52,8 @@ class TasksBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self._app = app
         self._options = options
+        # A mistake is reported here, not with the first call.
+        self._checked = TaskOptions.make({"name": "joblib", **options})
         self._executor: TaskExecutor | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -67,7 +74,7 @@ class TasksBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         Raises:
             WorkersError: there are none, some seconds later neither.
         """
-        engine, queue = self._provider.engine, self._options.get("queue", "default")
+        engine, queue = self._provider.engine, self._checked.queue
         give_up_at = time.monotonic() + _WORKER_S
         while not (slots := sum(worker.slots_total for worker in engine.taking(queue))):
             if time.monotonic() > give_up_at:
@@ -88,20 +95,21 @@ class TasksBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         n_jobs = self.effective_n_jobs(n_jobs)
         if n_jobs == 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
+        if serving:
+            # A call that waits for other calls keeps its slot, and joblib waits where nobody can see that.
+            raise FallbackToBackend(ThreadingBackend(nesting_level=self.nesting_level))
         self.parallel = parallel
         self._open(n_jobs)
         return n_jobs
 
     def _open(self, n_jobs: int) -> None:
-        from nbtasks.core.options import TaskOptions
-
         self._n_jobs = n_jobs
-        self._executor = TaskExecutor(self._provider, None, TaskOptions.make(dict(self._options)))
+        self._executor = TaskExecutor(self._provider, None, self._checked)
 
     def submit(self, func: Any, callback: Any = None) -> TaskFuture[Any]:
         """Submit a batch of joblib's calls."""
         assert self._executor is not None
-        future: TaskFuture[Any] = self._executor.submit(func)
+        future: TaskFuture[Any] = self._executor.submit(run, func)
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -123,20 +131,21 @@ class TasksBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         if self._executor is not None:
             self._executor.shutdown(wait=False)
             self._executor = None
+        self.reset_batch_stats()
 
 
 def _anew(nesting_level: int | None, options: dict[str, Any]) -> TasksBackend:
     return TasksBackend(nesting_level=nesting_level, **options)
 
 
-def register() -> None:
-    """Have joblib know the backend by its name."""
-    joblib_parallel.register_parallel_backend(NAME, TasksBackend)
+def run(batch: Callable[[], R]) -> R:
+    """Run a batch of joblib's calls; on a worker, which knows the backend by having this."""
+    return batch()
 
 
 def configured(app: Any, n_jobs: int, options: dict[str, Any]) -> Any:
     """Return joblib's context manager in which its calls run on an App's workers."""
-    if "n_jobs" in options:
-        raise ConfigError("joblib: n_jobs is given twice")
-    register()
     return joblib_parallel.parallel_config(backend=TasksBackend(app=app, **options), n_jobs=n_jobs)
+
+
+joblib_parallel.register_parallel_backend(NAME, TasksBackend)
