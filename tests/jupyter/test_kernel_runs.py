@@ -88,7 +88,9 @@ def test_cancel_all_stops_all(ready):
     ran = ready.run("ws = [wait.map(range(2)) for _ in range(5)]")
     model = model_of(ready, ran)
     ready.press(model, {"t": "cancel"})
-    ready.settle(lambda: told(ready) and told(ready)[-1]["done"])
+    ready.settle(
+        lambda: told(ready) and told(ready)[-1]["done"] and told(ready)[-1]["title"].startswith("5 ")
+    )
     assert told(ready)[-1]["state"] == "cancelled"
 
 

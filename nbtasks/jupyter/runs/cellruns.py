@@ -10,6 +10,7 @@ import functools
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client.batches.remains import Listed
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
 from nbtasks.client.runs.loosecalls import LooseCalls
@@ -36,7 +37,7 @@ class _OfCell:
     """What one cell has submitted so far: the first few runs, and the list once there is one."""
 
     cell: str = ""
-    first: list[Handle] = dataclasses.field(default_factory=list)
+    first: list[Listed] = dataclasses.field(default_factory=list)
     list: StillList | None = None
 
 
@@ -65,11 +66,12 @@ class CellRuns:
             now.list.add(handle.batch)
             self._follow(now.list)
             return True
-        now.first.append(handle)
-        if len(now.first) <= FEW:
+        if len(now.first) < FEW:
+            now.first.append(_listed(handle.batch))
             return False
-        places = [self._display.displace(one.batch) for one in now.first[:-1]]
-        now.list = self._made([one.batch for one in now.first])
+        first = [one.batch for one in now.first]
+        places = [self._display.displace(batch) for batch in first]
+        now.list = self._made([*first, handle.batch])
         free = [place for place in places if place is not None]
         if free:
             now.list.take_place(free[0])
@@ -144,6 +146,13 @@ class CellRuns:
             self._display.writer.follow(one)
         elif one not in self._stills:
             self._stills.append(one)
+
+
+def _listed(batch: Ledger) -> Listed:
+    """Return what holds a run no longer than it runs, unless something of it has failed."""
+    one = Listed(batch)
+    batch.engine.when(batch, lambda: batch.done, one.let_go)
+    return one
 
 
 def _handle_of(run: Run) -> Handle:
