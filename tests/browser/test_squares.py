@@ -152,7 +152,7 @@ def test_a_click_on_a_square_opens_its_call(running):
     drawer.get_by_label("next failed call").click()
     page.locator(".nbt-drawer[data-index='3'][data-told=true]").wait_for()
     page.locator(".nbt-again").click()
-    page.locator(".jp-OutputArea-output", has_text="(again)").wait_for()
+    page.locator(".nbt-drawer[data-index='3']", has_text="Earlier attempts").wait_for(timeout=60_000)
     page.locator(".nbt-debug").first.click()
     page.locator(".nbt-debug-line", has_text="%tasks debug ").first.wait_for()
     drawer.first.get_by_label("close").click()

@@ -49,6 +49,8 @@ def test_a_list_of_runs_changes_while_it_is_looked_at_and_its_buttons_act(kernel
     kernel.press(model, {"t": "away"})
     # The card tells its saved form, too.
     kernel.settle(lambda: any("submitted" in still["data"]["text/html"] for still in kernel.told("still")))
+    # What was about to be told then.
+    kernel.run("%%task -b\n# unseen\n1")
     before = len(kernel.told("panel"))
     kernel.run("%%task -b\n# unseen\n1")
     assert len(kernel.told("panel")) == before
