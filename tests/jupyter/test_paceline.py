@@ -26,7 +26,7 @@ def test_it_follows_the_rate():
     assert max(heights) == 14
     assert all(2 <= height <= 4 for height in heights[2:18])
     assert all(height >= 13 for height in heights[22:])
-    assert line.spark().label.startswith("rate over 20.0 s: ")
+    assert line.spark().label.startswith("rate over 19.5 s: 20/s to 100/s")
 
 
 def test_a_long_run_has_no_more_points_and_all_of_its_time():

@@ -37,23 +37,27 @@ class PaceLine:
         self._points: list[float] = []
         self._every = _FIRST_EVERY_S
         self._looks = 0
-        self._seen = ended
+        #: At the last look: when it was, and how many calls had ended.
+        self._at, self._seen = now, ended
         #: Up to when there are points, and how many calls had ended by then.
         self._until, self._ended = now, float(ended)
 
     def note(self, now: float, ended: int) -> None:
         """Take in that ``ended`` calls have ended by ``now``, in epoch seconds."""
-        if not self._seen or ended < self._seen or now < self._until:
+        if not self._seen or ended < self._seen or now <= self._at:
             self._begin(now, ended)
             return
-        self._seen = ended
+        a_second = (ended - self._seen) / (now - self._at)
+        self._at, self._seen = now, ended
         while len(self._points) + (now - self._until) / self._every > MOST_POINTS:
             self._halve()
         steps = int((now - self._until) / self._every)
         if steps:
-            self._points += [(ended - self._ended) / steps] * steps
             self._until += steps * self._every
-            self._ended = float(ended)
+            # Looks do not come when a point is full: else one point would have more of them than the next.
+            by_then = ended - a_second * (now - self._until)
+            self._points += [(by_then - self._ended) / steps] * steps
+            self._ended = by_then
             self._looks += 1
 
     def _halve(self) -> None:
