@@ -66,6 +66,10 @@ class Lists(Protocol):
         """Bring all lists up to date that do not live by themselves."""
         ...
 
+    def cell_ended(self) -> None:
+        """The same, and no list begins any more with what the cell has submitted."""
+        ...
+
 
 class Display:
     """The cards of one shell."""
@@ -307,7 +311,7 @@ class Display:
             _log.debug("a card could not be updated", exc_info=True)
 
     def _update_stills(self) -> None:
-        self._runs.update_stills()
+        self._runs.cell_ended()
         if self.is_live():
             return
         for batch_id, exhibit in list(self._exhibits.items()):

@@ -121,6 +121,11 @@ class CellRuns:
         for one in list(self._stills):
             self._update(one)
 
+    def cell_ended(self) -> None:
+        """The cell that ran is over: the runs in it are no longer held, for their values may be large."""
+        self._now.first.clear()
+        self.update_stills()
+
     def _update(self, one: StillList) -> None:
         one.update()
         if one.finished and one is not self._now.list:
