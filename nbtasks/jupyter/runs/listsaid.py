@@ -100,7 +100,9 @@ def _row(number: int, run: Run, counts: Mapping[str, int]) -> RowOfRun:
         ended=f"{_ended(counts):,} of {run.n:,}",
         bad=_bad(counts),
         created_at=run.created_at,
-        took=words.duration(max(0.0, ended_at - run.created_at)) if ended_at is not None else "",
+        took=words.duration(max(0.0, ended_at - _idle_s(run) - run.created_at))
+        if ended_at is not None
+        else "",
         runs=not done and bool(counts[states.STARTED] or run.finished_count),
     )
 
@@ -113,7 +115,7 @@ def _whole(runs: Sequence[Run], counts: Mapping[str, int], left_out: int, stoppi
     if any(run.problem for run in runs):
         state = states.FAILURE
     began = min(run.created_at for run in runs)
-    took = max(end or 0.0 for end in ends) - began
+    took = max((end or 0.0) - _idle_s(run) for end, run in zip(ends, runs, strict=True)) - began
     said = "stopping" if stopping and not done else state_said(state, counts, n, done=done)
     title = f"{len(runs):,} runs, {words.calls(n)}"
     return ListSaid(
@@ -129,6 +131,11 @@ def _whole(runs: Sequence[Run], counts: Mapping[str, int], left_out: int, stoppi
         more=f"and {left_out:,} more run{'' if left_out == 1 else 's'}" if left_out else "",
         sentence=f"{title}: {said}, {_ended(counts):,} ended" + (f", {_bad(counts)}" if _bad(counts) else ""),
     )
+
+
+def _idle_s(run: Run) -> float:
+    """Return the seconds from an end to a retry: its card does not count them either."""
+    return 0.0 if run.repairs is None else run.repairs.idle_s
 
 
 def _ended(counts: Mapping[str, int]) -> int:
