@@ -361,6 +361,7 @@ class LiveExhibit(Followed):
     def _greet(self, *, keeps: bool) -> None:
         self._heard = True
         self._keeps = self._keeps or keeps
+        self._tell({"k": "welcome"})
         if self._replaced_at and not self.finished:
             self._replaced_at = 0.0
             with self._in_order:

@@ -46,7 +46,7 @@
  *   lanes: [name: string, rows: number][], spans: TimeSpan[], cost_s: number,
  * }} TimelineSaid
  * @typedef {Tick | Label | CallSaid | OutputFile | TimelineSaid | {k: "retried"} | {k: "problem", text: string}
- *   | {k: "beat"} | {k: "still", data: Record<string, string>} | {k: "retire"}} Message
+ *   | {k: "beat"} | {k: "welcome"} | {k: "still", data: Record<string, string>} | {k: "retire"}} Message
  * @typedef {{
  *   widget_manager?: any, get(name: string): any, on(event: string, callback: Function): void, off(event: string, callback: Function): void,
  *   send(content: object): void,

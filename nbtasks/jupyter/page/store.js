@@ -41,10 +41,11 @@ class Store {
     model.on("msg:custom", this.onMessage);
     model.on("change:seq", this.onState);
     this.load();
-    this.send({ t: "hello", keeps: this.keeper.keeps });
+    this.greeting = new Greeting(() => this.send({ t: "hello", keeps: this.keeper.keeps }));
   }
   close() {
     TabTitle.shared.show(this, null);
+    this.greeting.end();
     this.keeper.close();
     this.pulse.close();
     this.model.off("msg:custom", this.onMessage);
@@ -70,6 +71,7 @@ class Store {
   /** @param {Message} message @param {DataView[]} buffers */
   receive(message, buffers) {
     this.pulse.hear();
+    if (message.k === "welcome") { this.greeting.end(); return; }
     if (message.k === "still") { this.keeper.keep(message.data); return; }
     if (message.k === "retire") { this.keeper.retire(); return; }
     if (message.k === "label") { this.name(message); return; }

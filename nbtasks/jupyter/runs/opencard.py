@@ -51,6 +51,8 @@ class OpenCard:
     def receive(self, asked: dict[str, Any]) -> None:
         """Do or answer what the page's card asks for; it may be anything."""
         kind, index = asked.get("t"), asked.get("index")
+        if kind == "hello":
+            self._tell({"k": "welcome"}, [])
         if kind == "cancel":
             self._card.batch.revoke(terminate=True, how="cancelled from the card")
             self._card.stopping = True

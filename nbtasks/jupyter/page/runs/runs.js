@@ -40,11 +40,12 @@ class RunsStore {
     model.on("msg:custom", this.onMessage);
     model.on("change:list", this.onState);
     this.load();
-    this.send({ t: "hello", keeps: this.keeper.keeps });
+    this.greeting = new Greeting(() => this.send({ t: "hello", keeps: this.keeper.keeps }));
   }
   close() {
     TabTitle.shared.show(this, null);
     for (const key of [...this.cards.keys()]) this.shut(key);
+    this.greeting.end();
     this.keeper.close();
     this.pulse.close();
     this.model.off("msg:custom", this.onMessage);
@@ -67,6 +68,7 @@ class RunsStore {
   /** @param {any} message @param {DataView[]} buffers */
   receive(message, buffers) {
     this.pulse.hear();
+    if (message.k === "welcome") { this.greeting.end(); return; }
     if (message.k === "still") { this.keeper.keep(message.data); return; }
     if (message.k === "retire") { this.keeper.retire(); return; }
     if (message.k === "of") { this.cards.get(message.key)?.model.take(message.m, buffers); return; }
