@@ -204,12 +204,7 @@ class App:
         """Return an executor of concurrent.futures, for code that takes one: its calls run on this App's workers.
 
         Args:
-            max_workers: calls of it that run at once, at most; as many as the workers have slots if None.
-            options: of its calls, as of :meth:`task`.
-
-        Raises:
-            ValueError: max_workers is less than 1.
-            ConfigError: an unknown option or a bad value.
+            max_workers: calls of it that run at once, at most; all slots if None. Options are those of :meth:`task`.
         """
         from .futures.taskexecutor import TaskExecutor
 
@@ -496,4 +491,10 @@ def _make_default() -> App:
     return App()
 
 
+def _rebuilt(function: Callable[..., Any], options: TaskOptions, home: Home | None = None) -> Task:
+    """Rebuild a pickled task; ``home`` is its App's, None where that is the one that runs it, or it has none."""
+    return Task(function, options, home)
+
+
 current.make.append(_make_default)
+current.rebuild.append(_rebuilt)

@@ -289,15 +289,3 @@ def found_or_rebuilt(module: str, name: str, packed: bytes | None) -> Task:
     rebuild, parts = pickling.loads(packed)
     rebuilt: Task = rebuild(*parts)
     return rebuilt
-
-
-def _rebuilt(function: Callable[..., Any], options: TaskOptions, home: Home | None = None) -> Task:
-    """Rebuild a pickled task.
-
-    Args:
-        home: of its App; None where it is the one that runs it, or it has none of its own.
-    """
-    return Task(function, options, home)
-
-
-current.rebuild.append(_rebuilt)

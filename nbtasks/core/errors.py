@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import builtins
 import pickle
-from concurrent.futures import BrokenExecutor
 from typing import Any
 
 
@@ -183,8 +182,8 @@ class SoftTimeLimitExceeded(CallError):
     """Raised inside a task at its soft time limit, so that it can clean up."""
 
 
-class WorkerLostError(CallError, BrokenExecutor):
-    """The process that ran the call died; of a future, what code for process pools expects."""
+class WorkerLostError(CallError):
+    """The process that ran the call died."""
 
 
 class MaxRetriesExceededError(CallError):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from typing import Any, TypeVar
 
 from nbtasks.client import waiting
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.result import AsyncResult
 from nbtasks.core.context import runs_call, serving
+from nbtasks.core.errors import WorkerLostError
 from nbtasks.core.states import REVOKED_CODE
 
 R = TypeVar("R")
+
+
+class BrokenCall(WorkerLostError, BrokenExecutor):
+    """The process that ran the call died, as code for process pools expects it of a future."""
 
 
 class TaskFuture(Future[R]):
@@ -103,6 +108,8 @@ class TaskFuture(Future[R]):
             return
         if handle.successful():
             self.set_result(value)
+        elif type(value) is WorkerLostError:
+            self.set_exception(BrokenCall(str(value), value.call_id))
         else:
             self.set_exception(value)
 

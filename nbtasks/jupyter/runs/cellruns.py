@@ -10,7 +10,6 @@ import functools
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.client.batches.remains import Listed
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
 from nbtasks.client.runs.loosecalls import LooseCalls
@@ -37,7 +36,7 @@ class _OfCell:
     """What one cell has submitted so far: the first few runs, and the list once there is one."""
 
     cell: str = ""
-    first: list[Listed] = dataclasses.field(default_factory=list)
+    first: list[Ledger] = dataclasses.field(default_factory=list)
     list: StillList | None = None
 
 
@@ -67,11 +66,10 @@ class CellRuns:
             self._follow(now.list)
             return True
         if len(now.first) < FEW:
-            now.first.append(_listed(handle.batch))
+            now.first.append(handle.batch)
             return False
-        first = [one.batch for one in now.first]
-        places = [self._display.displace(batch) for batch in first]
-        now.list = self._made([*first, handle.batch])
+        places = [self._display.displace(batch) for batch in now.first]
+        now.list = self._made([*now.first, handle.batch])
         free = [place for place in places if place is not None]
         if free:
             now.list.take_place(free[0])
@@ -151,13 +149,6 @@ class CellRuns:
             self._display.writer.follow(one)
         elif one not in self._stills:
             self._stills.append(one)
-
-
-def _listed(batch: Ledger) -> Listed:
-    """Return what holds a run no longer than it runs, unless something of it has failed."""
-    one = Listed(batch)
-    batch.engine.when(batch, lambda: batch.done, one.let_go)
-    return one
 
 
 def _handle_of(run: Run) -> Handle:
