@@ -111,19 +111,19 @@ class TaskExecutor(Executor):
     def _task_of(self, fn: Callable[..., Any]) -> tuple[Task[..., Any], tuple[Any, ...]]:
         """Return the task that runs a callable, and the arguments that come before its own."""
         if isinstance(fn, Definition):
-            return Task(fn.function, fn.options, self._app), ()
+            return self._kept_task(fn, fn.function, fn.options), ()
         if type(fn) in (FunctionType, BuiltinFunctionType):
-            return self._kept_task(fn, fn, None), ()
+            return self._kept_task(fn, fn, self._options), ()
         if not callable(fn):
             raise TypeError(f"executor: {fn!r:.80} is not callable")
         # An object that can be called, a partial say, is an argument: it may be another one with each call.
         name = _name_of(fn)
-        return self._kept_task(name, call, name), (fn,)
+        return self._kept_task(name, call, TaskOptions.make({"name": name}, self._options)), (fn,)
 
-    def _kept_task(self, key: Any, function: Callable[..., Any], name: str | None) -> Task[..., Any]:
+    def _kept_task(self, key: Any, function: Callable[..., Any], options: TaskOptions) -> Task[..., Any]:
         task = self._tasks.pop(key, None)
         if task is None:
-            task = Task(function, TaskOptions.make({"name": name} if name else {}, self._options), self._app)
+            task = Task(function, options, self._app)
         self._tasks[key] = task
         while len(self._tasks) > _MOST_TASKS:
             self._tasks.popitem(last=False)

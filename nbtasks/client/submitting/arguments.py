@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
@@ -38,7 +39,26 @@ class Positional(Sequence[Call]):
         return self._arguments[index], {}
 
 
-class Taken(Sequence[Call]):
+class _OneByOne(Sequence[Call], ABC):
+    """Calls that are made when they are asked for."""
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Call]: ...
+
+    def __getitem__(self, index: int | slice) -> Call | Sequence[Call]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        return self._at(range(len(self))[index])
+
+    @abstractmethod
+    def _at(self, place: int) -> Call:
+        """Return the call at a place that there is."""
+
+
+class Taken(_OneByOne):
     """The calls of a map whose items are made on the way. Those with an object that came again are kept as packed."""
 
     def __init__(self, shelf: Shelf) -> None:
@@ -61,16 +81,7 @@ class Taken(Sequence[Call]):
     def __len__(self) -> int:
         return len(self._arguments)
 
-    @overload
-    def __getitem__(self, index: int) -> Call: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Call]: ...
-
-    def __getitem__(self, index: int | slice) -> Call | Sequence[Call]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        place = range(len(self._arguments))[index]
+    def _at(self, place: int) -> Call:
         payload = self._packed.get(place)
         if payload is None:
             return self._arguments[place], {}
@@ -78,7 +89,7 @@ class Taken(Sequence[Call]):
         return call
 
 
-class AsPacked(Sequence[Call]):
+class AsPacked(_OneByOne):
     """The same calls with their arguments as they were packed: what was made on the way may have changed since."""
 
     def __init__(self, calls: Sequence[Call], packed: Sequence[bytes], shelf: Shelf) -> None:
@@ -89,18 +100,10 @@ class AsPacked(Sequence[Call]):
     def __len__(self) -> int:
         return len(self._calls)
 
-    @overload
-    def __getitem__(self, index: int) -> Call: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Call]: ...
-
-    def __getitem__(self, index: int | slice) -> Call | Sequence[Call]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        call = self._calls[index]
+    def _at(self, place: int) -> Call:
+        call = self._calls[place]
         if any(True for _ in _may_change(call[0])):
-            call = value_of(self._packed[index], self._shelf)
+            call = value_of(self._packed[place], self._shelf)
         return call
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.group import GroupResult
 from nbtasks.core.errors import NbtasksError
-from nbtasks.jupyter.liveoutput import KEEP_EVERY_S, as_of
+from nbtasks.jupyter.liveoutput import BEAT_EVERY_S, HELLO_WITHIN_S, KEEP_EVERY_S, SNAPSHOT_EVERY_S, as_of
 
 from . import mosaic, saved, words
 from .answers import answer
@@ -33,14 +33,8 @@ if TYPE_CHECKING:
     from .board import View
     from .writer import Writer
 
-#: Seconds between snapshots where there are no widgets.
-SNAPSHOT_EVERY_S = 0.5
 #: Characters of a result that is shown as text.
 MOST_TEXT = 4_000
-#: Seconds that a page has to say that its widget lives.
-HELLO_WITHIN_S = 2.0
-#: Seconds after which a page is told that the kernel still lives.
-BEAT_EVERY_S = 2.0
 _NO_WIDGETS = "For live cards with buttons: pip install 'nbtasks[jupyter]', then restart the kernel."
 _NO_HELLO = (
     "This page shows no widgets. For live cards with buttons: pip install 'nbtasks[jupyter]' where Jupyter itself "

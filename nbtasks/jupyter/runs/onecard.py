@@ -6,15 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.jupyter.card.card import widget_class
+from nbtasks.jupyter.liveoutput import BEAT_EVERY_S
 
 from .opencard import OpenCard
 
 if TYPE_CHECKING:
     from nbtasks.client.runs.loosecalls import Run
     from nbtasks.jupyter.card.writer import Writer
-
-#: Seconds after which the page is told that the kernel still lives.
-_BEAT_EVERY_S = 2.0
 
 
 class OneCard:
@@ -30,7 +28,7 @@ class OneCard:
         """Called by the writer."""
         ended = self._run.ended_at is not None
         self._card.tick(now)
-        if now - self._sent_at >= _BEAT_EVERY_S:
+        if now - self._sent_at >= BEAT_EVERY_S:
             self._tell({"k": "beat"}, [])
         return not ended
 

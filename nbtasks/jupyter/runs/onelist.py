@@ -19,7 +19,15 @@ from nbtasks.core.errors import NbtasksError
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.card.card import tables
 from nbtasks.jupyter.card.looks import style_sheet
-from nbtasks.jupyter.liveoutput import KEEP_EVERY_S, as_of, joined, live_widget_class
+from nbtasks.jupyter.liveoutput import (
+    BEAT_EVERY_S,
+    HELLO_WITHIN_S,
+    KEEP_EVERY_S,
+    SNAPSHOT_EVERY_S,
+    as_of,
+    joined,
+    live_widget_class,
+)
 
 from . import savedlist
 from .listsaid import ATTACH_HINT, ListSaid, RowOfRun, list_said
@@ -33,10 +41,6 @@ if TYPE_CHECKING:
 #: Seconds between two looks at all runs, and of it for each run: many of them take their time.
 _LOOK_EVERY_S = 0.5
 _LOOK_PER_RUN_S = 0.005
-_SNAPSHOT_EVERY_S = 0.5
-_BEAT_EVERY_S = 2.0
-#: Seconds that a page has to say that its widget lives.
-_HELLO_WITHIN_S = 2.0
 
 
 class StillList:
@@ -122,7 +126,7 @@ class SnapshotList(StillList):
 
     def tick(self, now: float) -> bool:
         """Called by the writer."""
-        if now - self._updated_at >= _SNAPSHOT_EVERY_S:
+        if now - self._updated_at >= SNAPSHOT_EVERY_S:
             self._updated_at = now
             self.update()
         return not self.finished
@@ -151,15 +155,15 @@ class LiveList(StillList):
         if ended or now - self._looked_at >= _LOOK_EVERY_S + _LOOK_PER_RUN_S * len(self.runs):
             self._looked_at = now
             self._tell_news(now)
-        deaf = not self._heard and now - self._shown_at >= _HELLO_WITHIN_S
+        deaf = not self._heard and now - self._shown_at >= HELLO_WITHIN_S
         if ended and (self._heard or deaf):
             self._end()
-        elif deaf and now - self._replaced_at >= _SNAPSHOT_EVERY_S:
+        elif deaf and now - self._replaced_at >= SNAPSHOT_EVERY_S:
             self._replaced_at = now
             self.update()
         elif self._keeps and now - self._kept_at >= KEEP_EVERY_S:
             self._keep(now)
-        if now - self._sent_at >= _BEAT_EVERY_S:
+        if now - self._sent_at >= BEAT_EVERY_S:
             self._tell({"k": "beat"})
         return not self.finished or bool(self._open)
 
