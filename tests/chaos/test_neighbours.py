@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from nbtasks import NbtasksError
@@ -78,14 +80,23 @@ def follow(app, matrix, chance, ledger, n, seconds):
     return matrix.follow(app.task(work).starmap(items, on_error="keep"), salt)
 
 
+def have_sent(app, task):
+    """Have the server know both functions: it keeps them, with the modules that they bring, whatever calls leave."""
+    followed = app.task(work).starmap([(0, 0, 0.0, os.devnull)])
+    for handle in (followed, task.delay("pass")):
+        handle.get(timeout=SOON_S)
+        handle.forget()
+
+
 @pytest.mark.parametrize(
     ("n", "times"), [(300, 3), pytest.param(5000, 40, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
 )
 def test_coroutines_beside_some_that_misbehave(n, times, idle_app, machine, matrix, faults, chance, ledger):
     machine(idle_app, concurrency=2)
+    task = idle_app.task(misbehave, time_limit=0.3)
+    have_sent(idle_app, task)
     matrix.warm_up(idle_app)
     load = follow(idle_app, matrix, chance, ledger, n, 0.1)
-    task = idle_app.task(misbehave, time_limit=0.3)
     deeds = list(DEEDS.values()) * times
     chance.shuffle(deeds)
     results = [task.delay(deed) for deed in deeds]
@@ -103,9 +114,10 @@ def test_coroutines_beside_some_that_misbehave(n, times, idle_app, machine, matr
 def test_coroutines_beside_some_that_block_their_loop(idle_app, machine, matrix, faults, chance, ledger):
     """Where the loop itself is held beyond a time limit, its process goes, and the others run again uncharged."""
     one = machine(idle_app, concurrency=2)
+    task = idle_app.task(misbehave, time_limit=0.3)
+    have_sent(idle_app, task)
     matrix.warm_up(idle_app)
     load = follow(idle_app, matrix, chance, ledger, 200, 0.2)
-    task = idle_app.task(misbehave, time_limit=0.3)
     for _ in range(4):
         fault = faults.note("block", one.children())
         result = task.delay("time.sleep(60)")
