@@ -131,7 +131,9 @@ class WorkerRoster:
     def in_hand(self, batch: Ledger) -> set[int]:
         """Return the calls that workers have taken; a broker that was emptied has lost who took what runs."""
         held = self.held(batch.queue, {batch.id: batch.n}).get(batch.id, set())
-        return held if held.issuperset(list(batch.running)) else held | self.running(batch)
+        known = set(batch.running)
+        # A worker shows what it runs with the next renewal of its lease: until then it is only known here.
+        return held if held >= known else held | known | self.running(batch)
 
     def runners(self) -> Runners:
         """Return what runs now, as the workers show it themselves."""

@@ -52,7 +52,8 @@ class Reconciling:
         """Ask about every batch that has not ended, or has ended a moment ago."""
         self._clock.follow()
         # What it has lost of those that have not ended is sent again by the outbox, as soon as that hears of it.
-        unfinished = [] if self._gaps.look() else self._registry.all_unfinished()
+        lost = self._gaps.look()
+        unfinished = [] if lost else self._registry.all_unfinished()
         batches = [*unfinished, *self._registry.ended_since(time.time() - _LOST_S)]
         for batch, states in zip(batches, self._store.states_of([(b.id, b.n) for b in batches]), strict=True):
             try:
@@ -65,7 +66,9 @@ class Reconciling:
                         self._sender.send_sign_of_life(batch, parcel)
             except SignatureMismatch as error:
                 _log.error("batch %s: refused: %s", batch.id, error)
-        self._note_lost()
+        if not lost:
+            # Else it has lost the workers, too, until each renews its lease.
+            self._note_lost()
         self._registry.announce()
         self._intake.clear_leftovers()
 
