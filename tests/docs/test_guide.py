@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 import nbformat.v4
@@ -31,9 +32,14 @@ PAGES = {page.stem: cells(page) for page in sorted(DOCS.glob("guide/*.md"))}
 def shown(cell: nbformat.NotebookNode) -> str:
     """Return a cell's outputs as text: what it printed, its value, its error; not its cards."""
     texts = []
-    for output in cell.outputs:
+    printed = ""
+    for output, following in zip_longest(cell.outputs, cell.outputs[1:]):
         if output.output_type == "stream":
-            texts.append(output.text)
+            # A print may come in parts.
+            printed += output.text
+            if following is None or (following.output_type, following.get("name")) != ("stream", output.name):
+                texts.append(printed)
+                printed = ""
         elif output.output_type == "error":
             texts.append(f"{output.ename}: {output.evalue}")
         elif output.output_type == "execute_result":

@@ -51,8 +51,9 @@ def talk(url: str, *words: bytes) -> bytes:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     heard = b""
     with socket.create_connection((HERE, port), 20) as plain, context.wrap_socket(plain) as secure:
-        secure.sendall(b"".join(words))
         try:
+            # It may have had enough before it has heard all.
+            secure.sendall(b"".join(words))
             while data := secure.recv(4096):
                 heard += data
         except (ssl.SSLError, ConnectionError):
