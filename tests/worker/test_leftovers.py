@@ -34,7 +34,8 @@ STARTS = {
 
 def starts(how, path):
     """Task code: start something and wait for it."""
-    exec(how, {"subprocess": subprocess, "os": os, "time": time, "command": SHELL.format(path=path)})
+    space = {"subprocess": subprocess, "os": os, "time": time, "path": path}
+    exec(how, space | {"command": SHELL.format(path=path)})
 
 
 async def starts_beside(how, path):
@@ -159,7 +160,11 @@ def test_what_a_call_has_left_ends_with_its_child(home, tmp_path, eventually):
     with App("test") as app:
         app.start_workers(1, max_tasks_per_child=1)
         path = tmp_path / "left"
-        how = "subprocess.Popen(['sh', '-c', command], start_new_session=True)"
+        # The child ends with its call, so the call waits until what it leaves behind has written its id down.
+        how = (
+            "subprocess.Popen(['sh', '-c', command], start_new_session=True)\n"
+            "while not os.path.exists(path): time.sleep(0.01)"
+        )
         app.task(starts).delay(how, str(path)).get(timeout=SOON)
         gone(eventually, written(eventually, path))
 
