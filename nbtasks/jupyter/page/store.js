@@ -36,6 +36,7 @@ class Store {
     this.widthTimer = undefined;
     this.keeper = new Keeper(model);
     this.pulse = new Pulse(model, () => this.show());
+    this.notice = new EndNotice(this);
     this.onMessage = (/** @type {Message} */ message, /** @type {DataView[]} */ buffers) => this.receive(message, buffers);
     this.onState = () => this.load();
     model.on("msg:custom", this.onMessage);
@@ -67,6 +68,7 @@ class Store {
     this.preview = head.preview ?? this.preview;
     if (head.spark !== undefined) this.spark = head.spark;
     if (head.now) this.ahead = head.now - Date.now() / 1000;
+    if (this.view) this.notice.hear(this.view);
   }
   /** @param {Message} message @param {DataView[]} buffers */
   receive(message, buffers) {

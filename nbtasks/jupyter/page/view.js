@@ -23,6 +23,7 @@ class CardView {
     this.meta = make("span", "nbt-meta", head);
     // Beside what gives way, so that the time stands where it does in the saved card.
     this.details = makeButton("nbt-button nbt-details", head, "Details", () => this.toggleDetails());
+    this.tell = makeButton("nbt-button nbt-tell", head, "Tell me when it ends", () => { store.notice.toggle(); });
     this.time = make("span", "nbt-time", head);
     this.cancel = makeButton("nbt-button nbt-cancel", head, "Cancel", () => store.ask("cancel"));
     this.bar = make("div", "nbt-bar", this.root);
@@ -149,6 +150,13 @@ class CardView {
     this.drawNote(view);
   }
   /** @param {View} view */
+  drawTell(view) {
+    const { notice } = this.store, wanted = notice.isWanted;
+    this.tell.hidden = !notice.isOffered(view);
+    this.tell.setAttribute("aria-pressed", String(wanted));
+    setText(this.tell, wanted ? "✓ Tells you when it ends" : "Tell me when it ends");
+  }
+  /** @param {View} view */
   drawNote(view) {
     const { asked, problem } = this.store;
     const silent = asked && Date.now() - asked.at > ACK_WITHIN_MS;
@@ -234,6 +242,7 @@ class CardView {
     const { view, tables } = this.store;
     if (!view) return;
     const now = this.store.now();
+    this.drawTell(view);
     if (String(this.store.pulse.lost(view)) !== this.root.dataset.lost) { this.store.titleTab(); this.show(); return; }
     if (this.store.pulse.says(view)) this.drawNote(view);
     setText(this.time, view.took || clock(Math.max(0, now - view.created_at), tables.spans));
