@@ -49,10 +49,13 @@ def jupyter_servers(run_folder: Path) -> Iterator[Callable[[str], JupyterServer]
 def lab_page(
     chromium: Any, jupyter_servers: Callable[[str], JupyterServer]
 ) -> Iterator[Callable[..., OpenNotebook]]:
-    """``lab_page(cells, app="lab", dark=False)`` opens a new notebook; after the test no error may stand in the log."""
+    """``lab_page(cells, app="lab", dark=False)`` opens a new notebook; after the test no error may stand in the log.
+
+    ``lab_page(notebook)`` opens one that is open already in one more browser.
+    """
     opened: list[OpenNotebook] = []
 
-    def page(cells: list[str], app: str = "lab", *, dark: bool = False) -> OpenNotebook:
+    def page(cells: list[str] | OpenNotebook, app: str = "lab", *, dark: bool = False) -> OpenNotebook:
         opened.append(OpenNotebook(chromium, jupyter_servers(app), cells, dark=dark))
         return opened[-1]
 

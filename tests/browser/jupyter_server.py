@@ -147,20 +147,20 @@ class JupyterServer:
 
 
 class OpenNotebook:
-    """A notebook in a tab of the browser, its kernel started."""
+    """A notebook in a tab of the browser, its kernel started: a new one of these cells, or one open elsewhere."""
 
     def __init__(
         self,
         browser: Browser,
         server: JupyterServer,
-        cells: Sequence[str],
+        cells: Sequence[str] | OpenNotebook,
         *,
         dark: bool = False,
         width: int = 1180,
         scale: int = 1,
     ) -> None:
         self.server = server
-        self.name = server.notebook(cells)
+        self.name = cells.name if isinstance(cells, OpenNotebook) else server.notebook(cells)
         scheme = "dark" if dark else "light"
         size = {"width": width, "height": 1000}
         context = browser.new_context(viewport=size, device_scale_factor=scale, color_scheme=scheme)
@@ -173,6 +173,11 @@ class OpenNotebook:
         self.open()
         if dark:
             self.theme("JupyterLab Dark")
+
+    @property
+    def folder(self) -> Path:
+        """Where the notebook stands, and its kernel and tasks run."""
+        return (self.server.root / self.name).parent
 
     def open(self) -> None:
         """Open the notebook, or open it again as after a reload of the page."""

@@ -51,6 +51,29 @@ def test_what_a_task_displays_is_shown_below_its_card(kernel, watched):
     assert "a line" in again.data[0]["text/html"]
 
 
+def test_a_page_that_has_not_run_the_cell_asks_for_what_it_lacks(kernel):
+    kernel.hello = {"keeps": True}
+    ran = kernel.run(SHOWS)
+    model = next(iter(ran.data[0][kind] for kind in ran.data[0] if "widget-view" in kind))["model_id"]
+    # The second output has changed once.
+    kernel.settle(lambda: any(note["versions"] == [1, 2] for note in kernel.told("below")))
+    assert not any("outputs" in note for note in kernel.told("below"))
+    kernel.press(model, {"t": "below", "places": [1, "x", 7, None]})
+    kernel.settle(lambda: any("outputs" in note for note in kernel.told("below")))
+    (second,) = kernel.told("below")[-1]["outputs"]
+    assert second["data"] == {
+        "text/plain": "<IPython.core.display.Markdown object>",
+        "text/markdown": "# second",
+    }
+    assert second["metadata"]["nbtasks"] == {"below": model, "place": 1, "version": 2}
+    # It is reloaded, says so, and hears at once what there is.
+    kernel.comm_messages.clear()
+    kernel.press(model, {"t": "hello", "keeps": True})
+    kernel.settle(lambda: [note["versions"] for note in kernel.told("below")] == [[1, 2]])
+    kernel.press(model, {"t": "below", "places": 0})
+    kernel.settle(lambda: [note.get("outputs") for note in kernel.told("below")] == [None, []])
+
+
 def test_cleared_outputs_make_way(kernel):
     kernel.run(
         "%%task\n# shows\nimport time\nfrom IPython.display import clear_output\n"

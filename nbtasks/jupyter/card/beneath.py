@@ -4,13 +4,16 @@ They are ordinary outputs, so Jupyter draws them as it draws all others: Markdow
 tables in its own style; it trusts them as ``Out[n]``, saves them, and every front end and converter knows them. Each
 has a display id, so the call's ``update_display()`` and ``clear_output()`` reach it later. Of a map there is one, a
 gallery.
+
+A display id means something only to the page that has run the cell, and until it is reloaded. So each output bears the
+card that it belongs to, its place and its version; a page compares these and asks for what it lacks (page/below.js).
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +46,7 @@ class _Place:
 
     publish: Publish
     ids: list[str] = field(default_factory=list)
-    shown: list[RichOutput] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
 
 
 class Beneath:
@@ -52,12 +55,18 @@ class Beneath:
     Args:
         update: replaces what an output shows.
         value: returns a result that is to be shown here as well.
+
+    Attributes:
+        card: what pages know the card by; without it they cannot ask.
     """
 
     def __init__(self, update: Publish, value: Callable[[], RichOutput | None]) -> None:
+        self.card = ""
         self._update = update
         self._value = value
         self._places: list[_Place] = []
+        self._outputs: list[RichOutput] = []
+        self._versions: list[int] = []
         #: What is known to be shown: the version of the outputs, and whether the batch had ended.
         self._seen = (-1, False)
         self._gallery_at = 0.0
@@ -68,20 +77,36 @@ class Beneath:
         self._seen = (-1, False)
         self.refresh(batch)
 
-    def refresh(self, batch: Ledger) -> None:
-        """Bring all places up to date."""
+    def refresh(self, batch: Ledger) -> bool:
+        """Bring all places up to date; returns whether there was something new."""
         displays = batch.output.displays
         ended = batch.ended_at is not None
         seen = displays.version, ended
-        if seen == self._seen or not self._places:
-            return
+        if seen == self._seen or not (self._places or self.card):
+            return False
         if batch.kind == "map" and not ended and time.monotonic() - self._gallery_at < _GALLERY_EVERY_S:
-            return
+            return False
         self._gallery_at = time.monotonic()
         self._seen = seen
-        wanted = self._wanted(batch, ended=ended)
+        before = list(self._versions)
+        self._take(self._wanted(batch, ended=ended))
         for place in self._places:
-            self._bring(place, wanted)
+            self._bring(place)
+        return self._versions != before
+
+    def note(self) -> dict[str, Any] | None:
+        """Return the message that lets pages see whether they lack something; None where there is nothing to show."""
+        return {"k": "below", "versions": self._versions} if self._versions else None
+
+    def asked(self, places: Any) -> dict[str, Any]:
+        """Return the message to a page that lacks the outputs of some places, which may be anything."""
+        wanted = places if isinstance(places, list) else []
+        outputs = [
+            {"data": data, "metadata": metadata}
+            for place, (data, metadata) in enumerate(map(self._form, range(len(self._outputs))))
+            if place in wanted
+        ]
+        return {"k": "below", "versions": self._versions, "outputs": outputs}
 
     def _wanted(self, batch: Ledger, *, ended: bool) -> list[RichOutput]:
         displays = batch.output.displays
@@ -91,16 +116,31 @@ class Beneath:
         made = gallery_of(batch)
         return [] if made is None else [made]
 
-    def _bring(self, place: _Place, wanted: Sequence[RichOutput]) -> None:
+    def _take(self, wanted: list[RichOutput]) -> None:
         # An output cannot be taken away, for a card might go with it: it is emptied.
-        wanted = [*wanted, *[_NOTHING] * (len(place.ids) - len(wanted))]
+        wanted = [*wanted, *[_NOTHING] * (len(self._outputs) - len(wanted))]
         for number, output in enumerate(wanted):
+            if number >= len(self._outputs):
+                self._outputs.append(output)
+                self._versions.append(1)
+            elif output is not self._outputs[number] and output != self._outputs[number]:
+                self._outputs[number] = output
+                self._versions[number] += 1
+
+    def _bring(self, place: _Place) -> None:
+        for number, version in enumerate(self._versions):
             if number >= len(place.ids):
                 place.ids.append(uuid.uuid4().hex)
-                place.publish(dict(output.data), dict(output.metadata), place.ids[-1])
-            elif output is not place.shown[number] and output != place.shown[number]:
-                self._update(dict(output.data), dict(output.metadata), place.ids[number])
-        place.shown = list(wanted)
+                place.publish(*self._form(number), place.ids[-1])
+            elif version != place.versions[number]:
+                self._update(*self._form(number), place.ids[number])
+        place.versions = list(self._versions)
+
+    def _form(self, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return data and metadata of an output as a notebook has it."""
+        output = self._outputs[number]
+        mark = {"below": self.card, "place": number, "version": self._versions[number]}
+        return dict(output.data), {**output.metadata, **({"nbtasks": mark} if self.card else {})}
 
 
 def gallery_of(batch: Ledger) -> RichOutput | None:

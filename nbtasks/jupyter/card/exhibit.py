@@ -225,6 +225,7 @@ class LiveExhibit(Followed):
         self._writer = writer
         self.cell = shell.kernel.get_parent()
         self.widget = widget_class()(self.card.full_state, self._receive)
+        self._beneath.card = self.widget.model_id
         self._shown_at = self._sent_at = self._kept_at = time.time()
         self._replaced_at = 0.0
         self._heard = self._keeps = self._told_end = self._width_known = False
@@ -236,7 +237,9 @@ class LiveExhibit(Followed):
         if ended:
             self._take_preview()
         with self._in_order:
-            self._beneath.refresh(self.card.batch)
+            news = self._beneath.refresh(self.card.batch)
+        if news:
+            self._note_beneath()
         self._send(self.card.tick(now, always=ended and not self._told_end))  # the last state always gets out
         self._told_end = ended
         deaf = not self._heard and now - self._shown_at >= HELLO_WITHIN_S
@@ -334,6 +337,8 @@ class LiveExhibit(Followed):
             self._writer.note(lambda: self._try(actions[kind]))
         elif kind == "hello":
             self._writer.note(lambda: self._greet(keeps=bool(content.get("keeps"))))
+        elif kind == "below":
+            self._writer.note(lambda: self._bring_beneath(content.get("places")))
         elif kind == "width" and type(content.get("width")) is int:
             self._writer.note(lambda: self._fit(content["width"]))
         elif kind == "again" and type(content.get("index")) is int:
@@ -362,6 +367,19 @@ class LiveExhibit(Followed):
                 self._replace(*self._bundle(self.card.view()))
         if keeps:
             self._keep()
+            self._note_beneath()
+
+    def _note_beneath(self) -> None:
+        """Let pages see whether they have what stands below the card: only the one that ran the cell is sent it."""
+        with self._in_order:
+            note = self._beneath.note()
+        if note is not None and self._keeps:
+            self._tell(note)
+
+    def _bring_beneath(self, places: Any) -> None:
+        with self._in_order:
+            wanted = self._beneath.asked(places)
+        self._tell(wanted)
 
     def _try(self, action: Callable[[], None]) -> None:
         try:

@@ -10,8 +10,8 @@ const VIEW = "application/vnd.jupyter.widget-view+json";
 /**
  * @typedef {Record<string, any>} Bundle
  * @typedef {{connect(slot: Function): void, disconnect(slot: Function): void}} Signal
- * @typedef {{data: Bundle, metadata: {nbtasks?: {card: string}}}} Output
- * @typedef {{length: number, get(place: number): Output, set(place: number, output: object): void}} Outputs
+ * @typedef {{data: Bundle, metadata: {nbtasks?: any}}} Output
+ * @typedef {{length: number, get(place: number): Output, set(place: number, output: object): void, add(output: object): void}} Outputs
  * @typedef {{
  *   outputs?: Outputs,
  *   sharedModel: {getOutputs(): Output[], updateOutputs(from: number, to: number, outputs: object[], origin: string): void},
@@ -45,6 +45,14 @@ class Keeper {
   retire() {
     this.retired = true;
     this.settle();
+  }
+  /** The cells that show the card. */
+  * cells() {
+    for (const cell of this.notebook?.cells ?? []) {
+      for (let place = 0; place < (cell.outputs?.length ?? 0); place++) {
+        if (cell.outputs?.get(place).metadata?.nbtasks?.card === this.card) { yield cell; break; }
+      }
+    }
   }
   /** Bring every output that is this card's, also a copied, moved or reopened one, to what it should be. */
   settle() {

@@ -45,7 +45,9 @@
  *   k: "timeline", number: number, took: number, from: number, to: number, queued: number, hidden: string, done: boolean,
  *   lanes: [name: string, rows: number][], spans: TimeSpan[], cost_s: number,
  * }} TimelineSaid
- * @typedef {Tick | Label | CallSaid | OutputFile | TimelineSaid | {k: "retried"} | {k: "problem", text: string}
+ * @typedef {{below: string, place: number, version: number}} BelowMark
+ * @typedef {{k: "below", versions: number[], outputs?: {data: object, metadata: {nbtasks: BelowMark}}[]}} BelowSaid
+ * @typedef {Tick | BelowSaid | Label | CallSaid | OutputFile | TimelineSaid | {k: "retried"} | {k: "problem", text: string}
  *   | {k: "beat"} | {k: "welcome"} | {k: "still", data: Record<string, string>} | {k: "retire"}} Message
  * @typedef {{
  *   widget_manager?: any, get(name: string): any, on(event: string, callback: Function): void, off(event: string, callback: Function): void,

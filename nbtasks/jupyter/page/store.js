@@ -35,6 +35,7 @@ class Store {
     /** @type {number | undefined} */
     this.widthTimer = undefined;
     this.keeper = new Keeper(model);
+    this.below = new Below(this.keeper, (places) => this.send({ t: "below", places }));
     this.pulse = new Pulse(model, () => this.show());
     this.notice = new EndNotice(this);
     this.onMessage = (/** @type {Message} */ message, /** @type {DataView[]} */ buffers) => this.receive(message, buffers);
@@ -75,6 +76,7 @@ class Store {
     this.pulse.hear();
     if (message.k === "welcome") { this.greeting.end(); return; }
     if (message.k === "still") { this.keeper.keep(message.data); return; }
+    if (message.k === "below") { this.below.take(message); return; }
     if (message.k === "retire") { this.keeper.retire(); return; }
     if (message.k === "label") { this.name(message); return; }
     if (message.k === "call") { for (const view of this.views) view.drawer.take(message); return; }

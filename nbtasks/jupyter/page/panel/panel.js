@@ -68,6 +68,13 @@ class PanelStore {
       let at = 0;
       while (at < outputs.length && !outputs.get(at).metadata?.nbtasks?.card) at++;
       if (at < outputs.length) outputs.set(at, output); else outputs.add(output);
+      // What stood below it is what the calls had displayed: it stays, and the card brings it up to date.
+      for (let below = 0; below < outputs.length; below++) {
+        const { data, metadata } = outputs.get(below), mark = metadata?.nbtasks;
+        if (!mark?.below) continue;
+        const nbtasks = { ...mark, below: item.card, version: 0 };
+        outputs.set(below, { output_type: "display_data", data, metadata: { ...metadata, nbtasks } });
+      }
       ok = true;
     }
     this.send({ t: "placed", card: item.card, ok });
