@@ -16,15 +16,15 @@ MOST_NODES = 10_000
 
 #: What a node needs. ``one``: the value of a call, as its first argument. ``list``: the values of many calls as one
 #: list. ``after``: that they have succeeded; nothing is handed on. The others run only if something has failed or was
-#: revoked, when all that they name have ended: ``error`` with nothing handed on, ``error-id`` with the id of the first call that did not succeed,
-#: ``error-call`` with that call's request, its exception, and its traceback as text.
+#: revoked, once all that they name have ended: ``error`` with nothing handed on, ``error-id`` with the id of the first
+#: call that did not succeed, ``error-call`` with that call's request, its exception, and its traceback as text.
 EdgeKind = Literal["one", "list", "after", "error", "error-id", "error-call"]
 _KINDS = get_args(EdgeKind)
 ERROR_KINDS = frozenset({"error", "error-id", "error-call"})
 
 
 @dataclass(frozen=True)
-class Span:
+class CallRange:
     """Calls of one node.
 
     Attributes:
@@ -38,18 +38,18 @@ class Span:
     count: int = 1
 
 
-#: Where values come from: a span in a tuple gives the values of its calls, one after the other; a tuple in a tuple
+#: Where values come from: a range in a tuple gives the values of its calls, one after the other; a tuple in a tuple
 #: gives a list of its own.
-Values: TypeAlias = tuple[Union[Span, "Values"], ...]
+Values: TypeAlias = tuple[Union[CallRange, "Values"], ...]
 
 
-def spans(values: Values) -> Iterator[Span]:
-    """Yield the spans, however deep they lie, in the order of their values."""
+def ranges_of(values: Values) -> Iterator[CallRange]:
+    """Yield the ranges, however deep they lie, in the order of their values."""
     for part in values:
-        if isinstance(part, Span):
+        if isinstance(part, CallRange):
             yield part
         else:
-            yield from spans(part)
+            yield from ranges_of(part)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Edge:
 
     Attributes:
         kind: what is handed on.
-        of: whose values; for ``one`` a span of one call, or with ``each`` of all calls of a node. Only those of
+        of: whose values; for ``one`` a range of one call, or with ``each`` of all calls of a node. Only those of
             ``list`` hold lists in the list.
         each: call i of the node needs call i of the other alone. It is the only edge of such a node then, which has as
             many calls as the other, and no other node needs each of the same.
@@ -84,13 +84,13 @@ class Node:
     @property
     def waits_for(self) -> list[int]:
         """The nodes that must have ended before its calls run, each once; with an ``each`` edge the one whose are."""
-        return list(dict.fromkeys(span.node for edge in self.ins for span in spans(edge.of)))
+        return list(dict.fromkeys(part.node for edge in self.ins for part in ranges_of(edge.of)))
 
     @property
     def each_of(self) -> int | None:
         """The node whose calls its own follow one by one; None where it waits for whole batches."""
         each = [edge for edge in self.ins if edge.each]
-        return next(spans(each[0].of)).node if each else None
+        return next(ranges_of(each[0].of)).node if each else None
 
     @property
     def is_errback(self) -> bool:
@@ -133,7 +133,7 @@ class Plan:
                         f"two steps of a workflow follow the calls of step {node.each_of} one by one"
                     )
                 followed.add(node.each_of)
-        self._check_spans(len(self.nodes), self.result)
+        self._check_ranges(len(self.nodes), self.result)
         if not self.of_many and [getattr(part, "count", 0) for part in self.result] != [1]:
             raise ConfigError("the result of a workflow is one call, or a list")
 
@@ -142,14 +142,14 @@ class Plan:
             raise ConfigError(f"{edge.kind!r} is no edge of a workflow; known are {', '.join(_KINDS)}")
         if edge.kind in ERROR_KINDS and len(node.ins) != 1:
             raise ConfigError(f"step {place} of a workflow waits for errors, so it can need nothing else")
-        self._check_spans(place, edge.of)
-        count = sum(span.count for span in spans(edge.of))
-        plain = all(isinstance(part, Span) for part in edge.of)
+        self._check_ranges(place, edge.of)
+        count = sum(part.count for part in ranges_of(edge.of))
+        plain = all(isinstance(part, CallRange) for part in edge.of)
         if edge.each:
             whole = plain and len(edge.of) == 1 and count == node.count
-            fits = whole and edge.of[0] == Span(next(spans(edge.of)).node, 0, node.count)
+            fits = whole and edge.of[0] == CallRange(next(ranges_of(edge.of)).node, 0, node.count)
             fits = fits and len(node.ins) == 1 and edge.kind in {"one", "after"}
-            fits = fits and self.nodes[next(spans(edge.of)).node].count == node.count
+            fits = fits and self.nodes[next(ranges_of(edge.of)).node].count == node.count
         elif edge.kind == "one":
             fits = plain and count == 1
         else:
@@ -157,12 +157,12 @@ class Plan:
         if not fits:
             raise ConfigError(f"step {place} of a workflow cannot get {edge.kind!r} of {edge.of}")
 
-    def _check_spans(self, end: int, values: Values) -> None:
+    def _check_ranges(self, end: int, values: Values) -> None:
         """Check that all calls are there, and of nodes before ``end``."""
-        for span in spans(values):
-            there = 0 <= span.node < end and span.first >= 0 and span.count >= 1
-            if not there or span.first + span.count > self.nodes[span.node].count:
-                raise ConfigError(f"a workflow has no {span} before step {end}")
+        for part in ranges_of(values):
+            there = 0 <= part.node < end and part.first >= 0 and part.count >= 1
+            if not there or part.first + part.count > self.nodes[part.node].count:
+                raise ConfigError(f"a workflow has no {part} before step {end}")
 
     @property
     def followers(self) -> list[list[int]]:
@@ -209,11 +209,13 @@ def _node(count: Any, ins: Any) -> Node:
 
 def _packed(values: Values) -> list[Any]:
     return [
-        [part.node, part.first, part.count] if isinstance(part, Span) else _packed(part) for part in values
+        [part.node, part.first, part.count] if isinstance(part, CallRange) else _packed(part)
+        for part in values
     ]
 
 
 def _unpacked(data: Any) -> Values:
     return tuple(
-        Span(*map(int, part)) if part and not isinstance(part[0], list) else _unpacked(part) for part in data
+        CallRange(*map(int, part)) if part and not isinstance(part[0], list) else _unpacked(part)
+        for part in data
     )

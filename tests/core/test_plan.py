@@ -7,24 +7,24 @@ import json
 import pytest
 
 from nbtasks import ConfigError
-from nbtasks.core.plan import MOST_NODES, Edge, Node, Plan, Span
+from nbtasks.core.plan import MOST_NODES, CallRange, Edge, Node, Plan
 
 #: Two calls, then each of them followed by one; a list of these and of one more; an errback.
 DIAMOND = Plan(
     (
         Node(2),
-        Node(2, (Edge("one", (Span(0, 0, 2),), each=True),)),
+        Node(2, (Edge("one", (CallRange(0, 0, 2),), each=True),)),
         Node(1),
-        Node(1, (Edge("list", (Span(2), (Span(1, 0, 2), ()))), Edge("one", (Span(0, 1),)))),
-        Node(1, (Edge("error-id", (Span(3),)),)),
+        Node(1, (Edge("list", (CallRange(2), (CallRange(1, 0, 2), ()))), Edge("one", (CallRange(0, 1),)))),
+        Node(1, (Edge("error-id", (CallRange(3),)),)),
     ),
-    (Span(3),),
+    (CallRange(3),),
 )
 
 
 def test_it_travels_as_json_and_comes_back_as_it_was():
     assert Plan.from_json(json.loads(json.dumps(DIAMOND.to_json()))) == DIAMOND
-    many = Plan((Node(3),), (Span(0, 0, 2), (Span(0, 2),)), of_many=True)
+    many = Plan((Node(3),), (CallRange(0, 0, 2), (CallRange(0, 2),)), of_many=True)
     assert Plan.from_json(json.loads(json.dumps(many.to_json()))) == many
     empty = Plan((), (), of_many=True)
     assert Plan.from_json(empty.to_json()) == empty
@@ -38,28 +38,28 @@ def test_it_knows_who_waits_for_whom():
     assert [node.is_errback for node in DIAMOND.nodes] == [False, False, False, False, True]
 
 
-ONE = (Span(0),)
+ONE = (CallRange(0),)
 
 
 @pytest.mark.parametrize(
     ("nodes", "result"),
     [
         ((Node(1, (Edge("one", ONE),)),), ONE),  # it needs itself
-        ((Node(1, (Edge("one", (Span(1),)),)), Node(1)), ONE),  # a later one
-        ((Node(1), Node(1, (Edge("one", (Span(0, 1),)),))), ONE),  # a call that is not there
-        ((Node(1), Node(1, (Edge("one", (Span(0, -1),)),))), ONE),
-        ((Node(2), Node(1, (Edge("one", (Span(0, 0, 2),)),))), ONE),  # two values as one
+        ((Node(1, (Edge("one", (CallRange(1),)),)), Node(1)), ONE),  # a later one
+        ((Node(1), Node(1, (Edge("one", (CallRange(0, 1),)),))), ONE),  # a call that is not there
+        ((Node(1), Node(1, (Edge("one", (CallRange(0, -1),)),))), ONE),
+        ((Node(2), Node(1, (Edge("one", (CallRange(0, 0, 2),)),))), ONE),  # two values as one
         ((Node(1), Node(1, (Edge("after", ()),))), ONE),  # nothing
         ((Node(1), Node(1, (Edge("error", (ONE,)),))), ONE),  # a list of errors
         ((Node(1), Node(1, (Edge("other", ONE),))), ONE),
-        ((Node(2), Node(1, (Edge("one", (Span(0, 0, 1),), each=True),))), ONE),  # not all of them
+        ((Node(2), Node(1, (Edge("one", (CallRange(0, 0, 1),), each=True),))), ONE),  # not all of them
         ((Node(1), Node(1, (Edge("list", ONE, each=True),))), ONE),
         ((Node(1), Node(1, (Edge("one", ONE, each=True), Edge("after", ONE)))), ONE),
         ((Node(1), *[Node(1, (Edge("one", ONE, each=True),))] * 2), ONE),  # two follow
         ((Node(1), Node(1, (Edge("error", ONE), Edge("after", ONE)))), ONE),
         ((Node(0),), ONE),
-        ((Node(1),), (Span(1),)),
-        ((Node(2),), (Span(0, 0, 2),)),  # a list, and not said so
+        ((Node(1),), (CallRange(1),)),
+        ((Node(2),), (CallRange(0, 0, 2),)),  # a list, and not said so
         ((Node(1),), ()),
     ],
 )
