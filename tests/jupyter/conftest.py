@@ -62,6 +62,7 @@ class Kernel:
         #: What the widgets of this page say when they begin to live; None for a page without widgets.
         self.hello: dict[str, Any] | None = {"keeps": False}
         self._known: set[str] = set()
+        self._views: dict[str, dict[str, Any]] = {}
 
     def stop(self) -> None:
         """End the kernel."""
@@ -127,8 +128,8 @@ class Kernel:
         os.killpg(os.getpgid(self.manager.provisioner.pid), signal.SIGINT)
 
     def views(self) -> list[dict[str, Any]]:
-        """Return the views of all cards' messages so far."""
-        return [content["view"] for content in self.told("tick") if "view" in content]
+        """Return the views that pages have of all cards after each of their messages so far."""
+        return [message["view"] for message in self.comm_messages if "view" in message]
 
     def numbers(self, state: str) -> list[str]:
         """Return what all cards' messages so far say of how many calls are in a state; those of single calls do not."""
@@ -175,8 +176,16 @@ class Kernel:
         if message["msg_type"] == "comm_open" and self.hello is not None:
             self.press(content["comm_id"], {"t": "hello", **self.hello})
         if message["msg_type"] == "comm_msg":
+            self._note_view(message)
             self.comm_messages.append(message)
         return message
+
+    def _note_view(self, message: dict[str, Any]) -> None:
+        """Keep what a page has of a card's view: what has not changed is not said again."""
+        model, data = message["content"]["comm_id"], message["content"]["data"]
+        if data.get("method") == "custom" and data["content"]["k"] == "tick":
+            self._views[model] = {**self._views.get(model, {}), **data["content"]["view"]}
+            message["view"] = self._views[model]
 
     def press(self, model: str, content: dict[str, Any]) -> None:
         """Send what a widget of the page sends to the kernel."""

@@ -1,22 +1,27 @@
 """The messages of a card, played against what the page does with them."""
 
 import json
-import struct
+import random
 import threading
 import time
 
 from nbtasks.jupyter.card.card import Card
 
 from .records import fail, make_batch, start, succeed
+from .test_runlengths import unpack
 
 
 class Page:
     """The page's side of the protocol, as in store.js."""
 
     def __init__(self, card):
-        state = card.full_state()
-        self.codes, self.seq, self.missed = bytearray(state["mosaic"]), state["seq"], False
-        self.head = dict(state["head"])
+        state = json.loads(json.dumps({**card.full_state(), "mosaic": None}))
+        self.seq, self.missed, self.head = state["seq"], False, state["head"]
+        self.codes = unpack(card.full_state()["mosaic"])
+
+    @property
+    def view(self):
+        return self.head["view"]
 
     def take(self, tick):
         if tick is None or tick.content["seq"] <= self.seq:
@@ -26,16 +31,16 @@ class Page:
             self.missed = True
             return
         self.seq, self.missed = content["seq"], False
-        self.head.update({key: content[key] for key in ("view", "failures", "output") if key in content})
-        if content["whole"]:
-            self.codes = bytearray(data)
-            return
-        count = content["ranges"]
-        starts, lengths = (struct.unpack_from(f"<{count}I", data, place) for place in (0, 4 * count))
-        position = 8 * count
-        for begin, length in zip(starts, lengths, strict=True):
-            self.codes[begin : begin + length] = data[position : position + length]
-            position += length
+        view = {**self.view, **content["view"]}
+        self.head.update({**content, "view": view})
+        self.codes = unpack(data, b"" if content["whole"] else self.codes)
+
+    def shows(self, card):
+        """Whether it shows what the card says to one that comes now."""
+        # The pace is told now and then.
+        changing = {"pace": None, "rows": None}
+        truth = Page(card)
+        return self.codes == truth.codes and {**self.view, **changing} == {**truth.view, **changing}
 
 
 def test_messages_bring_the_page_up_to_date():
@@ -49,7 +54,7 @@ def test_messages_bring_the_page_up_to_date():
     fail(batch, ValueError("bad"), 3)
     page.take(card.tick(1002.0))
     assert page.codes == batch.states
-    assert {"state": "FAILURE", "number": "1", "word": "failed"} in page.head["view"]["counts"]
+    assert {"state": "FAILURE", "number": "1", "word": "failed"} in page.view["counts"]
     assert page.head["failures"][0]["type"] == "ValueError"
 
 
@@ -70,6 +75,58 @@ def test_failures_and_output_are_sent_once():
     assert {"failures", "output"} <= card.tick(1001.0).content.keys()
     succeed(batch, 2)
     assert not {"failures", "output"} & card.tick(1002.0).content.keys()
+
+
+def test_what_stays_as_it_is_is_not_said_again():
+    batch = make_batch(1000)
+    card = Card(batch)
+    page = Page(card)
+    page.take(card.tick(1001.0))
+    start(batch, 1)
+    tick = card.tick(1001.2)
+    assert not {"title", "about", "attach_hint"} & tick.content["view"].keys()
+    page.take(tick)
+    assert page.shows(card)
+
+
+def test_a_page_that_comes_between_two_messages_misses_nothing():
+    """What has changed for others and back again is new to it."""
+    batch = make_batch(1000)
+    card = Card(batch)
+    card.tick(1001.0)
+    card.stopping = True
+    late = Page(card)
+    card.stopping = False
+    start(batch, 1)
+    late.take(card.tick(1001.2))
+    assert not late.view["stopping"]
+    assert late.shows(card)
+
+
+def test_pages_show_the_truth_whenever_they_come_and_whatever_they_miss():
+    chance = random.Random(11)
+    batch = make_batch(400)
+    card = Card(batch)
+    pages = [Page(card)]
+    now, waiting = 1001.0, list(range(400))
+    chance.shuffle(waiting)
+    while waiting:
+        now += 0.2
+        some = [waiting.pop() for _ in range(min(len(waiting), chance.randrange(40)))]
+        start(batch, *some)
+        succeed(batch, *some[::2])
+        for index in some[1::4]:
+            fail(batch, ValueError(f"bad {index}"), index)
+        lost = chance.random() < 0.2
+        tick = card.tick(now, whole=any(page.missed for page in pages))
+        for page in [] if lost else pages:
+            page.take(tick)
+        if chance.random() < 0.2:
+            pages.append(Page(card))
+    last = card.tick(now + 1, whole=True)
+    for page in pages:
+        page.take(last)
+        assert page.shows(card)
 
 
 def test_a_missed_message_is_noticed_and_made_up_for():
@@ -108,10 +165,10 @@ def test_the_last_message_has_everything():
     assert tick.content["whole"]
     page.take(tick)
     assert page.codes == batch.states
-    assert page.head["view"]["done"]
+    assert page.view["done"]
 
 
-def test_a_batch_that_grows_is_sent_whole():
+def test_a_batch_that_grows_is_shown_as_it_has_grown():
     batch = make_batch(100)
     batch.leave_open()
     card = Card(batch)
@@ -120,7 +177,7 @@ def test_a_batch_that_grows_is_sent_whole():
     start(batch, 400)
     page.take(card.tick(1001.0))
     assert page.codes == batch.states
-    assert page.head["view"]["about"].startswith("500 calls")
+    assert page.view["about"].startswith("500 calls")
 
 
 def test_the_reason_is_asked_for_after_a_while_and_not_too_often():
@@ -152,14 +209,20 @@ def test_a_rate_limit_is_told_also_while_calls_run_and_end():
     batch = make_batch(9, task={"rate_limit": "1/s"})
     batch.engine.why = lambda: "rate-limited to 1/s"
     card = Card(batch)
-    assert card.tick(1000.5).content["view"]["reason"] is None
+    page = Page(card)
+
+    def reason(now):
+        page.take(card.tick(now))
+        return page.view["reason"]
+
+    assert reason(1000.5) is None
     start(batch, 0)
-    assert card.tick(1001.5).content["view"]["reason"] == "rate-limited to 1/s"
+    assert reason(1001.5) == "rate-limited to 1/s"
     succeed(batch, 0)
     start(batch, 1)
-    assert card.tick(1001.6).content["view"]["reason"] == "rate-limited to 1/s"
+    assert reason(1001.6) == "rate-limited to 1/s"
     succeed(batch, *range(1, 9))
-    assert card.tick(1002.0).content["view"]["reason"] is None
+    assert reason(1002.0) is None
 
 
 def test_a_page_keeps_up_while_results_come_in_on_another_thread():

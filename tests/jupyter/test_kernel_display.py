@@ -228,13 +228,11 @@ def test_the_buttons_of_an_ended_card_go_on(kernel):
     model = ran.data[0][WIDGET]["model_id"]
     kernel.press(model, {"t": "label", "index": 1})
     kernel.settle(lambda: [label["text"] for label in kernel.told("label")] == ["n=0"])
-    before = len(ticks(kernel))
+    before = len(kernel.views())
     kernel.press(model, {"t": "retry"})
     kernel.settle(lambda: kernel.told("retried"))
     kernel.settle(
-        lambda: any(
-            tick["view"]["done"] and "1 failed" in tick["view"]["pace"] for tick in ticks(kernel)[before:]
-        )
+        lambda: any(view["done"] and "1 failed" in view["pace"] for view in kernel.views()[before:])
     )
     kernel.press(model, {"t": "call", "index": 1})
     kernel.settle(lambda: kernel.told("call"))

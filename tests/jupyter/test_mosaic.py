@@ -1,4 +1,4 @@
-"""The mosaic as bytes for the live card and as a picture for the saved one."""
+"""The mosaic as a picture for the saved card."""
 
 import random
 import struct
@@ -8,37 +8,7 @@ import pytest
 
 from nbtasks.core import states
 from nbtasks.jupyter.card.looks import LOOKS
-from nbtasks.jupyter.card.mosaic import loudest, pack_ranges, picture
-
-
-def unpack(data, count, codes):
-    """What the page does with a message."""
-    starts = struct.unpack_from(f"<{count}I", data)
-    lengths = struct.unpack_from(f"<{count}I", data, 4 * count)
-    position = 8 * count
-    for start, length in zip(starts, lengths, strict=True):
-        codes[start : start + length] = data[position : position + length]
-        position += length
-    assert position == len(data)
-
-
-def test_ranges_bring_a_copy_up_to_date():
-    truth = bytearray(random.Random(1).choices(range(7), k=500))
-    copy = bytearray(500)
-    copy[:] = truth
-    truth[3:9] = b"\4" * 6
-    truth[499] = 5
-    ranges = [(3, 6), (499, 1)]
-    unpack(pack_ranges(truth, ranges), len(ranges), copy)
-    assert copy == truth
-
-
-def test_many_scattered_changes_are_dearer_than_the_whole():
-    assert pack_ranges(bytes(100), [(i, 1) for i in range(50)]) is None
-
-
-def test_no_change_is_an_empty_message():
-    assert pack_ranges(bytes(100), []) == b""
+from nbtasks.jupyter.card.mosaic import loudest, picture
 
 
 def test_the_loudest_state_of_a_run_is_shown():

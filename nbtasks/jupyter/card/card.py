@@ -16,7 +16,7 @@ from nbtasks.client.batches.ratelimits import rate_limit_of
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.jupyter.liveoutput import joined, live_widget_class
 
-from . import mosaic
+from . import runlengths
 from .board import Board, View
 from .calls import Calls
 from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS, REUSED_CODE, style_sheet
@@ -58,8 +58,10 @@ class Card:
         self._watcher = batch.watch()
         self._lock = threading.Lock()
         self._seq = 0
-        self._n = batch.n
+        self._anew = False
         self._sent: View | None = None
+        #: What the page was told of the view; None where it has been told something newer meanwhile.
+        self._told: dict[str, Any] | None = None
         self._sent_at = 0.0
         self._reason: str | None = None
         self._asked_why_at = 0.0
@@ -82,7 +84,9 @@ class Card:
         now = time.time()
         with self._lock:
             head = self._head(self._fold(now), None, now)
-            return {"head": head, "mosaic": self.codes(), "seq": self._seq}
+            # What is told next starts from the last message, which this page has not had.
+            self._told = None
+            return {"head": head, "mosaic": runlengths.pack_all(self.codes()), "seq": self._seq}
 
     def tick(self, now: float, *, always: bool = False, whole: bool = False) -> Tick | None:
         """Return the message that brings the widget up to date, or None when nothing changed.
@@ -96,17 +100,16 @@ class Card:
         with self._lock:
             ranges = self._watcher.take()
             view = self._fold(now)
-            whole = whole or view.done
+            whole, self._anew = whole or view.done or self._anew, False
             if not (always or whole or ranges or self._is_news(view, now)):
                 return None
             codes = self.codes()
-            grown, self._n = len(codes) != self._n, len(codes)
-            packed = None if whole or grown else mosaic.pack_ranges(codes, ranges)
             self._seq += 1
-            content = {"k": "tick", "seq": self._seq, "whole": packed is None, "ranges": len(ranges)}
+            content = {"k": "tick", "seq": self._seq, "whole": whole}
             content.update(self._head(view, None if whole else self._sent, now))
             self._sent, self._sent_at = view, now
-            return Tick(content, [codes if packed is None else packed])
+            packed = runlengths.pack_all(codes) if whole else runlengths.pack_changes(codes, ranges)
+            return Tick(content, [packed])
 
     def close(self) -> None:
         """Stop watching the batch."""
@@ -117,8 +120,8 @@ class Card:
         with self._lock:
             self._watcher = self.batch.watch()
             self.stopping = False
-            # The page gets all squares anew.
-            self._n = -1
+            # What has changed since the end, nobody has noted.
+            self._anew = True
 
     def let_go(self) -> None:
         """Hold no arguments and no results of a batch that has ended well: the card may stay for long."""
@@ -133,8 +136,12 @@ class Card:
         return self._board.fold(now, stopping=self.stopping, reason=self._reason)
 
     def _head(self, view: View, last: View | None, now: float) -> dict[str, Any]:
-        """Return the view for the widget; what is large only where it differs from the last message's."""
-        head: dict[str, Any] = {"now": now, "view": dataclasses.asdict(said(view))}
+        """Return the view for the widget: what differs from the last message's."""
+        told = dataclasses.asdict(said(view))
+        before = None if last is None else self._told
+        news = told if before is None else {name: told[name] for name in told if told[name] != before[name]}
+        head: dict[str, Any] = {"now": now, "view": news}
+        self._told = told
         if last is None or view.failures != last.failures:
             head["failures"] = [dataclasses.asdict(failure) for failure in failures_said(view)]
         if last is None or view.output != last.output:

@@ -1,10 +1,8 @@
-"""The mosaic, one cell per call: bytes for the live card, a picture for the saved one. Pure."""
+"""The mosaic of the saved card: a picture with one cell per call. Pure."""
 
 from __future__ import annotations
 
 import math
-import struct
-from collections.abc import Sequence
 
 from nbtasks.core import palette
 from nbtasks.core.states import FAILURE_CODE
@@ -15,19 +13,6 @@ from .stencils import stencil
 #: CSS pixels: the inside of a card that has all the room it takes.
 WIDTH = 750
 _GAP = len(LOOKS)  # the palette's entry for nothing at all
-
-
-def pack_ranges(codes: bytes | bytearray, ranges: Sequence[tuple[int, int]]) -> bytes | None:
-    """Return what changed as bytes: starts and lengths (little-endian uint32), then the codes.
-
-    None when the whole of ``codes`` is shorter to send.
-    """
-    size = 8 * len(ranges) + sum(count for _, count in ranges)
-    if size >= len(codes):
-        return None
-    starts = struct.pack(f"<{len(ranges)}I", *(start for start, _ in ranges))
-    lengths = struct.pack(f"<{len(ranges)}I", *(count for _, count in ranges))
-    return b"".join([starts, lengths, *(bytes(codes[start : start + count]) for start, count in ranges)])
 
 
 def loudest(codes: bytes | bytearray, most: int) -> bytes:

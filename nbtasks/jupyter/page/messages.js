@@ -29,8 +29,8 @@
  * @typedef {{html: string | null, png: string | null, text: string | null}} Preview
  *
  * Messages.
- * @typedef {{view?: View, failures?: Failure[], output?: Line[], preview?: Preview | null, spark?: Spark | null, now?: number}} Head
- * @typedef {Head & {k: "tick", seq: number, whole: boolean, ranges: number}} Tick
+ * @typedef {{view?: Partial<View>, failures?: Failure[], output?: Line[], preview?: Preview | null, spark?: Spark | null, now?: number}} Head
+ * @typedef {Head & {k: "tick", seq: number, whole: boolean}} Tick
  * @typedef {{k: "label", index: number, text: string}} Label
  * @typedef {{title: string, pieces: [stream: string, text: string][], tone: string}} CallPartSaid
  * @typedef {{

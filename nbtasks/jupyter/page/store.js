@@ -58,12 +58,13 @@ class Store {
     const head = this.model.get("head") || {};
     this.seq = this.model.get("seq");
     this.take(head);
-    this.codes = bytes(this.model.get("mosaic"));
+    this.codes = unpackStates(bytes(this.model.get("mosaic")), bytes(null), this.tables.states.length) ?? bytes(null);
     this.show();
   }
   /** @param {Head} head */
   take(head) {
-    this.view = head.view ?? this.view;
+    // Of the view only what has changed.
+    if (head.view) this.view = { .../** @type {View} */ (this.view), ...head.view };
     this.failures = head.failures ?? this.failures;
     this.output = head.output ?? this.output;
     this.preview = head.preview ?? this.preview;
@@ -86,13 +87,12 @@ class Store {
     if (message.k === "problem") { this.problem = message.text; this.asked = null; this.show(); return; }
     if (message.k !== "tick" || message.seq <= this.seq) return;
     const whole = !!message.whole;
-    if (!whole && message.seq !== this.seq + 1) { this.send({ t: "resync" }); return; }
+    if (!whole && (message.seq !== this.seq + 1 || !this.view)) { this.send({ t: "resync" }); return; }
+    const codes = unpackStates(bytes(buffers?.[0]), whole ? bytes(null) : this.codes, this.tables.states.length);
+    if (!codes && !whole) { this.send({ t: "resync" }); return; }
     this.seq = message.seq;
     this.take(message);
-    if (buffers && buffers[0]) {
-      const data = bytes(buffers[0]);
-      if (whole) this.codes = data; else this.apply(data, message.ranges);
-    }
+    this.codes = codes ?? this.codes;
     if (this.view?.stopping || this.view?.done) this.asked = null;
     this.show();
   }
@@ -108,16 +108,6 @@ class Store {
     if (this.names.size >= MOST_NAMES) this.names.clear();
     this.names.set(index, text);
     for (const view of this.views) view.named(index);
-  }
-  /** @param {Uint8Array} data @param {number} ranges */
-  apply(data, ranges) {
-    const numbers = new Uint32Array(data.buffer, 0, 2 * ranges);
-    let at = 8 * ranges;
-    for (let r = 0; r < ranges; r++) {
-      const length = numbers[ranges + r];
-      this.codes.set(data.subarray(at, at + length), numbers[r]);
-      at += length;
-    }
   }
   /** @param {object} content */
   send(content) {
