@@ -87,9 +87,41 @@ class Keys:
         """HASH: s (sessions), n (calls), d (ended), e (end), f (function), q (address), m (label), t (ttl), x.
 
         x says that states are to be looked at. And ``v<index>``: the order, signed, to revoke a call that ran then;
-        index -1 is all of them.
+        index -1 is all of them. Of a workflow: wf (its id), o (batches that wait for this one), y (batches whose calls
+        wait for its calls one by one, with the calls in their chunks), er (one of these runs only after a failure), rl
+        (nothing of it is parked any more).
         """
         return f"{self.root}b:{batch}"
+
+    def parked(self, batch: str) -> str:
+        """HASH: first call -> a chunk that waits for other batches: lane, address, ms to wait then, calls; frame."""
+        return f"{self.root}p:{batch}"
+
+    def awaited(self, batch: str) -> str:
+        """SET: the batches that have not ended, of those that a parked one waits for."""
+        return f"{self.root}g:{batch}"
+
+    def workflow(self, workflow: str) -> str:
+        """SET: the batches of a workflow."""
+        return f"{self.root}wf:{workflow}"
+
+    def workflow_open(self, workflow: str) -> str:
+        """SET: those of them that have not ended."""
+        return f"{self.root}wo:{workflow}"
+
+    def plan(self, workflow: str) -> str:
+        """STRING: signed graph of a workflow."""
+        return f"{self.root}wp:{workflow}"
+
+    @property
+    def fallout(self) -> str:
+        """ZSET: workflow in which something has failed -> 0, or until when (ms) somebody passes that on."""
+        return f"{self.root}wx"
+
+    @property
+    def partly_released(self) -> str:
+        """SET: large batches whose parked chunks are queued step by step."""
+        return f"{self.root}rel"
 
     def states(self, batch: str) -> str:
         """STRING: one byte a call, its final state's code, or zero."""

@@ -45,6 +45,25 @@ class FlushGap(OperationalError):
         self.last = last
 
 
+@dataclass(frozen=True)
+class WorkflowPlace:
+    """Where a batch stands in a workflow, as the server advances it.
+
+    Attributes:
+        workflow: its id.
+        awaited: the batches that it waits for, all of each.
+        waiting: the batches that wait for all of it.
+        fed: batches whose calls wait for its calls one by one, and the calls in a chunk of theirs.
+        excuses: one of those that wait for it is to run only after a failure.
+    """
+
+    workflow: str
+    awaited: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    fed: tuple[tuple[str, int], ...] = ()
+    excuses: bool = False
+
+
 @dataclass
 class Flush:
     """Operations that are applied together, exactly once."""
@@ -80,6 +99,29 @@ class Flush:
         """Queue a chunk of calls, at a moment of the server's time or now (0)."""
         self.args += ["C", batch, address, lane, due_ms, first, count, frame]
         self.size += len(frame) + 100
+
+    def plan(self, workflow: str, frame: bytes) -> None:
+        """Record the graph of a workflow."""
+        self.args += ["V", workflow, frame]
+        self.size += len(frame)
+
+    def step(self, batch: str, place: WorkflowPlace) -> None:
+        """A batch that was just recorded is a part of a workflow."""
+        after, fed = " ".join(place.waiting), " ".join(f"{name}/{size}" for name, size in place.fed)
+        excused = "1" if place.excuses else ""
+        self.args += ["W", batch, place.workflow, " ".join(place.awaited), after, fed, excused]
+        self.size += 100 + len(after) + len(fed)
+
+    def parked(
+        self, batch: str, address: str, lane: str, delay_ms: int, first: int, count: int, frame: bytes
+    ) -> None:
+        """Record a chunk of calls that wait for other batches, and then for some ms."""
+        self.args += ["P", batch, address, lane, delay_ms, first, count, frame]
+        self.size += len(frame) + 100
+
+    def all_parked(self, batch: str) -> None:
+        """All chunks of a batch are recorded that waits for whole batches."""
+        self.args += ["L", batch]
 
 
 class Submission:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: What scripts share that name it, those first that the others use. They are no verbs.
-_SHARED = ("strict", "server")
+_SHARED = ("strict", "server", "workflow")
 _FUNCTION = re.compile(r"^function (\w+\.\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
 _CALL = re.compile(rf"\b(?:{'|'.join(_SHARED)})\.\w+(?=\()")
 

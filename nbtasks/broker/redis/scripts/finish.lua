@@ -11,6 +11,7 @@
 -- Returns the number of results that were new.
 -- Prefix-safe: record before state before event, everything before the entry is deleted and acknowledged. The
 -- counter of ended calls goes first: where it runs ahead, the states are counted when it says that all have ended.
+-- What waits for a call, or for a batch, is queued before the state, or the end, is noted: cut off, it is queued again.
 local root, i, fresh = KEYS[1], 3, 0
 local width = {R = 6, E = 3, Z = 9, O = 3, N = 4, S = 2, A = 5}
 local most_whole = 500
@@ -59,10 +60,11 @@ end
 -- Returns what is known of a batch, or false. Only the number of ended calls changes while this runs.
 local function known(batch)
   if batches[batch] == nil then
-    local fields = strict.at('HMGET', root .. 'b:' .. batch, 's', 'n', 'd', 't', 'f')
+    local fields = strict.at('HMGET', root .. 'b:' .. batch, 's', 'n', 'd', 't', 'f', 'wf', 'o', 'y', 'er')
     batches[batch] = fields[1] and {sessions = sessions_of(fields[1]), n = strict.number(fields[2]),
       ended = fields[3] and strict.number(fields[3]) or 0, counted = not fields[3] or strict.number(fields[3]) ~= nil,
-      ttl = ttl_of(fields[4]), fn = fields[5]}
+      ttl = ttl_of(fields[4]), fn = fields[5], workflow = fields[6], waiting = fields[7], fed = fields[8],
+      excused = fields[9]}
     -- Before anything else is written, for neither of these needs memory.
     if batches[batch] then keep_streams(batches[batch].sessions) else redis.call('DEL', root .. 'gate') end
   end
@@ -75,14 +77,8 @@ local function no_longer_used(fn)
   return redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0
 end
 
--- A batch whose calls have all ended is kept for its time. Cut off, it is done again: the batch's own time comes last.
-local function close(batch)
-  local ttl, fn = batches[batch].ttl, batches[batch].fn
-  -- A cut between these two keeps a function for ever; the other way round it could go while it is needed.
-  if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now()) == 1 and no_longer_used(fn) then
-    redis.call('HDEL', root .. 'fu', fn)
-    redis.call('PEXPIRE', root .. 'f:' .. fn, ttl)
-  end
+-- Have a batch go with its values when its time is over, its own record last.
+local function expire(batch, ttl)
   local blobs = strict.at('SMEMBERS', root .. 'ob:' .. batch)
   for _, key in ipairs(blobs) do
     -- Of what is named there only pieces of large values are ours to expire.
@@ -90,6 +86,31 @@ local function close(batch)
   end
   if #blobs > 0 then redis.call('PEXPIRE', root .. 'ob:' .. batch, ttl) end
   for _, kind in ipairs({'st:', 'r:', 'b:'}) do redis.call('PEXPIRE', root .. kind .. batch, ttl) end
+end
+
+-- The batches of a workflow are kept until the last of them has ended: what comes later needs their results.
+local function expire_workflow(id, batch, ttl)
+  strict.at('SREM', root .. 'wo:' .. id, batch)
+  if redis.call('EXISTS', root .. 'wo:' .. id) == 1 then return end
+  for _, name in ipairs(strict.at('SMEMBERS', root .. 'wf:' .. id)) do
+    if name ~= batch then expire(name, ttl) end
+  end
+  redis.call('PEXPIRE', root .. 'wp:' .. id, ttl)
+  redis.call('PEXPIRE', root .. 'wf:' .. id, ttl)
+  expire(batch, ttl)
+end
+
+-- A batch whose calls have all ended is kept for its time. Cut off, it is done again: the batch's own time comes last.
+local function close(batch)
+  local facts = batches[batch]
+  local ttl, fn = facts.ttl, facts.fn
+  if facts.workflow then workflow.advance(root, batch, facts) end
+  -- A cut between these two keeps a function for ever; the other way round it could go while it is needed.
+  if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now()) == 1 and no_longer_used(fn) then
+    redis.call('HDEL', root .. 'fu', fn)
+    redis.call('PEXPIRE', root .. 'f:' .. fn, ttl)
+  end
+  if facts.workflow then expire_workflow(facts.workflow, batch, ttl) else expire(batch, ttl) end
 end
 
 -- See whether all calls of a batch have ended, by their states.
@@ -184,6 +205,7 @@ while ARGV[i] do
       won = count
       count_ended(batch, won)
       strict.at('HSET', rs, first .. '+' .. count, record)
+      if batches[batch].fed then workflow.feed(root, batches[batch].fed, first, count) end
       redis.call('SETRANGE', st, first, new)
       push(batch, first, count, record, '')
     else
@@ -194,6 +216,7 @@ while ARGV[i] do
           while k < count and (k >= #old or string.byte(old, k + 1) == 0) do k = k + 1 end
           count_ended(batch, k - from)
           strict.at('HSET', rs, (first + from) .. '+' .. (k - from), record)
+          if batches[batch].fed then workflow.feed(root, batches[batch].fed, first + from, k - from) end
           redis.call('SETRANGE', st, first + from, string.sub(new, from + 1, k))
           wins[#wins + 1] = (first + from) .. '+' .. (k - from)
           won = won + k - from
@@ -204,6 +227,9 @@ while ARGV[i] do
       if won > 0 then push(batch, first, count, record, table.concat(wins, ' ')) end
     end
     fresh = fresh + won
+    -- Not only where it is new: before a cut it may have been, and nobody was told.
+    local id = batches[batch].workflow
+    if id and string.find(new, '[^\4]') then workflow.note(root, id) end
     settle_if_over(batch, won)
   elseif kind == 'E' then
     for _, session in ipairs(batches[batch].sessions) do

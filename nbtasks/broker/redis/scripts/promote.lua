@@ -1,4 +1,5 @@
--- Move calls that are due from the delayed set to their lanes.
+-- Move calls that are due from the delayed set to their lanes, and go on with the release of a large batch that has
+-- waited for others.
 -- KEYS[1] root of all keys
 -- ARGV    address, the server's time as it is reckoned (ms), most to move
 -- Returns {moved, ms until the next one is due or -1}
@@ -22,6 +23,9 @@ for _, member in ipairs(due) do
   end
   redis.call('ZREM', set, member)
 end
+local partly = strict.at('SRANDMEMBER', root .. 'rel')
+if partly then workflow.release(root, partly) end
+if partly and strict.at('EXISTS', root .. 'rel') == 1 then return {#due, 0} end
 local next = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
 -- Nobody waits for a moment that is years away.
 return {#due, next[2] and math.max(0, math.min(next[2] - now, 86400000)) or -1}

@@ -6,6 +6,12 @@
 --   "F", function, function frame                                                          a function's record, once more
 --   "O", batch, blob key                                                                   a blob that lives as long as the batch
 --   "C", batch, address, lane, when it is due (ms of the server's time as it is reckoned, 0: now), first, count, frame                             a chunk of calls
+-- and of a workflow, those batches first that wait for others, so that none ends before what comes after it is known:
+--   "V", workflow, plan frame                                                              its graph
+--   "W", batch, workflow, batches that it waits for, those that wait for it, "<batch>/<calls> ..." whose calls wait for
+--        its calls one by one, "1" where one of these is to run only after a failure        the batch is a part of it
+--   "P", as "C", with the ms to wait after it was released instead of when it is due         a chunk that is parked
+--   "L", batch                                                                             all its chunks are there
 -- Returns "OK", "DUP" (was applied before), {"GAP", last}, {"NOFN", function}, {"FULL", address}
 -- Prefix-safe: the flush number is written last; a cut-off flush is sent again, and first result wins.
 local root, session, number = KEYS[1], ARGV[1], tonumber(ARGV[2])
@@ -14,7 +20,7 @@ local last = strict.number(strict.at('HGET', root .. 's:' .. session, 'n') or '0
 if number == last then return 'DUP' end
 if number ~= last + 1 then return {'GAP', last} end
 
-local width = {B = 8, N = 4, F = 3, O = 3, C = 8}
+local width = {B = 8, N = 4, F = 3, O = 3, C = 8, V = 3, W = 7, P = 8, L = 2}
 local i, shipped, checked = 5, {}, {}
 while ARGV[i] do
   if ARGV[i] == 'B' then
@@ -24,7 +30,7 @@ while ARGV[i] do
       if redis.call('EXISTS', root .. 'f:' .. fn) == 0 then return {'NOFN', fn} end
       shipped[fn] = true
     end
-  elseif ARGV[i] == 'C' then
+  elseif ARGV[i] == 'C' or ARGV[i] == 'P' then
     local lane = root .. 'q:' .. ARGV[i + 2] .. ':' .. ARGV[i + 3]
     if not checked[lane] then
       checked[lane] = true
@@ -58,6 +64,30 @@ while ARGV[i] do
   elseif kind == 'O' then
     strict.at('SADD', root .. 'ob:' .. batch, ARGV[i + 2])
     redis.call('PERSIST', ARGV[i + 2])
+  elseif kind == 'V' then
+    redis.call('SET', root .. 'wp:' .. batch, ARGV[i + 2])
+  elseif kind == 'W' then
+    local key, id = root .. 'b:' .. batch, ARGV[i + 2]
+    if strict.at('HEXISTS', key, 'wf') == 0 then
+      for name in string.gmatch(ARGV[i + 3], '%x+') do
+        -- It has ended before where the server has lost this one, and not the other.
+        if strict.at('HEXISTS', root .. 'b:' .. name, 'e') == 0 then strict.at('SADD', root .. 'g:' .. batch, name) end
+      end
+      strict.at('SADD', root .. 'wo:' .. id, batch)
+      strict.at('SADD', root .. 'wf:' .. id, batch)
+      for k, field in ipairs({'o', 'y', 'er'}) do
+        if ARGV[i + 3 + k] ~= '' then redis.call('HSET', key, field, ARGV[i + 3 + k]) end
+      end
+      -- Last: it says that all this is there.
+      redis.call('HSET', key, 'wf', id)
+    end
+  elseif kind == 'P' then
+    if strict.at('HEXISTS', root .. 'b:' .. batch, 'rl') == 0 then
+      local head = ARGV[i + 3] .. ' ' .. ARGV[i + 2] .. ' ' .. ARGV[i + 4] .. ' ' .. ARGV[i + 6] .. '\n'
+      strict.at('HSET', root .. 'p:' .. batch, ARGV[i + 5], head .. ARGV[i + 7])
+    end
+  elseif kind == 'L' then
+    if redis.call('EXISTS', root .. 'g:' .. batch) == 0 then workflow.release(root, batch) end
   else
     local address, lane, at = ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4])
     if at > 0 then

@@ -1,0 +1,92 @@
+-- What scripts share that has to do with workflows: batches that wait, parked, for others to end.
+-- p:<batch> holds the chunks of a parked batch, first call -> "lane address delay count\n<frame>"; g:<batch> those batches
+-- that it waits for; the fields o and y of a batch name those that wait for it: for all of it, or call by call.
+-- Everything here may be done again after a cut: what has been moved is not found any more.
+local workflow = {}
+
+-- Queue some calls of a parked chunk, now or after its delay; nothing where it is none of ours.
+function workflow.queue(root, name, piece, first, count, flag)
+  local cut = string.find(piece, '\n', 1, true) or 1
+  local lane, address, delay = string.match(string.sub(piece, 1, math.min(cut - 1, 300)), '^([hml]) (%S+) (%d+) %d+$')
+  local frame = string.sub(piece, cut + 1)
+  local known = lane and strict.entry({'b', name, 'i', tostring(first), 'n', tostring(count), 'a', '1', 'x', '', 'd', frame})
+  if not known then return end
+  if tonumber(delay) > 0 then
+    local time = redis.call('TIME')
+    local ahead = tonumber(string.match(strict.at('GET', root .. 'ahead') or '', '^%-?%d+$')) or 0
+    local at = time[1] * 1000 + math.floor(time[2] / 1000) - ahead + delay
+    strict.at('ZADD', root .. 'z:' .. address, at, lane .. ' ' .. name .. ' ' .. first .. ' ' .. count .. ' 1\n' .. frame)
+    strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', at)
+  else
+    strict.at('XADD', root .. 'q:' .. address .. ':' .. lane, '*',
+      'b', name, 'i', first, 'n', count, 'a', '1', 'x', flag, 'd', frame)
+  end
+end
+
+-- Nothing of a batch is parked any more, nor will be. One that is gone is not made anew by this.
+function workflow.unpark(root, name)
+  if strict.at('HEXISTS', root .. 'b:' .. name, 's') == 1 then redis.call('HSET', root .. 'b:' .. name, 'rl', '1') end
+  redis.call('DEL', root .. 'p:' .. name)
+  strict.at('SREM', root .. 'rel', name)
+end
+
+-- Queue what is parked of a batch, for all that it waits for has ended; a large one in several steps, by promote.
+function workflow.release(root, name)
+  local parked, firsts = root .. 'p:' .. name, {}
+  for _, first in ipairs(strict.at('HKEYS', parked)) do
+    if strict.number(first) then firsts[#firsts + 1] = tonumber(first) end
+  end
+  table.sort(firsts)
+  local flag = #firsts > 0 and strict.at('HGET', root .. 'b:' .. name, 'x') or ''
+  for k, first in ipairs(firsts) do
+    if k > 200 then
+      strict.at('SADD', root .. 'rel', name)
+      strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', 0)
+      return
+    end
+    local piece = redis.call('HGET', parked, first)
+    local count = strict.number(string.match(string.sub(piece, 1, 300), '^%S+ %S+ %d+ (%d+)\n'))
+    if count then workflow.queue(root, name, piece, first, count, flag or '') end
+    redis.call('HDEL', parked, first)
+  end
+  workflow.unpark(root, name)
+end
+
+-- A batch has ended that another one waits for.
+function workflow.met(root, name, before)
+  strict.at('SREM', root .. 'g:' .. name, before)
+  if redis.call('EXISTS', root .. 'g:' .. name) == 0 then workflow.release(root, name) end
+end
+
+-- Calls have a result, and each feeds the call of the same index of other batches, which stand there with the number of
+-- calls in each of their chunks: "<batch>/<calls> ...".
+function workflow.feed(root, fed, first, count)
+  for name, size in string.gmatch(fed, '(%x+)/(%d+)') do
+    size = math.max(1, tonumber(size))
+    local flag = strict.at('HGET', root .. 'b:' .. name, 'x') or ''
+    for start = math.floor(first / size) * size, first + count - 1, size do
+      local piece = strict.at('HGET', root .. 'p:' .. name, string.format('%d', start))
+      if piece then
+        local from, to = math.max(first, start), math.min(first + count, start + size)
+        workflow.queue(root, name, piece, from, to - from, flag)
+      end
+    end
+  end
+end
+
+-- Something has failed that must reach what comes after it: have a supervisor see to that.
+function workflow.note(root, id)
+  if strict.at('ZSCORE', root .. 'wx', id) == '0' then return end
+  redis.call('ZADD', root .. 'wx', 0, id)
+  strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'wf', 'd', '')
+end
+
+-- A batch has ended: release those that wait for it, and let nothing of its own be released any more.
+function workflow.advance(root, batch, facts)
+  for name in string.gmatch(facts.waiting or '', '%x+') do workflow.met(root, name, batch) end
+  for name in string.gmatch(facts.fed or '', '(%x+)/') do workflow.unpark(root, name) end
+  -- What runs only after a failure is not needed, perhaps.
+  if facts.excused then workflow.note(root, facts.workflow) end
+  redis.call('DEL', root .. 'p:' .. batch, root .. 'g:' .. batch)
+  strict.at('SREM', root .. 'rel', batch)
+end
