@@ -10,7 +10,8 @@ from types import TracebackType
 from nbtasks.core import execution
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import ConfigError, Retry
-from nbtasks.core.execution import Outcome, run_once
+from nbtasks.core.execution import run_once
+from nbtasks.core.outcome import Outcome
 from nbtasks.wire import pickling
 from nbtasks.wire.kinds import generators
 from nbtasks.wire.kinds.opening import Opening, opened_in

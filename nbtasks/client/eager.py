@@ -8,9 +8,12 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
+from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall
-from nbtasks.core.execution import Outcome, run_once
+from nbtasks.core.execution import run_once
 from nbtasks.core.ids import new_id
+from nbtasks.core.outcome import Outcome
+from nbtasks.core.signal import Signal
 from nbtasks.core.typevars import R
 from nbtasks.wire import pickling
 from nbtasks.wire.errors import failures
@@ -148,6 +151,8 @@ def apply_here(task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) 
             args_here, kwargs_here = pickling.loads(sent)
             opening.is_reading = False
             outcome = run_once(function_here, args_here, kwargs_here, call, options_here)
+            if Signal.is_of_calls:
+                tell_end(call, options_here, outcome, args_here, kwargs_here)
         if outcome.state != st.RETRY_CODE:
             return _packed(task, call, outcome)
         call.attempt += 1

@@ -62,6 +62,10 @@ class CurrentCall:
     figures: Any = field(default=None, repr=False)
     #: What was called, as this attempt has it.
     function: Any = field(default=None, repr=False)
+    #: What it runs in, for those who are told of its end; None where nobody is, or where it is the thread's own.
+    context: Context | None = field(default=None, repr=False)
+    #: Its outcome is settled: what is printed now is no output of it.
+    is_over: bool = False
 
     @property
     def retries(self) -> int:

@@ -10,7 +10,6 @@ import inspect
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 # By name: a task may put something else into the module.
 from time import perf_counter
@@ -18,33 +17,18 @@ from typing import Any
 
 from .attempts import next_try
 from .boundtask import BoundTask
+from .callsignals import tell_begin
 from .context import CurrentCall, reset_current, set_current
 from .errors import SoftTimeLimitExceeded, TaskRevokedError
 from .interruption import Interrupted
 from .options import TaskOptions
+from .outcome import Outcome
 from .readable import is_kind
+from .signal import Signal
 from .states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 
 #: What most calls give.
 _NEVER_AWAITED = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple, set})
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How one attempt ended.
-
-    Attributes:
-        state: SUCCESS, FAILURE, REVOKED or RETRY, as a code.
-        seconds: run time.
-        error: what it raised, for FAILURE, REVOKED and RETRY.
-        retry_in: seconds until the next attempt, for RETRY.
-    """
-
-    state: int
-    value: Any = None
-    seconds: float = 0.0
-    error: BaseException | None = None
-    retry_in: float = 0.0
 
 
 def execute(
@@ -64,6 +48,10 @@ def execute(
     started = perf_counter()
     try:
         context = contextvars.copy_context()
+        if Signal.is_of_calls:
+            call.context = context
+            context.run(tell_begin, call, options)
+            started = perf_counter()
         value = context.run(function, *given, **kwargs)
         if type(value) not in _NEVER_AWAITED:
             value = context.run(_awaited, value)
@@ -111,6 +99,9 @@ async def execute_async(
     token = set_current(call)
     started = perf_counter()
     try:
+        if Signal.is_of_calls:
+            tell_begin(call, options)
+            started = perf_counter()
         value = await _to_the_end(function(*given, **kwargs))
         return Outcome(SUCCESS_CODE, value, perf_counter() - started)
     except BaseException as error:

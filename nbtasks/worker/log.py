@@ -67,15 +67,18 @@ def set_up(level: str) -> None:
     """Log to a copy of standard error from ``level`` on."""
     handler = _DescriptorHandler(os.dup(2))
     handler.setFormatter(logging.Formatter("[%(asctime)s: %(levelname)s/%(nbname)s] %(message)s"))
-    LOGGER.handlers = [handler]
-    LOGGER.propagate = False
-    LOGGER.setLevel(level.upper())
+    # What receivers of signals raise is said there, too.
+    for logger in (LOGGER, logging.getLogger("nbtasks.signals")):
+        logger.handlers = [handler]
+        logger.propagate = False
+        logger.setLevel(level.upper())
     set_name("MainProcess")
 
 
 def set_name(name: str) -> None:
     """Name this process in the log."""
-    LOGGER.filters = [_Naming(name)]
+    for handler in LOGGER.handlers:
+        handler.filters = [_Naming(name)]
 
 
 class _Naming(logging.Filter):

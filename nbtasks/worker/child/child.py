@@ -56,6 +56,7 @@ from nbtasks.worker.log import LOGGER, log_trouble, set_name
 from nbtasks.worker.memory import resident_bytes
 from nbtasks.worker.seats import Seat
 from nbtasks.worker.slots import BUSY, CONCURRENT, IDLE
+from nbtasks.worker.workersignals import WorkerSignals
 
 from .brokerlines import BrokerLines
 from .consumer import Consumer
@@ -92,6 +93,7 @@ class ChildSettings:
     name: str
     addresses: tuple[Address, ...]
     seats: Sequence[Seat]
+    signals: WorkerSignals
 
 
 def child_main(settings: ChildSettings, number: int, life_line: int) -> None:
@@ -119,7 +121,7 @@ class Child:
         #: The last wait was for an entry that was not there yet: others are not likely to wait behind it.
         self._alone = False
         self._came_at = 0.0
-        self._interrupts = Interrupts(self._slot, self._note_order)
+        self._interrupts = Interrupts(self._slot, lambda: self._revocations.note())  # noqa: PLW0108 - not made yet
         self._surroundings = Surroundings(self._interrupts.handlers())
         self._connect(settings, seat)
 
@@ -200,6 +202,7 @@ class Child:
         connection = self._settings.connection
         self._bench.use_files(ValueFiles.beside(connection.url, connection.namespace, last=True))
         self._reporter.start()
+        self._settings.signals.ready(self._slot.number)
         try:
             while not self._interrupts.stopping and not self._has_done_its_share():
                 try:
@@ -221,6 +224,8 @@ class Child:
         streams.install()
         keyboard.install()
         mainspace.install()
+        # Before that: what they set up is not put back after calls.
+        self._settings.signals.process_begins()
         self._surroundings.install()
         nested.install()
         expect_copies(self._interrupts.handlers(), self._forsake)
@@ -248,9 +253,10 @@ class Child:
 
     def _leave(self) -> None:
         """Let running calls end, give back the rest, tell everything."""
-        self._giving.drop_unstarted(None)
-        self._crew.await_end()
-        self._tell_everything()
+        with self._settings.signals.process_ends(self._slot.number, self._interrupts.stopping):
+            self._giving.drop_unstarted(None)
+            self._crew.await_end()
+            self._tell_everything()
         self._reporter.close()
 
     def _tell_everything(self) -> bool:
@@ -355,9 +361,6 @@ class Child:
         except Exception as error:
             # Here it would pass for an error of the connection. It comes again before the next call.
             LOGGER.debug("put off once more: %s", name_of(error))
-
-    def _note_order(self) -> None:
-        self._revocations.note()
 
     def _work(self, job: Job) -> None:
         self._look_after_calls()

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbtasks.core.attempts import why_again
+from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall, before_telling
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge, TaskRevokedError, ValueLost, WireError
-from nbtasks.core.execution import Outcome
+from nbtasks.core.outcome import Outcome
 from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
+from nbtasks.core.signal import Signal
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.errors import failures, variables
@@ -110,7 +112,9 @@ class Bench:
             raise
         except BaseException as error:
             LOGGER.warning("Task %s[%s]: its end could not be told: %s", call.name, call.id, name_of(error))
+            outcome.fail(error)
             item = Done(job, call.index, FAILURE_CODE, outcome.seconds, failures.pack(error))
+        onlooked = (call.args, call.kwargs) if Signal.is_of_calls and call.function is not None else None
         # The call may be known for longer than its arguments are worth their memory.
         call.args, call.kwargs = (), {}
         if call.figures is not None:
@@ -118,6 +122,21 @@ class Bench:
         if on_packed is not None:
             on_packed()
         self.reporter.ended(item)
+        if onlooked is not None:
+            self._tell_onlookers(job, call, outcome, *onlooked)
+
+    def _tell_onlookers(
+        self, job: Job, call: CurrentCall, outcome: Outcome, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        call.is_over = True
+        try:
+            tell_end(call, job.options, outcome, args, kwargs)
+        except Stopping:
+            raise
+        except BaseException as error:
+            LOGGER.warning(
+                "a receiver of a signal of task %s[%s] has raised %s", call.name, call.id, name_of(error)
+            )
 
     def _told(self, job: Job, call: CurrentCall, outcome: Outcome) -> Ended:
         if outcome.error is not None and is_kind(outcome.error, _ArgumentsLost):
@@ -140,7 +159,7 @@ class Bench:
             reason = TaskRevokedError(
                 f"call {call.id} was revoked while it ran: it is not tried again", call.id
             )
-            outcome = Outcome(REVOKED_CODE, seconds=outcome.seconds, error=reason)
+            outcome.state, outcome.error = REVOKED_CODE, reason
         if self.log_calls:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
@@ -181,6 +200,7 @@ class Bench:
                 f"the result of call {call.id} cannot be sent: {name_of(outcome.value)} has raised "
                 f"{name_of(error)} when it was pickled: {text_of(error, 500)}; return plain values"
             )
+        outcome.fail(problem)
         return FAILURE_CODE, failures.pack(problem, with_traceback=False), []
 
     def _packed_error(self, job: Job, call: CurrentCall, error: BaseException) -> bytes:

@@ -19,7 +19,8 @@ from typing import Any
 
 from nbtasks.core.context import CurrentCall, set_current
 from nbtasks.core.errors import SoftTimeLimitExceeded
-from nbtasks.core.execution import Outcome, execute_async, outcome_of_error, state_of
+from nbtasks.core.execution import execute_async, outcome_of_error, state_of
+from nbtasks.core.outcome import Outcome
 from nbtasks.core.readable import is_kind
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.wire.opened.function import Lent

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import SoftTimeLimitExceeded, TaskRevokedError, TimeLimitExceeded
-from nbtasks.core.execution import Outcome, execute, state_of
+from nbtasks.core.execution import execute, state_of
 from nbtasks.core.interruption import Interrupted, raise_in
+from nbtasks.core.outcome import Outcome
 from nbtasks.core.readable import is_kind, name_of
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.wire.kinds.opening import begin_opening

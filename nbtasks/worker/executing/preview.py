@@ -12,7 +12,7 @@ from typing import Any
 
 from nbtasks.core.brief import brief
 from nbtasks.core.context import CurrentCall
-from nbtasks.core.execution import Outcome
+from nbtasks.core.outcome import Outcome
 from nbtasks.core.outputs import RichOutput
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE

@@ -49,7 +49,7 @@ class TaggedStream(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         text, call = exact(text), current_call()
-        if call is None:
+        if call is None or call.is_over:
             self._real.write(text)
             self._real.flush()
             return len(text)

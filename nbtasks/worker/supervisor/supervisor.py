@@ -24,6 +24,7 @@ from nbtasks.worker.executing.coroutines import ASYNC_SLOTS
 from nbtasks.worker.log import LOGGER
 from nbtasks.worker.seats import make_seats
 from nbtasks.worker.slots import StopOrder
+from nbtasks.worker.workersignals import WorkerSignals
 
 from .arrival import Arrival
 from .brokerduties import BrokerDuties
@@ -57,6 +58,7 @@ class Supervisor:
         side_by_side = options.threads if options.pool == "threads" else 0
         self._seats = make_seats(n, self._identity.addresses, side_by_side + ASYNC_SLOTS)
         self._children = Children(self._seats)
+        self._sent = WorkerSignals(self._identity.name)
         self._enforcement = Enforcement(self._seats, self._children.pids)
         self._portrait = Portrait(self._identity, options, self._seats, self._children.pids)
         self._serial = itertools.count(1)
@@ -82,6 +84,7 @@ class Supervisor:
         share_cpus(len(self._seats))
         for module in self._options.include:
             import_module(module, "include")
+        self._sent.before_children(self._options)
         self._start_children()
         # Not before: children inherit none of this.
         self._signals = StopSignals()
@@ -106,7 +109,13 @@ class Supervisor:
     def _start_children(self) -> None:
         identity = self._identity
         settings = ChildSettings(
-            self._connection, self._options, identity.id, identity.name, identity.addresses, self._seats
+            self._connection,
+            self._options,
+            identity.id,
+            identity.name,
+            identity.addresses,
+            self._seats,
+            self._sent,
         )
         self._children.start(lambda number, life_line: child_main(settings, number, life_line))
 

@@ -16,14 +16,17 @@ from weakref import WeakValueDictionary
 
 from nbtasks.core.attempts import why_again
 from nbtasks.core.calloutput import CallOutput
+from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge, WireError
 from nbtasks.core.events import Retried
-from nbtasks.core.execution import Outcome, run_once
+from nbtasks.core.execution import run_once
 from nbtasks.core.ids import call_id
 from nbtasks.core.options import TaskOptions, with_overrides
+from nbtasks.core.outcome import Outcome
 from nbtasks.core.ranges import runs
 from nbtasks.core.readable import is_kind, name_of, text_of
+from nbtasks.core.signal import Signal
 from nbtasks.core.states import FAILURE_CODE, PENDING_CODE, RETRY_CODE, SUCCESS_CODE
 from nbtasks.wire import pickling
 from nbtasks.wire.codec import Record
@@ -173,6 +176,8 @@ class _Run:
             self._ended.append(index)
         if any(paper.printed):
             self._given[index] = CallOutput(paper.kept(), list(paper.printed))
+        if Signal.is_of_calls and call.function is not None:
+            tell_end(call, self._function.options, outcome, call.args, call.kwargs)
         call.args, call.kwargs = (), {}
         if lent is not None:
             self._function.take_back(lent)
@@ -207,4 +212,5 @@ class _Run:
             problem = NotPicklable(
                 f"the result of call {call.id} cannot be sent: {said}; return plain values"
             )
+        outcome.fail(problem)
         return FAILURE_CODE, failures.pack(problem, with_traceback=False)
