@@ -117,6 +117,12 @@ def test_the_timeline_opens_calls_and_zooms(running):
     page.keyboard.press("ArrowRight")
     lanes = page.locator(".nbt-lanes")
     page.wait_for_function("() => document.querySelector('.nbt-lanes').clientHeight > 30")
+    # What bars look like is said, and not by colours alone.
+    legend = page.locator(".nbt-legend .nbt-count")
+    legend.filter(has_text="running").wait_for()
+    assert set(legend.all_inner_texts()) >= {"done", "failed", "running"}
+    shapes = legend.locator("img").evaluate_all("images => images.map((image) => image.src)")
+    assert len(set(shapes)) == len(shapes) >= 3
     lanes.focus()
     page.keyboard.press("ArrowRight")
     page.locator(".nbt-lanes-text", has_text="ran 0.").wait_for()

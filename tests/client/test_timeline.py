@@ -54,6 +54,10 @@ def test_it_is_shown_as_a_picture_and_as_html_and_saved_as_both(naps, tmp_path):
     assert width == 900
     # Something green and something red is in it.
     assert {4, 5} <= {number for row in rows for number in row}
+    # What failed is crossed out: red pixels and gaps take turns within its bar.
+    red = next(row for row in rows if row.count(5) > 3)
+    crossed = [row[red.index(5) : len(row) - red[::-1].index(5)] for row in rows if 5 in row]
+    assert any(set(row) > {5} for row in crossed)
     page = timeline._repr_html_()
     assert "seconds=0.15: failed" in page
     assert "<script" not in page

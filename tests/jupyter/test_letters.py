@@ -4,8 +4,8 @@ import pytest
 
 from nbtasks.core import states
 from nbtasks.core.appearance import COLOURS, REUSED
+from nbtasks.core.stencils import drawn_out, stencil
 from nbtasks.jupyter.card.letters import letters_of
-from nbtasks.jupyter.card.stencils import stencil
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,29 @@ def test_a_square_bears_the_letters_where_items_begin_to_differ(labels, letters)
     assert letters_of(labels) == letters
 
 
+SHAPED = [
+    states.PENDING,
+    states.STARTED,
+    states.RETRY,
+    states.SUCCESS,
+    states.FAILURE,
+    states.REVOKED,
+    REUSED,
+]
+
+
+@pytest.mark.parametrize("width", [1, 2, 7, 10, 11, 400])
+def test_bars_of_the_timeline_are_told_apart_without_their_colours(width):
+    # No bar waits, and none was reused.
+    bars = {drawn_out(stencil(state, 10), width) for state in SHAPED[1:-1]}
+    assert len(bars) == len(SHAPED) - 2
+    assert all(len(bar) == 10 and max(bar) < 1 << width for bar in bars)
+
+
 @pytest.mark.parametrize("side", [10, 8, 5, 4])
 def test_states_are_told_apart_without_their_colours(side):
-    kinds = [states.PENDING, states.STARTED, states.SUCCESS, states.FAILURE, states.REVOKED, REUSED]
-    shapes = {stencil(state, side) for state in kinds}
-    assert len(shapes) == len(kinds)
+    shapes = {stencil(state, side) for state in SHAPED}
+    assert len(shapes) == len(SHAPED)
     assert all(len(shape) == side and max(shape) < 1 << side for shape in shapes)
 
 

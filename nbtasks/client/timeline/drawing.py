@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nbtasks.core import palette, states
 from nbtasks.core.appearance import COLOURS
+from nbtasks.core.stencils import drawn_out, stencil
 
 from . import glyphs
 from .spans import Span, Spans
@@ -56,7 +57,7 @@ class Drawing:
             self._draw_wait(box)
         # What is loud comes last, and is seen where bars overlap.
         for box in sorted(self.boxes, key=lambda box: box.span.state != states.SUCCESS):
-            self._fill(box.left, box.top, box.right, box.bottom, _NAMES.index(box.span.state))
+            self._draw_bar(box)
 
     def png(self) -> bytes:
         """Return the picture."""
@@ -74,6 +75,17 @@ class Drawing:
         # A pixel between two bars that follow each other, where there is room for it.
         right = max(left + 1, self._x(span.ended_at) - (span.count == 1))
         return Box(span, left, top, right, top + BAR)
+
+    def _draw_bar(self, box: Box) -> None:
+        state, width = box.span.state, box.right - box.left
+        number = _NAMES.index(state)
+        if state == states.SUCCESS:
+            self._fill(box.left, box.top, box.right, box.bottom, number)
+            return
+        for y, row in enumerate(drawn_out(stencil(state, BAR), width), box.top):
+            # Where it is not filled, it hides what is below.
+            shown = bytes(number if row >> x & 1 else _CLEAR for x in range(width))
+            self._pixels[y * self.width + box.left : y * self.width + box.right] = shown
 
     def _draw_wait(self, box: Box) -> None:
         if box.span.waits_from is not None:

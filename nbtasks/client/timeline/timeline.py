@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from nbtasks.client.batches.shown import which_call
 from nbtasks.core import states
-from nbtasks.core.appearance import COLOURS, WORDS
+from nbtasks.core.appearance import WORDS
+from nbtasks.core.stencils import swatch
 
-from .drawing import Box, Drawing
+from .drawing import BAR, Box, Drawing
 from .spans import Spans, spans_of
 
 if TYPE_CHECKING:
@@ -88,9 +89,9 @@ class Timeline:
 
 
 def _legend(state: str) -> str:
-    red, green, blue, _ = COLOURS[state]
+    source = base64.b64encode(swatch(state, BAR)).decode("ascii")
+    look = "display:inline-block;margin:0 5px 0 0;vertical-align:baseline;image-rendering:pixelated"
     return (
-        f'<span style="margin-left:14px;white-space:nowrap"><span style="display:inline-block;width:8px;height:8px;'
-        f'margin-right:5px;border-radius:2px;background:rgb({red},{green},{blue})"></span>'
-        f'<span style="opacity:.7">{WORDS[state]}</span></span>'
+        f'<span style="margin-left:14px;white-space:nowrap"><img alt="" width="{BAR}" height="{BAR}" style="{look}" '
+        f'src="data:image/png;base64,{source}"><span style="opacity:.7">{WORDS[state]}</span></span>'
     )

@@ -13,16 +13,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.batches.ratelimits import rate_limit_of
+from nbtasks.client.timeline import drawing
 from nbtasks.core.states import FAILURE_CODE
+from nbtasks.core.stencils import stencil
 from nbtasks.jupyter.liveoutput import joined, live_widget_class
 
 from . import runlengths
 from .board import Board, View
 from .calls import Calls
-from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS, REUSED_CODE, style_sheet
+from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS, REUSED_CODE, SWATCH, style_sheet
 from .said import failures_said, said
 from .saved import Preview
-from .stencils import stencil
 from .words import SPANS
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ ASK_WHY_EVERY_S = 2.0
 ASK_WHY_STARTED_EVERY_S = 5.0
 #: Seconds between messages that bring nothing but a new rate.
 PACE_EVERY_S = 1.0
+
+
+#: Sides of the squares that a page draws, in pixels: of the mosaic, of the counts, of the timeline's bars.
+_STENCILS = sorted({*(side - gap for side, gap, _ in LAYOUTS if gap), SWATCH, drawing.BAR})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,9 +190,7 @@ def tables() -> dict[str, Any]:
         "failure": FAILURE_CODE,
         "loudest": LOUDEST,
         "layouts": LAYOUTS,
-        "stencils": {
-            side - gap: [stencil(look.state, side - gap) for look in LOOKS] for side, gap, _ in LAYOUTS if gap
-        },
+        "stencils": {side: [stencil(look.state, side) for look in LOOKS] for side in _STENCILS},
         "most_cells": MOST_CELLS,
         "spans": SPANS,
     }

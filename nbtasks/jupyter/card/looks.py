@@ -58,6 +58,8 @@ LOUDEST = (
 #: Of the mosaic: side of a cell in pixels, its gap included; that gap; most rows. The last one takes all there are.
 LAYOUTS = ((12, 2, 3), (10, 2, 5), (7, 2, 10), (5, 1, 16), (4, 1, 24), (3, 0, 40), (2, 0, 80), (1, 0, 10**9))
 MOST_CELLS = 100_000
+#: Side of the square beside a count, in pixels.
+SWATCH = 8
 
 
 def style_sheet() -> str:

@@ -6,9 +6,9 @@ import math
 
 from nbtasks.core import palette
 from nbtasks.core.states import FAILURE_CODE
+from nbtasks.core.stencils import stencil
 
 from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS
-from .stencils import stencil
 
 #: CSS pixels: the inside of a card that has all the room it takes.
 WIDTH = 750

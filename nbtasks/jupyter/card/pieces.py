@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from html import escape
 
+from nbtasks.core import stencils
+
 from .inlined import style
-from .looks import LOOK_OF
+from .looks import LOOK_OF, SWATCH
 from .said import Bar, Count
 
 
@@ -57,6 +60,12 @@ def bar_parts(bar: Bar) -> str:
     )
 
 
+def _swatch(state: str) -> str:
+    source = base64.b64encode(stencils.swatch(state, SWATCH)).decode("ascii")
+    look = escape(style(".nbt-count > img"))
+    return f'<img alt="" style="{look}" src="data:image/png;base64,{source}">'
+
+
 def _stripes(state: str, bar: Bar) -> str:
     return ";" + style(".nbt-bar > .nbt-busy") if state in bar.busy else ""
 
@@ -66,9 +75,7 @@ def counts(told: Sequence[Count], pace: str, *, done: bool, spark: str = "") -> 
     cells = [
         span(
             ".nbt-count",
-            tag("i", "", ".nbt-count > i", more=ground(count.state))
-            + tag("b", count.number, ".nbt-count > b")
-            + f" {count.word}",
+            _swatch(count.state) + tag("b", count.number, ".nbt-count > b") + f" {count.word}",
         )
         for count in told
     ]

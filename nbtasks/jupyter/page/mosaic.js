@@ -74,7 +74,7 @@ class Mosaic {
     this.size(Math.round(this.columns * side * scale), Math.round(this.rows * side * scale), this.columns * side, this.rows * side);
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, this.columns * side, this.rows * side);
-    const shapes = this.tables.stencils[square].map(runs);
+    const shapes = this.tables.stencils[square].map((stencil) => filled(stencil));
     for (let code = 0; code < colours.length; code++) {
       pen.fillStyle = colours[code];
       pen.beginPath();
@@ -167,21 +167,4 @@ class Mosaic {
     this.chosen = cell;
     this.onCell(cell === null ? null : cell * this.step, cell === null ? 0 : this.step);
   }
-}
-
-/**
- * What is filled of a square, as rectangles: x, y, width, height.
- * @param {number[]} stencil of each row the filled pixels
- */
-function runs(stencil) {
-  /** @type {[number, number, number, number][]} */
-  const found = [];
-  for (let y = 0, height = 1; y < stencil.length; y += height, height = 1) {
-    while (stencil[y + height] === stencil[y]) height++;
-    for (let x = 0, width = 0; stencil[y] >> x; x += width || 1, width = 0) {
-      while ((stencil[y] >> (x + width)) & 1) width++;
-      if (width) found.push([x, y, width, height]);
-    }
-  }
-  return found;
 }

@@ -35,6 +35,8 @@ class TimelineView {
     const foot = make("div", "nbt-lanes-foot", this.box);
     this.text = make("span", "nbt-lanes-text", foot);
     this.text.setAttribute("aria-live", "polite");
+    this.legend = make("span", "nbt-legend", foot);
+    this.explained = "";
     makeButton("nbt-sign", foot, "−", () => this.zoom(2), "zoom out");
     makeButton("nbt-sign", foot, "+", () => this.zoom(0.5), "zoom in");
     makeButton("nbt-sign", foot, "all", () => this.show(null), "show all of it");
@@ -70,8 +72,20 @@ class TimelineView {
   take(said) {
     if (!this.isOpen || said.number !== this.asked) return;
     this.said = said;
+    this.explain(said);
     this.draw();
     if (!said.done) this.timer = setTimeout(() => this.ask(), Math.max(TIMELINE_EVERY_MS, 20000 * said.cost_s));
+  }
+  /** Say what the shapes of the bars mean. @param {TimelineSaid} said */
+  explain({ spans }) {
+    const { tables } = this.store, codes = [...new Set(spans.map((span) => span[5]))].sort();
+    if (codes.join() === this.explained) return;
+    this.explained = codes.join();
+    this.legend.replaceChildren(...codes.map((code) => {
+      const node = make("span", "nbt-count");
+      node.append(swatch(tables, tables.states[code].name), tables.states[code].word);
+      return node;
+    }));
   }
   /** Something has changed in the batch. */
   refresh() { if (this.isOpen && this.store.view?.done && this.said && !this.said.done) this.ask(); }
@@ -133,7 +147,7 @@ class TimelineView {
   }
   /** @param {CanvasRenderingContext2D} pen @param {TimeSpan} span @param {number[]} tops @param {string[]} colours @param {string} ink */
   drawSpan(pen, [lane, row, waits, begin, end, code, first, count], tops, colours, ink) {
-    const top = tops[lane] + row * ROW + 1, left = this.x(begin), right = Math.max(left + 1, this.x(end) - (count === 1 ? 1 : 0));
+    const top = tops[lane] + row * ROW + 1, left = Math.round(this.x(begin)), right = Math.max(left + 1, Math.round(this.x(end)) - (count === 1 ? 1 : 0));
     if (waits !== null) {
       pen.fillStyle = ink;
       pen.globalAlpha = 0.4;
@@ -141,7 +155,7 @@ class TimelineView {
       pen.globalAlpha = 1;
     }
     pen.fillStyle = colours[code];
-    pen.fillRect(left, top, right - left, BAR);
+    for (const [x, y, width, height] of filled(this.store.tables.stencils[BAR][code], right - left)) pen.fillRect(left + x, top + y, width, height);
     if (!this.chosen || this.chosen[6] !== first || this.chosen[3] !== begin) return;
     pen.strokeStyle = ink;
     pen.lineWidth = 2;

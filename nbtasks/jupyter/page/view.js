@@ -192,7 +192,7 @@ class CardView {
       let node = this.counters.get(word);
       if (!node) {
         this.counters.set(word, node = make("span", "nbt-count"));
-        make("i", "", node).style.background = colourOf(state);
+        node.append(swatch(this.store.tables, state));
         make("b", "", node);
         node.append(` ${word}`);
       }

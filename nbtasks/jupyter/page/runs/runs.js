@@ -191,7 +191,7 @@ class RunsView {
     this.counts.dataset.texts = texts;
     this.counts.replaceChildren(...counts.map(({ state, number, word }) => {
       const node = make("span", "nbt-count");
-      make("i", "", node).style.background = colourOf(state);
+      node.append(swatch(this.store.tables, state));
       make("b", "", node).textContent = number;
       node.append(` ${word}`);
       return node;
