@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import time
 import uuid
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,13 @@ def joined(*patterns: str) -> str:
 
 
 @functools.cache
+def packed(*patterns: str) -> tuple[bytes, str]:
+    """Return scripts of the page as page/loading/loader.js unpacks them, a quarter as large; and what names them."""
+    scripts = zlib.compress(joined(*patterns).encode(), 9)
+    return scripts, hashlib.sha256(scripts).hexdigest()[:16]
+
+
+@functools.cache
 def live_widget_class() -> type[Any]:
     """Return what widgets descend from, made when it is first needed: a worker machine has no anywidget.
 
@@ -41,7 +50,12 @@ def live_widget_class() -> type[Any]:
     import traitlets
 
     class LiveWidget(anywidget.AnyWidget):
-        _esm = ""
+        _esm = joined("loading/loader.js")
+        #: Patterns of the files of the page that this is made of.
+        made_of: tuple[str, ...] = ()
+        scripts = traitlets.Bytes().tag(sync=True)
+        #: Widgets with the same one share their scripts.
+        version = traitlets.Unicode().tag(sync=True)
         #: Its own id, by which the page finds its outputs in the notebook.
         card = traitlets.Unicode().tag(sync=True)
 
@@ -50,7 +64,8 @@ def live_widget_class() -> type[Any]:
         ) -> None:
             self._now = now
             own_id = uuid.uuid4().hex
-            super().__init__(card=own_id, model_id=own_id)
+            scripts, version = packed(*self.made_of)
+            super().__init__(card=own_id, model_id=own_id, scripts=scripts, version=version)
             self.on_msg(lambda _widget, content, _buffers: on_message(content))
             _answer_where_asked(self.comm)
 

@@ -159,7 +159,7 @@ def _widget_class() -> type[Any]:
     import traitlets
 
     class PanelWidget(live_widget_class()):  # type: ignore[misc]  # the class is made at run time
-        _esm = joined(*_SHARED, "panel/*.js")
+        made_of = (*_SHARED, "panel/*.js")
         _css = style_sheet() + joined("card.css", "panel/*.css")
         panel = traitlets.Dict().tag(sync=True)
 
