@@ -16,7 +16,8 @@ _LONGEST = 20_000
 _MOST_CALLS = 2**31 - 1
 
 
-@dataclass(frozen=True)
+# One for each call, and to make one that is frozen takes six times as long.
+@dataclass
 class BatchLabel:
     """What is told of a batch.
 

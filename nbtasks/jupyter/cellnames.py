@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import linecache
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from nbtasks.core.shownlines import show_under
 
 _IN_TRACEBACK = re.compile(r'File "([^"\n]+)", line (\d+)')
 _IN_WARNING = re.compile(r"^(\S[^\n:]*):(\d+): (?=\w*Warning\b)", re.MULTILINE)
@@ -53,9 +54,5 @@ def _place(found: re.Match[str], otherwise: str) -> str:
 def file_in_warnings(file: str) -> str:
     """Return what a warning of nbtasks says of a file, whose lines are shown with it."""
     number = number_of(file)
-    lines = linecache.cache.get(file)
-    if number is None or lines is None:
-        return file
     name = f"Cell In[{number}]"
-    linecache.cache[name] = (*lines[:3], name)
-    return name
+    return name if number is not None and show_under(file, name) else file

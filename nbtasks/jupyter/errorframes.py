@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import linecache
 from functools import partial
 from pathlib import PurePath
 from typing import Any
 
 from nbtasks.client.border import without_last_own
+from nbtasks.core.shownlines import show_under
 
 
 def shown_by(shell: Any, error: BaseException) -> None:
@@ -32,10 +32,10 @@ def name_of_cell(shell: Any, file: str) -> str:
     A kernel calls a cell as if it lay in a file, and IPython looks for that.
     """
     numbers = getattr(shell.compile, "_filename_map", None) or {}
-    lines = linecache.cache.get(file)
-    if file not in numbers or lines is None or not file.endswith(".py"):
+    if file not in numbers or not file.endswith(".py"):
         return file
     name = f"<ipython-input-{numbers[file]}-{PurePath(file).stem}>"
-    linecache.cache[name] = (*lines[:3], name)
+    if not show_under(file, name):
+        return file
     numbers[name] = numbers[file]
     return name

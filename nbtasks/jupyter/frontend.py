@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 from typing import Any
+
+from nbtasks.core.shownlines import show
 
 
 def has_kernel(shell: Any) -> bool:
@@ -59,7 +60,7 @@ def register_source(shell: Any, source: str) -> str:
 
     number = shell.displayhook.prompt_count
     filename = code_name(source, number)
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    show(filename, source)
     names = getattr(shell.compile, "_filename_map", None)
     if names is not None:  # private; without it a traceback says <ipython-input-7-...> in place of Cell In[7]
         names[filename] = number

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import linecache
 import math
-import struct
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Any, overload
+from typing import Any
 
-from nbtasks.core import memo
+from nbtasks.core import memo, shownlines
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.events import CallEvent, from_wire, to_wire
-from nbtasks.core.globals import captures, has_code
 from nbtasks.core.header import CallHeader
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order
-from nbtasks.core.readable import is_kind
 from nbtasks.core.wirefields import from_base64, items, number, to_base64
 
 from . import pickling
@@ -33,6 +27,7 @@ from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
 from .modules.world import World, world_of
 from .opened.function import Function
+from .payloads import cut, lengths_of
 
 _MOST_CHILDREN = 100_000
 #: Epoch seconds, in the year 5138.
@@ -55,7 +50,8 @@ class Sealed:
     manifest: Manifest
 
 
-@dataclass(frozen=True)
+# One for each call, and to make one that is frozen takes four times as long.
+@dataclass
 class Chunk:
     """Calls of one batch that travel together.
 
@@ -202,7 +198,7 @@ class Codec:
         parts = {
             "call": call,
             "options": packed,
-            "lines": cell_lines(function),
+            "lines": shownlines.lines_for(function),
             "world": manifest.packed,
             "needed": needed_modules(function),
         }
@@ -227,15 +223,14 @@ class Codec:
     def _parts_of(self, frame: bytes, digest: str) -> dict[str, Any]:
         _, body = self._sealer.open(FUNCTION, frame, h=digest)
         parts: dict[str, Any] = pickling.load_plain(body)
-        for filename, text in parts["lines"].items():
-            linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+        for file, text in parts["lines"].items():
+            shownlines.show(file, text)
         return parts
 
     def lines_of(self, frame: bytes, digest: str) -> None:
         """Make the source lines of a function known here, without rebuilding it."""
         _, body = self._sealer.open(FUNCTION, frame, h=digest)
-        for filename, text in pickling.load_plain(body)["lines"].items():
-            linecache.cache.setdefault(filename, (len(text), None, text.splitlines(True), filename))
+        shownlines.show_unless_known(pickling.load_plain(body)["lines"])
 
     def seal_chunk(self, chunk: Chunk, kid: str = "") -> bytes:
         """Return the frame of a chunk; ``kid`` as in :meth:`Sealer.seal`."""
@@ -249,7 +244,7 @@ class Codec:
         }
         if chunk.not_after is not None:
             header["na"] = chunk.not_after
-        return self._sealer.seal(CHUNK, header, _lengths(chunk.payloads), *chunk.payloads, kid=kid)
+        return self._sealer.seal(CHUNK, header, lengths_of(chunk.payloads), *chunk.payloads, kid=kid)
 
     def open_chunk(self, frame: bytes, batch: str, address: str = "") -> Chunk:
         """Verify a chunk of a batch, found in the queue with this address, and cut it into calls.
@@ -265,7 +260,7 @@ class Codec:
             header.pop("n"),
             header.pop("na", None),
         )
-        return Chunk(batch, function, first, _cut(body, n), self._call_header(header), not_after, address)
+        return Chunk(batch, function, first, cut(body, n), self._call_header(header), not_after, address)
 
     def _call_header(self, said: Header) -> CallHeader:
         last, header = self._last_said
@@ -312,7 +307,7 @@ class Codec:
             header,
             record.states,
             array("f", record.seconds).tobytes(),
-            _lengths(record.payloads),
+            lengths_of(record.payloads),
             *record.payloads,
             begun,
             kid=kid,
@@ -328,9 +323,9 @@ class Codec:
         n = header["n"]
         seconds = array("f")
         seconds.frombytes(body[n : 5 * n])
-        payloads = _cut(body[5 * n :], n)
+        payloads = cut(body[5 * n :], n)
         try:
-            given = {int(index): CallOutput.from_wire(told) for index, told in header.get("o", {}).items()}
+            given = _given(header["o"]) if "o" in header else {}
             names = from_base64(header["mm"]) if "mm" in header else b""
             made = [number(moment) for moment in items(header["md"])] if "md" in header else ()
         except ValueError as error:
@@ -404,6 +399,10 @@ def _unreadable(what: str, error: ValueError) -> SignatureMismatch:
     return SignatureMismatch(f"{what} cannot be read here: {error}; both sides need the same nbtasks")
 
 
+def _given(told: Mapping[str, Any]) -> dict[int, CallOutput]:
+    return {int(index): CallOutput.from_wire(given) for index, given in told.items()}
+
+
 def _child(header: Header) -> int | None:
     """Return the number of the child that tells; what makes no sense is not known."""
     child = header.get("c")
@@ -412,89 +411,3 @@ def _child(header: Header) -> int | None:
 
 def _is_moment(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value < _END_OF_TIME
-
-
-def _lengths(payloads: Sequence[bytes | memoryview]) -> bytes:
-    return struct.pack(f"<{len(payloads)}I", *map(len, payloads))
-
-
-class Slices(Sequence[memoryview]):
-    """Payloads that lie one behind the other; each is cut out when it is asked for.
-
-    Args:
-        body: their bytes.
-        lengths: of each, in bytes.
-
-    Attributes:
-        longest: the length of the longest one.
-        size: of all, in bytes.
-    """
-
-    def __init__(self, body: memoryview, lengths: Sequence[int]) -> None:
-        self._body = body
-        self.longest = max(lengths, default=0)
-        self.size = len(body)
-        self._ends = array("Q", accumulate(lengths))
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    @overload
-    def __getitem__(self, index: int) -> memoryview: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[memoryview]: ...
-
-    def __getitem__(self, index: int | slice) -> memoryview | list[memoryview]:
-        if isinstance(index, slice):
-            places = range(*index.indices(len(self)))
-            if places.step == 1 and places:
-                return self._run(places.start, places.stop)
-            return [self[place] for place in places]
-        end = self._ends[index]
-        place = index if index >= 0 else index + len(self)
-        return self._body[self._ends[place - 1] if place else 0 : end]
-
-    def _run(self, start: int, stop: int) -> list[memoryview]:
-        body, ends = self._body, self._ends
-        begins = [ends[start - 1] if start else 0, *ends[start : stop - 1]]
-        return [body[begin:end] for begin, end in zip(begins, ends[start:stop], strict=True)]
-
-
-def size_of(payloads: Sequence[bytes | memoryview]) -> int:
-    """Return the bytes of payloads; how many they are makes no difference."""
-    return payloads.size if isinstance(payloads, Slices) else sum(map(len, payloads))
-
-
-def _cut(body: memoryview, n: int) -> Sequence[memoryview]:
-    if n == 1:
-        return [body[4 : 4 + int.from_bytes(body[:4], "little")]]
-    return Slices(body[4 * n :], struct.unpack_from(f"<{n}I", body))
-
-
-def cell_lines(function: Any) -> dict[str, str]:
-    """Return file name -> source of those files of a function that exist in memory only, as notebook cells do."""
-    found: dict[str, str] = {}
-    seen: set[int] = set()
-    waiting = [function]
-    while waiting and len(seen) < 500:
-        item = waiting.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if has_code(item):
-            with contextlib.suppress(Exception):
-                _keep_lines(item.__code__.co_filename, found)
-            waiting += [value for _, value in captures(item) if has_code(value) or is_kind(value, type)]
-        elif is_kind(item, type):
-            waiting += filter(has_code, vars(item).values())
-        else:
-            with contextlib.suppress(Exception):
-                waiting.append(item.__wrapped__)
-    return found
-
-
-def _keep_lines(filename: str, found: dict[str, str]) -> None:
-    cached = linecache.cache.get(filename)
-    if filename not in found and cached is not None and len(cached) == 4 and cached[1] is None:
-        found[filename] = "".join(cached[2])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from nbtasks.core import states as st
 from nbtasks.core.errors import ValueLost
-from nbtasks.wire.codec import Record, Slices
+from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
+from nbtasks.wire.payloads import largest_size
 from nbtasks.wire.values import LEAST_REFERENCE, REFERENCE, Shelf
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def lost_among(record: Record, ranges: Sequence[tuple[int, int]], shelf: Shelf) 
     """Return the calls in ``ranges`` whose value should lie in a file that this process sees, and does not."""
     payloads, base = record.payloads, record.first
     # Most are small, so that this is all that is looked at.
-    if shelf.files is None or (isinstance(payloads, Slices) and payloads.longest < LEAST_REFERENCE):
+    if shelf.files is None or largest_size(payloads) < LEAST_REFERENCE:
         return []
     apart = [
         index

@@ -9,7 +9,7 @@ from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.ranges import runs
-from nbtasks.wire.codec import size_of
+from nbtasks.wire.payloads import whole_size
 
 if TYPE_CHECKING:
     from nbtasks.wire.codec import Record
@@ -76,7 +76,7 @@ class Records:
 
     def size(self) -> int:
         """Return the bytes of all payloads."""
-        return sum(size_of(record.payloads) for record in self._records)
+        return sum(whole_size(record.payloads) for record in self._records)
 
     # -- written by the ledger
 

@@ -141,12 +141,12 @@ class Registry:
         What was submitted again counts in the batch that it repairs, too.
         """
         self.paces.note(batch, record)
-        told = [batch] if batch.mends is None else [batch, batch.mends.batch]
-        for one in told:
+        ended = []
+        for one in (batch,) if batch.mends is None else (batch, batch.mends.batch):
             self.call_back(one)
-        ended = [one for one in told if one.all_ended]
-        for one in ended:
-            self.drop(one)
+            if one.all_ended:
+                self.drop(one)
+                ended.append(one)
         if batch.all_ended:
             return ended
         if batch.origin.on_error == "stop" and batch.failed_count and not batch.revoked_count:

@@ -13,7 +13,8 @@ from nbtasks.core.states import FIRST_READY_CODE
 MOST_TIMES = 3
 
 
-@dataclass(frozen=True)
+# One for each call, and to make one that is frozen takes four times as long.
+@dataclass
 class Sent:
     """A chunk, or a part of its calls."""
 

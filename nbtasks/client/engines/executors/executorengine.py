@@ -30,7 +30,8 @@ from nbtasks.core import states as st
 from nbtasks.core.context import current_call, runs_call
 from nbtasks.core.errors import ConfigError, TaskRevokedError, UnknownCall, WorkerLostError, WouldDeadlock
 from nbtasks.core.readable import name_of, text_of
-from nbtasks.wire.codec import Record, cell_lines
+from nbtasks.core.shownlines import lines_for
+from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
 from nbtasks.wire.pickling import simple_call
 from nbtasks.wire.values import keys_of
@@ -204,7 +205,7 @@ class ExecutorEngine:
         if known is None or not fingerprint.same(mark, known[0]):
             refuse_bound_to_kernel(task.function)
             with BoundFor(self.home):
-                packed = pack_function(task.function, task.options, cell_lines(task.function))
+                packed = pack_function(task.function, task.options, lines_for(task.function))
             known = self._functions[task] = (mark, hashlib.sha256(packed).hexdigest(), packed)
         _, parcel.function, parcel.frame = known
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import math
 import os
 import signal
@@ -26,6 +25,7 @@ from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.core.outcome import Outcome
 from nbtasks.core.ranges import runs
 from nbtasks.core.readable import is_kind, name_of, text_of
+from nbtasks.core.shownlines import show_unless_known
 from nbtasks.core.signal import Signal
 from nbtasks.core.states import FAILURE_CODE, PENDING_CODE, RETRY_CODE, SUCCESS_CODE
 from nbtasks.wire import pickling
@@ -106,8 +106,7 @@ def _function_of(errand: Errand) -> Function | None:
         found = _functions.get(errand.function)
         if found is None and errand.packed:
             call, options, lines = pickling.load_plain(errand.packed)
-            for filename, text in lines.items():
-                linecache.cache.setdefault(filename, (len(text), None, text.splitlines(True), filename))
+            show_unless_known(lines)
             found = _functions[errand.function] = Function(errand.function, (call, options))
             if len(_functions) > _MOST_FUNCTIONS:
                 _functions.popitem(last=False)

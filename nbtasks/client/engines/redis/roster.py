@@ -43,10 +43,14 @@ class WorkerRoster:
         #: Queue -> when it was looked who takes its calls, and who does.
         self._taking: dict[str, tuple[float, list[WorkerInfo]]] = {}
         self._told: set[str] = set()
+        self._addresses: dict[str, Address] = {}
 
     def address(self, queue: str) -> Address:
         """Return a queue's address for this Python and this key."""
-        return Address(queue, PYTHON, self._key_id)
+        known = self._addresses.get(queue)
+        if known is None:
+            known = self._addresses[queue] = Address(queue, PYTHON, self._key_id)
+        return known
 
     # -- who is there
 
