@@ -6,7 +6,7 @@ import click
 
 from .doctor import doctor
 from .invite import invite
-from .named import broker_option, target_option
+from .named import broker_option, config_option, target_option
 from .worker import worker
 
 _OPTIONS = {"target": "-A", "broker": "-b"}
@@ -16,6 +16,7 @@ _OPTIONS = {"target": "-A", "broker": "-b"}
 @click.version_option(None, "-V", "--version", package_name="nbtasks")
 @target_option("As in `nbtasks worker -A`, before the command as in Celery.")
 @broker_option("As in `nbtasks worker -b`.")
+@config_option()
 @click.pass_context
 def nbtasks(context: click.Context, target: str | None, broker: str | None) -> None:
     """Tasks for notebooks: workers for them, here and on other machines, and a look at the set-up."""

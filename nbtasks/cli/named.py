@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from nbtasks.local.connection import CONFIG_VARIABLE
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -29,6 +32,24 @@ def broker_option(text: str = "Redis or Valkey.  [default: as an App without arg
 def target_option(text: str) -> Callable[[C], C]:
     """Return the option ``-A``: a module with an App."""
     return click.option("-A", "--app", "target", callback=named, metavar="MODULE[:APP]", help=text)
+
+
+def config_option() -> Callable[[C], C]:
+    """Return the option ``--config``: a module with settings, which every App of this process reads."""
+    return click.option(
+        "--config",
+        callback=_read_by_apps,
+        expose_value=False,
+        is_eager=True,
+        metavar="MODULE",
+        help="Module with settings, such as celeryconfig.  [default: NBTASKS_CONFIG_MODULE]",
+    )
+
+
+def _read_by_apps(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    found = named(context, option, value)
+    if found is not None:
+        os.environ[CONFIG_VARIABLE] = found
 
 
 def connection_file_option(text: str) -> Callable[[C], C]:

@@ -9,15 +9,25 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from nbtasks.client.conf.checking import of_workers
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import BrokerUnavailable, NbtasksError
 from nbtasks.core.keywords import WorkerKeywords, meanings
 from nbtasks.core.options import LOG_LEVELS, POOLS, WorkerOptions
+from nbtasks.local.connection import CONFIG_VARIABLE
 from nbtasks.local.processes.maththreads import share_cpus
 
-from .named import broker_option, connection_file_option, named, namespace_option, target_option
+from .named import (
+    broker_option,
+    config_option,
+    connection_file_option,
+    named,
+    namespace_option,
+    target_option,
+)
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
@@ -33,6 +43,7 @@ def _said(option: str) -> str:
 @click.command()
 @target_option("Module with an App: its broker, its includes.")
 @broker_option("Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded.")
+@config_option()
 @connection_file_option("File with URL and key, written on another machine.")
 @namespace_option()
 @click.option(
@@ -96,8 +107,8 @@ def _serve(
         raise click.ClickException("workers run on Linux and macOS only; on Windows, use Python in WSL")
     # Before the App's module is imported, and with it numpy.
     share_cpus(1 if given["pool"] == "solo" else given["concurrency"] or usable_cpus())
-    app, include = _app(target, broker) if target else (None, ())
-    options = _options(given, include)
+    app, include = _app(target, broker, file, namespace)
+    options = _options(given, include, app)
     connection, lease = _connect(app, broker, file, namespace)
     if broker:
         connection = dataclasses.replace(connection, url=broker, source="-b")
@@ -122,25 +133,39 @@ def _keep_up(lease: EmbeddedLease | None) -> None:
         lease.keep_up()
 
 
-def _app(target: str, broker: str | None) -> tuple[App, tuple[str, ...]]:
-    from .target import find_app
-
+def _app(
+    target: str | None, broker: str | None, file: str | None, namespace: str | None
+) -> tuple[App | None, tuple[str, ...]]:
+    """Return the App that the worker is for, and the modules that it imports; None where nothing names settings."""
     if broker:
         # An App that names no server would otherwise start the embedded one.
         os.environ["NBTASKS_BROKER"] = broker
-    app, module = find_app(target)
-    return app, (*app.include, module)
+    if target:
+        from .target import find_app
+
+        app, module = find_app(target)
+        return app, (*app.include, module)
+    if not os.environ.get(CONFIG_VARIABLE):
+        return None, ()
+    from nbtasks.client.app import App
+
+    app = App("worker", broker=broker, connection_file=file, namespace=namespace)
+    return app, app.include
 
 
 def _connect(
     app: App | None, broker: str | None, file: str | None, namespace: str | None
 ) -> tuple[Connection, EmbeddedLease | None]:
+    from nbtasks.client.conf.unread import unread
     from nbtasks.local.connection import read_connection_file, resolve
 
     if file:
         return read_connection_file(file), None
     if app is None:
-        return resolve(broker, namespace=namespace)
+        connection, lease = resolve(broker, namespace=namespace)
+        for sentence in unread(connection.url, frozenset()):
+            click.echo(f"nbtasks: {sentence}", err=True)
+        return connection, lease
     if not broker:
         # Starts the embedded server; any other one is waited for by the worker.
         with contextlib.suppress(BrokerUnavailable):
@@ -148,7 +173,12 @@ def _connect(
     return app.connection, None
 
 
-def _options(given: dict[str, Any], include: tuple[str, ...]) -> WorkerOptions:
+def _options(given: dict[str, Any], include: tuple[str, ...], app: App | None) -> WorkerOptions:
+    if app is not None:
+        # What is said on the command line counts before settings, and those before what it is otherwise.
+        source = click.get_current_context().get_parameter_source
+        own = of_workers(app.conf)
+        given = {**given, **{name: own[name] for name in own if source(name) is ParameterSource.DEFAULT}}
     queues = tuple(dict.fromkeys(name.strip() for name in given["queues"].split(",") if name.strip()))
     return WorkerOptions(
         concurrency=given["concurrency"] or usable_cpus(),

@@ -2,63 +2,45 @@
 
 from __future__ import annotations
 
-import atexit
 import dataclasses
-import logging
 import os
-import threading
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.core import ancestry, context
+from nbtasks.core import context
 from nbtasks.core.cpus import usable_cpus
-from nbtasks.core.durations import LONGEST_S, Duration, patience, seconds
-from nbtasks.core.errors import BrokerUnavailable, ConfigError
-from nbtasks.core.header import RESULT_LIMIT_BYTES
+from nbtasks.core.durations import LONGEST_S, Duration, patience
+from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import TaskKeywords, WorkerKeywords, documented
 from nbtasks.core.options import TaskOptions, WorkerOptions
-from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.local import connection as connections
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.workers import LocalWorkers
 
 from . import current
 from .attaching import attached
+from .conf.checking import of_workers
 from .decorator import makes_tasks, task
-from .engines.redis.redisengine import RedisEngine
+from .foundation import Foundation
 from .group import GroupResult as Map
 from .home import Home
-from .opened import Opened, close_when_unheld
 from .result import AsyncResult as Handle
 from .runs import runlist  # noqa: F401 - it shows handles to those who ask for it
 from .task import Task
-from .told import Told, checked_limit
-from .unsent import tell_at_exit
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from typing_extensions import Unpack
 
-    from typing_extensions import Self, Unpack
-
-    from nbtasks.broker.redis.server import BrokerFacts
-
-    from .batches.engine import Engine
     from .batches.ledger import Ledger
-    from .engines.executors.executorengine import ExecutorEngine
     from .engines.redis.roster import Stranded
-    from .engines.redis.session import Session
     from .futures.taskexecutor import TaskExecutor
     from .invitation import Invitation
     from .workerinfo import WorkerInfo
 
 __all__ = ["App", "Task", "task"]
 
-_log = logging.getLogger("nbtasks")
-_DAY_S = 86_400.0
 
-
-class App:
+class App(Foundation):
     """The caller's side: where calls go and where results come from.
 
     Nothing is started or connected before it is needed.
@@ -80,70 +62,6 @@ class App:
         engine: an executor of concurrent.futures, or what looks like one: it runs the calls, and there is no broker.
     """
 
-    __stays_here__ = (
-        "it holds the key. In a task, nbtasks.App.current() is the App that it runs for, and nbtasks.task(function) "
-        "makes a task of no App, which submits through that"
-    )
-    __reduce_ex__ = refuse_to_travel
-
-    def __init__(
-        self,
-        name: str | None = None,
-        *,
-        broker: str | None = None,
-        backend: str | None = None,
-        namespace: str | None = None,
-        key: str | bytes | None = None,
-        include: Sequence[str] = (),
-        result_expires: Duration = _DAY_S,
-        result_limit: int = RESULT_LIMIT_BYTES,
-        connection: Connection | None = None,
-        connection_file: str | os.PathLike[str] | None = None,
-        listen: str | bool = False,
-        engine: Executor | None = None,
-    ) -> None:
-        self.name = name or "nbtasks"
-        self.include = tuple(include)
-        self._told = Told(broker, key, namespace, connection_file, listen)
-        self._told.check(backend, connection)
-        self._result_expires = seconds(result_expires, "result_expires", least_s=1.0)
-        self._result_limit = checked_limit(result_limit)
-        self._lock = threading.RLock()
-        self._connection: Connection | None = connection
-        self._opened = Opened()
-        self._closed = False
-        self._executor: ExecutorEngine | None = None
-        if engine is not None:
-            beside = {
-                "broker": broker, "backend": backend, "namespace": namespace, "key": key, "include": include,
-                "connection": connection, "connection_file": connection_file, "listen": listen,
-                "result_expires": self._result_expires != _DAY_S,
-            }  # fmt: skip
-            self._executor = self._opened.execute(engine, self.name, self._result_limit, beside)
-        #: Where it was told that its calls go; empty where it finds out by itself.
-        self.told = self._executor.home.address if self._executor else self._told.place(connection)
-        current.opened(self)
-        if context.serving:
-            self._finalizer = close_when_unheld(self, self._opened)
-        else:
-            atexit.register(self._at_exit)
-
-    def __repr__(self) -> str:
-        where = self._executor.title if self._executor else self._connection or "not connected"
-        return f"<App {self.name!r} {where}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            self.close()
-        except BrokerUnavailable as error:
-            # What has ended the block says more.
-            if kind is None:
-                raise
-            tell_at_exit(str(error))
-
     @classmethod
     def current(cls) -> App:
         """Return the newest open App of this process; one with defaults is made if there is none."""
@@ -151,24 +69,39 @@ class App:
         assert isinstance(app, App)
         return app
 
-    @property
-    def usable(self) -> bool:
-        """Whether it is open."""
-        return not self._closed
+    # -- settings
 
-    @property
-    def home(self) -> Home:
-        """Where its calls go: server, namespace and key."""
-        if self._executor is not None:
-            return self._executor.home
-        return Home.of(self._connection or self.connection, self.name)
+    def config_from_object(
+        self, obj: Any, *, silent: bool = False, force: bool = False, namespace: str | None = None
+    ) -> None:
+        """Take settings from a module, an object or a mapping. They are read when the first one is needed.
 
-    @property
-    def known_home(self) -> Home | None:
-        """The same; None where that has not been found out yet, and finding out would start a server."""
-        given = self._executor or self._connection
-        finds_out = given is not None or self._told.names_broker or context.serving
-        return self.home if finds_out else None
+        What is set in ``app.conf`` itself, and what ``App(...)`` was given, counts before that.
+
+        Args:
+            obj: the same, or its name: ``"package.module"`` or ``"package.module:name"``.
+            silent: whether there may be no such module.
+            force: read it now.
+            namespace: only names that begin so are settings: with ``"CELERY"``, ``CELERY_BROKER_URL`` is broker_url.
+
+        Raises:
+            ConfigError: there is no such module, no such setting, or a value is wrong.
+        """
+        self.conf.read(obj, silent, force, namespace)
+
+    def config_from_envvar(self, variable_name: str, *, silent: bool = False, force: bool = False) -> None:
+        """Take settings from the module that an environment variable names, as :meth:`config_from_object` does.
+
+        Raises:
+            ConfigError: the variable is not set, or as there.
+        """
+        name = os.environ.get(variable_name)
+        if name:
+            self.conf.read(name, silent, force, None)
+        elif not silent:
+            raise ConfigError(
+                f"config_from_envvar: {variable_name} is not set; have it name a module, {variable_name}=celeryconfig"
+            )
 
     # -- tasks
 
@@ -239,95 +172,6 @@ class App:
         engine = self._opened.engine
         return engine.registry.recent(quiet=quiet) if engine is not None else []
 
-    # -- the broker
-
-    @property
-    def connection(self) -> Connection:
-        """Where the broker is. The embedded server is started if it is the one."""
-        # Not under the lock: who closes an App has it until callbacks have ended, which may ask for this.
-        self._check_open()
-        with self._lock:
-            self._begin()
-            assert self._connection is not None
-            return self._connection
-
-    def go_to(self, connection: Connection) -> None:
-        """Have calls go elsewhere than was told: what is said on a command line counts. Only before the first call."""
-        self._need("connection")
-        with self._lock:
-            self._connection = connection
-
-    def _need(self, word: str, said: str = "") -> None:
-        """Raise ConfigError where that is nothing for an executor; ``word`` as of :class:`Capabilities`."""
-        if self._executor is not None:
-            self._executor.capabilities.need(word, said)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ConfigError(f"App {self.name!r} is closed; make a new one")
-
-    def _begin(self) -> None:
-        self._check_open()
-        self._need("connection")
-        if self._connection is None:
-            self._connection, self._opened.resolving = self._told.begin()
-
-    def _server(self) -> Connection:
-        """Return the connection when its server is there."""
-        connection, opened = self.connection, self._opened
-        if context.serving:
-            # The worker itself sees to it that its server stays.
-            opened.rejoin = None
-        forked = opened.rejoin is not None
-        if opened.wait_for_server():
-            if not context.serving:
-                # What is registered last runs first: the server is still there when the rest is told to it.
-                atexit.unregister(self._at_exit)
-                atexit.register(self._at_exit)
-            if self._told.listen and not forked:
-                opened.listen(self._told.listen, connection.address)
-        return connection
-
-    @property
-    def engine(self) -> Engine:
-        """What brings its calls to workers. The connection to the broker is opened, if there is none yet.
-
-        Raises:
-            BrokerUnavailable: it cannot be reached.
-            BrokerUnsuitable: it is too old, or it may evict data.
-        """
-        engine = self._opened.engine
-        if engine is not None and engine.usable and not self._closed:
-            return engine
-        self._check_open()
-        with self._lock:
-            engine = self._opened.engine
-            if engine is None or not engine.usable or self._closed:
-                engine = self._opened.engine = self._connect()
-                ancestry.at_exit_of_child(weakref.WeakMethod(self._at_exit))
-            return engine
-
-    def _connect(self) -> Engine:
-        if self._executor is not None:
-            # In a process that was forked off.
-            self._executor.check_open(f"App {self.name!r}")
-        connection = self._server()
-        return self._opened.connect(
-            self.name, connection, self._result_expires, self._result_limit, self.include
-        )
-
-    @property
-    def session(self) -> Session:
-        """The open connection to the broker, for those who look behind the engine."""
-        self._need("connection", "session")
-        engine = self.engine
-        assert isinstance(engine, RedisEngine)
-        return engine.session
-
-    def check(self) -> BrokerFacts:
-        """Return what the broker is: version, policy, latency."""
-        return self._opened.facts(self._server())
-
     # -- workers
 
     @documented(WorkerKeywords, WorkerOptions.defaults())
@@ -341,7 +185,7 @@ class App:
         They end with this process, unless ``keep``.
 
         Args:
-            n: children; as many as this process may use CPUs if None.
+            n: children; what the settings say, else as many as this process may use CPUs, if None.
             timeout: seconds until it is given up.
             options: as below.
 
@@ -350,8 +194,9 @@ class App:
             WorkersError: they did not come up; the message has the end of their log.
         """
         self._need("start_workers")
-        children = n if n is not None else usable_cpus()
-        wanted = WorkerOptions.make(children, options, self.include)
+        own = of_workers(self.conf)
+        most = own.pop("concurrency", None) or usable_cpus()
+        wanted = WorkerOptions.make(n if n is not None else most, {**own, **options}, self.include)
         most_s = patience(timeout)
         workers = self.local_workers
         workers.begin(wanted)
@@ -444,44 +289,6 @@ class App:
         """Return the connection to the embedded server for other machines; None where it does not listen."""
         self._server()
         return self._opened.for_others(self.connection, host)
-
-    # -- the end
-
-    def close(self, cold: bool = False) -> None:
-        """Stop local workers, close connections; the last user of the embedded server stops it.
-
-        Running calls may end first, for 10 seconds at most; with ``cold`` they may not. Workers that were started with
-        ``keep`` go on.
-
-        Raises:
-            BrokerUnavailable: calls were accepted that could not be handed over; everything is closed nevertheless.
-        """
-        if self._closed:
-            return
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            current.closed(self)
-            self._opened.close(cold)
-        if context.serving:
-            self._finalizer.detach()
-        atexit.unregister(self._at_exit)
-        if self._opened.unsent:
-            raise BrokerUnavailable(self._opened.unsent)
-
-    def forked(self) -> None:
-        """Go on in a process that was forked off, with a session of its own on the same server."""
-        self._lock = threading.RLock()
-        self._opened.forked()
-
-    def _at_exit(self) -> None:
-        try:
-            self.close(cold=True)
-        except BrokerUnavailable as error:
-            tell_at_exit(str(error))
-        except Exception as error:
-            _log.warning("closing App %r: %s", self.name, error)
 
 
 def _make_default() -> App:

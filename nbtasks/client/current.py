@@ -26,10 +26,14 @@ class Provider(Protocol):
     """What is needed of an App."""
 
     name: str
-    #: Modules that its workers have of their own.
-    include: tuple[str, ...]
-    #: Where it was told that its calls go; empty where it finds out by itself.
-    told: str
+
+    @property
+    def include(self) -> tuple[str, ...]:
+        """Modules that its workers have of their own."""
+
+    @property
+    def told(self) -> str:
+        """Where it was told that its calls go; empty where it finds out by itself."""
 
     @property
     def usable(self) -> bool:
@@ -74,6 +78,12 @@ def opened(app: Provider) -> None:
     _open.append(app)
     _closed.clear()
     ancestry.tell_children(app.told)
+
+
+def told_anew(app: Provider) -> None:
+    """Hear that an App was told where its calls go after it was made."""
+    if _open and app is _open[-1]:
+        ancestry.tell_children(app.told)
 
 
 def closed(app: Provider) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nbtasks.core import context
-from nbtasks.core.errors import ConfigError
 from nbtasks.local import connection as connections
 from nbtasks.local.backend import check_backend
 from nbtasks.local.server import listening
@@ -72,14 +71,3 @@ class Told:
         """Return what a worker runs for, but for what this App was told: whatever the environment says."""
         keys = connections.keys_of(self.key) if self.key else served.keys
         return dataclasses.replace(served, keys=keys, namespace=self.namespace or served.namespace)
-
-
-def checked_limit(size: int) -> int:
-    """Return the largest size of a result, in bytes.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ConfigError(f"result_limit: {size!r} is not a number of bytes")
-    return size

@@ -24,6 +24,8 @@ BROKER_VARIABLE = "NBTASKS_BROKER"
 KEY_VARIABLE = "NBTASKS_KEY"
 NAMESPACE_VARIABLE = "NBTASKS_NAMESPACE"
 FILE_VARIABLE = "NBTASKS_CONNECTION_FILE"
+#: Names the module that every App of a process reads its settings from.
+CONFIG_VARIABLE = "NBTASKS_CONFIG_MODULE"
 DEFAULT_NAMESPACE = "nbtasks"
 #: The key in use and the one before it.
 _MAX_KEYS = 2

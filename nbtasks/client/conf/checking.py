@@ -1,0 +1,114 @@
+"""Values of settings, checked where they are set; each as the part of nbtasks sees it that goes by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nbtasks.core.durations import seconds
+from nbtasks.core.errors import ConfigError
+from nbtasks.core.header import RESULT_LIMIT_BYTES
+from nbtasks.core.options import WorkerOptions
+from nbtasks.local import connection as connections
+
+DAY_S = 86_400.0
+#: What settings are where nobody has set them, those that are not None.
+DEFAULTS: dict[str, Any] = {
+    "result_expires": DAY_S,
+    "result_limit": RESULT_LIMIT_BYTES,
+    "imports": (),
+    "include": (),
+    "listen": False,
+}
+#: Setting -> the option of workers that it is.
+OF_WORKERS = {
+    "worker_concurrency": "concurrency",
+    "worker_pool": "pool",
+    "worker_max_tasks_per_child": "max_tasks_per_child",
+    "worker_max_memory_per_child": "max_memory_per_child",
+}
+
+
+def checked(name: str, value: Any) -> Any:
+    """Return a setting as it is kept.
+
+    Raises:
+        ConfigError: it is none of the accepted values.
+    """
+    if name in OF_WORKERS:
+        return _of_workers(name, value)
+    check = _CHECKS.get(name)
+    return value if check is None else check(name, value)
+
+
+def checked_limit(size: int) -> int:
+    """Return the largest size of a result, in bytes.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ConfigError(f"result_limit: {size!r} is not a number of bytes")
+    return size
+
+
+def checked_expiry(value: Any) -> float:
+    """Return for how long results are kept, in seconds.
+
+    Raises:
+        ConfigError: it is no duration.
+    """
+    return seconds(value, "result_expires", least_s=1.0)
+
+
+def of_workers(conf: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of workers that settings say."""
+    return {option: conf[name] for name, option in OF_WORKERS.items() if conf.get(name) is not None}
+
+
+def _of_workers(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    option = OF_WORKERS[name]
+    try:
+        WorkerOptions(**{"concurrency": 1, option: value})
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {str(error).partition(': ')[2]}") from None
+    return value
+
+
+def _url(_name: str, value: Any) -> Any:
+    if value is not None:
+        connections.check_url(value)
+    return value
+
+
+def _text(name: str, value: Any) -> Any:
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"{name}: {value!r:.40} is not a text")
+    return value
+
+
+def _namespace(_name: str, value: Any) -> Any:
+    if value is not None:
+        connections.check_namespace(value)
+    return value
+
+
+def _modules(name: str, value: Any) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else value or ()
+    found = tuple(names) if isinstance(names, Iterable) else (None,)
+    if not all(isinstance(one, str) for one in found):
+        raise ConfigError(f"{name}: {value!r:.40} is not a list of modules' names")
+    return found
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "broker_url": _url,
+    "result_backend": _text,
+    "namespace": _namespace,
+    "imports": _modules,
+    "include": _modules,
+    "result_expires": lambda _, value: checked_expiry(value),
+    "result_limit": lambda _, value: checked_limit(value),
+}

@@ -1,0 +1,84 @@
+"""Settings of Celery's that do nothing here, each with its reason, and those that have another name here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+#: What a worker, a task or an App goes by.
+EFFECTIVE = frozenset(
+    {
+        "namespace", "key", "connection_file", "listen", "result_limit",
+        "broker_url", "result_backend", "result_expires", "imports", "include",
+        "worker_concurrency", "worker_pool", "worker_max_tasks_per_child", "worker_max_memory_per_child",
+    }
+)  # fmt: skip
+_URL = "broker_url says it all: redis://user:password@host:port/database"
+_TLS = "rediss:// in broker_url says it: rediss://user:password@host:port/database"
+#: Calls would go elsewhere, or in the clear, if these were left out in silence.
+_INSTEAD = {
+    "broker_transport": _URL,
+    "broker_host": _URL,
+    "broker_port": _URL,
+    "broker_user": _URL,
+    "broker_password": _URL,
+    "broker_vhost": _URL,
+    "broker_read_url": "there is one server, for what is put and what is taken: broker_url",
+    "broker_write_url": "there is one server, for what is put and what is taken: broker_url",
+    "broker_use_ssl": _TLS,
+    "redis_backend_use_ssl": _TLS,
+}
+_NO_STORE = "results are kept on the broker's own server, and nowhere else"
+_NO_AMQP = "there are no exchanges: a queue is a name, and is there when something is sent to it"
+#: Patterns of names, the first that fits counts.
+_REASONS = (
+    ("*accept_content *_serializer", "values are pickled, and everything that travels is signed"),
+    ("*_compression", "nothing is compressed"),
+    ("*exchange* *routing_key *delivery_mode *_queue_type task_create_missing_queue*", _NO_AMQP),
+    ("task_queue_max_priority", "every queue has priorities, 0 to 9"),
+    ("cache_* cassandra_* s3_* azureblockblob_* gcs_* couchbase_* arangodb_* mongodb_*", _NO_STORE),
+    ("cosmosdbsql_* elasticsearch_* database_*", _NO_STORE),
+    ("redis_*", "results take the connections of the broker"),
+    ("broker_*", "connections are kept up, and made again, without settings"),
+    ("result_*", "results are kept as they are, for as long as result_expires says"),
+    ("security_*", "everything that travels is signed without settings; key= names another key"),
+    ("beat_*", "there are no schedules yet: have cron or another scheduler submit the call"),
+    ("timezone enable_utc", "a moment without a time zone is local time"),
+    ("control_* event_*", "orders and events need no queues of their own"),
+    ("task_track_started", "STARTED is always told"),
+    ("task_remote_tracebacks", "tracebacks always travel"),
+    ("*eager*", "say it where you call: task.apply()"),
+    (
+        "task_acks_* task_reject_* task_retry_*",
+        "a call ends with its result; acks_late=False in @task: at most once",
+    ),
+    ("task_publish_*", "what cannot be sent is sent again by itself"),
+    ("task_*", "say it at the task, @task(...), where there is such an option"),
+    ("worker_*log* worker_redirect*", "logs have one form; --loglevel says how much"),
+    ("worker_*", "workers see to that by themselves"),
+)
+
+
+def instead(name: str) -> str | None:
+    """Return what to write in the place of a setting that must not be left out in silence; None for all others."""
+    return _INSTEAD.get(name)
+
+
+def why(name: str) -> str | None:
+    """Return why a setting does nothing; None where it does."""
+    if name in EFFECTIVE:
+        return None
+    fitting = (
+        reason for patterns, reason in _REASONS if any(fnmatchcase(name, one) for one in patterns.split())
+    )
+    return next(fitting, "it has no meaning here")
+
+
+_said: set[str] = set()
+
+
+def fresh(names: Iterable[str]) -> list[str]:
+    """Return a line for each setting that does nothing and has not been spoken of in this process."""
+    found = [(name, why(name)) for name in names if name not in _said]
+    _said.update(name for name, reason in found if reason is not None)
+    return [f"{name} ({reason})" for name, reason in found if reason is not None]

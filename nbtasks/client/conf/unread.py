@@ -1,0 +1,49 @@
+"""What lies there for Celery, and says where its calls go: nbtasks does not read it unasked, and says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from nbtasks.broker import url as urls
+from nbtasks.core.errors import ConfigError
+from nbtasks.local.connection import CONFIG_VARIABLE
+
+from .settingsources import is_there
+
+_MODULE = "celeryconfig"
+_said: set[str] = set()
+
+
+def unread(used: str, read: frozenset[str]) -> Iterator[str]:
+    """Yield a sentence for each setting of Celery's that lies there and is not followed, once in a process.
+
+    Args:
+        used: the URL of the server that calls go to.
+        read: names of what the App has read its settings from.
+    """
+    for what, sentence in _found(used, read):
+        if what not in _said:
+            _said.add(what)
+            yield sentence
+
+
+def _found(used: str, read: frozenset[str]) -> Iterator[tuple[str, str]]:
+    but = f"and calls go to {urls.parse(used).shown}"
+    url, module = os.environ.get("CELERY_BROKER_URL"), os.environ.get("CELERY_CONFIG_MODULE")
+    if url and not _is_same(url, used):
+        advice = 'set NBTASKS_BROKER instead, or say App(broker=os.environ["CELERY_BROKER_URL"])'
+        yield "CELERY_BROKER_URL", f"CELERY_BROKER_URL is not read, {but}: {advice}"
+    if module and module not in read:
+        advice = f"set {CONFIG_VARIABLE}={module}, or call app.config_from_object({module!r})"
+        yield "CELERY_CONFIG_MODULE", f"CELERY_CONFIG_MODULE={module} is not read, {but}: {advice}"
+    elif not module and not read and is_there(_MODULE):
+        advice = f"call app.config_from_object({_MODULE!r}), or set {CONFIG_VARIABLE}={_MODULE}"
+        yield _MODULE, f"{_MODULE}.py lies here and is not read, {but}: {advice}"
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return bool(urls.parse(one).server == urls.parse(other).server)
+    except ConfigError:
+        return False

@@ -1,0 +1,294 @@
+"""What an App stands on: its settings, where its calls go, and what it has open. What people call is in app.py."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nbtasks.core import ancestry, context
+from nbtasks.core.durations import Duration
+from nbtasks.core.errors import BrokerUnavailable, ConfigError
+from nbtasks.core.unsendable import refuse_to_travel
+from nbtasks.core.warning import warn
+from nbtasks.local.connection import Connection
+
+from . import current
+from .conf.checking import checked_expiry, checked_limit
+from .conf.conf import Conf
+from .conf.unread import unread
+from .engines.redis.redisengine import RedisEngine
+from .home import Home
+from .opened import Opened, close_when_unheld
+from .told import Told
+from .unsent import tell_at_exit
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from typing_extensions import Self
+
+    from nbtasks.broker.redis.server import BrokerFacts
+
+    from .batches.engine import Engine
+    from .engines.executors.executorengine import ExecutorEngine
+    from .engines.redis.session import Session
+
+_log = logging.getLogger("nbtasks")
+#: Settings that a Told is made of, in its order.
+_OF_TOLD = ("broker_url", "key", "namespace", "connection_file", "listen")
+
+
+class Foundation:
+    """What an App stands on. Nothing is started or connected before it is needed."""
+
+    __stays_here__ = (
+        "it holds the key. In a task, nbtasks.App.current() is the App that it runs for, and nbtasks.task(function) "
+        "makes a task of no App, which submits through that"
+    )
+    __reduce_ex__ = refuse_to_travel
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        broker: str | None = None,
+        backend: str | None = None,
+        namespace: str | None = None,
+        key: str | bytes | None = None,
+        include: Sequence[str] = (),
+        result_expires: Duration | None = None,
+        result_limit: int | None = None,
+        connection: Connection | None = None,
+        connection_file: str | os.PathLike[str] | None = None,
+        listen: str | bool = False,
+        engine: Executor | None = None,
+    ) -> None:
+        self.name = name or "nbtasks"
+        Told(broker, key, namespace, connection_file, listen).check(backend, connection)
+        given = {
+            "broker_url": broker, "result_backend": backend, "namespace": namespace, "key": key,
+            "connection_file": connection_file, "listen": listen or None, "include": tuple(include) or None,
+            "result_expires": None if result_expires is None else checked_expiry(result_expires),
+            "result_limit": None if result_limit is None else checked_limit(result_limit),
+        }  # fmt: skip
+        given = {setting: value for setting, value in given.items() if value is not None}
+        #: Its settings, under Celery's names: ``app.conf.result_expires``, ``app.conf["broker_url"]``.
+        self.conf = Conf(given, weakref.WeakMethod(self._note_settings))
+        self._lock = threading.RLock()
+        self._connection = self._given = connection
+        self._opened = Opened()
+        self._closed = False
+        self._executor: ExecutorEngine | None = None
+        if connection is not None:
+            self.conf.fix("this App was given a connection")
+        if engine is not None:
+            beside = {**given, "connection": connection}
+            beside.pop("result_limit", None)
+            self._executor = self._opened.execute(engine, self.name, self.conf.result_limit, beside)
+            self.conf.fix("an executor runs the calls of this App")
+        current.opened(self)
+        if context.serving:
+            self._finalizer = close_when_unheld(self, self._opened)
+        else:
+            atexit.register(self._at_exit)
+
+    def __repr__(self) -> str:
+        where = self._executor.title if self._executor else self._connection or "not connected"
+        return f"<App {self.name!r} {where}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            self.close()
+        except BrokerUnavailable as error:
+            # What has ended the block says more.
+            if kind is None:
+                raise
+            tell_at_exit(str(error))
+
+    # -- its settings
+
+    @property
+    def include(self) -> tuple[str, ...]:
+        """Modules that workers import when they start, and have of their own: they are not sent along."""
+        return tuple(dict.fromkeys((*self.conf.include, *self.conf.imports)))
+
+    @property
+    def told(self) -> str:
+        """Where it was told that its calls go; empty where it finds out by itself."""
+        if self._executor is not None:
+            return self._executor.home.address
+        said = (self.conf.said_here(name) for name in _OF_TOLD)
+        return Told(*said).place(self._given)
+
+    @property
+    def _told(self) -> Told:
+        return Told(*(self.conf[name] for name in _OF_TOLD))
+
+    def _note_settings(self) -> None:
+        """Hear that something was set."""
+        current.told_anew(self)
+
+    # -- where its calls go
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is open."""
+        return not self._closed
+
+    @property
+    def home(self) -> Home:
+        """Where its calls go: server, namespace and key."""
+        if self._executor is not None:
+            return self._executor.home
+        return Home.of(self._connection or self.connection, self.name)
+
+    @property
+    def known_home(self) -> Home | None:
+        """The same; None where that has not been found out yet, and finding out would start a server."""
+        given = self._executor or self._connection
+        finds_out = given is not None or self._told.names_broker or context.serving
+        return self.home if finds_out else None
+
+    # -- the broker
+
+    @property
+    def connection(self) -> Connection:
+        """Where the broker is. The embedded server is started if it is the one."""
+        # Not under the lock: who closes an App has it until callbacks have ended, which may ask for this.
+        self._check_open()
+        with self._lock:
+            self._begin()
+            assert self._connection is not None
+            return self._connection
+
+    def go_to(self, connection: Connection) -> None:
+        """Have calls go elsewhere than was told: what is said on a command line counts. Only before the first call."""
+        self._need("connection")
+        with self._lock:
+            self._connection = connection
+            self.conf.fix("this App is connected")
+
+    def _need(self, word: str, said: str = "") -> None:
+        """Raise ConfigError where that is nothing for an executor; ``word`` as of :class:`Capabilities`."""
+        if self._executor is not None:
+            self._executor.capabilities.need(word, said)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigError(f"App {self.name!r} is closed; make a new one")
+
+    def _begin(self) -> None:
+        self._check_open()
+        self._need("connection")
+        if self._connection is None:
+            told = self._told
+            told.check(self.conf.result_backend, None)
+            self._connection, self._opened.resolving = told.begin()
+            self.conf.fix("this App is connected")
+            if not context.serving:
+                for sentence in unread(self._connection.url, self.conf.names_read):
+                    warn(sentence)
+
+    def _server(self) -> Connection:
+        """Return the connection when its server is there."""
+        connection, opened = self.connection, self._opened
+        if context.serving:
+            # The worker itself sees to it that its server stays.
+            opened.rejoin = None
+        forked = opened.rejoin is not None
+        if opened.wait_for_server():
+            if not context.serving:
+                # What is registered last runs first: the server is still there when the rest is told to it.
+                atexit.unregister(self._at_exit)
+                atexit.register(self._at_exit)
+            if self.conf.listen and not forked:
+                opened.listen(self.conf.listen, connection.address)
+        return connection
+
+    @property
+    def engine(self) -> Engine:
+        """What brings its calls to workers. The connection to the broker is opened, if there is none yet.
+
+        Raises:
+            BrokerUnavailable: it cannot be reached.
+            BrokerUnsuitable: it is too old, or it may evict data.
+        """
+        engine = self._opened.engine
+        if engine is not None and engine.usable and not self._closed:
+            return engine
+        self._check_open()
+        with self._lock:
+            engine = self._opened.engine
+            if engine is None or not engine.usable or self._closed:
+                engine = self._opened.engine = self._connect()
+                ancestry.at_exit_of_child(weakref.WeakMethod(self._at_exit))
+            return engine
+
+    def _connect(self) -> Engine:
+        if self._executor is not None:
+            # In a process that was forked off.
+            self._executor.check_open(f"App {self.name!r}")
+        connection = self._server()
+        conf = self.conf
+        return self._opened.connect(
+            self.name, connection, conf.result_expires, conf.result_limit, self.include
+        )
+
+    @property
+    def session(self) -> Session:
+        """The open connection to the broker, for those who look behind the engine."""
+        self._need("connection", "session")
+        engine = self.engine
+        assert isinstance(engine, RedisEngine)
+        return engine.session
+
+    def check(self) -> BrokerFacts:
+        """Return what the broker is: version, policy, latency."""
+        return self._opened.facts(self._server())
+
+    # -- the end
+
+    def close(self, cold: bool = False) -> None:
+        """Stop local workers, close connections; the last user of the embedded server stops it.
+
+        Running calls may end first, for 10 seconds at most; with ``cold`` they may not. Workers that were started with
+        ``keep`` go on.
+
+        Raises:
+            BrokerUnavailable: calls were accepted that could not be handed over; everything is closed nevertheless.
+        """
+        if self._closed:
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            current.closed(self)
+            self._opened.close(cold)
+        if context.serving:
+            self._finalizer.detach()
+        atexit.unregister(self._at_exit)
+        if self._opened.unsent:
+            raise BrokerUnavailable(self._opened.unsent)
+
+    def forked(self) -> None:
+        """Go on in a process that was forked off, with a session of its own on the same server."""
+        self._lock = threading.RLock()
+        self.conf.forked()
+        self._opened.forked()
+
+    def _at_exit(self) -> None:
+        try:
+            self.close(cold=True)
+        except BrokerUnavailable as error:
+            tell_at_exit(str(error))
+        except Exception as error:
+            _log.warning("closing App %r: %s", self.name, error)

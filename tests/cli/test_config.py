@@ -1,0 +1,116 @@
+"""Settings of ``nbtasks worker``: ``--config``, NBTASKS_CONFIG_MODULE, and what lies there for Celery."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nbtasks import App
+from nbtasks.local.server import embedded
+
+LIES_HERE = r"celeryconfig.py lies here and is not read, and calls go to unix://"
+
+
+@pytest.fixture
+def configured(project):
+    """A celeryconfig.py that names the embedded server, with a worker's settings."""
+    held = embedded.acquire()
+    (project / "celeryconfig.py").write_text(
+        f"BROKER_URL = {held.url!r}\nCELERYD_CONCURRENCY = 1\n"
+        "CELERY_IMPORTS = ['of_project']\nnamespace = 'configured'\n"
+    )
+    (project / "of_project.py").write_text("open('imported', 'w').close()\n")
+    yield project
+    held.close()
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_worker_reads_the_module_that_config_names(worker, configured, before):
+    option = ("--config", "celeryconfig")
+    running = worker(*(() if before else option), before=option if before else ())
+    assert (configured / "imported").exists()
+    assert "concurrency  1 (prefork)" in running.text
+    assert "namespace    configured" in running.text
+    assert "is not read" not in running.text
+
+
+def test_the_command_line_counts_before_settings(worker, configured):
+    assert "concurrency  2 (prefork)" in worker("--config", "celeryconfig", "-c", "2").text
+
+
+def test_a_config_that_is_not_there_is_one_sentence(nbtasks):
+    run = nbtasks("worker", "--config", "no_such_config")
+    assert run.returncode == 1
+    assert run.stderr.startswith(
+        "Error: NBTASKS_CONFIG_MODULE=no_such_config: there is no module 'no_such_config'"
+    )
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_worker_says_that_it_does_not_read_what_lies_there(worker, configured):
+    assert LIES_HERE.replace("\\", "") in worker("-c", "1").text
+
+
+SCRIPT = """
+import warnings
+from nbtasks import App
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    for _ in range(2):
+        with App() as app:
+            {set_up}
+            app.connection
+print("\\n".join(str(one.message) for one in said))
+"""
+
+
+def said_by(project, set_up="", **environment):
+    """Return what a script of two Apps is told."""
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(set_up=set_up)],
+        capture_output=True,
+        text=True,
+        cwd=project,
+        timeout=60,
+        check=True,
+        env={**os.environ, **environment},
+    )
+    return run.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        (
+            {"CELERY_BROKER_URL": "redis://elsewhere/1"},
+            "CELERY_BROKER_URL is not read, and calls go to unix://",
+        ),
+        (
+            {"CELERY_BROKER_URL": "amqp://guest@host//"},
+            "CELERY_BROKER_URL is not read, and calls go to unix://",
+        ),
+        ({"CELERY_CONFIG_MODULE": "proj.conf"}, "CELERY_CONFIG_MODULE=proj.conf is not read"),
+        ({"CELERY_BROKER_URL": "redis://one", "NBTASKS_BROKER": "redis://one/1"}, ""),
+    ],
+)
+def test_variables_of_celerys_are_never_ignored_in_silence(project, environment, said):
+    text = said_by(project, **environment)
+    assert text.startswith(said)
+    assert text.count("\n") == 0
+    assert bool(text) == bool(said)
+
+
+def test_a_celeryconfig_is_never_ignored_in_silence(configured):
+    assert said_by(configured).startswith(LIES_HERE.replace("\\", ""))
+    assert said_by(configured, "app.config_from_object('celeryconfig')") == ""
+    assert said_by(configured, NBTASKS_CONFIG_MODULE="celeryconfig") == ""
+
+
+def test_every_app_reads_the_module_that_the_environment_names(configured, monkeypatch):
+    monkeypatch.setenv("NBTASKS_CONFIG_MODULE", "celeryconfig")
+    with App() as app:
+        assert app.connection.namespace == "configured"
+        assert app.conf.worker_concurrency == 1
