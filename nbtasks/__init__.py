@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from nbtasks.client.task import Task
     from nbtasks.core.outputs import RichOutput
     from nbtasks.core.progressbar import ProgressBar
+    from nbtasks.core.tasklogger import get_task_logger
     from nbtasks.jupyter.extension import load_ipython_extension, unload_ipython_extension
 
 #: Loaded when they are asked for: the client needs redis, the extension needs IPython.
@@ -57,6 +58,7 @@ _LAZY = {
     "RichOutput": "nbtasks.core.outputs",
     "RunList": "nbtasks.client.runs.runlist",
     "Task": "nbtasks.client.app",
+    "get_task_logger": "nbtasks.core.tasklogger",
     "load_ipython_extension": "nbtasks.jupyter.extension",
     "task": "nbtasks.client.app",
     "unload_ipython_extension": "nbtasks.jupyter.extension",
@@ -99,6 +101,7 @@ __all__ = [
     "WorkersError",
     "WouldDeadlock",
     "current_call",
+    "get_task_logger",
     "load_ipython_extension",
     "progress",
     "task",

@@ -55,6 +55,7 @@ PUBLIC = {
     "WorkersError",
     "WouldDeadlock",
     "current_call",
+    "get_task_logger",
     "load_ipython_extension",
     "progress",
     "task",

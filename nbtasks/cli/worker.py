@@ -16,7 +16,7 @@ from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import BrokerUnavailable, NbtasksError
 from nbtasks.core.keywords import WorkerKeywords, meanings
-from nbtasks.core.options import LOG_LEVELS, POOLS, WorkerOptions
+from nbtasks.core.options import LOG_LEVELS, OUTPUTS, POOLS, WorkerOptions
 from nbtasks.local.connection import CONFIG_VARIABLE
 from nbtasks.local.processes.maththreads import share_cpus
 
@@ -67,6 +67,14 @@ def _said(option: str) -> str:
     default="info",
     show_default=True,
     help=_said("loglevel"),
+)
+@click.option("-f", "--logfile", type=click.Path(dir_okay=False), metavar="FILE", help=_said("logfile"))
+@click.option(
+    "--output",
+    type=click.Choice(OUTPUTS),
+    default="log",
+    show_default=True,
+    help=_said("output"),
 )
 @click.option("-n", "--name", callback=named, metavar="NAME", help=_said("name"))
 @click.option("--max-tasks-per-child", type=click.IntRange(1), metavar="N", help=_said("max_tasks_per_child"))
@@ -187,6 +195,8 @@ def _options(given: dict[str, Any], include: tuple[str, ...], app: App | None) -
         threads=given["threads"],
         name=given["name"],
         loglevel=given["loglevel"],
+        logfile=given["logfile"],
+        output=given["output"],
         max_tasks_per_child=given["max_tasks_per_child"],
         max_memory_per_child=given["max_memory_per_child"],
         lease_s=seconds(given["lease"], "lease"),

@@ -13,6 +13,7 @@ from .durations import Duration
 Priority = int | Literal["low", "normal", "high"]
 OnError = Literal["raise", "keep", "stop"]
 Pool = Literal["prefork", "threads", "solo"]
+OutputTo = Literal["call", "log"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 Exceptions = type[BaseException] | Sequence[type[BaseException]]
 Moment = dt.datetime | str | float
@@ -105,6 +106,10 @@ class WorkerKeywords(TypedDict, total=False):
     keep: Annotated[bool, "go on when this process has ended"]
     env: Annotated[Mapping[str, object] | None, "environment variables of the workers"]
     loglevel: Annotated[LogLevel, "how much workers log"]
+    logfile: Annotated[str | None, "file that the log is added to; None: standard error"]
+    output: Annotated[
+        OutputTo, "log: what tasks print is in the worker's log, too; call: with their calls only"
+    ]
     max_tasks_per_child: Annotated[int | None, "replace a child after so many calls"]
     max_memory_per_child: Annotated[int | None, "replace a child that has more memory than so many KiB"]
     lease: Annotated[Duration, "silence after which a worker's calls are given to others"]

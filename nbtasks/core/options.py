@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
-from .keywords import LogLevel, Pool, WorkerKeywords, meanings
+from .keywords import LogLevel, OutputTo, Pool, WorkerKeywords, meanings
 from .moments import is_moment, may_be_epoch, moment
 from .rates import rate
 from .readable import repr_of
@@ -23,6 +23,7 @@ POOLS = get_args(Pool)
 #: Others believe no longer one, whatever a worker says.
 MOST_LEASE_S = 86_400.0
 LOG_LEVELS = get_args(LogLevel)
+OUTPUTS = get_args(OutputTo)
 
 
 @dataclass(frozen=True)
@@ -236,6 +237,10 @@ class WorkerOptions:
     #: Seconds.
     lease_s: float = 15.0
     keep: bool = False
+    #: ``call``: what tasks print and log is output of their calls; ``log``: it is in the worker's log, too.
+    output: str = "call"
+    #: Standard error where None.
+    logfile: str | None = None
     env: dict[str, str] = field(default_factory=dict)
     include: tuple[str, ...] = ()
 
@@ -250,6 +255,8 @@ class WorkerOptions:
             check_queue(queue)
         if str(self.loglevel).lower() not in LOG_LEVELS:
             raise ConfigError(f"loglevel: {self.loglevel!r} is not one of {', '.join(LOG_LEVELS)}")
+        if self.output not in OUTPUTS:
+            raise ConfigError(f"output: {self.output!r} is not one of {', '.join(OUTPUTS)}")
         for name in ("max_tasks_per_child", "max_memory_per_child"):
             if getattr(self, name) is not None:
                 _check_count(name, getattr(self, name))

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 
-from nbtasks.core.errors import BrokerUnavailable
+from nbtasks.core.errors import BrokerUnavailable, ConfigError
 
 LOGGER = logging.getLogger("nbtasks.worker")
 
@@ -49,43 +49,85 @@ def as_text(line: str) -> str:
     return shown.replace("\n", "\n    ")
 
 
-class _DescriptorHandler(logging.Handler):
+#: A line of the log, as Celery writes it.
+FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
+
+
+class _LineHandler(logging.Handler):
     """Writes whole lines to a descriptor, so that lines of several processes do not mix."""
 
     def __init__(self, fd: int) -> None:
         super().__init__()
-        self._fd = fd
+        self.fd = fd
+        #: As the log calls this process.
+        self.process = "MainProcess"
+        self.setFormatter(logging.Formatter(FORMAT))
 
     def emit(self, record: logging.LogRecord) -> None:
+        record.processName = self.process
+        self.write(self.format(record))
+
+    def write(self, line: str) -> None:
         try:
-            os.write(self._fd, (as_text(self.format(record)) + "\n").encode(errors="replace"))
+            os.write(self.fd, (as_text(line) + "\n").encode(errors="replace"))
         except OSError:
             return
 
 
-def set_up(level: str) -> None:
-    """Log to a copy of standard error from ``level`` on."""
-    handler = _DescriptorHandler(os.dup(2))
-    handler.setFormatter(logging.Formatter("[%(asctime)s: %(levelname)s/%(nbname)s] %(message)s"))
+_handlers: list[_LineHandler] = []
+
+
+def set_up(level: str, logfile: str | None = None) -> None:
+    """Log from ``level`` on, to a copy of standard error or to the end of a file.
+
+    Raises:
+        ConfigError: that file cannot be written.
+    """
+    _handlers[:] = [_LineHandler(os.dup(2) if logfile is None else _opened(logfile))]
     # What receivers of signals raise is said there, too.
     for logger in (LOGGER, logging.getLogger("nbtasks.signals")):
-        logger.handlers = [handler]
+        logger.handlers = list(_handlers)
         logger.propagate = False
-        logger.setLevel(level.upper())
-    set_name("MainProcess")
+        logger.setLevel(number_of(level))
+
+
+def _opened(logfile: str) -> int:
+    try:
+        return os.open(logfile, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise ConfigError(
+            f"logfile: {logfile!r} cannot be written: {error.strerror}; name a file in a folder that is there, "
+            "and that this user may write to"
+        ) from None
 
 
 def set_name(name: str) -> None:
     """Name this process in the log."""
-    for handler in LOGGER.handlers:
-        handler.filters = [_Naming(name)]
+    for handler in _handlers:
+        handler.process = name
 
 
-class _Naming(logging.Filter):
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self._process = process
+def number_of(level: str) -> int:
+    """Return a level as logging counts it."""
+    number: int = getattr(logging, level.upper())
+    return number
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.nbname = self._process
-        return True
+
+def write(level: int, text: str, at: float | None = None) -> None:
+    """Write what tasks say, where the log goes down to its level.
+
+    Args:
+        at: when it was said, by the wall clock.
+    """
+    if LOGGER.isEnabledFor(level):
+        record = LOGGER.makeRecord(LOGGER.name, level, "", 0, text, (), None)
+        if at is not None:
+            record.created = at
+        for handler in _handlers:
+            handler.emit(record)
+
+
+def write_as_it_is(line: str) -> None:
+    """Write a line that has its own format."""
+    for handler in _handlers:
+        handler.write(line)

@@ -32,6 +32,7 @@ from nbtasks.wire.frames import Sealer
 from nbtasks.wire.kinds import mainspace
 from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
+from nbtasks.worker import tasklog
 from nbtasks.worker.executing import keyboard, nested
 from nbtasks.worker.executing.bench import Bench
 from nbtasks.worker.executing.executor import InlineExecutor
@@ -171,12 +172,9 @@ class Child:
     def _make_executors(self, settings: ChildSettings, roster: Roster, running: RunningCalls) -> None:
         lines = self._lines
         self._bench = Bench(
-            settings.name,
-            self._reporter,
-            running,
-            Shelf(lines.keys.blob, lines.blob),
-            LOGGER.isEnabledFor(20),
-        )
+            settings.name, self._reporter, running, Shelf(lines.keys.blob, lines.blob), LOGGER.isEnabledFor(20),
+            tasklog.printed_lines(settings.options),
+        )  # fmt: skip
         self._inline = InlineExecutor(
             self._bench, self._slot, roster, self._interrupts, self._descriptors, self._surroundings
         )

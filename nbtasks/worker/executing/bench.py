@@ -30,11 +30,13 @@ from nbtasks.wire.readback import Readable
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 from nbtasks.worker.isolation.news import given_out
 from nbtasks.worker.isolation.openfigures import close_figures, has_figures
+from nbtasks.worker.isolation.streams import output_of
 from nbtasks.worker.jobs.ended import Again, Done, Ended, Unread
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.reporter import Reporter
 from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.log import LOGGER
+from nbtasks.worker.tasklog import PrintedLines
 
 from .hints import add_hint
 from .interrupts import Stopping
@@ -62,6 +64,8 @@ class Bench:
     running: RunningCalls
     shelf: Shelf
     log_calls: bool
+    #: Shows what calls print in the worker's log; None where it does not.
+    printed: PrintedLines | None = None
     #: Of large values, where this process sees any.
     files: ValueFiles | None = None
     #: The generators behind the functions of random and numpy.random.
@@ -94,6 +98,12 @@ class Bench:
         if self.log_calls:
             LOGGER.info("Task %s[%s] received", call.name, call.id)
         return call
+
+    def wrote(self, call: CurrentCall, text: str) -> None:
+        """A call, or what it has started, has written past Python."""
+        output_of(call).write("o", text)
+        if self.printed is not None:
+            self.printed.written(call, text)
 
     def finish(
         self, job: Job, call: CurrentCall, outcome: Outcome, on_packed: Callable[[], None] | None = None
@@ -142,6 +152,8 @@ class Bench:
         if outcome.error is not None and is_kind(outcome.error, _ArgumentsLost):
             LOGGER.warning("Task %s[%s] cannot be started: %s", call.name, call.id, outcome.error)
             return Unread(job, call.index, str(outcome.error))
+        if self.printed is not None:
+            self.printed.end(call)
         if before_telling:
             # Copied: the list changes when an App is closed in another thread.
             for action in tuple(before_telling):

@@ -21,7 +21,7 @@ from nbtasks.worker.isolation.assignments import decimal_context
 from nbtasks.worker.isolation.copies import here, leave_copy
 from nbtasks.worker.isolation.descriptors import DescriptorFile
 from nbtasks.worker.isolation.leftovers import end_leftovers
-from nbtasks.worker.isolation.streams import output_of, renew, restore, tagged
+from nbtasks.worker.isolation.streams import renew, restore, tagged
 from nbtasks.worker.isolation.subprocesses import end_started, goes_on
 from nbtasks.worker.isolation.surroundings import Surroundings, unblock
 from nbtasks.worker.jobs.job import Job
@@ -90,7 +90,7 @@ class InlineExecutor:
         if outcome.error is not None or interrupts.stopped is not None or here.is_copy:
             outcome = self._unless_stopped(call, outcome)
         if text := self._descriptors.take():
-            output_of(call).write("o", text)
+            self._bench.wrote(call, text)
         if hard or soft:
             # The call may have taken all of its time.
             limit_s = packing_limit(hard)

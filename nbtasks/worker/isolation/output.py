@@ -40,6 +40,8 @@ class Output:
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
         #: Stream -> how this call writes to it, where that is not as usual; kept by streams.py.
         self.ways: dict[str, Any] = {}
+        #: Stream -> the line that was begun and is not ended, where lines are shown elsewhere, too.
+        self.begun_lines: dict[str, str] = {}
 
     def write_bytes(self, stream: str, data: bytes) -> None:
         """Add bytes of a stream, which are read as UTF-8; a character may come in two parts."""

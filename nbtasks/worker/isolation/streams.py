@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
 from nbtasks.core.context import CurrentCall, current_call
@@ -59,6 +59,8 @@ class TaggedStream(io.TextIOBase):
             output.write(self._stream, ways[self._stream].spelled(text) if self._stream in ways else text)
         else:
             output.write(self._stream, text)
+        if shown:
+            shown[0](call, self._stream, text)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
@@ -238,6 +240,8 @@ class TaggedBuffer(io.BufferedIOBase):
         call, real = current_call(), getattr(self._real, "buffer", None)
         if call is not None:
             output_of(call).write_bytes(self._stream, whole)
+            if shown:
+                shown[0](call, self._stream, whole.decode(errors="replace"))
         elif real is not None:
             real.write(whole)
         else:
@@ -293,6 +297,8 @@ def _errors(real: TextIO) -> str:
     return getattr(real, "errors", None) or "strict"
 
 
+#: Told of what calls print: the call, ``o`` or ``e``, the text. Empty where only their cards show it.
+shown: list[Callable[[CurrentCall, str, str], None]] = []
 #: Those that stand in for stdout and stderr, once they are installed.
 tagged: list[TaggedStream] = []
 

@@ -18,7 +18,7 @@ from nbtasks.core.orders import Shutdown, StopCalls
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.maththreads import share_cpus
 from nbtasks.local.processes.preloading import import_module
-from nbtasks.worker import log
+from nbtasks.worker import log, tasklog
 from nbtasks.worker.child.child import ChildSettings, child_main
 from nbtasks.worker.executing.coroutines import ASYNC_SLOTS
 from nbtasks.worker.log import LOGGER
@@ -77,13 +77,14 @@ class Supervisor:
             on_ready: called once, when every child is ready.
         """
         began = time.monotonic()
-        log.set_up(self._options.loglevel)
+        log.set_up(self._options.loglevel, self._options.logfile)
         os.environ.update(self._options.env)
         # Without IPython plotly finds no notebook, and its figures would load their scripts from the network.
         os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")
         share_cpus(len(self._seats))
         for module in self._options.include:
             import_module(module, "include")
+        tasklog.set_up(self._options)
         self._sent.before_children(self._options)
         self._start_children()
         # Not before: children inherit none of this.
