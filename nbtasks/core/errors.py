@@ -20,6 +20,8 @@ NbtasksError
 ├── CallError                    one call ended badly; carries ``call_id``
 │   ├── TaskError                stands in for an exception that cannot be rebuilt here
 │   ├── TaskRevokedError
+│   │   └── NotNeeded            what was to run after a failure, and there was none
+│   ├── ChordError               a call was to get the results of others, and one of them has failed
 │   ├── TimeLimitExceeded
 │   ├── SoftTimeLimitExceeded
 │   ├── WorkerLostError
@@ -172,6 +174,36 @@ class TaskRevokedError(CallError):
             else f"the rate limit of {rate_limit} did not let it start"
         )
         return cls(f"expired: {why} before its time was over")
+
+
+class NotNeeded(TaskRevokedError):
+    """The call was to run if others before it fail, and they have succeeded."""
+
+
+class ChordError(CallError):
+    """The call was to get the results of several others, and one of them has failed; ``__cause__`` is its exception.
+
+    Attributes:
+        failed_id: the id of the call that has failed.
+        members: the calls whose results it was to get, in order: batch, index of the first, number, and whether the
+            batch is one call and has its id.
+        results: their handles, as a ``GroupResult`` or a list; None in a process that does not follow them.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        call_id: str = "",
+        failed_id: str = "",
+        members: tuple[tuple[str, int, int, bool], ...] = (),
+    ) -> None:
+        super().__init__(message, call_id)
+        self.failed_id = failed_id
+        self.members = members
+        self.results: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.call_id, self.failed_id, self.members)
 
 
 class TimeLimitExceeded(CallError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from .inputs import Input, inputs_from_wire, inputs_to_wire
 from .wirefields import WireField, WireFields, flag, from_base64, number, text, texts, to_base64, whole
 
 #: Bytes that a result may take where nobody has said anything else.
@@ -34,6 +35,8 @@ class CallHeader:
         hides_variables: of frames that fail, none leave the worker.
         modules: local modules that the arguments need and the function does not bring, packed.
         memo: names under which the results of the chunk's calls are kept, as in memo.py; empty where they are not.
+        inputs: what the calls need of others before them; who does not know of it must not run them.
+        keeps_value: other calls need the results, so they are kept also where the task ignores them.
         overrides: option of the task -> what it is for these calls.
         more: what a newer sender has said besides, as it was sent.
     """
@@ -50,6 +53,8 @@ class CallHeader:
     hides_variables: bool = False
     modules: bytes = b""
     memo: bytes = b""
+    inputs: tuple[Input, ...] = ()
+    keeps_value: bool = False
     overrides: Mapping[str, float | None] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -62,6 +67,8 @@ class CallHeader:
         wire = {**self.more, **_FIELDS.written(self)}
         for name, value in self.overrides.items():
             wire[_KEYS_OF_OVERRIDES[name]] = value
+        if self.inputs:
+            wire["mu"] = [*dict.fromkeys([*texts(self.more.get("mu", [])), _INPUTS])]
         return wire
 
     @classmethod
@@ -92,6 +99,8 @@ def _refuse_unknown(needed: tuple[str, ...]) -> None:
         raise ValueError(f"they need a newer nbtasks, one that knows {', '.join(unknown)}")
 
 
+#: The key of what nobody may overlook.
+_INPUTS = "in"
 _FIELDS = WireFields(
     CallHeader,
     {
@@ -107,6 +116,8 @@ _FIELDS = WireFields(
         "hv": WireField("hides_variables", flag, int),
         "md": WireField("modules", from_base64, to_base64),
         "mm": WireField("memo", from_base64, to_base64),
+        _INPUTS: WireField("inputs", inputs_from_wire, inputs_to_wire),
+        "kv": WireField("keeps_value", flag, int),
     },
 )
 _OVERRIDES = {

@@ -27,7 +27,8 @@ from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
 from .modules.world import World, world_of
 from .opened.function import Function
-from .payloads import cut, lengths_of
+from .payloads import Repeated, cut, lengths_of
+from .workflowrecord import WorkflowRecord
 
 _MOST_CHILDREN = 100_000
 #: Epoch seconds, in the year 5138.
@@ -159,9 +160,15 @@ class Record:
         payload: bytes = b"",
         worker: str = "",
         attempt: int = 1,
+        shared: bool = False,
     ) -> Record:
-        """Return a record of ``count`` calls that have ended in the same way, and not by running."""
-        return cls(batch, first, bytes([state]) * count, [0.0] * count, [payload] * count, worker, attempt)
+        """Return a record of ``count`` calls that have ended in the same way, and not by running.
+
+        Args:
+            shared: the payload travels once; for those who know that.
+        """
+        payloads = Repeated(payload, count) if shared else [payload] * count
+        return cls(batch, first, bytes([state]) * count, [0.0] * count, payloads, worker, attempt)
 
 
 class Codec:
@@ -297,6 +304,9 @@ class Codec:
             header["mm"] = to_base64(record.memo)
         if record.made:
             header["md"] = [round(moment, 3) for moment in record.made]
+        payloads = record.payloads
+        if isinstance(payloads, Repeated):
+            header["sm"], payloads = 1, [payloads.payload]
         begun = b""
         if record.told_at is not None:
             # At the end: a reader that does not know of it finds all else where it was.
@@ -307,8 +317,8 @@ class Codec:
             header,
             record.states,
             array("f", record.seconds).tobytes(),
-            lengths_of(record.payloads),
-            *record.payloads,
+            lengths_of(payloads),
+            *payloads,
             begun,
             kid=kid,
         )
@@ -323,7 +333,9 @@ class Codec:
         n = header["n"]
         seconds = array("f")
         seconds.frombytes(body[n : 5 * n])
-        payloads = cut(body[5 * n :], n)
+        same = "sm" in header
+        found = cut(body[5 * n :], 1 if same else n)
+        payloads = Repeated(found[0], n) if same else found
         try:
             given = _given(header["o"]) if "o" in header else {}
             names = from_base64(header["mm"]) if "mm" in header else b""
@@ -377,6 +389,18 @@ class Codec:
             return BatchLabel.from_wire(header)
         except ValueError as error:
             raise _unreadable("a label", error) from error
+
+    def seal_plan(self, record: WorkflowRecord) -> bytes:
+        """Return the frame of a workflow's graph."""
+        return record.sealed(self._sealer)
+
+    def open_plan(self, frame: bytes, workflow: str) -> WorkflowRecord:
+        """Verify a workflow's graph.
+
+        Raises:
+            SignatureMismatch: it is of another one, or another version has written it and it cannot be read here.
+        """
+        return WorkflowRecord.opened(self._sealer, frame, workflow)
 
     def seal_order(self, order: Order) -> bytes:
         """Return the frame of an order to supervisors."""

@@ -20,7 +20,7 @@ from .signing import MAC_BYTES, Keyring
 MAGIC = b"NB2"
 _HEAD = struct.Struct("<3sc4sI")
 
-FUNCTION, CHUNK, RESULT, EVENT, CONTROL, LABEL = b"F", b"C", b"R", b"E", b"T", b"L"
+FUNCTION, CHUNK, RESULT, EVENT, CONTROL, LABEL, PLAN = b"F", b"C", b"R", b"E", b"T", b"L", b"W"
 
 _NAMES = {
     FUNCTION: "a function",
@@ -29,6 +29,7 @@ _NAMES = {
     EVENT: "an event",
     CONTROL: "a control",
     LABEL: "a label",
+    PLAN: "a plan",
 }
 
 Header = dict[str, Any]
@@ -38,6 +39,11 @@ Header = dict[str, Any]
 to_json = json.JSONEncoder(separators=(",", ":")).encode
 _from_json = json.JSONDecoder().raw_decode
 _CONSTANTS = {None: "null", True: "true", False: "false"}
+
+
+def key_of(frame: bytes) -> str:
+    """Return the id of the key that a frame says it is signed with."""
+    return frame[4:8].hex()
 
 
 class Sealer:

@@ -59,11 +59,15 @@ class Slices(Sequence[memoryview]):
 
 def whole_size(payloads: Sequence[bytes | memoryview]) -> int:
     """Return the bytes of payloads; how many they are makes no difference."""
+    if isinstance(payloads, Repeated):
+        return len(payloads.payload)
     return payloads.size if isinstance(payloads, Slices) else sum(map(len, payloads))
 
 
 def largest_size(payloads: Sequence[bytes | memoryview]) -> int:
     """Return the bytes of the largest payload; how many they are makes no difference."""
+    if isinstance(payloads, Repeated):
+        return len(payloads.payload)
     return payloads.longest if isinstance(payloads, Slices) else max(map(len, payloads), default=0)
 
 
@@ -72,3 +76,28 @@ def cut(body: memoryview, n: int) -> Sequence[memoryview]:
     if n == 1:
         return [body[4 : 4 + int.from_bytes(body[:4], "little")]]
     return Slices(body[4 * n :], struct.unpack_from(f"<{n}I", body))
+
+
+class Repeated(Sequence["bytes | memoryview"]):
+    """The same payload for many calls, which travels once.
+
+    Args:
+        payload: of each of ``n`` calls.
+    """
+
+    def __init__(self, payload: bytes | memoryview, n: int) -> None:
+        self.payload = payload
+        self._n = n
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, index: int) -> bytes | memoryview: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes | memoryview]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | memoryview | list[bytes | memoryview]:
+        places = range(self._n)[index]
+        return self.payload if isinstance(places, int) else [self.payload] * len(places)

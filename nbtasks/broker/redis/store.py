@@ -108,7 +108,7 @@ class Store:
         found: bytes = self._link.call_or_nothing(
             ("GETRANGE", self._keys.states(batch), first, first + count - 1), b""
         )
-        return _final(found) + bytes(count - len(found))
+        return final_states(found) + bytes(count - len(found))
 
     def standing(self, batch: str, first: int, count: int) -> tuple[bytes, dict[int, bytes]]:
         """Return what :meth:`states` does, and the orders that revoked some of these calls while they ran.
@@ -125,7 +125,7 @@ class Store:
                 raise translated(reply, self._link.label)
         wanted = _noted(names, first, count)
         frames = self._link.call("HMGET", key, *(f"v{index}" for index in wanted)) if wanted else []
-        return _final(states) + bytes(count - len(states)), dict(zip(wanted, frames, strict=True))
+        return final_states(states) + bytes(count - len(states)), dict(zip(wanted, frames, strict=True))
 
     def states_of(self, batches: list[tuple[str, int]]) -> list[bytes]:
         """Return the state codes of several batches, each with its number of calls."""
@@ -137,7 +137,7 @@ class Store:
             for reply, (_, n) in zip(replies, part, strict=True):
                 if isinstance(reply, Exception):
                     raise translated(reply, self._link.label)
-                found.append(_final(reply[:n]) + bytes(max(0, n - len(reply))))
+                found.append(final_states(reply[:n]) + bytes(max(0, n - len(reply))))
         return found
 
     def ranges(self, batch: str) -> list[tuple[int, int]]:
@@ -301,7 +301,7 @@ class Store:
 _AS_ENDED = bytes(code if code == 0 or code >= FIRST_READY_CODE else 255 for code in range(256))
 
 
-def _final(states: bytes) -> bytes:
+def final_states(states: bytes) -> bytes:
     """Return state codes of the server: zero, or one that is final."""
     return states.translate(_AS_ENDED)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.keys import Keys
@@ -12,6 +12,7 @@ from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.permits import Grant, Permits
 from nbtasks.broker.redis.store import Store
+from nbtasks.broker.redis.workflowstore import WorkflowStore
 from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.clock import steady
@@ -25,6 +26,31 @@ T = TypeVar("T")
 
 _BETWEEN_TRIES = Backoff(0.05, 1.0, jitter=True)
 _CLOCK_POLL_S = 0.01
+
+
+class Answering:
+    """A store of workflows that is asked until it answers: no call fails because it was away for a moment."""
+
+    def __init__(self, store: WorkflowStore, retrying: Callable[[Callable[[], Any]], Any]) -> None:
+        self._store = store
+        self._retrying = retrying
+
+    def states_of_parts(self, parts: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Do as the store."""
+        found: list[bytes] = self._retrying(lambda: self._store.states_of_parts(parts))
+        return found
+
+    def records_of(self, batch: str, first: int, count: int) -> list[tuple[int, int, bytes]]:
+        """Do as the store."""
+        found: list[tuple[int, int, bytes]] = self._retrying(
+            lambda: self._store.records_of(batch, first, count)
+        )
+        return found
+
+    def are_known(self, batches: Sequence[str]) -> list[bool]:
+        """Do as the store."""
+        found: list[bool] = self._retrying(lambda: self._store.are_known(batches))
+        return found
 
 
 class BrokerLines:
@@ -50,6 +76,8 @@ class BrokerLines:
         self.taking = Delivery(Lanes(self.waiting, keys, addresses), consumer, left_out)
         self.giving = Delivery(Lanes(self.free, keys, addresses), consumer)
         self.store = Store(self.free, keys)
+        #: How those calls have ended that others wait for, as soon as the broker answers.
+        self.ends = Answering(WorkflowStore(self.free, keys), self.retrying)
         self._permits = Permits(self.free, keys)
         self._slot = slot
         self._interrupts = interrupts

@@ -162,6 +162,7 @@ class Child:
                 settings.name,
                 lines.server_now,
             ),
+            lines.ends,
         )
         self._giving = Giving(lines, self._jobs, self._hand, self._reporter, held, self._pace)
         self._tenure = Tenure(
@@ -170,10 +171,9 @@ class Child:
         self._make_executors(settings, seat.roster, running)
 
     def _make_executors(self, settings: ChildSettings, roster: Roster, running: RunningCalls) -> None:
-        lines = self._lines
         self._bench = Bench(
-            settings.name, self._reporter, running, Shelf(lines.keys.blob, lines.blob), LOGGER.isEnabledFor(20),
-            tasklog.printed_lines(settings.options),
+            settings.name, self._reporter, running, Shelf(self._lines.keys.blob, self._lines.blob),
+            LOGGER.isEnabledFor(20), tasklog.printed_lines(settings.options),
         )  # fmt: skip
         self._inline = InlineExecutor(
             self._bench, self._slot, roster, self._interrupts, self._descriptors, self._surroundings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 
@@ -16,10 +17,12 @@ from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire.codec import Chunk, Codec
 from nbtasks.wire.errors import failures
 from nbtasks.wire.opened.function import Function
+from nbtasks.wire.workflows.ends import Results
 from nbtasks.worker.executing.interrupts import Stopping
 from nbtasks.worker.jobs.doubts import Doubts
 from nbtasks.worker.jobs.ended import Done, Refused
 from nbtasks.worker.jobs.functions import Functions
+from nbtasks.worker.jobs.handedon import HandedOn, HandingOn
 from nbtasks.worker.jobs.held import HeldEntries, place
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.reporter import Reporter
@@ -37,6 +40,7 @@ class Consumer:
         has_file: whether this process sees a file of a large value.
         block_ms: longest wait for an entry.
         doubts: sees to what may have begun before.
+        ends: how those calls have ended that others wait for.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Consumer:
         has_file: Callable[[str], bool],
         block_ms: int,
         doubts: Doubts,
+        ends: Results,
     ) -> None:
         self._delivery = delivery
         self._revoked = revoked
@@ -64,6 +69,7 @@ class Consumer:
         self._has_file = has_file
         self._block_ms = block_ms
         self._doubts = doubts
+        self._handing_on = HandingOn(codec, ends)
         #: The connection on which it was last looked what is held. With an older one a reply may have been lost, and
         #: a server that has gone back in time gives again what was done.
         self._audited = 0
@@ -156,6 +162,22 @@ class Consumer:
         if chunk.header.at_most_once and self._has_begun(entry, chunk):
             return None
         skip, revoked = self._not_to_run(entry)
+        handed = self._handing_on.look(chunk, entry.first, entry.count) if chunk.header.inputs else None
+        if handed is not None:
+            skip |= handed.waiting
+            if len(skip | revoked | handed.over.keys()) == entry.count:
+                self._end_unrun(entry, chunk, skip, revoked, handed)
+                return None
+        return self._job(entry, chunk, skip, revoked, handed)
+
+    def _job(
+        self,
+        entry: Entry,
+        chunk: Chunk,
+        skip: frozenset[int],
+        revoked: frozenset[int],
+        handed: HandedOn | None,
+    ) -> Job | None:
         try:
             function = self._function(entry, chunk.function)
         except (OperationalError, Stopping):
@@ -167,17 +189,16 @@ class Consumer:
             # It runs code of the user's: a module may end with sys.exit().
             self._fail(entry, chunk, error, FAILURE_CODE, skip, revoked)
             return None
+        options = with_overrides(function.options, chunk.header.overrides)
+        if chunk.header.keeps_value and options.ignore_result:
+            options = dataclasses.replace(options, ignore_result=False)
         job = Job(
-            entry,
-            chunk,
-            function,
-            with_overrides(function.options, chunk.header.overrides),
-            entry.first,
-            entry.first + entry.count,
-            skip,
-        )
+            entry, chunk, function, options, entry.first, entry.first + entry.count, skip, handed
+        )  # fmt: skip
         if revoked:
             self._end_revoked(job, revoked)
+        if handed is not None and handed.over:
+            self._end_over(job, handed)
         if chunk.not_after is not None and self._server_now() > chunk.not_after:
             late = TaskRevokedError.expired(job.options.rate_limit)
             self._fail_all(job, late, REVOKED_CODE)
@@ -240,6 +261,37 @@ class Consumer:
     def _end_revoked(self, job: Job, indexes: frozenset[int]) -> None:
         for index in job.leave_out(frozenset(), indexes):
             self._reporter.ended(Done(job, index, REVOKED_CODE, 0.0, b""))
+
+    def _end_over(self, job: Job, handed: HandedOn) -> None:
+        """End calls that do not run, for something before them has not succeeded."""
+        for index in job.leave_out(frozenset(), frozenset(handed.over)):
+            end = handed.over[index]
+            self._reporter.ended(Done(job, index, end.state, 0.0, end.payload))
+        LOGGER.info(
+            "Task %s[%s]: %d call(s) are not run: something before them has not succeeded",
+            job.header.name,
+            job.entry.batch,
+            len(handed.over),
+        )
+
+    def _end_unrun(
+        self,
+        entry: Entry,
+        chunk: Chunk,
+        skip: frozenset[int],
+        revoked: frozenset[int],
+        handed: HandedOn,
+    ) -> None:
+        """End an entry of which nothing is to run: nobody needs its function."""
+        nothing = Function.of(chunk.function, lambda: None, None)
+        job = Job(
+            entry, chunk, nothing, TaskOptions(), entry.first, entry.first + entry.count, skip, handed
+        )  # fmt: skip
+        if revoked:
+            self._end_revoked(job, revoked)
+        self._end_over(job, handed)
+        job.claim()
+        self._reporter.skipped_if_empty(job)
 
     def _fail(
         self,

@@ -89,7 +89,17 @@ class Bench:
                     args, kwargs = value_of(job.payload(index), self.shelf)
         except ValueLost as error:
             raise _ArgumentsLost(str(error)) from error
-        return args, kwargs
+        return (args, kwargs) if job.handed is None else self._handed(job, index, args, kwargs)
+
+    def _handed(
+        self, job: Job, index: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Put before the arguments of a call what it gets from calls before it."""
+        assert job.handed is not None
+        if job.world is None:
+            return (*job.handed.arguments(index, self.shelf), *args), kwargs
+        with activeworld.opened_in(job.world):
+            return (*job.handed.arguments(index, self.shelf), *args), kwargs
 
     def begin(self, job: Job, index: int) -> CurrentCall:
         """Announce a call."""

@@ -13,9 +13,10 @@ from nbtasks.core.errors import WireError
 from nbtasks.core.events import CallEvent, GivenBack, Refusal, Retried
 from nbtasks.core.ids import new_id
 from nbtasks.core.readable import name_of, text_of
-from nbtasks.core.states import FAILURE_CODE
+from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
 from nbtasks.wire.codec import Codec, News, Record
 from nbtasks.wire.errors import failures
+from nbtasks.wire.payloads import Repeated
 from nbtasks.worker.isolation.news import last_news
 
 from .ended import Again, Done, Ended, Refused, Unread
@@ -84,7 +85,7 @@ class Composer:
             first=first.index,
             states=states,
             seconds=[item.seconds for item in run],
-            payloads=[item.payload for item in run],
+            payloads=_payloads_of(run),
             worker=self._worker,
             attempt=_number_of(entry),
             given={item.index: item.given for item in run if item.given is not None},
@@ -122,6 +123,17 @@ class Composer:
         entry = item.job.entry
         refusal = Refused(entry.batch, item.index, 1, entry.key_id, item.reason, gone=True)
         self.add_news(report, entry.batch, entry.key_id, [GivenBack(item.index), _refusal(refusal)])
+
+
+def _payloads_of(run: list[Done]) -> Sequence[bytes]:
+    """Return the payload of each call of a run; what comes after a failure has ended with that same one."""
+    payloads = [item.payload for item in run]
+    first = run[0]
+    if first.job.handed is None or first.state == SUCCESS_CODE or len(run) == 1:
+        return payloads
+    if any(one is not payloads[0] for one in payloads):
+        return payloads
+    return Repeated(payloads[0], len(payloads))  # type: ignore[return-value]
 
 
 def _names_of(run: list[Done]) -> bytes:

@@ -15,6 +15,8 @@ from nbtasks.wire.codec import Chunk
 from nbtasks.wire.kinds.generators import seed_call
 from nbtasks.wire.opened.function import Function, Lent
 
+from .handedon import HandedOn
+
 
 @dataclass
 class Job:
@@ -28,6 +30,8 @@ class Job:
     end: int
     #: Calls that were final before this job began.
     skip: frozenset[int] = frozenset()
+    #: What its calls get from calls before them; None where they wait for none.
+    handed: HandedOn | None = None
     #: Calls that have been started or skipped and are not reported yet.
     open: int = 0
     #: The whole entry was given back; nothing of it is acknowledged by this child any more.

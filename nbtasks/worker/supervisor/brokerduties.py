@@ -27,6 +27,7 @@ from .deadchildren import DeadChildren
 from .deadworkers import Reaper
 from .deafchildren import Relief
 from .enforcement import Enforcement
+from .fallout import Fallout
 from .identity import Identity
 from .lease import Lease
 from .portrait import Portrait
@@ -78,11 +79,14 @@ class BrokerDuties:
         self.dead_children = DeadChildren(delivery, rescue, enforcement, me)
         self.relief = Relief(delivery, me)
         self._strangers = Strangers(Store(duties, keys), options.queues, addresses)
+        self._fallout = Fallout(duties, keys, codec)
         self._reaper = Reaper(duties, keys, codec, me, options.lease_s, addresses)
         self._lease = Lease(
             Fleet(leasing, keys), me, options.lease_s, clock, portrait.info, seats[0].slot.set_lease
         )
-        self._orders = Orders(slow, Fleet(slow, keys), self._fleet, clock, codec, addresses, me, obey)
+        self._orders = Orders(
+            slow, Fleet(slow, keys), self._fleet, clock, codec, addresses, me, obey, self._fallout.soon
+        )
 
     def _new_link(self) -> Link:
         link = Link(self._connection.url, self._connection.address)
@@ -107,6 +111,7 @@ class BrokerDuties:
         """Look after the other workers, and their queues, too."""
         self._reaper.start()
         self._strangers.start()
+        self._fallout.start()
 
     def show(self) -> None:
         """There is something new to show of this worker."""
@@ -123,7 +128,7 @@ class BrokerDuties:
         Raises:
             OperationalError: the broker does not answer.
         """
-        for duty in (self._strangers, self._reaper, self._orders, self._lease):
+        for duty in (self._fallout, self._strangers, self._reaper, self._orders, self._lease):
             duty.stop()
         self.dead_children.give_back_all(len(self._seats))
         self._fleet.release(self._identity.id)

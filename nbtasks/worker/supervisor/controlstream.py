@@ -34,6 +34,7 @@ class Orders:
         clock: of the server.
         worker: id of this one.
         obey: called with each verified order that is for this worker.
+        on_fallout: called when something has failed in a workflow.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Orders:
         addresses: Sequence[str],
         worker: str,
         obey: Callable[[StopCalls | Shutdown], None],
+        on_fallout: Callable[[], None],
     ) -> None:
         self._link = link
         self._fleet = fleet
@@ -55,6 +57,7 @@ class Orders:
         self._addresses = addresses
         self._worker = worker
         self._obey = obey
+        self._on_fallout = on_fallout
         self._ended = False
         self._after = BEGINNING
         self._recent = Recent(_ORDER_S)
@@ -81,11 +84,7 @@ class Orders:
                 self._fleet.ask_control(self._after, round(min(self._link.block_s, _LOOK_S) * 1000))
                 for entry_id, kind, data in self._fleet.asked_control(max(0.0, due_at - time.monotonic())):
                     self._after = entry_id
-                    if kind == "c":
-                        self._follow(data)
-                    elif kind == "odd":
-                        self._note_odd(data)
-                    else:
+                    if not self._heed(kind, data):
                         due_at = 0.0
                 if not can_go_on(self._after):
                     self._begin_anew("orders come with ids that no others can follow")
@@ -100,6 +99,18 @@ class Orders:
                 if not self._ended:
                     LOGGER.exception("an order could not be followed")
                     time.sleep(0.5)
+
+    def _heed(self, kind: str, data: bytes) -> bool:
+        """See to what was told; False for a hint about what falls due."""
+        if kind == "c":
+            self._follow(data)
+        elif kind == "wf":
+            self._on_fallout()
+        elif kind == "odd":
+            self._note_odd(data)
+        else:
+            return False
+        return True
 
     def _begin_anew(self, why: str) -> None:
         """Nothing would be heard any more: who writes to the server, and not one of us, has done this."""

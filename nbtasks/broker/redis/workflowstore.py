@@ -1,0 +1,90 @@
+"""What is kept about workflows: their plans, in which of them something has failed, how calls have ended."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from .channel import Argument
+from .keys import Keys
+from .link import Link, translated
+from .store import final_states
+from .untrusted import batch_name, or_nothing, ranges_in
+
+#: Records that are read in one round trip: large ones lie in pieces of their own.
+_MOST_AT_ONCE = 100
+#: A group of one flush that ends together; a single call's record has its name.
+_ONLY = "0+1"
+
+
+class WorkflowStore:
+    """Reads what both ends need of workflows."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._keys = keys
+
+    def states_of_parts(self, parts: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Return state codes of (batch, first, count), zero where a call is not final."""
+        commands = [
+            ("GETRANGE", self._keys.states(batch), first, first + count - 1) for batch, first, count in parts
+        ]
+        found = self._ask(commands, b"")
+        return [
+            final_states(states[:count]) + bytes(count - len(states[:count]))
+            for states, (_, _, count) in zip(found, parts, strict=True)
+        ]
+
+    def records_of(self, batch: str, first: int, count: int) -> list[tuple[int, int, bytes]]:
+        """Return (first, count, frame) of each record that has results of these calls."""
+        key = self._keys.records(batch)
+        if (first, count) == (0, 1):
+            frame = self._ask([("HGET", key, _ONLY)], None)[0]
+            if frame is not None:
+                return [(0, 1, frame)]
+        ranges = [
+            one
+            for one in ranges_in(self._ask([("HKEYS", key)], [])[0])
+            if one[0] < first + count and first < one[0] + one[1]
+        ]
+        found: list[tuple[int, int, bytes]] = []
+        for start in range(0, len(ranges), _MOST_AT_ONCE):
+            part = ranges[start : start + _MOST_AT_ONCE]
+            frames = self._ask([("HMGET", key, *(f"{a}+{n}" for a, n in part))], [None] * len(part))[0]
+            found += [(a, n, frame) for (a, n), frame in zip(part, frames, strict=True) if frame is not None]
+        return found
+
+    def are_known(self, batches: Sequence[str]) -> list[bool]:
+        """Return of each batch whether the broker knows it."""
+        return [
+            reply == 1 for reply in self._ask([("HEXISTS", self._keys.batch(b), "s") for b in batches], 0)
+        ]
+
+    def plan(self, workflow: str) -> bytes | None:
+        """Return the signed graph of a workflow; None where there is none."""
+        found: bytes | None = self._ask([("GET", self._keys.plan(workflow))], None)[0]
+        return found
+
+    def take_fallout(
+        self, most: int, for_ms: int, seen_to: Sequence[tuple[str, bytes]]
+    ) -> list[tuple[str, bytes]]:
+        """Take workflows in which something has failed, each with a mark to be given back.
+
+        Args:
+            for_ms: who takes one sees to it within this time; else another one gets it.
+            seen_to: those that were taken before.
+        """
+        args: list[Argument] = [most, for_ms, *(part for pair in seen_to for part in pair)]
+        found = []
+        for name, mark in self._link.script("fallout", [self._keys.root], args):
+            with contextlib.suppress(ValueError):
+                found.append((batch_name(name), mark))
+        return found
+
+    def _ask(self, commands: Sequence[tuple[Argument, ...]], nothing: Any) -> list[Any]:
+        replies = [or_nothing(reply, nothing) for reply in self._link.pipeline(commands)]
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise translated(reply, self._link.label)
+        return replies

@@ -1,0 +1,58 @@
+"""What has failed reaches all that comes after it at once, also what no worker is there for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nbtasks.core.inputs import CallsBefore, calls_of
+from nbtasks.core.ranges import runs
+from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.workflowrecord import WorkflowRecord
+
+from .ends import Ends, EndsRead, Results
+from .verdicts import IsOver, verdict
+
+#: Calls of one record.
+_MOST_IN_RECORD = 100_000
+
+
+def fallout(record: WorkflowRecord, codec: Codec, results: Results) -> Iterator[Record]:
+    """Yield the ends of all calls of a workflow that cannot run any more, those first that others wait for.
+
+    Whoever runs calls finds the same when they are released; the first end of a call is the one that counts.
+    """
+    ends = Ends(codec, results, EndsRead())
+    counts = [node.count for node in record.plan.nodes]
+    whole = [
+        CallsBefore(batch, 0, n, single)
+        for batch, n, single in zip(record.batches, counts, record.singles, strict=True)
+    ]
+    ends.look(whole)
+    for part, inputs in zip(whole, record.inputs, strict=True):
+        if not inputs or 0 not in ends.states(part):
+            continue
+        if not any(one.each for one in inputs):
+            yield from _end_all(part, verdict(inputs, 0, ends), ends)
+            continue
+        before = next(calls_of(inputs[0].of))
+        theirs = CallsBefore(before.batch, 0, part.count, before.single)
+        if ends.first_bad(theirs) is None:
+            continue
+        own, its = ends.states(part), ends.states(theirs)
+        for index in [k for k in range(part.count) if not own[k] and its[k]]:
+            found = verdict(inputs, index, ends)
+            if isinstance(found, IsOver):
+                ends.note(part.batch, index, 1, found.state, found.payload)
+                yield Record.alike(part.batch, index, 1, found.state, found.payload)
+
+
+def _end_all(part: CallsBefore, found: object, ends: Ends) -> Iterator[Record]:
+    """Yield the ends of those calls of a node that have not ended."""
+    if not isinstance(found, IsOver):
+        return
+    states = ends.states(part)
+    for first, count in runs(k for k in range(part.count) if not states[k]):
+        ends.note(part.batch, first, count, found.state, found.payload)
+        for start in range(first, first + count, _MOST_IN_RECORD):
+            n = min(_MOST_IN_RECORD, first + count - start)
+            yield Record.alike(part.batch, start, n, found.state, found.payload, shared=True)

@@ -1,0 +1,158 @@
+"""What the ends of calls mean for a call that waits for them: it runs with their values, or ends without running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, Union
+
+from nbtasks.core.context import CurrentCall
+from nbtasks.core.errors import ChordError, NotNeeded, TaskRevokedError, ValueLost, WireError
+from nbtasks.core.inputs import CallsBefore, Input, Sources, calls_of
+from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
+from nbtasks.wire.errors import failures
+from nbtasks.wire.errors.consequences import caused_by, is_kind_of, said_of
+from nbtasks.wire.values import Shelf, value_of
+
+from .ends import Ends, Run, payloads_in
+
+#: Payloads of one call, or of many as one list; lists may lie in it.
+Found: TypeAlias = tuple[Union[list[Run], "Found"], ...]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The call runs.
+
+    Attributes:
+        handed: what each edge hands on: a function of the shelf that makes the arguments, anew for each call.
+    """
+
+    handed: Sequence[Callable[[Shelf], tuple[Any, ...]]]
+
+    def arguments(self, shelf: Shelf) -> tuple[Any, ...]:
+        """Return what comes before the call's own arguments.
+
+        Raises:
+            ValueLost, SignatureMismatch: a large value is gone, or is not what was signed.
+        """
+        return tuple(value for make in self.handed for value in make(shelf))
+
+
+@dataclass(frozen=True)
+class IsOver:
+    """The call ends without running.
+
+    Attributes:
+        payload: as in a record.
+    """
+
+    state: int
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Something that it waits for has not ended; nobody knows yet."""
+
+
+Verdict: TypeAlias = Runs | IsOver | Waits
+
+
+def verdict(inputs: Sequence[Input], index: int, ends: Ends) -> Verdict:
+    """Return what becomes of a call, by its index; what it needs was looked at.
+
+    What has failed decides at once, whatever has not ended yet.
+    """
+    try:
+        if any(one.is_of_errors for one in inputs):
+            return _of_errors(inputs, index, ends)
+        for one in inputs:
+            for part in calls_of(one.at(index)):
+                bad = ends.first_bad(part)
+                if bad is not None:
+                    return _after_bad(one, part, bad, ends)
+        if _is_open(inputs, index, ends):
+            return Waits()
+        return Runs([_handed(one, one.at(index), ends) for one in inputs])
+    except WireError as error:
+        problem = ValueLost(f"what this call is to get of a call before it cannot be read: {error}")
+        return IsOver(FAILURE_CODE, failures.pack(problem, with_traceback=False))
+
+
+def _is_open(inputs: Sequence[Input], index: int, ends: Ends) -> bool:
+    return any(0 in ends.states(part) for one in inputs for part in calls_of(one.at(index)))
+
+
+def _after_bad(one: Input, part: CallsBefore, bad: int, ends: Ends) -> IsOver:
+    """Return how a call ends where one before it has not succeeded."""
+    failed_id, state = part.id_of(bad), ends.state(part.batch, bad)
+    payload = bytes(ends.payload(part.batch, bad))
+    if one.is_collecting and not is_kind_of(payload, ChordError):
+        members = tuple((p.batch, p.first, p.count, p.single) for p in calls_of(one.of))
+        what = said_of(payload, state == REVOKED_CODE)
+        error = ChordError(f"call {failed_id}, whose result it was to get, {what}", "", failed_id, members)
+        return IsOver(FAILURE_CODE, caused_by(error, payload))
+    if state != REVOKED_CODE:
+        return IsOver(state, payload)
+    if payload:
+        return IsOver(state, payload)
+    revoked = TaskRevokedError(f"call {failed_id}, which comes before it, was revoked")
+    return IsOver(state, failures.pack(revoked, with_traceback=False))
+
+
+def _of_errors(inputs: Sequence[Input], index: int, ends: Ends) -> Verdict:
+    """Return what becomes of a call that runs only if something has failed."""
+    if _is_open(inputs, index, ends):
+        return Waits()
+    for one in inputs:
+        for part in calls_of(one.at(index)):
+            bad = ends.first_bad(part)
+            if bad is not None:
+                return Runs([_error_handed(one, part, bad, bytes(ends.payload(part.batch, bad)))])
+    error = NotNeeded("not needed: what it was to run after has succeeded")
+    return IsOver(REVOKED_CODE, failures.pack(error, with_traceback=False))
+
+
+def _error_handed(
+    one: Input, part: CallsBefore, bad: int, payload: bytes
+) -> Callable[[Shelf], tuple[Any, ...]]:
+    failed_id = part.id_of(bad)
+
+    def make(_: Shelf) -> tuple[Any, ...]:
+        if one.kind == "error-id":
+            return (failed_id,)
+        if one.kind == "error":
+            return ()
+        request = CurrentCall(id=failed_id, batch=part.batch, index=bad)
+        if not payload:
+            return request, TaskRevokedError(f"call {failed_id} was revoked", failed_id), ""
+        failure = failures.unpack(payload)
+        return request, failures.rebuild(failure, failed_id), failure.text
+
+    return make
+
+
+def _handed(one: Input, sources: Sources, ends: Ends) -> Callable[[Shelf], tuple[Any, ...]]:
+    if one.kind == "after":
+        return lambda _: ()
+    found = _found(sources, ends)
+    if one.kind == "one":
+        return lambda shelf: tuple(_values(found, shelf))
+    return lambda shelf: (_values(found, shelf),)
+
+
+def _found(sources: Sources, ends: Ends) -> Found:
+    return tuple(
+        ends.counted(part) if isinstance(part, CallsBefore) else _found(part, ends) for part in sources
+    )
+
+
+def _values(found: Found, shelf: Shelf) -> list[Any]:
+    values: list[Any] = []
+    for part in found:
+        if isinstance(part, tuple):
+            values.append(_values(part, shelf))
+        else:
+            values += [value_of(payload, shelf) for payload in payloads_in(part)]
+    return values

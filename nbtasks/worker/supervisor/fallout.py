@@ -1,0 +1,83 @@
+"""What has failed in a workflow reaches what comes after it, also where no worker is that could run that."""
+
+from __future__ import annotations
+
+from nbtasks.broker.redis.finish import Finish, finish
+from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.workflowstore import WorkflowStore
+from nbtasks.core.errors import OperationalError, SignatureMismatch
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.frames import key_of
+from nbtasks.wire.workflows.passingon import fallout
+from nbtasks.worker.log import log_once, log_trouble
+
+from .duty import Duty
+
+#: Seconds between two looks: a hint may have been lost, or who has taken a workflow.
+_LOOK_S = 5.0
+_AFTER_TROUBLE_S = 1.0
+#: Workflows that are taken at once, and the time after which others take them too (ms).
+_MOST_TAKEN = 10
+_TAKEN_MS = 10_000
+#: Records of one report.
+_MOST_IN_REPORT = 200
+
+
+class Fallout:
+    """A thread that sees to workflows in which something has failed.
+
+    Args:
+        link: to the broker.
+    """
+
+    def __init__(self, link: Link, keys: Keys, codec: Codec) -> None:
+        self._link = link
+        self._keys = keys
+        self._codec = codec
+        self._store = WorkflowStore(link, keys)
+        self._seen_to: list[tuple[str, bytes]] = []
+        self._duty = Duty("fallout", self._act)
+
+    def start(self) -> None:
+        """Begin."""
+        self._duty.start()
+
+    def soon(self) -> None:
+        """Something has failed just now."""
+        self._duty.soon()
+
+    def stop(self) -> None:
+        """End; waits for what is being done."""
+        self._duty.stop()
+
+    def _act(self) -> float:
+        try:
+            seen_to, self._seen_to = self._seen_to, []
+            taken = self._store.take_fallout(_MOST_TAKEN, _TAKEN_MS, seen_to)
+            for workflow, mark in taken:
+                self._pass_on(workflow)
+                self._seen_to.append((workflow, mark))
+        except OperationalError as error:
+            log_trouble("what has failed in a workflow is passed on later", error)
+            return _AFTER_TROUBLE_S
+        return 0.0 if taken else _LOOK_S
+
+    def _pass_on(self, workflow: str) -> None:
+        frame = self._store.plan(workflow)
+        if frame is None:
+            return
+        try:
+            record = self._codec.open_plan(frame, workflow)
+        except SignatureMismatch as error:
+            log_once(f"workflow {workflow}: its plan was refused: {error}")
+            return
+        report = Finish()
+        for one in fallout(record, self._codec, self._store):
+            sealed = self._codec.seal_record(one, key_of(frame))
+            report.results(one.batch, one.first, one.states, sealed)
+            if report.records >= _MOST_IN_REPORT:
+                finish(self._link, self._keys, report)
+                report = Finish()
+        if report:
+            finish(self._link, self._keys, report)
