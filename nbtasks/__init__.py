@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import pages
-from nbtasks.core.context import current_call, progress, track
+from nbtasks.core.context import current_call, make_task, progress, track
 from nbtasks.core.errors import (
     BackPressure,
     BrokerUnavailable,
@@ -16,11 +16,13 @@ from nbtasks.core.errors import (
     CellError,
     ConfigError,
     EmbeddedUnavailable,
+    Ignore,
     MaxRetriesExceededError,
     NbtasksError,
     NotPicklable,
     OperationalError,
     PayloadTooLarge,
+    Reject,
     Retry,
     SignatureMismatch,
     SoftTimeLimitExceeded,
@@ -78,12 +80,14 @@ __all__ = [
     "EagerResult",
     "EmbeddedUnavailable",
     "GroupResult",
+    "Ignore",
     "MaxRetriesExceededError",
     "NbtasksError",
     "NotPicklable",
     "OperationalError",
     "PayloadTooLarge",
     "ProgressBar",
+    "Reject",
     "Retry",
     "RichOutput",
     "RunList",
@@ -131,7 +135,12 @@ def _page_of(what: Any) -> Any:
     return import_module("nbtasks.jupyter.marimopage").page_of(what)
 
 
+def _task_of(function: Any, options: Any) -> Any:
+    return __getattr__("Task")(function, options)
+
+
 pages.make.append(_page_of)
+make_task.append(_task_of)
 
 
 def __dir__() -> list[str]:

@@ -38,6 +38,8 @@ PUBLIC = {
     "OperationalError",
     "PayloadTooLarge",
     "ProgressBar",
+    "Ignore",
+    "Reject",
     "Retry",
     "RichOutput",
     "RunList",

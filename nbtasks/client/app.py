@@ -13,6 +13,7 @@ from nbtasks.core.durations import LONGEST_S, Duration, patience
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import TaskKeywords, WorkerKeywords, documented
 from nbtasks.core.options import TaskOptions, WorkerOptions
+from nbtasks.core.taskbody import TaskBody
 from nbtasks.local import connection as connections
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.workers import LocalWorkers
@@ -20,7 +21,7 @@ from nbtasks.local.processes.workers import LocalWorkers
 from . import current
 from .attaching import attached
 from .conf.checking import of_workers
-from .decorator import makes_tasks, task
+from .decorator import made, makes_tasks, registered, task
 from .foundation import Foundation
 from .group import GroupResult as Map
 from .home import Home
@@ -112,10 +113,11 @@ class App(Foundation):
         Raises:
             ConfigError: an unknown option or a bad value.
         """
-        checked = TaskOptions.make(options)
-        if function is not None:
-            return Task(function, checked, self)
-        return lambda inner: Task(inner, checked, self)
+        return made(function, options, self)
+
+    def register_task(self, task: Any) -> Any:
+        """Make an instance of a class that is derived from :class:`Task` a task of this app; returns it."""
+        return registered(task, self)
 
     def AsyncResult(self, id: str) -> Handle:  # noqa: N802 - Celery's name
         """Return the handle of a call by its id, whoever submitted it.
@@ -126,11 +128,7 @@ class App(Foundation):
         return Handle(id, app=self)
 
     def GroupResult(self, id: str) -> Map:  # noqa: N802 - Celery's name
-        """Return the handle of a map by its id, whoever submitted it.
-
-        Raises:
-            UnknownCall: nobody recorded it, or its time is over.
-        """
+        """Return the handle of a map by its id, as :meth:`AsyncResult` does that of a call."""
         return Map(id, app=self)
 
     def executor(self, max_workers: int | None = None, **options: Unpack[TaskKeywords]) -> TaskExecutor:
@@ -300,7 +298,9 @@ def _make_default() -> App:
 
 def _rebuilt(function: Callable[..., Any], options: TaskOptions, home: Home | None = None) -> Task:
     """Rebuild a pickled task; ``home`` is its App's, None where that is the one that runs it, or it has none."""
-    return Task(function, options, home)
+    return (
+        function.task.at(home, options) if isinstance(function, TaskBody) else Task(function, options, home)
+    )
 
 
 current.make.append(_make_default)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, Protocol, cast, overload
 
+from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import TaskKeywords, documented
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.typevars import P, R
 
+from . import ownclass
 from .task import Task
 
 if TYPE_CHECKING:
@@ -97,7 +99,33 @@ def makes_tasks(function: Callable[..., Any]) -> Decorator:
 @makes_tasks
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a task of whatever app is current when it is called: ``@task`` or ``@task(retries=3)``."""
-    checked = TaskOptions.make(options)
+    return made(function, options, None)
+
+
+def made(function: Callable[..., Any] | None, options: dict[str, Any], app: Any) -> Any:
+    """Return a task of an App, or what makes one; as ``@task`` takes function and options.
+
+    Raises:
+        ConfigError: an unknown option or a bad value.
+    """
+    own = dict(options)
+    base = own.pop("base", None) or Task
+    checked = TaskOptions.make(own)
+    if base is Task:
+        return Task(function, checked, app) if function is not None else lambda one: Task(one, checked, app)
+    ownclass.check_base(base, Task)
     if function is not None:
-        return Task(function, checked)
-    return lambda inner: Task(inner, checked)
+        return ownclass.of_base(base, function, own, app)
+    return lambda one: ownclass.of_base(base, one, own, app)
+
+
+def registered(task: Any, app: Any) -> Any:
+    """Return a task of a class, at an App; its class is taken for an instance of it."""
+    made = task() if isinstance(task, type) and issubclass(task, Task) else task
+    if not isinstance(made, Task):
+        raise ConfigError(
+            f"register_task({task!r:.60}): it takes an instance of a class that is derived from nbtasks.Task; "
+            "for a function say @app.task"
+        )
+    made.bind_to(app)
+    return made

@@ -11,6 +11,7 @@ from typing import Any
 
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.options import TaskOptions
+from nbtasks.core.taskbody import TaskBody
 
 #: What is said of methods.
 _INSTEAD = (
@@ -37,8 +38,11 @@ class Definition:
             raise ConfigError(f"{_name_of(function)} is a {type(function).__name__}{_INSTEAD}")
         if not callable(function):
             raise ConfigError(f"{function!r} is not callable, so it cannot be a task")
+        self._define(function, options or TaskOptions())
+
+    def _define(self, function: Callable[..., Any], options: TaskOptions) -> None:
         self.function: Callable[..., Any] = function
-        self.options = options or TaskOptions()
+        self.options = options
         self.shipped: Any = None
         self.modules: frozenset[str] = frozenset()
         self.plain_options: tuple[Any, Any] | None = None
@@ -61,6 +65,8 @@ class Definition:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function here, now."""
+        if type(self.function) is TaskBody:
+            return self.function.task.run(*args, **kwargs)
         if self._owner is not None:
             self.check(args, kwargs)
         if self.options.bind:
@@ -68,7 +74,7 @@ class Definition:
             from nbtasks.core.context import CurrentCall
 
             request = CurrentCall(id="", name=self.name, is_eager=True, args=args, kwargs=kwargs)
-            return self.function(BoundTask(request, self.options), *args, **kwargs)
+            return self.function(BoundTask(request, self.options, self.function), *args, **kwargs)
         return self.function(*args, **kwargs)
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

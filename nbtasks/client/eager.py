@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from nbtasks.core import states as st
 from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall
+from nbtasks.core.errors import NotPicklable
 from nbtasks.core.execution import run_once
 from nbtasks.core.ids import new_id
+from nbtasks.core.nexttry import NextTry
 from nbtasks.core.outcome import Outcome
 from nbtasks.core.signal import Signal
 from nbtasks.core.typevars import R
@@ -155,7 +157,15 @@ def apply_here(task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) 
                 tell_end(call, options_here, outcome, args_here, kwargs_here)
         if outcome.state != st.RETRY_CODE:
             return _packed(task, call, outcome)
+        changes = getattr(outcome.error, "changes", None)
+        if type(changes) is NextTry and changes.call is not None:
+            try:
+                with generators.given():
+                    sent = b"".join(pickling.dumps(changes.call))
+            except NotPicklable as error:
+                return _packed(task, call, Outcome(st.FAILURE_CODE, None, outcome.seconds, error))
         call.attempt += 1
+        call.again = call.own_state = None
 
 
 def _packed(task: Definition, call: CurrentCall, outcome: Outcome) -> EagerResult:

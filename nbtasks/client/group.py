@@ -22,7 +22,7 @@ from .batches.ledger import Ledger
 from .batches.repairs import STRUCK
 from .border import as_own, at_border
 from .onlooking import watched
-from .result import AsyncResult, note, saying, wait_async
+from .result import AsyncResult, note
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -459,9 +459,9 @@ class GroupResult(Generic[R]):
     async def _awaited(self) -> list[R]:
         __tracebackhide__ = True
         try:
-            await wait_async(self.batch, self._is_settled)
+            await waiting.wait_async(self.batch, self._is_settled)
         except asyncio.CancelledError as stopped:
-            raise saying(stopped, self._goes_on())  # noqa: B904 - the same error
+            raise waiting.saying(stopped, self._goes_on())  # noqa: B904 - the same error
         if self.batch.done:
             observers.waited(self.batch)
         return self.get(timeout=0)

@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
-from nbtasks.core.backoff import Backoff
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import (
     NotPicklable,
@@ -33,14 +32,13 @@ from . import current, observers, waiting
 from .batches.course import ended_attempt
 from .batches.ledger import Ledger
 from .batches.loss import without_value
+from .batches.seen import name_of_state, own_meta
 from .batches.shown import shown_value
-from .border import as_own, at_border
+from .border import at_border
 from .onlooking import watched
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-_BETWEEN_TICKS = Backoff(0.002, 0.05, factor=1.5)
 
 
 class AsyncResult(Generic[R]):
@@ -137,8 +135,8 @@ class AsyncResult(Generic[R]):
 
     @property
     def state(self) -> str:
-        """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED."""
-        return self.batch.state(self.index)
+        """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED; while it runs a name that the task has given itself."""
+        return name_of_state(self.batch.states[self.index], self.batch.progress.get(self.index))
 
     status = state
 
@@ -204,7 +202,9 @@ class AsyncResult(Generic[R]):
 
     @property
     def result(self) -> Any:
-        """The value, or the exception, or None before the end. Never waits, never raises the task's exception.
+        """The value, or the exception; before the end what the task has given with its own state, or None.
+
+        It never waits, and never raises the task's exception.
 
         A value that can be changed is another object each time: a result never changes.
         """
@@ -221,7 +221,7 @@ class AsyncResult(Generic[R]):
         """
         found = self.batch.record(self.index)
         if found is None:
-            return self.batch.problem
+            return self.batch.problem or own_meta(self.batch.progress.get(self.index))
         if self.batch.states[self.index] == st.SUCCESS_CODE:
             return self._load(found[1])
         return self._error(found[1])
@@ -460,9 +460,9 @@ class AsyncResult(Generic[R]):
     async def _awaited(self) -> R:
         __tracebackhide__ = True
         try:
-            await wait_async(self.batch, self._is_settled)
+            await waiting.wait_async(self.batch, self._is_settled)
         except asyncio.CancelledError as stopped:
-            raise saying(stopped, self._goes_on())  # noqa: B904 - the same error
+            raise waiting.saying(stopped, self._goes_on())  # noqa: B904 - the same error
         if self.batch.done:
             observers.waited(self.batch)
         return self.get(timeout=0)
@@ -481,19 +481,3 @@ def note(error: BaseException, text: str) -> None:
     # The exception may be of a class of the user's, which makes something else of its notes.
     with contextlib.suppress(Exception, SystemExit):
         error.add_note(text)  # type: ignore[attr-defined, unused-ignore]
-
-
-def saying(stopped: asyncio.CancelledError, goes_on: str) -> asyncio.CancelledError:
-    """Return what ends an ``await`` that was stopped, with a word on what it has waited for."""
-    if not stopped.args:
-        stopped.args = (f"stopped waiting; {goes_on}",)
-    return as_own(stopped).with_traceback(None)
-
-
-async def wait_async(batch: Ledger, ready: Callable[[], bool]) -> None:
-    """Wait in an event loop. Ticks, because a sleeping loop does not notice the Stop button."""
-    ticks = 0
-    with waiting.noted(batch):
-        while not ready():
-            ticks += 1
-            await asyncio.sleep(_BETWEEN_TICKS.after(ticks))

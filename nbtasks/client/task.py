@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
-from nbtasks.core.errors import ConfigError, NotPicklable
+from nbtasks.core.boundtask import BoundTask
+from nbtasks.core.context import CurrentCall, current_call
+from nbtasks.core.errors import ConfigError, NotPicklable, Retry
 from nbtasks.core.keywords import CallKeywords, MapKeywords, documented
 from nbtasks.core.options import TaskOptions
+from nbtasks.core.taskbody import TaskBody
 from nbtasks.core.typevars import P, R
 from nbtasks.wire import pickling
 
-from . import current, home
+from . import current, home, ownclass
 from .border import at_border, shortened
 from .definition import Definition
 from .eager import EagerResult, apply_here
@@ -36,6 +41,12 @@ _WITHOUT_ORDER = (Mapping, set, frozenset)
 _OF_CALLS = {"countdown": None, "eta": None, "rerun": False, "again": False, "label": None}
 _OF_MAPS = {"chunk": None, "max_parallel": None, "on_error": "raise", "quiet": False, "label": None}
 
+#: Attributes that every task has; what else an instance of a user's class has travels with it.
+_OF_EACH = frozenset(
+    {"_app", "_fitting", "_given", "_owner", "_signature", "function", "modules", "options", "plain_options", "run",
+     "shipped", "__wrapped__", *functools.WRAPPER_ASSIGNMENTS}
+)  # fmt: skip
+
 
 class Task(Definition, Generic[P, R]):
     """A function plus options, and perhaps an App of its own.
@@ -46,14 +57,81 @@ class Task(Definition, Generic[P, R]):
     For type checkers ``Task[P, R]``: what its calls take, and what they return (of an ``async def``: when awaited).
     """
 
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Make an instance of a class of the user's a task, whatever its ``__init__`` does and takes."""
+        made = super().__new__(cls)
+        if cls is not Task:
+            made.begin(ownclass.options_of(cls))
+        return made
+
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | None = None,
         options: TaskOptions | None = None,
         app: current.Provider | Home | None = None,
     ) -> None:
-        super().__init__(function, options)
+        if function is None:
+            if "run" not in vars(self):
+                ownclass.check_class(type(self), Task)
+        elif type(self) is Task:
+            super().__init__(function, options)
+            self._app = app
+        else:
+            self.begin(options or self.options, function, app=app)
+
+    def begin(
+        self,
+        options: TaskOptions,
+        function: Callable[..., Any] | None = None,
+        binds: bool = False,
+        app: current.Provider | Home | None = None,
+    ) -> None:
+        """Begin as a task of a class of the user's.
+
+        Args:
+            function: in the place of the class's ``run()``.
+            binds: it takes the task as its first argument.
+        """
         self._app = app
+        self._given = (function, binds)
+        if function is not None:
+            self.__dict__["run"] = MethodType(function, self) if binds else function
+        self._define(TaskBody(self, function or type(self)), options)
+
+    @property
+    def written(self) -> Callable[..., Any]:
+        """What calls run, as the user has written it; without the task, which is no argument of calls."""
+        return self.run if type(self.function) is TaskBody else self.function
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Run what a call runs, here. A class that is derived from this one says here what its tasks do."""
+        return Definition.__call__(self, *args, **kwargs)
+
+    def parts(self) -> tuple[Any, ...]:
+        """Return what a task of a class travels as; :meth:`rebuild` takes all but the class."""
+        own = {name: value for name, value in vars(self).items() if name not in _OF_EACH}
+        return type(self), self.options, *self._given, own
+
+    def rebuild(
+        self, options: TaskOptions, function: Callable[..., Any] | None, binds: bool, own: dict[str, Any]
+    ) -> TaskBody:
+        """Begin as a task that has travelled; returns what its calls run."""
+        self.begin(options, function, binds)
+        vars(self).update(own)
+        assert isinstance(self.function, TaskBody)
+        return self.function
+
+    def at(self, app: current.Provider | Home | None, options: TaskOptions | None = None) -> Self:
+        """Return the same task at an App, perhaps with other options."""
+        if type(self.function) is not TaskBody:
+            made = type(self)(self.function, options or self.options, app)
+            made._owner = self._owner
+            return made
+        kind, own_options, *rest = self.parts()
+        made = object.__new__(kind)
+        made.rebuild(options or own_options, *rest)
+        made._app = app
+        return made
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
@@ -101,11 +179,57 @@ class Task(Definition, Generic[P, R]):
             )
         return app
 
+    def bind_to(self, app: current.Provider) -> None:
+        """Have its calls go through an App from now on."""
+        self._app = app
+        self.on_bound(app)
+
+    def on_bound(self, app: Any) -> Any:
+        """Run when an App takes a task in. A hook: a class of yours may have its own."""
+
     def with_options(self, **options: Unpack[TaskKeywords]) -> Self:
         """Return the same function as a task with other options."""
-        made = type(self)(self.function, TaskOptions.make(options, self.options), self._app)
-        made._owner = self._owner
-        return made
+        return self.at(self._app, TaskOptions.make(options, self.options))
+
+    def __getattr__(self, name: str) -> Any:
+        options = self.__dict__.get("options")
+        if options is not None and name in vars(options):
+            return getattr(options, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    # -- as a call of it sees it
+
+    @property
+    def request(self) -> CurrentCall:
+        """The call of this task that runs here; outside of one a request of nothing."""
+        call = current_call()
+        return call if call is not None and call.name == self.name else CurrentCall("", name=self.name)
+
+    def retry(self, *args: Any, **kwargs: Any) -> Retry:
+        """End the attempt that runs here and run its call again, as :meth:`BoundTask.retry` does."""
+        return self._bound().retry(*args, **kwargs)
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Give the call that runs here a state of its own, as :meth:`BoundTask.update_state` does."""
+        self._bound().update_state(*args, **kwargs)
+
+    def _bound(self) -> BoundTask:
+        return BoundTask(self.request, self.options, self.function)
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> Any:
+        """Run before each attempt; what it raises is the attempt's error. A hook: a class of yours may have its own."""
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> Any:
+        """Run when a call has returned. A hook, as the others below: it cannot change how the call has ended."""
+
+    def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> Any:
+        """Run when a call has failed."""
+
+    def on_retry(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> Any:
+        """Run when an attempt has failed and there will be another."""
+
+    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> Any:
+        """Run when a call has ended: after those for its end."""
 
     if TYPE_CHECKING:
 
@@ -121,7 +245,8 @@ class Task(Definition, Generic[P, R]):
         try:
             return submit_call(self.app.engine, self, args, kwargs, {})
         except BaseException as error:
-            raise shortened(error)  # noqa: B904 - the same error
+            raised = error if isinstance(self, Task) else ownclass.called_on_class(self)
+            raise shortened(raised)  # noqa: B904 - the same error
 
     @at_border
     @documented(CallKeywords, {**_OF_CALLS, "quiet": True})

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.context import being_run, runs_call, serving
 from nbtasks.core.errors import WouldDeadlock
 
 from . import observers
+from .border import as_own
 from .workerinfo import WorkerInfo
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ _LOOK_EVERY_S = 1.0
 _LOOKS = 2
 #: Seconds between two words to those who want to know that somebody waits.
 _TELL_EVERY_S = 0.5
+_BETWEEN_TICKS = Backoff(0.002, 0.05, factor=1.5)
 
 
 #: Somebody who waits -> what they wait for.
@@ -138,3 +142,19 @@ def _would_wait_for_itself(module: str) -> WouldDeadlock:
         f"module {module!r} waits for a result while a worker imports it, to run a task with it: it would wait for "
         "itself. Put what submits and waits into a function, or under `if __name__ == '__main__':`"
     )
+
+
+def saying(stopped: asyncio.CancelledError, goes_on: str) -> asyncio.CancelledError:
+    """Return what ends an ``await`` that was stopped, with a word on what it has waited for."""
+    if not stopped.args:
+        stopped.args = (f"stopped waiting; {goes_on}",)
+    return as_own(stopped).with_traceback(None)
+
+
+async def wait_async(batch: Ledger, ready: Callable[[], bool]) -> None:
+    """Wait in an event loop. Ticks, because a sleeping loop does not notice the Stop button."""
+    ticks = 0
+    with noted(batch):
+        while not ready():
+            ticks += 1
+            await asyncio.sleep(_BETWEEN_TICKS.after(ticks))

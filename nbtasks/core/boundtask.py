@@ -2,59 +2,87 @@
 
 from __future__ import annotations
 
-import operator
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from . import attempts
-from .context import CurrentCall, report_state
-from .errors import ConfigError, Retry
+from .context import CurrentCall, make_task, report_state
+from .errors import Retry
+from .nexttry import next_try_of
 from .options import TaskOptions, countdown_until
 
 
 class BoundTask:
-    """What a task with ``bind=True`` gets as its first argument."""
+    """What a task with ``bind=True`` gets as its first argument: the task itself, with what belongs to this call.
 
-    def __init__(self, request: CurrentCall, options: TaskOptions) -> None:
+    All that a task has besides is there, too: ``self.app``, ``self.delay()``, ``self.apply_async()``.
+    """
+
+    def __init__(
+        self, request: CurrentCall, options: TaskOptions, function: Callable[..., Any] | None = None
+    ) -> None:
         self.request = request
         self.name = request.name
+        self.options = options
         self.max_retries = options.max_retries
         self.default_retry_delay = options.default_retry_delay
+        self.function = function or request.function
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return getattr(self._task(), name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function here, now."""
+        return self._task()(*args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        return self._task().__reduce__()
+
+    def _task(self) -> Any:
+        """Return the task for those who submit calls of it; made when it is asked for, which few calls do."""
+        made = self.__dict__.get("_made")
+        if made is None:
+            made = self.__dict__["_made"] = make_task[0](self.function, self.options)
+        return made
 
     def retry(
         self,
-        exc: BaseException | None = None,
-        countdown: float | timedelta | str | None = None,
-        max_retries: int | None = None,
-        *,
-        eta: Any = None,
         args: Any = None,
         kwargs: Any = None,
+        exc: BaseException | None = None,
         throw: bool = True,
+        eta: Any = None,
+        countdown: float | timedelta | str | None = None,
+        max_retries: int | None = None,
         **options: Any,
     ) -> Retry:
-        """End this attempt and run the call again. Always raises, ``raise self.retry()`` only shows it to readers.
+        """End this attempt and run the call again. It raises, ``raise self.retry()`` only shows that to readers.
 
         Args:
+            args: positional arguments of the next attempt; those of this one if None.
+            kwargs: keyword arguments of the next attempt; those of this one if None.
             exc: raised instead when no retry is left.
+            throw: False returns what it would raise: the call is tried again when the task has ended, whatever it
+                returns.
+            eta: the moment of the next attempt, instead of ``countdown``.
             countdown: seconds until the next attempt; the task's own delay if None.
             max_retries: counts for this call instead of the task's own.
-            eta: the moment of the next attempt, instead of ``countdown``.
-            args: as in Celery, but only the call's own: it is tried again as it was submitted.
-            kwargs: likewise.
-            throw: True; it cannot be kept from raising.
-            options: none can be changed for the next attempt.
+            options: ``queue``, ``priority``, ``expires``, ``time_limit``, ``soft_time_limit`` of the next attempt.
 
         Raises:
             ConfigError: the next attempt cannot be as it is asked for here.
             MaxRetriesExceededError: no retry is left and ``exc`` is None.
         """
-        self._check_unchanged(args, kwargs, options)
-        if not throw:
-            raise ConfigError(
-                "self.retry(throw=False): it ends the attempt, so it always raises; leave throw out"
-            )
+        if isinstance(args, BaseException):
+            args, exc = None, args
+        changes = next_try_of(self.request, args, kwargs, options)
         if eta is not None:
             countdown = countdown_until(countdown, eta, time.time())
         if self.request.called_directly and exc is not None:
@@ -62,28 +90,26 @@ class BoundTask:
         most = attempts.most_retries(max_retries, self.max_retries)
         if most is not None and self.request.retries >= most:
             raise exc if exc is not None else attempts.used_up(most, self.request)
-        raise Retry(f"retry {self.request.retries + 1}", countdown, exc, max_retries)  # type: ignore[arg-type]
+        retry = Retry(f"retry {self.request.retries + 1}", countdown, exc, max_retries)
+        retry.changes = changes
+        if throw:
+            raise retry
+        self.request.again = retry
+        return retry
 
-    def _check_unchanged(self, args: Any, kwargs: Any, options: dict[str, Any]) -> None:
-        own_args, own = self.request.args, self.request.kwargs
-        asked = sorted(options)
-        if kwargs and not (kwargs.keys() == own.keys() and all(kwargs[name] is own[name] for name in own)):
-            asked.insert(0, "kwargs")
-        if args and not (len(args) == len(own_args) and all(map(operator.is_, args, own_args))):
-            asked.insert(0, "args")
-        if asked:
-            raise ConfigError(
-                f"self.retry({', '.join(f'{name}=...' for name in asked)}): a call is tried again as it was submitted; "
-                "for other arguments or options submit a new call: task.apply_async(args, kwargs, ...)"
-            )
+    def update_state(self, state: Any = None, meta: Any = None, task_id: Any = None, **_: Any) -> None:
+        """Give the call a state of its own while it runs, and data with it. It never fails the call.
 
-    def update_state(self, state: Any = "", meta: Any = None, task_id: str | None = None) -> None:
-        """Show ``meta`` as the call's progress. It never fails the call.
+        Whoever holds the call's handle finds them in ``state`` and ``info``, and its card shows them.
 
         Args:
-            meta: ``current`` (or ``done``), ``total``, ``message``; other fields are shown as text.
-            state: shown where there is nothing else to show.
-            task_id: of another call: as in Celery a task may name one; only its own progress is shown.
+            state: any name, such as ``"PROGRESS"``.
+            meta: any value. Of a dict the card draws ``current`` and ``total`` as a bar, and shows ``message``.
+            task_id: of another call: as in Celery a task may name one; only its own state is told.
         """
-        if task_id is None or task_id == self.request.id:
+        own = self.request.id
+        if (type(state) is str and state == own) or not isinstance(task_id, str | None):
+            # By position, as in Celery: the id comes first.
+            task_id, state, meta = state, meta, task_id
+        if task_id is None or (type(task_id) is str and task_id == own):
             report_state(self.request, state, meta)

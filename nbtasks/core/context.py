@@ -20,8 +20,12 @@ T = TypeVar("T")
 _MOST_MESSAGE = 200
 #: Fields of one that are shown as text.
 _MOST_FIELDS = 8
-#: Told how far a call is: the call, done, total, message.
-Report = Callable[["CurrentCall", float, "float | None", str], None]
+#: A state of the task's own, and what it has given with it.
+OwnState = tuple[str, Any]
+#: Told how far a call is: the call, done, total, message; and the state that the task has named, if it has.
+Report = Callable[["CurrentCall", float, "float | None", str, "OwnState | None"], None]
+#: Characters of the name of a state.
+_MOST_STATE = 40
 
 
 @dataclass
@@ -66,6 +70,10 @@ class CurrentCall:
     context: Context | None = field(default=None, repr=False)
     #: Its outcome is settled: what is printed now is no output of it.
     is_over: bool = False
+    #: The state that the task has named last.
+    own_state: OwnState | None = field(default=None, repr=False)
+    #: The retry that the task has asked for with ``throw=False``.
+    again: Any = field(default=None, repr=False)
 
     @property
     def retries(self) -> int:
@@ -123,6 +131,9 @@ serving: list[Serving] = []
 being_run: list[str] = []
 #: Called when a task has ended and before its outcome is told: what it has submitted must not be lost with its process.
 before_telling: list[Callable[[], None]] = []
+#: Makes a task of a function and options, for tasks that submit calls of their own; set by the package, for that loads
+#: what submits them.
+make_task: list[Callable[[Any, Any], Any]] = []
 #: Shows what ``progress()`` was given outside a task, if it is handles; set by the client.
 show_handles: list[Callable[[Any], Any]] = []
 
@@ -164,7 +175,9 @@ def progress(done: Any, total: Any = None, message: Any = "") -> Any:
     return None
 
 
-def _report(call: CurrentCall, done: Any, total: Any, message: Any) -> None:
+def _report(
+    call: CurrentCall, done: Any, total: Any, message: Any, own_state: OwnState | None = None
+) -> None:
     if call.report is None:
         return
     number, whole = _number(done), _number(total)
@@ -173,7 +186,7 @@ def _report(call: CurrentCall, done: Any, total: Any, message: Any) -> None:
         parts.append(f"of {text_of(total, _MOST_MESSAGE)}")
     line = text_of(message, _MOST_MESSAGE) if message is not None else ""
     shown = ": ".join(filter(None, (" ".join(parts), line)))
-    call.report(call, number or 0.0, whole or None, shown[:_MOST_MESSAGE])
+    call.report(call, number or 0.0, whole or None, shown[:_MOST_MESSAGE], own_state)
 
 
 def _number(value: Any) -> float | None:
@@ -190,7 +203,10 @@ def _number(value: Any) -> float | None:
 
 
 def report_state(call: CurrentCall, state: Any, meta: Any) -> None:
-    """Report progress as Celery's ``update_state`` takes it: a name, and a dict with ``current`` and ``total``."""
+    """Report as Celery's ``update_state`` takes it: a name, and any value, often a dict with ``current``, ``total``."""
+    name = state if type(state) is str else "" if state is None else text_of(state, _MOST_STATE)
+    if name:
+        call.own_state = name[:_MOST_STATE], meta
     try:
         done, total, shown = _fields(meta)
     except (Interrupted, SoftTimeLimitExceeded):
@@ -198,7 +214,7 @@ def report_state(call: CurrentCall, state: Any, meta: Any) -> None:
     except BaseException:
         done, total, shown = None, None, "" if meta is None else repr_of(meta, _MOST_MESSAGE)
     is_told = shown or (done is not None and _number(done) is None)
-    _report(call, done, total, shown if is_told else state)
+    _report(call, done, total, shown if is_told else name, call.own_state if name else None)
 
 
 def _fields(meta: Mapping[Any, Any]) -> tuple[Any, Any, str]:

@@ -26,7 +26,9 @@ NbtasksError
 │   ├── SoftTimeLimitExceeded
 │   ├── WorkerLostError
 │   └── MaxRetriesExceededError
-└── Retry                        control flow: raised by ``self.retry()``
+├── Retry                        control flow: raised by ``self.retry()``
+├── Ignore                       control flow: the task wants no result of this call
+└── Reject                       control flow: the task does not want this call
 """
 
 from __future__ import annotations
@@ -223,22 +225,52 @@ class MaxRetriesExceededError(CallError):
 
 
 class Retry(NbtasksError):
-    """Raised by ``self.retry()``: end this attempt and run the call again later.
+    """Raised by ``self.retry()``: end this attempt and run the call again later. Tasks may raise it themselves.
+
+    Args:
+        exc: Celery's word for ``cause``.
+        when: Celery's word for ``countdown``: seconds, or a moment.
 
     Attributes:
         countdown: seconds until the next attempt, or None for the task's own delay.
         cause: the exception that made the task retry, if any.
         max_retries: overrides the task's own limit for this call.
+        changes: what is other for the next attempt, a nexttry.NextTry, or None.
     """
 
     def __init__(
         self,
         message: str = "",
-        countdown: float | None = None,
+        countdown: Any = None,
         cause: BaseException | None = None,
         max_retries: int | None = None,
+        *,
+        exc: BaseException | None = None,
+        when: Any = None,
     ) -> None:
         super().__init__(message or "retry")
-        self.countdown = countdown
-        self.cause = cause
+        self.countdown = countdown if when is None else when
+        self.cause = cause if exc is None else exc
         self.max_retries = max_retries
+        self.changes: Any = None
+
+
+class Ignore(NbtasksError):
+    """Raised by a task that wants no result of this call: it ends REVOKED.
+
+    After ``self.update_state("FAILURE", meta)`` or ``("SUCCESS", meta)`` it ends like that.
+    """
+
+
+class Reject(NbtasksError):
+    """Raised by a task that does not want this call: it ends REVOKED, or is queued again.
+
+    Attributes:
+        reason: why, for people.
+        requeue: the call is run again after the task's retry delay; that uses up no retry.
+    """
+
+    def __init__(self, reason: object = None, requeue: bool = False) -> None:
+        super().__init__("rejected" if reason is None else str(reason))
+        self.reason = reason
+        self.requeue = requeue

@@ -13,7 +13,7 @@ from . import outputs, progressbar
 from .calloutput import Parts, read_counts, read_parts
 from .outputs import RichOutput
 from .progressbar import ProgressBar
-from .wirefields import WireField, WireFields, flag, items, number, text, whole
+from .wirefields import WireField, WireFields, flag, from_base64, items, number, text, to_base64, whole
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,16 @@ class Progressed:
     Attributes:
         total: the whole, in the unit of ``done``; None where it is not known.
         message: a short line.
+        state: the task's own name for it; empty where it has none.
+        meta: what the task has given with that, pickled; empty for nothing.
     """
 
     index: int
     done: float = 0.0
     total: float | None = None
     message: str = ""
+    state: str = ""
+    meta: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,8 @@ _KINDS: dict[str, tuple[type, dict[str, WireField]]] = {
             "d": WireField("done", number),
             "n": WireField("total", _number_or_none),
             "m": WireField("message", text),
+            "st": WireField("state", text),
+            "me": WireField("meta", from_base64, to_base64),
         },
     ),
     "output": (

@@ -100,6 +100,8 @@ def test_outside_a_worker_progress_and_track_do_nothing():
 
 def test_progress_reaches_the_call():
     told = []
-    call = CurrentCall(id="x", report=lambda call, done, total, message: told.append((done, total, message)))
+    call = CurrentCall(
+        id="x", report=lambda call, done, total, message, _: told.append((done, total, message))
+    )
     execute(lambda: list(nbtasks.track("ab", message="files")), (), {}, call, TaskOptions())
     assert told == [(0.0, 2.0, "files"), (1.0, 2.0, "files"), (2.0, 2.0, "files")]

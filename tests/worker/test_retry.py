@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from nbtasks import App, ConfigError, MaxRetriesExceededError, Retry
+from nbtasks import App, ConfigError, MaxRetriesExceededError, NotPicklable, Retry
 
 SOON = 60.0
 POOLS = ["prefork", pytest.param("threads", marks=pytest.mark.long), "coroutines", "here"]
@@ -22,8 +23,8 @@ def as_task(app, pool, function, **options):
     if pool != "coroutines":
         return app.task(function, bind=True, default_retry_delay=0.01, **options)
 
-    async def later(self):
-        return function(self)
+    async def later(self, *args, **kwargs):
+        return function(self, *args, **kwargs)
 
     return app.task(later, bind=True, default_retry_delay=0.01, **options)
 
@@ -134,16 +135,61 @@ def test_self_retry_at_a_moment(end, ahead):
 
 @pytest.mark.parametrize(
     "how",
-    [{"args": [1]}, {"kwargs": {"x": 1}}, {"queue": "other"}, {"throw": False}, {"eta": "soon"}],
+    [
+        {"args": 1},
+        {"kwargs": [1]},
+        {"queue": "a b"},
+        {"priority": 11},
+        {"eta": "soon"},
+        {"serializer": "json"},
+        {"link": None, "label": "x"},
+    ],
     ids=str,
 )
-def test_self_retry_cannot_change_the_call(end, how):
+def test_self_retry_says_what_the_next_attempt_cannot_have(end, how):
     def again(self):
         self.retry(**how)
 
     error = end(again, max_retries=1)
     assert isinstance(error, ConfigError)
-    assert next(iter(how)) in str(error)
+    assert [*how][-1] in str(error)
+
+
+def test_the_next_attempt_can_have_other_arguments(end):
+    def again(self, number=0, *, word="a"):
+        if self.request.retries < 2:
+            self.retry((number + 1,), {"word": word * 2}, countdown=0)
+        return number, word, self.request.args
+
+    assert end(again, max_retries=2) == (2, "aaaa", (2,))
+
+
+def test_arguments_of_the_next_attempt_that_cannot_travel_fail_the_call(end):
+    def again(self, *args):
+        self.retry(args=(threading.Lock(),), countdown=0)
+
+    error = end(again, max_retries=2)
+    assert isinstance(error, (NotPicklable, TypeError))
+
+
+def test_what_comes_back_with_throw_false_counts_when_the_task_has_ended(end):
+    def again(self):
+        if not self.request.retries:
+            assert isinstance(self.retry(countdown=0, throw=False), Retry)
+        return self.request.retries
+
+    assert end(again, max_retries=1) == 1
+
+
+def test_retry_takes_celerys_words(end):
+    def again(self):
+        if not self.request.retries:
+            raise Retry("not yet", exc=OSError("slow"), when=0)
+        if self.request.retries == 1:
+            self.retry(ValueError("again"), countdown=0)
+        return self.request.retries
+
+    assert end(again, max_retries=2) == 2
 
 
 def test_autoretry_and_retry_share_one_count(end, ledger):

@@ -454,22 +454,20 @@ class Ledger:
             self.running[index] = Running(worker, time.time() - event.ago_s, event.attempt, child)
             self.states[index] = st.STARTED_CODE
         elif isinstance(event, Progressed):
-            self.progress[index] = Progress(event.done, event.total, event.message)
+            self.progress[index] = Progress.of(event)
         elif isinstance(event, Wrote | Displayed | Advanced):
             self.output.take(event)
         elif isinstance(event, Retried):
             self.states[index] = st.RETRY_CODE
             self.tries.note(event, worker, child, self.running.pop(index, None))
             self.output.forget(index)
+            self.progress.pop(index, None)
         self._note(index, 1)
 
     def note_given(self, first: int, count: int) -> None:
         """Calls were given back by a worker, or lost with it: those that ran wait again."""
-        given = (
-            [(first, count)]
-            if self.repairs is None
-            else self.repairs.others([(max(0, first), min(count, self.n))])
-        )
+        whole = [(max(0, first), min(count, self.n))]
+        given = whole if self.repairs is None else self.repairs.others(whole)
         for one, many in given:
             self.take_given(one, many)
         if self.mends is not None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from nbtasks.core import states as st
+from nbtasks.core.events import Progressed
+from nbtasks.wire import metas
 from nbtasks.wire.errors import failures
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from nbtasks.wire.codec import Record
 
 #: Failures of one batch of which details are kept.
@@ -50,8 +55,31 @@ class Failures(dict[int, Failure]):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a call is, as the task reported it."""
+    """How far a call is, as the task reported it.
+
+    Attributes:
+        state: the task's own name for it; empty where it has none.
+        meta: what the task has given with that, pickled.
+    """
 
     done: float
     total: float | None
     message: str
+    state: str = ""
+    meta: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of(cls, event: Progressed) -> Self:
+        """Return what an event tells."""
+        return cls(event.done, event.total, event.message, event.state, event.meta)
+
+
+def name_of_state(code: int, progress: Progress | None) -> str:
+    """Return the name of a call's state: its task's own where it runs and has named one."""
+    own = progress is not None and code <= st.STARTED_CODE and progress.state
+    return own if own and own not in st.NAMES else st.NAMES[code]
+
+
+def own_meta(progress: Progress | None) -> Any:
+    """Return what the task has given with its own state, while the call runs; else None."""
+    return None if progress is None else metas.unpacked(progress.meta)

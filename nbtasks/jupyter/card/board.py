@@ -295,7 +295,10 @@ def _end_of(traceback: str) -> str:
 def _progress(progress: Progress | None) -> tuple[float, float | None, str] | None:
     if progress is None:
         return None
-    return progress.done, progress.total, words.one_line(progress.message or "", 80)
+    message = progress.message
+    if progress.state not in {"", "PROGRESS", message}:
+        message = f"{progress.state} · {message}" if message else progress.state
+    return progress.done, progress.total, words.one_line(message, 80)
 
 
 class FinishRate:

@@ -14,15 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbtasks.core.attempts import why_again
+from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall, before_telling
-from nbtasks.core.errors import NotPicklable, PayloadTooLarge, TaskRevokedError, ValueLost, WireError
+from nbtasks.core.errors import NotPicklable, PayloadTooLarge, Retry, TaskRevokedError, ValueLost, WireError
+from nbtasks.core.nexttry import NextTry
 from nbtasks.core.outcome import Outcome
 from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
 from nbtasks.core.signal import Signal
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.errors import failures, variables
+from nbtasks.wire.kinds import generators
 from nbtasks.wire.kinds.generators import Hidden
 from nbtasks.wire.modules import activeworld
 from nbtasks.wire.pickling import SCALARS
@@ -47,6 +50,8 @@ from .preview import Previews, show_left
 _MOST_LOGGED = 200
 #: Bytes of variables that the failures of one batch may bring from one child: who looks, looks at the first ones.
 _MOST_VARIABLES = 512 * 1024
+#: Bytes that the arguments of a next attempt may take.
+_MOST_ARGUMENTS = 512 * 2**20
 #: Seconds for those of one failure.
 _MOST_VARIABLES_S = 1.0
 
@@ -185,8 +190,7 @@ class Bench:
         if self.log_calls:
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
-            assert outcome.error is not None
-            return Again(job, call.index, outcome.retry_in, why_again(outcome.error), given, outcome.seconds)
+            return self._again(job, call, outcome, given)
         if is_empty:
             return Done(job, call.index, SUCCESS_CODE, outcome.seconds, b"", [], given)
         if (succeeded and type(outcome.value) in SCALARS) or activeworld.is_entered(job.world):
@@ -195,6 +199,25 @@ class Bench:
             with activeworld.opened_in(job.world):
                 state, payload, pieces = self._packed(job, call, outcome)
         return Done(job, call.index, state, outcome.seconds, payload, pieces, given)
+
+    def _again(self, job: Job, call: CurrentCall, outcome: Outcome, given: CallOutput | None) -> Ended:
+        assert outcome.error is not None
+        told = Again(job, call.index, outcome.retry_in, why_again(outcome.error), given, outcome.seconds)
+        changes = getattr(outcome.error, "changes", None) if is_kind(outcome.error, Retry) else None
+        if type(changes) is NextTry:
+            told.changes = changes
+            if changes.call is not None:
+                try:
+                    told.payload, told.pieces = self._packed_arguments(job, changes.call)
+                except WireError as error:
+                    problem = NotPicklable(f"self.retry() of call {call.id}: its new arguments: {error}")
+                    payload = failures.pack(problem, with_traceback=False)
+                    return Done(job, call.index, FAILURE_CODE, outcome.seconds, payload, [], given)
+        return told
+
+    def _packed_arguments(self, job: Job, arguments: Any) -> tuple[bytes, list[BlobPiece]]:
+        with activeworld.opened_in(job.world), generators.given():
+            return payload_of(arguments, _MOST_ARGUMENTS, self.shelf, lambda: False)
 
     def _packed(self, job: Job, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes, list[BlobPiece]]:
         if outcome.state != SUCCESS_CODE:

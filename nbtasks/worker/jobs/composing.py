@@ -21,6 +21,7 @@ from nbtasks.worker.isolation.news import last_news
 
 from .ended import Again, Done, Ended, Refused, Unread
 from .job import Job
+from .otherwise import changed
 
 
 class Composer:
@@ -110,14 +111,19 @@ class Composer:
 
     def _add_again(self, report: Finish, item: Again) -> None:
         entry = item.job.entry
-        lane = item.job.header.lane
-        frame = self._codec.seal_chunk(item.job.chunk.only(item.index), entry.key_id)
+        chunk = item.job.chunk.only(item.index)
+        if item.changes is not None:
+            chunk = changed(chunk, item.changes, item.payload, entry.address, self._server_now())
+        frame = self._codec.seal_chunk(chunk, entry.key_id)
         due_ms = round((self._server_now() + max(0.0, item.delay_s)) * 1000)
         attempt = attempts.after_retry(entry.attempt)
         events: list[CallEvent] = [*last_news(item.index, item.given), _retried(item)]
         # What cannot be sealed has to be seen before it is told that there is another try.
         self.add_news(report, entry.batch, entry.key_id, events)
-        report.again(entry.batch, entry.address, lane, due_ms, item.index, 1, attempt, frame)
+        for key, data in item.pieces:
+            report.blob(entry.batch, key, data)
+        address, lane = chunk.address or entry.address, chunk.header.lane
+        report.again(entry.batch, address, lane, due_ms, item.index, 1, attempt, frame)
 
     def _add_unread(self, report: Finish, item: Unread) -> None:
         entry = item.job.entry

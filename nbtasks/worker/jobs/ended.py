@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nbtasks.core.calloutput import CallOutput
+from nbtasks.core.nexttry import NextTry
 from nbtasks.wire.values import BlobPiece
 
 from .job import Job
@@ -38,6 +39,10 @@ class Again:
     given: CallOutput | None = None
     seconds: float = 0.0
     began: float = math.nan
+    #: What is other for that one; its arguments, where these are, and their large values.
+    changes: NextTry | None = None
+    payload: bytes = b""
+    pieces: list[BlobPiece] = field(default_factory=list)
 
 
 @dataclass

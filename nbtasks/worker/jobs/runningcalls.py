@@ -6,8 +6,9 @@ import math
 import time
 from dataclasses import dataclass
 
-from nbtasks.core.context import CurrentCall
+from nbtasks.core.context import CurrentCall, OwnState
 from nbtasks.core.events import CallEvent, Progressed, Started
+from nbtasks.wire.metas import progressed
 from nbtasks.worker.isolation.news import news_of
 
 from .bell import Bell
@@ -27,7 +28,7 @@ class _Notes:
     told: bool = False
     #: It was revoked, and may run on.
     revoked: bool = False
-    progress: tuple[float, float | None, str] | None = None
+    progress: Progressed | None = None
     #: It has reported progress by itself.
     progressed: bool = False
 
@@ -59,11 +60,18 @@ class RunningCalls:
             self._notes.pop(key, None)
         return math.nan if running is None else running[1]
 
-    def note_progress(self, call: CurrentCall, done: float, total: float | None, message: str) -> None:
+    def note_progress(
+        self,
+        call: CurrentCall,
+        done: float,
+        total: float | None,
+        message: str,
+        own_state: OwnState | None = None,
+    ) -> None:
         """A call reports how far it is."""
         notes = self._notes_of(call)
         if notes is not None:
-            notes.progress = (done, total, message)
+            notes.progress = progressed(call, done, total, message, own_state)
 
     def note_revoked(self, call: CurrentCall) -> None:
         """A running call was revoked; it may end, and is not run again."""
@@ -115,8 +123,8 @@ class RunningCalls:
             notes.told = True
             events.append(Started(call.index, round(now - since, 3), call.attempt))
         if notes.progress is not None:
-            (done, total, message), notes.progress, notes.progressed = notes.progress, None, True
-            events.append(Progressed(call.index, done, total, message))
+            told, notes.progress, notes.progressed = notes.progress, None, True
+            events.append(told)
         if call.output is not None:
             events += news_of(call, progressed=notes.progressed)
         return events

@@ -50,10 +50,12 @@ class Answer:
         record: their results; those of calls outside ``ranges`` are none. None where there is no result.
         ranges: (first, count) of the calls that have ended.
         again: attempts that are to be followed by another.
+        changed: index -> arguments of that one, packed, where these are other.
         lacks_function: nothing was run: the function is not there.
     """
 
     record: Record | None = None
     ranges: list[tuple[int, int]] = field(default_factory=list)
     again: list[Retried] = field(default_factory=list)
+    changed: dict[int, bytes] = field(default_factory=dict)
     lacks_function: bool = False

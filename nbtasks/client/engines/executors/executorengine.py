@@ -254,7 +254,7 @@ class ExecutorEngine:
             return
         worker = answer.record.worker if answer.record is not None else ""
         for retried in answer.again:
-            self._try_again(stretch, retried, worker)
+            self._try_again(stretch, retried, worker, answer.changed.get(retried.index))
         if answer.record is not None:
             self._apply(batch, answer.record, answer.ranges)
 
@@ -269,7 +269,9 @@ class ExecutorEngine:
             return WorkerLostError(f"the {self.title} was shut down before it could be run. {anew}")
         return WorkerLostError(f"the {self.title} has not run it: {name_of(error)}: {text_of(error, 500)}")
 
-    def _try_again(self, stretch: Stretch, retried: Retried, worker: str) -> None:
+    def _try_again(
+        self, stretch: Stretch, retried: Retried, worker: str, changed: bytes | None = None
+    ) -> None:
         batch, index = stretch.load.batch, retried.index
         if not batch.revoked.running.isdisjoint((-1, index)):
             error = TaskRevokedError(
@@ -278,7 +280,10 @@ class ExecutorEngine:
             self._end(batch, [(index, 1)], failures.pack(error, with_traceback=False), stretch.attempt)
             return
         batch.apply_event(worker, retried)
-        again = dataclasses.replace(stretch, first=index, count=1, attempt=stretch.attempt + 1)
+        load = stretch.load
+        if changed is not None:
+            load = dataclasses.replace(load, first=index, payloads=[changed])
+        again = dataclasses.replace(stretch, load=load, first=index, count=1, attempt=stretch.attempt + 1)
         self._line.put(again, time.time() + retried.delay_s)
 
     def _end(

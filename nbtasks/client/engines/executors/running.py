@@ -16,11 +16,12 @@ from weakref import WeakValueDictionary
 from nbtasks.core.attempts import why_again
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.callsignals import tell_end
-from nbtasks.core.context import CurrentCall
-from nbtasks.core.errors import NotPicklable, PayloadTooLarge, WireError
+from nbtasks.core.context import CurrentCall, OwnState
+from nbtasks.core.errors import NotPicklable, PayloadTooLarge, Retry, WireError
 from nbtasks.core.events import Retried
 from nbtasks.core.execution import run_once
 from nbtasks.core.ids import call_id
+from nbtasks.core.nexttry import NextTry
 from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.core.outcome import Outcome
 from nbtasks.core.ranges import runs
@@ -49,7 +50,14 @@ class Onlooker(Protocol):
     def begins(self, call: CurrentCall) -> bool:
         """Return whether the call is still to be run."""
 
-    def reports(self, call: CurrentCall, done: float, total: float | None, message: str) -> None:
+    def reports(
+        self,
+        call: CurrentCall,
+        done: float,
+        total: float | None,
+        message: str,
+        own_state: OwnState | None = None,
+    ) -> None:
         """Be told how far a call is."""
 
     def ended(self, call: CurrentCall) -> None:
@@ -130,6 +138,7 @@ class _Run:
         self._shelf = shelf
         self._ended: list[int] = []
         self._again: list[Retried] = []
+        self._changed: dict[int, bytes] = {}
         self._states, self._seconds, self._began = bytearray(n), [0.0] * n, [math.nan] * n
         self._payloads: list[bytes] = [b""] * n
         self._given: dict[int, CallOutput] = {}
@@ -146,7 +155,7 @@ class _Run:
             errand.attempt, self._given, told_at=told_at,
             begun=[began - told_at for began in self._began],
         )  # fmt: skip
-        return Answer(record if self._ended else None, list(runs(self._ended)), self._again)
+        return Answer(record if self._ended else None, list(runs(self._ended)), self._again, self._changed)
 
     def _run(self, place: int) -> None:
         errand, onlooker = self._errand, self._onlooker
@@ -162,6 +171,8 @@ class _Run:
             call.report = onlooker.reports
         self._began[place] = began_at = time.time()
         outcome, lent = self._outcome(place, call)
+        if outcome.state == RETRY_CODE:
+            outcome = self._with_changes(index, outcome)
         if outcome.state == RETRY_CODE:
             assert outcome.error is not None
             reason, ago_s = why_again(outcome.error), time.time() - began_at
@@ -193,6 +204,18 @@ class _Run:
         except BaseException as error:
             # Arguments are read by code of the user's, too.
             return Outcome(FAILURE_CODE, error=error), lent
+
+    def _with_changes(self, index: int, outcome: Outcome) -> Outcome:
+        """Note the arguments of the next attempt, where the task has given it others."""
+        changes = getattr(outcome.error, "changes", None) if is_kind(outcome.error, Retry) else None
+        if type(changes) is NextTry and changes.call is not None:
+            try:
+                limit = self._errand.result_limit
+                self._changed[index], _ = payload_of(changes.call, limit, _inline, lambda: False)
+            except WireError as error:
+                problem = NotPicklable(f"self.retry(): the new arguments: {error}")
+                return Outcome(FAILURE_CODE, None, outcome.seconds, problem)
+        return outcome
 
     def _packed(self, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes]:
         if outcome.error is not None:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nbtasks.client.batches.ledger import Ledger
-from nbtasks.core.context import CurrentCall
+from nbtasks.core.context import CurrentCall, OwnState
 from nbtasks.core.events import Progressed, Started, Wrote
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import FIRST_READY_CODE, STARTED_CODE
+from nbtasks.wire.metas import progressed
 
 from .printing import Paper
 
@@ -59,11 +60,18 @@ class Sight:
             self._running[call.batch, call.index] = _Seen(call, time.time())
             return True
 
-    def reports(self, call: CurrentCall, done: float, total: float | None, message: str) -> None:
+    def reports(
+        self,
+        call: CurrentCall,
+        done: float,
+        total: float | None,
+        message: str,
+        own_state: OwnState | None = None,
+    ) -> None:
         """Note how far a call is."""
         seen = self._running.get((call.batch, call.index))
         if seen is not None:
-            seen.progress = Progressed(call.index, done, total, message)
+            seen.progress = progressed(call, done, total, message, own_state)
 
     def ended(self, call: CurrentCall) -> None:
         """Note that a call does not run any more."""
