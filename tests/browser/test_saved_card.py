@@ -152,6 +152,14 @@ def assert_same(live, saved, name, folder):
     assert box is None, f"{name}: they differ within {box}; see {folder}"
 
 
+PICTURE = """
+class Picture:
+    def _repr_png_(self):
+        from nbtasks.core.stencils import swatch
+        return swatch("FAILURE", 40)
+"""
+
+
 @pytest.mark.long
 def test_live_and_saved_are_the_same_picture(lab_page, tmp_path):
     body = """
@@ -160,9 +168,10 @@ for line in range(2):
     print("line", line, "of", n, "x" * 90)
 if n in (5, 17):
     raise ValueError("y" * 200)
+Picture() if n == calls - 1 else {"n": n, "text": "<b>" * 30 * (n % 2)}
 """
     # Squares, and such with letters.
-    notebook = lab_page([SETUP + "\ncalls = 130", body, "calls = 30"])
+    notebook = lab_page([SETUP + PICTURE + "\ncalls = 130", body, "calls = 30"])
     page = notebook.page
     for width in (1180, 600):
         page.set_viewport_size({"width": width, "height": 1000})
@@ -175,6 +184,7 @@ if n in (5, 17):
             content=".nbt-button, .nbt-output button:not(:first-child) { visibility: hidden; }"
         )
         assert_reached_by_keyboard(page, ".nbt-tile" if width == 600 else ".nbt-mosaic")
+        page.locator(f"{LIVE} .nbt-result img").first.wait_for()
         themes = ["JupyterLab Light", "JupyterLab Dark"] if width == 1180 else ["JupyterLab Light"]
         live = {}
         for theme in themes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from .accessibility import assert_accessible
@@ -134,6 +136,32 @@ def test_the_timeline_opens_calls_and_zooms(running):
     assert page.evaluate("document.activeElement.className") == "nbt-lanes"
     page.get_by_role("tab", name="Squares").click()
     page.locator(".nbt-mosaic").wait_for()
+
+
+@pytest.mark.long
+def test_the_newest_results_are_there_while_it_runs_and_open_their_calls(running):
+    page = running
+    strip = page.locator(".nbt-newest")
+    newest = strip.locator(".nbt-result").first
+    newest.wait_for()
+    text = newest.inner_text()
+    assert re.fullmatch(r"n=(\d+)\n\{'page': \1\}", text)
+    assert_accessible(page, ".nbt-newest")
+    newest.focus()
+    # Others come while it has the focus, which stays in the strip: Jupyter takes no key.
+    page.wait_for_function("(old) => document.querySelector('.nbt-result').innerText !== old", arg=text)
+    page.wait_for_function(
+        "(old) => !document.querySelector('.nbt-newest').innerText.includes(old)", arg=text
+    )
+    assert page.evaluate("document.activeElement.className") == "nbt-result"
+    index = page.evaluate("document.activeElement.querySelector('.nbt-result-what').textContent")
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    assert page.locator(".jp-Cell").count() == 2
+    page.keyboard.press("Enter")
+    page.locator(".nbt-drawer[data-told=true]", has_text=index).wait_for()
+    page.keyboard.press("Escape")
+    page.locator(".nbt-drawer").wait_for(state="hidden")
 
 
 def test_a_click_on_a_square_opens_its_call(running):

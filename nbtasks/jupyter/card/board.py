@@ -15,6 +15,7 @@ from nbtasks.jupyter.cellnames import in_cells
 from . import words
 from .ending import Ending, ending_of
 from .letters import MOST_LETTERED, letters_of
+from .newest import NewestResults, NewResult
 from .paceline import PaceLine, Spark
 from .paint import Paint, painted
 from .tracebacktext import readable
@@ -106,6 +107,8 @@ class View:
     #: Failures of which no details are kept.
     more_failures: int
     output: tuple[ShownLine, ...]
+    #: Of many calls.
+    newest: tuple[NewResult, ...]
     #: Of few calls: what stands in the square of each.
     letters: tuple[str, ...]
 
@@ -116,9 +119,13 @@ class View:
 
 
 class Board:
-    """One batch's board; it remembers only the pace and what is dear to compute twice."""
+    """One batch's board; it remembers only the pace and what is dear to compute twice.
 
-    def __init__(self, batch: Ledger, title: str | None = None) -> None:
+    Args:
+        with_results: results are shown on it.
+    """
+
+    def __init__(self, batch: Ledger, title: str | None = None, *, with_results: bool = True) -> None:
         self._batch = batch
         self._title = title
         self._finish_rate = FinishRate()
@@ -127,6 +134,7 @@ class Board:
         self._ending: tuple[float | None, Ending | None] | None = None
         self._names: dict[int, str] = {}
         self._letters: tuple[str, ...] = ()
+        self._newest = NewestResults() if with_results else None
 
     def show(self, batch: Ledger) -> None:
         """Show the same batch as another object."""
@@ -176,6 +184,7 @@ class Board:
             failures=failures,
             more_failures=self._more_failures(counts),
             output=self._output_lines(),
+            newest=self._newest.of(batch, now) if self._newest is not None and batch.is_many else (),
             letters=self._letters_of_all(),
         )
 

@@ -51,15 +51,19 @@ class Tick:
 
 
 class Card:
-    """The live state of one batch's card. Holds no widget and no display."""
+    """The live state of one batch's card. Holds no widget and no display.
 
-    def __init__(self, batch: Ledger, title: str | None = None) -> None:
+    Args:
+        with_results: the newest results of many calls are shown.
+    """
+
+    def __init__(self, batch: Ledger, title: str | None = None, *, with_results: bool = True) -> None:
         self.batch = batch
         self.calls = Calls(batch)
         self.stopping = False
         #: The result, once there is one to be shown.
         self.preview: Preview | None = None
-        self._board = Board(batch, title)
+        self._board = Board(batch, title, with_results=with_results)
         self._watcher = batch.watch()
         self._lock = threading.Lock()
         self._seq = 0
@@ -153,6 +157,12 @@ class Card:
             head["output"] = view.output
         if last is None or view.spark != last.spark:
             head["spark"] = None if view.spark is None else dataclasses.asdict(view.spark)
+        if last is None or view.newest != last.newest:
+            # Pictures are large: a page that has one already keeps it.
+            had = last.newest if last is not None and before is not None else ()
+            head["newest"] = [
+                {"index": one.index} if one in had else dataclasses.asdict(one) for one in view.newest
+            ]
         if self.preview is not None:
             head["preview"] = dataclasses.asdict(self.preview)
         return head

@@ -46,7 +46,7 @@ class Exhibit:
     """A still card, for notebooks that nobody watches: it changes only when :meth:`update` is called."""
 
     def __init__(self, shell: Any, handle: AsyncResult | GroupResult, *, preview: bool = True) -> None:
-        self.card = Card(handle.batch)
+        self.card = Card(handle.batch, with_results=preview)
         self.finished = False
         self._shell = shell
         self._handle: AsyncResult | GroupResult | None = handle

@@ -13,6 +13,7 @@ from .barsaid import BarSaid, bar_said
 from .board import FailureGroup, RunningRow, View
 from .ending import end_said
 from .looks import LOOK_OF, PARTS, StateLook
+from .newest import MOST_RESULTS
 from .statesaid import dot_said, state_said
 
 
@@ -88,6 +89,8 @@ class Said:
     reason: str | None
     #: What stands in the squares of few calls; of many calls they are too small.
     letters: tuple[str, ...]
+    #: What the newest results are called.
+    newest: str
     rows: tuple[RowSaid, ...]
     bars: tuple[BarSaid, ...]
     can_retry: bool
@@ -117,6 +120,7 @@ def said(view: View) -> Said:
         pace=_pace(view),
         reason=view.reason,
         letters=view.letters,
+        newest="results" if view.n <= MOST_RESULTS else "newest results",
         rows=tuple(_row(row, many=view.is_many, bars=bool(view.bars)) for row in view.running),
         bars=tuple(map(bar_said, view.bars)),
         can_retry=bool(view.counts.get(states.FAILURE)),

@@ -17,6 +17,7 @@ from .barsaid import BarSaid
 from .board import FailureGroup, View
 from .inlined import style
 from .looks import LOOKS
+from .newest import NewResult
 from .paceline import svg
 from .paint import Paint
 from .pieces import bar_parts, counts, div, head, span, tag
@@ -62,6 +63,7 @@ def html(
         div(".nbt-bars", "".join(map(_bar_row, told.bars))) if told.bars else "",
         _failures(failures_said(view), told.more_failures),
         _output(view),
+        _newest(told.newest, view.newest),
         _preview(preview) if preview else "",
         div(".nbt-foot", escape(told.hint)) if told.hint else "",
         div(".nbt-note", escape(hint)) if hint else "",
@@ -175,6 +177,22 @@ def _painted(line: str, paint: Paint) -> str:
         parts.append(f'<span style="{css}">{part}</span>' if css else part)
         at += length
     return "".join(parts) + escape(line[at:])
+
+
+def _newest(title: str, results: Sequence[NewResult]) -> str:
+    if not results:
+        return ""
+    return div(".nbt-newest", span(".nbt-newest-title", title) + "".join(map(_result, results)))
+
+
+def _result(result: NewResult) -> str:
+    what = span(".nbt-result-what", f"<bdi>{escape(result.what)}</bdi>")
+    if result.png is None:
+        return div(".nbt-result", what + tag("pre", escape(result.text), ".nbt-card pre.nbt-short"))
+    label, source = escape(f"result of {result.what}"), escape(result.png)
+    look = escape(style(".nbt-result > img"))
+    image = f'<img alt="{label}" style="{look}" src="data:image/png;base64,{source}">'
+    return div(".nbt-result", what + image)
 
 
 def _preview(preview: Preview) -> str:

@@ -21,15 +21,18 @@
  * @typedef {{
  *   many: boolean, state: string, shown_state: string, dot: string, done: boolean, stopping: boolean, title: string,
  *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null, letters: string[],
+ *   newest: string,
  *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, hint: string,
  *   attach_hint: string, sentence: string,
  * }} View
  * @typedef {[index: number, stream: string, text: string, paint: [length: number, css: string][], name: string]} Line
  * @typedef {{heights: number[], label: string}} Spark
+ * @typedef {{index: number, what: string, text: string, png: string | null}} NewResult
  * @typedef {{html: string | null, png: string | null, text: string | null}} Preview
  *
  * Messages.
- * @typedef {{view?: Partial<View>, failures?: Failure[], output?: Line[], preview?: Preview | null, spark?: Spark | null, now?: number}} Head
+ * @typedef {{view?: Partial<View>, failures?: Failure[], output?: Line[], preview?: Preview | null, spark?: Spark | null,
+ *   newest?: (NewResult | {index: number})[], now?: number}} Head
  * @typedef {Head & {k: "tick", seq: number, whole: boolean}} Tick
  * @typedef {{k: "label", index: number, text: string}} Label
  * @typedef {{title: string, pieces: [stream: string, text: string][], tone: string}} CallPartSaid

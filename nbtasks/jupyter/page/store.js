@@ -21,6 +21,8 @@ class Store {
     this.preview = null;
     /** @type {Spark | null} */
     this.spark = null;
+    /** @type {NewResult[]} */
+    this.newest = [];
     this.seq = 0;
     this.ahead = 0; // seconds that the kernel's clock is ahead of this one
     this.codes = bytes(null);
@@ -68,6 +70,9 @@ class Store {
     this.failures = head.failures ?? this.failures;
     this.output = head.output ?? this.output;
     this.preview = head.preview ?? this.preview;
+    // Of results that were told before, only which they are.
+    const had = new Map(this.newest.map((result) => [result.index, result]));
+    this.newest = head.newest?.flatMap((result) => ("what" in result ? result : had.get(result.index) ?? [])) ?? this.newest;
     if (head.spark !== undefined) this.spark = head.spark;
     if (head.now) this.ahead = head.now - Date.now() / 1000;
     if (this.view) this.notice.hear(this.view);

@@ -52,6 +52,7 @@ class CardView {
     this.bars = new BarRows(this.root);
     this.failures = new FailureList(this.root, store);
     this.output = new OutputLines(this.root, store);
+    this.newest = new ResultStrip(this.root, store, (index, byKey) => this.drawer.open(index, byKey));
     this.preview = new ResultPreview(this.root, store);
     this.foot = make("div", "nbt-foot", this.root);
     this.hint = make("span", "", this.foot);
@@ -119,6 +120,7 @@ class CardView {
     this.failures.draw(view);
     this.output.draw();
     this.drawer.refresh();
+    this.newest.draw(view);
     this.preview.draw();
     this.squares.hidden = !view.many || this.timeline.isOpen;
     this.mosaic.canvas.hidden = view.letters.length > 0;
