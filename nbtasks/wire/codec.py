@@ -343,12 +343,11 @@ class Codec:
         except ValueError as error:
             raise _unreadable("a result", error) from error
         states, worker, attempt = bytes(body[:n]), header["w"], header["a"]
-        record = Record(batch, header["i"], states, seconds, payloads, worker, attempt, given)
-        record.child, record.memo = _child(header), names
-        record.made = made if len(made) == n else ()
-        begun = body[len(body) - 4 * n :] if "t" in header else body[:0]
-        if len(begun) == 4 * n and _is_moment(header.get("t")):
-            record.told_at, record.begun = header["t"], begun.cast("f")
+        record = Record(batch, header["i"], states, seconds, payloads, worker, attempt, given, _child(header))
+        record.memo, record.made = names, made if len(made) == n else ()
+        told_at = header.get("t")
+        if _is_moment(told_at) and len(body) >= 4 * n:
+            record.told_at, record.begun = told_at, body[len(body) - 4 * n :].cast("f")
         return record
 
     def seal_events(self, news: News, kid: str = "") -> bytes:

@@ -147,9 +147,11 @@ class Registry:
             if one.all_ended:
                 self.drop(one)
                 ended.append(one)
-        if batch.all_ended:
-            return ended
-        if batch.origin.on_error == "stop" and batch.failed_count and not batch.revoked_count:
+        if (
+            batch.origin.on_error == "stop"
+            and batch.failed_count
+            and not (batch.revoked_count or batch.all_ended)
+        ):
             self.in_background(
                 lambda: batch.revoke(
                     terminate=True, how="revoked, because another call of the map has failed"
