@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nbtasks.client import observers, onlooking
+from nbtasks.client.batches.loosecalls import LooseCalls, Run
 from nbtasks.client.border import at_border
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
@@ -16,7 +17,6 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.core.pages import page_of
 
 from . import terminalbars
-from .loosecalls import LooseCalls, Run
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger

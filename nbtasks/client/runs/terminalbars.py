@@ -7,11 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from nbtasks.client.batches.loosecalls import Run
 from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
-
-from .loosecalls import Run
 
 #: Seconds between two looks, and between those at many runs.
 _LOOK_EVERY_S = 0.1

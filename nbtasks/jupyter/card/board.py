@@ -22,8 +22,8 @@ from .tracebacktext import readable
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.loosecalls import Run
     from nbtasks.client.batches.seen import Failure, Progress, Running
-    from nbtasks.client.runs.loosecalls import Run
     from nbtasks.core.progressbar import ProgressBar
 
 #: Of a line that was printed: its call, stream, text, colours, and how the call is named.

@@ -10,9 +10,9 @@ import functools
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client.batches.loosecalls import LooseCalls
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
-from nbtasks.client.runs.loosecalls import LooseCalls
 from nbtasks.client.runs.runlist import RunList
 from nbtasks.jupyter.frontend import has_kernel, is_captured, running_cell
 
@@ -20,7 +20,7 @@ from .onelist import LiveList, SnapshotList, StillList
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
-    from nbtasks.client.runs.loosecalls import Run
+    from nbtasks.client.batches.loosecalls import Run
     from nbtasks.jupyter.card.display import Display
 
     Handle = AsyncResult | GroupResult

@@ -15,7 +15,7 @@ from nbtasks.jupyter.card.said import Bar, Count
 from nbtasks.jupyter.card.statesaid import dot_said, state_said
 
 if TYPE_CHECKING:
-    from nbtasks.client.runs.loosecalls import Run
+    from nbtasks.client.batches.loosecalls import Run
 
 #: Rows that are shown; of more runs, those that matter most.
 MOST_ROWS = 200

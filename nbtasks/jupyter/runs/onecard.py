@@ -11,7 +11,7 @@ from nbtasks.jupyter.liveoutput import BEAT_EVERY_S
 from .opencard import OpenCard
 
 if TYPE_CHECKING:
-    from nbtasks.client.runs.loosecalls import Run
+    from nbtasks.client.batches.loosecalls import Run
     from nbtasks.jupyter.card.writer import Writer
 
 

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.client.runs.loosecalls import LooseCalls
+from nbtasks.client.batches.loosecalls import LooseCalls
 from nbtasks.core.errors import NbtasksError
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.card.card import tables
@@ -35,7 +35,7 @@ from .opencard import OpenCard
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
-    from nbtasks.client.runs.loosecalls import Run
+    from nbtasks.client.batches.loosecalls import Run
     from nbtasks.jupyter.card.writer import Writer
 
 #: Seconds between two looks at all runs, and of it for each run: many of them take their time.

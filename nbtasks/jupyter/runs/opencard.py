@@ -12,7 +12,7 @@ from nbtasks.jupyter.card.card import Card
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
-    from nbtasks.client.runs.loosecalls import Run
+    from nbtasks.client.batches.loosecalls import Run
 
 #: Takes what is for the page: a message, and the bytes that go with it.
 Tell = Callable[[dict[str, Any], "list[bytes]"], None]
