@@ -28,6 +28,10 @@ _OPTIONS = {
 _REQUESTS = {
     "terminate": ("cannot stop a call that runs", "Say revoke(): what has not begun does not begin"),
     "start_workers": ("has the workers", "Make it with as many as you want, and a new App with it"),
+    "workflow": (
+        "does not let calls wait for others",
+        "Run it here with apply(), or wait for each step with get()",
+    ),
     "connection": ("needs no broker, so there is none", "Leave that out"),
 }
 WORDS = frozenset({*_OPTIONS, *_REQUESTS})

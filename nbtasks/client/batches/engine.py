@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nbtasks.client.definition import Definition
     from nbtasks.client.home import Home
     from nbtasks.client.workerinfo import WorkerInfo
+    from nbtasks.core.plan import Plan
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece
 
@@ -79,6 +80,19 @@ class Engine(BatchEngine, Protocol):
             payloads: returns those of the calls with these indexes.
             chunk: as above.
         """
+
+    def submit_workflow(self, plan: Plan, nodes: Sequence[tuple[Ledger, Parcel, Sequence[bytes]]]) -> None:
+        """Submit batches of which some wait for others.
+
+        Args:
+            nodes: for each node of the plan its batch, its parcel, and the payload of each call: its own arguments.
+
+        Raises:
+            ConfigError: it cannot let calls wait for others.
+        """
+
+    def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
+        """Revoke all calls of the workflow that a batch is a part of, and that have not ended."""
 
     def open(self, batch: Ledger, parcel: Parcel) -> None:
         """Begin a batch that grows; nothing is sent yet."""

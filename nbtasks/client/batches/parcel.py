@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nbtasks.client.definition import Definition
     from nbtasks.wire.values import BlobPiece
 
+    from .steps import WorkflowStep
+
 #: Characters.
 _MOST_LABEL = 200
 
@@ -68,6 +70,7 @@ class Parcel:
         sent: their chunks, until all have ended.
         sending: some of these are not with the outbox yet.
         refusals: how often they were refused.
+        step: its place in a workflow; None where it is in none.
     """
 
     def __init__(self, task: Definition, options: CallOptions, calls: Sequence[Call]) -> None:
@@ -84,6 +87,7 @@ class Parcel:
         self.sent: list[Sent] = []
         self.sending = False
         self.refusals = Refusals()
+        self.step: WorkflowStep | None = None
 
     @property
     def rate_limit(self) -> str | None:
@@ -114,13 +118,24 @@ class Parcel:
         return [(name, brief(value, most)) for name, value in named]
 
     def settle(self, succeeded: bool) -> None:
-        """All have ended: nothing is sent again. Arguments stay, for those who submit the calls anew."""
+        """All have ended: nothing is sent again. In a workflow that is so when all of that has ended."""
+        if self.step is not None:
+            self.step.settle(succeeded)
+        else:
+            self.let_go(succeeded)
+
+    def let_go(self, succeeded: bool) -> None:
+        """Nothing is sent again. Arguments stay, for those who submit the calls anew."""
         if succeeded:
             self.as_sent = None
         self.spent, self.blobs = self.blobs, []
         self.sent, self.frame = [], b""
 
     def take_spent(self) -> list[BlobPiece]:
-        """Return large values that nobody needs any more, once."""
+        """Return large values that nobody needs any more, once; those of its whole workflow."""
+        return self.take_own_spent() if self.step is None else list(self.step.take_spent())
+
+    def take_own_spent(self) -> list[BlobPiece]:
+        """Return the same of these calls alone."""
         spent, self.spent = self.spent, []
         return spent

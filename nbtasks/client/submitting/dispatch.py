@@ -237,6 +237,11 @@ def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel, index: int | Non
     with _RETRYING:
         meant = range(batch.n) if index is None else range(batch.n)[index : index + 1]
         bad = [one for one in meant if batch.states[one] in RETRIABLE]
+        if parcel.step is not None:
+            raise ConfigError(
+                f"{batch.name} ({batch.id}) is a step of a workflow, and what comes after it has ended with it: submit "
+                "the workflow anew"
+            )
         if batch.problem is not None:
             raise ConfigError(
                 f"{batch.name} ({batch.id}) did not get as far as to all of its calls, so they cannot be repaired: "

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.parcel import Call, CallOptions
     from nbtasks.client.definition import Definition
     from nbtasks.core.events import Retried
+    from nbtasks.core.plan import Plan
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece
 
@@ -165,6 +166,14 @@ class ExecutorEngine:
     ) -> None:
         """Submit the calls of a map: there are no results of earlier runs."""
         self.submit(batch, parcel, payloads(range(batch.n)), chunk)
+
+    def submit_workflow(self, plan: Plan, nodes: Sequence[tuple[Ledger, Parcel, Sequence[bytes]]]) -> None:
+        """Refuse: an executor starts what it is given."""
+        self.capabilities.need("workflow", f"a workflow of {len(plan.nodes)} steps ({nodes[0][0].name}, ...)")
+
+    def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
+        """Revoke the calls of a batch: there are no workflows."""
+        self.revoke(batch, -1, terminate)
 
     def open(self, batch: Ledger, parcel: Parcel) -> None:
         """Begin a batch that grows."""

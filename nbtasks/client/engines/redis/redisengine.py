@@ -19,6 +19,7 @@ from nbtasks.local.server.leftwork import forget_left, note_left
 from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
+from .composed import Workflows
 from .reuse import Reuse
 from .session import Session
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.sent import Sent
     from nbtasks.client.definition import Definition
     from nbtasks.client.workerinfo import WorkerInfo
+    from nbtasks.core.plan import Plan
     from nbtasks.local.connection import Connection
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece, Shelf
@@ -54,6 +56,7 @@ class RedisEngine:
         self.home = self.session.home
         self._result_limit = result_limit
         session = self.session
+        self._workflows = Workflows(session)
         self._reuse = Reuse(
             session.store, session.shelf, session.codec, session.clock, session.registry, session.sender
         )
@@ -210,6 +213,18 @@ class RedisEngine:
         parcel.as_sent = parcel.task.shipped
         parcel.due_ms = self.session.sealing.due_ms(parcel.options)
         return parcel
+
+    def submit_workflow(self, plan: Plan, nodes: Sequence[tuple[Ledger, Parcel, Sequence[bytes]]]) -> None:
+        """Submit batches of which some wait for others."""
+        self._workflows.submit(plan, nodes)
+
+    def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
+        """Revoke all calls of the workflow that a batch is a part of, and that have not ended."""
+        step = batch.parcel.step if batch.parcel is not None else None
+        if step is None:
+            batch.revoke(terminate)
+        else:
+            self._workflows.revoke(step.workflow, terminate)
 
     def open(self, batch: Ledger, parcel: Parcel) -> None:
         """Begin a batch that grows; nothing is sent yet."""

@@ -90,6 +90,15 @@ class Revoking:
         if index < 0 or batch.all_ended:
             self._withdrawing.withdraw(batch)
 
+    def end_waiting(self, batch: Ledger) -> None:
+        """Make all calls REVOKED of a batch that waits for others: nobody runs them, so nobody is asked."""
+        own = batch.own_states
+        ranges = list(runs(index for index in range(batch.n) if own[index] < st.FIRST_READY_CODE))
+        self._endings.tell(
+            batch.id,
+            (Record.alike(batch.id, first, count, st.REVOKED_CODE) for first, count in ranges),
+        )
+
     def _order_to_stop(self, batch: Ledger, index: int, terminate: bool) -> None:
         """Tell the workers that calls of a batch were revoked.
 

@@ -21,6 +21,7 @@ from nbtasks.wire.values import BlobPiece
 
 from .endings import Endings
 from .outbox import Item, Outbox
+from .parking import write_chunks, write_place
 from .series import Series
 
 #: Bytes of chunks and large values that one item of the outbox takes, so that workers begin with the first while the
@@ -80,6 +81,7 @@ class Sender:
         new: bool = True,
         open_end: bool = False,
         pieces_from: int = 0,
+        follows: bool = False,
     ) -> None:
         """Submit chunks of a batch, with the pieces of its large values that are for them.
 
@@ -87,6 +89,7 @@ class Sender:
             new: the batch is not recorded yet.
             open_end: more calls will follow.
             pieces_from: so many pieces, from the first on, the broker has already.
+            follows: it is a part of something of which the first part was submitted.
 
         Raises:
             BrokerUnavailable, BackPressure: nothing was submitted.
@@ -96,9 +99,11 @@ class Sender:
             parcel.sent += sent
             n = (-1 if open_end else batch.n) if new else None
             for number, (group, blobs) in enumerate(_groups(sent, parcel.blobs, pieces_from)):
-                item = self._item_of(batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None)
+                item = self._item_of(
+                    batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None, park_all=True
+                )
                 item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
-                self._put(batch, item, follows=number > 0)
+                self._put(batch, item, follows=follows or number > 0)
         finally:
             parcel.sending = False
 
@@ -110,15 +115,25 @@ class Sender:
         blobs: Sequence[BlobPiece],
         due_ms: int,
         n: int | None,
+        park_all: bool = False,
     ) -> Item:
-        """Return the item with which chunks go, and the batch with ``n`` calls unless that is None."""
-        write = functools.partial(self._write, batch, parcel, sent, blobs, due_ms, n)
+        """Return the item with which chunks go, and the batch with ``n`` calls unless that is None.
+
+        Args:
+            park_all: in a workflow, all calls wait that need others.
+        """
+        write = functools.partial(self._write, batch, parcel, sent, blobs, due_ms, n, park_all=park_all)
         return self._item(batch, parcel, write, len(parcel.frame) + _bytes_of(blobs) + _size_of(sent))
 
     def _item(self, batch: Ledger, parcel: Parcel, write: Callable[[Flush, bytes], None], size: int) -> Item:
         return Item(
-            write, parcel.function, parcel.frame, size, lambda error: self._registry.fail(batch, error)
+            write, parcel.function, parcel.frame, size, lambda error: self._fail(batch, parcel, error)
         )
+
+    def _fail(self, batch: Ledger, parcel: Parcel, error: Exception) -> None:
+        """A batch can never be submitted, nor can its workflow."""
+        for one in [batch] if parcel.step is None else parcel.step.workflow.ledgers:
+            self._registry.fail(one, error)
 
     def _put(self, batch: Ledger, item: Item, follows: bool = False) -> None:
         try:
@@ -137,6 +152,7 @@ class Sender:
         n: int | None,
         flush: Flush,
         function: bytes,
+        park_all: bool = False,
     ) -> None:
         """Add chunks to a flush, and the batch with ``n`` calls unless that is None."""
         address = self._roster.address(batch.queue)
@@ -145,8 +161,13 @@ class Sender:
         if n is not None:
             label = self._label(batch, parcel, n)
             flush.batch(batch.id, n, address, parcel.function, function, label, self._ttl_ms)
+            if parcel.step is not None:
+                write_place(flush, batch, parcel.step)
         for key, data in blobs:
             flush.blob(batch.id, key, data)
+        if parcel.step is not None:
+            write_chunks(flush, batch, parcel, address, sent, due_ms, park_all)
+            return
         for item in sent:
             flush.chunk(batch.id, address, item.lane, due_ms, item.first, item.count, item.frame)
 
@@ -220,20 +241,28 @@ class Sender:
         self._endings.counted(batch.id)
 
     def put_back(
-        self, batch: Ledger, parcel: Parcel, lost: Sequence[tuple[int, int]], recorded: bool
+        self,
+        batch: Ledger,
+        parcel: Parcel,
+        lost: Sequence[tuple[int, int]],
+        recorded: bool,
+        park_all: bool = False,
     ) -> None:
         """Queue calls again that the broker has lost, with their large values; what was revoked stays out.
 
         Args:
             lost: (first, count) of the calls.
             recorded: the broker still has the batch; else it is recorded again.
+            park_all: in a workflow, all calls wait that need others: the broker has lost their ends, too.
         """
         pieces = [piece for item in parcel.sent for piece in _wanted_pieces(batch, item, lost)]
         n = None if recorded else -1 if batch.growing else batch.n
         # Nobody can say which functions it still has.
         self._outbox.forget(parcel.function)
         for number, (group, blobs) in enumerate(_groups(pieces, parcel.blobs, 0)):
-            item = self._item_of(batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None)
+            item = self._item_of(
+                batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None, park_all
+            )
             self._outbox.put(item, follows=True)
 
     def send_once_more(

@@ -1,0 +1,144 @@
+"""Submits and revokes workflows: batches that wait for each other, and that the server queues one after another."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from nbtasks.client.batches.steps import SubmittedWorkflow, WorkflowStep
+from nbtasks.client.submitting.shipping import Along, ship
+from nbtasks.core.errors import OperationalError
+from nbtasks.core.ids import new_id
+from nbtasks.wire.modules.manifest import Needs
+from nbtasks.wire.workflowrecord import WorkflowRecord
+
+if TYPE_CHECKING:
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.parcel import Parcel
+    from nbtasks.client.batches.sent import Sent
+    from nbtasks.core.plan import Plan
+
+    from .session import Session
+
+#: Calls of a chunk whose calls are queued one by one, each with the whole chunk, and the bytes of such a chunk.
+_EACH_CALLS, _EACH_BYTES = 16, 4096
+_WITH_VALUES = frozenset({"one", "list"})
+
+#: A node: its batch, its parcel, and the payload of each call.
+Prepared = tuple["Ledger", "Parcel", Sequence[bytes]]
+
+
+class Workflows:
+    """The workflows of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def submit(self, plan: Plan, nodes: Sequence[Prepared]) -> SubmittedWorkflow:
+        """Submit a workflow, those batches first that wait for others: nothing ends before what waits for it is known.
+
+        Raises:
+            BrokerUnavailable, BackPressure: nothing was submitted.
+        """
+        session = self._session
+        ledgers = [batch for batch, _, _ in nodes]
+        record = WorkflowRecord(
+            new_id(),
+            plan,
+            tuple(batch.id for batch in ledgers),
+            tuple(batch.origin.single for batch in ledgers),
+            tuple(batch.name for batch in ledgers),
+        )
+        workflow = SubmittedWorkflow(record, session.codec.seal_plan(record), ledgers)
+        sealed = list(self._sealed(workflow, nodes))
+        for batch in reversed(ledgers):
+            session.registry.add(batch)
+        last = len(nodes) - 1
+        for place in range(last, -1, -1):
+            batch, parcel, _ = nodes[place]
+            try:
+                session.sender.send(batch, parcel, sealed[place], follows=place < last)
+            except Exception:
+                for one in ledgers:
+                    session.registry.drop(one)
+                raise
+        return workflow
+
+    def _sealed(self, workflow: SubmittedWorkflow, nodes: Sequence[Prepared]) -> Iterator[list[Sent]]:
+        """Yield the chunks of each node."""
+        needs: list[Needs] = []
+        for step, (batch, parcel, payloads) in zip(workflow.steps, nodes, strict=True):
+            self._ship(parcel)
+            own = Needs(set(parcel.needs.modules), set(parcel.needs.codes))
+            for place in step.node.waits_for:
+                _add_needs(own, needs[place], nodes[place][1])
+            needs.append(own)
+            parcel.step = step
+            self._set_options(step, parcel, [nodes[place][1] for place in step.followers])
+            if step.node.ins:
+                parcel.due_ms, step.delay_ms = 0, round(parcel.options.delay_s * 1000)
+                # When it may start, nobody knows yet.
+                batch.origin.eta_at = None
+            yield self._chunks(step, batch, parcel, payloads, own)
+
+    def _ship(self, parcel: Parcel) -> None:
+        session = self._session
+        parcel.function, parcel.frame = ship(session.codec, session.home, parcel.task)
+        parcel.as_sent = parcel.task.shipped
+        parcel.due_ms = session.sealing.due_ms(parcel.options)
+
+    def _set_options(self, step: WorkflowStep, parcel: Parcel, later: Iterable[Parcel]) -> None:
+        """Put into the header of a node's calls what they need, and that others need their values."""
+        header = parcel.options.header
+        asking = [
+            one
+            for one, after in zip(later, step.after, strict=True)
+            if any(edge.kind in _WITH_VALUES for edge in after.node.ins)
+        ]
+        shared = all(self._session.roster.share_files(one.options.task.queue) for one in asking)
+        header = dataclasses.replace(
+            header,
+            inputs=step.workflow.record.inputs[step.place],
+            keeps_value=bool(asking),
+            place=header.place if shared else "",
+        )
+        parcel.options = dataclasses.replace(parcel.options, header=header)
+
+    def _chunks(
+        self, step: WorkflowStep, batch: Ledger, parcel: Parcel, payloads: Sequence[bytes], needs: Needs
+    ) -> list[Sent]:
+        sealing = self._session.sealing
+        parts: Iterable[list[bytes]]
+        if step.follows_each:
+            longest = max(map(len, payloads))
+            step.size = max(1, min(_EACH_CALLS, _EACH_BYTES // max(1, longest)))
+            size = step.size
+            parts = [list(payloads[start : start + size]) for start in range(0, len(payloads), size)]
+        else:
+            parts = sealing.cut(batch, parcel, payloads, batch.n)
+        along = Along(self._session.codec, parcel.task, needs)
+        return sealing.sealed(batch, parcel, parcel.options, parts, 0, parcel.blobs, along=along)
+
+    def revoke(self, workflow: SubmittedWorkflow, terminate: bool) -> None:
+        """Revoke all calls of a workflow that have not ended, those that wait for others first."""
+        self._session.flush()
+        self._end_parked(workflow)
+        for batch in reversed(workflow.ledgers):
+            if not batch.all_ended:
+                batch.revoke(terminate)
+
+    def _end_parked(self, workflow: SubmittedWorkflow) -> None:
+        """Tell that what waits for others was revoked; that nobody runs, so nobody has to be asked."""
+        with contextlib.suppress(OperationalError):
+            for step, batch in reversed([*zip(workflow.steps, workflow.ledgers, strict=True)]):
+                if step.is_waiting:
+                    self._session.revoking.end_waiting(batch)
+
+
+def _add_needs(own: Needs, before: Needs, parcel: Parcel) -> None:
+    """Values may be of classes of all modules that calls before have, and travel on."""
+    own.modules |= before.modules
+    own.codes |= before.codes
+    own.modules |= set(parcel.as_sent.sealed.manifest.modules)

@@ -1,0 +1,62 @@
+"""A batch of a workflow on its way to the broker: where it stands there, and which of its calls wait parked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nbtasks.broker.redis.submission import Flush, WorkflowPlace
+from nbtasks.core.ranges import runs
+
+if TYPE_CHECKING:
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.parcel import Parcel
+    from nbtasks.client.batches.sent import Sent
+    from nbtasks.client.batches.steps import WorkflowStep
+    from nbtasks.core.address import Address
+
+
+def write_place(flush: Flush, batch: Ledger, step: WorkflowStep) -> None:
+    """Record where a batch stands that was just recorded. The last one, which goes first, brings the plan."""
+    workflow, ids = step.workflow, step.workflow.record.batches
+    if step.place == len(ids) - 1:
+        flush.plan(workflow.id, workflow.frame)
+    each = [one for one in step.after if one.follows_each]
+    place = WorkflowPlace(
+        workflow.id,
+        () if step.follows_each else tuple(ids[place] for place in step.node.waits_for),
+        tuple(ids[one.place] for one in step.after if not one.follows_each),
+        tuple((ids[one.place], one.size) for one in each),
+        any(one.node.is_errback for one in step.after),
+    )
+    flush.step(batch.id, place)
+
+
+def write_chunks(
+    flush: Flush,
+    batch: Ledger,
+    parcel: Parcel,
+    address: Address,
+    sent: Sequence[Sent],
+    due_ms: int,
+    park_all: bool,
+) -> None:
+    """Record chunks of a batch of a workflow.
+
+    Args:
+        park_all: whatever is known here of calls before them, the broker is told of that later.
+    """
+    step = parcel.step
+    assert step is not None
+    for item in sent:
+        waiting = step.waiting(item.first, item.count)
+        if park_all and step.node.ins:
+            waiting = list(range(item.first, item.first + item.count))
+        ready = sorted(set(range(item.first, item.first + item.count)).difference(waiting))
+        for first, count in runs(ready):
+            flush.chunk(batch.id, address, item.lane, due_ms, first, count, item.frame)
+        if waiting:
+            whole = next((one for one in parcel.sent if one.frame is item.frame), item)
+            flush.parked(batch.id, address, item.lane, step.delay_ms, whole.first, whole.count, item.frame)
+    if sent and step.node.ins and not step.follows_each and sent[-1].first + sent[-1].count >= batch.n:
+        flush.all_parked(batch.id)

@@ -1,0 +1,62 @@
+"""From a plan, tasks and arguments to a workflow on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.client.batches.parcel import Call, Parcel
+from nbtasks.core.plan import Node, Plan
+
+from .dispatch import call_options, ledger_of, packer_of
+
+if TYPE_CHECKING:
+    from nbtasks.client.batches.engine import Engine
+    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.definition import Definition
+
+#: Edge -> how many arguments it puts before the calls' own.
+_HANDED = {"one": 1, "list": 1, "after": 0, "error": 0, "error-id": 1, "error-call": 3}
+
+#: What the calls of a node are: their task, their own arguments, and options as for ``apply_async``.
+NodeCalls = tuple["Definition", Sequence[Call], Mapping[str, Any]]
+
+
+def submit_workflow(engine: Engine, plan: Plan, steps: Sequence[NodeCalls]) -> list[Ledger]:
+    """Submit a workflow; returns the batch of each node.
+
+    Args:
+        steps: of each node.
+
+    Raises:
+        TypeError: arguments do not fit their function.
+        NotPicklable: something cannot travel.
+        ConfigError: options are wrong, or this engine does not let calls wait for others.
+    """
+    prepared = [_prepared(engine, node, *step) for node, step in zip(plan.nodes, steps, strict=True)]
+    engine.submit_workflow(plan, prepared)
+    return [batch for batch, _, _ in prepared]
+
+
+def _prepared(
+    engine: Engine, node: Node, task: Definition, calls: Sequence[Call], given: Mapping[str, Any]
+) -> tuple[Ledger, Parcel, list[bytes]]:
+    check_calls(task, node, calls)
+    options = call_options(task, dict(given), engine, single=len(calls) == 1)
+    packer = packer_of(engine, task, options)
+    payloads = list(packer.payloads(calls))
+    parcel = Parcel(task, options, calls)
+    parcel.blobs, parcel.needs = packer.pieces, packer.needs
+    batch = ledger_of(engine, parcel, len(calls), "call" if len(calls) == 1 else "map")
+    return batch, parcel, payloads
+
+
+def check_calls(task: Definition, node: Node, calls: Sequence[Call]) -> None:
+    """Check the arguments of a node's calls together with what they will get from others.
+
+    Raises:
+        TypeError: they do not fit the function.
+    """
+    handed = (None,) * sum(_HANDED[edge.kind] for edge in node.ins)
+    for args, kwargs in calls:
+        task.check((*handed, *args), kwargs)

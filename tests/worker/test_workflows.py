@@ -1,0 +1,265 @@
+"""Calls that wait for others, run by workers: what they get, and how they end when something before them fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbtasks import task
+from nbtasks.core.errors import ChordError, NotNeeded, TaskRevokedError
+from tests.workflows import Run, each, many, one
+
+
+@task
+def add(x, y):
+    return x + y
+
+
+@task
+def same(x):
+    return x
+
+
+@task
+def total(numbers):
+    return sum(numbers)
+
+
+@task
+def collect(*args):
+    return list(args)
+
+
+@task
+def fail(*args):
+    raise ValueError(f"no {args}")
+
+
+@task
+def fail_some(x, bad):
+    if x in bad:
+        raise ValueError(f"no {x}")
+    return x
+
+
+def test_a_chain_hands_each_value_on(shared_app):
+    run = Run(shared_app, (add, [(1, 2)], []), (add, [10], [one(0)]), (add, [100], [one(1)]))
+    assert run.of(2).get(timeout=60) == 113
+    assert run.states() == ["SUCCESS"] * 3
+
+
+def test_a_chord_gets_all_values_in_order(shared_app):
+    run = Run(shared_app, (same, list(range(100)), []), (collect, ["own"], [many((0, 100))]))
+    assert run.of(1).get(timeout=60) == [list(range(100)), "own"]
+
+
+def test_a_group_of_one_is_a_list_too(shared_app):
+    run = Run(shared_app, (same, [7], []), (total, [()], [many((0, 1))]))
+    assert run.of(1).get(timeout=60) == 7
+
+
+def test_what_only_waits_gets_nothing(shared_app):
+    run = Run(shared_app, (same, [1, 2], []), (collect, ["own"], [many((0, 2), kind="after")]))
+    assert run.of(1).get(timeout=60) == ["own"]
+
+
+def test_mixed_members_of_a_chord_stand_in_their_order(shared_app):
+    run = Run(
+        shared_app,
+        (same, [1, 2], []),
+        (add, [(3, 4)], []),
+        (same, [5], []),
+        (collect, [()], [many((0, 2), (1, 1), (2, 1))]),
+    )
+    assert run.of(3).get(timeout=60) == [[1, 2, 7, 5]]
+
+
+def test_each_call_of_a_group_gets_the_value_of_its_own_chain(shared_app):
+    n = 100
+    run = Run(
+        shared_app,
+        (same, list(range(n)), []),
+        (add, [1000] * n, [each(0, n)]),
+        (add, [10_000] * n, [each(1, n)]),
+        (total, [()], [many((2, n))]),
+    )
+    assert run.values(2) == [index + 11_000 for index in range(n)]
+    assert run.of(3).get(timeout=60) == sum(range(n)) + 11_000 * n
+
+
+def test_diamond(shared_app):
+    run = Run(
+        shared_app,
+        (same, [1], []),
+        (add, [10], [one(0)]),
+        (add, [100, 200, 300], [one(0)]),
+        (collect, [()], [many((1, 1), (2, 3))]),
+    )
+    assert run.of(3).get(timeout=60) == [[11, 101, 201, 301]]
+
+
+def test_chord_chain_chord(shared_app):
+    run = Run(
+        shared_app,
+        (same, [1, 2, 3], []),
+        (total, [()], [many((0, 3))]),
+        (add, [1] * 300, [one(1)]),
+        (total, [()], [many((2, 300))]),
+    )
+    assert run.of(3).get(timeout=60) == 300 * 7
+
+
+def test_values_are_anew_for_each_call(shared_app):
+    @task
+    def change(values, x):
+        values.append(x)
+        return values
+
+    run = Run(shared_app, (collect, [(1, 2)], []), (change, list(range(20)), [one(0)]))
+    assert run.values(1) == [[1, 2, x] for x in range(20)]
+
+
+def test_large_values_go_on(shared_app):
+    size = 3_000_000
+    run = Run(shared_app, (same, [b"x" * size], []), (same, [()], [one(0)]), (collect, [()], [many((1, 1))]))
+    assert run.of(2).get(timeout=60) == [[b"x" * size]]
+
+
+def test_what_a_task_does_not_keep_is_handed_on_all_the_same(shared_app):
+    quiet = task(ignore_result=True)(lambda x: x + 1)
+    run = Run(shared_app, (quiet, [1], []), (same, [()], [one(0)]))
+    assert run.of(1).get(timeout=60) == 2
+
+
+def test_async_tasks_get_values_too(shared_app):
+    @task
+    async def later(x):
+        return x + 1
+
+    run = Run(shared_app, (later, [1], []), (later, [()], [one(0)]), (later, [()], [one(1)]))
+    assert run.of(2).get(timeout=60) == 4
+
+
+def test_a_retry_gets_the_values_again(shared_app):
+    @task(bind=True, max_retries=2, default_retry_delay=0.01, retry_backoff=False)
+    def flaky(self, x):
+        if self.request.retries < 2:
+            raise self.retry()
+        return x
+
+    run = Run(shared_app, (same, [5], []), (flaky, [()], [one(0)]), (same, [()], [one(1)]))
+    assert run.of(2).get(timeout=60) == 5
+
+
+# -- failures
+
+
+def test_all_steps_after_a_failure_end_with_it(shared_app):
+    run = Run(
+        shared_app,
+        (same, [1], []),
+        (fail, [()], [one(0)]),
+        (same, [()], [one(1)]),
+        (same, [()], [one(2)]),
+    )
+    assert run.states() == ["SUCCESS", "FAILURE", "FAILURE", "FAILURE"]
+    for node in (1, 2, 3):
+        with pytest.raises(ValueError, match="no \\(1,\\)"):
+            run.of(node).get(timeout=60)
+
+
+@pytest.mark.parametrize("failures", [1, 50])
+def test_a_chord_with_failures_ends_with_one_error(shared_app, failures):
+    bad = frozenset(range(failures))
+    run = Run(shared_app, (fail_some, [(x, bad) for x in range(50)], []), (total, [()], [many((0, 50))]))
+    with pytest.raises(ChordError, match="raised ValueError: no") as caught:
+        run.of(1).get(timeout=60)
+    error = caught.value
+    assert isinstance(error.__cause__, ValueError)
+    batch, _, index = error.failed_id.partition(":")
+    assert batch == run.batches[0].id
+    assert int(index) in bad
+    assert error.members == ((run.batches[0].id, 0, 50, False),)
+    assert run.states().count("FAILURE") == failures + 1
+
+
+def test_a_chain_of_a_group_fails_where_its_own_call_fails(shared_app):
+    n = 60
+    bad = frozenset(range(0, n, 7))
+    run = Run(
+        shared_app,
+        (fail_some, [(x, bad) for x in range(n)], []),
+        (same, [()] * n, [each(0, n)]),
+        (same, [()] * n, [each(1, n)]),
+    )
+    run.states()
+    for index, value in enumerate(run.values(2)):
+        assert (
+            (isinstance(value, ValueError) and str(value) == f"no {index}")
+            if index in bad
+            else value == index
+        )
+
+
+def test_a_failure_ends_a_large_step_at_once(shared_app):
+    n = 20_000
+    run = Run(shared_app, (fail, [1], []), (same, [()] * n, [one(0)]), (total, [()], [many((1, n))]))
+    with pytest.raises(ChordError):
+        run.of(2).get(timeout=60)
+    assert run.states().count("FAILURE") == n + 2
+
+
+def test_what_waits_for_errors_runs_after_one(shared_app):
+    run = Run(
+        shared_app,
+        (fail, [1], []),
+        (collect, ["id"], [many((0, 1), kind="error-id")]),
+        (collect, ["none"], [many((0, 1), kind="error")]),
+        (lambda_of_error, [()], [many((0, 1), kind="error-call")]),
+    )
+    assert run.of(1).get(timeout=60) == [run.batches[0].id, "id"]
+    assert run.of(2).get(timeout=60) == ["none"]
+    name, text, request_id = run.of(3).get(timeout=60)
+    assert (name, request_id) == ("ValueError", run.batches[0].id)
+    assert "no (1,)" in text
+
+
+@task
+def lambda_of_error(request, error, traceback):
+    return type(error).__name__, traceback, request.id
+
+
+def test_what_waits_for_errors_is_not_needed_without_one(shared_app):
+    run = Run(shared_app, (same, [1], []), (collect, [()], [many((0, 1), kind="error-id")]))
+    assert run.of(0).get(timeout=60) == 1
+    with pytest.raises(NotNeeded):
+        run.of(1).get(timeout=60)
+
+
+def test_a_body_without_a_worker_fails_as_soon_as_one_of_its_calls(shared_app):
+    """Nobody listens where it was to run; what comes after it fails, too."""
+    elsewhere = task(queue="nobody")(lambda values: values)
+    run = Run(
+        shared_app,
+        (fail_some, [(x, frozenset([3])) for x in range(10)], []),
+        (elsewhere, [()], [many((0, 10))]),
+        (elsewhere, [()], [one(1)]),
+    )
+    with pytest.raises(ChordError):
+        run.of(1).get(timeout=60)
+    with pytest.raises(ChordError):
+        run.of(2).get(timeout=60)
+
+
+def test_what_is_not_needed_and_has_no_worker_ends_all_the_same(shared_app):
+    elsewhere = task(queue="nobody")(lambda failed: failed)
+    run = Run(shared_app, (same, [1], []), (elsewhere, [()], [many((0, 1), kind="error-id")]))
+    with pytest.raises(NotNeeded):
+        run.of(1).get(timeout=60)
+
+
+def test_an_expired_step_ends_those_after_it(shared_app):
+    elsewhere = task(queue="nobody", expires=0.1)(lambda: 1)
+    run = Run(shared_app, (elsewhere, [()], []), (same, [()], [one(0)]), (total, [()], [many((1, 1))]))
+    with pytest.raises(TaskRevokedError, match="expired"):
+        run.of(1).get(timeout=60)
+    assert run.states() == ["REVOKED", "REVOKED", "FAILURE"]
