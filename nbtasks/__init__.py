@@ -14,6 +14,7 @@ from nbtasks.core.errors import (
     BrokerUnsuitable,
     CallError,
     CellError,
+    ChordError,
     ConfigError,
     EmbeddedUnavailable,
     Ignore,
@@ -40,6 +41,9 @@ from nbtasks.core.errors import (
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App, task
+    from nbtasks.client.canvas.algebra import chain, chord, group
+    from nbtasks.client.canvas.sequence import chunks, xmap, xstarmap
+    from nbtasks.client.canvas.signature import Signature, maybe_signature, signature, subtask
     from nbtasks.client.eager import EagerResult
     from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
@@ -59,11 +63,21 @@ _LAZY = {
     "ProgressBar": "nbtasks.core.progressbar",
     "RichOutput": "nbtasks.core.outputs",
     "RunList": "nbtasks.client.runs.runlist",
+    "Signature": "nbtasks.client.canvas.signature",
     "Task": "nbtasks.client.app",
+    "chain": "nbtasks.client.canvas.algebra",
+    "chord": "nbtasks.client.canvas.algebra",
     "get_task_logger": "nbtasks.core.tasklogger",
+    "chunks": "nbtasks.client.canvas.sequence",
+    "group": "nbtasks.client.canvas.algebra",
     "load_ipython_extension": "nbtasks.jupyter.extension",
+    "maybe_signature": "nbtasks.client.canvas.signature",
+    "signature": "nbtasks.client.canvas.signature",
+    "subtask": "nbtasks.client.canvas.signature",
     "task": "nbtasks.client.app",
     "unload_ipython_extension": "nbtasks.jupyter.extension",
+    "xmap": "nbtasks.client.canvas.sequence",
+    "xstarmap": "nbtasks.client.canvas.sequence",
 }
 
 __version__ = "0.1.0.dev0"
@@ -76,6 +90,7 @@ __all__ = [
     "BrokerUnsuitable",
     "CallError",
     "CellError",
+    "ChordError",
     "ConfigError",
     "EagerResult",
     "EmbeddedUnavailable",
@@ -91,6 +106,7 @@ __all__ = [
     "Retry",
     "RichOutput",
     "RunList",
+    "Signature",
     "SignatureMismatch",
     "SoftTimeLimitExceeded",
     "Task",
@@ -104,13 +120,22 @@ __all__ = [
     "WorkerLostError",
     "WorkersError",
     "WouldDeadlock",
+    "chain",
+    "chord",
+    "chunks",
     "current_call",
     "get_task_logger",
+    "group",
     "load_ipython_extension",
+    "maybe_signature",
     "progress",
+    "signature",
+    "subtask",
     "task",
     "track",
     "unload_ipython_extension",
+    "xmap",
+    "xstarmap",
 ]
 
 

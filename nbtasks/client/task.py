@@ -21,6 +21,8 @@ from nbtasks.wire import pickling
 
 from . import current, home, ownclass
 from .border import at_border, shortened
+from .canvas.sequence import chunks
+from .canvas.signature import Signature, signature
 from .definition import Definition
 from .eager import EagerResult, apply_here
 from .group import GroupResult
@@ -340,6 +342,26 @@ class Task(Definition, Generic[P, R]):
     ) -> EagerResult[R]:
         """Run a call here, by the way a worker does it: everything is pickled and unpickled once."""
         return apply_here(self, *self._arguments(args, kwargs))
+
+    # -- as a part of something larger
+
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """Return a call that is not submitted yet: for chains, groups and chords."""
+        return Signature(self, args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature:
+        """Return one that leaves out what others hand on to it."""
+        return Signature(self, args, kwargs, immutable=True)
+
+    def signature(self, args: Any = None, kwargs: Any = None, **options: Any) -> Signature:
+        """Return one with options: ``immutable``, and those of :meth:`apply_async`."""
+        return signature(self, *self._arguments(args, kwargs), **options)
+
+    subtask = signature
+
+    def chunks(self, it: Iterable[Iterable[Any]], n: int) -> chunks:
+        """Return calls that are not submitted yet, each for ``n`` tuples of arguments: ``add.chunks(pairs, 10)()``."""
+        return chunks(self, it, n)
 
     def _tuple(self, item: Iterable[Any]) -> tuple[Any, ...]:
         if type(item) is tuple:

@@ -34,7 +34,11 @@ def submit_workflow(engine: Engine, plan: Plan, steps: Sequence[NodeCalls]) -> l
         ConfigError: options are wrong, or this engine does not let calls wait for others.
     """
     prepared = [_prepared(engine, node, *step) for node, step in zip(plan.nodes, steps, strict=True)]
-    engine.submit_workflow(plan, prepared)
+    if any(node.ins for node in plan.nodes):
+        engine.submit_workflow(plan, prepared)
+    else:
+        for batch, parcel, payloads in prepared:
+            engine.submit(batch, parcel, payloads)
     return [batch for batch, _, _ in prepared]
 
 

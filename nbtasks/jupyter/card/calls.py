@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.loosecalls import Run
+    from nbtasks.client.batches.ledger import Ledger
 
 #: A card keeps the results of a batch that has ended, where they are so few and so small; and so many labels.
 _MOST_KEPT_CALLS = 20_000
@@ -17,13 +17,13 @@ _MOST_LABELS = 2_000
 class Calls:
     """Knows the whole of a batch as long as anybody holds it, and later what is small of it."""
 
-    def __init__(self, batch: Run) -> None:
+    def __init__(self, batch: Ledger) -> None:
         self._batch = batch
-        self._whole: weakref.ref[Run] | None = None
+        self._whole: weakref.ref[Ledger] | None = None
         self._labels: list[str] = []
 
     @property
-    def batch(self) -> Run:
+    def batch(self) -> Ledger:
         """The batch with all that is known of it here."""
         whole = self._whole() if self._whole is not None else None
         return self._batch if whole is None else whole
@@ -35,22 +35,18 @@ class Calls:
             return self._labels[index]
         return batch.item_label(index)
 
-    def let_go(self, shown: Run) -> None:
-        """Hold no arguments, and results only where they are small: a card may stay for long.
-
-        Args:
-            shown: what the card goes on to hold of the batch.
-        """
+    def let_go(self) -> None:
+        """Hold no arguments, and results only where they are small: a card may stay for long."""
         batch = self._batch
         if self._whole is not None:
             return
         if batch.parcel is not None and batch.n <= _MOST_LABELS:
             self._labels = [batch.item_label(index) for index in range(batch.n)]
         self._whole = weakref.ref(batch)
-        self._batch = batch.without_arguments() if _is_small(batch) else shown
+        self._batch = batch.without_arguments() if _is_small(batch) else batch.to_be_shown()
 
 
-def _is_small(batch: Run) -> bool:
+def _is_small(batch: Ledger) -> bool:
     if batch.n > _MOST_KEPT_CALLS:
         return False
     sizes = (sum(map(len, record.payloads)) for record, _, _ in batch.known_records())

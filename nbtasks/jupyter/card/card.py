@@ -27,7 +27,7 @@ from .saved import Preview
 from .words import SPANS
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.loosecalls import Run
+    from nbtasks.client.batches.ledger import Ledger
 
 #: Seconds that nothing has ended before the card asks why, and between two askings.
 ASK_WHY_AFTER_S = 1.0
@@ -40,8 +40,6 @@ PACE_EVERY_S = 1.0
 
 #: Sides of the squares that a page draws, in pixels: of the mosaic, of the counts, of the timeline's bars.
 _STENCILS = sorted({*(side - gap for side, gap, _ in LAYOUTS if gap), SWATCH, drawing.BAR})
-#: From so many calls on, so many seconds at least are between two messages: all calls are counted for each.
-PAUSES = ((500_000, 0.5), (50_000, 0.3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Card:
         with_results: the newest results of many calls are shown.
     """
 
-    def __init__(self, batch: Run, title: str | None = None, *, with_results: bool = True) -> None:
+    def __init__(self, batch: Ledger, title: str | None = None, *, with_results: bool = True) -> None:
         self.batch = batch
         self.calls = Calls(batch)
         self.stopping = False
@@ -107,8 +105,6 @@ class Card:
             always: even when nothing changed (the last message of a batch).
             whole: with the whole mosaic, for a widget that has missed a message.
         """
-        if not (always or whole) and now - self._sent_at < _pause(self.batch.n):
-            return None
         self._ask_why(now)
         with self._lock:
             ranges = self._watcher.take()
@@ -140,9 +136,8 @@ class Card:
         """Hold no arguments and no results of a batch that has ended well: the card may stay for long."""
         with self._lock:
             if self.batch.all_ended and not (self.batch.failed_count or self.batch.revoked_count):
-                shown = self.batch.to_be_shown()
-                self.calls.let_go(shown)
-                self.batch = shown
+                self.calls.let_go()
+                self.batch = self.batch.to_be_shown()
                 self._board.show(self.batch)
                 self._watcher = self.batch.watch()
 
@@ -196,10 +191,6 @@ class Card:
         elif now - self._asked_why_at >= every:
             self._reason = batch.why_pending()
             self._asked_why_at = time.time()
-
-
-def _pause(calls: int) -> float:
-    return next((pause for many, pause in PAUSES if calls >= many), 0.0)
 
 
 def tables() -> dict[str, Any]:

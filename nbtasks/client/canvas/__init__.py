@@ -1,0 +1,1 @@
+"""Compositions: signatures, chains, groups and chords; compiled into the plan of a workflow, run here or submitted."""

@@ -1,0 +1,251 @@
+"""The handle of a group whose calls are not all of one batch."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nbtasks.client.border import as_own, at_border
+from nbtasks.client.group import GroupResult
+from nbtasks.client.result import AsyncResult
+from nbtasks.core import states as st
+from nbtasks.core.backoff import Backoff
+from nbtasks.core.durations import Duration, patience
+from nbtasks.core.errors import ConfigError, TimeoutError
+from nbtasks.core.ids import new_id
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+R = TypeVar("R")
+_BETWEEN_LOOKS = Backoff(0.002, 0.05, factor=1.5)
+
+
+class SpreadResult(GroupResult[R]):
+    """The future results of a group of different tasks, or whose members are groups.
+
+    Args:
+        parts: handles, and whether the values of each stand in the group's list; else its list is one of them.
+    """
+
+    def __init__(self, parts: Sequence[tuple[AsyncResult[Any] | GroupResult[Any], bool]]) -> None:
+        self._id = new_id()
+        self._parts = list(parts)
+        self._members: list[Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"<GroupResult {self.name}: {len(self):,} members, {self.state}>"
+
+    @property
+    def id(self) -> str:
+        """An id of this handle alone: what is stored are its members."""
+        return self._id
+
+    @property
+    def name(self) -> str:
+        """The names of the tasks."""
+        return ", ".join(dict.fromkeys(part.name for part, _ in self._parts))
+
+    @property
+    def parts(self) -> list[AsyncResult[Any] | GroupResult[Any]]:
+        """The handles of what it is made of, each of one batch or a group of its own."""
+        return [part for part, _ in self._parts]
+
+    def members(self) -> list[Any]:
+        """Return the handle of each value."""
+        if self._members is None:
+            self._members = [
+                one
+                for part, is_open in self._parts
+                for one in (part if is_open and isinstance(part, GroupResult) else (part,))
+            ]
+        return self._members
+
+    def __len__(self) -> int:
+        return len(self.members())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.members()[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.members())
+
+    # -- where it is
+
+    @property
+    def state(self) -> str:
+        """The state of the whole: PENDING, STARTED, SUCCESS, FAILURE or REVOKED."""
+        states = {part.state for part in self.parts}
+        if not self.ready():
+            begun = states != {st.PENDING}
+            return st.STARTED if begun else st.PENDING
+        for state in (st.FAILURE, st.REVOKED):
+            if state in states:
+                return state
+        return st.SUCCESS
+
+    status = state
+
+    def ready(self) -> bool:
+        """Whether every call has ended."""
+        return all(part.ready() for part in self.parts)
+
+    def waiting(self) -> bool:
+        """Whether some call has not ended."""
+        return not self.ready()
+
+    def successful(self) -> bool:
+        """Whether every call has ended with a result."""
+        return all(part.successful() for part in self.parts)
+
+    def failed(self) -> bool:
+        """Whether some call has failed."""
+        return any(part.failed() for part in self.parts)
+
+    def completed_count(self) -> int:
+        """Return the number of members that have ended with a result."""
+        return sum(one.successful() for one in self)
+
+    def failed_count(self) -> int:
+        """Return the number of members that have failed."""
+        return sum(one.failed() for one in self)
+
+    def why_pending(self) -> str | None:
+        """Say why calls wait, with what to do; None where none waits."""
+        return next((said for part in self.parts if (said := part.why_pending())), None)
+
+    # -- results
+
+    @at_border
+    def get(
+        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False
+    ) -> list[Any]:
+        """Wait for all and return the values in order.
+
+        Args:
+            timeout: seconds to wait at most; the calls go on.
+            propagate: False puts exceptions in the places of the calls that failed; True raises the first of them.
+            progress: show meanwhile how far they are.
+
+        Raises:
+            TimeoutError: they have not all ended in time.
+            KeyboardInterrupt: Stop was pressed; the calls themselves go on.
+            Exception: what the first failed call raised.
+        """
+        if progress:
+            self.show()
+        most_s = patience(timeout)
+        if not self.until_ready(most_s):
+            reason = self.why_pending()
+            raise TimeoutError(
+                f"{sum(not one.ready() for one in self):,} of {len(self):,} members of the group have not ended after "
+                f"{most_s:g} s and go on{f': {reason}' if reason else ''}. "
+                "Wait longer, or stop them with revoke(terminate=True)"
+            )
+        values: list[Any] = []
+        for part, is_open in self._parts:
+            value: Any = part.get(timeout=0, propagate=propagate)
+            values.extend(value if is_open and isinstance(part, GroupResult) else [value])
+        return values
+
+    join = wait = get
+
+    def until_ready(self, timeout: Duration | None = None) -> bool:
+        """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
+        most_s = patience(timeout)
+        deadline = None if most_s is None else time.monotonic() + most_s
+        for part in self.parts:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not part.until_ready(left):
+                return False
+        return True
+
+    def _as_completed(self, timeout: float | None) -> Iterator[Any]:
+        __tracebackhide__ = True
+        deadline = None if timeout is None else time.monotonic() + timeout
+        left, looks = self.members(), 0
+        while left:
+            ended = [one for one in left if one.ready()]
+            yield from ended
+            left = [one for one in left if not any(one is other for other in ended)]
+            if deadline is not None and left and time.monotonic() >= deadline:
+                raise as_own(
+                    TimeoutError(
+                        f"{len(left):,} of {len(self):,} members of the group have not ended after {timeout:g} s"
+                    )
+                )
+            looks = 0 if ended else looks + 1
+            if left and not ended:
+                left[0].until_ready(_BETWEEN_LOOKS.after(looks))
+
+    def to_frame(self) -> Any:
+        """Raise ConfigError: it has no rows of one kind."""
+        raise ConfigError("the group is made of several batches: each of result.parts has its own to_frame()")
+
+    def timeline(self) -> Any:
+        """Raise ConfigError, likewise."""
+        raise ConfigError("the group is made of several batches: each of result.parts has its own timeline()")
+
+    # -- acting
+
+    @at_border
+    def show(self) -> None:
+        """Show the cards here, one for each batch."""
+        for part in self.parts:
+            part.show()
+
+    @at_border
+    def revoke(self, terminate: bool = False) -> None:
+        """Revoke all calls that have not ended; with ``terminate`` running ones are stopped."""
+        for part in self.parts:
+            part.revoke(terminate)
+
+    def forget(self) -> None:
+        """Drop the results from the broker."""
+        for part in self.parts:
+            part.forget()
+
+    @at_border
+    def retry_failed(self) -> Self:
+        """Submit the calls again that failed or were revoked; returns the handle itself."""
+        bad = [part for part in self.parts if part.ready() and not part.successful()]
+        if not bad:
+            raise ConfigError("no call of the group has failed")
+        for part in bad:
+            if isinstance(part, GroupResult):
+                part.retry_failed()
+            else:
+                part.retry()
+        return self
+
+    def then(
+        self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None
+    ) -> Self:
+        """Call ``callback(self)`` when all have succeeded, ``on_error(self)`` when all have ended and some did not."""
+        left, lock = [len(self._parts)], threading.Lock()
+
+        def ended(_: Any) -> None:
+            with lock:
+                left[0] -= 1
+                is_last = not left[0]
+            if is_last and self.successful():
+                callback(self)
+            elif is_last and on_error is not None:
+                on_error(self)
+
+        for part in self.parts:
+            part.then(ended, ended)
+        if not self._parts:
+            callback(self)
+        return self
+
+    async def _awaited(self) -> list[Any]:
+        __tracebackhide__ = True
+        looks = 0
+        while not self.ready():
+            looks += 1
+            await asyncio.sleep(_BETWEEN_LOOKS.after(looks))
+        return self.get(timeout=0)
