@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import TypeVar
 
-from nbtasks.core.errors import NbtasksError
+from nbtasks.core.errors import ChordError, NbtasksError
 from nbtasks.core.typevars import P
 from nbtasks.wire.errors.tracebacks import is_of_library, is_own, shown_as, without_own_frames
 
@@ -41,7 +41,8 @@ def shortened(error: BaseException) -> BaseException:
     rest = without_own_frames(error.__traceback__)
     if rest is None and not isinstance(error, (NbtasksError, TypeError, KeyboardInterrupt)):
         return error
-    if isinstance(error, NbtasksError):
+    # That one's cause is an exception of the user's task, and part of what it says.
+    if isinstance(error, NbtasksError) and not isinstance(error, ChordError):
         _leave_out_own_causes(error)
     if rest is None:
         as_own(error)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .channel import Argument
 from .keys import Keys
 from .link import Link
+from .untrusted import number
 
 #: Entries that one script looks at: so many are copied in some milliseconds, also where each is large.
 _MOST_AT_ONCE = 500
@@ -43,6 +44,16 @@ class Stock:
             for batch, first, count in rows:
                 found[batch.decode()].append((int(first), int(count)))
         return Look(found, looks == 1)
+
+    def parked(self, batches: Sequence[str]) -> dict[str, set[int]]:
+        """Return of each batch the first calls of its chunks that wait for other batches."""
+        if not batches:
+            return {}
+        replies = self._link.pipeline([("HKEYS", self._keys.parked(batch)) for batch in batches])
+        return {
+            batch: {number(first) for first in reply if first.isdigit()} if isinstance(reply, list) else set()
+            for batch, reply in zip(batches, replies, strict=True)
+        }
 
     def known(self, batches: Sequence[str]) -> list[bool]:
         """Return of each batch whether it is recorded."""

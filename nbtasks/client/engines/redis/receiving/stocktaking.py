@@ -22,6 +22,8 @@ from nbtasks.core.ranges import runs
 from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
 
+from .restoring import restore
+
 if TYPE_CHECKING:
     from nbtasks.broker.redis.servertime import ServerClock
     from nbtasks.broker.redis.stock import Stock
@@ -94,6 +96,8 @@ class Stocktaking:
         self._unsent: dict[str, set[int] | None] = {}
         #: Ledger -> calls that were put back: what the broker never had before, it has had since.
         self._given_again: dict[str, set[int]] = {}
+        #: Workflows that were recorded anew in this look.
+        self._retold: set[str] = set()
         #: Batches to be recorded anew, for the broker has lost what was sent.
         self._restored: set[str] = set()
         self._lock = threading.Lock()
@@ -171,12 +175,16 @@ class Stocktaking:
         if not due or not self._sender.flush_so_far(1.0):
             return
         runners = self._roster.runners()
+        self._retold.clear()
         for start in range(0, len(due), _MOST_BATCHES):
             part = due[start : start + _MOST_BATCHES]
             recorded = self._stock.known([batch.id for batch in part])
+            # Before the queues, for calls go from there to them.
+            parked = self._parked(part)
             found = self._found(part)
             for batch, known in zip(part, recorded, strict=True):
                 ranges, at_once = found[batch.id]
+                ranges = [*ranges, *parked.get(batch.id, ())]
                 parcel = batch.parcel
                 if parcel is not None and parcel.frame:
                     missing = _missing(batch, sent[batch.id], ranges)
@@ -209,6 +217,17 @@ class Stocktaking:
             return False
         return before == now or batch.id in self._doubts or batch.id in self._restored
 
+    def _parked(self, batches: list[Ledger]) -> dict[str, list[tuple[int, int]]]:
+        """Return what waits of these batches for others: it lies in no queue. Of those of others that is all."""
+        asked = [one for one in batches if one.parcel is None or one.parcel.step is not None]
+        firsts = self._stock.parked([one.id for one in asked])
+        return {
+            one.id: [(0, one.n)] * bool(firsts[one.id])
+            if one.parcel is None
+            else [(item.first, item.count) for item in one.parcel.sent if item.first in firsts[one.id]]
+            for one in asked
+        }
+
     def _found(self, batches: list[Ledger]) -> dict[str, tuple[list[tuple[int, int]], bool]]:
         queues: dict[str, list[str]] = {}
         for batch in batches:
@@ -232,9 +251,9 @@ class Stocktaking:
         with self._lock:
             restored = batch.id in self._restored
             self._restored.discard(batch.id)
-        if not known or restored:
+        if (not known or restored) and not self._is_told_again(parcel):
             self._record_again(batch, parcel)
-        if not missing:
+        if not missing or self._is_told_again(parcel):
             self._doubts.pop(batch.id, None)
             return
         doubt = self._doubts.setdefault(batch.id, _Doubt())
@@ -246,8 +265,18 @@ class Stocktaking:
         if lost:
             self._end_or_put_back(batch, parcel, lost, age)
 
+    def _is_told_again(self, parcel: Parcel) -> bool:
+        return parcel.step is not None and parcel.step.workflow.id in self._retold
+
     def _record_again(self, batch: Ledger, parcel: Parcel) -> None:
         _log.warning("batch %s: the broker has lost what was told about it; it is told again", batch.id)
+        if parcel.step is not None:
+            workflow = parcel.step.workflow
+            with self._lock:
+                self._restored -= {one.id for one in workflow.ledgers}
+                self._retold.add(workflow.id)
+            restore(workflow, self._sender, self._intake, self._endings)
+            return
         there = bytes(batch.n)
         self._sender.put_back(batch, parcel, (), recorded=False)
         if batch.finished_count:
