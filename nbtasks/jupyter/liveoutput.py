@@ -58,6 +58,8 @@ def live_widget_class() -> type[Any]:
         version = traitlets.Unicode().tag(sync=True)
         #: Its own id, by which the page finds its outputs in the notebook.
         card = traitlets.Unicode().tag(sync=True)
+        #: The page that sees to it that the file is saved; pages settle that between them (page/custody.js).
+        custodian = traitlets.Unicode().tag(sync=True)
 
         def __init__(
             self, now: Callable[[], dict[str, Any]], on_message: Callable[[dict[str, Any]], None]

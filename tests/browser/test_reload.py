@@ -91,3 +91,34 @@ def test_two_pages_of_one_notebook_show_the_same(lab_page):
         one.page.wait_for_selector("#last", timeout=60_000)
         one.page.wait_for_selector(".nbt-card[data-done=true]")
         assert below(one.page) == ["first", "second", "third", "last"]
+
+
+SLOW = "%%task -o h for n in range(1000)\n# slow\nimport time\ntime.sleep(0.5)\nprint('line', n)"
+DIRTY = "() => window.jupyterapp.shell.currentWidget.context.model.dirty"
+KEPT = """() => { const cell = [...window.jupyterapp.shell.currentWidget.context.model.cells][1];
+    return cell.sharedModel.getOutputs()[0].data['text/plain'].includes('cancelled'); }"""
+
+
+def test_a_second_page_shows_the_card_and_leaves_the_file_to_the_first(lab_page):
+    notebook = lab_page([SETUP, SLOW])
+    notebook.run()
+    notebook.page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
+    notebook.idle()
+    notebook.save()
+    # It sees to the file from now on.
+    notebook.page.wait_for_function(DIRTY)
+    notebook.save()
+    other, third = lab_page(notebook), lab_page(notebook)
+    for one in (other, third):
+        one.page.wait_for_selector(".nbt-card[data-state=STARTED]", timeout=60_000)
+    notebook.page.wait_for_function(DIRTY)
+    assert not other.page.evaluate(DIRTY)
+    assert not third.page.evaluate(DIRTY)
+
+    # It is closed: another one sees to the file.
+    third.page.goto("about:blank")
+    notebook.page.goto("about:blank")
+    other.page.locator(".nbt-cancel").click()
+    other.page.wait_for_selector(".nbt-card[data-state=REVOKED]")
+    other.page.wait_for_function(DIRTY)
+    assert other.page.evaluate(KEPT)

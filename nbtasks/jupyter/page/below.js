@@ -13,13 +13,14 @@ class Below {
     /** @type {Set<number>} */
     const lacking = new Set();
     for (const cell of this.keeper.cells()) {
-      const before = this.marksOf(cell);
+      const before = this.marksOf(cell), dirty = !!this.keeper.notebook?.dirty;
       for (const output of outputs ?? []) {
         const { place } = output.metadata.nbtasks, had = before.get(place);
         const whole = { output_type: "display_data", ...output };
         if (!had) cell.outputs?.add(whole);
         else if (had.version !== versions[place]) cell.outputs?.set(had.at, whole);
       }
+      if (outputs?.length) this.keeper.mark(dirty);
       const now = this.marksOf(cell);
       versions.forEach((version, place) => { if (now.get(place)?.version !== version) lacking.add(place); });
     }

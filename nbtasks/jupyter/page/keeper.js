@@ -33,8 +33,20 @@ class Keeper {
     // With other people in the same document, what is written there is what they see.
     this.notebook = notebook?.cells && !notebook.collaborative ? notebook : null;
     this.notebook?.cells.changed.connect(this.onCells);
+    this.unmarked = false; // something was written, and the notebook not marked as changed
+    this.custody = this.notebook && new Custody(model, () => { if (this.unmarked) this.mark(false); });
   }
-  close() { this.notebook?.cells.changed.disconnect(this.onCells); }
+  close() {
+    this.custody?.close();
+    this.notebook?.cells.changed.disconnect(this.onCells);
+  }
+  /** What was written is to be saved, by this page or by another one. @param {boolean} before whether the notebook was to be saved */
+  mark(before) {
+    if (!this.notebook) return;
+    this.unmarked = !before && !this.custody?.mine;
+    this.notebook.dirty = !this.unmarked;
+    if (this.unmarked) this.custody?.ask();
+  }
   get keeps() { return this.notebook !== null; }
   /** @param {Bundle} still */
   keep(still) {
@@ -70,11 +82,11 @@ class Keeper {
     const { [VIEW]: view, ...own } = data;
     const kept = this.still ?? own, before = cell.sharedModel.getOutputs()[place]?.data ?? {};
     const output = (/** @type {Bundle} */ bundle) => ({ output_type: "display_data", data: bundle, metadata });
-    const dirty = notebook.dirty || VIEW in before || before["text/html"] !== kept["text/html"];
+    const dirty = notebook.dirty, news = VIEW in before || before["text/html"] !== kept["text/html"];
     if (this.retired) { if (view) outputs.set(place, output(kept)); }
     else if (!view) outputs.set(place, output({ [VIEW]: { version_major: 2, version_minor: 0, model_id: this.card }, ...kept }));
     // Of a change with this origin the page is not told: it goes on showing what it shows.
     cell.sharedModel.updateOutputs(place, place + 1, [output(kept)], "silent-change");
-    notebook.dirty = dirty;
+    if (news) this.mark(dirty); else notebook.dirty = dirty;
   }
 }

@@ -54,6 +54,6 @@
  *   | {k: "beat"} | {k: "welcome"} | {k: "still", data: Record<string, string>} | {k: "retire"}} Message
  * @typedef {{
  *   widget_manager?: any, get(name: string): any, on(event: string, callback: Function): void, off(event: string, callback: Function): void,
- *   send(content: object): void,
+ *   send(content: object): void, set(name: string, value: any): void, save_changes(): void,
  * }} Model
  */

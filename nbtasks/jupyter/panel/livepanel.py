@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("nbtasks")
 #: Scripts of the card that the panel shares.
-_SHARED = ("elements.js", "keeper.js", "lifecycle.js")
+_SHARED = ("custody.js", "elements.js", "keeper.js", "lifecycle.js")
 #: Seconds for which one word of the page counts that the panel is on show; it says so three times as often.
 LEASE_S = 30.0
 #: Seconds between two looks, at first and where nothing has changed for long.
