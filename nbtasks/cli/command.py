@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import click
 
+from . import elsewhere
 from .doctor import doctor
 from .invite import invite
+from .listing import listing
 from .named import broker_option, config_option, target_option
+from .purge import purge
+from .report import report
+from .value import result
 from .worker import worker
 
 _OPTIONS = {"target": "-A", "broker": "-b"}
@@ -26,6 +31,8 @@ def nbtasks(context: click.Context, target: str | None, broker: str | None) -> N
         taken = {option.name for option in command.params}
         for name in given:
             if name not in taken:
+                if command.hidden:
+                    break
                 raise click.UsageError(
                     f"{_OPTIONS[name]} is not an option of `nbtasks {context.invoked_subcommand}`"
                 )
@@ -33,6 +40,5 @@ def nbtasks(context: click.Context, target: str | None, broker: str | None) -> N
         context.default_map = {str(context.invoked_subcommand): given}
 
 
-nbtasks.add_command(doctor)
-nbtasks.add_command(invite)
-nbtasks.add_command(worker)
+for _command in (doctor, invite, listing, purge, report, result, worker, *elsewhere.COMMANDS):
+    nbtasks.add_command(_command)

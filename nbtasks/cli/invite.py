@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import click
 
-from nbtasks.core.errors import ConfigError, NbtasksError
+from nbtasks.core.errors import NbtasksError
 
+from .inuse import check_in_use
 from .named import broker_option, named, namespace_option
 
 
@@ -44,28 +42,8 @@ def invite(
     from nbtasks.client.app import App
 
     try:
-        _check_in_use(broker)
+        check_in_use(broker)
         with App("invite", broker=broker, namespace=namespace) as app:
             click.echo(str(app.invite(listen=listen or False, host=host, file=file, show=show)))
     except NbtasksError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _check_in_use(broker: str | None) -> None:
-    """Refuse for an embedded server that nobody uses: it would end with this command.
-
-    Raises:
-        ConfigError: it is one.
-    """
-    from nbtasks.local import connection
-    from nbtasks.local.server import embedded
-
-    if broker or os.environ.get(connection.BROKER_VARIABLE) or os.environ.get(connection.FILE_VARIABLE):
-        return
-    lease = embedded.running()
-    if lease is None:
-        raise ConfigError(
-            f"the embedded server of {Path.cwd()} does not run: open a notebook there and use nbtasks in it, "
-            "or name the server with -b"
-        )
-    lease.close()

@@ -20,6 +20,7 @@ from nbtasks.core.options import LOG_LEVELS, OUTPUTS, POOLS, WorkerOptions
 from nbtasks.local.connection import CONFIG_VARIABLE
 from nbtasks.local.processes.maththreads import share_cpus
 
+from .celerywords import Level, PoolKind, without_meaning
 from .named import (
     broker_option,
     config_option,
@@ -51,7 +52,13 @@ def _said(option: str) -> str:
 )
 @click.option("-Q", "--queues", default="default", metavar="Q1,Q2", show_default=True, help=_said("queues"))
 @click.option(
-    "-P", "--pool", type=click.Choice(POOLS), default="prefork", show_default=True, help=_said("pool")
+    "-P",
+    "--pool",
+    type=PoolKind(),
+    metavar=f"[{'|'.join(POOLS)}]",
+    default="prefork",
+    show_default=True,
+    help=_said("pool"),
 )
 @click.option(
     "--threads",
@@ -63,7 +70,8 @@ def _said(option: str) -> str:
 @click.option(
     "-l",
     "--loglevel",
-    type=click.Choice(LOG_LEVELS, case_sensitive=False),
+    type=Level(),
+    metavar=f"[{'|'.join(LOG_LEVELS)}]",
     default="info",
     show_default=True,
     help=_said("loglevel"),
@@ -88,6 +96,7 @@ def _said(option: str) -> str:
     metavar="TIME",
     help=_said("lease"),
 )
+@without_meaning
 def worker(
     target: str | None, broker: str | None, connection_file: str | None, namespace: str | None, **given: Any
 ) -> None:

@@ -61,14 +61,17 @@ class RunningWorker:
 def worker(project: Path, eventually) -> Iterator[Callable[..., RunningWorker]]:
     """``worker("-c", "1")`` starts ``nbtasks worker`` and returns it when it is ready.
 
-    ``before`` are options that stand before the command.
+    ``before`` are options that stand before the command; ``ready`` says whether it is, of one that does not say so.
     """
     started: list[RunningWorker] = []
 
-    def start(*arguments: str, before: tuple[str, ...] = ()) -> RunningWorker:
+    def start(
+        *arguments: str, before: tuple[str, ...] = (), ready: Callable[[], object] | None = None
+    ) -> RunningWorker:
         one = RunningWorker(project, *arguments, before=before)
         started.append(one)
-        eventually(lambda: " ready\n" in one.text or one.process.poll() is not None, "the worker is ready")
+        is_ready = ready or (lambda: " ready\n" in one.text)
+        eventually(lambda: is_ready() or one.process.poll() is not None, "the worker is ready")
         assert one.process.poll() is None, one.text
         return one
 

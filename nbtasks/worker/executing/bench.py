@@ -187,7 +187,8 @@ class Bench:
                 f"call {call.id} was revoked while it ran: it is not tried again", call.id
             )
             outcome.state, outcome.error = REVOKED_CODE, reason
-        if self.log_calls:
+        # In a shell a failure is shown at the level of errors, whatever else is not.
+        if self.log_calls or (self.printed is not None and outcome.state == FAILURE_CODE):
             log_end(call, outcome, job.options.throws)
         if outcome.state == RETRY_CODE:
             return self._again(job, call, outcome, given)
