@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from nbtasks.core.errors import ConfigError, SignatureMismatch, UnknownCall
-from nbtasks.core.ids import split_call_id
 
 from .group import GroupResult
+from .lookup import looked_up
 from .result import AsyncResult
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def attached(app: Provider, id: str | None, last: int | None) -> list[AsyncResul
     engine = app.engine
     engine.flush()
     if id is not None:
-        batch_id, index = split_call_id(id)
-        return _handles(repaired(engine.adopt(batch_id))) if index is None else [AsyncResult(id, app=app)]
+        batch, index = looked_up(engine, id)
+        return _handles(repaired(batch)) if index is None else [AsyncResult(id, app=app)]
     if last is not None and last < 1:
         raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
     handles: list[AsyncResult | GroupResult] = []

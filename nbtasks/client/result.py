@@ -18,7 +18,6 @@ from nbtasks.core.errors import (
     UnknownCall,
     ValueLost,
 )
-from nbtasks.core.ids import split_call_id
 from nbtasks.core.outputs import RichOutput, in_card
 from nbtasks.core.pages import page_of
 from nbtasks.core.progressbar import ProgressBar
@@ -35,6 +34,7 @@ from .batches.loss import without_value
 from .batches.seen import name_of_state, own_meta
 from .batches.shown import shown_value
 from .border import at_border
+from .lookup import looked_up
 from .onlooking import watched
 
 if TYPE_CHECKING:
@@ -57,15 +57,14 @@ class AsyncResult(Generic[R]):
             UnknownCall: nobody recorded it, or its time is over.
         """
         engine = (app or current.current()).engine
-        batch_id, index = split_call_id(id)
-        batch = engine.adopt(batch_id)
+        batch, index = looked_up(engine, id)
         if index is None and batch.kind == "map":
             raise UnknownCall(
                 f"{id!r} is the id of a map of {batch.n} calls: GroupResult({id!r}) is its handle, and the calls' ids "
                 f"end in :0 to :{batch.n - 1}"
             )
         if (index or 0) >= batch.n:
-            raise UnknownCall(f"batch {batch_id} has {batch.n} calls; there is no {id!r}")
+            raise UnknownCall(f"batch {batch.id} has {batch.n} calls; there is no {id!r}")
         self._set(batch, index or 0)
 
     @classmethod

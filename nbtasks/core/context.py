@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 from .errors import SoftTimeLimitExceeded
@@ -58,6 +59,8 @@ class CurrentCall:
     #: Seconds after which SoftTimeLimitExceeded is raised in it.
     soft_time_limit: float | None = None
     report: Report | None = field(default=None, repr=False)
+    #: What it has travelled in, with what is said of it there.
+    sent: Any = field(default=None, repr=False)
     #: What the call has printed so far; made by the worker when something is printed.
     output: Any = field(default=None, repr=False)
     #: What it has started; made by the worker when it starts something.
@@ -79,6 +82,51 @@ class CurrentCall:
     def retries(self) -> int:
         """Retries so far: 0 in the first attempt."""
         return self.attempt - 1
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """What the caller has given with ``apply_async(headers=...)``."""
+        return {} if self.sent is None else dict(self.sent.header.user_headers)
+
+    @property
+    def shadow(self) -> str | None:
+        """The name that cards and logs show instead of the task's."""
+        return None if self.sent is None else self.sent.header.shadow or None
+
+    @property
+    def eta(self) -> str | None:
+        """From when on it might start, in UTC as ISO text; None: at once."""
+        return None if self.sent is None else _iso(self.sent.header.eta_at)
+
+    @property
+    def expires(self) -> str | None:
+        """From when on it would not have started any more, in UTC as ISO text; None: never."""
+        return None if self.sent is None else _iso(getattr(self.sent, "not_after", None))
+
+    @property
+    def ignore_result(self) -> bool:
+        """Whether its value is not kept."""
+        return self.sent is not None and bool(self.sent.header.overrides.get("ignore_result"))
+
+    @property
+    def correlation_id(self) -> str:
+        """The call's id, as Celery calls it."""
+        return self.id
+
+    @property
+    def group(self) -> str | None:
+        """The id of the map that it is a call of; None for a single call."""
+        return self.batch if self.id != self.batch and ":" in self.id else None
+
+    @property
+    def group_index(self) -> int | None:
+        """Its place in that map."""
+        return None if self.group is None else self.index
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return what it knows under a name, or a header, or the default; as Celery's request does."""
+        found = getattr(self, name, None)
+        return found if found is not None else self.headers.get(name, default)
 
     @property
     def hostname(self) -> str:
@@ -104,6 +152,10 @@ class CurrentCall:
     def delivery_info(self) -> dict[str, Any]:
         """The queue that the call came from, as Celery has it."""
         return {"exchange": "", "routing_key": self.queue}
+
+
+def _iso(moment: float | None) -> str | None:
+    return None if moment is None else datetime.fromtimestamp(moment, timezone.utc).isoformat()
 
 
 _current: ContextVar[CurrentCall | None] = ContextVar("nbtasks_call", default=None)

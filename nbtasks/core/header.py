@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from .inputs import Input, inputs_from_wire, inputs_to_wire
-from .wirefields import WireField, WireFields, flag, from_base64, number, text, texts, to_base64, whole
+from .wirefields import WireField, WireFields, flag, from_base64, named, number, text, texts, to_base64, whole
 
 #: Bytes that a result may take where nobody has said anything else.
 RESULT_LIMIT_BYTES = 512 * 2**20
@@ -37,6 +37,10 @@ class CallHeader:
         memo: names under which the results of the chunk's calls are kept, as in memo.py; empty where they are not.
         inputs: what the calls need of others before them; who does not know of it must not run them.
         keeps_value: other calls need the results, so they are kept also where the task ignores them.
+        task_id: the call's id, where its caller has given it one.
+        shadow: what logs call the task instead of its name.
+        user_headers: what the caller has given for the task to read.
+        eta_at: from when on they may start, in epoch seconds of the caller; None: at once.
         overrides: option of the task -> what it is for these calls.
         more: what a newer sender has said besides, as it was sent.
     """
@@ -55,6 +59,10 @@ class CallHeader:
     memo: bytes = b""
     inputs: tuple[Input, ...] = ()
     keeps_value: bool = False
+    task_id: str = ""
+    shadow: str = ""
+    user_headers: Mapping[str, Any] = field(default_factory=dict)
+    eta_at: float | None = None
     overrides: Mapping[str, float | None] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -66,7 +74,7 @@ class CallHeader:
     def _wire(self) -> Mapping[str, Any]:
         wire = {**self.more, **_FIELDS.written(self)}
         for name, value in self.overrides.items():
-            wire[_KEYS_OF_OVERRIDES[name]] = value
+            wire[_KEYS_OF_OVERRIDES[name]] = int(value) if isinstance(value, bool) else value
         if self.inputs:
             wire["mu"] = [*dict.fromkeys([*texts(self.more.get("mu", [])), _INPUTS])]
         return wire
@@ -118,12 +126,17 @@ _FIELDS = WireFields(
         "mm": WireField("memo", from_base64, to_base64),
         _INPUTS: WireField("inputs", inputs_from_wire, inputs_to_wire),
         "kv": WireField("keeps_value", flag, int),
+        "ti": WireField("task_id", text),
+        "sw": WireField("shadow", text),
+        "hd": WireField("user_headers", named, dict),
+        "et": WireField("eta_at", number),
     },
 )
 _OVERRIDES = {
     "tl": WireField("time_limit", number),
     "sl": WireField("soft_time_limit", number),
     "mr": WireField("max_retries", whole),
+    "ir": WireField("ignore_result", flag),
 }
 _KEYS_OF_OVERRIDES = {item.name: key for key, item in _OVERRIDES.items()}
 #: Options of a task that may be in :attr:`CallHeader.overrides`.

@@ -42,6 +42,7 @@ class SharedKeywords(TypedDict, total=False):
     soft_time_limit: Annotated[Duration | None, "raise SoftTimeLimitExceeded in each attempt after this time"]
     acks_late: Annotated[bool, "False: a call whose worker dies fails, and is not run again"]
     seed: Annotated[int | None, "random numbers follow from it: the same seed gives the same ones"]
+    ignore_result: Annotated[bool, "keep no values"]
     memo: Annotated[bool, "take kept results of calls with the same code, captured values and arguments"]
 
 
@@ -59,7 +60,6 @@ class DecoratorKeywords(SharedKeywords, total=False):
         str | float | None, "at most so many starts over all workers (10/s, 100/m, 5/h), retries included"
     ]
     expires: Annotated[Duration | None, "do not start a call any more after this time"]
-    ignore_result: Annotated[bool, "keep no values"]
     throws: Annotated[Exceptions, "expected exceptions, logged without a traceback"]
 
 
@@ -71,6 +71,12 @@ class TaskKeywords(DecoratorKeywords, total=False):
 
 class CallKeywords(SharedKeywords, total=False):
     """What can be said at a submit."""
+
+    task_id: Annotated[str | None, "id of this call; None: made for it"]
+    headers: Annotated[Mapping[str, Any] | None, "for the task, in self.request.headers; texts and numbers"]
+    shadow: Annotated[str | None, "name in cards and logs in the place of the task's"]
+    retry: Annotated[bool, "as in Celery; a submit always waits for a broker that comes back"]
+    retry_policy: Annotated[Mapping[str, Any] | None, "as in Celery; likewise"]
 
     countdown: Annotated[Duration | None, "start after this time at the earliest"]
     eta: Annotated[Moment | None, "start at this moment at the earliest"]

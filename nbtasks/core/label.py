@@ -31,6 +31,7 @@ class BatchLabel:
         lane: of the queue.
         at: when this was said, in epoch seconds of the server.
         shown: it has a card.
+        own_id: the id of its call, where the caller has given it one.
         repairs: what was submitted again in it: a batch's id and the indexes of its calls, in order; else empty.
     """
 
@@ -47,6 +48,7 @@ class BatchLabel:
     at: float = 0.0
     shown: bool = False
     repairs: str = ""
+    own_id: str = ""
     submitter: Submitter = field(default_factory=Submitter)
 
     def to_wire(self) -> dict[str, Any]:
@@ -116,6 +118,7 @@ _FIELDS = WireFields(
         "at": WireField("at", number),
         "sh": WireField("shown", flag, int),
         "re": WireField("repairs", _bounded),
+        "ti": WireField("own_id", _short),
     },
 )
 _WHO = WireFields(

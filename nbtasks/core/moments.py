@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,9 @@ from .errors import ConfigError
 
 #: Who means a moment means one within ten years, whatever the clock here says.
 _NEAR_NOW_S = 10 * 366 * 86_400.0
+
+#: Seconds that a moment may be beside whole hours from now.
+_WHOLE_S = 60.0
 
 
 def moment(value: Any, what: str, now: float) -> float:
@@ -45,6 +48,23 @@ def may_be_epoch(value: Any, seconds: float, now: float) -> bool:
     """Whether what counts as ``seconds`` from now, over 40 years, was rather meant as seconds since 1970."""
     has_unit = is_span(value) or (isinstance(value, str) and value.strip()[-1:].isalpha())
     return not has_unit and abs(seconds - now) < _NEAR_NOW_S
+
+
+def other_zone(value: Any, now: float) -> str:
+    """Return what to say of a moment without a zone that is past: where it may be one of another zone; else empty."""
+    at = _of_text(value.strip()) if isinstance(value, str) else value
+    if not isinstance(at, datetime) or at.tzinfo is not None:
+        return ""
+    as_utc = datetime.combine(datetime.date(at), datetime.time(at), timezone.utc).timestamp()
+    past = now - _at(at)
+    if as_utc >= now - _WHOLE_S:
+        return "For a moment in UTC say so: datetime.now(timezone.utc) + ..., or countdown=..."
+    whole_hours = round(past / 3600)
+    if 1 <= whole_hours <= 14 and abs(past - whole_hours * 3600) <= _WHOLE_S:
+        return (
+            "If it is a moment of another zone, give it one: datetime(..., tzinfo=...), or say countdown=..."
+        )
+    return ""
 
 
 def _parse(value: Any) -> float:

@@ -14,9 +14,10 @@ from typing import Any, get_args
 from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
 from .keywords import LogLevel, OutputTo, Pool, WorkerKeywords, meanings
-from .moments import is_moment, may_be_epoch, moment
+from .moments import is_moment, may_be_epoch, moment, other_zone
 from .rates import rate
 from .readable import repr_of
+from .warning import warn
 
 PRIORITIES = {"low": 2, "normal": 5, "high": 8}
 POOLS = get_args(Pool)
@@ -104,6 +105,8 @@ def _unknown(what: str, name: str, known: set[str]) -> str:
     return f"unknown {what} {name!r}{hint}"
 
 
+#: Seconds that an ``eta`` may be past before it looks like a mistake.
+_MUCH_PAST_S = 25 * 60.0
 _YEAR_S = 365.25 * 86_400
 _DURATIONS = {
     "default_retry_delay",
@@ -308,7 +311,15 @@ def countdown_until(countdown: Duration | None, eta: Any, now: float) -> float:
         raise ConfigError("give countdown or eta, not both")
     if countdown is not None:
         return _from_now(countdown, "countdown", now, "say eta= instead")
-    return 0.0 if eta is None else max(0.0, moment(eta, "eta", now) - now)
+    if eta is None:
+        return 0.0
+    delay = moment(eta, "eta", now) - now
+    if delay < -_MUCH_PAST_S and (zone := other_zone(eta, now)):
+        warn(
+            f"eta: {eta!r} says no time zone, so it is local time here, and {-delay / 3600:.1f} hours ago: the call "
+            f"starts at once. {zone}"
+        )
+    return max(0.0, delay)
 
 
 def expires_in(expires: Any, now: float) -> float:

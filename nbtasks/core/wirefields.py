@@ -30,6 +30,13 @@ def items(value: Any) -> list[Any]:
     return value
 
 
+def named(value: Any) -> dict[str, Any]:
+    """Return a dict of anything, by names."""
+    if type(value) is not dict:
+        raise ValueError(f"{value!r:.40} is no dict")
+    return value
+
+
 def flag(value: Any) -> bool:
     """Return a truth value from 0 or 1."""
     if type(value) is not int or value not in (0, 1):

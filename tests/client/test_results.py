@@ -372,7 +372,7 @@ def test_an_unknown_id_is_told(shared_app, id):
 
 
 def test_what_is_no_id_is_told(shared_app):
-    with pytest.raises(UnknownCall, match="ids look like"):
+    with pytest.raises(UnknownCall, match="Ids look like"):
         shared_app.AsyncResult("job-1")
     for no_id in (None, 5, b"0123456789abcdef0123", shared_app.task(abs).delay(1)):
         for look in (shared_app.AsyncResult, shared_app.GroupResult):

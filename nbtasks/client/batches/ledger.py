@@ -182,7 +182,7 @@ class Ledger:
 
     def call_id(self, index: int) -> str:
         """Return a call's id."""
-        return call_id(self.id, index, 1 if self.origin.single else None)
+        return self.origin.own_id or call_id(self.id, index, 1 if self.origin.single else None)
 
     def call_label(self, index: int) -> str:
         """Return the arguments of a call in short, for tooltips and lists; no code of theirs runs."""

@@ -20,3 +20,5 @@ class Origin:
     single: bool = True
     eta_at: float | None = None
     on_error: str = "raise"
+    #: The id of its call, where the caller has given it one.
+    own_id: str = ""

@@ -20,11 +20,12 @@ from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.header import OVERRIDABLE, CallHeader
-from nbtasks.core.ids import new_id
+from nbtasks.core.ids import batch_of, new_id
 from nbtasks.core.keywords import CallKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions, countdown_until, expires_in
 
 from .arguments import AsPacked, Taken, checked, taken
+from .beside import refuse_known, take_beside
 from .feeder import Feeder
 from .packing import Packer
 
@@ -79,13 +80,14 @@ def call_options(task: Definition, given: dict[str, Any], engine: Engine, single
 
 def _checked_options(task: Definition, given: dict[str, Any], single: bool) -> CallOptions:
     rest = dict(given)
+    beside = take_beside(rest, single)
     for name in rest.keys() & _OF_THE_TASK:
         raise ConfigError(
             f"{name} is an option of the task, not of one call: say it at its definition, @task({name}=...)"
         )
     now = time.time()
     delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), now)
-    label, quiet = rest.pop("label", None), bool(rest.pop("quiet", True))
+    label, quiet = rest.pop("label", None) or beside.shadow or None, bool(rest.pop("quiet", True))
     rerun, again = bool(rest.pop("rerun", False)), bool(rest.pop("again", False))
     if rest.get("expires") is not None:
         rest["expires"] = expires_in(rest["expires"], now)
@@ -101,6 +103,10 @@ def _checked_options(task: Definition, given: dict[str, Any], single: bool) -> C
         preview=single and not quiet,
         at_most_once=not options.acks_late,
         seed=options.seed,
+        task_id=beside.task_id,
+        shadow=beside.shadow,
+        user_headers=beside.headers,
+        eta_at=now + delay if delay > 0 else None,
         overrides={name: getattr(options, name) for name in OVERRIDABLE if name in named},
     )
     return CallOptions(options, delay, label, quiet, header, rerun=rerun, again=again)
@@ -112,6 +118,8 @@ def submit_call(
     """Submit one call."""
     task.check(args, kwargs)
     options = call_options(task, given, engine, single=True)
+    if options.header.task_id:
+        refuse_known(engine, options.header.task_id)
     batch, index = engine.submit_call(task, (args, kwargs), options)
     handle = AsyncResult.of(batch, index)
     if not options.quiet:
@@ -250,7 +258,7 @@ def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel, index: int | Non
         if not bad:
             raise ConfigError(f"no call of {batch.name} ({batch.id}) has failed")
         # What a single card shows of its result, it shows of this one.
-        header = dataclasses.replace(parcel.options.header, single=False)
+        header = dataclasses.replace(parcel.options.header, single=False, task_id="")
         options = dataclasses.replace(
             parcel.options,
             header=header,
@@ -286,6 +294,7 @@ def ledger_of(engine: Engine, parcel: Parcel, n: int, kind: str, on_error: str =
     eta_at = time.time() + options.delay_s if options.delay_s > 0 else None
     origin = Origin(
         parcel.task.name, options.task.queue, options.label, kind, whence.submitter(), options.quiet,
-        options.header.single, eta_at, on_error,
+        options.header.single, eta_at, on_error, options.header.task_id,
     )  # fmt: skip
-    return Ledger(new_id(), n, origin, engine, parcel)
+    own_id = options.header.task_id
+    return Ledger(batch_of(own_id) if own_id else new_id(), n, origin, engine, parcel)

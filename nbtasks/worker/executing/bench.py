@@ -111,7 +111,7 @@ class Bench:
         call = job.call(index, self.worker, self.running.note_progress)
         self.running.began(call, job.key_id)
         if self.log_calls:
-            LOGGER.info("Task %s[%s] received", call.name, call.id)
+            LOGGER.info("Task %s[%s] received", call.shadow or call.name, call.id)
         return call
 
     def wrote(self, call: CurrentCall, text: str) -> None:
@@ -275,7 +275,7 @@ def log_end(call: CurrentCall, outcome: Outcome, expected: tuple[type[BaseExcept
     Args:
         expected: the task's ``throws``.
     """
-    error, which = outcome.error, f"Task {call.name}[{call.id}]"
+    error, which = outcome.error, f"Task {call.shadow or call.name}[{call.id}]"
     level, text = logging.INFO, ""
     if outcome.state == SUCCESS_CODE:
         text = f"succeeded in {outcome.seconds:.2f}s: {repr_of(outcome.value, _MOST_LOGGED)}"

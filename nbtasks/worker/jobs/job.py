@@ -58,7 +58,7 @@ class Job:
         first = entry.first - self.chunk.first
         self._payloads = self.chunk.payloads[first : first + entry.count]
         self._n = 1 if header.single else None
-        self._name = header.name
+        self._name, self._own_id = header.name, header.task_id
         self._queue, self._attempt = entry.address.queue, attempts.tries(entry.attempt)
 
     @property
@@ -157,6 +157,6 @@ class Job:
         batch, options = self.entry.batch, self.options
         # By position, which takes half the time: it is made for each call.
         return CurrentCall(
-            call_id(batch, index, self._n), batch, index, self._name, self._attempt, worker, self._queue, False,
-            (), {}, options.time_limit, options.soft_time_limit, report,
+            self._own_id or call_id(batch, index, self._n), batch, index, self._name, self._attempt, worker,
+            self._queue, False, (), {}, options.time_limit, options.soft_time_limit, report, self.chunk,
         )  # fmt: skip

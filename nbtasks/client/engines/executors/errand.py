@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nbtasks.core.events import Retried
+from nbtasks.core.header import CallHeader
 from nbtasks.wire.codec import Record
 
 
@@ -22,7 +23,7 @@ class Errand:
         attempt: the number of the try.
         payloads: pickled arguments of each call.
         pieces: large values that they have in common.
-        overrides: option of the task -> what it is for these calls.
+        header: what is said of them.
         result_limit: bytes that a result may take.
     """
 
@@ -38,7 +39,7 @@ class Errand:
     attempt: int
     payloads: Sequence[bytes]
     pieces: Mapping[str, bytes]
-    overrides: Mapping[str, float | None]
+    header: CallHeader
     result_limit: int
 
 

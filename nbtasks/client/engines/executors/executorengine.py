@@ -237,7 +237,7 @@ class ExecutorEngine:
         return Errand(
             self._token, self._pid, load.batch.id, load.batch.name, load.batch.queue, load.batch.origin.single,
             parcel.function, self._function_for(stretch), stretch.first, stretch.attempt, payloads,
-            self.shelf.pieces(keys), options.header.overrides, self._result_limit,
+            self.shelf.pieces(keys), options.header, self._result_limit,
         )  # fmt: skip
 
     def _function_for(self, stretch: Stretch) -> bytes:

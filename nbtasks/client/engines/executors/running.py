@@ -161,8 +161,8 @@ class _Run:
         errand, onlooker = self._errand, self._onlooker
         index = errand.first + place
         call = CurrentCall(
-            call_id(errand.batch, index, 1 if errand.single else None), errand.batch, index, errand.name,
-            errand.attempt, self._worker, errand.queue,
+            errand.header.task_id or call_id(errand.batch, index, 1 if errand.single else None),
+            errand.batch, index, errand.name, errand.attempt, self._worker, errand.queue, sent=errand,
         )  # fmt: skip
         call.output = paper = Paper()
         if onlooker is not None:
@@ -199,7 +199,7 @@ class _Run:
         try:
             lent = self._function.lend(call)
             args, kwargs = value_of(self._errand.payloads[place], self._shelf)
-            options = with_overrides(lent.options, self._errand.overrides)
+            options = with_overrides(lent.options, self._errand.header.overrides)
             return run_once(lent.call, args, kwargs, call, options), lent
         except BaseException as error:
             # Arguments are read by code of the user's, too.
