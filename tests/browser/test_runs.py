@@ -11,6 +11,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(240)]
 SETUP = "%load_ext nbtasks\n%workers start 2"
 SLOW = "%%task -o h for n in range(40)\n# slow\nimport time\nprint('begins', n)\ntime.sleep(60)"
 RESTART = "async () => { await window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart(); }"
+#: Each button is within what is seen of the table, and nothing lies on it.
+REACHED = """() => { const seen = document.querySelector('.nbt-panel .nbt-table').getBoundingClientRect();
+    return [...document.querySelectorAll('.nbt-panel .nbt-actions button')].every((button) => {
+        const { left, right, top, bottom } = button.getBoundingClientRect();
+        return left >= seen.left && right <= seen.right + 1
+            && document.elementFromPoint((left + right) / 2, (top + bottom) / 2) === button; }); }"""
 
 
 def test_the_list_is_live_and_runs_come_back_to_their_cells(lab_page):
@@ -24,6 +30,11 @@ def test_the_list_is_live_and_runs_come_back_to_their_cells(lab_page):
     page.locator(".nbt-said", has_text="begins").wait_for()
 
     assert_accessible(page, ".nbt-panel")
+    # The buttons are at hand on narrow pages, too: the rest of the table scrolls.
+    for width in (1180, 1000, 560):
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.wait_for_function(REACHED)
+    page.set_viewport_size({"width": 1180, "height": 1000})
 
     page.evaluate(RESTART)
     notebook.run(0, 3)

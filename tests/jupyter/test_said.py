@@ -214,3 +214,13 @@ def test_work_side_by_side_is_told_with_the_processes_that_did_it():
         "120 calls, 16.6 s, 1.9× on 2 workers, median 0.27 s, slowest n=88 0.50 s, 2 failed"
     )
     assert end_said(0, 0.0, 0.0, {}, None) == "0 calls, 0.00 s"
+
+
+def test_where_the_arguments_are_not_known_no_retry_is_offered():
+    batch = ended()
+    assert said(Board(batch).fold(time.time())).can_retry
+    batch.parcel = None
+    told = said(Board(batch).fold(time.time()))
+    assert not told.can_retry
+    assert "%tasks retry" not in told.hint
+    assert "run the cell" in told.hint

@@ -104,6 +104,8 @@ class View:
     #: Of a single call: what tqdm and others have on show.
     bars: tuple[ProgressBar, ...]
     failures: tuple[FailureGroup, ...]
+    #: What its calls were given is known here, so that they can be submitted again.
+    is_ours: bool
     #: Failures of which no details are kept.
     more_failures: int
     output: tuple[ShownLine, ...]
@@ -182,6 +184,7 @@ class Board:
             running=() if done else self._running_rows(),
             bars=tuple(batch.output.bars.get(0, ())) if not batch.is_many else (),
             failures=failures,
+            is_ours=batch.parcel is not None,
             more_failures=self._more_failures(counts),
             output=self._output_lines(),
             newest=self._newest.of(batch, now) if self._newest is not None and batch.is_many else (),

@@ -16,6 +16,8 @@ from .looks import LOOK_OF, PARTS, StateLook
 from .newest import MOST_RESULTS
 from .statesaid import dot_said, state_said
 
+_NOT_OURS = "only the session that has submitted a call knows its arguments."
+
 
 @dataclass(frozen=True)
 class Count:
@@ -123,7 +125,7 @@ def said(view: View) -> Said:
         newest="results" if view.n <= MOST_RESULTS else "newest results",
         rows=tuple(_row(row, many=view.is_many, bars=bool(view.bars)) for row in view.running),
         bars=tuple(map(bar_said, view.bars)),
-        can_retry=bool(view.counts.get(states.FAILURE)),
+        can_retry=view.is_ours and bool(view.counts.get(states.FAILURE)),
         more_failures=f"and {view.more_failures:,} more failures" if view.more_failures else "",
         hint=_hint(view),
         attach_hint=attach_hint(view.id),
@@ -225,7 +227,8 @@ def _hint(view: View) -> str:
         told.append(f"{_reused(view).capitalize()}; --rerun or rerun=True runs all of them.")
     if view.done and view.counts.get(states.FAILURE):
         what = "the failed calls" if view.is_many else "it"
-        told.append(f"%tasks retry {words.short_id(view.id)} runs {what} again.")
+        retry = f"%tasks retry {words.short_id(view.id)} runs {what} again."
+        told.append(retry if view.is_ours else f"To run {what} again, run the cell: {_NOT_OURS}")
     return " ".join(told)
 
 
