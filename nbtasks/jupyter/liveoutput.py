@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import time
 import uuid
 import zlib
@@ -33,10 +34,16 @@ def joined(*patterns: str) -> str:
 
 
 @functools.cache
-def packed(*patterns: str) -> tuple[bytes, str]:
-    """Return scripts of the page as page/loading/loader.js unpacks them, a quarter as large; and what names them."""
-    scripts = zlib.compress(joined(*patterns).encode(), 9)
-    return scripts, hashlib.sha256(scripts).hexdigest()[:16]
+def packed(made_of: tuple[str, ...], style: str) -> tuple[bytes, str]:
+    """Return what page/loading/loader.js unpacks, a quarter as large as it is; and what names it.
+
+    Args:
+        made_of: patterns of the scripts' files.
+        style: the style sheet.
+    """
+    module = f"{joined(*made_of)}\nexport const style = {json.dumps(style)};\n"
+    data = zlib.compress(module.encode(), 9)
+    return data, hashlib.sha256(data).hexdigest()[:16]
 
 
 @functools.cache
@@ -51,10 +58,10 @@ def live_widget_class() -> type[Any]:
 
     class LiveWidget(anywidget.AnyWidget):
         _esm = joined("loading/loader.js")
-        #: Patterns of the files of the page that this is made of.
         made_of: tuple[str, ...] = ()
-        scripts = traitlets.Bytes().tag(sync=True)
-        #: Widgets with the same one share their scripts.
+        style = ""
+        #: Its scripts and style; the page needs them once of each version.
+        packed = traitlets.Bytes().tag(sync=True)
         version = traitlets.Unicode().tag(sync=True)
         #: Its own id, by which the page finds its outputs in the notebook.
         card = traitlets.Unicode().tag(sync=True)
@@ -66,8 +73,8 @@ def live_widget_class() -> type[Any]:
         ) -> None:
             self._now = now
             own_id = uuid.uuid4().hex
-            scripts, version = packed(*self.made_of)
-            super().__init__(card=own_id, model_id=own_id, scripts=scripts, version=version)
+            data, version = packed(self.made_of, self.style)
+            super().__init__(card=own_id, model_id=own_id, packed=data, version=version)
             self.on_msg(lambda _widget, content, _buffers: on_message(content))
             _answer_where_asked(self.comm)
 

@@ -13,18 +13,19 @@ pytestmark = pytest.mark.browser
 LOAD = """async ([loader, widgets]) => {
     const url = URL.createObjectURL(new Blob([loader], {type: 'text/javascript'}));
     const begun = widgets.map(async ([version, hex]) => {
-        const scripts = new DataView(Uint8Array.from(hex.match(/../g) ?? [], (byte) => parseInt(byte, 16)).buffer);
-        const model = {get: (name) => ({version, scripts})[name]};
+        const packed = new DataView(Uint8Array.from(hex.match(/../g) ?? [], (byte) => parseInt(byte, 16)).buffer);
+        const model = {get: (name) => ({version, packed})[name]};
         // Jupyter imports the loader for each widget.
         const widget = (await import(url)).default();
         try {
             await widget.initialize({model});
-            return widget.render({model});
+            return widget.render({model, el: document.body});
         } catch (problem) { return String(problem); }
     });
     return Promise.all(begun);
 }"""
 COUNTS = """
+export const style = 'body { --dressed: yes }';
 globalThis.runs = (globalThis.runs ?? 0) + 1;
 export default () => {
   let version;
@@ -59,8 +60,18 @@ def test_what_cannot_be_unpacked_is_no_hindrance_to_others(load, broken):
     assert load([("a", zlib.compress(COUNTS.encode()).hex())]) == ["a after 1"]
 
 
-def test_scripts_travel_as_they_stand():
-    scripts, version = packed("*.js")
-    assert zlib.decompress(scripts).decode() == joined("*.js")
-    assert len(scripts) < 30_000
-    assert version != packed("*.js", "panel/*.js")[1]
+def test_the_style_is_there_once_for_each_version(chromium, load):
+    scripts = zlib.compress(COUNTS.encode()).hex()
+    load([("a", scripts)] * 5)
+    load([("b", scripts)] * 2)
+    (page,) = chromium.contexts[-1].pages
+    dressed = "() => getComputedStyle(document.body).getPropertyValue('--dressed')"
+    assert page.evaluate(dressed) == "yes"
+    assert page.locator("style[data-nbtasks]").count() == 2
+
+
+def test_scripts_and_style_travel_as_they_stand():
+    data, version = packed(("*.js",), "body {}")
+    assert zlib.decompress(data).decode() == joined("*.js") + '\nexport const style = "body {}";\n'
+    assert len(data) < 30_000
+    assert len({version, packed(("*.js", "panel/*.js"), "body {}")[1], packed(("*.js",), "")[1]}) == 3

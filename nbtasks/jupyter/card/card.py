@@ -217,7 +217,7 @@ def widget_class() -> type[Any]:
 
     class CardWidget(live_widget_class()):  # type: ignore[misc]  # the class is made at run time
         made_of = ("*.js",)
-        _css = style_sheet() + joined("*.css")
+        style = style_sheet() + joined("*.css")
         tables = traitlets.Dict(tables()).tag(sync=True)
         head = traitlets.Dict().tag(sync=True)
         mosaic = traitlets.Bytes().tag(sync=True)

@@ -160,7 +160,7 @@ def _widget_class() -> type[Any]:
 
     class PanelWidget(live_widget_class()):  # type: ignore[misc]  # the class is made at run time
         made_of = (*_SHARED, "panel/*.js")
-        _css = style_sheet() + joined("card.css", "panel/*.css")
+        style = style_sheet() + joined("card.css", "panel/*.css")
         panel = traitlets.Dict().tag(sync=True)
 
     return PanelWidget
