@@ -26,7 +26,7 @@ class Definition:
     Attributes:
         function: runs in a worker.
         options: how it runs.
-        shipped: what was packed last, a dispatch.PackedFunction, or None.
+        shipped: what was packed last, a shipping.PackedFunction, or None.
         modules: names of local modules that arguments have needed so far, and its function does not.
         plain_options: the options of a single call without any of its own: (codec, options), or None.
     """

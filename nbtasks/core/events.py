@@ -13,7 +13,18 @@ from . import outputs, progressbar
 from .calloutput import Parts, read_counts, read_parts
 from .outputs import RichOutput
 from .progressbar import ProgressBar
-from .wirefields import WireField, WireFields, flag, from_base64, items, number, text, to_base64, whole
+from .wirefields import (
+    WireField,
+    WireFields,
+    flag,
+    from_base64,
+    items,
+    number,
+    number_or_none,
+    text,
+    to_base64,
+    whole,
+)
 
 
 @dataclass(frozen=True)
@@ -155,10 +166,6 @@ def from_wire(wire: Any) -> CallEvent | None:
     return event
 
 
-def _number_or_none(value: Any) -> float | None:
-    return None if value is None else number(value)
-
-
 def _places(value: Any) -> list[tuple[int, RichOutput]]:
     found = [items(item) for item in items(value)]
     if any(len(item) != 2 for item in found):
@@ -177,7 +184,7 @@ _KINDS: dict[str, tuple[type, dict[str, WireField]]] = {
         Progressed,
         {
             "d": WireField("done", number),
-            "n": WireField("total", _number_or_none),
+            "n": WireField("total", number_or_none),
             "m": WireField("message", text),
             "st": WireField("state", text),
             "me": WireField("meta", from_base64, to_base64),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .submitter import MOST_TEXT, Submitter
-from .wirefields import WireField, WireFields, flag, number, text, whole
+from .wirefields import WireField, WireFields, flag, number, number_or_none, text, whole
 
 #: Characters of a text in a label: a task's name may be long. And calls of a batch.
 _LONGEST = 20_000
@@ -98,10 +98,6 @@ def _title(value: Any) -> str | None:
     return None if value is None else _bounded(value)
 
 
-def _moment(value: Any) -> float | None:
-    return None if value is None else number(value)
-
-
 _FIELDS = WireFields(
     BatchLabel,
     {
@@ -112,7 +108,7 @@ _FIELDS = WireFields(
         "label": WireField("title", _title),
         "kind": WireField("kind", _short),
         "one": WireField("single", flag, int),
-        "eta": WireField("eta_at", _moment),
+        "eta": WireField("eta_at", number_or_none),
         "oe": WireField("on_error", _short),
         "p": WireField("lane", _short),
         "at": WireField("at", number),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .wirefields import WireField, WireFields, flag, items, number, text, whole
+from .wirefields import WireField, WireFields, flag, items, number, number_or_none, text, whole
 
 #: Bars of one call that are told, and characters of what stands beside one.
 MOST_BARS = 12
@@ -60,10 +60,6 @@ def _from_wire(wire: Any) -> ProgressBar:
     return ProgressBar(**{"done": 0.0, **_FIELDS.read(wire)})
 
 
-def _number_or_none(value: Any) -> float | None:
-    return None if value is None else number(value)
-
-
 def _line(value: Any) -> str:
     return text(value)[:MOST_SAID]
 
@@ -72,12 +68,12 @@ _FIELDS = WireFields(
     ProgressBar,
     {
         "d": WireField("done", number),
-        "n": WireField("total", _number_or_none),
+        "n": WireField("total", number_or_none),
         "m": WireField("description", _line),
         "p": WireField("note", _line),
         "u": WireField("unit", _line),
         "s": WireField("seconds", number),
-        "r": WireField("rate", _number_or_none),
+        "r": WireField("rate", number_or_none),
         "l": WireField("depth", whole),
         "c": WireField("closed", flag, int),
     },

@@ -59,6 +59,11 @@ def number(value: Any) -> float:
     return found
 
 
+def number_or_none(value: Any) -> float | None:
+    """Return the same, or None."""
+    return None if value is None else number(value)
+
+
 def from_base64(value: Any) -> bytes:
     """Return bytes from a text."""
     try:

@@ -17,7 +17,7 @@ from nbtasks.core.attempts import why_again
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall, before_telling
-from nbtasks.core.errors import NotPicklable, PayloadTooLarge, Retry, TaskRevokedError, ValueLost, WireError
+from nbtasks.core.errors import NotPicklable, Retry, TaskRevokedError, ValueLost, WireError
 from nbtasks.core.nexttry import NextTry
 from nbtasks.core.outcome import Outcome
 from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
@@ -30,6 +30,7 @@ from nbtasks.wire.kinds.generators import Hidden
 from nbtasks.wire.modules import activeworld
 from nbtasks.wire.pickling import SCALARS
 from nbtasks.wire.readback import Readable
+from nbtasks.wire.unpackable import why_unsent
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 from nbtasks.worker.isolation.news import given_out
 from nbtasks.worker.isolation.openfigures import close_figures, has_figures
@@ -232,20 +233,10 @@ class Bench:
                 outcome.value, limit, self.shelf, lambda: self._seen_by_asker(job), self._readable.check
             )
             return SUCCESS_CODE, payload, pieces
-        except PayloadTooLarge as error:
-            problem: WireError = PayloadTooLarge(
-                f"the result of call {call.id} is too large: {error}; "
-                "write it to a file and return the path, return less, or raise App(result_limit=...)"
-            )
-        except NotPicklable as error:
-            problem = NotPicklable(f"the result of call {call.id} cannot be sent: {error}", error.path)
         except Stopping:
             raise
         except BaseException as error:
-            problem = NotPicklable(
-                f"the result of call {call.id} cannot be sent: {name_of(outcome.value)} has raised "
-                f"{name_of(error)} when it was pickled: {text_of(error, 500)}; return plain values"
-            )
+            problem = why_unsent(outcome.value, error, call.id)
         outcome.fail(problem)
         return FAILURE_CODE, failures.pack(problem, with_traceback=False), []
 

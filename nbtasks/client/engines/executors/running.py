@@ -17,7 +17,7 @@ from nbtasks.core.attempts import why_again
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall, OwnState
-from nbtasks.core.errors import NotPicklable, PayloadTooLarge, Retry, WireError
+from nbtasks.core.errors import NotPicklable, Retry, WireError
 from nbtasks.core.events import Retried
 from nbtasks.core.execution import run_once
 from nbtasks.core.ids import call_id
@@ -25,7 +25,7 @@ from nbtasks.core.nexttry import NextTry
 from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.core.outcome import Outcome
 from nbtasks.core.ranges import runs
-from nbtasks.core.readable import is_kind, name_of, text_of
+from nbtasks.core.readable import is_kind
 from nbtasks.core.shownlines import show_unless_known
 from nbtasks.core.signal import Signal
 from nbtasks.core.states import FAILURE_CODE, PENDING_CODE, RETRY_CODE, SUCCESS_CODE
@@ -34,6 +34,7 @@ from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
 from nbtasks.wire.opened.function import Function, Lent
 from nbtasks.wire.readback import Readable
+from nbtasks.wire.unpackable import why_unsent
 from nbtasks.wire.values import Shelf, payload_of, value_of
 
 from .errand import Answer, Errand
@@ -224,15 +225,7 @@ class _Run:
             limit = self._errand.result_limit
             payload, _ = payload_of(outcome.value, limit, _inline, lambda: False, _readable.check)
             return SUCCESS_CODE, payload
-        except PayloadTooLarge as error:
-            problem: WireError = PayloadTooLarge(
-                f"the result of call {call.id} is too large: {error}; "
-                "write it to a file and return the path, return less, or raise App(result_limit=...)"
-            )
         except BaseException as error:
-            said = str(error) if is_kind(error, NotPicklable) else f"{name_of(error)}: {text_of(error, 500)}"
-            problem = NotPicklable(
-                f"the result of call {call.id} cannot be sent: {said}; return plain values"
-            )
+            problem = why_unsent(outcome.value, error, call.id)
         outcome.fail(problem)
         return FAILURE_CODE, failures.pack(problem, with_traceback=False)
