@@ -177,7 +177,7 @@ class Registry:
         batch.note_change()
         self.announce()
 
-    def finish_empty(self, batch: Ledger) -> None:
+    def note_over(self, batch: Ledger) -> None:
         """A batch turned out to have ended without another result."""
         batch.note_change()
         self.drop(batch)

@@ -79,7 +79,7 @@ class Feeder:
             # One may have been sent while that was done.
             batch.revoke(terminate=False)
         if batch.done:
-            self._engine.registry.finish_empty(batch)
+            self._engine.registry.note_over(batch)
         batch.note_change()
         self._engine.registry.announce()
 

@@ -146,7 +146,7 @@ class ExecutorEngine:
     ) -> None:
         """Submit the calls of a map."""
         if not batch.n:
-            self.registry.finish_empty(batch)
+            self.registry.note_over(batch)
             return
         self._pack(parcel)
         packed = list(payloads)

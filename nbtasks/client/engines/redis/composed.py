@@ -119,7 +119,7 @@ class Workflows:
         else:
             parts = sealing.cut(batch, parcel, payloads, batch.n)
         along = Along(self._session.codec, parcel.task, needs)
-        return sealing.sealed(batch, parcel, parcel.options, parts, 0, parcel.blobs, along=along)
+        return sealing.sealed(batch, parcel, parts, 0, along)
 
     def revoke(self, workflow: SubmittedWorkflow, terminate: bool) -> None:
         """Revoke all calls of a workflow that have not ended, those that wait for others first."""

@@ -114,7 +114,7 @@ class RedisEngine:
         parcel = self._shipped(Parcel(task, options, [call]))
         parcel.blobs = pieces
         batch = dispatch.ledger_of(self, parcel, 1, "call")
-        self._send(batch, parcel, session.sealing.sealed(batch, parcel, options, [[payload]], 0, pieces))
+        self._send(batch, parcel, session.sealing.sealed(batch, parcel, [[payload]], 0))
         return batch, 0
 
     def _submit_call_reusing(
@@ -139,7 +139,7 @@ class RedisEngine:
 
         def seal(batch: Ledger, parcel: Parcel, payloads: list[bytes]) -> list[Sent]:
             chunks = session.sealing.cut(batch, parcel, payloads, len(payloads))
-            return session.sealing.sealed(batch, parcel, parcel.options, chunks, 0, ())
+            return session.sealing.sealed(batch, parcel, chunks, 0)
 
         return session.sender.join((digest, options), call, payload, open_batch, seal)
 
@@ -148,15 +148,13 @@ class RedisEngine:
     ) -> None:
         """Submit the calls of a map."""
         if not batch.n:
-            self.registry.finish_empty(batch)
+            self.registry.note_over(batch)
             return
         self._shipped(parcel)
         sealing = self.session.sealing
         chunks = sealing.cut(batch, parcel, payloads, batch.n, chunk)
         along = Along(self.session.codec, parcel.task, parcel.needs)
-        self._send(
-            batch, parcel, sealing.sealed(batch, parcel, parcel.options, chunks, 0, parcel.blobs, along=along)
-        )
+        self._send(batch, parcel, sealing.sealed(batch, parcel, chunks, 0, along))
 
     def submit_reusing(
         self,
@@ -168,7 +166,7 @@ class RedisEngine:
     ) -> None:
         """Submit those calls of a map of which no earlier run has left the result; the others have ended with it."""
         if not batch.n:
-            self.registry.finish_empty(batch)
+            self.registry.note_over(batch)
             return
         session, options = self.session, parcel.options
         self._shipped(parcel)
@@ -198,9 +196,7 @@ class RedisEngine:
         along = Along(self.session.codec, parcel.task, parcel.needs)
         for first, count in runs(indexes):
             chunks = sealing.cut(batch, parcel, islice(payloads, count), count, chunk)
-            sent += sealing.sealed(
-                batch, parcel, parcel.options, chunks, first, parcel.blobs, along=along, names=names
-            )
+            sent += sealing.sealed(batch, parcel, chunks, first, along, names)
         return sent
 
     def _send(self, batch: Ledger, parcel: Parcel, sent: list[Sent]) -> None:
@@ -242,10 +238,8 @@ class RedisEngine:
         """Submit more calls of a batch that grows."""
         there = len(parcel.blobs)
         along = Along(self.session.codec, parcel.task, needs)
-        sent = self.session.sealing.sealed(
-            batch, parcel, parcel.options, [list(payloads)], first, pieces, there, along
-        )
         parcel.blobs += pieces
+        sent = self.session.sealing.sealed(batch, parcel, [list(payloads)], first, along)
         self.session.sender.send(batch, parcel, sent, new=first == 0, open_end=True, pieces_from=there)
 
     def complete(self, batch: Ledger, parcel: Parcel) -> None:

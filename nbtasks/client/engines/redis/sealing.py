@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import lane_of
@@ -15,7 +15,7 @@ from nbtasks.client.submitting import chunking
 from nbtasks.client.submitting.shipping import Along
 from nbtasks.core import memo
 from nbtasks.wire.codec import Chunk, Codec
-from nbtasks.wire.values import BlobPiece, files_of
+from nbtasks.wire.values import files_of
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.servertime import ServerClock
@@ -51,24 +51,19 @@ class Sealing:
         self,
         batch: Ledger,
         parcel: Parcel,
-        options: CallOptions,
         chunks: Iterable[list[bytes]],
         first: int,
-        pieces: Sequence[BlobPiece],
-        before: int = 0,
         along: Along | None = None,
         names: bytes = b"",
     ) -> list[Sent]:
-        """Return signed chunks.
+        """Return signed chunks. What is put apart of them may come to the parcel while they are read.
 
         Args:
-            pieces: what was put apart of them so far; it may grow while the chunks are read.
-            before: pieces that the batch had already.
             along: the local modules that they may need.
             names: of all calls of the batch, as in core/memo.py, where their results are kept. What is packed anew
                 later on may have changed, and has none.
         """
-        not_after = None
+        options, pieces, not_after = parcel.options, parcel.blobs, None
         if options.task.expires is not None:
             # What is over already is over for everybody, however exactly they reckon the server's time.
             not_after = self._clock.now() + options.task.expires if options.task.expires else 0.0
@@ -83,7 +78,7 @@ class Sealing:
                 header = dataclasses.replace(header, files=tuple(files), modules=modules, memo=own)
             chunk = Chunk(batch.id, parcel.function, first, part, header, not_after, address)
             frame = self._codec.seal_chunk(chunk)
-            sent.append(Sent(first, len(part), lane, frame, not_after, before + len(pieces)))
+            sent.append(Sent(first, len(part), lane, frame, not_after, len(pieces)))
             first += len(part)
         if not_after is not None:
             self._expiry.watch(batch, not_after)

@@ -153,7 +153,7 @@ class Adoption:
             batch.grow(n)
             batch.complete()
             if batch.all_ended:
-                self._registry.finish_empty(batch)
+                self._registry.note_over(batch)
         else:
             self._intake.take_in_all(batch)
         self._intake.refresh(batch)
