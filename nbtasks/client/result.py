@@ -30,7 +30,7 @@ from nbtasks.wire.values import Original
 from . import current, observers, waiting
 from .batches.course import ended_attempt
 from .batches.ledger import Ledger
-from .batches.loss import without_value
+from .batches.lostvalues import without_value
 from .batches.seen import name_of_state, own_meta
 from .batches.shown import shown_value
 from .border import at_border

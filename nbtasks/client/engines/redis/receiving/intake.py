@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Event, Store
 from nbtasks.client.batches.ledger import Ledger
-from nbtasks.client.batches.loss import lost_among, without_value
+from nbtasks.client.batches.lostvalues import lost_among, without_value
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.engines.redis.sending.endings import Endings
