@@ -374,6 +374,7 @@ def test_a_batch_that_is_recorded_again_does_not_wait_for_what_has_ended(workflo
     run.raw.delete(KEYS.batch(run.names[1]), KEYS.states(run.names[1]), KEYS.records(run.names[1]))
     run.ran.clear()
     run.submit([1])
+    run.link.script("promote", [KEYS.root], [ADDRESS, 0, 200])
     run.work_off()
     assert run.ran == [(1, 0)]
     run.check_end()

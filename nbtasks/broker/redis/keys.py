@@ -87,9 +87,9 @@ class Keys:
         """HASH: s (sessions), n (calls), d (ended), e (end), f (function), q (address), m (label), t (ttl), x.
 
         x says that states are to be looked at. And ``v<index>``: the order, signed, to revoke a call that ran then;
-        index -1 is all of them. Of a workflow: wf (its id), o (batches that wait for this one), y (batches whose calls
-        wait for its calls one by one, with the calls in their chunks), er (one of these runs only after a failure), rl
-        (nothing of it is parked any more).
+        index -1 is all of them. Of a workflow: wf (its id, "!" where something that waits for it runs only after a
+        failure, batches that wait for it, batches whose calls wait for its calls one by one, with the calls in their
+        chunks; between them "|"), rl (nothing of it is parked any more).
         """
         return f"{self.root}b:{batch}"
 

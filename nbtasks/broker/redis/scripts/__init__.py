@@ -9,8 +9,21 @@ from pathlib import Path
 
 #: What scripts share that name it, those first that the others use. They are no verbs.
 _SHARED = ("strict", "server", "workflow")
+#: Of these a script makes nothing before it needs something: most calls belong to no workflow.
+_LATE = ("workflow",)
 _FUNCTION = re.compile(r"^function (\w+\.\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
-_CALL = re.compile(rf"\b(?:{'|'.join(_SHARED)})\.\w+(?=\()")
+_CALL = re.compile(rf"\b({'|'.join(_SHARED)})(?:_parts\(\))?(\.\w+)(?=\()")
+_MADE_LATE = """\
+local {name}_made
+local function {name}_parts()
+  if not {name}_made then
+    local {name} = {{}}
+    {functions}
+    {name}_made = {name}
+  end
+  return {name}_made
+end
+"""
 
 
 @dataclass(frozen=True)
@@ -34,14 +47,26 @@ def _load() -> dict[str, Script]:
 def _prelude(own: str, shared: dict[str, str]) -> str:
     """Return the shared functions that a script needs, and no others: each costs time whenever the script runs."""
     needed: set[str] = set()
-    waiting = set(_CALL.findall(own))
+    waiting = _called(own)
     while waiting:
         name = waiting.pop()
         needed.add(name)
-        waiting |= set(_CALL.findall(shared[name])) - needed
-    tables = [name for name in _SHARED if any(use.startswith(f"{name}.") for use in needed)]
-    functions = [source for name, source in shared.items() if name in needed]
-    return "".join((*(f"local {name} = {{}}\n" for name in tables), *functions))
+        waiting |= _called(shared[name]) - needed
+    parts = []
+    for table in _SHARED:
+        functions = "".join(
+            shared[name] for name in shared if name in needed and name.startswith(f"{table}.")
+        )
+        if functions and table in _LATE:
+            parts.append(_MADE_LATE.format(name=table, functions=functions))
+        elif functions:
+            parts.append(f"local {table} = {{}}\n{functions}")
+    return "".join(parts)
+
+
+def _called(source: str) -> set[str]:
+    """Return the shared functions that are called somewhere."""
+    return {table + name for table, name in _CALL.findall(source)}
 
 
 #: Script by verb.

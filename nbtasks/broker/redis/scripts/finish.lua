@@ -60,11 +60,11 @@ end
 -- Returns what is known of a batch, or false. Only the number of ended calls changes while this runs.
 local function known(batch)
   if batches[batch] == nil then
-    local fields = strict.at('HMGET', root .. 'b:' .. batch, 's', 'n', 'd', 't', 'f', 'wf', 'o', 'y', 'er')
+    local fields = strict.at('HMGET', root .. 'b:' .. batch, 's', 'n', 'd', 't', 'f', 'wf')
     batches[batch] = fields[1] and {sessions = sessions_of(fields[1]), n = strict.number(fields[2]),
       ended = fields[3] and strict.number(fields[3]) or 0, counted = not fields[3] or strict.number(fields[3]) ~= nil,
-      ttl = ttl_of(fields[4]), fn = fields[5], workflow = fields[6], waiting = fields[7], fed = fields[8],
-      excused = fields[9]}
+      ttl = ttl_of(fields[4]), fn = fields[5]}
+    if fields[6] then workflow_parts().place(batches[batch], fields[6]) end
     -- Before anything else is written, for neither of these needs memory.
     if batches[batch] then keep_streams(batches[batch].sessions) else redis.call('DEL', root .. 'gate') end
   end
@@ -104,7 +104,7 @@ end
 local function close(batch)
   local facts = batches[batch]
   local ttl, fn = facts.ttl, facts.fn
-  if facts.workflow then workflow.advance(root, batch, facts) end
+  if facts.workflow then workflow_parts().advance(root, batch, facts) end
   -- A cut between these two keeps a function for ever; the other way round it could go while it is needed.
   if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now()) == 1 and no_longer_used(fn) then
     redis.call('HDEL', root .. 'fu', fn)
@@ -205,7 +205,7 @@ while ARGV[i] do
       won = count
       count_ended(batch, won)
       strict.at('HSET', rs, first .. '+' .. count, record)
-      if batches[batch].fed then workflow.feed(root, batches[batch].fed, first, count) end
+      if batches[batch].fed and batches[batch].fed ~= '' then workflow_parts().feed(root, batches[batch].fed, first, count) end
       redis.call('SETRANGE', st, first, new)
       push(batch, first, count, record, '')
     else
@@ -216,7 +216,7 @@ while ARGV[i] do
           while k < count and (k >= #old or string.byte(old, k + 1) == 0) do k = k + 1 end
           count_ended(batch, k - from)
           strict.at('HSET', rs, (first + from) .. '+' .. (k - from), record)
-          if batches[batch].fed then workflow.feed(root, batches[batch].fed, first + from, k - from) end
+          if batches[batch].fed and batches[batch].fed ~= '' then workflow_parts().feed(root, batches[batch].fed, first + from, k - from) end
           redis.call('SETRANGE', st, first + from, string.sub(new, from + 1, k))
           wins[#wins + 1] = (first + from) .. '+' .. (k - from)
           won = won + k - from
@@ -229,7 +229,7 @@ while ARGV[i] do
     fresh = fresh + won
     -- Not only where it is new: before a cut it may have been, and nobody was told.
     local id = batches[batch].workflow
-    if id and string.find(new, '[^\4]') then workflow.note(root, id) end
+    if id and string.find(new, '[^\4]') then workflow_parts().note(root, id) end
     settle_if_over(batch, won)
   elseif kind == 'E' then
     for _, session in ipairs(batches[batch].sessions) do

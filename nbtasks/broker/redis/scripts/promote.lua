@@ -24,7 +24,7 @@ for _, member in ipairs(due) do
   redis.call('ZREM', set, member)
 end
 local partly = strict.at('SRANDMEMBER', root .. 'rel')
-if partly then workflow.release(root, partly) end
+if partly then workflow_parts().release(root, partly) end
 if partly and strict.at('EXISTS', root .. 'rel') == 1 then return {#due, 0} end
 local next = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
 -- Nobody waits for a moment that is years away.

@@ -75,11 +75,9 @@ while ARGV[i] do
       end
       strict.at('SADD', root .. 'wo:' .. id, batch)
       strict.at('SADD', root .. 'wf:' .. id, batch)
-      for k, field in ipairs({'o', 'y', 'er'}) do
-        if ARGV[i + 3 + k] ~= '' then redis.call('HSET', key, field, ARGV[i + 3 + k]) end
-      end
       -- Last: it says that all this is there.
-      redis.call('HSET', key, 'wf', id)
+      local after = ARGV[i + 6] ~= '' and '!|' or '|'
+      redis.call('HSET', key, 'wf', id .. after .. ARGV[i + 4] .. '|' .. ARGV[i + 5])
     end
   elseif kind == 'P' then
     if strict.at('HEXISTS', root .. 'b:' .. batch, 'rl') == 0 then
@@ -87,7 +85,11 @@ while ARGV[i] do
       strict.at('HSET', root .. 'p:' .. batch, ARGV[i + 5], head .. ARGV[i + 7])
     end
   elseif kind == 'L' then
-    if redis.call('EXISTS', root .. 'g:' .. batch) == 0 then workflow.release(root, batch) end
+    -- It has ended before, all that it waits for: whoever promotes what is due queues it.
+    if redis.call('EXISTS', root .. 'g:' .. batch) == 0 then
+      strict.at('SADD', root .. 'rel', batch)
+      due = 0
+    end
   else
     local address, lane, at = ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4])
     if at > 0 then

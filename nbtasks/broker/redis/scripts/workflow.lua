@@ -1,8 +1,15 @@
 -- What scripts share that has to do with workflows: batches that wait, parked, for others to end.
 -- p:<batch> holds the chunks of a parked batch, first call -> "lane address delay count\n<frame>"; g:<batch> those batches
--- that it waits for; the fields o and y of a batch name those that wait for it: for all of it, or call by call.
+-- that it waits for. The field wf of a batch says its place: the workflow, "!" where something that waits for it runs only
+-- after a failure, the batches that wait for all of it, and those whose calls wait for its calls one by one.
 -- Everything here may be done again after a cut: what has been moved is not found any more.
+-- A script that needs some of it says workflow_parts().name(...): what is made of them then, is not made otherwise.
 local workflow = {}
+
+-- Put what the field of a batch says of its place in a workflow into its facts.
+function workflow.place(facts, text)
+  facts.workflow, facts.excused, facts.waiting, facts.fed = string.match(text, '^(%x+)(!?)|([^|]*)|(.*)$')
+end
 
 -- Queue some calls of a parked chunk, now or after its delay; nothing where it is none of ours.
 function workflow.queue(root, name, piece, first, count, flag)
@@ -86,7 +93,7 @@ function workflow.advance(root, batch, facts)
   for name in string.gmatch(facts.waiting or '', '%x+') do workflow.met(root, name, batch) end
   for name in string.gmatch(facts.fed or '', '(%x+)/') do workflow.unpark(root, name) end
   -- What runs only after a failure is not needed, perhaps.
-  if facts.excused then workflow.note(root, facts.workflow) end
+  if facts.excused == '!' then workflow.note(root, facts.workflow) end
   redis.call('DEL', root .. 'p:' .. batch, root .. 'g:' .. batch)
   strict.at('SREM', root .. 'rel', batch)
 end
