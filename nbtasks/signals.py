@@ -8,6 +8,7 @@
     def alert(sender, task_id, exception, **kwargs): ...
 """
 
+from nbtasks.core.around import around_call
 from nbtasks.core.signal import (
     Signal,
     after_setup_logger,
@@ -46,6 +47,7 @@ __all__ = [
     "after_setup_logger",
     "after_setup_task_logger",
     "after_task_publish",
+    "around_call",
     "before_task_publish",
     "celeryd_after_setup",
     "celeryd_init",

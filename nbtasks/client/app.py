@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbtasks.core import context
 from nbtasks.core.cpus import usable_cpus
@@ -27,6 +27,7 @@ from .group import GroupResult as Map
 from .home import Home
 from .result import AsyncResult as Handle
 from .runs import runlist  # noqa: F401 - it shows handles to those who ask for it
+from .submitting.setupcheck import check_setup
 from .task import Task
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from .workerinfo import WorkerInfo
 
 __all__ = ["App", "Task", "task"]
+
+S = TypeVar("S", bound=Callable[[], Any])
 
 
 class App(Foundation):
@@ -118,6 +121,23 @@ class App(Foundation):
     def register_task(self, task: Any) -> Any:
         """Make an instance of a class that is derived from :class:`Task` a task of this app; returns it."""
         return registered(task, self)
+
+    def worker_setup(self, function: S) -> S:
+        """Have a function run once in each process of a worker, before the first call there of this App's tasks.
+
+        For what belongs to the process: receivers of signals, a logger's handlers, a connection that calls share. It
+        travels with the tasks, so that a cell can define it; a changed one runs again. What it raises fails the calls
+        that need it.
+
+        Raises:
+            ConfigError: it takes arguments, or is a coroutine function.
+        """
+        self._need("worker_setup")
+        check_setup(function)
+        name = (function.__module__, function.__qualname__)
+        self._setups[:] = [one for one in self._setups if (one.__module__, one.__qualname__) != name]
+        self._setups.append(function)
+        return function
 
     def AsyncResult(self, id: str) -> Handle:  # noqa: N802 - Celery's name
         """Return the handle of a call by its id, whoever submitted it.

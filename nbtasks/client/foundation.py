@@ -7,8 +7,8 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import ancestry, context
 from nbtasks.core.durations import Duration
@@ -82,6 +82,8 @@ class Foundation:
         self._lock = threading.RLock()
         self._connection = self._given = connection
         self._opened = Opened()
+        #: Prepare each process of a worker for its tasks.
+        self._setups: list[Callable[[], Any]] = []
         self._closed = False
         self._executor: ExecutorEngine | None = None
         if connection is not None:
@@ -238,9 +240,11 @@ class Foundation:
             self._executor.check_open(f"App {self.name!r}")
         connection = self._server()
         conf = self.conf
-        return self._opened.connect(
+        engine = self._opened.connect(
             self.name, connection, conf.result_expires, conf.result_limit, self.include
         )
+        engine.session.codec.setups = self._setups
+        return engine
 
     @property
     def session(self) -> Session:

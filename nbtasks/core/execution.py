@@ -16,6 +16,8 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
+from .around import makers as around
+from .around import surrounded, surrounded_async
 from .attempts import next_try
 from .boundtask import BoundTask
 from .callsignals import tell_begin
@@ -57,7 +59,8 @@ def execute(
                 started = perf_counter()
             if type(function) is TaskBody:
                 context.run(_awaited, context.run(begin, function, call))
-            value = context.run(function, *given, **kwargs)
+            run = surrounded(function, call, options) if around else function
+            value = context.run(run, *given, **kwargs)
             if type(value) not in _NEVER_AWAITED:
                 value = context.run(_awaited, value)
             outcome = Outcome(SUCCESS_CODE, value, perf_counter() - started)
@@ -127,7 +130,8 @@ async def execute_async(
                 started = perf_counter()
             if type(function) is TaskBody:
                 await _to_the_end(begin(function, call))
-            value = await _to_the_end(function(*given, **kwargs))
+            run = surrounded_async(function, call, options) if around else function
+            value = await _to_the_end(run(*given, **kwargs))
             outcome = Outcome(SUCCESS_CODE, value, perf_counter() - started)
             if call.again is not None:
                 outcome = outcome_of_error(call.again, call, options, outcome.seconds)

@@ -6,12 +6,13 @@ that has no receivers costs one look at :attr:`Signal.receivers`.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any, TypeVar, overload
@@ -25,11 +26,23 @@ Receiver = Callable[..., Any]
 F = TypeVar("F", bound=Receiver)
 
 _log = logging.getLogger("nbtasks.signals")
+#: Not empty while a process is prepared for the tasks of an App.
+_setting_up: list[bool] = []
 #: How to have one in the workers, for messages.
 _IN_A_MODULE = (
     "put it into a module that workers import, App(include=[...]) or nbtasks worker -A, or into a function "
     "of @app.worker_setup"
 )
+
+
+@contextlib.contextmanager
+def setting_up() -> Iterator[None]:
+    """Have what is connected meanwhile stay; the next version of a receiver takes the place of the one before."""
+    _setting_up.append(True)
+    try:
+        yield
+    finally:
+        _setting_up.pop()
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,8 @@ class Signal:
             return lambda function: self.connect(function, sender, weak, dispatch_uid, retry)
         self._check(receiver)
         uid = _uid(receiver) if dispatch_uid is None else dispatch_uid
+        # Nobody else holds what a setup function defines.
+        weak = weak and not _setting_up
         made = _Connected(uid, _key(sender), _held(receiver, weak, lambda: self._drop(uid)))
         with self._lock:
             others = [one for one in self.receivers if (one.uid, one.sender) != (uid, made.sender)]
@@ -228,7 +243,7 @@ def _uid(receiver: Receiver) -> Hashable:
     """Return what tells receivers apart. A function of a module that is run again is the same one."""
     if isinstance(receiver, MethodType):
         return (id(receiver.__self__), receiver.__func__.__qualname__)
-    if isinstance(receiver, FunctionType) and "<" not in receiver.__qualname__:
+    if isinstance(receiver, FunctionType) and (_setting_up or "<" not in receiver.__qualname__):
         return (receiver.__module__, receiver.__qualname__)
     return id(receiver)
 

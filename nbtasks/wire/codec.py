@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from .modules import byname
 from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
 from .modules.world import World, world_of
+from .opened import setups
 from .opened.function import Function
 from .payloads import Repeated, cut, lengths_of
 from .workflowrecord import WorkflowRecord
@@ -182,6 +183,8 @@ class Codec:
         """
         self._sealer = sealer
         self._of_workers = frozenset(of_workers)
+        #: What each function brings along to prepare the processes that it comes to.
+        self.setups: Sequence[Callable[[], Any]] = ()
         #: What was said of the last chunk that was opened, and what was read from it: of most it is the same.
         self._last_said: tuple[Header, CallHeader] = {}, CallHeader()
 
@@ -200,6 +203,7 @@ class Codec:
         needs = Needs(set(modules))
         with byname.noting(needs):
             call, packed = pickling.dump_function(function), pickling.dump_function(options)
+            prepare = setups.packed(self.setups)
         roots = needs.roots()
         manifest = self.manifest(roots)
         parts = {
@@ -208,6 +212,7 @@ class Codec:
             "lines": shownlines.lines_for(function),
             "world": manifest.packed,
             "needed": needed_modules(function),
+            "setups": prepare,
         }
         body = pickling.dump_plain(parts)
         digest = hashlib.sha256(body).hexdigest()
@@ -217,7 +222,9 @@ class Codec:
         """Rebuild a callable, with its source lines for tracebacks and the local modules that it imports."""
         parts = self._parts_of(frame, digest)
         try:
-            return Function(digest, (parts["call"], parts["options"]), world_of(parts["world"]))
+            world = world_of(parts["world"])
+            setups.run_new(parts["setups"], world)
+            return Function(digest, (parts["call"], parts["options"]), world)
         except ModuleNotFoundError as error:
             say_who_needs(error, parts["needed"])
             raise

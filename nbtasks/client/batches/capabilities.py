@@ -27,6 +27,10 @@ _OPTIONS = {
 #: The same of what is asked of handles and Apps.
 _REQUESTS = {
     "terminate": ("cannot stop a call that runs", "Say revoke(): what has not begun does not begin"),
+    "worker_setup": (
+        "does not say when a process of it begins",
+        "Prepare the processes by what makes the executor (initializer=)",
+    ),
     "start_workers": ("has the workers", "Make it with as many as you want, and a new App with it"),
     "workflow": (
         "does not let calls wait for others",

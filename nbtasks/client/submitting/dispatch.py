@@ -24,6 +24,7 @@ from nbtasks.core.ids import batch_of, new_id
 from nbtasks.core.keywords import CallKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions, countdown_until, expires_in
 
+from . import publishing
 from .arguments import AsPacked, Taken, checked, taken
 from .beside import refuse_known, take_beside
 from .feeder import Feeder
@@ -117,11 +118,16 @@ def submit_call(
 ) -> AsyncResult:
     """Submit one call."""
     task.check(args, kwargs)
+    told = publishing.is_told()
+    if told:
+        given = publishing.tell_before(task, given, (args, kwargs))
     options = call_options(task, given, engine, single=True)
     if options.header.task_id:
         refuse_known(engine, options.header.task_id)
     batch, index = engine.submit_call(task, (args, kwargs), options)
     handle = AsyncResult.of(batch, index)
+    if told:
+        publishing.tell_after(task, given, (args, kwargs), handle.id)
     if not options.quiet:
         observers.submitted(handle, batch)
     return handle
@@ -135,6 +141,21 @@ def submit_map(
     given: dict[str, Any],
 ) -> GroupResult:
     """Submit one call for each tuple of arguments."""
+    if not publishing.is_told():
+        return _submit_map(engine, task, tuples, how, given)
+    given = publishing.tell_before(task, given, ((), {}))
+    handle = _submit_map(engine, task, tuples, how, given)
+    publishing.tell_after(task, given, ((), {}), handle.id)
+    return handle
+
+
+def _submit_map(
+    engine: Engine,
+    task: Definition,
+    tuples: Iterable[tuple[Any, ...]],
+    how: MapOptions,
+    given: dict[str, Any],
+) -> GroupResult:
     options = call_options(task, {"label": how.label, "quiet": how.quiet, **given}, engine, single=False)
     if options.task.memo:
         return _shown(_submit_reusing(engine, task, tuples, how, options))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,18 @@ class PackedFunction:
     modules: frozenset[str]
     sealed: Sealed
     codec: Codec
+    #: Of the functions that prepare processes for it.
+    setups: Sequence[fingerprint.Fingerprint | None] = ()
 
     def is_current(self, codec: Codec, task: Definition, mark: fingerprint.Fingerprint | None) -> bool:
         """Whether it provably is what would be packed now."""
         if self.codec is not codec or not fingerprint.same(mark, self.mark):
             return False
         sealed = self.sealed
+        if codec.setups or self.setups:
+            now = [fingerprint.fingerprint(one) for one in codec.setups]
+            if len(now) != len(self.setups) or not all(map(fingerprint.same, now, self.setups)):
+                return False
         return self.modules is task.modules and (
             not sealed.roots[0] or self.codec.manifest(sealed.roots) == sealed.manifest
         )
@@ -58,7 +64,8 @@ def ship(codec: Codec, home: Home, task: Definition) -> tuple[str, bytes]:
     with BoundFor(home):
         sealed = codec.seal_function(task.function, task.options, task.modules)
     _note_size(task, len(sealed.frame))
-    task.shipped = PackedFunction(mark, task.modules, sealed, codec)
+    setups = [fingerprint.fingerprint(one) for one in codec.setups]
+    task.shipped = PackedFunction(mark, task.modules, sealed, codec, setups)
     return sealed.digest, sealed.frame
 
 
