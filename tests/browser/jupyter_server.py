@@ -59,9 +59,12 @@ def find_chromium() -> str | None:
 
 
 class JupyterServer:
-    """A running server; ``app`` is ``lab`` or ``notebook``. Its kernels are of this environment, or of ``python``'s."""
+    """A running server; ``app`` is ``lab`` or ``notebook``. Its kernels are of this environment, or of ``python``'s.
 
-    def __init__(self, app: str, home: Path, python: str = sys.executable) -> None:
+    Without ``widgets`` it is as where Jupyter has an environment of its own, and in that no ipywidgets.
+    """
+
+    def __init__(self, app: str, home: Path, python: str = sys.executable, *, widgets: bool = True) -> None:
         self.app = app
         self._python = python
         self.home = home
@@ -71,6 +74,12 @@ class JupyterServer:
         self.log = home / "server.log"
         self._count = 0
         self._write_settings()
+        if not widgets:
+            config = home / "config" / "labconfig" / "page_config.json"
+            config.parent.mkdir(parents=True)
+            config.write_text(
+                json.dumps({"disabledExtensions": {"@jupyter-widgets/jupyterlab-manager": True}})
+            )
         self._start()
 
     def stop(self) -> None:

@@ -104,32 +104,6 @@ def test_a_silent_kernel_is_noticed_and_heard_again(lab_page):
     page.wait_for_selector(".nbt-card[data-state=REVOKED]")
 
 
-@pytest.mark.long
-def test_a_page_without_widgets_gets_snapshots(lab_page):
-    notebook = lab_page([SETUP, SLOW, "h.revoke()"])
-    page = notebook.page
-    # As where the kernel has an environment of its own, and Jupyter's has no widgets.
-    page.evaluate(
-        """() => { const kernel = window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
-            kernel.handleComms = false;
-            window.jupyterapp.shell.currentWidget.content.rendermime.removeMimeType(
-                'application/vnd.jupyter.widget-view+json'); }"""
-    )
-    notebook.run(0, 1)
-    shown = page.locator(".jp-Cell").nth(1).locator(".jp-OutputArea-output")
-    shown.get_by_text("This page shows no widgets").wait_for(timeout=60_000)
-    first = shown.inner_text()
-    page.wait_for_function(
-        """(first) => document.querySelectorAll('.jp-Cell')[1].querySelector('.jp-OutputArea-output').innerText
-            !== first""",
-        arg=first,
-    )
-    notebook.run(2)
-    shown.get_by_text("400 calls").wait_for()
-    shown.get_by_text("cancelled, ").first.wait_for()
-    assert shown.count() == 1
-
-
 LIVE = ".jp-Cell .nbt-card[data-done=true]"
 SAVED = ".jp-Cell .jp-RenderedHTML > div"
 SHOW_SAVED = """() => { const cell = [...window.jupyterapp.shell.currentWidget.context.model.cells][1];

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.group import GroupResult
 from nbtasks.core.errors import NbtasksError
-from nbtasks.jupyter.liveoutput import BEAT_EVERY_S, HELLO_WITHIN_S, KEEP_EVERY_S, SNAPSHOT_EVERY_S, as_of
+from nbtasks.jupyter.liveoutput import (
+    BEAT_EVERY_S,
+    HELLO_WITHIN_S,
+    KEEP_EVERY_S,
+    NO_HELLO,
+    SNAPSHOT_EVERY_S,
+    as_of,
+)
 
 from . import mosaic, saved, words
 from .answers import answer
@@ -36,10 +43,6 @@ if TYPE_CHECKING:
 #: Characters of a result that is shown as text.
 MOST_TEXT = 4_000
 _NO_WIDGETS = "For live cards with buttons: pip install 'nbtasks[jupyter]', then restart the kernel."
-_NO_HELLO = (
-    "This page shows no widgets. For live cards with buttons: pip install 'nbtasks[jupyter]' where Jupyter itself "
-    "runs, then reload the page."
-)
 
 
 class Exhibit:
@@ -304,7 +307,7 @@ class LiveExhibit(Followed):
         return self._last or super()._still(view)
 
     def _hint(self, *, final: bool) -> str:
-        return super()._hint(final=final) + (f" {_NO_HELLO}" if self._replaced_at and not final else "")
+        return super()._hint(final=final) + (f" {NO_HELLO}" if self._replaced_at and not final else "")
 
     def _end(self) -> None:
         with self._in_order:

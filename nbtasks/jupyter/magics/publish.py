@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.jupyter.frontend import has_kernel, is_captured, is_watched
+from nbtasks.jupyter.frontend import has_kernel, is_captured
 from nbtasks.jupyter.panel.livepanel import LivePanel
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Panels:
     def show(self, look: Callable[[], Panel], act: Callable[[LivePanel, str, str], str]) -> LivePanel | None:
         """Show a panel, for arguments as of :class:`LivePanel`; returns it where it is live."""
         shell = self._shell
-        if not has_kernel(shell) or not is_watched(shell) or is_captured(shell):
+        if not has_kernel(shell) or not self._display.is_live() or is_captured(shell):
             show_panel(shell, look())
             return None
         try:

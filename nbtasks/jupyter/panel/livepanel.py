@@ -10,12 +10,20 @@ import functools
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import NbtasksError
 from nbtasks.jupyter.card.looks import style_sheet
-from nbtasks.jupyter.liveoutput import KEEP_EVERY_S, as_of, joined, live_widget_class
+from nbtasks.jupyter.liveoutput import (
+    HELLO_WITHIN_S,
+    KEEP_EVERY_S,
+    NO_HELLO,
+    as_of,
+    joined,
+    live_widget_class,
+)
 
 from .table import Panel
 
@@ -24,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("nbtasks")
 #: Scripts of the card that the panel shares.
-_SHARED = ("custody.js", "elements.js", "keeper.js", "lifecycle.js")
+_SHARED = ("custody.js", "elements.js", "greeting.js", "keeper.js", "lifecycle.js")
 #: Seconds for which one word of the page counts that the panel is on show; it says so three times as often.
 LEASE_S = 30.0
 #: Seconds between two looks, at first and where nothing has changed for long.
@@ -58,14 +66,23 @@ class LivePanel:
         self._looked_at = self._kept_at = 0.0
         self._every_s = LOOK_EVERY_S
         self._until = 0.0
-        self._followed = self._greeted = False
+        self._followed = self._greeted = self._heard = self._gone = False
+        self._shown_at = 0.0
+        self._place = uuid.uuid4().hex
         self.widget = _widget_class()(lambda: {"panel": self._shown}, self._receive)
 
     def show(self) -> None:
         """Show the panel in the cell that runs now."""
+        self._publish()
+        self._shown_at = time.time()
+        self._writer.follow(self)
+
+    def _publish(self, *, update: bool = False) -> None:
         data, metadata = self.widget._repr_mimebundle_()
         metadata = {**metadata, "nbtasks": {"card": self.widget.model_id}}
-        self._publisher.publish({**data, **self._first}, metadata)
+        self._publisher.publish(
+            {**data, **self._first}, metadata, transient={"display_id": self._place}, update=update
+        )
 
     def close(self) -> None:
         """Let the saved form take its place."""
@@ -80,11 +97,23 @@ class LivePanel:
         """Called by the writer."""
         if now >= self._until:
             self._followed = False
-            return False
+            return self._waits_for_page(now)
         if now - self._looked_at >= self._every_s:
             self._looked_at = now
             self._refresh(now)
         return True
+
+    def _waits_for_page(self, now: float) -> bool:
+        """Whether the page may still say that it has widgets; one that has none gets the saved form."""
+        if self._heard or self._gone:
+            return False
+        if now - self._shown_at < HELLO_WITHIN_S:
+            return True
+        self._gone = True
+        self._publisher.publish(
+            still(self._look(), NO_HELLO), {}, transient={"display_id": self._place}, update=True
+        )
+        return False
 
     def _refresh(self, now: float) -> None:
         try:
@@ -106,7 +135,9 @@ class LivePanel:
 
     def _receive(self, content: dict[str, Any]) -> None:
         kind = content.get("t")
-        if kind == "look":
+        if kind == "hello":
+            self._writer.note(self._on_hello)
+        elif kind == "look":
             self._writer.note(self._on_look)
         elif kind == "away":
             self._writer.note(self._on_away)
@@ -119,6 +150,13 @@ class LivePanel:
                 threading.Thread(
                     target=self._do, args=(action, key), name="nbtasks-panel", daemon=True
                 ).start()
+
+    def _on_hello(self) -> None:
+        self._heard = True
+        self.tell({"k": "welcome"})
+        if self._gone:
+            self._gone = False
+            self._publish(update=True)
 
     def _on_look(self) -> None:
         self._until = time.time() + LEASE_S
@@ -149,9 +187,9 @@ class LivePanel:
         self.tell({"k": "said", "text": said})
 
 
-def still(panel: Panel) -> dict[str, str]:
-    """Return what stands in a panel's place without a kernel."""
-    return {"text/html": panel.html(hint=f"{as_of()}."), "text/plain": panel.text()}
+def still(panel: Panel, hint: str = "") -> dict[str, str]:
+    """Return what stands in a panel's place without a kernel, with one more sentence."""
+    return {"text/html": panel.html(hint=f"{as_of()}. {hint}".rstrip()), "text/plain": panel.text()}
 
 
 @functools.cache

@@ -23,6 +23,7 @@ from nbtasks.jupyter.liveoutput import (
     BEAT_EVERY_S,
     HELLO_WITHIN_S,
     KEEP_EVERY_S,
+    NO_HELLO,
     SNAPSHOT_EVERY_S,
     as_of,
     joined,
@@ -115,8 +116,11 @@ class StillList:
 
     def _still(self) -> dict[str, Any]:
         told, rows = self._said()
-        hint = "" if told.done else f"{as_of()}; {ATTACH_HINT}"
+        hint = "" if told.done else self._hint()
         return {"text/html": savedlist.html(told, rows, hint), "text/plain": savedlist.text(told, rows)}
+
+    def _hint(self) -> str:
+        return f"{as_of()}; {ATTACH_HINT}"
 
 
 class SnapshotList(StillList):
@@ -185,6 +189,9 @@ class LiveList(StillList):
     def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = self.widget._repr_mimebundle_()
         return {**data, **self._still()}, {**metadata, "nbtasks": {"card": self.widget.model_id}}
+
+    def _hint(self) -> str:
+        return super()._hint() + (f" {NO_HELLO}" if self._replaced_at else "")
 
     def _end(self) -> None:
         with self._in_order:

@@ -33,10 +33,12 @@ class PanelStore {
     model.on("change:panel", this.onState);
     this.onPage = () => this.look();
     document.addEventListener("visibilitychange", this.onPage);
+    this.greeting = new Greeting(() => this.send({ t: "hello" }));
     this.timer = setInterval(() => { if (this.looking) this.send({ t: "look" }); }, LOOK_EVERY_MS);
   }
   close() {
     clearInterval(this.timer);
+    this.greeting.end();
     document.removeEventListener("visibilitychange", this.onPage);
     if (this.looking) this.send({ t: "away" });
     this.keeper.close();
@@ -52,6 +54,7 @@ class PanelStore {
   }
   /** @param {any} message */
   receive(message) {
+    if (message.k === "welcome") { this.greeting.end(); return; }
     if (message.k === "still") { this.keeper.keep(message.data); return; }
     if (message.k === "retire") { this.keeper.retire(); return; }
     if (message.k === "place") { for (const item of message.cards) this.place(item); return; }
