@@ -5,9 +5,11 @@ import struct
 import zlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nbtasks.core import states
-from nbtasks.jupyter.card.looks import LOOKS
+from nbtasks.jupyter.card.looks import LOOKS, LOUDEST
 from nbtasks.jupyter.card.mosaic import loudest, picture
 
 
@@ -82,3 +84,15 @@ def test_a_picture_of_a_huge_map_stays_small():
     png, _, height = picture(bytes([states.SUCCESS_CODE]) * 1_000_000)
     assert len(png) < 4_000
     assert height <= 170
+
+
+@settings(deadline=None)
+@given(
+    st.binary(min_size=1, max_size=400).map(lambda codes: bytes(code % 8 for code in codes)),
+    st.integers(1, 60),
+)
+def test_each_cell_shows_the_loudest_of_its_calls(codes, most):
+    shown = loudest(codes, most)
+    step = -(-len(codes) // most)
+    runs = [codes[start : start + step] for start in range(0, len(codes), step)]
+    assert list(shown) == [next(code for code in LOUDEST if code in run) for run in runs]

@@ -13,7 +13,7 @@ class Mosaic {
    */
   constructor(card, tables, onCell, onOpen) {
     this.tables = tables;
-    this.codes = bytes(null);
+    this.codes = this.cells = bytes(null); // of calls; of what is drawn
     this.step = this.side = this.columns = this.rows = 1; // calls of a cell; pixels of a cell; cells
     this.gap = 0; // pixels between cells
     this.canvas = make("canvas", "nbt-mosaic", card);
@@ -49,17 +49,11 @@ class Mosaic {
     const colours = this.tables.states.map(({ colour }) => colour);
     this.codes = codes;
     this.step = Math.max(1, Math.ceil(codes.length / this.tables.most_cells));
-    const cells = Math.ceil(codes.length / this.step);
-    this.layout(cells, width);
+    this.cells = this.step === 1 ? codes : loudestOf(codes, this.step, this.tables.loudest);
+    this.layout(this.cells.length, width);
     const pen = this.canvas.getContext("2d");
     if (!pen) return;
-    if (this.gap) this.drawSquares(pen, cells, colours); else this.drawPixels(pen, cells, colours);
-  }
-  /** @param {number} cell */
-  code(cell) {
-    if (this.step === 1) return this.codes[cell];
-    const run = this.codes.subarray(cell * this.step, (cell + 1) * this.step);
-    return this.tables.loudest.find((code) => run.includes(code)) ?? 0;
+    if (this.gap) this.drawSquares(pen, this.cells, colours); else this.drawPixels(pen, this.cells, colours);
   }
   /** @param {number} width @param {number} height @param {number} cssWidth @param {number} cssHeight */
   size(width, height, cssWidth, cssHeight) {
@@ -68,7 +62,7 @@ class Mosaic {
     canvas.style.width = cssWidth + "px";
     canvas.style.height = cssHeight + "px";
   }
-  /** @param {CanvasRenderingContext2D} pen @param {number} cells @param {string[]} colours */
+  /** @param {CanvasRenderingContext2D} pen @param {Store["codes"]} cells @param {string[]} colours */
   drawSquares(pen, cells, colours) {
     const scale = window.devicePixelRatio || 1, side = this.side, square = side - this.gap;
     this.size(Math.round(this.columns * side * scale), Math.round(this.rows * side * scale), this.columns * side, this.rows * side);
@@ -78,26 +72,25 @@ class Mosaic {
     for (let code = 0; code < colours.length; code++) {
       pen.fillStyle = colours[code];
       pen.beginPath();
-      for (let cell = 0; cell < cells; cell++) {
-        if (this.codes[cell] !== code) continue;
+      for (let cell = 0; cell < cells.length; cell++) {
+        if (cells[cell] !== code) continue;
         const left = (cell % this.columns) * side, top = Math.floor(cell / this.columns) * side;
         for (const [x, y, width, height] of shapes[code]) pen.rect(left + x, top + y, width, height);
       }
       pen.fill();
     }
   }
-  /** @param {CanvasRenderingContext2D} pen @param {number} cells @param {string[]} colours */
+  /** @param {CanvasRenderingContext2D} pen @param {Store["codes"]} cells @param {string[]} colours */
   drawPixels(pen, cells, colours) {
     this.size(this.columns, this.rows, this.columns * this.side, this.rows * this.side);
     const image = pen.createImageData(this.columns, this.rows);
     const pixels = new Uint32Array(image.data.buffer);
     const words = colours.map((colour) => this.word(colour));
-    const codes = new Uint8Array(cells);
-    for (let cell = 0; cell < cells; cell++) pixels[cell] = words[(codes[cell] = this.code(cell))];
+    for (let cell = 0; cell < cells.length; cell++) pixels[cell] = words[cells[cell]];
     // A failure of one or two pixels would be overlooked among thousands: it takes three neighbours along.
     const failure = this.tables.failure;
-    if (this.side < 3) for (let cell = codes.indexOf(failure); cell >= 0; cell = codes.indexOf(failure, cell + 1)) {
-      for (const near of [cell + 1, cell + this.columns, cell + this.columns + 1]) if (near < cells) pixels[near] = words[failure];
+    if (this.side < 3) for (let cell = cells.indexOf(failure); cell >= 0; cell = cells.indexOf(failure, cell + 1)) {
+      for (const near of [cell + 1, cell + this.columns, cell + this.columns + 1]) if (near < cells.length) pixels[near] = words[failure];
     }
     pen.putImageData(image, 0, 0);
   }
@@ -120,13 +113,13 @@ class Mosaic {
    * @param {number} cell
    */
   meant(cell) {
-    if (this.side >= HARD_TO_HIT || this.code(cell) === this.tables.failure) return cell;
+    if (this.side >= HARD_TO_HIT || this.cells[cell] === this.tables.failure) return cell;
     const reach = Math.ceil(MISSED_BY / this.side), row = Math.floor(cell / this.columns), column = cell % this.columns;
     let nearest = cell, far = Infinity;
     for (let down = -reach; down <= reach; down++) for (let right = -reach; right <= reach; right++) {
       const other = (row + down) * this.columns + column + right, distance = down * down + right * right;
       const inside = column + right >= 0 && column + right < this.columns && other >= 0 && other * this.step < this.codes.length;
-      if (inside && distance < far && this.code(other) === this.tables.failure) { nearest = other; far = distance; }
+      if (inside && distance < far && this.cells[other] === this.tables.failure) { nearest = other; far = distance; }
     }
     return nearest;
   }
@@ -137,7 +130,7 @@ class Mosaic {
   open(cell, byKey) {
     const first = cell * this.step;
     if (first >= this.codes.length) return;
-    const place = this.codes.subarray(first, first + this.step).indexOf(this.code(cell));
+    const place = this.codes.subarray(first, first + this.step).indexOf(this.cells[cell]);
     this.onOpen(first + Math.max(0, place), byKey);
   }
   /** @param {KeyboardEvent} event */
@@ -167,4 +160,19 @@ class Mosaic {
     this.chosen = cell;
     this.onCell(cell === null ? null : cell * this.step, cell === null ? 0 : this.step);
   }
+}
+
+/**
+ * Of each cell the code that matters most among those of its calls. There may be a million.
+ * @param {Store["codes"]} codes @param {number} step calls of a cell @param {number[]} loudest codes, what matters most first
+ */
+function loudestOf(codes, step, loudest) {
+  const cells = new Uint8Array(Math.ceil(codes.length / step)), rank = new Uint8Array(256).fill(loudest.length - 1);
+  loudest.forEach((code, place) => { rank[code] = place; });
+  for (let cell = 0, call = 0; cell < cells.length; cell++) {
+    let first = loudest.length - 1;
+    for (const end = Math.min(call + step, codes.length); call < end; call++) first = Math.min(first, rank[codes[call]]);
+    cells[cell] = loudest[first];
+  }
+  return cells;
 }
