@@ -32,6 +32,7 @@ class BatchLabel:
         at: when this was said, in epoch seconds of the server.
         shown: it has a card.
         own_id: the id of its call, where the caller has given it one.
+        workflow: the id of the workflow that it is a part of; empty where it is in none.
         repairs: what was submitted again in it: a batch's id and the indexes of its calls, in order; else empty.
     """
 
@@ -49,6 +50,7 @@ class BatchLabel:
     shown: bool = False
     repairs: str = ""
     own_id: str = ""
+    workflow: str = ""
     submitter: Submitter = field(default_factory=Submitter)
 
     def to_wire(self) -> dict[str, Any]:
@@ -115,6 +117,7 @@ _FIELDS = WireFields(
         "sh": WireField("shown", flag, int),
         "re": WireField("repairs", _bounded),
         "ti": WireField("own_id", _short),
+        "wf": WireField("workflow", _short),
     },
 )
 _WHO = WireFields(

@@ -164,9 +164,9 @@ def test_a_call_that_kills_its_process_ends_those_after_it(idle_app, machine):
 
     machine(idle_app, concurrency=2)
     run = Run(idle_app, (die, list(range(5)), []), (total, [()], [many((0, 5))]), (more, [()], [one(1)]))
-    with pytest.raises(ChordError) as caught:
-        run.of(2).get(timeout=120)
-    assert isinstance(caught.value.__cause__, WorkerLostError)
+    error = run.of(2).get(timeout=120, propagate=False)
+    assert isinstance(error, ChordError)
+    assert isinstance(error.__cause__, WorkerLostError)
 
 
 @pytest.mark.parametrize("node", range(5))
@@ -196,6 +196,15 @@ def test_one_step_is_revoked(idle_app, machine, node):
     assert states[node:] == ["REVOKED"] * (4 - node)
 
 
+def test_without_any_worker_a_revoked_or_expired_step_ends_those_after_it(idle_app):
+    """Whoever has submitted it passes it on."""
+    run = Run(idle_app, (more, [1], []), (more, [()], [one(0)]), (total, [()], [many((1, 1))]))
+    run.of(0).revoke()
+    assert run.states() == ["REVOKED", "REVOKED", "FAILURE"]
+    late = Run(idle_app, (more, [1], []), (more, [()], [one(0)]), expires=0.1)
+    assert late.states() == ["REVOKED", "REVOKED"]
+
+
 # -- large ones
 
 
@@ -211,8 +220,7 @@ def test_chord_of_a_thousand(idle_app, machine, failures):
     machine(idle_app, concurrency=2)
     run = Run(idle_app, (member, [(x, failures) for x in range(1000)], []), (total, [()], [many((0, 1000))]))
     if failures:
-        with pytest.raises(ChordError):
-            run.of(1).get(timeout=120)
+        assert isinstance(run.of(1).get(timeout=120, propagate=False), ChordError)
         assert run.states().count("FAILURE") == failures + 1
     else:
         assert run.of(1).get(timeout=120) == sum(range(1000))

@@ -87,6 +87,10 @@ class Store:
         """Return a function's record."""
         return self._value(self._keys.function(digest))
 
+    def plan(self, workflow: str) -> bytes | None:
+        """Return the signed graph of a workflow."""
+        return self._value(self._keys.plan(workflow))
+
     def blob(self, key: str, target: memoryview) -> int | None:
         """Read a piece of a large value into ``target``; return its length, also where it does not fit."""
         try:

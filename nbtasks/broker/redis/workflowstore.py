@@ -1,4 +1,4 @@
-"""What is kept about workflows: their plans, in which of them something has failed, how calls have ended."""
+"""What is kept about workflows: in which of them something has failed, how calls have ended."""
 
 from __future__ import annotations
 
@@ -60,11 +60,6 @@ class WorkflowStore:
         return [
             reply == 1 for reply in self._ask([("HEXISTS", self._keys.batch(b), "s") for b in batches], 0)
         ]
-
-    def plan(self, workflow: str) -> bytes | None:
-        """Return the signed graph of a workflow; None where there is none."""
-        found: bytes | None = self._ask([("GET", self._keys.plan(workflow))], None)[0]
-        return found
 
     def take_fallout(
         self, most: int, for_ms: int, seen_to: Sequence[tuple[str, bytes]]

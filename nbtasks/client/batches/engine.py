@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbtasks.core.plan import Plan
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece
+    from nbtasks.wire.workflowrecord import WorkflowRecord
 
     from .outline import Outline
     from .parcel import Call, CallOptions, Parcel
@@ -93,6 +94,9 @@ class Engine(BatchEngine, Protocol):
 
     def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
         """Revoke all calls of the workflow that a batch is a part of, and that have not ended."""
+
+    def workflow_of(self, batch: Ledger) -> WorkflowRecord | None:
+        """Return the workflow that a batch is a part of, whoever has submitted it; None where it is in none."""
 
     def open(self, batch: Ledger, parcel: Parcel) -> None:
         """Begin a batch that grows; nothing is sent yet."""

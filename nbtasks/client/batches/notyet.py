@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .ledger import Ledger
 
 _MOST_CHARACTERS = 300
+#: Steps of a workflow that are named.
+_MOST_STEPS = 3
 
 
 def said_of_eta(batch: Ledger) -> str | None:
@@ -30,6 +32,29 @@ def said_of_next_try(batch: Ledger) -> str | None:
     error = on_one_line(earlier[-1].error, _MOST_CHARACTERS) if earlier else ""
     again = f"waits for its next attempt: again in {max(0.0, due[index] - time.time()):.0f} s"
     return f"{again}, after {error}" if error else again
+
+
+def step_before(batch: Ledger, index: int | None) -> Ledger | None:
+    """Return the batch that a step of a workflow waits for, or one call of it; None where it waits for none."""
+    step = batch.parcel.step if batch.parcel is not None else None
+    if step is None or not (step.waiting(index, 1) if index is not None else step.is_waiting):
+        return None
+    return next((one for one in step.before if not one.all_ended), None)
+
+
+def said_of_steps(batch: Ledger) -> str:
+    """Return which steps of its workflow a batch waits for, and how far these are."""
+    assert batch.parcel is not None
+    assert batch.parcel.step is not None
+    step, said = batch.parcel.step, []
+    for place, one in zip(step.node.waits_for, step.before, strict=True):
+        if one.all_ended:
+            continue
+        bad = one.failed_count + one.revoked_count
+        how_far = f": {one.finished_count:,} of {one.n:,} done" if one.n > 1 else ""
+        said.append(f"step {place + 1:,} ({one.name}){how_far}{f', {bad:,} failed' if bad else ''}")
+    more = f" and {len(said) - _MOST_STEPS:,} more" if len(said) > _MOST_STEPS else ""
+    return f"waits for {', '.join(said[:_MOST_STEPS])}{more}"
 
 
 def said_of_moment(at: float) -> str:

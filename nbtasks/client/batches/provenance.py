@@ -22,3 +22,5 @@ class Origin:
     on_error: str = "raise"
     #: The id of its call, where the caller has given it one.
     own_id: str = ""
+    #: The id of its workflow; empty where it is a part of none.
+    workflow: str = ""

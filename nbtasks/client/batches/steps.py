@@ -111,6 +111,11 @@ class WorkflowStep:
             return not int.from_bytes(mine, "little") & ~int.from_bytes(theirs, "little")
         return not all(one.all_ended for one in self.before)
 
+    @property
+    def is_after_failure(self) -> bool:
+        """Whether something that it waits for has failed or was revoked."""
+        return any(one.failed_count or one.revoked_count for one in self.before)
+
     # -- what was sent is kept until the workflow has ended: the broker may lose what later steps need
 
     def settle(self, succeeded: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nbtasks.broker.redis.finish import Finish, finish
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.store import Store
 from nbtasks.broker.redis.workflowstore import WorkflowStore
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
@@ -35,7 +36,8 @@ class Fallout:
         self._link = link
         self._keys = keys
         self._codec = codec
-        self._store = WorkflowStore(link, keys)
+        self._workflows = WorkflowStore(link, keys)
+        self._store = Store(link, keys)
         self._seen_to: list[tuple[str, bytes]] = []
         self._duty = Duty("fallout", self._act)
 
@@ -54,7 +56,7 @@ class Fallout:
     def _act(self) -> float:
         try:
             seen_to, self._seen_to = self._seen_to, []
-            taken = self._store.take_fallout(_MOST_TAKEN, _TAKEN_MS, seen_to)
+            taken = self._workflows.take_fallout(_MOST_TAKEN, _TAKEN_MS, seen_to)
             for workflow, mark in taken:
                 self._pass_on(workflow)
                 self._seen_to.append((workflow, mark))
@@ -73,7 +75,7 @@ class Fallout:
             log_once(f"workflow {workflow}: its plan was refused: {error}")
             return
         report = Finish()
-        for one in fallout(record, self._codec, self._store):
+        for one in fallout(record, self._codec, self._workflows):
             sealed = self._codec.seal_record(one, key_of(frame))
             report.results(one.batch, one.first, one.states, sealed)
             if report.records >= _MOST_IN_REPORT:

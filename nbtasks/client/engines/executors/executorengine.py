@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from nbtasks.core.plan import Plan
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece
+    from nbtasks.wire.workflowrecord import WorkflowRecord
 
 _log = logging.getLogger("nbtasks")
 #: Bytes of a function that goes along with every errand; a larger one only where it is not known to be there.
@@ -174,6 +175,9 @@ class ExecutorEngine:
     def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
         """Revoke the calls of a batch: there are no workflows."""
         self.revoke(batch, -1, terminate)
+
+    def workflow_of(self, batch: Ledger) -> WorkflowRecord | None:
+        """Return None: there are no workflows."""
 
     def open(self, batch: Ledger, parcel: Parcel) -> None:
         """Begin a batch that grows."""

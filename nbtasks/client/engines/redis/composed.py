@@ -54,6 +54,7 @@ class Workflows:
         workflow = SubmittedWorkflow(record, session.codec.seal_plan(record), ledgers)
         sealed = list(self._sealed(workflow, nodes))
         for batch in reversed(ledgers):
+            batch.origin.workflow = workflow.id
             session.registry.add(batch)
         last = len(nodes) - 1
         for place in range(last, -1, -1):
@@ -121,7 +122,31 @@ class Workflows:
         along = Along(self._session.codec, parcel.task, needs)
         return sealing.sealed(batch, parcel, parts, 0, along)
 
-    def revoke(self, workflow: SubmittedWorkflow, terminate: bool) -> None:
+    def record_of(self, batch: Ledger) -> WorkflowRecord | None:
+        """Return the workflow that a batch is a part of, whoever has submitted it; None where it is in none.
+
+        Raises:
+            SignatureMismatch: what the broker has of it is not signed with a key of ours.
+        """
+        if batch.parcel is not None and batch.parcel.step is not None:
+            return batch.parcel.step.workflow.record
+        if not batch.origin.workflow:
+            return None
+        frame = self._session.store.plan(batch.origin.workflow)
+        return None if frame is None else self._session.codec.open_plan(frame, batch.origin.workflow)
+
+    def revoke_of(self, batch: Ledger, terminate: bool) -> None:
+        """Revoke all calls that have not ended of the workflow that a batch is a part of, whoever has submitted it."""
+        if batch.parcel is not None and batch.parcel.step is not None:
+            self._revoke(batch.parcel.step.workflow, terminate)
+            return
+        record = self.record_of(batch)
+        for name in [batch.id] if record is None else reversed(record.batches):
+            one = batch if name == batch.id else self._session.adoption.adopt(name)
+            if not one.all_ended:
+                one.revoke(terminate)
+
+    def _revoke(self, workflow: SubmittedWorkflow, terminate: bool) -> None:
         """Revoke all calls of a workflow that have not ended, those that wait for others first."""
         self._session.flush()
         self._end_parked(workflow)

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from nbtasks.broker.redis.keys import LANES
 from nbtasks.broker.redis.server import write_problem
 from nbtasks.client.batches import ratelimits
-from nbtasks.client.batches.notyet import said_of_eta, said_of_moment, said_of_next_try
+from nbtasks.client.batches.notyet import (
+    said_of_eta,
+    said_of_moment,
+    said_of_next_try,
+    said_of_steps,
+    step_before,
+)
 from nbtasks.client.workerinfo import WorkerInfo
 from nbtasks.core.address import PYTHON
 from nbtasks.core.errors import BrokerUnavailable, OperationalError
@@ -69,6 +75,8 @@ class Reasons:
             return None
 
     def _reason(self, batch: Ledger, index: int | None) -> str | None:
+        if (waits := self._step_before(batch, index)) is not None:
+            return waits
         limited = self._limited(batch)
         if (later := said_of_eta(batch)) is not None:
             return later
@@ -80,6 +88,14 @@ class Reasons:
         if running:
             return None
         return said_of_next_try(batch) or self._reason_at_workers(batch)
+
+    def _step_before(self, batch: Ledger, index: int | None) -> str | None:
+        """Return which step of its workflow a batch waits for, and why that one waits."""
+        before = step_before(batch, index)
+        if before is None:
+            return None
+        reason = None if before.running else self._reason(before, None)
+        return said_of_steps(batch) + (f"; {before.name} {reason}" if reason else "")
 
     def _limited(self, batch: Ledger) -> tuple[Limited, int] | None:
         """Return the rate limit that a batch waits for, and how many calls of this process do."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nbtasks.local.connection import Connection
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece, Shelf
+    from nbtasks.wire.workflowrecord import WorkflowRecord
 
 
 class RedisEngine:
@@ -216,11 +217,11 @@ class RedisEngine:
 
     def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
         """Revoke all calls of the workflow that a batch is a part of, and that have not ended."""
-        step = batch.parcel.step if batch.parcel is not None else None
-        if step is None:
-            batch.revoke(terminate)
-        else:
-            self._workflows.revoke(step.workflow, terminate)
+        self._workflows.revoke_of(batch, terminate)
+
+    def workflow_of(self, batch: Ledger) -> WorkflowRecord | None:
+        """Return the workflow that a batch is a part of; None where it is in none."""
+        return self._workflows.record_of(batch)
 
     def open(self, batch: Ledger, parcel: Parcel) -> None:
         """Begin a batch that grows; nothing is sent yet."""

@@ -89,6 +89,9 @@ class Revoking:
             batch.wait_for(lambda: _are_known(batch, in_hand), _ANSWERED_S)
         if index < 0 or batch.all_ended:
             self._withdrawing.withdraw(batch)
+        step = batch.parcel.step if batch.parcel is not None else None
+        if step is not None and step.followers:
+            self._endings.pass_on(step.workflow.record)
 
     def end_waiting(self, batch: Ledger) -> None:
         """Make all calls REVOKED of a batch that waits for others: nobody runs them, so nobody is asked."""

@@ -186,7 +186,13 @@ class Intake:
 
     def forget(self, batch: Ledger) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""
-        self._registry.when(batch, lambda: batch.all_ended, lambda: self._forget(batch), duty=True)
+        step = batch.parcel.step if batch.parcel is not None else None
+        if step is None:
+            self._registry.when(batch, lambda: batch.all_ended, lambda: self._forget(batch), duty=True)
+            return
+        # What comes later needs the results.
+        for one in step.workflow.ledgers:
+            self._registry.when(one, lambda: step.workflow.all_ended, lambda: self._forget(batch), duty=True)
 
     def _forget(self, batch: Ledger) -> None:
         self._leftovers.drop(self._store.forget(batch.id))

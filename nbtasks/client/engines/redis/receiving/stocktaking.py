@@ -253,6 +253,9 @@ class Stocktaking:
             self._restored.discard(batch.id)
         if (not known or restored) and not self._is_told_again(parcel):
             self._record_again(batch, parcel)
+        if parcel.step is not None and parcel.step.is_after_failure:
+            # Perhaps there is no worker that would pass it on.
+            self._endings.pass_on(parcel.step.workflow.record)
         if not missing or self._is_told_again(parcel):
             self._doubts.pop(batch.id, None)
             return

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from nbtasks.broker.redis.finish import Finish, finish
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.workflowstore import WorkflowStore
 from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.workflowrecord import WorkflowRecord
+from nbtasks.wire.workflows.passingon import fallout
 
 #: Records of one report.
 _MOST_IN_REPORT = 1000
@@ -36,6 +39,17 @@ class Endings:
                 report, n = Finish(), 0
         if n:
             finish(self._link, self._keys, report)
+
+    def pass_on(self, workflow: WorkflowRecord) -> None:
+        """Tell the ends of all calls of a workflow that cannot run any more, for something before them has failed.
+
+        A worker does that as well, where there is one.
+
+        Raises:
+            OperationalError: as :meth:`tell`.
+        """
+        for record in fallout(workflow, self._codec, WorkflowStore(self._link, self._keys)):
+            self.tell(record.batch, [record])
 
     def tell_kept(self, batch_id: str, records: Iterable[Record], values: Iterable[str]) -> None:
         """Tell the ends of calls whose results an earlier run has left.

@@ -294,7 +294,7 @@ def _label(batch: Ledger, parcel: Parcel, n: int, now: float) -> BatchLabel:
     return BatchLabel(
         n, parcel.function, info.name, info.queue, info.label, info.kind, info.single, info.eta_at, info.on_error,
         parcel.options.header.lane, now, not info.quiet,
-        "" if batch.mends is None else batch.mends.label, info.own_id, info.submitter,
+        "" if batch.mends is None else batch.mends.label, info.own_id, info.workflow, info.submitter,
     )  # fmt: skip
 
 
