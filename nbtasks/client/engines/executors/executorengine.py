@@ -313,12 +313,14 @@ class ExecutorEngine:
 
     def _look(self) -> None:
         """Tell what is new of the calls that run."""
-        self._sight.tell()
+        is_news = self._sight.tell()
         for stretch, runs in self._line.under_way():
             # Of calls in other processes nobody tells more than that.
             if runs and not self._sight.sees_all:
-                self._sight.note_begun(stretch.load.batch, stretch.first, stretch.attempt, self.title)
-        self.registry.announce()
+                batch = stretch.load.batch
+                is_news = self._sight.note_begun(batch, stretch.first, stretch.attempt, self.title) or is_news
+        if is_news:
+            self.registry.announce()
 
     # -- what users do with batches
 

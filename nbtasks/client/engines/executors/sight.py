@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.core.context import CurrentCall, OwnState
-from nbtasks.core.events import Progressed, Started, Wrote
+from nbtasks.core.events import CallEvent, Progressed, Started, Wrote
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import FIRST_READY_CODE, STARTED_CODE
 from nbtasks.wire.metas import progressed
@@ -104,29 +104,37 @@ class Sight:
             ]
             act(runs(waiting))
 
-    def tell(self) -> None:
-        """Tell the ledgers what is new."""
+    def tell(self) -> bool:
+        """Tell the ledgers what is new; returns whether something is."""
         with self._lock:
             running = list(self._running.values())
+        is_news = False
         for seen in running:
             batch = self._ledger(seen.call.batch)
-            if batch is not None:
-                self._tell(batch, seen)
+            if batch is None:
+                continue
+            for event in _news_of(seen):
+                batch.apply_event(seen.call.worker, event)
+                is_news = True
+        return is_news
 
-    def _tell(self, batch: Ledger, seen: _Seen) -> None:
-        call, ran_s = seen.call, time.time() - seen.began_at
-        if not seen.told and ran_s >= _STARTED_AFTER_S:
-            seen.told = True
-            batch.apply_event(call.worker, Started(call.index, ran_s, call.attempt))
-        progress, seen.progress = seen.progress, None
-        if progress is not None:
-            batch.apply_event(call.worker, progress)
-        if type(call.output) is Paper:
-            news, printed = call.output.news()
-            if news:
-                batch.apply_event(call.worker, Wrote(call.index, news, printed))
-
-    def note_begun(self, batch: Ledger, index: int, attempt: int, worker: str) -> None:
-        """Take an executor's word that a call runs elsewhere."""
-        if batch.states[index] < STARTED_CODE:
+    def note_begun(self, batch: Ledger, index: int, attempt: int, worker: str) -> bool:
+        """Take an executor's word that a call runs elsewhere; returns whether that is new."""
+        is_news = batch.states[index] < STARTED_CODE
+        if is_news:
             batch.apply_event(worker, Started(index, 0.0, attempt))
+        return is_news
+
+
+def _news_of(seen: _Seen) -> Iterator[CallEvent]:
+    call, ran_s = seen.call, time.time() - seen.began_at
+    if not seen.told and ran_s >= _STARTED_AFTER_S:
+        seen.told = True
+        yield Started(call.index, ran_s, call.attempt)
+    progress, seen.progress = seen.progress, None
+    if progress is not None:
+        yield progress
+    if type(call.output) is Paper:
+        news, printed = call.output.news()
+        if news:
+            yield Wrote(call.index, news, printed)
