@@ -194,6 +194,17 @@ def test_files_named_in_the_documentation_exist(page: str) -> None:
 
 
 @needs_checkout
+def test_every_folder_stands_on_the_map() -> None:
+    """Whoever adds a folder says in CONTRIBUTING what is in it."""
+    named = set(re.findall(r"`([\w/]+/)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    package = ROOT / "nbtasks"
+    there = {
+        path.parent.relative_to(package).as_posix() + "/" for path in package.rglob("*.*") if path.is_file()
+    }
+    assert {name for name in there if "__pycache__" not in name} - named == {"./"}
+
+
+@needs_checkout
 def test_the_shape_of_the_code_is_kept() -> None:
     """Nothing is too large, and no name stands twice."""
     python(str(SHAPE))

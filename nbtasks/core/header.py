@@ -14,7 +14,8 @@ from typing import Any
 from .inputs import Input, inputs_from_wire, inputs_to_wire
 from .wirefields import WireField, WireFields, flag, from_base64, named, number, text, texts, to_base64, whole
 
-#: Bytes that a result may take where nobody has said anything else.
+#: Bytes that the arguments of a call may take; and that a result may, where nobody has said anything else.
+ARGUMENT_LIMIT_BYTES = 512 * 2**20
 RESULT_LIMIT_BYTES = 512 * 2**20
 
 

@@ -9,14 +9,13 @@ from typing import Any
 from nbtasks.client.batches.parcel import Call
 from nbtasks.client.home import BoundFor, Home
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge
+from nbtasks.core.header import ARGUMENT_LIMIT_BYTES
 from nbtasks.wire import pickling
 from nbtasks.wire.kinds import generators
 from nbtasks.wire.modules.byname import noting
 from nbtasks.wire.modules.manifest import Needs
 from nbtasks.wire.pickling import Parts
 from nbtasks.wire.values import SHARED_BYTES, BlobPiece, Shelf, payload_of, sharing, size_of
-
-ARGUMENT_LIMIT_BYTES = 512 * 2**20
 
 _NEVER_LARGE = frozenset({int, float, bool, type(None), complex})
 

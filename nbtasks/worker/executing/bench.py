@@ -18,6 +18,7 @@ from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall, before_telling
 from nbtasks.core.errors import NotPicklable, Retry, TaskRevokedError, ValueLost, WireError
+from nbtasks.core.header import ARGUMENT_LIMIT_BYTES
 from nbtasks.core.nexttry import NextTry
 from nbtasks.core.outcome import Outcome
 from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
@@ -51,8 +52,6 @@ from .preview import Previews, show_left
 _MOST_LOGGED = 200
 #: Bytes of variables that the failures of one batch may bring from one child: who looks, looks at the first ones.
 _MOST_VARIABLES = 512 * 1024
-#: Bytes that the arguments of a next attempt may take.
-_MOST_ARGUMENTS = 512 * 2**20
 #: Seconds for those of one failure.
 _MOST_VARIABLES_S = 1.0
 
@@ -219,7 +218,7 @@ class Bench:
 
     def _packed_arguments(self, job: Job, arguments: Any) -> tuple[bytes, list[BlobPiece]]:
         with activeworld.opened_in(job.world), generators.given():
-            return payload_of(arguments, _MOST_ARGUMENTS, self.shelf, lambda: False)
+            return payload_of(arguments, ARGUMENT_LIMIT_BYTES, self.shelf, lambda: False)
 
     def _packed(self, job: Job, call: CurrentCall, outcome: Outcome) -> tuple[int, bytes, list[BlobPiece]]:
         if outcome.state != SUCCESS_CODE:

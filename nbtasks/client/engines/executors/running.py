@@ -20,6 +20,7 @@ from nbtasks.core.context import CurrentCall, OwnState
 from nbtasks.core.errors import NotPicklable, Retry, WireError
 from nbtasks.core.events import Retried
 from nbtasks.core.execution import run_once
+from nbtasks.core.header import ARGUMENT_LIMIT_BYTES
 from nbtasks.core.ids import call_id
 from nbtasks.core.nexttry import NextTry
 from nbtasks.core.options import TaskOptions, with_overrides
@@ -211,8 +212,9 @@ class _Run:
         changes = getattr(outcome.error, "changes", None) if is_kind(outcome.error, Retry) else None
         if type(changes) is NextTry and changes.call is not None:
             try:
-                limit = self._errand.result_limit
-                self._changed[index], _ = payload_of(changes.call, limit, _inline, lambda: False)
+                self._changed[index], _ = payload_of(
+                    changes.call, ARGUMENT_LIMIT_BYTES, _inline, lambda: False
+                )
             except WireError as error:
                 problem = NotPicklable(f"self.retry(): the new arguments: {error}")
                 return Outcome(FAILURE_CODE, None, outcome.seconds, problem)
