@@ -64,6 +64,8 @@ class App(Foundation):
         listen: let workers on other machines reach the embedded server, with TLS and a password: ``"HOST:PORT"``, or
             True for all addresses of this machine and any free port. :meth:`invite` says how they join.
         engine: an executor of concurrent.futures, or what looks like one: it runs the calls, and there is no broker.
+        eager: for tests: calls run where they are submitted, and are over when the submit returns. The same as the
+            setting ``task_always_eager``, which can be switched on later.
     """
 
     @classmethod
@@ -212,6 +214,9 @@ class App(Foundation):
             WorkersError: they did not come up; the message has the end of their log.
         """
         self._need("start_workers")
+        if self._eager is not None:
+            # There is nothing for them to do.
+            return
         own = of_workers(self.conf)
         most = own.pop("concurrency", None) or usable_cpus()
         wanted = WorkerOptions.make(n if n is not None else most, {**own, **options}, self.include)

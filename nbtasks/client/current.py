@@ -6,10 +6,11 @@ whatever else a task or its module opens.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.core import ancestry, context
@@ -35,6 +36,9 @@ class Provider(Protocol):
     def told(self) -> str:
         """Where it was told that its calls go; empty where it finds out by itself."""
 
+    #: Its settings.
+    conf: Any
+
     @property
     def usable(self) -> bool:
         """Whether it is open."""
@@ -51,6 +55,9 @@ class Provider(Protocol):
     def known_home(self) -> Home | None:
         """The same; None where that has not been found out yet."""
 
+    def see_whether_eager(self, said: bool | None) -> bool:
+        """Run calls where they are submitted from now on, or no longer; returns which."""
+
     def forked(self) -> None:
         """Go on in a process that was forked off."""
 
@@ -60,6 +67,8 @@ _open: list[Provider] = []
 _of_worker: list[Provider] = []
 #: Every App that somebody holds.
 _all: weakref.WeakSet[Provider] = weakref.WeakSet()
+#: Every App is eager for now: a test wants that.
+all_eager = False
 #: Where the App that was closed last had been told that calls go, if none is open: (name, place).
 _closed: list[tuple[str, str]] = []
 #: Makes an App with defaults; set by app.py.
@@ -78,6 +87,21 @@ def opened(app: Provider) -> None:
     _open.append(app)
     _closed.clear()
     ancestry.tell_children(app.told)
+
+
+@contextlib.contextmanager
+def everything_eager() -> Iterator[None]:
+    """Have every App of this process run its calls where they are submitted meanwhile."""
+    global all_eager
+    before, all_eager = all_eager, True
+    try:
+        for app in list(_all):
+            app.see_whether_eager(None)
+        yield
+    finally:
+        all_eager = before
+        for app in list(_all):
+            app.see_whether_eager(app.conf.said_here("task_always_eager"))
 
 
 def told_anew(app: Provider) -> None:

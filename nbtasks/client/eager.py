@@ -141,20 +141,25 @@ class EagerResult(Generic[R]):
         """Do nothing: nothing is stored."""
 
 
-def apply_here(task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any]) -> EagerResult:
+def apply_here(
+    task: Definition, args: tuple[Any, ...], kwargs: dict[str, Any], *, copied: bool = True
+) -> EagerResult:
     """Run a call with its retries, without waiting between them.
 
-    Each attempt has its own copy of what the task captures, as on a worker: nothing here is changed by it.
+    Args:
+        copied: each attempt has its own copy of what the task captures, as on a worker: nothing here is changed by it.
     """
     task.check(args, kwargs)
-    function, options = pickling.dump_function(task.function), pickling.dump_function(task.options)
+    packed = [pickling.dump_function(one) for one in (task.function, task.options)] if copied else []
     with generators.given():
         sent = b"".join(pickling.dumps((args, kwargs)))
     call = CurrentCall(id=new_id(), name=task.name, is_eager=True)
     while True:
         opening = Opening()
         with opened_in(opening), generators.seeded_here(task.options.seed):
-            function_here, options_here = pickling.loads(function), pickling.loads(options)
+            function_here, options_here = (
+                map(pickling.loads, packed) if copied else (task.function, task.options)
+            )
             args_here, kwargs_here = pickling.loads(sent)
             opening.is_reading = False
             outcome = run_once(function_here, args_here, kwargs_here, call, options_here)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nbtasks.broker.redis.server import BrokerFacts
 
     from .batches.engine import Engine
+    from .engines.executors.eagerengine import EagerEngine
     from .engines.executors.executorengine import ExecutorEngine
     from .engines.redis.session import Session
 
@@ -67,6 +68,7 @@ class Foundation:
         connection_file: str | os.PathLike[str] | None = None,
         listen: str | bool = False,
         engine: Executor | None = None,
+        eager: bool | None = None,
     ) -> None:
         self.name = name or "nbtasks"
         Told(broker, key, namespace, connection_file, listen).check(backend, connection)
@@ -75,6 +77,7 @@ class Foundation:
             "connection_file": connection_file, "listen": listen or None, "include": tuple(include) or None,
             "result_expires": None if result_expires is None else checked_expiry(result_expires),
             "result_limit": None if result_limit is None else checked_limit(result_limit),
+            "task_always_eager": eager,
         }  # fmt: skip
         given = {setting: value for setting, value in given.items() if value is not None}
         #: Its settings, under Celery's names: ``app.conf.result_expires``, ``app.conf["broker_url"]``.
@@ -86,6 +89,8 @@ class Foundation:
         self._setups: list[Callable[[], Any]] = []
         self._closed = False
         self._executor: ExecutorEngine | None = None
+        #: Runs calls where they are submitted; None where others do.
+        self._eager: EagerEngine | None = None
         if connection is not None:
             self.conf.fix("this App was given a connection")
         if engine is not None:
@@ -93,6 +98,8 @@ class Foundation:
             beside.pop("result_limit", None)
             self._executor = self._opened.execute(engine, self.name, self.conf.result_limit, beside)
             self.conf.fix("an executor runs the calls of this App")
+        if current.all_eager or eager:
+            self._be_eager()
         current.opened(self)
         if context.serving:
             self._finalizer = close_when_unheld(self, self._opened)
@@ -136,6 +143,7 @@ class Foundation:
 
     def _note_settings(self) -> None:
         """Hear that something was set."""
+        self.see_whether_eager(said=self.conf.said_here("task_always_eager"))
         current.told_anew(self)
 
     # -- where its calls go
@@ -148,14 +156,15 @@ class Foundation:
     @property
     def home(self) -> Home:
         """Where its calls go: server, namespace and key."""
-        if self._executor is not None:
-            return self._executor.home
+        own = self._executor or self._eager
+        if own is not None:
+            return own.home
         return Home.of(self._connection or self.connection, self.name)
 
     @property
     def known_home(self) -> Home | None:
         """The same; None where that has not been found out yet, and finding out would start a server."""
-        given = self._executor or self._connection
+        given = self._executor or self._eager or self._connection
         finds_out = given is not None or self._told.names_broker or context.serving
         return self.home if finds_out else None
 
@@ -223,16 +232,33 @@ class Foundation:
             BrokerUnavailable: it cannot be reached.
             BrokerUnsuitable: it is too old, or it may evict data.
         """
-        engine = self._opened.engine
+        engine = self._opened.engine if self._eager is None else self._eager
         if engine is not None and engine.usable and not self._closed:
             return engine
         self._check_open()
+        if self.see_whether_eager(self.conf.task_always_eager):
+            return self.engine
         with self._lock:
             engine = self._opened.engine
             if engine is None or not engine.usable or self._closed:
                 engine = self._opened.engine = self._connect()
                 ancestry.at_exit_of_child(weakref.WeakMethod(self._at_exit))
             return engine
+
+    def see_whether_eager(self, said: bool | None) -> bool:
+        """Run calls where they are submitted from now on, or no longer; returns which."""
+        wanted = self._executor is None and bool(said or current.all_eager)
+        if wanted and (self._eager is None or not self._eager.usable):
+            self._be_eager()
+        elif not wanted:
+            self._eager = None
+        return wanted
+
+    def _be_eager(self) -> None:
+        from .engines.executors.eagerengine import EagerEngine
+
+        conf = self.conf
+        self._eager = EagerEngine(self.name, conf.result_limit, lambda: conf.task_eager_propagates)
 
     def _connect(self) -> Engine:
         if self._executor is not None:
@@ -251,7 +277,10 @@ class Foundation:
         """The open connection to the broker, for those who look behind the engine."""
         self._need("connection", "session")
         engine = self.engine
-        assert isinstance(engine, RedisEngine)
+        if not isinstance(engine, RedisEngine):
+            raise ConfigError(
+                f"App {self.name!r} is eager: its calls run where they are submitted, without a broker"
+            )
         return engine.session
 
     def check(self) -> BrokerFacts:

@@ -69,13 +69,18 @@ class EagerGroup:
         return sum(one.successful() for one in self.results)
 
 
-def run_here(compiled: Compiled) -> EagerResult | EagerGroup:
-    """Run a workflow; returns what its result is."""
-    return _Rehearsal(compiled).run()
+def run_here(compiled: Compiled, *, copied: bool = True) -> EagerResult | EagerGroup:
+    """Run a workflow; returns what its result is.
+
+    Args:
+        copied: each attempt has a copy of its function, as on a worker.
+    """
+    return _Rehearsal(compiled, copied).run()
 
 
 class _Rehearsal:
-    def __init__(self, compiled: Compiled) -> None:
+    def __init__(self, compiled: Compiled, copied: bool) -> None:
+        self._copied = copied
         self._plan, self._steps = compiled.plan, compiled.steps
         self._ended: list[list[EagerResult]] = []
 
@@ -112,7 +117,7 @@ class _Rehearsal:
             ended: EagerResult = EagerResult(new_id(), step.task.name, state, lambda: handed, None, 0.0)
         else:
             args, kwargs = call
-            ended = eager.apply_here(step.task, (*handed, *args), kwargs)
+            ended = eager.apply_here(step.task, (*handed, *args), kwargs, copied=self._copied)
         ended.parent = self._parent(node, index)
         return ended
 

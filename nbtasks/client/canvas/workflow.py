@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client import current
+from nbtasks.client.engines.executors.eagerengine import EagerEngine
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
 from nbtasks.client.submitting import dispatch
@@ -14,6 +15,7 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.core.plan import CallRange, Values
 
 from .compiling import Compiled, Step
+from .rehearsal import run_here
 from .spread import SpreadResult
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def submit(compiled: Compiled) -> Any:
     engine = _engine_of(compiled.steps)
     if engine is None:
         return SpreadResult([])
+    if isinstance(engine, EagerEngine):
+        return run_here(compiled, copied=False)
     plan = compiled.plan
     if len(plan.nodes) == 1 and plan.result == (CallRange(0),) and not plan.of_many:
         step = compiled.steps[0]

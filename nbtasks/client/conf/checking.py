@@ -19,6 +19,8 @@ DEFAULTS: dict[str, Any] = {
     "imports": (),
     "include": (),
     "listen": False,
+    "task_always_eager": False,
+    "task_eager_propagates": False,
 }
 #: Setting -> the option of workers that it is.
 OF_WORKERS = {
@@ -83,6 +85,12 @@ def _url(_name: str, value: Any) -> Any:
     return value
 
 
+def _yes_or_no(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}: {value!r:.40} is neither True nor False")
+    return value
+
+
 def _text(name: str, value: Any) -> Any:
     if value is not None and not isinstance(value, str):
         raise ConfigError(f"{name}: {value!r:.40} is not a text")
@@ -107,6 +115,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "broker_url": _url,
     "result_backend": _text,
     "namespace": _namespace,
+    "task_always_eager": _yes_or_no,
+    "task_eager_propagates": _yes_or_no,
     "imports": _modules,
     "include": _modules,
     "result_expires": lambda _, value: checked_expiry(value),

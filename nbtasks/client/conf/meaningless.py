@@ -10,6 +10,7 @@ EFFECTIVE = frozenset(
     {
         "namespace", "key", "connection_file", "listen", "result_limit",
         "broker_url", "result_backend", "result_expires", "imports", "include",
+        "task_always_eager", "task_eager_propagates",
         "worker_concurrency", "worker_pool", "worker_max_tasks_per_child", "worker_max_memory_per_child",
     }
 )  # fmt: skip
@@ -47,7 +48,7 @@ _REASONS = (
     ("control_* event_*", "orders and events need no queues of their own"),
     ("task_track_started", "STARTED is always told"),
     ("task_remote_tracebacks", "tracebacks always travel"),
-    ("*eager*", "say it where you call: task.apply()"),
+    ("*eager*", "an eager App keeps results as any other: as long as somebody holds them"),
     (
         "task_acks_* task_reject_* task_retry_*",
         "a call ends with its result; acks_late=False in @task: at most once",

@@ -293,11 +293,7 @@ class ExecutorEngine:
             self._end(batch, [(index, 1)], failures.pack(error, with_traceback=False), stretch.attempt)
             return
         batch.apply_event(worker, retried)
-        load = stretch.load
-        if changed is not None:
-            load = dataclasses.replace(load, first=index, payloads=[changed])
-        again = dataclasses.replace(stretch, load=load, first=index, count=1, attempt=stretch.attempt + 1)
-        self._line.put(again, time.time() + retried.delay_s)
+        self._line.put(stretch.next_try(index, changed), time.time() + retried.delay_s)
 
     def _end(
         self, batch: Ledger, ranges: Iterable[tuple[int, int]], payload: bytes = b"", attempt: int = 1

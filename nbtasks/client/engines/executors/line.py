@@ -63,6 +63,13 @@ class Stretch:
         """Return some of these calls."""
         return dataclasses.replace(self, first=first, count=count)
 
+    def next_try(self, index: int, changed: bytes | None) -> Stretch:
+        """Return the next attempt of one of them; ``changed`` are its arguments, packed, where these are other."""
+        load = self.load
+        if changed is not None:
+            load = dataclasses.replace(load, first=index, payloads=[changed])
+        return dataclasses.replace(self, load=load, first=index, count=1, attempt=self.attempt + 1)
+
     def without(self, index: int) -> Iterator[Stretch]:
         """Yield what is left of it without one call."""
         left = [number for number in range(self.first, self.first + self.count) if number != index]

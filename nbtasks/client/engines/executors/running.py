@@ -111,6 +111,15 @@ def run(errand: Errand) -> Answer:
         shelf.close()
 
 
+def run_here(errand: Errand, function: Function) -> Answer:
+    """Run the calls of an errand with a function that is here, in this thread; what they print is printed here."""
+    shelf = PieceShelf(errand.pieces)
+    try:
+        return _Run(errand, function, None, shelf, is_eager=True).answer()
+    finally:
+        shelf.close()
+
+
 def _function_of(errand: Errand) -> Function | None:
     with _lock:
         found = _functions.get(errand.function)
@@ -132,7 +141,15 @@ def _name(onlooker: Onlooker | None) -> str:
 class _Run:
     """One errand on its way to an answer."""
 
-    def __init__(self, errand: Errand, function: Function, onlooker: Onlooker | None, shelf: Shelf) -> None:
+    def __init__(
+        self,
+        errand: Errand,
+        function: Function,
+        onlooker: Onlooker | None,
+        shelf: Shelf,
+        is_eager: bool = False,
+    ) -> None:
+        self._is_eager = is_eager
         n = len(errand.payloads)
         self._errand = errand
         self._function = function
@@ -164,7 +181,8 @@ class _Run:
         index = errand.first + place
         call = CurrentCall(
             errand.header.task_id or call_id(errand.batch, index, 1 if errand.single else None),
-            errand.batch, index, errand.name, errand.attempt, self._worker, errand.queue, sent=errand,
+            errand.batch, index, errand.name, errand.attempt, self._worker, errand.queue, self._is_eager,
+            sent=errand,
         )  # fmt: skip
         call.output = paper = Paper()
         if onlooker is not None:
