@@ -94,7 +94,8 @@ class Foundation:
         if connection is not None:
             self.conf.fix("this App was given a connection")
         if engine is not None:
-            beside = {**given, "connection": connection}
+            # Said by the names that were used: those of settings are looked at after them.
+            beside = {"broker": broker, "backend": backend, **given, "connection": connection}
             beside.pop("result_limit", None)
             self._executor = self._opened.execute(engine, self.name, self.conf.result_limit, beside)
             self.conf.fix("an executor runs the calls of this App")
