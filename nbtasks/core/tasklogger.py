@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from .context import current_call
 
@@ -21,6 +22,13 @@ class CallFilter(logging.Filter):
         return True
 
 
+class TaskLogger(logging.Logger):
+    """A logger of tasks; where it arrives in a worker with a function, it is one there, too."""
+
+    def __reduce__(self) -> Any:
+        return get_task_logger, (self.name,)
+
+
 _FILTER = CallFilter()
 
 
@@ -36,5 +44,8 @@ def get_task_logger(name: str) -> logging.Logger:
     if logger is not parent and logger.parent is logging.getLogger():
         # As in Celery: its name stays, and a task's loggers can be told from others.
         logger.parent = parent
+    if type(logger) is logging.Logger:
+        # It may be there already, and others hold it.
+        logger.__class__ = TaskLogger
     logger.addFilter(_FILTER)
     return logger

@@ -1,0 +1,1 @@
+"""Bridges to libraries of others; each needs its library."""
