@@ -4,30 +4,34 @@
 
 const OFFER_AFTER_S = 10, LONG_S = 30, REMEMBERED = "nbtasks-tell-end";
 
+/** @type {string | undefined} */
+let permission; // as the browser has said it: a page that asks stands still until the browser's own process has answered
+
 class EndNotice {
   /** @param {Store} store */
   constructor(store) {
     this.store = store;
     this.runs = false; // as far as this page has seen
   }
-  get isPossible() {
-    try { return window.isSecureContext && Notification.permission !== "denied"; } catch { return false; }
+  get permission() {
+    try { return permission ??= window.isSecureContext ? Notification.permission : "denied"; } catch { return permission = "denied"; }
   }
+  get isPossible() { return this.permission !== "denied"; }
   get isWanted() {
-    try { return Notification.permission === "granted" && localStorage.getItem(REMEMBERED) === "yes"; } catch { return false; }
+    try { return localStorage.getItem(REMEMBERED) === "yes" && this.permission === "granted"; } catch { return false; }
   }
   /** Somebody has pressed the button, which is when a page may ask the browser. */
   async toggle() {
     const wanted = !this.isWanted;
     try {
-      if (wanted) await Notification.requestPermission();
+      if (wanted) permission = await Notification.requestPermission();
       localStorage.setItem(REMEMBERED, wanted ? "yes" : "no");
     } catch { /* it stays as it was */ }
     this.store.show();
   }
   /** @param {View} view */
   isOffered(view) {
-    return !view.done && this.isPossible && !this.store.pulse.lost(view) && this.store.now() - view.created_at > OFFER_AFTER_S;
+    return !view.done && this.store.now() - view.created_at > OFFER_AFTER_S && !this.store.pulse.lost(view) && this.isPossible;
   }
   /** There is news of the run. @param {View} view */
   hear(view) {
