@@ -36,7 +36,6 @@ WRITES = [
     "SET",
     "SETRANGE",
     "SADD",
-    "SREM",
     "PERSIST",
     "PEXPIRE",
     "XADD",
@@ -50,7 +49,7 @@ WRITES = [
 READS = (
     *("HGET", "HMGET", "HEXISTS", "GETRANGE", "EXISTS", "GET", "PTTL", "TIME", "XLEN", "XRANGE", "XREVRANGE"),
     *("XPENDING", "XINFO", "SMEMBERS", "ZRANGE", "ZREVRANGE", "ZRANGEBYSCORE", "ZCARD"),
-    *("HKEYS", "SRANDMEMBER", "ZSCORE"),
+    *("HKEYS", "ZSCORE"),
 )
 CUT = """
 local left, real = {left}, redis

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from nbtasks import task
-from nbtasks.core.errors import ChordError, NotNeeded, TaskRevokedError
+from nbtasks import AsyncResult, task
+from nbtasks.client.submitting.workflows import submit_workflow
+from nbtasks.core.errors import ChordError, NotNeeded, TaskRevokedError, ValueLost
+from nbtasks.core.plan import CallRange, Node, Plan
 from tests.workflows import Run, each, many, one
 
 
@@ -268,7 +272,6 @@ def test_an_expired_step_ends_those_after_it(shared_app):
 def test_it_is_said_what_a_step_waits_for(shared_app, gate):
     @task
     def held(x, path):
-        import time
         from pathlib import Path
 
         while x > 2 and not Path(path).exists():
@@ -292,7 +295,6 @@ def test_it_is_said_what_a_step_waits_for(shared_app, gate):
 def test_what_is_forgotten_stays_until_what_comes_later_has_ended(shared_app, gate, eventually):
     @task
     def held(x, path):
-        import time
         from pathlib import Path
 
         while not Path(path).exists():
@@ -345,3 +347,86 @@ def test_a_step_cannot_be_repaired_alone(shared_app):
     run.states()
     with pytest.raises(ConfigError, match="submit the workflow anew"):
         run.batches[0].retry_failed()
+
+
+def test_a_countdown_of_a_later_step_begins_when_the_one_before_has_ended(shared_app):
+    @task
+    def now(*_):
+        return time.time()
+
+    later = task(name="later")(now.function)
+    batches = submit_workflow(
+        shared_app.engine,
+        Plan((Node(1), Node(1, (one(0),))), (CallRange(1),)),
+        [(now, [((), {})], {"countdown": 0.3}), (later, [((), {})], {"countdown": 0.5})],
+    )
+    first, second = (AsyncResult.of(batch, 0).get(timeout=60) for batch in batches)
+    assert second - first >= 0.45
+
+
+def test_classes_of_local_modules_go_through_steps_that_do_not_know_them(shared_app, project, monkeypatch):
+    """The second step only passes on what it gets."""
+    (project / "thing_of_wf.py").write_text("class Thing:\n    def __init__(self, x):\n        self.x = x\n")
+    monkeypatch.syspath_prepend(str(project))
+    import thing_of_wf
+
+    @task
+    def make(x):
+        return thing_of_wf.Thing(x)
+
+    @task
+    def read(thing):
+        return thing.x
+
+    run = Run(shared_app, (make, [7], []), (same, [()], [one(0)]), (read, [()], [one(1)]))
+    assert run.of(2).get(timeout=60) == 7
+
+
+def test_what_is_not_signed_is_not_handed_on(shared_app, gate):
+    """Somebody without the key has put a result of another call in the place of the one that is waited for."""
+
+    @task
+    def held(x, path):
+        from pathlib import Path
+
+        while not Path(path).exists():
+            time.sleep(0.01)
+        return x
+
+    other = same.delay("other")
+    assert other.get(timeout=60) == "other"
+    store, link = shared_app.engine.session.store, shared_app.engine.session.store._link
+    keys = shared_app.engine.session.keys
+    run = Run(
+        shared_app,
+        (same, ["mine"], []),
+        (held, [str(gate.path)], [one(0)]),
+        (collect, [()], [many((0, 1), (1, 1))]),
+    )
+    assert run.of(0).get(timeout=60) == "mine"
+    frame = store.record(other.batch.id, 0, 1)
+    link.call("HSET", keys.records(run.batches[0].id), "0+1", frame)
+    gate.open()
+    error = run.of(2).get(timeout=60, propagate=False)
+    assert isinstance(error, (ValueLost, ChordError))
+    assert "stands where one of" in str(error)
+
+
+def test_signals_tell_of_each_step(shared_app):
+    from nbtasks.signals import after_task_publish, before_task_publish
+
+    told = []
+
+    def note(sender=None, headers=None, **_):
+        told.append((sender, headers.get("id")))
+
+    before_task_publish.connect(note)
+    after_task_publish.connect(note)
+    try:
+        run = Run(shared_app, (same, [1], []), (same, [()], [one(0)]))
+    finally:
+        before_task_publish.disconnect(note)
+        after_task_publish.disconnect(note)
+    ids = [batch.id for batch in run.batches]
+    assert [id for _, id in told] == [None, None, *ids]
+    assert run.of(1).get(timeout=60) == 1

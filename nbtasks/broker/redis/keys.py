@@ -98,7 +98,7 @@ class Keys:
         return f"{self.root}p:{batch}"
 
     def awaited(self, batch: str) -> str:
-        """SET: the batches that have not ended, of those that a parked one waits for."""
+        """HASH: those batches as names that have not ended, of those that a parked one waits for."""
         return f"{self.root}g:{batch}"
 
     def workflow(self, workflow: str) -> str:
@@ -106,7 +106,7 @@ class Keys:
         return f"{self.root}wf:{workflow}"
 
     def workflow_open(self, workflow: str) -> str:
-        """SET: those of them that have not ended."""
+        """HASH: those of them as names that have not ended."""
         return f"{self.root}wo:{workflow}"
 
     def plan(self, workflow: str) -> str:
@@ -120,7 +120,7 @@ class Keys:
 
     @property
     def partly_released(self) -> str:
-        """SET: large batches whose parked chunks are queued step by step."""
+        """HASH: large batches as names, whose parked chunks are queued step by step."""
         return f"{self.root}rel"
 
     def states(self, batch: str) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.core.plan import Node, Plan
 
+from . import publishing
+from .beside import refuse_known
 from .dispatch import call_options, ledger_of, packer_of
 
 if TYPE_CHECKING:
@@ -33,13 +35,26 @@ def submit_workflow(engine: Engine, plan: Plan, steps: Sequence[NodeCalls]) -> l
         NotPicklable: something cannot travel.
         ConfigError: options are wrong, or this engine does not let calls wait for others.
     """
+    told = publishing.is_told()
+    if told:
+        steps = [
+            (task, calls, publishing.tell_before(task, dict(given), _body(calls)))
+            for task, calls, given in steps
+        ]
     prepared = [_prepared(engine, node, *step) for node, step in zip(plan.nodes, steps, strict=True)]
     if any(node.ins for node in plan.nodes):
         engine.submit_workflow(plan, prepared)
     else:
         for batch, parcel, payloads in prepared:
             engine.submit(batch, parcel, payloads)
+    for (task, calls, given), (batch, _, _) in zip(steps if told else (), prepared, strict=False):
+        publishing.tell_after(task, dict(given), _body(calls), batch.call_id(0) if batch.n == 1 else batch.id)
     return [batch for batch, _, _ in prepared]
+
+
+def _body(calls: Sequence[Call]) -> Call:
+    """Return what signals are told of the arguments of some calls: as of a call, or of a map."""
+    return calls[0] if len(calls) == 1 else ((), {})
 
 
 def _prepared(
@@ -47,6 +62,8 @@ def _prepared(
 ) -> tuple[Ledger, Parcel, list[bytes]]:
     check_calls(task, node, calls)
     options = call_options(task, dict(given), engine, single=len(calls) == 1)
+    if options.header.task_id:
+        refuse_known(engine, options.header.task_id)
     packer = packer_of(engine, task, options)
     payloads = list(packer.payloads(calls))
     parcel = Parcel(task, options, calls)

@@ -23,7 +23,7 @@ for _, member in ipairs(due) do
   end
   redis.call('ZREM', set, member)
 end
-local partly = strict.at('SRANDMEMBER', root .. 'rel')
+local partly = strict.at('HKEYS', root .. 'rel')[1]
 if partly then workflow_parts().release(root, partly) end
 if partly and strict.at('EXISTS', root .. 'rel') == 1 then return {#due, 0} end
 local next = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')

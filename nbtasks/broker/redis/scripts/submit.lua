@@ -71,9 +71,9 @@ while ARGV[i] do
     if strict.at('HEXISTS', key, 'wf') == 0 then
       for name in string.gmatch(ARGV[i + 3], '%x+') do
         -- It has ended before where the server has lost this one, and not the other.
-        if strict.at('HEXISTS', root .. 'b:' .. name, 'e') == 0 then strict.at('SADD', root .. 'g:' .. batch, name) end
+        if strict.at('HEXISTS', root .. 'b:' .. name, 'e') == 0 then strict.at('HSET', root .. 'g:' .. batch, name, '1') end
       end
-      strict.at('SADD', root .. 'wo:' .. id, batch)
+      strict.at('HSET', root .. 'wo:' .. id, batch, '1')
       strict.at('SADD', root .. 'wf:' .. id, batch)
       -- Last: it says that all this is there.
       local after = ARGV[i + 6] ~= '' and '!|' or '|'
@@ -87,7 +87,7 @@ while ARGV[i] do
   elseif kind == 'L' then
     -- It has ended before, all that it waits for: whoever promotes what is due queues it.
     if redis.call('EXISTS', root .. 'g:' .. batch) == 0 then
-      strict.at('SADD', root .. 'rel', batch)
+      strict.at('HSET', root .. 'rel', batch, '1')
       due = 0
     end
   else

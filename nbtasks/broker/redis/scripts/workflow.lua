@@ -34,7 +34,7 @@ end
 function workflow.unpark(root, name)
   if strict.at('HEXISTS', root .. 'b:' .. name, 's') == 1 then redis.call('HSET', root .. 'b:' .. name, 'rl', '1') end
   redis.call('DEL', root .. 'p:' .. name)
-  strict.at('SREM', root .. 'rel', name)
+  strict.at('HDEL', root .. 'rel', name)
 end
 
 -- Queue what is parked of a batch, for all that it waits for has ended; a large one in several steps, by promote.
@@ -47,7 +47,7 @@ function workflow.release(root, name)
   local flag = #firsts > 0 and strict.at('HGET', root .. 'b:' .. name, 'x') or ''
   for k, first in ipairs(firsts) do
     if k > 200 then
-      strict.at('SADD', root .. 'rel', name)
+      strict.at('HSET', root .. 'rel', name, '1')
       strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', 0)
       return
     end
@@ -61,7 +61,7 @@ end
 
 -- A batch has ended that another one waits for.
 function workflow.met(root, name, before)
-  strict.at('SREM', root .. 'g:' .. name, before)
+  strict.at('HDEL', root .. 'g:' .. name, before)
   if redis.call('EXISTS', root .. 'g:' .. name) == 0 then workflow.release(root, name) end
 end
 
@@ -95,5 +95,5 @@ function workflow.advance(root, batch, facts)
   -- What runs only after a failure is not needed, perhaps.
   if facts.excused == '!' then workflow.note(root, facts.workflow) end
   redis.call('DEL', root .. 'p:' .. batch, root .. 'g:' .. batch)
-  strict.at('SREM', root .. 'rel', batch)
+  strict.at('HDEL', root .. 'rel', batch)
 end

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nbtasks.client import whence
+from nbtasks.client.batches.notyet import step_before
 from nbtasks.core.plaintext import on_one_line
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ class Precedence:
         if its != mine:
             return its < mine
         own = self._registry.unfinished(one.id)
+        if own is not None and step_before(own, None) is not None:
+            # It is in no queue yet.
+            return False
         if own is not None and own.parcel is not None and batch.parcel is not None:
             # The server's clock, as it is reckoned here, is not exact enough for what follows within moments.
             return own.created_at < batch.created_at

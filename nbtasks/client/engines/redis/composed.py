@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nbtasks.client.batches.steps import SubmittedWorkflow, WorkflowStep
 from nbtasks.client.submitting.shipping import Along, ship
-from nbtasks.core.errors import OperationalError
 from nbtasks.core.ids import new_id
 from nbtasks.wire.modules.manifest import Needs
 from nbtasks.wire.workflowrecord import WorkflowRecord
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Calls of a chunk whose calls are queued one by one, each with the whole chunk, and the bytes of such a chunk.
 _EACH_CALLS, _EACH_BYTES = 16, 4096
+#: Seconds within which it is known here what has just been told.
+_KNOWN_S = 0.5
 _WITH_VALUES = frozenset({"one", "list"})
 
 #: A node: its batch, its parcel, and the payload of each call.
@@ -104,6 +104,8 @@ class Workflows:
             inputs=step.workflow.record.inputs[step.place],
             keeps_value=bool(asking),
             place=header.place if shared else "",
+            # A countdown of a later step begins when the one before it has ended.
+            eta_at=None if step.node.ins else header.eta_at,
         )
         parcel.options = dataclasses.replace(parcel.options, header=header)
 
@@ -147,19 +149,21 @@ class Workflows:
                 one.revoke(terminate)
 
     def _revoke(self, workflow: SubmittedWorkflow, terminate: bool) -> None:
-        """Revoke all calls of a workflow that have not ended, those that wait for others first."""
-        self._session.flush()
-        self._end_parked(workflow)
+        """Revoke what waits for others first: what it waits for does not release it any more."""
+        session = self._session
+        session.flush()
+        waiting = [
+            batch
+            for step, batch in zip(workflow.steps, workflow.ledgers, strict=True)
+            if step.is_waiting and not batch.all_ended
+        ]
+        for batch in reversed(waiting):
+            session.revoking.end_waiting(batch)
+        if waiting:
+            waiting[0].wait_for(lambda: all(batch.all_ended for batch in waiting), _KNOWN_S)
         for batch in reversed(workflow.ledgers):
             if not batch.all_ended:
-                batch.revoke(terminate)
-
-    def _end_parked(self, workflow: SubmittedWorkflow) -> None:
-        """Tell that what waits for others was revoked; that nobody runs, so nobody has to be asked."""
-        with contextlib.suppress(OperationalError):
-            for step, batch in reversed([*zip(workflow.steps, workflow.ledgers, strict=True)]):
-                if step.is_waiting:
-                    self._session.revoking.end_waiting(batch)
+                session.revoking.revoke(batch, -1, terminate, pass_on=False)
 
 
 def _add_needs(own: Needs, before: Needs, parcel: Parcel) -> None:

@@ -61,10 +61,13 @@ class Revoking:
         self._withdrawing = withdrawing
         self._ordered = itertools.count(1)
 
-    def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
+    def revoke(self, batch: Ledger, index: int, terminate: bool, pass_on: bool = True) -> None:
         """Make calls that have not ended REVOKED, for good, and tell the workers; handles say so when this returns.
 
         Without ``terminate`` only what has not been started: which calls that are, their workers know.
+
+        Args:
+            pass_on: end what waits for them in a workflow, too.
         """
         self._outbox.flush()
         span = range(batch.sent_count) if index < 0 else (index,)
@@ -90,7 +93,7 @@ class Revoking:
         if index < 0 or batch.all_ended:
             self._withdrawing.withdraw(batch)
         step = batch.parcel.step if batch.parcel is not None else None
-        if step is not None and step.followers:
+        if pass_on and step is not None and step.followers:
             self._endings.pass_on(step.workflow.record)
 
     def end_waiting(self, batch: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import weakref
@@ -14,8 +15,10 @@ from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.batches.sent import Sent
 from nbtasks.client.engines.redis.roster import WorkerRoster
+from nbtasks.core.errors import OperationalError
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.ranges import runs
+from nbtasks.core.states import REVOKED_CODE
 from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.values import BlobPiece
 
@@ -132,8 +135,19 @@ class Sender:
 
     def _fail(self, batch: Ledger, parcel: Parcel, error: Exception) -> None:
         """A batch can never be submitted, nor can its workflow."""
-        for one in [batch] if parcel.step is None else parcel.step.workflow.ledgers:
+        if parcel.step is None:
+            self._registry.fail(batch, error)
+            return
+        whole = parcel.step.workflow.ledgers
+        for one in whole:
             self._registry.fail(one, error)
+        self._registry.in_background(lambda: self._end_unsent(whole))
+
+    def _end_unsent(self, whole: Sequence[Ledger]) -> None:
+        """What the broker has of a workflow would wait for ever for what it never got."""
+        with contextlib.suppress(OperationalError):
+            for one in reversed(whole):
+                self._endings.tell(one.id, [Record.alike(one.id, 0, one.n, REVOKED_CODE)])
 
     def _put(self, batch: Ledger, item: Item, follows: bool = False) -> None:
         try:
