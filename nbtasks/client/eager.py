@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from nbtasks.core import states as st
 from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall
-from nbtasks.core.errors import ChordError, NotPicklable
+from nbtasks.core.errors import NotPicklable, origin_of
 from nbtasks.core.execution import run_once
 from nbtasks.core.ids import new_id
 from nbtasks.core.nexttry import NextTry
@@ -92,10 +92,7 @@ class EagerResult(Generic[R]):
         """Return the value, or raise what the task raised."""
         outcome = self._outcome()
         if propagate and isinstance(outcome, BaseException) and not self.successful():
-            while isinstance(outcome, ChordError) and outcome.__cause__ is not None:
-                # As in Celery: who looks at the result sees what it means, who gets it what has happened.
-                outcome = outcome.__cause__
-            raise outcome
+            raise origin_of(outcome)
         return outcome  # type: ignore[no-any-return]
 
     wait = get

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
 from nbtasks.core.durations import Duration, patience
-from nbtasks.core.errors import SignatureMismatch, TaskRevokedError, TimeoutError, UnknownCall, ValueLost
+from nbtasks.core.errors import (
+    SignatureMismatch,
+    TaskRevokedError,
+    TimeoutError,
+    UnknownCall,
+    ValueLost,
+    origin_of,
+)
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.pages import page_of
 from nbtasks.core.typevars import R
@@ -21,6 +28,7 @@ from .batches.course import course_of
 from .batches.ledger import Ledger
 from .batches.repairs import STRUCK
 from .border import as_own, at_border
+from .linked import Linked
 from .onlooking import watched
 from .result import AsyncResult, note
 
@@ -30,7 +38,7 @@ if TYPE_CHECKING:
     from .timeline.timeline import Timeline
 
 
-class GroupResult(Generic[R]):
+class GroupResult(Linked, Generic[R]):
     """The future results of a map, each of type R, in the order of its items."""
 
     __stays_here__ = "pass its values (result.get()), or its id (result.id), to be looked up there"
@@ -150,7 +158,9 @@ class GroupResult(Generic[R]):
 
     def why_pending(self) -> str | None:
         """Say why calls wait, with what to do; None where none waits."""
-        return self.batch.why_pending()
+        found = None if self.batch.done else self._relatives()
+        before = None if found is None else found.why_waiting
+        return before or self.batch.why_pending()
 
     # -- results
 
@@ -196,7 +206,7 @@ class GroupResult(Generic[R]):
             if begun == self._repairs_begun():
                 break
         if isinstance(outcome, BaseException):
-            raise outcome
+            raise origin_of(outcome)
         return outcome
 
     join = wait = get
@@ -417,7 +427,8 @@ class GroupResult(Generic[R]):
         """Revoke all calls that have not ended; with ``terminate`` running ones are stopped."""
         if terminate:
             self.batch.engine.capabilities.need("terminate")
-        if not self.batch.done:
+        found = self._relatives()
+        if not self.batch.done and not (found is not None and found.revoke_whole(terminate)):
             self.batch.revoke(terminate)
 
     def forget(self) -> None:

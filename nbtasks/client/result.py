@@ -17,6 +17,7 @@ from nbtasks.core.errors import (
     TimeoutError,
     UnknownCall,
     ValueLost,
+    origin_of,
 )
 from nbtasks.core.outputs import RichOutput, in_card
 from nbtasks.core.pages import page_of
@@ -34,6 +35,7 @@ from .batches.lostvalues import without_value
 from .batches.seen import name_of_state, own_meta
 from .batches.shown import shown_value
 from .border import at_border
+from .linked import Linked
 from .lookup import looked_up
 from .onlooking import watched
 
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class AsyncResult(Generic[R]):
+class AsyncResult(Linked, Generic[R]):
     """The future result of one call, of type R. Made when somebody asks for it; the call is kept in its batch."""
 
     __stays_here__ = "pass its value (result.get()), or its id (result.id), to be looked up there"
@@ -193,9 +195,11 @@ class AsyncResult(Generic[R]):
 
     def why_pending(self) -> str | None:
         """Say why the call waits, with what to do; None where it does not wait."""
-        return (
-            None if self.ready() or self.batch.done else self.batch.engine.why_pending(self.batch, self.index)
-        )
+        if self.ready() or self.batch.done:
+            return None
+        found = self._relatives()
+        before = None if found is None else found.why_waiting
+        return before or self.batch.engine.why_pending(self.batch, self.index)
 
     # -- its result
 
@@ -332,7 +336,7 @@ class AsyncResult(Generic[R]):
             if self.ready():
                 break
         if not successful and propagate:
-            raise value
+            raise origin_of(value)
         return value  # type: ignore[no-any-return]
 
     wait = get
@@ -387,6 +391,9 @@ class AsyncResult(Generic[R]):
         failure = failures.unpack(payload)
         error = failures.rebuild(failure, self.id)
         note(error, self._story())
+        found = self._relatives()
+        if found is not None:
+            found.tell(error)
         if self.batch.states[self.index] == st.REVOKED_CODE and not isinstance(error, TaskRevokedError):
             return TaskRevokedError(str(error), self.id)
         return error
@@ -410,10 +417,14 @@ class AsyncResult(Generic[R]):
 
     @at_border
     def revoke(self, terminate: bool = False) -> None:
-        """Revoke the call: it does not start any more; with ``terminate`` it is stopped if it runs."""
+        """Revoke the call: it does not start any more; with ``terminate`` it is stopped if it runs.
+
+        What waits for it is revoked with it. That of a workflow's result revokes the whole workflow.
+        """
         if terminate:
             self.batch.engine.capabilities.need("terminate")
-        if not self.ready():
+        found = None if self.ready() else self._relatives()
+        if not self.ready() and not (found is not None and found.revoke_whole(terminate)):
             self.batch.revoke(terminate, self.index)
 
     def forget(self) -> None:

@@ -256,6 +256,9 @@ class Task(Definition, Generic[P, R]):
         self,
         args: Iterable[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
+        *,
+        link: Any = None,
+        link_error: Any = None,
         **options: Unpack[CallKeywords],
     ) -> AsyncResult[R]:
         """Submit a call.
@@ -263,6 +266,8 @@ class Task(Definition, Generic[P, R]):
         Args:
             args: positional arguments; None for none.
             kwargs: keyword arguments; None for none.
+            link: signatures that run with its value when it has succeeded: one, or a list.
+            link_error: signatures that run when it has not.
             options: as below; those of the task, if it has them, where none is given.
 
         Raises:
@@ -271,6 +276,9 @@ class Task(Definition, Generic[P, R]):
             ConfigError: an unknown option or a bad value.
             BrokerUnavailable: the broker cannot be reached; nothing was submitted.
         """
+        if link or link_error:
+            linked = {"link": link, "link_error": link_error}
+            return self.signature(args, kwargs, **options).apply_async(**linked)  # type: ignore[no-any-return]
         return submit_call(self.app.engine, self, *self._arguments(args, kwargs), dict(options))
 
     @overload

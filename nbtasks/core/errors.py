@@ -208,6 +208,13 @@ class ChordError(CallError):
         return type(self), (str(self), self.call_id, self.failed_id, self.members)
 
 
+def origin_of(error: BaseException) -> BaseException:
+    """Return what has happened first: of a ChordError its cause, as in Celery's ``get()``; else the error itself."""
+    while isinstance(error, ChordError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 class TimeLimitExceeded(CallError):
     """The call ran longer than its time limit and was stopped."""
 

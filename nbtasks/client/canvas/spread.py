@@ -20,6 +20,8 @@ from nbtasks.core.ids import new_id
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from nbtasks.client.batches.ledger import Ledger
+
 R = TypeVar("R")
 _BETWEEN_LOOKS = Backoff(0.002, 0.05, factor=1.5)
 
@@ -35,6 +37,8 @@ class SpreadResult(GroupResult[R]):
         self._id = new_id()
         self._parts = list(parts)
         self._members: list[Any] | None = None
+        #: A batch of the workflow whose result it is.
+        self.whole: Ledger | None = None
 
     def __repr__(self) -> str:
         return f"<GroupResult {self.name}: {len(self):,} members, {self.state}>"
@@ -199,9 +203,31 @@ class SpreadResult(GroupResult[R]):
 
     @at_border
     def revoke(self, terminate: bool = False) -> None:
-        """Revoke all calls that have not ended; with ``terminate`` running ones are stopped."""
+        """Revoke all calls that have not ended; with ``terminate`` running ones are stopped.
+
+        Where it is the result of a workflow, that is revoked as a whole.
+        """
+        if self.whole is not None:
+            self.whole.engine.revoke_workflow(self.whole, terminate)  # type: ignore[attr-defined]
+            return
         for part in self.parts:
             part.revoke(terminate)
+
+    @property
+    def parent(self) -> Any:
+        """The handle of what all of its members wait for in a workflow; None where there is no such thing."""
+        lines = [list(_ancestors(part)) for part in self.parts]
+        for one in lines[0] if lines else ():
+            if all(any(_is_same(one, other) for other in line) for line in lines[1:]):
+                return one
+        return None
+
+    def _relatives(self) -> Any:
+        return (
+            self.parts[0]._relatives()
+            if self._parts and not isinstance(self.parts[0], SpreadResult)
+            else None
+        )
 
     def forget(self) -> None:
         """Drop the results from the broker."""
@@ -249,3 +275,16 @@ class SpreadResult(GroupResult[R]):
             looks += 1
             await asyncio.sleep(_BETWEEN_LOOKS.after(looks))
         return self.get(timeout=0)
+
+
+def _ancestors(handle: Any) -> Iterator[Any]:
+    """Yield the parent of a handle, the parent's parent, and so on."""
+    while (handle := handle.parent) is not None:
+        yield handle
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two handles are those of the same calls."""
+    if isinstance(one, SpreadResult) and isinstance(other, SpreadResult):
+        return len(one.parts) == len(other.parts) and all(map(_is_same, one.parts, other.parts))
+    return type(one) is type(other) and bool(one.id == other.id)
