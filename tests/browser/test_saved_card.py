@@ -170,6 +170,47 @@ Picture() if n == calls - 1 else {"n": n, "text": "<b>" * 30 * (n % 2)}
             assert_same(live[theme], picture(page, SAVED), f"{theme}-{width}", tmp_path)
 
 
+#: What a single call returns: a page, a table, a long text; and one that draws bars and prints.
+SINGLE = [
+    "Page('<h2>head</h2><p>text <b>bold</b></p><ul><li>one</li></ul><pre>code</pre>')",
+    "Page('<table border=1 class=dataframe><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>')",
+    "list(range(60))",
+    "from tqdm import tqdm\nfor a in tqdm(range(2)):\n    for b in tqdm(range(3)): pass\nprint('x\\n' * 9)",
+]
+PAGE = """
+class Page:
+    def __init__(self, html): self.html = html
+    def _repr_html_(self): return self.html
+"""
+#: The saved form takes the place of the live one in one cell, and what was there comes back.
+SWAP = """(number) => { const cell = [...window.jupyterapp.shell.currentWidget.context.model.cells][number];
+    const old = window.old?.[number] ?? cell.outputs.get(0).toJSON(); (window.old ??= {})[number] = old;
+    window.swapped = window.swapped === number ? null : number;
+    cell.outputs.set(0, window.swapped === number ? cell.sharedModel.getOutputs()[0] : old); }"""
+
+
+@pytest.mark.long
+def test_what_a_single_call_returns_is_the_same_picture(lab_page, tmp_path):
+    notebook = lab_page([SETUP + PAGE, *(f"%%task -n one\n{body}" for body in SINGLE)])
+    page = notebook.page
+    page.set_viewport_size({"width": 1180, "height": 1900})
+    notebook.run()
+    done = "() => document.querySelectorAll('.nbt-card[data-done=true]').length === 4"
+    page.wait_for_function(done, timeout=60_000)
+    final = """() => [...window.jupyterapp.shell.currentWidget.context.model.cells].slice(1).every((cell) =>
+        cell.sharedModel.getOutputs()[0].data['text/plain'].includes('one: done'))"""
+    page.wait_for_function(final)
+    page.add_style_tag(content=".nbt-button, .nbt-output button:not(:first-child) { visibility: hidden; }")
+    # From the last one on, so that those that are still to come stay where they are.
+    for number in range(4, 0, -1):
+        cell = f".jp-Notebook .jp-Cell:nth-child({number + 1} of .jp-Cell)"
+        live = picture(page, f"{cell} .nbt-card")
+        page.evaluate(SWAP, number)
+        saved = picture(page, f"{cell} .jp-RenderedHTML > div")
+        assert_same(live, saved, f"single-{number}", tmp_path)
+        page.evaluate(SWAP, number)
+
+
 def assert_reached_by_keyboard(page, squares):
     page.locator(f"{LIVE} {squares}").first.focus()
     page.keyboard.press("ArrowRight")

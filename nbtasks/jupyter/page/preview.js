@@ -16,7 +16,8 @@ class ResultPreview {
     this.drawn = preview;
     this.box.replaceChildren();
     if (!preview) return;
-    if (preview.html !== null) make("div", "jp-RenderedHTMLCommon", this.box).innerHTML = preview.html; // the user's own, as Out[n]
+    // The user's own, as Out[n]; it lies as deep as in the saved card, for Jupyter has rules for what lies less deep.
+    if (preview.html !== null) make("div", "", make("div", "jp-RenderedHTMLCommon nbt-page", this.box)).innerHTML = preview.html;
     else if (preview.png !== null) {
       const image = make("img", "", this.box);
       image.alt = "result";
