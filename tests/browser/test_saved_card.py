@@ -182,6 +182,12 @@ class Page:
     def __init__(self, html): self.html = html
     def _repr_html_(self): return self.html
 """
+
+
+def cell_of(number):
+    return f".jp-Notebook .jp-Cell:nth-child({number + 1} of .jp-Cell)"
+
+
 #: The saved form takes the place of the live one in one cell, and what was there comes back.
 SWAP = """(number) => { const cell = [...window.jupyterapp.shell.currentWidget.context.model.cells][number];
     const old = window.old?.[number] ?? cell.outputs.get(0).toJSON(); (window.old ??= {})[number] = old;
@@ -191,24 +197,32 @@ SWAP = """(number) => { const cell = [...window.jupyterapp.shell.currentWidget.c
 
 @pytest.mark.long
 def test_what_a_single_call_returns_is_the_same_picture(lab_page, tmp_path):
-    notebook = lab_page([SETUP + PAGE, *(f"%%task -n one\n{body}" for body in SINGLE)])
+    many = "%%task -n one for n in range(150)\nn;"
+    notebook = lab_page([SETUP + PAGE, *(f"%%task -n one\n{body}" for body in SINGLE), many])
     page = notebook.page
     page.set_viewport_size({"width": 1180, "height": 1900})
     notebook.run()
-    done = "() => document.querySelectorAll('.nbt-card[data-done=true]').length === 4"
+    done = "() => document.querySelectorAll('.nbt-card[data-done=true]').length === 5"
     page.wait_for_function(done, timeout=60_000)
     final = """() => [...window.jupyterapp.shell.currentWidget.context.model.cells].slice(1).every((cell) =>
         cell.sharedModel.getOutputs()[0].data['text/plain'].includes('one: done'))"""
     page.wait_for_function(final)
     page.add_style_tag(content=".nbt-button, .nbt-output button:not(:first-child) { visibility: hidden; }")
     # From the last one on, so that those that are still to come stay where they are.
-    for number in range(4, 0, -1):
-        cell = f".jp-Notebook .jp-Cell:nth-child({number + 1} of .jp-Cell)"
-        live = picture(page, f"{cell} .nbt-card")
+    for number in range(5, 0, -1):
+        live = picture(page, f"{cell_of(number)} .nbt-card")
         page.evaluate(SWAP, number)
-        saved = picture(page, f"{cell} .jp-RenderedHTML > div")
+        saved = picture(page, f"{cell_of(number)} .jp-RenderedHTML > div")
         assert_same(live, saved, f"single-{number}", tmp_path)
         page.evaluate(SWAP, number)
+    # A card that gets narrower after its end is saved as it is then.
+    html = "[...window.jupyterapp.shell.currentWidget.context.model.cells][5].sharedModel.getOutputs()[0]"
+    wide = page.evaluate(f"{html}.data['text/html']")
+    page.set_viewport_size({"width": 560, "height": 1900})
+    page.wait_for_function(f"(wide) => {html}.data['text/html'] !== wide", arg=wide)
+    live = picture(page, f"{cell_of(5)} .nbt-card")
+    page.evaluate(SWAP, 5)
+    assert_same(live, picture(page, f"{cell_of(5)} .jp-RenderedHTML > div"), "narrowed", tmp_path)
 
 
 def assert_reached_by_keyboard(page, squares):

@@ -343,16 +343,20 @@ class LiveExhibit(Followed):
         elif kind == "below":
             self._writer.note(lambda: self._bring_beneath(content.get("places")))
         elif kind == "width" and type(content.get("width")) is int:
-            self._writer.note(lambda: self._fit(content["width"]))
+            self._writer.note(lambda: self._fit(content["width"], changed=bool(content.get("changed"))))
         elif kind == "again" and type(content.get("index")) is int:
             self._writer.note(lambda: self._try(lambda: self._retry(content["index"])))
         else:
             self._writer.note(lambda: self._answer(content))
 
-    def _fit(self, width: int) -> None:
-        """Make the saved mosaic as wide as the page shows it; after the end it stays as it is in the file."""
+    def _fit(self, width: int, *, changed: bool) -> None:
+        """Make the saved mosaic as wide as the page shows it.
+
+        Args:
+            changed: the page has become narrower or wider. One that is merely opened after the end changes no file.
+        """
         first, self._width_known = not self._width_known, True
-        if self.finished and not first:
+        if self.finished and not first and not changed:
             return
         self._width = max(1, min(mosaic.WIDTH, width))
         if self.finished:

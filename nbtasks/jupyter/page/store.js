@@ -126,7 +126,8 @@ class Store {
   tellWidth(width) {
     if (width === this.width) return;
     clearTimeout(this.widthTimer);
-    this.widthTimer = setTimeout(() => this.send({ t: "width", width }), this.width ? 200 : 0);
+    const changed = this.width > 0;
+    this.widthTimer = setTimeout(() => this.send({ t: "width", width, changed }), changed ? 200 : 0);
     this.width = width;
   }
   /** @param {string} command @param {number} [index] of the one call that is meant */
