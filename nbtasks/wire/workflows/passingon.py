@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from nbtasks.core.inputs import CallsBefore, calls_of
 from nbtasks.core.ranges import runs
+from nbtasks.core.states import SUCCESS_CODE
 from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.workflowrecord import WorkflowRecord
 
 from .ends import Ends, EndsRead, Results
-from .verdicts import IsOver, verdict
+from .verdicts import IsOver, end_without_running
 
 #: Calls of one record.
 _MOST_IN_RECORD = 100_000
@@ -32,23 +33,23 @@ def fallout(record: WorkflowRecord, codec: Codec, results: Results) -> Iterator[
         if not inputs or 0 not in ends.states(part):
             continue
         if not any(one.each for one in inputs):
-            yield from _end_all(part, verdict(inputs, 0, ends), ends)
+            yield from _end_all(part, end_without_running(inputs, 0, ends), ends)
             continue
         before = next(calls_of(inputs[0].of))
         theirs = CallsBefore(before.batch, 0, part.count, before.single)
         if ends.first_bad(theirs) is None:
             continue
         own, its = ends.states(part), ends.states(theirs)
-        for index in [k for k in range(part.count) if not own[k] and its[k]]:
-            found = verdict(inputs, index, ends)
-            if isinstance(found, IsOver):
+        for index in [k for k in range(part.count) if not own[k] and its[k] not in (0, SUCCESS_CODE)]:
+            found = end_without_running(inputs, index, ends)
+            if found is not None:
                 ends.note(part.batch, index, 1, found.state, found.payload)
                 yield Record.alike(part.batch, index, 1, found.state, found.payload)
 
 
-def _end_all(part: CallsBefore, found: object, ends: Ends) -> Iterator[Record]:
+def _end_all(part: CallsBefore, found: IsOver | None, ends: Ends) -> Iterator[Record]:
     """Yield the ends of those calls of a node that have not ended."""
-    if not isinstance(found, IsOver):
+    if found is None:
         return
     states = ends.states(part)
     for first, count in runs(k for k in range(part.count) if not states[k]):

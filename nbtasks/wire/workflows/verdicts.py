@@ -60,24 +60,52 @@ Verdict: TypeAlias = Runs | IsOver | Waits
 
 
 def verdict(inputs: Sequence[Input], index: int, ends: Ends) -> Verdict:
-    """Return what becomes of a call, by its index; what it needs was looked at.
+    """Return what becomes of a call, by its index; what it needs was looked at."""
+    found = end_without_running(inputs, index, ends)
+    if found is not None:
+        return found
+    if _is_open(inputs, index, ends):
+        return Waits()
+    try:
+        if any(one.is_of_errors for one in inputs):
+            return Runs([_error_handed(_first_bad(inputs, index, ends), ends)])
+        return Runs([_handed(one, one.at(index), ends) for one in inputs])
+    except WireError as error:
+        return _unreadable(error)
+
+
+def end_without_running(inputs: Sequence[Input], index: int, ends: Ends) -> IsOver | None:
+    """Return how a call ends that cannot run; None where it can, or nobody knows yet. No values are read for that.
 
     What has failed decides at once, whatever has not ended yet.
     """
+    bad = _first_bad(inputs, index, ends)
+    if any(one.is_of_errors for one in inputs):
+        if bad is not None or _is_open(inputs, index, ends):
+            return None
+        error = NotNeeded("not needed: what it was to run after has succeeded")
+        return IsOver(REVOKED_CODE, failures.pack(error, with_traceback=False))
+    if bad is None:
+        return None
     try:
-        if any(one.is_of_errors for one in inputs):
-            return _of_errors(inputs, index, ends)
-        for one in inputs:
-            for part in calls_of(one.at(index)):
-                bad = ends.first_bad(part)
-                if bad is not None:
-                    return _after_bad(one, part, bad, ends)
-        if _is_open(inputs, index, ends):
-            return Waits()
-        return Runs([_handed(one, one.at(index), ends) for one in inputs])
+        return _after_bad(*bad, ends)
     except WireError as error:
-        problem = ValueLost(f"what this call is to get of a call before it cannot be read: {error}")
-        return IsOver(FAILURE_CODE, failures.pack(problem, with_traceback=False))
+        return _unreadable(error)
+
+
+def _unreadable(error: WireError) -> IsOver:
+    problem = ValueLost(f"what this call is to get of a call before it cannot be read: {error}")
+    return IsOver(FAILURE_CODE, failures.pack(problem, with_traceback=False))
+
+
+def _first_bad(inputs: Sequence[Input], index: int, ends: Ends) -> tuple[Input, CallsBefore, int] | None:
+    """Return what a call needs and has ended without success: the input, its part, and the index of the call there."""
+    for one in inputs:
+        for part in calls_of(one.at(index)):
+            bad = ends.first_bad(part)
+            if bad is not None:
+                return one, part, bad
+    return None
 
 
 def _is_open(inputs: Sequence[Input], index: int, ends: Ends) -> bool:
@@ -101,30 +129,20 @@ def _after_bad(one: Input, part: CallsBefore, bad: int, ends: Ends) -> IsOver:
     return IsOver(state, failures.pack(revoked, with_traceback=False))
 
 
-def _of_errors(inputs: Sequence[Input], index: int, ends: Ends) -> Verdict:
-    """Return what becomes of a call that runs only if something has failed."""
-    if _is_open(inputs, index, ends):
-        return Waits()
-    for one in inputs:
-        for part in calls_of(one.at(index)):
-            bad = ends.first_bad(part)
-            if bad is not None:
-                return Runs([_error_handed(one, part, bad, bytes(ends.payload(part.batch, bad)))])
-    error = NotNeeded("not needed: what it was to run after has succeeded")
-    return IsOver(REVOKED_CODE, failures.pack(error, with_traceback=False))
-
-
 def _error_handed(
-    one: Input, part: CallsBefore, bad: int, payload: bytes
+    bad: tuple[Input, CallsBefore, int] | None, ends: Ends
 ) -> Callable[[Shelf], tuple[Any, ...]]:
-    failed_id = part.id_of(bad)
+    """Return what makes the arguments of a call that runs because of a failure."""
+    assert bad is not None
+    one, part, index = bad
+    failed_id, payload = part.id_of(index), bytes(ends.payload(part.batch, index))
 
     def make(_: Shelf) -> tuple[Any, ...]:
         if one.kind == "error-id":
             return (failed_id,)
         if one.kind == "error":
             return ()
-        request = CurrentCall(id=failed_id, batch=part.batch, index=bad)
+        request = CurrentCall(id=failed_id, batch=part.batch, index=index)
         if not payload:
             return request, TaskRevokedError(f"call {failed_id} was revoked", failed_id), ""
         failure = failures.unpack(payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -52,11 +53,18 @@ def write_chunks(
         waiting = step.waiting(item.first, item.count)
         if park_all and step.node.ins:
             waiting = list(range(item.first, item.first + item.count))
-        ready = sorted(set(range(item.first, item.first + item.count)).difference(waiting))
-        for first, count in runs(ready):
+        if not waiting:
+            flush.chunk(batch.id, address, item.lane, due_ms, item.first, item.count, item.frame)
+            continue
+        for first, count in runs(sorted(set(range(item.first, item.first + item.count)).difference(waiting))):
             flush.chunk(batch.id, address, item.lane, due_ms, first, count, item.frame)
-        if waiting:
-            whole = next((one for one in parcel.sent if one.frame is item.frame), item)
-            flush.parked(batch.id, address, item.lane, step.delay_ms, whole.first, whole.count, item.frame)
+        whole = _whole(parcel, item)
+        flush.parked(batch.id, address, item.lane, step.delay_ms, whole.first, whole.count, item.frame)
     if sent and step.node.ins and not step.follows_each and sent[-1].first + sent[-1].count >= batch.n:
         flush.all_parked(batch.id)
+
+
+def _whole(parcel: Parcel, item: Sent) -> Sent:
+    """Return the chunk that an item is, or is a part of."""
+    place = bisect.bisect_right(parcel.sent, item.first, key=lambda one: one.first) - 1
+    return parcel.sent[place] if place >= 0 and parcel.sent[place].frame is item.frame else item
