@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nbtasks.core.address import Address
 
 from .keys import returned
-from .untrusted import MOST, batch_name, number, span
+from .untrusted import MOST, batch_name, number, ranges_in, span
 
 #: What an entry says where its calls may have begun; the scripts know it as well.
 LOST, SETTLED = "2", "3"
@@ -34,6 +34,8 @@ class Entry:
     frame: bytes
     #: The server had lost who held it: its calls may have begun (LOST), and some time has passed since (SETTLED).
     doubt: str = ""
+    #: Where the results are filed that its calls follow, first and count; None where nobody says so.
+    before: tuple[int, int] | None = None
 
     @property
     def key_id(self) -> str:
@@ -47,7 +49,7 @@ def parse_entry(address: Address, lane: str, entry_id: bytes, fields: list[bytes
     Raises:
         IndexError, ValueError: it makes no sense.
     """
-    # Field order is fixed by the scripts: b, i, n, a, x, d.
+    # Field order is fixed by the scripts: b, i, n, a, x, d, and r where it was parked.
     frame = fields[11]
     first, count = span(fields[3], fields[5])
     attempt = number(fields[7])
@@ -55,7 +57,10 @@ def parse_entry(address: Address, lane: str, entry_id: bytes, fields: list[bytes
         raise ValueError("more calls than it has room for, or no attempt")
     flagged = suspect or fields[9] != b"" or lane == returned(lane)
     doubt = fields[9].decode() if fields[9] in (LOST.encode(), SETTLED.encode()) else ""
-    return Entry(address, lane, entry_id, batch_name(fields[1]), first, count, attempt, flagged, frame, doubt)
+    before = ranges_in(fields[13:14])[0] if len(fields) > 13 and fields[13] else None
+    return Entry(
+        address, lane, entry_id, batch_name(fields[1]), first, count, attempt, flagged, frame, doubt, before
+    )  # fmt: skip
 
 
 def order_of(entry_id: bytes) -> tuple[int, int]:

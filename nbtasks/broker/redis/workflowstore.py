@@ -55,6 +55,11 @@ class WorkflowStore:
             found += [(a, n, frame) for (a, n), frame in zip(part, frames, strict=True) if frame is not None]
         return found
 
+    def record_at(self, batch: str, first: int, count: int) -> bytes | None:
+        """Return the frame of the record that is filed under these calls."""
+        found: bytes | None = self._ask([("HGET", self._keys.records(batch), f"{first}+{count}")], None)[0]
+        return found
+
     def are_known(self, batches: Sequence[str]) -> list[bool]:
         """Return of each batch whether the broker knows it."""
         return [

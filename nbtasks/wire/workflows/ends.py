@@ -31,6 +31,9 @@ class Results(Protocol):
     def records_of(self, batch: str, first: int, count: int) -> list[tuple[int, int, bytes]]:
         """Return (first, count, frame) of each record that has results of these calls."""
 
+    def record_at(self, batch: str, first: int, count: int) -> bytes | None:
+        """Return the frame of the record that is filed under these calls."""
+
     def are_known(self, batches: Sequence[str]) -> list[bool]:
         """Return of each batch whether the broker knows it."""
 
@@ -66,12 +69,16 @@ class Ends:
 
     Args:
         read: what was read before.
+        filed: (first, count) of the record that is likely to have them all; None where nobody says so.
     """
 
-    def __init__(self, codec: Codec, results: Results, read: EndsRead) -> None:
+    def __init__(
+        self, codec: Codec, results: Results, read: EndsRead, filed: tuple[int, int] | None = None
+    ) -> None:
         self._codec = codec
         self._results = results
         self._read = read
+        self._filed = filed
         #: Batch -> index of the first call that was looked at, and states from there on.
         self._states: dict[str, tuple[int, bytearray]] = {}
         self._records: dict[str, list[Record]] = {}
@@ -155,9 +162,27 @@ class Ends:
     def _records_of(self, batch: str) -> list[Record]:
         if batch not in self._records:
             begin, states = self._states[batch]
-            records = self._records[batch] = self._opened(batch, begin, len(states))
+            records = self._records[batch] = self._likely(batch, begin, states) or self._opened(
+                batch, begin, len(states)
+            )
             self._read.put((batch, begin, len(states)), bytes(states), records)
         return self._records[batch]
+
+    def _likely(self, batch: str, begin: int, states: bytearray) -> list[Record]:
+        """Return the record that is said to have some results, where it has all of them."""
+        if self._filed is None:
+            return []
+        frame = self._results.record_at(batch, *self._filed)
+        try:
+            record = None if frame is None else self._codec.open_record(frame, batch)
+        except SignatureMismatch:
+            record = None
+        if record is None or not record.first <= begin <= begin + len(states) <= record.first + len(
+            record.states
+        ):
+            return []
+        place = begin - record.first
+        return [record] if record.states[place : place + len(states)] == states else []
 
     def _opened(self, batch: str, first: int, count: int) -> list[Record]:
         """Return those records that are what they say they are.

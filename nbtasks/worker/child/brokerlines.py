@@ -47,6 +47,11 @@ class Answering:
         )
         return found
 
+    def record_at(self, batch: str, first: int, count: int) -> bytes | None:
+        """Do as the store."""
+        found: bytes | None = self._retrying(lambda: self._store.record_at(batch, first, count))
+        return found
+
     def are_known(self, batches: Sequence[str]) -> list[bool]:
         """Do as the store."""
         found: list[bool] = self._retrying(lambda: self._store.are_known(batches))

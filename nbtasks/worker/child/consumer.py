@@ -162,7 +162,9 @@ class Consumer:
         if chunk.header.at_most_once and self._has_begun(entry, chunk):
             return None
         skip, revoked = self._not_to_run(entry)
-        handed = self._handing_on.look(chunk, entry.first, entry.count) if chunk.header.inputs else None
+        handed = None
+        if chunk.header.inputs:
+            handed = self._handing_on.look(chunk, entry.first, entry.count, entry.before)
         if handed is not None:
             skip |= handed.waiting
             if len(skip | revoked | handed.over.keys()) == entry.count:

@@ -48,10 +48,14 @@ class HandingOn:
         self._results = results
         self._read = EndsRead()
 
-    def look(self, chunk: Chunk, first: int, count: int) -> HandedOn:
-        """Return what becomes of ``count`` calls of a chunk from ``first`` on."""
+    def look(self, chunk: Chunk, first: int, count: int, filed: tuple[int, int] | None = None) -> HandedOn:
+        """Return what becomes of ``count`` calls of a chunk from ``first`` on.
+
+        Args:
+            filed: as in :class:`Ends`.
+        """
         inputs, calls = chunk.header.inputs, range(first, first + count)
-        ends = Ends(self._codec, self._results, self._read)
+        ends = Ends(self._codec, self._results, self._read, filed)
         if any(one.each for one in inputs):
             parts = [part for one in inputs for part in calls_of(one.of)]
             ends.look(CallsBefore(part.batch, first, count, part.single) for part in parts)

@@ -11,8 +11,9 @@ function workflow.place(facts, text)
   facts.workflow, facts.excused, facts.waiting, facts.fed = string.match(text, '^(%x+)(!?)|([^|]*)|(.*)$')
 end
 
--- Queue some calls of a parked chunk, now or after its delay; nothing where it is none of ours.
-function workflow.queue(root, name, piece, first, count, flag)
+-- Queue some calls of a parked chunk, now or after its delay; nothing where it is none of ours. ``record`` is where the
+-- results are filed that they follow, or "": who opens them need not look for it.
+function workflow.queue(root, name, piece, first, count, flag, record)
   local cut = string.find(piece, '\n', 1, true) or 1
   local lane, address, delay = string.match(string.sub(piece, 1, math.min(cut - 1, 300)), '^([hml]) (%S+) (%d+) %d+$')
   local frame = string.sub(piece, cut + 1)
@@ -26,7 +27,7 @@ function workflow.queue(root, name, piece, first, count, flag)
     strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', at)
   else
     strict.at('XADD', root .. 'q:' .. address .. ':' .. lane, '*',
-      'b', name, 'i', first, 'n', count, 'a', '1', 'x', flag, 'd', frame)
+      'b', name, 'i', first, 'n', count, 'a', '1', 'x', flag, 'd', frame, 'r', record)
   end
 end
 
@@ -53,7 +54,7 @@ function workflow.release(root, name)
     end
     local piece = redis.call('HGET', parked, first)
     local count = strict.number(string.match(string.sub(piece, 1, 300), '^%S+ %S+ %d+ (%d+)\n'))
-    if count then workflow.queue(root, name, piece, first, count, flag or '') end
+    if count then workflow.queue(root, name, piece, first, count, flag or '', '') end
     redis.call('HDEL', parked, first)
   end
   workflow.unpark(root, name)
@@ -75,7 +76,7 @@ function workflow.feed(root, fed, first, count)
       local piece = strict.at('HGET', root .. 'p:' .. name, string.format('%d', start))
       if piece then
         local from, to = math.max(first, start), math.min(first + count, start + size)
-        workflow.queue(root, name, piece, from, to - from, flag)
+        workflow.queue(root, name, piece, from, to - from, flag, first .. '+' .. count)
       end
     end
   end

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 #: Calls of a chunk whose calls are queued one by one, each with the whole chunk, and the bytes of such a chunk.
-_EACH_CALLS, _EACH_BYTES = 16, 4096
+_EACH_CALLS, _EACH_BYTES = 64, 4096
 #: Seconds within which it is known here what has just been told.
 _KNOWN_S = 0.5
 _WITH_VALUES = frozenset({"one", "list"})
