@@ -26,8 +26,9 @@ display(HTML("<table id='shown'><tr><td>cell</td></tr></table>"))
 
 
 @pytest.mark.long
-def test_bars_are_in_the_card_and_displays_below_it(lab_page):
-    notebook = lab_page([SETUP, TRAIN, "open('go', 'w').close()"])
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_bars_are_in_the_card_and_displays_below_it(lab_page, app):
+    notebook = lab_page([SETUP, TRAIN, "open('go', 'w').close()"], app)
     notebook.run(0, 1)
     page = notebook.page
     rows = page.locator(".nbt-bars .nbt-row")

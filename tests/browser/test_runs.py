@@ -19,8 +19,9 @@ REACHED = """() => { const seen = document.querySelector('.nbt-panel .nbt-table'
             && document.elementFromPoint((left + right) / 2, (top + bottom) / 2) === button; }); }"""
 
 
-def test_the_list_is_live_and_runs_come_back_to_their_cells(lab_page):
-    notebook = lab_page([SETUP, SLOW, "%tasks", "%tasks attach", "%workers"])
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_the_list_is_live_and_runs_come_back_to_their_cells(lab_page, app):
+    notebook = lab_page([SETUP, SLOW, "%tasks", "%tasks attach", "%workers"], app)
     page = notebook.page
     notebook.run(0, 1, 2)
     row = page.locator(".nbt-panel tbody tr", has_text="slow")

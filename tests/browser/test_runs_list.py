@@ -34,8 +34,9 @@ def in_cell(page, number):
     return page.locator(".jp-Notebook .jp-Cell").nth(number)
 
 
-def test_rows_open_and_the_buttons_act_on_all(lab_page):
-    notebook = lab_page([SETUP, RUNS, "fixed.touch()", WAITING, PROGRESS])
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_rows_open_and_the_buttons_act_on_all(lab_page, app):
+    notebook = lab_page([SETUP, RUNS, "fixed.touch()", WAITING, PROGRESS], app)
     page = notebook.page
     notebook.run(0, 1)
     listed = in_cell(page, 1).locator(".nbt-list")

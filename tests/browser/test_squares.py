@@ -42,10 +42,10 @@ def select(page, selector):
     )
 
 
-@pytest.fixture(scope="module")
-def running(chromium, jupyter_servers):
+@pytest.fixture(scope="module", params=["lab", pytest.param("notebook", marks=pytest.mark.long)])
+def running(chromium, jupyter_servers, request):
     """A page with a card that goes on for longer than the tests of this file, which take it in turns."""
-    notebook = OpenNotebook(chromium, jupyter_servers("lab"), [SETUP, PAGES], dark=False)
+    notebook = OpenNotebook(chromium, jupyter_servers(request.param), [SETUP, PAGES], dark=False)
     notebook.run()
     notebook.page.wait_for_selector(".nbt-failure", timeout=60_000)
     yield notebook.page
