@@ -62,7 +62,7 @@ class LivePanel:
         self.on_first_look: Callable[[], None] = lambda: None
         self.on_placed: Callable[[str, bool], None] = lambda _card, _placed: None
         panel = look()
-        self._shown, self._first = panel.live(), still(panel)
+        self._shown, self._still = panel.live(), still(panel)
         self._looked_at = self._kept_at = 0.0
         self._every_s = LOOK_EVERY_S
         self._until = 0.0
@@ -81,7 +81,7 @@ class LivePanel:
         data, metadata = self.widget._repr_mimebundle_()
         metadata = {**metadata, "nbtasks": {"card": self.widget.model_id}}
         self._publisher.publish(
-            {**data, **self._first}, metadata, transient={"display_id": self._place}, update=update
+            {**data, **self._still}, metadata, transient={"display_id": self._place}, update=update
         )
 
     def close(self) -> None:
@@ -129,7 +129,11 @@ class LivePanel:
         self.tell({"k": "panel", "panel": content})
         if now - self._kept_at >= KEEP_EVERY_S:
             self._kept_at = now
-            self.tell({"k": "still", "data": still(panel)})
+            self._keep(panel)
+
+    def _keep(self, panel: Panel) -> None:
+        self._still = still(panel)
+        self.tell({"k": "still", "data": self._still})
 
     # -- what the page says; on whichever thread Jupyter runs this
 
@@ -154,6 +158,8 @@ class LivePanel:
     def _on_hello(self) -> None:
         self._heard = True
         self.tell({"k": "welcome"})
+        # Before anybody looks at it, so that the file has no widget.
+        self.tell({"k": "still", "data": self._still})
         if self._gone:
             self._gone = False
             self._publish(update=True)
@@ -170,7 +176,7 @@ class LivePanel:
 
     def _on_away(self) -> None:
         self._until = 0.0
-        self.tell({"k": "still", "data": still(self._look())})
+        self._keep(self._look())
 
     def _do(self, action: str, key: str) -> None:
         try:
