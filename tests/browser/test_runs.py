@@ -52,3 +52,8 @@ def test_the_list_is_live_and_runs_come_back_to_their_cells(lab_page, app):
     notebook.run(4)
     page.locator(".nbt-panel tbody tr", has_text="prefork 2").wait_for()
     assert_accessible(page, ".nbt-panel")
+    # The file has no widget, although nothing has changed since: it would be an error tomorrow.
+    page.wait_for_function(
+        """() => { const cell = [...window.jupyterapp.shell.currentWidget.context.model.cells][4];
+            return !('application/vnd.jupyter.widget-view+json' in cell.sharedModel.getOutputs()[0].data); }"""
+    )

@@ -55,6 +55,16 @@ def test_only_what_sanitizers_keep_is_used():
     assert page.attributes <= KEPT_ATTRIBUTES
 
 
+def test_no_empty_line_ends_the_card_in_markdown():
+    batch = make_batch(2)
+    succeed(batch, 0, output="above\n\n  \n    below\n")
+    fail(batch, ValueError("first\n\n \n    # not a heading"), 1)
+    page = card(batch, preview=saved.Preview(text="a\n\n- b"), hint="hint")
+    assert not re.search(r"\n\s*\n", page)
+    assert "first\n\n \n    # not a heading" in Tags(page).text
+    assert "a\n\n- b" in Tags(page).text
+
+
 def test_what_takes_its_colour_from_the_theme_has_one_where_var_is_dropped():
     for style in re.findall(r'style="([^"]*)"', card(finished(), hint="hint")):
         for name in re.findall(r"([a-z-]+):[^;]*var\(", style):

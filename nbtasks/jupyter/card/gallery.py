@@ -13,6 +13,7 @@ from html import escape
 from nbtasks.core.outputs import RichOutput
 
 from . import words
+from .pieces import escaped
 
 #: Characters of HTML; what comes after that is left out.
 MOST_CHARACTERS = 3_000_000
@@ -72,7 +73,7 @@ def _piece(output: RichOutput) -> str:
     if data.get("text/html"):
         return f"<div>{data['text/html']}</div>"
     text = words.plain(_text_of(output), _MOST_TEXT)
-    return f'<pre style="margin:4px 0 0;background:transparent;white-space:pre-wrap">{escape(text)}</pre>'
+    return f'<pre style="margin:4px 0 0;background:transparent;white-space:pre-wrap">{escaped(text)}</pre>'
 
 
 def _image(kind: str, data: str) -> str:

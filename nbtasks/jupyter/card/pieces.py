@@ -13,6 +13,11 @@ from .looks import LOOK_OF, SWATCH
 from .said import Bar, Count
 
 
+def escaped(text: str) -> str:
+    """Return text of several lines as HTML without line ends: in Markdown, a card would end at an empty line."""
+    return escape(text).replace("\n", "&#10;")
+
+
 def tag(name: str, content: str, *selectors: str, more: str = "") -> str:
     """Return an element with the styles that the style sheet has under these selectors, and some of its own.
 

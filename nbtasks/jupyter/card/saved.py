@@ -20,7 +20,7 @@ from .looks import LOOKS
 from .newest import NewResult
 from .paceline import svg
 from .paint import Paint
-from .pieces import bar_parts, counts, div, head, span, tag
+from .pieces import bar_parts, counts, div, escaped, head, span, tag
 from .said import FailureSaid, Said, failures_said, said, text_said
 
 _LINE = "rgba(128,134,142,.35)"
@@ -134,7 +134,7 @@ def _failures(failures: Sequence[FailureSaid], more: str) -> str:
 def _failure(failure: FailureSaid) -> str:
     times = span(".nbt-times", failure.times) if failure.times else ""
     kind = tag("b", escape(failure.type), ".nbt-error > b")
-    message = escape(f": {failure.message}") if failure.message else ""
+    message = escaped(f": {failure.message}") if failure.message else ""
     which = tag("bdi", escape(failure.which), ".nbt-which") if failure.which else ""
     summary = tag("summary", f"{times}<bdi>{kind}{message}</bdi>{which}", ".nbt-failure > summary")
     return tag(
@@ -143,7 +143,7 @@ def _failure(failure: FailureSaid) -> str:
 
 
 def _traceback(content: str) -> str:
-    return tag("pre", escape(content), ".nbt-card pre.nbt-traceback")
+    return tag("pre", escaped(content), ".nbt-card pre.nbt-traceback")
 
 
 def _output(view: View) -> str:
@@ -188,7 +188,7 @@ def _newest(title: str, results: Sequence[NewResult]) -> str:
 def _result(result: NewResult) -> str:
     what = span(".nbt-result-what", f"<bdi>{escape(result.what)}</bdi>")
     if result.png is None:
-        return div(".nbt-result", what + tag("pre", escape(result.text), ".nbt-card pre.nbt-short"))
+        return div(".nbt-result", what + tag("pre", escaped(result.text), ".nbt-card pre.nbt-short"))
     label, source = escape(f"result of {result.what}"), escape(result.png)
     look = escape(style(".nbt-result > img"))
     image = f'<img alt="{label}" style="{look}" src="data:image/png;base64,{source}">'
@@ -205,7 +205,7 @@ def _preview(preview: Preview) -> str:
         )
         return div(".nbt-preview", image)
     return (
-        div(".nbt-preview", tag("pre", escape(preview.text), ".nbt-card pre.nbt-value"))
+        div(".nbt-preview", tag("pre", escaped(preview.text), ".nbt-card pre.nbt-value"))
         if preview.text is not None
         else ""
     )
