@@ -5,14 +5,13 @@ The quickstart fetches from it and so needs no internet. The files are those of 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-
-import vega_datasets
 
 FILES = (
     "airports.csv",
@@ -32,6 +31,8 @@ FILES = (
     "us-employment.csv",
     "wheat.json",
 )
+#: Only its files are wanted: importing it imports pandas, which takes seconds the first time.
+PACKAGE = importlib.util.find_spec("vega_datasets")
 TYPES = {".csv": "text/csv; charset=utf-8", ".json": "application/json"}
 
 
@@ -44,7 +45,9 @@ class DataServer:
     def __init__(self, latency_s: float = 0.25, refusals: int = 2) -> None:
         self.latency_s = latency_s
         self.refusals = refusals
-        self.folder = Path(vega_datasets.__file__).parent / "_data"
+        if PACKAGE is None or PACKAGE.origin is None:
+            raise ImportError("the quickstart's files are missing: pip install vega_datasets")
+        self.folder = Path(PACKAGE.origin).parent / "_data"
         self.requests: Counter[str] = Counter()
         self._counting = threading.Lock()
         self._http = _Http(self)
