@@ -18,6 +18,7 @@ from nbtasks.core.errors import (
     ConfigError,
     EmbeddedUnavailable,
     Ignore,
+    IncompleteStream,
     MaxRetriesExceededError,
     NbtasksError,
     NotPicklable,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from nbtasks.client.eager import EagerResult
     from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
+    from nbtasks.client.resultset import ResultSet
     from nbtasks.client.runs.runlist import RunList
     from nbtasks.client.task import Task
     from nbtasks.core.outputs import RichOutput
@@ -61,6 +63,7 @@ _LAZY = {
     "EagerResult": "nbtasks.client.eager",
     "GroupResult": "nbtasks.client.group",
     "ProgressBar": "nbtasks.core.progressbar",
+    "ResultSet": "nbtasks.client.resultset",
     "RichOutput": "nbtasks.core.outputs",
     "RunList": "nbtasks.client.runs.runlist",
     "Signature": "nbtasks.client.canvas.signature",
@@ -96,6 +99,7 @@ __all__ = [
     "EmbeddedUnavailable",
     "GroupResult",
     "Ignore",
+    "IncompleteStream",
     "MaxRetriesExceededError",
     "NbtasksError",
     "NotPicklable",
@@ -103,6 +107,7 @@ __all__ = [
     "PayloadTooLarge",
     "ProgressBar",
     "Reject",
+    "ResultSet",
     "Retry",
     "RichOutput",
     "RunList",

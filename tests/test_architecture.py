@@ -40,6 +40,8 @@ PUBLIC = {
     "PayloadTooLarge",
     "ProgressBar",
     "Ignore",
+    "IncompleteStream",
+    "ResultSet",
     "Reject",
     "Retry",
     "RichOutput",

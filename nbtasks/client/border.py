@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import TypeVar
 
-from nbtasks.core.errors import ChordError, NbtasksError
+from nbtasks.core.errors import ChordError, NbtasksError, NotPicklable
+from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.typevars import P
 from nbtasks.wire.errors.tracebacks import is_of_library, is_own, shown_as, without_own_frames
 
@@ -85,3 +87,18 @@ def without_last_own(tb: TracebackType | None) -> TracebackType | None:
     for frame, instruction, line in reversed(places):
         tb = TracebackType(tb, frame, instruction, line)
     return tb
+
+
+def unreadable(call_id: str, name: str, error: BaseException) -> NotPicklable:
+    """Return what is said of a value that has arrived and cannot be read."""
+    return NotPicklable(
+        f"call {call_id} of {name} has succeeded, and its result cannot be read here: {name_of(error)}: "
+        f"{text_of(error, 500)}. Define or import here what it is made of and ask again, or return plain values"
+    )
+
+
+def note(error: BaseException, text: str) -> None:
+    """Add a line to what an exception shows, where Python can."""
+    # The exception may be of a class of the user's, which makes something else of its notes.
+    with contextlib.suppress(Exception, SystemExit):
+        error.add_note(text)  # type: ignore[attr-defined, unused-ignore]

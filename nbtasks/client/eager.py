@@ -24,6 +24,7 @@ from nbtasks.wire.kinds.opening import Opening, opened_in
 
 from .border import at_border
 from .definition import Definition
+from .handlewords import CeleryWords, tell_value, told_meanwhile
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from nbtasks.core.durations import Duration
 
 
-class EagerResult(Generic[R]):
+class EagerResult(CeleryWords, Generic[R]):
     """The result of :meth:`Task.apply`: a call that ran here and is over. Has the surface of AsyncResult.
 
     Args:
@@ -72,27 +73,35 @@ class EagerResult(Generic[R]):
 
     @overload
     def get(
-        self, timeout: Duration | None = None, propagate: Literal[True] = True, *, progress: bool = False
+        self,
+        timeout: Duration | None = None,
+        propagate: Literal[True] = True,
+        *,
+        progress: bool = False,
+        **words: Any,
     ) -> R: ...
 
     @overload
     def get(
-        self, timeout: Duration | None, propagate: bool, *, progress: bool = False
+        self, timeout: Duration | None, propagate: bool, *, progress: bool = False, **words: Any
     ) -> R | BaseException: ...
 
     @overload
     def get(
-        self, timeout: Duration | None = None, *, propagate: bool, progress: bool = False
+        self, timeout: Duration | None = None, *, propagate: bool, progress: bool = False, **words: Any
     ) -> R | BaseException: ...
 
     @at_border
     def get(
-        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False
+        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False, **words: Any
     ) -> R | BaseException:
         """Return the value, or raise what the task raised."""
         outcome = self._outcome()
         if propagate and isinstance(outcome, BaseException) and not self.successful():
             raise origin_of(outcome)
+        if words:
+            told_meanwhile(self, 0.0, words)
+            tell_value(words, self.id, outcome)
         return outcome  # type: ignore[no-any-return]
 
     wait = get
@@ -131,7 +140,7 @@ class EagerResult(Generic[R]):
         yield from ()
         return self.get()
 
-    def revoke(self, terminate: bool = False) -> None:
+    def revoke(self, terminate: bool = False, **words: Any) -> None:
         """Do nothing: it is over."""
 
     def forget(self) -> None:

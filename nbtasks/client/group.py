@@ -27,10 +27,11 @@ from . import current, observers, waiting
 from .batches.course import course_of
 from .batches.ledger import Ledger
 from .batches.repairs import STRUCK
-from .border import as_own, at_border
+from .border import as_own, at_border, note
+from .handlewords import CeleryWords, revoked, tell_value, told_meanwhile
 from .linked import Linked
 from .onlooking import watched
-from .result import AsyncResult, note
+from .result import AsyncResult
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from .timeline.timeline import Timeline
 
 
-class GroupResult(Linked, Generic[R]):
+class GroupResult(Linked, CeleryWords, Generic[R]):
     """The future results of a map, each of type R, in the order of its items."""
 
     __stays_here__ = "pass its values (result.get()), or its id (result.id), to be looked up there"
@@ -70,6 +71,10 @@ class GroupResult(Linked, Generic[R]):
     def restore(cls, id: str, *, app: current.Provider | None = None) -> Self:
         """Return the handle of a map by its id, as in Celery; nothing need have been saved before."""
         return cls(id, app=app)
+
+    def save(self) -> Self:
+        """Return the handle: the server keeps every map under its id, and :meth:`restore` finds it there."""
+        return self
 
     def __str__(self) -> str:
         return self.id
@@ -166,22 +171,27 @@ class GroupResult(Linked, Generic[R]):
 
     @overload
     def get(
-        self, timeout: Duration | None = None, propagate: Literal[True] = True, *, progress: bool = False
+        self,
+        timeout: Duration | None = None,
+        propagate: Literal[True] = True,
+        *,
+        progress: bool = False,
+        **words: Any,
     ) -> list[R]: ...
 
     @overload
     def get(
-        self, timeout: Duration | None, propagate: bool, *, progress: bool = False
+        self, timeout: Duration | None, propagate: bool, *, progress: bool = False, **words: Any
     ) -> list[R | BaseException]: ...
 
     @overload
     def get(
-        self, timeout: Duration | None = None, *, propagate: bool, progress: bool = False
+        self, timeout: Duration | None = None, *, propagate: bool, progress: bool = False, **words: Any
     ) -> list[R | BaseException]: ...
 
     @at_border
     def get(
-        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False
+        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False, **words: Any
     ) -> list[Any]:
         """Wait for all and return the values in order.
 
@@ -189,6 +199,7 @@ class GroupResult(Linked, Generic[R]):
             timeout: seconds to wait at most; the calls go on.
             propagate: False puts exceptions in the places of the calls that failed; True raises the first of them.
             progress: show meanwhile how far they are: their card in a notebook, a bar in a terminal.
+            words: Celery's, as of :meth:`AsyncResult.get`; ``callback(id, value)`` hears of each call.
 
         Raises:
             TimeoutError: they have not all ended in time.
@@ -196,7 +207,7 @@ class GroupResult(Linked, Generic[R]):
             KeyboardInterrupt: Stop was pressed; the calls themselves go on.
             Exception: what the first failed call raised, with a note that counts the others.
         """
-        most_s = patience(timeout)
+        most_s = told_meanwhile(self, patience(timeout), words) if words else patience(timeout)
         deadline = None if most_s is None else time.monotonic() + most_s
         while True:
             self._wait(most_s, None if deadline is None else max(0.0, deadline - time.monotonic()), progress)
@@ -207,9 +218,11 @@ class GroupResult(Linked, Generic[R]):
                 break
         if isinstance(outcome, BaseException):
             raise origin_of(outcome)
+        for place, value in enumerate(outcome) if words else ():
+            tell_value(words, self.batch.call_id(place), value)
         return outcome
 
-    join = wait = get
+    join = wait = join_native = get
 
     def _wait(self, timeout: float | None, left: float | None, progress: bool) -> None:
         """Wait for the end, ``left`` seconds of ``timeout`` at most."""
@@ -423,13 +436,15 @@ class GroupResult(Linked, Generic[R]):
         return page_of(self)
 
     @at_border
-    def revoke(self, terminate: bool = False) -> None:
+    def revoke(self, terminate: bool = False, **words: Any) -> None:
         """Revoke all calls that have not ended; with ``terminate`` running ones are stopped."""
         if terminate:
             self.batch.engine.capabilities.need("terminate")
         found = self._relatives()
         if not self.batch.done and not (found is not None and found.revoke_whole(terminate)):
             self.batch.revoke(terminate)
+        if words:
+            revoked(self, words)
 
     def forget(self) -> None:
         """Drop the results from the broker."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Generator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
@@ -22,7 +21,6 @@ from nbtasks.core.errors import (
 from nbtasks.core.outputs import RichOutput, in_card
 from nbtasks.core.pages import page_of
 from nbtasks.core.progressbar import ProgressBar
-from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.typevars import R
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.errors import failures
@@ -34,7 +32,8 @@ from .batches.ledger import Ledger
 from .batches.lostvalues import without_value
 from .batches.seen import name_of_state, own_meta
 from .batches.shown import shown_value
-from .border import at_border
+from .border import at_border, note, unreadable
+from .handlewords import CeleryWords, revoked, tell_value, told_meanwhile
 from .linked import Linked
 from .lookup import looked_up
 from .onlooking import watched
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class AsyncResult(Linked, Generic[R]):
+class AsyncResult(Linked, CeleryWords, Generic[R]):
     """The future result of one call, of type R. Made when somebody asks for it; the call is kept in its batch."""
 
     __stays_here__ = "pass its value (result.get()), or its id (result.id), to be looked up there"
@@ -291,22 +290,27 @@ class AsyncResult(Linked, Generic[R]):
 
     @overload
     def get(
-        self, timeout: Duration | None = None, propagate: Literal[True] = True, *, progress: bool = False
+        self,
+        timeout: Duration | None = None,
+        propagate: Literal[True] = True,
+        *,
+        progress: bool = False,
+        **words: Any,
     ) -> R: ...
 
     @overload
     def get(
-        self, timeout: Duration | None, propagate: bool, *, progress: bool = False
+        self, timeout: Duration | None, propagate: bool, *, progress: bool = False, **words: Any
     ) -> R | BaseException: ...
 
     @overload
     def get(
-        self, timeout: Duration | None = None, *, propagate: bool, progress: bool = False
+        self, timeout: Duration | None = None, *, propagate: bool, progress: bool = False, **words: Any
     ) -> R | BaseException: ...
 
     @at_border
     def get(
-        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False
+        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False, **words: Any
     ) -> R | BaseException:
         """Wait for the end and return the value.
 
@@ -314,6 +318,8 @@ class AsyncResult(Linked, Generic[R]):
             timeout: seconds to wait at most; the call itself goes on.
             propagate: False returns an exception instead of raising it.
             progress: show meanwhile how far it is: its card in a notebook, a bar in a terminal.
+            words: Celery's: ``callback(id, value)``, ``on_message(dict)`` and ``on_interval()`` are called, with
+                ``interval`` between the latter; others change nothing.
 
         Raises:
             TimeoutError: it has not ended in time.
@@ -325,6 +331,8 @@ class AsyncResult(Linked, Generic[R]):
             NotPicklable: it has a value, and that cannot be read here.
         """
         timeout = patience(timeout)
+        if words:
+            timeout = told_meanwhile(self, timeout, words)
         while True:
             try:
                 self._wait(timeout, progress=progress)
@@ -337,6 +345,8 @@ class AsyncResult(Linked, Generic[R]):
                 break
         if not successful and propagate:
             raise origin_of(value)
+        if words:
+            tell_value(words, self.id, value)
         return value  # type: ignore[no-any-return]
 
     wait = get
@@ -416,7 +426,7 @@ class AsyncResult(Linked, Generic[R]):
         return page_of(self)
 
     @at_border
-    def revoke(self, terminate: bool = False) -> None:
+    def revoke(self, terminate: bool = False, **words: Any) -> None:
         """Revoke the call: it does not start any more; with ``terminate`` it is stopped if it runs.
 
         What waits for it is revoked with it. That of a workflow's result revokes the whole workflow.
@@ -426,6 +436,8 @@ class AsyncResult(Linked, Generic[R]):
         found = None if self.ready() else self._relatives()
         if not self.ready() and not (found is not None and found.revoke_whole(terminate)):
             self.batch.revoke(terminate, self.index)
+        if words:
+            revoked(self, words)
 
     def forget(self) -> None:
         """Drop the result from the broker once the call has ended; handles that exist keep what they have.
@@ -476,18 +488,3 @@ class AsyncResult(Linked, Generic[R]):
         if self.batch.done:
             observers.waited(self.batch)
         return self.get(timeout=0)
-
-
-def unreadable(call_id: str, name: str, error: BaseException) -> NotPicklable:
-    """Return what is said of a value that has arrived and cannot be read."""
-    return NotPicklable(
-        f"call {call_id} of {name} has succeeded, and its result cannot be read here: {name_of(error)}: "
-        f"{text_of(error, 500)}. Define or import here what it is made of and ask again, or return plain values"
-    )
-
-
-def note(error: BaseException, text: str) -> None:
-    """Add a line to what an exception shows, where Python can."""
-    # The exception may be of a class of the user's, which makes something else of its notes.
-    with contextlib.suppress(Exception, SystemExit):
-        error.add_note(text)  # type: ignore[attr-defined, unused-ignore]

@@ -14,6 +14,7 @@ NbtasksError
 │   ├── ValueLost                a large argument or result whose bytes are gone
 │   ├── NotPicklable             a value that cannot travel
 │   └── PayloadTooLarge          a value over the limit
+├── IncompleteStream             ``iterdeps()`` has come to a call that has not ended
 ├── UnknownCall                  an id that nobody recorded
 ├── WouldDeadlock                a ``get()`` inside a task that would take the last free slot
 ├── TimeoutError                 waiting took too long (the call itself goes on)
@@ -112,6 +113,10 @@ class NotPicklable(WireError, pickle.PicklingError):
 
 class PayloadTooLarge(WireError):
     """A value is over the size limit."""
+
+
+class IncompleteStream(NbtasksError):
+    """``iterdeps()`` has come to a call that has not ended."""
 
 
 class UnknownCall(NbtasksError):

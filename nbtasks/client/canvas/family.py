@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nbtasks.client import linked
+from nbtasks.client.border import note
 from nbtasks.client.group import GroupResult
-from nbtasks.client.result import AsyncResult, note
+from nbtasks.client.result import AsyncResult
 from nbtasks.core import states as st
 from nbtasks.core.errors import ChordError, origin_of
 from nbtasks.core.plan import CallRange, Plan, Values, ranges_of

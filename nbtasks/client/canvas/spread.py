@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbtasks.client.border import as_own, at_border
 from nbtasks.client.group import GroupResult
+from nbtasks.client.handlewords import revoked, tell_value, told_meanwhile
 from nbtasks.client.result import AsyncResult
 from nbtasks.core import states as st
 from nbtasks.core.backoff import Backoff
@@ -125,7 +126,7 @@ class SpreadResult(GroupResult[R]):
 
     @at_border
     def get(
-        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False
+        self, timeout: Duration | None = None, propagate: bool = True, *, progress: bool = False, **words: Any
     ) -> list[Any]:
         """Wait for all and return the values in order.
 
@@ -141,7 +142,7 @@ class SpreadResult(GroupResult[R]):
         """
         if progress:
             self.show()
-        most_s = patience(timeout)
+        most_s = told_meanwhile(self, patience(timeout), words) if words else patience(timeout)
         if not self.until_ready(most_s):
             reason = self.why_pending()
             raise TimeoutError(
@@ -153,9 +154,11 @@ class SpreadResult(GroupResult[R]):
         for part, is_open in self._parts:
             value: Any = part.get(timeout=0, propagate=propagate)
             values.extend(value if is_open and isinstance(part, GroupResult) else [value])
+        for one, value in zip(self, values, strict=True) if words else ():
+            tell_value(words, one.id, value)
         return values
 
-    join = wait = get
+    join = wait = join_native = get
 
     def until_ready(self, timeout: Duration | None = None) -> bool:
         """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
@@ -202,16 +205,20 @@ class SpreadResult(GroupResult[R]):
             part.show()
 
     @at_border
-    def revoke(self, terminate: bool = False) -> None:
+    def revoke(self, terminate: bool = False, **words: Any) -> None:
         """Revoke all calls that have not ended; with ``terminate`` running ones are stopped.
 
         Where it is the result of a workflow, that is revoked as a whole.
         """
         if self.whole is not None:
             self.whole.engine.revoke_workflow(self.whole, terminate)  # type: ignore[attr-defined]
+            if words:
+                revoked(self, words)
             return
         for part in self.parts:
             part.revoke(terminate)
+        if words:
+            revoked(self, words)
 
     @property
     def parent(self) -> Any:
