@@ -84,6 +84,17 @@ class CurrentCall:
         return self.attempt - 1
 
     @property
+    def root_id(self) -> str:
+        """The id of the call with which its workflow begins; its own where it is in none."""
+        return self.id if self.sent is None else self.sent.header.root_of(self.index) or self.id
+
+    @property
+    def parent_id(self) -> str | None:
+        """The id of the call that it has waited for, of several the first; None where it has waited for none."""
+        found: str | None = None if self.sent is None else self.sent.header.parent_of(self.index)
+        return found
+
+    @property
     def headers(self) -> dict[str, Any]:
         """What the caller has given with ``apply_async(headers=...)``."""
         return {} if self.sent is None else dict(self.sent.header.user_headers)

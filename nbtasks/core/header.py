@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .inputs import Input, inputs_from_wire, inputs_to_wire
+from .inputs import Input, calls_of, inputs_from_wire, inputs_to_wire
 from .wirefields import WireField, WireFields, flag, from_base64, named, number, text, texts, to_base64, whole
 
 #: Bytes that the arguments of a call may take; and that a result may, where nobody has said anything else.
@@ -37,6 +37,8 @@ class CallHeader:
         modules: local modules that the arguments need and the function does not bring, packed.
         memo: names under which the results of the chunk's calls are kept, as in memo.py; empty where they are not.
         inputs: what the calls need of others before them; who does not know of it must not run them.
+        root: id of the call with which the workflow begins that leads to these; what ends with a colon lacks the index,
+            which is that of each call. Empty where the calls themselves are that.
         keeps_value: other calls need the results, so they are kept also where the task ignores them.
         task_id: the call's id, where its caller has given it one.
         shadow: what logs call the task instead of its name.
@@ -59,6 +61,7 @@ class CallHeader:
     modules: bytes = b""
     memo: bytes = b""
     inputs: tuple[Input, ...] = ()
+    root: str = ""
     keeps_value: bool = False
     task_id: str = ""
     shadow: str = ""
@@ -66,6 +69,15 @@ class CallHeader:
     eta_at: float | None = None
     overrides: Mapping[str, float | None] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+
+    def root_of(self, index: int) -> str:
+        """Return the id of the call that leads to one of these; empty where it is that itself."""
+        return f"{self.root}{index}" if self.root.endswith(":") else self.root
+
+    def parent_of(self, index: int) -> str | None:
+        """Return the id of the call before one of these, of several the first; None where there is none."""
+        before = next(calls_of(self.inputs[0].at(index)), None) if self.inputs else None
+        return None if before is None else before.id_of(before.first)
 
     def to_wire(self) -> Mapping[str, Any]:
         """Return it as JSON types. It is the same for all chunks of a batch, so it is made once."""
@@ -126,6 +138,7 @@ _FIELDS = WireFields(
         "md": WireField("modules", from_base64, to_base64),
         "mm": WireField("memo", from_base64, to_base64),
         _INPUTS: WireField("inputs", inputs_from_wire, inputs_to_wire),
+        "rt": WireField("root", text),
         "kv": WireField("keeps_value", flag, int),
         "ti": WireField("task_id", text),
         "sw": WireField("shadow", text),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbtasks.core.header import OVERRIDABLE, CallHeader
+from nbtasks.core.inputs import CallsBefore, Input
 
 some = settings(max_examples=40, deadline=None, derandomize=True)
 texts = st.text('a_ü漢\n"\\', max_size=8)
@@ -96,6 +97,40 @@ def test_what_a_newer_sender_says_is_passed_on():
     header = CallHeader.from_wire({"nm": "work", "trace": {"id": [1]}})
     assert header.name == "work"
     assert header.to_wire() == {"nm": "work", "trace": {"id": [1]}}
+
+
+NEEDED = (
+    Input("list", (CallsBefore("ab", 0, 3, False), (CallsBefore("cd", 0, 1, True),))),
+    Input("one", (CallsBefore("ef", 2, 1, False),)),
+)
+
+
+def test_what_calls_need_of_others_is_not_overlooked():
+    header = CallHeader(inputs=NEEDED)
+    assert header.to_wire()["mu"] == ["in"]
+    assert CallHeader.from_wire(header.to_wire()).inputs == NEEDED
+    again = CallHeader.from_wire(CallHeader.from_wire(header.to_wire()).to_wire())
+    assert again.inputs == NEEDED
+    more = CallHeader(inputs=NEEDED, more={"mu": ["nm"]})
+    assert more.to_wire()["mu"] == ["nm", "in"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        [["one"]],
+        [["some", 0, [["ab", 0, 1, 1]]]],
+        [["one", 2, [["ab", 0, 1, 1]]]],
+        [["one", 0, [["ab", 0, 1]]]],
+        [["one", 0, [["ab", -1, 1, 1]]]],
+        [["one", 0, ["ab"]]],
+        [["one", 0, [[[[]], 7]]]],
+    ],
+)
+def test_what_makes_no_sense_of_what_calls_need_is_refused(said):
+    with pytest.raises(ValueError, match=r"\w"):
+        CallHeader.from_wire({"in": said, "mu": ["in"]})
 
 
 def test_what_must_not_be_overlooked_is_known_or_the_calls_are_refused():

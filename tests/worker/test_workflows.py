@@ -430,3 +430,44 @@ def test_signals_tell_of_each_step(shared_app):
     ids = [batch.id for batch in run.batches]
     assert [id for _, id in told] == [None, None, *ids]
     assert run.of(1).get(timeout=60) == 1
+
+
+def test_a_call_knows_what_leads_to_it(shared_app):
+    @task(bind=True)
+    def whose(self, *_):
+        return self.request.id, self.request.parent_id, self.request.root_id
+
+    run = Run(
+        shared_app,
+        (whose, [(), ()], []),
+        (whose, [(), ()], [each(0, 2)]),
+        (whose, [()], [many((1, 2))]),
+        (whose, [()], [one(2)]),
+    )
+    first, second, third, fourth = (batch.id for batch in run.batches)
+    assert run.values(0) == [(f"{first}:{k}", None, f"{first}:{k}") for k in range(2)]
+    assert run.values(1) == [(f"{second}:{k}", f"{first}:{k}", f"{first}:{k}") for k in range(2)]
+    assert run.of(2).get(timeout=60) == (third, f"{second}:0", f"{first}:0")
+    assert run.of(3).get(timeout=60) == (fourth, third, f"{first}:0")
+
+
+def test_a_workflow_that_the_broker_does_not_take_fails_as_a_whole(app, monkeypatch, eventually):
+    """What it has taken of it does not wait there for ever."""
+    from nbtasks import BackPressure
+    from nbtasks.broker.redis import submission
+    from nbtasks.client.engines.redis.sending import outbox
+
+    elsewhere = task(queue="nobody")(lambda *_: 1)
+    elsewhere.map(range(100), chunk=1).batch.engine.flush()
+    monkeypatch.setattr(submission, "MOST_ENTRIES", 50)
+    monkeypatch.setattr(outbox, "_BACK_PRESSURE_S", 0.2)
+    monkeypatch.setattr(outbox, "_FLUSH_BYTES", 1)
+    run = Run(app, (elsewhere, [()], []), (same, [()], [one(0)]), (same, [()], [one(1)]))
+    for node in range(3):
+        with pytest.raises(BackPressure):
+            run.of(node).get(timeout=60)
+    store = app.engine.session.store
+    eventually(
+        lambda: [store.states(batch.id, 0, 1) for batch in run.batches[1:]] == [b"\6", b"\6"],
+        "what was recorded of it has ended",
+    )

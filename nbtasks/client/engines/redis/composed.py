@@ -102,12 +102,23 @@ class Workflows:
         header = dataclasses.replace(
             header,
             inputs=step.workflow.record.inputs[step.place],
+            root=self._root(step),
             keeps_value=bool(asking),
             place=header.place if shared else "",
             # A countdown of a later step begins when the one before it has ended.
             eta_at=None if step.node.ins else header.eta_at,
         )
         parcel.options = dataclasses.replace(parcel.options, header=header)
+
+    def _root(self, step: WorkflowStep) -> str:
+        """Return the id of the call with which what leads to a step begins, as a header has it."""
+        if not step.node.ins:
+            return ""
+        first = step.before[0]
+        root: str = first.parcel.options.header.root
+        if not root:
+            root = first.call_id(0) if first.origin.single or not step.follows_each else f"{first.id}:"
+        return f"{root}0" if root.endswith(":") and not step.follows_each else root
 
     def _chunks(
         self, step: WorkflowStep, batch: Ledger, parcel: Parcel, payloads: Sequence[bytes], needs: Needs
