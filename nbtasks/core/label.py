@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .submitter import MOST_TEXT, Submitter
-from .wirefields import WireField, WireFields, flag, number, number_or_none, text, whole
+from .wirefields import WireField, WireFields, flag, number, number_or_none, text, texts, whole
 
 #: Characters of a text in a label: a task's name may be long. And calls of a batch.
 _LONGEST = 20_000
 _MOST_CALLS = 2**31 - 1
+#: Calls of a batch of which others are told what they are called, and characters of each of these names.
+MOST_NAMED = 40
+MOST_NAME = 40
 
 
 # One for each call, and to make one that is frozen takes six times as long.
@@ -34,6 +37,7 @@ class BatchLabel:
         own_id: the id of its call, where the caller has given it one.
         workflow: the id of the workflow that it is a part of; empty where it is in none.
         repairs: what was submitted again in it: a batch's id and the indexes of its calls, in order; else empty.
+        items: of a map of few calls, what each is called, such as ``n=17``.
     """
 
     n: int = 0
@@ -52,6 +56,7 @@ class BatchLabel:
     own_id: str = ""
     workflow: str = ""
     submitter: Submitter = field(default_factory=Submitter)
+    items: tuple[str, ...] = ()
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as JSON types."""
@@ -77,6 +82,13 @@ def _bounded(value: Any) -> str:
     found = text(value)
     if len(found) > _LONGEST:
         raise ValueError(f"a text of {len(found):,} characters is too long")
+    return found
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    found = texts(value)
+    if len(found) > MOST_NAMED or any(len(name) > MOST_NAME for name in found):
+        raise ValueError(f"{len(found)} names of calls are too many, or too long")
     return found
 
 
@@ -118,6 +130,7 @@ _FIELDS = WireFields(
         "re": WireField("repairs", _bounded),
         "ti": WireField("own_id", _short),
         "wf": WireField("workflow", _short),
+        "it": WireField("items", _names, list),
     },
 )
 _WHO = WireFields(

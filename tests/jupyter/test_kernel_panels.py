@@ -130,6 +130,9 @@ def test_attach_brings_the_unfinished_runs_back_each_where_its_cell_is(kernel):
     kernel.press(model, {"t": "placed", "card": card["card"], "ok": True})
     kernel.run("back = %tasks attach")
     assert kernel.value("sorted(one.name for one in back)") == "['nap', 'slow']"
+    # Its calls are called what they were called.
+    names = kernel.value("[one.batch.item_label(5) for one in back if one.name == 'slow']")
+    assert names == "['n=5']"
     assert kernel.run("%tasks cancel all").stdout == "Revoked 7 calls of 2 runs.\n"
     kernel.settle(lambda: [view for view in kernel.views() if view["state"] == "REVOKED"])
     assert "No earlier session" in kernel.run("%tasks attach").stdout

@@ -127,7 +127,13 @@ def test_events_labels_and_orders_come_back(codec):
     news = News("b1", "w", "r1", 7, events)
     assert codec.open_events(codec.seal_events(news), "b1") == news
     label = BatchLabel(
-        -1, "f1", "fetch", title="pages", eta_at=5.5, submitter=Submitter("/a/one.ipynb", "i7", "m", 8, 9)
+        -1,
+        "f1",
+        "fetch",
+        title="pages",
+        eta_at=5.5,
+        submitter=Submitter("/a/one.ipynb", "i7", "m", 8, 9),
+        items=("n='é'", ""),
     )
     assert codec.open_label(codec.seal_label("b1", label), "b1") == label
     order = Order(StopCalls("b1"), "s1", 3, at=5.5)

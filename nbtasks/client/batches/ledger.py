@@ -190,7 +190,7 @@ class Ledger:
 
     def item_label(self, index: int) -> str:
         """Return the same with the names of the parameters, such as ``n=17``; empty where nobody knows here."""
-        return "" if self.parcel is None else self.parcel.item_label(index)
+        return self.origin.item(index) if self.parcel is None else self.parcel.item_label(index)
 
     def record(self, index: int) -> tuple[Record, Any] | None:
         """Return the record that a call's result is in, and its payload; None before its end."""

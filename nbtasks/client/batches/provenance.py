@@ -24,3 +24,9 @@ class Origin:
     own_id: str = ""
     #: The id of its workflow; empty where it is a part of none.
     workflow: str = ""
+    #: Of few calls that another process has submitted: what each is called.
+    items: tuple[str, ...] = ()
+
+    def item(self, index: int) -> str:
+        """Return what a call is called; empty where that is not told."""
+        return self.items[index] if index < len(self.items) else ""

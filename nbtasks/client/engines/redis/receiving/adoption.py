@@ -129,7 +129,7 @@ class Adoption:
     def _live(self, found: BatchRecord, label: BatchLabel) -> Ledger:
         origin = Origin(
             label.name, label.queue, label.title, label.kind, label.submitter, False, label.single, label.eta_at,
-            label.on_error, label.own_id, label.workflow,
+            label.on_error, label.own_id, label.workflow, label.items,
         )  # fmt: skip
         n = label.n
         created_at = self._clock.moment_here(found.submitted_at)
