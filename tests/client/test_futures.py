@@ -289,6 +289,8 @@ first.shutdown(wait=False)
 second = app.executor()
 second.submit(note, "b")
 second.map(note, ["c", "d"])
+# Held by nobody.
+app.executor().map(note, ["e", "f"])
 """
 
 
@@ -296,4 +298,4 @@ def test_a_script_ends_when_its_calls_have(project, tmp_path):
     script = project / "script.py"
     script.write_text(AT_THE_END, encoding="utf-8")
     subprocess.run([sys.executable, script, tmp_path / "noted"], check=True, timeout=90)
-    assert sorted((tmp_path / "noted").read_text()) == ["a", "b", "c", "d"]
+    assert sorted((tmp_path / "noted").read_text()) == ["a", "b", "c", "d", "e", "f"]

@@ -28,6 +28,9 @@ _LOOK_EVERY_S = 0.25
 #: Seconds at the interpreter's end after which it is said what is waited for.
 _SILENT_S = 2.0
 _log = logging.getLogger("nbtasks")
+#: Lines and maps that the interpreter's end waits for. Executor and map may be held by nobody else, and have to end.
+_lines: weakref.WeakSet[FutureLine] = weakref.WeakSet()
+_maps: dict[str, GroupResult[Any]] = {}
 
 Submit = Callable[[], AsyncResult[Any]]
 
@@ -90,6 +93,9 @@ class FutureLine:
         with self._changed:
             self._maps = [*(one for one in self._maps if not one.ready()), group]
             self._wait_at_exit()
+        batch = group.batch
+        _maps[batch.id] = group
+        batch.engine.when(batch, group.ready, lambda: _let_go(batch.id))
 
     def put(self, future: TaskFuture[Any], submit: Submit) -> None:
         """Submit a call, or hold it back until others have ended.
@@ -221,11 +227,12 @@ class FutureLine:
         return True
 
     def _wait_at_exit(self) -> None:
-        # When the engine is open: what is registered last at the interpreter's end comes first.
         if not self._waits_at_exit:
             self._waits_at_exit = True
-            ending = weakref.ref(self)
-            atexit.register(_wait_at_exit, ending)
+            _lines.add(self)
+            # The engine is open by now: what is registered last at the interpreter's end comes first.
+            atexit.unregister(_wait_at_exit)
+            atexit.register(_wait_at_exit)
 
     def look_again(self) -> None:
         """The engine was closed: nobody will tell how calls end."""
@@ -248,11 +255,17 @@ def _closed(batch: Ledger, index: int) -> Exception:
     return NbtasksError(f"nobody tells any more how call {batch.call_id(index)} ends")
 
 
-def _wait_at_exit(line: weakref.ref[FutureLine]) -> None:
+def _let_go(batch: str) -> None:
+    _maps.pop(batch, None)
+
+
+def _wait_at_exit() -> None:
     """Let what was submitted end, as the executors of the standard library do."""
-    one = line()
-    # A closed App has nothing more to tell.
-    with contextlib.suppress(NbtasksError):
-        if one is not None and not one.wait(_SILENT_S):
-            _log.warning("%d calls of app.executor() have not ended: waiting for them", one.unfinished)
-            one.wait()
+    ends: list[Callable[[float | None], object]] = [line.wait for line in list(_lines)]
+    ends += [group.until_ready for group in list(_maps.values())]
+    for wait in ends:
+        # A closed App has nothing more to tell.
+        with contextlib.suppress(NbtasksError):
+            if not wait(_SILENT_S):
+                _log.warning("calls of app.executor() have not ended: waiting for them")
+                wait(None)
