@@ -145,6 +145,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "states":
+        # A module, as in Celery.
+        return import_module("nbtasks.core.states")
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module 'nbtasks' has no attribute {name!r}")

@@ -56,6 +56,9 @@ class EagerResult(CeleryWords, Generic[R]):
         self.runtime = seconds
         #: What it came after in a composition; None for what began it.
         self.parent: Any = None
+        self.args: tuple[Any, ...] | None = None
+        self.kwargs: dict[str, Any] | None = None
+        self.retries, self.worker, self.queue = 0, "here", ""
         self.date_done: datetime | None = datetime.now(timezone.utc)
 
     def __str__(self) -> str:
@@ -172,7 +175,10 @@ def apply_here(
             if Signal.is_of_calls:
                 tell_end(call, options_here, outcome, args_here, kwargs_here)
         if outcome.state != st.RETRY_CODE:
-            return _packed(task, call, outcome)
+            ended = _packed(task, call, outcome)
+            ended.args, ended.kwargs, ended.retries = args, kwargs, call.retries
+            ended.queue = task.options.queue
+            return ended
         changes = getattr(outcome.error, "changes", None)
         if type(changes) is NextTry and changes.call is not None:
             try:

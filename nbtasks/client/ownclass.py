@@ -9,9 +9,6 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions
 
-#: What a class may say as attributes besides, of Celery's.
-_MORE = ("retry_kwargs",)
-
 
 def options_of(kind: type, given: dict[str, Any] | None = None) -> TaskOptions:
     """Return the options that a class names as attributes, with ``given`` laid over them.
@@ -20,13 +17,14 @@ def options_of(kind: type, given: dict[str, Any] | None = None) -> TaskOptions:
         ConfigError: a bad value.
     """
     said: dict[str, Any] = {}
-    for name in (*meanings(TaskKeywords), *_MORE):
+    for name in meanings(TaskKeywords):
         value = getattr_static(kind, name, None)
         # What is no property or method: those of every task have the names of some.
         if value is not None and not callable(value) and not isinstance(value, property):
             said[name] = value
     # run() gets the task by itself.
-    said.pop("bind", None)
+    for name in ("bind", "base"):
+        said.pop(name, None)
     return TaskOptions.make({**said, **(given or {})})
 
 

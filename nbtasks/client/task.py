@@ -8,7 +8,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, overload
 
 from nbtasks.core.boundtask import BoundTask
 from nbtasks.core.context import CurrentCall, current_call
@@ -28,7 +28,7 @@ from .eager import EagerResult, apply_here
 from .group import GroupResult
 from .home import Home
 from .result import AsyncResult
-from .submitting.dispatch import MapOptions, submit_call, submit_map
+from .submitting.dispatch import MapOptions, check_options, submit_call, submit_map
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -346,10 +346,46 @@ class Task(Definition, Generic[P, R]):
 
     @at_border
     def apply(
-        self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None
+        self,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        throw: bool = False,
+        **options: Unpack[CallKeywords],
     ) -> EagerResult[R]:
-        """Run a call here, by the way a worker does it: everything is pickled and unpickled once."""
-        return apply_here(self, *self._arguments(args, kwargs))
+        """Run a call here, by the way a worker does it: everything is pickled and unpickled once.
+
+        Args:
+            args: positional arguments; None for none.
+            kwargs: keyword arguments; None for none.
+            throw: whether to raise what the task raises.
+            options: those of :meth:`apply_async`; they are checked, and none keeps the call from running now.
+
+        Raises:
+            TypeError: the arguments do not fit the function.
+            NotPicklable: an argument, or something that the function captures, cannot travel.
+        """
+        if options:
+            check_options(self, dict(options))
+        ended: EagerResult[R] = apply_here(self, *self._arguments(args, kwargs))
+        if throw:
+            ended.get()
+        return ended
+
+    def AsyncResult(self, task_id: str) -> AsyncResult[R]:  # noqa: N802 - Celery's name
+        """Return the handle of a call of it by its id."""
+        return AsyncResult(task_id, app=self.app)
+
+    def replace(self, signature: Any) -> NoReturn:
+        """Refuse: a call's result comes from the task that was called.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            f"{self.name}: self.replace() is not there. Have what comes next follow in the composition, "
+            "(task.s(...) | next.s()), or submit it in the task, signature.delay(), and return its id"
+        )
 
     # -- as a part of something larger
 

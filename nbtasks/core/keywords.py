@@ -60,6 +60,10 @@ class DecoratorKeywords(SharedKeywords, total=False):
         str | float | None, "at most so many starts over all workers (10/s, 100/m, 5/h), retries included"
     ]
     expires: Annotated[Duration | None, "do not start a call any more after this time"]
+    retry_kwargs: Annotated[
+        Mapping[str, Any] | None, "as in Celery: max_retries, and countdown between two attempts"
+    ]
+    base: Annotated[type | None, "class derived from Task, whose attributes, methods and hooks it has"]
     throws: Annotated[Exceptions, "expected exceptions, logged without a traceback"]
 
 

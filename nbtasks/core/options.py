@@ -17,6 +17,7 @@ from .keywords import LogLevel, OutputTo, Pool, WorkerKeywords, meanings
 from .moments import is_moment, may_be_epoch, moment, other_zone
 from .rates import rate
 from .readable import repr_of
+from .refusals import refuse_foreign
 from .warning import warn
 
 PRIORITIES = {"low": 2, "normal": 5, "high": 8}
@@ -59,19 +60,21 @@ class TaskOptions:
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Return what each option is where none is given, under the names of :class:`TaskKeywords`."""
-        return {"retries": None, **vars(cls())}
+        return {"retries": None, "retry_kwargs": None, "base": None, **vars(cls())}
 
     @classmethod
     def make(cls, options: Mapping[str, Any], base: TaskOptions | None = None) -> TaskOptions:
         """Return checked options: ``base`` with ``options`` laid over it.
 
-        ``retries=n`` is short for ``max_retries=n`` with ``autoretry_for=(Exception,)``.
+        ``retries=n`` is short for ``max_retries=n`` with ``autoretry_for=(Exception,)``, and ``retry_kwargs`` says
+        ``max_retries`` and ``countdown`` as in Celery.
 
         Raises:
             ConfigError: an unknown option or a bad value.
         """
         base = base or cls()
         given = dict(options)
+        given = {**_retry_kwargs(given.pop("retry_kwargs", None)), **given}
         if "retries" in given:
             given["max_retries"] = given.pop("retries")
             if given["max_retries"] and not (given.get("autoretry_for") or base.autoretry_for):
@@ -79,10 +82,27 @@ class TaskOptions:
         known = {item.name for item in dataclasses.fields(cls)}
         for name in given:
             if name not in known:
-                raise ConfigError(_unknown("task option", name, known | {"retries"}))
+                refuse_foreign(name)
+                raise ConfigError(_unknown("task option", name, known | {"base", "retries", "retry_kwargs"}))
         made = dataclasses.replace(base, **{name: _check(name, value) for name, value in given.items()})
         _check_limits(made)
         return made
+
+
+def _retry_kwargs(said: Any) -> dict[str, Any]:
+    """Return what Celery's ``retry_kwargs`` says, as options of ours."""
+    if said is None:
+        return {}
+    if not isinstance(said, Mapping) or not said.keys() <= {"max_retries", "countdown"}:
+        raise ConfigError(
+            f"retry_kwargs: {repr_of(said, 60)} is not a dict of max_retries and countdown; for more say max_retries=, "
+            "default_retry_delay= and retry_backoff="
+        )
+    found = {name: said[name] for name in said.keys() & {"max_retries"}}
+    if "countdown" in said:
+        # The same each time, as it is with Celery.
+        found.update(default_retry_delay=said["countdown"], retry_backoff=False)
+    return found
 
 
 def with_overrides(packed: Any, overrides: Mapping[str, Any]) -> TaskOptions:

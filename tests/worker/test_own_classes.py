@@ -359,3 +359,54 @@ def test_the_next_attempt_can_go_to_another_queue(home):
         with App("other", namespace=app.connection.namespace) as other:
             other.start_workers(1, queues=["second"])
             assert call.get(timeout=SOON) == ("second", (30.0, None))
+
+
+def test_celerys_retry_kwargs(shared_app):
+    @shared_app.task(bind=True, autoretry_for=(OSError,), retry_kwargs={"max_retries": 1, "countdown": 0})
+    def again(self):
+        if not self.request.retries:
+            raise OSError("slow")
+        return self.request.retries, self.max_retries
+
+    assert again.delay().get(timeout=SOON) == (1, 1)
+    options = type("Own", (Task,), {"run": again.function, "retry_kwargs": {"countdown": 5}})().options
+    assert (options.default_retry_delay, options.retry_backoff, options.max_retries) == (5, False, 3)
+    with pytest.raises(ConfigError, match=r"retry_kwargs: .* is not a dict of max_retries and countdown"):
+        shared_app.task(retry_kwargs={"times": 1})
+    with pytest.raises(ConfigError, match="serializer is Celery's"):
+        shared_app.task(serializer="json")
+
+
+def test_apply_takes_the_options_of_a_call(shared_app):
+    @shared_app.task(bind=True)
+    def fail(self):
+        raise ValueError("no")
+
+    ended = fail.apply((), {}, countdown=5, priority="high")
+    assert (ended.state, ended.args, ended.kwargs, ended.retries, ended.queue) == (
+        "FAILURE",
+        (),
+        {},
+        0,
+        "default",
+    )
+    with pytest.raises(ValueError, match="no"):
+        fail.apply(throw=True)
+    with pytest.raises(ConfigError, match="priority"):
+        fail.apply(priority=99)
+    with pytest.raises(ConfigError, match=r"self\.replace"):
+        fail.replace(fail)
+
+
+def test_a_task_finds_its_calls(shared_app):
+    made = shared_app.register_task(ImportData())
+    call = made.delay("u")
+    assert made.AsyncResult(call.id) == call
+
+
+def test_names_stand_where_celery_has_them():
+    from nbtasks import exceptions, states
+
+    assert exceptions.Ignore is Ignore
+    assert {states.PENDING, states.SUCCESS} <= states.ALL_STATES
+    assert states.PROPAGATE_STATES < states.EXCEPTION_STATES

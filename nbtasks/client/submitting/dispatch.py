@@ -79,6 +79,11 @@ def call_options(task: Definition, given: dict[str, Any], engine: Engine, single
     return options
 
 
+def check_options(task: Definition, given: dict[str, Any]) -> None:
+    """Raise ConfigError for options of a call that no submit would take."""
+    _checked_options(task, given, single=True)
+
+
 def _checked_options(task: Definition, given: dict[str, Any], single: bool) -> CallOptions:
     rest = dict(given)
     beside = take_beside(rest, single)

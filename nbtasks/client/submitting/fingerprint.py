@@ -6,6 +6,7 @@ from types import BuiltinFunctionType, FunctionType, GenericAlias, MethodType, M
 from typing import Any
 
 from nbtasks.core.globals import captures
+from nbtasks.core.taskbody import TaskBody
 from nbtasks.wire.kinds.generators import is_hidden_global
 from nbtasks.wire.modules.byname import travels_by_name
 
@@ -48,8 +49,21 @@ def _collect(value: Any, parts: Fingerprint, seen: set[int]) -> bool:
     if kind is tuple:
         parts.append(len(value))
         return all(_collect(item, parts, seen) for item in value)
+    if kind is TaskBody:
+        return _collect_body(value, parts, seen)
     parts.append(value)
     return _is_fixed(value)
+
+
+def _collect_body(body: TaskBody, parts: Fingerprint, seen: set[int]) -> bool:
+    kind, _, function, binds, own = body.task.parts()
+    parts += [kind, binds, len(own)]
+    if not _is_fixed(kind):
+        # Its methods may be changed.
+        return False
+    return all(_collect(item, parts, seen) for pair in own.items() for item in pair) and _collect(
+        function, parts, seen
+    )
 
 
 def _is_fixed(value: Any) -> bool:
