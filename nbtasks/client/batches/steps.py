@@ -32,6 +32,8 @@ class SubmittedWorkflow:
         self.frame = frame
         self.ledgers = list(ledgers)
         followers = record.plan.followers
+        #: Place of a batch that has ended -> whether its calls have succeeded.
+        self.settled: dict[int, bool] = {}
         self.steps = [WorkflowStep(self, place, followers[place]) for place in range(len(ledgers))]
 
     @property
@@ -67,8 +69,6 @@ class WorkflowStep:
         self.followers = followers
         self.size = 0
         self.delay_ms = 0
-        #: Whether its calls have succeeded, since they have all ended.
-        self._succeeded: bool | None = None
 
     @property
     def node(self) -> Node:
@@ -120,16 +120,16 @@ class WorkflowStep:
 
     def settle(self, succeeded: bool) -> None:
         """All of its calls have ended."""
-        self._succeeded = succeeded
-        for step, ledger in zip(self.workflow.steps, self.workflow.ledgers, strict=True):
-            if step._succeeded is None or not (ledger.all_ended or step is self):
-                return
-        for step, ledger in zip(self.workflow.steps, self.workflow.ledgers, strict=True):
-            if ledger.parcel is not None:
-                ledger.parcel.let_go(bool(step._succeeded))
+        settled = self.workflow.settled
+        settled[self.place] = succeeded
+        if len(settled) == len(self.workflow.ledgers):
+            for ledger, one in zip(self.workflow.ledgers, self.workflow.steps, strict=True):
+                if ledger.parcel is not None:
+                    ledger.parcel.let_go(settled[one.place])
 
     def take_spent(self) -> Iterator[BlobPiece]:
         """Yield large arguments of all batches that nobody needs any more, once."""
-        for ledger in self.workflow.ledgers:
+        over = len(self.workflow.settled) == len(self.workflow.ledgers)
+        for ledger in self.workflow.ledgers if over else ():
             if ledger.parcel is not None:
                 yield from ledger.parcel.take_own_spent()

@@ -56,15 +56,9 @@ class Workflows:
         for batch in reversed(ledgers):
             batch.origin.workflow = workflow.id
             session.registry.add(batch)
-        last = len(nodes) - 1
-        for place in range(last, -1, -1):
-            batch, parcel, _ = nodes[place]
-            try:
-                session.sender.send(batch, parcel, sealed[place], follows=place < last)
-            except Exception:
-                for one in ledgers:
-                    session.registry.drop(one)
-                raise
+        session.sender.send_together(
+            [(batch, parcel, sent) for (batch, parcel, _), sent in zip(nodes, sealed, strict=True)][::-1]
+        )
         return workflow
 
     def _sealed(self, workflow: SubmittedWorkflow, nodes: Sequence[Prepared]) -> Iterator[list[Sent]]:

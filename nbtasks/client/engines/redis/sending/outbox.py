@@ -132,18 +132,29 @@ class Outbox:
             BackPressure: the broker does not take calls as fast as they are submitted.
             ConfigError: the outbox was closed.
         """
+        self.put_together([item], item.size, follows)
+
+    def put_together(self, items: list[Item], size: int, follows: bool = False) -> None:
+        """Send items soon, in one flush where they fit into one: all of them are applied then, or none.
+
+        Args:
+            size: bytes of all of them.
+
+        Raises:
+            BrokerUnavailable, BackPressure, ConfigError: as :meth:`put`; none of them is sent.
+        """
         claim = None
         with self._changed:
-            if item.batch and self._state.closed:
+            if items[0].batch and self._state.closed:
                 raise ConfigError("the App was closed while this was submitted; make a new one")
             if not follows and threading.current_thread() is not self._thread:
-                self._wait_for_room(item)
-            self._taken += 1
-            if item.size <= _AT_ONCE_BYTES and self._is_quiet():
-                claim = self._state.claim = _Claim(threading.get_ident(), self._number + 1, [item])
+                self._wait_for_room(size)
+            self._taken += len(items)
+            if size <= _AT_ONCE_BYTES and self._is_quiet():
+                claim = self._state.claim = _Claim(threading.get_ident(), self._number + 1, items)
             else:
-                self._state.items.append(item)
-                self._state.bytes += item.size
+                self._state.items.extend(items)
+                self._state.bytes += size
                 self._work.notify()
         if claim is not None:
             self._send_at_once(claim)
@@ -252,7 +263,7 @@ class Outbox:
             return False
         return time.monotonic() - self._put_at > self._quiet_s
 
-    def _wait_for_room(self, item: Item) -> None:
+    def _wait_for_room(self, size: int) -> None:
         state, began = self._state, time.monotonic()
         while (problem := state.problem) is not None and not state.closed:
             full = isinstance(problem, BackPressure)
@@ -261,7 +272,7 @@ class Outbox:
                 raise (BackPressure if full else BrokerUnavailable)(str(problem)) from problem
             self._changed.wait(min(left, 0.25))
         deadline = time.monotonic() + _BACK_PRESSURE_S
-        while state.bytes + item.size > _MOST_BYTES and state.items and not state.closed:
+        while state.bytes + size > _MOST_BYTES and state.items and not state.closed:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise BackPressure(

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.submission import Flush
@@ -84,7 +84,6 @@ class Sender:
         new: bool = True,
         open_end: bool = False,
         pieces_from: int = 0,
-        follows: bool = False,
     ) -> None:
         """Submit chunks of a batch, with the pieces of its large values that are for them.
 
@@ -92,7 +91,6 @@ class Sender:
             new: the batch is not recorded yet.
             open_end: more calls will follow.
             pieces_from: so many pieces, from the first on, the broker has already.
-            follows: it is a part of something of which the first part was submitted.
 
         Raises:
             BrokerUnavailable, BackPressure: nothing was submitted.
@@ -101,14 +99,46 @@ class Sender:
         try:
             parcel.sent += sent
             n = (-1 if open_end else batch.n) if new else None
-            for number, (group, blobs) in enumerate(_groups(sent, parcel.blobs, pieces_from)):
-                item = self._item_of(
-                    batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None, park_all=True
-                )
-                item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
-                self._put(batch, item, follows=follows or number > 0)
+            for number, item in enumerate(self._items(batch, parcel, sent, n, pieces_from)):
+                self._put(batch, item, follows=number > 0)
         finally:
             parcel.sending = False
+
+    def send_together(self, batches: Sequence[tuple[Ledger, Parcel, list[Sent]]]) -> None:
+        """Submit new batches in their order, as one: where it is not large, the broker gets all of it or nothing.
+
+        Raises:
+            BrokerUnavailable, BackPressure: nothing was submitted.
+        """
+        items: list[Item] = []
+        for batch, parcel, sent in batches:
+            parcel.sending = True
+            parcel.sent += sent
+            items += self._items(batch, parcel, sent, batch.n, 0)
+        functions = set()
+        for item in items:
+            # A function goes with the first one only.
+            item.size -= len(item.frame) if item.digest in functions else 0
+            functions.add(item.digest)
+        try:
+            self._outbox.put_together(items, sum(item.size for item in items))
+        except Exception:
+            for batch, _, _ in batches:
+                self._registry.drop(batch)
+            raise
+        finally:
+            for _, parcel, _ in batches:
+                parcel.sending = False
+
+    def _items(
+        self, batch: Ledger, parcel: Parcel, sent: list[Sent], n: int | None, pieces_from: int
+    ) -> Iterator[Item]:
+        for number, (group, blobs) in enumerate(_groups(sent, parcel.blobs, pieces_from)):
+            item = self._item_of(
+                batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None, park_all=True
+            )
+            item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
+            yield item
 
     def _item_of(
         self,
