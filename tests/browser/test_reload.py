@@ -122,3 +122,22 @@ def test_a_second_page_shows_the_card_and_leaves_the_file_to_the_first(lab_page)
     other.page.wait_for_selector(".nbt-card[data-state=REVOKED]")
     other.page.wait_for_function(DIRTY)
     assert other.page.evaluate(KEPT)
+
+
+def test_a_reload_while_a_cell_blocks_shows_the_saved_card_at_once(lab_page):
+    notebook = lab_page([SETUP, SHOWS, "shown.get()"])
+    page = notebook.page
+    notebook.run(0, 1)
+    page.wait_for_selector("#second", timeout=60_000)
+    notebook.run(2)
+    page.locator(".jp-Cell").nth(2).locator(".jp-InputPrompt", has_text="[*]").wait_for()
+    notebook.save()
+    notebook.open()
+    saved = page.locator(".jp-Cell").nth(1).locator(".jp-OutputArea-output").first
+    saved.get_by_text("%tasks attach").wait_for()
+    assert below(page) == ["first", "two"]
+    for step in ("one-more", "the-end"):
+        (notebook.folder / step).touch()
+    page.wait_for_selector(".nbt-card[data-done=true]", timeout=60_000)
+    page.wait_for_selector("#last")
+    assert below(page) == ["first", "second", "third", "last"]

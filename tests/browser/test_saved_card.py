@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 SETUP = "%load_ext nbtasks\n%workers start 2"
 SLOW = "%%task -o h for n in range(400)\n# slow\nimport time\ntime.sleep(0.5)\nprint('line', n)"
+RESTART = "async () => { await window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart(); }"
 RUNNING = ".nbt-card[data-state=STARTED]"
 #: Without quotes in it: it goes into attributes of the page.
 DONE = "Number(document.querySelector('.nbt-count b').textContent)"
@@ -67,14 +68,18 @@ def test_what_is_saved_in_mid_run_stands_alone_while_the_page_lives(lab_page):
 
 
 @pytest.mark.long
-def test_a_restarted_kernel_is_noticed(lab_page):
-    notebook = lab_page([SETUP, SLOW])
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_kernel_that_is_restarted_or_dies_is_noticed(lab_page, dies):
+    notebook = lab_page([SETUP + "\nimport os; os.getpid()", SLOW])
     page = notebook.page
     notebook.run()
     page.wait_for_selector(RUNNING, timeout=60_000)
-    page.evaluate(
-        "async () => { await window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart(); }"
-    )
+    if dies:
+        os.kill(
+            int(page.locator(".jp-OutputArea-executeResult").first.inner_text().split()[-1]), signal.SIGKILL
+        )
+    else:
+        page.evaluate(RESTART)
     note = page.locator(".nbt-note", has_text="The kernel has ended or was restarted")
     note.wait_for()
     assert "%tasks attach" in note.inner_text()
