@@ -22,6 +22,7 @@ from nbtasks.core.errors import (
     MaxRetriesExceededError,
     NbtasksError,
     NotPicklable,
+    NotRegistered,
     OperationalError,
     PayloadTooLarge,
     Reject,
@@ -41,10 +42,11 @@ from nbtasks.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from nbtasks.client.app import App, task
+    from nbtasks.client.app import App, shared_task, task
     from nbtasks.client.canvas.algebra import chain, chord, group
     from nbtasks.client.canvas.sequence import chunks, xmap, xstarmap
     from nbtasks.client.canvas.signature import Signature, maybe_signature, signature, subtask
+    from nbtasks.client.currentapp import current_app
     from nbtasks.client.eager import EagerResult
     from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
@@ -70,11 +72,13 @@ _LAZY = {
     "Task": "nbtasks.client.app",
     "chain": "nbtasks.client.canvas.algebra",
     "chord": "nbtasks.client.canvas.algebra",
-    "get_task_logger": "nbtasks.core.tasklogger",
     "chunks": "nbtasks.client.canvas.sequence",
+    "current_app": "nbtasks.client.currentapp",
+    "get_task_logger": "nbtasks.core.tasklogger",
     "group": "nbtasks.client.canvas.algebra",
     "load_ipython_extension": "nbtasks.jupyter.extension",
     "maybe_signature": "nbtasks.client.canvas.signature",
+    "shared_task": "nbtasks.client.app",
     "signature": "nbtasks.client.canvas.signature",
     "subtask": "nbtasks.client.canvas.signature",
     "task": "nbtasks.client.app",
@@ -103,6 +107,7 @@ __all__ = [
     "MaxRetriesExceededError",
     "NbtasksError",
     "NotPicklable",
+    "NotRegistered",
     "OperationalError",
     "PayloadTooLarge",
     "ProgressBar",
@@ -128,12 +133,14 @@ __all__ = [
     "chain",
     "chord",
     "chunks",
+    "current_app",
     "current_call",
     "get_task_logger",
     "group",
     "load_ipython_extension",
     "maybe_signature",
     "progress",
+    "shared_task",
     "signature",
     "subtask",
     "task",

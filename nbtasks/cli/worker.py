@@ -19,6 +19,7 @@ from nbtasks.core.keywords import WorkerKeywords, meanings
 from nbtasks.core.options import LOG_LEVELS, OUTPUTS, POOLS, WorkerOptions
 from nbtasks.local.connection import CONFIG_VARIABLE
 from nbtasks.local.processes.maththreads import share_cpus
+from nbtasks.local.processes.preloading import set_up_django
 
 from .celerywords import Level, PoolKind, without_meaning
 from .named import (
@@ -161,6 +162,8 @@ def _app(
         from .target import find_app
 
         app, module = find_app(target)
+        # It says where the project's tasks are.
+        set_up_django()
         return app, (*app.include, module)
     if not os.environ.get(CONFIG_VARIABLE):
         return None, ()

@@ -11,7 +11,7 @@ from nbtasks.core import context
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import LONGEST_S, Duration, patience
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.keywords import TaskKeywords, WorkerKeywords, documented
+from nbtasks.core.keywords import CallKeywords, TaskKeywords, WorkerKeywords, documented
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.core.taskbody import TaskBody
 from nbtasks.local import connection as connections
@@ -20,15 +20,19 @@ from nbtasks.local.processes.workers import LocalWorkers
 
 from . import current
 from .attaching import attached
+from .canvas.signature import Signature, signature
 from .conf.checking import of_workers
+from .conf.discovering import Discovery, Packages
 from .decorator import made, makes_tasks, registered, task
 from .foundation import Foundation
 from .group import GroupResult as Map
 from .home import Home
+from .registered import RegisteredTasks
 from .result import AsyncResult as Handle
 from .runs import runlist  # noqa: F401 - it shows handles to those who ask for it
 from .submitting.setupcheck import check_setup
 from .task import Task
+from .taskelsewhere import task_elsewhere
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -39,7 +43,10 @@ if TYPE_CHECKING:
     from .invitation import Invitation
     from .workerinfo import WorkerInfo
 
-__all__ = ["App", "Task", "task"]
+__all__ = ["App", "Task", "shared_task", "task"]
+
+#: Celery's name for a task of no App, which goes through the current one.
+shared_task = task
 
 S = TypeVar("S", bound=Callable[[], Any])
 
@@ -75,6 +82,17 @@ class App(Foundation):
         assert isinstance(app, App)
         return app
 
+    def set_current(self) -> None:
+        """Make this one the current App, in place of the newest: tasks of no App go through it.
+
+        In a worker the current App is always the one that the worker runs for, and this changes nothing.
+
+        Raises:
+            ConfigError: it is closed.
+        """
+        self._check_open()
+        current.prefer(self)
+
     # -- settings
 
     def config_from_object(
@@ -109,6 +127,27 @@ class App(Foundation):
                 f"config_from_envvar: {variable_name} is not set; have it name a module, {variable_name}=celeryconfig"
             )
 
+    def autodiscover_tasks(
+        self, packages: Packages = None, related_name: str | None = "tasks", *, force: bool = False
+    ) -> None:
+        """Have workers import the module ``tasks`` of each package, where there is one.
+
+        The whole package is the workers' own then, and is not sent along.
+
+        Args:
+            packages: their names, or a function that returns them; None: Django's installed apps, and it is set up in
+                workers.
+            related_name: name of the module; None: the packages themselves.
+            force: import the modules here, now.
+
+        Raises:
+            ConfigError: there is no such package.
+        """
+        found = Discovery(packages, related_name)
+        self.discoveries.append(found)
+        if force:
+            found.now()
+
     # -- tasks
 
     @makes_tasks
@@ -140,6 +179,37 @@ class App(Foundation):
         self._setups[:] = [one for one in self._setups if (one.__module__, one.__qualname__) != name]
         self._setups.append(function)
         return function
+
+    @property
+    def tasks(self) -> RegisteredTasks[Task]:
+        """Its tasks, and those of no App, by name: ``app.tasks["pack.mod.fetch"]``."""
+        return RegisteredTasks(self)
+
+    def task_named(self, name: str) -> Task:
+        """Return a task by its name, whose code may be at the workers only: they look it up when they run it.
+
+        Raises:
+            ConfigError: that is no name.
+        """
+        return self.tasks.get(name) or task_elsewhere(name, self, self.tasks_elsewhere)
+
+    def send_task(
+        self, name: str, args: Any = None, kwargs: Any = None, **options: Unpack[CallKeywords]
+    ) -> Handle:
+        """Submit a call of a task by its name, as :meth:`Task.apply_async` does; its code may be at the workers only.
+
+        A worker that has no task of this name fails the call with NotRegistered.
+        """
+        return self.task_named(name).apply_async(args, kwargs, **options)
+
+    def signature(self, varies: Any, args: Any = None, kwargs: Any = None, **options: Any) -> Signature:
+        """Return a call that is not submitted yet, as :func:`nbtasks.signature` does; by name: a task of this App.
+
+        Raises:
+            ConfigError: it is nothing that stands for one.
+        """
+        task = self.task_named(varies) if isinstance(varies, str) else varies
+        return signature(task, args, kwargs, **options)
 
     def AsyncResult(self, id: str) -> Handle:  # noqa: N802 - Celery's name
         """Return the handle of a call by its id, whoever submitted it.
@@ -317,7 +387,8 @@ class App(Foundation):
 def _make_default() -> App:
     if context.serving:
         # In a worker: the same broker, whatever the environment says.
-        return App("in a worker", connection=context.serving[0].connection)
+        serving = context.serving[0]
+        return App("in a worker", connection=serving.connection, include=serving.include)
     return App()
 
 

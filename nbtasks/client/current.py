@@ -29,8 +29,8 @@ class Provider(Protocol):
     name: str
 
     @property
-    def include(self) -> tuple[str, ...]:
-        """Modules that its workers have of their own."""
+    def of_workers(self) -> tuple[str, ...]:
+        """Modules and packages that its workers have of their own."""
 
     @property
     def told(self) -> str:
@@ -102,6 +102,14 @@ def everything_eager() -> Iterator[None]:
         all_eager = before
         for app in list(_all):
             app.see_whether_eager(app.conf.said_here("task_always_eager"))
+
+
+def prefer(app: Provider) -> None:
+    """Make an App that is open the current one, in place of the newest."""
+    if app in _open:
+        _open.remove(app)
+        _open.append(app)
+        ancestry.tell_children(app.told)
 
 
 def told_anew(app: Provider) -> None:

@@ -10,6 +10,7 @@ from nbtasks.core.options import TaskOptions
 from nbtasks.core.typevars import P, R
 
 from . import ownclass
+from .registered import register
 from .task import Task
 
 if TYPE_CHECKING:
@@ -111,12 +112,15 @@ def made(function: Callable[..., Any] | None, options: dict[str, Any], app: Any)
     own = dict(options)
     base = own.pop("base", None) or Task
     checked = TaskOptions.make(own)
-    if base is Task:
-        return Task(function, checked, app) if function is not None else lambda one: Task(one, checked, app)
-    ownclass.check_base(base, Task)
-    if function is not None:
-        return ownclass.of_base(base, function, own, app)
-    return lambda one: ownclass.of_base(base, one, own, app)
+    if base is not Task:
+        ownclass.check_base(base, Task)
+    kept = None if app is None else app.kept_tasks
+
+    def make(one: Callable[..., Any]) -> Task:
+        of_class = base is not Task
+        return register(ownclass.of_base(base, one, own, app) if of_class else Task(one, checked, app), kept)
+
+    return make if function is None else make(function)
 
 
 def registered(task: Any, app: Any) -> Any:
@@ -128,4 +132,4 @@ def registered(task: Any, app: Any) -> Any:
             "for a function say @app.task"
         )
     made.bind_to(app)
-    return made
+    return register(made, app.kept_tasks)

@@ -12,7 +12,10 @@ from typing import Any
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.taskbody import TaskBody
+from nbtasks.wire.modules.origin import MAIN
 
+#: What stands there has no module that would say anything.
+_OF_NO_MODULE = frozenset({"builtins", *MAIN})
 #: What is said of methods.
 _INSTEAD = (
     ", and a task has no object to call it on: make it a function that takes the object as an argument, "
@@ -46,6 +49,7 @@ class Definition:
         self.shipped: Any = None
         self.modules: frozenset[str] = frozenset()
         self.plain_options: tuple[Any, Any] | None = None
+        self._name: str | None = None
         #: The class whose method the function is.
         self._owner: type | None = None
         self._fitting: set[int] = set()
@@ -60,8 +64,10 @@ class Definition:
 
     @property
     def name(self) -> str:
-        """The task's name: as given, else the function's."""
-        return self.options.name or str(getattr(self.function, "__name__", type(self.function).__name__))
+        """The task's name: as given, else the function's with its module; what a notebook defines has none."""
+        if self._name is None:
+            self._name = self.options.name or _full_name(self.function)
+        return self._name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function here, now."""
@@ -131,6 +137,14 @@ def _name_of(function: Any) -> str:
     return str(
         getattr(function, "__qualname__", None) or getattr(function, "__name__", type(function).__name__)
     )
+
+
+def _full_name(function: Any) -> str:
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str):
+        return type(function).__name__
+    module = getattr(function, "__module__", None)
+    return f"{module}.{name}" if isinstance(module, str) and module not in _OF_NO_MODULE else name
 
 
 def _takes_itself(signature: inspect.Signature | None) -> bool:

@@ -20,6 +20,7 @@ from nbtasks.local.connection import Connection
 from . import current
 from .conf.checking import checked_expiry, checked_limit
 from .conf.conf import Conf
+from .conf.discovering import Discovery
 from .conf.unread import unread
 from .engines.redis.redisengine import RedisEngine
 from .home import Home
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from nbtasks.broker.redis.server import BrokerFacts
 
     from .batches.engine import Engine
+    from .definition import Definition
     from .engines.executors.eagerengine import EagerEngine
     from .engines.executors.executorengine import ExecutorEngine
     from .engines.redis.session import Session
@@ -88,6 +90,10 @@ class Foundation:
         #: Prepare each process of a worker for its tasks.
         self._setups: list[Callable[[], Any]] = []
         self._closed = False
+        self.discoveries: list[Discovery] = []
+        #: By name: see registered.py. Those of others are kept to be submitted again.
+        self.kept_tasks: dict[str, Definition] = {}
+        self.tasks_elsewhere: dict[str, Definition] = {}
         self._executor: ExecutorEngine | None = None
         #: Runs calls where they are submitted; None where others do.
         self._eager: EagerEngine | None = None
@@ -128,7 +134,13 @@ class Foundation:
     @property
     def include(self) -> tuple[str, ...]:
         """Modules that workers import when they start, and have of their own: they are not sent along."""
-        return tuple(dict.fromkeys((*self.conf.include, *self.conf.imports)))
+        found = (name for one in self.discoveries for name in one.modules())
+        return tuple(dict.fromkeys((*self.conf.include, *self.conf.imports, *found)))
+
+    @property
+    def of_workers(self) -> tuple[str, ...]:
+        """Those, and the packages that they were found in."""
+        return (*self.include, *(name for one in self.discoveries for name in one.packages()))
 
     @property
     def told(self) -> str:
@@ -268,7 +280,7 @@ class Foundation:
         connection = self._server()
         conf = self.conf
         engine = self._opened.connect(
-            self.name, connection, conf.result_expires, conf.result_limit, self.include
+            self.name, connection, conf.result_expires, conf.result_limit, self.of_workers
         )
         engine.session.codec.setups = self._setups
         return engine

@@ -186,6 +186,8 @@ class Serving:
     connection: Any
     slot: Any
     worker: str
+    #: Modules that the worker has of its own.
+    include: tuple[str, ...] = ()
 
 
 #: Empty outside a worker's child.

@@ -16,6 +16,7 @@ NbtasksError
 │   └── PayloadTooLarge          a value over the limit
 ├── IncompleteStream             ``iterdeps()`` has come to a call that has not ended
 ├── UnknownCall                  an id that nobody recorded
+├── NotRegistered                a worker has no task of the name that it is called by
 ├── WouldDeadlock                a ``get()`` inside a task that would take the last free slot
 ├── TimeoutError                 waiting took too long (the call itself goes on)
 ├── CallError                    one call ended badly; carries ``call_id``
@@ -121,6 +122,10 @@ class IncompleteStream(NbtasksError):
 
 class UnknownCall(NbtasksError):
     """Nobody recorded a call under this id, or its time is over."""
+
+
+class NotRegistered(NbtasksError):
+    """A worker has no task of the name that it is called by."""
 
 
 class WouldDeadlock(NbtasksError):

@@ -182,7 +182,7 @@ class Codec:
             of_workers: names of modules that workers have of their own, whatever is here.
         """
         self._sealer = sealer
-        self._of_workers = frozenset(of_workers)
+        self.of_workers = frozenset(of_workers)
         #: What each function brings along to prepare the processes that it comes to.
         self.setups: Sequence[Callable[[], Any]] = ()
         #: What was said of the last chunk that was opened, and what was read from it: of most it is the same.
@@ -190,15 +190,18 @@ class Codec:
 
     def manifest(self, roots: Roots) -> Manifest:
         """Return the local modules that are needed, as they are now."""
-        return manifest_of(roots, self._of_workers)
+        return manifest_of(roots, self.of_workers)
 
-    def seal_function(self, function: Any, options: Any, modules: frozenset[str] = frozenset()) -> Sealed:
+    def seal_function(
+        self, function: Any, options: Any, modules: frozenset[str] = frozenset(), by_name: bool = False
+    ) -> Sealed:
         """Return a callable and its options as they are sent.
 
         The hash names a cache entry and nothing else: equal functions may have different hashes.
 
         Args:
             modules: names of those that it has to bring along besides its own.
+            by_name: workers have it of their own, so it does not look for modules where this process does.
         """
         needs = Needs(set(modules))
         with byname.noting(needs):
@@ -210,7 +213,7 @@ class Codec:
             "call": call,
             "options": packed,
             "lines": shownlines.lines_for(function),
-            "world": manifest.packed,
+            "world": (manifest.without_paths() if by_name else manifest).packed,
             "needed": needed_modules(function),
             "setups": prepare,
         }

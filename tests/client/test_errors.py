@@ -143,5 +143,8 @@ def test_calls_that_were_revoked_say_how_many_and_what_is_kept(shared_app, gate)
     group = shared_app.task(wait).starmap([(gate.path, number) for number in range(4)], chunk=1)
     assert next(group.as_completed()).get() == 0
     group.revoke(terminate=True)
-    with pytest.raises(TaskRevokedError, match=r"3 of 4 calls of wait .* were revoked; 1 had ended before"):
+    with pytest.raises(
+        TaskRevokedError,
+        match=r"3 of 4 calls of tests.client.test_errors.wait .* were revoked; 1 had ended before",
+    ):
         group.get()

@@ -128,7 +128,8 @@ def test_as_completed_yields_failures_too(shared_app):
 def test_as_completed_in_time_or_not(shared_app, gate):
     group = shared_app.task(wait_for).map([gate.path, gate.path])
     with pytest.raises(
-        nbtasks.TimeoutError, match=r"2 of 2 calls of wait_for have not ended after 0.05 s; they go on"
+        nbtasks.TimeoutError,
+        match=r"2 of 2 calls of tests.client.test_groups.wait_for have not ended after 0.05 s; they go on",
     ):
         list(group.as_completed(timeout=0.05))
 
@@ -136,7 +137,8 @@ def test_as_completed_in_time_or_not(shared_app, gate):
 def test_get_in_time_or_not(shared_app, gate):
     group = shared_app.task(wait_for).map([gate.path, gate.path])
     with pytest.raises(
-        nbtasks.TimeoutError, match=r"2 of 2 calls of wait_for .* have not ended after 0.05 s"
+        nbtasks.TimeoutError,
+        match=r"2 of 2 calls of tests.client.test_groups.wait_for .* have not ended after 0.05 s",
     ) as caught:
         group.get(timeout=0.05)
     assert "revoke(terminate=True)" in str(caught.value)

@@ -114,7 +114,7 @@ def test_a_single_call(shared_app, gate):
     assert call.retry() is call
     assert call.get(timeout=SOON) == 1
     assert (call.state, call.retries, call.stdout) == ("SUCCESS", 1, "x is 1\n")
-    with pytest.raises(ConfigError, match=r"no call of odd_needs .* has failed"):
+    with pytest.raises(ConfigError, match=r"no call of tests.client.test_repairs.odd_needs .* has failed"):
         call.retry()
 
 

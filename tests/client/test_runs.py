@@ -61,7 +61,7 @@ def test_a_list_has_a_row_for_each_map_and_one_for_all_single_calls_of_a_task(sh
     runs = RunList([maps[0], calls[0], *maps, *calls, maps[2][1]])
     assert runs.until_ready(SOON)
     assert [(run.title, run.n) for run in runs.runs] == [
-        ("map 0", 4), ("double", 5), ("map 1", 4), ("map 2", 4), ("map 2", 1)
+        ("map 0", 4), (f"{__name__}.double", 5), ("map 1", 4), ("map 2", 4), ("map 2", 1)
     ]  # fmt: skip
     assert repr(runs) == "<RunList: 5 runs, 18 calls: 14 SUCCESS, 4 FAILURE>"
     assert runs.ready()

@@ -117,7 +117,7 @@ def test_async_def(shared_app):
         await asyncio.sleep(0)
         return x, nbtasks.current_call().name
 
-    assert get(nap.delay(3)) == (3, "nap")
+    assert get(nap.delay(3)) == (3, f"{__name__}.nap")
 
 
 def test_a_generator_function_is_refused_with_the_fix(shared_app):
@@ -271,7 +271,7 @@ def test_a_wrong_call_is_refused_where_it_is_made(shared_app):
         lambda: add.map([1, 2]),
         lambda: add.starmap([(1, 2), (1,)]),
     ):
-        with pytest.raises(TypeError, match=r"^add\(x, y\): "):
+        with pytest.raises(TypeError, match=r"^tests.client.test_tasks.add\(x, y\): "):
             call()
 
 

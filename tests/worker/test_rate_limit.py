@@ -288,7 +288,9 @@ def test_why_it_waits(idle_app, ledger, gate, eventually, delayed):
     eventually(lambda: group.batch.finished_count == 1 and delayed() > 1, "the others wait")
     eventually(lambda: "rate-limited" in (handle.why_pending() or ""), "it waits as well")
     why = group.why_pending()
-    assert why.startswith("rate-limited to 5/h (task note), over all workers: the next call may start at ")
+    assert why.startswith(
+        f"rate-limited to 5/h (task {__name__}.note), over all workers: the next call may start at "
+    )
     assert why.endswith(", about 10 calls wait; wait, or give the task another rate_limit and submit anew")
     assert group.batch.why_pending() == group[5].why_pending() == handle.why_pending() == why
     assert group[0].why_pending() is None

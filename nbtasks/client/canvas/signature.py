@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nbtasks.client import current, registered
 from nbtasks.client.border import at_border
 from nbtasks.client.definition import Definition
+from nbtasks.client.ofworkers import Elsewhere, OptionsElsewhere, elsewhere
 from nbtasks.core.brief import brief
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import CallKeywords, meanings
@@ -404,7 +406,8 @@ def element(what: Any, whose: str) -> Signature:
     if isinstance(what, Mapping):
         return Signature.from_dict(what)
     if isinstance(what, Definition):
-        raise TypeError(f"{whose}: {what.name} is a task; say {what.name}.s(...), which is a call of it")
+        short = what.name.rpartition(".")[2]
+        raise TypeError(f"{whose}: {what.name} is a task; say {short}.s(...), which is a call of it")
     if hasattr(what, "ready") and hasattr(what, "get"):
         raise TypeError(
             f"{whose}: {what!r:.80} is submitted already; a composition is made of task.s(...), and submitted as a "
@@ -448,6 +451,8 @@ def checked_task(task: Any) -> Definition:
 def path_of(task: Definition) -> str:
     """Return the name under which a task is found again where its module can be imported."""
     function = task.function
+    if isinstance(function, Elsewhere):
+        return function.task
     module = getattr(function, "__module__", None) or "__main__"
     return f"{module}.{getattr(function, '__qualname__', task.name)}"
 
@@ -455,9 +460,14 @@ def path_of(task: Definition) -> str:
 def task_named(name: str) -> Definition:
     """Return the task with a name such as ``package.module.function``; of a notebook's ones their names will do.
 
+    Where its module is not here, it is one that workers have.
+
     Raises:
         ConfigError: there is none.
     """
+    known = registered.found(name)
+    if known is not None:
+        return known
     module, _, inner = name.rpartition(".")
     found = (
         vars(sys.modules[module or "__main__"]).get(inner) if (module or "__main__") in sys.modules else None
@@ -465,11 +475,11 @@ def task_named(name: str) -> Definition:
     if found is None and module:
         try:
             found = getattr(importlib.import_module(module), inner, None)
-        except ImportError as error:
-            raise ConfigError(
-                f"signature of {name!r}: there is no module {module!r} here ({error}); say package.module.function "
-                "of a task that this process can import"
-            ) from None
+        except ModuleNotFoundError as error:
+            if not f"{module}.".startswith(f"{error.name}."):
+                raise
+            made: Definition = current.rebuild[0](elsewhere(name), OptionsElsewhere(name=name))
+            return made
     if not isinstance(found, Definition):
         what = "is no task" if found is not None else "is not there"
         raise ConfigError(

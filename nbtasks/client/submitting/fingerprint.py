@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import BuiltinFunctionType, FunctionType, GenericAlias, MethodType, ModuleType
 from typing import Any
 
+from nbtasks.client.ofworkers import Elsewhere
 from nbtasks.core.globals import captures
 from nbtasks.core.taskbody import TaskBody
 from nbtasks.wire.kinds.generators import is_hidden_global
@@ -68,6 +69,8 @@ def _collect_body(body: TaskBody, parts: Fingerprint, seen: set[int]) -> bool:
 
 def _is_fixed(value: Any) -> bool:
     """Whether a value travels by its name. What local modules say is looked at apart."""
+    if isinstance(value, Elsewhere):
+        return True
     if isinstance(value, (BuiltinFunctionType, MethodType)):
         # A method of something that changes does something else then.
         owner = value.__self__

@@ -9,6 +9,7 @@ from typing import Any
 
 from nbtasks.client.definition import Definition
 from nbtasks.client.home import BoundFor, Home
+from nbtasks.client.ofworkers import of_workers
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.warning import warn
 from nbtasks.wire.codec import Codec, Sealed
@@ -57,12 +58,14 @@ def ship(codec: Codec, home: Home, task: Definition) -> tuple[str, bytes]:
         home: where it goes.
     """
     before: PackedFunction | None = task.shipped
-    mark = fingerprint.fingerprint(task.function)
+    there = of_workers(task, codec.of_workers)
+    function = there or task.function
+    mark = fingerprint.fingerprint(function)
     if before is not None and before.is_current(codec, task, mark):
         return before.sealed.digest, before.sealed.frame
-    refuse_bound_to_kernel(task.function)
+    refuse_bound_to_kernel(function)
     with BoundFor(home):
-        sealed = codec.seal_function(task.function, task.options, task.modules)
+        sealed = codec.seal_function(function, task.options, task.modules, by_name=there is not None)
     _note_size(task, len(sealed.frame))
     setups = [fingerprint.fingerprint(one) for one in codec.setups]
     task.shipped = PackedFunction(mark, task.modules, sealed, codec, setups)

@@ -22,7 +22,7 @@ def dry_run(shell: Any, task: Task, args: Sequence[Any], kwargs: dict[str, Any],
     """Show what a submit of ``task`` would send; nothing is submitted."""
     given = (*args, *kwargs.values())
     items = capture_report(task.function, given)
-    modules = local_modules(task.function, given, task.app.include)
+    modules = local_modules(task.function, given, task.app.of_workers)
     notes = [f"Local modules that travel along: {', '.join(modules)}."] if modules else []
     notes += [f"{item.name}: {item.problem}" for item in items if item.problem]
     if fan_out:

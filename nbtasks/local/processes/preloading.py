@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -39,6 +41,24 @@ def import_module(name: str, what: str) -> ModuleType:
         raise
     except BaseException as error:
         raise _broken(name, what, error) from error
+
+
+def set_up_django() -> None:
+    """Set Django up where the environment names its settings, so that models can be imported.
+
+    Raises:
+        ConfigError: it cannot be set up.
+    """
+    name = os.environ.get("DJANGO_SETTINGS_MODULE")
+    if not name or importlib.util.find_spec("django") is None:
+        return
+    if not importlib.import_module("django.apps").apps.ready:
+        what = f"DJANGO_SETTINGS_MODULE={name}"
+        import_module(name, what)
+        try:
+            importlib.import_module("django").setup()
+        except Exception as error:
+            raise _broken(name, what, error) from error
 
 
 def _broken(name: str, what: str, error: BaseException) -> ConfigError:

@@ -21,7 +21,7 @@ from typing import Any
 from nbtasks.core.errors import ConfigError
 
 from .django import Setup, setup_here
-from .origin import is_local, is_own_folder
+from .origin import is_local, is_own_folder, is_shipped
 from .sources import Source, Stamp, imports_of_code, loaded_local, place_of, source_of, stamp_of
 
 #: Bytes of source, and number of modules, that travel with one function at most.
@@ -81,6 +81,10 @@ class Manifest:
             for name, source in sorted(self.modules.items())
         }
         return zlib.compress(json.dumps([self.paths, modules, self.django]).encode(), 3)
+
+    def without_paths(self) -> Manifest:
+        """Return it without the folders of this process."""
+        return Manifest(self.modules, (), self.django)
 
     def without(self, others: Collection[str]) -> Manifest:
         """Return it without some of the modules."""
@@ -164,7 +168,7 @@ def _found(roots: Roots, excluded: frozenset[str]) -> tuple[Manifest, set[str]]:
             if name in seen:
                 continue
             seen.add(name)
-            source = None if _is_excluded(name, excluded) else _source(name)
+            source = None if _is_of_workers(name, excluded) else _source(name)
             if source is None:
                 continue
             found[name] = source
@@ -191,6 +195,24 @@ def _source(name: str) -> Source | None:
 def _with_parents(name: str) -> Iterator[str]:
     parts = name.split(".")
     return (".".join(parts[: end + 1]) for end in range(len(parts)))
+
+
+def _is_of_workers(name: str, excluded: frozenset[str]) -> bool:
+    """Whether workers have a module of their own: one of these, or what one of these imports.
+
+    A module of which a worker has another version for somebody who has sent it is not one of these.
+    """
+    if not excluded or is_shipped(sys.modules.get(name)):
+        return False
+    return _is_excluded(name, excluded) or (_source(name) is not None and name in _reached_from(excluded))
+
+
+def _reached_from(names: frozenset[str]) -> Collection[str]:
+    try:
+        return manifest_of((names, frozenset())).modules.keys()
+    except ConfigError:
+        # It is more than travels, and nothing of it is to travel.
+        return ()
 
 
 def _is_excluded(name: str, excluded: frozenset[str]) -> bool:

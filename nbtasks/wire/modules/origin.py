@@ -45,6 +45,11 @@ def is_local(module: object) -> bool:
     )
 
 
+def is_shipped(module: object) -> bool:
+    """Whether a module was sent to this process by somebody who has it."""
+    return bool(getattr(getattr(module, "__loader__", None), "has_shipped_source", False))
+
+
 def is_local_file(name: str, file: str) -> bool:
     """Whether a file that a module of this name comes from, or a folder, is the user's own."""
     return not file.endswith(_EXTENSIONS) and not is_installed(name, file)

@@ -231,7 +231,8 @@ class Child:
         sys.setswitchinterval(0.001)
         end_with(life_line)
         connection = self._settings.connection
-        context.serving.append(context.Serving(connection, self._slot, self._settings.worker))
+        include = self._options.include
+        context.serving.append(context.Serving(connection, self._slot, self._settings.worker, include))
         ancestry.tell_children(place(connection.address, connection.namespace))
 
     def _forsake(self) -> None:

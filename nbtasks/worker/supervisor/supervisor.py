@@ -17,7 +17,7 @@ from nbtasks.core.options import WorkerOptions
 from nbtasks.core.orders import Shutdown, StopCalls
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.maththreads import share_cpus
-from nbtasks.local.processes.preloading import import_module
+from nbtasks.local.processes.preloading import import_module, set_up_django
 from nbtasks.worker import log, tasklog
 from nbtasks.worker.child.child import ChildSettings, child_main
 from nbtasks.worker.executing.coroutines import ASYNC_SLOTS
@@ -82,6 +82,8 @@ class Supervisor:
         # Without IPython plotly finds no notebook, and its figures would load their scripts from the network.
         os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")
         share_cpus(len(self._seats))
+        if self._options.include:
+            set_up_django()
         for module in self._options.include:
             import_module(module, "include")
         tasklog.set_up(self._options)
