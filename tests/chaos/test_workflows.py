@@ -205,6 +205,27 @@ def test_without_any_worker_a_revoked_or_expired_step_ends_those_after_it(idle_a
     assert late.states() == ["REVOKED", "REVOKED"]
 
 
+def test_a_large_argument_of_a_later_step_is_sent_again(idle_app, tmp_path):
+    """The file in which it lay is gone when the step is released."""
+
+    @task
+    def size(x, data):
+        return x + len(data)
+
+    idle_app.start_workers(1)
+    gate = str(tmp_path / "gate")
+    run = Run(
+        idle_app, (pause, [(1, gate)], []), (size, [(b"x" * 1_000_000,)], [one(0)]), (more, [()], [one(1)])
+    )
+    idle_app.engine.flush()
+    names = list(idle_app.session.files.older_than(-60))
+    assert names
+    for name in names:
+        idle_app.session.files.remove(name)
+    open(gate, "w").close()  # noqa: PTH123
+    assert run.of(2).get(timeout=120) == 1_000_002
+
+
 # -- large ones
 
 

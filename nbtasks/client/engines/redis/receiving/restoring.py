@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def restore(workflow: SubmittedWorkflow, sender: Sender, intake: Intake, endings: Endings) -> None:
     """Record all batches of a workflow again, those first that wait for others, and then how calls have ended."""
     for batch in reversed(workflow.ledgers):
-        sender.put_back(batch, batch.parcel, _open(batch, batch.parcel), recorded=False, park_all=True)
+        sender.put_back(batch, batch.parcel, _open(batch, batch.parcel), recorded=False, park="all")
     sender.flush()
     for batch in workflow.ledgers:
         if batch.finished_count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nbtasks.broker.redis.submission import Flush, WorkflowPlace
 from nbtasks.core.ranges import runs
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.sent import Sent
     from nbtasks.client.batches.steps import WorkflowStep
     from nbtasks.core.address import Address
+
+#: Which calls of a workflow wait parked: all that need others; those alone whose others have not ended, as far as that
+#: is known here; or none, for they were released.
+Park = Literal["all", "open", "none"]
 
 
 def write_place(flush: Flush, batch: Ledger, step: WorkflowStep) -> None:
@@ -40,19 +44,21 @@ def write_chunks(
     address: Address,
     sent: Sequence[Sent],
     due_ms: int,
-    park_all: bool,
+    park: Park,
 ) -> None:
     """Record chunks of a batch of a workflow.
 
     Args:
-        park_all: whatever is known here of calls before them, the broker is told of that later.
+        park: which of them wait.
     """
     step = parcel.step
     assert step is not None
     for item in sent:
         waiting = step.waiting(item.first, item.count)
-        if park_all and step.node.ins:
-            waiting = list(range(item.first, item.first + item.count))
+        if park != "open":
+            waiting = (
+                list(range(item.first, item.first + item.count)) if park == "all" and step.node.ins else []
+            )
         if not waiting:
             flush.chunk(batch.id, address, item.lane, due_ms, item.first, item.count, item.frame)
             continue

@@ -24,7 +24,7 @@ from nbtasks.wire.values import BlobPiece
 
 from .endings import Endings
 from .outbox import Item, Outbox
-from .parking import write_chunks, write_place
+from .parking import Park, write_chunks, write_place
 from .series import Series
 
 #: Bytes of chunks and large values that one item of the outbox takes, so that workers begin with the first while the
@@ -135,7 +135,7 @@ class Sender:
     ) -> Iterator[Item]:
         for number, (group, blobs) in enumerate(_groups(sent, parcel.blobs, pieces_from)):
             item = self._item_of(
-                batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None, park_all=True
+                batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None, park="all"
             )
             item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
             yield item
@@ -148,14 +148,14 @@ class Sender:
         blobs: Sequence[BlobPiece],
         due_ms: int,
         n: int | None,
-        park_all: bool = False,
+        park: Park,
     ) -> Item:
         """Return the item with which chunks go, and the batch with ``n`` calls unless that is None.
 
         Args:
-            park_all: in a workflow, all calls wait that need others.
+            park: which calls wait in a workflow.
         """
-        write = functools.partial(self._write, batch, parcel, sent, blobs, due_ms, n, park_all=park_all)
+        write = functools.partial(self._write, batch, parcel, sent, blobs, due_ms, n, park=park)
         return self._item(batch, parcel, write, len(parcel.frame) + _bytes_of(blobs) + _size_of(sent))
 
     def _item(self, batch: Ledger, parcel: Parcel, write: Callable[[Flush, bytes], None], size: int) -> Item:
@@ -196,7 +196,7 @@ class Sender:
         n: int | None,
         flush: Flush,
         function: bytes,
-        park_all: bool = False,
+        park: Park = "none",
     ) -> None:
         """Add chunks to a flush, and the batch with ``n`` calls unless that is None."""
         address = self._roster.address(batch.queue)
@@ -210,7 +210,7 @@ class Sender:
         for key, data in blobs:
             flush.blob(batch.id, key, data)
         if parcel.step is not None:
-            write_chunks(flush, batch, parcel, address, sent, due_ms, park_all)
+            write_chunks(flush, batch, parcel, address, sent, due_ms, park)
             return
         for item in sent:
             flush.chunk(batch.id, address, item.lane, due_ms, item.first, item.count, item.frame)
@@ -290,23 +290,21 @@ class Sender:
         parcel: Parcel,
         lost: Sequence[tuple[int, int]],
         recorded: bool,
-        park_all: bool = False,
+        park: Park = "open",
     ) -> None:
         """Queue calls again that the broker has lost, with their large values; what was revoked stays out.
 
         Args:
             lost: (first, count) of the calls.
             recorded: the broker still has the batch; else it is recorded again.
-            park_all: in a workflow, all calls wait that need others: the broker has lost their ends, too.
+            park: which calls wait in a workflow.
         """
         pieces = [piece for item in parcel.sent for piece in _wanted_pieces(batch, item, lost)]
         n = None if recorded else -1 if batch.growing else batch.n
         # Nobody can say which functions it still has.
         self._outbox.forget(parcel.function)
         for number, (group, blobs) in enumerate(_groups(pieces, parcel.blobs, 0)):
-            item = self._item_of(
-                batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None, park_all
-            )
+            item = self._item_of(batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None, park)
             self._outbox.put(item, follows=True)
 
     def send_once_more(
@@ -314,7 +312,7 @@ class Sender:
     ) -> None:
         """Queue calls again of a batch that the broker knows, with their function."""
         self._outbox.forget(parcel.function)
-        self._outbox.put(self._item_of(batch, parcel, pieces, blobs, 0, None))
+        self._outbox.put(self._item_of(batch, parcel, pieces, blobs, 0, None, "none"))
 
 
 def _wanted_pieces(batch: Ledger, item: Sent, lost: Sequence[tuple[int, int]]) -> list[Sent]:
