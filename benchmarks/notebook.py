@@ -1,7 +1,7 @@
 """``python -m benchmarks.notebook``: what a person notices in a notebook, each figure beside what it may be.
 
-Submit, messages and cost of the card are measured in a real kernel, the drawer in a real JupyterLab, and the way from
-``git clone`` to the first card on a fresh clone. Medians; nothing else should run on the machine.
+Submit and cost of the card are measured in a real kernel, what the page gets and the drawer in a real JupyterLab, and
+the way from ``git clone`` to the first card on a fresh clone. Medians; nothing else should run on the machine.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import nbformat
 import psutil
 
 from benchmarks import report
+from benchmarks.arrivals import Arrivals
 from benchmarks.machine import describe
 from benchmarks.works.card import PREPARE, Kernel
 from tests.browser.jupyter_server import CHROMIUM_FLAGS, JupyterServer, OpenNotebook, find_chromium
@@ -33,10 +34,6 @@ CALLS = 100_000
 TASKS = """
 import json, time
 
-@app.task
-def short(x):
-    time.sleep(0.0001)
-
 def submit(n):
     begun = time.perf_counter()
     handle = noop.map(range(n))
@@ -44,6 +41,17 @@ def submit(n):
     return handle
 """
 CARD = "%load_ext nbtasks\n%workers start 2"
+MANY = f"""
+import time, nbtasks
+
+@nbtasks.task
+def short(x):
+    time.sleep(0.0001)
+
+begun = time.perf_counter()
+_ = short.map(range({CALLS})).get()
+print(time.perf_counter() - begun)
+"""
 FAN_OUT = "%%task -o squares for n in range(200)\n# squares\nprint('item', n)\nn * n"
 #: Clicks on a square as a person does, and waits for what the drawer says; resolves to milliseconds.
 OPENS = """() => new Promise((opened) => {
@@ -55,6 +63,17 @@ OPENS = """() => new Promise((opened) => {
         ? requestAnimationFrame(look) : opened(performance.now() - begun);
     squares.dispatchEvent(new MouseEvent('click', point));
     look(); })"""
+#: Notes the longest time between two frames; a page draws sixty a second.
+PAUSES = """() => {
+    window.longestPause = 0;
+    let before = performance.now();
+    const frame = (now) => {
+        window.longestPause = Math.max(window.longestPause, now - before);
+        before = now;
+        requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+}"""
 
 
 @dataclass
@@ -92,15 +111,12 @@ def in_the_kernel(rounds: int) -> list[Figure]:
             kernel.run(PREPARE)
             kernel.run(TASKS)
             submits = [_submit(kernel) for _ in range(3 * rounds)]
-            waves = [_wave(kernel) for _ in range(rounds)]
             costs = [_cost(kernel) for _ in range(rounds)]
             kernel.run("app.close()")
         finally:
             kernel.stop()
     return [
         Figure("submit of 1,000 calls with their card", "ms", submits, 50),
-        Figure("messages of the card at 100,000 calls", "/s", [count for count, _ in waves], 10),
-        Figure("bytes of the card at 100,000 calls", "kB/s", [size / 1000 for _, size in waves], 20),
         Figure("CPU of the card, of a map of 100,000", "%", [cpu for cpu, _ in costs], 2),
         Figure("time of the card, of a map of 100,000", "%", [span for _, span in costs], 2),
     ]
@@ -111,14 +127,6 @@ def _submit(kernel: Kernel) -> float:
     # Else it would have to be replaced by the next one.
     kernel.run("_ = handle.get()")
     return milliseconds
-
-
-def _wave(kernel: Kernel) -> tuple[float, float]:
-    """Return messages and bytes a second while a map of 100,000 short calls runs."""
-    begun = time.perf_counter()
-    ran = kernel.run(f"_ = short.map(range({CALLS})).get()")
-    seconds = time.perf_counter() - begun
-    return ran.messages / seconds, ran.bytes / seconds
 
 
 def _cost(kernel: Kernel) -> tuple[float, float]:
@@ -155,10 +163,11 @@ def _bears(process: psutil.Process, marks: tuple[str, ...]) -> bool:
 
 
 def in_the_browser(rounds: int) -> list[Figure]:
-    """Measure how long a click on a square takes until the drawer shows the call."""
+    """Measure what a page gets of 100,000 calls, and how long a click on a square takes until its call is shown."""
     with folder() as home, _browser() as browser:
         server = JupyterServer("lab", home / "lab")
         try:
+            waves = [_wave(OpenNotebook(browser, server, [CARD, MANY])) for _ in range(rounds)]
             notebook = OpenNotebook(browser, server, [CARD, FAN_OUT])
             notebook.run()
             notebook.page.wait_for_selector(".nbt-card[data-done=true]", timeout=60_000)
@@ -166,7 +175,37 @@ def in_the_browser(rounds: int) -> list[Figure]:
             notebook.close()
         finally:
             server.stop()
-    return [Figure("click on a square until its call is shown", "ms", opened, 100)]
+    return [
+        Figure("messages to the page at 100,000 calls", "/s", [wave.messages_per_s for wave in waves], 10),
+        Figure("bytes to the page at 100,000 calls", "kB/s", [wave.bytes_per_s / 1000 for wave in waves], 20),
+        Figure("longest pause of the page at 100,000 calls", "ms", [wave.pause_ms for wave in waves], 200),
+        Figure("click on a square until its call is shown", "ms", opened, 100),
+    ]
+
+
+@dataclass
+class Wave:
+    """What a page had of a large map."""
+
+    messages_per_s: float
+    bytes_per_s: float
+    pause_ms: float
+
+
+def _wave(notebook: OpenNotebook) -> Wave:
+    """Run 100,000 short calls in a cell that waits for them."""
+    notebook.run(0)
+    notebook.idle(0)
+    arrived = Arrivals(notebook.page)
+    notebook.page.evaluate(PAUSES)
+    notebook.run(1)
+    notebook.page.wait_for_selector(".nbt-card[data-done=true]", timeout=120_000)
+    notebook.idle(1, timeout=120)
+    sizes = arrived.of_the_card()
+    pause_ms = notebook.page.evaluate("() => window.longestPause")
+    seconds = float(notebook.page.locator(".jp-OutputArea-output[data-mime-type$=stdout]").last.inner_text())
+    notebook.close()
+    return Wave(len(sizes) / seconds, sum(sizes) / seconds, pause_ms)
 
 
 def _open(notebook: OpenNotebook) -> float:

@@ -96,12 +96,22 @@ class Ran:
         """Take a message to an output into account."""
         self.messages += 1
         self.bytes += len(json.dumps(content, default=str)) + sum(len(part) for part in buffers)
-        self.last_text = content.get("data", {}).get("text/plain", self.last_text)
+        self.last_text = _data(content).get("text/plain", self.last_text)
         self._last_at = time.perf_counter()
 
 
+def _data(content):
+    """Return what a message shows; a page that keeps the notebook's file gets that as a message to its widget."""
+    told = content.get("data", {})
+    return told["content"].get("data", {}) if told.get("method") == "custom" else told
+
+
 class Kernel:
-    """A real IPython kernel of this environment, with a front end that listens."""
+    """A real IPython kernel of this environment, with a front end that listens.
+
+    As JupyterLab's, it has a shell beside the one in which a cell blocks, greets each card there, and keeps its saved
+    forms.
+    """
 
     def __init__(self, folder: Path) -> None:
         from jupyter_client.manager import KernelManager
@@ -114,6 +124,18 @@ class Kernel:
         self._client = self._manager.blocking_client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=60)
+        self._subshell = self._make_subshell()
+
+    def _make_subshell(self):
+        session, control = self._client.session, self._client.control_channel
+        control.send(session.msg("create_subshell_request"))
+        return control.get_msg(timeout=60)["content"].get("subshell_id")
+
+    def _greet(self, model):
+        content = {"comm_id": model, "data": {"method": "custom", "content": {"t": "hello", "keeps": True}}}
+        message = self._client.session.msg("comm_msg", content)
+        message["header"]["subshell_id"] = self._subshell
+        self._client.shell_channel.send(message)
 
     @property
     def pid(self):
@@ -153,6 +175,8 @@ class Kernel:
         if kind == "stream":
             ran.printed += content["text"]
         elif kind != "execute_input":
+            if kind == "comm_open":
+                self._greet(content["comm_id"])
             ran.add(content, message["buffers"])
         return False
 

@@ -83,11 +83,12 @@ def live_widget_class() -> type[Any]:
             self.on_msg(lambda _widget, content, _buffers: on_message(content))
             _answer_where_asked(self.comm)
 
-        def get_state(self, *arguments: Any, **options: Any) -> Any:
+        def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
             # Made when somebody asks for it: a reloaded page gets the truth, and no trait is written
-            # (and sent) while the widget lives on messages.
-            self._trait_values.update(self._now())
-            return super().get_state(*arguments, **options)
+            # (and sent) while the widget lives on messages. Single keys are asked for as the widget is made.
+            if key is None:
+                self._trait_values.update(self._now())
+            return super().get_state(key, drop_defaults)
 
     return LiveWidget
 

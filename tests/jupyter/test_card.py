@@ -67,6 +67,21 @@ def test_nothing_is_sent_when_nothing_changed():
     assert card.tick(1003.2, always=True) is not None
 
 
+def test_of_very_many_calls_the_page_is_told_less_often():
+    batch = make_batch(200_000)
+    card = Card(batch)
+    page = Page(card)
+    page.take(card.tick(1001.0))
+    start(batch, 1)
+    assert card.tick(1001.2) is None
+    page.take(card.tick(1001.4))
+    assert page.shows(card)
+    succeed(batch, 1)
+    # Nobody waits for the end, nor for what a button has asked for.
+    assert card.tick(1001.5, whole=True) is not None
+    assert card.tick(1001.6, always=True) is not None
+
+
 def test_failures_and_output_are_sent_once():
     batch = make_batch(1000)
     card = Card(batch)

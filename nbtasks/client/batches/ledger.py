@@ -245,7 +245,7 @@ class Ledger:
         """Return the same, which has ended, with its results and without what it was submitted with."""
         other = copy.copy(self)
         other.parcel, other.watchers, other.repairs = None, Watchers(), None
-        other.order = array("I", self.ended())
+        other.order = self.order[:] if self.repairs is None else array("I", self.ended())
         return other
 
     def to_be_shown(self) -> Ledger:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.core.ranges import runs
 from nbtasks.wire.payloads import whole_size
 
 if TYPE_CHECKING:
@@ -66,12 +65,12 @@ class Records:
             where = where[:]
             for index, number in instead.items():
                 where[index] = number
-        for first, count in runs(index for index, number in enumerate(where) if number >= 0):
-            at = first
-            for number, group in groupby(where[first : first + count]):
-                n = len(list(group))
-                found.append((self._records[number], at, n))
-                at += n
+        at = 0
+        for number, group in groupby(where):
+            count = len(list(group))
+            if number >= 0:
+                found.append((self._records[number], at, count))
+            at += count
         return found
 
     def size(self) -> int:

@@ -35,15 +35,19 @@ class Calls:
             return self._labels[index]
         return batch.item_label(index)
 
-    def let_go(self) -> None:
-        """Hold no arguments, and results only where they are small: a card may stay for long."""
+    def let_go(self, shown: Ledger) -> None:
+        """Hold no arguments, and results only where they are small: a card may stay for long.
+
+        Args:
+            shown: what the card goes on to hold of the batch.
+        """
         batch = self._batch
         if self._whole is not None:
             return
         if batch.parcel is not None and batch.n <= _MOST_LABELS:
             self._labels = [batch.item_label(index) for index in range(batch.n)]
         self._whole = weakref.ref(batch)
-        self._batch = batch.without_arguments() if _is_small(batch) else batch.to_be_shown()
+        self._batch = batch.without_arguments() if _is_small(batch) else shown
 
 
 def _is_small(batch: Ledger) -> bool:

@@ -40,6 +40,8 @@ PACE_EVERY_S = 1.0
 
 #: Sides of the squares that a page draws, in pixels: of the mosaic, of the counts, of the timeline's bars.
 _STENCILS = sorted({*(side - gap for side, gap, _ in LAYOUTS if gap), SWATCH, drawing.BAR})
+#: From so many calls on, so many seconds at least are between two messages: all calls are counted for each.
+PAUSES = ((500_000, 0.5), (50_000, 0.3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Card:
             always: even when nothing changed (the last message of a batch).
             whole: with the whole mosaic, for a widget that has missed a message.
         """
+        if not (always or whole) and now - self._sent_at < _pause(self.batch.n):
+            return None
         self._ask_why(now)
         with self._lock:
             ranges = self._watcher.take()
@@ -136,8 +140,9 @@ class Card:
         """Hold no arguments and no results of a batch that has ended well: the card may stay for long."""
         with self._lock:
             if self.batch.all_ended and not (self.batch.failed_count or self.batch.revoked_count):
-                self.calls.let_go()
-                self.batch = self.batch.to_be_shown()
+                shown = self.batch.to_be_shown()
+                self.calls.let_go(shown)
+                self.batch = shown
                 self._board.show(self.batch)
                 self._watcher = self.batch.watch()
 
@@ -191,6 +196,10 @@ class Card:
         elif now - self._asked_why_at >= every:
             self._reason = batch.why_pending()
             self._asked_why_at = time.time()
+
+
+def _pause(calls: int) -> float:
+    return next((pause for many, pause in PAUSES if calls >= many), 0.0)
 
 
 def tables() -> dict[str, Any]:

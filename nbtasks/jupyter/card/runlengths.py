@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 
 #: Instead of a code: these calls are as they were.
 AS_BEFORE = 15
-_RUN = re.compile(rb"(.)\1*", re.DOTALL)
+#: Each code by itself, for that is many times faster than a group that comes again.
+_RUN = re.compile(b"|".join(re.escape(bytes([code])) + b"+" for code in range(AS_BEFORE)))
 
 
 def pack_all(codes: bytes | bytearray) -> bytes:
