@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from .conftest import WIDGET
+
 pytestmark = pytest.mark.kernel
 
 
@@ -212,4 +214,20 @@ def test_a_run_that_ended_well_and_is_not_held_takes_no_memory(kernel):
     kernel.settle(
         lambda: kernel.value("gc.collect() >= 0 and [one for one in alive if one() is not None]") == "[]"
     )
+    # Nor does a list of such runs, which lives on and opens to their cards.
+    listed = kernel.run(
+        """
+        values = [Value() for _ in range(5)]
+        alive = [weakref.ref(one) for one in values]
+        [task(len).map([value], label="listed").get() for value in values]; del values
+        """.replace("\n        ", "\n")
+    )
+    kernel.settle(
+        lambda: kernel.value("gc.collect() >= 0 and [one for one in alive if one() is not None]") == "[]"
+    )
+    for model in {
+        data[WIDGET]["model_id"] for data in [*listed.data, *kernel.screen.values()] if WIDGET in data
+    }:
+        kernel.press(model, {"t": "open", "key": "4"})
+    kernel.settle(lambda: any(told["key"] == "4" for told in kernel.told("opened")))
     assert re.search(r"held +done +5 ", kernel.run("%tasks").data[0]["text/plain"])

@@ -96,7 +96,7 @@ class Attaching:
         panel = self._panels.show(lambda: runs_panel(batches, time.time()), self._act)
         if panel is not None:
             panel.on_first_look = lambda: self._place(panel, placed)
-        say(_said(batches))
+        say(_said(batches, places=panel is not None))
         return Attached(handles)
 
     def _place(self, panel: LivePanel, placed: dict[str, Handle]) -> None:
@@ -124,10 +124,12 @@ class Attaching:
             panel.tell({"k": "place", "cards": items})
 
 
-def _said(batches: Iterable[Ledger]) -> str:
+def _said(batches: Iterable[Ledger], *, places: bool) -> str:
     names = sorted({words.one_line(batch.title, 60) for batch in batches})
     shown = ", ".join(f"'{name}'" for name in names[:5]) + (", ..." if len(names) > 5 else "")
-    return (
-        f"Brought back: {shown}. `back = %tasks attach` has the handles; a card stands where its cell is in this "
-        "notebook."
+    cards = (
+        "a card stands where its cell is in this notebook"
+        if places
+        else "`%tasks attach ID` shows the card of one"
     )
+    return f"Brought back: {shown}. `back = %tasks attach` has the handles; {cards}."

@@ -202,6 +202,10 @@ class LiveList(StillList):
             self.finished = True
             if not self._keeps:
                 self._replace(self._still(), {"nbtasks": {"card": self.widget.model_id}})
+            # It may stay for long: it holds no arguments and no results of what nobody runs again.
+            self.runs = [
+                one if one.failed_count or one.revoked_count else one.to_be_shown() for one in self.runs
+            ]
         self._keep(time.time())
 
     def _keep(self, now: float) -> None:
