@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from nbtasks.core.boundtask import BoundTask
     from nbtasks.core.keywords import DecoratorKeywords
 
     class AsyncTask(Task[P, R]):
@@ -40,10 +39,10 @@ if TYPE_CHECKING:
 
         @overload
         def __call__(
-            self, function: Callable[Concatenate[BoundTask, P], Coroutine[Any, Any, R]], /
+            self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
         ) -> AsyncTask[P, R]: ...
         @overload
-        def __call__(self, function: Callable[Concatenate[BoundTask, P], R], /) -> Task[P, R]: ...
+        def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
 
     class Decorator(Protocol):
         """``task``, with a function or with options."""
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
         @overload
         def __call__(
             self,
-            function: Callable[Concatenate[BoundTask, P], Coroutine[Any, Any, R]],
+            function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]],
             /,
             *,
             bind: Literal[True],
@@ -66,7 +65,7 @@ if TYPE_CHECKING:
         @overload
         def __call__(
             self,
-            function: Callable[Concatenate[BoundTask, P], R],
+            function: Callable[Concatenate[Any, P], R],
             /,
             *,
             bind: Literal[True],

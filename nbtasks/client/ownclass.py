@@ -28,6 +28,15 @@ def options_of(kind: type, given: dict[str, Any] | None = None) -> TaskOptions:
     return TaskOptions.make({**said, **(given or {})})
 
 
+def changed(kind: type, before: TaskOptions, now: TaskOptions) -> dict[str, Any]:
+    """Return those options that have changed and that a class names as attributes: a task's own count before these."""
+    return {
+        name: value
+        for name, value in vars(now).items()
+        if value != getattr(before, name) and not isinstance(getattr_static(kind, name, property()), property)
+    }
+
+
 def check_class(kind: type, base: type) -> None:
     """Raise ConfigError for a class without a ``run()`` of its own."""
     if getattr(kind, "run", None) is getattr(base, "run", None):

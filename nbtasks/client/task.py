@@ -132,6 +132,9 @@ class Task(Definition, Generic[P, R]):
         kind, own_options, *rest = self.parts()
         made = object.__new__(kind)
         made.rebuild(options or own_options, *rest)
+        if options is not None:
+            made._name = None
+            vars(made).update(ownclass.changed(kind, own_options, options))
         made._app = app
         return made
 

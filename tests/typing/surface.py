@@ -52,6 +52,20 @@ def bound(self: BoundTask, url: str) -> int:
     raise self.retry(countdown=1)
 
 
+@task(bind=True, base=Task)
+def bound_as_task(self: Task[[str], int], url: str) -> int:
+    raise self.retry(countdown=1)
+
+
+class Import(Task[[str], int]):
+    """A class is a task, too."""
+
+    name = "import"
+
+    def run(self, url: str) -> int:
+        return len(url)
+
+
 @app.task(bind=True)
 async def bound_coroutine(self, url: str) -> int:  # type: ignore[no-untyped-def]
     return len(url)

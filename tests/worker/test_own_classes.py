@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,15 @@ def test_a_class_with_run_is_a_task(shared_app):
         made.delay()
 
 
+def test_a_task_of_a_class_with_other_options(shared_app):
+    made = shared_app.register_task(ImportData()).with_options(name="again", queue="default", max_retries=1)
+    assert (made.name, made.max_retries, made.options.max_retries) == ("again", 1, 1)
+    call = made.delay("u", fails=1)
+    assert (call.name, call.get(timeout=SOON)[1]) == ("again", 1)
+    plain = shared_app.register_task(WithState({"a": 1})).with_options(name="other")
+    assert plain.delay("a").name == "other"
+
+
 def test_what_is_set_on_an_instance_goes_along(shared_app):
     made = shared_app.register_task(WithState({"a": 1}))
     assert made.delay("a").get(timeout=SOON) == (1, "WithState")
@@ -107,7 +117,7 @@ def test_a_task_with_a_base_has_its_attributes_and_methods(shared_app, tmp_path)
 
     assert held.options.priority == 8
     lock = str(tmp_path / "lock")
-    assert held.delay(lock).get(timeout=SOON) == ("none", True, "held", True)
+    assert held.delay(lock).get(timeout=SOON) == ("none", True, held.name, True)
     assert not Path(lock).exists()
 
     @task(base=Locked)
@@ -246,7 +256,7 @@ def test_a_bound_task_is_the_task(shared_app):
         return self.name, self.max_retries, self.app.usable, repr(self), call and call.id, other.name
 
     found = look.delay().get(timeout=SOON)
-    assert found[:4] == ("look", 7, True, "<Task look>")
+    assert found[:4] == (look.name, 7, True, f"<Task {look.name}>")
     assert shared_app.AsyncResult(found[4]).get(timeout=SOON)[4] is None
 
 
@@ -410,3 +420,32 @@ def test_names_stand_where_celery_has_them():
     assert exceptions.Ignore is Ignore
     assert {states.PENDING, states.SUCCESS} <= states.ALL_STATES
     assert states.PROPAGATE_STATES < states.EXCEPTION_STATES
+
+
+def test_a_class_on_an_executor(home):
+    with ThreadPoolExecutor(1) as pool, App(engine=pool) as app:
+        made = app.register_task(ImportData())
+        assert made.delay("u", fails=1).get(timeout=SOON)[:2] == ("u", 1)
+
+        @app.task(base=Told, bind=True)
+        def again(self, path, number=0):
+            if number < 2:
+                raise self.retry(args=(path, number + 1), countdown=0)
+            return number
+
+        path = home / "told"
+        assert again.delay(str(path)).get(timeout=SOON) == 2
+        assert path.read_text().splitlines()[-2:] == ["on_success 2", "after_return SUCCESS 2"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("pool", ["threads", "solo"])
+def test_a_class_in_other_pools(home, pool, tmp_path):
+    with App(pool) as app:
+        app.start_workers(1, pool=pool)
+        made = app.register_task(ImportData())
+        assert made.delay("u", fails=2).get(timeout=SOON)[:2] == ("u", 2)
+        told = app.task(lambda self, path: 1, base=Told, bind=True, name="told")
+        path = tmp_path / "told"
+        assert told.delay(str(path)).get(timeout=SOON) == 1
+        assert path.read_text().splitlines()[-1] == "after_return SUCCESS 1"
