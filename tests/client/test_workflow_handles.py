@@ -45,10 +45,10 @@ def told_the_id(self, call_id):
 
 
 def line_of(handle):
-    """Names and states from a handle up to what began."""
+    """Names, without their module, and states from a handle up to what began."""
     found = []
     while handle is not None:
-        found.append((handle.name, handle.state))
+        found.append((handle.name.removeprefix(f"{__name__}."), handle.state))
         handle = handle.parent
     return found
 
@@ -74,7 +74,7 @@ def test_a_chords_parent_is_its_group(shared_app):
     assert r.parent.get(timeout=SOON) == [4, 5]
     assert r.parent.parent.get(timeout=SOON) == 3
     assert r.parent[0].children == [r]
-    assert str(r.graph).splitlines()[1].split() == ["2", "add", "x", "2", "SUCCESS", "after", "1"]
+    assert str(r.graph).splitlines()[1].split() == ["2", f"{__name__}.add", "x", "2", "SUCCESS", "after", "1"]
     assert f'"{r.parent.id}" -> "{r.id}"' in r.graph.to_dot()
     assert len(r.graph.edges()) == 2
 
@@ -128,7 +128,7 @@ def test_errbacks_are_told_as_in_celery(shared_app):
 def test_a_chains_errback_is_told_of_the_step_that_has_failed(shared_app):
     r = (add.s(1, 1) | parse.s() | add.s(1)).on_error(told_the_id.s()).delay()
     assert r.steps[-1].get(timeout=SOON) == r.parent.id
-    assert r.steps[-1].name == "told_the_id"
+    assert r.steps[-1].name == f"{__name__}.told_the_id"
 
 
 def test_a_chords_errback_is_told_once_with_its_body(shared_app):
@@ -155,7 +155,10 @@ def test_a_failing_step_ends_the_rest_with_its_exception(shared_app):
     assert line_of(r) == [("add", "FAILURE")] * 2 + [("parse", "FAILURE"), ("add", "SUCCESS")]
     assert isinstance(r.get(propagate=False), ValueError)
     if hasattr(caught.value, "__notes__"):
-        assert "nbtasks: step 2 of 4 (parse) failed; 2 later steps were not run" in caught.value.__notes__
+        assert (
+            f"nbtasks: step 2 of 4 ({__name__}.parse) failed; 2 later steps were not run"
+            in caught.value.__notes__
+        )
 
 
 def test_a_failing_member_leaves_the_others_results(shared_app):
@@ -184,7 +187,7 @@ def test_a_group_raises_the_first_by_position(shared_app):
 def test_revoking_the_result_revokes_the_workflow(shared_app, eventually):
     r = (never.s() | add.s(1) | group(add.s(1), total.si([1])) | total.s()).delay()
     eventually(lambda: r.root.state == "STARTED", "the first step runs")
-    assert r.why_pending() == "waits for step 1 (never)"
+    assert r.why_pending() == f"waits for step 1 ({__name__}.never)"
     r.revoke(terminate=True)
     assert all(one.until_ready(SOON) for one in r.steps)
     assert {one.state for one in r.steps} == {"REVOKED"}

@@ -144,7 +144,8 @@ def test_a_call_is_told_of_in_order(function, told, notes, eventually):
     handle = told.task(function).delay(2, y=3)
     assert handle.get(timeout=SOON) == 5
     eventually(lambda: len(notes.of(handle)) == 2, "both are told")
-    name = function.__name__
+    name = handle.name
+    assert name == f"{__name__}.{function.__name__}"
     assert notes.of(handle) == [
         ["task_prerun", name, handle.id, handle.id, [2], {"y": 3}],
         ["task_postrun", handle.id, [2], "5", "SUCCESS", "blue"],
@@ -238,7 +239,7 @@ def test_apply_tells_here():
     def before(task, args, **kwargs):
         said.append(("prerun", task.name, args))
 
-    @task_success.connect(sender="adds")
+    @task_success.connect(sender=f"{__name__}.adds")
     def good(result, **kwargs):
         said.append(("success", result))
 
@@ -252,8 +253,8 @@ def test_apply_tells_here():
             assert app.task(adds, name="other").apply((3,)).get() == 4
     finally:
         for signal, receiver in ((task_prerun, before), (task_success, good), (task_postrun, after)):
-            assert signal.disconnect(receiver) or signal.disconnect(receiver, sender="adds")
+            assert signal.disconnect(receiver) or signal.disconnect(receiver, sender=f"{__name__}.adds")
     assert said == [
-        ("prerun", "adds", (2,)), ("success", 3), ("postrun", "SUCCESS"),
+        ("prerun", f"{__name__}.adds", (2,)), ("success", 3), ("postrun", "SUCCESS"),
         ("prerun", "other", (3,)), ("postrun", "SUCCESS"),
     ]  # fmt: skip

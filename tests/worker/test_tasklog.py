@@ -147,7 +147,7 @@ def test_the_projects_own_logging_is_respected(connect, call, logged, project):
     assert "\nOWN|WARNING|some.lib|a warning of a library\n" in log()
     assert log().count("a warning of") == 1
     if call:
-        assert f"talks[{handle.id}]: talks says logged by the task" in log()
+        assert f"talks[{handle.id}]: {__name__}.talks says logged by the task" in log()
 
 
 def test_a_logger_of_a_task_is_one_like_any_other_elsewhere(caplog):
