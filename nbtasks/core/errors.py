@@ -259,13 +259,16 @@ class Retry(NbtasksError):
         self,
         message: str = "",
         countdown: Any = None,
-        cause: BaseException | None = None,
+        cause: Any = None,
         max_retries: int | None = None,
         *,
         exc: BaseException | None = None,
         when: Any = None,
     ) -> None:
         super().__init__(message or "retry")
+        if isinstance(countdown, BaseException):
+            # By position, as in Celery: the exception, and then when.
+            exc, when, cause, countdown = countdown, when if when is not None else cause, None, None
         self.countdown = countdown if when is None else when
         self.cause = cause if exc is None else exc
         self.max_retries = max_retries
