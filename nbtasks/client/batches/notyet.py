@@ -52,7 +52,7 @@ def said_of_steps(batch: Ledger) -> str:
             continue
         bad = one.failed_count + one.revoked_count
         how_far = f": {one.finished_count:,} of {one.n:,} done" if one.n > 1 else ""
-        said.append(f"step {place + 1:,} ({one.name}){how_far}{f', {bad:,} failed' if bad else ''}")
+        said.append(f"step {place + 1:,} ({one.title}){how_far}{f', {bad:,} failed' if bad else ''}")
     more = f" and {len(said) - _MOST_STEPS:,} more" if len(said) > _MOST_STEPS else ""
     return f"waits for {', '.join(said[:_MOST_STEPS])}{more}"
 
