@@ -67,7 +67,7 @@ def test_a_list_has_a_row_for_each_map_and_one_for_all_single_calls_of_a_task(sh
     assert runs.ready()
     shown = nbtasks.progress(calls)
     assert [run.n for run in shown.runs] == [5]
-    assert capsys.readouterr().err == "double: 4 of 5 done, 1 failed\n"
+    assert capsys.readouterr().err == f"{__name__}.double: 4 of 5 done, 1 failed\n"
     assert nbtasks.progress(3, 10) is nbtasks.progress("text") is nbtasks.progress([1, 2]) is None
     with pytest.raises(TypeError, match="takes AsyncResult and GroupResult, not 5"):
         nbtasks.progress([calls[0], 5])
