@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from nbtasks.core import context
-from nbtasks.wire.modules.origin import MAIN
+from nbtasks.wire.modules.origin import MAIN, is_shipped
 
 if TYPE_CHECKING:
     from .definition import Definition
@@ -25,12 +26,15 @@ _lock = threading.RLock()
 def register(task: T, kept: dict[str, Definition] | None = None) -> T:
     """Remember a task under its name, and return it.
 
+    One of a module that somebody has sent to this worker is not called by name: it is that one's version.
     One of a module stays: those that a function has made, and left, are called by name, too. One of a notebook, which
     may hold much, goes when nobody holds it any more.
 
     Args:
         kept: those that live as long as the task's App; None where it has none.
     """
+    if is_shipped(sys.modules.get(str(getattr(task.function, "__module__", None)))):
+        return task
     with _lock:
         known = [ref for ref in _tasks.get(task.name, ()) if ref() is not None]
         _tasks[task.name] = [*known, weakref.ref(task)]

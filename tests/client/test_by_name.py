@@ -222,6 +222,19 @@ def test_a_name_that_no_worker_knows(app, mod):
         app.send_task("nowhere.at.all").get(timeout=SOON)
 
 
+def test_what_somebody_has_sent_is_not_called_by_name(app, elsewhere, tmp_path, monkeypatch, written_modules):
+    monkeypatch.syspath_prepend(str(tmp_path / "of_the_caller"))
+    (tmp_path / "of_the_caller").mkdir()
+    (tmp_path / "of_the_caller" / "byname_sent.py").write_text(
+        "from nbtasks import task\n@task\ndef f(): return 1\n"
+    )
+    written_modules.add("byname_sent")
+    sent = importlib.import_module("byname_sent")
+    assert [sent.f.with_options().delay().get(timeout=SOON) for _ in range(4)] == [1] * 4
+    ended = "app.send_task('byname_sent.f').get(timeout=50, propagate=False)"
+    assert elsewhere(f"type({ended}).__name__") == "NotRegistered"
+
+
 @pytest.mark.parametrize("name", ["", " ", None, 7])
 def test_what_is_no_name_is_refused_at_the_call(app, name):
     with pytest.raises(ConfigError, match=r"is no task's name; write it as the workers' log does"):
