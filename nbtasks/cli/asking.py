@@ -65,6 +65,8 @@ def opened(
             if broker:
                 os.environ["NBTASKS_BROKER"] = broker
             app = find_app(target)[0]
+            if app.known_home is None:
+                check_in_use(broker)
         else:
             if not connection_file:
                 check_in_use(broker)

@@ -140,10 +140,14 @@ def _serve(
 
     try:
         # Not before it is ready: children are forked from a process without threads.
-        return run(connection, options, on_ready=lambda _: _keep_up(lease))
+        return run(connection, options, on_ready=lambda _: _keep_up(lease), tasks=lambda: _tasks(app))
     finally:
         if lease is not None:
             lease.close()
+
+
+def _tasks(app: App | None) -> list[str]:
+    return list(app.tasks) if app is not None else []
 
 
 def _keep_up(lease: EmbeddedLease | None) -> None:

@@ -16,7 +16,10 @@ _END_S = 5.0
 
 
 def run(
-    connection: Connection, options: WorkerOptions, on_ready: Callable[[dict[str, Any]], None] | None = None
+    connection: Connection,
+    options: WorkerOptions,
+    on_ready: Callable[[dict[str, Any]], None] | None = None,
+    tasks: Callable[[], list[str]] = list,
 ) -> int:
     """Run a worker in the foreground until it is told to stop; returns the exit code.
 
@@ -24,10 +27,11 @@ def run(
 
     Args:
         on_ready: called once, when every child is ready.
+        tasks: returns the names of those that it has of its own, for its first lines.
     """
     from .supervisor.supervisor import Supervisor
 
-    return Supervisor(connection, options).run(on_ready=on_ready)
+    return Supervisor(connection, options).run(on_ready=on_ready, tasks=tasks)
 
 
 def end_soon(code: int) -> int:

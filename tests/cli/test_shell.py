@@ -89,6 +89,43 @@ def test_where_there_is_no_app_one_sentence_says_so(target, said, proj, nbtasks)
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_call_by_name_prints_its_id_alone(proj, nbtasks, worker, eventually):
+    running = worker("-c", "1", before=("-A", "proj"))
+    assert "[tasks]\n  . proj.celery.add\n  . proj.celery.fails\n" in running.text
+    done = nbtasks("-A", "proj", "call", "proj.celery.add", "--args", "[2, 3]")
+    assert (done.returncode, done.stderr) == (0, "")
+    id = done.stdout.strip()
+    assert nbtasks("-A", "proj", "result", id).stdout == "5\n"
+    eventually(lambda: f"proj.celery.add[{id}] succeeded" in running.text, "the log has it")
+    assert f"Task proj.celery.add[{id}] received" in running.text
+    done = nbtasks(
+        "call", "proj.celery.add", "--namespace", "t-shell", "-a", "[2]", "-k", '{"y": 8}', "--countdown", "0"
+    )
+    assert nbtasks("-A", "proj", "result", done.stdout.strip()).stdout == "10\n"
+    done = nbtasks("call", "proj.celery.nothing", *where)
+    assert done.returncode == 0
+    done = nbtasks("-A", "proj", "result", done.stdout.strip())
+    assert done.returncode == 1
+    assert "proj.celery.nothing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--args", "2"), 2, "'2' is not a list in JSON"),
+        (("--args", "[2"), 2, "is no JSON"),
+        (("--kwargs", "[]"), 2, "is not an object in JSON"),
+        (("--args", "[1]"), 1, "missing a required argument: 'y'"),
+        (("--args", "[1, 2]", "--priority", "urgent"), 1, "priority"),
+        (("--args", "[1, 2]", "--countdown", "soon"), 1, "countdown"),
+    ],
+)
+def test_a_wrong_call_is_refused(arguments, code, said, proj, nbtasks):
+    done = nbtasks("-A", "proj", "call", "proj.celery.add", *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+
+
 def test_results_are_printed_alone(proj, nbtasks):
     proj.start_workers(1)
     handle, bad = proj.task(add).delay(2, 3), proj.task(fails).delay("broken")

@@ -68,13 +68,17 @@ class Supervisor:
     # -- life
 
     def run(
-        self, life_line: int | None = None, on_ready: Callable[[dict[str, Any]], None] | None = None
+        self,
+        life_line: int | None = None,
+        on_ready: Callable[[dict[str, Any]], None] | None = None,
+        tasks: Callable[[], list[str]] = list,
     ) -> int:
         """Serve until told to stop; returns the exit code.
 
         Args:
             life_line: a descriptor whose end means that the parent has died.
             on_ready: called once, when every child is ready.
+            tasks: returns the names of those that are here, for the first lines of the log.
         """
         began = time.monotonic()
         log.set_up(self._options.loglevel, self._options.logfile)
@@ -102,7 +106,7 @@ class Supervisor:
         )
         try:
             if self._arrives(life_line, began):
-                self._banner()
+                self._banner(tasks())
                 self._duties.begin()
                 self._main_loop(life_line, on_ready)
         finally:
@@ -130,7 +134,7 @@ class Supervisor:
             arrival.over()
         return arrives
 
-    def _banner(self) -> None:
+    def _banner(self, tasks: list[str]) -> None:
         if not LOGGER.isEnabledFor(20):
             return
         options, name = self._options, self._identity.name
@@ -142,6 +146,8 @@ class Supervisor:
             f"  concurrency  {len(self._seats)} ({options.pool}"
             + (f", {options.threads} threads each)" if options.pool == "threads" else ")"),
         ]
+        if tasks:
+            lines += ["", "[tasks]", *(f"  . {name}" for name in tasks), ""]
         os.write(2, ("\n".join(lines) + "\n").encode())
 
     def _shut_down(self) -> None:
