@@ -102,7 +102,7 @@ def test_a_call_by_name_prints_its_id_alone(proj, nbtasks, worker, eventually):
         "call", "proj.celery.add", "--namespace", "t-shell", "-a", "[2]", "-k", '{"y": 8}', "--countdown", "0"
     )
     assert nbtasks("-A", "proj", "result", done.stdout.strip()).stdout == "10\n"
-    done = nbtasks("call", "proj.celery.nothing", *where)
+    done = nbtasks("call", "proj.celery.nothing", "--namespace", "t-shell")
     assert done.returncode == 0
     done = nbtasks("-A", "proj", "result", done.stdout.strip())
     assert done.returncode == 1
