@@ -20,6 +20,8 @@ SUCCESS_CODE, FAILURE_CODE, REVOKED_CODE = 4, 5, 6
 
 #: Codes from here on are final: a call that has one never changes again.
 FIRST_READY_CODE = SUCCESS_CODE
+#: Calls with these can be submitted again.
+RETRIABLE_CODES = (FAILURE_CODE, REVOKED_CODE)
 
 #: Celery's, which no call has here.
 REJECTED, IGNORED = "REJECTED", "IGNORED"

@@ -12,7 +12,7 @@ from .tries import Attempt
 if TYPE_CHECKING:
     from nbtasks.wire.codec import Record
 
-    from .ledger import Ledger
+    from .loosecalls import Run
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Course:
         return max(0.0, first.began_at - self.queued_at)
 
 
-def course_of(batch: Ledger, index: int) -> Course:
+def course_of(batch: Run, index: int) -> Course:
     """Return how a call has gone, as far as that was heard here.
 
     Of what another process has submitted, and of what was over when this one asked, earlier attempts are not known.
@@ -62,7 +62,7 @@ def course_of(batch: Ledger, index: int) -> Course:
     return Course(max(batch.created_at, batch.origin.eta_at or 0.0), attempts)
 
 
-def ended_attempt(batch: Ledger, index: int, record: Record) -> Attempt:
+def ended_attempt(batch: Run, index: int, record: Record) -> Attempt:
     """Return the attempt that a call has ended with."""
     seconds, began_at = float(record.seconds[index - record.first]), record.began_at(index)
     heard_at = batch.heard_at(index)

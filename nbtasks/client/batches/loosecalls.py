@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nbtasks.client.batches.displayed import DisplayedOutputs
-from nbtasks.client.batches.mending import RETRIABLE
 from nbtasks.client.batches.printed import OutputLine, copied
 from nbtasks.client.batches.reused import Reused
 from nbtasks.core import states as st
@@ -277,7 +276,7 @@ class LooseCalls:
             ConfigError: nothing failed, or another process submitted them.
         """
         meant = self._places if index is None else [self._places[index]]
-        bad = [(ledger, own) for ledger, own in meant if ledger.states[own] in RETRIABLE]
+        bad = [(ledger, own) for ledger, own in meant if ledger.states[own] in st.RETRIABLE_CODES]
         for ledger, own in bad:
             ledger.retry_failed(own)
         if not bad:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from .ledger import Ledger
 
-#: States in which a call can be submitted again.
-RETRIABLE = (st.FAILURE_CODE, st.REVOKED_CODE)
 _MOST_CHARACTERS = 500
 #: Characters; of what would take more, others are not told what it repairs.
 _MOST_LABEL = 20_000
@@ -62,7 +60,7 @@ class Mending:
         """From now on the calls are open again, and what has become of them already counts."""
         with self._lock:
             self._begun = True
-            bad = [index for index in self._indexes if self.batch.states[index] in RETRIABLE]
+            bad = [index for index in self._indexes if self.batch.states[index] in st.RETRIABLE_CODES]
             self._ends = {index: self._end_of(index) for index in bad}
             self._reopen()
             for index, running in self.again.running.copy().items():

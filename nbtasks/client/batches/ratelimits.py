@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .ledger import Ledger
+    from .loosecalls import Run
 
 
-def rate_limit_of(batch: Ledger) -> str | None:
+def rate_limit_of(batch: Run) -> str | None:
     """Return the rate limit of a batch's task, such as ``10/s``, as far as known: of another process's it is not."""
     return None if batch.parcel is None else batch.parcel.rate_limit
 

@@ -14,15 +14,15 @@ from nbtasks.wire.errors import failures
 from .printed import copied
 
 if TYPE_CHECKING:
-    from .ledger import Ledger
+    from .loosecalls import Run
 
 
-def which_call(batch: Ledger, index: int) -> str:
+def which_call(batch: Run, index: int) -> str:
     """Return how a call is named beside others: by its item, or by its number where nobody knows that here."""
     return batch.item_label(index) or f"#{index:,}"
 
 
-def shown_value(batch: Ledger, index: int, most: int | None = None) -> RichOutput | None:
+def shown_value(batch: Run, index: int, most: int | None = None) -> RichOutput | None:
     """Return the value of a call in the forms that can be shown; None where there are none.
 
     Args:
@@ -40,7 +40,7 @@ def shown_value(batch: Ledger, index: int, most: int | None = None) -> RichOutpu
     return None
 
 
-def shown_output(batch: Ledger, index: int) -> list[tuple[str, str]]:
+def shown_output(batch: Run, index: int) -> list[tuple[str, str]]:
     """Return what a call has printed, as far as it is known, as (stdout or stderr, text) of each piece."""
     found = batch.record(index)
     if found is None:
@@ -51,7 +51,7 @@ def shown_output(batch: Ledger, index: int) -> list[tuple[str, str]]:
     return [("stderr" if stream == "e" else "stdout", text) for stream, text in parts]
 
 
-def shown_error(batch: Ledger, index: int) -> str:
+def shown_error(batch: Run, index: int) -> str:
     """Return the traceback of a call that has not succeeded, or else its message; empty where there is neither."""
     found = batch.record(index)
     if found is None or batch.states[index] == st.SUCCESS_CODE or not len(found[1]):

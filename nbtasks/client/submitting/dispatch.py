@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from nbtasks.client import observers, whence
 from nbtasks.client.batches.ledger import Ledger
-from nbtasks.client.batches.mending import RETRIABLE, Mending
+from nbtasks.client.batches.mending import Mending
 from nbtasks.client.batches.parcel import Call, CallOptions, Parcel
 from nbtasks.client.batches.provenance import Origin
 from nbtasks.client.definition import Definition, as_it_is_now
@@ -23,6 +23,7 @@ from nbtasks.core.header import OVERRIDABLE, CallHeader
 from nbtasks.core.ids import batch_of, new_id
 from nbtasks.core.keywords import CallKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions, countdown_until, expires_in
+from nbtasks.core.states import RETRIABLE_CODES
 
 from . import publishing
 from .arguments import AsPacked, Taken, checked, taken
@@ -270,7 +271,7 @@ def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel, index: int | Non
     """
     with _RETRYING:
         meant = range(batch.n) if index is None else range(batch.n)[index : index + 1]
-        bad = [one for one in meant if batch.states[one] in RETRIABLE]
+        bad = [one for one in meant if batch.states[one] in RETRIABLE_CODES]
         if parcel.step is not None:
             raise ConfigError(
                 f"{batch.name} ({batch.id}) is a step of a workflow, and what comes after it has ended with it: submit "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nbtasks.core import states as st
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.loosecalls import Run
     from nbtasks.wire.codec import Record
 
 #: Rows of one lane, for calls that run side by side in a child, and lanes; the rest is drawn over the last one.
@@ -70,9 +70,7 @@ class Spans:
 _Key = tuple[str, int]
 
 
-def spans_of(
-    batch: Ledger, now: float, window: tuple[float, float] | None = None, columns: int = 800
-) -> Spans:
+def spans_of(batch: Run, now: float, window: tuple[float, float] | None = None, columns: int = 800) -> Spans:
     """Return what a timeline shows.
 
     Args:
@@ -106,7 +104,7 @@ def _name(key: _Key, keys: Sequence[_Key]) -> str:
     return f"{worker}, child {child}" if len({other for other, _ in keys}) > 1 else f"child {child}"
 
 
-def _all(batch: Ledger, now: float, least_s: float) -> Iterator[tuple[_Key, Span]]:
+def _all(batch: Run, now: float, least_s: float) -> Iterator[tuple[_Key, Span]]:
     """Yield every attempt that is known, short ones that follow each other together."""
     for record, first, count in batch.known_records():
         if record.told_at is not None and record.worker:
@@ -126,7 +124,7 @@ def _key(worker: str, child: int | None) -> _Key:
     return worker, -1 if child is None else child
 
 
-def _of_record(batch: Ledger, record: Record, first: int, count: int, least_s: float) -> Iterator[Span]:
+def _of_record(batch: Run, record: Record, first: int, count: int, least_s: float) -> Iterator[Span]:
     """Yield the spans of calls of a record; those together that take less than ``least_s`` in all."""
     at, zero, least = first - record.first, (record.told_at or 0.0) + record.ahead_s, batch.created_at
     most = batch.heard_at(first) or zero

@@ -22,7 +22,7 @@ from nbtasks.core.outputs import RichOutput
 from .gallery import as_text, gallery
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.loosecalls import Run
 
 #: Shows a new output in a place of the notebook: data, metadata, display id.
 Publish = Callable[[dict[str, Any], dict[str, Any], str], None]
@@ -71,13 +71,13 @@ class Beneath:
         self._seen = (-1, False)
         self._gallery_at = 0.0
 
-    def show(self, batch: Ledger, publish: Publish) -> None:
+    def show(self, batch: Run, publish: Publish) -> None:
         """Show what there is in one more place, and there what comes."""
         self._places.append(_Place(publish))
         self._seen = (-1, False)
         self.refresh(batch)
 
-    def refresh(self, batch: Ledger) -> bool:
+    def refresh(self, batch: Run) -> bool:
         """Bring all places up to date; returns whether there was something new."""
         displays = batch.output.displays
         ended = batch.ended_at is not None
@@ -108,7 +108,7 @@ class Beneath:
         ]
         return {"k": "below", "versions": self._versions, "outputs": outputs}
 
-    def _wanted(self, batch: Ledger, *, ended: bool) -> list[RichOutput]:
+    def _wanted(self, batch: Run, *, ended: bool) -> list[RichOutput]:
         displays = batch.output.displays
         if batch.kind != "map":
             value = self._value() if ended else None
@@ -143,7 +143,7 @@ class Beneath:
         return dict(output.data), {**output.metadata, **({"nbtasks": mark} if self.card else {})}
 
 
-def gallery_of(batch: Ledger) -> RichOutput | None:
+def gallery_of(batch: Run) -> RichOutput | None:
     """Return what the calls of a map have displayed, in one; None where they have displayed nothing."""
     displays = batch.output.displays
     shown = displays.by_call()

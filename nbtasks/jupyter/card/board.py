@@ -21,7 +21,6 @@ from .paint import Paint, painted
 from .tracebacktext import readable
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.loosecalls import Run
     from nbtasks.client.batches.seen import Failure, Progress, Running
     from nbtasks.core.progressbar import ProgressBar
@@ -127,7 +126,7 @@ class Board:
         with_results: results are shown on it.
     """
 
-    def __init__(self, batch: Ledger, title: str | None = None, *, with_results: bool = True) -> None:
+    def __init__(self, batch: Run, title: str | None = None, *, with_results: bool = True) -> None:
         self._batch = batch
         self._title = title
         self._finish_rate = FinishRate()
@@ -138,7 +137,7 @@ class Board:
         self._letters: tuple[str, ...] = ()
         self._newest = NewestResults() if with_results else None
 
-    def show(self, batch: Ledger) -> None:
+    def show(self, batch: Run) -> None:
         """Show the same batch as another object."""
         self._batch = batch
 

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.loosecalls import Run
 
 #: A card keeps the results of a batch that has ended, where they are so few and so small; and so many labels.
 _MOST_KEPT_CALLS = 20_000
@@ -17,13 +17,13 @@ _MOST_LABELS = 2_000
 class Calls:
     """Knows the whole of a batch as long as anybody holds it, and later what is small of it."""
 
-    def __init__(self, batch: Ledger) -> None:
+    def __init__(self, batch: Run) -> None:
         self._batch = batch
-        self._whole: weakref.ref[Ledger] | None = None
+        self._whole: weakref.ref[Run] | None = None
         self._labels: list[str] = []
 
     @property
-    def batch(self) -> Ledger:
+    def batch(self) -> Run:
         """The batch with all that is known of it here."""
         whole = self._whole() if self._whole is not None else None
         return self._batch if whole is None else whole
@@ -35,7 +35,7 @@ class Calls:
             return self._labels[index]
         return batch.item_label(index)
 
-    def let_go(self, shown: Ledger) -> None:
+    def let_go(self, shown: Run) -> None:
         """Hold no arguments, and results only where they are small: a card may stay for long.
 
         Args:
@@ -50,7 +50,7 @@ class Calls:
         self._batch = batch.without_arguments() if _is_small(batch) else shown
 
 
-def _is_small(batch: Ledger) -> bool:
+def _is_small(batch: Run) -> bool:
     if batch.n > _MOST_KEPT_CALLS:
         return False
     sizes = (sum(map(len, record.payloads)) for record, _, _ in batch.known_records())

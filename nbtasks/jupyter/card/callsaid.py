@@ -18,7 +18,7 @@ from .looks import LOOK_OF
 from .tracebacktext import readable
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.loosecalls import Run
 
 #: Characters of one argument, of the result, of a traceback and of what a call has printed.
 _MOST_ARGUMENT = 4_000
@@ -28,7 +28,6 @@ _MOST_OUTPUT = 80_000
 #: A bar as text: its characters, and how many.
 _FULL, _EMPTY, _BAR = "█", "░", 20
 _UNREADABLE = "not shown: it is made of more than Python's own types. {handle}.result has it."
-_RETRIABLE = (states.FAILURE_CODE, states.REVOKED_CODE)
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class CallSaid:
     debug: str
 
 
-def call_said(batch: Ledger, index: int, label: str, now: float) -> CallSaid:
+def call_said(batch: Run, index: int, label: str, now: float) -> CallSaid:
     """Return what is said of a call.
 
     Args:
@@ -92,12 +91,12 @@ def call_said(batch: Ledger, index: int, label: str, now: float) -> CallSaid:
         final=state in states.READY_STATES,
         facts=_facts(batch, index, course, now),
         parts=tuple(part for part in parts if part is not None),
-        can_retry=batch.states[index] in _RETRIABLE and batch.parcel is not None,
+        can_retry=batch.states[index] in states.RETRIABLE_CODES and batch.parcel is not None,
         debug=f"%tasks debug {words.short_id(of_batch)}:{own or 0}",
     )
 
 
-def _facts(batch: Ledger, index: int, course: Course, now: float) -> tuple[tuple[str, str], ...]:
+def _facts(batch: Run, index: int, course: Course, now: float) -> tuple[tuple[str, str], ...]:
     last = course.last
     facts = []
     found = batch.record(index)
@@ -129,7 +128,7 @@ def where(attempt: Attempt) -> str:
     return attempt.worker if attempt.child is None else f"{attempt.worker}, child {attempt.child}"
 
 
-def _arguments(batch: Ledger, index: int) -> Part | None:
+def _arguments(batch: Run, index: int) -> Part | None:
     if batch.parcel is None:
         return None
     given = batch.parcel.arguments(index, _MOST_ARGUMENT)
@@ -150,7 +149,7 @@ def _earlier(course: Course) -> Part | None:
     return Part("Earlier attempts", (("", "\n".join(lines)),), "error") if lines else None
 
 
-def _bars(batch: Ledger, index: int) -> Part | None:
+def _bars(batch: Run, index: int) -> Part | None:
     """Return the bars of tqdm and others, those that run within another one set in."""
     found = batch.record(index)
     given = found[0].given.get(index) if found is not None else None
@@ -168,7 +167,7 @@ def _bar(bar: BarSaid) -> str:
     return "    " * bar.depth + "  ".join(filter(None, (bar.description, drawn, bar.far)))
 
 
-def _output(batch: Ledger, index: int) -> Part | None:
+def _output(batch: Run, index: int) -> Part | None:
     pieces = tuple((stream, _printed(text)) for stream, text in _joined(shown_output(batch, index)))
     return Part("Output", pieces, "output") if pieces else None
 
@@ -188,12 +187,12 @@ def _printed(text: str) -> str:
     return words.plain(in_cells(text), _MOST_OUTPUT) + end
 
 
-def _error(batch: Ledger, index: int) -> Part | None:
+def _error(batch: Run, index: int) -> Part | None:
     text = readable(words.plain(shown_error(batch, index), _MOST_TRACEBACK))
     return Part("Traceback", (("", text),), "error") if text else None
 
 
-def _result(batch: Ledger, index: int) -> Part | None:
+def _result(batch: Run, index: int) -> Part | None:
     found = batch.record(index)
     if found is None or batch.states[index] != states.SUCCESS_CODE:
         return None

@@ -27,7 +27,7 @@ from .saved import Preview
 from .words import SPANS
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.loosecalls import Run
 
 #: Seconds that nothing has ended before the card asks why, and between two askings.
 ASK_WHY_AFTER_S = 1.0
@@ -59,7 +59,7 @@ class Card:
         with_results: the newest results of many calls are shown.
     """
 
-    def __init__(self, batch: Ledger, title: str | None = None, *, with_results: bool = True) -> None:
+    def __init__(self, batch: Run, title: str | None = None, *, with_results: bool = True) -> None:
         self.batch = batch
         self.calls = Calls(batch)
         self.stopping = False

@@ -12,7 +12,7 @@ from . import words
 from .looks import LOOK_OF
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.loosecalls import Run
 
 #: From so many times the time that it took on, work is said to have been done side by side.
 _SIDE_BY_SIDE = 1.2
@@ -35,7 +35,7 @@ class Ending:
     slowest_s: float
 
 
-def ending_of(batch: Ledger) -> Ending | None:
+def ending_of(batch: Run) -> Ending | None:
     """Return how the calls of a batch ran; None where no results are known here."""
     # Not with the extension: it brings much along, and is needed at the end of a run.
     import statistics

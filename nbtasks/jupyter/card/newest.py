@@ -13,7 +13,7 @@ from nbtasks.core import states
 from . import words
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.loosecalls import Run
 
 MOST_RESULTS = 6
 #: Seconds for which results stand at least: who reads one must not lose it at once.
@@ -57,7 +57,7 @@ class NewestResults:
         self._seen: float | None = None
         self._at = 0.0
 
-    def of(self, batch: Ledger, now: float) -> tuple[NewResult, ...]:
+    def of(self, batch: Run, now: float) -> tuple[NewResult, ...]:
         """Return the newest results at ``now`` (epoch seconds), the newest first; of few calls in their own order."""
         ended_at = batch.ended_at
         seen = batch.finished_count if ended_at is None else ended_at
@@ -72,7 +72,7 @@ class NewestResults:
         return self._shown
 
 
-def _found(batch: Ledger, known: dict[int, NewResult]) -> Iterator[NewResult]:
+def _found(batch: Run, known: dict[int, NewResult]) -> Iterator[NewResult]:
     """Yield the newest results that can be shown, the newest first."""
     found = 0
     for index in reversed(batch.order[-_MOST_LOOKED_AT:]):
@@ -86,7 +86,7 @@ def _found(batch: Ledger, known: dict[int, NewResult]) -> Iterator[NewResult]:
             return
 
 
-def _result(batch: Ledger, index: int) -> NewResult | None:
+def _result(batch: Run, index: int) -> NewResult | None:
     found = batch.record(index)
     # None says nothing.
     if found is None or not len(found[1]):

@@ -9,7 +9,7 @@ from nbtasks.client.timeline.spans import spans_of
 from nbtasks.core import states
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.client.batches.loosecalls import Run
 
 _LEAST_COLUMNS, _MOST_COLUMNS = 50, 3_000
 #: Seconds: what is shown is no shorter.
@@ -17,7 +17,7 @@ _LEAST_PART_S = 1e-5
 _LONGEST_S = 1e9
 
 
-def timeline_said(batch: Ledger, asked: dict[str, Any], now: float) -> dict[str, Any]:
+def timeline_said(batch: Run, asked: dict[str, Any], now: float) -> dict[str, Any]:
     """Return what a page draws. Times in it are seconds since the batch was submitted.
 
     Args:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import NbtasksError
 from nbtasks.jupyter.card.answers import answer
 from nbtasks.jupyter.card.card import Card
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.loosecalls import Run
 
 #: Takes what is for the page: a message, and the bytes that go with it.
@@ -27,8 +26,7 @@ class OpenCard:
     """
 
     def __init__(self, run: Run, tell: Tell, on_retry: Callable[[], None]) -> None:
-        # Loose calls are read as a ledger is.
-        self._card = Card(cast("Ledger", run))
+        self._card = Card(run)
         self._tell = tell
         self._on_retry = on_retry
         self._told_end = False
