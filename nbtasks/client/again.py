@@ -43,6 +43,7 @@ def run_again(batch: Ledger, index: int) -> Iterator[Repetition]:
     Raises:
         ConfigError: what it was called with is not known in this process.
     """
+    batch, index = _as_sent_last(batch, index)
     parcel = batch.parcel
     if parcel is None or index >= len(parcel.calls):
         raise ConfigError(
@@ -52,6 +53,14 @@ def run_again(batch: Ledger, index: int) -> Iterator[Repetition]:
     with activeworld.visited():
         outcome = _outcome(batch, parcel, index)
         yield Repetition(_error_of(outcome), outcome.value, parcel.as_sent is not None)
+
+
+def _as_sent_last(batch: Ledger, index: int) -> tuple[Ledger, int]:
+    """Return where a call was submitted last: a function may have been edited before a retry."""
+    repair = batch.repairs.last(index) if batch.repairs is not None else None
+    if repair is None or repair.again.parcel is None:
+        return batch, index
+    return _as_sent_last(repair.again, repair.place(index))
 
 
 def _outcome(batch: Ledger, parcel: Parcel, index: int) -> Outcome:

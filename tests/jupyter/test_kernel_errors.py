@@ -123,6 +123,16 @@ def test_debug_of_a_call_of_a_map(failed):
     assert "there is no :7" in failed.run(f"%tasks debug {ident}:7").stderr
 
 
+def test_debug_after_a_failed_retry_runs_what_was_sent_last(failed):
+    failed.run("@task\ndef twice(n):\n    return n / (n - n)")
+    failed.run("t = twice.map([7, 8], quiet=True); t.until_ready()")
+    failed.run("@task\ndef twice(n):\n    return {'edited': n}['no']")
+    failed.run("t.retry_failed(); t.until_ready()")
+    ran = ask(failed, f"%tasks debug {failed.value('t.id')[1:-1]}:1", "p n")
+    assert "KeyError: 'no'" in shown(ran)
+    assert "\n8\n" in re.sub(r"\x1b\[[\d;]*m", "", ran.stdout)
+
+
 def test_debug_has_the_modules_that_were_sent_and_leaves_the_notebooks_own(failed):
     failed.run(
         "open('rates.py', 'w').write('RATE = 0\\ndef convert(x):\\n    return x / RATE\\n'); import rates"
