@@ -179,7 +179,12 @@ def _task_of(function: Any, options: Any) -> Any:
     return __getattr__("Task")(function, options)
 
 
+def _members_of(members: Any) -> Any:
+    return import_module("nbtasks.client.canvas.handles").members_of(members)
+
+
 pages.make.append(_page_of)
+ChordError.handles.append(_members_of)
 make_task.append(_task_of)
 
 

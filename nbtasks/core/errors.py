@@ -37,7 +37,8 @@ from __future__ import annotations
 
 import builtins
 import pickle
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 
 class NbtasksError(Exception):
@@ -199,8 +200,10 @@ class ChordError(CallError):
         failed_id: the id of the call that has failed.
         members: the calls whose results it was to get, in order: batch, index of the first, number, and whether the
             batch is one call and has its id.
-        results: their handles, as a ``GroupResult`` or a list; None in a process that does not follow them.
     """
+
+    #: Returns the handles of members; the root names here who makes them.
+    handles: ClassVar[list[Callable[[Any], Any]]] = []
 
     def __init__(
         self,
@@ -212,7 +215,11 @@ class ChordError(CallError):
         super().__init__(message, call_id)
         self.failed_id = failed_id
         self.members = members
-        self.results: Any = None
+
+    @property
+    def results(self) -> Any:
+        """The handles of the members, as a ``GroupResult``: also in a task that is told of the error."""
+        return self.handles[0](self.members) if self.members and self.handles else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.call_id, self.failed_id, self.members)

@@ -188,4 +188,4 @@ def test_a_million_calls_are_no_million_signatures():
     large = group(f.s(n) for n in range(50_000))
     assert len(large) == 50_000
     assert large._tasks is None
-    assert repr(large) == "group(f(0), ... 50,000 in all)"
+    assert repr(large) == f"group({__name__}.f(0), ... 50,000 in all)"

@@ -173,6 +173,16 @@ def test_a_failing_member_leaves_the_others_results(shared_app):
     assert (first, type(failed), last) == (2, ValueError, 4)
 
 
+@task
+def saves_the_rest(request, error, traceback):
+    return [one for one in error.results.get(propagate=False) if not isinstance(one, Exception)]
+
+
+def test_an_errback_gets_what_the_other_members_have_given(shared_app):
+    r = chord([add.s(1, 1), parse.s(), add.s(2, 2)], total.s()).on_error(saves_the_rest.s()).delay()
+    assert r.children[0].get(timeout=SOON) == [2, 4]
+
+
 def test_a_group_raises_the_first_by_position(shared_app):
     r = group(add.s(1, 1), parse.s(), add.s("a", 1)).delay()
     with pytest.raises(ValueError, match="no number"):

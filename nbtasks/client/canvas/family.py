@@ -10,7 +10,7 @@ from nbtasks.client.border import note
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
 from nbtasks.core import states as st
-from nbtasks.core.errors import ChordError, origin_of
+from nbtasks.core.errors import origin_of
 from nbtasks.core.plan import CallRange, Plan, Values, ranges_of
 
 from .handles import handle_of
@@ -120,8 +120,6 @@ class Family:
 
     def tell(self, error: BaseException) -> None:
         """Have an error say which step has failed, and what was not run therefore."""
-        if isinstance(error, ChordError) and error.results is None:
-            error.results = self._members_of(error)
         own = [place for place, node in enumerate(self._plan.nodes) if not node.is_errback]
         first = next((place for place in own if place in self._before() and self._has_failed(place)), None)
         if first is None or len(own) < 2:
@@ -146,16 +144,6 @@ class Family:
     def _has_failed(self, place: int) -> bool:
         states = self._ledgers[place].states
         return st.FAILURE_CODE in states or st.REVOKED_CODE in states
-
-    def _members_of(self, error: ChordError) -> Any:
-        """Return the handles of what a body was to get."""
-        places = {ledger.id: place for place, ledger in enumerate(self._ledgers)}
-        parts = [
-            CallRange(places[batch], first, count)
-            for batch, first, count, _ in error.members
-            if batch in places
-        ]
-        return handle_of(self._ledgers, tuple(parts), of_many=True)
 
 
 class WorkflowGraph:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client import current
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
 from nbtasks.core.plan import CallRange, Values
@@ -40,3 +41,19 @@ def _part(ledgers: Sequence[Ledger], part: Any) -> tuple[Any, bool]:
         return GroupResult.of(ledger), True
     calls = [(AsyncResult.of(ledger, index), True) for index in range(part.first, part.first + part.count)]
     return calls[0] if len(calls) == 1 else (SpreadResult(calls), True)
+
+
+def members_of(members: Sequence[tuple[str, int, int, bool]]) -> GroupResult[Any]:
+    """Return the handle of what the body of a chord was to get.
+
+    Args:
+        members: batch, index of the first call, number of calls, and whether the batch is one call.
+
+    Raises:
+        UnknownCall: their time is over.
+    """
+    engine = current.current().engine
+    ledgers = [engine.adopt(batch) for batch, _, _, _ in members]
+    parts = tuple(CallRange(place, first, count) for place, (_, first, count, _) in enumerate(members))
+    found: GroupResult[Any] = handle_of(ledgers, parts, of_many=True)
+    return found
