@@ -175,7 +175,7 @@ def test_cancel_says_what_was_cancelled(failed):
     failed.run("import time\nheld = task(time.sleep).map([30] * 6, quiet=True)")
     failed.run(f"%tasks cancel {failed.value('held.id')[1:-1]}")
     ran = failed.run("held.get()")
-    assert "6 of 6 calls of sleep" in ran.evalue
+    assert "6 of 6 calls of time.sleep" in ran.evalue
     assert "were cancelled by %tasks cancel; none had ended" in ran.evalue
 
 
