@@ -31,6 +31,16 @@ class Rows:
     def __len__(self) -> int:
         return len(self.columns[0])
 
+    def take_plain(self, one: Signature) -> bool:
+        """Take a call without options, if it is like the others: most are, and this costs little."""
+        kind = self.kinds[0]
+        if type(one) is not Signature or one.options or kind.options or len(self.kinds) > 1:
+            return False
+        if one.type is not kind.task or one.immutable != kind.immutable:
+            return False
+        self.columns[0].append((one.args, one.kwargs or _NO_KWARGS))
+        return True
+
     def take(self, kinds: tuple[Kind, ...], row: Iterable[Call]) -> bool:
         """Take a member, if it is like the others; returns whether it is."""
         if len(kinds) != len(self.kinds) or not all(map(Kind.is_like, kinds, self.kinds)):
@@ -73,6 +83,8 @@ def packed(tasks: Iterable[Signature]) -> Iterator[Rows | Signature]:
     """Yield members, those in a row that are alike together."""
     rows: Rows | None = None
     for one in tasks:
+        if rows is not None and rows.take_plain(one):
+            continue
         found = _row_of(one)
         if rows is not None and (found is None or not rows.take(*found)):
             yield rows
