@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 import nbtasks
-from nbtasks import UnknownCall
+from nbtasks import UnknownCall, exceptions
 from nbtasks.core import attempts, states
 from nbtasks.core.ids import call_id, new_id, split_call_id
 from nbtasks.core.ranges import runs
@@ -66,6 +66,7 @@ def test_every_error_is_an_nbtasks_error():
     errors = [getattr(nbtasks, name) for name in names if issubclass(getattr(nbtasks, name), Exception)]
     assert len(errors) > 20
     assert all(issubclass(error, nbtasks.NbtasksError) for error in errors)
+    assert {error.__name__ for error in errors} <= set(exceptions.__all__)
 
 
 def test_timeout_error_is_also_the_builtin_one():
