@@ -156,12 +156,15 @@ def errors(kind: type, depth: int = 0) -> Iterator[str]:
 def commands() -> Iterator[str]:
     """Yield what each command says, and its options."""
     for name, inner in sorted(command.commands.items()):
+        if inner.hidden:
+            # Celery's: who types them is told what to do instead.
+            continue
         yield f"### nbtasks {name}"
         yield " ".join((inner.help or "").split())
         yield table(
             (", ".join(one.opts) + (f" {one.metavar}" if one.metavar else ""), one.help or "")
             for one in inner.params
-            if isinstance(one, click.Option)
+            if isinstance(one, click.Option) and not one.hidden
         )
 
 

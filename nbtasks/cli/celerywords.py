@@ -18,6 +18,38 @@ _NO_MEANING = {
     "--without-heartbeat": "a lease in the server stands for heartbeats",
     "--events": "what happens is always told",
     "--optimization": "calls go to whoever is free",
+    "--disable-prefetch": "no call waits behind a long one",
+    "--prefetch-multiplier": "no call waits behind a long one",
+    "--heartbeat-interval": "a lease in the server stands for heartbeats",
+    "--statedb": "the server knows what is revoked",
+}
+#: Those of them that take a value.
+_VALUED = {"--optimization", "--prefetch-multiplier", "--heartbeat-interval", "--statedb"}
+_DAEMON = (
+    "a worker stays in the foreground; what runs it in the background is systemd, supervisord or `nohup`, see "
+    "docs/guide/deployment.md"
+)
+_BY_SYSTEM = "systemd and supervisord have a word for it, see docs/guide/deployment.md"
+_AT_TASK = "say it at the task, @app.task(time_limit=...), or at the call"
+#: Option that is refused -> its other names, whether it is a flag, what to do instead.
+_REFUSED: dict[str, tuple[tuple[str, ...], bool, str]] = {
+    "--detach": (("-D",), True, _DAEMON),
+    "--pidfile": ((), False, _BY_SYSTEM),
+    "--uid": ((), False, _BY_SYSTEM),
+    "--gid": ((), False, _BY_SYSTEM),
+    "--umask": ((), False, _BY_SYSTEM),
+    "--executable": ((), False, "start the worker with that Python: PYTHON -m nbtasks worker"),
+    "--time-limit": ((), False, _AT_TASK),
+    "--soft-time-limit": ((), False, _AT_TASK.replace("time_limit", "soft_time_limit")),
+    "--purge": (("--discard",), True, "run `nbtasks purge` before you start the worker"),
+    "--exclude-queues": (("-X",), False, "name the queues that it serves: -Q"),
+    "--include": (("-I",), False, "name the modules in App(include=[...])"),
+    "--autoscale": ((), False, "it is not there yet; -c says how many processes there are"),
+    "--beat": (
+        ("-B",),
+        True,
+        "there are no schedules yet: have cron or a systemd timer run `nbtasks call NAME`",
+    ),
 }
 
 
@@ -58,7 +90,7 @@ class PoolKind(click.ParamType[str]):
 
 
 def without_meaning(command: Any) -> Any:
-    """Give a command the options of Celery's that change nothing here; who gives one is told why."""
+    """Give a command the options of Celery's that it has not; who gives one is told why, or what to do instead."""
 
     def say(_: click.Context, option: click.Parameter, given: Any) -> None:
         if given:
@@ -66,18 +98,18 @@ def without_meaning(command: Any) -> Any:
             click.echo(f"nbtasks: {name} changes nothing: {_NO_MEANING[name]}", err=True)
 
     for name in _NO_MEANING:
-        short = {"--events": ("-E",), "--optimization": ("-O",)}.get(name, ())
+        short = {"--events": ("-E",), "--optimization": ("-O",), "--statedb": ("-S",)}.get(name, ())
         command = click.option(
-            *short, name, callback=say, hidden=True, expose_value=False, is_flag=name != "--optimization"
+            *short, name, callback=say, hidden=True, expose_value=False, is_flag=name not in _VALUED
         )(command)
 
-    def refuse(_: click.Context, _option: click.Parameter, given: bool) -> None:
+    def refuse(_: click.Context, option: click.Parameter, given: Any) -> None:
         if given:
-            raise click.UsageError(
-                "-D: a worker stays in the foreground; what runs it in the background is systemd, supervisord or "
-                "`nohup`, see docs/guide/deployment.md"
-            )
+            name = option.opts[-1]
+            raise click.UsageError(f"{'/'.join(option.opts)}: {_REFUSED[name][2]}")
 
-    return click.option("-D", "--detach", callback=refuse, hidden=True, expose_value=False, is_flag=True)(
-        command
-    )
+    for name, (others, is_flag, _) in _REFUSED.items():
+        command = click.option(
+            *others, name, callback=refuse, hidden=True, expose_value=False, is_flag=is_flag
+        )(command)
+    return command

@@ -198,6 +198,14 @@ def test_a_report_has_versions_and_no_secrets(proj, nbtasks):
         (("-A", "proj", "multi", "start", "w1"), "systemd or supervisord"),
         (("worker", "-D"), "stays in the foreground"),
         (("worker", "--detach"), "stays in the foreground"),
+        (("worker", "--pidfile=w.pid"), "systemd and supervisord have a word for it"),
+        (("worker", "--executable", "python3"), "PYTHON -m nbtasks worker"),
+        (("worker", "--soft-time-limit", "5"), "@app.task(soft_time_limit=...)"),
+        (("worker", "--purge"), "run `nbtasks purge`"),
+        (("worker", "-X", "io"), "name the queues that it serves: -Q"),
+        (("worker", "-I", "proj.more"), "App(include=[...])"),
+        (("worker", "--autoscale=10,3"), "-c says how many"),
+        (("worker", "-B"), "no schedules yet"),
         (("worker", "-P", "gevent"), "write the task as `async def`"),
         (("worker", "-P", "nothing"), "'nothing' is not one of prefork, threads, solo"),
         (("worker", "-l", "loud"), "'loud' is not one of debug, info"),
@@ -210,7 +218,8 @@ def test_what_is_not_as_in_celery_says_what_to_do(arguments, said, project, nbta
 
 
 def test_options_that_change_nothing_say_so(project, worker):
-    running = worker("-c", "1", "-O", "fair", "--without-gossip", "-E", "-l", "20", "-P", "processes")
+    words = ("-O", "fair", "--without-gossip", "-E", "--prefetch-multiplier=1", "-S", "state.db")
+    running = worker("-c", "1", *words, "-l", "20", "-P", "processes")
     assert running.end() == 0
-    for name in ("--optimization", "--without-gossip", "--events"):
+    for name in ("--optimization", "--without-gossip", "--events", "--prefetch-multiplier", "--statedb"):
         assert f"{name} changes nothing" in running.text
