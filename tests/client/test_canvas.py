@@ -224,3 +224,15 @@ def test_a_bad_member_leaves_nothing_submitted(shared_app):
     with pytest.raises(TypeError, match="missing"):
         group(ident.s(1), add.s(1))()
     assert len(shared_app.batches(quiet=True)) == before
+
+
+@pytest.mark.parametrize("kind", ["link", "member"])
+def test_what_contains_itself_is_refused_with_what_to_do(kind):
+    if kind == "member":
+        one = group(ident.s(1))
+        one.tasks.append(one)
+    else:
+        one = ident.s(1)
+        getattr(one, kind)(one)
+    with pytest.raises(ConfigError, match="contains itself"):
+        one.apply()

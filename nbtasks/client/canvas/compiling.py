@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.client.batches.parcel import Call
+from nbtasks.core.errors import ConfigError
 from nbtasks.core.plan import CallRange, Edge, EdgeKind, Node, Plan, Values, ranges_of
 
 if TYPE_CHECKING:
@@ -203,3 +204,20 @@ def _positional(function: Any) -> int:
     except (TypeError, ValueError):
         return 1
     return sum(one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD} for one in parameters)
+
+
+def compiled_by(emit: Callable[[Builder], Left]) -> Compiled:
+    """Return a plan of what ``emit`` adds to it.
+
+    Raises:
+        ConfigError: it has too many steps, or is nested without end.
+    """
+    builder = Builder()
+    try:
+        left = emit(builder)
+    except RecursionError as error:
+        raise ConfigError(
+            "a composition contains itself, is linked to itself, or is nested too deeply: write steps that come one "
+            "after the other as chain(a, b, ...), which may be long, and put signature.clone() where one comes twice"
+        ) from error
+    return builder.compiled(left)

@@ -16,7 +16,7 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import CallKeywords, meanings
 from nbtasks.core.plan import CallRange
 
-from .compiling import NOTHING_GIVEN, Builder, Compiled, Given, Kind, Left
+from .compiling import NOTHING_GIVEN, Builder, Compiled, Given, Kind, Left, compiled_by
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -295,10 +295,9 @@ class Signature:
         """Return it as a plan, with what each node of that runs.
 
         Raises:
-            ConfigError: it has too many steps, or something is missing.
+            ConfigError: it has too many steps, contains itself, or something is missing.
         """
-        builder = Builder()
-        return builder.compiled(self.emit(builder, None, given))
+        return compiled_by(lambda builder: self.emit(builder, None, given))
 
     @property
     def steps(self) -> tuple[Signature, ...]:
