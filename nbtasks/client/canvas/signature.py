@@ -339,6 +339,10 @@ class Signature:
                         f"link_error: {errback!r} is a composition; what is told of an error is a call of one task, "
                         "task.s(...)"
                     )
+                if "link" in errback.options:
+                    raise ConfigError(
+                        f"link_error: nothing can be linked to {errback!r}; submit it in that task"
+                    )
                 builder.errback(errback.kind, (errback.args, errback.kwargs), watched)
         return left
 
