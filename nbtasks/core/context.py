@@ -127,6 +127,8 @@ class CurrentCall:
     @property
     def group(self) -> str | None:
         """The id of the map that it is a call of; None for a single call."""
+        if self.sent is not None and self.sent.header.together:
+            return None
         return self.batch if self.id != self.batch and ":" in self.id else None
 
     @property

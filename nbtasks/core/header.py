@@ -27,6 +27,7 @@ class CallHeader:
         name: the task's.
         lane: of the queue.
         single: the batch is this call; else it is one of a map.
+        together: it is several single calls that share a batch, and no map.
         preview: a card shows the result.
         at_most_once: a call that may have begun is not run again after a loss.
         seed: of random numbers, None where they come from chance.
@@ -51,6 +52,7 @@ class CallHeader:
     name: str = "task"
     lane: str = "m"
     single: bool = False
+    together: bool = False
     preview: bool = False
     at_most_once: bool = False
     seed: int | None = None
@@ -128,6 +130,7 @@ _FIELDS = WireFields(
         "nm": WireField("name", text),
         "p": WireField("lane", text),
         "one": WireField("single", flag, int),
+        "tg": WireField("together", flag, int),
         "pv": WireField("preview", flag, int),
         "mo": WireField("at_most_once", flag, int),
         "sd": WireField("seed", whole),

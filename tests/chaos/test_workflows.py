@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -64,12 +65,21 @@ def check(run, n=N):
     assert set(run.states()) == {"SUCCESS"}
 
 
+def ended(run):
+    """How many of its calls have ended."""
+    return sum(batch.finished_count for batch in run.batches)
+
+
 def test_children_are_killed(idle_app, machine, eventually):
     """Again and again, also between a result and the release of what waits for it."""
     worker = machine(idle_app, concurrency=2)
     run = long_workflow(idle_app)
     for _ in range(6):
-        time.sleep(0.15)
+        before = ended(run)
+        # A call that is hit three times in a row is given up.
+        eventually(lambda before=before: ended(run) > before, "something has ended since")
+        if run.batches[4].done:
+            break
         for pid in worker.children()[:1]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -124,8 +134,12 @@ def test_the_server_comes_back_empty(site, eventually, node, tmp_path):
     assert set(run.states()) == {"SUCCESS"}
 
 
+#: Where Python finds tests/ in another process.
+ROOT = Path(__file__).parents[2]
+
 CLIENT = """
 import sys, time
+sys.path.insert(0, sys.argv[3])
 from nbtasks import App
 from tests.workflows import Run
 from tests.chaos import test_workflows as t
@@ -140,7 +154,7 @@ time.sleep(600)
 def test_the_client_that_has_submitted_it_is_killed(idle_app, machine):
     connection = idle_app.connection
     client = subprocess.Popen(
-        [sys.executable, "-c", CLIENT, connection.url, connection.namespace],
+        [sys.executable, "-c", CLIENT, connection.url, connection.namespace, str(ROOT)],
         env={**os.environ, "NBTASKS_KEY": connection.to_json()["keys"][0]},
         stdout=subprocess.PIPE,
         text=True,

@@ -109,7 +109,8 @@ def test_a_celeryconfig_is_never_ignored_in_silence(configured):
     assert said_by(configured, NBTASKS_CONFIG_MODULE="celeryconfig") == ""
 
 
-def test_every_app_reads_the_module_that_the_environment_names(configured, monkeypatch):
+def test_every_app_reads_the_module_that_the_environment_names(configured, written_modules, monkeypatch):
+    written_modules.update({"celeryconfig", "of_project"})
     monkeypatch.setenv("NBTASKS_CONFIG_MODULE", "celeryconfig")
     with App() as app:
         assert app.connection.namespace == "configured"

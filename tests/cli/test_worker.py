@@ -110,7 +110,7 @@ def test_a_connection_file_brings_server_and_key(worker, project, lease):
     ("arguments", "message"),
     [
         (["-c", "0"], "-c"),
-        (["-P", "gevent"], "prefork"),
+        (["-P", "gevent"], "async def"),
         (["-l", "loud"], "warning"),
         (["-Q", ","], "queues: name at least one queue"),
         (["-Q", "a b"], "'a b' is not a queue name"),

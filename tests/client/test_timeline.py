@@ -49,7 +49,7 @@ def test_there_is_a_lane_for_each_child_and_a_bar_for_each_call(naps):
 
 def test_it_is_shown_as_a_picture_and_as_html_and_saved_as_both(naps, tmp_path):
     timeline = naps.timeline()
-    assert repr(timeline).startswith("<Timeline of nap: 6 calls, ")
+    assert repr(timeline).startswith("<Timeline of tests.client.test_timeline.nap: 6 calls, ")
     width, _, rows = pixels(timeline._repr_png_())
     assert width == 900
     # Something green and something red is in it.

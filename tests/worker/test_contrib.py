@@ -59,8 +59,8 @@ def test_sentry_gets_an_event_and_a_transaction(home, alone, sink, eventually):
             sinks.start_sentry(path)
 
         app.start_workers(1)
-        assert app.task(works).delay(1).get(timeout=SOON) == 1
-        bad = app.task(fails).delay("broken")
+        assert app.task(works, name="works").delay(1).get(timeout=SOON) == 1
+        bad = app.task(fails, name="fails").delay("broken")
         with pytest.raises(ValueError, match="broken"):
             bad.get(timeout=SOON)
         again = app.task(fails, name="again", retries=1, default_retry_delay=0.01).delay("twice")
@@ -84,7 +84,7 @@ def test_sentrys_trace_goes_on_in_the_worker(home, alone, sink):
         app.worker_setup(lambda: sinks.start_sentry(path))
         app.start_workers(1)
         with sentry_sdk.start_transaction(op="test", name="the cell") as here:
-            assert app.task(works).delay(1).get(timeout=SOON) == 1
+            assert app.task(works, name="works").delay(1).get(timeout=SOON) == 1
         app.stop_workers()
     (run,) = sent()
     assert run["contexts"]["trace"]["trace_id"] == here.trace_id
@@ -100,12 +100,12 @@ def test_spans_of_submits_and_runs_are_of_one_trace(home, alone, sink):
         app.worker_setup(lambda: sinks.start_opentelemetry(path))
         app.start_workers(1)
         with provider.get_tracer("test").start_as_current_span("the cell"):
-            handle = app.task(works).delay(1)
+            handle = app.task(works, name="works").delay(1)
             assert handle.get(timeout=SOON) == 1
-            group = app.task(works).map([1, 2])
+            group = app.task(works, name="works").map([1, 2])
             assert group.get(timeout=SOON) == [1, 2]
             with pytest.raises(ValueError, match="broken"):
-                app.task(fails).delay("broken").get(timeout=SOON)
+                app.task(fails, name="fails").delay("broken").get(timeout=SOON)
         app.stop_workers()
     spans = {(one["name"], one["attributes"].get("messaging.message.id")): one for one in sent()}
     cell = spans["the cell", None]

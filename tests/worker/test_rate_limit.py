@@ -298,7 +298,7 @@ def test_why_it_waits(idle_app, ledger, gate, eventually, delayed):
         group[5].get(timeout=0.01)
     with App(connection=idle_app.connection) as other:
         (again,) = other.attach(group.id)
-        assert again.why_pending().startswith("rate-limited to 5/h (task note), over all workers: ")
+        assert again.why_pending().startswith(f"rate-limited to 5/h (task {__name__}.note), over all")
         again.revoke()
     eventually(lambda: delayed() == 1, "who has attached it can revoke it, too")
     handle.revoke()

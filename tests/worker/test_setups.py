@@ -73,7 +73,7 @@ def test_a_setup_prepares_a_process_once(function, prepared, ledger, eventually)
     eventually(lambda: len([one for one in ledger.lines() if one.startswith("postrun")]) == 3, "all are told")
     lines = ledger.lines()
     assert [one.partition(":")[0] for one in lines] == ["setup"] + ["in", "out", "postrun"] * 3
-    assert lines[1] == f"in:{function.__name__}:{first.id}"
+    assert lines[1] == f"in:{task.name}:{first.id}"
     assert lines[3] == f"postrun:{first.id}:SUCCESS"
 
 
@@ -146,7 +146,7 @@ def test_headers_that_a_signal_adds_travel(shared_app):
         return self.request.headers
 
     try:
-        task = shared_app.task(reads, bind=True)
+        task = shared_app.task(reads, bind=True, name="reads")
         handle = task.delay(1)
         assert handle.get(timeout=SOON) == {"tenant": "blue"}
         own = task.apply_async((2,), headers={"user": "ann"})

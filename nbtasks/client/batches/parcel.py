@@ -49,7 +49,7 @@ class CallOptions:
     @cached_property
     def of_many(self) -> CallOptions:
         """The options of one call for a batch of several."""
-        header = dataclasses.replace(self.header, single=False, preview=False)
+        header = dataclasses.replace(self.header, single=False, together=True, preview=False)
         return dataclasses.replace(self, header=header)
 
 

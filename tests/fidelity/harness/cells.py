@@ -32,7 +32,7 @@ def read_all(names: list[str]) -> None:
     for name in names:
         handle = space.get(f"there_{name}")
         if handle is not None:
-            results = list(handle) if hasattr(handle, "children") else [handle]
+            results = list(handle) if hasattr(handle, "completed_count") else [handle]
             _found[name, "there"] = [of_result(result, own, PATIENCE_S) for result in results]
     _after.update(snapshot())
 

@@ -73,4 +73,4 @@ def _read(result: Any, own: Classes) -> Any:
         value = result.get(timeout=PATIENCE_S)
     except Exception as error:
         return "error", type(error).__name__, str(error)
-    return value if result.name == "described" else described(value, own)
+    return value if result.name.endswith("described") else described(value, own)
