@@ -180,6 +180,8 @@ def _task_of(function: Any, options: Any) -> Any:
 
 
 def _members_of(members: Any) -> Any:
+    # In a worker nobody may have asked for an App yet.
+    import_module("nbtasks.client.app")
     return import_module("nbtasks.client.canvas.handles").members_of(members)
 
 

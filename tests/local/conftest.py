@@ -15,7 +15,7 @@ from nbtasks.local.server import embedded
 from nbtasks.local.server.embeddedlease import EmbeddedLease
 
 KERNEL = """
-import os, signal, sys
+import os, signal, sys, time
 from nbtasks.local.server import embedded
 
 lease = None

@@ -204,7 +204,7 @@ def test_the_stop_button_does_not_reach_it(kernel, servers):
     interrupted = kernel()
     keeper = interrupted.acquire()
     server = servers()
-    interrupted.begin("print('waiting', flush=True) or signal.pause()")
+    interrupted.begin("print('waiting', flush=True) or [time.sleep(0.05) for _ in range(2000)]")
     assert interrupted.answer() == "waiting"
     interrupted.interrupt()
     assert interrupted.answer() == "interrupted"
