@@ -126,11 +126,22 @@ def run_folder() -> Iterator[Path]:
         patch.setenv("NBTASKS_HOME", str(folder / "home"))
         patch.setenv("NBTASKS_LINGER", str(LINGER_S))
         yield folder
+        _close_apps()
         left = _wait_for_leftovers(folder, within=LINGER_S + 10)
     shutil.rmtree(folder, ignore_errors=True)
     _free_memory(folder)
     if left:
         pytest.fail("processes of this test run are still alive:\n" + "\n".join(left))
+
+
+def _close_apps() -> None:
+    """Close the Apps of this process that nobody closes, such as the one that tasks of no App have made.
+
+    It ends with its process; here that goes on, and looks whether its server has ended.
+    """
+    current = sys.modules.get("nbtasks.client.current")
+    for app in list(current._open) if current is not None else ():
+        app.close(cold=True)
 
 
 def _free_memory(folder: Path) -> None:
