@@ -11,20 +11,20 @@ from nbtasks.core.options import LOG_LEVELS, POOLS
 _LEVELS = {"warn": "warning", "fatal": "critical"}
 _POOLS = {"processes": "prefork"}
 _GREEN = {"eventlet", "gevent"}
-#: Option -> why it changes nothing.
-_NO_MEANING = {
-    "--without-gossip": "workers do not gossip",
-    "--without-mingle": "workers ask each other nothing when they start",
-    "--without-heartbeat": "a lease in the server stands for heartbeats",
-    "--events": "what happens is always told",
-    "--optimization": "calls go to whoever is free",
-    "--disable-prefetch": "no call waits behind a long one",
-    "--prefetch-multiplier": "no call waits behind a long one",
-    "--heartbeat-interval": "a lease in the server stands for heartbeats",
-    "--statedb": "the server knows what is revoked",
+_NO_WAIT = "no call waits behind a long one"
+_LEASE = "a lease in the server stands for heartbeats"
+#: Option -> its other names, whether it is a flag, why it changes nothing.
+_NO_MEANING: dict[str, tuple[tuple[str, ...], bool, str]] = {
+    "--without-gossip": ((), True, "workers do not gossip"),
+    "--without-mingle": ((), True, "workers ask each other nothing when they start"),
+    "--without-heartbeat": ((), True, _LEASE),
+    "--events": (("-E",), True, "what happens is always told"),
+    "--optimization": (("-O",), False, "calls go to whoever is free"),
+    "--disable-prefetch": ((), True, _NO_WAIT),
+    "--prefetch-multiplier": ((), False, _NO_WAIT),
+    "--heartbeat-interval": ((), False, _LEASE),
+    "--statedb": (("-S",), False, "the server knows what is revoked"),
 }
-#: Those of them that take a value.
-_VALUED = {"--optimization", "--prefetch-multiplier", "--heartbeat-interval", "--statedb"}
 _DAEMON = (
     "a worker stays in the foreground; what runs it in the background is systemd, supervisord or `nohup`, see "
     "docs/guide/deployment.md"
@@ -95,21 +95,15 @@ def without_meaning(command: Any) -> Any:
     def say(_: click.Context, option: click.Parameter, given: Any) -> None:
         if given:
             name = option.opts[-1]
-            click.echo(f"nbtasks: {name} changes nothing: {_NO_MEANING[name]}", err=True)
-
-    for name in _NO_MEANING:
-        short = {"--events": ("-E",), "--optimization": ("-O",), "--statedb": ("-S",)}.get(name, ())
-        command = click.option(
-            *short, name, callback=say, hidden=True, expose_value=False, is_flag=name not in _VALUED
-        )(command)
+            click.echo(f"nbtasks: {name} changes nothing: {_NO_MEANING[name][2]}", err=True)
 
     def refuse(_: click.Context, option: click.Parameter, given: Any) -> None:
         if given:
-            name = option.opts[-1]
-            raise click.UsageError(f"{'/'.join(option.opts)}: {_REFUSED[name][2]}")
+            raise click.UsageError(f"{'/'.join(option.opts)}: {_REFUSED[option.opts[-1]][2]}")
 
-    for name, (others, is_flag, _) in _REFUSED.items():
-        command = click.option(
-            *others, name, callback=refuse, hidden=True, expose_value=False, is_flag=is_flag
-        )(command)
+    for table, answer in ((_NO_MEANING, say), (_REFUSED, refuse)):
+        for name, (others, is_flag, _) in table.items():
+            command = click.option(
+                *others, name, callback=answer, hidden=True, expose_value=False, is_flag=is_flag
+            )(command)
     return command

@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nbtasks.core.errors import SignatureMismatch, UnknownCall
-from nbtasks.core.states import REVOKED_CODE
 
 if TYPE_CHECKING:
-    from .batches.ledger import Ledger
     from .batches.outline import Outline
     from .current import Provider
 
@@ -38,11 +36,7 @@ def purge(app: Provider, batches: Iterable[Outline]) -> int:
         except (UnknownCall, SignatureMismatch):
             # It has expired since, or bears the name of a batch and is none.
             continue
-        before = _revoked(batch)
+        before = batch.revoked_count
         engine.revoke(batch, -1, False)
-        count += _revoked(batch) - before
+        count += batch.revoked_count - before
     return count
-
-
-def _revoked(batch: Ledger) -> int:
-    return batch.states.count(REVOKED_CODE)

@@ -86,25 +86,20 @@ class Bench:
 
     def arguments(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Unpickle the arguments of a call, for which a copy of its function was lent."""
+        if job.world is None or activeworld.is_entered(job.world):
+            return self._read(job, index)
+        with activeworld.opened_in(job.world):
+            return self._read(job, index)
+
+    def _read(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
         try:
-            if job.world is None or activeworld.is_entered(job.world):
-                args, kwargs = value_of(job.payload(index), self.shelf)
-            else:
-                with activeworld.opened_in(job.world):
-                    args, kwargs = value_of(job.payload(index), self.shelf)
+            args, kwargs = value_of(job.payload(index), self.shelf)
         except ValueLost as error:
             raise _ArgumentsLost(str(error)) from error
-        return (args, kwargs) if job.handed is None else self._handed(job, index, args, kwargs)
-
-    def _handed(
-        self, job: Job, index: int, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Put before the arguments of a call what it gets from calls before it."""
-        assert job.handed is not None
-        if job.world is None:
-            return (*job.handed.arguments(index, self.shelf), *args), kwargs
-        with activeworld.opened_in(job.world):
-            return (*job.handed.arguments(index, self.shelf), *args), kwargs
+        if job.handed is None:
+            return args, kwargs
+        # What it gets from calls before it comes first.
+        return (*job.handed.arguments(index, self.shelf), *args), kwargs
 
     def begin(self, job: Job, index: int) -> CurrentCall:
         """Announce a call."""
