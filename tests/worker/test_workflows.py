@@ -462,7 +462,9 @@ def test_a_workflow_that_the_broker_does_not_take_fails_as_a_whole(app, monkeypa
     elsewhere.map(range(100), chunk=1).batch.engine.flush()
     monkeypatch.setattr(submission, "MOST_ENTRIES", 50)
     monkeypatch.setattr(outbox, "_BACK_PRESSURE_S", 0.2)
+    # In several flushes, as a large one is sent: some of it is taken before the rest is refused.
     monkeypatch.setattr(outbox, "_FLUSH_BYTES", 1)
+    monkeypatch.setattr(outbox, "_AT_ONCE_BYTES", 0)
     run = Run(app, (elsewhere, [()], []), (same, [()], [one(0)]), (same, [()], [one(1)]))
     for node in range(3):
         with pytest.raises(BackPressure):
