@@ -79,6 +79,7 @@ PROJECT = {
     """,
     "orders/views.py": """
         from django.http import JsonResponse
+        from nbtasks import UnknownCall
         from shop import celery_app
         from . import tasks
         from .models import Order
@@ -90,7 +91,11 @@ PROJECT = {
             return JsonResponse({"described": described.id, "settled": settled.id, "name": settled.name})
 
         def result(request, id):
-            found = celery_app.AsyncResult(id)
+            try:
+                found = celery_app.AsyncResult(id)
+            except UnknownCall:
+                # Another process has submitted it, and may be sending it yet.
+                return JsonResponse({"state": "PENDING"})
             return JsonResponse({"state": found.state, "value": str(found.result)})
     """,
 }
