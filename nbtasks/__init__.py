@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from nbtasks.client.resultset import ResultSet
     from nbtasks.client.runs.runlist import RunList
     from nbtasks.client.task import Task
+    from nbtasks.core.due.crontab import crontab
     from nbtasks.core.outputs import RichOutput
     from nbtasks.core.progressbar import ProgressBar
     from nbtasks.core.tasklogger import get_task_logger
@@ -72,6 +73,7 @@ _LAZY = {
     "Task": "nbtasks.client.app",
     "chain": "nbtasks.client.canvas.algebra",
     "chord": "nbtasks.client.canvas.algebra",
+    "crontab": "nbtasks.core.due.crontab",
     "chunks": "nbtasks.client.canvas.sequence",
     "current_app": "nbtasks.client.currentapp",
     "get_task_logger": "nbtasks.core.tasklogger",
@@ -133,6 +135,7 @@ __all__ = [
     "chain",
     "chord",
     "chunks",
+    "crontab",
     "current_app",
     "current_call",
     "get_task_logger",

@@ -64,6 +64,7 @@ PUBLIC = {
     "chain",
     "chord",
     "chunks",
+    "crontab",
     "current_app",
     "current_call",
     "get_task_logger",
