@@ -40,6 +40,7 @@ from nbtasks.core.errors import (
     WorkersError,
     WouldDeadlock,
 )
+from nbtasks.core.replacement import replace_by
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App, shared_task, task
@@ -188,9 +189,15 @@ def _members_of(members: Any) -> Any:
     return import_module("nbtasks.client.canvas.handles").members_of(members)
 
 
+def _replace(request: Any, signature: Any) -> Any:
+    import_module("nbtasks.client.app")
+    return import_module("nbtasks.client.canvas.replacing").replace(request, signature)
+
+
 pages.make.append(_page_of)
 ChordError.handles.append(_members_of)
 make_task.append(_task_of)
+replace_by.append(_replace)
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.options import TaskOptions
+from nbtasks.core.replacement import Replaced
 from nbtasks.core.taskbody import TaskBody
 from nbtasks.wire.modules.origin import MAIN
 
@@ -71,6 +72,12 @@ class Definition:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function here, now."""
+        try:
+            return self._called(args, kwargs)
+        except Replaced as replaced:
+            return replaced.value()
+
+    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if type(self.function) is TaskBody:
             return self.function.task.run(*args, **kwargs)
         if self._owner is not None:

@@ -8,7 +8,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core.boundtask import BoundTask
 from nbtasks.core.context import CurrentCall, current_call
@@ -218,6 +218,14 @@ class Task(Definition, Generic[P, R]):
         """Give the call that runs here a state of its own, as :meth:`BoundTask.update_state` does."""
         self._bound().update_state(*args, **kwargs)
 
+    def replace(self, signature: Any) -> Any:
+        """Have others take the place of the call that runs here, as :meth:`BoundTask.replace` does."""
+        return self._bound().replace(signature)
+
+    def add_to_chord(self, signature: Any, lazy: bool = False) -> Any:
+        """Refuse, with what to do instead."""
+        return self._bound().add_to_chord(signature, lazy)
+
     def _bound(self) -> BoundTask:
         return BoundTask(self.request, self.options, self.function)
 
@@ -378,17 +386,6 @@ class Task(Definition, Generic[P, R]):
     def AsyncResult(self, task_id: str) -> AsyncResult[R]:  # noqa: N802 - Celery's name
         """Return the handle of a call of it by its id."""
         return AsyncResult(task_id, app=self.app)
-
-    def replace(self, signature: Any) -> NoReturn:
-        """Refuse: a call's result comes from the task that was called.
-
-        Raises:
-            ConfigError: always.
-        """
-        raise ConfigError(
-            f"{self.name}: self.replace() is not there. Have what comes next follow in the composition, "
-            "(task.s(...) | next.s()), or submit it in the task, signature.delay(), and return its id"
-        )
 
     # -- as a part of something larger
 

@@ -1,4 +1,4 @@
-"""What a task sees of its own call: ``self.request``, ``self.retry()``, ``self.update_state()``."""
+"""What a task sees of its own call: ``self.request``, ``self.retry()`` and the like."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .context import CurrentCall, make_task, report_state
 from .errors import Retry
 from .nexttry import next_try_of
 from .options import TaskOptions, countdown_until
+from .replacement import refuse_more_members, replace_by
 
 
 class BoundTask:
@@ -96,6 +97,22 @@ class BoundTask:
             raise retry
         self.request.again = retry
         return retry
+
+    def replace(self, signature: Any) -> Any:
+        """Have a signature, or a composition, take the place of this call: what it gives is what the call gives.
+
+        It raises, ``raise self.replace(...)`` only shows that to readers. Whatever waits for the call waits for the
+        other; a group gives its list. Where the function was called like any other, its value is returned.
+
+        Raises:
+            TypeError: it is no signature, or its arguments do not fit their function.
+            ConfigError: its calls would go to another broker, or there is no end to it.
+        """
+        return replace_by[0](self.request, signature)
+
+    def add_to_chord(self, signature: Any, lazy: bool = False) -> Any:
+        """Refuse, with what to do instead."""
+        return refuse_more_members(self.name)
 
     def update_state(self, state: Any = None, meta: Any = None, task_id: Any = None, **_: Any) -> None:
         """Give the call a state of its own while it runs, and data with it. It never fails the call.

@@ -11,7 +11,9 @@ from .boundtask import BoundTask
 from .context import CurrentCall
 from .options import TaskOptions
 from .outcome import Outcome
-from .states import FAILURE_CODE, NAMES, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
+from .readable import is_kind
+from .replacement import Replaced
+from .states import FAILURE_CODE, IGNORED, NAMES, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 
 
 class ErrorInfo:
@@ -69,6 +71,7 @@ def _tell_end(
     kwargs: dict[str, Any],
 ) -> None:
     task, error, state = BoundTask(call, options), outcome.error, outcome.state
+    replaced = error is not None and is_kind(error, Replaced)
     if state == SUCCESS_CODE:
         signal.task_success.send(task, result=outcome.value, runtime=outcome.seconds)
     elif state == FAILURE_CODE and error is not None:
@@ -76,11 +79,12 @@ def _tell_end(
             task, task_id=call.id, exception=error, args=args, kwargs=kwargs,
             traceback=error.__traceback__, einfo=ErrorInfo(error),
         )  # fmt: skip
-    elif state == RETRY_CODE and error is not None:
+    elif state == RETRY_CODE and error is not None and not replaced:
         signal.task_retry.send(task, request=call, reason=error, einfo=ErrorInfo(error))
     elif state == REVOKED_CODE:
         signal.task_revoked.send(task, request=call, terminated=True, signum=15, expired=False)
     retval = outcome.value if state == SUCCESS_CODE else error
     signal.task_postrun.send(
-        task, task_id=call.id, task=task, args=args, kwargs=kwargs, retval=retval, state=NAMES[state]
+        task, task_id=call.id, task=task, args=args, kwargs=kwargs, retval=retval,
+        state=IGNORED if replaced else NAMES[state],
     )  # fmt: skip

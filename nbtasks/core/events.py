@@ -22,6 +22,7 @@ from .wirefields import (
     number,
     number_or_none,
     text,
+    texts,
     to_base64,
     whole,
 )
@@ -118,10 +119,15 @@ class Retried:
 
 @dataclass(frozen=True)
 class GivenBack:
-    """``count`` calls from ``index`` on do not run any more, and wait for another worker."""
+    """``count`` calls from ``index`` on do not run any more, and wait for another worker.
+
+    Attributes:
+        after: batches that have taken the place of the call, and whose results it waits for.
+    """
 
     index: int
     count: int = 1
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,7 +219,7 @@ _KINDS: dict[str, tuple[type, dict[str, WireField]]] = {
             "r": WireField("ran_s", number),
         },
     ),
-    "given": (GivenBack, {"n": _COUNT}),
+    "given": (GivenBack, {"n": _COUNT, "w": WireField("after", texts, list)}),
     "refused": (Refusal, {"n": _COUNT, "m": WireField("reason", text), "g": WireField("gone", flag, int)}),
 }
 _OF_KIND = {

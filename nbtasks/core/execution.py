@@ -27,6 +27,7 @@ from .interruption import Interrupted
 from .options import TaskOptions
 from .outcome import Outcome
 from .readable import is_kind, text_of
+from .replacement import Replaced
 from .signal import Signal
 from .states import FAILURE, FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS, SUCCESS_CODE
 from .taskbody import TaskBody, after, begin, call_hook, tell_failed_hook
@@ -205,6 +206,8 @@ def outcome_of_error(
         if is_kind(error, Interrupted):
             error.reason.__traceback__ = error.__traceback__
             return Outcome(state_of(error.reason), None, seconds, error.reason)
+        if is_kind(error, Replaced):
+            return error.outcome(seconds)
         if is_kind(error, (Ignore, Reject)):
             return _declined(error, call, options, seconds)
         reason, delay = next_try(error, call, options)

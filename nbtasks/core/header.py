@@ -45,6 +45,8 @@ class CallHeader:
         shadow: what logs call the task instead of its name.
         user_headers: what the caller has given for the task to read.
         eta_at: from when on they may start, in epoch seconds of the caller; None: at once.
+        stands_in: their values come from the calls that have taken their places; their function does not run.
+        nesting: how often in a row calls have taken the place of another before these did.
         overrides: option of the task -> what it is for these calls.
         more: what a newer sender has said besides, as it was sent.
     """
@@ -69,6 +71,8 @@ class CallHeader:
     shadow: str = ""
     user_headers: Mapping[str, Any] = field(default_factory=dict)
     eta_at: float | None = None
+    stands_in: bool = False
+    nesting: int = 0
     overrides: Mapping[str, float | None] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -91,7 +95,8 @@ class CallHeader:
         for name, value in self.overrides.items():
             wire[_KEYS_OF_OVERRIDES[name]] = int(value) if isinstance(value, bool) else value
         if self.inputs:
-            wire["mu"] = [*dict.fromkeys([*texts(self.more.get("mu", [])), _INPUTS])]
+            needed = (_INPUTS, _STANDS_IN) if self.stands_in else (_INPUTS,)
+            wire["mu"] = [*dict.fromkeys([*texts(self.more.get("mu", [])), *needed])]
         return wire
 
     @classmethod
@@ -122,8 +127,8 @@ def _refuse_unknown(needed: tuple[str, ...]) -> None:
         raise ValueError(f"they need a newer nbtasks, one that knows {', '.join(unknown)}")
 
 
-#: The key of what nobody may overlook.
-_INPUTS = "in"
+#: The keys of what nobody may overlook.
+_INPUTS, _STANDS_IN = "in", "ry"
 _FIELDS = WireFields(
     CallHeader,
     {
@@ -147,6 +152,8 @@ _FIELDS = WireFields(
         "sw": WireField("shadow", text),
         "hd": WireField("user_headers", named, dict),
         "et": WireField("eta_at", number),
+        _STANDS_IN: WireField("stands_in", flag, int),
+        "rn": WireField("nesting", whole),
     },
 )
 _OVERRIDES = {

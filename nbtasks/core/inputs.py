@@ -82,16 +82,19 @@ def inputs_of(plan: Plan, node: int, batches: Sequence[str], singles: Sequence[b
         batches: id of each node's batch.
         singles: of each node, whether its batch is one call and has its id.
     """
+    return tuple(
+        Input(edge.kind, sources_of(edge.of, batches, singles), edge.each) for edge in plan.nodes[node].ins
+    )
 
-    def sources(values: Values) -> Sources:
-        return tuple(
-            CallsBefore(batches[part.node], part.first, part.count, singles[part.node])
-            if isinstance(part, CallRange)
-            else sources(part)
-            for part in values
-        )
 
-    return tuple(Input(edge.kind, sources(edge.of), edge.each) for edge in plan.nodes[node].ins)
+def sources_of(values: Values, batches: Sequence[str], singles: Sequence[bool]) -> Sources:
+    """Return calls of a plan as calls of batches, as for :func:`inputs_of`."""
+    return tuple(
+        CallsBefore(batches[part.node], part.first, part.count, singles[part.node])
+        if isinstance(part, CallRange)
+        else sources_of(part, batches, singles)
+        for part in values
+    )
 
 
 def inputs_to_wire(inputs: Sequence[Input]) -> list[Any]:

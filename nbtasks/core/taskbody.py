@@ -12,6 +12,7 @@ from .context import CurrentCall
 from .errors import Retry, SoftTimeLimitExceeded
 from .interruption import Interrupted
 from .readable import is_kind
+from .replacement import Replaced
 from .states import FAILURE_CODE, NAMES, RETRY_CODE, REVOKED_CODE
 
 
@@ -67,7 +68,7 @@ def after(
             lambda: task.on_success(value, *about),
             lambda: task.after_return(NAMES[state], value, *about, None),
         ]
-    if state == REVOKED_CODE:
+    if state == REVOKED_CODE or is_kind(error, Replaced):
         return []
     info = ErrorInfo(error)
     if state == RETRY_CODE:

@@ -378,3 +378,43 @@ def test_a_batch_that_is_recorded_again_does_not_wait_for_what_has_ended(workflo
     run.work_off()
     assert run.ran == [(1, 0)]
     run.check_end()
+
+
+PUT_ASIDE = "a51de"
+
+
+def put_aside(run, entry):
+    """End an attempt of a call whose place others take: those of the other nodes."""
+    report = Finish()
+    later = run.link.script("time", [KEYS.root], [])[0] // 1000 + 3_600_000
+    report.later(
+        entry.batch, entry.address, "m", later, 0, entry.attempt, entry.frame, PUT_ASIDE, run.names[1:]
+    )
+    report.done(entry)
+    run.worker.finish(report)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_every_cut_of_a_call_that_is_put_aside(one_server, ended):
+    """It goes on when what has taken its place has ended: before or after it was put aside."""
+    shape = [(1, []), (3, []), (1, [])]
+
+    def work_off(run):
+        while run.step() or run.sweep() or run.raw.zcount(KEYS.delayed(ADDRESS), 0, 1):
+            run.link.script("promote", [KEYS.root], [ADDRESS, 1, 200])
+
+    cuts = 0
+    for run, seen in cut_runs(one_server, shape, "finish"):
+        run.submit([0])
+        (entry,) = run.worker.take(1)
+        run.submit([1, 2])
+        if ended:
+            others = run.worker.take(10)
+            try_until_done(lambda run=run, others=others: [run.run(one) for one in others])
+        try_until_done(lambda run=run, entry=entry: put_aside(run, entry))
+        try_until_done(lambda run=run: work_off(run))
+        cuts += seen.cut
+        assert run.ran[-1] == (0, 0)
+        assert not run.raw.exists(KEYS.parked(PUT_ASIDE), KEYS.awaited(PUT_ASIDE), KEYS.delayed(ADDRESS))
+        assert all(run.raw.ttl(KEYS.batch(name)) > 0 for name in run.names)
+    assert cuts > 5

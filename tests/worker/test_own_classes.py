@@ -404,7 +404,7 @@ def test_apply_takes_the_options_of_a_call(shared_app):
         fail.apply(throw=True)
     with pytest.raises(ConfigError, match="priority"):
         fail.apply(priority=99)
-    with pytest.raises(ConfigError, match=r"self\.replace"):
+    with pytest.raises(TypeError, match=r"self\.replace"):
         fail.replace(fail)
 
 

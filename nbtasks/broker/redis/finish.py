@@ -16,7 +16,7 @@ PUSH_BYTES = 32 * 1024
 #: In the place of a limit: what is put aside may have begun.
 DOUBT = "?"
 #: Operation of a report -> how many arguments it has, as in finish.lua.
-_WIDTHS = {"R": 6, "E": 3, "Z": 9, "O": 3, "N": 4, "S": 2, "A": 5}
+_WIDTHS = {"R": 6, "E": 3, "Z": 9, "Y": 11, "O": 3, "N": 4, "S": 2, "A": 5}
 
 
 @dataclass
@@ -57,6 +57,26 @@ class Finish:
     ) -> None:
         """Queue calls again at a moment of the server's time, as another attempt."""
         self.args += ["Z", batch, address, lane, due_ms, first, count, attempt, frame]
+
+    def later(
+        self,
+        batch: str,
+        address: str,
+        lane: str,
+        due_ms: int,
+        index: int,
+        attempt: int,
+        frame: bytes,
+        name: str,
+        before: Iterable[str],
+    ) -> None:
+        """Queue a call again when some batches have ended, at the latest at a moment of the server's time.
+
+        Args:
+            name: an id of this wait.
+            before: the batches.
+        """
+        self.args += ["Y", batch, address, lane, due_ms, index, 1, attempt, frame, name, " ".join(before)]
 
     def doubt(self, entry: Entry, due_ms: int, pieces: Iterable[tuple[int, int]]) -> None:
         """Look later whether these calls (first, count) have ended that may have begun; the entry ends."""

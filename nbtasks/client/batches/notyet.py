@@ -42,6 +42,20 @@ def step_before(batch: Ledger, index: int | None) -> Ledger | None:
     return next((one for one in step.before if not one.all_ended), None)
 
 
+def said_of_stand_ins(batch: Ledger, index: int | None) -> str | None:
+    """Return which batches have taken the place of calls that wait for them; None where there are none."""
+    open_ = [
+        place
+        for place in list(batch.revoked.stand_ins)
+        if index in (None, place) and batch.states[place] < st.FIRST_READY_CODE
+    ]
+    names = [name for place in open_[:_MOST_STEPS] for name in batch.revoked.stand_ins[place]]
+    if not names:
+        return None
+    more = f" and {len(names) - _MOST_STEPS:,} more" if len(names) > _MOST_STEPS else ""
+    return f"waits for {', '.join(names[:_MOST_STEPS])}{more}: its task was replaced by that"
+
+
 def said_of_steps(batch: Ledger) -> str:
     """Return which steps of its workflow a batch waits for, and how far these are."""
     assert batch.parcel is not None

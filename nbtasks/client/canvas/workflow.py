@@ -30,7 +30,7 @@ def submit(compiled: Compiled) -> Any:
         NotPicklable: something cannot travel.
         ConfigError: tasks are of several Apps, or options are wrong.
     """
-    engine = _engine_of(compiled.steps)
+    engine = engine_of(compiled.steps)
     if engine is None:
         return SpreadResult([])
     if isinstance(engine, EagerEngine):
@@ -51,7 +51,7 @@ def submit(compiled: Compiled) -> Any:
     return handle
 
 
-def _engine_of(steps: Sequence[Step]) -> Engine | None:
+def engine_of(steps: Sequence[Step]) -> Engine | None:
     """Return what brings all calls to workers; None where there are none."""
     # All are tasks, which know their App.
     apps: list[current.Provider] = list(dict.fromkeys(getattr(step.task, "app") for step in steps))  # noqa: B009

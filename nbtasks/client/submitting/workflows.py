@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.batches.parcel import Call, Parcel
@@ -24,11 +25,12 @@ _HANDED = {"one": 1, "list": 1, "after": 0, "error": 0, "error-id": 1, "error-ca
 NodeCalls = tuple["Definition", Sequence[Call], Mapping[str, Any]]
 
 
-def submit_workflow(engine: Engine, plan: Plan, steps: Sequence[NodeCalls]) -> list[Ledger]:
+def submit_workflow(engine: Engine, plan: Plan, steps: Sequence[NodeCalls], nesting: int = 0) -> list[Ledger]:
     """Submit a workflow; returns the batch of each node.
 
     Args:
         steps: of each node.
+        nesting: as in :class:`CallHeader`.
 
     Raises:
         TypeError: arguments do not fit their function.
@@ -41,7 +43,7 @@ def submit_workflow(engine: Engine, plan: Plan, steps: Sequence[NodeCalls]) -> l
             (task, calls, publishing.tell_before(task, dict(given), _body(calls)))
             for task, calls, given in steps
         ]
-    prepared = [_prepared(engine, node, *step) for node, step in zip(plan.nodes, steps, strict=True)]
+    prepared = [_prepared(engine, node, *step, nesting) for node, step in zip(plan.nodes, steps, strict=True)]
     if any(node.ins for node in plan.nodes):
         engine.submit_workflow(plan, prepared)
     else:
@@ -58,12 +60,19 @@ def _body(calls: Sequence[Call]) -> Call:
 
 
 def _prepared(
-    engine: Engine, node: Node, task: Definition, calls: Sequence[Call], given: Mapping[str, Any]
+    engine: Engine,
+    node: Node,
+    task: Definition,
+    calls: Sequence[Call],
+    given: Mapping[str, Any],
+    nesting: int,
 ) -> tuple[Ledger, Parcel, list[bytes]]:
     check_calls(task, node, calls)
     options = call_options(task, dict(given), engine, single=len(calls) == 1)
     if options.header.task_id:
         refuse_known(engine, options.header.task_id)
+    if nesting:
+        options = replace(options, header=replace(options.header, nesting=nesting))
     packer = packer_of(engine, task, options)
     payloads = list(packer.payloads(calls))
     parcel = Parcel(task, options, calls)

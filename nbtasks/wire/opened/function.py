@@ -11,6 +11,7 @@ from typing import Any
 
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.mapping import MAP_BYTES, contents, nameless_file
+from nbtasks.core.options import TaskOptions
 from nbtasks.wire import pickling
 from nbtasks.wire.kinds import classes
 from nbtasks.wire.kinds.opening import Opening, begin_opening, opened_in
@@ -171,3 +172,15 @@ def _restored_in(watch: Watch) -> float:
     began = time.perf_counter()
     watch.restore()
     return time.perf_counter() - began
+
+
+def standing_in(function: Function) -> Function:
+    """Return what runs for a call whose value comes from others: it hands that on, with the modules of the call."""
+    options = TaskOptions(name=function.options.name, ignore_result=function.options.ignore_result)
+    made = Function.of(function.digest, _same, options)
+    made.world = function.world
+    return made
+
+
+def _same(value: Any) -> Any:
+    return value

@@ -16,11 +16,11 @@ from nbtasks.core.readable import repr_of
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire.codec import Chunk, Codec
 from nbtasks.wire.errors import failures
-from nbtasks.wire.opened.function import Function
+from nbtasks.wire.opened.function import Function, standing_in
 from nbtasks.wire.workflows.ends import Results
 from nbtasks.worker.executing.interrupts import Stopping
 from nbtasks.worker.jobs.doubts import Doubts
-from nbtasks.worker.jobs.ended import Done, Refused
+from nbtasks.worker.jobs.ended import Done, PutAside, Refused
 from nbtasks.worker.jobs.functions import Functions
 from nbtasks.worker.jobs.handedon import HandedOn, HandingOn
 from nbtasks.worker.jobs.held import HeldEntries, place
@@ -166,6 +166,9 @@ class Consumer:
         if chunk.header.inputs:
             handed = self._handing_on.look(chunk, entry.first, entry.count, entry.before)
         if handed is not None:
+            if chunk.header.stands_in and handed.waiting:
+                self._put_aside(entry, chunk)
+                return None
             skip |= handed.waiting
             if len(skip | revoked | handed.over.keys()) == entry.count:
                 self._end_unrun(entry, chunk, skip, revoked, handed)
@@ -191,6 +194,8 @@ class Consumer:
             # It runs code of the user's: a module may end with sys.exit().
             self._fail(entry, chunk, error, FAILURE_CODE, skip, revoked)
             return None
+        if chunk.header.stands_in:
+            function = standing_in(function)
         options = with_overrides(function.options, chunk.header.overrides)
         if chunk.header.keeps_value and options.ignore_result:
             options = dataclasses.replace(options, ignore_result=False)
@@ -294,6 +299,13 @@ class Consumer:
         self._end_over(job, handed)
         job.claim()
         self._reporter.skipped_if_empty(job)
+
+    def _put_aside(self, entry: Entry, chunk: Chunk) -> None:
+        """Have a call wait on whose value comes from others that have not ended."""
+        nothing = Function.of(chunk.function, lambda: None, None)
+        job = Job(entry, chunk, nothing, TaskOptions(), entry.first, entry.first + entry.count)
+        while (index := job.claim()) is not None:
+            self._reporter.ended(PutAside(job, index, chunk.header.inputs))
 
     def _fail(
         self,

@@ -22,6 +22,7 @@ from nbtasks.core.header import ARGUMENT_LIMIT_BYTES
 from nbtasks.core.nexttry import NextTry
 from nbtasks.core.outcome import Outcome
 from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
+from nbtasks.core.replacement import Replaced
 from nbtasks.core.signal import Signal
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.local.server.valuefiles import ValueFiles
@@ -36,7 +37,7 @@ from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 from nbtasks.worker.isolation.news import given_out
 from nbtasks.worker.isolation.openfigures import close_figures, has_figures
 from nbtasks.worker.isolation.streams import output_of
-from nbtasks.worker.jobs.ended import Again, Done, Ended, Unread
+from nbtasks.worker.jobs.ended import Again, Done, Ended, PutAside, Unread
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.reporter import Reporter
 from nbtasks.worker.jobs.runningcalls import RunningCalls
@@ -198,6 +199,8 @@ class Bench:
 
     def _again(self, job: Job, call: CurrentCall, outcome: Outcome, given: CallOutput | None) -> Ended:
         assert outcome.error is not None
+        if is_kind(outcome.error, Replaced):
+            return PutAside(job, call.index, outcome.error.inputs, given, outcome.seconds)
         told = Again(job, call.index, outcome.retry_in, why_again(outcome.error), given, outcome.seconds)
         changes = getattr(outcome.error, "changes", None) if is_kind(outcome.error, Retry) else None
         if type(changes) is NextTry:
@@ -264,6 +267,8 @@ def log_end(call: CurrentCall, outcome: Outcome, expected: tuple[type[BaseExcept
     level, text = logging.INFO, ""
     if outcome.state == SUCCESS_CODE:
         text = f"succeeded in {outcome.seconds:.2f}s: {repr_of(outcome.value, _MOST_LOGGED)}"
+    elif is_kind(error, Replaced):
+        text = text_of(error, _MOST_LOGGED)
     elif outcome.state == RETRY_CODE:
         text = f"retry in {outcome.retry_in:.2f}s: {repr_of(error, _MOST_LOGGED)}"
     elif outcome.state == REVOKED_CODE:

@@ -12,6 +12,7 @@ from nbtasks.core import attempts, memo
 from nbtasks.core.errors import WireError
 from nbtasks.core.events import CallEvent, GivenBack, Refusal, Retried
 from nbtasks.core.ids import new_id
+from nbtasks.core.inputs import calls_of
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
 from nbtasks.wire.codec import Codec, News, Record
@@ -19,9 +20,14 @@ from nbtasks.wire.errors import failures
 from nbtasks.wire.payloads import Repeated
 from nbtasks.worker.isolation.news import last_news
 
-from .ended import Again, Done, Ended, Refused, Unread
+from .ended import Again, Done, Ended, PutAside, Refused, Unread
 from .job import Job
-from .otherwise import changed
+from .otherwise import changed, standing_in
+
+#: Seconds after which a call that waits for others is looked at, whether it was told of their end or not.
+_LOOK_AGAIN_S = 600.0
+#: Batches that are named to those who wait, of those that have taken a call's place.
+_MOST_NAMED = 20
 
 
 class Composer:
@@ -46,8 +52,8 @@ class Composer:
         for run in _runs([item for item in items if isinstance(item, Done)]):
             self._add_results(report, run)
         for item in items:
-            if isinstance(item, Again):
-                self._add_next_try(report, item)
+            if isinstance(item, Again | PutAside):
+                self._add_later(report, item)
             elif isinstance(item, Unread):
                 self._add_unread(report, item)
 
@@ -103,9 +109,12 @@ class Composer:
         if record.memo:
             report.named(entry.batch, first.index, record.memo)
 
-    def _add_next_try(self, report: Finish, item: Again) -> None:
+    def _add_later(self, report: Finish, item: Again | PutAside) -> None:
         try:
-            self._add_again(report, item)
+            if isinstance(item, Again):
+                self._add_again(report, item)
+            else:
+                self._add_put_aside(report, item)
         except Exception as error:
             self._add_record(report, [_untellable(item, error)])
 
@@ -124,6 +133,25 @@ class Composer:
             report.blob(entry.batch, key, data)
         address, lane = chunk.address or entry.address, chunk.header.lane
         report.again(entry.batch, address, lane, due_ms, item.index, 1, attempt, frame)
+
+    def _add_put_aside(self, report: Finish, item: PutAside) -> None:
+        entry = item.job.entry
+        chunk = standing_in(item.job.chunk.only(item.index), item.inputs)
+        frame = self._codec.seal_chunk(chunk, entry.key_id)
+        due_ms = round((self._server_now() + _LOOK_AGAIN_S) * 1000)
+        before = tuple(dict.fromkeys(part.batch for one in item.inputs for part in calls_of(one.of)))
+        self.add_news(report, entry.batch, entry.key_id, [GivenBack(item.index, 1, before[:_MOST_NAMED])])
+        report.later(
+            entry.batch,
+            entry.address,
+            chunk.header.lane,
+            due_ms,
+            item.index,
+            entry.attempt,
+            frame,
+            new_id(),
+            before,
+        )
 
     def _add_unread(self, report: Finish, item: Unread) -> None:
         entry = item.job.entry
@@ -150,7 +178,7 @@ def _names_of(run: list[Done]) -> bytes:
     return b"".join(memo.name_at(names, place) for names, place in places)
 
 
-def _untellable(item: Done | Again, error: Exception) -> Done:
+def _untellable(item: Done | Again | PutAside, error: Exception) -> Done:
     """Return what is told instead of what cannot be."""
     reason = WireError(f"how the call has ended cannot be told: {name_of(error)}: {text_of(error, 500)}")
     return Done(item.job, item.index, FAILURE_CODE, 0.0, failures.pack(reason, with_traceback=False))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from nbtasks.core.calloutput import CallOutput
+from nbtasks.core.inputs import Input
 from nbtasks.core.nexttry import NextTry
 from nbtasks.wire.values import BlobPiece
 
@@ -46,6 +47,18 @@ class Again:
 
 
 @dataclass
+class PutAside:
+    """One call that goes on when others have ended, whose results are its own then."""
+
+    job: Job
+    index: int
+    inputs: tuple[Input, ...]
+    given: CallOutput | None = None
+    seconds: float = 0.0
+    began: float = math.nan
+
+
+@dataclass
 class Unread:
     """One call that was not started after all: a large argument is gone, and whoever submitted it may have it yet."""
 
@@ -56,7 +69,7 @@ class Unread:
 
 
 #: How one call ended.
-Ended = Done | Again | Unread
+Ended = Done | Again | PutAside | Unread
 
 
 @dataclass(frozen=True)

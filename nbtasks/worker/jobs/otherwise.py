@@ -1,4 +1,4 @@
-"""The next attempt of a call, where its task wants that with other arguments or options."""
+"""The next attempt of a call, where its task wants that with other arguments or options, or others take its place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import dataclasses
 
 from nbtasks.broker.redis.keys import lane_of
 from nbtasks.core.address import Address
+from nbtasks.core.inputs import Input
 from nbtasks.core.nexttry import NextTry
+from nbtasks.wire import pickling
 from nbtasks.wire.codec import Chunk
 
 
@@ -31,3 +33,19 @@ def changed(chunk: Chunk, changes: NextTry, payload: bytes, address: Address, no
         chunk = dataclasses.replace(chunk, address=Address(changes.queue, address.python, address.key_id))
     not_after = chunk.not_after if changes.expires_s is None else now + changes.expires_s
     return dataclasses.replace(chunk, header=header, not_after=not_after)
+
+
+def standing_in(chunk: Chunk, inputs: tuple[Input, ...]) -> Chunk:
+    """Return the chunk of one call whose value comes from others: it does not run any more, so nothing limits it."""
+    header = dataclasses.replace(
+        chunk.header,
+        inputs=inputs,
+        stands_in=True,
+        at_most_once=False,
+        memo=b"",
+        files=(),
+        seed=None,
+        overrides={name: value for name, value in chunk.header.overrides.items() if name == "ignore_result"},
+    )
+    empty = b"".join(pickling.dumps(((), {})))
+    return dataclasses.replace(chunk, payloads=[empty], header=header, not_after=None)

@@ -4,6 +4,7 @@
 --   "R", batch, first, count, states (one byte a call), record     results of count calls in a row
 --   "E", batch, frame                                              an event for the session
 --   "Z", batch, address, lane, when it is due (ms), first, count, attempt, frame    to be run again then
+--   "Y", as "Z", and: an id, batches                                to be run again when these have ended, at the latest then
 --   "O", batch, blob key                                           a blob that belongs to a result
 --   "N", batch, first, names (64 hex digits a call)                 results that are there by now, for later runs
 --   "S", batch                                                     its number of calls is known now: it may be over
@@ -13,7 +14,7 @@
 -- counter of ended calls goes first: where it runs ahead, the states are counted when it says that all have ended.
 -- What waits for a call, or for a batch, is queued before the state, or the end, is noted: cut off, it is queued again.
 local root, i, fresh = KEYS[1], 3, 0
-local width = {R = 6, E = 3, Z = 9, O = 3, N = 4, S = 2, A = 5}
+local width = {R = 6, E = 3, Z = 9, Y = 11, O = 3, N = 4, S = 2, A = 5}
 local most_whole = 500
 -- As in adopt; and ms, about ten years.
 local most_sessions, longest_ttl = 4, 315576000000
@@ -246,10 +247,12 @@ while ARGV[i] do
     name_results(batch, tonumber(ARGV[i + 2]), ARGV[i + 3])
   elseif kind == 'S' then
     settle(batch)
-  elseif kind == 'Z' then
+  elseif kind == 'Z' or kind == 'Y' then
     local at = tonumber(ARGV[i + 4])
-    local head = ARGV[i + 3] .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' ' .. ARGV[i + 7] .. '\n'
-    strict.at('ZADD', root .. 'z:' .. ARGV[i + 2], at, head .. ARGV[i + 8])
+    local member = ARGV[i + 3] .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' ' .. ARGV[i + 7] .. '\n'
+      .. ARGV[i + 8]
+    strict.at('ZADD', root .. 'z:' .. ARGV[i + 2], at, member)
+    if kind == 'Y' then workflow_parts().put_aside(root, ARGV[i + 9], ARGV[i + 10], ARGV[i + 2], member) end
     if not due or at < due then due = at end
   end
   i = i + width[kind]

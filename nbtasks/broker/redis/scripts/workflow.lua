@@ -2,6 +2,8 @@
 -- p:<batch> holds the chunks of a parked batch, first call -> "lane address delay count\n<frame>"; g:<batch> those batches
 -- that it waits for. The field wf of a batch says its place: the workflow, "!" where something that waits for it runs only
 -- after a failure, the batches that wait for all of it, and those whose calls wait for its calls one by one.
+-- A call that waits for batches that were submitted after it lies with the delayed ones; p:<id> of such a wait has
+-- "on" -> "address\n<member>", and g:<id> the batches.
 -- Everything here may be done again after a cut: what has been moved is not found any more.
 -- A script that needs some of it says workflow_parts().name(...): what is made of them then, is not made otherwise.
 local workflow = {}
@@ -38,11 +40,46 @@ function workflow.unpark(root, name)
   strict.at('HDEL', root .. 'rel', name)
 end
 
+-- A call may go on that was put aside: it is due now, if it still waits.
+function workflow.go_on(root, parked)
+  local text = strict.at('HGET', parked, 'on') or ''
+  local address = string.match(string.sub(text, 1, 300), '^(%S+)\n')
+  if address then
+    strict.at('ZADD', root .. 'z:' .. address, 'XX', 0, string.sub(text, #address + 2))
+    strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', 0)
+  end
+end
+
+-- Have a call that was put aside go on when some batches have ended: "<batch> ...".
+function workflow.put_aside(root, name, before, address, member)
+  local parked, waiting = root .. 'p:' .. name, {}
+  strict.at('HSET', parked, 'on', address .. '\n' .. member)
+  for batch in string.gmatch(before, '%x+') do
+    local known = strict.at('HMGET', root .. 'b:' .. batch, 's', 'e', 'wf')
+    if known[1] and not known[2] then
+      strict.at('HSET', root .. 'g:' .. name, batch, '1')
+      waiting[#waiting + 1] = {batch, known[3] or ''}
+    end
+  end
+  for _, one in ipairs(waiting) do
+    local id, after, others, fed = string.match(one[2], '^(%x+)(!?)|([^|]*)|(.*)$')
+    if not string.find(others or '', name, 1, true) then
+      -- A batch of no workflow becomes one for this.
+      redis.call('HSET', root .. 'b:' .. one[1], 'wf',
+        (id or name) .. (after or '') .. '|' .. (others or '') .. ' ' .. name .. '|' .. (fed or ''))
+    end
+  end
+  if #waiting > 0 then return end
+  workflow.go_on(root, parked)
+  redis.call('DEL', parked)
+end
+
 -- Queue what is parked of a batch, for all that it waits for has ended; a large one in several steps, by promote.
 function workflow.release(root, name)
   local parked, firsts = root .. 'p:' .. name, {}
   for _, first in ipairs(strict.at('HKEYS', parked)) do
-    if strict.number(first) then firsts[#firsts + 1] = tonumber(first) end
+    if strict.number(first) then firsts[#firsts + 1] = tonumber(first)
+    elseif first == 'on' then workflow.go_on(root, parked) end
   end
   table.sort(firsts)
   local flag = #firsts > 0 and strict.at('HGET', root .. 'b:' .. name, 'x') or ''

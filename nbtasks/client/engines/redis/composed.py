@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nbtasks.client.batches.steps import SubmittedWorkflow, WorkflowStep
 from nbtasks.client.submitting.shipping import Along, ship
+from nbtasks.core.errors import UnknownCall
 from nbtasks.core.ids import new_id
 from nbtasks.wire.modules.manifest import Needs
 from nbtasks.wire.workflowrecord import WorkflowRecord
@@ -153,6 +155,12 @@ class Workflows:
             if not one.all_ended:
                 one.revoke(terminate)
 
+    def revoke_stand_ins(self, batch: Ledger, index: int, terminate: bool) -> None:
+        """Revoke what has taken the place of revoked calls, as far as that is known here."""
+        for name in batch.revoked.stand_ins_of(index):
+            with contextlib.suppress(UnknownCall):
+                self.revoke_of(self._session.adoption.adopt(name), terminate)
+
     def _revoke(self, workflow: SubmittedWorkflow, terminate: bool) -> None:
         """Revoke what waits for others first: what it waits for does not release it any more."""
         session = self._session
@@ -169,6 +177,7 @@ class Workflows:
         for batch in reversed(workflow.ledgers):
             if not batch.all_ended:
                 session.revoking.revoke(batch, -1, terminate, pass_on=False)
+                self.revoke_stand_ins(batch, -1, terminate)
 
 
 def _add_needs(own: Needs, before: Needs, parcel: Parcel) -> None:

@@ -14,6 +14,7 @@ from nbtasks.client.batches.notyet import (
     said_of_eta,
     said_of_moment,
     said_of_next_try,
+    said_of_stand_ins,
     said_of_steps,
     step_before,
 )
@@ -77,6 +78,8 @@ class Reasons:
     def _reason(self, batch: Ledger, index: int | None) -> str | None:
         if (waits := self._step_before(batch, index)) is not None:
             return waits
+        if (placed := said_of_stand_ins(batch, index)) is not None:
+            return placed
         limited = self._limited(batch)
         if (later := said_of_eta(batch)) is not None:
             return later

@@ -272,6 +272,7 @@ class RedisEngine:
     def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
         """Make calls that have not ended REVOKED; an index of -1 means all of them."""
         self.session.revoking.revoke(batch, index, terminate)
+        self._workflows.revoke_stand_ins(batch, index, terminate)
 
     def forget(self, batch: Ledger) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""

@@ -116,6 +116,8 @@ class Intake:
                 continue
             batch.apply_event(news.worker, item, news.child)
             if isinstance(item, GivenBack):
+                if item.after:
+                    batch.revoked.stand_ins[item.index] = item.after
                 self._revoke_if_waiting(batch, item.index, item.count)
             elif isinstance(item, Retried):
                 self._revoke_if_waiting(batch, item.index, 1)
