@@ -57,8 +57,12 @@ class Shape:
                 yield where, f"{where} sets {count} attributes of self: {MOST_ATTRIBUTES} are the most"
 
     def twins(self) -> Iterator[str]:
-        """Yield what is wrong with names that stand twice."""
-        places = [(path.name, name) for name, path in self.files.items() if path.name not in EVERYWHERE]
+        """Yield what is wrong with names that stand twice.
+
+        What lies in the folder itself is called as users import it, so it counts as another word.
+        """
+        inner = {name: path for name, path in self.files.items() if name.count("/") > 1}
+        places = [(path.name, name) for name, path in inner.items() if path.name not in EVERYWHERE]
         places += [(node.name, name) for name, node in self.classes if not node.name.startswith("_")]
         found = collections.defaultdict(list)
         for word, place in places:

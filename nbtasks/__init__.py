@@ -158,7 +158,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "states":
         # A module, as in Celery.
-        return import_module("nbtasks.core.states")
+        return import_module("nbtasks.states")
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module 'nbtasks' has no attribute {name!r}")
