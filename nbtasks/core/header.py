@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from .inputs import Input, calls_of, inputs_from_wire, inputs_to_wire
+from .madeonce import made_once
 from .wirefields import WireField, WireFields, flag, from_base64, named, number, text, texts, to_base64, whole
 
 #: Bytes that the arguments of a call may take; and that a result may, where nobody has said anything else.
@@ -89,7 +89,7 @@ class CallHeader:
         """Return it as JSON types. It is the same for all chunks of a batch, so it is made once."""
         return self._wire
 
-    @cached_property
+    @made_once
     def _wire(self) -> Mapping[str, Any]:
         wire = {**self.more, **_FIELDS.written(self)}
         for name, value in self.overrides.items():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from nbtasks.core.errors import ConfigError, SignatureMismatch
 from nbtasks.core.inputs import Input, inputs_of
+from nbtasks.core.madeonce import made_once
 from nbtasks.core.plan import Plan
 from nbtasks.core.wirefields import items, text
 
@@ -31,7 +31,7 @@ class WorkflowRecord:
     singles: tuple[bool, ...]
     names: tuple[str, ...]
 
-    @cached_property
+    @made_once
     def inputs(self) -> Sequence[tuple[Input, ...]]:
         """What the calls of each node need."""
         places = range(len(self.batches))

@@ -8,11 +8,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.brief import brief
 from nbtasks.core.header import CallHeader
+from nbtasks.core.madeonce import made_once
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire.modules.manifest import Needs
 
@@ -46,7 +46,7 @@ class CallOptions:
     #: A notebook's cell leaves its earlier run as it is.
     again: bool = False
 
-    @cached_property
+    @made_once
     def of_many(self) -> CallOptions:
         """The options of one call for a batch of several."""
         header = dataclasses.replace(self.header, single=False, together=True, preview=False)

@@ -342,7 +342,7 @@ _REDUCERS: dict[type, Reducer] = {
     memoryview: _reduce_view,
     io.TextIOWrapper: _reduce_file,
     type(functools.lru_cache(len)): _reduce_lru,
-    functools.cached_property: _reduce_cached_property,
+    functools.cached_property: _reduce_cached_property,  # noqa: TID251 - that of users
     property: _reduce_descriptor,
     classmethod: _reduce_descriptor,
     staticmethod: _reduce_descriptor,

@@ -6,7 +6,6 @@ changed runs again as well. Nothing is imported to find that out.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from types import CodeType
 from typing import Any
 
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.madeonce import made_once
 
 from .django import Setup, setup_here
 from .origin import is_local, is_own_folder, is_shipped
@@ -72,7 +72,7 @@ class Manifest:
     paths: tuple[str, ...]
     django: Setup = None
 
-    @functools.cached_property
+    @made_once
     def packed(self) -> bytes:
         """All of it in the form in which it travels; equal for equal contents."""
         versions = _versions(self.modules)

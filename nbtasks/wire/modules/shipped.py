@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import linecache
 from dataclasses import dataclass
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
+
+from nbtasks.core.madeonce import made_once
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Shipped:
         spec.has_location = True
         return spec
 
-    @functools.cached_property
+    @made_once
     def _lines(self) -> list[str]:
         return (self.text or "").splitlines(True)
 

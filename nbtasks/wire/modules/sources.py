@@ -20,6 +20,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from nbtasks.core.madeonce import made_once
+
 from .origin import is_local, is_local_file
 
 #: (mtime in ns, size, inode) of a file or a folder; None where it is none that could be watched.
@@ -70,7 +72,7 @@ class Source:
     imports: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
 
-    @functools.cached_property
+    @made_once
     def digest(self) -> str:
         """Hash of all of it that travels."""
         return hashlib.sha256(
