@@ -31,6 +31,7 @@ from .border import as_own, at_border, note
 from .handlewords import CeleryWords, revoked, tell_value, told_meanwhile
 from .linked import Linked
 from .onlooking import watched
+from .recorded import recorded
 from .result import AsyncResult
 
 if TYPE_CHECKING:
@@ -85,12 +86,12 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
             return "<GroupResult of nothing>"
         counts = {name: count for name, count in self.batch.counts().items() if count}
         states = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-        return f"<GroupResult {self.id} {self.name}: {len(self):,} calls, {states or 'none yet'}>"
+        return f"<GroupResult {self.batch.id} {self.name}: {len(self):,} calls, {states or 'none yet'}>"
 
     @property
     def id(self) -> str:
-        """Id of the batch."""
-        return self.batch.id
+        """Id of the batch. Any process finds it: this waits until the broker has it."""
+        return recorded(self.batch).id
 
     @property
     def name(self) -> str:
@@ -233,8 +234,8 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
         if not ended:
             reason = self.why_pending()
             raise TimeoutError(
-                f"{len(self) - self.batch.finished_count:,} of {len(self):,} calls of {self.name} ({self.id}) have not "
-                f"ended after {timeout:g} s and go on{f': {reason}' if reason else ''}. "
+                f"{len(self) - self.batch.finished_count:,} of {len(self):,} calls of {self.name} "
+                f"({self.batch.id}) have not ended after {timeout:g} s and go on{f': {reason}' if reason else ''}. "
                 "Wait longer, or stop them with revoke(terminate=True)"
             )
 
@@ -256,7 +257,7 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
         return values if error is None else error
 
     def _goes_on(self) -> str:
-        return f"the calls of {self.name} ({self.id}) go on; stop them with revoke(terminate=True)"
+        return f"the calls of {self.name} ({self.batch.id}) go on; stop them with revoke(terminate=True)"
 
     def until_ready(self, timeout: Duration | None = None) -> bool:
         """Wait until all have ended; returns whether they have. Raises nothing of the tasks'."""
@@ -264,7 +265,7 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
         if not self.batch.done:
             waiting.wait(self.batch, self._is_settled, most_s)
         if not self.batch.done:
-            self.batch.engine.check_open(self.id)
+            self.batch.engine.check_open(self.batch.id)
             return False
         observers.waited(self.batch)
         return True
@@ -322,8 +323,9 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
             else "none had ended"
         )
         return TaskRevokedError(
-            f"{batch.revoked_count:,} of {batch.n:,} calls of {self.name} ({self.id}) were {batch.revoked.how}; {kept}",
-            self.id,
+            f"{batch.revoked_count:,} of {batch.n:,} calls of {batch.name} ({batch.id}) were "
+            f"{batch.revoked.how}; {kept}",
+            batch.id,
         )
 
     def as_completed(self, timeout: Duration | None = None) -> Iterator[AsyncResult[R]]:
@@ -369,7 +371,7 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
         batch = self.batch
         more = waiting.wait(batch, lambda: self._is_settled() or len(batch.order) > given, left)
         if not batch.done and len(batch.order) <= given:
-            self.batch.engine.check_open(self.id)
+            self.batch.engine.check_open(self.batch.id)
         return more
 
     def to_frame(self) -> Any:

@@ -37,6 +37,7 @@ from .handlewords import CeleryWords, revoked, tell_value, told_meanwhile
 from .linked import Linked
 from .lookup import looked_up
 from .onlooking import watched
+from .recorded import recorded
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -87,22 +88,26 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         if not hasattr(self, "batch"):
             # Shown in a traceback: there is no such call.
             return "<AsyncResult of nothing>"
-        return f"<AsyncResult {self.id} {self.name} {self.state}>"
+        return f"<AsyncResult {self._id} {self.name} {self.state}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, AsyncResult) and other.id == self.id
+        return isinstance(other, AsyncResult) and other._id == self._id
 
     def __hash__(self) -> int:
-        return hash(self.id)
+        return hash(self._id)
 
     # -- what it is
 
     @property
     def id(self) -> str:
-        """The call's id."""
-        return self.batch.call_id(self.index)
+        """The call's id. Any process finds the call by it: in a burst of submits this waits until the broker has it."""
+        return recorded(self.batch).call_id(self.index)
 
     task_id = id
+
+    @property
+    def _id(self) -> str:
+        return self.batch.call_id(self.index)
 
     @property
     def name(self) -> str:
@@ -346,13 +351,13 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         if not successful and propagate:
             raise origin_of(value)
         if words:
-            tell_value(words, self.id, value)
+            tell_value(words, self._id, value)
         return value  # type: ignore[no-any-return]
 
     wait = get
 
     def _goes_on(self) -> str:
-        return f"call {self.id} ({self.name}) goes on; stop it with revoke(terminate=True)"
+        return f"call {self._id} ({self.name}) goes on; stop it with revoke(terminate=True)"
 
     def until_ready(self, timeout: Duration | None = None) -> bool:
         """Wait for the end; returns whether it has come. Raises nothing of the task's."""
@@ -362,7 +367,7 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         waiting.wait(self.batch, self._is_settled, most_s)
         ended = self.ready()
         if not ended:
-            self.batch.engine.check_open(self.id)
+            self.batch.engine.check_open(self._id)
         elif self.batch.done:
             observers.waited(self.batch)
         return ended
@@ -375,7 +380,7 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         if not self.until_ready(watched(self, timeout) if progress else timeout):
             reason = self.why_pending()
             raise TimeoutError(
-                f"call {self.id} ({self.name}) has not ended after {timeout:g} s and goes on; "
+                f"call {self._id} ({self.name}) has not ended after {timeout:g} s and goes on; "
                 f"it is {self.state}{f': {reason}' if reason else ''}. "
                 "Wait longer, or stop it with revoke(terminate=True)"
             )
@@ -393,19 +398,19 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         except SignatureMismatch:
             raise
         except (Exception, SystemExit) as error:
-            raise unreadable(self.id, self.name, error) from error
+            raise unreadable(self._id, self.name, error) from error
 
     def _error(self, payload: Any) -> BaseException:
         if len(payload) == 0:
-            return TaskRevokedError(f"call {self.id} of {self.name} was {self.batch.revoked.how}", self.id)
+            return TaskRevokedError(f"call {self._id} of {self.name} was {self.batch.revoked.how}", self._id)
         failure = failures.unpack(payload)
-        error = failures.rebuild(failure, self.id)
+        error = failures.rebuild(failure, self._id)
         note(error, self._story())
         found = self._relatives()
         if found is not None:
             found.tell(error)
         if self.batch.states[self.index] == st.REVOKED_CODE and not isinstance(error, TaskRevokedError):
-            return TaskRevokedError(str(error), self.id)
+            return TaskRevokedError(str(error), self._id)
         return error
 
     def _story(self) -> str:
@@ -413,7 +418,7 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         attempt = found[0].attempt if found else 1
         tries = f" (attempt {attempt})" if attempt > 1 else ""
         where = f" on {self.worker}" if self.worker else ""
-        return f"nbtasks: call {self.id} of {self.name}{where}{tries}"
+        return f"nbtasks: call {self._id} of {self.name}{where}{tries}"
 
     # -- acting
 

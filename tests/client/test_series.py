@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -37,6 +39,65 @@ def test_their_ids_find_them_again(shared_app):
     double = shared_app.task(lambda x: 2 * x)
     handles = [double.delay(x) for x in range(200)]
     assert [shared_app.AsyncResult(handle.id).get(60) for handle in handles[::40]] == [0, 80, 160, 240, 320]
+
+
+#: Another process, which looks up at once what it is told.
+LOOKS_UP = """
+import sys
+from nbtasks import App
+app = App("looks up", broker={broker!r}, namespace={namespace!r})
+print("ready", flush=True)
+for line in sys.stdin:
+    kind, id = line.split()
+    try:
+        print(getattr(app, kind)(id).id == id, flush=True)
+    except Exception as error:
+        print(repr(error), flush=True)
+"""
+
+
+@pytest.fixture
+def looked_up(shared_app):
+    """Look an id up in another process; returns whether it is known there."""
+    there = shared_app.connection
+    script = LOOKS_UP.format(broker=there.url, namespace=there.namespace)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], text=True, bufsize=1, **pipes) as other:
+        assert other.stdout.readline() == "ready\n"
+
+        def ask(id, kind="AsyncResult"):
+            other.stdin.write(f"{kind} {id}\n")
+            return other.stdout.readline().strip()
+
+        yield ask
+        other.stdin.close()
+
+
+def test_an_id_that_was_read_is_known_in_another_process(shared_app, looked_up):
+    double = shared_app.task(lambda x: 2 * x)
+    for n in range(30):
+        handles = [double.delay(x) for x in range(1 + 5 * n)]
+        # Not one that is sent first.
+        assert looked_up(handles[-1].id if n % 2 else str(handles[-1])) == "True"
+
+
+def test_so_is_one_that_its_caller_has_given(shared_app, looked_up):
+    double = shared_app.task(lambda x: 2 * x)
+    for n in range(10):
+        handles = [double.delay(x) for x in range(100)]
+        handles.append(double.apply_async((1,), task_id=f"mine-{n}"))
+        assert looked_up(f"mine-{n}") == "True"
+
+
+def test_so_are_those_of_maps_and_workflows(shared_app, looked_up):
+    double = shared_app.task(lambda x: 2 * x)
+    for _ in range(10):
+        handles = [double.delay(x) for x in range(100)]
+        handles.append((double.s(1) | double.s()).delay())
+        assert looked_up(handles[-1].id) == "True"
+        handles = [double.delay(x) for x in range(100)]
+        handles.append(double.map(range(1000)))
+        assert looked_up(handles[-1].id, "GroupResult") == "True"
 
 
 def test_one_that_fails_leaves_its_neighbours_alone(shared_app):

@@ -79,7 +79,6 @@ PROJECT = {
     """,
     "orders/views.py": """
         from django.http import JsonResponse
-        from nbtasks import UnknownCall
         from shop import celery_app
         from . import tasks
         from .models import Order
@@ -91,11 +90,7 @@ PROJECT = {
             return JsonResponse({"described": described.id, "settled": settled.id, "name": settled.name})
 
         def result(request, id):
-            try:
-                found = celery_app.AsyncResult(id)
-            except UnknownCall:
-                # Another process has submitted it, and may be sending it yet.
-                return JsonResponse({"state": "PENDING"})
+            found = celery_app.AsyncResult(id)
             return JsonResponse({"state": found.state, "value": str(found.result)})
     """,
 }

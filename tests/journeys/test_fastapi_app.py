@@ -68,7 +68,6 @@ PROJECT = {
     """,
     "api/main.py": """
         from fastapi import FastAPI
-        from nbtasks import UnknownCall
         from .database import Base, engine
         from .models import User
         from .tasks import create, greet
@@ -88,11 +87,7 @@ PROJECT = {
 
         @api.get("/result/{id}")
         def result(id: str):
-            try:
-                found = app.AsyncResult(id)
-            except UnknownCall:
-                # Another process has submitted it, and may be sending it yet.
-                return {"state": "PENDING"}
+            found = app.AsyncResult(id)
             value = found.result
             return {"state": found.state, "value": getattr(value, "name", value)}
     """,

@@ -41,6 +41,9 @@ class BatchEngine(Protocol):
     def when(self, batch: Any, ready: Callable[[], bool], action: Callable[[], None]) -> None:
         """Call ``action()`` once, on another thread, when ``ready()``, which is asked after each result."""
 
+    def await_recorded(self, parcel: Parcel) -> bool:
+        """Wait until others find a batch by its id; returns whether they do. Where that takes too long it is False."""
+
     def revoke(self, batch: Any, index: int, terminate: bool) -> None:
         """Make calls that have not ended REVOKED; an index of -1 means all of them."""
 

@@ -69,6 +69,8 @@ class Parcel:
         needs: the modules that their arguments may need.
         sent: their chunks, until all have ended.
         sending: some of these are not with the outbox yet.
+        place: where the batch stands in the line of what is sent; 0 where it was not put there.
+        recorded: the broker knows the batch.
         refusals: how often they were refused.
         step: its place in a workflow; None where it is in none.
     """
@@ -86,6 +88,8 @@ class Parcel:
         self.needs = Needs()
         self.sent: list[Sent] = []
         self.sending = False
+        self.place = 0
+        self.recorded = False
         self.refusals = Refusals()
         self.step: WorkflowStep | None = None
 

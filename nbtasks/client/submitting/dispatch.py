@@ -17,6 +17,7 @@ from nbtasks.client.batches.parcel import Call, CallOptions, Parcel
 from nbtasks.client.batches.provenance import Origin
 from nbtasks.client.definition import Definition, as_it_is_now
 from nbtasks.client.group import GroupResult
+from nbtasks.client.recorded import recorded
 from nbtasks.client.result import AsyncResult
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.header import OVERRIDABLE, CallHeader
@@ -132,6 +133,9 @@ def submit_call(
         refuse_known(engine, options.header.task_id)
     batch, index = engine.submit_call(task, (args, kwargs), options)
     handle = AsyncResult.of(batch, index)
+    if options.header.task_id:
+        # The caller knows it already, and may have told others.
+        recorded(batch)
     if told:
         publishing.tell_after(task, given, (args, kwargs), handle.id)
     if not options.quiet:

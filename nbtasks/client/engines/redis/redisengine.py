@@ -255,6 +255,10 @@ class RedisEngine:
         """Wait until the broker has everything."""
         self.session.flush()
 
+    def await_recorded(self, parcel: Parcel) -> bool:
+        """Wait until the broker has a batch; returns whether it has."""
+        return self.usable and self.session.sender.await_recorded(parcel)
+
     # -- what users do with batches
 
     def check_open(self, name: str) -> None:

@@ -58,6 +58,8 @@ class Item:
     firsts: frozenset[int] | None = None
     #: The broker may have applied it, whether it has said so or not.
     tried: bool = False
+    #: The how manyth it is that was put.
+    place: int = 0
 
 
 @dataclass(eq=False)
@@ -149,7 +151,8 @@ class Outbox:
                 raise ConfigError("the App was closed while this was submitted; make a new one")
             if not follows and threading.current_thread() is not self._thread:
                 self._wait_for_room(size)
-            self._taken += len(items)
+            for item in items:
+                self._taken = item.place = self._taken + 1
             if size <= _AT_ONCE_BYTES and self._is_quiet():
                 claim = self._state.claim = _Claim(threading.get_ident(), self._number + 1, items)
             else:
@@ -214,6 +217,20 @@ class Outbox:
             self._take_over_what_was_left()
             taken = self._taken
             return self._changed.wait_for(lambda: self._has_settled(taken), timeout)
+
+    def await_place(self, place: int, timeout: float) -> bool:
+        """Wait until the item at a place is settled, as long as the broker answers; returns whether it is."""
+        # Who asks for one id after another is in no loop of submits.
+        self._put_at = 0.0
+        if self._settled >= place:
+            return True
+        state = self._state
+        with self._changed:
+            self._take_over_what_was_left()
+            self._changed.wait_for(
+                lambda: self._has_settled(place) or state.problem is not None or state.closed, timeout
+            )
+            return self._settled >= place
 
     def _has_settled(self, taken: int) -> bool:
         if self._is_empty():

@@ -32,7 +32,7 @@ from .series import Series
 _GROUP_BYTES = 256 * 1024
 _ENTRY_BYTES = 100
 _FLUSH_S = 60.0
-#: Seconds that it may take the broker to record a batch of which some calls have ended before.
+#: Seconds that it may take the broker to record a batch of which some calls have ended before, or whose id is read.
 _RECORDED_S = 5.0
 
 
@@ -76,6 +76,10 @@ class Sender:
         """Wait until everything is sent that was submitted before this; returns whether it is."""
         return self._outbox.flush_so_far(most_s)
 
+    def await_recorded(self, parcel: Parcel) -> bool:
+        """Wait until a batch is recorded, for a while and as long as the broker answers; returns whether it is."""
+        return parcel.place > 0 and self._outbox.await_place(parcel.place, _RECORDED_S)
+
     def send(
         self,
         batch: Ledger,
@@ -101,6 +105,7 @@ class Sender:
             n = (-1 if open_end else batch.n) if new else None
             for number, item in enumerate(self._items(batch, parcel, sent, n, pieces_from)):
                 self._put(batch, item, follows=number > 0)
+                parcel.place = parcel.place or item.place
         finally:
             parcel.sending = False
 
@@ -129,6 +134,7 @@ class Sender:
         finally:
             for _, parcel, _ in batches:
                 parcel.sending = False
+                parcel.place = items[-1].place
 
     def _items(
         self, batch: Ledger, parcel: Parcel, sent: list[Sent], n: int | None, pieces_from: int
@@ -246,6 +252,7 @@ class Sender:
         series.add(call, payload)
         self._registry.add(batch)
         self._put(batch, series.item)
+        parcel.place = series.item.place
         self._series = weakref.ref(series)
         return batch, 0
 
