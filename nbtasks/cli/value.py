@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 @click.option(
     "--traceback", is_flag=True, help="Print the traceback of a call that has failed; nothing for others."
 )
+@click.option(
+    "--state",
+    is_flag=True,
+    help="Print at once where the call is, and what it has told of that; do not wait.",
+)
 @json_option
 def result(
     id: str,
@@ -35,14 +40,19 @@ def result(
     namespace: str | None,
     timeout: str | None,
     traceback: bool,
+    state: bool,
     as_json: bool,
 ) -> None:
     """Wait for the call, or the map, with this ID and print its value alone.
 
-    Ends with 1 where nobody knows it, where it has failed, and when TIME is over.
+    Ends with 1 where nobody knows it, where it has failed, and when TIME is over; with --state only in the
+    first case.
     """
     with opened(target, broker, connection_file, namespace) as app:
         handle = _handle(app, id)
+        if state:
+            _print_state(handle, as_json)
+            return
         value = handle.get(timeout=timeout, propagate=False)
         succeeded, text = handle.successful(), _traceback(handle)
         if as_json:
@@ -63,6 +73,14 @@ def _handle(app: App, id: str) -> AsyncResult | GroupResult:
             f"{id} is {len(handles)} calls; name one of them: {', '.join(one.id for one in handles[:3])} ..."
         )
     return handles[0]
+
+
+def _print_state(handle: AsyncResult | GroupResult, as_json: bool) -> None:
+    info = handle.info if isinstance(handle, AsyncResult) and not handle.ready() else None
+    if as_json:
+        click.echo(json.dumps({"id": handle.id, "state": handle.state, "info": info}, default=repr))
+    else:
+        click.echo(handle.state if info is None else f"{handle.state} {info}")
 
 
 def _traceback(handle: AsyncResult | GroupResult) -> str:

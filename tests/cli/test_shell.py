@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from pathlib import Path
 
 import pytest
 
@@ -157,6 +159,24 @@ def test_what_has_not_ended_is_waited_for_as_long_as_is_said(proj, nbtasks):
     done = nbtasks("result", waits.id, "-A", "proj", "--timeout", "0.2s")
     assert done.returncode == 1
     assert waits.id in done.stderr
+
+
+def test_a_state_is_printed_at_once(proj, nbtasks, gate, eventually):
+    def upload(self, path):
+        self.update_state(state="PROGRESS", meta={"current": 2})
+        end = time.monotonic() + 120
+        while not Path(path).exists() and time.monotonic() < end:
+            time.sleep(0.02)
+
+    proj.start_workers(1)
+    runs = proj.task(upload, bind=True).delay(gate.path)
+    eventually(lambda: runs.state == "PROGRESS", "it runs")
+    assert nbtasks("result", runs.id, "-A", "proj", "--state").stdout == "PROGRESS {'current': 2}\n"
+    found = json.loads(nbtasks("result", runs.id, "-A", "proj", "--state", "--json").stdout)
+    assert found == {"id": runs.id, "state": "PROGRESS", "info": {"current": 2}}
+    gate.open()
+    runs.get(timeout=60)
+    assert nbtasks("result", runs.id, "-A", "proj", "--state").stdout == "SUCCESS\n"
 
 
 def test_queues_are_listed_and_purged(proj, nbtasks):

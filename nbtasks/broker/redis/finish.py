@@ -16,7 +16,7 @@ PUSH_BYTES = 32 * 1024
 #: In the place of a limit: what is put aside may have begun.
 DOUBT = "?"
 #: Operation of a report -> how many arguments it has, as in finish.lua.
-_WIDTHS = {"R": 6, "E": 3, "Z": 9, "Y": 11, "O": 3, "N": 4, "S": 2, "A": 5}
+_WIDTHS = {"R": 6, "E": 3, "P": 5, "Z": 9, "Y": 11, "O": 3, "N": 4, "S": 2, "A": 5}
 
 
 @dataclass
@@ -43,6 +43,10 @@ class Finish:
     def event(self, batch: str, frame: bytes) -> None:
         """An event for the batch's session."""
         self.args += ["E", batch, frame]
+
+    def own_state(self, batch: str, first: int, count: int, frame: bytes) -> None:
+        """Calls have named a state of their own, which is kept while they run; with an empty frame it is dropped."""
+        self.args += ["P", batch, first, count, frame]
 
     def again(
         self,

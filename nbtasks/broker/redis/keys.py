@@ -131,6 +131,10 @@ class Keys:
         """HASH: ``first+count`` -> signed result record. The truth about results; never changes with its state set."""
         return f"{self.root}r:{batch}"
 
+    def own_states(self, batch: str) -> str:
+        """HASH with PX: call -> signed news of the state that its task has named last; of calls that run."""
+        return f"{self.root}ow:{batch}"
+
     @property
     def batches(self) -> str:
         """ZSET: batch -> time of submission in ms; entries leave when the batch is gone."""

@@ -170,6 +170,12 @@ class Store:
         ended_at = number_or(end, 0) / 1000 or None
         return BatchRecord(batch, label, _moment(score, batch), ended_at)
 
+    def own_states(self, batch: str) -> list[tuple[bytes, bytes]]:
+        """Return (index, frame) of the calls of a batch that have named a state of their own."""
+        found = self._link.call_or_nothing(("HGETALL", self._keys.own_states(batch)), [])
+        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=False)
+        return list(pairs)
+
     def adopt(self, batch: str, session: str) -> bool:
         """Send the events of a batch to one more session from now on; False when nobody knows the batch."""
         return bool(self._link.script("adopt", [self._keys.root], [batch, session, _MOST_SESSIONS]))
@@ -288,6 +294,7 @@ class Store:
             self._keys.states(batch),
             self._keys.records(batch),
             self._keys.batch_blobs(batch),
+            self._keys.own_states(batch),
         ]
         self._link.call("DEL", *keys)
         self._link.call_or_nothing(("ZREM", self._keys.batches, batch), None)

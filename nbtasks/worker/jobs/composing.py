@@ -10,7 +10,7 @@ from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.finish import Finish
 from nbtasks.core import attempts, memo
 from nbtasks.core.errors import WireError
-from nbtasks.core.events import CallEvent, GivenBack, Refusal, Retried
+from nbtasks.core.events import CallEvent, GivenBack, Progressed, Refusal, Retried
 from nbtasks.core.ids import new_id
 from nbtasks.core.inputs import calls_of
 from nbtasks.core.readable import name_of, text_of
@@ -67,8 +67,17 @@ class Composer:
         Args:
             key_id: of the key that they were signed with.
         """
+        report.event(batch, self._sealed(batch, key_id, events))
+
+    def add_own_states(self, report: Finish, batch: str, key_id: str, events: Sequence[CallEvent]) -> None:
+        """Add those states of the tasks' own that are news, for who asks later than these are told."""
+        for event in events:
+            if isinstance(event, Progressed) and event.state:
+                report.own_state(batch, event.index, 1, self._sealed(batch, key_id, [event]))
+
+    def _sealed(self, batch: str, key_id: str, events: list[CallEvent]) -> bytes:
         news = News(batch, self._worker, self._id, next(self._numbers), events, self._child)
-        report.event(batch, self._codec.seal_events(news, key_id))
+        return self._codec.seal_events(news, key_id)
 
     def _add_results(self, report: Finish, run: list[Done]) -> None:
         try:

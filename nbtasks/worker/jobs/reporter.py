@@ -170,6 +170,8 @@ class Reporter:
         self._composer.add_ended(report, ended)
         for refusal in refused:
             self._composer.add_refused(report, refusal)
+        for batch, index in self._running.were_named((item.job.entry.batch, item.index) for item in ended):
+            report.own_state(batch, index, 1, b"")
         for entry, kept in entries:
             report.done(entry, kept)
         self._unsent_entries = [entry for entry, _ in entries]
@@ -219,6 +221,7 @@ class Reporter:
         for (batch, key_id), events in news.items():
             try:
                 self._composer.add_news(report, batch, key_id, events)
+                self._composer.add_own_states(report, batch, key_id, events)
             except Exception:
                 LOGGER.warning("batch %s: what is new about its running calls cannot be told", batch)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nbtasks.core.context import CurrentCall, OwnState
@@ -44,6 +45,8 @@ class RunningCalls:
         self._bell = bell
         self._running: dict[_Key, _Running] = {}
         self._notes: dict[_Key, _Notes] = {}
+        #: Calls whose own state the broker may have.
+        self._named: set[_Key] = set()
 
     def began(self, call: CurrentCall, key_id: str) -> None:
         """A call starts."""
@@ -93,6 +96,14 @@ class RunningCalls:
         self._notes.pop(key, None)
         return None
 
+    def were_named(self, calls: Iterable[_Key]) -> list[_Key]:
+        """Return those calls, which have ended, whose own state the broker may have; it is asked once."""
+        if not self._named:
+            return []
+        found = self._named.intersection(calls)
+        self._named -= found
+        return list(found)
+
     def __bool__(self) -> bool:
         return bool(self._running)
 
@@ -124,6 +135,8 @@ class RunningCalls:
             events.append(Started(call.index, round(now - since, 3), call.attempt))
         if notes.progress is not None:
             told, notes.progress, notes.progressed = notes.progress, None, True
+            if told.state:
+                self._named.add((call.batch, call.index))
             events.append(told)
         if call.output is not None:
             events += news_of(call, progressed=notes.progressed)

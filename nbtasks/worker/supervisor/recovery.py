@@ -80,6 +80,8 @@ class Rescue:
         news = News(entry.batch, self._worker, self._id, next(self._numbers), events)
         report = Finish()
         report.event(entry.batch, self._codec.seal_events(news, entry.key_id))
+        for first, count, _ in pieces:
+            report.own_state(entry.batch, first, count, b"")
         return report
 
     def _header(self, entry: Entry) -> CallHeader | None:

@@ -3,6 +3,7 @@
 -- ARGV    group, largest record that is pushed whole (bytes), then operations in this order:
 --   "R", batch, first, count, states (one byte a call), record     results of count calls in a row
 --   "E", batch, frame                                              an event for the session
+--   "P", batch, first, count, frame or ""                          states of the tasks' own, or that they are over
 --   "Z", batch, address, lane, when it is due (ms), first, count, attempt, frame    to be run again then
 --   "Y", as "Z", and: an id, batches                                to be run again when these have ended, at the latest then
 --   "O", batch, blob key                                           a blob that belongs to a result
@@ -14,7 +15,7 @@
 -- counter of ended calls goes first: where it runs ahead, the states are counted when it says that all have ended.
 -- What waits for a call, or for a batch, is queued before the state, or the end, is noted: cut off, it is queued again.
 local root, i, fresh = KEYS[1], 3, 0
-local width = {R = 6, E = 3, Z = 9, Y = 11, O = 3, N = 4, S = 2, A = 5}
+local width = {R = 6, E = 3, P = 5, Z = 9, Y = 11, O = 3, N = 4, S = 2, A = 5}
 local most_whole = 500
 -- As in adopt; and ms, about ten years.
 local most_sessions, longest_ttl = 4, 315576000000
@@ -247,6 +248,14 @@ while ARGV[i] do
     name_results(batch, tonumber(ARGV[i + 2]), ARGV[i + 3])
   elseif kind == 'S' then
     settle(batch)
+  elseif kind == 'P' then
+    local key = root .. 'ow:' .. batch
+    if ARGV[i + 4] ~= '' then
+      strict.at('HSET', key, ARGV[i + 2], ARGV[i + 4])
+      redis.call('PEXPIRE', key, 86400000)
+    elseif redis.call('EXISTS', key) == 1 then
+      for k = ARGV[i + 2], ARGV[i + 2] + ARGV[i + 3] - 1 do strict.at('HDEL', key, string.format('%d', k)) end
+    end
   elseif kind == 'Z' or kind == 'Y' then
     local at = tonumber(ARGV[i + 4])
     local member = ARGV[i + 3] .. ' ' .. batch .. ' ' .. ARGV[i + 5] .. ' ' .. ARGV[i + 6] .. ' ' .. ARGV[i + 7] .. '\n'

@@ -89,6 +89,8 @@ class Adoption:
             self._intake.take_in_all(batch)
         self._intake.refresh(batch)
         self._roster.show_running(batch)
+        if not batch.done:
+            self._intake.take_in_own_states(batch)
         if batch.done and found.ended_at is not None:
             # It was told just now, and has ended before.
             batch.note_end(self._clock.moment_here(found.ended_at))

@@ -26,7 +26,7 @@ from nbtasks.core.errors import (
     ValueLost,
     WireError,
 )
-from nbtasks.core.events import GivenBack, Refusal, Retried
+from nbtasks.core.events import GivenBack, Progressed, Refusal, Retried
 from nbtasks.core.ranges import runs
 from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.errors import failures
@@ -277,6 +277,18 @@ class Intake:
                     self._apply(batch, self._codec.open_record(frame, batch.id), [(first, count)])
                 except SignatureMismatch:
                     refused += 1
+
+    def take_in_own_states(self, batch: Ledger) -> None:
+        """Take in what calls that run have named their states, which was told before this process asked."""
+        for index, frame in self._store.own_states(batch.id):
+            try:
+                news = self._codec.open_events(frame, batch.id)
+            except SignatureMismatch as error:
+                _log.debug("batch %s: a state of a task's own was refused: %s", batch.id, error)
+                continue
+            for event in news.events:
+                if isinstance(event, Progressed) and index == b"%d" % event.index:
+                    batch.apply_event(news.worker, event, news.child)
 
     def put_back(self, batch: Ledger, there: bytes) -> None:
         """Tell the broker results that it has lost, of which it has the states ``there``.
