@@ -65,6 +65,9 @@ class Provider(Protocol):
 _open: list[Provider] = []
 #: The App of a worker's child, once a task has submitted something.
 _of_worker: list[Provider] = []
+#: In a worker: the Apps that were made there, and the one of these that its modules have for it.
+_made: list[weakref.ref[Provider]] = []
+_of_project: list[weakref.ref[Provider]] = []
 #: Every App that somebody holds.
 _all: weakref.WeakSet[Provider] = weakref.WeakSet()
 #: Every App is eager for now: a test wants that.
@@ -83,6 +86,7 @@ def opened(app: Provider) -> None:
     _all.add(app)
     if context.serving:
         # It is current for nobody, so it lives as long as somebody holds it.
+        _made.append(weakref.ref(app))
         return
     _open.append(app)
     _closed.clear()
@@ -142,6 +146,21 @@ def current() -> Provider:
             return app
     with _lock:
         return _open[-1] if _open else _default()
+
+
+def known() -> Provider | None:
+    """Return the App whose settings count for tasks of none; None where there is none yet.
+
+    In a worker that is the project's, if it has one.
+    """
+    if not context.serving:
+        return next((app for app in reversed(_open) if app.usable), None)
+    if not _of_project:
+        here = Home.of(context.serving[0].connection)
+        made = [*_open, *(app for one in _made if (app := one()) is not None)]
+        at_home = [app for app in made if app.usable and app.known_home == here]
+        _of_project.extend(map(weakref.ref, at_home[:1]))
+    return _of_project[0]() if _of_project else next(iter(_of_worker), None)
 
 
 def _serving() -> Provider:

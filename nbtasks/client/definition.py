@@ -29,7 +29,7 @@ class Definition:
 
     Attributes:
         function: runs in a worker.
-        options: how it runs.
+        own_options: how it runs, as far as that was said where it was made.
         shipped: what was packed last, a shipping.PackedFunction, or None.
         modules: names of local modules that arguments have needed so far, and its function does not.
         plain_options: the options of a single call without any of its own: (codec, options), or None.
@@ -46,7 +46,7 @@ class Definition:
 
     def _define(self, function: Callable[..., Any], options: TaskOptions) -> None:
         self.function: Callable[..., Any] = function
-        self.options = options
+        self.own_options = options
         self.shipped: Any = None
         self.modules: frozenset[str] = frozenset()
         self.plain_options: tuple[Any, Any] | None = None
@@ -60,14 +60,19 @@ class Definition:
     def __set_name__(self, owner: type, name: str) -> None:
         """Note that it stands in a class."""
         is_its_own = _name_of(self.function) == f"{owner.__qualname__}.{name}"
-        if is_its_own and not self.options.bind and _takes_itself(self._own_signature()):
+        if is_its_own and not self.own_options.bind and _takes_itself(self._own_signature()):
             self._owner = owner
+
+    @property
+    def options(self) -> TaskOptions:
+        """How it runs."""
+        return self.own_options
 
     @property
     def name(self) -> str:
         """The task's name: as given, else the function's with its module; what a notebook defines has none."""
         if self._name is None:
-            self._name = self.options.name or _full_name(self.function)
+            self._name = self.own_options.name or _full_name(self.function)
         return self._name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -82,7 +87,7 @@ class Definition:
             return self.function.task.run(*args, **kwargs)
         if self._owner is not None:
             self.check(args, kwargs)
-        if self.options.bind:
+        if self.own_options.bind:
             from nbtasks.core.boundtask import BoundTask
             from nbtasks.core.context import CurrentCall
 
@@ -118,11 +123,11 @@ class Definition:
         """Return the names of the first ``n`` positional parameters; "" for those that have none of their own."""
         code = self.function.__code__ if type(self.function) is FunctionType else None
         names = code.co_varnames[: code.co_argcount] if code is not None else ()
-        return [*names[self.options.bind : n + self.options.bind], *[""] * n][:n]
+        return [*names[self.own_options.bind : n + self.own_options.bind], *[""] * n][:n]
 
     def _own_signature(self) -> inspect.Signature | None:
         if self._signature is False:
-            self._signature = _signature_of(self.function, self.options.bind)
+            self._signature = _signature_of(self.function, self.own_options.bind)
         return self._signature  # type: ignore[return-value]
 
 

@@ -156,6 +156,10 @@ class Foundation:
 
     def _note_settings(self) -> None:
         """Hear that something was set."""
+        for engine in (self._opened.engine, self._eager):
+            if engine is not None:
+                # What tasks have kept follows from settings.
+                engine.mark = object()
         self.see_whether_eager(said=self.conf.said_here("task_always_eager"))
         current.told_anew(self)
 

@@ -33,7 +33,9 @@ def changed(kind: type, before: TaskOptions, now: TaskOptions) -> dict[str, Any]
     return {
         name: value
         for name, value in vars(now).items()
-        if value != getattr(before, name) and not isinstance(getattr_static(kind, name, property()), property)
+        if name != "said"
+        and value != getattr(before, name)
+        and not isinstance(getattr_static(kind, name, property()), property)
     }
 
 

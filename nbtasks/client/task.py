@@ -28,6 +28,7 @@ from .eager import EagerResult, apply_here
 from .group import GroupResult
 from .home import Home
 from .result import AsyncResult
+from .settled import settled
 from .submitting.dispatch import MapOptions, check_options, submit_call, submit_map
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ _WITHOUT_ORDER = (Mapping, set, frozenset)
 _OF_CALLS = {"countdown": None, "eta": None, "rerun": False, "again": False, "label": None}
 _OF_MAPS = {"chunk": None, "max_parallel": None, "on_error": "raise", "quiet": False, "label": None}
 
+#: Options, which tasks have as attributes, too.
+_OPTIONS = TaskOptions.defaults().keys() & vars(TaskOptions()).keys()
 #: Attributes that every task has; what else an instance of a user's class has travels with it.
 _OF_EACH = frozenset(
-    {"_app", "_fitting", "_given", "_owner", "_signature", "function", "modules", "options", "plain_options", "run",
-     "shipped", "__wrapped__", *functools.WRAPPER_ASSIGNMENTS}
+    {"_app", "_fitting", "_given", "_owner", "_settled", "_signature", "function", "modules", "own_options",
+     "plain_options", "run", "shipped", "__wrapped__", *functools.WRAPPER_ASSIGNMENTS}
 )  # fmt: skip
 
 
@@ -79,7 +82,7 @@ class Task(Definition, Generic[P, R]):
             super().__init__(function, options)
             self._app = app
         else:
-            self.begin(options or self.options, function, app=app)
+            self.begin(options or self.own_options, function, app=app)
 
     def begin(
         self,
@@ -126,10 +129,11 @@ class Task(Definition, Generic[P, R]):
     def at(self, app: current.Provider | Home | None, options: TaskOptions | None = None) -> Self:
         """Return the same task at an App, perhaps with other options."""
         if type(self.function) is not TaskBody:
-            made = type(self)(self.function, options or self.options, app)
+            made = type(self)(self.function, options or self.own_options, app)
             made._owner = self._owner
             return made
-        kind, own_options, *rest = self.parts()
+        kind, _, *rest = self.parts()
+        own_options = self.own_options
         made = object.__new__(kind)
         made.rebuild(options or own_options, *rest)
         if options is not None:
@@ -166,6 +170,11 @@ class Task(Definition, Generic[P, R]):
         return current.home_of_newest() if goes_to in {None, home.ANYWHERE} else None
 
     @property
+    def options(self) -> TaskOptions:
+        """How it runs: as was said where it was made, with what the settings of its App say."""
+        return settled(self)
+
+    @property
     def app(self) -> current.Provider:
         """The App that calls are submitted through: its own, else the current one.
 
@@ -194,12 +203,11 @@ class Task(Definition, Generic[P, R]):
 
     def with_options(self, **options: Unpack[TaskKeywords]) -> Self:
         """Return the same function as a task with other options."""
-        return self.at(self._app, TaskOptions.make(options, self.options))
+        return self.at(self._app, TaskOptions.make(options, self.own_options))
 
     def __getattr__(self, name: str) -> Any:
-        options = self.__dict__.get("options")
-        if options is not None and name in vars(options):
-            return getattr(options, name)
+        if name in _OPTIONS and "own_options" in self.__dict__:
+            return getattr(self.options, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- as a call of it sees it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -18,14 +18,17 @@ _NEAR_NOW_S = 10 * 366 * 86_400.0
 _WHOLE_S = 60.0
 
 
-def moment(value: Any, what: str, now: float) -> float:
-    """Return a moment in seconds since 1970. What says no zone means the time of this machine, whatever its type.
+def moment(value: Any, what: str, now: float, zone: tzinfo | None = None) -> float:
+    """Return a moment in seconds since 1970.
+
+    Args:
+        zone: of what names none, whatever its type; None: this machine's.
 
     Raises:
         ConfigError: it is no moment, or is too far away.
     """
     try:
-        at = _parse(value)
+        at = _parse(value, zone)
     except (ValueError, TypeError, OverflowError, OSError):
         at = math.nan
     if not math.isfinite(at):
@@ -56,7 +59,7 @@ def other_zone(value: Any, now: float) -> str:
     if not isinstance(at, datetime) or at.tzinfo is not None:
         return ""
     as_utc = datetime.combine(datetime.date(at), datetime.time(at), timezone.utc).timestamp()
-    past = now - _at(at)
+    past = now - _at(at, None)
     if as_utc >= now - _WHOLE_S:
         return "For a moment in UTC say so: datetime.now(timezone.utc) + ..., or countdown=..."
     whole_hours = round(past / 3600)
@@ -67,11 +70,11 @@ def other_zone(value: Any, now: float) -> str:
     return ""
 
 
-def _parse(value: Any) -> float:
+def _parse(value: Any, zone: tzinfo | None) -> float:
     if isinstance(value, str):
-        return _at(_of_text(value.strip()))
+        return _at(_of_text(value.strip()), zone)
     if is_moment(value):
-        return _at(value)
+        return _at(value, zone)
     if isinstance(value, bool) or is_span(value) or not isinstance(value, (numbers.Real, Decimal)):
         return math.nan
     return float(value)
@@ -84,9 +87,9 @@ def _of_text(text: str) -> datetime:
     return datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "zZ" else text)
 
 
-def _at(value: Any) -> float:
+def _at(value: Any, zone: tzinfo | None) -> float:
     if isinstance(value, datetime) and value.tzinfo is None:
         # What pandas has without a zone would count as UTC.
-        return datetime.combine(datetime.date(value), datetime.time(value)).timestamp()
+        return datetime.combine(datetime.date(value), datetime.time(value), zone).timestamp()
     # A date has no time of day.
     return float(value.timestamp()) if hasattr(value, "timestamp") else math.nan

@@ -8,8 +8,9 @@ import operator
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
@@ -19,6 +20,9 @@ from .rates import rate
 from .readable import repr_of
 from .refusals import refuse_foreign
 from .warning import warn
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 PRIORITIES = {"low": 2, "normal": 5, "high": 8}
 POOLS = get_args(Pool)
@@ -56,11 +60,14 @@ class TaskOptions:
     seed: int | None = None
     memo: bool = False
     throws: tuple[type[BaseException], ...] = ()
+    #: Those that somebody has given, in order: settings stand in for the others only.
+    said: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Return what each option is where none is given, under the names of :class:`TaskKeywords`."""
-        return {"retries": None, "retry_kwargs": None, "base": None, **vars(cls())}
+        own = {name: value for name, value in vars(cls()).items() if name != "said"}
+        return {"retries": None, "retry_kwargs": None, "base": None, **own}
 
     @classmethod
     def make(cls, options: Mapping[str, Any], base: TaskOptions | None = None) -> TaskOptions:
@@ -79,14 +86,18 @@ class TaskOptions:
             given["max_retries"] = given.pop("retries")
             if given["max_retries"] and not (given.get("autoretry_for") or base.autoretry_for):
                 given["autoretry_for"] = (Exception,)
-        known = {item.name for item in dataclasses.fields(cls)}
+        known = {item.name for item in dataclasses.fields(cls)} - {"said"}
         for name in given:
             if name not in known:
                 refuse_foreign(name)
                 raise ConfigError(_unknown("task option", name, known | {"base", "retries", "retry_kwargs"}))
-        made = dataclasses.replace(base, **{name: _check(name, value) for name, value in given.items()})
+        made = base.with_values({name: _check(name, value) for name, value in given.items()})
         _check_limits(made)
         return made
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """Return the same with values that are checked; from now on they are said."""
+        return dataclasses.replace(self, **values, said=tuple(sorted({*self.said, *values})))
 
 
 def _retry_kwargs(said: Any) -> dict[str, Any]:
@@ -325,27 +336,32 @@ class WorkerOptions:
         return cls(**{**data, "queues": tuple(data["queues"]), "include": tuple(data.get("include", ()))})
 
 
-def countdown_until(countdown: Duration | None, eta: Any, now: float) -> float:
-    """Return the seconds until a call may start, from ``countdown`` or ``eta`` (a moment); 0 for what is past."""
+def countdown_until(countdown: Duration | None, eta: Any, now: float, zone: tzinfo | None = None) -> float:
+    """Return the seconds until a call may start, from ``countdown`` or ``eta`` (a moment); 0 for what is past.
+
+    Args:
+        zone: of moments that name none; None: this machine's.
+    """
     if countdown is not None and eta is not None:
         raise ConfigError("give countdown or eta, not both")
     if countdown is not None:
         return _from_now(countdown, "countdown", now, "say eta= instead")
     if eta is None:
         return 0.0
-    delay = moment(eta, "eta", now) - now
-    if delay < -_MUCH_PAST_S and (zone := other_zone(eta, now)):
+    delay = moment(eta, "eta", now, zone) - now
+    if delay < -_MUCH_PAST_S and (advice := other_zone(eta, now)):
+        where = "local time here" if zone is None else f"of {zone}, as app.conf says"
         warn(
-            f"eta: {eta!r} says no time zone, so it is local time here, and {-delay / 3600:.1f} hours ago: the call "
-            f"starts at once. {zone}"
+            f"eta: {eta!r} says no time zone, so it is {where}, and {-delay / 3600:.1f} hours ago: the call "
+            f"starts at once. {advice}"
         )
     return max(0.0, delay)
 
 
-def expires_in(expires: Any, now: float) -> float:
+def expires_in(expires: Any, now: float, zone: tzinfo | None = None) -> float:
     """Return the seconds until a call expires, from a duration or a moment; 0 for what is past."""
     if is_moment(expires) or (isinstance(expires, str) and ":" in expires):
-        return max(0.0, moment(expires, "expires", now) - now)
+        return max(0.0, moment(expires, "expires", now, zone) - now)
     return _from_now(expires, "expires", now, "give a datetime")
 
 

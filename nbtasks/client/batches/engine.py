@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 class Engine(BatchEngine, Protocol):
     """What Apps and tasks ask besides what batches ask."""
 
-    @property
-    def mark(self) -> object:
-        """Stands for this engine alone, for those who must not keep it."""
+    #: Stands for this engine alone, and for an App's settings as they are, for those who must not keep either.
+    mark: object
 
     @property
     def registry(self) -> Registry:

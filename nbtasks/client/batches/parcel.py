@@ -96,7 +96,7 @@ class Parcel:
     @property
     def rate_limit(self) -> str | None:
         """The task's rate limit, such as ``10/s``."""
-        return self.task.options.rate_limit
+        return self.options.task.rate_limit
 
     def label(self, index: int) -> str:
         """Return the arguments of a call in short; no code of theirs runs."""

@@ -8,8 +8,14 @@ from typing import Any
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.header import RESULT_LIMIT_BYTES
-from nbtasks.core.options import WorkerOptions
+from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.local import connection as connections
+
+from .annotations import checked_annotations
+from .queues import checked_queues
+from .routes import checked_routes
+from .tasksettings import OF_TASKS
+from .zones import checked_zone
 
 DAY_S = 86_400.0
 #: What settings are where nobody has set them, those that are not None.
@@ -39,6 +45,8 @@ def checked(name: str, value: Any) -> Any:
     """
     if name in OF_WORKERS:
         return _of_workers(name, value)
+    if name in OF_TASKS:
+        return _of_tasks(name, value)
     check = _CHECKS.get(name)
     return value if check is None else check(name, value)
 
@@ -65,7 +73,25 @@ def checked_expiry(value: Any) -> float:
 
 def of_workers(conf: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of workers that settings say."""
-    return {option: conf[name] for name, option in OF_WORKERS.items() if conf.get(name) is not None}
+    found = {option: conf[name] for name, option in OF_WORKERS.items() if conf.get(name) is not None}
+    queues = conf.get("task_queues") or conf.get("task_default_queue")
+    if queues:
+        found["queues"] = (queues,) if isinstance(queues, str) else queues
+    if conf.get("worker_redirect_stdouts") is not None:
+        found["output"] = "log" if conf["worker_redirect_stdouts"] else "call"
+    return found
+
+
+def _of_tasks(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    option = OF_TASKS[name]
+    if isinstance(TaskOptions.defaults()[option], bool):
+        return _yes_or_no(name, value)
+    try:
+        return getattr(TaskOptions.make({option: value}), option)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {str(error).partition(': ')[2]}") from None
 
 
 def _of_workers(name: str, value: Any) -> Any:
@@ -117,6 +143,13 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "namespace": _namespace,
     "task_always_eager": _yes_or_no,
     "task_eager_propagates": _yes_or_no,
+    "worker_disable_rate_limits": _yes_or_no,
+    "worker_redirect_stdouts": _yes_or_no,
+    "enable_utc": _yes_or_no,
+    "timezone": lambda _, value: checked_zone(value),
+    "task_annotations": lambda _, value: checked_annotations(value),
+    "task_routes": lambda _, value: checked_routes(value),
+    "task_queues": lambda _, value: None if value is None else checked_queues(value),
     "imports": _modules,
     "include": _modules,
     "result_expires": lambda _, value: checked_expiry(value),

@@ -17,6 +17,8 @@ from nbtasks.local.connection import CONFIG_VARIABLE
 from . import meaningless, settingsources
 from .checking import DEFAULTS, checked
 from .settingsources import from_environment, from_mapping, from_object, name_of, named
+from .tasksettings import TaskSettings
+from .zones import zone_of
 
 #: They say where calls go.
 OF_CONNECTION = frozenset({"broker_url", "result_backend", "namespace", "key", "connection_file", "listen"})
@@ -47,11 +49,10 @@ class Conf(MutableMapping[str, Any]):
         self._noted = noted
         #: Why calls cannot go elsewhere any more; empty where they can.
         self._fixed = ""
-        #: Counts changes, for those who keep what follows from settings.
-        self._version = 0
         #: Texts that named what was read, for those who ask whether something was.
         self._names: set[str] = set()
         self._reads_environment = True
+        self._of_tasks: TaskSettings | None = None
 
     # -- reading
 
@@ -106,6 +107,16 @@ class Conf(MutableMapping[str, Any]):
         """Names of what was to be read."""
         around = os.environ.get(CONFIG_VARIABLE)
         return frozenset({*self._names, *([around] if around else [])})
+
+    @property
+    def of_tasks(self) -> TaskSettings:
+        """What it says of tasks; another object after each change."""
+        known = self._of_tasks
+        if known is None:
+            with self._lock:
+                said = self._said()
+                known = self._of_tasks = TaskSettings(said, zone_of(said))
+        return known
 
     def fix(self, why: str) -> None:
         """Have calls go where they go from now on."""
@@ -177,7 +188,7 @@ class Conf(MutableMapping[str, Any]):
     def _wait_for(self, where: str, source: _Source, force: bool) -> None:
         with self._lock:
             self._waiting.append((where, source))
-            self._version += 1
+            self._of_tasks = None
             if force or self._fixed:
                 self._settle()
 
@@ -188,9 +199,10 @@ class Conf(MutableMapping[str, Any]):
         with self._lock:
             if self._reads_environment:
                 # In a worker calls go where it listens, whatever the environment says.
-                self._around = {} if context.serving else _ready(from_environment(), CONFIG_VARIABLE)
+                around = _ready(from_environment(), CONFIG_VARIABLE)
+                lost = OF_CONNECTION if context.serving else frozenset()
+                self._around = {name: value for name, value in around.items() if name not in lost}
                 self._reads_environment = False
-                self._version += 1
             while self._waiting:
                 where, source = self._waiting[0]
                 found = _ready(source(), where)
@@ -212,7 +224,7 @@ class Conf(MutableMapping[str, Any]):
         return {**self._around, **self._read, **self._set}.get(setting)
 
     def _changed(self) -> None:
-        self._version += 1
+        self._of_tasks = None
         note = self._noted()
         if note is not None:
             note()

@@ -10,7 +10,10 @@ EFFECTIVE = frozenset(
     {
         "namespace", "key", "connection_file", "listen", "result_limit",
         "broker_url", "result_backend", "result_expires", "imports", "include",
-        "task_always_eager", "task_eager_propagates",
+        "task_always_eager", "task_eager_propagates", "task_annotations", "task_routes", "task_queues",
+        "task_default_queue", "task_default_priority", "task_default_rate_limit", "task_ignore_result",
+        "task_acks_late", "task_time_limit", "task_soft_time_limit", "timezone", "enable_utc",
+        "worker_disable_rate_limits", "worker_redirect_stdouts",
         "worker_concurrency", "worker_pool", "worker_max_tasks_per_child", "worker_max_memory_per_child",
     }
 )  # fmt: skip
@@ -44,7 +47,6 @@ _REASONS = (
     ("result_*", "results are kept as they are, for as long as result_expires says"),
     ("security_*", "everything that travels is signed without settings; key= names another key"),
     ("beat_*", "there are no schedules yet: have cron or another scheduler submit the call"),
-    ("timezone enable_utc", "a moment without a time zone is local time"),
     ("control_* event_*", "orders and events need no queues of their own"),
     ("task_track_started", "STARTED is always told"),
     ("task_remote_tracebacks", "tracebacks always travel"),
@@ -54,6 +56,15 @@ _REASONS = (
         "a call ends with its result; acks_late=False in @task: at most once",
     ),
     ("task_publish_*", "what cannot be sent is sent again by itself"),
+    ("task_create_missing_queues", "a queue is a name, and is there when something is sent to it"),
+    ("task_store_errors_*", "errors are always kept"),
+    (
+        "task_inherit_parent_priority",
+        "say priority= with the call; self.request.delivery_info has that of this one",
+    ),
+    ("task_allow_error_cb_on_chord_header", "link_error of a chord is told of the header's failures, too"),
+    ("task_send_sent_event", "what happens is always told"),
+    ("task_protocol task_repr_maxlevels", "messages have one form"),
     ("task_*", "say it at the task, @task(...), where there is such an option"),
     ("worker_*log* worker_redirect*", "logs have one form; --loglevel says how much"),
     ("worker_*", "workers see to that by themselves"),

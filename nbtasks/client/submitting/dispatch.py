@@ -15,10 +15,12 @@ from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.mending import Mending
 from nbtasks.client.batches.parcel import Call, CallOptions, Parcel
 from nbtasks.client.batches.provenance import Origin
+from nbtasks.client.conf import routes
 from nbtasks.client.definition import Definition, as_it_is_now
 from nbtasks.client.group import GroupResult
 from nbtasks.client.recorded import recorded
 from nbtasks.client.result import AsyncResult
+from nbtasks.client.settled import routed, without_reach, zone_of
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.header import OVERRIDABLE, CallHeader
 from nbtasks.core.ids import batch_of, new_id
@@ -93,18 +95,20 @@ def _checked_options(task: Definition, given: dict[str, Any], single: bool) -> C
         raise ConfigError(
             f"{name} is an option of the task, not of one call: say it at its definition, @task({name}=...)"
         )
-    now = time.time()
-    delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), now)
+    now, zone = time.time(), zone_of(task)
+    delay = countdown_until(rest.pop("countdown", None), rest.pop("eta", None), now, zone)
     label, quiet = rest.pop("label", None) or beside.shadow or None, bool(rest.pop("quiet", True))
     rerun, again = bool(rest.pop("rerun", False)), bool(rest.pop("again", False))
     if rest.get("expires") is not None:
-        rest["expires"] = expires_in(rest["expires"], now)
-    options = TaskOptions.make(rest, task.options)
+        rest["expires"] = expires_in(rest["expires"], now, zone)
+    base = task.options
+    rest.update(without_reach(rest, task, base))
+    options = TaskOptions.make(rest, base)
     if rerun and not options.memo:
         raise ConfigError(
             "rerun: without memo=True no kept results are taken, and every call runs; leave it out"
         )
-    named = {"max_retries" if name == "retries" else name for name in given}
+    named = {"max_retries" if name == "retries" else name for name in {*given, *rest}}
     header = CallHeader(
         name=task.name,
         single=single,
@@ -125,6 +129,8 @@ def submit_call(
 ) -> AsyncResult:
     """Submit one call."""
     task.check(args, kwargs)
+    if routes.functions_asked or task.plain_options is None:
+        given = routed(task, args, kwargs, given)
     told = publishing.is_told()
     if told:
         given = publishing.tell_before(task, given, (args, kwargs))
@@ -151,6 +157,7 @@ def submit_map(
     given: dict[str, Any],
 ) -> GroupResult:
     """Submit one call for each tuple of arguments."""
+    given = routed(task, (), {}, given)
     if not publishing.is_told():
         return _submit_map(engine, task, tuples, how, given)
     given = publishing.tell_before(task, given, ((), {}))

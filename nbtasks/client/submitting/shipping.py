@@ -11,6 +11,7 @@ from nbtasks.client.definition import Definition
 from nbtasks.client.home import BoundFor, Home
 from nbtasks.client.ofworkers import of_workers
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.options import TaskOptions
 from nbtasks.core.warning import warn
 from nbtasks.wire.codec import Codec, Sealed
 from nbtasks.wire.modules.manifest import Manifest, Needs
@@ -27,10 +28,12 @@ class PackedFunction:
 
     Attributes:
         mark: its fingerprint.
+        options: those that it was packed with.
         modules: as in :class:`Definition`.
     """
 
     mark: fingerprint.Fingerprint | None
+    options: TaskOptions
     modules: frozenset[str]
     sealed: Sealed
     codec: Codec
@@ -39,7 +42,9 @@ class PackedFunction:
 
     def is_current(self, codec: Codec, task: Definition, mark: fingerprint.Fingerprint | None) -> bool:
         """Whether it provably is what would be packed now."""
-        if self.codec is not codec or not fingerprint.same(mark, self.mark):
+        if self.codec is not codec or task.options is not self.options:
+            return False
+        if not fingerprint.same(mark, self.mark):
             return False
         sealed = self.sealed
         if codec.setups or self.setups:
@@ -65,10 +70,11 @@ def ship(codec: Codec, home: Home, task: Definition) -> tuple[str, bytes]:
         return before.sealed.digest, before.sealed.frame
     refuse_bound_to_kernel(function)
     with BoundFor(home):
-        sealed = codec.seal_function(function, task.options, task.modules, by_name=there is not None)
+        options = task.options
+        sealed = codec.seal_function(function, options, task.modules, by_name=there is not None)
     _note_size(task, len(sealed.frame))
     setups = [fingerprint.fingerprint(one) for one in codec.setups]
-    task.shipped = PackedFunction(mark, task.modules, sealed, codec, setups)
+    task.shipped = PackedFunction(mark, options, task.modules, sealed, codec, setups)
     return sealed.digest, sealed.frame
 
 

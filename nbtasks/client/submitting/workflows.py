@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.batches.parcel import Call, Parcel
+from nbtasks.client.settled import routed
 from nbtasks.core.plan import Node, Plan
 
 from . import publishing
@@ -37,6 +38,7 @@ def submit_workflow(engine: Engine, plan: Plan, steps: Sequence[NodeCalls], nest
         NotPicklable: something cannot travel.
         ConfigError: options are wrong, or this engine does not let calls wait for others.
     """
+    steps = [(task, calls, routed(task, *_body(calls), dict(given))) for task, calls, given in steps]
     told = publishing.is_told()
     if told:
         steps = [

@@ -53,7 +53,7 @@ class RedisEngine:
     ) -> None:
         self.session = Session(connection, result_expires_s, self, include)
         #: As in :class:`Engine`.
-        self.mark: object = self.session.codec
+        self.mark: object = object()
         self.home = self.session.home
         self._result_limit = result_limit
         session = self.session

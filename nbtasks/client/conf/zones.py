@@ -1,0 +1,43 @@
+"""``timezone`` and ``enable_utc``: the zone of moments that name none."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from nbtasks.core.errors import ConfigError
+from nbtasks.core.readable import repr_of
+
+_HERE = "local"
+
+
+def checked_zone(value: Any) -> Any:
+    """Return a time zone as it was given: a name such as ``Europe/Berlin``, ``local``, or a tzinfo.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    _zone(value)
+    return value
+
+
+def zone_of(said: Mapping[str, Any]) -> dt.tzinfo | None:
+    """Return the zone that settings say; None for that of this machine."""
+    if said.get("timezone"):
+        return _zone(said["timezone"])
+    return dt.timezone.utc if said.get("enable_utc") else None
+
+
+def _zone(value: Any) -> dt.tzinfo | None:
+    if not value or value == _HERE:
+        return None
+    if isinstance(value, dt.tzinfo):
+        return value
+    try:
+        return dt.timezone.utc if value == "UTC" else ZoneInfo(value)
+    except (KeyError, ValueError, TypeError, OSError):
+        raise ConfigError(
+            f"timezone: {repr_of(value, 60)} is no time zone; write it as in 'Europe/Berlin', 'UTC' or 'local'"
+        ) from None
