@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbtasks.core import context
@@ -392,6 +392,10 @@ def _make_default() -> App:
     return App()
 
 
+def _make_at(name: str, connection: Connection, include: Sequence[str]) -> App:
+    return App(name, connection=connection, include=include)
+
+
 def _rebuilt(function: Callable[..., Any], options: TaskOptions, home: Home | None = None) -> Task:
     """Rebuild a pickled task; ``home`` is its App's, None where that is the one that runs it, or it has none."""
     return (
@@ -400,4 +404,5 @@ def _rebuilt(function: Callable[..., Any], options: TaskOptions, home: Home | No
 
 
 current.make.append(_make_default)
+current.make_at.append(_make_at)
 current.rebuild.append(_rebuilt)

@@ -10,16 +10,19 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.core import ancestry, context
 from nbtasks.core.errors import ConfigError
 from nbtasks.local.connection import default_place
 
+from .access import opened_access, with_access
 from .home import Home
 
 if TYPE_CHECKING:
+    from nbtasks.local.connection import Connection
+
     from .batches.engine import Engine
 
 
@@ -55,6 +58,10 @@ class Provider(Protocol):
     def known_home(self) -> Home | None:
         """The same; None where that has not been found out yet."""
 
+    @property
+    def bare_connection(self) -> Connection | None:
+        """Where its broker is; None where it has none."""
+
     def see_whether_eager(self, said: bool | None) -> bool:
         """Run calls where they are submitted from now on, or no longer; returns which."""
 
@@ -74,8 +81,12 @@ _all: weakref.WeakSet[Provider] = weakref.WeakSet()
 all_eager = False
 #: Where the App that was closed last had been told that calls go, if none is open: (name, place).
 _closed: list[tuple[str, str]] = []
+#: In a worker: Apps that its tasks submit to, each at its home, and that nobody has opened there.
+_elsewhere: dict[Home, Provider] = {}
 #: Makes an App with defaults; set by app.py.
 make: list[Callable[[], Provider]] = []
+#: Makes one in a worker, of a name, a connection and the modules that workers there have; likewise.
+make_at: list[Callable[[str, Connection, Sequence[str]], Provider]] = []
 #: Rebuilds a pickled task; set by app.py, so that an App can be made wherever a task arrives.
 rebuild: list[Callable[..., Any]] = []
 _lock = threading.RLock()
@@ -200,11 +211,39 @@ def at(home: Home, task: str) -> Provider:
     for app in _candidates():
         if app.usable and app.known_home == home:
             return app
+    made = _made_at(home)
+    if made is not None:
+        return made
     here = f"this worker runs for {_serving().home}" if context.serving else "no App here is"
     raise ConfigError(
         f"task {task!r} is bound to App {home.label!r} at {home}, and {here}. Open an App there first, and hold it: "
         "App(broker=...); or make it a task of no App, with nbtasks.task: it goes through the current one then"
     )
+
+
+def with_way_from(place: Home | None, app: Provider) -> Home:
+    """Return an App's home for a task of it that goes elsewhere; with the way from there, where that is known."""
+    own = app.home
+    through = next((one for one in (*_of_worker, *_open) if one.usable and one.known_home == place), None) if place else None
+    if own == place or through is None or through is app:
+        return own
+    if through.bare_connection is None or app.bare_connection is None:
+        # One of them has no broker.
+        return own
+    return with_access(own, app.bare_connection, app.of_workers, through.bare_connection)
+
+
+def _made_at(home: Home) -> Provider | None:
+    """Return an App at a home whose access has come with a task; None where none has."""
+    if not context.serving:
+        return None
+    with _lock:
+        if home not in _elsewhere:
+            found = opened_access(home, context.serving[0].connection)
+            if found is None:
+                return None
+            _elsewhere[home] = make_at[0](home.label, *found)
+        return _elsewhere[home]
 
 
 def _candidates() -> Iterable[Provider]:

@@ -197,6 +197,11 @@ class Foundation:
             assert self._connection is not None
             return self._connection
 
+    @property
+    def bare_connection(self) -> Connection | None:
+        """The same; None where no broker brings its calls to workers."""
+        return None if self._executor is not None or self._eager is not None else self.connection
+
     def go_to(self, connection: Connection) -> None:
         """Have calls go elsewhere than was told: what is said on a command line counts. Only before the first call."""
         self._need("connection")

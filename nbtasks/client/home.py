@@ -1,4 +1,4 @@
-"""Where an App is at home: which server, namespace and key. It holds no secret, so it may travel with a task."""
+"""Where an App is at home: which server, namespace and key. It shows no secret, so it may travel with a task."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class Home:
         address: the server's URL without user and password.
         key_id: of the key that signs.
         label: the App's name, for messages.
+        access: what a worker of another App needs to submit there, hidden from everybody else; see access.py.
     """
 
     address: str
     namespace: str
     key_id: str
     label: str = field(default="", compare=False)
+    access: bytes = field(default=b"", compare=False, repr=False)
 
     @classmethod
     def of(cls, connection: Connection, label: str = "") -> Home:

@@ -164,9 +164,9 @@ class Task(Definition, Generic[P, R]):
         if isinstance(self._app, Home):
             return self._app
         if self._app is not None:
-            return (
-                self._app.home if self._app.usable else self._app.known_home or Home.nowhere(self._app.name)
-            )
+            if not self._app.usable:
+                return self._app.known_home or Home.nowhere(self._app.name)
+            return current.with_way_from(goes_to, self._app)
         return current.home_of_newest() if goes_to in {None, home.ANYWHERE} else None
 
     @property

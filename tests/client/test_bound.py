@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import App, ConfigError, task
+from nbtasks.wire.signing import encode_key, new_key
 
 SOON = 60.0
 
@@ -124,13 +126,40 @@ CAPTURES = {
         for way in CAPTURES
     ],
 )
-def test_in_a_worker_a_task_of_another_app_refuses(shared_app, other, way):
-    call = CAPTURES[way](shared_app, make(other))
+def test_in_a_worker_a_task_of_another_app_goes_to_that_one(shared_app, other, way):
+    inner = CAPTURES[way](shared_app, make(other)).get(timeout=SOON)
+    if way != "in a list":
+        assert other.AsyncResult(inner).get(timeout=SOON) == "t-other"
+
+
+def test_in_a_worker_the_way_to_another_app_has_its_key_which_nobody_else_reads(shared_app):
+    key = new_key()
+    with App("vault", namespace="t-vault", key=key) as vault:
+        vault.start_workers(1)
+        bound = make(vault)
+
+        @shared_app.task
+        def outer():
+            # Waits for the other App's worker, while the slot of this one is taken.
+            return bound.delay().get(timeout=60), bound.map([]).get(), (bound.si() | bound.si()).delay().get()
+
+        call = outer.delay()
+        assert call.get(timeout=SOON) == ("t-vault", [], "t-vault")
+        # Neither as it is nor as text does it lie on the server.
+        sent = outer.shipped.sealed.frame
+        assert key not in sent
+        assert encode_key(key).encode() not in sent
+
+
+def test_a_task_whose_way_is_not_known_refuses(shared_app):
+    with App("unknown", namespace="t-unknown") as unknown:
+        bare = pickle.dumps(make(unknown).s())
+    shared_app.set_current()
+    call = shared_app.task(lambda: pickle.loads(bare).delay().id).delay()
     with pytest.raises(
-        ConfigError, match=r"is bound to App 'other' at .*'t-other'.*, and this worker runs for"
+        ConfigError, match=r"is bound to App 'unknown' at .*'t-unknown'.*, and this worker runs for"
     ):
         call.get(timeout=SOON)
-    assert other.workers()[0].processed == 0 or other.session.store.newest(1) == []
 
 
 def test_in_a_worker_a_task_of_another_app_that_is_open_there_goes_to_that(shared_app, other):
