@@ -224,7 +224,11 @@ def at(home: Home, task: str) -> Provider:
 def with_way_from(place: Home | None, app: Provider) -> Home:
     """Return an App's home for a task of it that goes elsewhere; with the way from there, where that is known."""
     own = app.home
-    through = next((one for one in (*_of_worker, *_open) if one.usable and one.known_home == place), None) if place else None
+    through = (
+        next((one for one in (*_of_worker, *_open) if one.usable and one.known_home == place), None)
+        if place
+        else None
+    )
     if own == place or through is None or through is app:
         return own
     if through.bare_connection is None or app.bare_connection is None:
