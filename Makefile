@@ -19,8 +19,8 @@ SHELL       := /bin/bash
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
-# Tests wait a third of their time: three processes keep two cores busy. More cores take more: make test JOBS=6
-JOBS   ?= 3
+# Tests wait a third of their time: four processes keep two cores busy. More cores take more: make test JOBS=8
+JOBS   ?= 4
 # Extra arguments for pytest: make test ARGS="-k card -x"
 ARGS   ?=
 

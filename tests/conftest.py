@@ -27,7 +27,7 @@ SHORT_TEMP = Path(os.environ.get("NBTASKS_TEST_TMP", "/tmp"))
 
 #: What is found first by the processes that tests start.
 IN_WORKERS = Path(__file__).parent / "in_workers"
-# Left out there, and so here: it takes six seconds to import.
+# Left out there, and so here: it takes two seconds to import.
 sys.modules.setdefault("rfc3987_syntax", None)
 
 # After a kernel was killed its server lingers, ten minutes for a user, seconds for a test run.

@@ -25,7 +25,7 @@ def test_states_change_while_it_runs_and_the_end_is_saved(lab_page, app):
         [
             SETUP,
             """
-%%task -o pages for n in range(60)
+%%task -o pages for n in range(40)
 # fetch pages
 import time
 time.sleep(0.2)
@@ -53,12 +53,12 @@ n
     # As the saved form says it.
     clock = r"\d\.\d\d s|\d\d\.\d s|\d+ min \d\d s"
     assert all(re.fullmatch(clock, time) for state, _, time in steps if state == "STARTED")
-    assert "59 done" in card.inner_text()
+    assert "39 done" in card.inner_text()
     assert "ValueError" in card.inner_text()
     output = notebook.save().cells[1].outputs[0]
     assert sorted(output.data) == ["text/html", "text/plain"]
     assert "<img" in output.data["text/html"]
-    assert "fetch pages: done, 1 of 60 failed, " in output.data["text/plain"]
+    assert "fetch pages: done, 1 of 40 failed, " in output.data["text/plain"]
     assert "widgets" not in notebook.save().metadata
 
 

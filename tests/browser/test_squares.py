@@ -177,7 +177,7 @@ def test_a_click_on_a_square_opens_its_call(running):
     # One that waits tells how it goes on.
     drawer.get_by_label("next call", exact=True).click()
     # Far enough ahead that it still waits when a slow machine has opened it.
-    later = int(page.locator(".nbt-count b").first.inner_text()) + 50
+    later = int(page.locator(".nbt-count b").first.inner_text()) + 25
     page.locator(".nbt-mosaic").click(position=square(later % 62, later // 62))
     opened = f".nbt-drawer[data-index='{later}']"
     page.locator(opened, has_text="waiting").wait_for()

@@ -38,7 +38,7 @@ def kill_children(n, idle_app, machine, matrix, faults, chance):
 
 
 def test_children_are_killed(idle_app, machine, matrix, faults, chance):
-    kill_children(1000, idle_app, machine, matrix, faults, chance)
+    kill_children(400, idle_app, machine, matrix, faults, chance)
 
 
 @pytest.mark.long
@@ -78,7 +78,7 @@ def kill_machines(n, blows, whole, idle_app, machine, matrix, faults, chance, ev
     [pytest.param(False, id="supervisor", marks=pytest.mark.long), pytest.param(True, id="worker")],
 )
 def test_workers_are_killed(whole, idle_app, machine, matrix, faults, chance, eventually):
-    kill_machines(1000, 2, whole, idle_app, machine, matrix, faults, chance, eventually)
+    kill_machines(500, 1, whole, idle_app, machine, matrix, faults, chance, eventually)
 
 
 @pytest.mark.long

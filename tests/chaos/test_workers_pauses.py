@@ -85,17 +85,17 @@ def test_a_stopped_worker_comes_back_again_and_again(idle_app, machine, matrix, 
 
 
 def test_long_and_deaf_calls_of_a_living_worker_run_once(idle_app, machine, matrix):
-    """Ten leases long, or with the GIL held: the supervisor keeps the lease, so nobody else starts them."""
+    """Eight leases long, or with the GIL held: the supervisor keeps the lease, so nobody else starts them."""
     machine(idle_app, concurrency=3, lease="0.5s")
     machine(idle_app, concurrency=2, lease="0.5s")
     matrix.warm_up(idle_app)
-    deeds = {0: "import time; time.sleep(5)", 1: DEAF.format(3_000_000), 2: SORT.format(seconds=2)}
+    deeds = {0: "import time; time.sleep(4)", 1: DEAF.format(1_500_000), 2: SORT.format(seconds=1.5)}
     load = matrix.submit(idle_app, 3, chunk=1, deeds=deeds)
     rest = matrix.submit(idle_app, 300)
     load.wait()
     rest.wait()
     assert all(len(runs) == 1 for runs in load.executions().values())
-    matrix.close(idle_app, "calls of 10 leases, and with the GIL held for 6 leases, on living workers")
+    matrix.close(idle_app, "calls of 8 leases, and with the GIL held for 3 leases, on living workers")
 
 
 @pytest.mark.long

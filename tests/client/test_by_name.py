@@ -106,10 +106,11 @@ def mod(app):
 
 @pytest.fixture
 def elsewhere(app, tmp_path):
-    """``elsewhere("expression")`` is the text of a value in a process that has none of the code."""
+    """``elsewhere("expression")`` is the text of a value in a process that has none of the code; of several, a list."""
 
-    def run(expression):
-        script = f"from nbtasks import *\napp = App(namespace='by-name')\nprint({expression})"
+    def run(*expressions):
+        lines = [f"print({expression})" for expression in expressions]
+        script = "\n".join(["from nbtasks import *", "app = App(namespace='by-name')", *lines])
         environment = {**os.environ, "NBTASKS_BROKER": app.connection.url}
         done = subprocess.run(
             [sys.executable, "-c", script],
@@ -120,7 +121,10 @@ def elsewhere(app, tmp_path):
             timeout=60,
             check=False,
         )
-        return done.stdout.strip() or done.stderr.strip().rpartition("\n")[2]
+        found = done.stdout.splitlines()
+        if len(found) < len(expressions):
+            return done.stderr.strip().rpartition("\n")[2]
+        return found if len(expressions) > 1 else found[0]
 
     return run
 
@@ -186,21 +190,25 @@ def test_a_task_of_theirs_calls_others(mod):
 
 
 def test_calls_by_name_from_a_process_without_the_code(elsewhere, folder):
-    file = str(folder / "byname_pack" / "mod.py")
-    assert file in elsewhere("app.send_task('byname_pack.mod.fetch', (3,)).get(timeout=50)")
-    assert elsewhere("app.send_task('byname_pack.mod.made', [1]).get(timeout=50)") == "2"
-    assert elsewhere("app.send_task('a name of its own', kwargs={'n': 5}).get(timeout=50)") == "5"
-    assert elsewhere("app.task_named('a name of its own').map(range(3)).get(timeout=50)") == "[0, 1, 2]"
+    of_module, made, own, several = elsewhere(
+        "app.send_task('byname_pack.mod.fetch', (3,)).get(timeout=50)",
+        "app.send_task('byname_pack.mod.made', [1]).get(timeout=50)",
+        "app.send_task('a name of its own', kwargs={'n': 5}).get(timeout=50)",
+        "app.task_named('a name of its own').map(range(3)).get(timeout=50)",
+    )
+    assert str(folder / "byname_pack" / "mod.py") in of_module
+    assert (made, own, several) == ("2", "5", "[0, 1, 2]")
 
 
 def test_signatures_by_name(elsewhere):
-    assert elsewhere("app.signature('byname_pack.mod.made', (1,)).delay().get(timeout=50)") == "2"
-    assert elsewhere("signature('byname_pack.mod.made').apply_async((1,)).get(timeout=50)") == "2"
     one = "app.signature('byname_pack.mod.made')"
-    assert elsewhere(f"({one} | {one}).delay(1).get(timeout=50)") == "3"
-    assert elsewhere(f"chord([{one}.clone((n,)) for n in range(3)], app.signature('a name of its own'))()"
-                     ".get(timeout=50)") == "[1, 2, 3]"  # fmt: skip
-    assert elsewhere(f"dict({one})['task']") == "byname_pack.mod.made"
+    assert elsewhere(
+        "app.signature('byname_pack.mod.made', (1,)).delay().get(timeout=50)",
+        "signature('byname_pack.mod.made').apply_async((1,)).get(timeout=50)",
+        f"({one} | {one}).delay(1).get(timeout=50)",
+        f"chord([{one}.clone((n,)) for n in range(3)], app.signature('a name of its own'))().get(timeout=50)",
+        f"dict({one})['task']",
+    ) == ["2", "2", "3", "[1, 2, 3]", "byname_pack.mod.made"]
 
 
 def test_the_options_of_the_workers_task_count(elsewhere):

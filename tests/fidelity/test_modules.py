@@ -589,6 +589,7 @@ Base.metadata.create_all(engine)
 """
 
 
+@pytest.mark.long
 def test_sqlalchemy_models(folder, shared_app, notebook):
     pytest.importorskip("sqlalchemy")
     folder("database", DATABASE)

@@ -113,7 +113,10 @@ def shop(tmp_path_factory, run_folder):
         lease.close()
 
 
-@pytest.mark.parametrize("preload", [False, True], ids=["each loads", "preload"])
+@pytest.mark.parametrize(
+    "preload",
+    [pytest.param(False, id="each loads", marks=pytest.mark.long), pytest.param(True, id="preload")],
+)
 def test_a_project_under_gunicorn(shop, eventually, preload):
     port = free_port()
     command = (

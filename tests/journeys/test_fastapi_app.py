@@ -122,7 +122,9 @@ GUNICORN = ("-m", "gunicorn", "-k", "uvicorn_worker.UvicornWorker", "-w", "2", "
     [
         pytest.param(("-m", "uvicorn", "api.main:api", "--port"), id="uvicorn"),
         pytest.param(GUNICORN, id="gunicorn", marks=pytest.mark.long),
-        pytest.param(("-m", "gunicorn", "--preload", *GUNICORN[2:]), id="gunicorn preload"),
+        pytest.param(
+            ("-m", "gunicorn", "--preload", *GUNICORN[2:]), id="gunicorn preload", marks=pytest.mark.long
+        ),
     ],
 )
 def test_an_app_in_the_usual_layout(project, eventually, command):
