@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .asking import opened, where_options
+from .asking import json_option, opened, where_options
 
 _OPTIONS = ("queue", "priority", "countdown", "eta", "expires")
 
@@ -47,6 +47,7 @@ class Json(click.ParamType[Any]):
 @click.option("--countdown", metavar="TIME", help="Start after this time at the earliest.")
 @click.option("--eta", metavar="MOMENT", help="Start at this moment at the earliest, in ISO 8601.")
 @click.option("--expires", metavar="TIME|MOMENT", help="Do not start it any more from then on.")
+@json_option
 def calling(
     name: str,
     target: str | None,
@@ -55,6 +56,7 @@ def calling(
     namespace: str | None,
     args: list[Any] | None,
     kwargs: dict[str, Any] | None,
+    as_json: bool,
     **given: str | None,
 ) -> None:
     """Submit a call of the task NAME, such as proj.tasks.add, and print its id alone."""
@@ -65,7 +67,8 @@ def calling(
             options[option] = float(options[option])
     with opened(target, broker, connection_file, namespace) as app:
         try:
-            click.echo(app.send_task(name, args, kwargs, **options).id)
+            id = app.send_task(name, args, kwargs, **options).id
         except TypeError as error:
             # The task is known here, and takes other arguments.
             raise click.ClickException(str(error)) from error
+    click.echo(json.dumps({"id": id, "name": name}) if as_json else id)

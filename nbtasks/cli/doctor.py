@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from collections.abc import Iterable
 
 import click
 
+from .asking import json_option
 from .findings import NOTE, OK, PROBLEM, Finding, examine
 from .named import broker_option, connection_file_option
 
@@ -16,8 +19,13 @@ _COLOURS = {OK: "green", NOTE: "yellow", PROBLEM: "bold red"}
 @click.command()
 @broker_option()
 @connection_file_option("File with URL and key, from another machine.")
-def doctor(broker: str | None, connection_file: str | None) -> None:
+@json_option
+def doctor(broker: str | None, connection_file: str | None, as_json: bool) -> None:
     """Look at the set-up, line by line, and say what to do. Ends with 1 where something is wrong."""
+    if as_json:
+        found = list(examine(broker, connection_file))
+        click.echo(json.dumps([dataclasses.asdict(one) for one in found]))
+        sys.exit(1 if any(one.status == PROBLEM for one in found) else 0)
     problems = report(examine(broker, connection_file))
     if problems:
         click.echo(f"\n{problems} problem{'s' if problems > 1 else ''} found.")

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from nbtasks.core.errors import ConfigError
+from nbtasks.core.nodenames import node_name
 from nbtasks.local.connection import CONFIG_VARIABLE
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -22,6 +24,17 @@ def named(_context: click.Context, _option: click.Parameter, value: str | None) 
     if value is not None and not value.strip():
         raise click.BadParameter("it is empty: is a variable not set? Leave the option out for the default")
     return value
+
+
+def node_named(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Return a worker's name as it is given; refuse one with letters that stand for nothing."""
+    text = named(context, option, value)
+    try:
+        if text is not None:
+            node_name(text)
+    except ConfigError as error:
+        raise click.BadParameter(str(error).partition(": ")[2]) from None
+    return text
 
 
 def broker_option(text: str = "Redis or Valkey.  [default: as an App without arguments]") -> Callable[[C], C]:

@@ -16,6 +16,7 @@ from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import BrokerUnavailable, NbtasksError
 from nbtasks.core.keywords import WorkerKeywords, meanings
+from nbtasks.core.nodenames import node_file, node_name
 from nbtasks.core.options import LOG_LEVELS, OUTPUTS, POOLS, WorkerOptions
 from nbtasks.local.connection import CONFIG_VARIABLE
 from nbtasks.local.processes.maththreads import share_cpus
@@ -26,8 +27,8 @@ from .named import (
     broker_option,
     config_option,
     connection_file_option,
-    named,
     namespace_option,
+    node_named,
     target_option,
 )
 
@@ -85,7 +86,7 @@ def _said(option: str) -> str:
     show_default=True,
     help=_said("output"),
 )
-@click.option("-n", "--name", callback=named, metavar="NAME", help=_said("name"))
+@click.option("-n", "--name", "--hostname", callback=node_named, metavar="NAME", help=_said("name"))
 @click.option("--max-tasks-per-child", type=click.IntRange(1), metavar="N", help=_said("max_tasks_per_child"))
 @click.option(
     "--max-memory-per-child", type=click.IntRange(1), metavar="KIB", help=_said("max_memory_per_child")
@@ -197,6 +198,10 @@ def _connect(
     return app.connection, None
 
 
+def _logfile(text: str | None, name: str | None) -> str | None:
+    return None if text is None else node_file(text, None if name is None else node_name(name))
+
+
 def _options(given: dict[str, Any], include: tuple[str, ...], app: App | None) -> WorkerOptions:
     if app is not None:
         # What is said on the command line counts before settings, and those before what it is otherwise.
@@ -211,7 +216,7 @@ def _options(given: dict[str, Any], include: tuple[str, ...], app: App | None) -
         threads=given["threads"],
         name=given["name"],
         loglevel=given["loglevel"],
-        logfile=given["logfile"],
+        logfile=_logfile(given["logfile"], given["name"]),
         output=given["output"],
         max_tasks_per_child=given["max_tasks_per_child"],
         max_memory_per_child=given["max_memory_per_child"],

@@ -16,6 +16,7 @@ from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
 from .keywords import LogLevel, OutputTo, Pool, WorkerKeywords, meanings
 from .moments import is_moment, may_be_epoch, moment, other_zone
+from .nodenames import node_name
 from .rates import rate
 from .readable import repr_of
 from .refusals import refuse_foreign
@@ -291,6 +292,8 @@ class WorkerOptions:
             raise ConfigError(f"loglevel: {self.loglevel!r} is not one of {', '.join(LOG_LEVELS)}")
         if self.output not in OUTPUTS:
             raise ConfigError(f"output: {self.output!r} is not one of {', '.join(OUTPUTS)}")
+        if self.name is not None:
+            node_name(self.name)
         for name in ("max_tasks_per_child", "max_memory_per_child"):
             if getattr(self, name) is not None:
                 _check_count(name, getattr(self, name))

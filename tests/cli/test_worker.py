@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import tempfile
 from pathlib import Path
 
@@ -267,3 +268,24 @@ def test_a_login_that_is_wrong_is_not_waited_for(nbtasks, server_at):
         assert "password" in ended.stderr
         assert ":wrong@" not in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+def test_a_second_worker_of_one_name_is_warned_of_the_first(worker, project, eventually):
+    first = worker("-c", "1", "-n", "w@%h")
+    host = socket.gethostname()
+    assert "another worker" not in first.text
+    second = worker("-c", "1", "--hostname", f"w@{host}")
+    said = f"another worker is called 'w@{host}', too: on host {host}, pid {first.process.pid}"
+    eventually(lambda: said in second.text, "the second one names the first")
+    assert second.end() == 0
+    # Without a name of its own, and after one that was killed, there is nothing to say.
+    assert "another worker" not in worker("-c", "1").text
+    first.end(signal.SIGKILL)
+    assert "another worker" not in worker("-c", "1", "-n", "w@%h").text
+
+
+@pytest.mark.parametrize("name", ["w%x@%h", "w@%p"])
+def test_a_letter_that_stands_for_nothing_is_refused(nbtasks, name):
+    done = nbtasks("worker", "-n", name)
+    assert done.returncode == 2
+    assert "stands for nothing; there are %h (the host)" in " ".join(done.stderr.split())

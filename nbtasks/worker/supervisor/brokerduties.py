@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,12 +14,14 @@ from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.server import check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Store
+from nbtasks.core.errors import OperationalError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.orders import Shutdown, StopCalls
 from nbtasks.local.connection import Connection
 from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
+from nbtasks.worker.log import LOGGER
 from nbtasks.worker.seats import Seat
 
 from .arrival import Arrival
@@ -30,6 +33,7 @@ from .enforcement import Enforcement
 from .fallout import Fallout
 from .identity import Identity
 from .lease import Lease
+from .namesakes import namesakes
 from .portrait import Portrait
 from .recovery import Rescue
 from .strangers import Strangers
@@ -112,6 +116,9 @@ class BrokerDuties:
         self._reaper.start()
         self._strangers.start()
         self._fallout.start()
+        with contextlib.suppress(OperationalError):
+            for sentence in namesakes(self._fleet, self._identity):
+                LOGGER.warning("%s", sentence)
 
     def show(self) -> None:
         """There is something new to show of this worker."""

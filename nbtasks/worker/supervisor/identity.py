@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import socket
 from dataclasses import dataclass
 
 from nbtasks.core.address import PYTHON, Address
+from nbtasks.core.nodenames import node_name
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.wire.signing import Keyring
@@ -38,13 +38,5 @@ class Identity:
             for queue in dict.fromkeys(options.queues)
             for key_id in keyring.ids
         ]
-        name = _expanded(options.name) if options.name else place
+        name = node_name(options.name) if options.name else place
         return cls(f"{place}-{secrets.token_hex(4)}", name, keyring, tuple(addresses))
-
-
-def _expanded(name: str) -> str:
-    """Return a worker's name with Celery's letters filled in: ``%h`` is the host, ``%n`` and ``%d`` its parts."""
-    host = socket.gethostname()
-    first, _, domain = host.partition(".")
-    parts = {"%h": host, "%n": first, "%d": domain, "%%": "%"}
-    return re.sub("%[hnd%]", lambda found: parts[found[0]], name)
