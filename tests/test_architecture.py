@@ -42,6 +42,7 @@ PUBLIC = {
     "ProgressBar",
     "Ignore",
     "IncompleteStream",
+    "LockLost",
     "ResultSet",
     "Reject",
     "Retry",

@@ -77,11 +77,21 @@ class CurrentCall:
     own_state: OwnState | None = field(default=None, repr=False)
     #: The retry that the task has asked for with ``throw=False``.
     again: Any = field(default=None, repr=False)
+    #: The locks that it holds, a Hold; made by the worker where it holds some.
+    hold: Any = field(default=None, repr=False)
 
     @property
     def retries(self) -> int:
         """Retries so far: 0 in the first attempt."""
         return self.attempt - 1
+
+    @property
+    def lock_token(self) -> int | None:
+        """A number that grows with each call that gets a lock; None where it holds none.
+
+        A resource that refuses smaller numbers than it has seen is safe from a call that has lost its lock.
+        """
+        return None if self.hold is None else self.hold.token
 
     @property
     def root_id(self) -> str:

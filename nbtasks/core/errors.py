@@ -17,7 +17,7 @@ NbtasksError
 ├── IncompleteStream             ``iterdeps()`` has come to a call that has not ended
 ├── UnknownCall                  an id that nobody recorded
 ├── NotRegistered                a worker has no task of the name that it is called by
-├── WouldDeadlock                a ``get()`` inside a task that would take the last free slot
+├── WouldDeadlock                a wait that would never end: for the last free slot, or for a lock that is held already
 ├── TimeoutError                 waiting took too long (the call itself goes on)
 ├── CallError                    one call ended badly; carries ``call_id``
 │   ├── TaskError                stands in for an exception that cannot be rebuilt here
@@ -27,6 +27,7 @@ NbtasksError
 │   ├── TimeLimitExceeded
 │   ├── SoftTimeLimitExceeded
 │   ├── WorkerLostError
+│   ├── LockLost                 a lock was lost while it was needed
 │   └── MaxRetriesExceededError
 ├── Retry                        control flow: raised by ``self.retry()``
 ├── Ignore                       control flow: the task wants no result of this call
@@ -130,7 +131,7 @@ class NotRegistered(NbtasksError):
 
 
 class WouldDeadlock(NbtasksError):
-    """Waiting here would hold the last free worker slot."""
+    """Waiting here would never end: it would hold the last free worker slot, or what is waited for is held already."""
 
 
 class TimeoutError(NbtasksError, builtins.TimeoutError):
@@ -242,6 +243,14 @@ class SoftTimeLimitExceeded(CallError):
 
 class WorkerLostError(CallError):
     """The process that ran the call died."""
+
+
+class LockLost(CallError):
+    """A lock was lost while it was needed: somebody else may have it now.
+
+    It is raised in the call that holds the lock, which runs again when it has it again; or where a client's block with
+    the lock ends.
+    """
 
 
 class MaxRetriesExceededError(CallError):

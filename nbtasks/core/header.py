@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .inputs import Input, calls_of, inputs_from_wire, inputs_to_wire
+from .lock import Lock, locks_from_wire, locks_to_wire
 from .madeonce import made_once
 from .wirefields import WireField, WireFields, flag, from_base64, named, number, text, texts, to_base64, whole
 
@@ -48,6 +49,7 @@ class CallHeader:
         stands_in: their values come from the calls that have taken their places; their function does not run.
         nesting: how often in a row calls have taken the place of another before these did.
         overrides: option of the task -> what it is for these calls.
+        locks: what each of them holds while it runs; who does not know of it must not run them.
         more: what a newer sender has said besides, as it was sent.
     """
 
@@ -74,6 +76,7 @@ class CallHeader:
     stands_in: bool = False
     nesting: int = 0
     overrides: Mapping[str, float | None] = field(default_factory=dict)
+    locks: tuple[Lock, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def root_of(self, index: int) -> str:
@@ -94,9 +97,13 @@ class CallHeader:
         wire = {**self.more, **_FIELDS.written(self)}
         for name, value in self.overrides.items():
             wire[_KEYS_OF_OVERRIDES[name]] = int(value) if isinstance(value, bool) else value
-        if self.inputs:
-            needed = (_INPUTS, _STANDS_IN) if self.stands_in else (_INPUTS,)
-            wire["mu"] = [*dict.fromkeys([*texts(self.more.get("mu", [])), *needed])]
+        own = [
+            key
+            for key, said in ((_INPUTS, self.inputs), (_STANDS_IN, self.stands_in), (_LOCKS, self.locks))
+            if said
+        ]
+        if own:
+            wire["mu"] = [*dict.fromkeys([*texts(self.more.get("mu", [])), *own])]
         return wire
 
     @classmethod
@@ -128,7 +135,7 @@ def _refuse_unknown(needed: tuple[str, ...]) -> None:
 
 
 #: The keys of what nobody may overlook.
-_INPUTS, _STANDS_IN = "in", "ry"
+_INPUTS, _STANDS_IN, _LOCKS = "in", "ry", "lk"
 _FIELDS = WireFields(
     CallHeader,
     {
@@ -154,6 +161,7 @@ _FIELDS = WireFields(
         "et": WireField("eta_at", number),
         _STANDS_IN: WireField("stands_in", flag, int),
         "rn": WireField("nesting", whole),
+        _LOCKS: WireField("locks", locks_from_wire, locks_to_wire),
     },
 )
 _OVERRIDES = {

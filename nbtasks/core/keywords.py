@@ -59,6 +59,15 @@ class DecoratorKeywords(SharedKeywords, total=False):
     rate_limit: Annotated[
         str | float | None, "at most so many starts over all workers (10/s, 100/m, 5/h), retries included"
     ]
+    max_concurrency: Annotated[int | None, "at most so many calls of it run at once, over all workers"]
+    concurrency_key: Annotated[
+        Callable[..., Any] | None,
+        "with max_concurrency: counts apart by what it returns for a call's arguments",
+    ]
+    locks: Annotated[
+        str | Sequence[str] | Mapping[str, int],
+        "names of locks that each call holds; a dict gives capacities",
+    ]
     expires: Annotated[Duration | None, "do not start a call any more after this time"]
     retry_kwargs: Annotated[
         Mapping[str, Any] | None, "as in Celery: max_retries, and countdown between two attempts"

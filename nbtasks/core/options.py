@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import operator
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from difflib import get_close_matches
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from .durations import Duration, seconds, seconds_from_now
 from .errors import ConfigError
 from .keywords import LogLevel, OutputTo, Pool, WorkerKeywords, meanings
+from .lock import Capacities, check_capacity, check_locks
 from .moments import is_moment, may_be_epoch, moment, other_zone
 from .nodenames import node_name
 from .rates import rate
@@ -61,6 +62,9 @@ class TaskOptions:
     seed: int | None = None
     memo: bool = False
     throws: tuple[type[BaseException], ...] = ()
+    max_concurrency: int | None = None
+    concurrency_key: Callable[..., Any] | None = None
+    locks: Capacities = ()
     #: Those that somebody has given, in order: settings stand in for the others only.
     said: tuple[str, ...] = field(default=(), compare=False)
 
@@ -94,11 +98,17 @@ class TaskOptions:
                 raise ConfigError(_unknown("task option", name, known | {"base", "retries", "retry_kwargs"}))
         made = base.with_values({name: _check(name, value) for name, value in given.items()})
         _check_limits(made)
+        _check_key(made)
         return made
 
     def with_values(self, values: Mapping[str, Any]) -> Self:
         """Return the same with values that are checked; from now on they are said."""
         return dataclasses.replace(self, **values, said=tuple(sorted({*self.said, *values})))
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether its calls hold locks while they run."""
+        return self.max_concurrency is not None or bool(self.locks)
 
 
 def _retry_kwargs(said: Any) -> dict[str, Any]:
@@ -162,6 +172,9 @@ def _check(name: str, value: Any) -> Any:
         "rate_limit": rate,
         "seed": check_seed,
         "memo": _check_memo,
+        "max_concurrency": _check_concurrency,
+        "concurrency_key": _check_function,
+        "locks": check_locks,
     }.get(name)
     return check(value) if check is not None else value
 
@@ -187,6 +200,26 @@ def _check_limits(options: TaskOptions) -> None:
             f"soft_time_limit: {soft:g} s is more than time_limit, {hard:g} s, so it would never be reached; "
             "give a smaller one, or a larger time_limit"
         )
+
+
+def _check_key(options: TaskOptions) -> None:
+    if options.concurrency_key is not None and options.max_concurrency is None:
+        raise ConfigError(
+            "concurrency_key says which calls count together; say how many of them may run at once, too: "
+            "max_concurrency=1"
+        )
+
+
+def _check_concurrency(value: Any) -> int | None:
+    return None if value is None else check_capacity(value, "max_concurrency")
+
+
+def _check_function(value: Any) -> Any:
+    if value is None or (callable(value) and not isinstance(value, type)):
+        return value
+    raise ConfigError(
+        f"concurrency_key: {repr_of(value, 60)} is not a function of a call's arguments, such as lambda url: host(url)"
+    )
 
 
 def check_priority(value: int | str) -> int:

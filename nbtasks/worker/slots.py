@@ -13,6 +13,8 @@ from dataclasses import dataclass
 #: In place of a soft limit: the call has ended, and how is packed.
 PACKING = -1.0
 
+#: Exit code of a child whose call has lost its locks.
+LOCKS_LOST = 71
 #: BUSY: the main thread runs calls; CONCURRENT: threads or the event loop do.
 STARTING, IDLE, BUSY, CONCURRENT = 0, 1, 2, 3
 
@@ -32,6 +34,10 @@ _STOP_AT = 128
 # Written by the supervisor with the first order: there is one.
 _ORDERED_AT = 199
 _WAITING_AT = 200
+# Written by the child: 0 while none of its calls holds a lock, else one more than how often the lease had been gone
+# before that.
+_LOCKED = struct.Struct("<Q")
+_LOCKED_AT = 208
 # Written by the supervisor, once for all slots, behind the last one: until when the lease holds (steady clock), how
 # often it was found to be gone, and what to add to that clock to get the server's time.
 _LEASE = struct.Struct("<dQd")
@@ -137,6 +143,10 @@ class Slot:
         """Say that the call in hand waits for another call."""
         self._memory[self._at + _WAITING_AT] = int(waiting)
 
+    def set_locked(self, lapses: int | None) -> None:
+        """Say that a call holds a lock, which it took when the lease had been gone so often; None: none holds one."""
+        _LOCKED.pack_into(self._memory, self._at + _LOCKED_AT, 0 if lapses is None else lapses + 1)
+
     def _write(self) -> None:
         _CHILD.pack_into(self._memory, self._at, self._pid, self._state, self._in_hand, self.done)
 
@@ -190,6 +200,12 @@ class Slot:
         if not serial or serial != before:
             return None
         return RunningCall(serial, batch.rstrip(b"\0").decode(), index, started, limit, count, soft)
+
+    @property
+    def locked(self) -> int | None:
+        """How often the lease had been gone when a call of the child took a lock; None where none holds one."""
+        (found,) = _LOCKED.unpack_from(self._memory, self._at + _LOCKED_AT)
+        return found - 1 if found else None
 
     @property
     def waiting(self) -> bool:

@@ -49,7 +49,7 @@ WRITES = [
 READS = (
     *("HGET", "HMGET", "HEXISTS", "GETRANGE", "EXISTS", "GET", "PTTL", "TIME", "XLEN", "XRANGE", "XREVRANGE"),
     *("XPENDING", "XINFO", "SMEMBERS", "ZRANGE", "ZREVRANGE", "ZRANGEBYSCORE", "ZCARD"),
-    *("HKEYS", "ZSCORE"),
+    *("HKEYS", "ZSCORE", "HGETALL", "HLEN", "ZRANK"),
 )
 CUT = """
 local left, real = {left}, redis
@@ -560,6 +560,8 @@ def test_withdraw_delayed(one_server):
 def test_every_script_is_cut_here_or_has_one_write():
     cut = {"submit", "finish", "give", "promote", "orphans", "take", "revoke", "withdraw", "withdraw_delayed"}
     cut |= {"permit"}
+    # In test_lock_scripts.py.
+    cut |= {"hold", "acquire", "release", "unlock", "turns"}
     #: They write nothing, or what they write is the same each time.
     others = {
         "adopt",
@@ -573,7 +575,7 @@ def test_every_script_is_cut_here_or_has_one_write():
         "pulses",
         "lapse",
     }
-    others |= {"set_ahead", "stock", "vouch", "fallout"}
+    others |= {"set_ahead", "stock", "vouch", "fallout", "holders"}
     assert cut | others == set(SCRIPTS)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nbtasks.core.header import OVERRIDABLE, CallHeader
 from nbtasks.core.inputs import CallsBefore, Input
+from nbtasks.core.lock import Lock
 
 some = settings(max_examples=40, deadline=None, derandomize=True)
 texts = st.text('a_ü漢\n"\\', max_size=8)
@@ -133,9 +134,23 @@ def test_what_makes_no_sense_of_what_calls_need_is_refused(said):
         CallHeader.from_wire({"in": said, "mu": ["in"]})
 
 
+def test_locks_of_calls_are_not_overlooked():
+    header = CallHeader(locks=(Lock("db"), Lock("an umlaut ü", 10)), inputs=NEEDED)
+    assert header.to_wire()["mu"] == ["in", "lk"]
+    assert CallHeader.from_wire(header.to_wire()).locks == header.locks
+
+
+@pytest.mark.parametrize(
+    "said", [{}, ["db"], [["db"]], [["db", 0]], [["", 1]], [["db", 1.5]], [["db", 1]] * 30]
+)
+def test_what_makes_no_sense_of_locks_is_refused(said):
+    with pytest.raises(ValueError, match=r"\w"):
+        CallHeader.from_wire({"lk": said, "mu": ["lk"]})
+
+
 def test_what_must_not_be_overlooked_is_known_or_the_calls_are_refused():
     assert CallHeader.from_wire({"nm": "work", "mu": ["nm", "tl"]}).name == "work"
-    with pytest.raises(ValueError, match="need a newer nbtasks, one that knows lk"):
-        CallHeader.from_wire({"nm": "work", "lk": "till", "mu": ["nm", "lk"]})
+    with pytest.raises(ValueError, match="need a newer nbtasks, one that knows zz"):
+        CallHeader.from_wire({"nm": "work", "zz": "till", "mu": ["nm", "zz"]})
     with pytest.raises(ValueError, match="is no list"):
         CallHeader.from_wire({"mu": "lk"})

@@ -147,7 +147,7 @@ def test_an_order_cannot_be_passed_off_as_a_result(codec):
 
 def test_what_another_version_says_and_cannot_be_read_is_refused(codec):
     chunk, news = Chunk("b1", "f", 0, [b""]), News("b1", "w", "r1", 7, [])
-    strange = dataclasses.replace(chunk, header=CallHeader(more={"mu": ["lk"], "lk": "one at a time"}))
+    strange = dataclasses.replace(chunk, header=CallHeader(more={"mu": ["zz"], "zz": "one at a time"}))
     with pytest.raises(SignatureMismatch, match="cannot be read here: they need a newer nbtasks"):
         codec.open_chunk(codec.seal_chunk(strange), "b1")
     mistyped = codec._sealer.seal(CHUNK, {"b": "b1", "ad": "", "f": "f", "i": 0, "n": 0, "nm": 1})

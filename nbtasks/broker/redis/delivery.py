@@ -52,6 +52,9 @@ class Delivery:
         on_copy: told (address, batch, frame) of an entry that was left out: it was worked off before, or nobody knows
             its batch.
         lease: key of a lease; once that is there, nothing is given back any more.
+
+    Attributes:
+        consumer: as which it takes them.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Delivery:
         self._lanes = lanes
         self._link = lanes.link
         self._keys = lanes.keys
-        self._consumer = consumer
+        self.consumer = consumer
         self._on_copy = on_copy
         self._guard = [] if lease is None else [lease]
         self._reading = VouchedRead(lanes, consumer)
@@ -91,7 +94,7 @@ class Delivery:
     def take(self, most: int) -> list[Entry]:
         """Take up to ``most`` entries without waiting."""
         keys = [self._keys.root, *self._lanes.streams]
-        args: list[Argument] = [GROUP, self._consumer, most]
+        args: list[Argument] = [GROUP, self.consumer, most]
         taken, copies = self._lanes.grouped(lambda: self._link.script("take", keys, args))
         for lane_number, batch, frame in copies:
             self._on_copy(self._lanes.places[lane_number][0], batch.decode(errors="replace"), frame)
@@ -222,7 +225,7 @@ class Delivery:
     def _pending(self) -> list[Any]:
         replies = self._link.pipeline(
             [
-                ("XPENDING", stream, GROUP, "-", "+", _MOST_HELD, self._consumer)
+                ("XPENDING", stream, GROUP, "-", "+", _MOST_HELD, self.consumer)
                 for stream in self._lanes.streams
             ]
         )
@@ -261,7 +264,7 @@ class Delivery:
             self._forget(stream)
 
     def _forget(self, stream: str) -> None:
-        args: list[Argument] = [GROUP, self._consumer]
+        args: list[Argument] = [GROUP, self.consumer]
         self._lanes.grouped(lambda: self._link.script("forget_consumer", [stream], args))
 
     # -- being rid of it
@@ -292,6 +295,6 @@ class Delivery:
         remains = f"{kept[0]} {kept[1]}" if kept else ""
         target = returned(entry.lane) if aside is None else str(aside)
         place: list[Argument] = [entry.address, entry.lane, entry.id, target]
-        args: list[Argument] = [GROUP, self._consumer, *place, remains, end, *flat]
+        args: list[Argument] = [GROUP, self.consumer, *place, remains, end, *flat]
         keys = [self._keys.root, *self._guard]
         return bool(self._lanes.grouped(lambda: self._link.script("give", keys, args)))

@@ -16,7 +16,7 @@ PUSH_BYTES = 32 * 1024
 #: In the place of a limit: what is put aside may have begun.
 DOUBT = "?"
 #: Operation of a report -> how many arguments it has, as in finish.lua.
-_WIDTHS = {"R": 6, "E": 3, "P": 5, "Z": 9, "Y": 11, "O": 3, "N": 4, "S": 2, "A": 5}
+_WIDTHS = {"R": 6, "E": 3, "P": 5, "Z": 9, "Y": 11, "O": 3, "N": 4, "S": 2, "U": 4, "A": 5}
 
 
 @dataclass
@@ -101,6 +101,10 @@ class Finish:
     def counted(self, batch: str) -> None:
         """The batch's number of calls is known now; it may be over."""
         self.args += ["S", batch]
+
+    def unlocked(self, lock: str, name: str, consumer: str) -> None:
+        """A call is through with a lock. Said before its entry is worked off."""
+        self.acks += ["U", lock, name, consumer]
 
     def done(self, entry: Entry, kept: tuple[int, int] | None = None) -> None:
         """The entry is worked off.

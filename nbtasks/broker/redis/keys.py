@@ -54,7 +54,7 @@ class Keys:
         """ZSET: calls that are due later; score is the server's time as it is reckoned, in ms.
 
         The member is a header line and a frame; the line is lane, batch, first, count and attempt; and the limit, if
-        the calls wait for that.
+        the calls wait for that, or "@" and the lock. Those have a score that no time reaches.
         """
         return f"{self.root}z:{address}"
 
@@ -206,3 +206,24 @@ class Keys:
     def lock(self, what: str) -> str:
         """STRING with PX: election of one supervisor for a duty."""
         return f"{self.root}lock:{what}"
+
+    def lock_holders(self, lock: str) -> str:
+        """HASH: name -> ``capacity token since consumer title`` of who holds a lock of tasks. More in lock.lua.
+
+        Beside it are ``lq:<lock>``, a ZSET of those who wait, by ticket, and ``lt:<lock>``, a HASH of those whose turn
+        it is. ``tk``, a STRING, is the last ticket.
+        """
+        return f"{self.root}lk:{lock}"
+
+    def locks_of(self, worker: str) -> str:
+        """HASH: as names what a worker, or a client, holds: ``lock name``."""
+        return f"{self.root}lh:{worker}"
+
+    def lock_calls(self, name: str) -> str:
+        """STREAM with PX: tells code that waits for a lock, under its name, that it is its turn."""
+        return f"{self.root}lw:{name}"
+
+    @property
+    def lines(self) -> str:
+        """HASH: as names the locks that somebody waits for."""
+        return f"{self.root}locks"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .channel import Argument
 from .keys import Keys
 from .link import Link
+from .untrusted import number_or
 
 #: Delayed calls that one script looks at, so that it keeps nobody waiting, and how often it does at most.
 _MOST_AT_ONCE = 100
@@ -30,15 +31,19 @@ class Grant:
 
 @dataclass(frozen=True)
 class Limited:
-    """Calls wait for a rate limit. Nothing of this is signed; it is only shown.
+    """Calls wait for a rate limit, or for a lock. Nothing of this is signed; it is only shown.
 
     Attributes:
-        rate: as ``10/s``.
+        rate: as ``10/s``; empty where it is a lock.
         next_s: seconds until the next start.
+        lock: id of the lock.
+        index: of the call that was found to wait.
     """
 
     rate: str
-    next_s: float
+    next_s: float = 0.0
+    lock: str = ""
+    index: int = 0
 
 
 class Permits:
@@ -64,11 +69,14 @@ class Permits:
         return Grant(int(permits), int(first_us) / 1e6, int(again_ms) / 1000)
 
     def limited(self, address: str, batch: str) -> Limited | None:
-        """Return which limit calls of a batch wait for; None where none is found to."""
+        """Return which limit, or lock, calls of a batch wait for; None where none is found to."""
         passed = 0
         for _ in range(_MOST_LOOKS):
             args: list[Argument] = [address, batch, passed, _MOST_AT_ONCE]
-            limit, next_ms, passed = self._link.script("limited", [self._keys.root], args)
+            limit, next_ms, passed, index = self._link.script("limited", [self._keys.root], args)
+            if limit.startswith(b"@"):
+                lock = limit[1:].decode(errors="replace")
+                return Limited("", lock=lock, index=number_or(index, 0))
             if limit:
                 return Limited(limit.decode(errors="replace").partition(":")[2], int(next_ms) / 1000)
             if passed < 0:

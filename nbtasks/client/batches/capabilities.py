@@ -17,6 +17,11 @@ _OPTIONS = {
         "Leave it out and let the task look at the time itself",
     ),
     "rate_limit": ("starts calls as soon as it can", "Leave it out and give the map max_parallel"),
+    "max_concurrency": (
+        "starts calls as soon as it can",
+        "Leave it out and give the map max_parallel",
+    ),
+    "locks": ("knows no locks", "Leave it out and use a lock of your own in the task"),
     "expires": (
         "does not look at the time before it starts a call",
         "Leave it out and revoke() what is too old",

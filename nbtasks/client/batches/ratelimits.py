@@ -1,4 +1,4 @@
-"""Which batches wait for permits of a rate limit."""
+"""Which batches wait for permits of a rate limit, or for locks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def rate_limit_of(batch: Run) -> str | None:
 def may_be_limited(batch: Ledger) -> bool:
     """Whether a batch's task has a rate limit, or nobody knows here."""
     return batch.parcel is None or rate_limit_of(batch) is not None
+
+
+def may_be_aside(batch: Ledger) -> bool:
+    """Whether calls of a batch may wait beside their queue: for a rate limit, for a lock, or nobody knows here."""
+    return may_be_limited(batch) or (batch.parcel is not None and batch.parcel.options.task.is_locked)
 
 
 def share_limit(one: Ledger, other: Ledger) -> bool:

@@ -78,7 +78,8 @@ def call_options(task: Definition, given: dict[str, Any], engine: Engine, single
         return known
     options = engine.checked(_checked_options(task, given, single))
     if not given and single:
-        options = dataclasses.replace(options, plain=not options.task.memo)
+        alone = options.task.memo or options.task.is_locked
+        options = dataclasses.replace(options, plain=not alone)
         task.plain_options = (engine.mark, options)
     return options
 

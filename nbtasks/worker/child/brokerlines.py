@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from nbtasks.broker.redis.delivery import Delivery
+from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.locks import CallLocks, Locks, Turn
 from nbtasks.broker.redis.permits import Grant, Permits
 from nbtasks.broker.redis.store import Store
 from nbtasks.broker.redis.workflowstore import WorkflowStore
@@ -17,6 +19,7 @@ from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
+from nbtasks.core.lock import Lock
 from nbtasks.local.connection import Connection
 from nbtasks.worker.executing.interrupts import Interrupts, Stopping
 from nbtasks.worker.log import log_trouble
@@ -79,11 +82,13 @@ class BrokerLines:
         self.waiting = Link(connection.url, connection.address)
         self.free = Link(connection.url, connection.address)
         self.taking = Delivery(Lanes(self.waiting, keys, addresses), consumer, left_out)
-        self.giving = Delivery(Lanes(self.free, keys, addresses), consumer)
+        lanes = Lanes(self.free, keys, addresses)
+        self.giving = Delivery(lanes, consumer)
         self.store = Store(self.free, keys)
         #: How those calls have ended that others wait for, as soon as the broker answers.
         self.ends = Answering(WorkflowStore(self.free, keys), self.retrying)
         self._permits = Permits(self.free, keys)
+        self._call_locks, self.locks = CallLocks(lanes, consumer), Locks(self.free, keys)
         self._slot = slot
         self._interrupts = interrupts
 
@@ -107,6 +112,14 @@ class BrokerLines:
     def permits(self, limit: str, every_s: float, most: int, in_hand: int, address: str) -> Grant:
         """Take permits, as :meth:`Permits.take` does, as soon as the broker answers."""
         return self.retrying(lambda: self._permits.take(limit, every_s, most, in_hand, address))
+
+    def take_locks(self, entry: Entry, index: int, lane: str, title: str, locks: Sequence[Lock]) -> Turn:
+        """Take the locks of a call, as :meth:`CallLocks.take` does, as soon as the broker answers."""
+        return self.retrying(lambda: self._call_locks.take(entry, index, lane, title, locks))
+
+    def give_locks_back(self, locks: Sequence[Lock], name: str) -> None:
+        """Give locks back that somebody holds under a name, as soon as the broker answers."""
+        self.retrying(lambda: self.locks.release(locks, name, self.giving.consumer))
 
     def server_now(self) -> float:
         """Return the server's time, as the supervisor reckons it."""

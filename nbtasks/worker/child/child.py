@@ -49,7 +49,6 @@ from nbtasks.worker.jobs.hand import NOTHING
 from nbtasks.worker.jobs.held import HeldEntries
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.pace import Pace
-from nbtasks.worker.jobs.ratelimit import Permitted
 from nbtasks.worker.jobs.reporter import Reporter
 from nbtasks.worker.jobs.revokedrunning import Revoked
 from nbtasks.worker.jobs.runningcalls import RunningCalls
@@ -60,11 +59,13 @@ from nbtasks.worker.slots import BUSY, CONCURRENT, IDLE
 from nbtasks.worker.workersignals import WorkerSignals
 
 from .brokerlines import BrokerLines
+from .claims import Claims
 from .consumer import Consumer
 from .crew import Crew
 from .giving import Giving
 from .inhand import InHand
 from .lifeline import end_with
+from .lockwatch import LockWatch, end_process
 from .stopping import Revocations
 from .tenure import Tenure
 
@@ -73,8 +74,6 @@ _FLUSH_EVERY_S = 0.02
 _AFTER_SETBACK = Backoff(0.05, 1.0)
 #: A running call that takes longer than this keeps nobody else waiting: what is not started is given to others.
 _SHARE_AFTER_S = 0.1
-#: Before a longer pause between two starts it is told what has ended.
-_TELL_BEFORE_S = 0.005
 #: Seconds to tell what has ended before the process goes.
 _LAST_WORDS_S = 10.0
 #: Exit code of a child whose event loop does not go on.
@@ -168,12 +167,17 @@ class Child:
         self._tenure = Tenure(
             self._slot, self._hand, self._jobs, self._interrupts, self._consumer, held, lines
         )
+        watch = LockWatch(self._slot, running, settings.options.lease_s, self._revocations.stop, lines.locks)
+        self._claims = Claims(
+            lines, self._slot, self._jobs, self._hand, held, self._giving, self._pace, self._reporter,
+            self._interrupts, self._revocations, self._tenure, watch,
+        )  # fmt: skip
         self._make_executors(settings, seat.roster, running)
 
     def _make_executors(self, settings: ChildSettings, roster: Roster, running: RunningCalls) -> None:
         self._bench = Bench(
             settings.name, self._reporter, running, Shelf(self._lines.keys.blob, self._lines.blob),
-            LOGGER.isEnabledFor(20), tasklog.printed_lines(settings.options),
+            LOGGER.isEnabledFor(20), tasklog.printed_lines(settings.options), end_process,
         )  # fmt: skip
         self._inline = InlineExecutor(
             self._bench, self._slot, roster, self._interrupts, self._descriptors, self._surroundings
@@ -375,7 +379,7 @@ class Child:
             self._work_inline(job)
 
     def _work_inline(self, job: Job) -> None:
-        function, claim = job.chunk.function, self._claims_of(job)
+        function, claim = job.chunk.function, self._claims.one_by_one(job)
         self._slot.set_state(BUSY, 1)
         began = time.monotonic()
         while not self._interrupts.stopping:
@@ -394,9 +398,10 @@ class Child:
             if looked:
                 self._descriptors.hold()
             self._pace.note(function, seconds)
-            if job.header.at_most_once:
+            if job.tells_at_once:
                 # Who dies with an untold result leaves a call that looks as if it had not been run.
                 self._lines.retrying(self._reporter.flush)
+                self._claims.locks.over(self._crew.in_flight)
             self._slot.end()
             now = time.monotonic()
             if now - self._reporter.last_flush > _FLUSH_EVERY_S:
@@ -416,36 +421,6 @@ class Child:
             self._descriptors.hold()
             self._unlooked = False
 
-    def _claims_of(self, job: Job) -> Callable[[], int | None]:
-        """Return what claims the calls of a job, of which as many are kept as are worth it."""
-        if job.options.rate_limit is not None:
-            return self._permitted(job, self._pace.most_permits(job.chunk.function, job.remaining))
-        if job.remaining > 1:
-            self._giving.share(job)
-        return job.claim
-
-    def _permitted(self, job: Job, most: int) -> Callable[[], int | None]:
-        """Return what claims the calls of a job whose task has a rate limit.
-
-        Args:
-            most: calls that could start soon.
-        """
-        assert job.options.rate_limit is not None
-        limit, lines = job.options.rate_limit, self._lines
-        return Permitted(job, limit, most, lines.permits, self._giving.put_aside, self._pause).claim
-
-    def _pause(self, until: float) -> bool:
-        """Sleep until a call may start; False where none shall any more."""
-        rest_s = until - time.monotonic()
-        if rest_s > 0:
-            if rest_s > _TELL_BEFORE_S:
-                self._reporter.try_flush()
-            time.sleep(max(0.0, until - time.monotonic()))
-            if self._revocations.due:
-                self._revocations.follow(self._jobs.all())
-            self._tenure.keep_what_is_ours()
-        return not self._interrupts.stopping
-
     def _spread(self, job: Job, submit: Callable[[Job, int], None], slots: int) -> None:
         """Start as many calls as there are free slots; the others are for whoever has some."""
         started = 0
@@ -454,7 +429,7 @@ class Child:
         if not self._crew.in_flight:
             self._descriptors.hold()
         free = self._crew.free_of(slots)
-        claim = job.claim if job.options.rate_limit is None else self._permitted(job, free)
+        claim = self._claims.held_up(job, free)
         while started < free:
             index = claim()
             if index is None:
@@ -471,6 +446,7 @@ class Child:
         if self._revocations.due:
             self._revocations.follow(self._jobs.all())
         self._crew.check_limits()
+        self._claims.locks.ask()
         self._descriptors.trim()
         if self._crew.in_flight:
             # Nobody can tell which of the concurrent calls wrote this.

@@ -85,7 +85,10 @@ class Revocations:
             self._running.note_revoked(call)
         if not final or self._read_states(call.batch, call.index, 1)[0] != REVOKED_CODE:
             return
-        reason = TaskRevokedError(f"call {call.id} was revoked while it ran", call.id)
+        self.stop(call, TaskRevokedError(f"call {call.id} was revoked while it ran", call.id))
+
+    def stop(self, call: CurrentCall, reason: Exception) -> None:
+        """Stop a call wherever it runs."""
         if not any(stopper.stop(call, reason) for stopper in self.stoppers):
-            self._interrupts.doom(call)
+            self._interrupts.doom(call, reason)
             signal.pthread_kill(threading.main_thread().ident or 0, ORDER)

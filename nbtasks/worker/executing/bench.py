@@ -72,6 +72,8 @@ class Bench:
     log_calls: bool
     #: Shows what calls print in the worker's log; None where it does not.
     printed: PrintedLines | None = None
+    #: Ends the process where a call has lost its locks: nobody is told how it has ended.
+    on_locks_lost: Callable[[], None] = lambda: None
     #: Of large values, where this process sees any.
     files: ValueFiles | None = None
     #: The generators behind the functions of random and numpy.random.
@@ -127,6 +129,8 @@ class Bench:
         Raises:
             Stopping: the process shall end, and the broker did not answer.
         """
+        if job.hold is not None and job.hold.lost_at is not None:
+            self.on_locks_lost()
         try:
             item: Ended = self._told(job, call, outcome)
         except Stopping:

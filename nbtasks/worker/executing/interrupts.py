@@ -62,7 +62,7 @@ class Interrupts:
         self._hard_at: float | None = None
         self._limit = 0.0
         self._waiting = False
-        self._doomed: tuple[str, int] | None = None
+        self._doomed: tuple[tuple[str, int], Exception] | None = None
 
     def handlers(self) -> dict[int, Handler]:
         """Return signal -> handler."""
@@ -111,9 +111,9 @@ class Interrupts:
             setitimer(ITIMER_REAL, 0)
             self._soft_at = self._hard_at = None
 
-    def doom(self, call: CurrentCall) -> None:
-        """Have the next order stop this call, if it still runs then."""
-        self._doomed = (call.batch, call.index)
+    def doom(self, call: CurrentCall, reason: Exception) -> None:
+        """Have the next order stop this call for a reason, if it still runs then."""
+        self._doomed = (call.batch, call.index), reason
 
     def _set_timer(self, now: float) -> None:
         at = self._hard_at if self._soft_at is None else self._soft_at
@@ -140,9 +140,10 @@ class Interrupts:
         call, order = self._call, self._slot.to_stop()
         if call is None:
             return
-        meant = order.running and order.means(call.batch, call.index)
-        if meant or self._doomed == (call.batch, call.index):
+        if order.running and order.means(call.batch, call.index):
             self._end(TaskRevokedError(f"call {call.id} was revoked while it ran", call.id))
+        if self._doomed is not None and self._doomed[0] == (call.batch, call.index):
+            self._end(self._doomed[1])
 
     def _stop_what_is_late(self) -> None:
         call, now = self._call, monotonic() + _EARLY_S

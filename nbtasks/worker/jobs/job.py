@@ -16,6 +16,7 @@ from nbtasks.wire.kinds.generators import seed_call
 from nbtasks.wire.opened.function import Function, Lent
 
 from .handedon import HandedOn
+from .hold import Hold
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Job:
     given_up: bool = False
     #: The entry has been handed over to be acknowledged.
     reported: bool = False
+    #: The locks of the call that is about to start, or runs: it is alone in its job then.
+    hold: Hold | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     #: Held while calls of it are given to others.
     giving: threading.Lock = field(default_factory=threading.Lock)
@@ -57,6 +60,8 @@ class Job:
         self.shared = self.function.shared if header.seed is None else None
         first = entry.first - self.chunk.first
         self._payloads = self.chunk.payloads[first : first + entry.count]
+        #: How each of its calls has ended is told at once: others wait for its locks, or it must not look as not run.
+        self.tells_at_once = header.at_most_once or bool(header.locks)
         self._n = 1 if header.single else None
         self._name, self._own_id = header.name, header.task_id
         self._queue, self._attempt = entry.address.queue, attempts.tries(entry.attempt)
@@ -70,6 +75,11 @@ class Job:
     def to_run(self) -> int:
         """Calls not started that are to be run: some of the remaining ones may have ended otherwise."""
         return self.remaining - sum(self.next <= index < self.end for index in self.skip)
+
+    @property
+    def first_to_run(self) -> int | None:
+        """Index of the next call that is to be run; None where there is none."""
+        return next((index for index in range(self.next, self.end) if index not in self.skip), None)
 
     def span(self, calls: int) -> int:
         """Return how many of the remaining calls to keep so that ``calls`` of them are to be run."""
@@ -152,11 +162,18 @@ class Job:
             return self.options
         return with_overrides(lent.options, self.header.overrides)
 
+    def id_of(self, index: int) -> str:
+        """Return the id of a call."""
+        return self._own_id or call_id(self.entry.batch, index, self._n)
+
     def call(self, index: int, worker: str, report: Report | None = None) -> CurrentCall:
         """Return what task code may ask about a call; ``report`` is told of its progress."""
         batch, options = self.entry.batch, self.options
         # By position, which takes half the time: it is made for each call.
-        return CurrentCall(
+        made = CurrentCall(
             self._own_id or call_id(batch, index, self._n), batch, index, self._name, self._attempt, worker,
             self._queue, False, (), {}, options.time_limit, options.soft_time_limit, report, self.chunk,
         )  # fmt: skip
+        if self.hold is not None:
+            made.hold = self.hold
+        return made

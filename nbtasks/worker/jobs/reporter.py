@@ -15,6 +15,7 @@ from typing import TypeVar
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.finish import Finish
+from nbtasks.broker.redis.locks import call_name
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.log import LOGGER, log_trouble
 
@@ -61,6 +62,8 @@ class Reporter:
         self._ended: deque[Ended] = deque()
         self._entries: deque[tuple[Entry, tuple[int, int] | None]] = deque()
         self._refused: deque[Refused] = deque()
+        #: Calls that are through with their locks.
+        self._unlocked: deque[tuple[Job, int]] = deque()
         self._unsent: Finish | None = None
         self._unsent_entries: list[Entry] = []
         self._closed = False
@@ -95,6 +98,8 @@ class Reporter:
             self._bell.ring()
         if job.is_worked_off(1):
             self._entries.append((job.entry, job.kept))
+            if job.header.locks:
+                self._unlocked.append((job, item.index))
 
     def skipped_if_empty(self, job: Job) -> None:
         """A job turned out to have nothing to run."""
@@ -165,13 +170,17 @@ class Reporter:
 
     def _compose(self) -> Finish:
         # Entries before results: an entry that is read here had its last result put in place before.
-        entries, refused, ended = _taken(self._entries), _taken(self._refused), _taken(self._ended)
+        entries, refused = _taken(self._entries), _taken(self._refused)
+        unlocked, ended = _taken(self._unlocked), _taken(self._ended)
         report = Finish()
         self._composer.add_ended(report, ended)
         for refusal in refused:
             self._composer.add_refused(report, refusal)
         for batch, index in self._running.were_named((item.job.entry.batch, item.index) for item in ended):
             report.own_state(batch, index, 1, b"")
+        for job, index in unlocked:
+            for lock in job.header.locks:
+                report.unlocked(lock.id, call_name(job.entry.batch, index), self._delivery.consumer)
         for entry, kept in entries:
             report.done(entry, kept)
         self._unsent_entries = [entry for entry, _ in entries]

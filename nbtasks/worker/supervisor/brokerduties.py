@@ -11,6 +11,7 @@ from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.locks import Locks
 from nbtasks.broker.redis.server import check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Store
@@ -80,7 +81,7 @@ class BrokerDuties:
         self._fleet = Fleet(link, keys)
         delivery = Delivery(Lanes(link, keys, addresses), me)
         rescue = Rescue(delivery, Store(link, keys), codec, identity.name)
-        self.dead_children = DeadChildren(delivery, rescue, enforcement, me)
+        self.dead_children = DeadChildren(delivery, rescue, enforcement, Locks(link, keys), me)
         self.relief = Relief(delivery, me)
         self._strangers = Strangers(Store(duties, keys), options.queues, addresses)
         self._fallout = Fallout(duties, keys, codec)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.holders import consumer_of
+from nbtasks.broker.redis.locks import Locks
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.log import log_trouble
 from nbtasks.worker.seats import Seat
-from nbtasks.worker.slots import CONCURRENT
+from nbtasks.worker.slots import CONCURRENT, LOCKS_LOST
 
 from .enforcement import Enforcement
 from .forkserver import Death
@@ -38,10 +39,13 @@ class DeadChildren:
         enforcement: knows who was killed, and why.
     """
 
-    def __init__(self, delivery: Delivery, rescue: Rescue, enforcement: Enforcement, worker: str) -> None:
+    def __init__(
+        self, delivery: Delivery, rescue: Rescue, enforcement: Enforcement, locks: Locks, worker: str
+    ) -> None:
         self._delivery = delivery
         self._rescue = rescue
         self._enforcement = enforcement
+        self._locks = locks
         self._worker = worker
         self._left: dict[int, _Left] = {}
 
@@ -55,8 +59,11 @@ class DeadChildren:
         for number, left in list(self._left.items()):
             if now < left.at:
                 continue
+            consumer = consumer_of(self._worker, number)
             try:
-                self._rescue.consumer(consumer_of(self._worker, number), left.loss)
+                # Before its calls: they may take them again.
+                self._locks.unlock_consumer(consumer)
+                self._rescue.consumer(consumer, left.loss)
             except OperationalError as error:
                 log_trouble("what a dead child held cannot be given back yet", error)
                 left.at = now + _AGAIN_S
@@ -71,6 +78,7 @@ class DeadChildren:
         Raises:
             OperationalError: the broker does not answer.
         """
+        self._locks.unlock(self._worker)
         for number in range(n):
             consumer, left = consumer_of(self._worker, number), self._left.get(number)
             loss = left.loss if left is not None else Loss("the worker was stopped", uncharged=True)
@@ -105,6 +113,8 @@ def _story(death: Death, seat: Seat) -> str:
             how += ", which is how a system that has run out of memory ends a process"
     else:
         how = f"it ended with exit code {code}"
+        if code == LOCKS_LOST:
+            how = "a call of it had lost its locks, so it was ended"
     how += f". It had taken up to {death.peak_bytes / 1e6:,.0f} MB of memory"
     tail = seat.output.last_words().strip()
     return f"{how}. Its last words:\n{tail}" if tail else how

@@ -10,6 +10,7 @@ from nbtasks.broker.redis.holders import Holders, worker_of
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.locks import Locks
 from nbtasks.broker.redis.pulse import Pulses
 from nbtasks.broker.redis.store import Store
 from nbtasks.core.address import Address
@@ -27,6 +28,8 @@ _ELECTION_MS = 2_000
 #: Seconds after which batches are looked at whose data may have expired, and consumers that are on no list.
 _SWEEP_AFTER_S = 3600.0
 _LIST_AFTER_S = 60.0
+#: Seconds after which the lines of locks are looked at.
+_LINES_S = 1.0
 #: Seconds after which the queues are looked at.
 _MEND_AFTER_S = 10.0
 #: Share of a lease: if nobody could look for longer, perhaps nobody could renew a lease either.
@@ -56,6 +59,7 @@ class Reaper:
         self._rest_s = min(5.0, lease_s / 3)
         self._fleet = Fleet(link, keys)
         self._store = Store(link, keys)
+        self._locks = Locks(link, keys)
         #: Nobody is taken for dead whom this process has not watched for a whole lease.
         self._pulses = Pulses(lease_s, credulous=False)
         self._swept_at = self._listed_at = float("-inf")
@@ -82,11 +86,17 @@ class Reaper:
             again = self._adopt_orphans()
             self._mend()
             again = self._see_to(dead) or again
+            waits = self._see_to_locks()
             self._sweep(now)
         except OperationalError as error:
             log_trouble("dead workers cannot be looked for", error)
             return 1.0
-        return 0.5 if again else self._rest_s
+        return 0.5 if again else min(_LINES_S, self._rest_s) if waits else self._rest_s
+
+    def _see_to_locks(self) -> bool:
+        """See that those get on who wait for locks; returns whether there are any."""
+        elected = self._fleet.elected("locks", self._worker, round(_LINES_S * 1000))
+        return elected and self._locks.see_to_lines() > 0
 
     def _look(self) -> tuple[dict[str, bytes], float]:
         """Return the other workers that are dead, with what their leases say, and the server's clock."""
@@ -138,7 +148,10 @@ class Reaper:
         if elected:
             # There may be thousands of names on the list that are nobody's.
             holding = self._holding(self._known_addresses())
-            self._fleet.strike_off([name for name in dead if name not in holding])
+            others = [name for name in dead if name not in holding]
+            self._fleet.strike_off(others)
+            # Clients are on the list, too, as long as they hold locks.
+            self._locks.unlock_all(others)
             for name in holding.intersection(dead):
                 # From then on whoever comes back knows that others may have its calls.
                 if self._fleet.lapse(name, dead[name]):
@@ -176,6 +189,8 @@ class Reaper:
             self._fleet.enlist(name)
 
     def _reap(self, name: str) -> None:
+        # Before its calls: they may take them again.
+        self._locks.unlock(name, guard=True)
         every = self._known_addresses()
         ours = [address for address in every if address.kind in self._kinds]
         if ours:

@@ -32,6 +32,7 @@ from .children import COLD, WARM, Children
 from .enforcement import Enforcement
 from .forkserver import Death
 from .identity import Identity
+from .lostlocks import LostLocks
 from .portrait import Portrait
 from .stopsignals import StopSignals
 
@@ -60,6 +61,7 @@ class Supervisor:
         self._children = Children(self._seats)
         self._sent = WorkerSignals(self._identity.name)
         self._enforcement = Enforcement(self._seats, self._children.pids)
+        self._lost_locks = LostLocks(self._seats, self._children.pids)
         self._portrait = Portrait(self._identity, options, self._seats, self._children.pids)
         self._serial = itertools.count(1)
         self._look_in_s = _TICK_S
@@ -199,6 +201,7 @@ class Supervisor:
         # After that: else a dead child would be replaced a whole tick later.
         self._children.look(now)
         self._look_in_s = max(0.0, min(_TICK_S, self._enforcement.look(now)))
+        self._lost_locks.look()
         for seat in self._seats:
             self._duties.relief.look(seat)
             seat.output.bound()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: What scripts share that name it, those first that the others use. They are no verbs.
-_SHARED = ("strict", "server", "workflow")
-#: Of these a script makes nothing before it needs something: most calls belong to no workflow.
-_LATE = ("workflow",)
+_SHARED = ("strict", "server", "workflow", "lock")
+#: Of these a script makes nothing before it needs something: most calls belong to no workflow, and hold no lock.
+_LATE = ("workflow", "lock")
 _FUNCTION = re.compile(r"^function (\w+\.\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
 _CALL = re.compile(rf"\b({'|'.join(_SHARED)})(?:_parts\(\))?(\.\w+)(?=\()")
 _MADE_LATE = """\

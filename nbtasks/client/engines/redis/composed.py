@@ -123,7 +123,8 @@ class Workflows:
         parts: Iterable[list[bytes]]
         if step.follows_each:
             longest = max(map(len, payloads))
-            step.size = max(1, min(_EACH_CALLS, _EACH_BYTES // max(1, longest)))
+            most = 1 if parcel.options.task.is_locked else _EACH_CALLS
+            step.size = max(1, min(most, _EACH_BYTES // max(1, longest)))
             size = step.size
             parts = [list(payloads[start : start + size]) for start in range(0, len(payloads), size)]
         else:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.registry import Registry
 
+    from .lockreasons import LockReasons
     from .roster import WorkerRoster
     from .sending.outbox import Outbox
 
@@ -54,6 +55,7 @@ class Reasons:
         registry: Registry,
         outbox: Outbox,
         precedence: Precedence,
+        locks: LockReasons,
     ) -> None:
         self.given_up: Callable[[str], str | None] = lambda _: None
         self._link = link
@@ -63,6 +65,7 @@ class Reasons:
         self._registry = registry
         self._outbox = outbox
         self._precedence = precedence
+        self._locks = locks
 
     def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
         """Say why a batch waits, or one call of it; None where calls are running or about to."""
@@ -86,11 +89,15 @@ class Reasons:
         if batch.parcel is None:
             self._roster.show_running(batch)
         running = self._roster.running(batch)
-        if limited is not None and index not in running:
-            return _limited(batch, *limited)
-        if running:
-            return None
-        return said_of_next_try(batch) or self._reason_at_workers(batch)
+        if index not in running and (held_up := self._held_up(batch, index, limited)) is not None:
+            return held_up
+        return None if running else said_of_next_try(batch) or self._reason_at_workers(batch)
+
+    def _held_up(self, batch: Ledger, index: int | None, limited: tuple[Limited, int] | None) -> str | None:
+        """Return which rate limit, or which lock, calls wait for."""
+        if limited is None:
+            return self._locks.of(batch, index)
+        return self._locks.of_found(limited[0]) if limited[0].lock else _limited(batch, *limited)
 
     def _step_before(self, batch: Ledger, index: int | None) -> str | None:
         """Return which step of its workflow a batch waits for, and why that one waits."""

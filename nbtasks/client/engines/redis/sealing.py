@@ -12,6 +12,7 @@ from nbtasks.client.batches.paces import Paces
 from nbtasks.client.batches.parcel import CallOptions, Parcel
 from nbtasks.client.batches.sent import Sent
 from nbtasks.client.submitting import chunking
+from nbtasks.client.submitting.locking import locks_at
 from nbtasks.client.submitting.shipping import Along
 from nbtasks.core import memo
 from nbtasks.wire.codec import Chunk, Codec
@@ -45,6 +46,9 @@ class Sealing:
     ) -> Iterator[list[bytes]]:
         """Yield the payloads of each chunk of ``n`` calls."""
         slots = self._roster.slots(batch.queue) if n > 1 else 1
+        if parcel.options.task.is_locked:
+            # While one waits for its locks, others may have theirs.
+            chunk = 1
         return chunking.cut(payloads, n, self._paces.of(parcel.function), slots, chunk)
 
     def sealed(
@@ -68,7 +72,7 @@ class Sealing:
             # What is over already is over for everybody, however exactly they reckon the server's time.
             not_after = self._clock.now() + options.task.expires if options.task.expires else 0.0
         lane, address = lane_of(options.task.priority), self._roster.address(batch.queue)
-        sent = []
+        sent, is_locked, locks = [], options.task.is_locked, None
         for part in chunks:
             files = [name for payload in part for name in files_of(payload)] if pieces else []
             modules = along.packed() if along is not None else b""
@@ -76,6 +80,10 @@ class Sealing:
             if files or modules or names:
                 own = memo.names_of(names, first, len(part))
                 header = dataclasses.replace(header, files=tuple(files), modules=modules, memo=own)
+            if is_locked:
+                if locks is None or options.task.concurrency_key is not None:
+                    locks = locks_at(parcel, first)
+                header = dataclasses.replace(header, locks=locks)
             chunk = Chunk(batch.id, parcel.function, first, part, header, not_after, address)
             frame = self._codec.seal_chunk(chunk)
             sent.append(Sent(first, len(part), lane, frame, not_after, len(pieces)))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link, unavailable
+from nbtasks.broker.redis.locks import Locks
 from nbtasks.broker.redis.permits import Permits
 from nbtasks.broker.redis.server import LOADING_S, check
 from nbtasks.broker.redis.servertime import ServerClock
@@ -38,6 +39,7 @@ from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
 from .ahead import Precedence
+from .lockreasons import LockReasons
 from .reasons import Reasons
 from .receiving.adoption import Adoption
 from .receiving.expiry import Expiry
@@ -154,6 +156,7 @@ class Session:
             registry,
             self._outbox,
             Precedence(survey, registry),
+            LockReasons(Locks(link, self.keys), roster),
         )
         self.adoption = Adoption(
             registry, intake, self.store, roster, self.codec, self._outbox, self.engine, self.clock, survey

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.withdrawal import Withdrawal
-from nbtasks.client.batches.ratelimits import may_be_limited
+from nbtasks.client.batches.ratelimits import may_be_aside
 from nbtasks.core.errors import OperationalError
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Withdrawing:
         """Look through the queue of a batch; what takes longer is done in the background."""
         eta = batch.origin.eta_at
         due_at = eta
-        if eta is None and may_be_limited(batch):
-            # What a rate limit holds back comes again at any time from then on.
+        if eta is None and may_be_aside(batch):
+            # What a rate limit or a lock holds back comes again at any time from then on.
             due_at = batch.created_at
         since = (
             self._clock.server_moment(batch.created_at),

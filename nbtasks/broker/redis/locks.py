@@ -1,0 +1,222 @@
+"""Locks: who holds them, who waits for them, and what becomes of those that a dead process held.
+
+A holder is known by a name, and by the consumer that it runs in: a worker's child, or a client. It holds a lock until
+it gives it back, or until its worker, or its client, has lost its lease; nobody guesses how long that may take.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from nbtasks.core.lock import Lock
+
+from .channel import Argument
+from .entry import Entry
+from .holders import worker_of
+from .keys import GROUP, Keys
+from .lanes import Lanes
+from .link import Link
+from .untrusted import number_or
+
+#: Locks that one script gives back or looks at, so that it keeps nobody waiting; and that are looked at, at all.
+_MOST_AT_ONCE = 50
+_MOST_LOCKS = 20_000
+_MOST_SHOWN = 5
+_HOLDER = re.compile(
+    rb"([0-9]{1,15}) ([0-9]{1,15}) ([0-9]{1,15}) ([\x21-\x7e]{1,300}) ?(.{0,300})", re.DOTALL
+)
+_MOST_TITLE = 150
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What becomes of a call that asks for its locks.
+
+    Attributes:
+        token: it has them; grows with each that takes them. None where it does not.
+        waits: it waits in a line now; else somebody else has the call.
+    """
+
+    token: int | None = None
+    waits: bool = False
+
+
+@dataclass(frozen=True)
+class Holder:
+    """One who holds a lock, for people: nothing of it is signed.
+
+    Attributes:
+        name: ``<batch>:<index>`` of a call; of code that has taken it by itself something else.
+        worker: id of its worker, or of its client.
+        title: the task's name, or what says where the code runs.
+        since_s: seconds for which it has held it.
+    """
+
+    name: str
+    worker: str
+    title: str
+    since_s: float
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """Who holds a lock, and who waits.
+
+    Attributes:
+        waiting: how many do.
+        before: how many of them come before who asks; None where it is not in the line.
+        count: how many hold it; ``holders`` has some of them.
+    """
+
+    waiting: int
+    before: int | None
+    count: int
+    holders: tuple[Holder, ...]
+
+
+def call_name(batch: str, index: int) -> str:
+    """Return under which name a call holds locks."""
+    return f"{batch}:{index}"
+
+
+def title_of(text: str) -> str:
+    """Return what is shown of a holder, as it is sent."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:_MOST_TITLE]
+
+
+class CallLocks:
+    """Takes locks for calls, as one consumer."""
+
+    def __init__(self, lanes: Lanes, consumer: str) -> None:
+        self._lanes = lanes
+        self._consumer = consumer
+
+    def take(self, entry: Entry, index: int, lane: str, title: str, locks: Sequence[Lock]) -> Turn:
+        """Take the locks of a call that is about to start, all of them; or end its entry: it comes when it is its turn.
+
+        Args:
+            entry: what it came with, in which it is alone.
+            lane: that it comes back to.
+            title: what is shown of it.
+        """
+        place: list[Argument] = [GROUP, self._consumer, entry.address, entry.lane, entry.id, lane, index]
+        args = [*place, title_of(title), *_flat(locks)]
+        root = self._lanes.keys.root
+        kind, *rest = self._lanes.grouped(lambda: self._lanes.link.script("hold", [root], args))
+        return Turn(int(rest[0])) if kind == 1 else Turn(waits=kind == 0)
+
+
+class Locks:
+    """All else that is done with locks.
+
+    Args:
+        link: for what is short; nobody waits on it.
+    """
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._keys = keys
+
+    # -- of code that takes them by itself
+
+    def acquire(self, lock: Lock, name: str, consumer: str, title: str, wait: bool) -> int | None:
+        """Take a lock; returns the token, or None where it is not free.
+
+        Args:
+            wait: have a place in the line then. Who waits asks again when it is told to, and now and then.
+        """
+        args: list[Argument] = [lock.id, lock.capacity, name, consumer, title_of(title), "1" if wait else ""]
+        kind, value = (*self._link.script("acquire", [self._keys.root], args), 0)[:2]
+        return int(value) if kind == 1 else None
+
+    def release(self, locks: Sequence[Lock], name: str, consumer: str) -> None:
+        """Give locks back, or leave their lines."""
+        self._link.script("release", [self._keys.root], [name, consumer, *_flat(locks)])
+
+    def are_held(self, locks: Sequence[Lock], name: str, token: int) -> bool:
+        """Whether somebody still holds what he has got with this token."""
+        values = self._link.pipeline([("HGET", self._keys.lock_holders(lock.id), name) for lock in locks])
+        found = [_HOLDER.fullmatch(value) if isinstance(value, bytes) else None for value in values]
+        for value in values:
+            if isinstance(value, Exception):
+                raise value
+        return all(one is not None and int(one[2]) == token for one in found)
+
+    # -- of the dead
+
+    def unlock(self, worker: str, consumer: str = "", guard: bool = False) -> int:
+        """Give back what a consumer held, or all of a worker's; returns how many locks.
+
+        Args:
+            guard: only while there is no lease for the worker.
+        """
+        keys = [self._keys.root, *([self._keys.lease(worker)] if guard else [])]
+        total = 0
+        while True:
+            found = int(self._link.script("unlock", keys, [worker, consumer, _MOST_AT_ONCE]))
+            total += found
+            if found < _MOST_AT_ONCE:
+                return total
+
+    def unlock_consumer(self, consumer: str) -> int:
+        """Give back what one dead consumer held."""
+        return self.unlock(worker_of(consumer), consumer)
+
+    def unlock_all(self, workers: Sequence[str]) -> None:
+        """Give back what workers and clients held that have no lease, of whom most held nothing."""
+        for start in range(0, len(workers), 1000):
+            part = workers[start : start + 1000]
+            holding = self._link.pipeline([("EXISTS", self._keys.locks_of(name)) for name in part])
+            for name, there in zip(part, holding, strict=True):
+                if there == 1:
+                    self.unlock(name, guard=True)
+
+    def see_to_lines(self) -> int:
+        """See that all lines get on; returns how many there are."""
+        ids = self._link.call_or_nothing(("HKEYS", self._keys.lines), [])[:_MOST_LOCKS]
+        for start in range(0, len(ids), _MOST_AT_ONCE):
+            self._link.script("turns", [self._keys.root], ids[start : start + _MOST_AT_ONCE])
+        return len(ids)
+
+    def see_to_line(self, lock: Lock) -> None:
+        """See that the line of one lock gets on."""
+        self._link.script("turns", [self._keys.root], [lock.id])
+
+    # -- looked at
+
+    def held(self, lock_id: str, capacity: int, address: str = "@", name: str = "") -> Occupancy:
+        """Return who holds a lock.
+
+        Args:
+            capacity: how many may, as who waits says.
+            address: of the queue of who waits; "@" of code that waits by itself.
+            name: under which it waits.
+        """
+        args: list[Argument] = [lock_id, _MOST_SHOWN, address, name, capacity]
+        waiting, before, count, now, *rest = self._link.script("holders", [self._keys.root], args)
+        found = [_holder(one, value, now) for one, value in zip(rest[::2], rest[1::2], strict=True)]
+        holders = tuple(one for one in found if one is not None)
+        return Occupancy(int(waiting), None if before < 0 else int(before), int(count), holders)
+
+
+def _flat(locks: Iterable[Lock]) -> list[Argument]:
+    return [part for one in locks for part in (one.id, one.capacity)]
+
+
+def _holder(name: bytes, value: bytes, now_ms: int) -> Holder | None:
+    found = _HOLDER.fullmatch(value)
+    if found is None or len(name) > 400:
+        return None
+    since_s = max(0.0, (now_ms - number_or(found[3], now_ms)) / 1000)
+    with contextlib.suppress(UnicodeDecodeError):
+        return Holder(name.decode(), worker_of(found[4].decode()), found[5].decode(), since_s)
+    return None
+
+
+def name_of_lock(lock_id: str) -> str:
+    """Return the name that an id stands for, for people."""
+    return unquote(lock_id)
