@@ -97,7 +97,7 @@ PYTEST = mkdir -p build/cwd && cd build/cwd && NBTASKS_TEST_WHEEL=1 $(BIN)/pytes
 test: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
 	$(call PYTEST)
 
-test-all: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
+test-all: lint $(STAMPS)/deps-test $(STAMPS)/deps-executors $(STAMPS)/installed $(STAMPS)/chromium
 	.ci/iproute2
 	$(call PYTEST,-m "long or not long")
 

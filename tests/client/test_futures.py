@@ -52,6 +52,12 @@ def executor(shared_app):
         yield made
 
 
+def test_it_says_how_many_calls_run_at_once_as_those_of_the_standard_library_do(shared_app):
+    with shared_app.executor() as executor, shared_app.executor(3) as three:
+        slots = sum(worker.slots_total for worker in shared_app.workers())
+        assert (executor._max_workers, three._max_workers) == (slots, 3)
+
+
 def test_whatever_can_be_called_is_run(executor):
     calls = [
         (square, (3,), 9),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nbtasks.client.definition import Definition
 from nbtasks.client.submitting.dispatch import submit_call
 from nbtasks.client.task import Task
+from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.options import TaskOptions
 
 from .futureline import FutureLine
@@ -50,6 +51,14 @@ class TaskExecutor(Executor):
         self._over = False
         self._closer: Any = weakref.finalize(self, self.line.close)
         self._closer.atexit = False
+
+    @property
+    def _max_workers(self) -> int:
+        """How many of its calls run at once. Dask asks the standard library's executors so, and submits no more."""
+        if self._most is not None:
+            return self._most
+        workers = self._app.engine.taking(self._options.queue)
+        return sum(worker.slots_total for worker in workers) or usable_cpus()
 
     # -- submitting
 
