@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbtasks.client.result import AsyncResult
-from nbtasks.client.submitting.workflows import submit_workflow
+from nbtasks.client.submitting.workflows import NodeCalls, submit_workflow
 from nbtasks.core.plan import CallRange, Edge, Node, Plan
 
 
@@ -34,7 +34,7 @@ class Run:
             nodes: task, the own arguments of each call (a tuple or one value), and what they need.
             options: of all calls.
         """
-        steps = [(task, [(_args(call), {}) for call in calls], options) for task, calls, _ in nodes]
+        steps = [NodeCalls(task, [(_args(call), {}) for call in calls], options) for task, calls, _ in nodes]
         last = len(nodes) - 1
         self.plan = Plan(
             tuple(Node(len(calls), tuple(ins)) for _, calls, ins in nodes),

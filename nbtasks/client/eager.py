@@ -7,7 +7,9 @@ from collections.abc import Callable, Generator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
+from nbtasks.core import awaited
 from nbtasks.core import states as st
+from nbtasks.core.awaited import Places
 from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import NotPicklable, origin_of
@@ -160,8 +162,10 @@ def apply_here(
     """
     task.check(args, kwargs)
     packed = [pickling.dump_function(one) for one in (task.function, task.options)] if copied else []
-    with generators.given():
+    places = Places()
+    with generators.given(), awaited.noted(places):
         sent = b"".join(pickling.dumps((args, kwargs)))
+    values = [handle.get() for handle in places.handles]
     call = CurrentCall(id=new_id(), name=task.name, is_eager=True)
     while True:
         opening = Opening()
@@ -169,7 +173,8 @@ def apply_here(
             function_here, options_here = (
                 map(pickling.loads, packed) if copied else (task.function, task.options)
             )
-            args_here, kwargs_here = pickling.loads(sent)
+            with awaited.filled(values):
+                args_here, kwargs_here = pickling.loads(sent)
             opening.is_reading = False
             outcome = run_once(function_here, args_here, kwargs_here, call, options_here)
             if Signal.is_of_calls:

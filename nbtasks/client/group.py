@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
+from nbtasks.core.awaited import keep_place
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import (
     SignatureMismatch,
@@ -20,7 +21,6 @@ from nbtasks.core.errors import (
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.pages import page_of
 from nbtasks.core.typevars import R
-from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.values import value_of
 
 from . import current, observers, waiting
@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 class GroupResult(Linked, CeleryWords, Generic[R]):
     """The future results of a map, each of type R, in the order of its items."""
 
-    __stays_here__ = "pass its values (result.get()), or its id (result.id), to be looked up there"
-    __reduce_ex__ = refuse_to_travel
+    __stays_here__ = (
+        "as an argument of a call its values are passed; else take these (result.get()) or its id"
+    )
+    __reduce_ex__ = keep_place
 
     def __init__(self, id: str, *, app: current.Provider | None = None) -> None:
         """Look a map up by its id, whoever submitted it.

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
+from nbtasks.core.awaited import keep_place
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import (
     NotPicklable,
@@ -22,7 +23,6 @@ from nbtasks.core.outputs import RichOutput, in_card
 from nbtasks.core.pages import page_of
 from nbtasks.core.progressbar import ProgressBar
 from nbtasks.core.typevars import R
-from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.errors import failures
 from nbtasks.wire.values import Original
 
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 class AsyncResult(Linked, CeleryWords, Generic[R]):
     """The future result of one call, of type R. Made when somebody asks for it; the call is kept in its batch."""
 
-    __stays_here__ = "pass its value (result.get()), or its id (result.id), to be looked up there"
-    __reduce_ex__ = refuse_to_travel
+    __stays_here__ = "as an argument of a call its value is passed; else take that (result.get()) or its id"
+    __reduce_ex__ = keep_place
 
     def __init__(self, id: str, *, app: current.Provider | None = None) -> None:
         """Look a call up by its id, whoever submitted it.

@@ -29,7 +29,8 @@ from .group import GroupResult
 from .home import Home
 from .result import AsyncResult
 from .settled import settled
-from .submitting.dispatch import MapOptions, check_options, submit_call, submit_map
+from .submitting.dispatch import MapOptions, check_options
+from .submitting.withhandles import submit_call, submit_map
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -330,7 +331,7 @@ class Task(Definition, Generic[P, R]):
             ConfigError: an unknown option or a bad value.
             BrokerUnavailable: the broker cannot be reached; nothing was submitted.
         """
-        return self._map(((item,) for item in iterable), iterable, options)
+        return self._map(lambda: ((item,) for item in iterable), iterable, options)
 
     @overload
     def starmap(
@@ -354,10 +355,10 @@ class Task(Definition, Generic[P, R]):
     @documented(MapKeywords, {**_OF_CALLS, **_OF_MAPS})
     def starmap(self, iterable: Iterable[Iterable[Any]], **options: Any) -> GroupResult[Any]:
         """Submit one call for each tuple of arguments; otherwise as :meth:`map`."""
-        return self._map((self._tuple(item) for item in iterable), iterable, options)
+        return self._map(lambda: (self._tuple(item) for item in iterable), iterable, options)
 
     def _map(
-        self, tuples: Iterable[tuple[Any, ...]], source: Any, options: dict[str, Any]
+        self, tuples: Callable[[], Iterable[tuple[Any, ...]]], source: Any, options: dict[str, Any]
     ) -> GroupResult[Any]:
         own = {name: options.pop(name) for name in options.keys() & _OF_MAPS}
         how = MapOptions(**own, length=_length_of(source), as_taken=type(source) not in _THERE)

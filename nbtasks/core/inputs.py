@@ -48,6 +48,8 @@ class Input:
     kind: EdgeKind
     of: Sources
     each: bool = False
+    placed: bool = False
+    only: tuple[tuple[int, int], ...] = ()
 
     @property
     def is_of_errors(self) -> bool:
@@ -61,6 +63,8 @@ class Input:
 
     def at(self, index: int) -> Sources:
         """Return what the call with an index needs."""
+        if self.only and not any(first <= index < first + count for first, count in self.only):
+            return ()
         if not self.each:
             return self.of
         return tuple(CallsBefore(part.batch, index, 1, part.single) for part in calls_of(self.of))
@@ -83,7 +87,8 @@ def inputs_of(plan: Plan, node: int, batches: Sequence[str], singles: Sequence[b
         singles: of each node, whether its batch is one call and has its id.
     """
     return tuple(
-        Input(edge.kind, sources_of(edge.of, batches, singles), edge.each) for edge in plan.nodes[node].ins
+        Input(edge.kind, sources_of(edge.of, batches, singles), edge.each, edge.placed, edge.only)
+        for edge in plan.nodes[node].ins
     )
 
 
@@ -99,7 +104,11 @@ def sources_of(values: Values, batches: Sequence[str], singles: Sequence[bool]) 
 
 def inputs_to_wire(inputs: Sequence[Input]) -> list[Any]:
     """Return inputs as JSON types."""
-    return [[one.kind, int(one.each), _packed(one.of)] for one in inputs]
+    return [[one.kind, int(one.each), _packed(one.of), *_placing(one)] for one in inputs]
+
+
+def _placing(one: Input) -> list[Any]:
+    return [int(one.placed), *map(list, one.only)] if one.placed or one.only else []
 
 
 def inputs_from_wire(value: Any) -> tuple[Input, ...]:
@@ -111,10 +120,14 @@ def inputs_from_wire(value: Any) -> tuple[Input, ...]:
     return tuple(_input(*items(parts)) for parts in items(value))
 
 
-def _input(kind: Any = None, each: Any = None, of: Any = None, *_: Any) -> Input:
+def _input(kind: Any = None, each: Any = None, of: Any = None, placed: Any = 0, *only: Any) -> Input:
     if text(kind) not in _KINDS:
         raise ValueError(f"{kind!r:.40} is nothing that calls can need")
-    return Input(kind, _unpacked(of, 0), flag(each))
+    return Input(kind, _unpacked(of, 0), flag(each), flag(placed), tuple(_range(*items(one)) for one in only))
+
+
+def _range(first: Any = None, count: Any = None, *_: Any) -> tuple[int, int]:
+    return whole(first), whole(count)
 
 
 def _packed(sources: Sources) -> list[Any]:

@@ -62,11 +62,16 @@ class Edge:
             ``list`` hold lists in the list.
         each: call i of the node needs call i of the other alone. It is the only edge of such a node then, which has as
             many calls as the other, and no other node needs each of the same.
+        placed: the value does not come before the calls' own arguments, but stands somewhere in them, in the place that
+            awaited.py keeps: the first such edge for the first place, and so on.
+        only: (first, count) of those calls of the node that need it; empty: all.
     """
 
     kind: EdgeKind
     of: Values
     each: bool = False
+    placed: bool = False
+    only: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,13 @@ class Node:
     Attributes:
         count: its calls.
         ins: what it needs; what several edges hand on comes in their order, before the calls' own arguments.
+        earlier: it was submitted before the workflow, and others may need it, too. Those that need it wait for no more
+            of its calls than they name.
     """
 
     count: int
     ins: tuple[Edge, ...] = ()
+    earlier: bool = False
 
     @property
     def waits_for(self) -> list[int]:
@@ -125,6 +133,8 @@ class Plan:
         for place, node in enumerate(self.nodes):
             if node.count < 1:
                 raise ConfigError(f"step {place} of a workflow has {node.count} calls")
+            if node.earlier and node.ins:
+                raise ConfigError(f"step {place} was there before the workflow, so it can need nothing of it")
             for edge in node.ins:
                 self._check_edge(place, node, edge)
             if node.each_of is not None:
@@ -143,13 +153,20 @@ class Plan:
         if edge.kind in ERROR_KINDS and len(node.ins) != 1:
             raise ConfigError(f"step {place} of a workflow waits for errors, so it can need nothing else")
         self._check_ranges(place, edge.of)
+        if (edge.placed or edge.only) and (edge.each or edge.kind in ERROR_KINDS):
+            raise ConfigError(
+                f"step {place} of a workflow cannot have a place for {edge.kind!r} of {edge.of}"
+            )
+        if not all(0 <= first < first + count <= node.count for first, count in edge.only):
+            raise ConfigError(f"step {place} of a workflow has no calls {edge.only}")
         count = sum(part.count for part in ranges_of(edge.of))
         plain = all(isinstance(part, CallRange) for part in edge.of)
         if edge.each:
             whole = plain and len(edge.of) == 1 and count == node.count
             fits = whole and edge.of[0] == CallRange(next(ranges_of(edge.of)).node, 0, node.count)
             fits = fits and len(node.ins) == 1 and edge.kind in {"one", "after"}
-            fits = fits and self.nodes[next(ranges_of(edge.of)).node].count == node.count
+            before = self.nodes[next(ranges_of(edge.of)).node]
+            fits = fits and before.count == node.count and not before.earlier
         elif edge.kind == "one":
             fits = plain and count == 1
         else:
@@ -184,7 +201,7 @@ class Plan:
     def to_json(self) -> list[Any]:
         """Return JSON types."""
         nodes = [
-            [node.count, [[edge.kind, _packed(edge.of), *([1] if edge.each else [])] for edge in node.ins]]
+            [node.count, [_edge_packed(edge) for edge in node.ins], *([1] if node.earlier else [])]
             for node in self.nodes
         ]
         return [nodes, _packed(self.result), int(self.of_many)]
@@ -203,8 +220,18 @@ class Plan:
             raise ConfigError(f"no plan of a workflow: {error}") from error
 
 
-def _node(count: Any, ins: Any) -> Node:
-    return Node(int(count), tuple(Edge(kind, _unpacked(of), bool(each)) for kind, of, *each in ins))
+def _edge_packed(edge: Edge) -> list[Any]:
+    packed = [edge.kind, _packed(edge.of), int(edge.each), int(edge.placed), *map(list, edge.only)]
+    return packed if edge.placed or edge.only else packed[: 3 if edge.each else 2]
+
+
+def _node(count: Any, ins: Any, earlier: Any = 0) -> Node:
+    return Node(int(count), tuple(_edge(*parts) for parts in ins), bool(earlier))
+
+
+def _edge(kind: Any, of: Any, each: Any = 0, placed: Any = 0, *only: Any) -> Edge:
+    calls = tuple((int(first), int(count)) for first, count in only)
+    return Edge(kind, _unpacked(of), bool(each), bool(placed), calls)
 
 
 def _packed(values: Values) -> list[Any]:

@@ -31,6 +31,11 @@ class WorkflowRecord:
     singles: tuple[bool, ...]
     names: tuple[str, ...]
 
+    @property
+    def own_batches(self) -> list[str]:
+        """Those batches that were submitted with it."""
+        return [batch for batch, node in zip(self.batches, self.plan.nodes, strict=True) if not node.earlier]
+
     @made_once
     def inputs(self) -> Sequence[tuple[Input, ...]]:
         """What the calls of each node need."""

@@ -21,7 +21,8 @@ SUCCESS, FAILURE = 4, 5
 #: Calls in a parked chunk.
 SIZE = 2
 
-#: Each node: its number of calls, and the nodes that it waits for; "each": call by call.
+#: Each node: its number of calls, and the nodes that it waits for; "each": call by call; (first, count): calls of a
+#: batch that was submitted before the workflow, and is in none.
 CHAIN = [(1, []), (1, [(0, "all")]), (1, [(1, "all")])]
 CHORD = [(3, []), (1, [(0, "all")])]
 MIXED_CHORD = [(2, []), (3, []), (1, [(0, "all"), (1, "all")])]
@@ -36,6 +37,10 @@ SHAPES = {
     "diamond": DIAMOND,
     "chord-chain-chord": CHORD_CHAIN_CHORD,
 }
+AFTER_CALL = [(3, []), (1, [(0, (1, 1))]), (1, [(1, "all")])]
+AFTER_GROUP = [(3, []), (1, [(0, (0, 3))])]
+AFTER_TWO = [(2, []), (2, []), (3, [(0, (0, 2)), (1, (1, 1))])]
+LATER = {"after-call": AFTER_CALL, "after-group": AFTER_GROUP, "after-two": AFTER_TWO}
 
 
 class Workflow:
@@ -56,6 +61,8 @@ class Workflow:
         #: (node, index) of each call, as often as it was run.
         self.ran: list[tuple[int, int]] = []
         self.number = 0
+        #: Nodes that are submitted before, and belong to no workflow.
+        self.before = {of for _, ins in shape for of, kind in ins if isinstance(kind, tuple)}
 
     def close(self) -> None:
         self.link.close()
@@ -66,7 +73,7 @@ class Workflow:
     def flush(self, nodes=None) -> Flush:
         """Return the submit of some nodes, or of all: what comes later first."""
         flush = Flush()
-        wanted = range(len(self.shape)) if nodes is None else nodes
+        wanted = [n for n in range(len(self.shape)) if n not in self.before] if nodes is None else nodes
         if len(self.shape) - 1 in wanted:
             flush.plan(WORKFLOW, b"plan")
         for node in reversed(wanted):
@@ -82,9 +89,11 @@ class Workflow:
             tuple(self.names[of] for of, kind in ins if kind == "all"),
             tuple(self.names[later] for later, kind in after if kind == "all"),
             tuple((self.names[later], SIZE) for later, kind in after if kind == "each"),
+            earlier=tuple((self.names[of], *kind) for of, kind in ins if isinstance(kind, tuple)),
         )
         flush.batch(name, n, ADDRESS, "fn", b"function", b"label", 60_000)
-        flush.step(name, place)
+        if node not in self.before:
+            flush.step(name, place)
         for first in range(0, n, SIZE):
             count = min(SIZE, n - first)
             frame = b"the chunk of %d from %d on, long enough" % (node, first)
@@ -92,7 +101,7 @@ class Workflow:
                 flush.parked(name, ADDRESS, "m", self.delays.get(node, 0), first, count, frame)
             else:
                 flush.chunk(name, ADDRESS, "m", 0, first, count, frame)
-        if place.awaited:
+        if place.awaited or place.earlier:
             flush.all_parked(name)
 
     def submit(self, nodes=None) -> None:
@@ -105,6 +114,8 @@ class Workflow:
         """Whether what a call waits for has ended, as a child looks at it."""
         for of, kind in self.shape[node][1]:
             first, count = (index, 1) if kind == "each" else (0, self.shape[of][0])
+            if isinstance(kind, tuple):
+                first, count = kind
             if 0 in self.store.states(self.names[of], first, count):
                 return False
         return True
@@ -418,3 +429,80 @@ def test_every_cut_of_a_call_that_is_put_aside(one_server, ended):
         assert not run.raw.exists(KEYS.parked(PUT_ASIDE), KEYS.awaited(PUT_ASIDE), KEYS.delayed(ADDRESS))
         assert all(run.raw.ttl(KEYS.batch(name)) > 0 for name in run.names)
     assert cuts > 5
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.long] * (name != "after-call")) for name in LATER]
+)
+def later(request):
+    return LATER[request.param]
+
+
+@pytest.mark.parametrize("script", ["submit", "finish"])
+@pytest.mark.parametrize("steps", [0, 9, pytest.param(1, marks=pytest.mark.long)])
+def test_a_workflow_begins_when_earlier_calls_have_ended(one_server, later, script, steps):
+    """Whatever has ended of them when it is submitted, and wherever a script is cut off."""
+    for run, _ in cut_runs(one_server, later, script):
+        try_until_done(lambda run=run: run.submit(sorted(run.before)))
+        for _ in range(steps):
+            try_until_done(run.step)
+        try_until_done(run.submit)
+        run.link.script("promote", [KEYS.root], [ADDRESS, 0, 200])
+        try_until_done(run.work_off)
+        assert set(run.ran) == calls_of(later)
+        try_until_done(run.check_end)
+
+
+def test_a_workflow_waits_for_those_calls_alone_that_it_names(workflow):
+    run = workflow(AFTER_CALL)
+    run.submit([0])
+    run.submit()
+    entries = run.worker.take(2)
+    assert [(entry.first, entry.count) for entry in entries] == [(0, 2), (2, 1)]
+    run.run(entries[0])
+    for _ in range(2):
+        run.run(run.worker.take(1)[0])
+    assert run.ran == [(0, 0), (0, 1), (1, 0), (2, 0)]
+    run.run(entries[1])
+    run.check_end()
+
+
+def test_what_a_workflow_needs_of_earlier_calls_is_kept_until_it_has_ended(workflow):
+    run = workflow([(1, []), (1, []), (1, [(0, (0, 1)), (1, (0, 1))])])
+    run.submit([0])
+    run.step()
+    assert run.raw.ttl(KEYS.batch(run.names[0])) > 0
+    run.submit([1])
+    run.submit()
+    for kind in (KEYS.batch, KEYS.states, KEYS.records):
+        assert run.raw.ttl(kind(run.names[0])) == -1
+    run.sweep()
+    assert run.raw.ttl(KEYS.batch(run.names[0])) == -1
+    run.work_off()
+    run.check_end()
+
+
+def test_a_workflow_that_has_ended_first_leaves_earlier_calls_alone(workflow):
+    run = workflow(AFTER_GROUP)
+    run.submit([0])
+    run.submit()
+    report = Finish()
+    report.results(run.names[1], 0, b"\x06", b"revoked")
+    run.worker.finish(report)
+    assert run.raw.ttl(KEYS.batch(run.names[0])) == -1
+    run.work_off()
+    assert {node for node, _ in run.ran} == {0}
+    run.check_end()
+
+
+def test_a_failure_of_an_earlier_call_asks_for_somebody_who_passes_it_on(workflow):
+    run = workflow(AFTER_GROUP)
+    run.submit([0])
+    run.submit()
+    run.step(fails={(0, 0)})
+    assert [name.decode() for name, _ in run.link.script("fallout", [KEYS.root], [10, 60_000])] == [WORKFLOW]
+    late = workflow(AFTER_GROUP)
+    late.submit([0])
+    late.step(fails={(0, 0)})
+    late.submit()
+    assert [name.decode() for name, _ in late.link.script("fallout", [KEYS.root], [10, 60_000])] == [WORKFLOW]

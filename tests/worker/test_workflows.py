@@ -7,7 +7,7 @@ import time
 import pytest
 
 from nbtasks import AsyncResult, task
-from nbtasks.client.submitting.workflows import submit_workflow
+from nbtasks.client.submitting.workflows import NodeCalls, submit_workflow
 from nbtasks.core.errors import ChordError, NotNeeded, TaskRevokedError, ValueLost
 from nbtasks.core.plan import CallRange, Node, Plan
 from tests.workflows import Run, each, many, one
@@ -359,7 +359,7 @@ def test_a_countdown_of_a_later_step_begins_when_the_one_before_has_ended(shared
     batches = submit_workflow(
         shared_app.engine,
         Plan((Node(1), Node(1, (one(0),))), (CallRange(1),)),
-        [(now, [((), {})], {"countdown": 0.3}), (later, [((), {})], {"countdown": 0.5})],
+        [NodeCalls(now, [((), {})], {"countdown": 0.3}), NodeCalls(later, [((), {})], {"countdown": 0.5})],
     )
     first, second = (AsyncResult.of(batch, 0).get(timeout=60) for batch in batches)
     assert second - first >= 0.45

@@ -89,7 +89,8 @@ class Keys:
         x says that states are to be looked at. And ``v<index>``: the order, signed, to revoke a call that ran then;
         index -1 is all of them. Of a workflow: wf (its id, "!" where something that waits for it runs only after a
         failure, batches that wait for it, batches whose calls wait for its calls one by one, with the calls in their
-        chunks; between them "|"), rl (nothing of it is parked any more).
+        chunks; between them "|"), rl (nothing of it is parked any more). And af: which batches that were submitted
+        later wait for which of its calls, and their workflows.
         """
         return f"{self.root}b:{batch}"
 
@@ -98,11 +99,11 @@ class Keys:
         return f"{self.root}p:{batch}"
 
     def awaited(self, batch: str) -> str:
-        """HASH: those batches as names that have not ended, of those that a parked one waits for."""
+        """HASH: what a parked batch waits for and has not ended: batches, and calls as ``<batch>:<first>+<count>``."""
         return f"{self.root}g:{batch}"
 
     def workflow(self, workflow: str) -> str:
-        """SET: the batches of a workflow."""
+        """SET: the batches of a workflow, and those before it whose values it needs."""
         return f"{self.root}wf:{workflow}"
 
     def workflow_open(self, workflow: str) -> str:

@@ -55,6 +55,7 @@ class WorkflowPlace:
         waiting: the batches that wait for all of it.
         fed: batches whose calls wait for its calls one by one, and the calls in a chunk of theirs.
         excuses: one of those that wait for it is to run only after a failure.
+        earlier: calls that were submitted before the workflow and that it waits for: batch, first index, how many.
     """
 
     workflow: str
@@ -62,6 +63,7 @@ class WorkflowPlace:
     waiting: tuple[str, ...] = ()
     fed: tuple[tuple[str, int], ...] = ()
     excuses: bool = False
+    earlier: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass
@@ -110,6 +112,8 @@ class Flush:
         after, fed = " ".join(place.waiting), " ".join(f"{name}/{size}" for name, size in place.fed)
         excused = "1" if place.excuses else ""
         self.args += ["W", batch, place.workflow, " ".join(place.awaited), after, fed, excused]
+        for before, first, count in place.earlier:
+            self.args += ["X", batch, before, first, count, place.workflow]
         self.size += 100 + len(after) + len(fed)
 
     def parked(

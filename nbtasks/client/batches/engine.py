@@ -81,7 +81,12 @@ class Engine(BatchEngine, Protocol):
             chunk: as above.
         """
 
-    def submit_workflow(self, plan: Plan, nodes: Sequence[tuple[Ledger, Parcel, Sequence[bytes]]]) -> None:
+    def submit_workflow(
+        self,
+        plan: Plan,
+        nodes: Sequence[tuple[Ledger, Parcel, Sequence[bytes]]],
+        earlier: Sequence[Ledger] = (),
+    ) -> None:
         """Submit batches of which some wait for others.
 
         Args:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import states as st
+from nbtasks.core.plan import ranges_of
+from nbtasks.core.ranges import runs
 
 if TYPE_CHECKING:
     from nbtasks.core.plan import Node, Plan
@@ -35,6 +37,9 @@ class SubmittedWorkflow:
         #: Place of a batch that has ended -> whether its calls have succeeded.
         self.settled: dict[int, bool] = {}
         self.steps = [WorkflowStep(self, place, followers[place]) for place in range(len(ledgers))]
+        #: Without those that were submitted before it.
+        self.own_steps = [one for one in self.steps if not one.node.earlier]
+        self.own = [self.ledgers[one.place] for one in self.own_steps]
 
     @property
     def id(self) -> str:
@@ -86,6 +91,31 @@ class WorkflowStep:
         return [self.workflow.steps[place] for place in self.followers]
 
     @property
+    def first_before(self) -> int:
+        """Index of the first call that it waits for, in the first of these batches."""
+        return next((part.first for edge in self.node.ins for part in ranges_of(edge.of)), 0)
+
+    @property
+    def earlier(self) -> list[tuple[Any, int, int]]:
+        """Calls that were submitted before the workflow and that it waits for: (batch, first, count)."""
+        found: dict[int, set[int]] = {}
+        for edge in self.node.ins:
+            for part in ranges_of(edge.of):
+                if self.workflow.plan.nodes[part.node].earlier:
+                    found.setdefault(part.node, set()).update(range(part.first, part.first + part.count))
+        ledgers = self.workflow.ledgers
+        return [(ledgers[node], *piece) for node, calls in found.items() for piece in runs(sorted(calls))]
+
+    def _have_ended(self) -> bool:
+        """Whether all that it waits for has ended."""
+        nodes = self.workflow.plan.nodes
+        own = [self.workflow.ledgers[place] for place in self.node.waits_for if not nodes[place].earlier]
+        return all(one.all_ended for one in own) and all(
+            min(batch.own_states[first : first + count], default=0) >= st.FIRST_READY_CODE
+            for batch, first, count in self.earlier
+        )
+
+    @property
     def follows_each(self) -> bool:
         """Whether its calls follow those of another batch one by one."""
         return self.node.each_of is not None
@@ -98,7 +128,7 @@ class WorkflowStep:
         if self.follows_each:
             states = self.before[0].own_states
             return [index for index in calls if states[index] < st.FIRST_READY_CODE]
-        return [] if all(one.all_ended for one in self.before) else list(calls)
+        return [] if self._have_ended() else list(calls)
 
     @property
     def is_waiting(self) -> bool:
@@ -109,7 +139,7 @@ class WorkflowStep:
             its, own = self.before[0].own_states, self.workflow.ledgers[self.place].own_states
             mine, theirs = own.translate(_OPEN), its.translate(_OPEN)
             return not int.from_bytes(mine, "little") & ~int.from_bytes(theirs, "little")
-        return not all(one.all_ended for one in self.before)
+        return not self._have_ended()
 
     @property
     def is_after_failure(self) -> bool:
@@ -122,14 +152,14 @@ class WorkflowStep:
         """All of its calls have ended."""
         settled = self.workflow.settled
         settled[self.place] = succeeded
-        if len(settled) == len(self.workflow.ledgers):
-            for ledger, one in zip(self.workflow.ledgers, self.workflow.steps, strict=True):
+        if len(settled) == len(self.workflow.own):
+            for ledger, one in zip(self.workflow.own, self.workflow.own_steps, strict=True):
                 if ledger.parcel is not None:
                     ledger.parcel.let_go(settled[one.place])
 
     def take_spent(self) -> Iterator[BlobPiece]:
         """Yield large arguments of all batches that nobody needs any more, once."""
-        over = len(self.workflow.settled) == len(self.workflow.ledgers)
-        for ledger in self.workflow.ledgers if over else ():
+        over = len(self.workflow.settled) == len(self.workflow.own)
+        for ledger in self.workflow.own if over else ():
             if ledger.parcel is not None:
                 yield from ledger.parcel.take_own_spent()

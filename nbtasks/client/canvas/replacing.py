@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbtasks.client import current
 from nbtasks.client.engines.executors.eagerengine import EagerEngine
-from nbtasks.client.submitting.workflows import submit_workflow
+from nbtasks.client.submitting.workflows import NodeCalls, submit_workflow
 from nbtasks.core import context
 from nbtasks.core import states as st
 from nbtasks.core.context import CurrentCall
@@ -64,7 +64,9 @@ def _submitted(request: CurrentCall, compiled: Compiled, engine: Engine) -> tupl
     plan = compiled.plan
     results = {part.node for part in ranges_of(plan.result)}
     steps = [
-        (step.task, step.calls, {**step.options, **({"ignore_result": False} if place in results else {})})
+        NodeCalls(
+            step.task, step.calls, {**step.options, **({"ignore_result": False} if place in results else {})}
+        )
         for place, step in enumerate(compiled.steps)
     ]
     ledgers = submit_workflow(engine, plan, steps, nesting)

@@ -59,6 +59,11 @@ class SpreadResult(GroupResult[R]):
         """The handles of what it is made of, each of one batch or a group of its own."""
         return [part for part, _ in self._parts]
 
+    @property
+    def spread(self) -> list[tuple[AsyncResult[Any] | GroupResult[Any], bool]]:
+        """The same, each with whether its values stand in the group's list."""
+        return list(self._parts)
+
     def members(self) -> list[Any]:
         """Return the handle of each value."""
         if self._members is None:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client import current, observers
 from nbtasks.client.engines.executors.eagerengine import EagerEngine
-from nbtasks.client.submitting import dispatch
-from nbtasks.client.submitting.workflows import submit_workflow
+from nbtasks.client.submitting import withhandles
+from nbtasks.client.submitting.workflows import NodeCalls, submit_workflow
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.plan import CallRange
 
-from . import family  # noqa: F401 - handles of workflows ask it
 from .compiling import Compiled, Step
 from .handles import handle_of
 from .rehearsal import run_here
@@ -38,10 +37,10 @@ def submit(compiled: Compiled) -> Any:
     plan = compiled.plan
     if len(plan.nodes) == 1 and plan.result == (CallRange(0),) and not plan.of_many:
         step = compiled.steps[0]
-        return dispatch.submit_call(engine, step.task, *step.calls[0], dict(step.options))
+        return withhandles.submit_call(engine, step.task, *step.calls[0], dict(step.options))
     # A group that is a map is shown like one.
     shown = {"quiet": False} if len(plan.nodes) == 1 and plan.nodes[0].count > 1 else {}
-    parts = [(step.task, step.calls, {**shown, **step.options}) for step in compiled.steps]
+    parts = [NodeCalls(step.task, step.calls, {**shown, **step.options}) for step in compiled.steps]
     ledgers = submit_workflow(engine, plan, parts)
     handle = handle_of(ledgers, plan.result, plan.of_many)
     if isinstance(handle, SpreadResult) and any(node.ins for node in plan.nodes):

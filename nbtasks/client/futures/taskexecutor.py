@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbtasks.client.definition import Definition
-from nbtasks.client.submitting.dispatch import submit_call
+from nbtasks.client.submitting.withhandles import submit_call
 from nbtasks.client.task import Task
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.options import TaskOptions

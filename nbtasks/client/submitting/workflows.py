@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.settled import routed
-from nbtasks.core.plan import Node, Plan
+from nbtasks.core import awaited
+from nbtasks.core.awaited import Places
+from nbtasks.core.errors import ConfigError
+from nbtasks.core.plan import Edge, Node, Plan
 
 from . import publishing
 from .beside import refuse_known
 from .dispatch import call_options, ledger_of, packer_of
+from .earlier import MOST_HANDLES, Earlier
+from .placing import meet
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.engine import Engine
@@ -22,12 +27,37 @@ if TYPE_CHECKING:
 #: Edge -> how many arguments it puts before the calls' own.
 _HANDED = {"one": 1, "list": 1, "after": 0, "error": 0, "error-id": 1, "error-call": 3}
 
-#: What the calls of a node are: their task, their own arguments, and options as for ``apply_async``.
-NodeCalls = tuple["Definition", Sequence[Call], Mapping[str, Any]]
+
+class NodeCalls(NamedTuple):
+    """What the calls of a node are.
+
+    Attributes:
+        calls: their own arguments.
+        options: as for ``apply_async``.
+        is_map: whether they are a map; None: where they are not one call.
+        on_error: of a map.
+        after: handles of earlier calls that have to succeed before.
+    """
+
+    task: Definition
+    calls: Sequence[Call]
+    options: Mapping[str, Any]
+    is_map: bool | None = None
+    on_error: str = "raise"
+    after: Sequence[Any] = ()
+
+
+class _Prepared(NamedTuple):
+    batch: Ledger
+    parcel: Parcel
+    payloads: list[bytes]
+    places: Places
 
 
 def submit_workflow(engine: Engine, plan: Plan, steps: Sequence[NodeCalls], nesting: int = 0) -> list[Ledger]:
     """Submit a workflow; returns the batch of each node.
+
+    Handles among the arguments are calls that it waits for, and their values stand there when it runs.
 
     Args:
         steps: of each node.
@@ -38,22 +68,62 @@ def submit_workflow(engine: Engine, plan: Plan, steps: Sequence[NodeCalls], nest
         NotPicklable: something cannot travel.
         ConfigError: options are wrong, or this engine does not let calls wait for others.
     """
-    steps = [(task, calls, routed(task, *_body(calls), dict(given))) for task, calls, given in steps]
+    steps = [
+        step._replace(options=routed(step.task, *_body(step.calls), dict(step.options))) for step in steps
+    ]
     told = publishing.is_told()
     if told:
         steps = [
-            (task, calls, publishing.tell_before(task, dict(given), _body(calls)))
-            for task, calls, given in steps
+            step._replace(options=publishing.tell_before(step.task, dict(step.options), _body(step.calls)))
+            for step in steps
         ]
-    prepared = [_prepared(engine, node, *step, nesting) for node, step in zip(plan.nodes, steps, strict=True)]
-    if any(node.ins for node in plan.nodes):
-        engine.submit_workflow(plan, prepared)
+    prepared = [_prepared(engine, node, step, nesting) for node, step in zip(plan.nodes, steps, strict=True)]
+    if any(one.places.handles or step.after for one, step in zip(prepared, steps, strict=True)):
+        _submit_later(engine, plan, steps, prepared)
+    elif any(node.ins for node in plan.nodes):
+        engine.submit_workflow(plan, [one[:3] for one in prepared])
     else:
-        for batch, parcel, payloads in prepared:
+        for batch, parcel, payloads, _ in prepared:
             engine.submit(batch, parcel, payloads)
-    for (task, calls, given), (batch, _, _) in zip(steps if told else (), prepared, strict=False):
-        publishing.tell_after(task, dict(given), _body(calls), batch.call_id(0) if batch.n == 1 else batch.id)
-    return [batch for batch, _, _ in prepared]
+    for step, (batch, *_) in zip(steps if told else (), prepared, strict=False):
+        given, own_id = dict(step.options), batch.call_id(0) if batch.n == 1 else batch.id
+        publishing.tell_after(step.task, given, _body(step.calls), own_id)
+    return [one.batch for one in prepared]
+
+
+def _submit_later(
+    engine: Engine, plan: Plan, steps: Sequence[NodeCalls], prepared: Sequence[_Prepared]
+) -> None:
+    """Submit a workflow that waits for calls which were submitted before."""
+    earlier = Earlier(engine)
+    more = [_edges(earlier, step, one) for step, one in zip(steps, prepared, strict=True)]
+    engine.submit_workflow(
+        earlier.put_before(plan, more), [one[:3] for one in prepared], earlier=earlier.ledgers
+    )
+
+
+def _edges(earlier: Earlier, step: NodeCalls, prepared: _Prepared) -> list[Edge]:
+    """Return what the calls of a node need of those before the workflow."""
+    handles = prepared.places.handles
+    if len(handles) > MOST_HANDLES:
+        raise ConfigError(
+            f"{step.task.name}: the arguments have {len(handles):,} handles, and {MOST_HANDLES:,} are the most that "
+            "one submit can wait for one by one: pass the handle of a whole map or group, which counts as one"
+        )
+    users = _users(step.calls, prepared.places) if len(step.calls) > 1 else {}
+    edges = [earlier.edge(handle, users.get(place)) for place, handle in enumerate(handles)]
+    return edges + [earlier.edge(handle, placed=False) for handle in step.after]
+
+
+def _users(calls: Sequence[Call], places: Places) -> dict[int, list[int]]:
+    """Return for each place the calls that have it, where that is not all of them."""
+    users: dict[int, list[int]] = {place: [] for place in range(len(places.handles))}
+    for index, call in enumerate(calls) if users else ():
+        places.touched.clear()
+        meet(call, places)
+        for place in places.touched:
+            users[place].append(index)
+    return {place: found for place, found in users.items() if len(found) < len(calls)}
 
 
 def _body(calls: Sequence[Call]) -> Call:
@@ -61,26 +131,22 @@ def _body(calls: Sequence[Call]) -> Call:
     return calls[0] if len(calls) == 1 else ((), {})
 
 
-def _prepared(
-    engine: Engine,
-    node: Node,
-    task: Definition,
-    calls: Sequence[Call],
-    given: Mapping[str, Any],
-    nesting: int,
-) -> tuple[Ledger, Parcel, list[bytes]]:
+def _prepared(engine: Engine, node: Node, step: NodeCalls, nesting: int) -> _Prepared:
+    task, calls = step.task, step.calls
     check_calls(task, node, calls)
-    options = call_options(task, dict(given), engine, single=len(calls) == 1)
+    is_map = len(calls) != 1 if step.is_map is None else step.is_map
+    options = call_options(task, dict(step.options), engine, single=not is_map)
     if options.header.task_id:
         refuse_known(engine, options.header.task_id)
     if nesting:
         options = replace(options, header=replace(options.header, nesting=nesting))
-    packer = packer_of(engine, task, options)
-    payloads = list(packer.payloads(calls))
+    packer, places = packer_of(engine, task, options), Places()
+    with awaited.noted(places):
+        payloads = list(packer.payloads(calls))
     parcel = Parcel(task, options, calls)
     parcel.blobs, parcel.needs = packer.pieces, packer.needs
-    batch = ledger_of(engine, parcel, len(calls), "call" if len(calls) == 1 else "map")
-    return batch, parcel, payloads
+    batch = ledger_of(engine, parcel, len(calls), "map" if is_map else "call", step.on_error)
+    return _Prepared(batch, parcel, payloads, places)
 
 
 def check_calls(task: Definition, node: Node, calls: Sequence[Call]) -> None:
@@ -89,6 +155,6 @@ def check_calls(task: Definition, node: Node, calls: Sequence[Call]) -> None:
     Raises:
         TypeError: they do not fit the function.
     """
-    handed = (None,) * sum(_HANDED[edge.kind] for edge in node.ins)
+    handed = (None,) * sum(_HANDED[edge.kind] for edge in node.ins if not edge.placed)
     for args, kwargs in calls:
         task.check((*handed, *args), kwargs)

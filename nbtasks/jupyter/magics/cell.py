@@ -84,6 +84,15 @@ class Cell:
         declare(code, set_first if self._mentions_annotations else {*set_first, _ANNOTATIONS})
         return FunctionType(code, namespace, _FUNCTION)
 
+    def mentions(self, names: set[str]) -> set[str]:
+        """Return those names that stand somewhere in the body, and that it does not set first."""
+        found = {node.id for part in self._body for node in ast.walk(part) if isinstance(node, ast.Name)}
+        return names & found - self._bound.difference(self.captured)
+
+    def calls(self) -> list[ast.Call]:
+        """Return all calls in the body."""
+        return [node for part in self._body for node in ast.walk(part) if isinstance(node, ast.Call)]
+
     def refuse_missing(self, namespace: dict[str, Any]) -> None:
         """Check the names that the cell surely reads first against the notebook's.
 

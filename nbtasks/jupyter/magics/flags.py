@@ -6,7 +6,7 @@ import argparse
 import difflib
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn, get_args
@@ -41,6 +41,7 @@ class MagicOptions:
     wait: float | None
     countdown: float | None
     eta: datetime | None
+    after: Sequence[str]
     expires: float | None
     rate_limit: str | None
     seed: int | None
@@ -217,8 +218,27 @@ def _check_together(options: MagicOptions) -> None:
         raise OptionError("--wait limits the waiting of -b or -g, so it needs one of them")
     if options.countdown is not None and options.eta is not None:
         raise OptionError("--countdown and --eta both say when to start: give one of them")
+    if options.after:
+        _check_after(options)
     if options.here and (options.noblock or options.countdown is not None or options.eta is not None):
         raise OptionError("--here runs the task in this kernel, now: -a, --countdown and --eta do not fit")
+
+
+def _check_after(options: MagicOptions) -> None:
+    """Refuse what means nothing for a task of which nobody knows when it begins."""
+    if options.eta is not None:
+        raise OptionError(
+            "--eta names a time, and --after waits for runs: with --countdown S it waits S longer"
+        )
+    if options.memo:
+        raise OptionError(
+            "--memo looks for a kept result at once, and --after gets the arguments later: give one"
+        )
+    for name in ("max_parallel", "chunk"):
+        if getattr(options, name) is not None:
+            raise OptionError(
+                f"--{name.replace('_', '-')} does not go together with --after: give one of them"
+            )
 
 
 def _duration(text: str) -> float:
@@ -319,6 +339,8 @@ def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
     add("--wait", type=_duration, metavar="S", help="with -b: give up waiting after S; the task goes on")
     add("--countdown", type=_duration, metavar="S", help=said["countdown"])
     add("--eta", type=_moment, metavar="ISO", help=said["eta"])
+    add("--after", type=_names, default=[], metavar="NAME[,NAME]", action="extend",
+        help="start when these runs have ended well; in the cell, each NAME is the result")  # fmt: skip
     add("--expires", type=_duration, metavar="S", help=said["expires"])
     add("--rate-limit", type=_checked(_rate), metavar="R",
         help=said["rate_limit"])  # fmt: skip

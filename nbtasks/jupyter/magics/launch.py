@@ -6,21 +6,28 @@ import __future__
 import ast
 import builtins
 import contextlib
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client.app import App
+from nbtasks.client.submitting.dispatch import MapOptions
+from nbtasks.client.submitting.placing import handles_in
+from nbtasks.client.submitting.withhandles import submit_call_after, submit_map_after
 from nbtasks.client.task import Task
 from nbtasks.core.errors import CellError
 from nbtasks.core.options import TaskOptions
 from nbtasks.jupyter.frontend import has_kernel, is_watched, register_source
 
+from .after import NOTHING, After, named_after, read_by, refuse_waiting
 from .cell import Cell, read_cell, read_expression
 from .clause import ForClause, split_clause
 from .dryrun import dry_run
 from .flags import MagicOptions, OptionError, parse_options, take_options
 from .publish import say
 from .stopbutton import wait_and_get, wait_quietly
+from .tasksline import run_called
 
 if TYPE_CHECKING:
     from nbtasks.client.group import GroupResult
@@ -50,6 +57,8 @@ class Launch:
     several: bool
     #: The source it came from; None when a function was named.
     cell: Cell | None
+    #: Handles of runs that have to succeed before; nothing is handed on of them.
+    order: Sequence[Any] = ()
 
 
 class Launcher:
@@ -64,11 +73,16 @@ class Launcher:
         """Run ``%%task LINE`` with this body; returns what becomes Out[n]."""
         head, clause = split_clause(line)
         options = parse_options(head)
-        names = clause.names if clause else ()
-        cell = self._read_cell(f"%%task {line}".rstrip(), body, names, options.get)
+        text, names = f"%%task {line}".rstrip(), clause.names if clause else ()
+        after = self._after(options)
+        cell = self._read_cell(text, body, _parameters(after, names), options.get)
+        if more := read_by(cell, self._shell.user_ns, cell.items):
+            after = after.and_also(more)
+            cell = self._read_cell(text, body, _parameters(after, names), options.get)
+        refuse_waiting(cell, after.given)
         title = options.name or cell.label or f"In[{self._shell.displayhook.prompt_count}]"
         task = Task(self._function(cell), self._task_options(options, title))
-        return self._launch(self._ready(task, options, title, clause, cell))
+        return self._launch(self._ready(task, options, title, clause, cell, after))
 
     def run_line(self, line: str) -> Any:
         """Run ``%task LINE``; returns the handle, or the value with ``-b``."""
@@ -78,7 +92,13 @@ class Launcher:
         expression, clause = split_clause(rest)
         if not expression:
             raise OptionError("%task needs an expression, such as `%task f(x)`; for several lines use %%task")
-        return self._launch(self._read_line(line, expression, clause, options))
+        launch = self._read_line(line, expression, clause, options)
+        after = self._after(options)
+        order = [
+            *after.order,
+            *(one for value in after.given.values() for one in handles_in([((value,), {})])),
+        ]
+        return self._launch(dataclasses.replace(launch, order=order))
 
     # -- reading
 
@@ -177,13 +197,27 @@ class Launcher:
         return found
 
     def _ready(
-        self, task: Task, options: MagicOptions, title: str, clause: ForClause | None, cell: Cell | None
+        self,
+        task: Task,
+        options: MagicOptions,
+        title: str,
+        clause: ForClause | None,
+        cell: Cell | None,
+        after: After = NOTHING,
     ) -> Launch:
+        given, order = tuple(after.given.values()), after.order
         if clause is None:
             _refuse_fan_out_options(options)
-            return Launch(task, options, title, (), {}, None, False, cell)
-        items = clause.items(self._shell.user_ns)
-        return Launch(task, options, title, (), {}, items, len(clause.names) > 1, cell)
+            return Launch(task, options, title, given, {}, None, False, cell, order)
+        items, several = clause.items(self._shell.user_ns), len(clause.names) > 1
+        if given:
+            items, several = _each_with(given, items, several), True
+        return Launch(task, options, title, (), {}, items, several, cell, order)
+
+    def _after(self, options: MagicOptions) -> After:
+        if not options.after:
+            return NOTHING
+        return named_after(options.after, self._shell.user_ns, run_called, App.current().batches(quiet=True))
 
     # -- running it
 
@@ -208,10 +242,21 @@ class Launcher:
         is_silent = launch.cell is not None and launch.cell.is_silent
         without_value = _wants_value(options) or is_silent
         with self._display.without_preview() if without_value else contextlib.nullcontext():
+            if launch.order:
+                return self._submit_after(launch, call)
             if launch.items is None:
                 return task.apply_async(launch.args, launch.kwargs, **call)
             submit = task.starmap if launch.several else task.map
             return submit(launch.items, **options.map_options(), **call)
+
+    def _submit_after(self, launch: Launch, call: dict[str, Any]) -> Handle:
+        engine, task = launch.task.app.engine, launch.task
+        if launch.items is None:
+            return submit_call_after(engine, task, launch.args, launch.kwargs, call, launch.order)
+        own = {name: call.pop(name) for name in ("label", "quiet")}
+        tuples = [tuple(item) if launch.several else (item,) for item in launch.items]
+        how = MapOptions(**launch.options.map_options(), **own)
+        return submit_map_after(engine, task, tuples, how, call, launch.order)
 
     def _answer(self, launch: Launch, handle: Handle) -> Any:
         options = launch.options
@@ -252,6 +297,22 @@ class Launcher:
         if _wants_value(launch.options):
             return self._give_back(launch, [result.get() for result in results])
         return results
+
+
+def _each_with(given: tuple[Any, ...], items: Iterator[Any], several: bool) -> Iterator[tuple[Any, ...]]:
+    """Yield the arguments of each call: what all of them get, and the item."""
+    for item in items:
+        yield (*given, *item) if several else (*given, item)
+
+
+def _parameters(after: After, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a cell gets with each call: results, and what the clause names."""
+    for name in names:
+        if name in after.given:
+            raise OptionError(
+                f"--after {name}: the for clause names {name}, too; call one of them something else"
+            )
+    return (*after.given, *names)
 
 
 def _wants_value(options: MagicOptions) -> bool:

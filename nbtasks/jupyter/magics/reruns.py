@@ -90,7 +90,10 @@ class Reruns:
         if again:
             return
         mine = batch.origin.submitter
-        earlier = [one for one in unfinished_here() if one.id in self._by_magic]
+        # What it waits for is not in its way.
+        step = None if batch.parcel is None else batch.parcel.step
+        awaited = {one.id for one in ([] if step is None else step.workflow.ledgers)}
+        earlier = [one for one in unfinished_here() if one.id in self._by_magic and one.id not in awaited]
         _replace([one for one in earlier if _is_earlier_run(one.origin.submitter, mine)], "`--again`")
         self._replace_left(mine, "`--again`")
 

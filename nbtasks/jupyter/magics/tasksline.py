@@ -175,6 +175,12 @@ def _find(name: str) -> Ledger | None:
     return None
 
 
+def run_called(name: str) -> Handle | None:
+    """Return the handle of the newest run of this session that has an id or is called so."""
+    batch = _find(name)
+    return None if batch is None else _handle_of(batch)
+
+
 def _required(name: str) -> Ledger:
     batch = _find(name)
     if batch is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from nbtasks.core.inputs import CallsBefore, calls_of
+from nbtasks.core.inputs import CallsBefore, Input, calls_of
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import SUCCESS_CODE
 from nbtasks.wire.codec import Codec, Record
@@ -32,6 +32,9 @@ def fallout(record: WorkflowRecord, codec: Codec, results: Results) -> Iterator[
     for part, inputs in zip(whole, record.inputs, strict=True):
         if not inputs or 0 not in ends.states(part):
             continue
+        if any(one.only for one in inputs):
+            yield from _end_those(part, inputs, ends)
+            continue
         if not any(one.each for one in inputs):
             yield from _end_all(part, end_without_running(inputs, 0, ends), ends)
             continue
@@ -45,6 +48,16 @@ def fallout(record: WorkflowRecord, codec: Codec, results: Results) -> Iterator[
             if found is not None:
                 ends.note(part.batch, index, 1, found.state, found.payload)
                 yield Record.alike(part.batch, index, 1, found.state, found.payload)
+
+
+def _end_those(part: CallsBefore, inputs: Sequence[Input], ends: Ends) -> Iterator[Record]:
+    """Yield the ends of calls of a node of which each needs others."""
+    states = ends.states(part)
+    for index in [k for k in range(part.count) if not states[k]]:
+        found = end_without_running(inputs, index, ends)
+        if found is not None:
+            ends.note(part.batch, index, 1, found.state, found.payload)
+            yield Record.alike(part.batch, index, 1, found.state, found.payload)
 
 
 def _end_all(part: CallsBefore, found: IsOver | None, ends: Ends) -> Iterator[Record]:

@@ -26,9 +26,11 @@ class Runs:
 
     Attributes:
         handed: what each edge hands on: a function of the shelf that makes the arguments, anew for each call.
+        placed: the same of those edges whose values have places among the call's own arguments.
     """
 
     handed: Sequence[Callable[[Shelf], tuple[Any, ...]]]
+    placed: Sequence[Callable[[Shelf], tuple[Any, ...]]] = ()
 
     def arguments(self, shelf: Shelf) -> tuple[Any, ...]:
         """Return what comes before the call's own arguments.
@@ -37,6 +39,10 @@ class Runs:
             ValueLost, SignatureMismatch: a large value is gone, or is not what was signed.
         """
         return tuple(value for make in self.handed for value in make(shelf))
+
+    def values_for_places(self, shelf: Shelf) -> tuple[Any, ...]:
+        """Return what stands in the places among the call's own arguments; raises the same."""
+        return tuple(next(iter(make(shelf)), None) for make in self.placed)
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,8 @@ def verdict(inputs: Sequence[Input], index: int, ends: Ends) -> Verdict:
     try:
         if any(one.is_of_errors for one in inputs):
             return Runs([_error_handed(_first_bad(inputs, index, ends), ends)])
-        return Runs([_handed(one, one.at(index), ends) for one in inputs])
+        made = [(one.placed, _handed(one, one.at(index), ends)) for one in inputs]
+        return Runs([make for placed, make in made if not placed], [make for placed, make in made if placed])
     except WireError as error:
         return _unreadable(error)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbtasks.core import awaited
 from nbtasks.core.attempts import why_again
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.callsignals import tell_end
@@ -95,12 +96,15 @@ class Bench:
             return self._read(job, index)
 
     def _read(self, job: Job, index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        placed = () if job.handed is None else job.handed.values_for_places(index, self.shelf)
         try:
-            args, kwargs = value_of(job.payload(index), self.shelf)
+            if job.handed is None:
+                args, kwargs = value_of(job.payload(index), self.shelf)
+                return args, kwargs
+            with awaited.filled(placed):
+                args, kwargs = value_of(job.payload(index), self.shelf)
         except ValueLost as error:
             raise _ArgumentsLost(str(error)) from error
-        if job.handed is None:
-            return args, kwargs
         # What it gets from calls before it comes first.
         return (*job.handed.arguments(index, self.shelf), *args), kwargs
 

@@ -35,6 +35,11 @@ class HandedOn:
         found = self.verdicts[index]
         return found.arguments(shelf) if isinstance(found, Runs) else ()
 
+    def values_for_places(self, index: int, shelf: Shelf) -> tuple[Any, ...]:
+        """Return what stands in the places among a call's own arguments."""
+        found = self.verdicts[index]
+        return found.values_for_places(shelf) if isinstance(found, Runs) else ()
+
 
 class HandingOn:
     """Looks how those calls have ended that others wait for.
@@ -62,7 +67,10 @@ class HandingOn:
             verdicts = {index: verdict(inputs, index, ends) for index in calls}
         else:
             ends.look(part for one in inputs for part in calls_of(one.of))
-            verdicts = dict.fromkeys(calls, verdict(inputs, first, ends))
+            if any(one.only for one in inputs):
+                verdicts = {index: verdict(inputs, index, ends) for index in calls}
+            else:
+                verdicts = dict.fromkeys(calls, verdict(inputs, first, ends))
         waiting = frozenset(index for index, found in verdicts.items() if isinstance(found, Waits))
         if waiting and (gone := self._gone(chunk, ends)):
             lost = _lost(gone)

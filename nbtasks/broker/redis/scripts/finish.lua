@@ -63,10 +63,10 @@ end
 -- Returns what is known of a batch, or false. Only the number of ended calls changes while this runs.
 local function known(batch)
   if batches[batch] == nil then
-    local fields = strict.at('HMGET', root .. 'b:' .. batch, 's', 'n', 'd', 't', 'f', 'wf')
+    local fields = strict.at('HMGET', root .. 'b:' .. batch, 's', 'n', 'd', 't', 'f', 'wf', 'af')
     batches[batch] = fields[1] and {sessions = sessions_of(fields[1]), n = strict.number(fields[2]),
       ended = fields[3] and strict.number(fields[3]) or 0, counted = not fields[3] or strict.number(fields[3]) ~= nil,
-      ttl = ttl_of(fields[4]), fn = fields[5]}
+      ttl = ttl_of(fields[4]), fn = fields[5], followed = fields[7]}
     if fields[6] then workflow_parts().place(batches[batch], fields[6]) end
     -- Before anything else is written, for neither of these needs memory.
     if batches[batch] then keep_streams(batches[batch].sessions) else redis.call('DEL', root .. 'gate') end
@@ -80,8 +80,10 @@ local function no_longer_used(fn)
   return redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0
 end
 
--- Have a batch go with its values when its time is over, its own record last.
-local function expire(batch, ttl)
+-- Have a batch go with its values when its time is over, its own record last; not while something needs them that was
+-- submitted later.
+local function expire(batch, ttl, followed)
+  if followed and workflow_parts().is_needed(root, followed) then return end
   local blobs = strict.at('SMEMBERS', root .. 'ob:' .. batch)
   for _, key in ipairs(blobs) do
     -- Of what is named there only pieces of large values are ours to expire.
@@ -96,11 +98,12 @@ local function expire_workflow(id, batch, ttl)
   strict.at('HDEL', root .. 'wo:' .. id, batch)
   if redis.call('EXISTS', root .. 'wo:' .. id) == 1 then return end
   for _, name in ipairs(strict.at('SMEMBERS', root .. 'wf:' .. id)) do
-    if name ~= batch then expire(name, ttl) end
+    local facts = name ~= batch and strict.at('HMGET', root .. 'b:' .. name, 'e', 'af') or {}
+    if facts[1] then expire(name, ttl, facts[2]) end
   end
   redis.call('PEXPIRE', root .. 'wp:' .. id, ttl)
   redis.call('PEXPIRE', root .. 'wf:' .. id, ttl)
-  expire(batch, ttl)
+  expire(batch, ttl, batches[batch].followed)
 end
 
 -- A batch whose calls have all ended is kept for its time. Cut off, it is done again: the batch's own time comes last.
@@ -108,12 +111,13 @@ local function close(batch)
   local facts = batches[batch]
   local ttl, fn = facts.ttl, facts.fn
   if facts.workflow then workflow_parts().advance(root, batch, facts) end
+  if facts.followed then workflow_parts().follow(root, batch, facts.followed, facts.n, '') end
   -- A cut between these two keeps a function for ever; the other way round it could go while it is needed.
   if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now()) == 1 and no_longer_used(fn) then
     redis.call('HDEL', root .. 'fu', fn)
     redis.call('PEXPIRE', root .. 'f:' .. fn, ttl)
   end
-  if facts.workflow then expire_workflow(facts.workflow, batch, ttl) else expire(batch, ttl) end
+  if facts.workflow then expire_workflow(facts.workflow, batch, ttl) else expire(batch, ttl, facts.followed) end
 end
 
 -- See whether all calls of a batch have ended, by their states.
@@ -237,6 +241,9 @@ while ARGV[i] do
     -- Not only where it is new: before a cut it may have been, and nobody was told.
     local id = batches[batch].workflow
     if id and string.find(new, '[^\4]') then workflow_parts().note(root, id) end
+    if batches[batch].followed then
+      workflow_parts().follow(root, batch, batches[batch].followed, batches[batch].ended, new)
+    end
     settle_if_over(batch, won)
   elseif kind == 'E' then
     for _, session in ipairs(batches[batch].sessions) do

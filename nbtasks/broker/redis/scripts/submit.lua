@@ -11,6 +11,7 @@
 --   "W", batch, workflow, batches that it waits for, those that wait for it, "<batch>/<calls> ..." whose calls wait for
 --        its calls one by one, "1" where one of these is to run only after a failure        the batch is a part of it
 --   "P", as "C", with the ms to wait after it was released instead of when it is due         a chunk that is parked
+--   "X", batch, batch that was submitted before, first, count, workflow                     it waits for these calls, too
 --   "L", batch                                                                             all its chunks are there
 -- Returns "OK", "DUP" (was applied before), {"GAP", last}, {"NOFN", function}, {"FULL", address}
 -- Prefix-safe: the flush number is written last; a cut-off flush is sent again, and first result wins.
@@ -20,7 +21,7 @@ local last = strict.number(strict.at('HGET', root .. 's:' .. session, 'n') or '0
 if number == last then return 'DUP' end
 if number ~= last + 1 then return {'GAP', last} end
 
-local width = {B = 8, N = 4, F = 3, O = 3, C = 8, V = 3, W = 7, P = 8, L = 2}
+local width = {B = 8, N = 4, F = 3, O = 3, C = 8, V = 3, W = 7, X = 6, P = 8, L = 2}
 local i, shipped, checked = 5, {}, {}
 while ARGV[i] do
   if ARGV[i] == 'B' then
@@ -79,6 +80,8 @@ while ARGV[i] do
       local after = ARGV[i + 6] ~= '' and '!|' or '|'
       redis.call('HSET', key, 'wf', id .. after .. ARGV[i + 4] .. '|' .. ARGV[i + 5])
     end
+  elseif kind == 'X' then
+    workflow_parts().await(root, batch, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5])
   elseif kind == 'P' then
     if strict.at('HEXISTS', root .. 'b:' .. batch, 'rl') == 0 then
       local head = ARGV[i + 3] .. ' ' .. ARGV[i + 2] .. ' ' .. ARGV[i + 4] .. ' ' .. ARGV[i + 6] .. '\n'

@@ -103,6 +103,49 @@ function workflow.met(root, name, before)
   if redis.call('EXISTS', root .. 'g:' .. name) == 0 then workflow.release(root, name) end
 end
 
+-- A parked batch waits for calls of a batch that was submitted before: its field af has "<batch>/<first>+<count>/<workflow>"
+-- for each that does. What has ended has no time of its own any more; the workflow gives it one.
+function workflow.await(root, name, before, first, count, id)
+  local key = root .. 'b:' .. before
+  if strict.at('HEXISTS', root .. 'b:' .. name, 'rl') == 1 or strict.at('HEXISTS', key, 's') == 0 then return end
+  local mark, known = name .. '/' .. first .. '+' .. count .. '/' .. id, strict.at('HGET', key, 'af') or ''
+  strict.at('SADD', root .. 'wf:' .. id, before)
+  if not string.find(' ' .. known .. ' ', ' ' .. mark .. ' ', 1, true) then
+    redis.call('HSET', key, 'af', known == '' and mark or known .. ' ' .. mark)
+  end
+  for _, blob in ipairs(strict.at('SMEMBERS', root .. 'ob:' .. before)) do
+    if string.sub(blob, 1, #root + 2) == root .. 'o:' then redis.call('PERSIST', blob) end
+  end
+  for _, kind in ipairs({'ob:', 'st:', 'r:', 'b:'}) do redis.call('PERSIST', root .. kind .. before) end
+  local states = strict.at('GETRANGE', root .. 'st:' .. before, first, first + count - 1)
+  if string.find(states, '[^%z\4]') then workflow.note(root, id) end
+  if #states < tonumber(count) or string.find(states, '\0', 1, true) then
+    strict.at('HSET', root .. 'g:' .. name, before .. ':' .. first .. '+' .. count, '1')
+  end
+end
+
+-- Calls have ended of a batch that others wait for which were submitted later. ``ended`` are those that have ended in all,
+-- or more; ``new`` how those have that were told just now.
+function workflow.follow(root, batch, followed, ended, new)
+  for name, part, id in string.gmatch(followed, '(%x+)/(%d+%+%d+)/(%x+)') do
+    local first, count = string.match(part, '^(%d+)%+(%d+)$')
+    first, count = strict.number(first), strict.number(count)
+    if string.find(new, '[^\4]') then workflow.note(root, id) end
+    if first and count and count <= ended then
+      local states = strict.at('GETRANGE', root .. 'st:' .. batch, first, first + count - 1)
+      if #states == count and not string.find(states, '\0', 1, true) then workflow.met(root, name, batch .. ':' .. part) end
+    end
+  end
+end
+
+-- Whether something that was submitted later needs what a batch has given, and has not ended.
+function workflow.is_needed(root, followed)
+  for id in string.gmatch(followed, '/(%x+)') do
+    if redis.call('EXISTS', root .. 'wo:' .. id) == 1 then return true end
+  end
+  return false
+end
+
 -- Calls have a result, and each feeds the call of the same index of other batches, which stand there with the number of
 -- calls in each of their chunks: "<batch>/<calls> ...".
 function workflow.feed(root, fed, first, count)

@@ -168,7 +168,12 @@ class ExecutorEngine:
         """Submit the calls of a map: there are no results of earlier runs."""
         self.submit(batch, parcel, payloads(range(batch.n)), chunk)
 
-    def submit_workflow(self, plan: Plan, nodes: Sequence[tuple[Ledger, Parcel, Sequence[bytes]]]) -> None:
+    def submit_workflow(
+        self,
+        plan: Plan,
+        nodes: Sequence[tuple[Ledger, Parcel, Sequence[bytes]]],
+        earlier: Sequence[Ledger] = (),
+    ) -> None:
         """Refuse: an executor starts what it is given."""
         self.capabilities.need("workflow", f"a workflow of {len(plan.nodes)} steps ({nodes[0][0].name}, ...)")
 

@@ -38,14 +38,21 @@ class Workflows:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def submit(self, plan: Plan, nodes: Sequence[Prepared]) -> SubmittedWorkflow:
+    def submit(
+        self, plan: Plan, nodes: Sequence[Prepared], earlier: Sequence[Ledger] = ()
+    ) -> SubmittedWorkflow:
         """Submit a workflow, those batches first that wait for others: nothing ends before what waits for it is known.
+
+        Args:
+            nodes: those of the plan, but for the first ones.
+            earlier: these, which were submitted before.
 
         Raises:
             BrokerUnavailable, BackPressure: nothing was submitted.
         """
         session = self._session
-        ledgers = [batch for batch, _, _ in nodes]
+        own = [batch for batch, _, _ in nodes]
+        ledgers = [*earlier, *own]
         record = WorkflowRecord(
             new_id(),
             plan,
@@ -55,7 +62,7 @@ class Workflows:
         )
         workflow = SubmittedWorkflow(record, session.codec.seal_plan(record), ledgers)
         sealed = list(self._sealed(workflow, nodes))
-        for batch in reversed(ledgers):
+        for batch in reversed(own):
             batch.origin.workflow = workflow.id
             session.registry.add(batch)
         session.sender.send_together(
@@ -66,14 +73,19 @@ class Workflows:
     def _sealed(self, workflow: SubmittedWorkflow, nodes: Sequence[Prepared]) -> Iterator[list[Sent]]:
         """Yield the chunks of each node."""
         needs: list[Needs] = []
-        for step, (batch, parcel, payloads) in zip(workflow.steps, nodes, strict=True):
+        parcels: list[Parcel | None] = [batch.parcel for batch in workflow.ledgers]
+        for parcel in parcels[: -len(nodes)]:
+            known = Needs() if parcel is None else parcel.needs
+            needs.append(Needs(set(known.modules), set(known.codes)))
+        for step, (batch, parcel, payloads) in zip(workflow.own_steps, nodes, strict=True):
             self._ship(parcel)
             own = Needs(set(parcel.needs.modules), set(parcel.needs.codes))
             for place in step.node.waits_for:
-                _add_needs(own, needs[place], nodes[place][1])
+                _add_needs(own, needs[place], parcels[place])
             needs.append(own)
             parcel.step = step
-            self._set_options(step, parcel, [nodes[place][1] for place in step.followers])
+            later = [workflow.ledgers[place].parcel for place in step.followers]
+            self._set_options(step, parcel, later)
             if step.node.ins:
                 parcel.due_ms, step.delay_ms = 0, round(parcel.options.delay_s * 1000)
                 # When it may start, nobody knows yet.
@@ -108,12 +120,16 @@ class Workflows:
 
     def _root(self, step: WorkflowStep) -> str:
         """Return the id of the call with which what leads to a step begins, as a header has it."""
-        if not step.node.ins:
+        if not step.node.ins or not step.before:
             return ""
         first = step.before[0]
-        root: str = first.parcel.options.header.root
+        root: str = "" if first.parcel is None else first.parcel.options.header.root
         if not root:
-            root = first.call_id(0) if first.origin.single or not step.follows_each else f"{first.id}:"
+            root = (
+                first.call_id(step.first_before)
+                if first.origin.single or not step.follows_each
+                else f"{first.id}:"
+            )
         return f"{root}0" if root.endswith(":") and not step.follows_each else root
 
     def _chunks(
@@ -151,7 +167,7 @@ class Workflows:
             self._revoke(batch.parcel.step.workflow, terminate)
             return
         record = self.record_of(batch)
-        for name in [batch.id] if record is None else reversed(record.batches):
+        for name in [batch.id] if record is None else reversed(record.own_batches):
             one = batch if name == batch.id else self._session.adoption.adopt(name)
             if not one.all_ended:
                 one.revoke(terminate)
@@ -168,21 +184,24 @@ class Workflows:
         session.flush()
         waiting = [
             batch
-            for step, batch in zip(workflow.steps, workflow.ledgers, strict=True)
+            for step, batch in zip(workflow.own_steps, workflow.own, strict=True)
             if step.is_waiting and not batch.all_ended
         ]
         for batch in reversed(waiting):
             session.revoking.end_waiting(batch)
         if waiting:
             waiting[0].wait_for(lambda: all(batch.all_ended for batch in waiting), _KNOWN_S)
-        for batch in reversed(workflow.ledgers):
+        for batch in reversed(workflow.own):
             if not batch.all_ended:
                 session.revoking.revoke(batch, -1, terminate, pass_on=False)
                 self.revoke_stand_ins(batch, -1, terminate)
 
 
-def _add_needs(own: Needs, before: Needs, parcel: Parcel) -> None:
+def _add_needs(own: Needs, before: Needs, parcel: Parcel | None) -> None:
     """Values may be of classes of all modules that calls before have, and travel on."""
     own.modules |= before.modules
     own.codes |= before.codes
-    own.modules |= set(parcel.as_sent.sealed.manifest.modules)
+    # Of what another process has submitted, or has ended long ago, nobody knows here.
+    sent = None if parcel is None else parcel.as_sent or parcel.task.shipped
+    if sent is not None:
+        own.modules |= set(sent.sealed.manifest.modules)

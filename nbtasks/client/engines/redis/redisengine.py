@@ -211,9 +211,14 @@ class RedisEngine:
         parcel.due_ms = self.session.sealing.due_ms(parcel.options)
         return parcel
 
-    def submit_workflow(self, plan: Plan, nodes: Sequence[tuple[Ledger, Parcel, Sequence[bytes]]]) -> None:
-        """Submit batches of which some wait for others."""
-        self._workflows.submit(plan, nodes)
+    def submit_workflow(
+        self,
+        plan: Plan,
+        nodes: Sequence[tuple[Ledger, Parcel, Sequence[bytes]]],
+        earlier: Sequence[Ledger] = (),
+    ) -> None:
+        """Submit batches of which some wait for others, or for ``earlier`` ones, which are the first nodes."""
+        self._workflows.submit(plan, nodes, earlier)
 
     def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
         """Revoke all calls of the workflow that a batch is a part of, and that have not ended."""

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 def restore(workflow: SubmittedWorkflow, sender: Sender, intake: Intake, endings: Endings) -> None:
     """Record all batches of a workflow again, those first that wait for others, and then how calls have ended."""
-    for batch in reversed(workflow.ledgers):
+    for batch in reversed(workflow.own):
         sender.put_back(batch, batch.parcel, _open(batch, batch.parcel), recorded=False, park="all")
     sender.flush()
-    for batch in workflow.ledgers:
+    for batch in workflow.own:
         if batch.finished_count:
             intake.put_back(batch, bytes(batch.n))
         for index in sorted(batch.revoked.running):
             batch.revoke(terminate=False, index=index)
-    for batch in workflow.ledgers:
+    for batch in workflow.own:
         endings.counted(batch.id)
 
 

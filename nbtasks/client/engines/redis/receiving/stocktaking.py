@@ -276,7 +276,7 @@ class Stocktaking:
         if parcel.step is not None:
             workflow = parcel.step.workflow
             with self._lock:
-                self._restored -= {one.id for one in workflow.ledgers}
+                self._restored -= {one.id for one in workflow.own}
                 self._retold.add(workflow.id)
             restore(workflow, self._sender, self._intake, self._endings)
             return

@@ -23,16 +23,19 @@ Park = Literal["all", "open", "none"]
 
 def write_place(flush: Flush, batch: Ledger, step: WorkflowStep) -> None:
     """Record where a batch stands that was just recorded. The last one, which goes first, brings the plan."""
-    workflow, ids = step.workflow, step.workflow.record.batches
+    workflow, ids, nodes = step.workflow, step.workflow.record.batches, step.workflow.plan.nodes
     if step.place == len(ids) - 1:
         flush.plan(workflow.id, workflow.frame)
     each = [one for one in step.after if one.follows_each]
     place = WorkflowPlace(
         workflow.id,
-        () if step.follows_each else tuple(ids[place] for place in step.node.waits_for),
+        ()
+        if step.follows_each
+        else tuple(ids[place] for place in step.node.waits_for if not nodes[place].earlier),
         tuple(ids[one.place] for one in step.after if not one.follows_each),
         tuple((ids[one.place], one.size) for one in each),
         any(one.node.is_errback for one in step.after),
+        tuple((one.id, first, count) for one, first, count in step.earlier),
     )
     flush.step(batch.id, place)
 

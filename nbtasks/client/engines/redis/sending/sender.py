@@ -174,7 +174,7 @@ class Sender:
         if parcel.step is None:
             self._registry.fail(batch, error)
             return
-        whole = parcel.step.workflow.ledgers
+        whole = parcel.step.workflow.own
         for one in whole:
             self._registry.fail(one, error)
         self._registry.in_background(lambda: self._end_unsent(whole))
