@@ -12,6 +12,7 @@ from .lookup import looked_up
 from .result import AsyncResult
 
 if TYPE_CHECKING:
+    from .batches.engine import Engine
     from .batches.ledger import Ledger
     from .current import Provider
 
@@ -31,7 +32,7 @@ def attached(app: Provider, id: str | None, last: int | None) -> list[AsyncResul
     engine.flush()
     if id is not None:
         batch, index = looked_up(engine, id)
-        return _handles(repaired(batch)) if index is None else [AsyncResult(id, app=app)]
+        return _handles(engine, repaired(batch)) if index is None else [AsyncResult(id, app=app)]
     if last is not None and last < 1:
         raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
     handles: list[AsyncResult | GroupResult] = []
@@ -42,7 +43,7 @@ def attached(app: Provider, id: str | None, last: int | None) -> list[AsyncResul
         try:
             batch = repaired(engine.adopt(name))
             if batch.id not in there:
-                handles += _handles(batch)
+                handles += _handles(engine, batch)
             there.add(batch.id)
         except (UnknownCall, SignatureMismatch) as error:
             _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
@@ -57,8 +58,9 @@ def repaired(batch: Ledger) -> Ledger:
     return found
 
 
-def _handles(batch: Ledger) -> list[AsyncResult | GroupResult]:
+def _handles(engine: Engine, batch: Ledger) -> list[AsyncResult | GroupResult]:
     if batch.kind == "call":
         # Single calls, several of which may share a batch.
-        return [AsyncResult.of(batch, index) for index in reversed(range(batch.n))]
+        gone = () if batch.origin.single else engine.forgotten(batch)
+        return [AsyncResult.of(batch, index) for index in reversed(range(batch.n)) if index not in gone]
     return [GroupResult.of(batch)]

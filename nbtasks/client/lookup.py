@@ -21,7 +21,7 @@ def looked_up(engine: Engine, id: str) -> tuple[Ledger, int | None]:
     """
     batch_id, index = find_call(id)
     try:
-        return engine.adopt(batch_id), index
+        batch = engine.adopt(batch_id)
     except UnknownCall:
         if id.partition(":")[0] == batch_id:
             raise
@@ -29,3 +29,8 @@ def looked_up(engine: Engine, id: str) -> tuple[Ledger, int | None]:
             f"nobody has recorded a call {id!r}, or its results have expired. Ids look like 019e9a3b6c1f00a1b2c3 or "
             "019e9a3b6c1f00a1b2c3:7, or are what was given as task_id="
         ) from None
+    if batch.kind == "call" and not batch.origin.single and index in engine.forgotten(batch):
+        raise UnknownCall(
+            f"call {id} was forgotten: somebody has called forget(), and its result was dropped"
+        )
+    return batch, index

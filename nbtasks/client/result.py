@@ -447,10 +447,13 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
     def forget(self) -> None:
         """Drop the result from the broker once the call has ended; handles that exist keep what they have.
 
-        A call of a map is forgotten with the map: its result lies in one record with others.
+        A call of a map is forgotten with the map: its result lies in one record with others. Calls of a loop may share
+        a record, too: each is unknown once it is forgotten, and the last one takes the memory with it.
         """
         if self.batch.origin.single:
             self.batch.forget()
+        elif self.batch.kind == "call":
+            self.batch.engine.forget_call(self.batch, self.index)
 
     @at_border
     def retry(self) -> Self:

@@ -566,6 +566,7 @@ def test_every_script_is_cut_here_or_has_one_write():
     others = {
         "adopt",
         "elect",
+        "forget_call",
         "forget_consumer",
         "held",
         "limited",

@@ -389,8 +389,7 @@ def test_an_index_beyond_the_group_is_told(shared_app):
 
 
 def test_a_forgotten_call_is_unknown_and_its_handle_keeps_the_value(shared_app):
-    # With options of its own it shares no batch with others, in which it would be forgotten with those.
-    handle = shared_app.task(len).apply_async(("abc",), priority="high")
+    handle = shared_app.task(len).delay("abc")
     get(handle)
     handle.forget()
     assert get(handle) == 3

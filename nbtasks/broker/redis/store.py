@@ -22,6 +22,8 @@ from .untrusted import MOST, addresses, batch_name, batch_names, number_or, or_n
 _MOST_AT_ONCE = 100
 #: Sessions that hear of one batch.
 _MOST_SESSIONS = 4
+#: Calls of a batch that single ones share, which may be forgotten one by one.
+_MOST_SHARING = 10_000
 #: Addresses that are looked at, and characters of the ranges in one event.
 _MOST_ADDRESSES = 1000
 _MOST_WINS = 100_000
@@ -300,6 +302,15 @@ class Store:
         self._link.call_or_nothing(("ZREM", self._keys.batches, batch), None)
         # Of what is named there only pieces of large values are ours to drop.
         return [name for name in readable(blobs) if name.startswith(f"{self._keys.root}o:")]
+
+    def forget_call(self, batch: str, index: int) -> int:
+        """Note that a call is not wanted any more that shares its batch with others; returns how many are."""
+        return int(self._link.script("forget_call", [self._keys.root], [batch, index, _MOST_SHARING]))
+
+    def forgotten(self, batch: str) -> frozenset[int]:
+        """Return the indexes of those of which that was noted."""
+        marks = self._link.call_or_nothing(("HGET", self._keys.batch(batch), "g"), None) or b""
+        return frozenset(index for index, mark in enumerate(marks[:_MOST_SHARING]) if mark == ord("1"))
 
     def drop(self, blobs: Sequence[str]) -> None:
         """Drop pieces of large values."""

@@ -50,6 +50,9 @@ class BatchEngine(Protocol):
     def forget(self, batch: Any) -> None:
         """Drop the results of a batch as soon as all its calls have ended; handles that exist keep what they have."""
 
+    def forget_call(self, batch: Any, index: int) -> None:
+        """Do so with one call that shares its batch with other single calls: it is unknown from then on."""
+
     def why_pending(self, batch: Any, index: int | None = None) -> str | None:
         """Say why a batch, or one call of it, does not get on, with what to do."""
 

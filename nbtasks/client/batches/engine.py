@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from .batchengine import BatchEngine
@@ -136,6 +136,9 @@ class Engine(BatchEngine, Protocol):
         Raises:
             UnknownCall: nobody recorded it, or its time is over.
         """
+
+    def forgotten(self, batch: Ledger) -> Collection[int]:
+        """Return which of the single calls that share a batch were forgotten one by one, by whatever process."""
 
     def newest(self, most: int) -> Iterable[str]:
         """Return the ids of the batches that were submitted last, newest first."""

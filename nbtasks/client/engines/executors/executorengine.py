@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from typing import TYPE_CHECKING, Any
 
@@ -374,6 +374,13 @@ class ExecutorEngine:
     def forget(self, batch: Ledger) -> None:
         """Let the results go as soon as all calls have ended."""
         self.registry.when(batch, lambda: batch.all_ended, lambda: self.registry.forget(batch), duty=True)
+
+    def forget_call(self, batch: Ledger, index: int) -> None:
+        """Single calls share no batch here."""
+
+    def forgotten(self, batch: Ledger) -> Collection[int]:
+        """Single calls share no batch here."""
+        return ()
 
     def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
         """Say why nothing happens, with what to do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -286,6 +286,14 @@ class RedisEngine:
     def forget(self, batch: Ledger) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""
         self.session.intake.forget(batch)
+
+    def forget_call(self, batch: Ledger, index: int) -> None:
+        """Do so with one of the calls that share a batch, as soon as that call has ended."""
+        self.session.intake.forget_call(batch, index)
+
+    def forgotten(self, batch: Ledger) -> Collection[int]:
+        """Return which of the calls that share a batch were forgotten, by whatever process."""
+        return self.session.store.forgotten(batch.id)
 
     def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
         """Say why nothing happens, with what to do."""

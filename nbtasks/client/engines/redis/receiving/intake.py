@@ -196,6 +196,15 @@ class Intake:
         for one in step.workflow.ledgers:
             self._registry.when(one, lambda: step.workflow.all_ended, lambda: self._forget(batch), duty=True)
 
+    def forget_call(self, batch: Ledger, index: int) -> None:
+        """Have a call forgotten that shares its batch, as soon as it has ended; with the last one the batch goes."""
+
+        def forget() -> None:
+            if not self._store.forget_call(batch.id, index):
+                self._forget(batch)
+
+        self._registry.when(batch, lambda: batch.states[index] >= st.FIRST_READY_CODE, forget, duty=True)
+
     def _forget(self, batch: Ledger) -> None:
         self._leftovers.drop(self._store.forget(batch.id))
         self._registry.forget(batch)
