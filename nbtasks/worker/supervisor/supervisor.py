@@ -232,7 +232,8 @@ class Supervisor:
     def _obey(self, what: StopCalls | Shutdown) -> None:
         """Follow an order; on the orders thread."""
         if isinstance(what, StopCalls):
-            self._enforcement.order(StopOrder(next(self._serial), what.batch, what.index, what.kill))
+            order = StopOrder(next(self._serial), what.batch, what.index, what.kill, what.signal & 0x7F)
+            self._enforcement.order(order)
         else:
             os.kill(os.getpid(), signal.SIGQUIT if what.cold else signal.SIGTERM)
 
