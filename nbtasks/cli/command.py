@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from . import elsewhere
+from .beating import beat
 from .calling import calling
 from .doctor import doctor
 from .invite import invite
@@ -41,5 +42,5 @@ def nbtasks(context: click.Context, target: str | None, broker: str | None) -> N
         context.default_map = {str(context.invoked_subcommand): given}
 
 
-for _command in (calling, doctor, invite, listing, purge, report, result, worker, *elsewhere.COMMANDS):
+for _command in (beat, calling, doctor, invite, listing, purge, report, result, worker, *elsewhere.COMMANDS):
     nbtasks.add_command(_command)

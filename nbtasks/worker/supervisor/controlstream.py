@@ -35,6 +35,7 @@ class Orders:
         worker: id of this one.
         obey: called with each verified order that is for this worker.
         on_fallout: called when something has failed in a workflow.
+        on_schedule: called when periodic tasks have changed; None where that is nothing for this worker.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Orders:
         worker: str,
         obey: Callable[[StopCalls | Shutdown], None],
         on_fallout: Callable[[], None],
+        on_schedule: Callable[[], None] | None = None,
     ) -> None:
         self._link = link
         self._fleet = fleet
@@ -58,6 +60,7 @@ class Orders:
         self._worker = worker
         self._obey = obey
         self._on_fallout = on_fallout
+        self._on_schedule = on_schedule
         self._ended = False
         self._after = BEGINNING
         self._recent = Recent(_ORDER_S)
@@ -106,6 +109,9 @@ class Orders:
             self._follow(data)
         elif kind == "wf":
             self._on_fallout()
+        elif kind == "sd":
+            if self._on_schedule is not None:
+                self._on_schedule()
         elif kind == "odd":
             self._note_odd(data)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
@@ -14,12 +15,14 @@ from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.submitting import dispatch
 from nbtasks.client.submitting.naming import Naming
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
+from nbtasks.core.errors import OperationalError
 from nbtasks.core.ranges import runs
 from nbtasks.local.server.leftwork import forget_left, note_left
 from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
 from .composed import Workflows
+from .periodics import Periodics
 from .reuse import Reuse
 from .session import Session
 
@@ -58,6 +61,11 @@ class RedisEngine:
         self.home = self.session.home
         self._result_limit = result_limit
         session = self.session
+        self.ttl_ms = round(result_expires_s * 1000)
+        #: The periodic tasks of the namespace.
+        self.periodics = Periodics(
+            session.new_link(), session.keys, session.keyring, connection.namespace, session.clock
+        )
         self._workflows = Workflows(session)
         self._reuse = Reuse(
             session.store, session.shelf, session.codec, session.clock, session.registry, session.sender
@@ -337,6 +345,9 @@ class RedisEngine:
 
     def close(self) -> None:
         """Send what waits, and close the connections; what has not ended then, a later session can go on with."""
+        with contextlib.suppress(OperationalError):
+            # They end by themselves where the broker does not answer.
+            self.periodics.close()
         if self.registry.all_unfinished():
             note_left(self.session.connection.url)
         self.session.close()
