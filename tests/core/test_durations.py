@@ -67,6 +67,6 @@ def test_spans_of_other_libraries_have_their_own_unit():
     ]
     for written in [*spans, pandas.Series([pandas.Timedelta("2s")]).to_numpy()[0]]:
         assert seconds(written) == patience(written) == 2
-    for nonsense in (numpy.timedelta64("NaT"), numpy.timedelta64(1, "M"), pandas.NaT):
+    for nonsense in (numpy.timedelta64("NaT", "s"), numpy.timedelta64(1, "M"), pandas.NaT):
         with pytest.raises(ConfigError, match="is not a duration"):
             seconds(nonsense)

@@ -67,7 +67,7 @@ def test_what_is_no_moment_is_refused_with_the_accepted_forms(nonsense):
 
 def test_what_libraries_have_for_no_moment_is_refused():
     numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
-    for nonsense in (pandas.NaT, numpy.datetime64("2026-05-31"), numpy.datetime64("NaT"), numpy.bool_(True),
+    for nonsense in (pandas.NaT, numpy.datetime64("2026-05-31"), numpy.datetime64("NaT", "s"), numpy.bool_(True),
                      numpy.timedelta64(1, "s"), numpy.timedelta64(10**9, "ns"), Decimal("nan")):  # fmt: skip
         with pytest.raises(ConfigError, match="is not a time"):
             moment(nonsense, "eta", 0)

@@ -76,8 +76,10 @@ def test_the_innermost_frames_of_a_deep_recursion_are_kept():
 
 FAILING = (
     'x["b"] + 1', "f(1/0)", "1 + (2 / 0)", "None.foo", "nope", "None < 3", "-f", '"a".join([1])', "[i/0 for i in [1]]",
-    'x.get(1).foo', "y += None", "for i in 3: pass", 'x["q"]["r"] = 3', '(x\n  .get(1)\n  .foo(2))', '"äöü" + 3',
-    "f(\n  1,\n  2)", "with 3: pass",
+    'x.get(1).foo', "y += None", 'x["q"]["r"] = 3', '(x\n  .get(1)\n  .foo(2))', '"äöü" + 3',
+    "f(\n  1,\n  2)",
+    # From 3.13 on Python names what stands in it, and not which of its instructions has failed.
+    *(() if sys.version_info >= (3, 13) else ("for i in 3: pass", "with 3: pass")),
 )  # fmt: skip
 
 
