@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from . import elsewhere
-from .beating import beat
 from .calling import calling
+from .controlling import control, inspect, status
 from .doctor import doctor
 from .invite import invite
 from .listing import listing
@@ -42,5 +42,18 @@ def nbtasks(context: click.Context, target: str | None, broker: str | None) -> N
         context.default_map = {str(context.invoked_subcommand): given}
 
 
-for _command in (beat, calling, doctor, invite, listing, purge, report, result, worker, *elsewhere.COMMANDS):
+for _command in (
+    calling,
+    control,
+    doctor,
+    inspect,
+    invite,
+    listing,
+    purge,
+    report,
+    result,
+    status,
+    worker,
+    *elsewhere.COMMANDS,
+):
     nbtasks.add_command(_command)

@@ -8,11 +8,15 @@ from pathlib import Path
 from nbtasks.core.errors import ConfigError
 
 
+class NotInUse(ConfigError):
+    """Nobody uses the embedded server of this folder."""
+
+
 def check_in_use(broker: str | None) -> None:
     """Refuse for an embedded server that nobody uses: it would begin and end with this command.
 
     Raises:
-        ConfigError: it is one.
+        NotInUse: it is one.
     """
     from nbtasks.local import connection
     from nbtasks.local.server import embedded
@@ -22,7 +26,7 @@ def check_in_use(broker: str | None) -> None:
         return
     lease = embedded.running()
     if lease is None:
-        raise ConfigError(
+        raise NotInUse(
             f"the embedded server of {Path.cwd()} does not run: open a notebook there and use nbtasks in it, "
             "or name the server with -b"
         )

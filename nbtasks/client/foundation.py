@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from .engines.executors.eagerengine import EagerEngine
     from .engines.executors.executorengine import ExecutorEngine
     from .engines.redis.session import Session
-    from .schedule.declared import Declared
 
 _log = logging.getLogger("nbtasks")
 #: Settings that a Told is made of, in its order.
@@ -92,7 +91,6 @@ class Foundation:
         self._setups: list[Callable[[], Any]] = []
         self._closed = False
         self.discoveries: list[Discovery] = []
-        self._declared: Declared | None = None
         #: By name: see registered.py. Those of others are kept to be submitted again.
         self.kept_tasks: dict[str, Definition] = {}
         self.tasks_elsewhere: dict[str, Definition] = {}
@@ -168,12 +166,6 @@ class Foundation:
     # -- where its calls go
 
     @property
-    def is_connected(self) -> bool:
-        """Whether it has an open connection to its broker."""
-        engine = self._opened.engine
-        return engine is not None and engine.usable and not self._closed
-
-    @property
     def usable(self) -> bool:
         """Whether it is open."""
         return not self._closed
@@ -212,12 +204,12 @@ class Foundation:
 
     def go_to(self, connection: Connection) -> None:
         """Have calls go elsewhere than was told: what is said on a command line counts. Only before the first call."""
-        self.need("connection")
+        self._need("connection")
         with self._lock:
             self._connection = connection
             self.conf.fix("this App is connected")
 
-    def need(self, word: str, said: str = "") -> None:
+    def _need(self, word: str, said: str = "") -> None:
         """Raise ConfigError where that is nothing for an executor; ``word`` as of :class:`Capabilities`."""
         if self._executor is not None:
             self._executor.capabilities.need(word, said)
@@ -228,7 +220,7 @@ class Foundation:
 
     def _begin(self) -> None:
         self._check_open()
-        self.need("connection")
+        self._need("connection")
         if self._connection is None:
             told = self._told
             told.check(self.conf.result_backend, None)
@@ -273,11 +265,7 @@ class Foundation:
             if engine is None or not engine.usable or self._closed:
                 engine = self._opened.engine = self._connect()
                 ancestry.at_exit_of_child(weakref.WeakMethod(self._at_exit))
-                self._connected()
             return engine
-
-    def _connected(self) -> None:
-        """Hear that there is a connection."""
 
     def see_whether_eager(self, said: bool | None) -> bool:
         """Run calls where they are submitted from now on, or no longer; returns which."""
@@ -309,7 +297,7 @@ class Foundation:
     @property
     def session(self) -> Session:
         """The open connection to the broker, for those who look behind the engine."""
-        self.need("connection", "session")
+        self._need("connection", "session")
         engine = self.engine
         if not isinstance(engine, RedisEngine):
             raise ConfigError(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from nbtasks.core.stopsignal import Terminate
-
 
 class Relatives(Protocol):
     """What comes before a call of a workflow, and what after it."""
@@ -31,7 +29,7 @@ class Relatives(Protocol):
     def why_waiting(self) -> str | None:
         """What it waits for in its workflow; None where all of that has ended."""
 
-    def revoke_whole(self, terminate: Terminate) -> bool:
+    def revoke_whole(self, terminate: bool) -> bool:
         """Revoke the whole workflow where the handle is that of its result; returns whether it is."""
 
     def tell(self, error: BaseException) -> None:

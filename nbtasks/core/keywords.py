@@ -123,12 +123,15 @@ class WorkerKeywords(TypedDict, total=False):
     threads: Annotated[int, "threads per child, with the pool threads"]
     name: Annotated[str | None, "name in lists and logs; by default host and pid"]
     keep: Annotated[bool, "go on when this process has ended"]
-    beat: Annotated[bool | None, "False: leave it to others to fire periodic tasks"]
     env: Annotated[Mapping[str, object] | None, "environment variables of the workers"]
     loglevel: Annotated[LogLevel, "how much workers log"]
     logfile: Annotated[str | None, "file that the log is added to; None: standard error"]
     output: Annotated[
         OutputTo, "log: what tasks print is in the worker's log, too; call: with their calls only"
+    ]
+    autoscale: Annotated[
+        tuple[int, int] | None,
+        "most and least children, as many as there is work for; in place of their number",
     ]
     max_tasks_per_child: Annotated[int | None, "replace a child after so many calls"]
     max_memory_per_child: Annotated[int | None, "replace a child that has more memory than so many KiB"]

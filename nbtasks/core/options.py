@@ -147,6 +147,8 @@ def _unknown(what: str, name: str, known: set[str]) -> str:
     return f"unknown {what} {name!r}{hint}"
 
 
+#: Children of one worker.
+MOST_CHILDREN = 1024
 #: Seconds that an ``eta`` may be past before it looks like a mistake.
 _MUCH_PAST_S = 25 * 60.0
 _YEAR_S = 365.25 * 86_400
@@ -288,6 +290,16 @@ def _check_count(name: str, value: Any, most: int | None = None) -> None:
         raise ConfigError(f"{name}: {value!r} is not a whole number {span}")
 
 
+def _check_autoscale(value: Any, pool: str) -> None:
+    numbers = value if isinstance(value, tuple) and all(type(one) is int for one in value) else ()
+    if len(numbers) != 2 or not 1 <= numbers[1] <= numbers[0] <= MOST_CHILDREN:
+        raise ConfigError(
+            f"autoscale: {value!r:.40} is not (most, least) children, each from 1 to {MOST_CHILDREN}, such as (10, 3)"
+        )
+    if pool == "solo":
+        raise ConfigError("autoscale: a worker with the pool solo has one child; leave one of the two out")
+
+
 @dataclass(frozen=True)
 class WorkerOptions:
     """How a worker runs."""
@@ -299,14 +311,14 @@ class WorkerOptions:
     threads: int = 32
     name: str | None = None
     loglevel: str = "warning"
+    #: Most and least children, as many as there is work for; None for ``concurrency`` of them.
+    autoscale: tuple[int, int] | None = None
     max_tasks_per_child: int | None = None
     #: KiB, as in Celery.
     max_memory_per_child: int | None = None
     #: Seconds.
     lease_s: float = 15.0
     keep: bool = False
-    #: False: it fires no periodic tasks; True: it was said that it does.
-    beat: bool | None = None
     #: ``call``: what tasks print and log is output of their calls; ``log``: it is in the worker's log, too.
     output: str = "call"
     #: Standard error where None.
@@ -315,10 +327,12 @@ class WorkerOptions:
     include: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_count("concurrency", self.concurrency, 1024)
+        _check_count("concurrency", self.concurrency, MOST_CHILDREN)
         if self.pool not in POOLS:
             raise ConfigError(f"pool: {self.pool!r} is not one of {', '.join(POOLS)}")
         _check_count("threads", self.threads, 1024)
+        if self.autoscale is not None:
+            _check_autoscale(self.autoscale, self.pool)
         if not self.queues:
             raise ConfigError("queues: name at least one queue")
         for queue in self.queues:
@@ -361,6 +375,9 @@ class WorkerOptions:
         if "queues" in given:
             queues = given["queues"]
             given["queues"] = (queues,) if isinstance(queues, str) else tuple(queues)
+        if given.get("autoscale") is not None:
+            most_least = given["autoscale"]
+            given["autoscale"] = tuple(most_least) if isinstance(most_least, list) else most_least
         given["env"] = {name: str(value) for name, value in (given.get("env") or {}).items()}
         return cls(concurrency, include=tuple(include), **given)
 
@@ -371,7 +388,8 @@ class WorkerOptions:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> WorkerOptions:
         """Read what :meth:`to_json` wrote."""
-        return cls(**{**data, "queues": tuple(data["queues"]), "include": tuple(data.get("include", ()))})
+        lists = {name: tuple(data[name]) for name in ("queues", "include", "autoscale") if data.get(name)}
+        return cls(**{**data, **lists})
 
 
 def countdown_until(countdown: Duration | None, eta: Any, now: float, zone: tzinfo | None = None) -> float:

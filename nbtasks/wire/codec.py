@@ -19,9 +19,10 @@ from nbtasks.core.header import CallHeader
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order
 from nbtasks.core.wirefields import from_base64, items, number, to_base64
+from nbtasks.core.workeranswer import WorkerAnswer
 
 from . import pickling
-from .frames import CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Header, Sealer, to_json
+from .frames import ANSWER, CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Header, Sealer, to_json
 from .modules import byname
 from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
@@ -426,6 +427,22 @@ class Codec:
             return Order.from_wire(header)
         except ValueError as error:
             raise _unreadable("an order", error) from error
+
+    def seal_answer(self, answer: WorkerAnswer) -> bytes:
+        """Return the frame of a supervisor's answer."""
+        return self._sealer.seal(ANSWER, answer.to_wire())
+
+    def open_answer(self, frame: bytes, reply: str, worker: str) -> WorkerAnswer:
+        """Verify a supervisor's answer to an order.
+
+        Raises:
+            SignatureMismatch: it is not signed, or answers another order.
+        """
+        header, _ = self._sealer.open(ANSWER, frame, re=reply, w=worker)
+        try:
+            return WorkerAnswer.from_wire(header)
+        except ValueError as error:
+            raise _unreadable("an answer", error) from error
 
 
 def _unreadable(what: str, error: ValueError) -> SignatureMismatch:

@@ -21,7 +21,7 @@ MAGIC = b"NB2"
 _HEAD = struct.Struct("<3sc4sI")
 
 FUNCTION, CHUNK, RESULT, EVENT, CONTROL, LABEL, PLAN = b"F", b"C", b"R", b"E", b"T", b"L", b"W"
-SCHEDULED = b"S"
+ANSWER = b"A"
 
 _NAMES = {
     FUNCTION: "a function",
@@ -31,7 +31,7 @@ _NAMES = {
     CONTROL: "a control",
     LABEL: "a label",
     PLAN: "a plan",
-    SCHEDULED: "a periodic task",
+    ANSWER: "an answer",
 }
 
 Header = dict[str, Any]

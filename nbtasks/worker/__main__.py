@@ -15,6 +15,7 @@ import sys
 from nbtasks.core.errors import NbtasksError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.local import hindrance
+from nbtasks.local.processes.process import DISMISSED
 
 #: The process that starts a worker starts the embedded server at the same time; either may be first.
 BROKER_PATIENCE_S = 15.0
@@ -57,7 +58,8 @@ def main() -> int:
                     held.callback(lease.keep_up().close)
                 _answer(answers, fact)
 
-            return supervisor.run(life_line=None if options.keep else life_line, on_ready=on_ready)
+            code = supervisor.run(life_line=None if options.keep else life_line, on_ready=on_ready)
+            return DISMISSED if supervisor.was_dismissed else code
     except NbtasksError as error:
         _answer(answers, {"error": str(error)})
         return 1

@@ -26,8 +26,9 @@ class WorkerSignals:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        #: Whether it was said that it is ready: a child that takes the place of a dead one says nothing.
-        self._said = mmap.mmap(-1, 1)
+        #: Whether it was said that it is ready: a child that takes the place of a dead one says nothing. And whether
+        #: the worker ends: else a child that is told to end is replaced, or there are too many.
+        self._said = mmap.mmap(-1, 2)
 
     def before_children(self, options: WorkerOptions) -> None:
         """Children are about to be forked: what is loaded now they all share."""
@@ -35,9 +36,10 @@ class WorkerSignals:
         signal.celeryd_init.send(self._name, instance=None, conf=how, options=how)
         signal.worker_init.send(self._name)
         signal.celeryd_after_setup.send(self._name, instance=None, conf=how)
-        if options.beat:
-            signal.beat_init.send(self._name)
-            signal.beat_embedded_init.send(self._name)
+
+    def worker_ends(self) -> None:
+        """All children are about to be told to end."""
+        self._said[1] = 1
 
     def process_begins(self) -> None:
         """A child has been forked."""
@@ -54,9 +56,9 @@ class WorkerSignals:
         """A child ends by itself, in the course of this.
 
         Args:
-            stopping: the worker ends; else the child has done its share.
+            stopping: it was told to; else it has done its share.
         """
-        speaks = stopping and number == _FIRST
+        speaks = stopping and self._said[1] and number == _FIRST
         if speaks:
             signal.worker_shutting_down.send(self._name, sig="SIGTERM", how="Warm", exitcode=0)
         yield

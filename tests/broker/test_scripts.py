@@ -13,6 +13,7 @@ from nbtasks.broker.redis.holders import Holders
 from nbtasks.broker.redis.keys import GROUP, LANES, Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.ordering import Ordering
 from nbtasks.broker.redis.permits import Permits
 from nbtasks.broker.redis.scripts import SCRIPTS
 from nbtasks.broker.redis.store import Store
@@ -557,13 +558,22 @@ def test_withdraw_delayed(one_server):
         assert left.endswith(b"the chunk from 2 on")
 
 
+def test_order(one_server):
+    """Who begins in the middle of it reads what is kept."""
+    order = lambda bench, _: Ordering(bench.link, KEYS).give([b"order"], "pack.fetch", b"kept")  # noqa: E731
+    for bench, _ in every_cut(one_server, "order", lambda bench: None, order):
+        told = bench.raw.xlen(KEYS.control)
+        assert Ordering(bench.link, KEYS).task_limits() == [b"kept"] or not told
+        order(bench, None)
+        assert Ordering(bench.link, KEYS).task_limits() == [b"kept"]
+        assert bench.raw.xlen(KEYS.control) >= 1
+
+
 def test_every_script_is_cut_here_or_has_one_write():
     cut = {"submit", "finish", "give", "promote", "orphans", "take", "revoke", "withdraw", "withdraw_delayed"}
-    cut |= {"permit"}
+    cut |= {"permit", "order"}
     # In test_lock_scripts.py.
     cut |= {"hold", "acquire", "release", "unlock", "turns"}
-    # In test_schedule_scripts.py.
-    cut |= {"schedule_fire", "schedule_put", "schedule_remove"}
     #: They write nothing, or what they write is the same each time.
     others = {
         "adopt",
@@ -578,8 +588,7 @@ def test_every_script_is_cut_here_or_has_one_write():
         "pulses",
         "lapse",
     }
-    others |= {"set_ahead", "stock", "vouch", "fallout", "holders"}
-    others |= {"schedule_due", "schedule_look", "schedule_pass", "schedule_pause"}
+    others |= {"answer", "scheduled", "set_ahead", "stock", "vouch", "fallout", "holders"}
     assert cut | others == set(SCRIPTS)
 
 

@@ -224,7 +224,7 @@ def test_a_report_has_versions_and_no_secrets(proj, nbtasks):
         (("worker", "--purge"), "run `nbtasks purge`"),
         (("worker", "-X", "io"), "name the queues that it serves: -Q"),
         (("worker", "-I", "proj.more"), "App(include=[...])"),
-        (("worker", "--autoscale=10,3"), "-c says how many"),
+        (("worker", "--autoscale=3,10"), "the most children first"),
         (("worker", "-B"), "no schedules yet"),
         (("worker", "-P", "gevent"), "write the task as `async def`"),
         (("worker", "-P", "nothing"), "'nothing' is not one of prefork, threads, solo"),

@@ -33,13 +33,18 @@ class Lanes:
     def __init__(self, link: Link, keys: Keys, addresses: Sequence[Address]) -> None:
         self.link = link
         self.keys = keys
-        self.places = [(address, lane) for lane in LANES for address in addresses]
-        self.streams = [keys.lane(address, lane) for address, lane in self.places]
+        self._addresses = addresses
+        self.extend()
+        #: A read over several lanes may have taken something before it came to one without a group.
+        self._remade = 0
+
+    def extend(self) -> None:
+        """See the addresses that there are now: there may be more than before."""
+        self.places = [(address, lane) for lane in LANES for address in self._addresses]
+        self.streams = [self.keys.lane(address, lane) for address, lane in self.places]
         self._by_stream = {
             name.encode(): place for name, place in zip(self.streams, self.places, strict=True)
         }
-        #: A read over several lanes may have taken something before it came to one without a group.
-        self._remade = 0
 
     @property
     def connections(self) -> int:

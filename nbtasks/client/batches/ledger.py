@@ -29,7 +29,6 @@ from .tries import Tries
 from .watchers import Watcher, Watchers
 
 if TYPE_CHECKING:
-    from nbtasks.core.stopsignal import Terminate
     from nbtasks.wire.codec import News, Record
     from nbtasks.wire.values import Shelf
 
@@ -261,7 +260,7 @@ class Ledger:
 
     # -- acting
 
-    def revoke(self, terminate: Terminate = True, index: int = -1, how: str = "revoked") -> None:
+    def revoke(self, terminate: bool = True, index: int = -1, how: str = "revoked") -> None:
         """Revoke all calls that have not ended, or one of them; running ones are stopped with ``terminate``.
 
         Args:

@@ -12,7 +12,7 @@ EFFECTIVE = frozenset(
         "broker_url", "result_backend", "result_expires", "imports", "include",
         "task_always_eager", "task_eager_propagates", "task_annotations", "task_routes", "task_queues",
         "task_default_queue", "task_default_priority", "task_default_rate_limit", "task_ignore_result",
-        "task_acks_late", "task_time_limit", "task_soft_time_limit", "timezone", "enable_utc", "beat_schedule",
+        "task_acks_late", "task_time_limit", "task_soft_time_limit", "timezone", "enable_utc",
         "worker_disable_rate_limits", "worker_redirect_stdouts",
         "worker_concurrency", "worker_pool", "worker_max_tasks_per_child", "worker_max_memory_per_child",
     }
@@ -46,11 +46,7 @@ _REASONS = (
     ("broker_*", "connections are kept up, and made again, without settings"),
     ("result_*", "results are kept as they are, for as long as result_expires says"),
     ("security_*", "everything that travels is signed without settings; key= names another key"),
-    (
-        "beat_cron_starting_deadline",
-        "missed= of each periodic task says what is done about due times that are past",
-    ),
-    ("beat_*", "periodic tasks are kept in the server, and whoever fires them agrees there"),
+    ("beat_*", "there are no schedules yet: have cron or another scheduler submit the call"),
     ("control_* event_*", "orders and events need no queues of their own"),
     ("task_track_started", "STARTED is always told"),
     ("task_remote_tracebacks", "tracebacks always travel"),

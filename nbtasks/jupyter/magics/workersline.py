@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.app import App
 from nbtasks.client.batches.shown import which_call
+from nbtasks.client.control import typedwords
 from nbtasks.core.errors import NbtasksError
 from nbtasks.core.options import POOLS
 from nbtasks.jupyter.card import words
@@ -30,7 +31,8 @@ USAGE = (
     "%workers | %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] "
     "[--env NAME=VALUE] [--max-tasks-per-child N] [--max-memory-per-child KIB] [--keep] | "
     "%workers stop [--now] | %workers scale N | %workers restart [--now] | %workers connect URL|FILE | "
-    "%workers logs [-n LINES] | "
+    "%workers logs [-n LINES] | %workers status | %workers inspect WORD [ID..] | %workers control WORD [ARGUMENT..] "
+    "(each with [-d NAME,..]) | "
     "%workers invite [--listen [HOST:PORT]] [--host NAME] [--file FILE] [--show] | %workers uninvite"
 )
 
@@ -88,6 +90,18 @@ def _logs_parser() -> MagicParser:
     return parser
 
 
+def _whom_parser(command: str) -> MagicParser:
+    parser = MagicParser(f"%workers {command}")
+    if command != "status":
+        parser.add_argument("word", metavar="WORD")
+        parser.add_argument("rest", nargs="*")
+    parser.add_argument("-d", "--destination")
+    parser.add_argument("-t", "--timeout", type=float, default=1.0)
+    if command == "control":
+        parser.add_argument("--cold", action="store_true")
+    return parser
+
+
 def _invite_parser() -> MagicParser:
     parser = MagicParser("%workers invite")
     parser.add_argument("--listen", nargs="?", const=True, default=False)
@@ -104,6 +118,9 @@ PARSERS = {
     "restart": _restart_parser(),
     "connect": _connect_parser(),
     "logs": _logs_parser(),
+    "status": _whom_parser("status"),
+    "inspect": _whom_parser("inspect"),
+    "control": _whom_parser("control"),
     "invite": _invite_parser(),
     "uninvite": MagicParser("%workers uninvite"),
 }
@@ -142,6 +159,8 @@ class Workers:
             self._connect(PARSERS["connect"].parse_args(rest).where)
         elif command == "logs":
             self._logs(rest)
+        elif command in {"status", "inspect", "control"}:
+            say(_ask_or_tell(command, PARSERS[command].parse_args(rest)))
         elif command == "invite":
             self._invite(rest)
         elif command == "uninvite":
@@ -252,6 +271,26 @@ def _look() -> Panel:
         # Not every engine has workers that an App starts.
         own_worker = app.local_workers.worker_id
     return workers_panel(workers, time.time(), name_of, own_worker)
+
+
+def _ask_or_tell(command: str, given: argparse.Namespace) -> str:
+    """Do what is typed after these words, as in a shell; returns what the workers say."""
+    names = [name.strip() for name in (given.destination or "").split(",") if name.strip()]
+    to: dict[str, Any] = {"destination": names or None, "timeout": given.timeout}
+    control = App.current().control
+    if command == "control":
+        if given.cold and given.word != "shutdown":
+            raise OptionError("%workers control: --cold goes with shutdown")
+        replies = typedwords.ordered(
+            control, given.word, given.rest, {**to, "cold": True} if given.cold else to
+        )
+    else:
+        word, rest = ("ping", ()) if command == "status" else (given.word, given.rest)
+        replies = typedwords.asked(control.inspect(**to), word, rest)
+    if not replies and command == "control" and given.word in {"revoke", "terminate"}:
+        return "Revoked."
+    lines = [typedwords.shown(name, reply, given.timeout) for name, reply in replies.items()]
+    return "\n".join(lines) or "No worker is there that could answer; `%workers start` starts some."
 
 
 def _scale(n: int) -> str:

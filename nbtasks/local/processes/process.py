@@ -139,6 +139,10 @@ class WorkerProcess:
             self._process.send_signal(number)
 
 
+#: Exit code of a worker that somebody has told to end, who is not the process that has started it.
+DISMISSED = 75
+
+
 def describe_exit(code: int) -> str:
     """Return how a process ended, in words."""
     if code >= 0:

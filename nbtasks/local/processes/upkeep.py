@@ -12,7 +12,7 @@ from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import WorkersError
 from nbtasks.local import hindrance
 
-from .process import WorkerProcess, describe_exit
+from .process import DISMISSED, WorkerProcess, describe_exit
 from .setting import setting
 
 if TYPE_CHECKING:
@@ -151,6 +151,11 @@ class Upkeep:
         what = str(answer.get("error") or f"the worker process {describe_exit(code)}")
         if not self.settled.is_set():
             self.problem = what if "error" in answer else f"{what} before it was ready"
+            return False
+        if code == DISMISSED:
+            self.problem = (
+                "somebody has told the worker to end (shutdown); start_workers() starts another one"
+            )
             return False
         if was_ready and self.worker_id:
             self._callbacks.on_death(self.worker_id)

@@ -12,8 +12,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.fleet import Fleet
@@ -23,9 +22,8 @@ from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
-from nbtasks.core.options import WorkerOptions
 from nbtasks.core.readable import name_of
-from nbtasks.local.connection import Connection, place
+from nbtasks.local.connection import place
 from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
@@ -45,6 +43,7 @@ from nbtasks.worker.jobs.bell import Bell
 from nbtasks.worker.jobs.composing import Composer
 from nbtasks.worker.jobs.doubts import Doubts
 from nbtasks.worker.jobs.functions import Functions
+from nbtasks.worker.jobs.givenlimits import GivenLimits
 from nbtasks.worker.jobs.hand import NOTHING
 from nbtasks.worker.jobs.held import HeldEntries
 from nbtasks.worker.jobs.job import Job
@@ -56,9 +55,9 @@ from nbtasks.worker.log import LOGGER, log_trouble, set_name
 from nbtasks.worker.memory import resident_bytes
 from nbtasks.worker.seats import Seat
 from nbtasks.worker.slots import BUSY, CONCURRENT, IDLE
-from nbtasks.worker.workersignals import WorkerSignals
 
 from .brokerlines import BrokerLines
+from .childsettings import ChildSettings
 from .claims import Claims
 from .consumer import Consumer
 from .crew import Crew
@@ -81,19 +80,6 @@ _LOOP_IS_LOST = 70
 #: An entry that comes sooner than this was there already.
 _ALONE_AFTER_S = 0.000_2
 _ALONE_FOR_S = 0.002
-
-
-@dataclass(frozen=True)
-class ChildSettings:
-    """What a child is made from; inherited by fork."""
-
-    connection: Connection
-    options: WorkerOptions
-    worker: str
-    name: str
-    addresses: tuple[Address, ...]
-    seats: Sequence[Seat]
-    signals: WorkerSignals
 
 
 def child_main(settings: ChildSettings, number: int, life_line: int) -> None:
@@ -129,8 +115,10 @@ class Child:
         connection = settings.connection
         codec = Codec(Sealer(Keyring(connection.keys), connection.namespace))
         consumer = consumer_of(settings.worker, seat.number)
+        _, notice = settings.board.read()
+        self._hand.know(notice.addresses)
         self._lines = lines = BrokerLines(
-            connection, settings.addresses, consumer, self._slot, self._interrupts, self._left_out
+            connection, notice.taken_from, consumer, self._slot, self._interrupts, self._left_out
         )
         bell, held = Bell(), HeldEntries()
         running = RunningCalls(bell)
@@ -162,6 +150,7 @@ class Child:
                 lines.server_now,
             ),
             lines.ends,
+            GivenLimits(settings.board),
         )
         self._giving = Giving(lines, self._jobs, self._hand, self._reporter, held, self._pace)
         self._tenure = Tenure(

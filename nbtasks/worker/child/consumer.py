@@ -22,6 +22,7 @@ from nbtasks.worker.executing.interrupts import Stopping
 from nbtasks.worker.jobs.doubts import Doubts
 from nbtasks.worker.jobs.ended import Done, PutAside, Refused
 from nbtasks.worker.jobs.functions import Functions
+from nbtasks.worker.jobs.givenlimits import GivenLimits
 from nbtasks.worker.jobs.handedon import HandedOn, HandingOn
 from nbtasks.worker.jobs.held import HeldEntries, place
 from nbtasks.worker.jobs.job import Job
@@ -41,6 +42,7 @@ class Consumer:
         block_ms: longest wait for an entry.
         doubts: sees to what may have begun before.
         ends: how those calls have ended that others wait for.
+        limits: of tasks, that were set while workers run.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Consumer:
         block_ms: int,
         doubts: Doubts,
         ends: Results,
+        limits: GivenLimits,
     ) -> None:
         self._delivery = delivery
         self._revoked = revoked
@@ -70,6 +73,7 @@ class Consumer:
         self._block_ms = block_ms
         self._doubts = doubts
         self._handing_on = HandingOn(codec, ends)
+        self._limits = limits
         #: The connection on which it was last looked what is held. With an older one a reply may have been lost, and
         #: a server that has gone back in time gives again what was done.
         self._audited = 0
@@ -197,6 +201,7 @@ class Consumer:
         if chunk.header.stands_in:
             function = standing_in(function)
         options = with_overrides(function.options, chunk.header.overrides)
+        options = self._limits.applied(chunk.header.name, options)
         if chunk.header.keeps_value and options.ignore_result:
             options = dataclasses.replace(options, ignore_result=False)
         job = Job(

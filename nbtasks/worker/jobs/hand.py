@@ -54,6 +54,11 @@ class Hand:
         self._numbers = {address: place for place, address in enumerate(addresses)}
         self._rows = self._begun = 0
 
+    def know(self, addresses: Sequence[Address]) -> None:
+        """Learn of addresses that are new; those before keep their places."""
+        self._addresses = addresses
+        self._numbers = {address: place for place, address in enumerate(addresses)}
+
     # -- the child's side
 
     def hold(self, jobs: Iterable[Job], begun: int = 0) -> None:

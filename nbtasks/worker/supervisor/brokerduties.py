@@ -12,12 +12,14 @@ from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.locks import Locks
+from nbtasks.broker.redis.ordering import Ordering
 from nbtasks.broker.redis.server import check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Store
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.options import WorkerOptions
-from nbtasks.core.orders import Shutdown, StopCalls
+from nbtasks.core.orders import Order
+from nbtasks.core.workeranswer import WorkerAnswer
 from nbtasks.local.connection import Connection
 from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec
@@ -26,7 +28,6 @@ from nbtasks.worker.log import LOGGER
 from nbtasks.worker.seats import Seat
 
 from .arrival import Arrival
-from .beat import Beat
 from .controlstream import Orders
 from .deadchildren import DeadChildren
 from .deadworkers import Reaper
@@ -38,6 +39,7 @@ from .lease import Lease
 from .namesakes import namesakes
 from .portrait import Portrait
 from .recovery import Rescue
+from .servedqueues import ServedQueues
 from .strangers import Strangers
 
 _RENEW_AGAIN_S = 0.2
@@ -63,7 +65,8 @@ class BrokerDuties:
         seats: Sequence[Seat],
         enforcement: Enforcement,
         portrait: Portrait,
-        obey: Callable[[StopCalls | Shutdown], None],
+        queues: ServedQueues,
+        obey: Callable[[Order, str], WorkerAnswer],
     ) -> None:
         self._connection = connection
         self._identity = identity
@@ -72,32 +75,38 @@ class BrokerDuties:
         self._links: list[Link] = []
         self.have_begun = False
         keys = Keys(connection.namespace)
-        sealer = Sealer(identity.keyring, connection.namespace)
-        codec = Codec(sealer)
+        codec = Codec(Sealer(identity.keyring, connection.namespace))
         link, slow, leasing, duties = (self._new_link() for _ in range(4))
         clock = ServerClock(leasing, keys, connection.is_local)
         # A lease may be renewed twice: one connection that was cut is no trouble to tell of.
         leasing.patience_s = _RENEW_AGAIN_S
-        me, addresses = identity.id, identity.addresses
+        me, addresses = identity.id, queues.addresses
         self._link = link
         self._fleet = Fleet(link, keys)
-        delivery = Delivery(Lanes(link, keys, addresses), me)
+        self._lanes = Lanes(link, keys, addresses)
+        delivery = Delivery(self._lanes, me)
         rescue = Rescue(delivery, Store(link, keys), codec, identity.name)
         self.dead_children = DeadChildren(delivery, rescue, enforcement, Locks(link, keys), me)
         self.relief = Relief(delivery, me)
-        self._strangers = Strangers(Store(duties, keys), options.queues, addresses)
+        self._strangers = Strangers(Store(duties, keys), queues.names, addresses)
         self._fallout = Fallout(duties, keys, codec)
         self._reaper = Reaper(duties, keys, codec, me, options.lease_s, addresses)
         self._lease = Lease(
             Fleet(leasing, keys), me, options.lease_s, clock, portrait.info, seats[0].slot.set_lease
         )
-        self._beat: Beat | None = None
-        if options.beat is not False:
-            self._beat = Beat(duties, keys, sealer, clock, me, identity.keyring.ids)
+        self._ordering = Ordering(duties, keys)
         self._orders = Orders(
-            slow, Fleet(slow, keys), self._fleet, clock, codec, addresses, me, obey, self._fallout.soon,
-            self._beat.soon if self._beat is not None else None,
-        )  # fmt: skip
+            slow,
+            Fleet(slow, keys),
+            self._fleet,
+            clock,
+            codec,
+            addresses,
+            me,
+            obey,
+            self._fallout.soon,
+            self._ordering.answer,
+        )
 
     def _new_link(self) -> Link:
         link = Link(self._connection.url, self._connection.address)
@@ -115,7 +124,12 @@ class BrokerDuties:
         files = ValueFiles.beside(self._connection.url, self._connection.namespace)
         self._portrait.place = files.place if files is not None else ""
         self.have_begun = True
-        first = (self._lease.start, lambda: self._orders.start(time.monotonic() - began))
+        first = (
+            self._lease.start,
+            # Before orders are followed: what they say comes after what is kept.
+            lambda: self._orders.take_over(self._ordering.task_limits()),
+            lambda: self._orders.start(time.monotonic() - began),
+        )
         return all(arrival.step(one) for one in first)
 
     def begin(self) -> None:
@@ -126,8 +140,10 @@ class BrokerDuties:
         with contextlib.suppress(OperationalError):
             for sentence in namesakes(self._fleet, self._identity):
                 LOGGER.warning("%s", sentence)
-        if self._beat is not None:
-            self._beat.start()
+
+    def note_queues(self) -> None:
+        """There are addresses that were not there before."""
+        self._lanes.extend()
 
     def show(self) -> None:
         """There is something new to show of this worker."""
@@ -144,8 +160,6 @@ class BrokerDuties:
         Raises:
             OperationalError: the broker does not answer.
         """
-        if self._beat is not None:
-            self._beat.stop()
         for duty in (self._fallout, self._strangers, self._reaper, self._orders, self._lease):
             duty.stop()
         self.dead_children.give_back_all(len(self._seats))

@@ -12,7 +12,7 @@ from nbtasks.core.errors import WorkersError
 from nbtasks.local.processes.proctree import kill_tree, look_up, send
 from nbtasks.worker.log import LOGGER
 from nbtasks.worker.seats import Seat
-from nbtasks.worker.slots import IDLE, STARTING
+from nbtasks.worker.slots import BUSY, CONCURRENT, IDLE, STARTING
 
 from .forkserver import Birth, Death, Forkserver
 
@@ -29,21 +29,32 @@ WARM, COLD = "warm", "cold"
 
 
 class Children:
-    """One in each seat; no other code of the supervisor starts or ends them.
+    """One in each seat that is wanted; no other code of the supervisor starts or ends them.
+
+    Args:
+        seats: for as many as there can ever be.
+        n: so many are wanted at first.
 
     Attributes:
         pids: of those that live, by seat.
         ending: WARM or COLD once they shall end.
     """
 
-    def __init__(self, seats: Sequence[Seat]) -> None:
+    def __init__(self, seats: Sequence[Seat], n: int) -> None:
         self._seats = seats
+        self._wanted = set(range(n))
+        #: Seats whose children shall end after the calls that they run, though the worker goes on.
+        self._leaving: set[int] = set()
+        #: Nobody shall be there for now, however many are wanted.
+        self._paused = False
         self.pids: dict[int, int] = {}
         self.ending: str | None = None
+        #: Seats whose children are being forked -> whether they begin with what no longer holds.
+        self._expected: dict[int, bool] = {}
         self._deaths_in_a_row: dict[int, int] = {}
         #: Seat -> when it may be filled again (monotonic); and those whose last child has left nothing behind.
         self._next_at: dict[int, float] = {}
-        self._vacant: set[int] = set()
+        self._vacant: set[int] = set(range(n, len(seats)))
         #: Since when a child that shall end has had nothing to run (monotonic).
         self._idle_since: dict[int, float] = {}
         self._reminded_at = self._seen_going_at = 0.0
@@ -57,8 +68,12 @@ class Children:
         life_read, self._life_write = os.pipe()
         self._forkserver = Forkserver(lambda number: run(number, life_read), (self._life_write,))
         os.close(life_read)
-        for seat in self._seats:
-            self._forkserver.spawn(seat.number)
+        for number in sorted(self._wanted):
+            self._spawn(number)
+
+    def _spawn(self, number: int) -> None:
+        self._expected[number] = False
+        self._forkserver.spawn(number)
 
     def fileno(self) -> int:
         """File descriptor that is readable when there is news."""
@@ -67,9 +82,28 @@ class Children:
     @property
     def are_ready(self) -> bool:
         """Whether all of them have started."""
-        return len(self.pids) == len(self._seats) and all(
-            seat.slot.status()[1] != STARTING for seat in self._seats
+        wanted = set() if self._paused else self._wanted
+        return self.pids.keys() == wanted and all(
+            self._seats[number].slot.status()[1] != STARTING for number in wanted
         )
+
+    @property
+    def size(self) -> int:
+        """How many are wanted."""
+        return len(self._wanted)
+
+    @property
+    def most(self) -> int:
+        """How many there can be."""
+        return len(self._seats)
+
+    def in_use(self) -> list[Seat]:
+        """Return the seats whose children are wanted, or still there."""
+        return [seat for seat in self._seats if seat.number in self._wanted or seat.number in self.pids]
+
+    def is_leaving(self, number: int) -> bool:
+        """Whether the child in a seat was told to end, though the worker goes on."""
+        return number in self._leaving
 
     @property
     def have_ended(self) -> bool:
@@ -105,16 +139,19 @@ class Children:
             ) from error
 
     def _note_birth(self, birth: Birth) -> None:
-        self.pids[birth.slot] = birth.pid
-        if self.ending == WARM:
-            _ask_to_end(birth.pid)
-        elif self.ending == COLD:
-            kill_tree(birth.pid)
+        number, pid = birth.slot, birth.pid
+        self.pids[number] = pid
+        outdated = self._expected.pop(number, False)
+        if self.ending == COLD:
+            kill_tree(pid)
+        elif self.ending == WARM or outdated or self._paused or number not in self._wanted:
+            self._let_go([number])
 
     def _note_death(self, death: Death) -> None:
         """Children that work are replaced at once; those that die before they are ready, more and more slowly."""
         number = death.slot
         self.pids.pop(number, None)
+        self._idle_since.pop(number, None)
         was_ready = self._seats[number].slot.status()[1] != STARTING
         self._deaths_in_a_row[number] = 0 if was_ready else self._deaths_in_a_row.get(number, 0) + 1
         self._next_at[number] = time.monotonic() + _BEFORE_NEXT_CHILD.after(self._deaths_in_a_row[number] - 2)
@@ -122,15 +159,48 @@ class Children:
     def replace(self, number: int) -> None:
         """Fill a seat again, whose child has died; what that one held has been given back."""
         self._vacant.add(number)
+        self._leaving.discard(number)
+
+    # -- more, fewer, others
+
+    def resize(self, n: int) -> None:
+        """Have so many: those that have nothing to do go first, and the others after the calls that they run."""
+        free = [seat.number for seat in self._seats if seat.number not in self._wanted]
+        self._wanted.update(free[: max(0, n - self.size)])
+        # The first one speaks for its worker, so it stays.
+        order = sorted(self._wanted, key=lambda number: (self._is_busy(number), -number))
+        going = [number for number in order if number != min(self._wanted)][: max(0, self.size - n)]
+        self._wanted.difference_update(going)
+        self._let_go(going)
+
+    def renew(self) -> None:
+        """Replace all of them, each after the calls that it runs."""
+        self._expected = dict.fromkeys(self._expected, True)
+        self._let_go(list(self.pids))
+
+    def pause(self, paused: bool) -> None:
+        """Have none for now, or those again that are wanted."""
+        self._paused = paused
+        if paused:
+            self.renew()
+
+    def _let_go(self, numbers: list[int]) -> None:
+        for number in numbers:
+            if number in self.pids:
+                self._leaving.add(number)
+                _ask_to_end(self.pids[number])
+
+    def _is_busy(self, number: int) -> bool:
+        return self._seats[number].slot.status()[1] in {BUSY, CONCURRENT}
 
     # -- looked after
 
     def look(self, now: float) -> None:
         """Do what is due."""
-        for number in [number for number in self._vacant if now >= self._next_at[number]]:
-            if not self.ending:
+        for number in sorted(self._vacant & self._wanted):
+            if now >= self._next_at.get(number, 0.0) and not (self.ending or self._paused):
                 self._vacant.remove(number)
-                self._forkserver.spawn(number)
+                self._spawn(number)
         self._keep_going(now)
         self._remind(now)
 
@@ -148,10 +218,12 @@ class Children:
 
     def _remind(self, now: float) -> None:
         """Tell children again to end: one that was just being forked has not heard it."""
-        if self.ending != WARM or now - self._reminded_at <= _REMIND_S:
+        going = set(self.pids) if self.ending == WARM else self._leaving & self.pids.keys()
+        if not going or now - self._reminded_at <= _REMIND_S:
             return
         self._reminded_at = now
-        for number, pid in list(self.pids.items()):
+        for number in going:
+            pid = self.pids[number]
             _ask_to_end(pid)
             slot = self._seats[number].slot
             since = self._idle_since.setdefault(number, now)

@@ -14,7 +14,8 @@ from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.untrusted import is_unusable
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError, SignatureMismatch
-from nbtasks.core.orders import Order, Shutdown, StopCalls
+from nbtasks.core.orders import LimitTask, Order
+from nbtasks.core.workeranswer import WorkerAnswer
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.replay import Recent
 from nbtasks.worker.log import LOGGER, log_once, log_trouble
@@ -33,9 +34,9 @@ class Orders:
         duties: what is due is queued through that.
         clock: of the server.
         worker: id of this one.
-        obey: called with each verified order that is for this worker.
+        obey: called with each verified order that is for this worker, and its id; returns what is to be answered.
         on_fallout: called when something has failed in a workflow.
-        on_schedule: called when periodic tasks have changed; None where that is nothing for this worker.
+        answer: takes an answer to where it is waited for.
     """
 
     def __init__(
@@ -47,9 +48,9 @@ class Orders:
         codec: Codec,
         addresses: Sequence[str],
         worker: str,
-        obey: Callable[[StopCalls | Shutdown], None],
+        obey: Callable[[Order, str], WorkerAnswer],
         on_fallout: Callable[[], None],
-        on_schedule: Callable[[], None] | None = None,
+        answer: Callable[[str, str, bytes], None],
     ) -> None:
         self._link = link
         self._fleet = fleet
@@ -60,7 +61,7 @@ class Orders:
         self._worker = worker
         self._obey = obey
         self._on_fallout = on_fallout
-        self._on_schedule = on_schedule
+        self._answer = answer
         self._ended = False
         self._after = BEGINNING
         self._recent = Recent(_ORDER_S)
@@ -71,6 +72,17 @@ class Orders:
         self._after = position_at(self._clock.ask().at - age_s)
         self._began_at = steady() - age_s
         threading.Thread(target=self._loop, name="nbtasks-orders", daemon=True).start()
+
+    def take_over(self, kept: Sequence[bytes]) -> None:
+        """Follow orders that are kept for workers which begin later."""
+        for frame in kept:
+            try:
+                order = self._codec.open_order(frame)
+            except SignatureMismatch as error:
+                log_once(f"an order that is kept was refused: {error}")
+                continue
+            if isinstance(order.what, LimitTask):
+                self._obey(order, self._worker)
 
     def stop(self) -> None:
         """Stop following."""
@@ -109,9 +121,6 @@ class Orders:
             self._follow(data)
         elif kind == "wf":
             self._on_fallout()
-        elif kind == "sd":
-            if self._on_schedule is not None:
-                self._on_schedule()
         elif kind == "odd":
             self._note_odd(data)
         else:
@@ -150,7 +159,12 @@ class Orders:
             what = type(order.what).__name__
             log_once(f"an order ({what}) was refused: it is from before, or was followed already")
         elif order.to in ("", self._worker):
-            self._obey(order.what)
+            self._do(order)
+
+    def _do(self, order: Order) -> None:
+        answer = self._obey(order, self._worker)
+        if order.reply:
+            self._answer(order.reply, self._worker, self._codec.seal_answer(answer))
 
     def _is_fresh(self, order: Order) -> bool:
         # Not as the server's time is reckoned: by how much its clock is ahead, anybody may have written there.

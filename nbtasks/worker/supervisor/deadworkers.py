@@ -46,7 +46,7 @@ class Reaper:
         codec: Codec,
         worker: str,
         lease_s: float,
-        addresses: tuple[Address, ...],
+        addresses: Sequence[Address],
     ) -> None:
         self._link = link
         self._keys = keys

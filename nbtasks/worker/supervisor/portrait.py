@@ -16,7 +16,9 @@ from nbtasks.worker.memory import resident_bytes
 from nbtasks.worker.seats import Seat
 from nbtasks.worker.slots import BUSY, CONCURRENT, RunningCall
 
+from .children import Children
 from .identity import Identity
+from .servedqueues import ServedQueues
 
 #: Seconds between two lines in the list of workers that say whether a slot is free.
 _SHOW_EVERY_S = 1.0
@@ -29,7 +31,7 @@ class Portrait:
     """What is told of a worker with each renewal of its lease, and when it is to be told sooner.
 
     Args:
-        pids: of its children, by seat; looked at when they are needed.
+        children: looked at when they are needed.
 
     Attributes:
         place: of the files with large values that it sees; empty where it sees none.
@@ -40,15 +42,13 @@ class Portrait:
         self,
         identity: Identity,
         options: WorkerOptions,
-        seats: Sequence[Seat],
-        pids: Mapping[int, int],
+        children: Children,
+        queues: ServedQueues,
     ) -> None:
         self._identity = identity
         self._options = options
-        self._seats = seats
-        self._slots = [seat.slot for seat in seats]
-        self._rosters = [seat.roster for seat in seats]
-        self._pids = pids
+        self._children = children
+        self._queues = queues
         self._started_at = time.time()
         self.place = ""
         self.done_before = 0
@@ -69,16 +69,18 @@ class Portrait:
 
     def _load(self) -> tuple[int, int]:
         """Return how many slots are busy, and how many there are."""
-        status = [slot.status() for slot in self._slots]
+        status = [seat.slot.status() for seat in self._children.in_use()]
         per_child = self._options.threads if self._options.pool == "threads" else 1
         return sum(state[2] for state in status if state[1] in {BUSY, CONCURRENT}), len(status) * per_child
 
     def info(self) -> dict[str, Any]:
         """Return the worker's line in the list of workers."""
-        status = [slot.status() for slot in self._slots]
+        seats = self._children.in_use()
+        slots = [seat.slot for seat in seats]
+        status = [slot.status() for slot in slots]
         busy, total = self._load()
         self._shown_full = busy >= total
-        sizes = {number: resident_bytes(pid) for number, pid in list(self._pids.items())}
+        sizes = {number: resident_bytes(pid) for number, pid in list(self._children.pids.items())}
         return {
             "id": self._identity.id,
             "name": self._identity.name,
@@ -89,26 +91,28 @@ class Portrait:
             "python": platform.python_version(),
             "place": self.place,
             "packages": versions(),
-            "queues": list(self._options.queues),
+            "queues": list(self._queues.names),
             "pool": self._options.pool,
-            "concurrency": len(self._slots),
+            "concurrency": self._children.size,
             "slots_busy": busy,
             "slots_total": total,
-            "slots_waiting": sum(slot.waiting for slot in self._slots),
+            "slots_waiting": sum(slot.waiting for slot in slots),
             "rss_bytes": resident_bytes(os.getpid()) + sum(sizes.values()),
             "started_at": self._started_at,
             "processed": self.done_before + sum(state[3] for state in status),
-            "running": [_told(call) for call in shown_running(self._slots, self._rosters)],
-            "children": self._children(sizes),
+            "running": [_told(call) for call in shown_running(slots, [seat.roster for seat in seats])],
+            "children": self._shown_children(seats, sizes),
         }
 
-    def _children(self, sizes: Mapping[int, int]) -> list[list[Any]]:
+    def _shown_children(self, seats: Sequence[Seat], sizes: Mapping[int, int]) -> list[list[Any]]:
         """Return pid, memory and what runs of each child, of so many as anybody looks at."""
         told = []
-        for seat in self._seats[:_MOST_CHILDREN]:
+        for seat in seats[:_MOST_CHILDREN]:
             running = shown_running([seat.slot], [seat.roster])[:_MOST_CALLS]
             number = seat.number
-            told.append([self._pids.get(number, 0), sizes.get(number, 0), [_told(call) for call in running]])
+            told.append(
+                [self._children.pids.get(number, 0), sizes.get(number, 0), [_told(call) for call in running]]
+            )
         return told
 
 

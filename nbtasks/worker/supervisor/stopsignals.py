@@ -16,14 +16,14 @@ class StopSignals:
 
     def __init__(self) -> None:
         self._heard: list[int] = []
-        self._wake_read, wake_write = os.pipe()
+        self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
-        os.set_blocking(wake_write, False)
+        os.set_blocking(self._wake_write, False)
         for number in _STOP:
             signal.signal(number, lambda got, _: self._heard.append(got))
         # What the starter, or a module that was imported, has blocked would never be heard here.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        signal.set_wakeup_fd(wake_write)
+        signal.set_wakeup_fd(self._wake_write)
 
     def release(self) -> None:
         """Wake nobody any more."""
@@ -32,6 +32,11 @@ class StopSignals:
     def fileno(self) -> int:
         """File descriptor that is readable when one has come."""
         return self._wake_read
+
+    def wake(self) -> None:
+        """Wake who waits, from any thread: there is something else to do."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"\0")
 
     def drain(self) -> None:
         """Make it readable only by the next one."""

@@ -13,31 +13,39 @@ from collections.abc import Callable
 from typing import Any
 
 from nbtasks.core.errors import OperationalError
-from nbtasks.core.options import WorkerOptions
-from nbtasks.core.orders import Shutdown, StopCalls
+from nbtasks.core.options import MOST_CHILDREN, WorkerOptions
+from nbtasks.core.orders import StopCalls
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.maththreads import share_cpus
 from nbtasks.local.processes.preloading import import_module, set_up_django
 from nbtasks.worker import log, tasklog
-from nbtasks.worker.child.child import ChildSettings, child_main
+from nbtasks.worker.child.child import child_main
+from nbtasks.worker.child.childsettings import ChildSettings
 from nbtasks.worker.executing.coroutines import ASYNC_SLOTS
 from nbtasks.worker.log import LOGGER
+from nbtasks.worker.noticeboard import NoticeBoard
 from nbtasks.worker.seats import make_seats
 from nbtasks.worker.slots import StopOrder
 from nbtasks.worker.workersignals import WorkerSignals
 
 from .arrival import Arrival
+from .autoscaling import Autoscaling
 from .brokerduties import BrokerDuties
 from .children import COLD, WARM, Children
+from .commands import Commands
 from .enforcement import Enforcement
 from .forkserver import Death
 from .identity import Identity
 from .lostlocks import LostLocks
 from .portrait import Portrait
+from .selfreport import SelfReport
+from .servedqueues import ServedQueues
 from .stopsignals import StopSignals
 
 _TICK_S = 0.25
-#: The same until all children are ready.
+#: Children that a worker can have more than it begins with.
+_ROOM = 32
+#: The same as the tick, until all children are ready.
 _EARLY_TICK_S = 0.003
 
 
@@ -46,6 +54,9 @@ class Supervisor:
 
     Args:
         patience_s: seconds that a broker may need to come up; None to wait for it as long as it takes.
+
+    Attributes:
+        was_dismissed: an order over the broker has ended it.
     """
 
     def __init__(
@@ -55,14 +66,18 @@ class Supervisor:
         self._options = options
         self._patience_s = patience_s
         self._identity = Identity.of_this_process(connection, options)
-        n = 1 if options.pool == "solo" else options.concurrency
+        self._queues = ServedQueues(self._identity.addresses)
+        self._board = NoticeBoard(self._queues.addresses)
+        n, most = _sizes(options)
         side_by_side = options.threads if options.pool == "threads" else 0
-        self._seats = make_seats(n, self._identity.addresses, side_by_side + ASYNC_SLOTS)
-        self._children = Children(self._seats)
+        self._seats = make_seats(most, self._queues.addresses, side_by_side + ASYNC_SLOTS)
+        self._children = Children(self._seats, n)
+        self._autoscaling = Autoscaling(*(options.autoscale or (0, 0)))
         self._sent = WorkerSignals(self._identity.name)
         self._enforcement = Enforcement(self._seats, self._children.pids)
         self._lost_locks = LostLocks(self._seats, self._children.pids)
-        self._portrait = Portrait(self._identity, options, self._seats, self._children.pids)
+        self._portrait = Portrait(self._identity, options, self._children, self._queues)
+        self.was_dismissed = False
         self._serial = itertools.count(1)
         self._look_in_s = _TICK_S
         self._waiting = 0
@@ -87,7 +102,7 @@ class Supervisor:
         os.environ.update(self._options.env)
         # Without IPython plotly finds no notebook, and its figures would load their scripts from the network.
         os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")
-        share_cpus(len(self._seats))
+        share_cpus(self._children.size)
         if self._options.include:
             set_up_django()
         for module in self._options.include:
@@ -97,6 +112,7 @@ class Supervisor:
         self._start_children()
         # Not before: children inherit none of this.
         self._signals = StopSignals()
+        self._commands = self._make_commands(tasks)
         self._duties = BrokerDuties(
             self._connection,
             self._options,
@@ -104,7 +120,8 @@ class Supervisor:
             self._seats,
             self._enforcement,
             self._portrait,
-            self._obey,
+            self._queues,
+            self._commands.follow,
         )
         try:
             if self._arrives(life_line, began):
@@ -122,11 +139,35 @@ class Supervisor:
             self._options,
             identity.id,
             identity.name,
-            identity.addresses,
+            self._board,
             self._seats,
             self._sent,
         )
         self._children.start(lambda number, life_line: child_main(settings, number, life_line))
+
+    def _make_commands(self, tasks: Callable[[], list[str]]) -> Commands:
+        report = SelfReport(
+            self._connection,
+            self._options,
+            self._identity,
+            self._children,
+            self._queues,
+            self._enforcement,
+            self._portrait,
+            tasks,
+        )
+        return Commands(
+            self._children,
+            self._queues,
+            self._board,
+            self._autoscaling,
+            report,
+            self._stop_calls,
+            self._dismiss,
+            lambda: self._duties.note_queues(),  # noqa: PLW0108 - not made yet
+            lambda: self._duties.show(),  # noqa: PLW0108 - not made yet
+            self._signals.wake,
+        )
 
     def _arrives(self, life_line: int | None, began: float) -> bool:
         """Take up work with the broker as soon as it is there; False where the worker is to end before."""
@@ -145,7 +186,7 @@ class Supervisor:
             f"  broker       {self._connection.address} ({self._connection.source})",
             f"  namespace    {self._connection.namespace}, key {self._identity.keyring.id}",
             f"  queues       {', '.join(options.queues)}",
-            f"  concurrency  {len(self._seats)} ({options.pool}"
+            f"  concurrency  {self._children.size} ({options.pool}"
             + (f", {options.threads} threads each)" if options.pool == "threads" else ")"),
         ]
         if tasks:
@@ -190,25 +231,28 @@ class Supervisor:
             self._signals.drain()
         elif not _still_open(fd):
             LOGGER.warning("the process that started this worker is gone: stopping")
+            self._sent.worker_ends()
             self._children.end(COLD)
 
     def _tick(self) -> None:
         for number in self._signals.take():
             self._on_signal(number)
         now = time.monotonic()
+        self._commands.do_what_waits()
+        self._commands.autoscale_at(now)
         for number in self._duties.dead_children.give_back(now):
             self._children.replace(number)
         # After that: else a dead child would be replaced a whole tick later.
         self._children.look(now)
         self._look_in_s = max(0.0, min(_TICK_S, self._enforcement.look(now)))
         self._lost_locks.look()
-        for seat in self._seats:
+        for seat in self._children.in_use():
             self._duties.relief.look(seat)
             seat.output.bound()
         self._show(now)
 
     def _show(self, now: float) -> None:
-        waiting = sum(seat.slot.waiting for seat in self._seats)
+        waiting = sum(seat.slot.waiting for seat in self._children.in_use())
         if waiting != self._waiting:
             # Tasks that wait for others look at this before they take the last free slot.
             self._waiting = waiting
@@ -219,7 +263,7 @@ class Supervisor:
     def _on_death(self, death: Death) -> None:
         seat = self._seats[death.slot]
         self._portrait.done_before += seat.slot.status()[3]
-        stopping = self._children.ending is not None
+        stopping = self._children.ending is not None or self._children.is_leaving(death.slot)
         self._duties.dead_children.note(death, seat, stopping, time.monotonic())
         seat.clear()
 
@@ -227,15 +271,26 @@ class Supervisor:
 
     def _on_signal(self, number: int) -> None:
         at_once = number == signal.SIGQUIT or self._children.ending == WARM
+        self._sent.worker_ends()
         self._children.end(COLD if at_once else WARM)
 
-    def _obey(self, what: StopCalls | Shutdown) -> None:
-        """Follow an order; on the orders thread."""
-        if isinstance(what, StopCalls):
-            order = StopOrder(next(self._serial), what.batch, what.index, what.kill, what.signal & 0x7F)
-            self._enforcement.order(order)
-        else:
-            os.kill(os.getpid(), signal.SIGQUIT if what.cold else signal.SIGTERM)
+    def _dismiss(self, cold: bool) -> None:
+        """End because of an order."""
+        self.was_dismissed = True
+        os.kill(os.getpid(), signal.SIGQUIT if cold else signal.SIGTERM)
+
+    def _stop_calls(self, what: StopCalls) -> None:
+        """Have calls stopped; on the orders thread."""
+        self._enforcement.order(StopOrder(next(self._serial), what.batch, what.index, what.kill))
+
+
+def _sizes(options: WorkerOptions) -> tuple[int, int]:
+    """Return how many children there are at first, and how many there can ever be."""
+    if options.pool == "solo":
+        return 1, 1
+    n = options.autoscale[1] if options.autoscale else options.concurrency
+    most = options.autoscale[0] if options.autoscale else 0
+    return n, min(MOST_CHILDREN, max(n + _ROOM, most))
 
 
 def _still_open(fd: int) -> bool:

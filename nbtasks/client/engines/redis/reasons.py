@@ -109,8 +109,7 @@ class Reasons:
 
     def _limited(self, batch: Ledger) -> tuple[Limited, int] | None:
         """Return the rate limit that a batch waits for, and how many calls of this process do."""
-        if not ratelimits.may_be_limited(batch):
-            return None
+        # Also where its task has none: a limit may have been set while workers run.
         limited = self._permits.limited(self._roster.address(batch.queue), batch.id)
         if limited is None:
             return None

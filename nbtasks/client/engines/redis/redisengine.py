@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
@@ -15,14 +14,12 @@ from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.submitting import dispatch
 from nbtasks.client.submitting.naming import Naming
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
-from nbtasks.core.errors import OperationalError
 from nbtasks.core.ranges import runs
 from nbtasks.local.server.leftwork import forget_left, note_left
 from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
 from .composed import Workflows
-from .periodics import Periodics
 from .reuse import Reuse
 from .session import Session
 
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     from nbtasks.client.definition import Definition
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.plan import Plan
-    from nbtasks.core.stopsignal import Terminate
     from nbtasks.local.connection import Connection
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece, Shelf
@@ -61,11 +57,6 @@ class RedisEngine:
         self.home = self.session.home
         self._result_limit = result_limit
         session = self.session
-        self.ttl_ms = round(result_expires_s * 1000)
-        #: The periodic tasks of the namespace.
-        self.periodics = Periodics(
-            session.new_link(), session.keys, session.keyring, connection.namespace, session.clock
-        )
         self._workflows = Workflows(session)
         self._reuse = Reuse(
             session.store, session.shelf, session.codec, session.clock, session.registry, session.sender
@@ -229,7 +220,7 @@ class RedisEngine:
         """Submit batches of which some wait for others, or for ``earlier`` ones, which are the first nodes."""
         self._workflows.submit(plan, nodes, earlier)
 
-    def revoke_workflow(self, batch: Ledger, terminate: Terminate) -> None:
+    def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
         """Revoke all calls of the workflow that a batch is a part of, and that have not ended."""
         self._workflows.revoke_of(batch, terminate)
 
@@ -287,7 +278,7 @@ class RedisEngine:
         """Call ``action()`` once, on another thread, when ``ready()``."""
         self.session.registry.when(batch, ready, action)
 
-    def revoke(self, batch: Ledger, index: int, terminate: Terminate) -> None:
+    def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
         """Make calls that have not ended REVOKED; an index of -1 means all of them."""
         self.session.revoking.revoke(batch, index, terminate)
         self._workflows.revoke_stand_ins(batch, index, terminate)
@@ -345,9 +336,6 @@ class RedisEngine:
 
     def close(self) -> None:
         """Send what waits, and close the connections; what has not ended then, a later session can go on with."""
-        with contextlib.suppress(OperationalError):
-            # They end by themselves where the broker does not answer.
-            self.periodics.close()
         if self.registry.all_unfinished():
             note_left(self.session.connection.url)
         self.session.close()

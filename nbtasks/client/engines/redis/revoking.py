@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nbtasks.core import states as st
 from nbtasks.core.errors import UnknownCall
-from nbtasks.core.orders import Order, StopCalls
+from nbtasks.core.orders import StopCalls
 from nbtasks.core.ranges import runs
-from nbtasks.core.stopsignal import number_of
 from nbtasks.wire.codec import Record
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.servertime import ServerClock
     from nbtasks.broker.redis.submission import Submission
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.registry import Registry
-    from nbtasks.core.stopsignal import Terminate
-    from nbtasks.wire.codec import Codec
 
+    from .commanding import OrderBook
     from .receiving.intake import Intake
     from .roster import WorkerRoster
     from .sending.endings import Endings
@@ -38,14 +34,16 @@ class Revoking:
 
     Args:
         orders: takes orders to workers.
+
+    Attributes:
+        book: signs orders of this session.
     """
 
     def __init__(
         self,
         orders: Submission,
+        book: OrderBook,
         outbox: Outbox,
-        codec: Codec,
-        clock: ServerClock,
         roster: WorkerRoster,
         registry: Registry,
         intake: Intake,
@@ -53,17 +51,15 @@ class Revoking:
         withdrawing: Withdrawing,
     ) -> None:
         self._orders = orders
+        self.book = book
         self._outbox = outbox
-        self._codec = codec
-        self._clock = clock
         self._roster = roster
         self._registry = registry
         self._intake = intake
         self._endings = endings
         self._withdrawing = withdrawing
-        self._ordered = itertools.count(1)
 
-    def revoke(self, batch: Ledger, index: int, terminate: Terminate, pass_on: bool = True) -> None:
+    def revoke(self, batch: Ledger, index: int, terminate: bool, pass_on: bool = True) -> None:
         """Make calls that have not ended REVOKED, for good, and tell the workers; handles say so when this returns.
 
         Without ``terminate`` only what has not been started: which calls that are, their workers know.
@@ -107,19 +103,18 @@ class Revoking:
             (Record.alike(batch.id, first, count, st.REVOKED_CODE) for first, count in ranges),
         )
 
-    def _order_to_stop(self, batch: Ledger, index: int, terminate: Terminate) -> None:
+    def _order_to_stop(self, batch: Ledger, index: int, terminate: bool) -> None:
         """Tell the workers that calls of a batch were revoked.
 
         Raises:
             UnknownCall: the broker does not know the batch.
         """
-        what = StopCalls(batch.id, index, bool(terminate), number_of(terminate))
-        order = Order(what, self._outbox.session, next(self._ordered), self._clock.now())
+        order = self.book.sealed(StopCalls(batch.id, index, terminate))
         # What a growing batch has just sent is not started, either.
         note = not terminate or (index < 0 and batch.growing)
         if note:
             batch.note_revoked(index)
-        if not self._orders.revoke(batch.id, self._codec.seal_order(order), index if note else None):
+        if not self._orders.revoke(batch.id, order, index if note else None):
             raise UnknownCall(f"the broker does not know batch {batch.id}; its results may have expired")
 
     def _see_the_end_of(self, batch: Ledger, ranges: Sequence[tuple[int, int]]) -> None:

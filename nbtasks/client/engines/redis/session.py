@@ -9,10 +9,12 @@ import threading
 import time
 from collections.abc import Sequence
 
+from nbtasks.broker.redis.delayedcalls import DelayedCalls
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link, unavailable
 from nbtasks.broker.redis.locks import Locks
+from nbtasks.broker.redis.ordering import Ordering
 from nbtasks.broker.redis.permits import Permits
 from nbtasks.broker.redis.server import LOADING_S, check
 from nbtasks.broker.redis.servertime import ServerClock
@@ -39,6 +41,7 @@ from nbtasks.wire.signing import Keyring
 from nbtasks.wire.values import Shelf
 
 from .ahead import Precedence
+from .commanding import Commanding, OrderBook
 from .lockreasons import LockReasons
 from .reasons import Reasons
 from .receiving.adoption import Adoption
@@ -107,7 +110,7 @@ class Session:
         self.unsent = ""
         #: The first is for what only reads, or may be applied twice.
         self._links: list[Link] = []
-        link = self.new_link()
+        link = self._new_link()
         self.store = Store(link, self.keys)
         _check(link)
         # No notebook need hear of one cut connection.
@@ -117,7 +120,7 @@ class Session:
         self.files = ValueFiles.beside(connection.url, connection.namespace)
         self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
         self.roster = WorkerRoster(Fleet(link, self.keys), self.store, self.keyring.id, self.files)
-        self._outbox = Outbox(Submission(self.new_link(), self.keys))
+        self._outbox = Outbox(Submission(self._new_link(), self.keys))
         endings = Endings(self.codec, link, self.keys)
         self.sender = Sender(
             self._outbox, self.registry, self.codec, self.roster, round(result_expires_s * 1000), endings,
@@ -129,7 +132,7 @@ class Session:
 
     def _make_receiving(self, link: Link, endings: Endings) -> None:
         registry, sender, roster = self.registry, self.sender, self.roster
-        orders, reading = Submission(link, self.keys), self.new_link()
+        orders, reading = Submission(link, self.keys), self._new_link()
         repacking = Repacking(self.codec, self.shelf, roster, self.home)
         self.intake = intake = Intake(
             registry,
@@ -144,9 +147,8 @@ class Session:
         withdrawing = Withdrawing(link, self.keys, roster, self.clock, registry)
         self.expiry = Expiry(self.clock, roster, endings, withdrawing)
         self.sealing = Sealing(self.codec, roster, registry.paces, self.clock, self.expiry)
-        self.revoking = Revoking(
-            orders, self._outbox, self.codec, self.clock, roster, registry, intake, endings, withdrawing
-        )
+        book = OrderBook(self.codec, self.clock, self._outbox)
+        self.revoking = Revoking(orders, book, self._outbox, roster, registry, intake, endings, withdrawing)
         survey = Survey(self.store, self.codec, self.clock)
         self.reasons = Reasons(
             link,
@@ -178,11 +180,20 @@ class Session:
         self._outbox.note_wait()
         return self._listener.read_here(most_s, eager)
 
-    def new_link(self) -> Link:
-        """Return a connection that ends with the session; it is made when it is used."""
+    def _new_link(self) -> Link:
         link = Link(self.connection.url, self.connection.address)
         self._links.append(link)
         return link
+
+    @property
+    def commanding(self) -> Commanding:
+        """Tells workers something, or asks them."""
+        return Commanding(Ordering(self._links[0], self.keys), self.revoking.book, self.codec)
+
+    @property
+    def delayed(self) -> DelayedCalls:
+        """Reads which calls are due later."""
+        return DelayedCalls(self._links[0], self.keys)
 
     @property
     def home(self) -> Home:

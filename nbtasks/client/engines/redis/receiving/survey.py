@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nbtasks.client.batches.outline import Outline
@@ -43,6 +44,11 @@ class Survey:
         if now - self._known[0] >= _KNOWN_FOR_S:
             self._known = now, self._outlines(self._store.listed(_LOOK_BACK, unfinished=True))
         return self._known[1]
+
+    def named(self, batches: Iterable[str]) -> dict[str, Outline]:
+        """Return those batches that are known, by their ids."""
+        records = [self._store.batch(batch) for batch in batches]
+        return {one.id: one for one in self._outlines([record for record in records if record is not None])}
 
     def _outlines(self, records: list[BatchRecord]) -> list[Outline]:
         found = []

@@ -1,0 +1,50 @@
+"""Orders to supervisors, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .keys import Keys
+from .link import Link
+
+#: How long an answer is kept that nobody reads, and how many tasks' limits are read.
+_KEPT_MS = 60_000
+_MOST_TASKS = 10_000
+
+
+class Ordering:
+    """Gives orders, and answers them; both ends use it."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._keys = keys
+
+    def give(self, orders: Sequence[bytes], task: str = "", kept: bytes = b"") -> None:
+        """Tell supervisors.
+
+        Args:
+            orders: signed.
+            task: whose limits are set for workers that are still to come, too; empty for none.
+            kept: the order that these read; empty where they are to know of none.
+        """
+        self._link.script("order", [self._keys.root], [task, kept, *orders])
+
+    def answer(self, reply: str, worker: str, frame: bytes) -> None:
+        """Answer an order that wants an answer."""
+        keys = [self._keys.root, self._keys.answer(reply, worker)]
+        self._link.script("answer", keys, [frame, _KEPT_MS])
+
+    def answers(self, reply: str, workers: Sequence[str]) -> dict[str, bytes]:
+        """Return the answers of some workers to an order, of those whose answer has come."""
+        keys = [self._keys.answer(reply, worker) for worker in workers]
+        found = self._link.call("MGET", *keys)
+        return {worker: frame for worker, frame in zip(workers, found, strict=True) if frame is not None}
+
+    def drop_answers(self, reply: str, workers: Sequence[str]) -> None:
+        """Nobody reads the answers to an order any more."""
+        self._link.call("DEL", *(self._keys.answer(reply, worker) for worker in workers))
+
+    def task_limits(self) -> list[bytes]:
+        """Return the signed orders about limits of tasks that are kept."""
+        found = self._link.call_or_nothing(("HVALS", self._keys.task_limits), [])
+        return [frame for frame in found if isinstance(frame, bytes)][:_MOST_TASKS]

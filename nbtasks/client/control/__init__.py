@@ -1,0 +1,1 @@
+"""Workers told something, or asked: from a notebook, from a shell, from a program."""

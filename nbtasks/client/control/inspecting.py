@@ -1,0 +1,185 @@
+"""``app.control.inspect()``: what workers do and have, with Celery's words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.core.orders import Ask
+
+from .audience import Audience, audience
+from .callsheets import CallSheets
+
+if TYPE_CHECKING:
+    from nbtasks.client.workerinfo import WorkerInfo
+
+    from .commanded import Commanded
+
+#: Seconds for which it is believed what a worker has published of itself.
+_FRESH_S = 4.0
+#: Seconds in which those shall answer of whom something was published; the others have all the time that there is.
+_SOON_S = 0.5
+
+Replies = dict[str, Any]
+
+
+class Inspect:
+    """Asks workers; each method returns what they say by their names, None where nobody says anything.
+
+    Attributes:
+        silent: names of those who did not answer the last question in time, though they hold their lease.
+    """
+
+    def __init__(
+        self,
+        app: Commanded,
+        destination: Iterable[str] | str | None,
+        timeout: float,
+        callback: Callable[[Replies], Any] | None,
+        limit: int | None,
+        pattern: str | None,
+        matcher: str,
+    ) -> None:
+        self._app = app
+        self._destination = destination
+        self._timeout = timeout
+        self._callback = callback
+        self._limit = limit
+        self._pattern = pattern
+        self._matcher = matcher
+        self.silent: list[str] = []
+
+    # -- what each worker says
+
+    def ping(self, destination: Iterable[str] | str | None = None) -> Replies | None:
+        """Ask whether they are there: ``{"ok": "pong"}``."""
+        return self._asked("ping", destination=destination, shown=lambda value, _: {"ok": value})
+
+    def active(self, safe: bool | None = None) -> Replies | None:
+        """Ask which calls run: of each id, name, args, kwargs, time_start, hostname, worker_pid."""
+        sheets = CallSheets(self._app)
+        return self._asked(
+            "active",
+            sheets.running,
+            lambda info: [[batch, index, ago, info.pid] for batch, index, ago in info.running],
+        )
+
+    def reserved(self, safe: bool | None = None) -> Replies | None:
+        """Ask which calls they have in hand and have not begun; as :meth:`active`."""
+        return self._asked("reserved", CallSheets(self._app).waiting)
+
+    def scheduled(self, safe: bool | None = None) -> Replies | None:
+        """Return which calls are due later: ``eta``, ``priority`` and ``request``.
+
+        The server keeps them. They are told at one of the workers that serve their queue.
+        """
+        there = self._audience()
+        self.silent = []
+        if not there.workers:
+            return None
+        return self._told(CallSheets(self._app).scheduled(there))
+
+    def revoked(self) -> Replies | None:
+        """Ask which calls were revoked lately while they might run: ids; that of a batch means all its calls."""
+        return self._asked("revoked")
+
+    def registered(self, *taskinfoitems: str) -> Replies | None:
+        """Ask which tasks they have of their own, with ``-A``; those of notebooks travel with their calls."""
+        return self._asked("registered")
+
+    registered_tasks = registered
+
+    def stats(self) -> Replies | None:
+        """Ask for process, pool, memory, and how much was done."""
+        return self._asked("stats", shown=None, published=_stats_of)
+
+    def active_queues(self) -> Replies | None:
+        """Ask which queues they serve: a list of dicts with a ``name``."""
+        return self._asked(
+            "active_queues",
+            lambda names, _: [{"name": name, "routing_key": name} for name in names],
+            lambda info: list(info.queues),
+        )
+
+    def conf(self, with_defaults: bool = False) -> Replies | None:
+        """Ask how they were started."""
+        return self._asked("conf")
+
+    def report(self) -> Replies | None:
+        """Ask for their versions: ``{"ok": text}``."""
+        return self._asked("report", lambda value, _: {"ok": value})
+
+    def query_task(self, *ids: str | Iterable[str]) -> Replies | None:
+        """Ask who has calls in hand: ``{id: ["active" or "reserved", what is known of it]}``."""
+        wanted = {one for each in ids for one in ([each] if isinstance(each, str) else each)}
+        found: Replies = {}
+        silent: set[str] = set()
+        for state, ask in (("active", self.active), ("reserved", self.reserved)):
+            for name, calls in (ask() or {}).items():
+                told = {call["id"]: [state, call] for call in calls if call["id"] in wanted}
+                found[name] = {**told, **found.get(name, {})}
+            silent |= set(self.silent)
+        self.silent = sorted(silent)
+        return found or None
+
+    # -- how they are asked
+
+    def _audience(self, destination: Iterable[str] | str | None = None) -> Audience:
+        chosen = destination if destination is not None else self._destination
+        return audience(self._app, chosen, self._pattern, self._matcher)
+
+    def _asked(
+        self,
+        what: str,
+        shown: Callable[[Any, WorkerInfo], Any] | None = None,
+        published: Callable[[WorkerInfo], Any] | None = None,
+        destination: Iterable[str] | str | None = None,
+    ) -> Replies | None:
+        """Ask all who are meant.
+
+        Args:
+            shown: makes of an answer what users see.
+            published: the same answer as a worker has published it with its lease, for one that is slow to answer.
+        """
+        there = self._audience(destination)
+        patience = min(self._timeout, _SOON_S) if published is not None else self._timeout
+        answers = self._app.session.commanding.ask(Ask(what), there.ids, patience)
+        replies: Replies = {}
+        for name, info in there.workers.items():
+            answer = answers.get(info.id)
+            if answer is not None and answer.failed:
+                replies[name] = {"error": answer.value}
+            elif answer is not None:
+                replies[name] = shown(answer.value, info) if shown is not None else answer.value
+            elif published is not None and time.time() - info.seen_at < _FRESH_S:
+                value = published(info)
+                replies[name] = shown(value, info) if shown is not None else value
+        self.silent = [name for name in there.workers if name not in replies]
+        return self._told(replies)
+
+    def _told(self, replies: Replies) -> Replies | None:
+        if self._limit is not None:
+            replies = dict(list(replies.items())[: self._limit])
+        if self._callback is not None:
+            for name, reply in replies.items():
+                self._callback({name: reply})
+        return replies or None
+
+
+def _stats_of(info: WorkerInfo) -> dict[str, Any]:
+    return {
+        "pid": info.pid,
+        "host": info.host,
+        "uptime": round(max(0.0, info.seen_at - info.started_at)),
+        "processed": info.processed,
+        "rss_bytes": info.rss_bytes,
+        "pool": {
+            "implementation": info.pool,
+            "max-concurrency": info.concurrency,
+            "processes": [child.pid for child in info.children if child.pid],
+            "slots": info.slots_total,
+            "busy": info.slots_busy,
+        },
+        "queues": list(info.queues),
+    }
