@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from nbtasks.client.conf.checking import of_workers
+from nbtasks.client.conf.logforms import log_forms
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import BrokerUnavailable, NbtasksError
@@ -214,7 +215,8 @@ def _options(given: dict[str, Any], include: tuple[str, ...], app: App | None) -
         source = click.get_current_context().get_parameter_source
         own = of_workers(app.conf)
         given = {**given, **{name: own[name] for name in own if source(name) is ParameterSource.DEFAULT}}
-    queues = tuple(dict.fromkeys(name.strip() for name in given["queues"].split(",") if name.strip()))
+    said = given["queues"].split(",") if isinstance(given["queues"], str) else given["queues"]
+    queues = tuple(dict.fromkeys(name.strip() for name in said if name.strip()))
     return WorkerOptions(
         concurrency=given["concurrency"] or usable_cpus(),
         queues=queues,
@@ -222,6 +224,7 @@ def _options(given: dict[str, Any], include: tuple[str, ...], app: App | None) -
         threads=given["threads"],
         name=given["name"],
         loglevel=given["loglevel"],
+        log_forms={} if app is None else log_forms(app.conf),
         logfile=_logfile(given["logfile"], given["name"]),
         output=given["output"],
         autoscale=given["autoscale"],

@@ -323,6 +323,8 @@ class WorkerOptions:
     output: str = "call"
     #: Standard error where None.
     logfile: str | None = None
+    #: What lines of the log look like, where settings say it: see log.py in the room worker.
+    log_forms: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     include: tuple[str, ...] = ()
 

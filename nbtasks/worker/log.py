@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Mapping
 
+from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import BrokerUnavailable, ConfigError
 
 LOGGER = logging.getLogger("nbtasks.worker")
@@ -49,23 +51,28 @@ def as_text(line: str) -> str:
     return shown.replace("\n", "\n    ")
 
 
-#: A line of the log, as Celery writes it.
+#: A line of the log, and one that a task has written, as Celery writes them.
 FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
+TASK_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
 
 
 class _LineHandler(logging.Handler):
     """Writes whole lines to a descriptor, so that lines of several processes do not mix."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, forms: Mapping[str, str]) -> None:
         super().__init__()
         self.fd = fd
+        self._of_tasks = logging.Formatter(
+            forms.get("task_format", TASK_FORMAT), forms.get("task_datefmt", forms.get("datefmt"))
+        )
         #: As the log calls this process.
         self.process = "MainProcess"
-        self.setFormatter(logging.Formatter(FORMAT))
+        self.setFormatter(logging.Formatter(forms.get("format", FORMAT), forms.get("datefmt")))
 
     def emit(self, record: logging.LogRecord) -> None:
         record.processName = self.process
-        self.write(self.format(record))
+        of_task = hasattr(record, "task_id")
+        self.write(self._of_tasks.format(record) if of_task else self.format(record))
 
     def write(self, line: str) -> None:
         try:
@@ -77,13 +84,16 @@ class _LineHandler(logging.Handler):
 _handlers: list[_LineHandler] = []
 
 
-def set_up(level: str, logfile: str | None = None) -> None:
+def set_up(level: str, logfile: str | None = None, forms: Mapping[str, str] | None = None) -> None:
     """Log from ``level`` on, to a copy of standard error or to the end of a file.
+
+    Args:
+        forms: ``format``, ``datefmt``, ``task_format`` and ``task_datefmt`` of lines, as logging.Formatter takes them.
 
     Raises:
         ConfigError: that file cannot be written.
     """
-    _handlers[:] = [_LineHandler(os.dup(2) if logfile is None else _opened(logfile))]
+    _handlers[:] = [_LineHandler(os.dup(2) if logfile is None else _opened(logfile), forms or {})]
     # What receivers of signals raise is said there, too.
     for logger in (LOGGER, logging.getLogger("nbtasks.signals")):
         logger.handlers = list(_handlers)
@@ -113,16 +123,19 @@ def number_of(level: str) -> int:
     return number
 
 
-def write(level: int, text: str, at: float | None = None) -> None:
+def write(level: int, text: str, at: float | None = None, call: CurrentCall | None = None) -> None:
     """Write what tasks say, where the log goes down to its level.
 
     Args:
+        call: the one that says it; None where none does.
         at: when it was said, by the wall clock.
     """
     if LOGGER.isEnabledFor(level):
         record = LOGGER.makeRecord(LOGGER.name, level, "", 0, text, (), None)
         if at is not None:
             record.created = at
+        if call is not None:
+            record.task_id, record.task_name = call.id, call.name
         for handler in _handlers:
             handler.emit(record)
 

@@ -46,20 +46,24 @@ class TaskHandler(logging.Handler):
         if call is not None and not call.is_over:
             output_of(call).write("e", text + "\n")
         if self._shown or call is None:
-            log.write(record.levelno, text if call is None else f"{_name(call)}: {text}", record.created)
+            log.write(record.levelno, text, record.created, call)
 
 
 def printed_lines(options: WorkerOptions) -> PrintedLines | None:
     """Return what shows the lines that calls print from now on in this process; None where only their cards do."""
     if options.output != "log":
         return None
-    lines = PrintedLines()
+    level = options.log_forms.get("prints")
+    lines = PrintedLines(_OF_PRINTS if level is None else log.number_of(level))
     streams.shown[:] = [lines.note]
     return lines
 
 
 class PrintedLines:
-    """Lines that calls print, for the worker's log."""
+    """Lines that calls print, for the worker's log, where they have this level."""
+
+    def __init__(self, level: int) -> None:
+        self._level = level
 
     def note(self, call: CurrentCall, stream: str, text: str) -> None:
         """A call has printed something; only whole lines are shown."""
@@ -89,13 +93,14 @@ class PrintedLines:
         # As on a terminal: what was written over is not seen.
         line = line.rstrip("\r").rpartition("\r")[2]
         if line.strip():
-            log.write(_OF_PRINTS, f"{_name(call)}: {line}")
+            log.write(self._level, line, call=call)
 
 
 def set_up(options: WorkerOptions) -> None:
     """Have what tasks log be shown. Before children are forked, once the project has set up its own logging."""
     level, shown = log.number_of(options.loglevel), options.output == "log"
-    how: dict[str, Any] = {"logfile": options.logfile, "format": log.FORMAT, "colorize": False}
+    form = options.log_forms.get("format", log.FORMAT)
+    how: dict[str, Any] = {"logfile": options.logfile, "format": form, "colorize": False}
     own = signal.setup_logging.send(loglevel=level, **how)
     task_logger = logging.getLogger(TASK_LOGGER)
     task_logger.addHandler(TaskHandler(shown))
@@ -108,7 +113,3 @@ def set_up(options: WorkerOptions) -> None:
     if not own:
         signal.after_setup_logger.send(logger=root, loglevel=level, **how)
         signal.after_setup_task_logger.send(logger=task_logger, loglevel=level, **how)
-
-
-def _name(call: CurrentCall) -> str:
-    return f"{call.name}[{call.id}]"

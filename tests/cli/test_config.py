@@ -115,3 +115,44 @@ def test_every_app_reads_the_module_that_the_environment_names(configured, writt
     with App() as app:
         assert app.connection.namespace == "configured"
         assert app.conf.worker_concurrency == 1
+
+
+LOGGED = """
+from nbtasks import App, get_task_logger
+
+app = App("logged", namespace="t-logged")
+app.conf.update(
+    CELERYD_LOG_FORMAT="LINE %(levelname)s %(message)s",
+    CELERYD_TASK_LOG_FORMAT="TASK %(task_name)s %(task_id)s %(asctime)s %(levelname)s %(message)s",
+    worker_task_log_datefmt="then",
+    CELERY_REDIRECT_STDOUTS_LEVEL="INFO",
+    task_default_queue="shown",
+)
+
+@app.task
+def speaks():
+    print("printed")
+    get_task_logger(__name__).warning("logged %s", 5)
+"""
+
+
+def test_lines_of_the_log_are_as_settings_say(worker, project, nbtasks, eventually):
+    (project / "logged.py").write_text(LOGGED)
+    running = worker("-A", "logged", "-c", "1")
+    assert "  queues       shown\n" in running.text
+    id = nbtasks("-A", "logged", "call", "logged.speaks").stdout.strip()
+    assert nbtasks("-A", "logged", "result", id).returncode == 0
+    assert running.end() == 0
+    lines = running.text.splitlines()
+    assert f"TASK logged.speaks {id} then INFO printed" in lines
+    assert f"TASK logged.speaks {id} then WARNING logged 5" in lines
+    assert any(line.startswith(f"LINE INFO Task logged.speaks[{id}] succeeded") for line in lines)
+
+
+def test_prints_stay_with_their_calls_where_settings_say_so(worker, project, nbtasks):
+    (project / "logged.py").write_text(LOGGED.replace('STDOUTS_LEVEL="INFO"', "STDOUTS=False"))
+    running = worker("-A", "logged", "-c", "1")
+    id = nbtasks("-A", "logged", "call", "logged.speaks").stdout.strip()
+    assert nbtasks("-A", "logged", "result", id).returncode == 0
+    assert running.end() == 0
+    assert "printed" not in running.text

@@ -230,6 +230,18 @@ def test_a_router_by_its_name_and_one_of_celery_3(home, project, written_modules
         ("task_queues", "io", r"task_queues: 'io' is not a list"),
         ("task_queues", [], "task_queues: there is none"),
         ("task_queues", [5], "5 is not a queue name"),
+        (
+            "worker_log_format",
+            "%(task_id)s %(message)s",
+            "makes no line .*task_id and task_name are for worker_task",
+        ),
+        ("worker_task_log_format", "plain", "worker_task_log_format: 'plain' makes no line of a log"),
+        ("worker_log_datefmt", 5, "worker_log_datefmt: 5 is not a text"),
+        (
+            "worker_redirect_stdouts_level",
+            "loud",
+            "worker_redirect_stdouts_level: 'loud' is not one of debug",
+        ),
         ("timezone", "Europe/Berln", "timezone: 'Europe/Berln' is no time zone"),
         ("timezone", 2, "timezone: 2 is no time zone"),
         ("enable_utc", "yes", "enable_utc: 'yes' is neither"),

@@ -12,6 +12,7 @@ from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.local import connection as connections
 
 from .annotations import checked_annotations
+from .logforms import OF_LOGS, checked_log_form
 from .queues import checked_queues
 from .routes import checked_routes
 from .tasksettings import OF_TASKS
@@ -45,6 +46,8 @@ def checked(name: str, value: Any) -> Any:
     """
     if name in OF_WORKERS:
         return _of_workers(name, value)
+    if name in OF_LOGS:
+        return checked_log_form(name, value)
     if name in OF_TASKS:
         return _of_tasks(name, value)
     check = _CHECKS.get(name)

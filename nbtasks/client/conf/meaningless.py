@@ -13,7 +13,8 @@ EFFECTIVE = frozenset(
         "task_always_eager", "task_eager_propagates", "task_annotations", "task_routes", "task_queues",
         "task_default_queue", "task_default_priority", "task_default_rate_limit", "task_ignore_result",
         "task_acks_late", "task_time_limit", "task_soft_time_limit", "timezone", "enable_utc",
-        "worker_disable_rate_limits", "worker_redirect_stdouts",
+        "worker_disable_rate_limits", "worker_redirect_stdouts", "worker_redirect_stdouts_level",
+        "worker_log_format", "worker_log_datefmt", "worker_task_log_format", "worker_task_log_datefmt",
         "worker_concurrency", "worker_pool", "worker_max_tasks_per_child", "worker_max_memory_per_child",
     }
 )  # fmt: skip
@@ -33,6 +34,7 @@ _INSTEAD = {
     "redis_backend_use_ssl": _TLS,
 }
 _NO_STORE = "results are kept on the broker's own server, and nowhere else"
+_NO_WAIT = "no call waits behind a long one"
 _NO_AMQP = "there are no exchanges: a queue is a name, and is there when something is sent to it"
 #: Patterns of names, the first that fits counts.
 _REASONS = (
@@ -60,13 +62,34 @@ _REASONS = (
     ("task_store_errors_*", "errors are always kept"),
     (
         "task_inherit_parent_priority",
-        "say priority= with the call; self.request.delivery_info has that of this one",
+        "say priority= with the call",
     ),
-    ("task_allow_error_cb_on_chord_header", "link_error of a chord is told of the header's failures, too"),
+    ("task_allow_error_cb_on_chord_header", "link_error of a chord is told once; give the members one each"),
     ("task_send_sent_event", "what happens is always told"),
     ("task_protocol task_repr_maxlevels", "messages have one form"),
     ("task_*", "say it at the task, @task(...), where there is such an option"),
-    ("worker_*log* worker_redirect*", "logs have one form; --loglevel says how much"),
+    ("worker_log_color", "a log is text without colours"),
+    ("worker_hijack_root_logger", "the project's own logging is left as it is"),
+    ("worker_prefetch_multiplier worker_disable_prefetch worker_enable_prefetch_count_reduction", _NO_WAIT),
+    ("worker_eta_task_limit worker_detect_quorum_queues", "what is due later waits in the server"),
+    (
+        "worker_send_task_events worker_enable_remote_control",
+        "what happens is always told, and orders are always heard",
+    ),
+    (
+        "worker_state_db worker_deduplicate_successful_tasks",
+        "the server knows what is revoked, and a result never changes",
+    ),
+    (
+        "worker_*shutdown*",
+        "a stop is warm: running calls end first, and others go back to their queue at once",
+    ),
+    ("worker_autoscaler", "-c says how many processes there are"),
+    ("worker_direct", "a queue of one worker is a queue: -Q its_name"),
+    (
+        "worker_lost_wait worker_proc_alive_timeout worker_cancel_long*",
+        "--lease says when a silent worker counts as dead",
+    ),
     ("worker_*", "workers see to that by themselves"),
 )
 

@@ -98,7 +98,7 @@ class Supervisor:
             tasks: returns the names of those that are here, for the first lines of the log.
         """
         began = time.monotonic()
-        log.set_up(self._options.loglevel, self._options.logfile)
+        log.set_up(self._options.loglevel, self._options.logfile, self._options.log_forms)
         os.environ.update(self._options.env)
         # Without IPython plotly finds no notebook, and its figures would load their scripts from the network.
         os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")
