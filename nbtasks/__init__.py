@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from nbtasks.client.currentapp import current_app
     from nbtasks.client.eager import EagerResult
     from nbtasks.client.group import GroupResult
+    from nbtasks.client.locking.locked import locked
     from nbtasks.client.result import AsyncResult
     from nbtasks.client.resultset import ResultSet
     from nbtasks.client.runs.runlist import RunList
@@ -80,6 +81,7 @@ _LAZY = {
     "current_app": "nbtasks.client.currentapp",
     "get_task_logger": "nbtasks.core.tasklogger",
     "group": "nbtasks.client.canvas.algebra",
+    "locked": "nbtasks.client.locking.locked",
     "load_ipython_extension": "nbtasks.jupyter.extension",
     "maybe_signature": "nbtasks.client.canvas.signature",
     "shared_task": "nbtasks.client.app",
@@ -144,6 +146,7 @@ __all__ = [
     "get_task_logger",
     "group",
     "load_ipython_extension",
+    "locked",
     "maybe_signature",
     "progress",
     "shared_task",

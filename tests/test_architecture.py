@@ -71,6 +71,7 @@ PUBLIC = {
     "get_task_logger",
     "group",
     "load_ipython_extension",
+    "locked",
     "maybe_signature",
     "progress",
     "shared_task",

@@ -27,6 +27,7 @@ from .decorator import made, makes_tasks, registered, task
 from .foundation import Foundation
 from .group import GroupResult as Map
 from .home import Home
+from .locking.applock import AppLock
 from .registered import RegisteredTasks
 from .result import AsyncResult as Handle
 from .runs import runlist  # noqa: F401 - it shows handles to those who ask for it
@@ -223,6 +224,17 @@ class App(Foundation):
     def GroupResult(self, id: str) -> Map:  # noqa: N802 - Celery's name
         """Return the handle of a map by its id, as :meth:`AsyncResult` does that of a call."""
         return Map(id, app=self)
+
+    def lock(self, name: str, timeout: Duration | None = None) -> AppLock:
+        """Return a lock for a block, ``with app.lock("db"): ...``, that one process of all machines has at a time.
+
+        ``timeout`` is how long it waits, 0 for not at all; then it raises TimeoutError. It is not reentrant.
+        """
+        return AppLock(self, name, 1, timeout)
+
+    def semaphore(self, name: str, capacity: int, timeout: Duration | None = None) -> AppLock:
+        """Return the same for ``capacity`` at once. Of those who hold it, and say different ones, the least counts."""
+        return AppLock(self, name, capacity, timeout)
 
     def executor(self, max_workers: int | None = None, **options: Unpack[TaskKeywords]) -> TaskExecutor:
         """Return an executor of concurrent.futures, for code that takes one: its calls run on this App's workers.

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, Protocol, cast, ove
 
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import TaskKeywords, documented
+from nbtasks.core.lock import merged
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.typevars import P, R
 
 from . import ownclass
+from .locking.locked import without_locks
 from .registered import register
 from .task import Task
 
@@ -116,8 +118,12 @@ def made(function: Callable[..., Any] | None, options: dict[str, Any], app: Any)
     kept = None if app is None else app.kept_tasks
 
     def make(one: Callable[..., Any]) -> Task:
-        of_class = base is not Task
-        return register(ownclass.of_base(base, one, own, app) if of_class else Task(one, checked, app), kept)
+        one, locks = without_locks(one)
+        if base is not Task:
+            given = {**own, "locks": merged(checked.locks, locks)} if locks else own
+            return register(ownclass.of_base(base, one, given, app), kept)
+        options = checked.with_values({"locks": merged(checked.locks, locks)}) if locks else checked
+        return register(Task(one, options, app), kept)
 
     return make if function is None else make(function)
 

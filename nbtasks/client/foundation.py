@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from .engines.executors.eagerengine import EagerEngine
     from .engines.executors.executorengine import ExecutorEngine
     from .engines.redis.session import Session
+    from .locking.eagerholding import EagerHolding
+    from .locking.holding import Holding
 
 _log = logging.getLogger("nbtasks")
 #: Settings that a Told is made of, in its order.
@@ -304,6 +306,12 @@ class Foundation:
                 f"App {self.name!r} is eager: its calls run where they are submitted, without a broker"
             )
         return engine.session
+
+    @property
+    def holding(self) -> Holding | EagerHolding:
+        """What code of this process holds of locks."""
+        self._need("lock")
+        return self.engine.holding  # type: ignore[attr-defined, no-any-return]
 
     def check(self) -> BrokerFacts:
         """Return what the broker is: version, policy, latency."""

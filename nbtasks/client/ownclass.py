@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from inspect import getattr_static
+from types import FunctionType
 from typing import Any
 
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions
+
+#: Options that are functions of a call's arguments.
+_FUNCTIONS = frozenset({"concurrency_key"})
+
+
+def _function(kind: type, name: str, value: Any) -> Any:
+    """Return an option that is a function: it gets a call's arguments, and no task."""
+    if isinstance(value, staticmethod):
+        value = value.__func__
+    if isinstance(value, FunctionType) and value.__code__.co_varnames[:1] == ("self",):
+        raise ConfigError(
+            f"{kind.__name__}.{name} gets the arguments of a call, and no task: make it a static method"
+        )
+    return value
 
 
 def options_of(kind: type, given: dict[str, Any] | None = None) -> TaskOptions:
@@ -20,7 +35,11 @@ def options_of(kind: type, given: dict[str, Any] | None = None) -> TaskOptions:
     for name in meanings(TaskKeywords):
         value = getattr_static(kind, name, None)
         # What is no property or method: those of every task have the names of some.
-        if value is not None and not callable(value) and not isinstance(value, property):
+        if name in _FUNCTIONS:
+            value = _function(kind, name, value)
+        elif callable(value):
+            continue
+        if value is not None and not isinstance(value, property):
             said[name] = value
     # run() gets the task by itself.
     for name in ("bind", "base"):

@@ -200,6 +200,10 @@ class Serving:
     worker: str
     #: Modules that the worker has of its own.
     include: tuple[str, ...] = ()
+    #: As which the child takes calls, and locks.
+    consumer: str = ""
+    #: Told what code in a call holds of locks: ``taken(hold, call)``, ``given_back(hold)``.
+    holds: Any = None
 
 
 #: Empty outside a worker's child.

@@ -137,3 +137,13 @@ def test_what_completion_asks():
     assert takes_queue("-q")
     assert takes_queue("--queue")
     assert not takes_queue("-n")
+
+
+def test_how_many_run_at_once_is_an_option_of_the_task():
+    assert parse_options("--at-once 2").task_options() == {"max_concurrency": 2}
+    with pytest.raises(
+        OptionError, match=r"argument --at-once: at-once: 0 is not a whole number from 1 to 1,000"
+    ):
+        parse_options("--at-once 0")
+    with pytest.raises(OptionError, match=r"at-once: 'two' is not"):
+        parse_options("--at-once two")

@@ -31,7 +31,8 @@ def held(ledger, index, seconds=0.0, gate=None, places=0):
     else:
         if places:
             os.write(file, f"!{index}:{os.getpid()}\n".encode())
-    os.write(file, f"+{index}:{os.getpid()}:{call.lock_token or 0}:{call.attempt}\n".encode())
+    token, attempt = (None, 0) if call is None else (call.lock_token, call.attempt)
+    os.write(file, f"+{index}:{os.getpid()}:{token or 0}:{attempt}\n".encode())
     end = time.monotonic() + 120
     while gate is not None and not Path(gate).exists() and time.monotonic() < end:
         time.sleep(0.005)
@@ -39,7 +40,7 @@ def held(ledger, index, seconds=0.0, gate=None, places=0):
     os.write(file, f"-{index}:{os.getpid()}\n".encode())
     for one in (file, *seats):
         os.close(one)
-    return call.lock_token
+    return token
 
 
 class Entries:

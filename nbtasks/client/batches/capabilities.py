@@ -42,6 +42,7 @@ _REQUESTS = {
         "does not let calls wait for others",
         "Run it here with apply(), or wait for each step with get()",
     ),
+    "lock": ("has no broker that would keep locks", "Use a lock of your own"),
     "connection": ("needs no broker, so there is none", "Leave that out"),
 }
 WORDS = frozenset({*_OPTIONS, *_REQUESTS})

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, get_args
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import MapKeywords, OnError, TaskKeywords, meanings
+from nbtasks.core.lock import check_capacity
 from nbtasks.core.options import check_priority, check_queue, check_seed
 from nbtasks.core.rates import rate
 
@@ -48,6 +49,7 @@ class MagicOptions:
     memo: bool
     rerun: bool
     max_parallel: int | None
+    at_once: int | None
     chunk: int | None
     on_error: str | None
     dry_run: bool
@@ -66,6 +68,7 @@ class MagicOptions:
             "soft_time_limit": self.soft_timeout,
             "expires": self.expires,
             "rate_limit": self.rate_limit,
+            "max_concurrency": self.at_once,
             "seed": self.seed,
             # Without a word, it is the task's.
             "memo": True if self.memo else None,
@@ -280,6 +283,10 @@ def _rate(text: str) -> str:
     return rate(text) or text
 
 
+def _places(text: str) -> int:
+    return check_capacity(int(text) if text.isdecimal() and len(text) < 10 else text, "at-once")
+
+
 def _seed(text: str) -> int | None:
     return check_seed(int(text) if text.isdecimal() and len(text) < 50 else text)
 
@@ -348,6 +355,7 @@ def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
         help=said["seed"])  # fmt: skip
     add("--memo", action="store_true", help=said["memo"])
     add("--rerun", action="store_true", help=said["rerun"])
+    add("--at-once", type=_checked(_places), metavar="N", help=said["max_concurrency"])
     add("--max-parallel", type=count, metavar="N", help=said["max_parallel"])
     add("--chunk", type=_chunk, metavar="N", help="N items per message, or auto")
     add("--on-error", choices=get_args(OnError), metavar="WHAT",

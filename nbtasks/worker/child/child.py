@@ -225,7 +225,16 @@ class Child:
         end_with(life_line)
         connection = self._settings.connection
         include = self._options.include
-        context.serving.append(context.Serving(connection, self._slot, self._settings.worker, include))
+        context.serving.append(
+            context.Serving(
+                connection,
+                self._slot,
+                self._settings.worker,
+                include,
+                self._lines.giving.consumer,
+                self._claims.locks,
+            )
+        )
         ancestry.tell_children(place(connection.address, connection.namespace))
 
     def _forsake(self) -> None:

@@ -12,7 +12,7 @@ from nbtasks.broker.redis.locks import Locks
 from nbtasks.core.clock import steady
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import LockLost, OperationalError
-from nbtasks.worker.jobs.hold import Hold
+from nbtasks.core.hold import Hold
 from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.log import LOGGER
 from nbtasks.worker.slots import LOCKS_LOST, Slot
@@ -51,6 +51,8 @@ class LockWatch:
         self._stop = stop
         self._locks = locks
         self._granted_at = 0.0
+        #: What code in calls has taken by itself, with the call.
+        self._taken: dict[Hold, CurrentCall | None] = {}
         self._watched = threading.Event()
         self._started = False
 
@@ -64,9 +66,18 @@ class LockWatch:
             self._started = True
             threading.Thread(target=self._loop, name="nbtasks-locks", daemon=True).start()
 
+    def taken(self, hold: Hold, call: CurrentCall | None) -> None:
+        """Code has taken a lock, in a call or beside one."""
+        self._taken[hold] = call
+        self.granted(hold.lapses)
+
+    def given_back(self, hold: Hold) -> None:
+        """Code has given it back."""
+        self._taken.pop(hold, None)
+
     def over(self, in_flight: int) -> None:
         """A call has ended that was told at once; so many others run beside it."""
-        if not in_flight:
+        if not (in_flight or self._taken):
             self._slot.set_locked(None)
 
     # -- the lease: on a thread of its own, which waits for nothing else
@@ -91,10 +102,11 @@ class LockWatch:
             else:
                 self._watched.set()
 
-    def _holding(self) -> list[tuple[CurrentCall, Hold]]:
-        return [(call, call.hold) for call, _ in self._running.all() if call.hold is not None]
+    def _holding(self) -> list[tuple[CurrentCall | None, Hold]]:
+        running = [(call, call.hold) for call, _ in self._running.all() if call.hold is not None]
+        return [*running, *((call, hold) for hold, call in self._taken.copy().items())]
 
-    def _look_at(self, call: CurrentCall, hold: Hold) -> None:
+    def _look_at(self, call: CurrentCall | None, hold: Hold) -> None:
         if hold.lost_at is not None:
             if time.monotonic() - hold.lost_at > _GRACE_S:
                 end_process()
@@ -105,8 +117,11 @@ class LockWatch:
         elif steady() > until - self._before_s:
             self._lose(call, hold, "its worker cannot renew its lease, which is about to end")
 
-    def _lose(self, call: CurrentCall, hold: Hold, why: str) -> None:
+    def _lose(self, call: CurrentCall | None, hold: Hold, why: str) -> None:
         hold.lost_at = time.monotonic()
+        if call is None:
+            LOGGER.warning("the process is ended: code that belongs to no call has lost %s: %s", hold, why)
+            end_process()
         LOGGER.warning("Task %s[%s] is stopped: it has lost %s: %s", call.name, call.id, hold, why)
         self._stop(call, LockLost(f"call {call.id} has lost {hold}: {why}", call.id))
 

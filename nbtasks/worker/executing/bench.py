@@ -18,7 +18,7 @@ from nbtasks.core.attempts import why_again
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall, before_telling
-from nbtasks.core.errors import NotPicklable, Retry, TaskRevokedError, ValueLost, WireError
+from nbtasks.core.errors import LockLost, NotPicklable, Retry, TaskRevokedError, ValueLost, WireError
 from nbtasks.core.header import ARGUMENT_LIMIT_BYTES
 from nbtasks.core.nexttry import NextTry
 from nbtasks.core.outcome import Outcome
@@ -133,7 +133,7 @@ class Bench:
         Raises:
             Stopping: the process shall end, and the broker did not answer.
         """
-        if job.hold is not None and job.hold.lost_at is not None:
+        if (job.hold is not None and job.hold.is_lost) or type(outcome.error) is LockLost:
             self.on_locks_lost()
         try:
             item: Ended = self._told(job, call, outcome)

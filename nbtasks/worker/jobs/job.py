@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall, Report
+from nbtasks.core.hold import Hold
 from nbtasks.core.ids import call_id
 from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.wire.codec import Chunk
@@ -16,7 +17,6 @@ from nbtasks.wire.kinds.generators import seed_call
 from nbtasks.wire.opened.function import Function, Lent
 
 from .handedon import HandedOn
-from .hold import Hold
 
 
 @dataclass

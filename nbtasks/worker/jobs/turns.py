@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.locks import Turn, call_name
+from nbtasks.core.hold import Hold
 from nbtasks.core.lock import Lock
 
-from .hold import Hold
 from .job import Job
 
 #: Asks the broker: entry, index of the call in it, lane that it comes back to, what is shown of it, locks.

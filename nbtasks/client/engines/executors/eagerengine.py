@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
+from nbtasks.client.locking.eagerholding import EagerHolding
 from nbtasks.core.errors import ConfigError
 from nbtasks.wire.opened.function import Function
 
@@ -44,6 +45,7 @@ class EagerEngine(ExecutorEngine):
     def __init__(self, name: str, result_limit: int, propagates: Callable[[], bool]) -> None:
         super().__init__(EagerApp(), name, result_limit)  # type: ignore[arg-type]
         self._propagates = propagates
+        self.holding = EagerHolding()
 
     def checked(self, options: CallOptions) -> CallOptions:
         """Return options: none can keep a call from running at once."""

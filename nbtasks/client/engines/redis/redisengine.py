@@ -8,9 +8,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import lane_of
+from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.locks import Locks
 from nbtasks.client.batches.capabilities import EVERYTHING
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
+from nbtasks.client.locking.holding import Holding
 from nbtasks.client.submitting import dispatch
 from nbtasks.client.submitting.naming import Naming
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
@@ -57,6 +60,9 @@ class RedisEngine:
         self.home = self.session.home
         self._result_limit = result_limit
         session = self.session
+        locks = Locks(Link(connection.url, connection.address), session.keys)
+        #: What code of this process holds of locks.
+        self.holding = Holding(connection, session.keys, locks)
         self._workflows = Workflows(session)
         self._reuse = Reuse(
             session.store, session.shelf, session.codec, session.clock, session.registry, session.sender
@@ -338,4 +344,5 @@ class RedisEngine:
         """Send what waits, and close the connections; what has not ended then, a later session can go on with."""
         if self.registry.all_unfinished():
             note_left(self.session.connection.url)
+        self.holding.close()
         self.session.close()

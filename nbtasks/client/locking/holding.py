@@ -1,0 +1,301 @@
+"""What code of this process holds of locks, and how it waits for them: in a worker as its child, else as a client.
+
+A client that holds a lock, or waits for one, has a lease, as workers have. It is renewed by a thread: where that does
+not come to it in time, or the process is killed, the locks are free.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.locks import Locks
+from nbtasks.client import whence
+from nbtasks.core import context
+from nbtasks.core.clock import steady
+from nbtasks.core.errors import BrokerUnavailable, ConfigError, OperationalError, TimeoutError
+from nbtasks.core.hold import Hold
+from nbtasks.core.ids import new_id
+from nbtasks.core.lock import Lock
+from nbtasks.local.connection import Connection, place
+
+from .deadholders import DeadHolders
+
+if TYPE_CHECKING:
+    from nbtasks.broker.redis.keys import Keys
+
+#: Seconds after which a client that has not been heard of has lost its locks, and between two renewals.
+LEASE_S = 15.0
+_RENEW_S = 3.0
+#: Seconds before the end of the lease at which locks count as lost.
+_BEFORE_S = 1.0
+#: Seconds that one who waits sleeps at most before it asks again.
+_ASK_S = 2.0
+_LOOK_S = 0.2
+_INFO_TTL_MS = 86_400_000
+#: Seconds that it is tried to give a lock back.
+_GIVE_BACK_S = 10.0
+
+#: A thread, or a task of an event loop.
+Owner = tuple[int, int, int]
+
+
+class Holding:
+    """Of one session.
+
+    Args:
+        connection: of the session.
+        locks: for what is short.
+    """
+
+    def __init__(self, connection: Connection, keys: Keys, locks: Locks) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._locks = locks
+        self._serving = next((one for one in context.serving if _is_there(one.connection, connection)), None)
+        self._worker = f"c-{new_id()}"
+        self._consumer = self._serving.consumer if self._serving is not None else f"{self._worker}/0"
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._holds: dict[Owner, list[Hold]] = {}
+        #: How many hold a lock, or wait for one; they need the lease.
+        self._users = 0
+        self._lease: _ClientLease | None = None
+        self._closed = False
+
+    def _new_link(self) -> Link:
+        return Link(self._connection.url, self._connection.address)
+
+    def is_held_by(self, owner: Owner, lock: Lock) -> bool:
+        """Whether a thread, or the call that runs there, holds a lock."""
+        held = list(self._holds.get(owner, ()))
+        call = context.current_call()
+        if call is not None and call.hold is not None:
+            held.append(call.hold)
+        return any(one.id == lock.id for hold in held for one in hold.locks)
+
+    def take(
+        self, lock: Lock, owner: Owner, timeout_s: float | None, given_up: threading.Event | None = None
+    ) -> Hold:
+        """Take a lock, and wait for it.
+
+        Args:
+            given_up: set where nobody wants it any more.
+
+        Raises:
+            TimeoutError: others hold it.
+            BrokerUnavailable: the broker cannot be reached.
+        """
+        name, call = f"{self._consumer}/{new_id()}", context.current_call()
+        lapses = self._use()
+        try:
+            token = self._token(lock, name, timeout_s, given_up)
+        except BaseException:
+            # Whatever has ended the wait: it stands in the line no more.
+            with contextlib.suppress(OperationalError):
+                self._locks.release([lock], name, self._consumer)
+            self._unuse()
+            raise
+        hold = Hold((lock,), name, token, lapses)
+        with self._lock:
+            self._holds.setdefault(owner, []).append(hold)
+        if self._serving is not None and self._serving.holds is not None:
+            self._serving.holds.taken(hold, call)
+        elif self._lease is not None:
+            self._lease.watch(hold)
+        return hold
+
+    def _use(self) -> int:
+        with self._lock:
+            if self._closed or self._pid != os.getpid():
+                raise ConfigError(
+                    "the App of this lock is closed, or belongs to another process; make a new one"
+                )
+            self._users += 1
+            if self._serving is not None:
+                return self._serving.slot.lease()[1]  # type: ignore[no-any-return]
+            if self._lease is None:
+                self._lease = _ClientLease(self._new_link(), self._keys, self._worker, self._locks)
+            lease = self._lease
+        lease.begin()
+        return 0
+
+    def _unuse(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._lease is not None:
+                self._lease.end()
+                self._lease = None
+
+    def _token(self, lock: Lock, name: str, timeout_s: float | None, given_up: threading.Event | None) -> int:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        token = self._locks.acquire(lock, name, self._consumer, self._title(), wait=timeout_s != 0)
+        if token is not None:
+            return token
+        link = self._new_link()
+        try:
+            dead = DeadHolders(Fleet(link, self._keys), self._locks, LEASE_S)
+            while token is None:
+                left = _ASK_S if deadline is None else min(_ASK_S, deadline - time.monotonic())
+                if self._closed:
+                    raise ConfigError(f"the App was closed while lock {lock.name!r} was waited for")
+                if left <= 0 or (given_up is not None and given_up.is_set()):
+                    raise TimeoutError(self._said(lock, timeout_s))
+                if timeout_s != 0:
+                    self._sleep(link, name, left, given_up)
+                dead.bury_those_of(lock)
+                token = self._locks.acquire(lock, name, self._consumer, self._title(), wait=True)
+        finally:
+            link.close()
+        return token
+
+    def _sleep(self, link: Link, name: str, most_s: float, given_up: threading.Event | None) -> None:
+        """Wait until this one is told that it is its turn."""
+        end = time.monotonic() + most_s
+        try:
+            link.ask(self._keys.lock_calls(name), b"0-0", 10, max(1, round(most_s * 1000)))
+            while not link.answer(min(_LOOK_S, max(0.0, end - time.monotonic()))):
+                if time.monotonic() >= end or (given_up is not None and given_up.is_set()):
+                    break
+        except BrokerUnavailable:
+            time.sleep(min(_LOOK_S, most_s))
+        finally:
+            link.close()
+
+    def _title(self) -> str:
+        call = context.current_call()
+        if call is not None:
+            return f"{call.name}[{call.id}]"
+        here = whence.submitter()
+        return f"{whence.name_of(here.place)} on {here.machine.partition(' ')[0]}, pid {here.pid}"
+
+    def _said(self, lock: Lock, timeout_s: float | None) -> str:
+        held = self._locks.held(lock.id, lock.capacity)
+        by = "; ".join(f"{one.title or one.name} since {one.since_s:,.0f} s" for one in held.holders[:3])
+        return (
+            f"lock {lock.name!r} was not free within {timeout_s or 0:g} s: held by {by or 'others'}"
+            f"{f', and {held.waiting:,} wait' if held.waiting else ''}"
+        )
+
+    def give_back(self, hold: Hold) -> None:
+        """Give a lock back, once. Where the broker cannot be reached, it is free when the lease has ended."""
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            owner = next((one for one, holds in self._holds.items() if hold in holds), None)
+            if owner is None:
+                return
+            self._holds[owner].remove(hold)
+            if not self._holds[owner]:
+                del self._holds[owner]
+        if self._serving is not None and self._serving.holds is not None:
+            self._serving.holds.given_back(hold)
+        elif self._lease is not None:
+            self._lease.forget(hold)
+        try:
+            self._release(hold)
+        finally:
+            self._unuse()
+
+    def _release(self, hold: Hold) -> None:
+        end = time.monotonic() + _GIVE_BACK_S
+        while True:
+            try:
+                self._locks.release(hold.locks, hold.name, self._consumer)
+            except BrokerUnavailable:
+                if time.monotonic() > end or self._closed:
+                    return
+                time.sleep(_LOOK_S)
+            else:
+                return
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._closed = True
+        for hold in list(itertools.chain(*self._holds.values())):
+            with contextlib.suppress(OperationalError):
+                self.give_back(hold)
+        if self._lease is not None:
+            self._lease.end()
+
+
+def _is_there(one: Connection, other: Connection) -> bool:
+    """Whether both lead to the same data."""
+    return place(one.address, one.namespace) == place(other.address, other.namespace)
+
+
+class _ClientLease:
+    """The lease of this process as a client, renewed by a thread as long as somebody needs it."""
+
+    def __init__(self, link: Link, keys: Keys, worker: str, locks: Locks) -> None:
+        self._link = link
+        self._fleet = Fleet(link, keys)
+        self._worker = worker
+        self._locks = locks
+        self._number = itertools.count(1)
+        self._holds: list[Hold] = []
+        self._ended = threading.Event()
+        self._begun = threading.Lock()
+        self._until = 0.0
+        self._renewed_at = 0.0
+
+    def begin(self) -> None:
+        """Have the lease before anything is held.
+
+        Raises:
+            OperationalError: the broker does not answer.
+        """
+        with self._begun:
+            if self._until:
+                return
+            self._renew()
+            threading.Thread(target=self._loop, name="nbtasks-lock-lease", daemon=True).start()
+
+    def watch(self, hold: Hold) -> None:
+        """Say of a hold when it is lost."""
+        self._holds.append(hold)
+
+    def forget(self, hold: Hold) -> None:
+        """It was given back."""
+        with contextlib.suppress(ValueError):
+            self._holds.remove(hold)
+
+    def end(self) -> None:
+        """Nobody needs it any more."""
+        self._ended.set()
+        with contextlib.suppress(OperationalError):
+            self._fleet.release(self._worker)
+        self._link.close()
+
+    def _renew(self) -> bool:
+        """Renew it; returns whether it had not been gone."""
+        asked_at = steady()
+        lease = f"{round(LEASE_S * 1000)} {next(self._number)}"
+        alive, _ = self._fleet.renew(self._worker, lease, "", _INFO_TTL_MS)
+        self._until, self._renewed_at = asked_at + LEASE_S, time.monotonic()
+        return alive
+
+    def _loop(self) -> None:
+        while not self._ended.wait(_LOOK_S):
+            if steady() > self._until - _BEFORE_S:
+                self._lose(list(self._holds))
+            if time.monotonic() - self._renewed_at < _RENEW_S:
+                continue
+            held = list(self._holds)
+            try:
+                if not self._renew():
+                    self._lose(held)
+                self._lose([one for one in held if not self._locks.are_held(one.locks, one.name, one.token)])
+            except OperationalError:
+                self._ended.wait(_LOOK_S)
+
+    def _lose(self, holds: list[Hold]) -> None:
+        for hold in holds:
+            if hold in self._holds and hold.lost_at is None:
+                hold.lost_at = time.monotonic()
