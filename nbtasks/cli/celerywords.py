@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -103,6 +104,30 @@ class Bounds(click.ParamType[tuple[int, int]]):
         if not (most.isdigit() and (least or "1").isdigit()) or not 1 <= int(least or 1) <= int(most):
             self.fail(f"{value!r} is not MAX,MIN, such as 10,3: the most children first", param, ctx)
         return int(most), int(least or 1)
+
+
+def before_commands(command: Any) -> Any:
+    """Give the program itself the options of Celery's that stand before commands: ``--workdir``, ``-q``, ``-C``."""
+    quiet = ("-q", "--quiet", "there is nothing to leave out")
+    for short, name, why in (
+        quiet,
+        ("-C", "--no-color", "what is written has no colours where nobody looks"),
+    ):
+        command = click.option(short, name, is_flag=True, hidden=True, expose_value=False, help=why)(command)
+    return click.option(
+        "--workdir",
+        type=click.Path(exists=True, file_okay=False),
+        callback=_go_there,
+        expose_value=False,
+        is_eager=True,
+        metavar="FOLDER",
+        help="Folder to work in: modules and the embedded server are looked for there.",
+    )(command)
+
+
+def _go_there(_context: click.Context, _option: click.Parameter, folder: str | None) -> None:
+    if folder is not None:
+        os.chdir(folder)
 
 
 def without_meaning(command: Any) -> Any:

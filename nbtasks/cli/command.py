@@ -6,6 +6,7 @@ import click
 
 from . import elsewhere
 from .calling import calling
+from .celerywords import before_commands
 from .controlling import control, inspect, status
 from .doctor import doctor
 from .invite import invite
@@ -24,6 +25,7 @@ _OPTIONS = {"target": "-A", "broker": "-b"}
 @target_option("As in `nbtasks worker -A`, before the command as in Celery.")
 @broker_option("As in `nbtasks worker -b`.")
 @config_option()
+@before_commands
 @click.pass_context
 def nbtasks(context: click.Context, target: str | None, broker: str | None) -> None:
     """Tasks for notebooks: workers for them, here and on other machines, and a look at the set-up."""

@@ -31,6 +31,8 @@ def find_app(target: str) -> tuple[App, str]:
     if folder not in sys.path:
         # As with `python -m`: the project's own modules are in the current folder.
         sys.path.insert(0, folder)
+    if target.endswith(".py"):
+        raise ConfigError(f"-A {target}: that is a file; name its module, -A {target[:-3].replace('/', '.')}")
     name, _, attribute = target.partition(":")
     if not attribute:
         name, attribute = _split(name)

@@ -15,7 +15,7 @@ from nbtasks.client.conf.checking import of_workers
 from nbtasks.client.conf.logforms import log_forms
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import seconds
-from nbtasks.core.errors import BrokerUnavailable, NbtasksError
+from nbtasks.core.errors import BrokerUnavailable, ConfigError, NbtasksError
 from nbtasks.core.keywords import WorkerKeywords, meanings
 from nbtasks.core.nodenames import node_file, node_name
 from nbtasks.core.options import LOG_LEVELS, OUTPUTS, POOLS, WorkerOptions
@@ -134,7 +134,10 @@ def _serve(
     # Before the App's module is imported, and with it numpy.
     share_cpus(1 if given["pool"] == "solo" else given["concurrency"] or usable_cpus())
     app, include = _app(target, broker, file, namespace)
-    options = _options(given, include, app)
+    try:
+        options = _options(given, include, app)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
     connection, lease = _connect(app, broker, file, namespace)
     if broker:
         connection = dataclasses.replace(connection, url=broker, source="-b")

@@ -84,8 +84,7 @@ class Foundation:
             "task_always_eager": eager,
         }  # fmt: skip
         given = {setting: value for setting, value in given.items() if value is not None}
-        #: Its settings, under Celery's names: ``app.conf.result_expires``, ``app.conf["broker_url"]``.
-        self.conf = Conf(given, weakref.WeakMethod(self._note_settings))
+        self._conf = Conf(given, weakref.WeakMethod(self._note_settings))
         self._lock = threading.RLock()
         self._connection = self._given = connection
         self._opened = Opened()
@@ -132,6 +131,18 @@ class Foundation:
             tell_at_exit(str(error))
 
     # -- its settings
+
+    @property
+    def conf(self) -> Conf:
+        """Its settings, under Celery's names: ``app.conf.result_expires``, ``app.conf["broker_url"]``."""
+        return self._conf
+
+    @conf.setter
+    def conf(self, value: object) -> None:
+        """Refuse to put something else in its place."""
+        raise ConfigError(
+            "app.conf stays: set what is in it, app.conf.update(...), or read a module, app.config_from_object(...)"
+        )
 
     @property
     def include(self) -> tuple[str, ...]:

@@ -12,6 +12,26 @@ _THROUGH_THE_BROKER = re.compile(r"rpc(://.*)?")
 _OURS = re.compile(r"(rediss?|unix):", re.IGNORECASE)
 
 
+def check_form(backend: object, what: str = "backend") -> None:
+    """Refuse what can be no broker's server, whichever that is.
+
+    Args:
+        what: names the argument, for messages.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not isinstance(backend, str):
+        raise ConfigError(f"{what}: a URL is a text, not {type(backend).__name__}; leave {what} out")
+    if _OURS.match(backend):
+        parse(backend, what)
+    elif not _THROUGH_THE_BROKER.fullmatch(backend):
+        raise ConfigError(
+            f"{what}: results are kept on the broker's own server, and what this names is no Redis and no Valkey: "
+            f"leave {what} out"
+        )
+
+
 def check_backend(backend: object, broker: str) -> None:
     """Refuse a place for results that is not the broker's own server.
 

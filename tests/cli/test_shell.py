@@ -77,6 +77,7 @@ def test_an_app_is_found_by_every_name_of_it(target, proj, nbtasks):
     ("target", "said"),
     [
         ("nothing", "there is no module 'nothing'"),
+        ("proj/celery.py", "that is a file; name its module, -A proj.celery"),
         ("proj.nothing", "module proj has no App called 'nothing'"),
         ("proj.celery.nothing", "has no App called 'nothing'"),
         ("proj.celery:nothing", "has no App called 'nothing'"),
@@ -243,3 +244,15 @@ def test_options_that_change_nothing_say_so(project, worker):
     assert running.end() == 0
     for name in ("--optimization", "--without-gossip", "--events", "--prefetch-multiplier", "--statedb"):
         assert f"{name} changes nothing" in running.text
+
+
+def test_options_before_the_command_as_in_celery(proj, nbtasks, project, tmp_path):
+    done = nbtasks("-q", "-C", "--workdir", str(project), "-A", "proj", "list", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, []), done.stderr
+    done = nbtasks("--workdir", str(tmp_path / "nowhere"), "-A", "proj", "list")
+    assert (done.returncode, "does not exist" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [("-Q", ","), ("--lease", "0"), ("-Q", "a b")])
+def test_a_wrong_option_of_a_worker_ends_with_2(proj, nbtasks, arguments):
+    assert nbtasks("worker", "-A", "proj", *arguments).returncode == 2

@@ -79,9 +79,16 @@ def test_an_unknown_name_is_an_error_with_the_nearest_one(app, name, near):
     [
         ("broker_url", "redis://host:port", "broker"),
         ("worker_concurrency", 0, "worker_concurrency: 0 is not"),
-        ("worker_pool", "gevent", "worker_pool: 'gevent' is not one of prefork"),
+        ("worker_pool", "gevent", "worker_pool: gevent is not there: .*async def"),
+        ("worker_pool", "my.Pool", "worker_pool: 'my.Pool' is not one of prefork"),
         ("result_expires", "soon", "result_expires"),
+        ("result_expires", None, "result_expires: None is no time; .*'365d'"),
+        ("result_expires", 0, "result_expires: 0 is no time"),
+        ("result_backend", "django-db", "result_backend: results are kept on the broker's own server"),
+        ("result_backend", 5, "result_backend: a URL is a text, not int"),
         ("imports", [1], "imports: .* is not a list of modules' names"),
+        ("imports", "proj.tasks,mail.tasks", "imports: .* is not a list of modules' names, such as"),
+        ("imports", {"proj": 1}, "imports: .* is not a list of modules' names"),
         ("namespace", "a b", "namespace"),
         ("result_limit", "much", "result_limit"),
     ],
@@ -213,9 +220,8 @@ def test_a_module_that_a_variable_names(app, written, monkeypatch):
     assert app.conf.result_expires == 77
 
 
-@pytest.mark.parametrize("backend", ["mongodb://host", "redis://elsewhere"])
-def test_a_backend_that_is_another_server_is_refused(app, backend):
-    app.conf.update(broker_url="redis://localhost:1", result_backend=backend)
+def test_a_backend_that_is_another_server_is_refused(app):
+    app.conf.update(broker_url="redis://localhost:1", result_backend="redis://elsewhere")
     with pytest.raises(ConfigError, match=r"^backend: results are kept on the broker's own server"):
         _ = app.connection
 
@@ -247,3 +253,41 @@ def test_workers_run_as_settings_say(home):
             1,
             50,
         )
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        (
+            lambda app: app.conf.update("celeryconfig"),
+            "update takes a mapping of settings.*config_from_object",
+        ),
+        (lambda app: app.conf.update(None), "update takes a mapping"),
+        (
+            lambda app: app.config_from_object(None),
+            r"config_from_object\(None\): it takes a module or its name",
+        ),
+        (lambda app: app.config_from_object(["celeryconfig"]), "it takes a module or its name"),
+        (
+            lambda app: app.config_from_object("celeryconfig.py"),
+            "that is a file; name its module, 'celeryconfig'",
+        ),
+        (lambda app: app.conf.update(task_time_limit=5, task_soft_time_limit=9), "would never be reached"),
+        (lambda app: setattr(app, "conf", {}), r"app.conf stays: set what is in it, app.conf.update"),
+    ],
+)
+def test_wrong_uses_say_what_to_write(app, use, said):
+    with pytest.raises(ConfigError, match=said):
+        use(app)
+
+
+def test_it_is_a_mapping_as_others(app):
+    assert "no_such_setting" not in app.conf
+    assert app.conf.pop("task_time_limit", 3) == 3
+    assert app.conf.setdefault("task_time_limit", 5) == app.conf.setdefault("task_time_limit", 6) == 5
+    assert app.conf.pop("CELERYD_TASK_TIME_LIMIT") == 5
+    with pytest.raises(KeyError):
+        app.conf.pop("task_time_limit")
+    assert (app.conf.task_default_queue, app.conf.task_acks_late) == ("default", True)
+    app.conf.worker_pool = "processes"
+    assert app.conf.worker_pool == "prefork"

@@ -225,6 +225,7 @@ def test_a_router_by_its_name_and_one_of_celery_3(home, project, written_modules
         ("task_routes", {"x": {"routing_key": "a"}}, "there are no exchanges.*'queue': 'feeds'"),
         ("task_routes", {"x": 5}, "task_routes: 'x': 5 is no route"),
         ("task_routes", {5: "x"}, "task_routes: 5 is neither a task's name nor a pattern"),
+        ("task_routes", {"(a|b)": "x"}, "looks like a regular expression, and is a text: write re.compile"),
         ("task_routes", 5, "task_routes: 5 is no router"),
         ("task_routes", [5], "task_routes: 5 is no router"),
         ("task_queues", "io", r"task_queues: 'io' is not a list"),

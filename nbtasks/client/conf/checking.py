@@ -10,6 +10,7 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.core.header import RESULT_LIMIT_BYTES
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.local import connection as connections
+from nbtasks.local.backend import check_form
 
 from .annotations import checked_annotations
 from .logforms import OF_LOGS, checked_log_form
@@ -28,7 +29,15 @@ DEFAULTS: dict[str, Any] = {
     "listen": False,
     "task_always_eager": False,
     "task_eager_propagates": False,
+    "task_default_queue": "default",
+    "task_default_priority": 5,
+    "task_ignore_result": False,
+    "task_acks_late": True,
+    "worker_disable_rate_limits": False,
 }
+#: Celery's words for pools that are there, and for those that are not.
+_POOLS = {"processes": "prefork", "celery.concurrency.prefork:TaskPool": "prefork"}
+_GREEN = {"eventlet", "gevent"}
 #: Setting -> the option of workers that it is.
 OF_WORKERS = {
     "worker_concurrency": "concurrency",
@@ -71,7 +80,21 @@ def checked_expiry(value: Any) -> float:
     Raises:
         ConfigError: it is no duration.
     """
+    if value is None or value == 0:
+        raise ConfigError(
+            f"result_expires: {value!r} is no time; results do not stay for ever, so give a long one, such as '365d'"
+        )
     return seconds(value, "result_expires", least_s=1.0)
+
+
+def check_together(settings: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError for settings that were said together and do not go together."""
+    hard, soft = settings.get("task_time_limit"), settings.get("task_soft_time_limit")
+    if hard and soft and soft > hard:
+        raise ConfigError(
+            f"{where}: task_soft_time_limit, {soft:g} s, is more than task_time_limit, {hard:g} s, so it would never "
+            "be reached; give a smaller one"
+        )
 
 
 def of_workers(conf: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,6 +124,13 @@ def _of_workers(name: str, value: Any) -> Any:
     if value is None:
         return None
     option = OF_WORKERS[name]
+    if option == "pool":
+        value = _POOLS.get(value, value) if isinstance(value, str) else value
+        if value in _GREEN:
+            raise ConfigError(
+                f"{name}: {value} is not there: for many calls that wait at once write the task as `async def`, or say "
+                "'threads'"
+            )
     try:
         WorkerOptions(**{"concurrency": 1, option: value})
     except ConfigError as error:
@@ -120,9 +150,10 @@ def _yes_or_no(name: str, value: Any) -> bool:
     return value
 
 
-def _text(name: str, value: Any) -> Any:
-    if value is not None and not isinstance(value, str):
-        raise ConfigError(f"{name}: {value!r:.40} is not a text")
+def _backend(name: str, value: Any) -> Any:
+    if value is not None:
+        # Whether it is the broker's own server is looked at once that is known.
+        check_form(value, name)
     return value
 
 
@@ -134,15 +165,17 @@ def _namespace(_name: str, value: Any) -> Any:
 
 def _modules(name: str, value: Any) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value or ()
-    found = tuple(names) if isinstance(names, Iterable) else (None,)
-    if not all(isinstance(one, str) for one in found):
-        raise ConfigError(f"{name}: {value!r:.40} is not a list of modules' names")
+    found = tuple(names) if isinstance(names, Iterable) and not isinstance(names, Mapping) else (None,)
+    if not all(isinstance(one, str) and one.replace(".", "x").isidentifier() for one in found):
+        raise ConfigError(
+            f"{name}: {value!r:.40} is not a list of modules' names, such as ['proj.tasks', 'mail.tasks']"
+        )
     return found
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "broker_url": _url,
-    "result_backend": _text,
+    "result_backend": _backend,
     "namespace": _namespace,
     "task_always_eager": _yes_or_no,
     "task_eager_propagates": _yes_or_no,

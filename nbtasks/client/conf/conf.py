@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from nbtasks.broker import url as urls
@@ -15,7 +15,8 @@ from nbtasks.core.warning import warn
 from nbtasks.local.connection import CONFIG_VARIABLE
 
 from . import meaningless, settingsources
-from .checking import DEFAULTS, checked
+from .checking import DEFAULTS, check_together, checked
+from .settingnames import today
 from .settingsources import from_environment, from_mapping, from_object, name_of, named
 from .tasksettings import TaskSettings
 from .zones import zone_of
@@ -81,7 +82,8 @@ class Conf(MutableMapping[str, Any]):
         return {**self._around, **self._read, **self._set}
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name_of(name) in self._said()
+        setting = today(name) if isinstance(name, str) else None
+        return setting is not None and setting in self._said()
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._said()))
@@ -145,6 +147,25 @@ class Conf(MutableMapping[str, Any]):
                 raise KeyError(name)
             self._changed()
 
+    def pop(self, name: str, *default: Any) -> Any:
+        """Take back what was set here, and return it; ``default`` where nothing was.
+
+        Raises:
+            KeyError: nothing was, and there is no default.
+        """
+        setting = name_of(name)
+        if setting not in self._set and default:
+            return default[0]
+        value = self._set.get(setting)
+        del self[name]
+        return value
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """Set what nothing has set so far; returns what it is then."""
+        if name not in self:
+            self[name] = default
+        return self[name]
+
     def __delattr__(self, name: str) -> None:
         del self[name]
 
@@ -154,6 +175,11 @@ class Conf(MutableMapping[str, Any]):
         Raises:
             ConfigError: there is no such setting, a value is wrong, or the App is connected and would go elsewhere.
         """
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise ConfigError(
+                f"conf: update takes a mapping of settings, or settings by name, not {given!r:.60}; a module is read "
+                "by app.config_from_object('celeryconfig')"
+            )
         found = _ready({**from_mapping(given), **from_mapping(more)}, "conf")
         with self._lock:
             self._check_open(found)
@@ -163,7 +189,17 @@ class Conf(MutableMapping[str, Any]):
     def read(self, source: Any, silent: bool, force: bool, namespace: str | None) -> None:
         """Take settings from what :meth:`App.config_from_object` is given."""
         prefix = f"{namespace}_" if namespace and not namespace.endswith("_") else namespace or ""
+        if source is None or isinstance(source, (bytes, int, float, list, tuple, set)):
+            raise ConfigError(
+                f"config_from_object({source!r:.60}): it takes a module or its name, such as 'celeryconfig', an object "
+                "with settings as attributes, or a mapping"
+            )
         if isinstance(source, str):
+            if source.endswith(".py"):
+                module = source[:-3].replace("/", ".")
+                raise ConfigError(
+                    f"config_from_object({source!r}): that is a file; name its module, {module!r}"
+                )
             self._names.add(source)
             where = f"config_from_object({source!r})"
             module = source.partition(":")[0]
@@ -241,6 +277,7 @@ def _ready(found: Mapping[str, Any], where: str) -> dict[str, Any]:
             made[name] = checked(name, value)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from None
+    check_together(made, where)
     lines = meaningless.fresh(name for name in found if meaningless.instead(name) is None)
     if lines:
         verb = "do" if len(lines) > 1 else "does"

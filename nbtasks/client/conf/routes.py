@@ -23,6 +23,8 @@ _OPTIONS = frozenset(
     {"queue", "priority", "expires", "time_limit", "soft_time_limit", "ignore_result", "max_retries"}
 )
 _EXAMPLE = '{"feeds.tasks.*": {"queue": "feeds"}}'
+#: Signs of one in a text, which is a name or a glob.
+_REGEX = re.compile(r"[()|^$\\+]")
 Route = dict[str, Any]
 
 
@@ -70,6 +72,10 @@ class ByName:
             elif not isinstance(key, str):
                 raise ConfigError(
                     f"{_SETTING}: {key!r} is neither a task's name nor a pattern, such as {_EXAMPLE}"
+                )
+            elif _REGEX.search(key):
+                raise ConfigError(
+                    f"{_SETTING}: {key!r} looks like a regular expression, and is a text: write re.compile({key!r})"
                 )
             elif "*" in key:
                 self._patterns.append((re.compile(fnmatch.translate(key)), route))
