@@ -11,10 +11,14 @@ class CurrentApp:
     """Stands for the current App; everything it is asked for is that one's."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            # What Python asks of every object, when it is copied say, is of this one.
+        if not name.startswith("_"):
+            return getattr(current.current(), name)
+        app = current.known()
+        if name.startswith("__") or app is None:
+            # What Python asks of every object, when it is copied say, is of this one; and for what pytest and notebooks
+            # ask of every object no App is made.
             raise AttributeError(name)
-        return getattr(current.current(), name)
+        return getattr(app, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(current.current(), name, value)

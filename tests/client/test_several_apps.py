@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 import textwrap
 
@@ -100,3 +101,16 @@ def test_a_closed_app_cannot_be_made_current(home):
 
 def test_shared_task_is_task():
     assert shared_task is nbtasks.task
+
+
+def test_who_only_looks_at_the_current_app_makes_none():
+    """As pytest does with each name of a module, and a notebook with what a cell ends with."""
+    script = """
+from nbtasks import current_app
+from nbtasks.client import current
+print(hasattr(current_app, "_mock_name"), hasattr(current_app, "__test__"), current.known())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == ["False", "False", "None"]
