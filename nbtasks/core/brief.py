@@ -6,6 +6,7 @@ or after it, must not ask for it: only values of Python's own types are spelled 
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import decimal
 import enum
@@ -37,6 +38,8 @@ _PLAIN: frozenset[type] = frozenset(
 _PATHS: frozenset[type] = frozenset(
     {pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath}
 )
+#: Kinds of numpy's types: truth values, whole and other numbers, moments and spans.
+_OF_NUMBERS = "biufcmM"
 _DATES: frozenset[type] = frozenset({dt.date, dt.timedelta})
 _MOMENTS: frozenset[type] = frozenset({dt.datetime, dt.time})
 
@@ -70,13 +73,26 @@ class _Writer:
         if kind in _BRACKETS:
             begin, end = _BRACKETS[kind]
             return begin + self._items(value, depth, kind is tuple) + end if value else _EMPTY[kind]
-        if kind is dict:
-            return "{" + self._pairs(value.items(), len(value), ": ", depth) + "}"
+        if kind in _DICTS:
+            inside = "{" + self._pairs(value.items(), len(value), ": ", depth) + "}"
+            return inside if kind is dict else f"{name_of(value)}({inside})"
         if kind is range:
             return f"range({', '.join(_int(number) for number in (value.start, value.stop, value.step))})"
         if type(kind) is enum.EnumMeta:
             return f"{name_of(value)}.{_own(value).get('_name_')}"
-        return self._of_fields(value, depth) or _named(value)
+        return self._of_numpy(value, depth) or self._of_fields(value, depth) or _named(value)
+
+    def _of_numpy(self, value: Any, depth: int) -> str:
+        """Return a number of numpy's, or a small list of them; "" for anything else."""
+        numpy, kind = sys.modules.get("numpy"), type(value)
+        if numpy is None or vars(numpy).get(type.__dict__["__name__"].__get__(kind)) is not kind:
+            return ""
+        if issubclass(kind, numpy.generic):
+            return _text(str(value), self._text_most) if kind is numpy.str_ else _scalar(value, numpy)
+        small = kind is numpy.ndarray and value.size <= self._items_most and value.ndim <= 1
+        if not small or value.dtype.kind not in _OF_NUMBERS:
+            return ""
+        return f"array({self.written(list(value) if value.ndim else value[()], depth)})"
 
     def _items(self, items: Iterable[Any], depth: int, is_tuple: bool = False) -> str:
         # Counted by the types themselves: of exact ones, so nothing of the user's runs.
@@ -148,6 +164,13 @@ def _shape_of(value: Any) -> str:
     return ""
 
 
+def _scalar(value: Any, numpy: Any) -> str:
+    if value.dtype.kind not in _OF_NUMBERS:
+        return ""
+    # Large and tiny ones as Python writes them: numpy rounds in str(), and takes what its users have set for that.
+    return repr(value.item()) if type(value) is numpy.float64 else str(value)
+
+
 def _int(value: int) -> str:
     bits = value.bit_length()
     return repr(value) if bits <= _MOST_BITS else f"<int of {int(bits * _DIGITS_PER_BIT) + 1:,} digits>"
@@ -185,6 +208,7 @@ _SPELLINGS: dict[type, Callable[[Any], str]] = {
     decimal.Decimal: _decimal,
     fractions.Fraction: lambda value: f"Fraction({_int(value.numerator)}, {_int(value.denominator)})",
 }
+_DICTS: frozenset[type] = frozenset({dict, collections.Counter, collections.OrderedDict})
 _BRACKETS: dict[type, tuple[str, str]] = {
     list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}"), frozenset: ("frozenset({", "})")
 }  # fmt: skip

@@ -15,8 +15,10 @@ from .wirefields import WireField, WireFields, flag, number, number_or_none, tex
 _LONGEST = 20_000
 _MOST_CALLS = 2**31 - 1
 #: Calls of a batch of which others are told what they are called, and characters of each of these names.
-MOST_NAMED = 40
+MOST_NAMED = 1_000
 MOST_NAME = 40
+#: And of all these names.
+MOST_OF_NAMES = 20_000
 
 
 # One for each call, and to make one that is frozen takes six times as long.
@@ -37,7 +39,7 @@ class BatchLabel:
         own_id: the id of its call, where the caller has given it one.
         workflow: the id of the workflow that it is a part of; empty where it is in none.
         repairs: what was submitted again in it: a batch's id and the indexes of its calls, in order; else empty.
-        items: of a map of few calls, what each is called, such as ``n=17``.
+        items: of a map of not very many calls, what each is called, such as ``n=17``.
     """
 
     n: int = 0
@@ -87,7 +89,8 @@ def _bounded(value: Any) -> str:
 
 def _names(value: Any) -> tuple[str, ...]:
     found = texts(value)
-    if len(found) > MOST_NAMED or any(len(name) > MOST_NAME for name in found):
+    too_long = any(len(name) > MOST_NAME for name in found) or sum(map(len, found)) > MOST_OF_NAMES
+    if len(found) > MOST_NAMED or too_long:
         raise ValueError(f"{len(found)} names of calls are too many, or too long")
     return found
 

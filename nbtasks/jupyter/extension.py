@@ -13,6 +13,7 @@ from . import cellnames
 from .card.display import Display
 from .card.words import short_id
 from .errorframes import name_of_cell, shown_by
+from .figureform import FigureForm
 from .magics.completion import make_matcher
 from .magics.magics import TaskMagics
 from .magics.publish import say
@@ -42,6 +43,7 @@ class _Loaded:
         self.cells = cellnames.learn(shell)
         if cellnames.file_in_warnings not in warning.known_as:
             warning.known_as.append(cellnames.file_in_warnings)
+        self.figures = FigureForm(shell)
         self.reruns = Reruns(shell)
         self.undo_reruns = self.reruns.attach()
         shell.register_magics(TaskMagics(shell, self.display, self.reruns))
@@ -54,6 +56,7 @@ class _Loaded:
     def undo(self) -> None:
         self.display.detach()
         self.undo_reruns()
+        self.figures.undo()
         whence.cell_asked.remove(self.whereabouts)
         border.on_own_error.remove(self.shows_errors)
         border.shown_as.remove(self.names_cells)

@@ -39,7 +39,7 @@ OUT_OF_BAND_BYTES = 32 * 1024
 
 #: Where a buffer begins, so that arrays in it are aligned.
 _ALIGN_BYTES = 64
-_INLINE = 0x80
+INLINE = 0x80
 _MOST_LOOKED_THROUGH = 4096
 #: What a pickle does that may run code, or brings in what lies elsewhere.
 _CALLS = frozenset(
@@ -107,7 +107,7 @@ def dumps(value: Any, plain: bool | None = None) -> Parts:
 
 def loads(data: bytes | memoryview) -> Any:
     """Rebuild a value from verified bytes. Arrays come back writable: in place where ``data`` is, else as copies."""
-    if data[0] == _INLINE:
+    if data[0] == INLINE:
         # For each call: as few steps as can be.
         try:
             return pickle.loads(data)
@@ -133,7 +133,7 @@ def load_own(data: bytes | memoryview, most: int = _MOST_LOOKED_THROUGH) -> Any:
     Raises:
         ValueError: it is another one.
     """
-    if len(data) > most or not len(data) or data[0] != _INLINE:
+    if len(data) > most or not len(data) or data[0] != INLINE:
         raise ValueError("not a small value")
     if any(opcode.name in _CALLS for opcode, _, _ in pickletools.genops(bytes(data))):
         raise ValueError("not a value of Python's own types")
@@ -161,7 +161,7 @@ def dump_function(function: Any) -> bytes:
 
 def has_buffers(packed: bytes) -> bool:
     """Whether something that was pickled has large buffers of which :func:`loads` makes arrays in place."""
-    return packed[0] != _INLINE
+    return packed[0] != INLINE
 
 
 #: Pickles a value made of builtin types.

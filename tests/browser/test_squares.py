@@ -196,7 +196,12 @@ def test_a_click_on_a_square_opens_its_call(running):
 @pytest.mark.long
 def test_a_single_call_has_a_button_for_its_details(lab_page):
     notebook = lab_page(
-        [SETUP, "%%task -o one\nprint('it prints')\nraise ValueError('it is bad')", "%%task\nsum(range(5))"]
+        [
+            SETUP,
+            "%%task -o one\nprint('it prints')\nraise ValueError('it is bad')",
+            "%%task\nsum(range(5))",
+            "%%task for n in []\nn",
+        ]
     )
     page = notebook.page
     notebook.run()
@@ -219,6 +224,10 @@ def test_a_single_call_has_a_button_for_its_details(lab_page):
     good.locator(".nbt-drawer[data-told=true]", has_text="10").wait_for()
     good.get_by_role("button", name="Details").click()
     good.locator(".nbt-drawer").wait_for(state="hidden")
+    # A card without calls has no room for squares.
+    empty = page.locator(".jp-Cell").nth(3).locator(".nbt-card")
+    empty.get_by_text("0 calls").first.wait_for()
+    assert empty.bounding_box()["height"] < 140
 
 
 @pytest.mark.long

@@ -89,3 +89,30 @@ def test_nothing_of_the_users_runs():
     assert brief(np.zeros((2, 3))) == "<2 x 3 ndarray>"
     zone = type("Zone", (dt.tzinfo,), {"__repr__": Evil.__repr__})()
     assert brief(dt.datetime(2030, 1, 2, tzinfo=zone)) == "<datetime>"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.float64(0.1) + np.float64(0.2), "0.30000000000000004"),
+        (np.float32(1) / np.float32(3), "0.33333334"),
+        (np.int64(-7), "-7"),
+        (np.True_, "True"),
+        (np.complex64(1 + 2j), "(1+2j)"),
+        (np.datetime64("2026-01-01"), "2026-01-01"),
+        (np.str_("it's"), '"it\'s"'),
+        (np.arange(3), "array([0, 1, 2])"),
+        (np.array(2.5), "array(2.5)"),
+        (np.zeros((2, 2)), "<2 x 2 ndarray>"),
+        (np.arange(100), "<100 ndarray>"),
+        ([np.int8(1), {"loss": np.float64(0.5)}], "[1, {'loss': 0.5}]"),
+    ],
+)
+def test_numbers_of_numpy_are_spelled_out(value, text):
+    assert brief(value) == text
+
+
+def test_an_array_of_anything_else_is_only_named():
+    array = np.empty(2, dtype=object)
+    array[:1].fill(Evil())
+    assert brief(array) == "<2 ndarray>"

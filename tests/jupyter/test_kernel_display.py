@@ -127,6 +127,12 @@ def test_a_figure_is_shown_in_its_card_and_nowhere_else(kernel):
     assert kernel.value(
         "(figs[0].axes[0].get_title(), len(plt.get_fignums()) if 'plt' in globals() else 0)"
     ) == ("('of a task', 0)")
+    # Who asks for one sees it, in a kernel that has never made a figure, too.
+    kernel.run("%unload_ext nbtasks")
+    kernel.run("for one in get_ipython().display_formatter.formatters.values(): one.pop(type(figs[0]), None)")
+    assert "image/png" not in kernel.run("figs[0]").result
+    kernel.run("%load_ext nbtasks")
+    assert kernel.run("figs[0]").result["image/png"].startswith("iVBO")
     # The next call begins with no figure.
     assert (
         kernel.value(

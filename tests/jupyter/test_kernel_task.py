@@ -210,6 +210,13 @@ def test_what_cannot_run_is_refused_and_nothing_is_left(kernel, cell, name, mess
     assert kernel.run("%tasks").data[0]["text/plain"].count("\n") == before
 
 
+def test_a_syntax_error_shows_the_cell_and_no_way_to_it(kernel):
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", kernel.run("%%task\nn +* 2", watched=True).traceback)
+    lines = [line.strip() for line in shown.splitlines() if line.strip()]
+    assert re.fullmatch(r"(Cell In\[\d+\]|File .*), line 2.*", lines[0])
+    assert lines[1:] == ["n +* 2", "^", "SyntaxError: invalid syntax"]
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [

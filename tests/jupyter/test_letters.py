@@ -16,6 +16,8 @@ from nbtasks.jupyter.card.letters import letters_of
         (["url='https://example.org/page/1'", "url='https://example.org/page/22'"], ("1", "22")),
         (["name='Ada'", "name='Grace'"], ("Ada", "Grace")),
         (["n=1"], ("1",)),
+        (["a='x', b=0", "a='y', b=10"], ("x, 0", "y, 10")),
+        (["a=1, b=20", "a=1, b=21"], ("20", "21")),
         (["n='same'", "n='same'"], ("same", "same")),
         (["'abc'", "'abc def'"], ("abc", "abc d")),
         (["", ""], ("0", "1")),

@@ -1,7 +1,15 @@
 """The newest results on a card of many calls."""
 
+import datetime as dt
 import json
+import os
 import time
+from collections import Counter
+from decimal import Decimal
+from pathlib import PurePosixPath
+
+import numpy as np
+import pytest
 
 from nbtasks.core import states
 from nbtasks.core.calloutput import CallOutput
@@ -126,3 +134,49 @@ def test_a_cell_that_shows_its_values_itself_or_silences_them_has_none():
     give(batch, 0, "here")
     assert not Card(batch, with_results=False).view().newest
     assert Card(batch).view().newest
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.float64(0.25), "0.25"),
+        (np.float32(1) / np.float32(3), "0.33333334"),
+        (np.arange(3), "array([0, 1, 2])"),
+        (np.zeros((2, 2)), "<2 x 2 ndarray>"),
+        (
+            {"loss": np.float64(0.5), "day": dt.date(2030, 1, 2)},
+            "{'loss': 0.5, 'day': datetime.date(2030, 1, 2)}",
+        ),
+        (Decimal("1.5"), "Decimal('1.5')"),
+        (PurePosixPath("/a"), "PurePosixPath('/a')"),
+        (Counter("aab"), "Counter({'a': 2, 'b': 1})"),
+    ],
+)
+def test_values_of_numpy_and_of_pythons_library_are_shown(value, text):
+    batch = make_batch(8)
+    give(batch, 3, value)
+    assert [one.text for one in newest(batch)] == [text]
+
+
+class Loud:
+    """Its code is not to run where results are only looked at."""
+
+    def __reduce__(self):
+        return os.system, ("echo loud > loud.txt",)
+
+
+def test_a_value_of_another_class_is_not_rebuilt(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    batch = make_batch(8)
+    give(batch, 3, [1, Loud()])
+    assert not newest(batch)
+    assert not list(tmp_path.iterdir())
+
+
+def test_long_items_are_told_apart_by_their_ends():
+    batch = make_batch(3)
+    batch.parcel.calls = [((f"https://example.org/a/long/way/{n}.html",), {}) for n in range(3)]
+    succeed(batch, 0, 1, 2)
+    names = [one.what for one in newest(batch)]
+    assert [name[-7:] for name in names] == ["0.html'", "1.html'", "2.html'"]
+    assert max(map(len, names)) <= 24

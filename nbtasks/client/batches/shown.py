@@ -1,4 +1,4 @@
-"""What can be shown of how a call has ended, without running code of others than Python's."""
+"""What can be shown of how a call has ended, without running code of others than Python's and numpy's."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from nbtasks.core import states as st
 from nbtasks.core.brief import brief
 from nbtasks.core.outputs import RichOutput
-from nbtasks.wire import pickling
 from nbtasks.wire.errors import failures
+from nbtasks.wire.knownvalues import load_known
 
 from .printed import copied
 
@@ -35,7 +35,7 @@ def shown_value(batch: Run, index: int, most: int | None = None) -> RichOutput |
     if given is not None and given.preview is not None:
         return given.preview
     with contextlib.suppress(ValueError):
-        value = pickling.load_own(found[1])
+        value = load_known(found[1])
         return RichOutput({"text/plain": brief(value) if most is None else brief(value, most)})
     return None
 

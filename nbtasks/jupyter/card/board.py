@@ -38,6 +38,8 @@ LINE_LENGTH = 300
 NAME_LENGTH = 24
 #: Below this many finished calls no rate and no remaining time is told.
 ENOUGH_TO_TELL = 5
+#: Characters of an argument that is compared with those of other calls.
+_MOST_COMPARED = 2_000
 
 
 @dataclass(frozen=True)
@@ -231,16 +233,14 @@ class Board:
         batch = self._batch
         few = batch.is_many and batch.n <= MOST_LETTERED
         if len(self._letters) != (batch.n if few else 0):
-            self._letters = letters_of([batch.item_label(index) for index in range(batch.n)]) if few else ()
+            self._letters = letters_of([_in_full(batch, index) for index in range(batch.n)]) if few else ()
         return self._letters
 
     def _name(self, index: int) -> str:
         if not self._batch.is_many:
             return ""
         label = words.one_line(self._batch.item_label(index), 200)
-        # What tells long items apart is rather at their end.
-        short = label if len(label) <= NAME_LENGTH else f"{label[:6]}…{label[7 - NAME_LENGTH :]}"
-        return words.which_call(index, short)
+        return words.which_call(index, words.in_short(label, NAME_LENGTH))
 
     def _failure_groups(self) -> tuple[FailureGroup, ...]:
         failures = self._batch.failures.copy()
@@ -270,6 +270,13 @@ def overall_state(counts: Mapping[str, int], *, done: bool) -> str:
 class _Group:
     first: Failure
     indexes: list[int] = field(default_factory=list)
+
+
+def _in_full(batch: Run, index: int) -> str:
+    """Return the arguments of a call: in a shortened text, what differs may be missing."""
+    if batch.parcel is None:
+        return batch.item_label(index)
+    return ", ".join(value for _, value in batch.parcel.arguments(index, _MOST_COMPARED))
 
 
 def group_failures(failures: Iterable[Failure], item_label: Callable[[int], str]) -> tuple[FailureGroup, ...]:

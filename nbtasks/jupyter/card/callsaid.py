@@ -111,7 +111,7 @@ def _facts(batch: Run, index: int, course: Course, now: float) -> tuple[tuple[st
         facts.append(("queued", words.duration(max(0.0, now - course.queued_at))))
     if last is not None:
         if last.seconds is not None:
-            facts.append(("ran", words.duration(last.seconds)))
+            facts.append(("ran", words.short_duration(last.seconds)))
         elif last.began_at is not None:
             facts.append(("runs for", words.duration(max(0.0, now - last.began_at))))
         if last.began_at is not None:
@@ -144,7 +144,7 @@ def _earlier(course: Course) -> Part | None:
     lines = []
     for attempt in course.attempts:
         if attempt.error:
-            ran = "" if attempt.seconds is None else f", {words.duration(attempt.seconds)}"
+            ran = "" if attempt.seconds is None else f", {words.short_duration(attempt.seconds)}"
             lines.append(f"{attempt.number} on {where(attempt)}{ran}: {words.plain(attempt.error, 500)}")
     return Part("Earlier attempts", (("", "\n".join(lines)),), "error") if lines else None
 

@@ -55,7 +55,7 @@ def ending_of(batch: Run) -> Ending | None:
             slowest = longest, first + list(ran).index(longest)
     if not seconds:
         return None
-    label = words.one_line(batch.item_label(slowest[1]), 40)
+    label = words.in_short(words.one_line(batch.item_label(slowest[1]), 200), 40)
     which = words.which_call(slowest[1], label)
     return Ending(len(processes), statistics.median(seconds), which, slowest[0])
 
@@ -73,8 +73,8 @@ def end_said(n: int, took_s: float, run_s: float, counts: Mapping[str, int], end
         if ending.processes > 1 and took_s > 0 and run_s >= _SIDE_BY_SIDE * took_s:
             told.append(f"{run_s / took_s:.1f}× on {ending.processes:,} workers")
         if n > 1:
-            told.append(f"median {words.duration(ending.median_s)}")
-            told.append(f"slowest {ending.slowest} {words.duration(ending.slowest_s)}")
+            told.append(f"median {words.short_duration(ending.median_s)}")
+            told.append(f"slowest {ending.slowest} {words.short_duration(ending.slowest_s)}")
     ends = (states.FAILURE, states.REVOKED)
     told += [f"{counts[end]:,} {LOOK_OF[end].word}" for end in ends if counts.get(end)]
     return ", ".join(told)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 #: Calls whose squares are large enough for letters, and letters in each.
 MOST_LETTERED = 40
 _MOST_LETTERS = 5
-_NAME = re.compile(r"[^\W\d]\w*=")
+_NAME = re.compile(r"(?:\A|(?<=, ))[^\W\d]\w*=")
+_QUOTES = re.compile("['\"]")
 _WORD = re.compile(r"\w+\Z")
 _AROUND = " '\"()[]{}<>,;:=/._-"
 
@@ -19,7 +20,7 @@ def letters_of(labels: Sequence[str]) -> tuple[str, ...]:
     Args:
         labels: what each call is called, such as ``n=17``; empty where that is not known.
     """
-    items = [_NAME.sub("", label, count=1) for label in labels]
+    items = [_NAME.sub("", label) for label in labels]
     same = _same_begin(items)
     return tuple(_begin(item[same:]) or _begin(item) or str(number) for number, item in enumerate(items))
 
@@ -35,4 +36,4 @@ def _same_begin(items: Sequence[str]) -> int:
 
 
 def _begin(text: str) -> str:
-    return text.strip(_AROUND)[:_MOST_LETTERS]
+    return _QUOTES.sub("", text.strip(_AROUND))[:_MOST_LETTERS].strip()

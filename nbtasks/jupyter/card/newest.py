@@ -25,7 +25,7 @@ _MOST_PICTURE = 64_000
 _MOST_PICTURES = 160_000
 _MOST_LINES = 4
 _MOST_OF_LINE = 60
-_MOST_NAME = 40
+_MOST_NAME = 24
 #: In characters: room in a card of full width; the widest result, and a small picture; what is around each.
 _ROOM = 96
 _WIDEST = 28
@@ -95,7 +95,7 @@ def _result(batch: Run, index: int) -> NewResult | None:
     if shown is None:
         return None
     text, png = shown.data.get("text/plain"), shown.data.get("image/png")
-    what = words.which_call(index, words.one_line(batch.item_label(index), _MOST_NAME))
+    what = words.which_call(index, words.in_short(words.one_line(batch.item_label(index), 200), _MOST_NAME))
     picture = png.replace("\n", "") if isinstance(png, str) and len(png) <= _MOST_PICTURE else None
     head = _head(text) if isinstance(text, str) else ""
     return NewResult(index, what, head, picture) if head or picture else None

@@ -122,7 +122,7 @@ def said(view: View) -> Said:
         pace=_pace(view),
         reason=view.reason,
         letters=view.letters,
-        newest="results" if view.n <= MOST_RESULTS else "newest results",
+        newest=_newest(view),
         rows=tuple(_row(row, many=view.is_many, bars=bool(view.bars)) for row in view.running),
         bars=tuple(map(bar_said, view.bars)),
         can_retry=view.is_ours and bool(view.counts.get(states.FAILURE)),
@@ -276,10 +276,15 @@ def _failure(group: FailureGroup, *, many: bool) -> FailureSaid:
     )
 
 
+def _newest(view: View) -> str:
+    every = view.n <= MOST_RESULTS and len(view.newest) >= view.counts.get(states.SUCCESS, 0)
+    return "results" if every else "newest results"
+
+
 def _sentence(view: View) -> str:
     if view.done and view.is_many:
         return f"{view.title}: {shown_state(view)}; {_end(view)}"
     if not view.is_many:
         return f"{view.title}: {shown_state(view)}"
     told = [f"{view.counts[look.state]:,} {look.word}" for look in PARTS if view.counts.get(look.state)]
-    return f"{view.title}: {', '.join(told) or 'waiting'} of {view.n:,}"
+    return f"{view.title}: {', '.join(told)} of {view.n:,}" if told else f"{view.title}: {shown_state(view)}"

@@ -30,6 +30,11 @@ def duration(seconds: float) -> str:
     return f"{whole // size} {unit} {whole % size // step:02d} {smaller}"
 
 
+def short_duration(seconds: float) -> str:
+    """Return how long something took that may be very short: ``0.04 ms``, ``4.2 ms``, ``0.21 s``."""
+    return duration(seconds) if seconds >= 0.00995 else f"{float(f'{seconds * 1000:.2g}'):g} ms"
+
+
 def remaining(seconds: float) -> str:
     """Return how long it will still take, roughly."""
     if seconds < 1.5:
@@ -75,6 +80,11 @@ def plain(text: str, limit: int) -> str:
 def one_line(text: str, limit: int) -> str:
     """Return ``text`` as :func:`plain` does, on one line."""
     return " ".join(plain(text, limit).split())
+
+
+def in_short(label: str, limit: int) -> str:
+    """Return a call's name in so many characters at most. What tells long items apart is rather at their end."""
+    return label if len(label) <= limit else f"{label[:6]}…{label[7 - limit :]}"
 
 
 def short_id(batch_id: str) -> str:

@@ -432,7 +432,7 @@ def _renamed(code: CodeType) -> CodeType:
 
 
 def _label(body: str, statements: Sequence[ast.stmt]) -> str:
-    """Return the first comment above the code, else the first called function that is not a builtin, else nothing."""
+    """Return the first comment above the code, else the first function that a line calls, else nothing."""
     for line in body.splitlines():
         text = line.strip()
         if text and not text.startswith("#"):
@@ -440,6 +440,13 @@ def _label(body: str, statements: Sequence[ast.stmt]) -> str:
         comment = text.lstrip("#").strip()
         if comment and not _NO_LABEL.match(text[1:].strip()):
             return comment[:_LABEL_LENGTH]
-    called = (ast.unparse(node.func) for node in own_nodes(statements) if isinstance(node, ast.Call))
-    telling = (name for name in called if re.fullmatch(r"[\w.]+", name) and not hasattr(builtins, name))
-    return next(telling, "")[:_LABEL_LENGTH]
+    values = [node.value for node in statements if isinstance(node, ast.Expr | ast.Assign)]
+    called = (ast.unparse(value.func) for value in values if isinstance(value, ast.Call))
+    return next(filter(_is_telling, called), "")[:_LABEL_LENGTH]
+
+
+def _is_telling(name: str) -> bool:
+    """Whether the name of a called function says what a cell does: Python's own ones, time.sleep say, do not."""
+    module, dot, _ = name.partition(".")
+    ours = hasattr(builtins, name) or (dot and module in sys.stdlib_module_names)
+    return bool(re.fullmatch(r"[\w.]+", name)) and not ours

@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
+from IPython.core.getipython import get_ipython
 from IPython.core.magic import (
     Magics,
     line_cell_magic,
@@ -20,7 +21,7 @@ from IPython.core.magic import (
     output_can_be_silenced,
 )
 
-from nbtasks.core.errors import NbtasksError
+from nbtasks.core.errors import CellError, NbtasksError
 
 from .clause import CLAUSE_FILE
 from .flags import OptionError, help_text
@@ -118,7 +119,7 @@ def _calmly(action: Callable[[], Any]) -> Any:
     except OptionError as problem:
         raise UsageError(str(problem)) from None
     except SyntaxError as problem:
-        raise problem.with_traceback(None)  # noqa: B904 - the same error; IPython shows the line
+        raise _NotPython(problem) from None
     except BaseException as problem:  # ours, what a task raised, or Stop
         task_frames = _beyond_ours(problem.__traceback__)
         if isinstance(problem, KeyboardInterrupt) or (
@@ -128,6 +129,23 @@ def _calmly(action: Callable[[], Any]) -> Any:
             problem._render_traceback_ = partial(_plainly, problem)  # type: ignore[attr-defined]
             raise
         raise problem.with_traceback(task_frames)  # noqa: B904 - the same error
+
+
+class _NotPython(CellError):
+    """A syntax error in a task's source. IPython shows a real one with all frames that it came through."""
+
+    def __init__(self, problem: SyntaxError) -> None:
+        super().__init__(str(problem))
+        self._problem = problem
+
+    def _render_traceback_(self) -> list[str]:
+        shell: Any = get_ipython()
+        shown: list[str] = shell.SyntaxTB.structured_traceback(type(self._problem), self._problem, [])
+        return shown
+
+
+# What the notebook says above the line.
+_NotPython.__name__ = "SyntaxError"
 
 
 def _plainly(problem: BaseException) -> list[str]:

@@ -123,7 +123,7 @@ class CardView {
     this.newest.draw(view);
     this.preview.draw();
     this.squares.hidden = !view.many || this.timeline.isOpen;
-    this.mosaic.canvas.hidden = view.letters.length > 0;
+    this.mosaic.canvas.hidden = view.letters.length > 0 || !this.store.codes.length;
     this.tiles.box.hidden = !view.letters.length;
     this.tiles.box.setAttribute("aria-label", `Calls: ${view.sentence}`);
     this.tiles.draw(view.letters, this.store);

@@ -128,7 +128,7 @@ def _state(batch: Ledger, counts: Mapping[str, int], now: float) -> str:
         return "running" if counts.get(states.STARTED) else "waiting"
     ended = batch.finished_count
     if not ended and not counts.get(states.STARTED):
-        return "waiting"
+        return "waiting to retry" if batch.tries.due else "waiting"
     failed = f", {counts[states.FAILURE]:,} failed" if counts.get(states.FAILURE) else ""
     return f"running, {ended:,} of {batch.n:,}{failed}"
 
@@ -136,8 +136,10 @@ def _state(batch: Ledger, counts: Mapping[str, int], now: float) -> str:
 def _workers(batch: Ledger) -> str:
     running = Counter(item.worker for item in batch.running.copy().values())
     names = [name for name, _ in running.most_common(_MOST_WORKERS)]
-    if not names and batch.n == 1 and (found := batch.record(0)) is not None:
-        names = [found[0].worker]
+    if not running:
+        # Those that have run it; of each record, and not of each call: there may be 100,000.
+        ran = Counter({record.worker: 0 for record, _, _ in batch.known_records()})
+        running, names = ran, [name for name in ran if name][:_MOST_WORKERS]
     more = len(running) - len(names)
     return ", ".join(name for name in names if name) + (f" and {more} more" if more > 0 else "")
 

@@ -16,7 +16,7 @@ from nbtasks.client.batches.registry import Registry
 from nbtasks.client.batches.sent import Sent
 from nbtasks.client.engines.redis.roster import WorkerRoster
 from nbtasks.core.errors import OperationalError
-from nbtasks.core.label import MOST_NAME, MOST_NAMED, BatchLabel
+from nbtasks.core.label import MOST_NAME, MOST_NAMED, MOST_OF_NAMES, BatchLabel
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import REVOKED_CODE
 from nbtasks.wire.codec import Codec, Record
@@ -352,7 +352,8 @@ def _items(batch: Ledger, parcel: Parcel, n: int) -> tuple[str, ...]:
     """Return what the calls of a small map are called, for those who attach to what a cell has submitted."""
     if batch.kind != "map" or batch.quiet or n > MOST_NAMED or not batch.origin.submitter.cell:
         return ()
-    return tuple(parcel.item_label(index)[:MOST_NAME] for index in range(n))
+    names = tuple(parcel.item_label(index)[:MOST_NAME] for index in range(n))
+    return names if sum(map(len, names)) <= MOST_OF_NAMES else ()
 
 
 def _size_of(sent: Sequence[Sent]) -> int:
