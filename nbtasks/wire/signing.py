@@ -17,6 +17,8 @@ from nbtasks.core.unsendable import refuse_to_travel
 
 KEY_BYTES = 32
 MAC_BYTES = 32
+#: Of SHA-256.
+_BLOCK_BYTES = 64
 
 
 def new_key() -> bytes:
@@ -65,7 +67,7 @@ class Keyring:
         #: Ids of all keys, the signing one first.
         self.ids = tuple(key_id(key) for key in keys)
         self.id = self.ids[0]
-        self._by_id = {bytes.fromhex(key_id(key)): hmac.new(key, digestmod=hashlib.sha256) for key in keys}
+        self._by_id = {bytes.fromhex(key_id(key)): _Keyed(key) for key in keys}
         self.id_bytes = bytes.fromhex(self.id)
 
     def __repr__(self) -> str:
@@ -78,7 +80,7 @@ class Keyring:
 
     def sign(self, kid: bytes, *parts: bytes | memoryview) -> bytes:
         """Return the MAC over the parts, as if they were one, by the key with an id from :meth:`signing_id`."""
-        return _digest(self._by_id[kid], parts)
+        return self._by_id[kid].digest(parts)
 
     def verify(self, kid: bytes, mac: bytes, *parts: bytes | memoryview) -> None:
         """Check a MAC.
@@ -92,15 +94,29 @@ class Keyring:
                 f"a record is signed with key {bytes(kid).hex()}, and this process accepts {self._names()}; "
                 "give both sides the same key (NBTASKS_KEY or a connection file)"
             )
-        if not hmac.compare_digest(_digest(known, parts), bytes(mac)):
+        if not hmac.compare_digest(known.digest(parts), bytes(mac)):
             raise SignatureMismatch("a record was changed after it was signed; it was refused unread")
 
     def _names(self) -> str:
         return ", ".join(kid.hex() for kid in self._by_id)
 
 
-def _digest(keyed: hmac.HMAC, parts: Sequence[bytes | memoryview]) -> bytes:
-    mac = keyed.copy()
-    for part in parts:
-        mac.update(part)
-    return mac.digest()
+class _Keyed:
+    """HMAC with SHA-256 (RFC 2104) by one key, which is taken in once. The standard library's takes twice as long."""
+
+    def __init__(self, key: bytes) -> None:
+        self._inner, self._outer = (hashlib.sha256(_padded(key, pad)) for pad in (0x36, 0x5C))
+
+    def digest(self, parts: Sequence[bytes | memoryview]) -> bytes:
+        """Return the MAC over the parts, as if they were one."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        for part in parts:
+            inner.update(part)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
+def _padded(key: bytes, pad: int) -> bytes:
+    # No key is longer than a block, for then its hash would stand in its place.
+    assert len(key) <= _BLOCK_BYTES
+    return bytes(byte ^ pad for byte in key.ljust(_BLOCK_BYTES, b"\0"))

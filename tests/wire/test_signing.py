@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
+import os
+
 import pytest
 
 from nbtasks import ConfigError, SignatureMismatch
 from nbtasks.wire import frames
 from nbtasks.wire.frames import CHUNK, RESULT, Sealer
-from nbtasks.wire.signing import Keyring, decode_key, encode_key, key_id, new_key
+from nbtasks.wire.signing import KEY_BYTES, Keyring, decode_key, encode_key, key_id, new_key
 
 
 def test_a_key_as_text_and_back(key):
@@ -112,3 +115,12 @@ def test_an_unknown_format_asks_for_the_same_version(sealer):
 
 def test_the_magic_is_what_is_on_the_wire(sealer):
     assert sealer.seal(CHUNK, {}).startswith(frames.MAGIC + b"C")
+
+
+@pytest.mark.parametrize(
+    "parts", [(b"",), (b"scope", b"frame" * 50), (b"a", memoryview(b"b" * 64), b"c" * 3000)]
+)
+def test_the_mac_is_that_of_the_standard_library(parts):
+    key = os.urandom(KEY_BYTES)
+    keyring = Keyring([key])
+    assert keyring.sign(keyring.signing_id(), *parts) == hmac.digest(key, b"".join(parts), "sha256")
