@@ -14,6 +14,7 @@ from .inputs import Input, calls_of, inputs_from_wire, inputs_to_wire
 from .lock import Lock, locks_from_wire, locks_to_wire
 from .madeonce import made_once
 from .wirefields import WireField, WireFields, flag, from_base64, named, number, text, texts, to_base64, whole
+from .wirejson import as_json
 
 #: Bytes that the arguments of a call may take; and that a result may, where nobody has said anything else.
 ARGUMENT_LIMIT_BYTES = 512 * 2**20
@@ -88,12 +89,13 @@ class CallHeader:
         before = next(calls_of(self.inputs[0].at(index)), None) if self.inputs else None
         return None if before is None else before.id_of(before.first)
 
-    def to_wire(self) -> Mapping[str, Any]:
-        """Return it as JSON types. It is the same for all chunks of a batch, so it is made once."""
-        return self._wire
-
     @made_once
-    def _wire(self) -> Mapping[str, Any]:
+    def json(self) -> str:
+        """Its fields, as :func:`as_json` has them. All chunks of a batch have the same, so they are made once."""
+        return as_json(self.to_wire())
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as JSON types."""
         wire = {**self.more, **_FIELDS.written(self)}
         for name, value in self.overrides.items():
             wire[_KEYS_OF_OVERRIDES[name]] = int(value) if isinstance(value, bool) else value

@@ -10,6 +10,7 @@ from typing import Any
 
 from .submitter import MOST_TEXT, Submitter
 from .wirefields import WireField, WireFields, flag, number, number_or_none, text, texts, whole
+from .wirejson import as_json
 
 #: Characters of a text in a label: a task's name may be long. And calls of a batch.
 _LONGEST = 20_000
@@ -60,13 +61,17 @@ class BatchLabel:
     submitter: Submitter = field(default_factory=Submitter)
     items: tuple[str, ...] = ()
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return it as JSON types."""
-        return {**_FIELDS.written(self), **_written(self.submitter)}
+    @property
+    def standing(self) -> str:
+        """All of it but ``n`` and ``at``, as :func:`as_json` has it: what call after call of a task has the same."""
+        wire = {**_FIELDS.written(self), **_written(self.submitter)}
+        wire.pop("n", None)
+        wire.pop("at", None)
+        return as_json(wire)
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> BatchLabel:
-        """Read what :meth:`to_wire` has made, here or in another version.
+        """Read it from JSON types that another process, or another version, has made.
 
         Raises:
             ValueError: it makes no sense.

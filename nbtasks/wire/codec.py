@@ -19,10 +19,11 @@ from nbtasks.core.header import CallHeader
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order
 from nbtasks.core.wirefields import from_base64, items, number, to_base64
+from nbtasks.core.wirejson import to_json
 from nbtasks.core.workeranswer import WorkerAnswer
 
 from . import pickling
-from .frames import ANSWER, CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Header, Sealer, to_json
+from .frames import ANSWER, CHUNK, CONTROL, EVENT, FUNCTION, LABEL, RESULT, Header, Sealer
 from .modules import byname
 from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
@@ -258,11 +259,12 @@ class Codec:
             "i": chunk.first,
             "n": len(chunk.payloads),
             "ad": chunk.address,
-            **chunk.header.to_wire(),
         }
         if chunk.not_after is not None:
             header["na"] = chunk.not_after
-        return self._sealer.seal(CHUNK, header, lengths_of(chunk.payloads), *chunk.payloads, kid=kid)
+        return self._sealer.seal(
+            CHUNK, header, lengths_of(chunk.payloads), *chunk.payloads, more=chunk.header.json, kid=kid
+        )
 
     def open_chunk(self, frame: bytes, batch: str, address: str = "") -> Chunk:
         """Verify a chunk of a batch, found in the queue with this address, and cut it into calls.
@@ -319,9 +321,10 @@ class Codec:
         if isinstance(payloads, Repeated):
             header["sm"], payloads = 1, [payloads.payload]
         begun = b""
-        if record.told_at is not None:
-            # At the end: a reader that does not know of it finds all else where it was.
-            header["t"] = record.told_at
+        if record.told_at is not None and 0 < record.told_at < _END_OF_TIME:
+            # In whole us, for a fraction takes ten times as long to write. The other moments stand at the end: a reader
+            # that does not know of them finds all else where it was.
+            header["t"] = int(record.told_at * 1e6)
             begun = array("f", record.begun).tobytes()
         return self._sealer.seal(
             RESULT,
@@ -347,18 +350,14 @@ class Codec:
         same = "sm" in header
         found = cut(body[5 * n :], 1 if same else n)
         payloads = Repeated(found[0], n) if same else found
-        try:
-            given = _given(header["o"]) if "o" in header else {}
-            names = from_base64(header["mm"]) if "mm" in header else b""
-            made = [number(moment) for moment in items(header["md"])] if "md" in header else ()
-        except ValueError as error:
-            raise _unreadable("a result", error) from error
         states, worker, attempt = bytes(body[:n]), header["w"], header["a"]
-        record = Record(batch, header["i"], states, seconds, payloads, worker, attempt, given, _child(header))
-        record.memo, record.made = names, made if len(made) == n else ()
-        told_at = header.get("t")
-        if _is_moment(told_at) and len(body) >= 4 * n:
+        record = Record(batch, header["i"], states, seconds, payloads, worker, attempt)
+        record.child = _child(header)
+        told_at = _moment(header.get("t"))
+        if told_at is not None and len(body) >= 4 * n:
             record.told_at, record.begun = told_at, body[len(body) - 4 * n :].cast("f")
+        if not _SELDOM_TOLD.isdisjoint(header):
+            _add_what_is_seldom_told(record, header)
         return record
 
     def seal_events(self, news: News, kid: str = "") -> bytes:
@@ -384,9 +383,15 @@ class Codec:
         events = [event for event in told if event is not None]
         return News(batch, header["w"], header["r"], header["s"], events, _child(header))
 
-    def seal_label(self, batch: str, label: BatchLabel) -> bytes:
-        """Return the frame of what is told of a batch."""
-        return self._sealer.seal(LABEL, {"b": batch, **label.to_wire()})
+    def seal_label(self, batch: str, n: int, at: float, standing: str) -> bytes:
+        """Return the frame of what is told of a batch.
+
+        Args:
+            n: as in :class:`BatchLabel`.
+            at: as there.
+            standing: all else of it, as :attr:`BatchLabel.standing`.
+        """
+        return self._sealer.seal(LABEL, {"b": batch, "n": n, "at": at}, more=standing)
 
     def open_label(self, frame: bytes, batch: str) -> BatchLabel:
         """Verify what is told of a batch.
@@ -449,6 +454,20 @@ def _unreadable(what: str, error: ValueError) -> SignatureMismatch:
     return SignatureMismatch(f"{what} cannot be read here: {error}; both sides need the same nbtasks")
 
 
+#: What only the records of some calls say.
+_SELDOM_TOLD = frozenset({"o", "mm", "md"})
+
+
+def _add_what_is_seldom_told(record: Record, header: Header) -> None:
+    try:
+        record.given = _given(header.get("o", {}))
+        record.memo = from_base64(header.get("mm", ""))
+        made = [number(moment) for moment in items(header.get("md", []))]
+    except ValueError as error:
+        raise _unreadable("a result", error) from error
+    record.made = made if len(made) == len(record.states) else ()
+
+
 def _given(told: Mapping[str, Any]) -> dict[int, CallOutput]:
     return {int(index): CallOutput.from_wire(given) for index, given in told.items()}
 
@@ -459,5 +478,6 @@ def _child(header: Header) -> int | None:
     return child if type(child) is int and 0 <= child < _MOST_CHILDREN else None
 
 
-def _is_moment(value: Any) -> bool:
-    return type(value) in (int, float) and 0 < value < _END_OF_TIME
+def _moment(us: Any) -> float | None:
+    """Return epoch seconds; what makes no sense is not known."""
+    return us / 1e6 if type(us) is int and 0 < us < _END_OF_TIME * 1e6 else None

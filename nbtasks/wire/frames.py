@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import struct
-from json.encoder import encode_basestring_ascii
-from math import isfinite
 from typing import Any
 
 from nbtasks.core.errors import SignatureMismatch
+from nbtasks.core.wirejson import as_json
 
 from .signing import MAC_BYTES, Keyring
 
@@ -36,11 +35,9 @@ _NAMES = {
 
 Header = dict[str, Any]
 
-# One encoder and one decoder for all: making one takes longer than using it. Headers are verified before they are read,
-# so nobody has to look for another encoding, or for what may follow.
-to_json = json.JSONEncoder(separators=(",", ":")).encode
+# One decoder for all: making one takes longer than using it. Headers are verified before they are read, so nobody has
+# to look for another encoding, or for what may follow.
 _from_json = json.JSONDecoder().raw_decode
-_CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
 def key_of(frame: bytes) -> str:
@@ -55,14 +52,18 @@ class Sealer:
         self.keyring = keyring
         self._scope = b"nbtasks1\0" + namespace.encode()
 
-    def seal(self, kind: bytes, header: Header, *body: bytes | memoryview, kid: str = "") -> bytes:
+    def seal(
+        self, kind: bytes, header: Header, *body: bytes | memoryview, more: str = "", kid: str = ""
+    ) -> bytes:
         """Return a signed frame.
 
         Args:
+            more: further fields of the header, from :func:`as_json`: many frames have the same ones.
             kid: id of the key to sign with, where it is not the first: who asked with a key is answered with it.
         """
         signer = self.keyring.signing_id(kid)
-        text = _header_json(header).encode()
+        fields = as_json(header)
+        text = f"{{{fields},{more}}}".encode() if more else f"{{{fields}}}".encode()
         head = _HEAD.pack(MAGIC, kind, signer, len(text))
         frame = b"".join((head, text, *body))
         return frame + self.keyring.sign(signer, self._scope, frame)
@@ -98,22 +99,3 @@ class Sealer:
                     f"{_NAMES[kind]} record of {header.get(name)!r} stands where one of {value!r} belongs"
                 )
         return header, view[body_start:body_end]
-
-
-def _header_json(header: Header) -> str:
-    """Return a header as JSON. Most of it is text and numbers, and an encoder costs more than they do."""
-    parts = []
-    for name, value in header.items():
-        kind = type(value)
-        if kind is str:
-            text = encode_basestring_ascii(value)
-        elif kind is int:
-            text = str(value)
-        elif value is None or kind is bool:
-            text = _CONSTANTS[value]
-        elif kind is float and isfinite(value):
-            text = repr(value)
-        else:
-            text = to_json(value)
-        parts.append(f'"{name}":{text}')
-    return "{" + ",".join(parts) + "}"

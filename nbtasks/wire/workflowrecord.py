@@ -11,8 +11,9 @@ from nbtasks.core.inputs import Input, inputs_of
 from nbtasks.core.madeonce import made_once
 from nbtasks.core.plan import Plan
 from nbtasks.core.wirefields import items, text
+from nbtasks.core.wirejson import to_json
 
-from .frames import PLAN, Sealer, to_json
+from .frames import PLAN, Sealer
 
 
 @dataclass(frozen=True)

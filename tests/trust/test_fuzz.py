@@ -212,7 +212,7 @@ def frames(codec: Codec) -> dict[str, bytes]:
         "chunk": codec.seal_chunk(Chunk(BATCH, "f" * 64, 0, [b"a", b"bb"], HEADER, None, "q@3.11.k")),
         "record": codec.seal_record(Record(BATCH, 0, b"\x04\x05", [0.1, 0.2], [b"x", b"y"])),
         "events": codec.seal_events(News(BATCH, "w", "r", 1, [Started(0)])),
-        "label": codec.seal_label(BATCH, BatchLabel(2, name="x")),
+        "label": codec.seal_label(BATCH, 2, 5, BatchLabel(name="x").standing),
         "control": codec.seal_order(Order(StopCalls(BATCH), "s", 1, 1.0)),
         "function": codec.seal_function(len, None).frame,
     }

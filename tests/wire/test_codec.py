@@ -135,7 +135,7 @@ def test_events_labels_and_orders_come_back(codec):
         submitter=Submitter("/a/one.ipynb", "i7", "m", 8, 9),
         items=("n='é'", ""),
     )
-    assert codec.open_label(codec.seal_label("b1", label), "b1") == label
+    assert codec.open_label(codec.seal_label("b1", label.n, label.at, label.standing), "b1") == label
     order = Order(StopCalls("b1"), "s1", 3, at=5.5)
     assert codec.open_order(codec.seal_order(order)) == order
 

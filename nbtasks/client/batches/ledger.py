@@ -155,7 +155,9 @@ class Ledger:
     @property
     def all_ended(self) -> bool:
         """Whether every call has its final state."""
-        return self.finished_count >= len(self.states) and not self.growing
+        if self.growing or len(self.order) < len(self.states):
+            return False
+        return self.repairs is None or self.finished_count >= len(self.states)
 
     @property
     def sent_count(self) -> int:

@@ -60,9 +60,10 @@ def travels_by_name(value: Any) -> bool:
         return sys.modules.get(value.__name__) is value and not (
             value.__name__ in MAIN or is_made(value.__name__)
         )
-    return cloudpickle._should_pickle_by_reference(value) and not (
-        value.__module__ in MAIN or is_made(value.__module__)
-    )
+    # What a notebook defines is most often what is asked about.
+    if getattr(value, "__module__", None) in MAIN:
+        return False
+    return cloudpickle._should_pickle_by_reference(value) and not is_made(value.__module__)
 
 
 def reduced(pickler: Any, value: Any) -> Any:

@@ -19,6 +19,7 @@ from nbtasks.core.errors import OperationalError
 from nbtasks.core.label import MOST_NAME, MOST_NAMED, MOST_OF_NAMES, BatchLabel
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import REVOKED_CODE
+from nbtasks.core.submitter import Submitter
 from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.values import BlobPiece
 
@@ -279,7 +280,14 @@ class Sender:
 
     def _label(self, batch: Ledger, parcel: Parcel, n: int) -> bytes:
         """Return, signed, what another client is told of a batch; ``n`` is -1 while nobody knows how many calls."""
-        return self._codec.seal_label(batch.id, _label(batch, parcel, n, self._clock.now()))
+        info = batch.origin
+        standing = _standing(
+            parcel.function, info.name, info.queue, info.label, info.kind, info.single, info.eta_at, info.on_error,
+            parcel.options.header.lane, not info.quiet, "" if batch.mends is None else batch.mends.label,
+            info.own_id, info.workflow, info.submitter, _items(batch, parcel, n),
+        )  # fmt: skip
+        # A fraction of a second takes longer to write than the rest, and nobody looks at it.
+        return self._codec.seal_label(batch.id, n, int(self._clock.now()), standing)
 
     def send_count(self, batch: Ledger, parcel: Parcel) -> None:
         """Tell the broker how many calls a growing batch has in the end."""
@@ -337,15 +345,29 @@ def _wanted_pieces(batch: Ledger, item: Sent, lost: Sequence[tuple[int, int]]) -
     return [dataclasses.replace(item, first=first, count=count) for first, count in wanted]
 
 
-def _label(batch: Ledger, parcel: Parcel, n: int, now: float) -> BatchLabel:
-    """Return what is known of a batch with ``n`` calls."""
-    info = batch.origin
+@functools.lru_cache(maxsize=64)
+def _standing(
+    function: str,
+    name: str,
+    queue: str,
+    title: str | None,
+    kind: str,
+    single: bool,
+    eta_at: float | None,
+    on_error: str,
+    lane: str,
+    shown: bool,
+    repairs: str,
+    own_id: str,
+    workflow: str,
+    submitter: Submitter,
+    items: tuple[str, ...],
+) -> str:
+    """Return what a label says that is the same for many batches: one call after another of a task, say."""
     return BatchLabel(
-        n, parcel.function, info.name, info.queue, info.label, info.kind, info.single, info.eta_at, info.on_error,
-        parcel.options.header.lane, now, not info.quiet,
-        "" if batch.mends is None else batch.mends.label, info.own_id, info.workflow, info.submitter,
-        _items(batch, parcel, n),
-    )  # fmt: skip
+        0, function, name, queue, title, kind, single, eta_at, on_error, lane, 0.0, shown, repairs, own_id,
+        workflow, submitter, items,
+    ).standing  # fmt: skip
 
 
 def _items(batch: Ledger, parcel: Parcel, n: int) -> tuple[str, ...]:
