@@ -8,12 +8,16 @@
     def alert(sender, task_id, exception, **kwargs): ...
 """
 
+from difflib import get_close_matches
+
 from nbtasks.core.around import around_call
 from nbtasks.core.signal import (
     Signal,
     after_setup_logger,
     after_setup_task_logger,
     after_task_publish,
+    beat_embedded_init,
+    beat_init,
     before_task_publish,
     celeryd_after_setup,
     celeryd_init,
@@ -21,9 +25,11 @@ from nbtasks.core.signal import (
     eventlet_pool_postshutdown,
     eventlet_pool_preshutdown,
     eventlet_pool_started,
+    heartbeat_sent,
     import_modules,
     setup_logging,
     task_failure,
+    task_internal_error,
     task_postrun,
     task_prerun,
     task_received,
@@ -48,6 +54,8 @@ __all__ = [
     "after_setup_task_logger",
     "after_task_publish",
     "around_call",
+    "beat_embedded_init",
+    "beat_init",
     "before_task_publish",
     "celeryd_after_setup",
     "celeryd_init",
@@ -55,9 +63,11 @@ __all__ = [
     "eventlet_pool_postshutdown",
     "eventlet_pool_preshutdown",
     "eventlet_pool_started",
+    "heartbeat_sent",
     "import_modules",
     "setup_logging",
     "task_failure",
+    "task_internal_error",
     "task_postrun",
     "task_prerun",
     "task_received",
@@ -75,3 +85,8 @@ __all__ = [
     "worker_shutdown",
     "worker_shutting_down",
 ]
+
+
+def __getattr__(name: str) -> Signal:
+    near = get_close_matches(name, __all__, 1)
+    raise AttributeError(f"there is no signal {name!r}{f'; did you mean {near[0]!r}?' if near else ''}")

@@ -203,6 +203,11 @@ class Signal:
                 f"{self.name}.connect: {getattr(receiver, '__qualname__', name_of(receiver))} must take **kwargs, "
                 f"because it is called as (signal=, sender=, {', '.join(f'{name}=' for name in self.gives)})"
             )
+        if inspect.iscoroutinefunction(receiver):
+            raise ConfigError(
+                f"{self.name}.connect: {receiver.__qualname__} is a coroutine function, and nobody awaits what "
+                "receivers return: write it with def"
+            )
         if self.where == "never":
             warning.warn(f"the signal {self.name} never comes in nbtasks: {self.instead}")
         elif (
@@ -314,6 +319,16 @@ task_rejected = Signal(
 )
 worker_before_create_process = Signal(
     "worker_before_create_process", (), "never", "use worker_init, which is sent before children are made"
+)
+_OF_BEAT = "schedules are kept in the server, and the workers see to them: worker_ready is sent by each"
+beat_init = Signal("beat_init", (), "never", _OF_BEAT)
+beat_embedded_init = Signal("beat_embedded_init", (), "never", _OF_BEAT)
+heartbeat_sent = Signal("heartbeat_sent", (), "never", "a lease in the server stands for heartbeats")
+task_internal_error = Signal(
+    "task_internal_error",
+    ("task_id", "args", "kwargs", "request", "exception", "traceback", "einfo"),
+    "never",
+    "what goes wrong in a call is told by task_failure",
 )
 import_modules = Signal("import_modules", (), "never", "name the modules, App(include=[...])")
 user_preload_options = Signal(

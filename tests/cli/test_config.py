@@ -156,3 +156,47 @@ def test_prints_stay_with_their_calls_where_settings_say_so(worker, project, nbt
     assert nbtasks("-A", "logged", "result", id).returncode == 0
     assert running.end() == 0
     assert "printed" not in running.text
+
+
+SETTLED = """
+import time
+from nbtasks import App, SoftTimeLimitExceeded, shared_task
+
+app = App("settled", namespace="t-settled")
+app.conf.update(
+    task_routes={"settled.inner": {"queue": "inner"}},
+    task_annotations={"settled.slow": {"soft_time_limit": 0.2}},
+    task_default_queue="outer",
+)
+
+@shared_task
+def inner():
+    return "inner"
+
+@app.task
+def outer():
+    call = inner.delay()
+    return [call.queue, call.get(timeout=60)]
+
+@app.task
+def slow():
+    try:
+        time.sleep(60)
+    except SoftTimeLimitExceeded:
+        return "stopped"
+"""
+
+
+def test_a_workers_tasks_follow_the_settings_of_its_project(worker, project, nbtasks):
+    (project / "settled.py").write_text(SETTLED)
+    worker("-A", "settled", "-c", "2", "-Q", "outer,inner")
+
+    def run(name, *options):
+        id = nbtasks(*options, "call", name, "--queue", "outer").stdout.strip()
+        return nbtasks(*options, "result", id).stdout.strip()
+
+    assert run("settled.outer", "-A", "settled") == "['inner', 'inner']"
+    # Who has only the names says nothing of limits: the worker's settings do.
+    there = ("--namespace", "t-settled")
+    id = nbtasks("call", "settled.slow", "--queue", "outer", *there).stdout.strip()
+    assert nbtasks("result", id, *there).stdout.strip() == "stopped"

@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from nbtasks import ConfigError
+from nbtasks import ConfigError, signals
 from nbtasks.signals import Signal, eventlet_pool_started, task_prerun, worker_process_init
 
 
@@ -153,3 +153,23 @@ def test_a_module_that_both_sides_import_is_not_warned_of():
         warnings.simplefilter("error")
         task_prerun.connect(receiver)
     assert task_prerun.disconnect(receiver)
+
+
+def test_a_coroutine_function_is_refused():
+    async def receiver(**kwargs):
+        pass
+
+    with pytest.raises(
+        ConfigError, match=r"receiver is a coroutine function, and nobody awaits .* write it with def"
+    ):
+        task_prerun.connect(receiver)
+    assert not task_prerun.disconnect(receiver)
+
+
+def test_a_misspelt_signal_names_the_nearest():
+    with pytest.raises(
+        AttributeError, match=r"there is no signal 'task_prerunn'; did you mean 'task_prerun'\?"
+    ):
+        _ = signals.task_prerunn
+    with pytest.raises(ImportError):
+        from nbtasks.signals import task_done  # noqa: F401
