@@ -237,6 +237,15 @@ def with_way_from(place: Home | None, app: Provider) -> Home:
     return with_access(own, app.bare_connection, app.of_workers, through.bare_connection)
 
 
+def passed_on(place: Home | None, home: Home) -> Home:
+    """Return the home of a task that has come to this worker and goes on elsewhere; with the way from there."""
+    through = _elsewhere.get(place) if place is not None else None
+    found = opened_access(home, context.serving[0].connection) if through is not None else None
+    if through is None or through.bare_connection is None or found is None:
+        return home
+    return with_access(home, *found, through.bare_connection)
+
+
 def _made_at(home: Home) -> Provider | None:
     """Return an App at a home whose access has come with a task; None where none has."""
     if not context.serving:

@@ -163,7 +163,7 @@ class Task(Definition, Generic[P, R]):
     def _home(self, goes_to: Home | None) -> Home | None:
         """Return where it submits to, None where it leaves that to those who have it."""
         if isinstance(self._app, Home):
-            return self._app
+            return current.passed_on(goes_to, self._app)
         if self._app is not None:
             if not self._app.usable:
                 return self._app.known_home or Home.nowhere(self._app.name)

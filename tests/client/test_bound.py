@@ -151,6 +151,26 @@ def test_in_a_worker_the_way_to_another_app_has_its_key_which_nobody_else_reads(
         assert encode_key(key).encode() not in sent
 
 
+def test_the_way_goes_on_from_worker_to_worker(shared_app):
+    with (
+        App("second", namespace="t-second", key=new_key()) as second,
+        App("third", namespace="t-third", key=new_key()) as third,
+    ):
+        second.start_workers(1)
+        third.start_workers(1)
+        last = make(third)
+
+        @second.task
+        def middle():
+            return last.delay().get(timeout=60)
+
+        @shared_app.task
+        def first():
+            return middle.delay().get(timeout=60)
+
+        assert first.delay().get(timeout=SOON) == "t-third"
+
+
 def test_a_task_whose_way_is_not_known_refuses(shared_app):
     with App("unknown", namespace="t-unknown") as unknown:
         bare = pickle.dumps(make(unknown).s())
