@@ -125,6 +125,10 @@ class Definition:
         names = code.co_varnames[: code.co_argcount] if code is not None else ()
         return [*names[self.own_options.bind : n + self.own_options.bind], *[""] * n][:n]
 
+    def signature_of_calls(self) -> inspect.Signature | None:
+        """Return what calls take; None where that cannot be found out."""
+        return self._own_signature()
+
     def _own_signature(self) -> inspect.Signature | None:
         if self._signature is False:
             self._signature = _signature_of(self.function, self.own_options.bind)

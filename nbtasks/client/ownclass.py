@@ -11,7 +11,7 @@ from nbtasks.core.keywords import TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions
 
 #: Options that are functions of a call's arguments.
-_FUNCTIONS = frozenset({"concurrency_key"})
+_FUNCTIONS = frozenset({"concurrency_key", "unique_key"})
 
 
 def _function(kind: type, name: str, value: Any) -> Any:

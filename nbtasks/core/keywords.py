@@ -68,6 +68,13 @@ class DecoratorKeywords(SharedKeywords, total=False):
         str | Sequence[str] | Mapping[str, int],
         "names of locks that each call holds; a dict gives capacities",
     ]
+    unique_for: Annotated[
+        Duration | bool | None,
+        "the same call again is the one that waits or runs, for so long; True: without an end",
+    ]
+    unique_key: Annotated[
+        Callable[..., Any] | None, "calls with the same key are the same, whatever their arguments are"
+    ]
     expires: Annotated[Duration | None, "do not start a call any more after this time"]
     retry_kwargs: Annotated[
         Mapping[str, Any] | None, "as in Celery: max_retries, and countdown between two attempts"

@@ -65,6 +65,9 @@ class TaskOptions:
     max_concurrency: int | None = None
     concurrency_key: Callable[..., Any] | None = None
     locks: Capacities = ()
+    #: Seconds; True: without an end.
+    unique_for: float | bool | None = None
+    unique_key: Callable[..., Any] | None = None
     #: Those that somebody has given, in order: settings stand in for the others only.
     said: tuple[str, ...] = field(default=(), compare=False)
 
@@ -109,6 +112,11 @@ class TaskOptions:
     def is_locked(self) -> bool:
         """Whether its calls hold locks while they run."""
         return self.max_concurrency is not None or bool(self.locks)
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether the same call again is the one that there is."""
+        return self.unique_for is not None or self.unique_key is not None
 
 
 def _retry_kwargs(said: Any) -> dict[str, Any]:
@@ -175,7 +183,9 @@ def _check(name: str, value: Any) -> Any:
         "seed": check_seed,
         "memo": _check_memo,
         "max_concurrency": _check_concurrency,
-        "concurrency_key": _check_function,
+        "concurrency_key": lambda key: _check_function(key, "concurrency_key"),
+        "unique_for": _check_unique,
+        "unique_key": lambda key: _check_function(key, "unique_key"),
         "locks": check_locks,
     }.get(name)
     return check(value) if check is not None else value
@@ -216,11 +226,17 @@ def _check_concurrency(value: Any) -> int | None:
     return None if value is None else check_capacity(value, "max_concurrency")
 
 
-def _check_function(value: Any) -> Any:
+def _check_unique(value: Any) -> float | bool | None:
+    if value is None or value is False:
+        return None
+    return True if value is True else seconds(value, "unique_for", least_s=0.001)
+
+
+def _check_function(value: Any, name: str) -> Any:
     if value is None or (callable(value) and not isinstance(value, type)):
         return value
     raise ConfigError(
-        f"concurrency_key: {repr_of(value, 60)} is not a function of a call's arguments, such as lambda url: host(url)"
+        f"{name}: {repr_of(value, 60)} is not a function of a call's arguments, such as lambda url: host(url)"
     )
 
 

@@ -146,6 +146,10 @@ class Keys:
         """STRING with PX: ``batch index``, the call whose result is kept under a name, which its record bears too."""
         return f"{self.root}m:{name}"
 
+    def unique(self, key: str) -> str:
+        """STRING with PX: ``batch since until``, the call that a key of a unique task stands for (ms; 0: no end)."""
+        return f"{self.root}un:{key}"
+
     def function(self, digest: str) -> str:
         """STRING: signed function record."""
         return f"{self.root}f:{digest}"

@@ -21,6 +21,8 @@ _OPTIONS = {
         "starts calls as soon as it can",
         "Leave it out and give the map max_parallel",
     ),
+    "unique_for": ("keeps no list of calls that others may ask", "Leave it out"),
+    "unique_key": ("keeps no list of calls that others may ask", "Leave it out"),
     "locks": ("knows no locks", "Leave it out and use a lock of your own in the task"),
     "expires": (
         "does not look at the time before it starts a call",

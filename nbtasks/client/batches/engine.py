@@ -49,6 +49,9 @@ class Engine(BatchEngine, Protocol):
             ConfigError: it cannot do what they ask for.
         """
 
+    def claim(self, key: str, batch: str, for_s: float) -> str:
+        """Return the batch of the call that a key stands for, as :meth:`UniqueCalls.claim` does; ``batch`` if none."""
+
     def share_files(self, queue: str) -> bool:
         """Whether large arguments may go into files of this machine."""
 

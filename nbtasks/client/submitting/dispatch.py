@@ -33,6 +33,7 @@ from .arguments import AsPacked, Taken, checked, taken
 from .beside import refuse_known, take_beside
 from .feeder import Feeder
 from .packing import Packer
+from .uniqueness import claimed, refuse_many
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.engine import Engine
@@ -132,11 +133,17 @@ def submit_call(
     task.check(args, kwargs)
     if routes.functions_asked or task.plain_options is None:
         given = routed(task, args, kwargs, given)
+    is_new = task.options.is_unique and given.get("task_id") is None
+    if task.options.is_unique:
+        there, own_id = claimed(engine, task, args, kwargs, given.get("task_id"))
+        if there is not None:
+            return AsyncResult.of(there, 0)
+        given = {**given, "task_id": own_id}
     told = publishing.is_told()
     if told:
         given = publishing.tell_before(task, given, (args, kwargs))
     options = call_options(task, given, engine, single=True)
-    if options.header.task_id:
+    if options.header.task_id and not is_new:
         refuse_known(engine, options.header.task_id)
     batch, index = engine.submit_call(task, (args, kwargs), options)
     handle = AsyncResult.of(batch, index)
@@ -158,6 +165,7 @@ def submit_map(
     given: dict[str, Any],
 ) -> GroupResult:
     """Submit one call for each tuple of arguments."""
+    refuse_many(task)
     given = routed(task, (), {}, given)
     if not publishing.is_told():
         return _submit_map(engine, task, tuples, how, given)

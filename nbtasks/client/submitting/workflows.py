@@ -18,6 +18,7 @@ from .beside import refuse_known
 from .dispatch import call_options, ledger_of, packer_of
 from .earlier import MOST_HANDLES, Earlier
 from .placing import meet
+from .uniqueness import refuse_many
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.engine import Engine
@@ -133,6 +134,7 @@ def _body(calls: Sequence[Call]) -> Call:
 
 def _prepared(engine: Engine, node: Node, step: NodeCalls, nesting: int) -> _Prepared:
     task, calls = step.task, step.calls
+    refuse_many(task)
     check_calls(task, node, calls)
     is_map = len(calls) != 1 if step.is_map is None else step.is_map
     options = call_options(task, dict(step.options), engine, single=not is_map)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nbtasks.broker.redis.keys import lane_of
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.locks import Locks
+from nbtasks.broker.redis.uniquecalls import UniqueCalls
 from nbtasks.client.batches.capabilities import EVERYTHING
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
@@ -60,7 +61,8 @@ class RedisEngine:
         self.home = self.session.home
         self._result_limit = result_limit
         session = self.session
-        locks = Locks(Link(connection.url, connection.address), session.keys)
+        link = Link(connection.url, connection.address)
+        locks, self._unique = Locks(link, session.keys), UniqueCalls(link, session.keys)
         #: What code of this process holds of locks.
         self.holding = Holding(connection, session.keys, locks)
         self._workflows = Workflows(session)
@@ -101,6 +103,10 @@ class RedisEngine:
             place=files.place if files is not None else "",
         )
         return dataclasses.replace(options, header=header)
+
+    def claim(self, key: str, batch: str, for_s: float) -> str:
+        """Return the batch of the call that a key stands for; ``batch`` where there was none."""
+        return self._unique.claim(key, batch, for_s)
 
     def share_files(self, queue: str) -> bool:
         """Whether all workers of a queue that are known see the files of large values that this process writes."""
