@@ -34,6 +34,8 @@ class SubmittedWorkflow:
         self.frame = frame
         self.ledgers = list(ledgers)
         followers = record.plan.followers
+        #: Its calls as one run, made when somebody wants to see them.
+        self.shown: Any = None
         #: Place of a batch that has ended -> whether its calls have succeeded.
         self.settled: dict[int, bool] = {}
         self.steps = [WorkflowStep(self, place, followers[place]) for place in range(len(ledgers))]

@@ -205,7 +205,10 @@ class SpreadResult(GroupResult[R]):
 
     @at_border
     def show(self) -> None:
-        """Show the cards here, one for each batch."""
+        """Show the card of the whole workflow here; where there is none, those of its parts."""
+        if self.whole is not None:
+            super().show()
+            return
         for part in self.parts:
             part.show()
 

@@ -14,6 +14,7 @@ from nbtasks.jupyter.cellnames import in_cells
 
 from . import words
 from .ending import Ending, ending_of
+from .graph import GraphRow, graph_of, why_not_run
 from .letters import MOST_LETTERED, letters_of
 from .newest import NewestResults, NewResult
 from .paceline import PaceLine, Spark
@@ -114,6 +115,8 @@ class View:
     newest: tuple[NewResult, ...]
     #: Of few calls: what stands in the square of each.
     letters: tuple[str, ...]
+    #: Of a workflow: its steps.
+    graph: tuple[GraphRow, ...]
 
     @property
     def elapsed_s(self) -> float:
@@ -181,7 +184,7 @@ class Board:
             rate=rate,
             spark=self._pace_line.spark() if batch.is_many else None,
             remaining_s=(batch.n - batch.finished_count) / rate if rate else None,
-            reason=words.plain(str(batch.problem), MESSAGE_LENGTH) if batch.problem else reason,
+            reason=self._reason(reason),
             running=() if done else self._running_rows(),
             bars=tuple(batch.output.bars.get(0, ())) if not batch.is_many else (),
             failures=failures,
@@ -190,7 +193,12 @@ class Board:
             output=self._output_lines(),
             newest=self._newest.of(batch, now) if self._newest is not None and batch.is_many else (),
             letters=self._letters_of_all(),
+            graph=graph_of(batch),
         )
+
+    def _reason(self, reason: str | None) -> str | None:
+        problem = self._batch.problem
+        return words.plain(str(problem), MESSAGE_LENGTH) if problem else reason or why_not_run(self._batch)
 
     def _how_it_went(self) -> Ending | None:
         # Once for each end: later the card holds no results any more.
@@ -231,7 +239,7 @@ class Board:
 
     def _letters_of_all(self) -> tuple[str, ...]:
         batch = self._batch
-        few = batch.is_many and batch.n <= MOST_LETTERED
+        few = batch.is_many and batch.n <= MOST_LETTERED and not hasattr(batch, "workflow")
         if len(self._letters) != (batch.n if few else 0):
             self._letters = letters_of([_in_full(batch, index) for index in range(batch.n)]) if few else ()
         return self._letters

@@ -14,6 +14,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.client import observers
+from nbtasks.client.batches.wholeworkflow import shown_run
+from nbtasks.client.canvas.spread import SpreadResult
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
 from nbtasks.client.runs.runlist import RunList
@@ -131,7 +133,7 @@ class Display:
 
     def hush(self, batch: Ledger) -> None:
         """Show no card of ``batch`` in the cell that runs now, not even as its Out[n]."""
-        self._shown_now()[batch.id] = None
+        self._shown_now()[shown_run(batch).id] = None
 
     def _shown_now(self) -> dict[str, Exhibit | None]:
         """Return the ids of what has been shown in the cell that runs now, with what shows it."""
@@ -142,7 +144,7 @@ class Display:
 
     def show(self, handle: Handle) -> None:
         """Show the card of ``handle`` in the cell that runs now."""
-        batch = handle.batch
+        batch = run_of_handle(handle)
         self._shown_now()[batch.id] = None
         if not has_kernel(self._shell):
             sys.stdout.write(self.line(batch) + "\n")
@@ -156,12 +158,13 @@ class Display:
 
     def displace(self, batch: Ledger) -> str | None:
         """Take the card of a batch away from the cell that runs now; returns its output's display id, if any."""
-        exhibit = self._shown_now().get(batch.id)
+        run_id = shown_run(batch).id
+        exhibit = self._shown_now().get(run_id)
         if exhibit is None:
             return None
-        self._shown_now()[batch.id] = None
+        self._shown_now()[run_id] = None
         place = exhibit.give_up_place()
-        self._forget_if_finished(batch.id)
+        self._forget_if_finished(run_id)
         return place
 
     def _show_runs(self, runs: RunList) -> None:
@@ -208,8 +211,12 @@ class Display:
         Raises:
             NotImplementedError: IPython's way to say that the repr is to be shown.
         """
-        batch = handle.batch
-        if not has_kernel(self._shell) or (isinstance(handle, AsyncResult) and batch.kind != "call"):
+        if isinstance(handle, SpreadResult) and handle.whole is None:
+            self._show_runs(RunList(handle.members()))
+            return
+        batch = run_of_handle(handle)
+        is_of_many = isinstance(handle, AsyncResult) and handle.batch.kind != "call"
+        if not has_kernel(self._shell) or is_of_many:
             raise NotImplementedError
         if batch.id in self._shown_now():
             return
@@ -231,17 +238,18 @@ class Display:
         """Bring the outputs of ``batch``, which has ended, up to date now, on this thread, where nobody watches."""
         wait_until_complete(batch)
         self._runs.saw(batch)
-        exhibit = self._exhibits.get(batch.id)
+        run_id = shown_run(batch).id
+        exhibit = self._exhibits.get(run_id)
         if exhibit is None:
             return
         if type(exhibit) is Exhibit:
             exhibit.update()
-            self._forget_if_finished(batch.id)
+            self._forget_if_finished(run_id)
         else:
             self._writer.note(lambda: None)  # the tick that follows comes at once
 
     def _show_new(self, handle: Handle, *, preview: bool) -> Exhibit:
-        batch = handle.batch
+        batch = run_of_handle(handle)
         if not self.is_live() or is_captured(self._shell):
             exhibit = Exhibit(self._shell, handle, preview=preview)
             exhibit.show()
@@ -281,13 +289,14 @@ class Display:
     def _reopened(self, batch: Ledger) -> None:
         """Have the cards and lists go on that this batch has on show."""
         self._runs.reopened(batch)
-        exhibit = self._exhibits.get(batch.id)
+        run = shown_run(batch)
+        exhibit = self._exhibits.get(run.id)
         if exhibit is not None:
             exhibit.card.stopping = False
-        for ended in [one for one in list(self._ended) if one.card.batch is batch]:
+        for ended in [one for one in list(self._ended) if one.card.batch in (batch, run)]:
             self._ended.remove(ended)
             ended.reopen()
-            self._exhibits[batch.id] = ended
+            self._exhibits[run.id] = ended
             if isinstance(ended, LiveExhibit | Snapshots):
                 self._writer.note(functools.partial(self._goes_on, ended))
 
@@ -297,7 +306,7 @@ class Display:
         self._follow(exhibit)
 
     def _waiting(self, batch: Ledger) -> None:
-        exhibit = self._exhibits.get(batch.id)
+        exhibit = self._exhibits.get(shown_run(batch).id)
         if exhibit is not None and threading.current_thread() is threading.main_thread():
             exhibit.update()
         if threading.current_thread() is threading.main_thread():
@@ -357,6 +366,12 @@ class Display:
         self._ended.append(exhibit)
         while len(self._ended) > _KEPT_CARDS:
             self._ended.popleft().retire()
+
+
+def run_of_handle(handle: Handle) -> Any:
+    """Return what the card of a handle shows."""
+    batch = handle.whole if isinstance(handle, SpreadResult) else handle.batch
+    return shown_run(batch)  # type: ignore[arg-type]
 
 
 def wait_until_complete(batch: Ledger) -> None:

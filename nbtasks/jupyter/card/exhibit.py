@@ -14,6 +14,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client.batches.wholeworkflow import shown_run
+from nbtasks.client.canvas.spread import SpreadResult
 from nbtasks.client.group import GroupResult
 from nbtasks.core.errors import NbtasksError
 from nbtasks.jupyter.liveoutput import (
@@ -49,7 +51,8 @@ class Exhibit:
     """A still card, for notebooks that nobody watches: it changes only when :meth:`update` is called."""
 
     def __init__(self, shell: Any, handle: AsyncResult | GroupResult, *, preview: bool = True) -> None:
-        self.card = Card(handle.batch, with_results=preview)
+        batch = handle.whole if isinstance(handle, SpreadResult) else handle.batch
+        self.card = Card(shown_run(batch), with_results=preview)  # type: ignore[arg-type]
         self.finished = False
         self._shell = shell
         self._handle: AsyncResult | GroupResult | None = handle

@@ -13,7 +13,7 @@ from pathlib import Path
 from .looks import LOOKS
 
 _PAGE = Path(__file__).parent.parent / "page"
-_SHEETS = (_PAGE / "card.css", _PAGE / "runs" / "runs.css")
+_SHEETS = (_PAGE / "card.css", _PAGE / "graph.css", _PAGE / "runs" / "runs.css")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _VARIABLE = re.compile(r"var\((--nbt-[a-z-]+)\)")

@@ -65,9 +65,10 @@ def bar_parts(bar: Bar) -> str:
     )
 
 
-def _swatch(state: str) -> str:
+def swatch(state: str, selector: str = ".nbt-count > img") -> str:
+    """Return the square of a state as a picture."""
     source = base64.b64encode(stencils.swatch(state, SWATCH)).decode("ascii")
-    look = escape(style(".nbt-count > img"))
+    look = escape(style(selector))
     return f'<img alt="" style="{look}" src="data:image/png;base64,{source}">'
 
 
@@ -80,7 +81,7 @@ def counts(told: Sequence[Count], pace: str, *, done: bool, spark: str = "") -> 
     cells = [
         span(
             ".nbt-count",
-            _swatch(count.state) + tag("b", count.number, ".nbt-count > b") + f" {count.word}",
+            swatch(count.state) + tag("b", count.number, ".nbt-count > b") + f" {count.word}",
         )
         for count in told
     ]

@@ -12,6 +12,7 @@ from . import words
 from .barsaid import BarSaid, bar_said
 from .board import FailureGroup, RunningRow, View
 from .ending import end_said
+from .graph import GraphRow
 from .looks import LOOK_OF, PARTS, StateLook
 from .newest import MOST_RESULTS
 from .statesaid import dot_said, state_said
@@ -91,6 +92,9 @@ class Said:
     reason: str | None
     #: What stands in the squares of few calls; of many calls they are too small.
     letters: tuple[str, ...]
+    #: Of a workflow: its steps; and whether each of its calls has a square in these already.
+    graph: tuple[GraphRow, ...]
+    in_graph: bool
     #: What the newest results are called.
     newest: str
     rows: tuple[RowSaid, ...]
@@ -122,6 +126,8 @@ def said(view: View) -> Said:
         pace=_pace(view),
         reason=view.reason,
         letters=view.letters,
+        graph=view.graph,
+        in_graph=_in_graph(view),
         newest=_newest(view),
         rows=tuple(_row(row, many=view.is_many, bars=bool(view.bars)) for row in view.running),
         bars=tuple(map(bar_said, view.bars)),
@@ -172,6 +178,11 @@ def _about(view: View) -> str:
 
 def _took(view: View) -> str:
     return words.duration(view.elapsed_s) if view.done else ""
+
+
+def _in_graph(view: View) -> bool:
+    shown = sum(max(1, len(row.squares)) for row in view.graph if row.call >= 0 and not row.parts)
+    return bool(view.graph) and shown == view.n
 
 
 def _bar(view: View) -> Bar:

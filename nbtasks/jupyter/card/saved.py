@@ -15,6 +15,7 @@ from html import escape
 from . import mosaic, words
 from .barsaid import BarSaid
 from .board import FailureGroup, View
+from .graphsaved import saved_graph
 from .inlined import style
 from .looks import LOOKS
 from .newest import NewResult
@@ -59,6 +60,7 @@ def html(
         div(".nbt-bar", bar_parts(told.bar)),
         counts(told.counts, told.pace, done=told.done, spark=_spark(view)) if told.many else "",
         div(".nbt-reason", escape(told.reason)) if told.reason else "",
+        saved_graph(told.graph),
         _squares(told, codes, width),
         div(".nbt-bars", "".join(map(_bar_row, told.bars))) if told.bars else "",
         _failures(failures_said(view), told.more_failures),
@@ -93,7 +95,7 @@ def _spark(view: View) -> str:
 
 def _squares(told: Said, codes: bytes | bytearray, width: int) -> str:
     if not told.letters:
-        return _mosaic_image(codes, width) if told.many else ""
+        return _mosaic_image(codes, width) if told.many and not told.in_graph else ""
     return div(".nbt-tiles", "".join(map(_tile, told.letters, codes)))
 
 

@@ -17,11 +17,15 @@
  *   what: string, label: string, far: string, share: number | null, worker: string, started_at: number,
  * }} Row
  * @typedef {{description: string, share: number | null, far: string, depth: number}} BarSaid
+ * @typedef {{
+ *   call: number, name: string, said: string, state: string, squares: string[], parts: [state: string, share: number][],
+ *   path: string, at: number, width: number,
+ * }} StepSaid
  * @typedef {{times: string, type: string, message: string, which: string, details: string, open: boolean}} Failure
  * @typedef {{
  *   many: boolean, state: string, shown_state: string, dot: string, done: boolean, stopping: boolean, title: string,
  *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null, letters: string[],
- *   newest: string,
+ *   newest: string, graph: StepSaid[], in_graph: boolean,
  *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, hint: string,
  *   attach_hint: string, sentence: string,
  * }} View

@@ -35,6 +35,7 @@ class CardView {
     this.pace = make("span", "nbt-pace");
     this.spark = new Sparkline(store);
     this.reason = make("div", "nbt-reason", this.root);
+    this.graph = new StepGraph(this.root, store.tables, (index, byKey) => this.drawer.open(index, byKey));
     this.squares = make("div", "nbt-squares", this.root);
     this.mosaic = new Mosaic(
       this.squares, store.tables, (index, step) => this.detail(index, step), (index, byKey) => this.drawer.open(index, byKey),
@@ -80,7 +81,8 @@ class CardView {
     if (this.store.view && !this.store.view.many) {
       this.details.focus({ preventScroll: true });
       this.details.setAttribute("aria-expanded", "false");
-    } else if (this.timeline.isOpen) this.timeline.canvas.focus({ preventScroll: true });
+    } else if (this.store.view?.in_graph && !this.timeline.isOpen) this.graph.focus();
+    else if (this.timeline.isOpen) this.timeline.canvas.focus({ preventScroll: true });
     else if (this.store.view?.letters.length) this.tiles.focus();
     else this.mosaic.canvas.focus({ preventScroll: true });
   }
@@ -122,7 +124,8 @@ class CardView {
     this.drawer.refresh();
     this.newest.draw(view);
     this.preview.draw();
-    this.squares.hidden = !view.many || this.timeline.isOpen;
+    this.graph.draw(view.graph);
+    this.squares.hidden = !view.many || view.in_graph || this.timeline.isOpen;
     this.mosaic.canvas.hidden = view.letters.length > 0 || !this.store.codes.length;
     this.tiles.box.hidden = !view.letters.length;
     this.tiles.box.setAttribute("aria-label", `Calls: ${view.sentence}`);
