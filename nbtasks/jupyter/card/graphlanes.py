@@ -19,7 +19,7 @@ Stroke = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Lanes:
+class RowLines:
     """What is drawn beside one row.
 
     Attributes:
@@ -31,7 +31,7 @@ class Lanes:
     strokes: tuple[Stroke, ...]
 
 
-def lanes_of(after: Sequence[Sequence[int]]) -> tuple[list[Lanes], int]:
+def lanes_of(after: Sequence[Sequence[int]]) -> tuple[list[RowLines], int]:
     """Return what is drawn beside each row, and how many lanes that takes.
 
     Args:
@@ -55,7 +55,7 @@ def lanes_of(after: Sequence[Sequence[int]]) -> tuple[list[Lanes], int]:
             down = joined if joined is not None else own if not active[own] else _free(active, 0)
             active[down] |= targets
             strokes.append(_to_bottom(own, down))
-        made.append(Lanes(own, tuple(dict.fromkeys(strokes))))
+        made.append(RowLines(own, tuple(dict.fromkeys(strokes))))
     return made, max(1, len(active))
 
 
