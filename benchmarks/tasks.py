@@ -17,6 +17,10 @@ def length(x):
     return len(x)
 
 
+def total(numbers):
+    return sum(numbers)
+
+
 def whoami(seconds):
     """Hold a slot for a moment and say whose it is."""
     time.sleep(seconds)
@@ -81,5 +85,5 @@ def forget_clients():
 
 
 COROUTINES = (anap, afetch)
-PLAIN = (noop, length, whoami, nap, recorded, grow, look, fetch)
+PLAIN = (noop, length, total, whoami, nap, recorded, grow, look, fetch)
 ALL = PLAIN + COROUTINES

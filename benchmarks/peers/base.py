@@ -39,6 +39,8 @@ class Peer:
     submits: ClassVar[bool] = True
     #: Has a bulk call that takes a chunk size.
     chunks: ClassVar[bool] = False
+    #: Has chains and chords.
+    composes: ClassVar[bool] = False
     #: Needs a Redis server.
     on_redis: ClassVar[bool] = False
     #: Parts of the command lines of processes that carry messages rather than run calls.
@@ -72,6 +74,14 @@ class Peer:
 
     def map_chunked(self, task, items, size) -> list:
         """Do as ``map``, with so many calls in a message, where the library lets a user say so."""
+        raise NotImplementedError
+
+    def chain(self, task, x, links) -> Any:
+        """Run ``task(x)``, and so many calls in all, each on the value of the one before; return the last value."""
+        raise NotImplementedError
+
+    def chord(self, task, items, body) -> Any:
+        """Run ``task`` on every item, then ``body`` on the list of the values; return its value."""
         raise NotImplementedError
 
     def close(self) -> None:

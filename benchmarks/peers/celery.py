@@ -19,6 +19,7 @@ class Adapter(Peer):
     bulk = "group(task.s(x) for x in items)().get(interval=0.005)"
     pools = ("process", "threads")
     chunks = True
+    composes = True
     on_redis = True
     caveats = (
         "JSON for numbers and texts, pickle for arrays; base64 inside the message is kombu's.",
@@ -76,6 +77,19 @@ class Adapter(Peer):
 
         signature = self._tasks[task.__name__].s
         return group(signature(item) for item in items)().get(timeout=WAIT_S, interval=POLL_S)
+
+    def chain(self, task, x, links):
+        from celery import chain
+
+        signature = self._tasks[task.__name__].s
+        whole = chain(signature(x), *(signature() for _ in range(links - 1)))
+        return whole.delay().get(timeout=WAIT_S, interval=POLL_S)
+
+    def chord(self, task, items, body):
+        from celery import chord
+
+        members = [self._tasks[task.__name__].s(item) for item in items]
+        return chord(members)(self._tasks[body.__name__].s()).get(timeout=WAIT_S, interval=POLL_S)
 
     def map_chunked(self, task, items, size):
         chunks = self._tasks[task.__name__].chunks([(item,) for item in items], size)

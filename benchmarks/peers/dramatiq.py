@@ -18,24 +18,31 @@ class Adapter(Peer):
     packages = ("dramatiq", "redis")
     bulk = "group(actor.message(x) for x in items).run().get_results(block=True)"
     pools = ("process", "threads", "async")
+    composes = True
     on_redis = True
     caveats = (
         "Worker threads, 8 in each process as by default, 1 where calls are uneven; JSON, pickle for arrays.",
         "Idle workers poll, with a pause that grows: a call after a pause waits for it.",
+        "The callback of a group gets no values: for the chord the client fetches them, and adds them up itself.",
     )
 
     def make(self) -> None:
         import dramatiq
         from dramatiq.brokers.redis import RedisBroker
-        from dramatiq.middleware import AsyncIO
+        from dramatiq.middleware import AsyncIO, GroupCallbacks
+        from dramatiq.rate_limits.backends import RedisBackend as RateLimits
         from dramatiq.results import Results
         from dramatiq.results.backends import RedisBackend
+        from redis import Redis
 
         if self.setting.arrays:
             dramatiq.set_encoder(dramatiq.PickleEncoder())
         encoder = dramatiq.get_encoder()
         broker = RedisBroker(url=self.setting.socket_url)
-        broker.add_middleware(Results(backend=RedisBackend(url=self.setting.socket_url, encoder=encoder)))
+        # A chain takes longer than a socket waits by default.
+        results = Redis.from_url(self.setting.socket_url, socket_timeout=None)
+        broker.add_middleware(Results(backend=RedisBackend(client=results, encoder=encoder)))
+        broker.add_middleware(GroupCallbacks(RateLimits(url=self.setting.socket_url)))
         if self.setting.pool == "async":
             broker.add_middleware(AsyncIO())
         dramatiq.set_broker(broker)
@@ -71,6 +78,23 @@ class Adapter(Peer):
         return list(
             group([message(item) for item in items]).run().get_results(block=True, timeout=WAIT_S * 1000)
         )
+
+    def chain(self, task, x, links):
+        from dramatiq import pipeline
+
+        message = self._actors[task.__name__].message
+        whole = pipeline([message(x), *(message() for _ in range(links - 1))])
+        return whole.run().get_result(block=True, timeout=WAIT_S * 1000)
+
+    def chord(self, task, items, body):
+        from dramatiq import group
+
+        message, done = self._actors[task.__name__].message, self._actors["noop"].message(0)
+        members = group([message(item) for item in items])
+        members.add_completion_callback(done)
+        members.run()
+        done.get_result(block=True, timeout=WAIT_S * 1000)
+        return body(members.get_results(block=True, timeout=WAIT_S * 1000))
 
 
 def make_for_worker() -> None:

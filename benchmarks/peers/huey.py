@@ -13,6 +13,7 @@ class Adapter(Peer):
     packages = ("huey", "redis")
     bulk = "task.map(items).get(blocking=True)"
     pools = ("process", "threads")
+    composes = True
     on_redis = True
     caveats = (
         "Takes a call off the list before it runs it: a killed worker loses it.",
@@ -25,6 +26,7 @@ class Adapter(Peer):
 
         huey = RedisHuey("bench", url=self.setting.socket_url, notify_result=True)
         self._tasks = {f.__name__: huey.task(name=f.__name__)(f) for f in tasks.PLAIN}
+        self._huey = huey
         return huey
 
     def start(self) -> None:
@@ -49,3 +51,18 @@ class Adapter(Peer):
     def map(self, task, items):
         group = self._tasks[task.__name__].map([(item,) for item in items])
         return group.get(blocking=True, timeout=WAIT_S)
+
+    def chain(self, task, x, links):
+        run = self._tasks[task.__name__]
+        whole = run.s(x)
+        for _ in range(links - 1):
+            whole.then(run)
+        *_, last = self._huey.enqueue(whole)
+        return last.get(blocking=True, timeout=WAIT_S)
+
+    def chord(self, task, items, body):
+        from huey.api import chord
+
+        members = [self._tasks[task.__name__].s(item) for item in items]
+        whole = chord(members, self._tasks[body.__name__].s())
+        return self._huey.enqueue(whole).get(blocking=True, timeout=WAIT_S)

@@ -17,6 +17,7 @@ class Adapter(Peer):
     bulk = "task.map(items).get()"
     pools = ("process", "threads", "async")
     chunks = True
+    composes = True
     server_marks = ("valkey-server", "keeper")
     caveats = ("Starts its own server; the time for that is in its first result, and in nobody else's.",)
 
@@ -49,6 +50,18 @@ class Adapter(Peer):
 
     def map(self, task, items):
         return self.task(task).map(items).get(timeout=WAIT_S)
+
+    def chain(self, task, x, links):
+        from nbtasks import chain
+
+        signature = self.task(task).s
+        return chain(signature(x), *(signature() for _ in range(links - 1))).delay().get(timeout=WAIT_S)
+
+    def chord(self, task, items, body):
+        from nbtasks import chord
+
+        members = (self.task(task).s(item) for item in items)
+        return chord(members, self.task(body).s()).delay().get(timeout=WAIT_S)
 
     def starmap(self, task, calls):
         return self.task(task).starmap(calls).get(timeout=WAIT_S)

@@ -6,6 +6,7 @@ from .arrays import Arrays, ArraysThroughServer, SharedArray
 from .base import Work
 from .captured import Captured
 from .card import Card
+from .compositions import Chain, Chord
 from .costs import Costs, IdleChildren
 from .first_result import FirstResult
 from .idle import Idle
@@ -23,6 +24,8 @@ ALL: dict[str, Work] = {
         Map(),
         ChunkedMap(),
         Loop(),
+        Chain(),
+        Chord(),
         Arrays(),
         ThreadSleeps(),
         AsyncSleeps(),

@@ -20,6 +20,7 @@ from nbtasks.local.processes.workers import LocalWorkers
 
 from . import current
 from .attaching import attached
+from .canvas import savedgroup  # noqa: F401 - it finds groups for their handles
 from .canvas.signature import Signature, signature
 from .conf.checking import of_workers
 from .conf.discovering import Discovery, Packages

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, cast, overload
 
 from nbtasks.core import states as st
 from nbtasks.core.awaited import keep_place
@@ -23,7 +23,7 @@ from nbtasks.core.pages import page_of
 from nbtasks.core.typevars import R
 from nbtasks.wire.values import value_of
 
-from . import current, observers, waiting
+from . import current, linked, observers, waiting
 from .batches.course import course_of
 from .batches.ledger import Ledger
 from .batches.repairs import STRUCK
@@ -72,11 +72,11 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
 
     @classmethod
     def restore(cls, id: str, *, app: current.Provider | None = None) -> Self:
-        """Return the handle of a map by its id, as in Celery; nothing need have been saved before."""
-        return cls(id, app=app)
+        """Return the handle of a group by its id, as in Celery. A map need not have been saved before."""
+        return cast("Self", linked.restore[0](cls, id, app))
 
     def save(self) -> Self:
-        """Return the handle: the server keeps every map under its id, and :meth:`restore` finds it there."""
+        """Have it found by :meth:`restore`, for 30 days at least; a map is found anyway. Returns the handle."""
         return self
 
     def __str__(self) -> str:

@@ -38,6 +38,8 @@ class Relatives(Protocol):
 
 #: Finds the relatives of a handle; set by canvas/family.py, without which there are none.
 find: list[Callable[[Any], Relatives]] = []
+#: Returns the handle of a map, or of a saved group, by its class and id, at an App; set by canvas/savedgroup.py.
+restore: list[Callable[[Any, str, Any], Any]] = []
 
 
 def relatives(handle: Any) -> Relatives | None:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import pytest
 
 import nbtasks
-from nbtasks import AsyncResult, ChordError, GroupResult, TaskRevokedError, chain, chord, group, task
+from nbtasks import (
+    AsyncResult,
+    ChordError,
+    ConfigError,
+    GroupResult,
+    TaskRevokedError,
+    UnknownCall,
+    chain,
+    chord,
+    group,
+    task,
+)
 
 SOON = 60.0
 
@@ -28,8 +42,6 @@ def parse(*_):
 @task
 def never(*_):
     """Wait to be stopped."""
-    import time
-
     while True:
         time.sleep(0.02)
 
@@ -250,3 +262,40 @@ def test_values_are_handed_on_of_tasks_that_keep_none(shared_app):
 
     assert chord([forgets.s(1), forgets.s(2)], total.s()).delay().get(timeout=SOON) == 5
     assert isinstance((forgets.s(1) | add.s(1)).delay(), AsyncResult)
+
+
+def test_a_group_of_several_batches_is_found_again(shared_app):
+    made = {
+        "chains": group(add.s(k, 1) | add.s(10) for k in range(3)),
+        "mixed": group(add.s(1, 2), add.s(3, 4) | add.s(5), add.si(6, 7).set(priority=9)),
+        "named": group(add.s(1, k).set(task_id=f"saved {time.time_ns()} {k}") for k in range(3)),
+        "nested": group(add.s(1, 1), add.s(1, 1) | group(add.s(1), add.s(2)), add.s(5, 5)),
+    }
+    for composition in made.values():
+        handle = composition.delay().save()
+        with nbtasks.App("looks on", namespace=shared_app.connection.namespace) as other:
+            found = GroupResult.restore(handle.id, app=other)
+            assert found.id == handle.id
+            assert found.get(timeout=60) == handle.get(timeout=60)
+            assert GroupResult.restore(handle.id, app=other).save().id == handle.id
+    empty = group([]).delay().save()
+    with pytest.raises(UnknownCall, match="nobody has saved a group"):
+        GroupResult.restore(empty.id)
+    one = add.delay(1, 1)
+    with pytest.raises(UnknownCall, match="is the handle of one call"):
+        GroupResult.restore(one.id)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_calls_of_one_composition_do_not_share_an_id(shared_app, eager):
+    same = add.s(1, 1).set(task_id="the same")
+    for composition in (
+        group(same, same),
+        same | add.s(1).set(task_id="the same"),
+        group(same, total.s([1])) | total.s().set(task_id="the same"),
+    ):
+        with (
+            nbtasks.App("here", eager=True) if eager else contextlib.nullcontext(),
+            pytest.raises(ConfigError, match="'the same' is given to 2 calls"),
+        ):
+            composition.delay()

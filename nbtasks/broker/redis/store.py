@@ -93,6 +93,10 @@ class Store:
         """Return the signed graph of a workflow."""
         return self._value(self._keys.plan(workflow))
 
+    def keep_plan(self, name: str, frame: bytes, ttl_ms: int) -> None:
+        """Keep a signed graph, or group, for a time."""
+        self._link.call("SET", self._keys.plan(name), frame, "PX", ttl_ms)
+
     def blob(self, key: str, target: memoryview) -> int | None:
         """Read a piece of a large value into ``target``; return its length, also where it does not fit."""
         try:

@@ -105,6 +105,16 @@ class Engine(BatchEngine, Protocol):
     def workflow_of(self, batch: Ledger) -> WorkflowRecord | None:
         """Return the workflow that a batch is a part of, whoever has submitted it; None where it is in none."""
 
+    def save_group(self, record: WorkflowRecord) -> None:
+        """Keep a group of calls of several batches, which a plan without edges says.
+
+        Raises:
+            ConfigError: this engine keeps nothing.
+        """
+
+    def saved_group(self, id: str) -> WorkflowRecord | None:
+        """Return a group that was kept under an id; None where there is none."""
+
     def open(self, batch: Ledger, parcel: Parcel) -> None:
         """Begin a batch that grows; nothing is sent yet."""
 

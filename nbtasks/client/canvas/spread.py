@@ -55,6 +55,22 @@ class SpreadResult(GroupResult[R]):
         return ", ".join(dict.fromkeys(part.name for part, _ in self._parts))
 
     @property
+    def spans(self) -> list[tuple[AsyncResult[Any] | GroupResult[Any], bool]]:
+        """What it is made of, as it was given."""
+        return list(self._parts)
+
+    def save(self) -> Self:
+        """Have the broker keep which calls it is made of: :meth:`restore` finds it by its id, for 30 days at least."""
+        from .saving import save
+
+        save(self)
+        return self
+
+    def name_again(self, id: str) -> None:
+        """Have it go by the id that it was saved under."""
+        self._id = id
+
+    @property
     def parts(self) -> list[AsyncResult[Any] | GroupResult[Any]]:
         """The handles of what it is made of, each of one batch or a group of its own."""
         return [part for part, _ in self._parts]

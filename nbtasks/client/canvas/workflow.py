@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ def submit(compiled: Compiled) -> Any:
         ConfigError: tasks are of several Apps, or options are wrong.
     """
     engine = engine_of(compiled.steps)
+    _check_ids(compiled.steps)
     if engine is None:
         return SpreadResult([])
     if isinstance(engine, EagerEngine):
@@ -48,6 +50,20 @@ def submit(compiled: Compiled) -> Any:
     if shown and not ledgers[0].quiet:
         observers.submitted(handle, ledgers[0])
     return handle
+
+
+def _check_ids(steps: Sequence[Step]) -> None:
+    """Refuse an id that was given to several calls: a result never changes, so each has one of its own."""
+    given = Counter[str]()
+    for step in steps:
+        if step.options.get("task_id") is not None:
+            given[str(step.options["task_id"])] += len(step.calls)
+    for id, calls in given.items():
+        if calls > 1:
+            raise ConfigError(
+                f"task_id={id!r:.80} is given to {calls} calls of one composition: each call has its own result, and "
+                "so an id of its own. Give each another one, or leave it out"
+            )
 
 
 def engine_of(steps: Sequence[Step]) -> Engine | None:

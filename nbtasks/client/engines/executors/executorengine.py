@@ -185,6 +185,16 @@ class ExecutorEngine:
         """Revoke the calls of a batch: there are no workflows."""
         self.revoke(batch, -1, terminate)
 
+    def save_group(self, record: WorkflowRecord) -> None:
+        """Refuse: nothing is kept beyond this process."""
+        raise ConfigError(
+            "save(): an App with an executor keeps nothing beyond its process: hold the group's handle"
+        )
+
+    def saved_group(self, id: str) -> WorkflowRecord | None:
+        """Return None: nothing is kept."""
+        return None
+
     def workflow_of(self, batch: Ledger) -> WorkflowRecord | None:
         """Return None: there are no workflows."""
 

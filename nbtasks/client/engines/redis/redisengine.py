@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from nbtasks.wire.workflowrecord import WorkflowRecord
 
 
+#: How long a group is known that was saved (ms); results may go before, or stay longer.
+_SAVED_MS = 30 * 86_400_000
+
+
 class RedisEngine:
     """Does what users' objects ask for by the parts of a session.
 
@@ -235,6 +239,16 @@ class RedisEngine:
     def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
         """Revoke all calls of the workflow that a batch is a part of, and that have not ended."""
         self._workflows.revoke_of(batch, terminate)
+
+    def save_group(self, record: WorkflowRecord) -> None:
+        """Keep a group of calls of several batches."""
+        session = self.session
+        session.store.keep_plan(record.id, session.codec.seal_plan(record), _SAVED_MS)
+
+    def saved_group(self, id: str) -> WorkflowRecord | None:
+        """Return a group that was kept under an id; None where there is none."""
+        frame = self.session.store.plan(id)
+        return None if frame is None else self.session.codec.open_plan(frame, id)
 
     def workflow_of(self, batch: Ledger) -> WorkflowRecord | None:
         """Return the workflow that a batch is a part of; None where it is in none."""
