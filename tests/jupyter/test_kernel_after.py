@@ -54,6 +54,8 @@ def test_a_name_that_a_cell_reads_is_a_result_there(kernel):
     assert kernel.run("%%task -b\nfirst = 5\nfirst").text == "5"
     assert kernel.run("%%task -b\n(lambda first: first)(1)").text == "1"
     assert kernel.run("%task -b sum(parts)").text == "3"
+    assert kernel.run("%task -b sum(parts) + first").text == "13"
+    assert kernel.run("%task -b part + first for part in parts").text == "[10, 11, 12]"
     assert kernel.value("type(first).__name__") == "'AsyncResult'"
 
 

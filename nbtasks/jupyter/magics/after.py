@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _HANDLES = (AsyncResult, GroupResult)
 _HERE = (EagerResult, EagerGroup)
+#: IPython keeps what cells have shown there.
+_OF_IPYTHON = frozenset({"In", "Out"})
 _COLLECTIONS = (list, tuple, set, dict)
 _MOST_DEEP = 3
 _MOST_ITEMS = 100_000
@@ -158,5 +160,5 @@ def _unknown(name: str, namespace: Mapping[str, Any], runs: Iterable[Ledger]) ->
 
 def _holders(namespace: Mapping[str, Any]) -> Iterator[str]:
     for name, value in list(namespace.items()):
-        if not name.startswith("_") and _is_awaited(value):
+        if not name.startswith("_") and name not in _OF_IPYTHON and _is_awaited(value):
             yield name

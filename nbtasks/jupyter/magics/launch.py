@@ -126,8 +126,12 @@ class Launcher:
         if clause is not None and _names_a_function(tree, names):
             task = self._task_of(self._evaluate(tree), tree, options, title)
             return self._ready(task, options, options.name or task.name, clause, None)
+        after = NOTHING
+        if held := read_by(cell, self._shell.user_ns, names):
+            after = after.and_also(held)
+            cell = read_expression(f"%task {line}", expression, _parameters(after, names), options.get)
         task = self._of_expression(cell, tree, options, title)
-        return self._ready(task, options, title, clause, cell)
+        return self._ready(task, options, title, clause, cell, after)
 
     def _of_expression(self, cell: Cell, tree: ast.expr, options: MagicOptions, title: str) -> Task:
         """Return a task that evaluates the expression there, with the options of the task it calls, if any."""
