@@ -32,7 +32,8 @@ def test_all_its_cells_run_and_its_cards_are_saved(lab_page, tmp_path):
     output.wait_for()
     page.locator(".jp-Cell").nth(fetch).scroll_into_view_if_needed()
     folder = IMAGES if os.environ.get("NBTASKS_DOC_IMAGES") == "1" else tmp_path
-    output.locator("div[style*=max-width]").first.screenshot(path=folder / "quickstart-fetch.png")
+    card = output.locator(".nbt-card, div[style*=max-width]").first
+    card.screenshot(path=folder / "quickstart-fetch.png", animations="disabled")
 
     saved = notebook.save().cells
     outputs = [output for cell in saved for output in cell.outputs]
