@@ -125,3 +125,12 @@ def test_lines_of_a_chain_and_of_a_diamond():
     wide, width = lanes_of([list(range(1, 41)), *[[41]] * 40, []])
     assert width <= 3
     assert all(0 <= x < width * LANE for one in wide for stroke in one.strokes for x in stroke[::2])
+
+
+def test_a_card_keeps_its_graph_when_it_lets_the_batch_go(shared_app):
+    after = one.delay(one.delay(3))
+    assert after.until_ready(SOON)
+    card = Card(shown_run(after.batch))
+    before = card.view().graph
+    card.let_go()
+    assert card.view().graph == before != ()

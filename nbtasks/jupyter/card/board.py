@@ -140,6 +140,7 @@ class Board:
         self._ending: tuple[float | None, Ending | None] | None = None
         self._names: dict[int, str] = {}
         self._letters: tuple[str, ...] = ()
+        self._graph: tuple[GraphRow, ...] = ()
         self._newest = NewestResults() if with_results else None
 
     def show(self, batch: Run) -> None:
@@ -193,8 +194,13 @@ class Board:
             output=self._output_lines(),
             newest=self._newest.of(batch, now) if self._newest is not None and batch.is_many else (),
             letters=self._letters_of_all(),
-            graph=graph_of(batch),
+            graph=self._graph_of(batch),
         )
+
+    def _graph_of(self, batch: Run) -> tuple[GraphRow, ...]:
+        # Kept, for after the end the batch may know of no workflow any more.
+        self._graph = graph_of(batch) or self._graph
+        return self._graph
 
     def _reason(self, reason: str | None) -> str | None:
         problem = self._batch.problem
