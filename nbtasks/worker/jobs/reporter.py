@@ -176,7 +176,7 @@ class Reporter:
         self._composer.add_ended(report, ended)
         for refusal in refused:
             self._composer.add_refused(report, refusal)
-        for batch, index in self._running.were_named((item.job.entry.batch, item.index) for item in ended):
+        for batch, index in self._running.were_named(ended):
             report.own_state(batch, index, 1, b"")
         for job, index in unlocked:
             for lock in job.header.locks:
@@ -242,4 +242,5 @@ class Reporter:
 
 def _taken(items: deque[T]) -> list[T]:
     """Take everything out that is there now; others may add to it meanwhile."""
-    return [items.popleft() for _ in range(len(items))]
+    # Most often there is nothing.
+    return [items.popleft() for _ in range(len(items))] if items else []

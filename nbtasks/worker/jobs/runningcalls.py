@@ -13,6 +13,7 @@ from nbtasks.wire.metas import progressed
 from nbtasks.worker.isolation.news import news_of
 
 from .bell import Bell
+from .ended import Ended
 
 #: A call that runs this long is reported as started; shorter ones only by their result.
 _STARTED_AFTER_S = 0.05
@@ -96,11 +97,11 @@ class RunningCalls:
         self._notes.pop(key, None)
         return None
 
-    def were_named(self, calls: Iterable[_Key]) -> list[_Key]:
+    def were_named(self, ended: Iterable[Ended]) -> list[_Key]:
         """Return those calls, which have ended, whose own state the broker may have; it is asked once."""
         if not self._named:
             return []
-        found = self._named.intersection(calls)
+        found = self._named.intersection((item.job.entry.batch, item.index) for item in ended)
         self._named -= found
         return list(found)
 
