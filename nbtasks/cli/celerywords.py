@@ -9,13 +9,15 @@ import click
 
 from nbtasks.core.options import LOG_LEVELS, POOLS
 
+#: Option -> its other names, whether it is a flag, what is said.
+_Words = dict[str, tuple[tuple[str, ...], bool, str]]
 _LEVELS = {"warn": "warning", "fatal": "critical"}
 _POOLS = {"processes": "prefork"}
 _GREEN = {"eventlet", "gevent"}
 _NO_WAIT = "no call waits behind a long one"
 _LEASE = "a lease in the server stands for heartbeats"
 #: Option -> its other names, whether it is a flag, why it changes nothing.
-_NO_MEANING: dict[str, tuple[tuple[str, ...], bool, str]] = {
+_NO_MEANING: _Words = {
     "--without-gossip": ((), True, "workers do not gossip"),
     "--without-mingle": ((), True, "workers ask each other nothing when they start"),
     "--without-heartbeat": ((), True, _LEASE),
@@ -33,7 +35,7 @@ _DAEMON = (
 _BY_SYSTEM = "systemd and supervisord have a word for it, see docs/guide/deployment.md"
 _AT_TASK = "say it at the task, @app.task(time_limit=...), or at the call"
 #: Option that is refused -> its other names, whether it is a flag, what to do instead.
-_REFUSED: dict[str, tuple[tuple[str, ...], bool, str]] = {
+_REFUSED: _Words = {
     "--detach": (("-D",), True, _DAEMON),
     "--pidfile": ((), False, _BY_SYSTEM),
     "--uid": ((), False, _BY_SYSTEM),
@@ -45,11 +47,17 @@ _REFUSED: dict[str, tuple[tuple[str, ...], bool, str]] = {
     "--purge": (("--discard",), True, "run `nbtasks purge` before you start the worker"),
     "--exclude-queues": (("-X",), False, "name the queues that it serves: -Q"),
     "--include": (("-I",), False, "name the modules in App(include=[...])"),
-    "--beat": (
-        ("-B",),
-        True,
-        "there are no schedules yet: have cron or a systemd timer run `nbtasks call NAME`",
-    ),
+}
+_IN_SERVER = "what is due, and what has run, is kept in the server"
+#: The same of `celery beat`.
+_BEATS_NO_MEANING: _Words = {
+    "--schedule": (("-s",), False, _IN_SERVER),
+    "--scheduler": (("-S",), False, _IN_SERVER),
+    "--max-interval": ((), False, "it looks when something is due, and whenever something has changed"),
+}
+_BEATS_REFUSED: _Words = {
+    "--detach": ((), True, _DAEMON.replace("a worker", "a beat")),
+    **{name: _REFUSED[name] for name in ("--pidfile", "--uid", "--gid", "--umask", "--executable")},
 }
 
 
@@ -131,18 +139,33 @@ def _go_there(_context: click.Context, _option: click.Parameter, folder: str | N
 
 
 def without_meaning(command: Any) -> Any:
-    """Give a command the options of Celery's that it has not; who gives one is told why, or what to do instead."""
+    """Give a command the options of Celery's worker that it has not; who gives one is told why, or what to do instead.
 
+    Some of them are those of its embedded beat.
+    """
+    of_beat: _Words = {
+        "--schedule-filename": (("-s", "--schedule"), False, _IN_SERVER),
+        "--scheduler": ((), False, _IN_SERVER),
+    }
+    return _without(command, {**_NO_MEANING, **of_beat}, _REFUSED)
+
+
+def without_beats_words(command: Any) -> Any:
+    """Do the same with those of its beat."""
+    return _without(command, _BEATS_NO_MEANING, _BEATS_REFUSED)
+
+
+def _without(command: Any, no_meaning: _Words, refused: _Words) -> Any:
     def say(_: click.Context, option: click.Parameter, given: Any) -> None:
         if given:
             name = option.opts[-1]
-            click.echo(f"nbtasks: {name} changes nothing: {_NO_MEANING[name][2]}", err=True)
+            click.echo(f"nbtasks: {name} changes nothing: {no_meaning[name][2]}", err=True)
 
     def refuse(_: click.Context, option: click.Parameter, given: Any) -> None:
         if given:
-            raise click.UsageError(f"{'/'.join(option.opts)}: {_REFUSED[option.opts[-1]][2]}")
+            raise click.UsageError(f"{'/'.join(option.opts)}: {refused[option.opts[-1]][2]}")
 
-    for table, answer in ((_NO_MEANING, say), (_REFUSED, refuse)):
+    for table, answer in ((no_meaning, say), (refused, refuse)):
         for name, (others, is_flag, _) in table.items():
             command = click.option(
                 *others, name, callback=answer, hidden=True, expose_value=False, is_flag=is_flag

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from . import elsewhere
+from .beating import beat
 from .calling import calling
 from .celerywords import before_commands
 from .controlling import control, inspect, status
@@ -45,6 +46,7 @@ def nbtasks(context: click.Context, target: str | None, broker: str | None) -> N
 
 
 for _command in (
+    beat,
     calling,
     control,
     doctor,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +12,13 @@ from nbtasks.client.conf.checking import of_workers
 from nbtasks.client.conf.logforms import log_forms
 from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import seconds
-from nbtasks.core.errors import BrokerUnavailable, ConfigError, NbtasksError
+from nbtasks.core.errors import ConfigError, NbtasksError
 from nbtasks.core.keywords import WorkerKeywords, meanings
 from nbtasks.core.nodenames import node_file, node_name
 from nbtasks.core.options import LOG_LEVELS, OUTPUTS, POOLS, WorkerOptions
-from nbtasks.local.connection import CONFIG_VARIABLE
 from nbtasks.local.processes.maththreads import share_cpus
-from nbtasks.local.processes.preloading import set_up_django
 
+from .beating import declare_beside
 from .celerywords import Bounds, Level, PoolKind, without_meaning
 from .named import (
     broker_option,
@@ -32,11 +28,10 @@ from .named import (
     node_named,
     target_option,
 )
+from .project import connected, project_app
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
-    from nbtasks.local.connection import Connection
-    from nbtasks.local.server.embeddedlease import EmbeddedLease
 
 
 def _said(option: str) -> str:
@@ -105,6 +100,13 @@ def _said(option: str) -> str:
     metavar="TIME",
     help=_said("lease"),
 )
+@click.option(
+    "-B/",
+    "--beat/--no-beat",
+    "beat",
+    default=None,
+    help="Whether it fires periodic tasks.  [default: it does]",
+)
 @without_meaning
 def worker(
     target: str | None, broker: str | None, connection_file: str | None, namespace: str | None, **given: Any
@@ -133,25 +135,27 @@ def _serve(
         raise click.ClickException("workers run on Linux and macOS only; on Windows, use Python in WSL")
     # Before the App's module is imported, and with it numpy.
     share_cpus(1 if given["pool"] == "solo" else given["concurrency"] or usable_cpus())
-    app, include = _app(target, broker, file, namespace)
+    app, include = project_app(target, broker, file, namespace)
     try:
         options = _options(given, include, app)
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
-    connection, lease = _connect(app, broker, file, namespace)
-    if broker:
-        connection = dataclasses.replace(connection, url=broker, source="-b")
-    if namespace:
-        connection = dataclasses.replace(connection, namespace=namespace)
+    connection, lease = connected(app, broker, file, namespace)
     if app is not None:
         # What its tasks submit in this worker goes where the worker listens, whatever the App was told.
         app.go_to(connection)
 
     from nbtasks.worker import run
 
+    def begun(_: dict[str, Any]) -> None:
+        if lease is not None:
+            lease.keep_up()
+        if options.beat is not False:
+            declare_beside(app, connection, target)
+
     try:
         # Not before it is ready: children are forked from a process without threads.
-        return run(connection, options, on_ready=lambda _: _keep_up(lease), tasks=lambda: _tasks(app))
+        return run(connection, options, on_ready=begun, tasks=lambda: _tasks(app))
     finally:
         if lease is not None:
             lease.close()
@@ -159,53 +163,6 @@ def _serve(
 
 def _tasks(app: App | None) -> list[str]:
     return list(app.tasks) if app is not None else []
-
-
-def _keep_up(lease: EmbeddedLease | None) -> None:
-    if lease is not None:
-        lease.keep_up()
-
-
-def _app(
-    target: str | None, broker: str | None, file: str | None, namespace: str | None
-) -> tuple[App | None, tuple[str, ...]]:
-    """Return the App that the worker is for, and the modules that it imports; None where nothing names settings."""
-    if broker:
-        # An App that names no server would otherwise start the embedded one.
-        os.environ["NBTASKS_BROKER"] = broker
-    if target:
-        from .target import find_app
-
-        app, module = find_app(target)
-        # It says where the project's tasks are.
-        set_up_django()
-        return app, (*app.include, module)
-    if not os.environ.get(CONFIG_VARIABLE):
-        return None, ()
-    from nbtasks.client.app import App
-
-    app = App("worker", broker=broker, connection_file=file, namespace=namespace)
-    return app, app.include
-
-
-def _connect(
-    app: App | None, broker: str | None, file: str | None, namespace: str | None
-) -> tuple[Connection, EmbeddedLease | None]:
-    from nbtasks.client.conf.unread import unread
-    from nbtasks.local.connection import read_connection_file, resolve
-
-    if file:
-        return read_connection_file(file), None
-    if app is None:
-        connection, lease = resolve(broker, namespace=namespace)
-        for sentence in unread(connection.url, frozenset()):
-            click.echo(f"nbtasks: {sentence}", err=True)
-        return connection, lease
-    if not broker:
-        # Starts the embedded server; any other one is waited for by the worker.
-        with contextlib.suppress(BrokerUnavailable):
-            app.check()
-    return app.connection, None
 
 
 def _logfile(text: str | None, name: str | None) -> str | None:
@@ -235,4 +192,5 @@ def _options(given: dict[str, Any], include: tuple[str, ...], app: App | None) -
         max_memory_per_child=given["max_memory_per_child"],
         lease_s=seconds(given["lease"], "lease"),
         include=include,
+        beat=given["beat"],
     )

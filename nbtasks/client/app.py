@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbtasks.core import context
 from nbtasks.core.cpus import usable_cpus
+from nbtasks.core.due.missed import Missed
 from nbtasks.core.durations import LONGEST_S, Duration, patience
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import CallKeywords, TaskKeywords, WorkerKeywords, documented
@@ -32,6 +33,8 @@ from .locking.applock import AppLock
 from .registered import RegisteredTasks
 from .result import AsyncResult as Handle
 from .runs import runlist  # noqa: F401 - it shows handles to those who ask for it
+from .schedule.declared import periodic_tasks
+from .schedule.periodictask import PeriodicTask
 from .submitting.setupcheck import check_setup
 from .task import Task
 from .taskelsewhere import task_elsewhere
@@ -176,7 +179,7 @@ class App(Foundation):
         Raises:
             ConfigError: it takes arguments, or is a coroutine function.
         """
-        self._need("worker_setup")
+        self.need("worker_setup")
         check_setup(function)
         name = (function.__module__, function.__qualname__)
         self._setups[:] = [one for one in self._setups if (one.__module__, one.__qualname__) != name]
@@ -276,6 +279,57 @@ class App(Foundation):
         engine = self._opened.engine
         return engine.registry.recent(quiet=quiet) if engine is not None else []
 
+    # -- periodic tasks
+
+    def add_periodic_task(
+        self,
+        schedule: Any,
+        sig: Any,
+        args: Any = None,
+        kwargs: Any = None,
+        name: str | None = None,
+        *,
+        missed: Missed = "latest",
+        overlap: bool = False,
+        jitter: Duration = 0,
+        keep: bool = False,
+        tz: Any = None,
+        **options: Unpack[CallKeywords],
+    ) -> PeriodicTask:
+        """Have a task called again and again. One of the same name is replaced; its history, and a pause, stay.
+
+        At once, where a notebook, a script or a function says it; it then ends with this process, unless ``keep``. What
+        a module says while it is imported is declared: ``nbtasks beat -A``, ``nbtasks worker -A`` and
+        :meth:`start_workers` put it.
+
+        Args:
+            schedule: ``crontab(...)``, a timedelta, seconds, a text such as ``15m`` or ``0 6 * * *``.
+            sig: what is called: ``task.s(...)``, a task, or the name of one.
+            args: more arguments, before those of ``sig``.
+            kwargs: more keyword arguments.
+            name: of the periodic task; None: made of the call.
+            missed: what is done about due times at which nobody was there to fire: ``skip`` leaves them out, ``latest``
+                fires the last one, ``all`` the last hundred.
+            overlap: whether a run may begin while the one before goes on; else that due time is left out.
+            jitter: each run begins up to so much later, by chance.
+            keep: it goes on when this process has ended, until it is removed.
+            tz: time zone of a crontab; None: the setting ``timezone``, else this machine's.
+            options: those of ``apply_async``, for each run; ``expires`` counts from each due time.
+
+        Raises:
+            ConfigError: the schedule says nothing, ``sig`` is no call of one task, or an option makes no sense here.
+        """
+        terms = {"missed": missed, "overlap": overlap, "jitter": jitter, "keep": keep, "tz": tz}
+        return self.declared.add(schedule, sig, args, kwargs, name, terms, options)
+
+    def periodic_tasks(self) -> list[PeriodicTask]:
+        """Return the periodic tasks of the namespace, the next one first."""
+        return periodic_tasks(self)
+
+    def periodic_task(self, name: str) -> PeriodicTask:
+        """Return the handle of a periodic task by its name, whoever has made it."""
+        return PeriodicTask(name, self)
+
     # -- workers
 
     @documented(WorkerKeywords, WorkerOptions.defaults())
@@ -297,7 +351,7 @@ class App(Foundation):
             ConfigError: an unknown option or a bad value.
             WorkersError: they did not come up; the message has the end of their log.
         """
-        self._need("start_workers")
+        self.need("start_workers")
         if self._eager is not None:
             # There is nothing for them to do.
             return
@@ -309,12 +363,14 @@ class App(Foundation):
         workers.begin(wanted)
         # The worker starts meanwhile.
         _ = self.engine
+        if wanted.beat is not False and not self.declared.is_empty:
+            self.declared.apply(owner="")
         workers.wait(LONGEST_S if most_s is None else most_s)
 
     @property
     def local_workers(self) -> LocalWorkers:
         """The workers that this process has started."""
-        self._need("start_workers", "local_workers")
+        self.need("start_workers", "local_workers")
         with self._lock:
             opened = self._opened
             if opened.workers is None:
@@ -337,7 +393,7 @@ class App(Foundation):
         """Tells workers something, or asks them, on any machine."""
         from .control.control import Control
 
-        self._need("control")
+        self.need("control")
         return Control(self)
 
     def stranded(self) -> list[Stranded]:

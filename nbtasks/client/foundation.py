@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from .engines.redis.session import Session
     from .locking.eagerholding import EagerHolding
     from .locking.holding import Holding
+    from .schedule.appevents import AppEvent
+    from .schedule.declared import Declared
 
 _log = logging.getLogger("nbtasks")
 #: Settings that a Told is made of, in its order.
@@ -92,6 +94,7 @@ class Foundation:
         self._setups: list[Callable[[], Any]] = []
         self._closed = False
         self.discoveries: list[Discovery] = []
+        self._declared: Declared | None = None
         #: By name: see registered.py. Those of others are kept to be submitted again.
         self.kept_tasks: dict[str, Definition] = {}
         self.tasks_elsewhere: dict[str, Definition] = {}
@@ -179,6 +182,12 @@ class Foundation:
     # -- where its calls go
 
     @property
+    def is_connected(self) -> bool:
+        """Whether it has an open connection to its broker."""
+        engine = self._opened.engine
+        return engine is not None and engine.usable and not self._closed
+
+    @property
     def usable(self) -> bool:
         """Whether it is open."""
         return not self._closed
@@ -217,12 +226,12 @@ class Foundation:
 
     def go_to(self, connection: Connection) -> None:
         """Have calls go elsewhere than was told: what is said on a command line counts. Only before the first call."""
-        self._need("connection")
+        self.need("connection")
         with self._lock:
             self._connection = connection
             self.conf.fix("this App is connected")
 
-    def _need(self, word: str, said: str = "") -> None:
+    def need(self, word: str, said: str = "") -> None:
         """Raise ConfigError where that is nothing for an executor; ``word`` as of :class:`Capabilities`."""
         if self._executor is not None:
             self._executor.capabilities.need(word, said)
@@ -233,7 +242,7 @@ class Foundation:
 
     def _begin(self) -> None:
         self._check_open()
-        self._need("connection")
+        self.need("connection")
         if self._connection is None:
             told = self._told
             told.check(self.conf.result_backend, None)
@@ -278,7 +287,35 @@ class Foundation:
             if engine is None or not engine.usable or self._closed:
                 engine = self._opened.engine = self._connect()
                 ancestry.at_exit_of_child(weakref.WeakMethod(self._at_exit))
+                self._connected()
             return engine
+
+    def _connected(self) -> None:
+        """Hear that there is a connection."""
+        if self._declared is not None:
+            self._declared.settle()
+
+    # -- what its project declares
+
+    @property
+    def declared(self) -> Declared:
+        """The periodic tasks that its project declares."""
+        with self._lock:
+            if self._declared is None:
+                from .schedule.declared import Declared
+
+                self._declared = Declared(self)
+            return self._declared
+
+    @property
+    def on_after_configure(self) -> AppEvent:
+        """Whoever connects is called, with ``sender=app``, when the App is connected: to add periodic tasks, say."""
+        return self.declared.on_after_configure
+
+    @property
+    def on_after_finalize(self) -> AppEvent:
+        """The same, a moment later, as in Celery."""
+        return self.declared.on_after_finalize
 
     def see_whether_eager(self, said: bool | None) -> bool:
         """Run calls where they are submitted from now on, or no longer; returns which."""
@@ -310,7 +347,7 @@ class Foundation:
     @property
     def session(self) -> Session:
         """The open connection to the broker, for those who look behind the engine."""
-        self._need("connection", "session")
+        self.need("connection", "session")
         engine = self.engine
         if not isinstance(engine, RedisEngine):
             raise ConfigError(
@@ -321,7 +358,7 @@ class Foundation:
     @property
     def holding(self) -> Holding | EagerHolding:
         """What code of this process holds of locks."""
-        self._need("lock")
+        self.need("lock")
         return self.engine.holding  # type: ignore[attr-defined, no-any-return]
 
     def check(self) -> BrokerFacts:

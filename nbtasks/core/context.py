@@ -125,6 +125,17 @@ class CurrentCall:
         return None if self.sent is None else _iso(getattr(self.sent, "not_after", None))
 
     @property
+    def periodic_task_name(self) -> str | None:
+        """The periodic task that it is a run of, as Celery calls it; None where it is of none."""
+        return None if self.sent is None else self.sent.header.periodic_name or None
+
+    @property
+    def scheduled_for(self) -> datetime | None:
+        """When that run was due, in UTC; None where nothing was."""
+        moment = None if self.sent is None else self.sent.header.scheduled_for
+        return None if moment is None else datetime.fromtimestamp(moment, timezone.utc)
+
+    @property
     def ignore_result(self) -> bool:
         """Whether its value is not kept."""
         return self.sent is not None and bool(self.sent.header.overrides.get("ignore_result"))

@@ -51,6 +51,8 @@ class CallHeader:
         nesting: how often in a row calls have taken the place of another before these did.
         overrides: option of the task -> what it is for these calls.
         locks: what each of them holds while it runs; who does not know of it must not run them.
+        periodic_name: of the periodic task that they are a run of; empty where they are of none.
+        scheduled_for: when that run was due, in epoch seconds of the server; None where nothing was due.
         more: what a newer sender has said besides, as it was sent.
     """
 
@@ -78,6 +80,8 @@ class CallHeader:
     nesting: int = 0
     overrides: Mapping[str, float | None] = field(default_factory=dict)
     locks: tuple[Lock, ...] = ()
+    periodic_name: str = ""
+    scheduled_for: float | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def root_of(self, index: int) -> str:
@@ -164,6 +168,8 @@ _FIELDS = WireFields(
         _STANDS_IN: WireField("stands_in", flag, int),
         "rn": WireField("nesting", whole),
         _LOCKS: WireField("locks", locks_from_wire, locks_to_wire),
+        "pn": WireField("periodic_name", text),
+        "sf": WireField("scheduled_for", number),
     },
 )
 _OVERRIDES = {

@@ -130,6 +130,7 @@ class WorkerKeywords(TypedDict, total=False):
     threads: Annotated[int, "threads per child, with the pool threads"]
     name: Annotated[str | None, "name in lists and logs; by default host and pid"]
     keep: Annotated[bool, "go on when this process has ended"]
+    beat: Annotated[bool | None, "False: leave it to others to fire periodic tasks"]
     env: Annotated[Mapping[str, object] | None, "environment variables of the workers"]
     loglevel: Annotated[LogLevel, "how much workers log"]
     logfile: Annotated[str | None, "file that the log is added to; None: standard error"]

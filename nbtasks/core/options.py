@@ -335,6 +335,8 @@ class WorkerOptions:
     #: Seconds.
     lease_s: float = 15.0
     keep: bool = False
+    #: False: it fires no periodic tasks; True: it was said that it does.
+    beat: bool | None = None
     #: ``call``: what tasks print and log is output of their calls; ``log``: it is in the worker's log, too.
     output: str = "call"
     #: Standard error where None.

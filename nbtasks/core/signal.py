@@ -289,6 +289,8 @@ task_revoked = Signal("task_revoked", ("request", "terminated", "signum", "expir
 
 celeryd_init = Signal("celeryd_init", ("instance", "conf", "options"))
 celeryd_after_setup = Signal("celeryd_after_setup", ("instance", "conf"))
+beat_init = Signal("beat_init")
+beat_embedded_init = Signal("beat_embedded_init")
 worker_init = Signal("worker_init")
 worker_process_init = Signal("worker_process_init")
 worker_ready = Signal("worker_ready")

@@ -36,6 +36,9 @@ class WorkerSignals:
         signal.celeryd_init.send(self._name, instance=None, conf=how, options=how)
         signal.worker_init.send(self._name)
         signal.celeryd_after_setup.send(self._name, instance=None, conf=how)
+        if options.beat:
+            signal.beat_init.send(self._name)
+            signal.beat_embedded_init.send(self._name)
 
     def worker_ends(self) -> None:
         """All children are about to be told to end."""

@@ -26,7 +26,7 @@ def test_a_result_that_the_broker_does_not_take(app, eventually, task):
     handle = app.task(task).apply_async(("abc",), queue="aside")
     session.flush()
     address, batch = session.address("default"), handle.batch.id
-    link = session._new_link()
+    link = session.new_link()
     ((_, fields),) = link.call("XRANGE", session.keys.lane(session.address("aside"), "m"), "-", "+")
     chunk = session.codec.open_chunk(fields[11], batch, session.address("aside"))
     moved = session.codec.seal_chunk(dataclasses.replace(chunk, first=TOO_FAR, address=address))

@@ -125,6 +125,26 @@ class Keys:
         """HASH: large batches as names, whose parked chunks are queued step by step."""
         return f"{self.root}rel"
 
+    def periodic(self, key_id: str, task: str) -> str:
+        """HASH: a periodic task. d (signed frame), v (its hash), f (function), tt (timetable), k (client), t (ttl).
+
+        And what has become of it: n (runs), l (the last one's batch), h (the last ones), sk (passed over while a run
+        went on), ms (missed), cu (until when due times were made up for), p (paused since), gone (its client is, since
+        then). A batch that it has made has fd when its calls are queued.
+        """
+        return f"{self.root}se:{key_id}:{task}"
+
+    def due(self, key_id: str) -> str:
+        """ZSET: periodic task whose frame is signed with this key -> when it is due next, in ms of the server's clock.
+
+        ``inf`` of one that pauses.
+        """
+        return f"{self.root}sd:{key_id}"
+
+    def live_client(self, client: str) -> str:
+        """STRING with PX: a client is there with which periodic tasks end."""
+        return f"{self.root}sl:{client}"
+
     def states(self, batch: str) -> str:
         """STRING: one byte a call, its final state's code, or zero."""
         return f"{self.root}st:{batch}"

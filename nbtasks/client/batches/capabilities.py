@@ -40,6 +40,10 @@ _REQUESTS = {
     ),
     "start_workers": ("has the workers", "Make it with as many as you want, and a new App with it"),
     "control": ("has no workers that could be told something", "Leave it out"),
+    "add_periodic_task": (
+        "runs what it is given, and nothing by itself",
+        "Have cron or a loop of your own call the task",
+    ),
     "workflow": (
         "does not let calls wait for others",
         "Run it here with apply(), or wait for each step with get()",

@@ -173,6 +173,13 @@ def _modules(name: str, value: Any) -> tuple[str, ...]:
     return found
 
 
+def _schedule(name: str, value: Any) -> Any:
+    entries = value or {}
+    if not isinstance(entries, Mapping) or not all(isinstance(one, str) for one in entries):
+        raise ConfigError(f"{name}: {value!r:.60} is not a dict of names, each with a task and a schedule")
+    return value
+
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "broker_url": _url,
     "result_backend": _backend,
@@ -182,6 +189,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "worker_disable_rate_limits": _yes_or_no,
     "worker_redirect_stdouts": _yes_or_no,
     "enable_utc": _yes_or_no,
+    "beat_schedule": _schedule,
     "timezone": lambda _, value: checked_zone(value),
     "task_annotations": lambda _, value: checked_annotations(value),
     "task_routes": lambda _, value: checked_routes(value),

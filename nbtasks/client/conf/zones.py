@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from nbtasks.core.due import timezones
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.readable import repr_of
 
@@ -30,14 +30,27 @@ def zone_of(said: Mapping[str, Any]) -> dt.tzinfo | None:
     return dt.timezone.utc if said.get("enable_utc") else None
 
 
+def zone_name_of(said: Mapping[str, Any]) -> str:
+    """Return the name of the zone that periodic tasks are meant in.
+
+    Raises:
+        ConfigError: that is a tzinfo without a name.
+    """
+    value = said.get("timezone")
+    if not value or value == _HERE:
+        return "UTC" if value is None and said.get("enable_utc") else timezones.local_name()
+    return timezones.name_of(value)
+
+
 def _zone(value: Any) -> dt.tzinfo | None:
     if not value or value == _HERE:
         return None
     if isinstance(value, dt.tzinfo):
         return value
-    try:
-        return dt.timezone.utc if value == "UTC" else ZoneInfo(value)
-    except (KeyError, ValueError, TypeError, OSError):
+    if value == "UTC":
+        return dt.timezone.utc
+    if not isinstance(value, str):
         raise ConfigError(
             f"timezone: {repr_of(value, 60)} is no time zone; write it as in 'Europe/Berlin', 'UTC' or 'local'"
-        ) from None
+        )
+    return timezones.zone(value)

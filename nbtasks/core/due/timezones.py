@@ -30,7 +30,7 @@ def _zone(name: str) -> tzinfo:
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"timezone: there is no zone {name!r}{_nearest(name)}") from None
+        raise ConfigError(f"timezone: {name!r} is no time zone{_nearest(name)}") from None
 
 
 def _nearest(name: str) -> str:

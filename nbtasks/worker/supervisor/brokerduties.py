@@ -28,6 +28,7 @@ from nbtasks.worker.log import LOGGER
 from nbtasks.worker.seats import Seat
 
 from .arrival import Arrival
+from .beat import Beat
 from .controlstream import Orders
 from .deadchildren import DeadChildren
 from .deadworkers import Reaper
@@ -75,7 +76,8 @@ class BrokerDuties:
         self._links: list[Link] = []
         self.have_begun = False
         keys = Keys(connection.namespace)
-        codec = Codec(Sealer(identity.keyring, connection.namespace))
+        sealer = Sealer(identity.keyring, connection.namespace)
+        codec = Codec(sealer)
         link, slow, leasing, duties = (self._new_link() for _ in range(4))
         clock = ServerClock(leasing, keys, connection.is_local)
         # A lease may be renewed twice: one connection that was cut is no trouble to tell of.
@@ -94,6 +96,9 @@ class BrokerDuties:
         self._lease = Lease(
             Fleet(leasing, keys), me, options.lease_s, clock, portrait.info, seats[0].slot.set_lease
         )
+        self._beat: Beat | None = None
+        if options.beat is not False:
+            self._beat = Beat(duties, keys, sealer, clock, me, identity.keyring.ids)
         self._ordering = Ordering(duties, keys)
         self._orders = Orders(
             slow,
@@ -106,6 +111,7 @@ class BrokerDuties:
             obey,
             self._fallout.soon,
             self._ordering.answer,
+            self._beat.soon if self._beat is not None else None,
         )
 
     def _new_link(self) -> Link:
@@ -140,6 +146,8 @@ class BrokerDuties:
         with contextlib.suppress(OperationalError):
             for sentence in namesakes(self._fleet, self._identity):
                 LOGGER.warning("%s", sentence)
+        if self._beat is not None:
+            self._beat.start()
 
     def note_queues(self) -> None:
         """There are addresses that were not there before."""
@@ -160,6 +168,8 @@ class BrokerDuties:
         Raises:
             OperationalError: the broker does not answer.
         """
+        if self._beat is not None:
+            self._beat.stop()
         for duty in (self._fallout, self._strangers, self._reaper, self._orders, self._lease):
             duty.stop()
         self.dead_children.give_back_all(len(self._seats))

@@ -37,6 +37,7 @@ class Orders:
         obey: called with each verified order that is for this worker, and its id; returns what is to be answered.
         on_fallout: called when something has failed in a workflow.
         answer: takes an answer to where it is waited for.
+        on_schedule: called when periodic tasks have changed; None where that is nothing for this worker.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Orders:
         obey: Callable[[Order, str], WorkerAnswer],
         on_fallout: Callable[[], None],
         answer: Callable[[str, str, bytes], None],
+        on_schedule: Callable[[], None] | None = None,
     ) -> None:
         self._link = link
         self._fleet = fleet
@@ -62,6 +64,7 @@ class Orders:
         self._obey = obey
         self._on_fallout = on_fallout
         self._answer = answer
+        self._on_schedule = on_schedule
         self._ended = False
         self._after = BEGINNING
         self._recent = Recent(_ORDER_S)
@@ -121,6 +124,9 @@ class Orders:
             self._follow(data)
         elif kind == "wf":
             self._on_fallout()
+        elif kind == "sd":
+            if self._on_schedule is not None:
+                self._on_schedule()
         elif kind == "odd":
             self._note_odd(data)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
@@ -18,12 +19,14 @@ from nbtasks.client.locking.holding import Holding
 from nbtasks.client.submitting import dispatch
 from nbtasks.client.submitting.naming import Naming
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
+from nbtasks.core.errors import OperationalError
 from nbtasks.core.ranges import runs
 from nbtasks.local.server.leftwork import forget_left, note_left
 from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
 from .composed import Workflows
+from .periodics import Periodics
 from .reuse import Reuse
 from .session import Session
 
@@ -69,6 +72,11 @@ class RedisEngine:
         locks, self._unique = Locks(link, session.keys), UniqueCalls(link, session.keys)
         #: What code of this process holds of locks.
         self.holding = Holding(connection, session.keys, locks)
+        self.ttl_ms = round(result_expires_s * 1000)
+        #: The periodic tasks of the namespace.
+        self.periodics = Periodics(
+            session.new_link(), session.keys, session.keyring, connection.namespace, session.clock
+        )
         self._workflows = Workflows(session)
         self._reuse = Reuse(
             session.store, session.shelf, session.codec, session.clock, session.registry, session.sender
@@ -362,6 +370,9 @@ class RedisEngine:
 
     def close(self) -> None:
         """Send what waits, and close the connections; what has not ended then, a later session can go on with."""
+        with contextlib.suppress(OperationalError):
+            # They end by themselves where the broker does not answer.
+            self.periodics.close()
         if self.registry.all_unfinished():
             note_left(self.session.connection.url)
         self.holding.close()

@@ -110,7 +110,7 @@ class Session:
         self.unsent = ""
         #: The first is for what only reads, or may be applied twice.
         self._links: list[Link] = []
-        link = self._new_link()
+        link = self.new_link()
         self.store = Store(link, self.keys)
         _check(link)
         # No notebook need hear of one cut connection.
@@ -120,7 +120,7 @@ class Session:
         self.files = ValueFiles.beside(connection.url, connection.namespace)
         self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
         self.roster = WorkerRoster(Fleet(link, self.keys), self.store, self.keyring.id, self.files)
-        self._outbox = Outbox(Submission(self._new_link(), self.keys))
+        self._outbox = Outbox(Submission(self.new_link(), self.keys))
         endings = Endings(self.codec, link, self.keys)
         self.sender = Sender(
             self._outbox, self.registry, self.codec, self.roster, round(result_expires_s * 1000), endings,
@@ -132,7 +132,7 @@ class Session:
 
     def _make_receiving(self, link: Link, endings: Endings) -> None:
         registry, sender, roster = self.registry, self.sender, self.roster
-        orders, reading = Submission(link, self.keys), self._new_link()
+        orders, reading = Submission(link, self.keys), self.new_link()
         repacking = Repacking(self.codec, self.shelf, roster, self.home)
         self.intake = intake = Intake(
             registry,
@@ -180,7 +180,8 @@ class Session:
         self._outbox.note_wait()
         return self._listener.read_here(most_s, eager)
 
-    def _new_link(self) -> Link:
+    def new_link(self) -> Link:
+        """Return a connection that ends with the session; it is made when it is used."""
         link = Link(self.connection.url, self.connection.address)
         self._links.append(link)
         return link

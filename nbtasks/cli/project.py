@@ -1,0 +1,73 @@
+"""The App of a project, and where its calls go: what ``nbtasks worker`` and ``nbtasks beat`` are for."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from nbtasks.core.errors import BrokerUnavailable
+from nbtasks.local.connection import CONFIG_VARIABLE
+from nbtasks.local.processes.preloading import set_up_django
+
+if TYPE_CHECKING:
+    from nbtasks.client.app import App
+    from nbtasks.local.connection import Connection
+    from nbtasks.local.server.embeddedlease import EmbeddedLease
+
+
+def project_app(
+    target: str | None, broker: str | None, file: str | None, namespace: str | None
+) -> tuple[App | None, tuple[str, ...]]:
+    """Return the App that is named, and the modules that its workers import; no App where nothing names settings."""
+    if broker:
+        # An App that names no server would otherwise start the embedded one.
+        os.environ["NBTASKS_BROKER"] = broker
+    if target:
+        from .target import find_app
+
+        app, module = find_app(target)
+        # It says where the project's tasks are.
+        set_up_django()
+        return app, (*app.include, module)
+    if not os.environ.get(CONFIG_VARIABLE):
+        return None, ()
+    from nbtasks.client.app import App
+
+    app = App("worker", broker=broker, connection_file=file, namespace=namespace)
+    return app, app.include
+
+
+def connected(
+    app: App | None, broker: str | None, file: str | None, namespace: str | None
+) -> tuple[Connection, EmbeddedLease | None]:
+    """Return where calls go, and what keeps the embedded server up where that is it; options count before the App."""
+    connection, lease = _resolved(app, broker, file, namespace)
+    if broker:
+        connection = dataclasses.replace(connection, url=broker, source="-b")
+    if namespace:
+        connection = dataclasses.replace(connection, namespace=namespace)
+    return connection, lease
+
+
+def _resolved(
+    app: App | None, broker: str | None, file: str | None, namespace: str | None
+) -> tuple[Connection, EmbeddedLease | None]:
+    from nbtasks.client.conf.unread import unread
+    from nbtasks.local.connection import read_connection_file, resolve
+
+    if file:
+        return read_connection_file(file), None
+    if app is None:
+        connection, lease = resolve(broker, namespace=namespace)
+        for sentence in unread(connection.url, frozenset()):
+            click.echo(f"nbtasks: {sentence}", err=True)
+        return connection, lease
+    if not broker:
+        # Starts the embedded server; any other one is waited for by the worker.
+        with contextlib.suppress(BrokerUnavailable):
+            app.check()
+    return app.connection, None

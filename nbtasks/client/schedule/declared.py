@@ -1,0 +1,238 @@
+"""The periodic tasks of an App: those that its project declares, and those that are made by hand."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.client.canvas.signature import Signature, element
+from nbtasks.client.conf.zones import zone_name_of
+from nbtasks.client.submitting.dispatch import call_options
+from nbtasks.core.due.crontab import crontab
+from nbtasks.core.due.interval import schedule as interval
+from nbtasks.core.due.timezones import name_of
+from nbtasks.core.errors import ConfigError
+from nbtasks.core.warning import warn
+
+from .appevents import AppEvent, is_declared
+from .periodictask import PeriodicTask, facts_of
+from .sealed import record_of
+from .terms import Terms, check_call_options
+
+if TYPE_CHECKING:
+    from nbtasks.client.engines.redis.redisengine import RedisEngine
+
+#: It stands on this room, so its type is not known here.
+App = Any
+_log = logging.getLogger("nbtasks")
+_ENTRY = frozenset(
+    {"task", "schedule", "args", "kwargs", "options", "relative", "missed", "overlap", "jitter", "tz"}
+)
+_MOST_NAME = 200
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A periodic task as it was said."""
+
+    name: str
+    schedule: Any
+    what: Signature
+    options: Mapping[str, Any] = field(default_factory=dict)
+    terms: Mapping[str, Any] = field(default_factory=dict)
+    tz: str | None = None
+
+
+class Declared:
+    """Of one App.
+
+    Attributes:
+        on_after_configure, on_after_finalize: what its project connects to.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = weakref.ref(app)
+        self._added: dict[str, Declaration] = {}
+        self.on_after_configure = AppEvent("on_after_configure", self._sender, self._is_ready)
+        self.on_after_finalize = AppEvent("on_after_finalize", self._sender, self._is_ready)
+
+    def _sender(self) -> App:
+        app = self._app()
+        assert app is not None
+        return app
+
+    def _is_ready(self) -> bool:
+        return bool(self._sender().is_connected)
+
+    def settle(self) -> None:
+        """Tell the project that its App is ready."""
+        self.on_after_configure.happen()
+        self.on_after_finalize.happen()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is declared."""
+        self.settle()
+        return not self._added and not self._sender().conf.get("beat_schedule")
+
+    def add(
+        self,
+        schedule: Any,
+        sig: Any,
+        args: Any,
+        kwargs: Any,
+        name: str | None,
+        terms: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> PeriodicTask:
+        """Declare one, or put it at once where it is not a module that says it."""
+        app = self._sender()
+        said = _declaration(name, schedule, _call(app, sig, args, kwargs), options, terms)
+        if not is_declared():
+            engine = _engine(app)
+            _put(engine, app, said, "", bool(terms.get("keep")))
+            return PeriodicTask(said.name, app)
+        _terms(app, said, "", keep=True)
+        if name is None and said.name in self._added:
+            warn(
+                f"periodic task {said.name!r} takes the place of another one that calls the same: give them names"
+            )
+        self._added[said.name] = said
+        return PeriodicTask(said.name, app)
+
+    def all(self) -> Iterator[Declaration]:
+        """Yield what is declared, each under a name of its own; what the settings say comes first."""
+        app = self._sender()
+        entries = app.conf.get("beat_schedule") or {}
+        found = {name: _of_entry(app, name, entry) for name, entry in entries.items()}
+        yield from {**found, **self._added}.values()
+
+    def apply(self, owner: str, engine: RedisEngine | None = None) -> list[str]:
+        """Put all that is declared; returns the names.
+
+        Args:
+            owner: what stays, and is removed when it is declared no more; empty where they end with this process.
+            engine: puts them, where it is not the App's.
+
+        Raises:
+            ConfigError: an entry cannot be a periodic task.
+        """
+        app = self._sender()
+        self.settle()
+        used = engine or _engine(app)
+        names = []
+        for said in self.all():
+            try:
+                _put(used, app, said, owner, bool(owner or said.terms.get("keep")))
+            except ConfigError as error:
+                raise ConfigError(f"periodic task {said.name!r}: {error}") from None
+            names.append(said.name)
+        if owner:
+            self._remove_others(used, owner, names)
+        return names
+
+    def _remove_others(self, engine: RedisEngine, owner: str, names: list[str]) -> None:
+        periodics = engine.periodics
+        for record, _ in periodics.all()[1]:
+            if record.task.owner == owner and record.task.name not in names:
+                _log.info("periodic task %r is declared no more, and removed", record.task.name)
+                periodics.remove(record.task.name)
+
+
+def _engine(app: App) -> RedisEngine:
+    from nbtasks.client.engines.redis.redisengine import RedisEngine
+
+    app.need("add_periodic_task")
+    _ = app.session
+    engine = app.engine
+    assert isinstance(engine, RedisEngine)
+    return engine
+
+
+def periodic_tasks(app: App) -> list[PeriodicTask]:
+    """Return all periodic tasks, the next one first, those that pause last."""
+    _, found = _engine(app).periodics.all()
+    found.sort(key=lambda pair: (pair[1].next_ms is None, pair[1].next_ms or 0, pair[0].task.name))
+    return [PeriodicTask(record.task.name, app) for record, _ in found]
+
+
+def all_facts(app: App) -> list[Any]:
+    """Return what is known of all periodic tasks, in the same order."""
+    periodics = _engine(app).periodics
+    _, found = periodics.all()
+    found.sort(key=lambda pair: (pair[1].next_ms is None, pair[1].next_ms or 0, pair[0].task.name))
+    return [facts_of(record, standing, periodics.client) for record, standing in found]
+
+
+def _call(app: App, sig: Any, args: Any, kwargs: Any) -> Signature:
+    """Return the call of one task that is meant.
+
+    Raises:
+        ConfigError: it is a composition, or calls nothing.
+    """
+    made: Any = app.signature(sig) if isinstance(sig, (str, Mapping)) else sig
+    if not isinstance(made, Signature):
+        made = (
+            made.s()
+            if hasattr(made, "apply_async") and hasattr(made, "s")
+            else element(made, "add_periodic_task")
+        )
+    if not made.is_plain:
+        raise ConfigError(
+            f"add_periodic_task: {made!r:.80} is a composition, or has others linked to it, and a periodic task is one "
+            "call: put it into a task that submits it, @app.task def job(): (...).delay()"
+        )
+    own: Signature = made.clone(args or (), kwargs) if args or kwargs else made
+    return own
+
+
+def _declaration(
+    name: str | None, schedule: Any, what: Signature, options: Mapping[str, Any], terms: Mapping[str, Any]
+) -> Declaration:
+    given = {**what.options, **options}
+    check_call_options(given)
+    rest = {key: value for key, value in terms.items() if key != "tz"}
+    return Declaration(
+        repr(what)[:_MOST_NAME] if name is None else name, schedule, what, given, rest, terms.get("tz")
+    )
+
+
+def _of_entry(app: App, name: str, entry: Any) -> Declaration:
+    """Return the declaration of an entry of ``beat_schedule``."""
+    where = f"beat_schedule[{name!r}]"
+    if not isinstance(entry, Mapping) or "task" not in entry or "schedule" not in entry:
+        raise ConfigError(f"{where}: {entry!r:.80} is no dict with a task and a schedule")
+    unknown = entry.keys() - _ENTRY
+    if unknown:
+        raise ConfigError(
+            f"{where}: unknown {', '.join(sorted(unknown))}; known are {', '.join(sorted(_ENTRY))}"
+        )
+    schedule = entry["schedule"]
+    if entry.get("relative") and not isinstance(schedule, crontab):
+        schedule = interval(schedule.seconds if isinstance(schedule, interval) else schedule, relative=True)
+    options = dict(entry.get("options") or {})
+    terms = {key: entry[key] for key in ("missed", "overlap", "jitter", "tz") if key in entry}
+    terms |= {key: options.pop(key) for key in ("missed", "overlap", "jitter", "tz") if key in options}
+    task = entry["task"]
+    what = app.signature(task, tuple(entry.get("args") or ()), dict(entry.get("kwargs") or {}))
+    if not what.is_plain:
+        raise ConfigError(f"{where}: {what!r:.80} is a composition; put it into a task that submits it")
+    return _declaration(name, schedule, what, options, terms)
+
+
+def _terms(app: App, said: Declaration, owner: str, keep: bool) -> Terms:
+    terms = {key: value for key, value in said.terms.items() if key != "keep"}
+    zone = name_of(said.tz) if said.tz is not None else zone_name_of(app.conf)
+    return Terms.make(said.name, said.schedule, zone, keep=keep, owner=owner, **terms)
+
+
+def _put(engine: RedisEngine, app: App, said: Declaration, owner: str, keep: bool) -> None:
+    terms = _terms(app, said, owner, keep)
+    task = said.what.type
+    options = call_options(task, dict(said.options), engine, single=True)
+    call = (said.what.args, said.what.kwargs)
+    record, frame = record_of(engine, task, [call], replace(options, plain=False), terms)
+    engine.periodics.put(record, frame)

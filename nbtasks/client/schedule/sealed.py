@@ -1,0 +1,74 @@
+"""From a task, arguments and terms to what the server keeps of a periodic task, signed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nbtasks.broker.redis.keys import lane_of
+from nbtasks.client import whence
+from nbtasks.client.batches.parcel import Parcel
+from nbtasks.client.ofworkers import of_workers
+from nbtasks.client.submitting.chunking import cut
+from nbtasks.client.submitting.locking import locks_at
+from nbtasks.client.submitting.packing import Packer
+from nbtasks.client.submitting.shipping import note_modules, ship
+from nbtasks.core.due.scheduled import MOST_BYTES, ScheduledTask
+from nbtasks.core.errors import ConfigError
+from nbtasks.core.label import BatchLabel
+from nbtasks.wire.schedulerecord import ScheduleRecord
+
+if TYPE_CHECKING:
+    from nbtasks.client.batches.parcel import Call, CallOptions
+    from nbtasks.client.definition import Definition
+    from nbtasks.client.engines.redis.redisengine import RedisEngine
+
+    from .terms import Terms
+
+
+def record_of(
+    engine: RedisEngine, task: Definition, calls: Sequence[Call], options: CallOptions, terms: Terms
+) -> tuple[ScheduleRecord, bytes]:
+    """Return the record of a periodic task, and the frame of its function.
+
+    Raises:
+        NotPicklable: an argument, or what the function captures, cannot travel.
+        ConfigError: the arguments are too large to travel with each run, or an option makes no sense with it.
+    """
+    session = engine.session
+    if options.task.memo:
+        raise ConfigError(
+            f"{terms.name}: memo=True would give each run the result of the first one; say memo=False"
+        )
+    for args, kwargs in calls:
+        task.check(args, kwargs)
+    packer = Packer(task.name, session.shelf, lambda: False, session.home)
+    payloads = list(packer.payloads(calls))
+    size = sum(map(len, payloads)) + sum(len(data) for _, data in packer.pieces)
+    if packer.pieces or size > MOST_BYTES:
+        raise ConfigError(
+            f"{terms.name}: its arguments take {size / 2**20:.1f} MB, and travel with each run, so they may take "
+            f"{MOST_BYTES // 2**20} MB and no single one 64 KB: have the task itself fetch them, or pass a path"
+        )
+    note_modules(session.codec, task, packer.needs)
+    function, frame = ship(session.codec, session.home, task)
+    slots = session.roster.slots(options.task.queue) if len(calls) > 1 else 1
+    pace = session.registry.paces.of(function)
+    # While one waits for its locks, others may have theirs.
+    fixed = 1 if options.task.is_locked else None
+    chunks = tuple(len(part) for part in cut(payloads, len(payloads), pace, slots, fixed))
+    parcel = Parcel(task, options, calls)
+    locks = tuple(locks_at(parcel, index) for index in range(len(calls))) if fixed else ()
+    now, lane = session.clock.now(), lane_of(options.task.priority)
+    single = options.header.single
+    label = BatchLabel(
+        len(calls), function, task.name, options.task.queue, options.label, "call" if single else "map", single,
+        None, "raise", lane, now, submitter=whence.submitter(),
+    )  # fmt: skip
+    version = "" if of_workers(task, session.codec.of_workers) else function[:8]
+    scheduled = ScheduledTask(
+        terms.name, terms.timetable, session.address(options.task.queue), function, chunks, options.header, label,
+        engine.ttl_ms, options.task.expires, terms.missed, terms.overlap, terms.jitter_s,
+        "" if terms.keep else engine.periodics.client, terms.owner, locks, now, version,
+    )  # fmt: skip
+    return ScheduleRecord(scheduled, payloads), frame

@@ -1,0 +1,173 @@
+"""A periodic task as it travels: what is to be called when, and what is done about runs that were missed or overlap."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbtasks.core.errors import ConfigError
+from nbtasks.core.header import CallHeader
+from nbtasks.core.label import BatchLabel
+from nbtasks.core.lock import Lock, locks_from_wire, locks_to_wire
+from nbtasks.core.wirefields import items, named, number, number_or_none, text, whole
+
+from .missed import check_missed
+from .timetable import Timetable
+
+#: Characters of a name; bytes of all arguments.
+MOST_NAME = 200
+MOST_BYTES = 2**20
+_MOST_TTL_MS = 315_576_000_000
+_PERSON = b"nbtasks periodic"
+
+
+def id_of(name: str) -> str:
+    """Return the id of the periodic task with a name."""
+    return hashlib.blake2b(name.encode(), digest_size=10, person=_PERSON).hexdigest()
+
+
+def run_id(task: str, due_ms: int) -> str:
+    """Return the id of the batch that a periodic task's run for a due time is; everybody gets the same one."""
+    return hashlib.blake2b(f"{task} {due_ms}".encode(), digest_size=10, person=_PERSON).hexdigest()
+
+
+@dataclass(frozen=True)
+class RunChunk:
+    """Calls of a run that travel together.
+
+    Attributes:
+        delay_ms: after the due time, before which they may not start.
+        frame: signed.
+    """
+
+    lane: str
+    delay_ms: int
+    first: int
+    count: int
+    frame: bytes
+
+
+@dataclass(frozen=True)
+class ScheduledRun:
+    """What is submitted for one due time.
+
+    Attributes:
+        task: the periodic task.
+        label: what is told of the run, signed.
+    """
+
+    task: ScheduledTask
+    batch: str
+    label: bytes
+    chunks: tuple[RunChunk, ...]
+
+
+@dataclass(frozen=True)
+class ScheduledTask:
+    """What is called again and again.
+
+    Attributes:
+        timetable: when.
+        address: of the queue.
+        function: content hash.
+        chunks: calls of each chunk.
+        header: what is said of the calls of each run.
+        label: what is told of each run.
+        ttl_ms: for how long its results are kept.
+        expires_s: seconds after its due time from which a call may no longer start; None: never.
+        missed: what is done about runs that were missed.
+        overlaps: a run may begin while the one before goes on.
+        jitter_s: each run begins up to so many seconds later, by chance.
+        client: with which it ends; empty where it stays.
+        owner: the App that declares it, and removes what it no longer declares; empty where none does.
+        locks: what the calls of each chunk hold, where they hold something.
+        coded_at: when its code was put, in epoch seconds of the server.
+        code: what people see of the version of its code.
+    """
+
+    name: str
+    timetable: Timetable
+    address: str
+    function: str
+    chunks: tuple[int, ...] = (1,)
+    header: CallHeader = field(default_factory=CallHeader)
+    label: BatchLabel = field(default_factory=BatchLabel)
+    ttl_ms: int = 86_400_000
+    expires_s: float | None = None
+    missed: str = "latest"
+    overlaps: bool = False
+    jitter_s: float = 0.0
+    client: str = ""
+    owner: str = ""
+    locks: tuple[tuple[Lock, ...], ...] = ()
+    coded_at: float = 0.0
+    code: str = ""
+
+    @property
+    def id(self) -> str:
+        """As the server has it."""
+        return id_of(self.name)
+
+    @property
+    def count(self) -> int:
+        """Calls of each run."""
+        return sum(self.chunks)
+
+    def jitter_ms(self, due_ms: int) -> int:
+        """Return how many ms after a due time its run begins; everybody gets the same."""
+        most = round(self.jitter_s * 1000)
+        return int(run_id(self.name, due_ms)[:12], 16) % (most + 1)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return {
+            "nm": self.name,
+            "tt": self.timetable.to_wire(),
+            "ad": self.address,
+            "f": self.function,
+            "c": list(self.chunks),
+            "h": dict(self.header.to_wire()),
+            "l": self.label.to_wire(),
+            "t": self.ttl_ms,
+            "x": self.expires_s,
+            "ms": self.missed,
+            "ov": int(self.overlaps),
+            "j": self.jitter_s,
+            "k": self.client,
+            "ow": self.owner,
+            "lk": [locks_to_wire(one) for one in self.locks],
+            "at": self.coded_at,
+            "v": self.code,
+        }
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> ScheduledTask:
+        """Read what :meth:`to_wire` has made, here or in another version.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        try:
+            return cls(
+                text(wire["nm"]),
+                Timetable.from_wire(named(wire["tt"])),
+                text(wire["ad"]),
+                text(wire["f"]),
+                tuple(map(whole, items(wire["c"]))),
+                CallHeader.from_wire(named(wire["h"])),
+                BatchLabel.from_wire(named(wire["l"])),
+                min(whole(wire["t"]), _MOST_TTL_MS),
+                number_or_none(wire["x"]),
+                check_missed(wire["ms"]),
+                wire["ov"] == 1,
+                number(wire["j"]),
+                text(wire["k"]),
+                text(wire["ow"]),
+                tuple(map(locks_from_wire, items(wire["lk"]))),
+                number(wire["at"]),
+                text(wire["v"]),
+            )
+        except (KeyError, ConfigError) as error:
+            raise ValueError(f"no periodic task: {error}") from error

@@ -1,0 +1,241 @@
+"""The scripts of periodic tasks: each due time is fired once, whoever says it, and wherever the server crashes."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from nbtasks.broker.redis.finish import Finish
+from nbtasks.broker.redis.finish import finish as report_to
+from nbtasks.broker.redis.keys import GROUP, Keys
+from nbtasks.broker.redis.schedulestore import ScheduleStore
+from nbtasks.broker.redis.submission import FunctionMissing
+from nbtasks.core.due.scheduled import RunChunk, ScheduledRun, ScheduledTask, run_id
+from nbtasks.core.due.timetable import Timetable
+
+from .test_scripts import DONE, Cut, CutLink, one_server  # noqa: F401 - a fixture
+
+KEYS = Keys("cut")
+KEY_ID = "0a" * 4
+ADDRESS = f"default@3.11.{KEY_ID}"
+TASK = ScheduledTask("sweep", Timetable.of(10, "UTC"), ADDRESS, "fn", chunks=(2, 1))
+TTL = 60_000
+
+
+class Bench:
+    """A periodic task on a server, and what can be seen of it."""
+
+    def __init__(self, server) -> None:
+        self.raw = server.client()
+        self.raw.flushall()
+        self.link = CutLink(server.url)
+        self.store = ScheduleStore(self.link, KEYS, KEY_ID)
+        self.raw.xgroup_create(KEYS.lane(ADDRESS, "m"), GROUP, "0", mkstream=True)
+
+    def put(self, *, task=TASK, frame=b"frame", first_ms=1000, function=b"code", client="") -> int | None:
+        return self.store.put(task.id, frame, "every 10", task.function, function, client, first_ms, TTL)
+
+    @property
+    def version(self) -> str:
+        return self.raw.hget(KEYS.periodic(KEY_ID, TASK.id), "v").decode()
+
+    def fire(self, due_ms, next_ms=11_000, *, batch=None, task=TASK) -> str:
+        chunks = (RunChunk("m", 0, 0, 2, b"first two calls"), RunChunk("m", 0, 2, 1, b"third call"))
+        run = ScheduledRun(task, batch or run_id(task.name, due_ms), b"label", chunks)
+        return self.store.fire(self.version, due_ms, next_ms, run)[0]
+
+    def queued(self) -> list[tuple[str, str]]:
+        """(batch, first call) of each entry that is queued."""
+        entries = self.raw.xrange(KEYS.lane(ADDRESS, "m"))
+        return [(fields[b"b"].decode(), fields[b"i"].decode()) for _, fields in entries]
+
+    def due_ms(self) -> float | None:
+        return self.raw.zscore(KEYS.due(KEY_ID), TASK.id)
+
+    def end(self, batch) -> None:
+        """All calls of a run end."""
+        report = Finish()
+        report.results(batch, 0, DONE * 3, b"record")
+        report_to(self.link, KEYS, report)
+
+    def uses(self) -> int:
+        return int(self.raw.hget(KEYS.function_uses, "fn") or 0)
+
+
+@pytest.fixture
+def bench(one_server):  # noqa: F811
+    return Bench(one_server)
+
+
+def every_cut(server, script, before, act):
+    """Run ``act`` with a script cut after each number of writes; yield the bench each time."""
+    writes = 0
+    while True:
+        made = Bench(server)
+        before(made)
+        made.link.cut_name, made.link.writes = script, writes
+        try:
+            act(made)
+        except Cut:
+            made.link.cut_name = ""
+            yield made
+        else:
+            assert writes > 0
+            return
+        writes += 1
+
+
+def test_a_due_time_is_fired_once(bench):
+    bench.put()
+    run = run_id("sweep", 1000)
+    assert bench.fire(1000) == "OK"
+    assert bench.fire(1000) == "LATE"
+    assert bench.queued() == [(run, "0"), (run, "2")]
+    assert bench.due_ms() == 11_000
+    now_ms, (seen,) = bench.store.look()
+    assert abs(now_ms / 1000 - time.time()) < 60
+    assert (seen.runs, seen.last, seen.next_ms) == (1, ((1000, run, 0),), 11_000)
+    bench.end(run)
+    assert bench.store.look(TASK.id)[1][0].last == ((1000, run, 5),)
+
+
+def test_wherever_a_crash_cuts_it_off_a_due_time_is_neither_lost_nor_fired_as_another_run(one_server):  # noqa: F811
+    run = run_id("sweep", 1000)
+    for bench in every_cut(one_server, "schedule_fire", Bench.put, lambda bench: bench.fire(1000)):
+        assert bench.fire(1000) in {"OK", "LATE"}
+        # An entry may be there twice: the first result of its calls counts.
+        assert set(bench.queued()) == {(run, "0"), (run, "2")}
+        assert bench.due_ms() == 11_000
+        assert bench.store.look(TASK.id)[1][0].last == ((1000, run, 0),)
+        bench.end(run)
+        assert bench.uses() >= 1
+        assert bench.raw.pttl(KEYS.batch(run)) > 0
+        assert bench.raw.pttl(KEYS.function("fn")) == -1
+
+
+def test_wherever_a_crash_cuts_it_off_what_is_put_is_there_with_its_code(one_server):  # noqa: F811
+    for bench in every_cut(one_server, "schedule_put", lambda bench: None, Bench.put):
+        bench.put()
+        assert bench.due_ms() == 1000
+        assert bench.uses() >= 1
+        assert bench.fire(1000) == "OK"
+
+
+def test_wherever_a_crash_cuts_it_off_what_is_removed_is_due_no_more(one_server):  # noqa: F811
+    for bench in every_cut(
+        one_server, "schedule_remove", Bench.put, lambda bench: bench.store.remove(TASK.id)
+    ):
+        bench.store.remove(TASK.id)
+        assert bench.due_ms() is None
+        assert bench.store.look() == (pytest.approx(time.time() * 1000, abs=60_000), [])
+
+
+def test_code_is_kept_as_long_as_a_periodic_task_or_a_run_needs_it(bench):
+    bench.put()
+    assert bench.fire(1000) == "OK"
+    assert bench.uses() == 2
+    assert bench.store.remove(TASK.id)
+    assert bench.raw.pttl(KEYS.function("fn")) == -1
+    bench.end(run_id("sweep", 1000))
+    assert bench.uses() == 0
+    assert bench.raw.pttl(KEYS.function("fn")) > 0
+    assert not bench.store.remove(TASK.id)
+
+
+def test_another_version_keeps_the_next_due_time_and_lets_go_of_the_code_before(bench):
+    import dataclasses
+
+    bench.put()
+    newer = dataclasses.replace(TASK, function="other")
+    assert bench.put(task=newer, frame=b"newer", first_ms=5000) == 1000
+    assert bench.uses() == 0
+    assert int(bench.raw.hget(KEYS.function_uses, "other")) == 1
+    bench.store.pause(TASK.id)
+    assert bench.put(task=newer, frame=b"newest", first_ms=5000) is None
+
+
+def test_code_has_to_come_along_where_the_server_has_it_not(bench):
+    with pytest.raises(FunctionMissing):
+        bench.put(function=b"")
+    assert bench.due_ms() is None
+
+
+def test_what_is_not_due_by_the_clock_of_the_server_is_not_fired(bench):
+    later = round(time.time() * 1000) + 3_600_000
+    bench.put(first_ms=later)
+    assert bench.fire(later, later + 10_000) == "EARLY"
+    assert bench.store.agenda("b1", 1000, 10).elected is None
+    assert bench.queued() == []
+
+
+def test_what_was_changed_or_removed_meanwhile_is_not_fired(bench):
+    bench.put()
+    version = bench.version
+    bench.put(frame=b"newer")
+    run = ScheduledRun(TASK, run_id("sweep", 1000), b"label", ())
+    assert bench.store.fire(version, 1000, 2000, run)[0] == "CHANGED"
+    bench.store.remove(TASK.id)
+    assert bench.store.fire(version, 1000, 2000, run)[0] == "CHANGED"
+
+
+def test_code_that_the_server_has_lost_is_no_run(bench):
+    bench.put()
+    bench.raw.delete(KEYS.function("fn"))
+    assert bench.fire(1000) == "NOFN"
+    assert bench.queued() == []
+
+
+def test_a_due_time_is_left_out_while_the_run_before_goes_on(bench):
+    now = round(time.time() * 1000)
+    bench.put(first_ms=now - 30)
+    assert bench.fire(now - 30, now + 2) == "OK"
+    time.sleep(0.01)
+    # It comes after the run before has begun.
+    fence = int(bench.raw.hget(KEYS.periodic(KEY_ID, TASK.id), "cu"))
+    bench.raw.zadd(KEYS.due(KEY_ID), {TASK.id: fence + 1})
+    assert bench.fire(fence + 1, fence + 2) == "BUSY"
+    assert bench.store.look(TASK.id)[1][0].overlapped == 1
+    assert bench.fire(None, batch="ab" * 10) == "BUSY"
+    bench.end(run_id("sweep", now - 30))
+    assert bench.fire(fence + 2, fence + 3_000) == "OK"
+
+
+def test_due_times_that_a_take_over_makes_late_come_one_after_the_other(bench):
+    bench.put(first_ms=1000)
+    assert bench.fire(1000, 2000) == "OK"
+    assert bench.fire(2000, 3000) == "WAIT"
+    bench.end(run_id("sweep", 1000))
+    assert bench.fire(2000, 3000) == "OK"
+    assert bench.store.look(TASK.id)[1][0].overlapped == 0
+
+
+def test_one_beat_is_elected_and_another_takes_over_when_it_is_silent(bench, eventually):
+    bench.put()
+    assert bench.store.agenda("b1", 300, 10).elected
+    assert not bench.store.agenda("b2", 300, 10).elected
+    assert eventually(lambda: bench.store.agenda("b2", 300, 10).elected, "the other one is elected")
+
+
+def test_what_others_have_put_there_is_passed_over(bench):
+    bench.raw.zadd(KEYS.due(KEY_ID), {"garbage": 5, "ab" * 10: 6, TASK.id: 7})
+    bench.raw.set(KEYS.periodic(KEY_ID, "ab" * 10), "no hash")
+    agenda = bench.store.agenda("b1", 300, 10)
+    assert {one.id for one in agenda.tasks} == {"ab" * 10, TASK.id}
+    assert bench.store.pass_over(TASK.id, 7, None)
+    assert bench.due_ms() is None
+    assert not bench.store.pass_over(TASK.id, 7, None)
+    bench.raw.delete(KEYS.due(KEY_ID))
+    bench.raw.set(KEYS.due(KEY_ID), "no set")
+    assert bench.store.look()[1] == []
+    assert bench.store.agenda("b1", 300, 10).tasks == ()
+
+
+def test_only_the_last_30_runs_are_kept(bench):
+    bench.put()
+    for k in range(40):
+        run = run_id("sweep", 1000 + k)
+        assert bench.fire(1000 + k, 1001 + k) == "OK"
+        bench.end(run)
+    seen = bench.store.look(TASK.id)[1][0]
+    assert (seen.runs, len(seen.last), seen.last[0][0]) == (40, 30, 1039)
