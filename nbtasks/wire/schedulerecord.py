@@ -62,7 +62,7 @@ class ScheduleRecord:
             now: server time in epoch seconds.
             kid: id of the key that signs.
         """
-        label = codec.seal_label(batch, dataclasses.replace(self.task.label, at=now))
+        label = codec.seal_label(batch, self.task.count, int(now), self.task.label.standing)
         return ScheduledRun(
             self.task, batch, label, tuple(self._chunks(codec, batch, due_ms, not_after, kid))
         )

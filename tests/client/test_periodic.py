@@ -203,9 +203,7 @@ def test_of_a_process_that_was_killed_nothing_is_fired(app, ledger, eventually):
         app = App()
         @app.task
         def note(path):
-            from pathlib import Path
-
-        with Path(path).open("a") as file:
+            with open(path, "a") as file:
                 print("x", file=file)
         one = app.add_periodic_task(0.2, note.s({ledger.path!r}), name="note")
         while one.count < 2:

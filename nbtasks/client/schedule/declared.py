@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,13 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.core.warning import warn
 
 from .appevents import AppEvent, is_declared
-from .periodictask import PeriodicTask, facts_of
+from .periodictask import WITH_ANOTHER, PeriodicFacts, PeriodicTask, facts_of
 from .sealed import record_of
 from .terms import Terms, check_call_options
 
 if TYPE_CHECKING:
+    from nbtasks.client.batches.parcel import Call
+    from nbtasks.client.definition import Definition
     from nbtasks.client.engines.redis.redisengine import RedisEngine
 
 #: It stands on this room, so its type is not known here.
@@ -154,12 +156,10 @@ def _engine(app: App) -> RedisEngine:
 
 def periodic_tasks(app: App) -> list[PeriodicTask]:
     """Return all periodic tasks, the next one first, those that pause last."""
-    _, found = _engine(app).periodics.all()
-    found.sort(key=lambda pair: (pair[1].next_ms is None, pair[1].next_ms or 0, pair[0].task.name))
-    return [PeriodicTask(record.task.name, app) for record, _ in found]
+    return [PeriodicTask(facts.name, app) for facts in all_facts(app)]
 
 
-def all_facts(app: App) -> list[Any]:
+def all_facts(app: App) -> list[PeriodicFacts]:
     """Return what is known of all periodic tasks, in the same order."""
     periodics = _engine(app).periodics
     _, found = periodics.all()
@@ -230,9 +230,58 @@ def _terms(app: App, said: Declaration, owner: str, keep: bool) -> Terms:
 
 
 def _put(engine: RedisEngine, app: App, said: Declaration, owner: str, keep: bool) -> None:
-    terms = _terms(app, said, owner, keep)
-    task = said.what.type
-    options = call_options(task, dict(said.options), engine, single=True)
     call = (said.what.args, said.what.kwargs)
-    record, frame = record_of(engine, task, [call], replace(options, plain=False), terms)
+    put_calls(engine, said.what.type, [call], said.options, _terms(app, said, owner, keep))
+
+
+def put_calls(
+    engine: RedisEngine,
+    task: Definition,
+    calls: Sequence[Call],
+    options: Mapping[str, Any],
+    terms: Terms,
+    single: bool = True,
+    chunk: int | None = None,
+) -> None:
+    """Put a periodic task.
+
+    Args:
+        calls: what each run is.
+        options: those of ``apply_async``.
+        single: each run is one call, and no map.
+        chunk: calls of a map that travel together, where that was said.
+    """
+    checked = call_options(task, dict(options), engine, single=single)
+    record, frame = record_of(engine, task, calls, replace(checked, plain=False), terms, chunk)
     engine.periodics.put(record, frame)
+
+
+def put_from_notebook(
+    app: App,
+    task: Definition,
+    calls: Sequence[Call],
+    schedule: Any,
+    name: str,
+    options: Mapping[str, Any],
+    single: bool,
+    chunk: int | None = None,
+    tz: str | None = None,
+    **terms: Any,
+) -> PeriodicTask:
+    """Put what a cell does as a periodic task; options as of :meth:`Terms.make`.
+
+    Raises:
+        ConfigError: another notebook, or a project, has one of this name.
+    """
+    check_call_options(options)
+    made = Terms.make(name, schedule, name_of(tz) if tz else zone_name_of(app.conf), **terms)
+    handle = PeriodicTask(name, app)
+    there = handle.facts
+    if there is not None and (there.owner or there.ends_with == WITH_ANOTHER):
+        whose = f"project {there.owner.partition(':')[0]}" if there.owner else "another notebook or script"
+        raise ConfigError(
+            f"there is a periodic task {name!r} already, of {whose}: give this one another name (-n NAME), or remove "
+            f"that: %tasks schedule remove {name}"
+        )
+    put_calls(_engine(app), task, calls, options, made, single, chunk)
+    return handle

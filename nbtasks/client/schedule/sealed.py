@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 
 def record_of(
-    engine: RedisEngine, task: Definition, calls: Sequence[Call], options: CallOptions, terms: Terms
+    engine: RedisEngine,
+    task: Definition,
+    calls: Sequence[Call],
+    options: CallOptions,
+    terms: Terms,
+    chunk: int | None = None,
 ) -> tuple[ScheduleRecord, bytes]:
     """Return the record of a periodic task, and the frame of its function.
 
@@ -55,10 +60,10 @@ def record_of(
     slots = session.roster.slots(options.task.queue) if len(calls) > 1 else 1
     pace = session.registry.paces.of(function)
     # While one waits for its locks, others may have theirs.
-    fixed = 1 if options.task.is_locked else None
+    fixed = 1 if options.task.is_locked else chunk
     chunks = tuple(len(part) for part in cut(payloads, len(payloads), pace, slots, fixed))
     parcel = Parcel(task, options, calls)
-    locks = tuple(locks_at(parcel, index) for index in range(len(calls))) if fixed else ()
+    locks = tuple(locks_at(parcel, index) for index in range(len(calls))) if options.task.is_locked else ()
     now, lane = session.clock.now(), lane_of(options.task.priority)
     single = options.header.single
     label = BatchLabel(

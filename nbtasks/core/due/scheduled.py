@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -129,7 +130,7 @@ class ScheduledTask:
             "f": self.function,
             "c": list(self.chunks),
             "h": dict(self.header.to_wire()),
-            "l": self.label.to_wire(),
+            "l": json.loads(f"{{{self.label.standing}}}"),
             "t": self.ttl_ms,
             "x": self.expires_s,
             "ms": self.missed,

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn, get_args
 
+from nbtasks.core.due.missed import Missed
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import MapKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.lock import check_capacity
 from nbtasks.core.options import check_priority, check_queue, check_seed
 from nbtasks.core.rates import rate
+
+from . import timing
 
 
 class OptionError(ConfigError):
@@ -43,6 +46,13 @@ class MagicOptions:
     countdown: float | None
     eta: datetime | None
     after: Sequence[str]
+    every: str | None
+    cron: str | None
+    tz: str | None
+    keep: bool
+    missed: str | None
+    overlap: bool
+    jitter: float | None
     expires: float | None
     rate_limit: str | None
     seed: int | None
@@ -213,6 +223,8 @@ def _unknown(word: str) -> str:
 
 
 def _check_together(options: MagicOptions) -> None:
+    if wrong := timing.unfit(options):
+        raise OptionError(wrong)
     if options.block and options.noblock:
         raise OptionError("-b waits and -a does not: give one of them")
     if options.get and options.noblock:
@@ -348,6 +360,27 @@ def _make_parser() -> tuple[MagicParser, list[argparse.Action]]:
     add("--eta", type=_moment, metavar="ISO", help=said["eta"])
     add("--after", type=_names, default=[], metavar="NAME[,NAME]", action="extend",
         help="start when these runs have ended well; in the cell, each NAME is the result")  # fmt: skip
+    add(
+        "--every",
+        type=_checked(timing.every),
+        metavar="TIME",
+        help="run it again and again, each time after TIME (15m, 1h)",
+    )
+    add("--cron", type=_checked(timing.cron), metavar="CRON",
+        help='run it whenever a crontab says: "0 6 * * *" is six every morning')  # fmt: skip
+    add("--tz", type=_checked(timing.zone_name), metavar="ZONE",
+        help="with --cron: the time zone, such as Europe/Berlin; default: this machine's")  # fmt: skip
+    add("--keep", action="store_true", help="with --every or --cron: go on when this notebook is closed")
+    add("--missed", choices=get_args(Missed), metavar="WHAT",
+        help="with --every or --cron, of runs for which nobody was there: skip, latest or all")  # fmt: skip
+    add(
+        "--overlap",
+        action="store_true",
+        help="with --every or --cron: begin a run while the one before goes on",
+    )
+    add(
+        "--jitter", type=_duration, metavar="S", help="with --every or --cron: begin up to S later, by chance"
+    )
     add("--expires", type=_duration, metavar="S", help=said["expires"])
     add("--rate-limit", type=_checked(_rate), metavar="R",
         help=said["rate_limit"])  # fmt: skip

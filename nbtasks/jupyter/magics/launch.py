@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.app import App
+from nbtasks.client.schedule.declared import put_from_notebook
 from nbtasks.client.submitting.dispatch import MapOptions
 from nbtasks.client.submitting.placing import handles_in
 from nbtasks.client.submitting.withhandles import submit_call_after, submit_map_after
@@ -20,12 +21,14 @@ from nbtasks.core.errors import CellError
 from nbtasks.core.options import TaskOptions
 from nbtasks.jupyter.frontend import has_kernel, is_watched, register_source
 
+from . import timing
 from .after import NOTHING, After, named_after, read_by, refuse_waiting
 from .cell import Cell, read_cell, read_expression
 from .clause import ForClause, split_clause
 from .dryrun import dry_run
 from .flags import MagicOptions, OptionError, parse_options, take_options
-from .publish import say
+from .publish import Panels, say
+from .scheduleline import Schedules
 from .stopbutton import wait_and_get, wait_quietly
 from .tasksline import run_called
 
@@ -68,6 +71,7 @@ class Launcher:
         self._shell = shell
         self._display = display
         self._reruns = reruns
+        self._schedules = Schedules(Panels(shell, display))
 
     def run_cell(self, line: str, body: str) -> Any:
         """Run ``%%task LINE`` with this body; returns what becomes Out[n]."""
@@ -231,6 +235,8 @@ class Launcher:
             return None
         if launch.options.here:
             return self._run_here(launch)
+        if timing.is_scheduled(launch.options):
+            return self._schedule(launch)
         with self._reruns.of_magic():
             handle = self._submit(launch)
         self._reruns.note(handle.batch, again=launch.options.again)
@@ -239,6 +245,27 @@ class Launcher:
         if launch.options.out:
             self._shell.user_ns[launch.options.out] = handle
         return self._answer(launch, handle)
+
+    def _schedule(self, launch: Launch) -> None:
+        """Have it run again and again, and show its card."""
+        options = launch.options
+        if launch.order or (launch.args and handles_in([(launch.args, launch.kwargs)])):
+            raise OptionError(
+                "a scheduled cell cannot wait for other runs: read their values here first, with get()"
+            )
+        calls = [(launch.args, launch.kwargs)]
+        if launch.items is not None:
+            calls = [(tuple(item) if launch.several else (item,), {}) for item in launch.items]
+        name = timing.schedule_name(options, launch.cell.label if launch.cell is not None else launch.title)
+        given = {**options.call_options(), "label": launch.title}
+        handle = put_from_notebook(
+            launch.task.app, launch.task, calls, options.every or options.cron, name, given,
+            launch.items is None, options.chunk, options.tz, **timing.terms_of(options),
+        )  # fmt: skip
+        if options.out:
+            self._shell.user_ns[options.out] = handle
+        if not options.quiet:
+            self._schedules.card(name)
 
     def _submit(self, launch: Launch) -> Handle:
         options, task = launch.options, launch.task

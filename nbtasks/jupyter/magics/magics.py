@@ -92,6 +92,9 @@ TaskMagics.tasks.__doc__ = """List what was submitted, or act on it.
     %tasks attach                       what this notebook's earlier sessions have left comes back: cards in their
                                         cells, and a table; also after a kernel restart
     %tasks attach ID ...|--last N       cards of these runs, here
+    %tasks schedule                     the periodic tasks: when each is due, how it went; live, with buttons
+    %tasks schedule NAME                the card of one
+    %tasks schedule run|pause|resume|remove NAME     run it now, leave out due times, go on, end it for good
 """
 
 TaskMagics.workers.__doc__ = """Show the workers, or start and stop local ones.

@@ -15,6 +15,7 @@ from .bringback import Attaching
 from .debugline import debug
 from .flags import MagicParser, OptionError, count, near_subcommand, split_words
 from .publish import Panels, say
+from .scheduleline import Schedules
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 
 USAGE = (
     "%tasks [all] | %tasks ID|NAME | %tasks cancel ID|NAME|all|earlier | %tasks retry ID|NAME|failed "
-    "| %tasks debug ID|NAME[:INDEX] | %tasks logs ID|NAME | %tasks attach [ID ...|--last N]"
+    "| %tasks debug ID|NAME[:INDEX] | %tasks logs ID|NAME | %tasks attach [ID ...|--last N] "
+    "| %tasks schedule [[run|pause|resume|remove] NAME]"
 )
-SUBCOMMANDS = ("all", "attach", "cancel", "debug", "logs", "retry")
+SUBCOMMANDS = ("all", "attach", "cancel", "debug", "logs", "retry", "schedule")
 ATTACH = MagicParser("%tasks attach")
 ATTACH.add_argument("ids", nargs="*")
 ATTACH.add_argument("--last", type=count, metavar="N")
@@ -67,6 +69,7 @@ class Tasks:
             "cancel": lambda rest: self._cancel(_one(command, rest, "ID|NAME|all|earlier")),
             "retry": lambda rest: self._retry(_one(command, rest, "ID|NAME|failed")),
             "debug": lambda rest: debug(self._shell, _one(command, rest, "ID|NAME[:INDEX]"), _required),
+            "schedule": Schedules(self._panels).run,
             "logs": lambda rest: say(_output_of(_required(_one(command, rest, "ID|NAME")))),
         }
         return known[command](rest) if command in known else self._card(line.strip())

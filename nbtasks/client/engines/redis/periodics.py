@@ -11,8 +11,9 @@ from nbtasks.broker.redis.submission import FunctionMissing
 from nbtasks.core.due.scheduled import id_of
 from nbtasks.core.errors import ConfigError, OperationalError, SignatureMismatch
 from nbtasks.core.ids import new_id
+from nbtasks.core.wirejson import to_json
 from nbtasks.wire.codec import Codec
-from nbtasks.wire.frames import Sealer, to_json
+from nbtasks.wire.frames import Sealer
 from nbtasks.wire.schedulerecord import ScheduleRecord
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ const FEW_ROWS = 2; // of so many rows the details are unfolded
 /** @type {Record<string, string>} */
 const WORDS = {
   card: "Card", logs: "Output", cancel: "Cancel", retry: "Retry", fewer: "− worker", more: "+ worker", restart: "Restart", log: "Log",
+  run: "Run now", pause: "Pause", resume: "Resume", remove: "Remove",
 };
 
 /**

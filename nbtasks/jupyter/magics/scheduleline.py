@@ -1,0 +1,78 @@
+"""``%tasks schedule``: the periodic tasks, and what is done with them; and the card of a scheduled cell."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from nbtasks.client.app import App
+from nbtasks.client.schedule.declared import all_facts
+from nbtasks.client.schedule.periodictask import PeriodicTask
+from nbtasks.jupyter.card import words
+from nbtasks.jupyter.panel.periodiclist import periodic_card, periodic_panel
+
+from .flags import OptionError
+from .publish import Panels, say
+
+if TYPE_CHECKING:
+    from nbtasks.jupyter.panel.livepanel import LivePanel
+    from nbtasks.jupyter.panel.table import Panel
+
+USAGE = "%tasks schedule [NAME] | %tasks schedule run|pause|resume|remove NAME"
+ACTIONS = ("run", "pause", "resume", "remove")
+
+
+class Schedules:
+    """Does that in one shell."""
+
+    def __init__(self, panels: Panels) -> None:
+        self._panels = panels
+
+    def run(self, rest: list[str]) -> None:
+        """Run ``%tasks schedule REST``."""
+        command, name = (rest or [""])[0], " ".join(rest[1:])
+        if not command:
+            self._panels.show(_all, _act)
+        elif command in ACTIONS and name:
+            say(_done(command, name))
+        elif command in ACTIONS:
+            raise OptionError(f"%tasks schedule {command} needs a NAME; `%tasks schedule` lists them")
+        elif PeriodicTask(" ".join(rest), App.current()).exists:
+            self.card(" ".join(rest))
+        else:
+            raise OptionError(
+                f"there is no periodic task {' '.join(rest)!r}; `%tasks schedule` lists them. Usage: {USAGE}"
+            )
+
+    def card(self, name: str) -> None:
+        """Show the card of one."""
+        self._panels.show(lambda: _one(name), _act)
+
+
+def _all() -> Panel:
+    return periodic_panel(all_facts(App.current()), datetime.now(timezone.utc))
+
+
+def _one(name: str) -> Panel:
+    app = App.current()
+    facts = PeriodicTask(name, app).facts
+    has_workers = any(worker.matches for worker in app.workers())
+    return periodic_card(facts, name, datetime.now(timezone.utc), has_workers)
+
+
+def _act(_: LivePanel, action: str, key: str) -> str:
+    return _done(action, key) if action in ACTIONS else f"There is no action {action!r}."
+
+
+def _done(action: str, name: str) -> str:
+    task = PeriodicTask(name, App.current())
+    if action == "run":
+        run = words.short_id(task.run_now().id)
+        return f"{name} runs now: {run}. `%tasks attach {run}` shows its card."
+    if action == "pause":
+        task.pause()
+        return f"{name} pauses."
+    if action == "resume":
+        task.resume()
+        return f"{name} goes on."
+    return f"{name} is removed." if task.remove() else f"{name} was not there any more."
