@@ -55,12 +55,15 @@ class _Followed:
 
     def revoke(self, terminate: bool) -> None:
         """Revoke its calls; others may have calls in the same batch."""
-        wanted = [index for index, future in list(self.futures.items()) if terminate or not future.running()]
-        if len(wanted) == self.batch.n - self.batch.finished_count:
+        own, futures = self.batch.own_states, list(self.futures.items())
+        open_ones = [(index, future) for index, future in futures if own[index] < FIRST_READY_CODE]
+        if len(open_ones) == self.batch.n - self.batch.finished_count:
+            # At once, for workers go on while they are asked one by one. Those that run go on unless they are stopped.
             self.batch.revoke(terminate)
             return
-        for index in wanted:
-            self.batch.revoke(terminate, index)
+        for index, future in open_ones:
+            if terminate or not future.running():
+                self.batch.revoke(terminate, index)
 
 
 class FutureLine:
