@@ -12,6 +12,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 #: What each says at its end.
 SAID = {
     "arrays": "32 MB out and 32 MB back",
+    "click_counter": "300 clicks, added up in",
     "coroutines": "the last answer is 998,001",
     "dask_arrays": "found by the workers: True",
     "progress": "stopped after",
@@ -37,7 +38,7 @@ NEEDS = {
     "xarray_chunks": ["dask", "xarray"],
 }
 #: The others run in the long legs.
-SHORT = ("retries", "word_count")
+SHORT = ("click_counter", "retries", "word_count")
 
 
 @pytest.mark.parametrize(
