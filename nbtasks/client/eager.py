@@ -26,7 +26,7 @@ from nbtasks.wire.kinds.opening import Opening, opened_in
 
 from .border import at_border
 from .definition import Definition
-from .handlewords import CeleryWords, tell_value, told_meanwhile
+from .handlewords import CeleryWords, stopping, tell_value, told_meanwhile
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -146,7 +146,8 @@ class EagerResult(CeleryWords, Generic[R]):
         return self.get()
 
     def revoke(self, terminate: bool = False, **words: Any) -> None:
-        """Do nothing: it is over."""
+        """Do nothing but check what is asked for: it is over."""
+        stopping(terminate, words)
 
     def forget(self) -> None:
         """Do nothing: nothing is stored."""

@@ -28,7 +28,7 @@ from .batches.course import course_of
 from .batches.ledger import Ledger
 from .batches.repairs import STRUCK
 from .border import as_own, at_border, note
-from .handlewords import CeleryWords, revoked, tell_value, told_meanwhile
+from .handlewords import CeleryWords, revoked, stopping, tell_value, told_meanwhile
 from .linked import Linked
 from .onlooking import watched
 from .recorded import recorded
@@ -441,12 +441,13 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
 
     @at_border
     def revoke(self, terminate: bool = False, **words: Any) -> None:
-        """Revoke all calls that have not ended; with ``terminate`` running ones are stopped."""
+        """Revoke all calls that have not ended; running ones stop with ``terminate``, as in AsyncResult."""
+        how = stopping(terminate, words)
         if terminate:
             self.batch.engine.capabilities.need("terminate")
         found = self._relatives()
-        if not self.batch.done and not (found is not None and found.revoke_whole(terminate)):
-            self.batch.revoke(terminate)
+        if not self.batch.done and not (found is not None and found.revoke_whole(how)):
+            self.batch.revoke(how)
         if words:
             revoked(self, words)
 

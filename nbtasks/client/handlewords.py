@@ -8,6 +8,7 @@ from typing import Any
 
 from nbtasks.core import errors
 from nbtasks.core import states as st
+from nbtasks.core.stopsignal import Terminate, stop_signal
 
 #: Words of ``get()`` that change nothing here.
 _IDLE = frozenset(
@@ -80,19 +81,25 @@ def tell_value(words: Mapping[str, Any], id: str, value: Any) -> None:
         callback(id, value)
 
 
-def revoked(handle: Any, words: Mapping[str, Any]) -> None:
-    """Do what else ``revoke()`` was asked for.
+def stopping(terminate: bool, words: Mapping[str, Any]) -> Terminate:
+    """Return whether ``revoke()`` stops running calls, and how.
 
     Args:
-        words: Celery's. ``signal`` says how a call that runs is stopped: here it is an exception, and the end of its
-            process where it does not listen.
+        words: what it was given besides.
 
     Raises:
         TypeError: a word that nobody knows.
+        ConfigError: ``signal`` is none that ends a call.
     """
     unknown = words.keys() - {"signal", "wait", "timeout", "connection", "reply"}
     if unknown:
         raise TypeError(f"revoke() has no argument {min(unknown)!r}")
+    found = stop_signal(words["signal"]) if words.get("signal") is not None else True
+    return found if terminate else False
+
+
+def revoked(handle: Any, words: Mapping[str, Any]) -> None:
+    """Do what else ``revoke()`` was asked for: wait for the end."""
     if words.get("wait"):
         handle.until_ready(words.get("timeout"))
 

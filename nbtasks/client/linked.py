@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from nbtasks.core.stopsignal import Terminate
+
 
 class Relatives(Protocol):
     """What comes before a call of a workflow, and what after it."""
@@ -29,7 +31,7 @@ class Relatives(Protocol):
     def why_waiting(self) -> str | None:
         """What it waits for in its workflow; None where all of that has ended."""
 
-    def revoke_whole(self, terminate: bool) -> bool:
+    def revoke_whole(self, terminate: Terminate) -> bool:
         """Revoke the whole workflow where the handle is that of its result; returns whether it is."""
 
     def tell(self, error: BaseException) -> None:

@@ -33,7 +33,7 @@ from .batches.lostvalues import without_value
 from .batches.seen import name_of_state, own_meta
 from .batches.shown import shown_value
 from .border import at_border, note, unreadable
-from .handlewords import CeleryWords, revoked, tell_value, told_meanwhile
+from .handlewords import CeleryWords, revoked, stopping, tell_value, told_meanwhile
 from .linked import Linked
 from .lookup import looked_up
 from .onlooking import watched
@@ -434,13 +434,15 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
     def revoke(self, terminate: bool = False, **words: Any) -> None:
         """Revoke the call: it does not start any more; with ``terminate`` it is stopped if it runs.
 
-        What waits for it is revoked with it. That of a workflow's result revokes the whole workflow.
+        What waits for it is revoked with it. That of a workflow's result revokes the whole workflow. Of Celery's words
+        ``signal`` says how it is stopped, ``wait`` and ``timeout`` wait for its end.
         """
+        how = stopping(terminate, words)
         if terminate:
             self.batch.engine.capabilities.need("terminate")
         found = None if self.ready() else self._relatives()
-        if not self.ready() and not (found is not None and found.revoke_whole(terminate)):
-            self.batch.revoke(terminate, self.index)
+        if not self.ready() and not (found is not None and found.revoke_whole(how)):
+            self.batch.revoke(how, self.index)
         if words:
             revoked(self, words)
 

@@ -21,11 +21,13 @@ class StopCalls:
     Attributes:
         index: of the call; -1 is all of them.
         kill: those that run are to stop, too.
+        signal: how they are, where that was said: a number, as the system of the worker has it.
     """
 
     batch: str
     index: int = -1
     kill: bool = False
+    signal: int = 0
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ _KINDS: dict[str, tuple[type, WireFields]] = {
                 "b": WireField("batch", text),
                 "i": WireField("index", whole),
                 "kill": WireField("kill", flag, int),
+                "sg": WireField("signal", whole),
             },
         ),
     ),

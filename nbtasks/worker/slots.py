@@ -28,8 +28,8 @@ _CALL = struct.Struct("<Qddd20sIQ")
 _CALL_AT = 32
 _SERIAL = struct.Struct("<Q")
 _SERIAL_AT = _CALL_AT + _CALL.size - _SERIAL.size
-# Written by the supervisor: serial, index (-1: all calls of the batch), batch, whether running calls are stopped.
-_STOP = struct.Struct("<Qq20sB")
+# Written by the supervisor: serial, index (-1: all calls), batch, whether running calls are stopped, the signal.
+_STOP = struct.Struct("<Qq20sBB")
 _STOP_AT = 128
 # Written by the supervisor with the first order: there is one.
 _ORDERED_AT = 199
@@ -74,12 +74,14 @@ class StopOrder:
         serial: grows with every order.
         index: of the call, -1 for every call of the batch.
         running: whether they are stopped where they run already.
+        signal: how they are; 0 where that was not said.
     """
 
     serial: int
     batch: str
     index: int
     running: bool
+    signal: int = 0
 
     def means(self, batch: str, index: int) -> bool:
         """Whether the order is about this call."""
@@ -157,8 +159,8 @@ class Slot:
 
     def to_stop(self) -> StopOrder:
         """Return the last order to stop calls; its serial is 0 for none."""
-        serial, index, batch, running = _STOP.unpack_from(self._memory, self._at + _STOP_AT)
-        return StopOrder(serial, batch.rstrip(b"\0").decode(), index, bool(running))
+        serial, index, batch, running, number = _STOP.unpack_from(self._memory, self._at + _STOP_AT)
+        return StopOrder(serial, batch.rstrip(b"\0").decode(), index, bool(running), number)
 
     def lease(self) -> tuple[float, int]:
         """Return until when the worker's lease holds for sure (steady clock), and how often it was gone."""
@@ -175,7 +177,9 @@ class Slot:
     def stop(self, order: StopOrder) -> None:
         """Give an order to stop calls, as far as they are here."""
         where = self._at + _STOP_AT
-        _STOP.pack_into(self._memory, where, order.serial, order.index, order.batch.encode(), order.running)
+        _STOP.pack_into(
+            self._memory, where, order.serial, order.index, order.batch.encode(), order.running, order.signal
+        )
         self._memory[self._at + _ORDERED_AT] = 1
 
     def set_lease(self, until: float, lapsed: bool, clock_offset: float) -> None:

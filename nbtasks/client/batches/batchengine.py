@@ -9,6 +9,7 @@ from .capabilities import Capabilities
 
 if TYPE_CHECKING:
     from nbtasks.client.workerinfo import WorkerInfo
+    from nbtasks.core.stopsignal import Terminate
     from nbtasks.wire.values import Shelf
 
     from .parcel import Parcel
@@ -44,7 +45,7 @@ class BatchEngine(Protocol):
     def await_recorded(self, parcel: Parcel) -> bool:
         """Wait until others find a batch by its id; returns whether they do. Where that takes too long it is False."""
 
-    def revoke(self, batch: Any, index: int, terminate: bool) -> None:
+    def revoke(self, batch: Any, index: int, terminate: Terminate) -> None:
         """Make calls that have not ended REVOKED; an index of -1 means all of them."""
 
     def forget(self, batch: Any) -> None:

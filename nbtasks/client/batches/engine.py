@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nbtasks.client.home import Home
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.plan import Plan
+    from nbtasks.core.stopsignal import Terminate
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece
     from nbtasks.wire.workflowrecord import WorkflowRecord
@@ -99,7 +100,7 @@ class Engine(BatchEngine, Protocol):
             ConfigError: it cannot let calls wait for others.
         """
 
-    def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
+    def revoke_workflow(self, batch: Ledger, terminate: Terminate) -> None:
         """Revoke all calls of the workflow that a batch is a part of, and that have not ended."""
 
     def workflow_of(self, batch: Ledger) -> WorkflowRecord | None:

@@ -29,6 +29,7 @@ from .tries import Tries
 from .watchers import Watcher, Watchers
 
 if TYPE_CHECKING:
+    from nbtasks.core.stopsignal import Terminate
     from nbtasks.wire.codec import News, Record
     from nbtasks.wire.values import Shelf
 
@@ -262,12 +263,8 @@ class Ledger:
 
     # -- acting
 
-    def revoke(self, terminate: bool = True, index: int = -1, how: str = "revoked") -> None:
-        """Revoke all calls that have not ended, or one of them; running ones are stopped with ``terminate``.
-
-        Args:
-            how: what is said of them later: they "were ...".
-        """
+    def revoke(self, terminate: Terminate = True, index: int = -1, how: str = "revoked") -> None:
+        """Revoke all calls that have not ended, or one, which "was" ``how``; ``terminate`` stops running ones, too."""
         self.revoked.how = how
         for repair in self.repairs.open(self.states, index) if self.repairs is not None else ():
             repair.again.revoke(terminate, index if index < 0 else repair.place(index), how)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.seen import Failure, Progress, Running
     from nbtasks.client.batches.tries import Attempt
     from nbtasks.core.progressbar import ProgressBar
+    from nbtasks.core.stopsignal import Terminate
     from nbtasks.wire.codec import Record
 
 #: Where a call is kept: its ledger, and its index there.
@@ -256,7 +257,7 @@ class LooseCalls:
 
     # -- acting
 
-    def revoke(self, terminate: bool = True, index: int = -1, how: str = "revoked") -> None:
+    def revoke(self, terminate: Terminate = True, index: int = -1, how: str = "revoked") -> None:
         """Revoke all calls that have not ended, or one of them; running ones are stopped with ``terminate``."""
         for ledger, own in self._places if index < 0 else [self._places[index]]:
             if ledger.states[own] < st.FIRST_READY_CODE and not ledger.done:

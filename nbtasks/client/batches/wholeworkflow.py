@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from nbtasks.core import states as st
+from nbtasks.core.stopsignal import Terminate
 
 from .displayed import DisplayedOutputs
 from .loosecalls import LooseCalls, Place
@@ -124,7 +125,7 @@ class WholeWorkflow(LooseCalls):
         """Return a view of what changes from now on."""
         return _Watcher([(ledger.watch(), here) for ledger, _, _, here in self._stretches])
 
-    def revoke(self, terminate: bool = True, index: int = -1, how: str = "revoked") -> None:
+    def revoke(self, terminate: Terminate = True, index: int = -1, how: str = "revoked") -> None:
         """Revoke the workflow, or one of its calls and what waits for that."""
         if index >= 0:
             super().revoke(terminate, index, how)

@@ -18,6 +18,7 @@ from .handles import handle_of
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.steps import SubmittedWorkflow
+    from nbtasks.core.stopsignal import Terminate
 
 
 #: Steps that a reason names.
@@ -105,7 +106,7 @@ class Family:
         more = f" and {len(said) - _MOST_SAID:,} more" if len(said) > _MOST_SAID else ""
         return f"waits for {', '.join(said[:_MOST_SAID])}{more}" if said else None
 
-    def revoke_whole(self, terminate: bool) -> bool:
+    def revoke_whole(self, terminate: Terminate) -> bool:
         """Revoke the whole workflow where the handle is that of its result; returns whether it is."""
         ledger = self._ledgers[self._place]
         whole = (

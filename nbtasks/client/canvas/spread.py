@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbtasks.client.border import as_own, at_border
 from nbtasks.client.group import GroupResult
-from nbtasks.client.handlewords import revoked, tell_value, told_meanwhile
+from nbtasks.client.handlewords import revoked, stopping, tell_value, told_meanwhile
 from nbtasks.client.result import AsyncResult
 from nbtasks.core import states as st
 from nbtasks.core.backoff import Backoff
@@ -234,13 +234,14 @@ class SpreadResult(GroupResult[R]):
 
         Where it is the result of a workflow, that is revoked as a whole.
         """
+        how = stopping(terminate, words)
         if self.whole is not None:
-            self.whole.engine.revoke_workflow(self.whole, terminate)  # type: ignore[attr-defined]
+            self.whole.engine.revoke_workflow(self.whole, how)  # type: ignore[attr-defined]
             if words:
                 revoked(self, words)
             return
         for part in self.parts:
-            part.revoke(terminate)
+            part.revoke(terminate, **{name: words[name] for name in words if name == "signal"})
         if words:
             revoked(self, words)
 

@@ -21,7 +21,7 @@ from nbtasks.core.errors import TaskRevokedError
 from nbtasks.core.interruption import Interrupted
 from nbtasks.core.options import TaskOptions
 from nbtasks.worker.isolation.surroundings import Handler
-from nbtasks.worker.slots import Slot
+from nbtasks.worker.slots import Slot, StopOrder
 
 from .limits import hard_limit_exceeded, soft_limit_reached
 
@@ -39,6 +39,10 @@ def _pass_over(number: int, frame: FrameType | None) -> None:
 
 class Stopping(BaseException):
     """Ends a wait for work because the child shall stop."""
+
+
+class KeyboardInterrupted(Interrupted, KeyboardInterrupt):
+    """Stops a call that was revoked with SIGINT: it may clean up in ``except KeyboardInterrupt``."""
 
 
 class Interrupts:
@@ -63,6 +67,8 @@ class Interrupts:
         self._limit = 0.0
         self._waiting = False
         self._doomed: tuple[tuple[str, int], Exception] | None = None
+        #: The last order whose signal was passed on to a handler of the call's own.
+        self._passed_on = 0
 
     def handlers(self) -> dict[int, Handler]:
         """Return signal -> handler."""
@@ -141,9 +147,24 @@ class Interrupts:
         if call is None:
             return
         if order.running and order.means(call.batch, call.index):
-            self._end(TaskRevokedError(f"call {call.id} was revoked while it ran", call.id))
-        if self._doomed is not None and self._doomed[0] == (call.batch, call.index):
+            self._follow(order, call)
+        elif self._doomed is not None and self._doomed[0] == (call.batch, call.index):
             self._end(self._doomed[1])
+
+    def _follow(self, order: StopOrder, call: CurrentCall) -> None:
+        """Stop the call that runs; a handler that it has itself for the signal is called, once."""
+        if order.signal and self._is_handled(order.signal):
+            if order.serial != self._passed_on:
+                self._passed_on = order.serial
+                signal.raise_signal(order.signal)
+            return
+        reason = TaskRevokedError(f"call {call.id} was revoked while it ran", call.id)
+        self._end(reason, KeyboardInterrupted if order.signal == signal.SIGINT else Interrupted)
+
+    def _is_handled(self, number: int) -> bool:
+        """Whether the call that runs has a handler of its own for a signal."""
+        found = signal.getsignal(number)
+        return callable(found) and found not in (*self.handlers().values(), signal.default_int_handler)
 
     def _stop_what_is_late(self) -> None:
         call, now = self._call, monotonic() + _EARLY_S
@@ -158,7 +179,7 @@ class Interrupts:
             raise soft_limit_reached(call)
         self._set_timer(now)
 
-    def _end(self, reason: Exception) -> None:
+    def _end(self, reason: Exception, kind: type[Interrupted] = Interrupted) -> None:
         self._call = None
         self.stopped = reason
-        raise Interrupted(reason)
+        raise kind(reason)

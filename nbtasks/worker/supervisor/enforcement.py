@@ -62,15 +62,18 @@ class Enforcement:
         self._seats = seats
         self._pids = pids
         self._watched: dict[tuple[int, int], _Watch] = {}
-        #: (batch, index) -> when it was ordered that it stops where it runs.
-        self._orders: dict[tuple[str, int], float] = {}
+        #: (batch, index) -> when it was ordered that it stops where it runs, and the seconds that it has for that.
+        self._orders: dict[tuple[str, int], tuple[float, float]] = {}
         self._killed: dict[int, Execution] = {}
 
     def order(self, order: StopOrder) -> None:
         """Have calls stopped; on the orders' thread."""
+        at_once = order.signal == signal.SIGKILL
         if order.running:
-            self._orders[order.batch, order.index] = time.monotonic()
+            self._orders[order.batch, order.index] = time.monotonic(), 0.0 if at_once else _GRACE_S
         for number, pid in list(self._pids.items()):
+            if order.running and at_once and self._kill_meant(number, pid, order):
+                continue
             self._seats[number].slot.stop(order)
             send(pid, ORDER)
             if order.running and any(order.means(call.batch, call.index) for call in self._running(number)):
@@ -81,13 +84,20 @@ class Enforcement:
         """Return the calls of which it was ordered lately that they stop, as ids; a batch stands for all of it."""
         return sorted(f"{batch}:{index}" if index >= 0 else batch for batch, index in list(self._orders))
 
+    def _kill_meant(self, number: int, pid: int, order: StopOrder) -> bool:
+        """Kill a child where a call runs that is to end without a word; returns whether one does."""
+        meant = next((one for one in self._running(number) if order.means(one.batch, one.index)), None)
+        if meant is not None:
+            self._kill(number, meant, pid, TaskRevokedError("was revoked while it ran"))
+        return pid in self._killed
+
     def killed(self, pid: int) -> Execution | None:
         """Return for which of its calls a dead process was killed by this one, None where it was not."""
         return self._killed.pop(pid, None)
 
     def look(self, now: float) -> float:
         """Do what is due; returns the seconds until something else may be."""
-        for key in [key for key, at in list(self._orders.items()) if now - at > _REMEMBER_S]:
+        for key in [key for key, (at, _) in list(self._orders.items()) if now - at > _REMEMBER_S]:
             self._orders.pop(key, None)
         seen: dict[tuple[int, int], _Watch] = {}
         due = now + _REMEMBER_S
@@ -113,10 +123,11 @@ class Enforcement:
     def _enforce(self, number: int, call: RunningCall, watch: _Watch, now: float) -> float:
         """Do what is due about one call; returns when the next thing is (monotonic)."""
         moments = []
-        if watch.revoked_at is None and self._is_revoked(call):
+        grace_s = self._grace_of(call)
+        if watch.revoked_at is None and grace_s is not None:
             watch.revoked_at = now
         if watch.revoked_at is not None:
-            moments.append(watch.revoked_at + _GRACE_S)
+            moments.append(watch.revoked_at + (_GRACE_S if grace_s is None else grace_s))
             if now >= moments[-1]:
                 self._kill(number, call, watch.pid, TaskRevokedError("was revoked while it ran"))
                 return now
@@ -136,8 +147,10 @@ class Enforcement:
             moments += reminders[watch.reminders : watch.reminders + 1]
         return min((at for at in moments if at > now), default=now + _REMEMBER_S)
 
-    def _is_revoked(self, call: RunningCall) -> bool:
-        return (call.batch, call.index) in self._orders or (call.batch, -1) in self._orders
+    def _grace_of(self, call: RunningCall) -> float | None:
+        """Return the seconds that a revoked call has to end; None where it is not revoked."""
+        orders = [self._orders.get((call.batch, index)) for index in (call.index, -1)]
+        return min((order[1] for order in orders if order is not None), default=None)
 
     def _kill(self, number: int, call: RunningCall, pid: int, error: CallError) -> None:
         stop(pid)

@@ -281,7 +281,8 @@ class Supervisor:
 
     def _stop_calls(self, what: StopCalls) -> None:
         """Have calls stopped; on the orders thread."""
-        self._enforcement.order(StopOrder(next(self._serial), what.batch, what.index, what.kill))
+        order = StopOrder(next(self._serial), what.batch, what.index, what.kill, what.signal & 0x7F)
+        self._enforcement.order(order)
 
 
 def _sizes(options: WorkerOptions) -> tuple[int, int]:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from nbtasks.client.definition import Definition
     from nbtasks.core.events import Retried
     from nbtasks.core.plan import Plan
+    from nbtasks.core.stopsignal import Terminate
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece
     from nbtasks.wire.workflowrecord import WorkflowRecord
@@ -181,7 +182,7 @@ class ExecutorEngine:
         """Refuse: an executor starts what it is given."""
         self.capabilities.need("workflow", f"a workflow of {len(plan.nodes)} steps ({nodes[0][0].name}, ...)")
 
-    def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
+    def revoke_workflow(self, batch: Ledger, terminate: Terminate) -> None:
         """Revoke the calls of a batch: there are no workflows."""
         self.revoke(batch, -1, terminate)
 
@@ -370,7 +371,7 @@ class ExecutorEngine:
         """There is no other process that looks an id up."""
         return True
 
-    def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
+    def revoke(self, batch: Ledger, index: int, terminate: Terminate) -> None:
         """Make calls that have not been started REVOKED; what runs goes on, and its result counts."""
         batch.note_revoked(index)
         taken = self._line.take_out(batch, index)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.parcel import Parcel
     from nbtasks.client.batches.sent import Sent
     from nbtasks.core.plan import Plan
+    from nbtasks.core.stopsignal import Terminate
 
     from .session import Session
 
@@ -161,7 +162,7 @@ class Workflows:
         frame = self._session.store.plan(batch.origin.workflow)
         return None if frame is None else self._session.codec.open_plan(frame, batch.origin.workflow)
 
-    def revoke_of(self, batch: Ledger, terminate: bool) -> None:
+    def revoke_of(self, batch: Ledger, terminate: Terminate) -> None:
         """Revoke all calls that have not ended of the workflow that a batch is a part of, whoever has submitted it."""
         if batch.parcel is not None and batch.parcel.step is not None:
             self._revoke(batch.parcel.step.workflow, terminate)
@@ -172,13 +173,13 @@ class Workflows:
             if not one.all_ended:
                 one.revoke(terminate)
 
-    def revoke_stand_ins(self, batch: Ledger, index: int, terminate: bool) -> None:
+    def revoke_stand_ins(self, batch: Ledger, index: int, terminate: Terminate) -> None:
         """Revoke what has taken the place of revoked calls, as far as that is known here."""
         for name in batch.revoked.stand_ins_of(index):
             with contextlib.suppress(UnknownCall):
                 self.revoke_of(self._session.adoption.adopt(name), terminate)
 
-    def _revoke(self, workflow: SubmittedWorkflow, terminate: bool) -> None:
+    def _revoke(self, workflow: SubmittedWorkflow, terminate: Terminate) -> None:
         """Revoke what waits for others first: what it waits for does not release it any more."""
         session = self._session
         session.flush()

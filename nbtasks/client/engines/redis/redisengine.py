@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nbtasks.client.definition import Definition
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.plan import Plan
+    from nbtasks.core.stopsignal import Terminate
     from nbtasks.local.connection import Connection
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece, Shelf
@@ -244,7 +245,7 @@ class RedisEngine:
         """Submit batches of which some wait for others, or for ``earlier`` ones, which are the first nodes."""
         self._workflows.submit(plan, nodes, earlier)
 
-    def revoke_workflow(self, batch: Ledger, terminate: bool) -> None:
+    def revoke_workflow(self, batch: Ledger, terminate: Terminate) -> None:
         """Revoke all calls of the workflow that a batch is a part of, and that have not ended."""
         self._workflows.revoke_of(batch, terminate)
 
@@ -312,7 +313,7 @@ class RedisEngine:
         """Call ``action()`` once, on another thread, when ``ready()``."""
         self.session.registry.when(batch, ready, action)
 
-    def revoke(self, batch: Ledger, index: int, terminate: bool) -> None:
+    def revoke(self, batch: Ledger, index: int, terminate: Terminate) -> None:
         """Make calls that have not ended REVOKED; an index of -1 means all of them."""
         self.session.revoking.revoke(batch, index, terminate)
         self._workflows.revoke_stand_ins(batch, index, terminate)

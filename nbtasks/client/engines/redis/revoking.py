@@ -9,12 +9,14 @@ from nbtasks.core import states as st
 from nbtasks.core.errors import UnknownCall
 from nbtasks.core.orders import StopCalls
 from nbtasks.core.ranges import runs
+from nbtasks.core.stopsignal import number_of
 from nbtasks.wire.codec import Record
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.submission import Submission
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.registry import Registry
+    from nbtasks.core.stopsignal import Terminate
 
     from .commanding import OrderBook
     from .receiving.intake import Intake
@@ -59,7 +61,7 @@ class Revoking:
         self._endings = endings
         self._withdrawing = withdrawing
 
-    def revoke(self, batch: Ledger, index: int, terminate: bool, pass_on: bool = True) -> None:
+    def revoke(self, batch: Ledger, index: int, terminate: Terminate, pass_on: bool = True) -> None:
         """Make calls that have not ended REVOKED, for good, and tell the workers; handles say so when this returns.
 
         Without ``terminate`` only what has not been started: which calls that are, their workers know.
@@ -103,13 +105,14 @@ class Revoking:
             (Record.alike(batch.id, first, count, st.REVOKED_CODE) for first, count in ranges),
         )
 
-    def _order_to_stop(self, batch: Ledger, index: int, terminate: bool) -> None:
+    def _order_to_stop(self, batch: Ledger, index: int, terminate: Terminate) -> None:
         """Tell the workers that calls of a batch were revoked.
 
         Raises:
             UnknownCall: the broker does not know the batch.
         """
-        order = self.book.sealed(StopCalls(batch.id, index, terminate))
+        what = StopCalls(batch.id, index, bool(terminate), number_of(terminate))
+        order = self.book.sealed(what)
         # What a growing batch has just sent is not started, either.
         note = not terminate or (index < 0 and batch.growing)
         if note:
