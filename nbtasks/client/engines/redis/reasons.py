@@ -105,7 +105,7 @@ class Reasons:
         if before is None:
             return None
         reason = None if before.running else self._reason(before, None)
-        return said_of_steps(batch) + (f"; {before.title} {reason}" if reason else "")
+        return said_of_steps(batch) + (f"; {before.title}: {reason}" if reason else "")
 
     def _limited(self, batch: Ledger) -> tuple[Limited, int] | None:
         """Return the rate limit that a batch waits for, and how many calls of this process do."""
