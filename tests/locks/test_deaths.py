@@ -140,13 +140,14 @@ def hard(home, entries, eventually, calls, kills, seconds):
         batch = task.starmap([(entries.path, n, seconds, None, 3) for n in range(calls)])
         for number in range(kills):
             eventually(
-                lambda number=number: len(entries.left()) > calls * (number + 0.5) / (kills + 1), within=600
+                lambda number=number: len(entries.left()) > calls * (number + 0.5) / (kills + 1), within=300
             )
             worker = chance.choice(app.workers() or [None])
             if worker is None:
                 continue
             children = [kid.pid for kid in worker.children]
-            victims = [chance.choice(children)] if number % 3 or not children else [worker.pid, *children]
+            # Whole workers that die in quick succession are given up.
+            victims = [chance.choice(children)] if number % 8 or not children else [worker.pid, *children]
             for pid in victims:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
