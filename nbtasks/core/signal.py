@@ -322,9 +322,6 @@ task_rejected = Signal(
 worker_before_create_process = Signal(
     "worker_before_create_process", (), "never", "use worker_init, which is sent before children are made"
 )
-_OF_BEAT = "schedules are kept in the server, and the workers see to them: worker_ready is sent by each"
-beat_init = Signal("beat_init", (), "never", _OF_BEAT)
-beat_embedded_init = Signal("beat_embedded_init", (), "never", _OF_BEAT)
 heartbeat_sent = Signal("heartbeat_sent", (), "never", "a lease in the server stands for heartbeats")
 task_internal_error = Signal(
     "task_internal_error",
