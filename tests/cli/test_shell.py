@@ -226,7 +226,6 @@ def test_a_report_has_versions_and_no_secrets(proj, nbtasks):
         (("worker", "-X", "io"), "name the queues that it serves: -Q"),
         (("worker", "-I", "proj.more"), "App(include=[...])"),
         (("worker", "--autoscale=3,10"), "the most children first"),
-        (("worker", "-B"), "no schedules yet"),
         (("worker", "-P", "gevent"), "write the task as `async def`"),
         (("worker", "-P", "nothing"), "'nothing' is not one of prefork, threads, solo"),
         (("worker", "-l", "loud"), "'loud' is not one of debug, info"),

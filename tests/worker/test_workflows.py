@@ -288,7 +288,7 @@ def test_it_is_said_what_a_step_waits_for(shared_app, gate):
     wanted = f"waits for step 1 ({held_title}): 3 of 4 done"
     run.batches[0].wait_for(lambda: run.batches[0].finished_count == 3, 60)
     assert run.batches[1].why_pending().startswith(wanted)
-    assert run.batches[2].why_pending() == f"waits for step 2 ({total_title}); {total_title} {wanted}"
+    assert run.batches[2].why_pending() == f"waits for step 2 ({total_title}); {total_title}: {wanted}"
     gate.open()
     assert run.of(2).get(timeout=60) == 6
 
