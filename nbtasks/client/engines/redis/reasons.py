@@ -97,7 +97,10 @@ class Reasons:
         """Return which rate limit, or which lock, calls wait for."""
         if limited is None:
             return self._locks.of(batch, index)
-        return self._locks.of_found(limited[0]) if limited[0].lock else _limited(batch, *limited)
+        if not limited[0].lock:
+            return _limited(batch, *limited)
+        # Of a call that was submitted here it is known which locks it needs, so its place in the line can be told.
+        return self._locks.of(batch, index) or self._locks.of_found(limited[0])
 
     def _step_before(self, batch: Ledger, index: int | None) -> str | None:
         """Return which step of its workflow a batch waits for, and why that one waits."""
