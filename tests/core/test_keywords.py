@@ -28,7 +28,7 @@ def test_what_can_be_written_on_a_task_is_what_is_checked():
 
 
 def test_what_can_be_written_for_workers_is_what_is_checked():
-    inside = {"concurrency", "include", "lease_s"}
+    inside = {"concurrency", "include", "lease_s", "log_forms"}
     assert meanings(WorkerKeywords).keys() == (_fields(WorkerOptions) - inside) | {"lease"}
     assert WorkerOptions.make(1, WorkerOptions.defaults()) == WorkerOptions(1)
 

@@ -103,6 +103,12 @@ def journey(url, admin, tmp_path, ledger, gate, eventually):
         assert app.task(len).delay("ab").get(timeout=SOON) == 2
         assert app.task(abs).map(range(100)).get(timeout=SOON) == list(range(100))
         assert app.task(abs).map(range(5), max_parallel=2).get(timeout=SOON) == list(range(5))
+        assert app.control.rate_limit("anything", "1/s")[0].popitem()[1]["ok"]
+        assert app.control.inspect().scheduled()
+        in_turn = [app.task(time.sleep, locks="acl").delay(1.5) for _ in range(3)]
+        eventually(lambda: "waits before it" in (in_turn[2].why_pending() or ""), "it stands in line")
+        with app.lock("code"):
+            assert [one.get(timeout=SOON) for one in in_turn] == [None] * 3
         large = app.task(lambda data: data * 2).delay(b"x" * 200_000)
         assert len(large.get(timeout=SOON)) == 400_000
         assert app.task(len).apply_async(("ab",), countdown=0.2).get(timeout=SOON) == 2

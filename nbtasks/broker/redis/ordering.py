@@ -36,9 +36,10 @@ class Ordering:
 
     def answers(self, reply: str, workers: Sequence[str]) -> dict[str, bytes]:
         """Return the answers of some workers to an order, of those whose answer has come."""
-        keys = [self._keys.answer(reply, worker) for worker in workers]
-        found = self._link.call("MGET", *keys)
-        return {worker: frame for worker, frame in zip(workers, found, strict=True) if frame is not None}
+        found = self._link.pipeline([("GET", self._keys.answer(reply, worker)) for worker in workers])
+        return {
+            worker: frame for worker, frame in zip(workers, found, strict=True) if isinstance(frame, bytes)
+        }
 
     def drop_answers(self, reply: str, workers: Sequence[str]) -> None:
         """Nobody reads the answers to an order any more."""
@@ -46,5 +47,6 @@ class Ordering:
 
     def task_limits(self) -> list[bytes]:
         """Return the signed orders about limits of tasks that are kept."""
-        found = self._link.call_or_nothing(("HVALS", self._keys.task_limits), [])
-        return [frame for frame in found if isinstance(frame, bytes)][:_MOST_TASKS]
+        found = self._link.call_or_nothing(("HGETALL", self._keys.task_limits), {})
+        frames = found.values() if isinstance(found, dict) else found[1::2]
+        return [frame for frame in frames if isinstance(frame, bytes)][:_MOST_TASKS]
