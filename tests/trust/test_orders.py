@@ -70,11 +70,10 @@ def test_a_worker_that_was_started_since_does_not_follow_it(app, attack, give, e
     before = eventually(lambda: only_worker(app), "the worker is listed")
     order = give(Shutdown(cold=True))
 
-    def replaced():
-        found = only_worker(app)
-        return found if found is not None and found.id != before.id else None
-
-    after = eventually(replaced, "the order is followed, and the worker replaced", within=60)
+    eventually(lambda: not app.local_workers.running, "the order is followed", within=60)
+    app.start_workers(2)
+    after = eventually(lambda: only_worker(app), "another worker is listed")
+    assert after.id != before.id
     attacker.redis.xadd(attacker.keys.control, order)
     eventually(lambda: REFUSED in app.local_workers.log_tail(50), "the new worker refuses it")
     assert app.task(len).delay("ab").get(timeout=SOON) == 2
