@@ -319,6 +319,8 @@ class _Parcel:
     """What loose calls were submitted with."""
 
     rate_limit = None
+    #: Together they are no step of a workflow.
+    step = None
 
     def __init__(self, calls: LooseCalls) -> None:
         self._calls = calls
