@@ -84,6 +84,7 @@ def test_a_call_whose_worker_loses_its_lease_is_stopped_before_others_have_its_l
         assert entries.most() == 1, "it had left when the other one came"
 
 
+@pytest.mark.long
 def test_a_whole_worker_that_pauses_does_not_go_on_with_its_lock(home, entries, gate, eventually, processes):
     with App("paused") as app, App("other", connection=app.connection) as other:
         app.start_workers(1, lease=2.0)

@@ -99,6 +99,7 @@ def in_turns(app, beats, names, every_s, for_s, each_s):
     return fired
 
 
+@pytest.mark.long
 def test_two_beats_that_are_killed_in_turns_neither_double_a_run_nor_skip_one(idle_app, beats, eventually):
     names = [f"sweep {k}" for k in range(5)]
     for name in names:
