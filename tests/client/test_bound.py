@@ -11,6 +11,7 @@ import threading
 import weakref
 from pathlib import Path
 
+import cloudpickle
 import pytest
 
 from nbtasks import App, ConfigError, task
@@ -173,7 +174,8 @@ def test_the_way_goes_on_from_worker_to_worker(shared_app):
 
 def test_a_task_whose_way_is_not_known_refuses(shared_app):
     with App("unknown", namespace="t-unknown") as unknown:
-        bare = pickle.dumps(make(unknown).s())
+        # By value, if another test of this process has imported this module anew.
+        bare = cloudpickle.dumps(make(unknown).s())
     shared_app.set_current()
     call = shared_app.task(lambda: pickle.loads(bare).delay().id).delay()
     with pytest.raises(

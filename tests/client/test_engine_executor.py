@@ -367,7 +367,7 @@ def test_handles_are_found_again_by_their_ids(on_threads, names):
 def test_progress_and_output_of_threads_are_seen_while_they_run(on_threads, names, gate, eventually):
     handle = on_threads.task(names["until"]).delay(gate.path)
     eventually(lambda: handle.progress is not None and handle.progress.done > 2)
-    assert handle.state == "STARTED"
+    eventually(lambda: handle.state == "STARTED", "it is known that it runs")
     assert handle.progress.total == 10_000
     assert [line.text for line in handle.batch.output] == ["waiting\n"]
     gate.open()

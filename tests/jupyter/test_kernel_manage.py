@@ -181,7 +181,7 @@ def test_options_complete_on_tab(kernel):
     assert complete(kernel, "%%task --retr")["matches"] == ["--retries", "--retry-delay", "--retry-on"]
     assert complete(kernel, "%%task -b --on-error k")["matches"] == ["keep"]
     assert complete(kernel, "x = 1\n%task --pri")["matches"] == ["--priority"]
-    assert complete(kernel, "%workers st")["matches"] == ["start", "stop", "status"]
+    assert complete(kernel, "%workers st")["matches"] == ["start", "status", "stop"]
     assert complete(kernel, "%tasks can")["matches"] == ["cancel"]
 
 
