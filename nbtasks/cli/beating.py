@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from nbtasks.core.errors import NbtasksError
-from nbtasks.core.options import LOG_LEVELS
 
-from .celerywords import Level, without_beats_words
-from .named import (
-    broker_option,
-    config_option,
-    connection_file_option,
-    namespace_option,
-    target_option,
-)
-from .project import connected, project_app
+from .celerywords import loglevel_option, without_beats_words
+from .project import connected, project_app, project_options
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
@@ -27,20 +19,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@target_option("Module with an App: its broker, and the periodic tasks that it declares.")
-@broker_option("Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded.")
-@config_option()
-@connection_file_option("File with URL and key, written on another machine.")
-@namespace_option()
-@click.option(
-    "-l",
-    "--loglevel",
-    type=Level(),
-    metavar=f"[{'|'.join(LOG_LEVELS)}]",
-    default="info",
-    show_default=True,
-    help="How much is logged.",
-)
+@project_options("Module with an App: its broker, and the periodic tasks that it declares.")
+@loglevel_option("How much is logged.")
 @click.option("-f", "--logfile", type=click.Path(dir_okay=False), metavar="FILE", help="File for the log.")
 @without_beats_words
 def beat(

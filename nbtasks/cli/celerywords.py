@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from nbtasks.core.options import LOG_LEVELS, POOLS
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 #: Option -> its other names, whether it is a flag, what is said.
 _Words = dict[str, tuple[tuple[str, ...], bool, str]]
@@ -75,6 +78,19 @@ class Level(click.ParamType[str]):
         if level not in LOG_LEVELS:
             self.fail(f"{value!r} is not one of {', '.join(LOG_LEVELS)}", param, ctx)
         return level
+
+
+def loglevel_option(text: str) -> Callable[[C], C]:
+    """Return the option ``-l``."""
+    return click.option(
+        "-l",
+        "--loglevel",
+        type=Level(),
+        metavar=f"[{'|'.join(LOG_LEVELS)}]",
+        default="info",
+        show_default=True,
+        help=text,
+    )
 
 
 class PoolKind(click.ParamType[str]):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,10 +14,41 @@ from nbtasks.core.errors import BrokerUnavailable
 from nbtasks.local.connection import CONFIG_VARIABLE
 from nbtasks.local.processes.preloading import set_up_django
 
+from .named import (
+    broker_option,
+    config_option,
+    connection_file_option,
+    namespace_option,
+    target_option,
+)
+
 if TYPE_CHECKING:
     from nbtasks.client.app import App
     from nbtasks.local.connection import Connection
     from nbtasks.local.server.embeddedlease import EmbeddedLease
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def project_options(target: str) -> Callable[[C], C]:
+    """Give a command the options that name a project and its broker.
+
+    Args:
+        target: what a module with an App is for.
+    """
+
+    def give(command: C) -> C:
+        for option in (
+            namespace_option(),
+            connection_file_option("File with URL and key, written on another machine."),
+            config_option(),
+            broker_option("Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded."),
+            target_option(target),
+        ):
+            command = option(command)
+        return command
+
+    return give
 
 
 def project_app(

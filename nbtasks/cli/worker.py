@@ -15,20 +15,13 @@ from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError, NbtasksError
 from nbtasks.core.keywords import WorkerKeywords, meanings
 from nbtasks.core.nodenames import node_file, node_name
-from nbtasks.core.options import LOG_LEVELS, OUTPUTS, POOLS, WorkerOptions
+from nbtasks.core.options import OUTPUTS, POOLS, WorkerOptions
 from nbtasks.local.processes.maththreads import share_cpus
 
 from .beating import declare_beside
-from .celerywords import Bounds, Level, PoolKind, without_meaning
-from .named import (
-    broker_option,
-    config_option,
-    connection_file_option,
-    namespace_option,
-    node_named,
-    target_option,
-)
-from .project import connected, project_app
+from .celerywords import Bounds, PoolKind, loglevel_option, without_meaning
+from .named import node_named
+from .project import connected, project_app, project_options
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
@@ -40,11 +33,7 @@ def _said(option: str) -> str:
 
 
 @click.command()
-@target_option("Module with an App: its broker, its includes.")
-@broker_option("Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded.")
-@config_option()
-@connection_file_option("File with URL and key, written on another machine.")
-@namespace_option()
+@project_options("Module with an App: its broker, its includes.")
 @click.option(
     "-c", "--concurrency", type=click.IntRange(1, 1024), metavar="N", help="Children.  [default: CPUs]"
 )
@@ -65,15 +54,7 @@ def _said(option: str) -> str:
     show_default=True,
     help=_said("threads"),
 )
-@click.option(
-    "-l",
-    "--loglevel",
-    type=Level(),
-    metavar=f"[{'|'.join(LOG_LEVELS)}]",
-    default="info",
-    show_default=True,
-    help=_said("loglevel"),
-)
+@loglevel_option(_said("loglevel"))
 @click.option("-f", "--logfile", type=click.Path(dir_okay=False), metavar="FILE", help=_said("logfile"))
 @click.option(
     "--output",

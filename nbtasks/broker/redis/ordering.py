@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .keys import Keys
 from .link import Link
+from .untrusted import pairs
 
 #: How long an answer is kept that nobody reads, and how many tasks' limits are read.
 _KEPT_MS = 60_000
@@ -47,6 +48,5 @@ class Ordering:
 
     def task_limits(self) -> list[bytes]:
         """Return the signed orders about limits of tasks that are kept."""
-        found = self._link.call_or_nothing(("HGETALL", self._keys.task_limits), {})
-        frames = found.values() if isinstance(found, dict) else found[1::2]
-        return [frame for frame in frames if isinstance(frame, bytes)][:_MOST_TASKS]
+        found = self._link.call_or_nothing(("HGETALL", self._keys.task_limits), [])
+        return [frame for _, frame in pairs(found)][:_MOST_TASKS]

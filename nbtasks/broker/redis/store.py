@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from .channel import Argument
 from .keptcalls import KeptCalls
 from .keys import GROUP, LANES, Keys, readable
 from .link import Link, translated
-from .untrusted import MOST, addresses, batch_name, batch_names, number_or, or_nothing, ranges_in, span
+from .untrusted import MOST, addresses, batch_name, batch_names, number_or, or_nothing, pairs, ranges_in, span
 
 #: Entries that one script looks at, so that it keeps nobody waiting.
 _MOST_AT_ONCE = 100
@@ -178,9 +178,7 @@ class Store:
 
     def own_states(self, batch: str) -> list[tuple[bytes, bytes]]:
         """Return (index, frame) of the calls of a batch that have named a state of their own."""
-        found = self._link.call_or_nothing(("HGETALL", self._keys.own_states(batch)), [])
-        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=False)
-        return list(pairs)
+        return pairs(self._link.call_or_nothing(("HGETALL", self._keys.own_states(batch)), []))
 
     def adopt(self, batch: str, session: str) -> bool:
         """Send the events of a batch to one more session from now on; False when nobody knows the batch."""
@@ -211,6 +209,10 @@ class Store:
             if fields and not (unfinished and is_over):
                 standings[name] = number_or(done, 0), number_or(end, 0) / 1000 or None
         return self._with_labels(standings)
+
+    def named(self, batches: Iterable[str]) -> list[BatchRecord]:
+        """Return those batches that somebody has recorded; how far they are is not looked at."""
+        return self._with_labels(dict.fromkeys(batches, (0, None)))
 
     def _with_labels(self, standings: Mapping[str, tuple[int, float | None]]) -> list[BatchRecord]:
         asked = [("HGET", self._keys.batch(name), "m") for name in standings]

@@ -117,6 +117,11 @@ def is_unusable(reply: Any) -> bool:
     )
 
 
+def pairs(reply: Any) -> list[tuple[Any, Any]]:
+    """Return the fields of a hash with their values, as either protocol answers."""
+    return list(reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False))
+
+
 def or_nothing(reply: Any, nothing: Any) -> Any:
     """Return a reply, or ``nothing`` where somebody has put something else in the place of the key."""
     if isinstance(reply, ResponseError) and is_of_another_type(reply):

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.batches.parcel import Call
 from nbtasks.core.errors import ConfigError
@@ -104,19 +104,6 @@ class Given:
 
 
 NOTHING_GIVEN = Given()
-
-
-class Composable(Protocol):
-    """What can stand in a workflow."""
-
-    def emit(self, builder: Builder, before: Left | None, given: Given) -> Left:
-        """Add its nodes to a plan.
-
-        Args:
-            builder: has the nodes so far.
-            before: what they wait for; None where they begin at once.
-            given: what was said at the submit.
-        """
 
 
 class Builder:

@@ -28,10 +28,6 @@ class Audience:
         """Their ids."""
         return [worker.id for worker in self.workers.values()]
 
-    def named(self, id: str) -> str:
-        """Return under which name a worker's answer is shown."""
-        return next(name for name, worker in self.workers.items() if worker.id == id)
-
 
 def audience(
     app: Commanded,

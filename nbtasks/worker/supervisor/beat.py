@@ -48,6 +48,9 @@ class Beat:
         me: what tells this one from others.
         key_ids: of the keys with which periodic tasks are signed.
         look_s: as :data:`LOOK_S`, for one that gets no hints.
+
+    Attributes:
+        duty: begins and ends it; sooner where something has changed.
     """
 
     def __init__(
@@ -63,19 +66,7 @@ class Beat:
         self._of_keys = [
             _BeatOfKey(ScheduleStore(link, keys, key_id), sealer, clock, me, look_s) for key_id in key_ids
         ]
-        self._duty = Duty("beat", self._act)
-
-    def start(self) -> None:
-        """Begin."""
-        self._duty.start()
-
-    def soon(self) -> None:
-        """Something has changed."""
-        self._duty.soon()
-
-    def stop(self) -> None:
-        """End; waits for what is being done."""
-        self._duty.stop()
+        self.duty = Duty("beat", self._act)
 
     def _act(self) -> float:
         try:

@@ -65,7 +65,9 @@ class BeatProcess:
             self._banner(keyring, names)
             signal.beat_init.send(self._name)
             me = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-            beat = Beat(link, keys, Sealer(keyring, connection.namespace), clock, me, keyring.ids, _LOOK_S)
+            beat = Beat(
+                link, keys, Sealer(keyring, connection.namespace), clock, me, keyring.ids, _LOOK_S
+            ).duty
             following = Duty("clock", lambda: _follow(clock))
             following.start()
             beat.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.fleet import Fleet
@@ -33,6 +33,7 @@ from .controlstream import Orders
 from .deadchildren import DeadChildren
 from .deadworkers import Reaper
 from .deafchildren import Relief
+from .duty import Duty
 from .enforcement import Enforcement
 from .fallout import Fallout
 from .identity import Identity
@@ -71,7 +72,6 @@ class BrokerDuties:
     ) -> None:
         self._connection = connection
         self._identity = identity
-        self._seats = seats
         self._portrait = portrait
         self._links: list[Link] = []
         self.have_begun = False
@@ -91,14 +91,14 @@ class BrokerDuties:
         self.dead_children = DeadChildren(delivery, rescue, enforcement, Locks(link, keys), me)
         self.relief = Relief(delivery, me)
         self._strangers = Strangers(Store(duties, keys), queues.names, addresses)
-        self._fallout = Fallout(duties, keys, codec)
-        self._reaper = Reaper(duties, keys, codec, me, options.lease_s, addresses)
+        self._fallout = Fallout(duties, keys, codec).duty
+        self._reaper = Reaper(duties, keys, codec, me, options.lease_s, addresses).duty
         self._lease = Lease(
             Fleet(leasing, keys), me, options.lease_s, clock, portrait.info, seats[0].slot.set_lease
         )
-        self._beat: Beat | None = None
+        self._beat: Duty | None = None
         if options.beat is not False:
-            self._beat = Beat(duties, keys, sealer, clock, me, identity.keyring.ids)
+            self._beat = Beat(duties, keys, sealer, clock, me, identity.keyring.ids).duty
         self._ordering = Ordering(duties, keys)
         self._orders = Orders(
             slow,
@@ -162,8 +162,11 @@ class BrokerDuties:
         self._lease.soon()
         self._reaper.soon()
 
-    def end(self) -> None:
+    def end(self, seats: Iterable[int]) -> None:
         """Give back everything, and leave.
+
+        Args:
+            seats: the numbers of those that have had a child.
 
         Raises:
             OperationalError: the broker does not answer.
@@ -172,7 +175,7 @@ class BrokerDuties:
             self._beat.stop()
         for duty in (self._fallout, self._strangers, self._reaper, self._orders, self._lease):
             duty.stop()
-        self.dead_children.give_back_all(len(self._seats))
+        self.dead_children.give_back_all(seats)
         self._fleet.release(self._identity.id)
 
     def close(self) -> None:

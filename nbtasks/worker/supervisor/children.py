@@ -37,6 +37,7 @@ class Children:
 
     Attributes:
         pids: of those that live, by seat.
+        used: the seats that have had a child so far.
         ending: WARM or COLD once they shall end.
     """
 
@@ -48,6 +49,7 @@ class Children:
         #: Nobody shall be there for now, however many are wanted.
         self._paused = False
         self.pids: dict[int, int] = {}
+        self.used: set[int] = set()
         self.ending: str | None = None
         #: Seats whose children are being forked -> whether they begin with what no longer holds.
         self._expected: dict[int, bool] = {}
@@ -73,6 +75,7 @@ class Children:
 
     def _spawn(self, number: int) -> None:
         self._expected[number] = False
+        self.used.add(number)
         self._forkserver.spawn(number)
 
     def fileno(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nbtasks.broker.redis.delivery import Delivery
@@ -72,14 +73,14 @@ class DeadChildren:
                 done.append(number)
         return done
 
-    def give_back_all(self, n: int) -> None:
-        """Give back what any of ``n`` children may still hold, and have the broker forget them: the worker ends.
+    def give_back_all(self, numbers: Iterable[int]) -> None:
+        """Give back what children of these seats may still hold, and have the broker forget them: the worker ends.
 
         Raises:
             OperationalError: the broker does not answer.
         """
         self._locks.unlock(self._worker)
-        for number in range(n):
+        for number in numbers:
             consumer, left = consumer_of(self._worker, number), self._left.get(number)
             loss = left.loss if left is not None else Loss("the worker was stopped", uncharged=True)
             self._rescue.consumer(consumer, loss)

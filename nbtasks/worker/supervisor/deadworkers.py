@@ -37,7 +37,11 @@ _BLIND_AFTER = 0.6
 
 
 class Reaper:
-    """One supervisor at a time does this, elected by a lock; on a thread and a connection of its own."""
+    """One supervisor at a time does this, elected by a lock; on a thread and a connection of its own.
+
+    Attributes:
+        duty: begins and ends it.
+    """
 
     def __init__(
         self,
@@ -66,19 +70,7 @@ class Reaper:
         self._looked_at = float("-inf")
         self._mended_at = steady()
         self._audited = 0
-        self._duty = Duty("reaper", self._look_and_rest)
-
-    def start(self) -> None:
-        """Look from now on."""
-        self._duty.start()
-
-    def soon(self) -> None:
-        """Look now rather than in a while."""
-        self._duty.soon()
-
-    def stop(self) -> None:
-        """Stop looking."""
-        self._duty.stop()
+        self.duty = Duty("reaper", self._look_and_rest)
 
     def _look_and_rest(self) -> float:
         try:

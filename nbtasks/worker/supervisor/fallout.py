@@ -30,6 +30,9 @@ class Fallout:
 
     Args:
         link: to the broker.
+
+    Attributes:
+        duty: begins and ends it; sooner where something has failed just now.
     """
 
     def __init__(self, link: Link, keys: Keys, codec: Codec) -> None:
@@ -39,19 +42,7 @@ class Fallout:
         self._workflows = WorkflowStore(link, keys)
         self._store = Store(link, keys)
         self._seen_to: list[tuple[str, bytes]] = []
-        self._duty = Duty("fallout", self._act)
-
-    def start(self) -> None:
-        """Begin."""
-        self._duty.start()
-
-    def soon(self) -> None:
-        """Something has failed just now."""
-        self._duty.soon()
-
-    def stop(self) -> None:
-        """End; waits for what is being done."""
-        self._duty.stop()
+        self.duty = Duty("fallout", self._act)
 
     def _act(self) -> float:
         try:

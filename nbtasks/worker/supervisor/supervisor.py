@@ -198,7 +198,7 @@ class Supervisor:
         # Else it was told to end before there was a broker.
         if self._duties.have_begun:
             with contextlib.suppress(OperationalError):
-                self._duties.end()
+                self._duties.end(sorted(self._children.used))
         self._duties.close()
         LOGGER.info("%s stopped", self._identity.name)
 
