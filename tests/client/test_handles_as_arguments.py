@@ -182,8 +182,10 @@ def test_wrong_uses(shared_app, door):
         other.task(one.function).delay(handle)
     with pytest.raises(ConfigError, match="memo"):
         shared_app.task(one.function, memo=True).delay(handle)
+    read_on = threading.Event()
     with pytest.raises(ConfigError, match="max_parallel"):
-        one.delay(one.map(iter([1, 2, 3]), max_parallel=1))
+        one.delay(one.map((read_on.wait() for _ in range(3)), max_parallel=1))
+    read_on.set()
     with pytest.raises(ConfigError, match="chunk=2"):
         one.map([handle], chunk=2)
     with pytest.raises(NotPicklable, match="lock"):

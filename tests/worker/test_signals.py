@@ -17,7 +17,7 @@ SOON = 60.0
 
 #: A module of the worker's own, which writes down what it is told of.
 RECEIVERS = """
-    import contextvars, json, os
+    import contextvars, json, os, signal
     import nbtasks.signals as signals
 
     NOTES = {notes!r}
@@ -38,6 +38,11 @@ RECEIVERS = """
     def begin(**kwargs):
         os.environ["OF_THE_PROCESS"] = loaded
         note("worker_process_init")
+        try:
+            os.remove(NOTES + "-told-to-end")
+        except FileNotFoundError:
+            return
+        os.kill(os.getpid(), signal.SIGTERM)
 
     @signals.worker_ready.connect
     def ready(sender, **kwargs):
@@ -230,6 +235,15 @@ def test_the_worker_tells_of_itself(notes, eventually):
     assert names.count("worker_shutting_down") == names.count("worker_shutdown") == 1
     assert names.count("worker_process_shutdown") == 2
     assert names.index("worker_shutting_down") < names.index("worker_shutdown")
+
+
+def test_a_process_that_is_told_to_end_at_once(notes, eventually):
+    notes.path.with_name("notes-told-to-end").touch()
+    with App("told", include=["receivers"]) as app:
+        app.start_workers(1)
+        begun = notes.named("worker_process_init")[0][0]
+        eventually(lambda: notes.named("worker_process_shutdown"), "its end is told")
+        assert notes.named("worker_process_shutdown")[0][0] == begun
 
 
 def test_apply_tells_here():

@@ -215,6 +215,7 @@ class Child:
         streams.install()
         keyboard.install()
         mainspace.install()
+        self._interrupts.hear()
         # Before that: what they set up is not put back after calls.
         self._settings.signals.process_begins()
         self._surroundings.install()

@@ -79,6 +79,11 @@ class Interrupts:
             int(signal.SIGINT): _pass_over,
         }
 
+    def hear(self) -> None:
+        """Have the child hear that it is told to end, and not before: what it was told meanwhile comes now."""
+        signal.signal(signal.SIGTERM, self._on_term)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
     def while_waiting(self, wait: Callable[[], T]) -> T:
         """Wait for work: a shutdown raises Stopping meanwhile."""
         self._waiting = True

@@ -178,6 +178,8 @@ def _become_child(link: socket.socket, child_main: ChildMain, slot: int, fds: tu
     try:
         # A group of its own: what a task starts is stopped with it, and a terminal's ^C does not reach it.
         os.setpgid(0, 0)
+        # Until the child has a handler: else one that is told to end in its first moments is gone without a word.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
