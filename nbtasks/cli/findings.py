@@ -24,7 +24,7 @@ from nbtasks.local.server.serverprogram import why_unavailable
 from nbtasks.wire.signing import key_id
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.server import BrokerFacts
+    from nbtasks.broker.redis.brokerfacts import BrokerFacts
     from nbtasks.client.app import App
     from nbtasks.client.workerinfo import WorkerInfo
 

@@ -30,11 +30,11 @@ from .foundation import Foundation
 from .group import GroupResult as Map
 from .home import Home
 from .locking.applock import AppLock
+from .periodic.declared import periodic_tasks
+from .periodic.periodictask import PeriodicTask
 from .registered import RegisteredTasks
 from .result import AsyncResult as Handle
 from .runs import runlist  # noqa: F401 - it shows handles to those who ask for it
-from .schedule.declared import periodic_tasks
-from .schedule.periodictask import PeriodicTask
 from .submitting.setupcheck import check_setup
 from .task import Task
 from .taskelsewhere import task_elsewhere

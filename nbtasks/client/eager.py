@@ -15,8 +15,8 @@ from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import NotPicklable, origin_of
 from nbtasks.core.execution import run_once
 from nbtasks.core.ids import new_id
-from nbtasks.core.nexttry import NextTry
 from nbtasks.core.outcome import Outcome
+from nbtasks.core.retrychanges import RetryChanges
 from nbtasks.core.signal import Signal
 from nbtasks.core.typevars import R
 from nbtasks.wire import pickling
@@ -186,7 +186,7 @@ def apply_here(
             ended.queue = task.options.queue
             return ended
         changes = getattr(outcome.error, "changes", None)
-        if type(changes) is NextTry and changes.call is not None:
+        if type(changes) is RetryChanges and changes.call is not None:
             try:
                 with generators.given():
                     sent = b"".join(pickling.dumps(changes.call))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from nbtasks.broker.redis.server import BrokerFacts
+    from nbtasks.broker.redis.brokerfacts import BrokerFacts
 
     from .batches.engine import Engine
     from .definition import Definition
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from .engines.redis.session import Session
     from .locking.eagerholding import EagerHolding
     from .locking.holding import Holding
-    from .schedule.appevents import AppEvent
-    from .schedule.declared import Declared
+    from .periodic.appevents import AppEvent
+    from .periodic.declared import Declared
 
 _log = logging.getLogger("nbtasks")
 #: Settings that a Told is made of, in its order.
@@ -302,7 +302,7 @@ class Foundation:
         """The periodic tasks that its project declares."""
         with self._lock:
             if self._declared is None:
-                from .schedule.declared import Declared
+                from .periodic.declared import Declared
 
                 self._declared = Declared(self)
             return self._declared

@@ -21,7 +21,7 @@ from .engines.redis.redisengine import RedisEngine
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from nbtasks.broker.redis.server import BrokerFacts
+    from nbtasks.broker.redis.brokerfacts import BrokerFacts
     from nbtasks.local.connection import Connection, Resolving
     from nbtasks.local.processes.workers import LocalWorkers
     from nbtasks.local.server.embeddedlease import EmbeddedLease
@@ -126,8 +126,8 @@ class Opened:
 
     def facts(self, connection: Connection) -> BrokerFacts:
         """Return what the broker is, over a connection of its own."""
+        from nbtasks.broker.redis.brokerfacts import look
         from nbtasks.broker.redis.link import Link
-        from nbtasks.broker.redis.server import look
 
         link = Link(connection.url, connection.address)
         try:

@@ -10,9 +10,9 @@ from typing import Any
 from . import attempts
 from .context import CurrentCall, make_task, report_state
 from .errors import Retry
-from .nexttry import next_try_of
 from .options import TaskOptions, countdown_until
 from .replacement import refuse_more_members, replace_by
+from .retrychanges import retry_changes
 
 
 class BoundTask:
@@ -83,7 +83,7 @@ class BoundTask:
         """
         if isinstance(args, BaseException):
             args, exc = None, args
-        changes = next_try_of(self.request, args, kwargs, options)
+        changes = retry_changes(self.request, args, kwargs, options)
         if eta is not None:
             countdown = countdown_until(countdown, eta, time.time())
         if self.request.called_directly and exc is not None:

@@ -268,7 +268,7 @@ class Retry(NbtasksError):
         countdown: seconds until the next attempt, or None for the task's own delay.
         cause: the exception that made the task retry, if any.
         max_retries: overrides the task's own limit for this call.
-        changes: what is other for the next attempt, a nexttry.NextTry, or None.
+        changes: what is other for the next attempt, a nexttry.RetryChanges, or None.
     """
 
     def __init__(

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbtasks.core import memo, shownlines
+from nbtasks.core.callheader import CallHeader
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.events import CallEvent, from_wire, to_wire
-from nbtasks.core.header import CallHeader
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order
 from nbtasks.core.wirefields import from_base64, items, number, to_base64

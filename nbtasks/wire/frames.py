@@ -21,7 +21,7 @@ _HEAD = struct.Struct("<3sc4sI")
 
 FUNCTION, CHUNK, RESULT, EVENT, CONTROL, LABEL, PLAN = b"F", b"C", b"R", b"E", b"T", b"L", b"W"
 ANSWER = b"A"
-SCHEDULED = b"S"
+PERIODIC = b"S"
 
 _NAMES = {
     FUNCTION: "a function",
@@ -32,7 +32,7 @@ _NAMES = {
     LABEL: "a label",
     PLAN: "a plan",
     ANSWER: "an answer",
-    SCHEDULED: "a periodic task",
+    PERIODIC: "a periodic task",
 }
 
 Header = dict[str, Any]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nbtasks.core.address import Address
 
-from .executing.sidebyside import Roster, make_rosters
+from .executing.sidebyside import SideBySide, make_rosters
 from .isolation.descriptors import DescriptorFile
 from .jobs.hand import Hand, make_hands
 from .slots import Slot, make_slots
@@ -27,7 +27,7 @@ class Seat:
     number: int
     slot: Slot
     hand: Hand
-    roster: Roster
+    roster: SideBySide
     output: DescriptorFile
 
     def clear(self) -> None:

@@ -53,7 +53,7 @@ class Scene:
             self.locks.see_to_lines()
             # What waits for one that was called and has not come would take some seconds.
             for consumer, delivery in self.deliveries.items():
-                for entry in [*delivery.held(), *delivery.take(1)]:
+                for entry in [*delivery.in_hand(), *delivery.take(1)]:
                     if self.bench.store.states(BATCH, entry.first, 1) != b"\0":
                         self.end(entry, consumer)
                         continue
@@ -94,12 +94,14 @@ def one_holds_and_others_wait(bench: Bench) -> Scene:
 
 
 def test_a_lock_that_is_free(one_server):
-    for _, made in every_cut(one_server, "hold", scene, lambda _, made: made.ask(made.entries[0])):
+    for _, made in every_cut(one_server, "lock_for_call", scene, lambda _, made: made.ask(made.entries[0])):
         made.work_off()
 
 
 def test_a_lock_that_is_taken(one_server):
-    for _, made in every_cut(one_server, "hold", one_holds, lambda _, made: made.ask(made.entries[1])):
+    for _, made in every_cut(
+        one_server, "lock_for_call", one_holds, lambda _, made: made.ask(made.entries[1])
+    ):
         made.work_off()
 
 
@@ -116,7 +118,7 @@ def test_the_end_of_a_call_that_others_wait_for(one_server, repeated):
 @pytest.mark.parametrize("whose", ["w1/0", ""], ids=["a child", "a worker"])
 def test_the_death_of_one_that_others_wait_for(one_server, whose):
     for _, made in every_cut(
-        one_server, "unlock", one_holds_and_others_wait, lambda _, made: made.locks.unlock("w1", whose)
+        one_server, "lock_of_dead", one_holds_and_others_wait, lambda _, made: made.locks.unlock("w1", whose)
     ):
         made.locks.unlock("w1", whose)
         made.work_off()
@@ -127,7 +129,7 @@ def test_a_holder_without_a_lease(one_server):
         made.bench.raw.delete(KEYS.lease("w1"))
         made.locks.see_to_line(LOCK)
 
-    for bench, made in every_cut(one_server, "turns", one_holds_and_others_wait, dies):
+    for bench, made in every_cut(one_server, "lock_turns", one_holds_and_others_wait, dies):
         made.locks.see_to_line(LOCK)
         bench.raw.set(KEYS.lease("w1"), "15000 2")
         made.work_off()
@@ -138,7 +140,7 @@ def test_code_that_waits_for_a_lock_stands_in_the_same_line(one_server):
         return made.locks.acquire(LOCK, "client/0/1", "client/0", "a script", wait=True)
 
     for bench, made in every_cut(
-        one_server, "acquire", one_holds_and_others_wait, lambda _, made: take(made)
+        one_server, "lock_for_code", one_holds_and_others_wait, lambda _, made: take(made)
     ):
         assert take(made) is None
         made.end(made.entries[0])
@@ -163,7 +165,7 @@ def test_code_that_gives_a_lock_back(one_server):
     def give_back(_, made):
         made.locks.release([LOCK], "client/0/1", "client/0")
 
-    for bench, made in every_cut(one_server, "release", holds, give_back):
+    for bench, made in every_cut(one_server, "lock_release", holds, give_back):
         give_back(bench, made)
         made.work_off()
 

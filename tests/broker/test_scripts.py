@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from nbtasks.broker.redis.consumers import Consumers
 from nbtasks.broker.redis.delivery import Aside, Delivery
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.finish import Finish
-from nbtasks.broker.redis.holders import Holders
 from nbtasks.broker.redis.keys import GROUP, LANES, Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
@@ -139,11 +139,11 @@ class Bench:
     def work_off(self) -> list[tuple[int, int]]:
         """Run everything that is held or queued, as workers do; returns the calls in the order of execution."""
         ran = []
-        while entries := [*self.worker.held(), *self.other.take(10)]:
+        while entries := [*self.worker.in_hand(), *self.other.take(10)]:
             for entry in entries:
                 states = self.store.states(BATCH, entry.first, entry.count)
                 ran += [entry.first + k for k in range(entry.count) if not states[k]]
-                by = self.worker if entry.id in {one.id for one in self.worker.held()} else self.other
+                by = self.worker if entry.id in {one.id for one in self.worker.in_hand()} else self.other
                 report = Finish()
                 report.results(
                     BATCH, entry.first, DONE * entry.count, b"record %d+%d" % (entry.first, entry.count)
@@ -313,7 +313,7 @@ def test_what_a_supervisor_has_given_its_child_does_not_keep(one_server):
     entry = taken(bench)[0]
     bench.worker.give(entry, [(1, 1, 1)], (0, 1))
     bench.worker.give(entry, [], (0, 2))
-    bench.finish(bench.worker.held()[0])
+    bench.finish(bench.worker.in_hand()[0])
     assert sorted(bench.work_off()) == [1, 2, 3]
     bench.check_end()
     bench.link.close()
@@ -470,9 +470,9 @@ def test_orphans(one_server):
             bench.raw.xack(KEYS.lane(ADDRESS, "m"), GROUP, entry.id)
 
     for bench, _ in every_cut(
-        one_server, "orphans", orphaned, lambda bench, _: Holders(bench.lanes).adopt_orphans()
+        one_server, "orphans", orphaned, lambda bench, _: Consumers(bench.lanes).adopt_orphans()
     ):
-        Holders(bench.lanes).adopt_orphans()
+        Consumers(bench.lanes).adopt_orphans()
         assert set(bench.work_off()) == set(range(N))
         bench.check_end()
 
@@ -532,7 +532,7 @@ def test_what_a_worker_holds_is_not_withdrawn(one_server):
     report.results(BATCH, 0, DONE * N, b"record 0+4")
     bench.worker.finish(report)
     assert Withdrawal(bench.link, KEYS, ADDRESS, BATCH, N, (time.time(), None)).run()
-    assert entry.id in {one.id for one in bench.worker.held()}
+    assert entry.id in {one.id for one in bench.worker.in_hand()}
     bench.link.close()
     bench.raw.close()
 
@@ -573,16 +573,16 @@ def test_every_script_is_cut_here_or_has_one_write():
     cut = {"submit", "finish", "give", "promote", "orphans", "take", "revoke", "withdraw", "withdraw_delayed"}
     cut |= {"permit", "order"}
     # In test_lock_scripts.py.
-    cut |= {"hold", "acquire", "release", "unlock", "turns"}
+    cut |= {"lock_for_call", "lock_for_code", "lock_release", "lock_of_dead", "lock_turns"}
     # In test_schedule_scripts.py.
-    cut |= {"schedule_fire", "schedule_put", "schedule_remove"}
+    cut |= {"periodic_fire", "periodic_put", "periodic_remove"}
     #: They write nothing, or what they write is the same each time.
     others = {
         "adopt",
         "elect",
         "forget_call",
         "forget_consumer",
-        "held",
+        "in_hand",
         "limited",
         "prepare",
         "renew",
@@ -590,8 +590,8 @@ def test_every_script_is_cut_here_or_has_one_write():
         "pulses",
         "lapse",
     }
-    others |= {"answer", "scheduled", "set_ahead", "stock", "vouch", "fallout", "holders", "claim"}
-    others |= {"schedule_due", "schedule_look", "schedule_pass", "schedule_pause"}
+    others |= {"answer", "delayed", "set_ahead", "stock", "vouch", "fallout", "lock_holders", "claim"}
+    others |= {"periodic_due", "periodic_look", "periodic_pass", "periodic_pause"}
     assert cut | others == set(SCRIPTS)
 
 
@@ -613,7 +613,7 @@ def test_nothing_is_given_back_once_the_lease_is_there_again(one_server):
     assert dead.give(first, [(first.first, first.count, 1)])
     bench.raw.set(KEYS.lease("w1"), "1")
     assert not dead.give(second, [(second.first, second.count, 1)])
-    assert [entry.id for entry in bench.worker.held()] == [second.id]
+    assert [entry.id for entry in bench.worker.in_hand()] == [second.id]
     assert bench.other.on_behalf_of("w1/0").give(second, [(second.first, second.count, 1)])
     assert sorted(bench.work_off()) == [0, 1, 2, 3]
     bench.check_end()

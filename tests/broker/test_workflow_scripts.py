@@ -122,7 +122,7 @@ class Workflow:
 
     def step(self, fails=()) -> bool:
         """Take one entry, held or queued, and run it; returns whether there was one."""
-        entries = self.worker.held() or self.worker.take(1)
+        entries = self.worker.in_hand() or self.worker.take(1)
         for entry in entries[:1]:
             self.run(entry, fails)
         return bool(entries)

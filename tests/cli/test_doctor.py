@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from nbtasks import App
-from nbtasks.broker.redis.server import BrokerFacts
+from nbtasks.broker.redis.brokerfacts import BrokerFacts
 from nbtasks.cli.findings import NOTE, OK, PROBLEM, of_queue, server
 from nbtasks.client.workerinfo import WorkerInfo
 from nbtasks.local.keyfile import key_path, user_key

@@ -226,7 +226,7 @@ def test_of_a_process_that_was_killed_nothing_is_fired(app, ledger, eventually):
 
 
 def _id(name):
-    from nbtasks.core.due.scheduled import id_of
+    from nbtasks.core.due.periodic import id_of
 
     return id_of(name)
 

@@ -8,12 +8,12 @@ from typing import Any
 from nbtasks.client.batches.capabilities import EVERYTHING
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import CallOptions, Parcel
-from nbtasks.client.batches.provenance import Origin
+from nbtasks.client.batches.provenance import Provenance
 from nbtasks.client.definition import Definition
 from nbtasks.core import states
+from nbtasks.core.callheader import CallHeader
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.events import Progressed, Started
-from nbtasks.core.header import CallHeader
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire import pickling
 from nbtasks.wire.codec import Record
@@ -78,7 +78,7 @@ def make_batch(
         CallOptions(options, 0.0, None, True, CallHeader()),
         [((i,), {}) for i in range(n)],
     )
-    about = Origin(kind=kind, single=kind == "call", **settings)
+    about = Provenance(kind=kind, single=kind == "call", **settings)
     return Ledger(ID, n, about, NoEngine(why), parcel, created_at)
 
 

@@ -31,8 +31,8 @@ from nbtasks.broker.redis.store import _event, _moment, _noted
 from nbtasks.client.engines.redis.receiving.intake import _ranges
 from nbtasks.client.workerinfo import read_info
 from nbtasks.core.address import Address
+from nbtasks.core.callheader import CallHeader
 from nbtasks.core.events import Started
-from nbtasks.core.header import CallHeader
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order, StopCalls

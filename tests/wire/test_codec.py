@@ -8,9 +8,9 @@ import math
 import pytest
 
 from nbtasks import SignatureMismatch
+from nbtasks.core.callheader import CallHeader
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.events import Started, Wrote
-from nbtasks.core.header import CallHeader
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.orders import Order, StopCalls

@@ -13,7 +13,7 @@ import pytest
 
 from nbtasks import App
 from nbtasks.broker.redis.keys import Keys
-from nbtasks.core.due.scheduled import run_id
+from nbtasks.core.due.periodic import run_id
 
 #: A due time every so many seconds.
 OFTEN_S = 0.25
@@ -64,7 +64,7 @@ class Fired:
         self.first = {name: round(self._facts(name).next_run.timestamp() * 1000) for name in names}
 
     def _facts(self, name):
-        from nbtasks.client.schedule.periodictask import PeriodicTask
+        from nbtasks.client.periodic.periodictask import PeriodicTask
 
         return PeriodicTask(name, self._app).facts
 
@@ -184,7 +184,7 @@ def test_what_nobody_has_signed_with_our_key_is_never_fired(shared_app, eventual
     eventually(lambda: task.count > 1, "it is fired")
     keys, link = Keys(shared_app.connection.namespace), shared_app.session.new_link()
     key_id = shared_app.session.keyring.id
-    from nbtasks.core.due.scheduled import id_of
+    from nbtasks.core.due.periodic import id_of
 
     key = keys.periodic(key_id, id_of("sweep"))
     frame = link.call("HGET", key, "d")
@@ -235,7 +235,7 @@ def test_due_times_at_which_nobody_was_there(idle_app, eventually):
     for missed in names:
         idle_app.add_periodic_task("1h", once.s(), name=missed, missed=missed, overlap=True)
     keys, link = Keys(idle_app.connection.namespace), idle_app.session.new_link()
-    from nbtasks.core.due.scheduled import id_of
+    from nbtasks.core.due.periodic import id_of
 
     for missed in names:
         # As if nobody had been there for three hours.

@@ -8,8 +8,8 @@ import time
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.permits import Grant
 from nbtasks.core.address import Address
+from nbtasks.core.callheader import CallHeader
 from nbtasks.core.context import CurrentCall, reset_current, set_current
-from nbtasks.core.header import CallHeader
 from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.wire.codec import Chunk
 from nbtasks.wire.opened.function import Function
@@ -17,7 +17,7 @@ from nbtasks.worker.isolation.output import HEAD_CHARS, TAIL_CHARS, Output
 from nbtasks.worker.isolation.streams import TaggedStream
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.pace import Pace
-from nbtasks.worker.jobs.ratelimit import Permitted
+from nbtasks.worker.jobs.permittedcalls import PermittedCalls
 from nbtasks.worker.slots import BUSY, STARTING, StopOrder, make_slots
 
 BATCH = "0123456789abcdef0123"
@@ -121,7 +121,7 @@ class Limit:
         self.aside.append((*mine.cut(keep), delay_s))
 
     def calls_of(self, mine, rate="10/s", most=9, pause=lambda until: True):
-        return Permitted(mine, rate, most, self.take, self.put_aside, pause)
+        return PermittedCalls(mine, rate, most, self.take, self.put_aside, pause)
 
 
 def test_what_gets_no_permit_is_put_aside():

@@ -44,7 +44,7 @@ class DelayedCalls:
         found: list[Scheduled] = []
         for offset in range(0, _MOST, _MOST_AT_ONCE):
             args: list[Argument] = [address, offset, _MOST_AT_ONCE]
-            members = self._link.script("scheduled", [self._keys.root], args)
+            members = self._link.script("delayed", [self._keys.root], args)
             for due, line in members:
                 match = _LINE.fullmatch(line)
                 if match is not None:

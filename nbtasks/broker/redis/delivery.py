@@ -211,9 +211,9 @@ class Delivery:
             raise translated(last, self._link.label)
         return last is not None and order_of(entry.id) <= order_of(last)
 
-    # -- what is held
+    # -- what is in hand
 
-    def held(self) -> list[Entry]:
+    def in_hand(self) -> list[Entry]:
         """Return every entry that this consumer holds, for an audit after a lost connection."""
         entries: list[Entry] = []
         pending_by_lane = self._lanes.grouped(self._pending)

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from nbtasks.core.address import Address
 
+from .brokerfacts import server_life
 from .channel import Argument
 from .finish import Finish, finish
 from .keys import GROUP, LANES, Keys
 from .link import Link
-from .server import server_life
 
 T = TypeVar("T")
 

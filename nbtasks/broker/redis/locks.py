@@ -15,8 +15,8 @@ from urllib.parse import unquote
 from nbtasks.core.lock import Lock
 
 from .channel import Argument
+from .consumers import worker_of
 from .entry import Entry
-from .holders import worker_of
 from .keys import GROUP, Keys
 from .lanes import Lanes
 from .link import Link
@@ -106,7 +106,7 @@ class CallLocks:
         place: list[Argument] = [GROUP, self._consumer, entry.address, entry.lane, entry.id, lane, index]
         args = [*place, title_of(title), *_flat(locks)]
         root = self._lanes.keys.root
-        kind, *rest = self._lanes.grouped(lambda: self._lanes.link.script("hold", [root], args))
+        kind, *rest = self._lanes.grouped(lambda: self._lanes.link.script("lock_for_call", [root], args))
         return Turn(int(rest[0])) if kind == 1 else Turn(waits=kind == 0)
 
 
@@ -130,12 +130,12 @@ class Locks:
             wait: have a place in the line then. Who waits asks again when it is told to, and now and then.
         """
         args: list[Argument] = [lock.id, lock.capacity, name, consumer, title_of(title), "1" if wait else ""]
-        kind, value = (*self._link.script("acquire", [self._keys.root], args), 0)[:2]
+        kind, value = (*self._link.script("lock_for_code", [self._keys.root], args), 0)[:2]
         return int(value) if kind == 1 else None
 
     def release(self, locks: Sequence[Lock], name: str, consumer: str) -> None:
         """Give locks back, or leave their lines."""
-        self._link.script("release", [self._keys.root], [name, consumer, *_flat(locks)])
+        self._link.script("lock_release", [self._keys.root], [name, consumer, *_flat(locks)])
 
     def are_held(self, locks: Sequence[Lock], name: str, token: int) -> bool:
         """Whether somebody still holds what he has got with this token."""
@@ -157,7 +157,7 @@ class Locks:
         keys = [self._keys.root, *([self._keys.lease(worker)] if guard else [])]
         total = 0
         while True:
-            found = int(self._link.script("unlock", keys, [worker, consumer, _MOST_AT_ONCE]))
+            found = int(self._link.script("lock_of_dead", keys, [worker, consumer, _MOST_AT_ONCE]))
             total += found
             if found < _MOST_AT_ONCE:
                 return total
@@ -179,16 +179,16 @@ class Locks:
         """See that all lines get on; returns how many there are."""
         ids = self._link.call_or_nothing(("HKEYS", self._keys.lines), [])[:_MOST_LOCKS]
         for start in range(0, len(ids), _MOST_AT_ONCE):
-            self._link.script("turns", [self._keys.root], ids[start : start + _MOST_AT_ONCE])
+            self._link.script("lock_turns", [self._keys.root], ids[start : start + _MOST_AT_ONCE])
         return len(ids)
 
     def see_to_line(self, lock: Lock) -> None:
         """See that the line of one lock gets on."""
-        self._link.script("turns", [self._keys.root], [lock.id])
+        self._link.script("lock_turns", [self._keys.root], [lock.id])
 
     # -- looked at
 
-    def held(self, lock_id: str, capacity: int, address: str = "@", name: str = "") -> Occupancy:
+    def occupancy(self, lock_id: str, capacity: int, address: str = "@", name: str = "") -> Occupancy:
         """Return who holds a lock.
 
         Args:
@@ -197,7 +197,7 @@ class Locks:
             name: under which it waits.
         """
         args: list[Argument] = [lock_id, _MOST_SHOWN, address, name, capacity]
-        waiting, before, count, now, *rest = self._link.script("holders", [self._keys.root], args)
+        waiting, before, count, now, *rest = self._link.script("lock_holders", [self._keys.root], args)
         found = [_holder(one, value, now) for one, value in zip(rest[::2], rest[1::2], strict=True)]
         holders = tuple(one for one in found if one is not None)
         return Occupancy(int(waiting), None if before < 0 else int(before), int(count), holders)

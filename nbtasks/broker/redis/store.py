@@ -239,7 +239,7 @@ class Store:
         taken = sum(int(reply[0]) for reply in held if not isinstance(reply, Exception))
         return max(0, sum(int(length) for length in lengths if not isinstance(length, Exception)) - taken)
 
-    def held(self, address: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
+    def in_hand(self, address: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
         """Return batch -> indexes of those calls of a queue that workers have in hand, running or about to.
 
         Args:
@@ -251,7 +251,7 @@ class Store:
             start = b"-"
             while start:
                 args: list[Argument] = [GROUP, self._keys.cuts(address), f"{lane}/", start, _MOST_AT_ONCE]
-                entries, start = self._link.script("held", [self._keys.lane(address, lane)], args)
+                entries, start = self._link.script("in_hand", [self._keys.lane(address, lane)], args)
                 for name, first, count in entries:
                     batch = batch_name(name)
                     if batch in sizes:

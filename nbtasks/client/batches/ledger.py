@@ -20,7 +20,7 @@ from nbtasks.wire.replay import Window
 
 from .batchengine import BatchEngine
 from .givenout import GivenOut
-from .provenance import Origin
+from .provenance import Provenance
 from .records import Records
 from .repairs import STRUCK, EndBefore, Repair, Repairs
 from .revocation import Revocation
@@ -48,7 +48,7 @@ class Ledger:
         self,
         id: str,
         n: int,
-        origin: Origin,
+        origin: Provenance,
         engine: BatchEngine,
         parcel: Parcel | None = None,
         created_at: float | None = None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.brief import brief
-from nbtasks.core.header import CallHeader
+from nbtasks.core.callheader import CallHeader
 from nbtasks.core.madeonce import made_once
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire.modules.manifest import Needs

@@ -8,7 +8,7 @@ from nbtasks.core.submitter import Submitter
 
 
 @dataclass
-class Origin:
+class Provenance:
     """Where a batch comes from and what it is called."""
 
     name: str

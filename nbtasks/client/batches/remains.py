@@ -9,7 +9,7 @@ from nbtasks.core import states as st
 
 from .batchengine import BatchEngine
 from .ledger import Ledger
-from .provenance import Origin
+from .provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Remains:
     """A batch without arguments, results, output and tracebacks. Times are local epoch seconds."""
 
     id: str
-    origin: Origin
+    origin: Provenance
     engine: BatchEngine
     n: int
     #: Number of calls in each state that is final, by its code.

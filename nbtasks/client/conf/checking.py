@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from nbtasks.core.callheader import RESULT_LIMIT_BYTES
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.header import RESULT_LIMIT_BYTES
 from nbtasks.core.options import TaskOptions, WorkerOptions
 from nbtasks.local import connection as connections
 from nbtasks.local.backend import check_form

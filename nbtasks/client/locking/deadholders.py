@@ -28,7 +28,7 @@ class DeadHolders:
             asked_at = steady()
             _, found = self._fleet.pulses()
             seen = self._pulses.look(found, asked_at, steady())
-            holders = {one.worker for one in self._locks.held(lock.id, lock.capacity).holders}
+            holders = {one.worker for one in self._locks.occupancy(lock.id, lock.capacity).holders}
             for worker in holders & {name for name, one in seen.items() if one.dead}:
                 if self._fleet.lapse(worker, seen[worker].lease):
                     self._locks.unlock(worker, guard=True)

@@ -176,7 +176,7 @@ class Holding:
         return f"{whence.name_of(here.place)} on {here.machine.partition(' ')[0]}, pid {here.pid}"
 
     def _said(self, lock: Lock, timeout_s: float | None) -> str:
-        held = self._locks.held(lock.id, lock.capacity)
+        held = self._locks.occupancy(lock.id, lock.capacity)
         by = "; ".join(f"{one.title or one.name} since {one.since_s:,.0f} s" for one in held.holders[:3])
         return (
             f"lock {lock.name!r} was not free within {timeout_s or 0:g} s: held by {by or 'others'}"

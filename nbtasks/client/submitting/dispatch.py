@@ -14,15 +14,15 @@ from nbtasks.client import observers, whence
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.mending import Mending
 from nbtasks.client.batches.parcel import Call, CallOptions, Parcel
-from nbtasks.client.batches.provenance import Origin
+from nbtasks.client.batches.provenance import Provenance
 from nbtasks.client.conf import routes
 from nbtasks.client.definition import Definition, as_it_is_now
 from nbtasks.client.group import GroupResult
 from nbtasks.client.recorded import recorded
 from nbtasks.client.result import AsyncResult
 from nbtasks.client.settled import routed, without_reach, zone_of
+from nbtasks.core.callheader import OVERRIDABLE, CallHeader
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.header import OVERRIDABLE, CallHeader
 from nbtasks.core.ids import batch_of, new_id
 from nbtasks.core.keywords import CallKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.options import TaskOptions, countdown_until, expires_in
@@ -339,7 +339,7 @@ def ledger_of(engine: Engine, parcel: Parcel, n: int, kind: str, on_error: str =
     """Return a new ledger of ``n`` calls, of which nothing is known yet."""
     options = parcel.options
     eta_at = time.time() + options.delay_s if options.delay_s > 0 else None
-    origin = Origin(
+    origin = Provenance(
         parcel.task.name, options.task.queue, options.label, kind, whence.submitter(), options.quiet,
         options.header.single, eta_at, on_error, options.header.task_id,
     )  # fmt: skip

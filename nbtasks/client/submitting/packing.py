@@ -8,8 +8,8 @@ from typing import Any
 
 from nbtasks.client.batches.parcel import Call
 from nbtasks.client.home import BoundFor, Home
+from nbtasks.core.callheader import ARGUMENT_LIMIT_BYTES
 from nbtasks.core.errors import NotPicklable, PayloadTooLarge
-from nbtasks.core.header import ARGUMENT_LIMIT_BYTES
 from nbtasks.wire import pickling
 from nbtasks.wire.kinds import generators
 from nbtasks.wire.modules.byname import noting

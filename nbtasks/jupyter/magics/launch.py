@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.app import App
-from nbtasks.client.schedule.declared import put_from_notebook
+from nbtasks.client.periodic.declared import put_from_notebook
 from nbtasks.client.submitting.dispatch import MapOptions
 from nbtasks.client.submitting.placing import handles_in
 from nbtasks.client.submitting.withhandles import submit_call_after, submit_map_after

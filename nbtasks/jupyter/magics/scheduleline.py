@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from nbtasks.client.app import App
-from nbtasks.client.schedule.declared import all_facts
-from nbtasks.client.schedule.periodictask import PeriodicTask
+from nbtasks.client.periodic.declared import all_facts
+from nbtasks.client.periodic.periodictask import PeriodicTask
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.panel.periodiclist import periodic_card, periodic_panel
 

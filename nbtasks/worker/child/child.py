@@ -14,9 +14,9 @@ import sys
 import time
 from collections.abc import Callable
 
+from nbtasks.broker.redis.consumers import consumer_of
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.fleet import Fleet
-from nbtasks.broker.redis.holders import consumer_of
 from nbtasks.core import ancestry, context
 from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
@@ -35,21 +35,21 @@ from nbtasks.worker.executing import keyboard, nested
 from nbtasks.worker.executing.bench import Bench
 from nbtasks.worker.executing.executor import InlineExecutor
 from nbtasks.worker.executing.interrupts import Interrupts, Stopping
-from nbtasks.worker.executing.sidebyside import Roster
+from nbtasks.worker.executing.sidebyside import SideBySide
 from nbtasks.worker.isolation import streams
 from nbtasks.worker.isolation.copies import expect_copies
 from nbtasks.worker.isolation.surroundings import Surroundings
 from nbtasks.worker.jobs.bell import Bell
 from nbtasks.worker.jobs.composing import Composer
 from nbtasks.worker.jobs.doubts import Doubts
+from nbtasks.worker.jobs.entriesinhand import EntriesInHand
 from nbtasks.worker.jobs.functions import Functions
 from nbtasks.worker.jobs.givenlimits import GivenLimits
 from nbtasks.worker.jobs.hand import NOTHING
-from nbtasks.worker.jobs.held import HeldEntries
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.pace import Pace
 from nbtasks.worker.jobs.reporter import Reporter
-from nbtasks.worker.jobs.revokedrunning import Revoked
+from nbtasks.worker.jobs.revokedrunning import RevokedRunning
 from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.log import LOGGER, log_trouble, set_name
 from nbtasks.worker.memory import resident_bytes
@@ -120,22 +120,22 @@ class Child:
         self._lines = lines = BrokerLines(
             connection, notice.taken_from, consumer, self._slot, self._interrupts, self._left_out
         )
-        bell, held = Bell(), HeldEntries()
+        bell, in_hand = Bell(), EntriesInHand()
         running = RunningCalls(bell)
         composer = Composer(codec, settings.name, seat.number, lines.server_now)
-        self._reporter = Reporter(lines.giving, composer, running, held, bell, self._tick)
-        revoked = Revoked(lines.store.standing, codec)
+        self._reporter = Reporter(lines.giving, composer, running, in_hand, bell, self._tick)
+        revoked = RevokedRunning(lines.store.standing, codec)
         self._revocations = Revocations(
             lines.store.states, revoked, self._reporter, running, self._interrupts
         )
-        standing = Revoked(lines.standing, codec)
+        standing = RevokedRunning(lines.standing, codec)
         self._consumer = Consumer(
             lines.taking,
             standing,
             codec,
             Functions(codec, lines.function),
             self._reporter,
-            held,
+            in_hand,
             lines.server_now,
             self._slot,
             lambda name: self._bench.files is not None and self._bench.files.has(name),
@@ -152,18 +152,18 @@ class Child:
             lines.ends,
             GivenLimits(settings.board),
         )
-        self._giving = Giving(lines, self._jobs, self._hand, self._reporter, held, self._pace)
+        self._giving = Giving(lines, self._jobs, self._hand, self._reporter, in_hand, self._pace)
         self._tenure = Tenure(
-            self._slot, self._hand, self._jobs, self._interrupts, self._consumer, held, lines
+            self._slot, self._hand, self._jobs, self._interrupts, self._consumer, in_hand, lines
         )
         watch = LockWatch(self._slot, running, settings.options.lease_s, self._revocations.stop, lines.locks)
         self._claims = Claims(
-            lines, self._slot, self._jobs, self._hand, held, self._giving, self._pace, self._reporter,
+            lines, self._slot, self._jobs, self._hand, in_hand, self._giving, self._pace, self._reporter,
             self._interrupts, self._revocations, self._tenure, watch,
         )  # fmt: skip
         self._make_executors(settings, seat.roster, running)
 
-    def _make_executors(self, settings: ChildSettings, roster: Roster, running: RunningCalls) -> None:
+    def _make_executors(self, settings: ChildSettings, roster: SideBySide, running: RunningCalls) -> None:
         self._bench = Bench(
             settings.name, self._reporter, running, Shelf(self._lines.keys.blob, self._lines.blob),
             LOGGER.isEnabledFor(20), tasklog.printed_lines(settings.options), end_process,
@@ -273,7 +273,7 @@ class Child:
         """End without waiting for what runs here: its event loop has stopped for good.
 
         Args:
-            blameless: who was to blame has been told already; what is held goes to others, uncharged.
+            blameless: who was to blame has been told already; what is in hand goes to others, uncharged.
         """
         if self._tell_everything() and blameless:
             # What must not run twice and may have begun is on the roster.
@@ -307,7 +307,7 @@ class Child:
             # Others run them.
             return False
         if len(self._jobs.waiting) > 1 or (self._jobs.waiting and self._jobs.waiting[0].remaining > 1):
-            self._hand.hold(self._jobs.waiting)
+            self._hand.show(self._jobs.waiting)
         return True
 
     def _run_next(self) -> None:
@@ -324,7 +324,7 @@ class Child:
         except OperationalError:
             if job.remaining:
                 self._jobs.waiting.appendleft(job)
-                self._hand.hold(self._jobs.waiting)
+                self._hand.show(self._jobs.waiting)
             raise
         finally:
             self._jobs.current = None

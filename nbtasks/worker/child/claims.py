@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 
 from nbtasks.worker.executing.interrupts import Interrupts
+from nbtasks.worker.jobs.entriesinhand import EntriesInHand
 from nbtasks.worker.jobs.hand import Hand
-from nbtasks.worker.jobs.held import HeldEntries
 from nbtasks.worker.jobs.job import Job
+from nbtasks.worker.jobs.lockedcalls import LockedCalls
 from nbtasks.worker.jobs.pace import Pace
-from nbtasks.worker.jobs.ratelimit import Permitted
+from nbtasks.worker.jobs.permittedcalls import PermittedCalls
 from nbtasks.worker.jobs.reporter import Reporter
-from nbtasks.worker.jobs.turns import Locked
 from nbtasks.worker.slots import Slot
 
 from .brokerlines import BrokerLines
@@ -39,7 +39,7 @@ class Claims:
         slot: Slot,
         jobs: InHand,
         hand: Hand,
-        held: HeldEntries,
+        in_hand: EntriesInHand,
         giving: Giving,
         pace: Pace,
         reporter: Reporter,
@@ -52,7 +52,7 @@ class Claims:
         self._slot = slot
         self._jobs = jobs
         self._hand = hand
-        self._held = held
+        self._in_hand = in_hand
         self._giving = giving
         self._pace = pace
         self._reporter = reporter
@@ -78,10 +78,12 @@ class Claims:
         claim = job.claim
         if job.options.rate_limit is not None:
             lines, put_aside = self._lines, self._giving.put_aside
-            claim = Permitted(job, job.options.rate_limit, most, lines.permits, put_aside, self._pause).claim
+            claim = PermittedCalls(
+                job, job.options.rate_limit, most, lines.permits, put_aside, self._pause
+            ).claim
         if not job.header.locks:
             return claim
-        return Locked(
+        return LockedCalls(
             job, claim, lambda: self._slot.lease()[1], self._lines.take_locks, self._keep_one, self._gone,
             self._got, self._give_back,
         ).claim  # fmt: skip
@@ -109,7 +111,7 @@ class Claims:
             # Nobody acknowledges it any more.
             job.given_up = True
             job.drop()
-            self._held.remove(job.entry)
+            self._in_hand.remove(job.entry)
             if job is self._jobs.current:
                 self._hand.cut(job)
 

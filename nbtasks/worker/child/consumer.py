@@ -1,4 +1,4 @@
-"""Take entries for one child and open them into jobs; look again at what is held after a lost connection."""
+"""Take entries for one child and open them into jobs; look again at what is in hand after a lost connection."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from nbtasks.wire.workflows.ends import Results
 from nbtasks.worker.executing.interrupts import Stopping
 from nbtasks.worker.jobs.doubts import Doubts
 from nbtasks.worker.jobs.ended import Done, PutAside, Refused
+from nbtasks.worker.jobs.entriesinhand import EntriesInHand, place
 from nbtasks.worker.jobs.functions import Functions
 from nbtasks.worker.jobs.givenlimits import GivenLimits
 from nbtasks.worker.jobs.handedon import HandedOn, HandingOn
-from nbtasks.worker.jobs.held import HeldEntries, place
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.reporter import Reporter
-from nbtasks.worker.jobs.revokedrunning import Revoked
+from nbtasks.worker.jobs.revokedrunning import RevokedRunning
 from nbtasks.worker.log import LOGGER, log_once
 from nbtasks.worker.slots import Slot
 
@@ -48,11 +48,11 @@ class Consumer:
     def __init__(
         self,
         delivery: Delivery,
-        revoked: Revoked,
+        revoked: RevokedRunning,
         codec: Codec,
         functions: Functions,
         reporter: Reporter,
-        held: HeldEntries,
+        in_hand: EntriesInHand,
         server_now: Callable[[], float],
         slot: Slot,
         has_file: Callable[[str], bool],
@@ -66,7 +66,7 @@ class Consumer:
         self._codec = codec
         self._functions = functions
         self._reporter = reporter
-        self._held = held
+        self._in_hand = in_hand
         self._server_now = server_now
         self._slot = slot
         self._has_file = has_file
@@ -74,7 +74,7 @@ class Consumer:
         self._doubts = doubts
         self._handing_on = HandingOn(codec, ends)
         self._limits = limits
-        #: The connection on which it was last looked what is held. With an older one a reply may have been lost, and
+        #: The connection on which it was last looked what is in hand. With an older one a reply may have been lost, and
         #: a server that has gone back in time gives again what was done.
         self._audited = 0
 
@@ -113,16 +113,16 @@ class Consumer:
         # Before anything is taken: the server may be another one, which has lost what this one's workers have begun.
         self._delivery.prepare(self._server_now())
         # Looked at before and after: what ends in between is in the broker's list, and not in this child's hands.
-        known = self._held.places()
-        found = self._delivery.held()
+        known = self._in_hand.places()
+        found = self._delivery.in_hand()
         self._audited = self._delivery.connections
-        held = [one for one in found if not (one in self._held or place(one) in known)]
-        return self.opened(self._delivery.living(held))
+        lost = [one for one in found if not (one in self._in_hand or place(one) in known)]
+        return self.opened(self._delivery.living(lost))
 
-    def no_longer_held(self, jobs: list[Job]) -> list[Job]:
+    def no_longer_in_hand(self, jobs: list[Job]) -> list[Job]:
         """Return those jobs whose entries were given to others."""
-        held = {place(entry) for entry in self._delivery.held()}
-        return [job for job in jobs if place(job.entry) not in held]
+        in_hand = {place(entry) for entry in self._delivery.in_hand()}
+        return [job for job in jobs if place(job.entry) not in in_hand]
 
     def _chunk(self, entry: Entry) -> Chunk:
         """Verify the chunk of an entry.
@@ -143,13 +143,13 @@ class Consumer:
         """Return the jobs in entries that were taken; what cannot be opened is refused."""
         jobs: list[Job] = []
         for number, entry in enumerate(entries):
-            self._held.add(entry)
+            self._in_hand.add(entry)
             try:
                 job = self._open(entry)
             except OperationalError:
-                # The next audit brings them again, unless they count as held.
+                # The next audit brings them again, unless they count as in hand.
                 for late in [*(job.entry for job in jobs), *entries[number:]]:
-                    self._held.remove(late)
+                    self._in_hand.remove(late)
                 raise
             if job is not None:
                 jobs.append(job)
@@ -223,7 +223,7 @@ class Consumer:
             self._delivery.prepare(self._server_now())
         if not self._doubts.settle(entry, chunk):
             return False
-        self._held.remove(entry)
+        self._in_hand.remove(entry)
         return True
 
     def _function(self, entry: Entry, digest: str) -> Function:

@@ -14,7 +14,7 @@ from nbtasks.worker.executing.coroutines import ASYNC_SLOTS, LoopExecutor, is_as
 from nbtasks.worker.executing.executor import ThreadExecutor
 from nbtasks.worker.executing.interrupts import Interrupts, Stopping
 from nbtasks.worker.executing.limits import hard_limit_exceeded
-from nbtasks.worker.executing.sidebyside import Roster
+from nbtasks.worker.executing.sidebyside import SideBySide
 from nbtasks.worker.jobs.reporter import Reporter
 from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.slots import CONCURRENT, Slot
@@ -37,7 +37,7 @@ class Crew:
         self,
         options: WorkerOptions,
         bench: Bench,
-        roster: Roster,
+        roster: SideBySide,
         slot: Slot,
         reporter: Reporter,
         running: RunningCalls,

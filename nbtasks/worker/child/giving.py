@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nbtasks.broker.redis.delivery import Aside
 from nbtasks.core.errors import OperationalError
+from nbtasks.worker.jobs.entriesinhand import EntriesInHand
 from nbtasks.worker.jobs.hand import Hand
-from nbtasks.worker.jobs.held import HeldEntries
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.pace import Pace
 from nbtasks.worker.jobs.reporter import Reporter
@@ -24,14 +24,14 @@ class Giving:
         jobs: InHand,
         hand: Hand,
         reporter: Reporter,
-        held: HeldEntries,
+        in_hand: EntriesInHand,
         pace: Pace,
     ) -> None:
         self._lines = lines
         self._jobs = jobs
         self._hand = hand
         self._reporter = reporter
-        self._held = held
+        self._in_hand = in_hand
         self._pace = pace
 
     def share(self, job: Job) -> None:
@@ -62,7 +62,7 @@ class Giving:
                         entry, [(*piece, entry.attempt)], end=sum(piece), aside=aside
                     )
                 )
-                self._held.remove(entry)
+                self._in_hand.remove(entry)
                 if job is self._jobs.current:
                     self._hand.cut(job)
 
@@ -105,7 +105,7 @@ class Giving:
         except OperationalError:
             self._jobs.waiting.append(job)
             raise
-        self._held.remove(job.entry)
+        self._in_hand.remove(job.entry)
 
     def drop_unstarted(self, current: Job | None) -> None:
         """Give everything back that is not started."""

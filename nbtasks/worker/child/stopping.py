@@ -17,7 +17,7 @@ from nbtasks.worker.executing.interrupts import ORDER, Interrupts
 from nbtasks.worker.jobs.ended import Done
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.reporter import Reporter
-from nbtasks.worker.jobs.revokedrunning import Revoked
+from nbtasks.worker.jobs.revokedrunning import RevokedRunning
 from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.log import log_trouble
 
@@ -38,7 +38,7 @@ class Revocations:
     def __init__(
         self,
         read_states: ReadStates,
-        revoked: Revoked,
+        revoked: RevokedRunning,
         reporter: Reporter,
         running: RunningCalls,
         interrupts: Interrupts,

@@ -6,8 +6,8 @@ import time
 
 from nbtasks.core.clock import steady
 from nbtasks.worker.executing.interrupts import Interrupts
+from nbtasks.worker.jobs.entriesinhand import EntriesInHand
 from nbtasks.worker.jobs.hand import ASKED, GIVEN, Hand
-from nbtasks.worker.jobs.held import HeldEntries
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.log import LOGGER
 from nbtasks.worker.slots import Slot
@@ -34,7 +34,7 @@ class Tenure:
         jobs: InHand,
         interrupts: Interrupts,
         consumer: Consumer,
-        held: HeldEntries,
+        in_hand: EntriesInHand,
         lines: BrokerLines,
     ) -> None:
         self._slot = slot
@@ -42,7 +42,7 @@ class Tenure:
         self._jobs = jobs
         self._interrupts = interrupts
         self._consumer = consumer
-        self._held = held
+        self._in_hand = in_hand
         self._lines = lines
         self.until, self._lapses = 0.0, 0
         #: Serial of the call after which the supervisor was last heard.
@@ -66,7 +66,7 @@ class Tenure:
         if lapses == self._lapses:
             return
         self._lapses = lapses
-        for job in self._lines.retrying(lambda: self._consumer.no_longer_held(self._jobs.all())):
+        for job in self._lines.retrying(lambda: self._consumer.no_longer_in_hand(self._jobs.all())):
             LOGGER.warning("batch %s: %d call(s) were given to others", job.entry.batch, job.remaining)
             job.drop()
 
@@ -95,13 +95,13 @@ class Tenure:
         # Taken out at once: the reporter's thread may be about to give the last of them away, too.
         while self._jobs.waiting:
             waiting.append(self._jobs.waiting.popleft())
-        gone = self._lines.retrying(lambda: self._consumer.no_longer_held([job, *waiting]))
+        gone = self._lines.retrying(lambda: self._consumer.no_longer_in_hand([job, *waiting]))
         if not job.is_untouched or job in gone:
             with job.giving:
                 job.drop()
         for one in waiting:
             if one in gone:
-                self._held.remove(one.entry)
+                self._in_hand.remove(one.entry)
             else:
                 self._jobs.waiting.append(one)
-        self._hand.hold([job, *self._jobs.waiting], begun=1)
+        self._hand.show([job, *self._jobs.waiting], begun=1)

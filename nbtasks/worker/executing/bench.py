@@ -15,15 +15,15 @@ from typing import Any
 
 from nbtasks.core import awaited
 from nbtasks.core.attempts import why_again
+from nbtasks.core.callheader import ARGUMENT_LIMIT_BYTES
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall, before_telling
 from nbtasks.core.errors import LockLost, NotPicklable, Retry, TaskRevokedError, ValueLost, WireError
-from nbtasks.core.header import ARGUMENT_LIMIT_BYTES
-from nbtasks.core.nexttry import NextTry
 from nbtasks.core.outcome import Outcome
 from nbtasks.core.readable import is_kind, name_of, repr_of, text_of
 from nbtasks.core.replacement import Replaced
+from nbtasks.core.retrychanges import RetryChanges
 from nbtasks.core.signal import Signal
 from nbtasks.core.states import FAILURE_CODE, RETRY_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.local.server.valuefiles import ValueFiles
@@ -211,7 +211,7 @@ class Bench:
             return PutAside(job, call.index, outcome.error.inputs, given, outcome.seconds)
         told = Again(job, call.index, outcome.retry_in, why_again(outcome.error), given, outcome.seconds)
         changes = getattr(outcome.error, "changes", None) if is_kind(outcome.error, Retry) else None
-        if type(changes) is NextTry:
+        if type(changes) is RetryChanges:
             told.changes = changes
             if changes.call is not None:
                 try:

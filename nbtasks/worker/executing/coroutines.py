@@ -35,7 +35,7 @@ from .interrupts import Stopping
 from .limits import hard_limit_exceeded, soft_limit_reached
 from .loop import SharedLoop, SubTask
 from .room import Room
-from .sidebyside import Roster
+from .sidebyside import SideBySide
 
 #: Calls of ``async def`` tasks that one child runs at once.
 ASYNC_SLOTS = 100
@@ -94,7 +94,7 @@ class LoopExecutor:
     def __init__(
         self,
         bench: Bench,
-        roster: Roster,
+        roster: SideBySide,
         on_free: Callable[[], None],
         on_room: Callable[[], None],
         on_lost: Callable[[bool], None],

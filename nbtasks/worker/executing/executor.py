@@ -31,7 +31,7 @@ from nbtasks.worker.slots import PACKING, Slot
 from .bench import Bench
 from .interrupts import Interrupts, Stopping
 from .limits import packing_limit, soft_limit_reached
-from .sidebyside import Roster
+from .sidebyside import SideBySide
 
 
 class InlineExecutor:
@@ -41,7 +41,7 @@ class InlineExecutor:
         self,
         bench: Bench,
         slot: Slot,
-        roster: Roster,
+        roster: SideBySide,
         interrupts: Interrupts,
         descriptors: DescriptorFile,
         surroundings: Surroundings,
@@ -143,7 +143,7 @@ class InlineExecutor:
 class ThreadExecutor:
     """Runs calls in threads, for blocking I/O. A thread can be stopped between two steps of Python only."""
 
-    def __init__(self, bench: Bench, roster: Roster, threads: int, on_free: Callable[[], None]) -> None:
+    def __init__(self, bench: Bench, roster: SideBySide, threads: int, on_free: Callable[[], None]) -> None:
         self._bench = bench
         self._roster = roster
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="nbtasks-task")
@@ -251,7 +251,7 @@ class ThreadExecutor:
             return key in self._stopping
 
 
-def enter(roster: Roster, job: Job, index: int) -> int | None:
+def enter(roster: SideBySide, job: Job, index: int) -> int | None:
     """Put a call that begins onto the list of those that run side by side."""
     options = job.options
     return roster.enter(job.batch_bytes, index, options.time_limit or 0.0, options.soft_time_limit or 0.0)
@@ -266,7 +266,7 @@ def make_ready(bench: Bench, *, alone: bool) -> None:
 
 def finish(
     bench: Bench,
-    roster: Roster,
+    roster: SideBySide,
     row: int | None,
     job: Job,
     call: CurrentCall,

@@ -22,7 +22,7 @@ _FREE = bytes(_ROW.size)
 _MOST_SHOWN = 500
 
 
-class Roster:
+class SideBySide:
     """One child's list."""
 
     def __init__(self, memory: mmap.mmap, number: int, rows: int) -> None:
@@ -72,14 +72,14 @@ class Roster:
         return self._at + row * _SIZE
 
 
-def shown_running(slots: Iterable[Slot], rosters: Iterable[Roster]) -> list[RunningCall]:
+def shown_running(slots: Iterable[Slot], rosters: Iterable[SideBySide]) -> list[RunningCall]:
     """Return what a worker runs, as far as it names it. Where the server has lost who took it, nobody else can tell."""
     alone = (call for slot in slots if (call := slot.running()))
     side_by_side = (call for roster in rosters for call in roster.running())
     return list(itertools.islice(itertools.chain(alone, side_by_side), _MOST_SHOWN))
 
 
-def make_rosters(n: int, rows: int) -> list[Roster]:
+def make_rosters(n: int, rows: int) -> list[SideBySide]:
     """Return ``n`` rosters of so many calls in memory that children inherit."""
     memory = mmap.mmap(-1, n * rows * _SIZE)
-    return [Roster(memory, number, rows) for number in range(n)]
+    return [SideBySide(memory, number, rows) for number in range(n)]

@@ -22,7 +22,7 @@ from nbtasks.wire.codec import Chunk, Codec, Record
 from nbtasks.wire.errors import failures
 from nbtasks.worker.log import LOGGER
 
-from .revokedrunning import Revoked
+from .revokedrunning import RevokedRunning
 from .telling import tell
 
 #: Longer than it takes a worker to show what it runs, and a client to tell again what it knows.
@@ -40,7 +40,7 @@ class Doubts:
         self,
         delivery: Delivery,
         fleet: Fleet,
-        revoked: Revoked,
+        revoked: RevokedRunning,
         codec: Codec,
         worker: str,
         server_now: Callable[[], float],

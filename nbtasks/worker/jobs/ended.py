@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.inputs import Input
-from nbtasks.core.nexttry import NextTry
+from nbtasks.core.retrychanges import RetryChanges
 from nbtasks.wire.values import BlobPiece
 
 from .job import Job
@@ -41,7 +41,7 @@ class Again:
     seconds: float = 0.0
     began: float = math.nan
     #: What is other for that one; its arguments, where these are, and their large values.
-    changes: NextTry | None = None
+    changes: RetryChanges | None = None
     payload: bytes = b""
     pieces: list[BlobPiece] = field(default_factory=list)
 

@@ -36,7 +36,7 @@ _SIZE = _ROWS_AT + _MOST_ROWS * _ROW.size
 
 
 @dataclass(frozen=True)
-class Held:
+class JobInHand:
     """A job in a child's hands: calls from ``next`` to ``end`` of an entry are not started, as far as known."""
 
     entry: Entry
@@ -61,7 +61,7 @@ class Hand:
 
     # -- the child's side
 
-    def hold(self, jobs: Iterable[Job], begun: int = 0) -> None:
+    def show(self, jobs: Iterable[Job], begun: int = 0) -> None:
         """Say which jobs are in hand, the current one first if there is one.
 
         Args:
@@ -126,13 +126,13 @@ class Hand:
         """Say something about the call with this serial."""
         _SUPERVISOR.pack_into(self._memory, self._at + _SUPERVISOR_AT, serial, what)
 
-    def held(self) -> tuple[Held | None, list[Held]]:
+    def jobs(self) -> tuple[JobInHand | None, list[JobInHand]]:
         """Return the current job and those that are not begun."""
         rows, begun = _CHILD.unpack_from(self._memory, self._at)
         found = [self._read_row(row) for row in range(max(0, begun - 1), rows)]
         return (found[0], found[1:]) if begun and found else (None, found)
 
-    def _read_row(self, row: int) -> Held:
+    def _read_row(self, row: int) -> JobInHand:
         number, lane, entry_id, first, count, following, end, attempt, batch = _ROW.unpack_from(
             self._memory, self._at + _ROWS_AT + row * _ROW.size
         )
@@ -140,7 +140,7 @@ class Hand:
             self._addresses[number], lane.decode(), entry_id.rstrip(b"\0"),
             batch.rstrip(b"\0").decode(), first, count, attempt, suspect=True, frame=b"",
         )  # fmt: skip
-        return Held(entry, following, end)
+        return JobInHand(entry, following, end)
 
 
 def make_hands(n: int, addresses: Sequence[Address]) -> list[Hand]:

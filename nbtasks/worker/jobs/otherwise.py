@@ -7,12 +7,12 @@ import dataclasses
 from nbtasks.broker.redis.keys import lane_of
 from nbtasks.core.address import Address
 from nbtasks.core.inputs import Input
-from nbtasks.core.nexttry import NextTry
+from nbtasks.core.retrychanges import RetryChanges
 from nbtasks.wire import pickling
 from nbtasks.wire.codec import Chunk
 
 
-def changed(chunk: Chunk, changes: NextTry, payload: bytes, address: Address, now: float) -> Chunk:
+def changed(chunk: Chunk, changes: RetryChanges, payload: bytes, address: Address, now: float) -> Chunk:
     """Return the chunk of one call with what is other.
 
     Args:

@@ -22,7 +22,7 @@ from nbtasks.worker.log import LOGGER, log_trouble
 from .bell import Bell
 from .composing import Composer
 from .ended import Ended, Refused
-from .held import HeldEntries
+from .entriesinhand import EntriesInHand
 from .job import Job
 from .runningcalls import RunningCalls
 from .telling import tell
@@ -48,14 +48,14 @@ class Reporter:
         delivery: Delivery,
         composer: Composer,
         running: RunningCalls,
-        held: HeldEntries,
+        in_hand: EntriesInHand,
         bell: Bell,
         on_tick: Callable[[], None],
     ) -> None:
         self._delivery = delivery
         self._composer = composer
         self._running = running
-        self._held = held
+        self._in_hand = in_hand
         self._bell = bell
         self._on_tick = on_tick
         self._flushing = threading.Lock()
@@ -189,7 +189,7 @@ class Reporter:
     def _note_sent(self) -> None:
         self._unsent = None
         for entry in self._unsent_entries:
-            self._held.remove(entry)
+            self._in_hand.remove(entry)
 
     def _not_taken(self, batch: str, first: int, count: int, reason: str) -> None:
         self._refused.append(Refused(batch, first, count, "", reason))

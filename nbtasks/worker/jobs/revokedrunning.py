@@ -17,7 +17,7 @@ from nbtasks.worker.log import log_once
 ReadStanding = Callable[[str, int, int], tuple[bytes, dict[int, bytes]]]
 
 
-class Revoked:
+class RevokedRunning:
     """Reads how calls stand; believes no order unverified."""
 
     def __init__(self, read: ReadStanding, codec: Codec) -> None:

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.schedulestore import DueTask, ScheduleStore
+from nbtasks.broker.redis.periodicstore import DueTask, PeriodicStore
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.core.due.interval import schedule
 from nbtasks.core.due.missed import first_to_fire
-from nbtasks.core.due.scheduled import ScheduledRun, run_id
+from nbtasks.core.due.periodic import DueRun, run_id
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
-from nbtasks.wire.schedulerecord import ScheduleRecord
+from nbtasks.wire.periodicrecord import PeriodicRecord
 from nbtasks.worker.log import LOGGER, log_once, log_trouble
 
 from .duty import Duty
@@ -64,7 +64,7 @@ class Beat:
         look_s: float = LOOK_S,
     ) -> None:
         self._of_keys = [
-            _BeatOfKey(ScheduleStore(link, keys, key_id), sealer, clock, me, look_s) for key_id in key_ids
+            _BeatOfKey(PeriodicStore(link, keys, key_id), sealer, clock, me, look_s) for key_id in key_ids
         ]
         self.duty = Duty("beat", self._act)
 
@@ -80,7 +80,7 @@ class _BeatOfKey:
     """Fires those that are signed with one key."""
 
     def __init__(
-        self, store: ScheduleStore, sealer: Sealer, clock: ServerClock, me: str, look_s: float
+        self, store: PeriodicStore, sealer: Sealer, clock: ServerClock, me: str, look_s: float
     ) -> None:
         self._store = store
         self._sealer = sealer
@@ -91,7 +91,7 @@ class _BeatOfKey:
         #: Whether another one was elected when something was due last.
         self._stands_by = False
         #: Version of a frame -> what was in it.
-        self._known: dict[str, ScheduleRecord] = {}
+        self._known: dict[str, PeriodicRecord] = {}
         self._now_ms = 0
 
     def act(self) -> float:
@@ -129,19 +129,19 @@ class _BeatOfKey:
                 return False
         return True
 
-    def _record(self, due: DueTask) -> ScheduleRecord | None:
+    def _record(self, due: DueTask) -> PeriodicRecord | None:
         known = self._known.get(due.version)
         if known is None or known.task.id != due.id:
             frame = self._store.frame(due.id)
             if frame is None:
                 return None
-            known = ScheduleRecord.opened(self._sealer, frame, due.id)
+            known = PeriodicRecord.opened(self._sealer, frame, due.id)
             if len(self._known) > 10 * _MOST_TASKS:
                 self._known.clear()
             self._known[due.version] = known
         return known
 
-    def _pass_gone(self, due: DueTask, record: ScheduleRecord) -> bool:
+    def _pass_gone(self, due: DueTask, record: PeriodicRecord) -> bool:
         """Leave out what is due of one whose notebook is not there; remove it when that does not come back."""
         if due.gone_since_ms and self._now_ms - due.gone_since_ms > _GONE_MS:
             LOGGER.info("periodic task %r has ended with its notebook", record.task.name)
@@ -149,7 +149,7 @@ class _BeatOfKey:
         later = record.task.timetable.after(self._now_ms / 1000, due.due_ms / 1000)
         return self._store.pass_over(due.id, due.due_ms, _ms(later), is_gone=True)
 
-    def _one_time(self, due: DueTask, record: ScheduleRecord, due_ms: int) -> tuple[bool, int | None]:
+    def _one_time(self, due: DueTask, record: PeriodicRecord, due_ms: int) -> tuple[bool, int | None]:
         """See to one due time; returns whether something moved on, and the next due time."""
         task, now = record.task, self._now_ms / 1000
         table = task.timetable
@@ -177,7 +177,7 @@ class _BeatOfKey:
         # Whoever was faster, or has put another version, it is looked at again.
         return fired != "WAIT", later if fired in {"OK", "BUSY", "NOFN", "FULL"} else None
 
-    def _run(self, record: ScheduleRecord, due_ms: int) -> ScheduledRun:
+    def _run(self, record: PeriodicRecord, due_ms: int) -> DueRun:
         task, now = record.task, self._clock.now()
         not_after = None
         if task.expires_s is not None:

@@ -9,9 +9,9 @@ import select
 import socket
 from collections.abc import Callable
 
+from nbtasks.broker.redis.brokerfacts import check
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.server import check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.core import signal
 from nbtasks.core.errors import OperationalError

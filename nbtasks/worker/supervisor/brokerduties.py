@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from nbtasks.broker.redis.brokerfacts import check
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
@@ -13,7 +14,6 @@ from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.locks import Locks
 from nbtasks.broker.redis.ordering import Ordering
-from nbtasks.broker.redis.server import check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Store
 from nbtasks.core.errors import OperationalError
@@ -29,10 +29,10 @@ from nbtasks.worker.seats import Seat
 
 from .arrival import Arrival
 from .beat import Beat
-from .controlstream import Orders
+from .controlstream import ControlStream
 from .deadchildren import DeadChildren
-from .deadworkers import Reaper
-from .deafchildren import Relief
+from .deadworkers import DeadWorkers
+from .deafchildren import DeafChildren
 from .duty import Duty
 from .enforcement import Enforcement
 from .fallout import Fallout
@@ -40,7 +40,7 @@ from .identity import Identity
 from .lease import Lease
 from .namesakes import namesakes
 from .portrait import Portrait
-from .recovery import Rescue
+from .recovery import Recovery
 from .servedqueues import ServedQueues
 from .strangers import Strangers
 
@@ -55,7 +55,7 @@ class BrokerDuties:
         obey: follows an order, on a thread of its own.
 
     Attributes:
-        dead_children, relief: what the main loop does for children over the broker.
+        dead_children, deaf_children: what the main loop does for children over the broker.
         have_begun: the broker is there, so something may have to be given back.
     """
 
@@ -87,12 +87,12 @@ class BrokerDuties:
         self._fleet = Fleet(link, keys)
         self._lanes = Lanes(link, keys, addresses)
         delivery = Delivery(self._lanes, me)
-        rescue = Rescue(delivery, Store(link, keys), codec, identity.name)
-        self.dead_children = DeadChildren(delivery, rescue, enforcement, Locks(link, keys), me)
-        self.relief = Relief(delivery, me)
+        recovery = Recovery(delivery, Store(link, keys), codec, identity.name)
+        self.dead_children = DeadChildren(delivery, recovery, enforcement, Locks(link, keys), me)
+        self.deaf_children = DeafChildren(delivery, me)
         self._strangers = Strangers(Store(duties, keys), queues.names, addresses)
         self._fallout = Fallout(duties, keys, codec).duty
-        self._reaper = Reaper(duties, keys, codec, me, options.lease_s, addresses).duty
+        self._dead_workers = DeadWorkers(duties, keys, codec, me, options.lease_s, addresses).duty
         self._lease = Lease(
             Fleet(leasing, keys), me, options.lease_s, clock, portrait.info, seats[0].slot.set_lease
         )
@@ -100,7 +100,7 @@ class BrokerDuties:
         if options.beat is not False:
             self._beat = Beat(duties, keys, sealer, clock, me, identity.keyring.ids).duty
         self._ordering = Ordering(duties, keys)
-        self._orders = Orders(
+        self._control_stream = ControlStream(
             slow,
             Fleet(slow, keys),
             self._fleet,
@@ -133,14 +133,14 @@ class BrokerDuties:
         first = (
             self._lease.start,
             # Before orders are followed: what they say comes after what is kept.
-            lambda: self._orders.take_over(self._ordering.task_limits()),
-            lambda: self._orders.start(time.monotonic() - began),
+            lambda: self._control_stream.take_over(self._ordering.task_limits()),
+            lambda: self._control_stream.start(time.monotonic() - began),
         )
         return all(arrival.step(one) for one in first)
 
     def begin(self) -> None:
         """Look after the other workers, and their queues, too."""
-        self._reaper.start()
+        self._dead_workers.start()
         self._strangers.start()
         self._fallout.start()
         with contextlib.suppress(OperationalError):
@@ -160,7 +160,7 @@ class BrokerDuties:
     def show_ready(self) -> None:
         """The children are ready: now others can be helped."""
         self._lease.soon()
-        self._reaper.soon()
+        self._dead_workers.soon()
 
     def end(self, seats: Iterable[int]) -> None:
         """Give back everything, and leave.
@@ -173,7 +173,7 @@ class BrokerDuties:
         """
         if self._beat is not None:
             self._beat.stop()
-        for duty in (self._fallout, self._strangers, self._reaper, self._orders, self._lease):
+        for duty in (self._fallout, self._strangers, self._dead_workers, self._control_stream, self._lease):
             duty.stop()
         self.dead_children.give_back_all(seats)
         self._fleet.release(self._identity.id)

@@ -26,7 +26,7 @@ _LOOK_S = 5.0
 _ORDER_S = 60.0
 
 
-class Orders:
+class ControlStream:
     """A thread that waits for orders and, in between, queues calls that are due.
 
     Args:

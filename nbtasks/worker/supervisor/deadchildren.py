@@ -7,8 +7,8 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nbtasks.broker.redis.consumers import consumer_of
 from nbtasks.broker.redis.delivery import Delivery
-from nbtasks.broker.redis.holders import consumer_of
 from nbtasks.broker.redis.locks import Locks
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.log import log_trouble
@@ -18,7 +18,7 @@ from nbtasks.worker.slots import CONCURRENT, LOCKS_LOST
 from .enforcement import Enforcement
 from .forkserver import Death
 from .judging import Loss
-from .recovery import Rescue
+from .recovery import Recovery
 
 #: Seconds until it is tried again, where the broker does not answer.
 _AGAIN_S = 0.5
@@ -41,10 +41,10 @@ class DeadChildren:
     """
 
     def __init__(
-        self, delivery: Delivery, rescue: Rescue, enforcement: Enforcement, locks: Locks, worker: str
+        self, delivery: Delivery, recovery: Recovery, enforcement: Enforcement, locks: Locks, worker: str
     ) -> None:
         self._delivery = delivery
-        self._rescue = rescue
+        self._recovery = recovery
         self._enforcement = enforcement
         self._locks = locks
         self._worker = worker
@@ -64,7 +64,7 @@ class DeadChildren:
             try:
                 # Before its calls: they may take them again.
                 self._locks.unlock_consumer(consumer)
-                self._rescue.consumer(consumer, left.loss)
+                self._recovery.consumer(consumer, left.loss)
             except OperationalError as error:
                 log_trouble("what a dead child held cannot be given back yet", error)
                 left.at = now + _AGAIN_S
@@ -83,7 +83,7 @@ class DeadChildren:
         for number in numbers:
             consumer, left = consumer_of(self._worker, number), self._left.get(number)
             loss = left.loss if left is not None else Loss("the worker was stopped", uncharged=True)
-            self._rescue.consumer(consumer, loss)
+            self._recovery.consumer(consumer, loss)
             self._delivery.on_behalf_of(consumer).forget()
 
     def _loss(self, death: Death, seat: Seat, stopping: bool) -> Loss:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nbtasks.broker.redis.consumers import Consumers, worker_of
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.fleet import Fleet
-from nbtasks.broker.redis.holders import Holders, worker_of
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
@@ -21,7 +21,7 @@ from nbtasks.worker.log import LOGGER, log_trouble
 
 from .duty import Duty
 from .judging import Loss
-from .recovery import Rescue
+from .recovery import Recovery
 
 #: Long enough to give back what one dead worker held; a reaper that dies itself holds up the next one for this long.
 _ELECTION_MS = 2_000
@@ -36,7 +36,7 @@ _MEND_AFTER_S = 10.0
 _BLIND_AFTER = 0.6
 
 
-class Reaper:
+class DeadWorkers:
     """One supervisor at a time does this, elected by a lock; on a thread and a connection of its own.
 
     Attributes:
@@ -112,7 +112,7 @@ class Reaper:
         if life != self._fleet.audited_life():
             if not self._fleet.elected("audit", self._worker, _ELECTION_MS):
                 return True
-            found = self._holders(self._store.addresses()).adopt_orphans()
+            found = self._consumers(self._store.addresses()).adopt_orphans()
             if found:
                 LOGGER.warning("%d entries that nobody held were queued again", found)
             self._fleet.note_audit(life)
@@ -126,7 +126,7 @@ class Reaper:
         self._mended_at = steady()
         self._lanes(self._addresses).prepare()
         if self._fleet.elected("mend", self._worker, round(_MEND_AFTER_S * 1000)):
-            found = self._holders(self._known_addresses()).adopt_orphans()
+            found = self._consumers(self._known_addresses()).adopt_orphans()
             if found:
                 LOGGER.warning("%d entries that would never have been delivered were queued again", found)
 
@@ -153,12 +153,12 @@ class Reaper:
     def _lanes(self, addresses: Sequence[Address]) -> Lanes:
         return Lanes(self._link, self._keys, addresses)
 
-    def _holders(self, addresses: Sequence[Address]) -> Holders:
-        return Holders(self._lanes(addresses))
+    def _consumers(self, addresses: Sequence[Address]) -> Consumers:
+        return Consumers(self._lanes(addresses))
 
     def _holding(self, addresses: list[Address]) -> set[str]:
         """Return the workers that are known as consumers of queues."""
-        return {worker_of(consumer) for consumer in self._holders(addresses).counts()}
+        return {worker_of(consumer) for consumer in self._consumers(addresses).counts()}
 
     def _sweep(self, now: float) -> None:
         """Look now and then at what nobody asks for any more; ``now`` is by the server's clock."""
@@ -176,7 +176,7 @@ class Reaper:
         An entry was delivered to them after they had been reaped, or the list was lost.
         """
         ours = [address for address in self._known_addresses() if address.kind in self._kinds]
-        consumers = self._holders(ours).counts()
+        consumers = self._consumers(ours).counts()
         for name in sorted({worker_of(consumer) for consumer, held in consumers.items() if held}):
             self._fleet.enlist(name)
 
@@ -188,11 +188,11 @@ class Reaper:
         if ours:
             lanes = self._lanes(ours)
             delivery = Delivery(lanes, self._worker)
-            rescue = Rescue(delivery, self._store, self._codec, self._worker)
+            recovery = Recovery(delivery, self._store, self._codec, self._worker)
             story = f"its worker {name} is gone: no sign of life for {self._lease_s:g} s"
-            for consumer in Holders(lanes).counts():
+            for consumer in Consumers(lanes).counts():
                 if worker_of(consumer) == name:
-                    given = rescue.consumer(consumer, Loss(story, seen=False), self._keys.lease(name))
+                    given = recovery.consumer(consumer, Loss(story, seen=False), self._keys.lease(name))
                     delivery.on_behalf_of(consumer).forget()
                     LOGGER.info("gave back %d entries of %s", given, consumer)
         if not self._held_elsewhere(name, [address for address in every if address not in ours]):
@@ -201,5 +201,5 @@ class Reaper:
     def _held_elsewhere(self, name: str, addresses: list[Address]) -> bool:
         if not addresses:
             return False
-        consumers = self._holders(addresses).counts()
+        consumers = self._consumers(addresses).counts()
         return any(worker_of(consumer) == name and held for consumer, held in consumers.items())

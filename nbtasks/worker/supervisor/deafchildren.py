@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nbtasks.broker.redis.consumers import consumer_of
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.entry import Entry
-from nbtasks.broker.redis.holders import consumer_of
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.jobs.hand import ASKED, GIVEN, NOTHING, Hand
 from nbtasks.worker.log import LOGGER, log_trouble
@@ -37,7 +37,7 @@ class _Plan:
     gifts: list[_Gift]
 
 
-class Relief:
+class DeafChildren:
     """Looks after the children of one worker.
 
     Args:
@@ -104,7 +104,7 @@ class Relief:
 
 def _gifts(hand: Hand, running: RunningCall) -> Iterator[_Gift]:
     """Yield what is not started, as the child has written it."""
-    current, others = hand.held()
+    current, others = hand.jobs()
     if current is None or current.entry.batch != running.batch or running.count != 1:
         # The list is of another moment than the call.
         return

@@ -10,29 +10,29 @@ from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.finish import Finish
 from nbtasks.broker.redis.store import Store
 from nbtasks.core import attempts
+from nbtasks.core.callheader import CallHeader
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError
 from nbtasks.core.events import CallEvent, GivenBack
-from nbtasks.core.header import CallHeader
 from nbtasks.core.ids import call_id, new_id
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire.codec import Codec, News, Record
 from nbtasks.wire.errors import failures
-from nbtasks.worker.jobs.revokedrunning import Revoked
+from nbtasks.worker.jobs.revokedrunning import RevokedRunning
 from nbtasks.worker.jobs.telling import tell
 from nbtasks.worker.log import LOGGER
 
 from .judging import Loss, Piece, Verdict, judge
 
 
-class Rescue:
+class Recovery:
     """Carries verdicts out."""
 
     def __init__(self, delivery: Delivery, store: Store, codec: Codec, worker: str) -> None:
         self._delivery = delivery
         self._codec = codec
         self._worker = worker
-        self._revoked = Revoked(store.standing, codec)
+        self._revoked = RevokedRunning(store.standing, codec)
         self._id = new_id()
         self._numbers = itertools.count(1)
 
@@ -43,7 +43,7 @@ class Rescue:
             lease: key of its worker's lease; nothing is given back any more once that is there again.
         """
         dead = self._delivery.on_behalf_of(name, lease)
-        entries = dead.held()
+        entries = dead.in_hand()
         given: Counter[str] = Counter()
         failed: Counter[str] = Counter()
         for entry in entries:

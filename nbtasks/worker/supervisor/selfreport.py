@@ -92,7 +92,7 @@ class SelfReport:
         """Return batch, first call and number of calls of what is in hand and not begun."""
         found = []
         for seat in self._children.in_use():
-            current, others = seat.hand.held()
+            current, others = seat.hand.jobs()
             held = [*([current] if current is not None else []), *others]
             found += [[one.entry.batch, one.next, one.end - one.next] for one in held if one.next < one.end]
         return found[:_MOST_CALLS]

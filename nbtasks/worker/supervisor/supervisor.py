@@ -247,7 +247,7 @@ class Supervisor:
         self._look_in_s = max(0.0, min(_TICK_S, self._enforcement.look(now)))
         self._lost_locks.look()
         for seat in self._children.in_use():
-            self._duties.relief.look(seat)
+            self._duties.deaf_children.look(seat)
             seat.output.bound()
         self._show(now)
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-#: What scripts share that name it, those first that the others use. They are no verbs.
+#: What scripts share that name it, in ``shared/``: those first that the others use.
 _SHARED = ("strict", "server", "workflow", "lock")
 #: Of these a script makes nothing before it needs something: most calls belong to no workflow, and hold no lock.
 _LATE = ("workflow", "lock")
@@ -35,8 +35,10 @@ class Script:
 
 
 def _load() -> dict[str, Script]:
-    sources = {path.stem: path.read_text() for path in Path(__file__).parent.glob("*.lua")}
-    shared = {found[1]: found[0] for name in _SHARED for found in _FUNCTION.finditer(sources.pop(name))}
+    here = Path(__file__).parent
+    sources = {path.stem: path.read_text() for path in here.glob("*.lua")}
+    parts = {name: (here / "shared" / f"{name}.lua").read_text() for name in _SHARED}
+    shared = {found[1]: found[0] for name in _SHARED for found in _FUNCTION.finditer(parts[name])}
     scripts = {}
     for name, own in sources.items():
         source = (_prelude(own, shared) + own).encode()

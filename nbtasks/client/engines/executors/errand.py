@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nbtasks.core.callheader import CallHeader
 from nbtasks.core.events import Retried
-from nbtasks.core.header import CallHeader
 from nbtasks.wire.codec import Record
 
 

@@ -14,19 +14,19 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from nbtasks.core.attempts import why_again
+from nbtasks.core.callheader import ARGUMENT_LIMIT_BYTES
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.callsignals import tell_end
 from nbtasks.core.context import CurrentCall, OwnState
 from nbtasks.core.errors import NotPicklable, Retry, WireError
 from nbtasks.core.events import Retried
 from nbtasks.core.execution import run_once
-from nbtasks.core.header import ARGUMENT_LIMIT_BYTES
 from nbtasks.core.ids import call_id
-from nbtasks.core.nexttry import NextTry
 from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.core.outcome import Outcome
 from nbtasks.core.ranges import runs
 from nbtasks.core.readable import is_kind
+from nbtasks.core.retrychanges import RetryChanges
 from nbtasks.core.shownlines import show_unless_known
 from nbtasks.core.signal import Signal
 from nbtasks.core.states import FAILURE_CODE, PENDING_CODE, RETRY_CODE, SUCCESS_CODE
@@ -228,7 +228,7 @@ class _Run:
     def _with_changes(self, index: int, outcome: Outcome) -> Outcome:
         """Note the arguments of the next attempt, where the task has given it others."""
         changes = getattr(outcome.error, "changes", None) if is_kind(outcome.error, Retry) else None
-        if type(changes) is NextTry and changes.call is not None:
+        if type(changes) is RetryChanges and changes.call is not None:
             try:
                 self._changed[index], _ = payload_of(
                     changes.call, ARGUMENT_LIMIT_BYTES, _inline, lambda: False

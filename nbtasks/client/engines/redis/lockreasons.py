@@ -41,7 +41,7 @@ class LockReasons:
             return None
         address, name = self._roster.address(batch.queue), call_name(batch.id, place)
         for lock in locks_at(batch.parcel, place):
-            held = self._locks.held(lock.id, lock.capacity, address, name)
+            held = self._locks.occupancy(lock.id, lock.capacity, address, name)
             if held.before is not None:
                 return self.said_of(lock, held)
         return None
@@ -49,7 +49,7 @@ class LockReasons:
     def of_found(self, found: Limited) -> str:
         """Return the same of a call that somebody else has submitted, and that lies in the queue with this."""
         lock = Lock(name_of_lock(found.lock))
-        return self.said_of(lock, self._locks.held(found.lock, lock.capacity))
+        return self.said_of(lock, self._locks.occupancy(found.lock, lock.capacity))
 
     def _first_waiting(self, batch: Ledger) -> int | None:
         states, running = batch.own_states, batch.running

@@ -6,15 +6,15 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.schedulestore import PeriodicStanding, ScheduleStore
+from nbtasks.broker.redis.periodicstore import PeriodicStanding, PeriodicStore
 from nbtasks.broker.redis.submission import FunctionMissing
-from nbtasks.core.due.scheduled import id_of
+from nbtasks.core.due.periodic import id_of
 from nbtasks.core.errors import ConfigError, OperationalError, SignatureMismatch
 from nbtasks.core.ids import new_id
 from nbtasks.core.wirejson import to_json
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
-from nbtasks.wire.schedulerecord import ScheduleRecord
+from nbtasks.wire.periodicrecord import PeriodicRecord
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.keys import Keys
@@ -37,7 +37,7 @@ class Periodics:
     """
 
     def __init__(self, link: Link, keys: Keys, keyring: Keyring, namespace: str, clock: ServerClock) -> None:
-        self._store = ScheduleStore(link, keys, keyring.id)
+        self._store = PeriodicStore(link, keys, keyring.id)
         self._sealer = Sealer(keyring, namespace)
         self._codec = Codec(self._sealer)
         self._clock = clock
@@ -48,7 +48,7 @@ class Periodics:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def put(self, record: ScheduleRecord, function_frame: bytes) -> int | None:
+    def put(self, record: PeriodicRecord, function_frame: bytes) -> int | None:
         """Put a periodic task, or another version of one; returns when it is due next (ms), None where it pauses."""
         task, frame = record.task, record.sealed(self._sealer)
         if task.client:
@@ -72,20 +72,20 @@ class Periodics:
             (self._own.add if task.client else self._own.discard)(task.id)
         return due
 
-    def all(self) -> tuple[int, list[tuple[ScheduleRecord, PeriodicStanding]]]:
+    def all(self) -> tuple[int, list[tuple[PeriodicRecord, PeriodicStanding]]]:
         """Return the server's time (ms), and all periodic tasks that are signed with this key."""
         now_ms, found = self._store.look()
         return now_ms, [pair for one in found if (pair := self._opened(one)) is not None]
 
-    def find(self, name: str) -> tuple[int, ScheduleRecord, PeriodicStanding] | None:
+    def find(self, name: str) -> tuple[int, PeriodicRecord, PeriodicStanding] | None:
         """Return the same of one; None where there is none."""
         now_ms, found = self._store.look(id_of(name))
         pair = self._opened(found[0]) if found else None
         return None if pair is None else (now_ms, *pair)
 
-    def _opened(self, one: PeriodicStanding) -> tuple[ScheduleRecord, PeriodicStanding] | None:
+    def _opened(self, one: PeriodicStanding) -> tuple[PeriodicRecord, PeriodicStanding] | None:
         try:
-            return ScheduleRecord.opened(self._sealer, one.frame, one.id), one
+            return PeriodicRecord.opened(self._sealer, one.frame, one.id), one
         except SignatureMismatch:
             # Of somebody else, who writes to the server.
             return None

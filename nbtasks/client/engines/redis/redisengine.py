@@ -25,9 +25,9 @@ from nbtasks.local.server.leftwork import forget_left, note_left
 from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
-from .composed import Workflows
 from .periodics import Periodics
 from .reuse import Reuse
+from .serverworkflows import ServerWorkflows
 from .session import Session
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RedisEngine:
         self.periodics = Periodics(
             session.new_link(), session.keys, session.keyring, connection.namespace, session.clock
         )
-        self._workflows = Workflows(session)
+        self._workflows = ServerWorkflows(session)
         self._reuse = Reuse(
             session.store, session.shelf, session.codec, session.clock, session.registry, session.sender
         )

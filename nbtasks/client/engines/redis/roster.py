@@ -128,16 +128,16 @@ class WorkerRoster:
                 if batch_id == batch.id and index not in batch.running:
                     batch.apply_event(info.name, Started(index, ago))
 
-    def held(self, queue: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
+    def in_hand_of(self, queue: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
         """Return batch -> indexes of calls that workers of a queue have in hand, of batches of so many calls."""
-        return self._store.held(self.address(queue), sizes)
+        return self._store.in_hand(self.address(queue), sizes)
 
     def in_hand(self, batch: Ledger) -> set[int]:
         """Return the calls that workers have taken; a broker that was emptied has lost who took what runs."""
-        held = self.held(batch.queue, {batch.id: batch.n}).get(batch.id, set())
+        in_hand = self.in_hand_of(batch.queue, {batch.id: batch.n}).get(batch.id, set())
         known = set(batch.running)
         # A worker shows what it runs with the next renewal of its lease: until then it is only known here.
-        return held if held >= known else held | known | self.running(batch)
+        return in_hand if in_hand >= known else in_hand | known | self.running(batch)
 
     def runners(self) -> Runners:
         """Return what runs now, as the workers show it themselves."""

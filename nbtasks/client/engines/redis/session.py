@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from nbtasks.broker.redis.brokerfacts import LOADING_S, check
 from nbtasks.broker.redis.delayedcalls import DelayedCalls
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
@@ -16,7 +17,6 @@ from nbtasks.broker.redis.link import Link, unavailable
 from nbtasks.broker.redis.locks import Locks
 from nbtasks.broker.redis.ordering import Ordering
 from nbtasks.broker.redis.permits import Permits
-from nbtasks.broker.redis.server import LOADING_S, check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.stock import Stock
 from nbtasks.broker.redis.store import Store
@@ -47,7 +47,7 @@ from .reasons import Reasons
 from .receiving.adoption import Adoption
 from .receiving.expiry import Expiry
 from .receiving.gaps import Gaps
-from .receiving.garbage import Leftovers
+from .receiving.garbage import Garbage
 from .receiving.intake import Intake
 from .receiving.listener import Listener
 from .receiving.reconciling import Reconciling
@@ -141,7 +141,7 @@ class Session:
             self.store,
             self.codec,
             endings,
-            Leftovers(self.files, self.store, self.keys),
+            Garbage(self.files, self.store, self.keys),
             self.clock,
         )
         withdrawing = Withdrawing(link, self.keys, roster, self.clock, registry)

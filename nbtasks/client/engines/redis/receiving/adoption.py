@@ -10,7 +10,7 @@ from nbtasks.broker.redis.store import BatchRecord, Store
 from nbtasks.client.batches.batchengine import BatchEngine
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.mending import Mending
-from nbtasks.client.batches.provenance import Origin
+from nbtasks.client.batches.provenance import Provenance
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.engines.redis.roster import WorkerRoster
 from nbtasks.client.engines.redis.sending.outbox import Outbox
@@ -129,7 +129,7 @@ class Adoption:
             self._registry.note_adopted(batch)
 
     def _live(self, found: BatchRecord, label: BatchLabel) -> Ledger:
-        origin = Origin(
+        origin = Provenance(
             label.name, label.queue, label.title, label.kind, label.submitter, False, label.single, label.eta_at,
             label.on_error, label.own_id, label.workflow, label.items,
         )  # fmt: skip

@@ -112,12 +112,12 @@ class Expiry:
         sizes: dict[str, dict[str, int]] = {}
         for batch in due:
             sizes.setdefault(batch.queue, {})[batch.id] = batch.n
-        held = {queue: self._roster.held(queue, asked) for queue, asked in sizes.items()}
+        by_queue = {queue: self._roster.in_hand_of(queue, asked) for queue, asked in sizes.items()}
         waits = []
         for batch in due:
             late = _expired(batch, now - _GRACE_S / 2)
             # A server that has lost its groups knows of nobody's hands.
-            in_hand = held[batch.queue].get(batch.id, set()) | self._roster.running(batch)
+            in_hand = by_queue[batch.queue].get(batch.id, set()) | self._roster.running(batch)
             lost = [index for index in late if index not in in_hand]
             if lost:
                 self._end(batch, lost)

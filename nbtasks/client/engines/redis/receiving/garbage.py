@@ -25,7 +25,7 @@ LOOK_EVERY_S = 60.0
 AHEAD_S = 600.0
 
 
-class Leftovers:
+class Garbage:
     """What one session has to clear away.
 
     Args:

@@ -31,7 +31,7 @@ from nbtasks.core.ranges import runs
 from nbtasks.wire.codec import Codec, Record
 from nbtasks.wire.errors import failures
 
-from .garbage import Leftovers
+from .garbage import Garbage
 
 _log = logging.getLogger("nbtasks")
 #: Results of one batch that cannot be trusted, after which no more of them are looked at: others wait meanwhile.
@@ -42,7 +42,7 @@ class Intake:
     """Takes in what the broker tells of a session's batches.
 
     Args:
-        leftovers: clears away large arguments of what has ended.
+        garbage: clears away large arguments of what has ended.
         clock: of the server.
     """
 
@@ -54,7 +54,7 @@ class Intake:
         store: Store,
         codec: Codec,
         endings: Endings,
-        leftovers: Leftovers,
+        garbage: Garbage,
         clock: ServerClock,
     ) -> None:
         self._registry = registry
@@ -63,7 +63,7 @@ class Intake:
         self._store = store
         self._codec = codec
         self._endings = endings
-        self._leftovers = leftovers
+        self._garbage = garbage
         self._clock = clock
 
     # -- events
@@ -184,7 +184,7 @@ class Intake:
     def _clear_arguments(self, batch: Ledger) -> None:
         spent = batch.parcel.take_spent() if batch.parcel is not None else []
         if spent:
-            self._leftovers.spent(spent)
+            self._garbage.spent(spent)
 
     def forget(self, batch: Ledger) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""
@@ -206,13 +206,13 @@ class Intake:
         self._registry.when(batch, lambda: batch.states[index] >= st.FIRST_READY_CODE, forget, duty=True)
 
     def _forget(self, batch: Ledger) -> None:
-        self._leftovers.drop(self._store.forget(batch.id))
+        self._garbage.drop(self._store.forget(batch.id))
         self._registry.forget(batch)
 
     def clear_leftovers(self) -> None:
         """Have large values removed that nobody needs any more, where it is time."""
-        if self._leftovers.due:
-            self._registry.in_background(self._leftovers.clear)
+        if self._garbage.due:
+            self._registry.in_background(self._garbage.clear)
 
     # -- the truth
 

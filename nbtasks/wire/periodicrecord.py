@@ -6,31 +6,31 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nbtasks.core.due.scheduled import RunChunk, ScheduledRun, ScheduledTask
+from nbtasks.core.due.periodic import DueRun, Periodic, RunChunk
 from nbtasks.core.errors import SignatureMismatch
 
 from .codec import Chunk, Codec
-from .frames import SCHEDULED, Sealer
+from .frames import PERIODIC, Sealer
 from .payloads import cut, lengths_of
 
 
 @dataclass(frozen=True)
-class ScheduleRecord:
+class PeriodicRecord:
     """A periodic task and the arguments of its calls.
 
     Attributes:
         payloads: pickled arguments of each call of a run.
     """
 
-    task: ScheduledTask
+    task: Periodic
     payloads: Sequence[bytes | memoryview]
 
     def sealed(self, sealer: Sealer) -> bytes:
         """Return it as a frame."""
-        return sealer.seal(SCHEDULED, self.task.to_wire(), lengths_of(self.payloads), *self.payloads)
+        return sealer.seal(PERIODIC, self.task.to_wire(), lengths_of(self.payloads), *self.payloads)
 
     @classmethod
-    def opened(cls, sealer: Sealer, frame: bytes, id: str) -> ScheduleRecord:
+    def opened(cls, sealer: Sealer, frame: bytes, id: str) -> PeriodicRecord:
         """Verify a frame and read it.
 
         Args:
@@ -39,9 +39,9 @@ class ScheduleRecord:
         Raises:
             SignatureMismatch: it is of another one, or another version has written it and it cannot be read here.
         """
-        header, body = sealer.open(SCHEDULED, frame)
+        header, body = sealer.open(PERIODIC, frame)
         try:
-            task = ScheduledTask.from_wire(header)
+            task = Periodic.from_wire(header)
         except ValueError as error:
             raise SignatureMismatch(
                 f"a periodic task cannot be read here: {error}; both sides need the same nbtasks"
@@ -52,7 +52,7 @@ class ScheduleRecord:
 
     def run(
         self, codec: Codec, batch: str, due_ms: int | None, not_after: float | None, now: float, kid: str
-    ) -> ScheduledRun:
+    ) -> DueRun:
         """Return what is submitted for one due time.
 
         Args:
@@ -63,9 +63,7 @@ class ScheduleRecord:
             kid: id of the key that signs.
         """
         label = codec.seal_label(batch, self.task.count, int(now), self.task.label.standing)
-        return ScheduledRun(
-            self.task, batch, label, tuple(self._chunks(codec, batch, due_ms, not_after, kid))
-        )
+        return DueRun(self.task, batch, label, tuple(self._chunks(codec, batch, due_ms, not_after, kid)))
 
     def _chunks(
         self, codec: Codec, batch: str, due_ms: int | None, not_after: float | None, kid: str

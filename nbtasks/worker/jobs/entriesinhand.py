@@ -8,7 +8,7 @@ from nbtasks.broker.redis.entry import Entry
 Place = tuple[str, str, bytes]
 
 
-class HeldEntries:
+class EntriesInHand:
     """Every entry that has come into a child's hands, until the broker knows that it has ended or was given back."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbtasks.core.header import OVERRIDABLE, CallHeader
+from nbtasks.core.callheader import OVERRIDABLE, CallHeader
 from nbtasks.core.inputs import CallsBefore, Input
 from nbtasks.core.lock import Lock
 

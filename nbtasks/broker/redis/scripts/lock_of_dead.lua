@@ -2,7 +2,7 @@
 -- KEYS[1] root of all keys; KEYS[2] a lease, if it is done only while that is gone
 -- ARGV    worker or client, consumer or "", most locks
 -- Returns how many were given back: fewer than asked for at the end.
--- Prefix-safe: one lock after another, each as in release.
+-- Prefix-safe: one lock after another, each as in lock_release.
 server.let_on(KEYS[1])
 if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 local root, found, now = KEYS[1], 0, server.now_ms()

@@ -20,7 +20,7 @@ def worker_of(consumer: str) -> str:
     return consumer.rpartition("/")[0]
 
 
-class Holders:
+class Consumers:
     """All consumers of some lanes, whoever made them."""
 
     def __init__(self, lanes: Lanes) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.core.due.missed import check_missed
-from nbtasks.core.due.scheduled import MOST_NAME
+from nbtasks.core.due.periodic import MOST_NAME
 from nbtasks.core.due.timetable import Timetable
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError

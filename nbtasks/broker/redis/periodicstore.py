@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nbtasks.core.due.scheduled import ScheduledRun
+from nbtasks.core.due.periodic import DueRun
 
 from .channel import Argument
 from .keys import Keys
@@ -84,7 +84,7 @@ class PeriodicStanding:
     last: tuple[tuple[int, str, int], ...]
 
 
-class ScheduleStore:
+class PeriodicStore:
     """The periodic tasks of one namespace and key.
 
     Args:
@@ -116,7 +116,7 @@ class ScheduleStore:
             FunctionMissing: nothing was done; put it with the function's frame.
         """
         args = (id, frame, timetable, function, function_frame, client, first_ms, ttl_ms)
-        reply = self._script("schedule_put", *args)
+        reply = self._script("periodic_put", *args)
         if reply[0] == b"NOFN":
             raise FunctionMissing(function)
         return _moment(reply[1])
@@ -125,7 +125,7 @@ class ScheduleStore:
         """Return what is due, where ``beat`` is elected to see to it for so many ms."""
         lock = self._keys.lock(f"beat:{self.key_id}")
         args: list[Argument] = [beat, for_ms, self.key_id, most]
-        elected, now_ms, next_ms, *rest = self._link.script("schedule_due", [self._keys.root, lock], args)
+        elected, now_ms, next_ms, *rest = self._link.script("periodic_due", [self._keys.root, lock], args)
         return Agenda(None if elected < 0 else bool(elected), now_ms, _moment(next_ms), tuple(_due(rest)))
 
     def frame(self, id: str) -> bytes | None:
@@ -133,9 +133,7 @@ class ScheduleStore:
         found = self._link.call_or_nothing(("HGET", self._keys.periodic(self.key_id, id), "d"), None)
         return found if isinstance(found, bytes) and len(found) <= _MOST_FRAME else None
 
-    def fire(
-        self, version: str, due_ms: int | None, next_ms: int | None, run: ScheduledRun
-    ) -> tuple[Fired, str]:
+    def fire(self, version: str, due_ms: int | None, next_ms: int | None, run: DueRun) -> tuple[Fired, str]:
         """Submit a run; returns what came of it, and the batch that is in the way where one is.
 
         Args:
@@ -146,7 +144,7 @@ class ScheduleStore:
         task = run.task
         parts = [(one.lane, one.delay_ms, one.first, one.count, one.frame) for one in run.chunks]
         reply = self._script(
-            "schedule_fire", task.id, version, _text(due_ms), _text(next_ms), run.batch,
+            "periodic_fire", task.id, version, _text(due_ms), _text(next_ms), run.batch,
             "1" if task.overlaps else "", task.count, task.address, run.label, task.ttl_ms,
             *(part for chunk in parts for part in chunk),
         )  # fmt: skip
@@ -162,15 +160,15 @@ class ScheduleStore:
             is_gone: whoever it ends with.
         """
         args = (id, due_ms, _text(next_ms), missed, "1" if is_gone else "")
-        return bool(self._script("schedule_pass", *args))
+        return bool(self._script("periodic_pass", *args))
 
     def pause(self, id: str) -> bool:
         """Have one pause; False where there is none."""
-        return bool(self._script("schedule_pause", id, ""))
+        return bool(self._script("periodic_pause", id, ""))
 
     def resume(self, id: str, next_ms: int) -> bool:
         """Have one go on; False where there is none."""
-        return bool(self._script("schedule_pause", id, next_ms))
+        return bool(self._script("periodic_pause", id, next_ms))
 
     def remove(self, id: str, client: str = "") -> bool:
         """Remove one; False where there is none.
@@ -178,7 +176,7 @@ class ScheduleStore:
         Args:
             client: it must be one that ends with this.
         """
-        return bool(self._script("schedule_remove", id, client))
+        return bool(self._script("periodic_remove", id, client))
 
     def say_there(self, client: str, for_ms: int) -> None:
         """Say that a client is there with which periodic tasks end."""
@@ -187,11 +185,11 @@ class ScheduleStore:
     def look(self, *ids: str) -> tuple[int, list[PeriodicStanding]]:
         """Return the server's time (ms), and what has become of some, or of all."""
         if ids:
-            now_ms, *found = self._script("schedule_look", "", *ids)
+            now_ms, *found = self._script("periodic_look", "", *ids)
             return now_ms, list(_standings(found))
         standings: list[PeriodicStanding] = []
         for start in range(0, _MOST_IN_ALL, _MOST_AT_ONCE):
-            now_ms, *found = self._script("schedule_look", start, _MOST_AT_ONCE)
+            now_ms, *found = self._script("periodic_look", start, _MOST_AT_ONCE)
             standings += _standings(found)
             if len(found) < _MOST_AT_ONCE:
                 break

@@ -9,9 +9,9 @@ import pytest
 from nbtasks.broker.redis.finish import Finish
 from nbtasks.broker.redis.finish import finish as report_to
 from nbtasks.broker.redis.keys import GROUP, Keys
-from nbtasks.broker.redis.schedulestore import ScheduleStore
+from nbtasks.broker.redis.periodicstore import PeriodicStore
 from nbtasks.broker.redis.submission import FunctionMissing
-from nbtasks.core.due.scheduled import RunChunk, ScheduledRun, ScheduledTask, run_id
+from nbtasks.core.due.periodic import DueRun, Periodic, RunChunk, run_id
 from nbtasks.core.due.timetable import Timetable
 
 from .test_scripts import DONE, Cut, CutLink, one_server  # noqa: F401 - a fixture
@@ -19,7 +19,7 @@ from .test_scripts import DONE, Cut, CutLink, one_server  # noqa: F401 - a fixtu
 KEYS = Keys("cut")
 KEY_ID = "0a" * 4
 ADDRESS = f"default@3.11.{KEY_ID}"
-TASK = ScheduledTask("sweep", Timetable.of(10, "UTC"), ADDRESS, "fn", chunks=(2, 1))
+TASK = Periodic("sweep", Timetable.of(10, "UTC"), ADDRESS, "fn", chunks=(2, 1))
 TTL = 60_000
 
 
@@ -30,7 +30,7 @@ class Bench:
         self.raw = server.client()
         self.raw.flushall()
         self.link = CutLink(server.url)
-        self.store = ScheduleStore(self.link, KEYS, KEY_ID)
+        self.store = PeriodicStore(self.link, KEYS, KEY_ID)
         self.raw.xgroup_create(KEYS.lane(ADDRESS, "m"), GROUP, "0", mkstream=True)
 
     def put(self, *, task=TASK, frame=b"frame", first_ms=1000, function=b"code", client="") -> int | None:
@@ -42,7 +42,7 @@ class Bench:
 
     def fire(self, due_ms, next_ms=11_000, *, batch=None, task=TASK) -> str:
         chunks = (RunChunk("m", 0, 0, 2, b"first two calls"), RunChunk("m", 0, 2, 1, b"third call"))
-        run = ScheduledRun(task, batch or run_id(task.name, due_ms), b"label", chunks)
+        run = DueRun(task, batch or run_id(task.name, due_ms), b"label", chunks)
         return self.store.fire(self.version, due_ms, next_ms, run)[0]
 
     def queued(self) -> list[tuple[str, str]]:
@@ -102,7 +102,7 @@ def test_a_due_time_is_fired_once(bench):
 
 def test_wherever_a_crash_cuts_it_off_a_due_time_is_neither_lost_nor_fired_as_another_run(one_server):  # noqa: F811
     run = run_id("sweep", 1000)
-    for bench in every_cut(one_server, "schedule_fire", Bench.put, lambda bench: bench.fire(1000)):
+    for bench in every_cut(one_server, "periodic_fire", Bench.put, lambda bench: bench.fire(1000)):
         assert bench.fire(1000) in {"OK", "LATE"}
         # An entry may be there twice: the first result of its calls counts.
         assert set(bench.queued()) == {(run, "0"), (run, "2")}
@@ -115,7 +115,7 @@ def test_wherever_a_crash_cuts_it_off_a_due_time_is_neither_lost_nor_fired_as_an
 
 
 def test_wherever_a_crash_cuts_it_off_what_is_put_is_there_with_its_code(one_server):  # noqa: F811
-    for bench in every_cut(one_server, "schedule_put", lambda bench: None, Bench.put):
+    for bench in every_cut(one_server, "periodic_put", lambda bench: None, Bench.put):
         bench.put()
         assert bench.due_ms() == 1000
         assert bench.uses() >= 1
@@ -124,7 +124,7 @@ def test_wherever_a_crash_cuts_it_off_what_is_put_is_there_with_its_code(one_ser
 
 def test_wherever_a_crash_cuts_it_off_what_is_removed_is_due_no_more(one_server):  # noqa: F811
     for bench in every_cut(
-        one_server, "schedule_remove", Bench.put, lambda bench: bench.store.remove(TASK.id)
+        one_server, "periodic_remove", Bench.put, lambda bench: bench.store.remove(TASK.id)
     ):
         bench.store.remove(TASK.id)
         assert bench.due_ms() is None
@@ -173,7 +173,7 @@ def test_what_was_changed_or_removed_meanwhile_is_not_fired(bench):
     bench.put()
     version = bench.version
     bench.put(frame=b"newer")
-    run = ScheduledRun(TASK, run_id("sweep", 1000), b"label", ())
+    run = DueRun(TASK, run_id("sweep", 1000), b"label", ())
     assert bench.store.fire(version, 1000, 2000, run)[0] == "CHANGED"
     bench.store.remove(TASK.id)
     assert bench.store.fire(version, 1000, 2000, run)[0] == "CHANGED"

@@ -15,7 +15,7 @@ from .job import Job
 Take = Callable[[Entry, int, str, str, Sequence[Lock]], Turn]
 
 
-class Locked:
+class LockedCalls:
     """Claims the call of one job when it has its locks.
 
     Args:

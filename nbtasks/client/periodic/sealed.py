@@ -13,10 +13,10 @@ from nbtasks.client.submitting.chunking import cut
 from nbtasks.client.submitting.locking import locks_at
 from nbtasks.client.submitting.packing import Packer
 from nbtasks.client.submitting.shipping import note_modules, ship
-from nbtasks.core.due.scheduled import MOST_BYTES, ScheduledTask
+from nbtasks.core.due.periodic import MOST_BYTES, Periodic
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.label import BatchLabel
-from nbtasks.wire.schedulerecord import ScheduleRecord
+from nbtasks.wire.periodicrecord import PeriodicRecord
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.parcel import Call, CallOptions
@@ -33,7 +33,7 @@ def record_of(
     options: CallOptions,
     terms: Terms,
     chunk: int | None = None,
-) -> tuple[ScheduleRecord, bytes]:
+) -> tuple[PeriodicRecord, bytes]:
     """Return the record of a periodic task, and the frame of its function.
 
     Raises:
@@ -71,9 +71,9 @@ def record_of(
         None, "raise", lane, now, submitter=whence.submitter(),
     )  # fmt: skip
     version = "" if of_workers(task, session.codec.of_workers) else function[:8]
-    scheduled = ScheduledTask(
+    scheduled = Periodic(
         terms.name, terms.timetable, session.address(options.task.queue), function, chunks, options.header, label,
         engine.ttl_ms, options.task.expires, terms.missed, terms.overlap, terms.jitter_s,
         "" if terms.keep else engine.periodics.client, terms.owner, locks, now, version,
     )  # fmt: skip
-    return ScheduleRecord(scheduled, payloads), frame
+    return PeriodicRecord(scheduled, payloads), frame

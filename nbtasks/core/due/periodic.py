@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbtasks.core.callheader import CallHeader
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.header import CallHeader
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.lock import Lock, locks_from_wire, locks_to_wire
 from nbtasks.core.wirefields import items, named, number, number_or_none, text, whole
@@ -51,7 +51,7 @@ class RunChunk:
 
 
 @dataclass(frozen=True)
-class ScheduledRun:
+class DueRun:
     """What is submitted for one due time.
 
     Attributes:
@@ -59,14 +59,14 @@ class ScheduledRun:
         label: what is told of the run, signed.
     """
 
-    task: ScheduledTask
+    task: Periodic
     batch: str
     label: bytes
     chunks: tuple[RunChunk, ...]
 
 
 @dataclass(frozen=True)
-class ScheduledTask:
+class Periodic:
     """What is called again and again.
 
     Attributes:
@@ -144,7 +144,7 @@ class ScheduledTask:
         }
 
     @classmethod
-    def from_wire(cls, wire: Mapping[str, Any]) -> ScheduledTask:
+    def from_wire(cls, wire: Mapping[str, Any]) -> Periodic:
         """Read what :meth:`to_wire` has made, here or in another version.
 
         Raises:

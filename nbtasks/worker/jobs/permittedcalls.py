@@ -18,7 +18,7 @@ _GOOD_FOR_S = 0.05
 Take = Callable[[str, float, int, int, str], Grant]
 
 
-class Permitted:
+class PermittedCalls:
     """Claims the calls of one job, each when it may start.
 
     Args:

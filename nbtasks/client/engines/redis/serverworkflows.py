@@ -33,7 +33,7 @@ _WITH_VALUES = frozenset({"one", "list"})
 Prepared = tuple["Ledger", "Parcel", Sequence[bytes]]
 
 
-class Workflows:
+class ServerWorkflows:
     """The workflows of a session."""
 
     def __init__(self, session: Session) -> None:

@@ -18,7 +18,7 @@ _CHANGEABLE = ("queue", "priority", "expires", "time_limit", "soft_time_limit")
 
 
 @dataclass(frozen=True)
-class NextTry:
+class RetryChanges:
     """What is other for the next attempt.
 
     Attributes:
@@ -35,7 +35,9 @@ class NextTry:
     limits: Mapping[str, float | None] = field(default_factory=dict)
 
 
-def next_try_of(request: CurrentCall, args: Any, kwargs: Any, options: Mapping[str, Any]) -> NextTry | None:
+def retry_changes(
+    request: CurrentCall, args: Any, kwargs: Any, options: Mapping[str, Any]
+) -> RetryChanges | None:
     """Return what is asked for; None where everything stays.
 
     Raises:
@@ -55,7 +57,7 @@ def next_try_of(request: CurrentCall, args: Any, kwargs: Any, options: Mapping[s
     checked = vars(TaskOptions.make(given))
     limits = {name: checked[name] for name in given.keys() & {"time_limit", "soft_time_limit"}}
     queue, priority = (checked[name] if name in given else None for name in ("queue", "priority"))
-    return NextTry(call, queue, priority, expires_s, limits)
+    return RetryChanges(call, queue, priority, expires_s, limits)
 
 
 def _changed_call(

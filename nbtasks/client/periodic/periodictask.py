@@ -12,12 +12,12 @@ from nbtasks.core.due.timezones import zone
 from nbtasks.core.states import NAMES
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.schedulestore import PeriodicStanding
+    from nbtasks.broker.redis.periodicstore import PeriodicStanding
     from nbtasks.client.current import Provider
     from nbtasks.client.engines.redis.periodics import Periodics
     from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
-    from nbtasks.wire.schedulerecord import ScheduleRecord
+    from nbtasks.wire.periodicrecord import PeriodicRecord
 
 #: What becomes of a periodic task with the process that has made it.
 STAYS, WITH_THIS, WITH_ANOTHER, GONE = "", "this process", "another process", "a process that is gone"
@@ -192,7 +192,7 @@ class PeriodicTask:
         return self._periodics.remove(self.name)
 
 
-def facts_of(record: ScheduleRecord, standing: PeriodicStanding, client: str) -> PeriodicFacts:
+def facts_of(record: PeriodicRecord, standing: PeriodicStanding, client: str) -> PeriodicFacts:
     """Return what is known of one.
 
     Args:
