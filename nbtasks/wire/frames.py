@@ -36,6 +36,7 @@ _NAMES = {
 }
 
 Header = dict[str, Any]
+_MOST_CHILDREN = 100_000
 
 # One decoder for all: making one takes longer than using it. Headers are verified before they are read, so nobody has
 # to look for another encoding, or for what may follow.
@@ -101,3 +102,14 @@ class Sealer:
                     f"{_NAMES[kind]} record of {header.get(name)!r} stands where one of {value!r} belongs"
                 )
         return header, view[body_start:body_end]
+
+
+def unreadable(what: str, error: Exception) -> SignatureMismatch:
+    """Return the error for a record that is signed, and whose fields make no sense here."""
+    return SignatureMismatch(f"{what} cannot be read here: {error}; both sides need the same nbtasks")
+
+
+def child_of(header: Header) -> int | None:
+    """Return the number of the child that tells; what makes no sense is not known."""
+    child = header.get("c")
+    return child if type(child) is int and 0 <= child < _MOST_CHILDREN else None

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from nbtasks.core.due.periodic import DueRun, Periodic, RunChunk
 from nbtasks.core.errors import SignatureMismatch
 
-from .codec import Chunk, Codec
-from .frames import PERIODIC, Sealer
+from .chunk import Chunk
+from .codec import Codec
+from .frames import PERIODIC, Sealer, unreadable
 from .payloads import cut, lengths_of
 
 
@@ -43,9 +44,7 @@ class PeriodicRecord:
         try:
             task = Periodic.from_wire(header)
         except ValueError as error:
-            raise SignatureMismatch(
-                f"a periodic task cannot be read here: {error}; both sides need the same nbtasks"
-            ) from error
+            raise unreadable("a periodic task", error) from error
         if task.id != id:
             raise SignatureMismatch(f"periodic task {task.name!r} stands where another one belongs")
         return cls(task, cut(body, task.count))

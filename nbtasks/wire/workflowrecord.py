@@ -13,7 +13,7 @@ from nbtasks.core.plan import Plan
 from nbtasks.core.wirefields import items, text
 from nbtasks.core.wirejson import to_json
 
-from .frames import PLAN, Sealer
+from .frames import PLAN, Sealer, unreadable
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,7 @@ class WorkflowRecord:
                 tuple(map(text, items(names))),
             )
         except (ValueError, ConfigError) as error:
-            raise SignatureMismatch(
-                f"a plan cannot be read here: {error}; both sides need the same nbtasks"
-            ) from error
+            raise unreadable("a plan", error) from error
         if not len(record.batches) == len(record.singles) == len(record.names) == len(record.plan.nodes):
             raise SignatureMismatch("a plan cannot be read here: it lacks nodes")
         return record

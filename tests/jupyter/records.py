@@ -16,8 +16,8 @@ from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.events import Progressed, Started
 from nbtasks.core.options import TaskOptions
 from nbtasks.wire import pickling
-from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
+from nbtasks.wire.record import Record
 from nbtasks.wire.values import Shelf
 
 ID = "01a1f955f78f7fed06ef"

@@ -19,7 +19,7 @@ from nbtasks.jupyter.card.board import Board
 from nbtasks.jupyter.card.card import Card
 from nbtasks.jupyter.card.newest import MOST_RESULTS, NewestResults
 from nbtasks.wire import pickling
-from nbtasks.wire.codec import Record
+from nbtasks.wire.record import Record
 
 from .records import ID, fail, make_batch, succeed
 

@@ -46,8 +46,11 @@ from nbtasks.local.server.keeper.tlsproxy import (
     read_command,
     split_login,
 )
-from nbtasks.wire.codec import Chunk, Codec, News, Record
+from nbtasks.wire.batchnews import BatchNews
+from nbtasks.wire.chunk import Chunk
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
+from nbtasks.wire.record import Record
 from nbtasks.wire.signing import Keyring, decode_key
 from nbtasks.worker.log import as_text
 
@@ -211,7 +214,7 @@ def frames(codec: Codec) -> dict[str, bytes]:
     return {
         "chunk": codec.seal_chunk(Chunk(BATCH, "f" * 64, 0, [b"a", b"bb"], HEADER, None, "q@3.11.k")),
         "record": codec.seal_record(Record(BATCH, 0, b"\x04\x05", [0.1, 0.2], [b"x", b"y"])),
-        "events": codec.seal_events(News(BATCH, "w", "r", 1, [Started(0)])),
+        "events": codec.seal_events(BatchNews(BATCH, "w", "r", 1, [Started(0)])),
         "label": codec.seal_label(BATCH, 2, 5, BatchLabel(name="x").standing),
         "control": codec.seal_order(Order(StopCalls(BATCH), "s", 1, 1.0)),
         "function": codec.seal_function(len, None).frame,

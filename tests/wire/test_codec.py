@@ -17,8 +17,11 @@ from nbtasks.core.orders import Order, StopCalls
 from nbtasks.core.outputs import RichOutput
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
 from nbtasks.core.submitter import Submitter
-from nbtasks.wire.codec import Chunk, Codec, News, Record
+from nbtasks.wire.batchnews import BatchNews
+from nbtasks.wire.chunk import Chunk
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import CHUNK, CONTROL, EVENT, Sealer
+from nbtasks.wire.record import Record
 from nbtasks.wire.signing import Keyring, new_key
 
 
@@ -124,7 +127,7 @@ def test_payloads_are_cut_out_one_by_one_or_many_at_once(codec, at):
 
 def test_events_labels_and_orders_come_back(codec):
     events = [Started(0), Wrote(1, [["o", "Grüße\n"]], [6, 0, 0])]
-    news = News("b1", "w", "r1", 7, events)
+    news = BatchNews("b1", "w", "r1", 7, events)
     assert codec.open_events(codec.seal_events(news), "b1") == news
     label = BatchLabel(
         -1,
@@ -146,7 +149,7 @@ def test_an_order_cannot_be_passed_off_as_a_result(codec):
 
 
 def test_what_another_version_says_and_cannot_be_read_is_refused(codec):
-    chunk, news = Chunk("b1", "f", 0, [b""]), News("b1", "w", "r1", 7, [])
+    chunk, news = Chunk("b1", "f", 0, [b""]), BatchNews("b1", "w", "r1", 7, [])
     strange = dataclasses.replace(chunk, header=CallHeader(more={"mu": ["zz"], "zz": "one at a time"}))
     with pytest.raises(SignatureMismatch, match="cannot be read here: they need a newer nbtasks"):
         codec.open_chunk(codec.seal_chunk(strange), "b1")

@@ -11,7 +11,7 @@ from nbtasks.core.address import Address
 from nbtasks.core.callheader import CallHeader
 from nbtasks.core.context import CurrentCall, reset_current, set_current
 from nbtasks.core.options import TaskOptions, with_overrides
-from nbtasks.wire.codec import Chunk
+from nbtasks.wire.chunk import Chunk
 from nbtasks.wire.opened.function import Function
 from nbtasks.worker.isolation.output import HEAD_CHARS, TAIL_CHARS, Output
 from nbtasks.worker.isolation.streams import TaggedStream

@@ -10,7 +10,7 @@ from nbtasks.core import states as st
 from .tries import Attempt
 
 if TYPE_CHECKING:
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
     from .loosecalls import Run
 

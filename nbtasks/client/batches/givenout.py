@@ -13,7 +13,7 @@ from .printed import OutputLine, Printed
 from .reused import Reused
 
 if TYPE_CHECKING:
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
 #: Calls that have ended whose bars are kept.
 _MOST_ENDED = 20

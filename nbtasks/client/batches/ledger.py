@@ -30,7 +30,8 @@ from .watchers import Watcher, Watchers
 
 if TYPE_CHECKING:
     from nbtasks.core.stopsignal import Terminate
-    from nbtasks.wire.codec import News, Record
+    from nbtasks.wire.batchnews import BatchNews
+    from nbtasks.wire.record import Record
     from nbtasks.wire.values import Shelf
 
     from .parcel import Parcel
@@ -430,7 +431,7 @@ class Ledger:
         # Last, for it is what makes the batch end.
         self.order.extend(indexes)
 
-    def is_new(self, news: News) -> bool:
+    def is_new(self, news: BatchNews) -> bool:
         """Whether this is heard for the first time."""
         return self._heard.setdefault(news.reporter, Window()).fresh(news.number)
 

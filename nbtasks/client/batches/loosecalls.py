@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.tries import Attempt
     from nbtasks.core.progressbar import ProgressBar
     from nbtasks.core.stopsignal import Terminate
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
 #: Where a call is kept: its ledger, and its index there.
 Place: TypeAlias = "tuple[Ledger, int]"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from nbtasks.core import states as st
 from nbtasks.core.errors import ValueLost
-from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
 from nbtasks.wire.payloads import largest_size
+from nbtasks.wire.record import Record
 from nbtasks.wire.values import LEAST_REFERENCE, REFERENCE, Shelf
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from .course import ended_attempt
 from .repairs import EndBefore
 
 if TYPE_CHECKING:
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
     from .ledger import Ledger
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
     from .ledger import Ledger
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.wire.payloads import whole_size
 
 if TYPE_CHECKING:
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
 
 class Records:

@@ -19,7 +19,7 @@ from .paces import Paces
 from .remains import Listed
 
 if TYPE_CHECKING:
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
 _log = logging.getLogger("nbtasks")
 _MOST_REMEMBERED = 1000

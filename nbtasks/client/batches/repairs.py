@@ -17,7 +17,7 @@ from nbtasks.core.ranges import runs
 
 if TYPE_CHECKING:
     from nbtasks.core.events import CallEvent
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
     from .seen import Failure
     from .tries import Attempt

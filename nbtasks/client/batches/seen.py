@@ -13,7 +13,7 @@ from nbtasks.wire.errors import failures
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
 #: Failures of one batch of which details are kept.
 _MOST_FAILURES = 1000

@@ -19,7 +19,7 @@ from .printed import OutputLine, copied
 from .reused import Reused
 
 if TYPE_CHECKING:
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
     from .ledger import Ledger
     from .steps import SubmittedWorkflow

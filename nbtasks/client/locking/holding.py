@@ -1,8 +1,4 @@
-"""What code of this process holds of locks, and how it waits for them: in a worker as its child, else as a client.
-
-A client that holds a lock, or waits for one, has a lease, as workers have. It is renewed by a thread: where that does
-not come to it in time, or the process is killed, the locks are free.
-"""
+"""What code of this process holds of locks, and how it waits for them: in a worker as its child, else as a client."""
 
 from __future__ import annotations
 
@@ -18,27 +14,21 @@ from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.locks import Locks
 from nbtasks.client import whence
 from nbtasks.core import context
-from nbtasks.core.clock import steady
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, OperationalError, TimeoutError
 from nbtasks.core.hold import Hold
 from nbtasks.core.ids import new_id
 from nbtasks.core.lock import Lock
 from nbtasks.local.connection import Connection, place
 
+from .clientlease import LEASE_S, ClientLease
 from .deadholders import DeadHolders
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.keys import Keys
 
-#: Seconds after which a client that has not been heard of has lost its locks, and between two renewals.
-LEASE_S = 15.0
-_RENEW_S = 3.0
-#: Seconds before the end of the lease at which locks count as lost.
-_BEFORE_S = 1.0
 #: Seconds that one who waits sleeps at most before it asks again.
 _ASK_S = 2.0
 _LOOK_S = 0.2
-_INFO_TTL_MS = 86_400_000
 #: Seconds that it is tried to give a lock back.
 _GIVE_BACK_S = 10.0
 
@@ -66,7 +56,7 @@ class Holding:
         self._holds: dict[Owner, list[Hold]] = {}
         #: How many hold a lock, or wait for one; they need the lease.
         self._users = 0
-        self._lease: _ClientLease | None = None
+        self._lease: ClientLease | None = None
         self._closed = False
 
     def _new_link(self) -> Link:
@@ -121,7 +111,7 @@ class Holding:
             if self._serving is not None:
                 return self._serving.slot.lease()[1]  # type: ignore[no-any-return]
             if self._lease is None:
-                self._lease = _ClientLease(self._new_link(), self._keys, self._worker, self._locks)
+                self._lease = ClientLease(self._new_link(), self._keys, self._worker, self._locks)
             lease = self._lease
         lease.begin()
         return 0
@@ -228,74 +218,3 @@ class Holding:
 def _is_there(one: Connection, other: Connection) -> bool:
     """Whether both lead to the same data."""
     return place(one.address, one.namespace) == place(other.address, other.namespace)
-
-
-class _ClientLease:
-    """The lease of this process as a client, renewed by a thread as long as somebody needs it."""
-
-    def __init__(self, link: Link, keys: Keys, worker: str, locks: Locks) -> None:
-        self._link = link
-        self._fleet = Fleet(link, keys)
-        self._worker = worker
-        self._locks = locks
-        self._number = itertools.count(1)
-        self._holds: list[Hold] = []
-        self._ended = threading.Event()
-        self._begun = threading.Lock()
-        self._until = 0.0
-        self._renewed_at = 0.0
-
-    def begin(self) -> None:
-        """Have the lease before anything is held.
-
-        Raises:
-            OperationalError: the broker does not answer.
-        """
-        with self._begun:
-            if self._until:
-                return
-            self._renew()
-            threading.Thread(target=self._loop, name="nbtasks-lock-lease", daemon=True).start()
-
-    def watch(self, hold: Hold) -> None:
-        """Say of a hold when it is lost."""
-        self._holds.append(hold)
-
-    def forget(self, hold: Hold) -> None:
-        """It was given back."""
-        with contextlib.suppress(ValueError):
-            self._holds.remove(hold)
-
-    def end(self) -> None:
-        """Nobody needs it any more."""
-        self._ended.set()
-        with contextlib.suppress(OperationalError):
-            self._fleet.release(self._worker)
-        self._link.close()
-
-    def _renew(self) -> bool:
-        """Renew it; returns whether it had not been gone."""
-        asked_at = steady()
-        lease = f"{round(LEASE_S * 1000)} {next(self._number)}"
-        alive, _ = self._fleet.renew(self._worker, lease, "", _INFO_TTL_MS)
-        self._until, self._renewed_at = asked_at + LEASE_S, time.monotonic()
-        return alive
-
-    def _loop(self) -> None:
-        while not self._ended.wait(_LOOK_S):
-            if steady() > self._until - _BEFORE_S:
-                self._lose(list(self._holds))
-            if time.monotonic() - self._renewed_at < _RENEW_S:
-                continue
-            held = list(self._holds)
-            try:
-                if not self._renew():
-                    self._lose(held)
-                self._lose([one for one in held if not self._locks.are_held(one.locks, one.name, one.token)])
-            except OperationalError:
-                self._ended.wait(_LOOK_S)
-
-    def _lose(self, holds: list[Hold]) -> None:
-        for hold in holds:
-            if hold in self._holds and hold.lost_at is None:
-                hold.lost_at = time.monotonic()

@@ -11,7 +11,7 @@ from nbtasks.core import states as st
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.loosecalls import Run
-    from nbtasks.wire.codec import Record
+    from nbtasks.wire.record import Record
 
 #: Rows of one lane, for calls that run side by side in a child, and lanes; the rest is drawn over the last one.
 MOST_ROWS = 8

@@ -10,8 +10,9 @@ from nbtasks.core.errors import SignatureMismatch, ValueLost
 from nbtasks.core.inputs import CallsBefore
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import SUCCESS_CODE
-from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.payloads import whole_size
+from nbtasks.wire.record import Record
 
 #: What one process keeps of results that it has read: the members of a group may all get the same.
 _MOST_KEPT, _MOST_KEPT_BYTES = 32, 64 * 2**20

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from nbtasks.core.inputs import CallsBefore, Input, calls_of
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import SUCCESS_CODE
-from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.record import Record
 from nbtasks.wire.workflowrecord import WorkflowRecord
 
 from .ends import Ends, EndsRead, Results

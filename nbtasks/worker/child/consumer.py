@@ -14,7 +14,8 @@ from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevoked
 from nbtasks.core.options import TaskOptions, with_overrides
 from nbtasks.core.readable import repr_of
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
-from nbtasks.wire.codec import Chunk, Codec
+from nbtasks.wire.chunk import Chunk
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.errors import failures
 from nbtasks.wire.opened.function import Function, standing_in
 from nbtasks.wire.workflows.ends import Results

@@ -15,9 +15,11 @@ from nbtasks.core.ids import new_id
 from nbtasks.core.inputs import calls_of
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.states import FAILURE_CODE, SUCCESS_CODE
-from nbtasks.wire.codec import Codec, News, Record
+from nbtasks.wire.batchnews import BatchNews
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.errors import failures
 from nbtasks.wire.payloads import Repeated
+from nbtasks.wire.record import Record
 from nbtasks.worker.isolation.news import last_news
 
 from .ended import Again, Done, Ended, PutAside, Refused, Unread
@@ -76,7 +78,7 @@ class Composer:
                 report.own_state(batch, event.index, 1, self._sealed(batch, key_id, [event]))
 
     def _sealed(self, batch: str, key_id: str, events: list[CallEvent]) -> bytes:
-        news = News(batch, self._worker, self._id, next(self._numbers), events, self._child)
+        news = BatchNews(batch, self._worker, self._id, next(self._numbers), events, self._child)
         return self._codec.seal_events(news, key_id)
 
     def _add_results(self, report: Finish, run: list[Done]) -> None:

@@ -18,8 +18,10 @@ from nbtasks.core.errors import WorkerLostError
 from nbtasks.core.ids import call_id
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
-from nbtasks.wire.codec import Chunk, Codec, Record
+from nbtasks.wire.chunk import Chunk
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.errors import failures
+from nbtasks.wire.record import Record
 from nbtasks.worker.log import LOGGER
 
 from .revokedrunning import RevokedRunning

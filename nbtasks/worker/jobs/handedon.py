@@ -9,7 +9,8 @@ from typing import Any
 from nbtasks.core.errors import ValueLost
 from nbtasks.core.inputs import CallsBefore, calls_of
 from nbtasks.core.states import FAILURE_CODE
-from nbtasks.wire.codec import Chunk, Codec
+from nbtasks.wire.chunk import Chunk
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.errors import failures
 from nbtasks.wire.values import Shelf
 from nbtasks.wire.workflows.ends import Ends, EndsRead, Results

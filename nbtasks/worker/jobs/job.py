@@ -12,7 +12,7 @@ from nbtasks.core.context import CurrentCall, Report
 from nbtasks.core.hold import Hold
 from nbtasks.core.ids import call_id
 from nbtasks.core.options import TaskOptions, with_overrides
-from nbtasks.wire.codec import Chunk
+from nbtasks.wire.chunk import Chunk
 from nbtasks.wire.kinds.generators import seed_call
 from nbtasks.wire.opened.function import Function, Lent
 

@@ -9,7 +9,7 @@ from nbtasks.core.address import Address
 from nbtasks.core.inputs import Input
 from nbtasks.core.retrychanges import RetryChanges
 from nbtasks.wire import pickling
-from nbtasks.wire.codec import Chunk
+from nbtasks.wire.chunk import Chunk
 
 
 def changed(chunk: Chunk, changes: RetryChanges, payload: bytes, address: Address, now: float) -> Chunk:

@@ -16,8 +16,10 @@ from nbtasks.core.events import CallEvent, GivenBack
 from nbtasks.core.ids import call_id, new_id
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
-from nbtasks.wire.codec import Codec, News, Record
+from nbtasks.wire.batchnews import BatchNews
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.errors import failures
+from nbtasks.wire.record import Record
 from nbtasks.worker.jobs.revokedrunning import RevokedRunning
 from nbtasks.worker.jobs.telling import tell
 from nbtasks.worker.log import LOGGER
@@ -77,7 +79,7 @@ class Recovery:
     def _news(self, entry: Entry, pieces: list[Piece]) -> Finish:
         """Tell who waits that these calls do not run any more, and will again."""
         events: list[CallEvent] = [GivenBack(first, count) for first, count, _ in pieces]
-        news = News(entry.batch, self._worker, self._id, next(self._numbers), events)
+        news = BatchNews(entry.batch, self._worker, self._id, next(self._numbers), events)
         report = Finish()
         report.event(entry.batch, self._codec.seal_events(news, entry.key_id))
         for first, count, _ in pieces:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nbtasks.core.callheader import CallHeader
 from nbtasks.core.events import Retried
-from nbtasks.wire.codec import Record
+from nbtasks.wire.record import Record
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ from nbtasks.core.context import current_call, runs_call
 from nbtasks.core.errors import ConfigError, TaskRevokedError, UnknownCall, WorkerLostError, WouldDeadlock
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.shownlines import lines_for
-from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
 from nbtasks.wire.pickling import simple_call
+from nbtasks.wire.record import Record
 from nbtasks.wire.values import keys_of
 
 from .errand import Answer, Errand

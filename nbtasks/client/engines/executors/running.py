@@ -31,10 +31,10 @@ from nbtasks.core.shownlines import show_unless_known
 from nbtasks.core.signal import Signal
 from nbtasks.core.states import FAILURE_CODE, PENDING_CODE, RETRY_CODE, SUCCESS_CODE
 from nbtasks.wire import pickling
-from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
 from nbtasks.wire.opened.function import Function, Lent
 from nbtasks.wire.readback import Readable
+from nbtasks.wire.record import Record
 from nbtasks.wire.unpackable import why_unsent
 from nbtasks.wire.values import Shelf, payload_of, value_of
 

@@ -22,7 +22,8 @@ from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import SUCCESS_CODE
-from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.record import Record
 from nbtasks.wire.values import Shelf, keys_of
 
 from .sending.sender import Sender

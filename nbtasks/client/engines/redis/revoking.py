@@ -10,7 +10,7 @@ from nbtasks.core.errors import UnknownCall
 from nbtasks.core.orders import StopCalls
 from nbtasks.core.ranges import runs
 from nbtasks.core.stopsignal import number_of
-from nbtasks.wire.codec import Record
+from nbtasks.wire.record import Record
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.submission import Submission

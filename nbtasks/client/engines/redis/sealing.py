@@ -15,7 +15,8 @@ from nbtasks.client.submitting import chunking
 from nbtasks.client.submitting.locking import locks_at
 from nbtasks.client.submitting.shipping import Along
 from nbtasks.core import memo
-from nbtasks.wire.codec import Chunk, Codec
+from nbtasks.wire.chunk import Chunk
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.values import files_of
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from nbtasks.client.engines.redis.withdrawing import Withdrawing
 from nbtasks.core import states as st
 from nbtasks.core.errors import OperationalError, TaskRevokedError
 from nbtasks.core.ranges import runs
-from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
+from nbtasks.wire.record import Record
 
 _log = logging.getLogger("nbtasks")
 #: Seconds that a worker has to say it itself; clocks that are compared are a little off.

@@ -28,8 +28,9 @@ from nbtasks.core.errors import (
 )
 from nbtasks.core.events import GivenBack, Progressed, Refusal, Retried
 from nbtasks.core.ranges import runs
-from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.codec import Codec
 from nbtasks.wire.errors import failures
+from nbtasks.wire.record import Record
 
 from .garbage import Garbage
 

@@ -19,8 +19,8 @@ from nbtasks.core import states as st
 from nbtasks.core.errors import OperationalError, UnknownCall, WorkerLostError
 from nbtasks.core.ids import call_id
 from nbtasks.core.ranges import runs
-from nbtasks.wire.codec import Record
 from nbtasks.wire.errors import failures
+from nbtasks.wire.record import Record
 
 from .restoring import restore
 

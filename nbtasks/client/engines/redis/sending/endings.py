@@ -8,7 +8,8 @@ from nbtasks.broker.redis.finish import Finish, finish
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.workflowstore import WorkflowStore
-from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.record import Record
 from nbtasks.wire.workflowrecord import WorkflowRecord
 from nbtasks.wire.workflows.passingon import fallout
 

@@ -20,7 +20,8 @@ from nbtasks.core.label import MOST_NAME, MOST_NAMED, MOST_OF_NAMES, BatchLabel
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import REVOKED_CODE
 from nbtasks.core.submitter import Submitter
-from nbtasks.wire.codec import Codec, Record
+from nbtasks.wire.codec import Codec
+from nbtasks.wire.record import Record
 from nbtasks.wire.values import BlobPiece
 
 from .endings import Endings
