@@ -135,6 +135,14 @@ class WholeWorkflow(LooseCalls):
         last = self._last()
         last.engine.revoke_workflow(last, terminate)  # type: ignore[attr-defined]
 
+    def retry_failed(self, index: int | None = None) -> None:
+        """Submit what has failed again, or one call, and what ended with that."""
+        if index is not None:
+            super().retry_failed(index)
+            return
+        workflow, last = self.workflow, self._last()
+        last.engine.retry_steps(workflow, {one.place: range(one.node.count) for one in workflow.own_steps})  # type: ignore[attr-defined]
+
     def why_pending(self) -> str | None:
         """Say in one sentence why nothing happens; None where there is no reason to worry."""
         for step in self.workflow.own_steps:

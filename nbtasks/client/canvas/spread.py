@@ -268,16 +268,32 @@ class SpreadResult(GroupResult[R]):
 
     @at_border
     def retry_failed(self) -> Self:
-        """Submit the calls again that failed or were revoked; returns the handle itself."""
-        bad = [part for part in self.parts if part.ready() and not part.successful()]
+        """Submit the calls again that failed or were revoked, and what ended with them; returns the handle itself."""
+        bad = [part for part in self._flat() if part.ready() and not part.successful()]
         if not bad:
             raise ConfigError("no call of the group has failed")
+        together: dict[Any, dict[int, list[int]]] = {}
         for part in bad:
-            if isinstance(part, GroupResult):
+            step = part.batch.parcel.step if part.batch.parcel is not None else None
+            if step is not None:
+                # Together: what waits for several of them runs once, when all are there.
+                calls = together.setdefault(step.workflow, {}).setdefault(step.place, [])
+                calls += [part.index] if isinstance(part, AsyncResult) else range(part.batch.n)
+            elif isinstance(part, GroupResult):
                 part.retry_failed()
             else:
                 part.retry()
+        for workflow, asked in together.items():
+            workflow.ledgers[-1].engine.retry_steps(workflow, asked)
         return self
+
+    def _flat(self) -> Iterator[Any]:
+        """Yield the handles of what it is made of, each of one batch."""
+        for part in self.parts:
+            if isinstance(part, SpreadResult):
+                yield from part._flat()
+            else:
+                yield part
 
     def then(
         self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 ON_ERROR = get_args(OnError)
 #: Whoever asks for a call that another thread is just submitting again finds that it does not fail any more.
-_RETRYING = threading.RLock()
+RETRYING = threading.RLock()
 #: Options of a task that travel with its function, and are the same for all calls.
 _OF_THE_TASK = meanings(TaskKeywords).keys() - meanings(CallKeywords).keys()
 
@@ -289,14 +289,9 @@ def retry_failed(engine: Engine, batch: Ledger, parcel: Parcel, index: int | Non
     Raises:
         ConfigError: nothing failed.
     """
-    with _RETRYING:
+    with RETRYING:
         meant = range(batch.n) if index is None else range(batch.n)[index : index + 1]
         bad = [one for one in meant if batch.states[one] in RETRIABLE_CODES]
-        if parcel.step is not None:
-            raise ConfigError(
-                f"{batch.name} ({batch.id}) is a step of a workflow, and what comes after it has ended with it: submit "
-                "the workflow anew"
-            )
         if batch.problem is not None:
             raise ConfigError(
                 f"{batch.name} ({batch.id}) did not get as far as to all of its calls, so they cannot be repaired: "

@@ -52,7 +52,7 @@ class Earlier:
     def _values(self, handle: Any) -> Values:
         """Return the calls of a handle."""
         if isinstance(handle, AsyncResult):
-            return (self._range(handle.batch, handle.index, 1),)
+            return (self.calls(handle.batch, handle.index, 1),)
         parts = getattr(handle, "spread", None)
         if parts is not None:
             found: list[Any] = []
@@ -67,10 +67,15 @@ class Earlier:
                 "many results it has: submit it without max_parallel, or wait for it first"
             )
         if batch.repairs is None:
-            return (self._range(batch, 0, batch.n),) if batch.n else ()
-        return tuple(self._range(batch, index, 1) for index in range(batch.n))
+            return (self.calls(batch, 0, batch.n),) if batch.n else ()
+        return tuple(self.calls(batch, index, 1) for index in range(batch.n))
 
-    def _range(self, batch: Ledger, first: int, count: int) -> CallRange:
+    def calls(self, batch: Ledger, first: int, count: int) -> CallRange:
+        """Return calls of a batch as those of a node; where one was submitted again, of what repairs it.
+
+        Raises:
+            ConfigError: they are of another App.
+        """
         if batch.engine is not self._engine:
             raise ConfigError(
                 f"{batch.name} ({batch.id}) is a call of another App: calls can only wait for others of the same App; "
@@ -78,7 +83,7 @@ class Earlier:
             )
         if count == 1 and batch.repairs is not None and (repair := batch.repairs.last(first)) is not None:
             # It was submitted again: what becomes of it there counts.
-            return self._range(repair.again, repair.place(first), 1)
+            return self.calls(repair.again, repair.place(first), 1)
         place = self._known.setdefault(batch.id, len(self.ledgers))
         if place == len(self.ledgers):
             self.ledgers.append(batch)

@@ -97,21 +97,28 @@ def _submit_later(
 ) -> None:
     """Submit a workflow that waits for calls which were submitted before."""
     earlier = Earlier(engine)
-    more = [_edges(earlier, step, one) for step, one in zip(steps, prepared, strict=True)]
+    more = [edges_of_handles(earlier, step, one.places) for step, one in zip(steps, prepared, strict=True)]
     engine.submit_workflow(
         earlier.put_before(plan, more), [one[:3] for one in prepared], earlier=earlier.ledgers
     )
 
 
-def _edges(earlier: Earlier, step: NodeCalls, prepared: _Prepared) -> list[Edge]:
-    """Return what the calls of a node need of those before the workflow."""
-    handles = prepared.places.handles
+def edges_of_handles(earlier: Earlier, step: NodeCalls, places: Places) -> list[Edge]:
+    """Return what the calls of a node need of those before the workflow: the handles among their arguments.
+
+    Args:
+        places: where these stand.
+
+    Raises:
+        ConfigError: they are too many.
+    """
+    handles = places.handles
     if len(handles) > MOST_HANDLES:
         raise ConfigError(
             f"{step.task.name}: the arguments have {len(handles):,} handles, and {MOST_HANDLES:,} are the most that "
             "one submit can wait for one by one: pass the handle of a whole map or group, which counts as one"
         )
-    users = _users(step.calls, prepared.places) if len(step.calls) > 1 else {}
+    users = _users(step.calls, places) if len(step.calls) > 1 else {}
     edges = [earlier.edge(handle, users.get(place)) for place, handle in enumerate(handles)]
     return edges + [earlier.edge(handle, placed=False) for handle in step.after]
 
@@ -157,6 +164,11 @@ def check_calls(task: Definition, node: Node, calls: Sequence[Call]) -> None:
     Raises:
         TypeError: they do not fit the function.
     """
-    handed = (None,) * sum(_HANDED[edge.kind] for edge in node.ins if not edge.placed)
-    for args, kwargs in calls:
-        task.check((*handed, *args), kwargs)
+    handed = sum(_HANDED[edge.kind] for edge in node.ins if not (edge.placed or edge.only))
+    own = [0] * len(calls)
+    for edge in node.ins:
+        for first, count in () if edge.placed else edge.only:
+            for index in range(first, first + count):
+                own[index] += _HANDED[edge.kind]
+    for (args, kwargs), more in zip(calls, own, strict=True):
+        task.check((*(None,) * (handed + more), *args), kwargs)

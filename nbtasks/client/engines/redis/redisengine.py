@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from nbtasks.client.locking.holding import Holding
 from nbtasks.client.submitting import dispatch
 from nbtasks.client.submitting.naming import Naming
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
+from nbtasks.client.submitting.stepsagain import retry_steps
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.ranges import runs
 from nbtasks.local.server.leftwork import forget_left, note_left
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.parcel import Call, CallOptions
     from nbtasks.client.batches.registry import Registry
     from nbtasks.client.batches.sent import Sent
+    from nbtasks.client.batches.steps import SubmittedWorkflow
     from nbtasks.client.definition import Definition
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.plan import Plan
@@ -288,8 +290,18 @@ class RedisEngine:
         self.session.sender.send_count(batch, parcel)
 
     def retry_failed(self, batch: Ledger, parcel: Parcel, index: int | None = None) -> None:
-        """Submit the calls again that failed or were revoked, or one of them."""
-        dispatch.retry_failed(self, batch, parcel, index)
+        """Submit the calls again that failed or were revoked, or one; of a workflow what ended with them, too."""
+        if parcel.step is None:
+            dispatch.retry_failed(self, batch, parcel, index)
+        else:
+            meant = range(batch.n) if index is None else range(batch.n)[index : index + 1]
+            self.retry_steps(parcel.step.workflow, {parcel.step.place: meant})
+
+    def retry_steps(self, workflow: SubmittedWorkflow, asked: Mapping[int, Iterable[int]]) -> None:
+        """Submit calls of a workflow again that failed, and what has ended with them."""
+        # What comes after a failure ends with it; a moment later, it would not be seen here.
+        self._workflows.end_what_cannot_run(workflow)
+        retry_steps(self, workflow, asked)
 
     def flush(self) -> None:
         """Wait until the broker has everything."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.registry import Registry
     from nbtasks.core.stopsignal import Terminate
+    from nbtasks.wire.workflowrecord import WorkflowRecord
 
     from .commanding import OrderBook
     from .receiving.intake import Intake
@@ -94,7 +95,11 @@ class Revoking:
             self._withdrawing.withdraw(batch)
         step = batch.parcel.step if batch.parcel is not None else None
         if pass_on and step is not None and step.followers:
-            self._endings.pass_on(step.workflow.record)
+            self.pass_on(step.workflow.record)
+
+    def pass_on(self, workflow: WorkflowRecord) -> None:
+        """End all calls of a workflow that cannot run any more."""
+        self._endings.pass_on(workflow)
 
     def end_waiting(self, batch: Ledger) -> None:
         """Make all calls REVOKED of a batch that waits for others: nobody runs them, so nobody is asked."""

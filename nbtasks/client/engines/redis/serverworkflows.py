@@ -173,6 +173,16 @@ class ServerWorkflows:
             if not one.all_ended:
                 one.revoke(terminate)
 
+    def end_what_cannot_run(self, workflow: SubmittedWorkflow) -> None:
+        """See to it that all of a workflow has ended that waits for what has failed, and that this is known here."""
+        session = self._session
+        session.flush()
+        if any(one.failed_count or one.revoked_count for one in workflow.ledgers):
+            session.revoking.pass_on(workflow.record)
+        for batch in workflow.own:
+            if not batch.all_ended:
+                session.intake.refresh(batch)
+
     def revoke_stand_ins(self, batch: Ledger, index: int, terminate: Terminate) -> None:
         """Revoke what has taken the place of revoked calls, as far as that is known here."""
         for name in batch.revoked.stand_ins_of(index):
@@ -196,6 +206,16 @@ class ServerWorkflows:
             if not batch.all_ended:
                 session.revoking.revoke(batch, -1, terminate, pass_on=False)
                 self.revoke_stand_ins(batch, -1, terminate)
+        # What was submitted again is a workflow of its own.
+        open_again = [
+            repair.again
+            for batch in workflow.own
+            if batch.repairs is not None
+            for repair in batch.repairs.open(batch.states)
+        ]
+        for one in dict.fromkeys(open_again):
+            if not one.all_ended:
+                self.revoke_of(one, terminate)
 
 
 def _add_needs(own: Needs, before: Needs, parcel: Parcel | None) -> None:
