@@ -202,12 +202,7 @@ def plain(x):
         (lambda: add.s(1, 2).set(queu="io"), ConfigError, "unknown option 'queu'"),
         (lambda: add.s(1, 2).apply_async(queu="io"), ConfigError, "unknown option 'queu'"),
         (lambda: add.s(1, 2).on_error(plain), TypeError, "plain is no task"),
-        (lambda: add.s(1, 2).on_error(g_of_two).apply(), ConfigError, "is a call of one task"),
-        (
-            lambda: add.s(1, 2).on_error(ident.s().set(link=total.s())).apply(),
-            ConfigError,
-            "nothing can be linked",
-        ),
+        (lambda: add.s(1, 2).on_error(chain()).apply(), ConfigError, "a chain of no steps"),
         (lambda: add.chunks([(1, 2)], 0), ConfigError, "0 is not a whole number of 1 or more"),
         (lambda: chain(*[add.s(1)] * 10_001).apply(), ConfigError, "10,000 steps at most"),
     ],

@@ -157,6 +157,46 @@ def test_a_groups_errback_is_told_of_each_member_that_has_failed(shared_app):
     assert errbacks[2].get() == r[2].id
 
 
+def test_an_errback_has_an_errback_of_its_own(shared_app):
+    r = parse.s(1).on_error(parse.si().on_error(told_the_id.s())).delay()
+    errback = r.children[0]
+    assert errback.children[0].get(timeout=SOON) == errback.id
+    with pytest.raises(ValueError, match="no number"):
+        errback.get(timeout=SOON)
+
+
+@pytest.mark.parametrize("first", [add.s(1, 1), parse.s(1)], ids=["succeeds", "fails"])
+def test_an_errback_that_is_not_needed_has_not_failed(shared_app, first):
+    r = first.on_error(told_the_id.s().on_error(add.si(1, 1).on_error(add.si(2, 2)))).delay()
+    first, errback, second, third = r.steps
+    assert all(one.until_ready(SOON) for one in r.steps)
+    expected = "SUCCESS" if first.state == "FAILURE" else "REVOKED"
+    assert [errback.state, second.state, third.state] == [expected, "REVOKED", "REVOKED"]
+    assert "not needed" in str(third.result)
+
+
+def test_what_is_told_of_an_error_may_be_a_composition(shared_app):
+    r = parse.s(1).on_error(chain(add.si(1, 1), add.s(1)).set(link=add.s(100))).delay()
+    assert [one.get(timeout=SOON) for one in r.steps[1:]] == [2, 3, 103]
+    r = parse.s(1).on_error(group(add.si(1, 1), add.si(2, 2)) | total.s()).delay()
+    assert r.steps[-1].get(timeout=SOON) == 6
+    r = parse.s(1).on_error(nbtasks.xstarmap(add, [(1, 2)])).delay()
+    assert r.steps[-1].get(timeout=SOON) == [3]
+    r = add.s(1, 1).on_error(group(add.si(1, 1), add.si(2, 2)) | total.s()).delay()
+    assert [one.until_ready(SOON) and one.state for one in r.steps] == ["SUCCESS", *["REVOKED"] * 2]
+
+
+def test_several_errbacks_of_one_call_are_all_told(shared_app):
+    r = parse.s(1).on_error(told_the_id.s()).on_error(told.s()).delay()
+    assert r.children[0].get(timeout=SOON) == r.id
+    assert r.children[1].get(timeout=SOON)[0] == r.id
+
+
+def test_errbacks_here_as_there():
+    r = parse.s(1).on_error(parse.si().on_error(told_the_id.s())).apply()
+    assert r.state == "FAILURE"
+
+
 # --- failure
 
 

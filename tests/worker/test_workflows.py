@@ -341,15 +341,6 @@ def test_an_engine_that_lets_no_calls_wait_says_so():
         Run(app, (same, [1], []), (same, [()], [one(0)]))
 
 
-def test_a_step_cannot_be_repaired_alone(shared_app):
-    from nbtasks import ConfigError
-
-    run = Run(shared_app, (fail, [1], []), (same, [()], [one(0)]))
-    run.states()
-    with pytest.raises(ConfigError, match="submit the workflow anew"):
-        run.batches[0].retry_failed()
-
-
 def test_a_countdown_of_a_later_step_begins_when_the_one_before_has_ended(shared_app):
     @task
     def now(*_):

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.core.errors import ConfigError
 
 from . import signature as signatures
-from .compiling import Builder, Given, Left
+from .compiling import NOTHING_GIVEN, Builder, Given, Left
 from .composite import Composite
 from .rows import Rows, packed
 from .signature import Signature, element
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from nbtasks.core.plan import CallRange
 
 #: Members of a group that its repr names.
 _MOST_SHOWN = 5
@@ -94,6 +96,16 @@ class chain(Composite):  # noqa: N801 - Celery's name
             if left is None or not (isinstance(step, group) and step.is_empty):
                 left, now = step.emit(builder, left, now), given.later()
         assert left is not None
+        return self.emit_links(builder, left, builder.ranges(first), given)
+
+    def emit_errback(self, builder: Builder, watched: Iterable[CallRange]) -> Left:
+        """Add its steps to a plan, the first one as what runs only after a failure."""
+        if not self.tasks:
+            raise ConfigError("link_error: a chain of no steps has nothing to run")
+        first, given = len(builder), NOTHING_GIVEN.over(self._plain_options()).later()
+        left = self.tasks[0].emit_errback(builder, watched)
+        for step in self.tasks[1:]:
+            left = step.emit(builder, left, given)
         return self.emit_links(builder, left, builder.ranges(first), given)
 
     def _plain_options(self) -> dict[str, Any]:
@@ -267,6 +279,14 @@ class group(Composite):  # noqa: N801 - Celery's name
             values.extend([left.values] if left.of_many else left.values)
         return Left(tuple(values), of_many=True)
 
+    def emit_errback(self, builder: Builder, watched: Iterable[CallRange]) -> Left:
+        """Add its members to a plan, each as what runs only after a failure."""
+        values: list[Any] = []
+        for one in self.tasks:
+            left = one.emit_errback(builder, watched)
+            values.extend([left.values] if left.of_many else left.values)
+        return Left(tuple(values), of_many=True)
+
 
 def _member(calls: list[Signature]) -> Signature:
     return calls[0] if len(calls) == 1 else chain(*calls)
@@ -374,6 +394,11 @@ class chord(Composite):  # noqa: N801 - Celery's name
         if isinstance(body, group) and body.is_empty:
             return header
         return body.emit(builder, header, given.later())
+
+    def emit_errback(self, builder: Builder, watched: Iterable[CallRange]) -> Left:
+        """Add its group to a plan as what runs only after a failure, and its body."""
+        header = self.header.emit_errback(builder, watched)
+        return self._needed_body().emit(builder, header, NOTHING_GIVEN.over(self.options).later())
 
 
 def _grouped(header: Any) -> group:

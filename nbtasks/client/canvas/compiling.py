@@ -140,9 +140,9 @@ class Builder:
         edge = Edge("after" if kind.immutable else "one", (CallRange(of, 0, len(calls)),), each=True)
         return self._add(kind, given, calls, (edge,))
 
-    def errback(self, kind: Kind, call: Call, of: Iterable[CallRange]) -> None:
-        """Add a call that runs only if one of others does not succeed."""
-        self._add(kind, NOTHING_GIVEN, [call], (Edge(_told(kind, call), tuple(of)),))
+    def errback(self, kind: Kind, call: Call, of: Iterable[CallRange]) -> int:
+        """Add a call that runs only if one of others does not succeed; returns its place."""
+        return self._add(kind, NOTHING_GIVEN, [call], (Edge(_told(kind, call), tuple(of)),))
 
     def ranges(self, first: int) -> list[CallRange]:
         """Return all calls of the nodes from one on, without those that were added aside."""

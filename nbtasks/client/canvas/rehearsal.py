@@ -128,6 +128,8 @@ class _Rehearsal:
             needed = self._needed(edge, index)
             bad = [one for one in needed if not one.successful()]
             if node.is_errback:
+                # What was not needed itself has not failed.
+                bad = [one for one in bad if not isinstance(one.result, NotNeeded)]
                 return (
                     _told(edge, bad[0])
                     if bad
@@ -163,7 +165,7 @@ def _why(edge: Edge, bad: EagerResult) -> BaseException:
     """Return why a call does not run."""
     many = edge.kind == "list" or (not edge.each and sum(part.count for part in ranges_of(edge.of)) > 1)
     error: BaseException = bad.result
-    if not many or isinstance(error, ChordError):
+    if not many or isinstance(error, ChordError | NotNeeded):
         return error
     made = ChordError(f"Dependency {bad.id} raised {error!r}", "", bad.id)
     made.__cause__ = error

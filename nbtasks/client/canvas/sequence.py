@@ -18,6 +18,8 @@ from .signature import Signature, checked_task, path_of, task_named
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from nbtasks.core.plan import CallRange
+
     from .compiling import Builder, Given, Left
 
 
@@ -116,6 +118,10 @@ class _OfItems(Composite):
         """Add its call to a plan."""
         return self.signature().emit(builder, before, given)
 
+    def emit_errback(self, builder: Builder, watched: Iterable[CallRange]) -> Left:
+        """Add its call to a plan as what runs only after a failure."""
+        return self.signature().emit_errback(builder, watched)
+
 
 class xmap(_OfItems):  # noqa: N801 - Celery's name
     """One call that runs a task for all items, one after the other: Celery's ``task.map(items)``."""
@@ -186,3 +192,7 @@ class chunks(_OfItems):  # noqa: N801 - Celery's name
     def emit(self, builder: Builder, before: Left | None, given: Given) -> Left:
         """Add its calls to a plan."""
         return self.group().emit(builder, before, given)
+
+    def emit_errback(self, builder: Builder, watched: Iterable[CallRange]) -> Left:
+        """Add its calls to a plan as what runs only after a failure."""
+        return self.group().emit_errback(builder, watched)

@@ -320,6 +320,11 @@ class Signature:
         place = builder.calls(self.kind, [(self.args, self.kwargs)], before, given)
         return self.emit_links(builder, Left((CallRange(place),)), [CallRange(place)], given)
 
+    def emit_errback(self, builder: Builder, watched: Iterable[CallRange]) -> Left:
+        """Add its call to a plan as one that runs only if one of others does not succeed, and what is linked to it."""
+        own = CallRange(builder.errback(self.kind, (self.args, self.kwargs), watched))
+        return self.emit_links(builder, Left((own,)), [own], NOTHING_GIVEN)
+
     def emit_links(self, builder: Builder, left: Left, watched: Iterable[CallRange], given: Given) -> Left:
         """Add what is linked to it; returns ``left``.
 
@@ -334,16 +339,7 @@ class Signature:
             for callback in self.options.get("link", ()):
                 callback.emit(builder, left, NOTHING_GIVEN)
             for errback in self.options.get("link_error", ()) if watched else ():
-                if type(errback) is not Signature:
-                    raise ConfigError(
-                        f"link_error: {errback!r} is a composition; what is told of an error is a call of one task, "
-                        "task.s(...)"
-                    )
-                if "link" in errback.options:
-                    raise ConfigError(
-                        f"link_error: nothing can be linked to {errback!r}; submit it in that task"
-                    )
-                builder.errback(errback.kind, (errback.args, errback.kwargs), watched)
+                errback.emit_errback(builder, watched)
         return left
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, Union
 
 from nbtasks.core.context import CurrentCall
@@ -110,9 +110,22 @@ def _first_bad(inputs: Sequence[Input], index: int, ends: Ends) -> tuple[Input, 
     for one in inputs:
         for part in calls_of(one.at(index)):
             bad = ends.first_bad(part)
+            while bad is not None and one.is_of_errors and _was_not_needed(part.batch, bad, ends):
+                end = part.first + part.count
+                bad = ends.first_bad(replace(part, first=bad + 1, count=end - bad - 1))
             if bad is not None:
                 return one, part, bad
     return None
+
+
+def _was_not_needed(batch: str, index: int, ends: Ends) -> bool:
+    """Whether a call was to run only after a failure that did not come: then it has not failed itself."""
+    if ends.state(batch, index) != REVOKED_CODE:
+        return False
+    try:
+        return is_kind_of(ends.payload(batch, index), NotNeeded)
+    except WireError:
+        return False
 
 
 def _is_open(inputs: Sequence[Input], index: int, ends: Ends) -> bool:
@@ -123,7 +136,7 @@ def _after_bad(one: Input, part: CallsBefore, bad: int, ends: Ends) -> IsOver:
     """Return how a call ends where one before it has not succeeded."""
     failed_id, state = part.id_of(bad), ends.state(part.batch, bad)
     payload = bytes(ends.payload(part.batch, bad))
-    if one.is_collecting and not is_kind_of(payload, ChordError):
+    if one.is_collecting and not (is_kind_of(payload, ChordError) or is_kind_of(payload, NotNeeded)):
         members = tuple((p.batch, p.first, p.count, p.single) for p in calls_of(one.of))
         what = said_of(payload, state == REVOKED_CODE)
         error = ChordError(f"call {failed_id}, whose result it was to get, {what}", "", failed_id, members)
