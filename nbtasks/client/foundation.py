@@ -7,7 +7,8 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import ancestry, context
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .engines.executors.eagerengine import EagerEngine
     from .engines.executors.executorengine import ExecutorEngine
     from .engines.redis.session import Session
+    from .happened.eventstream import EventStream
     from .locking.eagerholding import EagerHolding
     from .locking.holding import Holding
     from .periodic.appevents import AppEvent
@@ -354,6 +356,33 @@ class Foundation:
                 f"App {self.name!r} is eager: its calls run where they are submitted, without a broker"
             )
         return engine.session
+
+    def events(
+        self,
+        types: str | Iterable[str] | None = None,
+        *,
+        task: str | None = None,
+        since: str | float | datetime | timedelta | None = None,
+        timeout: Duration | None = None,
+        expand: bool = True,
+    ) -> EventStream:
+        """Return what happens to calls and workers, under Celery's names: ``for event in app.events(): ...``.
+
+        Args:
+            types: such as ``"task-failed"``, or several; ``"task"`` and ``"worker"`` are all of these.
+            task: only calls of the task of this name, which may be a pattern such as ``"shop.*"``.
+            since: ``"start"`` begins with all that the server has kept, a datetime or epoch seconds at a moment, a
+                timedelta so long ago; without it events come from now on.
+            timeout: seconds without any event after which it ends; None: it does not.
+            expand: one event for each call; else one for calls in a row, as they come.
+
+        Raises:
+            ConfigError: there is no such type; or there is no broker.
+        """
+        from .happened.eventstream import EventStream
+
+        self.need("events")
+        return EventStream(self.session, types, task, since, timeout, expand)
 
     @property
     def holding(self) -> Holding | EagerHolding:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.core import shownlines
+from nbtasks.core.happenings import Happenings
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order
 from nbtasks.core.workeranswer import WorkerAnswer
@@ -15,7 +16,7 @@ from nbtasks.core.workeranswer import WorkerAnswer
 from . import pickling
 from .batchnews import BatchNews
 from .chunk import Chunk, ChunkReader
-from .frames import ANSWER, CONTROL, FUNCTION, LABEL, Sealer, unreadable
+from .frames import ANSWER, CONTROL, FUNCTION, HAPPENED, LABEL, Sealer, unreadable
 from .modules import byname
 from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
@@ -183,6 +184,22 @@ class Codec:
             SignatureMismatch: it is of another one, or another version has written it and it cannot be read here.
         """
         return WorkflowRecord.opened(self._sealer, frame, workflow)
+
+    def seal_happenings(self, told: Happenings, kid: str = "") -> bytes:
+        """Return the frame of what a process notes in the stream of events; ``kid`` as in :meth:`Sealer.seal`."""
+        return self._sealer.seal(HAPPENED, told.header(), told.body(), kid=kid)
+
+    def open_happenings(self, frame: bytes) -> Happenings:
+        """Verify what a process has noted in the stream of events.
+
+        Raises:
+            SignatureMismatch: it is not signed, or another version has written it and it cannot be read here.
+        """
+        header, body = self._sealer.open(HAPPENED, frame)
+        try:
+            return Happenings.read(header, bytes(body))
+        except ValueError as error:
+            raise unreadable("a note of events", error) from error
 
     def seal_order(self, order: Order) -> bytes:
         """Return the frame of an order to supervisors."""

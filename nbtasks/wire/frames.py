@@ -22,6 +22,7 @@ _HEAD = struct.Struct("<3sc4sI")
 FUNCTION, CHUNK, RESULT, EVENT, CONTROL, LABEL, PLAN = b"F", b"C", b"R", b"E", b"T", b"L", b"W"
 ANSWER = b"A"
 PERIODIC = b"S"
+HAPPENED = b"H"
 
 _NAMES = {
     FUNCTION: "a function",
@@ -33,6 +34,7 @@ _NAMES = {
     PLAN: "a plan",
     ANSWER: "an answer",
     PERIODIC: "a periodic task",
+    HAPPENED: "a note of events",
 }
 
 Header = dict[str, Any]

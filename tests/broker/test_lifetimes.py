@@ -9,7 +9,7 @@ from nbtasks import App
 
 SOON = 60
 #: What stays while anybody uses the namespace; it does not grow with the work.
-STANDING = {"addresses", "audited", "workers", "ctl", "batches", "fu"}
+STANDING = {"addresses", "audited", "workers", "ctl", "ev", "batches", "fu"}
 
 
 def held(x, path):

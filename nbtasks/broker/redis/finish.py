@@ -16,7 +16,7 @@ PUSH_BYTES = 32 * 1024
 #: In the place of a limit: what is put aside may have begun.
 DOUBT = "?"
 #: Operation of a report -> how many arguments it has, as in finish.lua.
-_WIDTHS = {"R": 6, "E": 3, "P": 5, "Z": 9, "Y": 11, "O": 3, "N": 4, "S": 2, "U": 4, "A": 5}
+_WIDTHS = {"R": 6, "E": 3, "P": 5, "Z": 9, "Y": 11, "O": 3, "N": 4, "S": 2, "U": 4, "A": 5, "H": 2}
 
 
 @dataclass
@@ -47,6 +47,10 @@ class Finish:
     def own_state(self, batch: str, first: int, count: int, frame: bytes) -> None:
         """Calls have named a state of their own, which is kept while they run; with an empty frame it is dropped."""
         self.args += ["P", batch, first, count, frame]
+
+    def happened(self, frame: bytes) -> None:
+        """A note in the stream of events."""
+        self.args += ["H", frame]
 
     def again(
         self,

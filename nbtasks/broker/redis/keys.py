@@ -201,6 +201,14 @@ class Keys:
         """STREAM: what the session's listener is told. A hint: the truth is in records and states."""
         return f"{self.root}e:{session}"
 
+    @property
+    def happened(self) -> str:
+        """STREAM: what has happened to calls and workers: signed notes as ``h``, signed labels of batches by their ids.
+
+        For who looks on; nothing else depends on it.
+        """
+        return f"{self.root}ev"
+
     def lease(self, worker: str) -> str:
         """STRING: how long a renewal counts (ms), and a number that grows with each: a dead worker's stands still."""
         return f"{self.root}w:{worker}"

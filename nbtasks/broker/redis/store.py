@@ -35,7 +35,7 @@ _LATEST_MS = 10**14
 
 # One for each call, and to make one that is frozen takes four times as long.
 @dataclass
-class Event:
+class SessionEvent:
     """One entry of a session's stream.
 
     ``kind`` is ``r`` (results of ``count`` calls from ``first`` on; ``wins`` lists the ranges that counted, empty
@@ -269,7 +269,7 @@ class Store:
         """Ask for events later than ``after``, as in :meth:`Link.ask`. Whoever takes the answer need not ask."""
         self._link.ask(self._keys.events(session), after, 500, block_ms)
 
-    def asked_events(self, within_s: float, eager: bool = False) -> list[Event] | None:
+    def asked_events(self, within_s: float, eager: bool = False) -> list[SessionEvent] | None:
         """Return the events that were asked for, none where none came; None where there is no answer yet."""
         entries = self._link.answer(within_s, eager)
         return None if entries is None else [_event(entry_id, fields) for entry_id, fields in entries]
@@ -351,20 +351,20 @@ def _moment(score: Any, batch: str) -> float:
         return 0.0
 
 
-def _event(entry_id: bytes, fields: list[bytes]) -> Event:
+def _event(entry_id: bytes, fields: list[bytes]) -> SessionEvent:
     try:
         return _read_event(entry_id, fields)
     except (IndexError, ValueError):
-        return Event(entry_id, "", "", b"")
+        return SessionEvent(entry_id, "", "", b"")
 
 
-def _read_event(entry_id: bytes, fields: list[bytes]) -> Event:
+def _read_event(entry_id: bytes, fields: list[bytes]) -> SessionEvent:
     # Field order is fixed by finish.lua: k, b, then i, n, w for results, then d.
     batch = batch_name(fields[3])
     if fields[1] == b"r":
         first, count = span(fields[5], fields[7])
         if len(fields[9]) > _MOST_WINS:
             # It is a hint, and the store knows as well.
-            return Event(entry_id, "r", batch, b"?", first, count)
-        return Event(entry_id, "r", batch, fields[11], first, count, fields[9].decode())
-    return Event(entry_id, "e", batch, fields[5])
+            return SessionEvent(entry_id, "r", batch, b"?", first, count)
+        return SessionEvent(entry_id, "r", batch, fields[11], first, count, fields[9].decode())
+    return SessionEvent(entry_id, "e", batch, fields[5])

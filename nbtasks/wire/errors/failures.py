@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from nbtasks.core.errors import CallError, TaskError
+from nbtasks.core.happenings import MOST_ERROR
+from nbtasks.core.plaintext import on_one_line
 from nbtasks.core.readable import is_kind, name_of, text_of
 from nbtasks.wire import pickling
 
@@ -129,6 +131,12 @@ def _additions(error: BaseException) -> dict[str, Any]:
 def text_with_traceback(error: BaseException) -> str:
     """Return an exception as Python prints it, without frames of nbtasks. Never fails."""
     return _format(error, _traceback_of(error))
+
+
+def in_short(payload: bytes | memoryview) -> str:
+    """Return a verified payload of :func:`pack` as one short line."""
+    data = pickling.load_plain(payload)
+    return on_one_line(f"{data['type']}: {data['message'][:MOST_ERROR]}", MOST_ERROR)
 
 
 def unpack(payload: bytes | memoryview) -> FailureData:

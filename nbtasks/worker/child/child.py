@@ -263,7 +263,7 @@ class Child:
 
     def _tell_everything(self) -> bool:
         deadline = time.monotonic() + _LAST_WORDS_S
-        while not self._reporter.try_flush():
+        while not self._reporter.last_words():
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.2)

@@ -22,6 +22,7 @@ from nbtasks.wire.payloads import Repeated
 from nbtasks.wire.record import Record
 from nbtasks.worker.isolation.news import last_news
 
+from .chronicle import Chronicle
 from .ended import Again, Done, Ended, PutAside, Refused, Unread
 from .job import Job
 from .otherwise import changed, standing_in
@@ -39,6 +40,9 @@ class Composer:
         worker: its name.
         child: its number.
         server_now: the server's time in epoch seconds.
+
+    Attributes:
+        chronicle: what is noted of it in the stream of events.
     """
 
     def __init__(self, codec: Codec, worker: str, child: int, server_now: Callable[[], float]) -> None:
@@ -46,6 +50,7 @@ class Composer:
         self._worker = worker
         self._child = child
         self._server_now = server_now
+        self.chronicle = Chronicle(codec, worker, child, server_now)
         self._id = new_id()
         self._numbers = itertools.count(1)
 
@@ -62,6 +67,7 @@ class Composer:
     def add_refused(self, report: Finish, item: Refused) -> None:
         """Add that calls are not run, for whoever submitted them."""
         self.add_news(report, item.batch, item.key_id, [_refusal(item)])
+        self.chronicle.refused(item.batch, item.key_id, _refusal(item))
 
     def add_news(self, report: Finish, batch: str, key_id: str, events: list[CallEvent]) -> None:
         """Add what has happened to calls of a batch.
@@ -117,6 +123,7 @@ class Composer:
             for key, data in item.pieces or ():
                 report.blob(entry.batch, key, data)
         report.results(entry.batch, first.index, states, sealed)
+        self.chronicle.ended(run, record, now)
         if record.memo:
             report.named(entry.batch, first.index, record.memo)
 
@@ -140,6 +147,7 @@ class Composer:
         events: list[CallEvent] = [*last_news(item.index, item.given), _retried(item)]
         # What cannot be sealed has to be seen before it is told that there is another try.
         self.add_news(report, entry.batch, entry.key_id, events)
+        self.chronicle.told(item.job, events[-1])
         for key, data in item.pieces:
             report.blob(entry.batch, key, data)
         address, lane = chunk.address or entry.address, chunk.header.lane

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from dataclasses import dataclass, field
 
 from nbtasks.broker.redis.entry import Entry
@@ -48,6 +49,8 @@ class Job:
     def __post_init__(self) -> None:
         # What all its calls have in common is worked out once.
         header, entry = self.chunk.header, self.entry
+        #: When its entry was taken (monotonic).
+        self.taken = time.monotonic()
         #: What is said of all its calls.
         self.header = header
         #: The local modules that its calls see: those of its function, and those of their arguments.

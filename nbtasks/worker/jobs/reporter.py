@@ -17,6 +17,7 @@ from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.finish import Finish
 from nbtasks.broker.redis.locks import call_name
 from nbtasks.core.errors import OperationalError
+from nbtasks.core.events import CallEvent, Progressed, Started
 from nbtasks.worker.log import LOGGER, log_trouble
 
 from .bell import Bell
@@ -54,6 +55,7 @@ class Reporter:
     ) -> None:
         self._delivery = delivery
         self._composer = composer
+        self._chronicle = composer.chronicle
         self._running = running
         self._in_hand = in_hand
         self._bell = bell
@@ -138,6 +140,11 @@ class Reporter:
             return False
         return True
 
+    def last_words(self) -> bool:
+        """Send everything, for the process ends; False when the broker cannot be told now."""
+        self._chronicle.at_once = True
+        return self.try_flush()
+
     def flush_along(self, send: Callable[[Finish | None, Callable[[], None]], T]) -> T:
         """Have everything that has ended sent along with something that takes longer.
 
@@ -181,6 +188,7 @@ class Reporter:
         for job, index in unlocked:
             for lock in job.header.locks:
                 report.unlocked(lock.id, call_name(job.entry.batch, index), self._delivery.consumer)
+        self._chronicle.add_to(report)
         for entry, kept in entries:
             report.done(entry, kept)
         self._unsent_entries = [entry for entry, _ in entries]
@@ -217,10 +225,10 @@ class Reporter:
                 time.sleep(0.5)
 
     def _has_something(self) -> bool:
-        return bool(self._running) or self._has_to_flush()
+        return bool(self._running or self._chronicle) or self._has_to_flush()
 
     def _has_to_flush(self) -> bool:
-        return bool(self._ended or self._entries or self._refused or self._unsent)
+        return bool(self._ended or self._entries or self._refused or self._unsent or self._chronicle.is_due)
 
     def _tell_running(self) -> bool:
         news = self._running.news()
@@ -231,6 +239,7 @@ class Reporter:
             try:
                 self._composer.add_news(report, batch, key_id, events)
                 self._composer.add_own_states(report, batch, key_id, events)
+                self._note(batch, key_id, events)
             except Exception:
                 LOGGER.warning("batch %s: what is new about its running calls cannot be told", batch)
         try:
@@ -238,6 +247,14 @@ class Reporter:
         except OperationalError:
             return False
         return True
+
+    def _note(self, batch: str, key_id: str, events: list[CallEvent]) -> None:
+        """Note in the stream of events what calls tell that they have begun, and how far they are."""
+        for event in events:
+            if isinstance(event, Started | Progressed):
+                running = self._running.to_be_noted(batch, event)
+                if running is not None:
+                    self._chronicle.tells(*running, key_id, event)
 
 
 def _taken(items: deque[T]) -> list[T]:

@@ -18,8 +18,12 @@ from .ended import Ended
 #: A call that runs this long is reported as started; shorter ones only by their result.
 _STARTED_AFTER_S = 0.05
 
-#: A call that runs, since when (monotonic), and the id of the key that it was signed with. Made for each, so a tuple.
-_Running = tuple[CurrentCall, float, str]
+#: Seconds between two notes of a call's progress in the stream of events.
+_PROGRESS_EVERY_S = 1.0
+
+#: A call that runs, since when (monotonic), the id of the key that it was signed with, and when its entry was taken
+#: (monotonic). Made for each, so a tuple.
+_Running = tuple[CurrentCall, float, str, float]
 _Key = tuple[str, int]
 
 
@@ -33,6 +37,9 @@ class _Notes:
     progress: Progressed | None = None
     #: It has reported progress by itself.
     progressed: bool = False
+    #: Those who look on were told of its progress last then (monotonic), and of this state.
+    noted_at: float = -math.inf
+    noted_state: str = ""
 
 
 class RunningCalls:
@@ -49,9 +56,9 @@ class RunningCalls:
         #: Calls whose own state the broker may have.
         self._named: set[_Key] = set()
 
-    def began(self, call: CurrentCall, key_id: str) -> None:
-        """A call starts."""
-        self._running[call.batch, call.index] = call, time.monotonic(), key_id
+    def began(self, call: CurrentCall, key_id: str, taken: float = math.nan) -> None:
+        """A call starts, whose entry was ``taken`` then (monotonic)."""
+        self._running[call.batch, call.index] = call, time.monotonic(), key_id, taken
         if self._bell.is_needed:
             self._bell.ring()
 
@@ -105,17 +112,34 @@ class RunningCalls:
         self._named -= found
         return list(found)
 
+    def to_be_noted(self, batch: str, event: Started | Progressed) -> tuple[CurrentCall, float] | None:
+        """Return a call that runs, and when its entry was taken (monotonic), for something that it tells.
+
+        None where that is not to be noted for those who look on: they hear of its progress once a second, unless its
+        state is another one.
+        """
+        key = batch, event.index
+        running, notes = self._running.get(key), self._notes.get(key)
+        if running is None or notes is None:
+            return None
+        if isinstance(event, Progressed):
+            now = time.monotonic()
+            if event.state == notes.noted_state and now - notes.noted_at < _PROGRESS_EVERY_S:
+                return None
+            notes.noted_state, notes.noted_at = event.state, now
+        return running[0], running[3]
+
     def __bool__(self) -> bool:
         return bool(self._running)
 
     def all(self) -> list[tuple[CurrentCall, float]]:
         """Return them, and since when (monotonic) each runs."""
-        return [(call, since) for call, since, _ in list(self._running.values())]
+        return [(call, since) for call, since, *_ in list(self._running.values())]
 
     def news(self) -> dict[tuple[str, str], list[CallEvent]]:
         """Return what is new since the last time, by batch and id of the key that it was signed with."""
         events: dict[tuple[str, str], list[CallEvent]] = {}
-        for (batch, _), (call, since, key_id) in list(self._running.items()):
+        for (batch, _), (call, since, key_id, _taken) in list(self._running.items()):
             try:
                 news = self._news_of(call, since)
             except Exception:

@@ -10,13 +10,14 @@
 --   "N", batch, first, names (64 hex digits a call)                 results that are there by now, for later runs
 --   "S", batch                                                     its number of calls is known now: it may be over
 --   "U", lock, name, consumer                                      a call is through with a lock
+--   "H", frame                                                     a note in the stream of events
 --   "A", address, lane, entry id, kept part "first count" or ""    an entry is done, or the part of it that was kept
 -- Returns the number of results that were new.
 -- Prefix-safe: record before state before event, everything before the entry is deleted and acknowledged. The
 -- counter of ended calls goes first: where it runs ahead, the states are counted when it says that all have ended.
 -- What waits for a call, or for a batch, is queued before the state, or the end, is noted: cut off, it is queued again.
 local root, i, fresh = KEYS[1], 3, 0
-local width = {R = 6, E = 3, P = 5, Z = 9, Y = 11, O = 3, N = 4, S = 2, U = 4, A = 5}
+local width = {R = 6, E = 3, P = 5, Z = 9, Y = 11, O = 3, N = 4, S = 2, U = 4, A = 5, H = 2}
 local most_whole = 500
 -- As in adopt; and ms, about ten years.
 local most_sessions, longest_ttl = 4, 315576000000
@@ -202,6 +203,8 @@ while ARGV[i] do
     strict.at('XDEL', lane, ARGV[i + 3])
     strict.at('HDEL', root .. 'c:' .. batch, ARGV[i + 2] .. '/' .. ARGV[i + 3])
     redis.call('XACK', lane, ARGV[1], ARGV[i + 3])
+  elseif kind == 'H' then
+    strict.at('XADD', root .. 'ev', 'MAXLEN', '~', '50000', '*', 'h', batch)
   elseif kind == 'U' then
     lock_parts().release(root, batch, ARGV[i + 2], ARGV[i + 3], now())
   elseif not known(batch) then

@@ -62,6 +62,7 @@ if strict.at('HEXISTS', record, 'fd') == 0 then
   end
   if waits then server.tell(root, 'due', waits) end
   redis.call('HSET', record, 'fd', '1')
+  strict.at('XADD', root .. 'ev', 'MAXLEN', '~', '50000', '*', batch, ARGV[10])
 end
 if last ~= batch then
   -- The last 30 runs, the newest first.

@@ -44,7 +44,7 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 i = 5
-local due = nil
+local due, sent = nil, {}
 while ARGV[i] do
   local kind, batch = ARGV[i], ARGV[i + 1]
   if kind == 'B' then
@@ -58,8 +58,10 @@ while ARGV[i] do
     redis.call('HSET', root .. 'b:' .. batch, 's', session, 'n', ARGV[i + 2], 'q', ARGV[i + 3], 'f', fn,
       'm', ARGV[i + 6], 't', ARGV[i + 7])
     strict.at('ZADD', root .. 'batches', now, batch)
+    sent[#sent + 1], sent[#sent + 2] = batch, ARGV[i + 6]
   elseif kind == 'N' then
     strict.at('HSET', root .. 'b:' .. batch, 'n', ARGV[i + 2], 'm', ARGV[i + 3])
+    sent[#sent + 1], sent[#sent + 2] = batch, ARGV[i + 3]
   elseif kind == 'F' then
     redis.call('SET', root .. 'f:' .. batch, ARGV[i + 2])
   elseif kind == 'O' then
@@ -105,6 +107,10 @@ while ARGV[i] do
     end
   end
   i = i + width[kind]
+end
+-- Last, and it may be there twice: nobody counts on it who does not know the batch from it.
+for k = 1, #sent, 200 do
+  strict.at('XADD', root .. 'ev', 'MAXLEN', '~', '50000', '*', unpack(sent, k, math.min(k + 199, #sent)))
 end
 if due then strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due) end
 redis.call('HSET', root .. 's:' .. session, 'n', number)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 
 from nbtasks.broker.redis.servertime import ServerClock
-from nbtasks.broker.redis.store import Event, Store
+from nbtasks.broker.redis.store import SessionEvent, Store
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.lostvalues import lost_among, without_value
 from nbtasks.client.batches.parcel import Parcel
@@ -69,7 +69,7 @@ class Intake:
 
     # -- events
 
-    def complete(self, event: Event) -> Event:
+    def complete(self, event: SessionEvent) -> SessionEvent:
         """Return an event with the results that it only points to."""
         if not event.is_elsewhere or self._registry.unfinished(event.batch) is None:
             return event
@@ -80,7 +80,7 @@ class Intake:
             return event
         return dataclasses.replace(event, frame=self._store.record(event.batch, *place) or b"")
 
-    def take_in(self, events: list[Event]) -> list[Ledger]:
+    def take_in(self, events: list[SessionEvent]) -> list[Ledger]:
         """Take in what was pushed; asks nobody for anything.
 
         Returns batches of which something was told, by whomever, that cannot be trusted: the store knows what is true.
@@ -104,7 +104,7 @@ class Intake:
             self.refresh(batch)
         self._registry.announce()
 
-    def _take_in_one(self, batch: Ledger, event: Event) -> None:
+    def _take_in_one(self, batch: Ledger, event: SessionEvent) -> None:
         if not event.kind:
             return
         if event.kind == "r":
@@ -323,7 +323,7 @@ def _are_missing(here: bytearray, there: bytes) -> bool:
     return bool(int.from_bytes(ended, "little") & int.from_bytes(unknown, "little"))
 
 
-def _ranges(event: Event) -> list[tuple[int, int]]:
+def _ranges(event: SessionEvent) -> list[tuple[int, int]]:
     """Return the (first, count) that an event is about."""
     if not event.wins:
         return [(event.first, event.count)]

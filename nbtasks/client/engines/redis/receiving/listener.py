@@ -15,7 +15,7 @@ import time
 
 from nbtasks.broker.redis.link import BLOCK_S, Link
 from nbtasks.broker.redis.positions import BEGINNING, can_go_on
-from nbtasks.broker.redis.store import Event, Store
+from nbtasks.broker.redis.store import SessionEvent, Store
 from nbtasks.broker.redis.untrusted import is_unusable
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.engines.redis.sending.outbox import Outbox
@@ -148,7 +148,7 @@ class Listener:
     def _ask(self) -> None:
         self._events.ask_events(self._reading, self._after, _BLOCK_MS)
 
-    def _parts(self, events: list[Event]) -> list[list[Event]]:
+    def _parts(self, events: list[SessionEvent]) -> list[list[SessionEvent]]:
         """Cut events into parts that are taken in together; large ones are fetched one by one."""
         if any(event.is_elsewhere for event in events):
             return [[event] for event in events]
@@ -210,7 +210,7 @@ class Listener:
             self._note(part)
         self._trim_if_due()
 
-    def _note(self, events: list[Event]) -> None:
+    def _note(self, events: list[SessionEvent]) -> None:
         self._after = events[-1].id
         self._untrimmed += len(events)
         if not can_go_on(self._after):

@@ -1,0 +1,1 @@
+"""What has happened to calls and workers, whoever submitted them: the stream of events, read."""

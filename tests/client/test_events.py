@@ -1,0 +1,137 @@
+"""What happens to calls and workers is told to whoever looks on, and is there for those who look later."""
+
+from __future__ import annotations
+
+import collections
+
+import pytest
+
+from nbtasks import App, ConfigError
+
+SOON = 60.0
+
+
+def double(n):
+    """Task code."""
+    return 2 * n
+
+
+def fail(n):
+    """Task code."""
+    raise ValueError(f"no {n}")
+
+
+def until(stream, wanted, of=None):
+    """Read events up to one of a type that is wanted; those of one call, where that is said."""
+    found = []
+    for event in stream:
+        if of is None or event.uuid == of:
+            found.append(event)
+            if event.type in wanted:
+                return found
+    pytest.fail(f"no {wanted} came, but {found}")
+
+
+def types(events):
+    return [event.type for event in events]
+
+
+@pytest.fixture
+def stream(shared_app):
+    with shared_app.events(timeout=SOON) as stream:
+        yield stream
+
+
+def test_a_call_is_told_from_its_submit_to_its_end(shared_app, stream):
+    handle = shared_app.task(double, name="pack.double", queue="default").delay(4)
+    assert handle.get(SOON) == 8
+    events = until(stream, {"task-succeeded"}, handle.id)
+    assert types(events) == ["task-sent", "task-received", "task-started", "task-succeeded"]
+    assert {event.name for event in events} == {"pack.double"}
+    assert {event.queue for event in events} == {"default"}
+    sent, received, started, ended = events
+    assert sent.timestamp <= received.timestamp <= started.timestamp <= ended.timestamp
+    assert ended.timestamp == pytest.approx(started.timestamp + ended.runtime, abs=1e-3)
+    assert received.hostname == ended.hostname == shared_app.workers()[0].name
+    assert ended["uuid"] == ended.to_dict()["uuid"] == handle.id
+    assert ended.exception is None
+
+
+def test_a_failure_says_its_error_as_one_line(shared_app, stream):
+    handle = shared_app.task(fail).delay("bread\nand butter")
+    with pytest.raises(ValueError, match="no bread"):
+        handle.get(SOON)
+    ended = until(stream, {"task-failed"}, handle.id)[-1]
+    assert ended.exception == "ValueError: no bread\\nand butter"
+
+
+def test_the_calls_of_a_map_are_counted_exactly(shared_app, stream):
+    task = shared_app.task(double, name="pack.of_map")
+    result = task.map(range(10_000))
+    assert sum(result.get(SOON)) == sum(range(10_000)) * 2
+    seen = collections.Counter()
+    indexes = set()
+    for event in stream:
+        if event.batch == result.id:
+            seen[event.type] += 1
+            if event.type == "task-succeeded":
+                indexes.add(event.index)
+            if seen["task-succeeded"] == 10_000:
+                break
+    assert indexes == set(range(10_000))
+    assert set(seen.values()) == {10_000}
+    assert len(seen) == 4
+
+
+def test_calls_in_a_row_stay_together_where_that_is_wanted(shared_app):
+    task = shared_app.task(double)
+    with shared_app.events("task-succeeded", timeout=SOON, expand=False) as stream:
+        result = task.map(range(10_000))
+        result.get(SOON)
+        counts = []
+        for event in stream:
+            counts.append(event.count)
+            if sum(counts) == 10_000:
+                break
+    assert len(counts) < 2_000
+
+
+def test_who_looks_later_sees_what_has_happened(shared_app):
+    task = shared_app.task(double, name="pack.earlier")
+    handle = task.delay(1)
+    handle.get(SOON)
+    with shared_app.events(since="start", task="pack.ear*", timeout=SOON) as stream:
+        events = until(stream, {"task-succeeded"}, handle.id)
+    assert len(events) == 4
+    with shared_app.events(since=events[-1].timestamp + 0.01, timeout=0.2) as stream:
+        assert not [event for event in stream if event.uuid == handle.id]
+
+
+async def read(stream, handle):
+    return [event.type async for event in stream if event.uuid == handle.id]
+
+
+def test_events_are_read_in_a_coroutine(shared_app):
+    import asyncio
+
+    with shared_app.events(["task-sent", "task-succeeded"], timeout=2) as stream:
+        handle = shared_app.task(double).delay(4)
+        assert asyncio.run(read(stream, handle)) == ["task-sent", "task-succeeded"]
+
+
+def test_what_is_no_type_and_no_moment_is_said(shared_app):
+    with pytest.raises(ConfigError, match="no events 'task-done'; there are: task, worker, task-sent"):
+        shared_app.events("task-done")
+    with pytest.raises(ConfigError, match='say "start"'):
+        shared_app.events(since="yesterday")
+
+
+def test_an_app_without_a_broker_says_so():
+    from concurrent.futures import ThreadPoolExecutor
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        App("pool", engine=pool) as app,
+        pytest.raises(ConfigError, match="keeps no stream"),
+    ):
+        app.events()
