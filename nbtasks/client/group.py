@@ -27,6 +27,7 @@ from . import current, linked, observers, waiting
 from .batches.course import course_of
 from .batches.ledger import Ledger
 from .batches.repairs import STRUCK
+from .batches.shown import numbered_call
 from .border import as_own, at_border, note
 from .handlewords import CeleryWords, revoked, stopping, tell_value, told_meanwhile
 from .linked import Linked
@@ -307,7 +308,7 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
         if not batch.failed_count and found is not None and len(found[1]) == 0:
             return self._cancelled()
         error: BaseException = AsyncResult.of(batch, index).result
-        note(error, f"nbtasks: item {index}: {batch.call_label(index)}")
+        note(error, f"nbtasks: {numbered_call(batch, index)}")
         if bad > 1:
             note(
                 error,

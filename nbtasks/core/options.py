@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, get_args
 
 from .durations import Duration, seconds, seconds_from_now
@@ -17,6 +16,7 @@ from .errors import ConfigError
 from .keywords import LogLevel, OutputTo, Pool, WorkerKeywords, meanings
 from .lock import Capacities, check_capacity, check_locks
 from .moments import is_moment, may_be_epoch, moment, other_zone
+from .nearest import nearest
 from .nodenames import node_name
 from .rates import rate
 from .readable import repr_of
@@ -150,8 +150,8 @@ def with_overrides(packed: Any, overrides: Mapping[str, Any]) -> TaskOptions:
 
 
 def _unknown(what: str, name: str, known: set[str]) -> str:
-    close = get_close_matches(name, known, 1)
-    hint = f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
+    near = nearest(name, sorted(known))
+    hint = f"; did you mean {near!r}?" if near else f"; known are {', '.join(sorted(known))}"
     return f"unknown {what} {name!r}{hint}"
 
 

@@ -22,6 +22,12 @@ def which_call(batch: Run, index: int) -> str:
     return batch.item_label(index) or f"#{index:,}"
 
 
+def numbered_call(batch: Run, index: int) -> str:
+    """Return the same with the call's place among the handles of its map: ``n=17 (index 17)``."""
+    label = batch.item_label(index)
+    return f"{label} (index {index})" if label else f"the call of index {index}"
+
+
 def shown_value(batch: Run, index: int, most: int | None = None) -> RichOutput | None:
     """Return the value of a call in the forms that can be shown; None where there are none.
 

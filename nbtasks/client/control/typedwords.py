@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.nearest import nearest
 from nbtasks.core.plaintext import on_one_line
 
 from .control import Control, Said
@@ -191,6 +191,6 @@ def shown(name: str, reply: Any, timeout_s: float) -> str:
 
 
 def _unknown(what: str, word: str, known: Any) -> str:
-    near = get_close_matches(word, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    near = nearest(word, known)
+    hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
     return f"{what}: {word!r:.40} is unknown; {hint}"

@@ -15,8 +15,10 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client.batches.shown import which_call
 from nbtasks.core.outputs import RichOutput
 
 from .gallery import as_text, gallery
@@ -149,5 +151,6 @@ def gallery_of(batch: Run) -> RichOutput | None:
     shown = displays.by_call()
     if not shown:
         return None
-    page = gallery(shown, batch.call_label, displays.left_out)
-    return RichOutput({"text/html": page, "text/plain": as_text(shown, batch.call_label)})
+    label = partial(which_call, batch)
+    page = gallery(shown, label, displays.left_out)
+    return RichOutput({"text/html": page, "text/plain": as_text(shown, label)})

@@ -6,7 +6,6 @@ They stand behind ``--after``, or the cell reads them. Pure: nothing is sent her
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from nbtasks.client.result import AsyncResult
 from nbtasks.client.runs.runlist import RunList
 from nbtasks.core.errors import CellError
 from nbtasks.core.globals import captures
+from nbtasks.core.nearest import nearest
 
 from .flags import OptionError
 
@@ -145,9 +145,9 @@ def _plain(value: Any) -> Any:
 
 def _unknown(name: str, namespace: Mapping[str, Any], runs: Iterable[Ledger]) -> str:
     known = list(dict.fromkeys([*_holders(namespace), *(run.title for run in runs)]))
-    near = difflib.get_close_matches(name, known, 1, 0.5)
+    near = nearest(name, known)
     if near:
-        hint = f"did you mean {near[0] if near[0].isidentifier() else repr(near[0])}?"
+        hint = f"did you mean {near if near.isidentifier() else repr(near)}?"
     elif known:
         hint = f"there are {', '.join(one if one.isidentifier() else repr(one) for one in known[:5])}"
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import MapKeywords, OnError, TaskKeywords, meanings
 from nbtasks.core.lock import check_capacity
+from nbtasks.core.nearest import nearest
 from nbtasks.core.options import check_priority, check_queue, check_seed
 from nbtasks.core.rates import rate
 
@@ -192,8 +192,8 @@ _WORD = re.compile(r"""\s*(?:"(?:\\.|[^"])*"|'[^']*'|[^\s"'])+""")
 
 def near_subcommand(magic: str, word: str, known: Iterable[str]) -> str:
     """Return the question whether another subcommand was meant; empty where none is near."""
-    near = difflib.get_close_matches(word, list(known), 1, 0.6)
-    return f"did you mean `{magic} {near[0]}`? " if near else ""
+    near = nearest(word, known)
+    return f"did you mean `{magic} {near}`? " if near else ""
 
 
 def _looks_like_option(word: str) -> bool:
@@ -217,9 +217,11 @@ def _unknown(word: str) -> str:
         )
     name = word.partition("=")[0]
     known = [text for action in ACTIONS for text in action.option_strings]
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    hint = f"did you mean {near[0]}?" if near else "`%%task?` lists the options"
-    return f"unknown option {name}: {hint}"
+    near = nearest(name, known)
+    if near:
+        return f"unknown option {name}: did you mean {near}?"
+    named = ", ".join(max(action.option_strings, key=len) for action in ACTIONS)
+    return f"unknown option {name}; there are {named}. `%%task?` says what each one does"
 
 
 def _check_together(options: MagicOptions) -> None:

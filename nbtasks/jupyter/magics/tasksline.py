@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.app import App
+from nbtasks.client.batches.shown import which_call
 from nbtasks.core.errors import UnknownCall
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.panel.runslist import everybodys_panel, runs_panel
@@ -149,7 +150,7 @@ def _revoked(batches: list[Ledger], how: str) -> str:
 def _output_of(batch: Ledger) -> str:
     """Return what the calls of a batch have printed, the end of it."""
     lines = [
-        (f"[{batch.call_label(line.index)}] " if batch.n > 1 else "") + words.plain(line.text, _MOST_OUTPUT)
+        (f"[{which_call(batch, line.index)}] " if batch.n > 1 else "") + words.plain(line.text, _MOST_OUTPUT)
         for line in list(batch.output)
     ]
     text = "\n".join(lines)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from .reruns import Reruns
 
+#: Runs of others among which the names of running calls are looked for, newest.
+_MOST_LOOKED_AT = 200
 USAGE = (
     "%workers | %workers start [N] [-q QUEUE,..] [-P prefork|threads|solo] [--threads N] [--name NAME] "
     "[--env NAME=VALUE] [--max-tasks-per-child N] [--max-memory-per-child KIB] [--keep] | "
@@ -257,12 +259,13 @@ def _look() -> Panel:
     engine = app.engine
     workers = app.workers()
     running = {batch for worker in workers for batch, _, _ in worker.running}
-    own_batches = {batch.id: batch for batch in engine.registry.all_unfinished()}
-    others = engine.unfinished() if running - own_batches.keys() else ()
+    # Workers tell every few seconds what runs: a batch may have ended since then.
+    own_batches = {id: batch for id in running if (batch := engine.registry.known(id)) is not None}
+    others = engine.outlines(_MOST_LOOKED_AT) if running - own_batches.keys() else ()
     titles = {one.id: one.title for one in (*others, *own_batches.values())}
 
     def name_of(batch: str, index: int) -> str:
-        title, ledger = titles.get(batch) or words.short_id(batch), own_batches.get(batch)
+        title, ledger = titles.get(batch) or f"run {words.short_id(batch)}", own_batches.get(batch)
         which = f"#{index}" if ledger is None else which_call(ledger, index) if ledger.is_many else ""
         return words.one_line(f"{title} {which}", 80)
 

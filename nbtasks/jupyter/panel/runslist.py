@@ -138,8 +138,8 @@ def _workers(batch: Ledger) -> str:
     names = [name for name, _ in running.most_common(_MOST_WORKERS)]
     if not running:
         # Those that have run it; of each record, and not of each call: there may be 100,000.
-        ran = Counter({record.worker: 0 for record, _, _ in batch.known_records()})
-        running, names = ran, [name for name in ran if name][:_MOST_WORKERS]
+        running = Counter({record.worker: 0 for record, _, _ in batch.known_records() if record.worker})
+        names = list(running)[:_MOST_WORKERS]
     more = len(running) - len(names)
     return ", ".join(name for name in names if name) + (f" and {more} more" if more > 0 else "")
 
