@@ -19,8 +19,8 @@ SHELL       := /bin/bash
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
-# Tests wait a third of their time: four processes keep two cores busy. More cores take more: make test JOBS=8
-JOBS   ?= 4
+# Tests wait a third of their time: five processes keep two cores busy. More cores take more: make test JOBS=8
+JOBS   ?= 5
 # Extra arguments for pytest: make test ARGS="-k card -x"
 ARGS   ?=
 
@@ -92,7 +92,7 @@ format: $(STAMPS)/deps-lint $(STAMPS)/installed
 
 # The tests run from an empty folder, where the checkout's nbtasks/ cannot be imported: what is tested is the wheel.
 PYTEST = mkdir -p build/cwd && cd build/cwd && NBTASKS_TEST_WHEEL=1 $(BIN)/pytest \
-	-c "$(ROOT)/pyproject.toml" --rootdir "$(ROOT)" -n $(JOBS) --dist loadfile $(1) $(ARGS) "$(ROOT)/tests"
+	-c "$(ROOT)/pyproject.toml" --rootdir "$(ROOT)" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(1) $(ARGS) "$(ROOT)/tests"
 
 test: lint $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
 	$(call PYTEST)

@@ -30,6 +30,24 @@ IN_WORKERS = Path(__file__).parent / "in_workers"
 # Left out there, and so here: it takes two seconds to import.
 sys.modules.setdefault("rfc3987_syntax", None)
 
+#: Begun first: a file that takes minutes would have one process work on alone at the end.
+SLOWEST = (
+    "docs/test_guide.py",
+    "browser/",
+    "fidelity/test_comparison.py",
+    "cli/test_config.py",
+    "docs/",
+    "jupyter/test_unwatched.py",
+    "client/test_forks.py",
+    "client/test_app.py",
+    "worker/test_deaths.py",
+    "chaos/",
+    "worker/test_stops.py",
+    "cli/",
+    "jupyter/",
+    "journeys/",
+)
+
 # After a kernel was killed its server lingers, ten minutes for a user, seconds for a test run.
 LINGER_S = 4.0
 
@@ -52,6 +70,16 @@ FOREIGN_SETTINGS = (
     # IPython would put the packages of another environment before those that are tested.
     "VIRTUAL_ENV",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slowest files first; within a file all stays as it is."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    return next((at for at, slow in enumerate(SLOWEST) if path.startswith(slow)), len(SLOWEST))
 
 
 class Eventually(Protocol):

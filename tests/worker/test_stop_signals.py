@@ -50,7 +50,7 @@ def seen_of(app, path, said, eventually, **more):
     """Stop a call; return what it has seen of it."""
     path.unlink(missing_ok=True)
     call = app.task(lasting).delay(str(path), **more)
-    eventually(path.exists, "it runs")
+    eventually(lambda: path.exists() and path.read_text(), "it runs")
     call.revoke(terminate=True, **said)
     assert call.state == "REVOKED"
     # Its process, or the next one, is free.
