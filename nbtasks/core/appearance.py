@@ -1,4 +1,4 @@
-"""The colours and words of states, the same wherever calls are shown: on the card, saved, in timelines."""
+"""The colours and words of states, and how times are said, the same wherever calls are shown."""
 
 from __future__ import annotations
 
@@ -30,3 +30,18 @@ WORDS: dict[str, str] = {
     states.REVOKED: "cancelled",
     REUSED: "reused",
 }
+
+#: How durations are said: below so many seconds, with so many digits, in one unit or in whole ones of two.
+#: The page is told this table, for its clocks go on while the kernel is too busy to send anything.
+SPANS: tuple[tuple[float, int, tuple[tuple[str, int], ...]], ...] = (
+    (9.995, 2, (("s", 1),)),
+    (59.95, 1, (("s", 1),)),
+    (3599.5, 0, (("min", 60), ("s", 1))),
+    (1e12, 0, (("h", 3600), ("min", 60))),
+)
+
+
+def css(state: str) -> str:
+    """Return a state's colour for a style sheet."""
+    red, green, blue, alpha = COLOURS[state]
+    return f"rgba({red},{green},{blue},{alpha / 255:.3g})"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.batches.ratelimits import rate_limit_of
 from nbtasks.client.timeline import drawing
+from nbtasks.core.appearance import SPANS
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.core.stencils import stencil
 from nbtasks.jupyter.liveoutput import joined, live_widget_class
@@ -24,7 +25,6 @@ from .calls import Calls
 from .looks import LAYOUTS, LOOKS, LOUDEST, MOST_CELLS, REUSED_CODE, SWATCH, style_sheet
 from .said import failures_said, said
 from .saved import Preview
-from .words import SPANS
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.loosecalls import Run

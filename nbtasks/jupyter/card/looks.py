@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nbtasks.core import states
-from nbtasks.core.appearance import COLOURS, REUSED, WORDS
+from nbtasks.core.appearance import COLOURS, REUSED, WORDS, css
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class StateLook:
     @property
     def css(self) -> str:
         """Return its colour for a style sheet."""
-        red, green, blue, alpha = self.rgba
-        return f"rgba({red},{green},{blue},{alpha / 255:.3g})"
+        return css(self.state)
 
 
 #: By state code, and by one of the mosaic's own.

@@ -5,18 +5,10 @@ from __future__ import annotations
 import re
 import time
 
+from nbtasks.core.appearance import SPANS
+
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-
-
-#: How durations are said: below so many seconds, with so many digits, in one unit or in whole ones of two.
-#: The page is told this table, for its clocks go on while the kernel is too busy to send anything.
-SPANS: tuple[tuple[float, int, tuple[tuple[str, int], ...]], ...] = (
-    (9.995, 2, (("s", 1),)),
-    (59.95, 1, (("s", 1),)),
-    (3599.5, 0, (("min", 60), ("s", 1))),
-    (1e12, 0, (("h", 3600), ("min", 60))),
-)
 
 
 def duration(seconds: float) -> str:

@@ -131,7 +131,7 @@ class TimelineView {
     pen.font = `11px ${style.fontFamily}`;
     pen.textBaseline = "middle";
     this.left = Math.min(this.width / 3, 10 + Math.max(0, ...said.lanes.map(([name]) => pen.measureText(name).width)));
-    const dim = style.color, line = style.getPropertyValue("--nbt-line");
+    const dim = style.color, line = style.borderTopColor;
     this.drawAxis(pen, height - AXIS, dim, line);
     pen.fillStyle = dim;
     said.lanes.forEach(([name], lane) => pen.fillText(name, 0, tops[lane] + BAR / 2 + 2, this.left - 6));

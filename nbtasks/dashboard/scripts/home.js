@@ -1,0 +1,199 @@
+// @ts-check
+// The dashboard itself: tabs, the page on show, the drawer of a call, what is asked of the home and when.
+
+const TICK_EVERY_MS = 500;
+/** @type {[name: string, make: (panel: HTMLElement, home: Home) => DashboardPage][]} */
+const PAGES = [
+  ["Overview", (panel, home) => new OverviewPage(panel, home)],
+  ["Workers", (panel, home) => new WorkersPage(panel, home)],
+  ["Tasks", (panel, home) => new TasksPage(panel, home)],
+  ["Timeline", (panel, home) => new TimelinePage(panel, home)],
+  ["Schedules", (panel, home) => new SchedulesPage(panel, home)],
+  ["Locks", (panel, home) => new LocksPage(panel, home)],
+  ["Broker", (panel, home) => new BrokerPage(panel, home)],
+];
+let homes = 0;
+
+/** @typedef {{show(data: any): void, tick?(): void, asks?: Filters, enter?(filters: Filters): void, opened?(id: string): void}} DashboardPage */
+
+class Home {
+  /** @param {HTMLElement} el @param {Transport} transport @param {{kind: "notebook" | "page"}} how */
+  constructor(el, transport, { kind }) {
+    this.transport = transport;
+    this.kind = kind;
+    this.readonly = transport.readonly;
+    this.now = Date.now() / 1000;
+    this.heardAt = performance.now();
+    this.lost = false;
+    this.seen = kind === "page";
+    /** @type {string | null} */
+    this.opened = null;
+    /** @type {Map<string, DashboardPage>} */
+    this.pages = new Map();
+    /** @type {(page: string) => void} */
+    this.onTurn = () => {};
+    const root = this.root = make("div", "nbt-card nbt-dash", el);
+    root.dataset.home = kind;
+    root.dataset.lmSuppressShortcuts = "true";
+    root.setAttribute("role", kind === "page" ? "main" : "group");
+    root.setAttribute("aria-label", "nbtasks dashboard");
+    const head = make("div", "nbt-dash-head", root);
+    this.dot = make("span", "nbt-dot", head);
+    this.title = make(kind === "page" ? "h1" : "b", "nbt-dash-title", head);
+    setText(this.title, transport.title || "nbtasks");
+    this.panels = PAGES.map(([name]) => {
+      const panel = make("div", "nbt-page-of");
+      panel.dataset.page = name.toLowerCase();
+      return panel;
+    });
+    this.tabs = new Tabs(PAGES.map(([name], place) => [name, this.panels[place]]), `nbt-dash-${++homes}`, () => this.turn());
+    this.tabs.box.setAttribute("aria-label", "Pages of the dashboard");
+    this.tabs.box.classList.add("nbt-dash-tabs");
+    head.append(this.tabs.box);
+    if (this.readonly) make("span", "nbt-badge", head).textContent = "read only";
+    this.strip = make("div", "nbt-strip", root);
+    this.strip.setAttribute("role", "status");
+    this.problem = make("div", "nbt-strip nbt-problem", root);
+    this.problem.setAttribute("role", "status");
+    const split = make("div", "nbt-split", root);
+    this.body = make("div", "nbt-body", split);
+    this.wait = make("p", "nbt-empty", this.body);
+    this.body.append(...this.panels);
+    this.drawer = new CallDrawer(split, this);
+    root.addEventListener("keydown", (event) => this.key(event));
+    transport.onPage((page, data) => this.take(page, data));
+    transport.onState?.((state, text) => this.tell(state, text ?? ""));
+    this.onSight = () => this.ask();
+    document.addEventListener("visibilitychange", this.onSight);
+    /** @type {IntersectionObserver | null} */
+    this.sight = null;
+    if (kind === "notebook") {
+      this.sight = new IntersectionObserver((entries) => {
+        const seen = entries[entries.length - 1].isIntersecting;
+        if (seen === this.seen) return;
+        this.seen = seen;
+        this.ask();
+      });
+      this.sight.observe(root);
+    }
+    this.timer = setInterval(() => this.tick(), TICK_EVERY_MS);
+    this.tell("live", "");
+    this.turn();
+  }
+  close() {
+    clearInterval(this.timer);
+    this.sight?.disconnect();
+    document.removeEventListener("visibilitychange", this.onSight);
+    this.transport.close?.();
+  }
+  get page() { return this.panels[this.tabs.chosen].dataset.page ?? ""; }
+  /** The machine's time, which goes on between two looks. */
+  clock() { return this.now + (this.lost ? 0 : (performance.now() - this.heardAt) / 1000); }
+  /** Another page is on show. */
+  turn() {
+    this.panels.forEach((panel, place) => { panel.hidden = place !== this.tabs.chosen; });
+    const known = this.pages.has(this.page);
+    this.wait.hidden = known;
+    setText(this.wait, known ? "" : "Asking…");
+    setText(this.problem, "");
+    this.body.scrollTop = 0;
+    // Only the row of tabs moves: scrollIntoView would move the notebook, too.
+    const tab = this.tabs.tabs[this.tabs.chosen], row = this.tabs.box;
+    row.scrollLeft = Math.min(Math.max(row.scrollLeft, tab.offsetLeft + tab.offsetWidth - row.offsetLeft - row.clientWidth), tab.offsetLeft - row.offsetLeft);
+    this.onTurn(this.page);
+    this.ask();
+  }
+  /** @param {string} name @param {Filters} [filters] */
+  go(name, filters) {
+    const place = this.panels.findIndex((panel) => panel.dataset.page === name);
+    if (place < 0) return;
+    if (filters) this.made(place).enter?.(filters);
+    if (place === this.tabs.chosen) this.ask(); else this.tabs.choose(place);
+    if (filters) this.tabs.tabs[place].focus({ preventScroll: true });
+  }
+  /** @param {number} place */
+  made(place) {
+    const [name, makePage] = PAGES[place], key = name.toLowerCase();
+    let page = this.pages.get(key);
+    if (!page) this.pages.set(key, page = makePage(this.panels[place], this));
+    return page;
+  }
+  /** Tell the home what is looked at. */
+  ask() {
+    const looked = this.seen && document.visibilityState === "visible";
+    this.transport.ask(looked ? this.page : null, this.pages.get(this.page)?.asks ?? {});
+    this.transport.ask("call", looked && this.opened ? { id: this.opened } : null);
+  }
+  /** @param {string} name @param {any} data */
+  take(name, data) {
+    if (!data) return;
+    if (data.now) { this.now = data.now; this.heardAt = performance.now(); }
+    if (name === "call") { if (this.opened) this.drawer.show(data); return; }
+    if (name !== this.page) return;
+    setText(this.problem, plain(data.problem));
+    // What could not be asked has no more than that: what was there stays.
+    if (Object.keys(data).some((key) => !["now", "problem", "more"].includes(key))) {
+      this.made(this.tabs.chosen).show(data);
+      this.wait.hidden = true;
+    }
+  }
+  /** @param {HomeState} state @param {string} text */
+  tell(state, text) {
+    this.lost = state !== "live";
+    this.heardAt = performance.now();
+    this.root.dataset.state = state;
+    const said = state === "live" ? "" : text || (state === "ended" ? "This dashboard has ended." : "The connection is lost. Trying again…");
+    setText(this.strip, said);
+  }
+  /** @param {string} action @param {object} body @returns {Promise<Answer>} */
+  async act(action, body) {
+    try {
+      const answer = await this.transport.act(action, body);
+      return { ...answer, said: answer.said || (answer.ok ? "Done." : "It was refused.") };
+    } catch (problem) {
+      return { ok: false, said: problem instanceof Error && problem.message ? problem.message : "nobody has answered" };
+    }
+  }
+  /** @param {string} id @param {HTMLElement | null} from */
+  open(id, from) {
+    this.opened = id;
+    this.root.dataset.opened = "true";
+    this.drawer.open(id, from);
+    this.pages.get(this.page)?.opened?.(id);
+    this.ask();
+  }
+  /** @param {string} id */
+  closed(id) {
+    this.opened = null;
+    this.root.dataset.opened = "false";
+    for (const page of this.pages.values()) page.opened?.("");
+    this.ask();
+  }
+  /** @param {string} id @returns {HTMLElement | null} */
+  linkTo(id) {
+    return this.body.querySelector(`[data-page="${this.page}"] [data-call="${CSS.escape(id)}"]`) ?? this.tabs.tabs[this.tabs.chosen];
+  }
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.key !== "Escape" || !this.opened) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.drawer.close();
+  }
+  tick() { if (!this.lost && this.seen) this.pages.get(this.page)?.tick?.(); }
+}
+
+/**
+ * Show the dashboard as a page of its own. What is on show stands in the address, so that it can be gone back to and kept.
+ * @param {HTMLElement} el @param {Transport} transport
+ */
+function showAlone(el, transport) {
+  document.documentElement.classList.add("nbt-dash-page");
+  const home = new Home(el, transport, { kind: "page" });
+  const read = () => home.go(location.hash.slice(1) || "overview");
+  home.onTurn = (page) => { if ((location.hash.slice(1) || "overview") !== page) history.pushState(null, "", `#${page}`); };
+  addEventListener("popstate", read);
+  addEventListener("hashchange", read);
+  read();
+  return home;
+}

@@ -1,0 +1,161 @@
+// @ts-check
+// Tasks: the calls of all notebooks, newest first, as far as they fit the filters.
+
+const TYPED_FOR_MS = 250, PAGE_ROWS = 100;
+/** @type {[seconds: number, words: string][]} */
+const SPANS_BACK = [[0, "any time"], [60, "last minute"], [300, "last 5 minutes"], [3600, "last hour"], [86400, "last day"]];
+
+class TasksPage {
+  /** @param {HTMLElement} parent @param {Home} home */
+  constructor(parent, home) {
+    this.home = home;
+    /** @type {Filters} */
+    this.filters = {};
+    this.back = 0;
+    /** @type {string | null} */
+    this.next = null;
+    /** @type {string[]} cursors of the pages before this one */
+    this.turned = [];
+    /** @type {number | undefined} */
+    this.typed = undefined;
+    this.held = false;
+    const states = this.states = make("div", "nbt-chips", parent);
+    states.setAttribute("role", "group");
+    states.setAttribute("aria-label", "State");
+    this.chips = ["", "PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"].map((state) => {
+      const chip = makeButton("nbt-chip", states, "", () => this.set({ state }));
+      if (state) mark(state, chip);
+      chip.append(state ? wordOf(state) : "all");
+      chip.dataset.state = state;
+      return chip;
+    });
+    const bar = make("div", "nbt-filters", parent);
+    this.text = ownKeys(make("input", "nbt-filter", bar));
+    this.text.type = "search";
+    this.text.placeholder = "Arguments, errors, ids";
+    this.text.setAttribute("aria-label", "Only calls with this text");
+    this.text.addEventListener("input", () => {
+      clearTimeout(this.typed);
+      this.typed = setTimeout(() => this.set({ text: this.text.value.trim() }), TYPED_FOR_MS);
+    });
+    this.task = this.select(bar, "Task", "all tasks", (task) => this.set({ task }));
+    this.worker = this.select(bar, "Worker", "all workers", (worker) => this.set({ worker }));
+    this.time = this.select(bar, "Time", "any time", (back) => { this.back = Number(back); this.set({}); });
+    this.fill(this.time, SPANS_BACK.map(([seconds, words]) => [String(seconds), words]), "0");
+    this.hold = makeButton("nbt-button", bar, "Pause", () => this.pause(!this.held));
+    this.hold.setAttribute("aria-pressed", "false");
+    this.count = make("span", "nbt-sum", bar);
+    this.count.setAttribute("role", "status");
+    /** @type {Grid<CallRow>} */
+    this.grid = new Grid(parent, "Calls", [
+      { name: "state", kind: "state", put: (cell, { state }) => putState(cell, state) },
+      { name: "task", kind: "wide", put: (cell, row) => putCall(cell, row.task, row.id, home) },
+      { name: "arguments", kind: "mono", put: (cell, { args }) => putText(cell, args) },
+      { name: "ran", kind: "number", put: (cell, row) => this.putRan(cell, row) },
+      { name: "submitted", put: (cell, row) => setText(cell, moment(row.queued_at, home.now)) },
+      { name: "worker", put: (cell, { worker }) => putText(cell, worker ?? "") },
+      { name: "retries", kind: "number", put: (cell, { retries }) => setText(cell, retries ? thousands(retries) : "") },
+      { name: "error", kind: "wide", put: (cell, { error }) => { putText(cell, error ?? ""); cell.classList.toggle("nbt-bad", !!error); } },
+      { name: "from", put: (cell, { client }) => putText(cell, client ?? "") },
+    ], ({ id }) => id, "");
+    const foot = make("div", "nbt-turn", parent);
+    this.newer = makeButton("nbt-button", foot, "‹ Newer", () => this.turn(-1));
+    this.older = makeButton("nbt-button", foot, "Older ›", () => this.turn(1));
+    this.mark();
+  }
+  get asks() {
+    const asked = { ...this.filters, limit: PAGE_ROWS, since: this.back ? Math.floor(this.home.clock() - this.back) : undefined };
+    return Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
+  }
+  /** @param {Element} parent @param {string} label @param {string} all @param {(value: string) => void} chosen */
+  select(parent, label, all, chosen) {
+    const node = ownKeys(make("select", "nbt-filter", parent));
+    node.setAttribute("aria-label", label);
+    node.dataset.all = all;
+    node.addEventListener("change", () => chosen(node.value));
+    return node;
+  }
+  /** @param {HTMLSelectElement} node @param {[value: string, words: string][]} options @param {string} value */
+  fill(node, options, value) {
+    const key = JSON.stringify(options);
+    if (node.dataset.key !== key && document.activeElement !== node) {
+      node.dataset.key = key;
+      node.replaceChildren(...options.map(([each, words]) => {
+        const option = make("option");
+        option.value = each;
+        option.textContent = oneLine(words).slice(0, 60);
+        return option;
+      }));
+    }
+    if (document.activeElement !== node) node.value = value;
+  }
+  /** @param {Filters} filters */
+  set(filters) {
+    this.filters = { ...this.filters, ...filters };
+    delete this.filters.before;
+    this.turned = [];
+    this.mark();
+    this.pause(false);
+    this.home.ask();
+  }
+  /** Filters that another page has chosen. @param {Filters} filters */
+  enter(filters) {
+    this.text.value = filters.text ?? "";
+    this.filters = filters;
+    this.turned = [];
+    this.mark();
+  }
+  mark() {
+    for (const chip of this.chips) chip.setAttribute("aria-pressed", String((this.filters.state ?? "") === chip.dataset.state));
+  }
+  /** @param {boolean} held */
+  pause(held) {
+    this.held = held;
+    setText(this.hold, held ? "Go on" : "Pause");
+    this.hold.setAttribute("aria-pressed", String(held));
+  }
+  /** @param {number} by */
+  turn(by) {
+    if (by > 0 && this.next) {
+      this.turned.push(this.filters.before ?? "");
+      this.filters = { ...this.filters, before: this.next };
+    } else if (by < 0 && this.turned.length) this.filters = { ...this.filters, before: this.turned.pop() };
+    this.pause(false);
+    this.home.ask();
+    this.grid.scroll.scrollTop = 0;
+  }
+  /** @param {HTMLElement} cell @param {CallRow} row */
+  putRan(cell, row) {
+    const since = row.state === "STARTED" ? row.started_at : null;
+    cell.dataset.since = since === null ? "" : String(since);
+    setText(cell, since === null ? span(row.runtime_s) : this.lasted(since));
+  }
+  /** @param {number} since */
+  lasted(since) { return span(Math.max(0, Math.round(10 * (this.home.clock() - since)) / 10)); }
+  /** @param {TasksData} data */
+  show(data) {
+    if (this.held) return;
+    this.next = data.next;
+    const options = (/** @type {string[]} */ names, /** @type {string} */ all, /** @type {string} */ value) =>
+      /** @type {[string, string][]} */ ([["", all], ...[...new Set([...names, ...(value ? [value] : [])])].map((name) => [name, name])]);
+    const task = this.filters.task ?? "", worker = this.filters.worker ?? "";
+    this.fill(this.task, options(data.tasks, "all tasks", task), task);
+    this.fill(this.worker, options(data.workers, "all workers", worker), worker);
+    const filtered = Object.keys(this.asks).some((name) => !["limit", "before"].includes(name));
+    this.grid.show(data.rows, filtered ? "No call fits these filters." : "No call was submitted since events are kept.");
+    const kept = data.seen > data.kept ? `; the newest ${thousands(data.kept)} of ${thousands(data.seen)} are kept` : "";
+    setText(this.count, `${counted(data.total, "call")}${filtered ? " fit" : ""}${kept}`);
+    this.newer.disabled = !this.turned.length;
+    this.older.disabled = !data.next;
+    this.newer.hidden = this.older.hidden = !data.next && !this.turned.length;
+    this.grid.mark(this.home.opened ?? "");
+  }
+  /** @param {string} id */
+  opened(id) { this.grid.mark(id); }
+  tick() {
+    if (this.held) return;
+    for (const cell of /** @type {NodeListOf<HTMLElement>} */ (this.grid.body.querySelectorAll("td.nbt-number"))) {
+      if (cell.dataset.since) setText(cell, this.lasted(Number(cell.dataset.since)));
+    }
+  }
+}
