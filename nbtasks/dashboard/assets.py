@@ -1,4 +1,4 @@
-"""The dashboard's one script and one style sheet, joined as they stand. Nothing is built, nothing loaded from elsewhere.
+"""The dashboard's one script and one style sheet, joined as they stand: nothing is built, or loaded from elsewhere.
 
 What the dashboard shares with the card lies with the card, in ``nbtasks/jupyter/page/``: files, which need no Jupyter.
 """
