@@ -40,6 +40,8 @@ class Relatives(Protocol):
 
 #: Finds the relatives of a handle; set by canvas/family.py, without which there are none.
 find: list[Callable[[Any], Relatives]] = []
+#: Returns the handles of what the task of a call has submitted while it ran; set by submittedbytasks.py.
+submitted_by: list[Callable[[Any], list[Any]]] = []
 #: Returns the handle of a map, or of a saved group, by its class and id, at an App; set by canvas/savedgroup.py.
 restore: list[Callable[[Any, str, Any], Any]] = []
 
@@ -72,9 +74,12 @@ class Linked:
 
     @property
     def children(self) -> list[Any]:
-        """The handles of what waits for it in a workflow: the next steps, and what is linked to it."""
+        """The handles of what waits for it in a workflow, also of what is linked to it, and of what its task has submitted.
+
+        The latter are known when the call has ended.
+        """
         found = self._relatives()
-        return [] if found is None else found.children
+        return [*([] if found is None else found.children), *submitted_by[0](self)]
 
     @property
     def steps(self) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from . import outputs, progressbar
 from .outputs import RichOutput
 from .progressbar import ProgressBar
-from .wirefields import WireField, WireFields, items, text, whole
+from .wirefields import WireField, WireFields, items, text, texts, whole
 
 #: What a call has printed, in its order: ``o`` or ``e`` (stdout, stderr), and the text.
 Parts = list[list[str]]
@@ -25,6 +25,7 @@ class CallOutput:
         displays: what it has displayed.
         bars: the bars that it has left, such as tqdm's.
         preview: its value as a card shows it, where one does.
+        children: the ids of what it has submitted.
     """
 
     parts: Parts = field(default_factory=list)
@@ -32,6 +33,7 @@ class CallOutput:
     displays: list[RichOutput] = field(default_factory=list)
     bars: list[ProgressBar] = field(default_factory=list)
     preview: RichOutput | None = None
+    children: list[str] = field(default_factory=list)
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as JSON types."""
@@ -83,5 +85,6 @@ _FIELDS = WireFields(
         "d": WireField("displays", outputs.all_from_wire, outputs.all_to_wire),
         "b": WireField("bars", progressbar.all_from_wire, progressbar.all_to_wire),
         "v": WireField("preview", outputs.from_wire, outputs.to_wire),
+        "c": WireField("children", lambda value: list(texts(value))),
     },
 )

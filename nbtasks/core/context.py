@@ -77,6 +77,8 @@ class CurrentCall:
     own_state: OwnState | None = field(default=None, repr=False)
     #: The retry that the task has asked for with ``throw=False``.
     again: Any = field(default=None, repr=False)
+    #: The handles of what it has submitted, the first thousand.
+    children: list[Any] = field(default_factory=list, repr=False)
     #: The locks that it holds, a Hold; made by the worker where it holds some.
     hold: Any = field(default=None, repr=False)
 
@@ -226,6 +228,8 @@ before_telling: list[Callable[[], None]] = []
 #: Makes a task of a function and options, for tasks that submit calls of their own; set by the package, for that loads
 #: what submits them.
 make_task: list[Callable[[Any, Any], Any]] = []
+#: Returns the ids of what a call has submitted; set by the client.
+ids_of_children: list[Callable[[CurrentCall], list[str]]] = []
 #: Shows what ``progress()`` was given outside a task, if it is handles; set by the client.
 show_handles: list[Callable[[Any], Any]] = []
 

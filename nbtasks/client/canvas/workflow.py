@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client import current, observers
 from nbtasks.client.engines.executors.eagerengine import EagerEngine
+from nbtasks.client.submittedbytasks import note_child
 from nbtasks.client.submitting import withhandles
 from nbtasks.client.submitting.workflows import NodeCalls, submit_workflow
 from nbtasks.core.errors import ConfigError
@@ -47,6 +48,7 @@ def submit(compiled: Compiled) -> Any:
     handle = handle_of(ledgers, plan.result, plan.of_many)
     if isinstance(handle, SpreadResult) and any(node.ins for node in plan.nodes):
         handle.whole = ledgers[0]
+    note_child(handle)
     if shown and not ledgers[0].quiet:
         observers.submitted(handle, ledgers[0])
     return handle

@@ -21,6 +21,7 @@ from nbtasks.client.group import GroupResult
 from nbtasks.client.recorded import recorded
 from nbtasks.client.result import AsyncResult
 from nbtasks.client.settled import routed, without_reach, zone_of
+from nbtasks.client.submittedbytasks import note_child
 from nbtasks.core.callheader import OVERRIDABLE, CallHeader
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import batch_of, new_id
@@ -147,6 +148,7 @@ def submit_call(
         refuse_known(engine, options.header.task_id)
     batch, index = engine.submit_call(task, (args, kwargs), options)
     handle = AsyncResult.of(batch, index)
+    note_child(handle)
     if options.header.task_id:
         # The caller knows it already, and may have told others.
         recorded(batch)
@@ -275,6 +277,7 @@ def _submit_windowed(
 
 def _shown(batch: Ledger) -> GroupResult:
     handle = GroupResult.of(batch)
+    note_child(handle)
     if not batch.quiet:
         observers.submitted(handle, batch)
     return handle

@@ -13,6 +13,7 @@ from nbtasks.client import observers
 from nbtasks.client.batches.parcel import Call
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
+from nbtasks.client.submittedbytasks import note_child
 from nbtasks.core.errors import ConfigError, NotPicklable
 from nbtasks.core.plan import CallRange, Node, Plan
 
@@ -146,6 +147,7 @@ def _submitted(engine: Engine, calls: NodeCalls) -> Any:
     plan = Plan((Node(n),), (CallRange(0, 0, n),), of_many=bool(calls.is_map))
     batch = submit_workflow(engine, plan, [calls])[0]
     handle: Any = GroupResult.of(batch) if calls.is_map else AsyncResult.of(batch, 0)
+    note_child(handle)
     if not batch.quiet:
         observers.submitted(handle, batch)
     return handle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbtasks.core.calloutput import CallOutput
-from nbtasks.core.context import CurrentCall
+from nbtasks.core.context import CurrentCall, ids_of_children
 from nbtasks.core.events import Advanced, CallEvent, Displayed, Progressed, Wrote
 from nbtasks.core.outputs import RichOutput
 
@@ -36,14 +36,17 @@ def news_of(call: CurrentCall, *, progressed: bool) -> list[CallEvent]:
 def given_out(call: CurrentCall, preview: RichOutput | None) -> CallOutput | None:
     """Return all that is kept of what a call has given out, which has ended; None for nothing."""
     output: Output | None = call.output if type(call.output) is Output else None
+    # A task can reach its own record, and put anything there.
+    children = ids_of_children[0](call) if ids_of_children and type(call.children) is list else []
     if output is None:
-        return CallOutput(preview=preview) if preview is not None else None
+        return CallOutput(preview=preview, children=children) if preview is not None or children else None
     return CallOutput(
         output.kept(),
         output.printed,
         output.displays.kept() if output.displays is not None else [],
         output.bars.left() if output.bars is not None else [],
         preview,
+        children,
     )
 
 
