@@ -74,7 +74,7 @@ class Linked:
 
     @property
     def children(self) -> list[Any]:
-        """The handles of what waits for it in a workflow, also of what is linked to it, and of what its task has submitted.
+        """The handles of what waits for it in a workflow or is linked to it, and of what its task has submitted.
 
         The latter are known when the call has ended.
         """
