@@ -1,32 +1,13 @@
-"""What a worker shows of itself. Nobody has signed it: it is text and numbers within bounds, or it is left out."""
+"""A worker as its users see it: what it shows of itself, and whether it can take calls of this process."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from nbtasks.core.address import PYTHON
 from nbtasks.core.packages import differences, in_use
-from nbtasks.core.plaintext import on_one_line
-
-#: Characters of a name or a version, items of a list, slots of a worker, and any other number.
-_MOST_TEXT = 200
-_MOST_ITEMS = 1000
-_MOST_SLOTS = 100_000
-_MOST = 2**53
-#: Levels of lists and dicts: the running calls are three.
-_MOST_LEVELS = 8
-_LATEST_S = 1e11
-
-
-@dataclass(frozen=True)
-class ChildInfo:
-    """One child of a worker, as that shows it; ``running`` as in :class:`WorkerInfo`."""
-
-    pid: int
-    rss_bytes: int
-    running: tuple[tuple[str, int, float], ...]
+from nbtasks.core.workersheet import ChildSheet, WorkerSheet
 
 
 @dataclass(frozen=True)
@@ -69,149 +50,26 @@ class WorkerInfo:
     #: Batch, index and seconds since the start of each call that it runs.
     running: tuple[tuple[str, int, float], ...] = ()
     #: Each of its children, in their order; none where an older worker does not tell.
-    children: tuple[ChildInfo, ...] = ()
+    children: tuple[ChildSheet, ...] = ()
 
 
-def read_info(text: str, python: str, key_id: str) -> WorkerInfo | None:
-    """Return what a worker shows of itself; None where nobody can read it.
+def info_of(sheet: WorkerSheet, key_id: str) -> WorkerInfo:
+    """Return a worker as this process sees it.
 
     Args:
-        python: ``major.minor`` here.
         key_id: id of the key here.
     """
-    try:
-        if _levels(text) > _MOST_LEVELS:
-            return None
-        return _read(_Shown(json.loads(text)), python, key_id)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-
-
-def _levels(text: str) -> int:
-    """Return how deep lists and dicts can lie in each other, at most: brackets in texts count as well."""
-    if text.count("[") + text.count("{") <= _MOST_LEVELS:
-        return 0
-    deepest = level = 0
-    for letter in text:
-        if letter in "[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif letter in "]}":
-            level -= 1
-    return deepest
-
-
-class _Shown:
-    """A description as it came; each question raises where the answer is none."""
-
-    def __init__(self, data: Any) -> None:
-        if not isinstance(data, dict):
-            raise TypeError("no description")
-        self._data: dict[str, Any] = data
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._data
-
-    def text(self, name: str, default: str | None = None) -> str:
-        """Return a text of one line."""
-        return _text(self._data[name] if default is None else self._data.get(name, default))
-
-    def number(self, name: str, most: int = _MOST) -> int:
-        """Return a whole number."""
-        return _number(self._data[name], most)
-
-    def moment(self, name: str) -> float:
-        """Return epoch seconds."""
-        return _seconds(self._data[name])
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """Return a list of texts."""
-        return tuple(map(_text, _items(self._data.get(name, []))))
-
-    def versions(self, name: str) -> dict[str, str]:
-        """Return a dict of texts."""
-        found = self._data[name]
-        if not isinstance(found, dict) or len(found) > _MOST_ITEMS:
-            raise TypeError(f"{name} is no dict")
-        return {_text(key): _text(value) for key, value in found.items()}
-
-    def running(self) -> tuple[tuple[str, int, float], ...]:
-        """Return what runs; what makes no sense there is left out with all the rest of it."""
-        return _calls(self._data.get("running", []))
-
-    def children(self) -> tuple[ChildInfo, ...]:
-        """Return the children."""
-        found = _items(self._data.get("children", []))
-        return tuple(
-            ChildInfo(_number(pid, _MOST), _number(size, _MOST), _calls(running))
-            for pid, size, running in found
-        )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return on_one_line(value, _MOST_TEXT)
-
-
-def _number(value: object, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise ValueError("no number")
-    return value
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError("no seconds")
-    # No nan is within bounds, either.
-    if not 0 <= value <= _LATEST_S:
-        raise ValueError("no seconds")
-    return float(value)
-
-
-def _items(value: object) -> list[Any]:
-    if not isinstance(value, list) or len(value) > _MOST_ITEMS:
-        raise TypeError("no list")
-    return value
-
-
-def _calls(value: object) -> tuple[tuple[str, int, float], ...]:
-    return tuple((_text(batch), _number(index, _MOST), _seconds(ago)) for batch, index, ago in _items(value))
-
-
-def _read(shown: _Shown, python: str, key_id: str) -> WorkerInfo:
-    name, version, its_key = shown.text("name"), shown.text("python"), shown.text("key_id")
-    accepted = shown.texts("key_ids") or (its_key,)
     problem = None
-    if ".".join(version.split(".")[:2]) != python:
-        problem = f"{name} runs Python {version}, calls from here need {python}"
-    elif key_id not in accepted:
-        problem = f"{name} has another key ({its_key}, here {key_id}): give both sides the same one"
-    # A worker that tells nothing is an older one.
-    packages = shown.versions("packages") if "packages" in shown else None
-    return WorkerInfo(
-        id=shown.text("id"),
-        name=name,
-        host=shown.text("host"),
-        pid=shown.number("pid"),
-        python=version,
-        key_id=its_key,
-        queues=shown.texts("queues"),
-        pool=shown.text("pool"),
-        concurrency=shown.number("concurrency", _MOST_SLOTS),
-        slots_busy=shown.number("slots_busy", _MOST_SLOTS),
-        slots_total=shown.number("slots_total", _MOST_SLOTS),
-        slots_waiting=shown.number("slots_waiting", _MOST_SLOTS),
-        rss_bytes=shown.number("rss_bytes"),
-        started_at=shown.moment("started_at"),
-        seen_at=shown.moment("seen_at"),
-        processed=shown.number("processed"),
-        matches=problem is None,
-        problem=problem,
-        packages=packages or {},
-        differences=differences(packages, in_use()) if packages is not None else (),
-        key_ids=accepted,
-        place=shown.text("place", ""),
-        running=shown.running(),
-        children=shown.children(),
-    )
+    if ".".join(sheet.python.split(".")[:2]) != PYTHON:
+        problem = f"{sheet.name} runs Python {sheet.python}, calls from here need {PYTHON}"
+    elif key_id not in sheet.key_ids:
+        problem = (
+            f"{sheet.name} has another key ({sheet.key_id}, here {key_id}): give both sides the same one"
+        )
+    packages = sheet.packages
+    shown = {
+        **vars(sheet),
+        "packages": packages or {},
+        "differences": () if packages is None else differences(packages, in_use()),
+    }
+    return WorkerInfo(matches=problem is None, problem=problem, **shown)

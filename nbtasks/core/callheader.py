@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .inputs import Input, calls_of, inputs_from_wire, inputs_to_wire
+from .lanenames import NORMAL
 from .lock import Lock, locks_from_wire, locks_to_wire
 from .madeonce import made_once
 from .wirefields import WireField, WireFields, flag, from_base64, named, number, text, texts, to_base64, whole
@@ -57,7 +58,7 @@ class CallHeader:
     """
 
     name: str = "task"
-    lane: str = "m"
+    lane: str = NORMAL
     single: bool = False
     together: bool = False
     preview: bool = False

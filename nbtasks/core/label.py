@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .lanenames import NORMAL
 from .submitter import MOST_TEXT, Submitter
 from .wirefields import WireField, WireFields, flag, number, number_or_none, text, texts, whole
 from .wirejson import as_json
@@ -52,7 +53,7 @@ class BatchLabel:
     single: bool = False
     eta_at: float | None = None
     on_error: str = "raise"
-    lane: str = "m"
+    lane: str = NORMAL
     at: float = 0.0
     shown: bool = False
     repairs: str = ""
@@ -63,11 +64,15 @@ class BatchLabel:
 
     @property
     def standing(self) -> str:
-        """All of it but ``n`` and ``at``, as :func:`as_json` has it: what call after call of a task has the same."""
+        """What :meth:`to_wire` returns, as :func:`as_json` has it."""
+        return as_json(self.to_wire())
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return all of it but ``n`` and ``at``, as JSON types: what call after call of a task has the same."""
         wire = {**_FIELDS.written(self), **_written(self.submitter)}
         wire.pop("n", None)
         wire.pop("at", None)
-        return as_json(wire)
+        return wire
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> BatchLabel:

@@ -10,7 +10,7 @@ from nbtasks.broker.redis.consumers import Consumers
 from nbtasks.broker.redis.delivery import Aside, Delivery
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.finish import Finish
-from nbtasks.broker.redis.keys import GROUP, LANES, Keys
+from nbtasks.broker.redis.keys import GROUP, Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.ordering import Ordering
@@ -19,6 +19,7 @@ from nbtasks.broker.redis.scripts import SCRIPTS
 from nbtasks.broker.redis.store import Store
 from nbtasks.broker.redis.submission import Flush, Submission
 from nbtasks.broker.redis.withdrawal import Withdrawal
+from nbtasks.core.lanenames import LANES
 
 KEYS = Keys("cut")
 ADDRESS = "default@3.11.k"

@@ -7,10 +7,11 @@ import pytest
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.finish import Finish
-from nbtasks.broker.redis.keys import GROUP, LANES
+from nbtasks.broker.redis.keys import GROUP
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.store import Store
 from nbtasks.broker.redis.submission import Flush, Submission, WorkflowPlace
+from nbtasks.core.lanenames import LANES
 
 from .test_scripts import ADDRESS, KEYS, Cut, CutLink, one_server
 

@@ -29,7 +29,6 @@ from nbtasks.broker.redis.pulse import Pulse
 from nbtasks.broker.redis.servertime import Reading
 from nbtasks.broker.redis.store import _event, _moment, _noted
 from nbtasks.client.engines.redis.receiving.intake import _ranges
-from nbtasks.client.workerinfo import read_info
 from nbtasks.core.address import Address
 from nbtasks.core.callheader import CallHeader
 from nbtasks.core.events import Started
@@ -37,6 +36,7 @@ from nbtasks.core.ids import split_call_id
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order, StopCalls
 from nbtasks.core.plaintext import on_one_line
+from nbtasks.core.workersheet import WorkerSheet
 from nbtasks.local.connection import Connection, check_url, read_connection_file
 from nbtasks.local.server.keeper.layout import KEEPER_SOCKET
 from nbtasks.local.server.keeper.tlsproxy import (
@@ -195,7 +195,7 @@ def test_what_is_read_from_keys(found, one, other):
 @few(80)
 @given(infos)
 def test_what_workers_show_of_themselves(text):
-    info = within_memory(len(text), lambda: read_info(text, "3.11", "abcdef01"))
+    info = within_memory(len(text), lambda: WorkerSheet.from_wire(text))
     if info is not None:
         assert info.name.isprintable()
         assert 0 <= info.slots_total <= 100_000
@@ -203,7 +203,7 @@ def test_what_workers_show_of_themselves(text):
 
 def test_a_description_of_100_000_levels():
     for text in ("[" * 100_000, '{"a":' * 100_000, "[" * 50_000 + "]" * 50_000):
-        assert within_memory(len(text), lambda text=text: read_info(text, "3.11", "abcdef01")) is None
+        assert within_memory(len(text), lambda text=text: WorkerSheet.from_wire(text)) is None
 
 
 HEADER = CallHeader("work", overrides={"time_limit": 1.0})

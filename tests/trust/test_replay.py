@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import TaskRevokedError
-from nbtasks.broker.redis.keys import LANES
+from nbtasks.core.lanenames import LANES
 
 SOON = 60.0
 LEFT_OUT = "left out an entry"

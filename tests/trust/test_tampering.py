@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nbtasks import SignatureMismatch, TimeoutError, UnknownCall
-from nbtasks.broker.redis.keys import LANES
 from nbtasks.client.engines.redis.receiving import adoption, listener
+from nbtasks.core.lanenames import LANES
 from nbtasks.wire.values import PIECE_BYTES
 
 SOON = 60.0

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from nbtasks import App, NbtasksError
-from nbtasks.broker.redis.keys import LANES
+from nbtasks.core.lanenames import LANES
 
 SOON = 50.0
 LAST_ID = f"{2**64 - 1}-{2**64 - 1}"

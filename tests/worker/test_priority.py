@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from nbtasks import App
-from nbtasks.broker.redis.keys import LANES
+from nbtasks.core.lanenames import LANES
 
 SOON = 60.0
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from redis.exceptions import ResponseError
 
+from nbtasks.core.lanenames import returned
+
 from .channel import Argument
-from .keys import GROUP, returned
+from .keys import GROUP
 from .lanes import MOST_AT_ONCE, Lanes
 from .untrusted import names
 

@@ -11,11 +11,12 @@ from redis.exceptions import NoScriptError
 
 from nbtasks.core.address import Address
 from nbtasks.core.errors import BrokerUnavailable
+from nbtasks.core.lanenames import returned
 
 from .channel import Argument
 from .entry import Entry, order_of, parse_entry
 from .finish import Finish, finish
-from .keys import GROUP, returned
+from .keys import GROUP
 from .lanes import Lanes
 from .link import translated
 from .untrusted import is_of_another_type, or_nothing, part

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nbtasks.core.address import Address
+from nbtasks.core.lanenames import returned
 
-from .keys import returned
 from .untrusted import MOST, batch_name, number, ranges_in, span
 
 #: What an entry says where its calls may have begun; the scripts know it as well.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from nbtasks.core.clock import steady
+from nbtasks.core.workersheet import WorkerSheet
 
 from .brokerfacts import server_life
 from .keys import GROUP, Keys
@@ -100,18 +101,20 @@ class Fleet:
         self._link.call("DEL", self._keys.lease(worker))
         self._link.call_or_nothing(("ZADD", self._keys.workers, 0, worker), 0)
 
-    def workers(self) -> dict[str, str]:
-        """Return worker -> info of all workers that were seen lately. Nobody has signed it."""
+    def workers(self) -> dict[str, WorkerSheet]:
+        """Return worker -> what it shows of itself, of all workers that were seen lately. Nobody has signed it."""
         found = [name for name, seen in self._look().items() if seen.silent_s < _SHOWN_S]
-        infos: dict[str, str] = {}
+        sheets: dict[str, WorkerSheet] = {}
         for start in range(0, len(found), 500):
             part = found[start : start + 500]
             # One byte more than is read: what is too long is cut short, and then it is no JSON.
             asked = [("GETRANGE", self._keys.worker_info(name), 0, _MOST_INFO) for name in part]
             for name, info in zip(part, self._link.pipeline(asked), strict=True):
                 if isinstance(info, bytes) and 0 < len(info) <= _MOST_INFO:
-                    infos[name] = info.decode(errors="replace")
-        return infos
+                    sheet = WorkerSheet.from_wire(info.decode(errors="replace"))
+                    if sheet is not None:
+                        sheets[name] = sheet
+        return sheets
 
     def sweep_batches(self, older_than_ms: float) -> None:
         """Take batches off the list whose record has expired, and see that those expire that are over."""

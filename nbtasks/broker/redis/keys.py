@@ -11,8 +11,6 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: Lanes of a queue in the order of service: high, normal and low priority, returned work of each first.
-LANES = "HhMmLl"
 GROUP = "w"
 
 
@@ -23,16 +21,6 @@ def readable(names: Iterable[bytes]) -> list[str]:
         with contextlib.suppress(UnicodeDecodeError):
             found.append(name.decode())
     return found
-
-
-def lane_of(priority: int) -> str:
-    """Return the lane of a priority from 0 (later) to 9 (sooner)."""
-    return "h" if priority >= 7 else "m" if priority >= 4 else "l"
-
-
-def returned(lane: str) -> str:
-    """Return the lane for what was taken from a lane and given back; the scripts know it as well."""
-    return lane.upper()
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from nbtasks.core.address import Address
+from nbtasks.core.lanenames import LANES
 
 from .brokerfacts import server_life
 from .channel import Argument
 from .finish import Finish, finish
-from .keys import GROUP, LANES, Keys
+from .keys import GROUP, Keys
 from .link import Link
 
 T = TypeVar("T")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from .fleet import Fleet
 
 
@@ -15,21 +12,13 @@ class Runners:
         self._named: set[tuple[str, int]] = set()
         #: Workers that run more than they name: hundreds of calls in threads, or coroutines.
         self._vague: set[str] = set()
-        infos = fleet.workers()
-        for worker in fleet.alive(list(infos)):
-            self._read(infos[worker])
-
-    def _read(self, text: str) -> None:
-        """Read what a worker shows; it is not signed, and what nobody can read is left out."""
-        try:
-            info: dict[str, Any] = json.loads(text)
-            named = {(str(batch), int(index)) for batch, index, _ in info["running"]}
-            name, busy = str(info["name"]), int(info["slots_busy"])
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            return
-        self._named |= named
-        if busy > len(named):
-            self._vague.add(name)
+        sheets = fleet.workers()
+        for worker in fleet.alive(list(sheets)):
+            sheet = sheets[worker]
+            named = {(batch, index) for batch, index, _ in sheet.running}
+            self._named |= named
+            if sheet.slots_busy > len(named):
+                self._vague.add(sheet.name)
 
     def run(self, batch: str, index: int) -> bool:
         """Whether a call runs for sure."""

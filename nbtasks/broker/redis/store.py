@@ -10,11 +10,12 @@ from typing import Any
 
 from nbtasks.core.address import Address
 from nbtasks.core.errors import OperationalError
+from nbtasks.core.lanenames import LANES
 from nbtasks.core.states import FIRST_READY_CODE
 
 from .channel import Argument
 from .keptcalls import KeptCalls
-from .keys import GROUP, LANES, Keys, readable
+from .keys import GROUP, Keys, readable
 from .link import Link, translated
 from .untrusted import MOST, addresses, batch_name, batch_names, number_or, or_nothing, pairs, ranges_in, span
 

@@ -6,8 +6,10 @@ import math
 import time
 from collections.abc import Iterator
 
+from nbtasks.core.lanenames import LANES
+
 from .channel import Argument
-from .keys import GROUP, LANES, Keys
+from .keys import GROUP, Keys
 from .link import Link
 
 #: Entries that one script looks at, so that it keeps nobody waiting.

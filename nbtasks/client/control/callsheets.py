@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.address import PYTHON, Address
+from nbtasks.core.lanenames import NORMAL, priority_of
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.delayedcalls import Scheduled
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 #: Calls of one entry that are told one by one.
 _MOST_CALLS = 1000
-_PRIORITIES = {"h": 8, "m": 5, "l": 2}
 
 
 class CallSheets:
@@ -81,12 +81,12 @@ class CallSheets:
     def _due(self, one: Scheduled, name: str) -> list[dict[str, Any]]:
         self._look_up([one.batch])
         outline = self._known.get(one.batch)
-        lane = outline.label.lane if outline is not None else "m"
+        lane = outline.label.lane if outline is not None else NORMAL
         due = datetime.fromtimestamp(self._app.session.clock.moment_here(one.due_at), timezone.utc)
         return [
             {
                 "eta": due.isoformat(),
-                "priority": _PRIORITIES.get(lane, 5),
+                "priority": priority_of(lane),
                 "request": {**self._sheet(one.batch, index), "hostname": name},
             }
             for index in range(one.first, one.first + min(one.count, _MOST_CALLS))

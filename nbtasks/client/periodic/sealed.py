@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.keys import lane_of
 from nbtasks.client import whence
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.ofworkers import of_workers
@@ -16,6 +15,7 @@ from nbtasks.client.submitting.shipping import note_modules, ship
 from nbtasks.core.due.periodic import MOST_BYTES, Periodic
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.label import BatchLabel
+from nbtasks.core.lanenames import lane_of
 from nbtasks.wire.periodicrecord import PeriodicRecord
 
 if TYPE_CHECKING:

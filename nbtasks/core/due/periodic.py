@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +11,17 @@ from nbtasks.core.callheader import CallHeader
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.lock import Lock, locks_from_wire, locks_to_wire
-from nbtasks.core.wirefields import items, named, number, number_or_none, text, whole
+from nbtasks.core.wirefields import (
+    WireField,
+    WireFields,
+    flag,
+    items,
+    named,
+    number,
+    number_or_none,
+    text,
+    whole,
+)
 
 from .missed import check_missed
 from .timetable import Timetable
@@ -123,25 +132,7 @@ class Periodic:
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as JSON types."""
-        return {
-            "nm": self.name,
-            "tt": self.timetable.to_wire(),
-            "ad": self.address,
-            "f": self.function,
-            "c": list(self.chunks),
-            "h": dict(self.header.to_wire()),
-            "l": json.loads(f"{{{self.label.standing}}}"),
-            "t": self.ttl_ms,
-            "x": self.expires_s,
-            "ms": self.missed,
-            "ov": int(self.overlaps),
-            "j": self.jitter_s,
-            "k": self.client,
-            "ow": self.owner,
-            "lk": [locks_to_wire(one) for one in self.locks],
-            "at": self.coded_at,
-            "v": self.code,
-        }
+        return _WIRE.written(self)
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Periodic:
@@ -151,24 +142,34 @@ class Periodic:
             ValueError: it makes no sense.
         """
         try:
-            return cls(
-                text(wire["nm"]),
-                Timetable.from_wire(named(wire["tt"])),
-                text(wire["ad"]),
-                text(wire["f"]),
-                tuple(map(whole, items(wire["c"]))),
-                CallHeader.from_wire(named(wire["h"])),
-                BatchLabel.from_wire(named(wire["l"])),
-                min(whole(wire["t"]), _MOST_TTL_MS),
-                number_or_none(wire["x"]),
-                check_missed(wire["ms"]),
-                wire["ov"] == 1,
-                number(wire["j"]),
-                text(wire["k"]),
-                text(wire["ow"]),
-                tuple(map(locks_from_wire, items(wire["lk"]))),
-                number(wire["at"]),
-                text(wire["v"]),
-            )
-        except (KeyError, ConfigError) as error:
+            return cls(**_WIRE.read(wire))
+        except (TypeError, ConfigError) as error:
             raise ValueError(f"no periodic task: {error}") from error
+
+
+_WIRE = WireFields(
+    Periodic,
+    {
+        "nm": WireField("name", text),
+        "tt": WireField("timetable", lambda said: Timetable.from_wire(named(said)), Timetable.to_wire),
+        "ad": WireField("address", text),
+        "f": WireField("function", text),
+        "c": WireField("chunks", lambda said: tuple(map(whole, items(said))), list),
+        "h": WireField("header", lambda said: CallHeader.from_wire(named(said)), CallHeader.to_wire),
+        "l": WireField("label", lambda said: BatchLabel.from_wire(named(said)), BatchLabel.to_wire),
+        "t": WireField("ttl_ms", lambda said: min(whole(said), _MOST_TTL_MS)),
+        "x": WireField("expires_s", number_or_none),
+        "ms": WireField("missed", check_missed),
+        "ov": WireField("overlaps", flag, int),
+        "j": WireField("jitter_s", number),
+        "k": WireField("client", text),
+        "ow": WireField("owner", text),
+        "lk": WireField(
+            "locks",
+            lambda said: tuple(map(locks_from_wire, items(said))),
+            lambda locks: list(map(locks_to_wire, locks)),
+        ),
+        "at": WireField("coded_at", number),
+        "v": WireField("code", text),
+    },
+)

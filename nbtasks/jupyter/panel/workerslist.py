@@ -10,7 +10,8 @@ from nbtasks.jupyter.card import words
 from .table import Panel, RowHandle
 
 if TYPE_CHECKING:
-    from nbtasks.client.workerinfo import ChildInfo, WorkerInfo
+    from nbtasks.client.workerinfo import WorkerInfo
+    from nbtasks.core.workersheet import ChildSheet
 
 _COLUMNS = (
     "worker", "host", "pid", "Python", "pool", "queues", "busy", "memory", "calls run", "last seen",
@@ -71,7 +72,7 @@ def _handle(worker: WorkerInfo, name_of: Callable[[str, int], str]) -> RowHandle
     return RowHandle(worker.id, state or ("STARTED" if worker.slots_busy else "SUCCESS"), (), lines)
 
 
-def _child(worker: str, number: int, child: ChildInfo, name_of: Callable[[str, int], str]) -> str:
+def _child(worker: str, number: int, child: ChildSheet, name_of: Callable[[str, int], str]) -> str:
     calls = [
         f"{name_of(batch, index)} for {words.duration(ago)}"
         for batch, index, ago in child.running[:_MOST_CALLS]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from nbtasks.broker.redis.keys import lane_of
 from nbtasks.core.address import Address
 from nbtasks.core.inputs import Input
+from nbtasks.core.lanenames import lane_of
 from nbtasks.core.retrychanges import RetryChanges
 from nbtasks.wire import pickling
 from nbtasks.wire.chunk import Chunk

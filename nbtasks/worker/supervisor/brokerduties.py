@@ -94,7 +94,7 @@ class BrokerDuties:
         self._fallout = Fallout(duties, keys, codec).duty
         self._dead_workers = DeadWorkers(duties, keys, codec, me, options.lease_s, addresses).duty
         self._lease = Lease(
-            Fleet(leasing, keys), me, options.lease_s, clock, portrait.info, seats[0].slot.set_lease
+            Fleet(leasing, keys), me, options.lease_s, clock, portrait.sheet, seats[0].slot.set_lease
         )
         self._beat: Duty | None = None
         if options.beat is not False:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.link import LoginRefused
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
+from nbtasks.core.workersheet import WorkerSheet
 from nbtasks.worker.log import LOGGER
 
 from .duty import Duty
@@ -27,7 +26,7 @@ class Lease:
     """A worker's right to keep the calls that its children hold. Nothing else runs on its thread.
 
     Args:
-        info: returns what the list of workers shows, JSON types.
+        sheet: returns what the list of workers shows.
         clock: of the server; it is kept with each renewal.
         on_renewed: told until when the lease holds for sure (steady clock), whether it had been gone, and what to add
             to that clock to get the server's time.
@@ -39,14 +38,14 @@ class Lease:
         worker: str,
         lease_s: float,
         clock: ServerClock,
-        info: Callable[[], dict[str, Any]],
+        sheet: Callable[[], WorkerSheet],
         on_renewed: Callable[[float, bool, float], None],
     ) -> None:
         self._fleet = fleet
         self._worker = worker
         self._lease_s = lease_s
         self._clock = clock
-        self._info = info
+        self._sheet = sheet
         self._on_renewed = on_renewed
         self._number = itertools.count(1)
         self._duty = Duty("lease", self._renew_and_rest)
@@ -70,7 +69,7 @@ class Lease:
 
     def renew(self) -> bool:
         """Renew; returns whether to do it again soon."""
-        info = json.dumps({**self._info(), "seen_at": time.time()})
+        info = self._sheet().to_wire()
         asked_at = steady()
         lease = f"{round(self._lease_s * 1000)} {next(self._number)}"
         alive, reading = self._fleet.renew(self._worker, lease, info, round(INFO_TTL_S * 1000))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 from nbtasks.broker.redis.fleet import Fleet
 
@@ -19,24 +17,13 @@ def namesakes(fleet: Fleet, me: Identity) -> Iterator[str]:
     Raises:
         OperationalError: the broker does not answer.
     """
-    for worker, told in fleet.workers().items():
-        info = _read(told)
-        host, pid = info.get("host"), info.get("pid")
-        if worker == me.id or info.get("name") != me.name:
-            continue
-        if isinstance(host, str) and isinstance(pid, int) and _may_live(host, pid):
+    for worker, shown in fleet.workers().items():
+        if worker != me.id and shown.name == me.name and _may_live(shown.host, shown.pid):
             yield (
-                f"another worker is called {me.name!r}, too: on host {host}, pid {pid}. Both take calls, and lists and "
-                "logs cannot tell them apart: stop one of them, or give this one a name of its own, -n w2@%h"
+                f"another worker is called {me.name!r}, too: on host {shown.host}, pid {shown.pid}. Both take calls, "
+                "and lists and logs cannot tell them apart: stop one of them, or give this one a name of its own, "
+                "-n w2@%h"
             )
-
-
-def _read(info: str) -> dict[str, Any]:
-    try:
-        found = json.loads(info)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _may_live(host: str, pid: int) -> bool:

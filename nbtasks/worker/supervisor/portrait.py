@@ -6,11 +6,11 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
+from nbtasks.core.workersheet import ChildSheet, RunningCalls, WorkerSheet
 from nbtasks.worker.executing.sidebyside import shown_running
 from nbtasks.worker.memory import resident_bytes
 from nbtasks.worker.seats import Seat
@@ -73,7 +73,7 @@ class Portrait:
         per_child = self._options.threads if self._options.pool == "threads" else 1
         return sum(state[2] for state in status if state[1] in {BUSY, CONCURRENT}), len(status) * per_child
 
-    def info(self) -> dict[str, Any]:
+    def sheet(self) -> WorkerSheet:
         """Return the worker's line in the list of workers."""
         seats = self._children.in_use()
         slots = [seat.slot for seat in seats]
@@ -81,40 +81,42 @@ class Portrait:
         busy, total = self._load()
         self._shown_full = busy >= total
         sizes = {number: resident_bytes(pid) for number, pid in list(self._children.pids.items())}
-        return {
-            "id": self._identity.id,
-            "name": self._identity.name,
-            "key_id": self._identity.keyring.id,
-            "key_ids": list(self._identity.keyring.ids),
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "python": platform.python_version(),
-            "place": self.place,
-            "packages": versions(),
-            "queues": list(self._queues.names),
-            "pool": self._options.pool,
-            "concurrency": self._children.size,
-            "slots_busy": busy,
-            "slots_total": total,
-            "slots_waiting": sum(slot.waiting for slot in slots),
-            "rss_bytes": resident_bytes(os.getpid()) + sum(sizes.values()),
-            "started_at": self._started_at,
-            "processed": self.done_before + sum(state[3] for state in status),
-            "running": [_told(call) for call in shown_running(slots, [seat.roster for seat in seats])],
-            "children": self._shown_children(seats, sizes),
-        }
+        return WorkerSheet(
+            id=self._identity.id,
+            name=self._identity.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            python=platform.python_version(),
+            key_id=self._identity.keyring.id,
+            key_ids=tuple(self._identity.keyring.ids),
+            queues=tuple(self._queues.names),
+            pool=self._options.pool,
+            concurrency=self._children.size,
+            slots_busy=busy,
+            slots_total=total,
+            slots_waiting=sum(slot.waiting for slot in slots),
+            rss_bytes=resident_bytes(os.getpid()) + sum(sizes.values()),
+            started_at=self._started_at,
+            seen_at=time.time(),
+            processed=self.done_before + sum(state[3] for state in status),
+            packages=versions(),
+            place=self.place,
+            running=_told(shown_running(slots, [seat.roster for seat in seats])),
+            children=self._shown_children(seats, sizes),
+        )
 
-    def _shown_children(self, seats: Sequence[Seat], sizes: Mapping[int, int]) -> list[list[Any]]:
-        """Return pid, memory and what runs of each child, of so many as anybody looks at."""
-        told = []
-        for seat in seats[:_MOST_CHILDREN]:
-            running = shown_running([seat.slot], [seat.roster])[:_MOST_CALLS]
-            number = seat.number
-            told.append(
-                [self._children.pids.get(number, 0), sizes.get(number, 0), [_told(call) for call in running]]
+    def _shown_children(self, seats: Sequence[Seat], sizes: Mapping[int, int]) -> tuple[ChildSheet, ...]:
+        """Return so many children as anybody looks at."""
+        return tuple(
+            ChildSheet(
+                self._children.pids.get(seat.number, 0),
+                sizes.get(seat.number, 0),
+                _told(shown_running([seat.slot], [seat.roster])[:_MOST_CALLS]),
             )
-        return told
+            for seat in seats[:_MOST_CHILDREN]
+        )
 
 
-def _told(call: RunningCall) -> list[Any]:
-    return [call.batch, call.index, round(time.monotonic() - call.started, 1)]
+def _told(calls: Iterable[RunningCall]) -> RunningCalls:
+    now = time.monotonic()
+    return tuple((call.batch, call.index, round(now - call.started, 1)) for call in calls)

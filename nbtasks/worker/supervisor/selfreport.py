@@ -98,21 +98,21 @@ class SelfReport:
         return found[:_MOST_CALLS]
 
     def _stats(self) -> dict[str, Any]:
-        info, options = self._portrait.info(), self._options
+        sheet, options = self._portrait.sheet(), self._options
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return {
             "pid": os.getpid(),
-            "host": info["host"],
+            "host": sheet.host,
             "uptime": round(time.monotonic() - self._began),
-            "processed": info["processed"],
-            "rss_bytes": info["rss_bytes"],
+            "processed": sheet.processed,
+            "rss_bytes": sheet.rss_bytes,
             "pool": {
                 "implementation": options.pool,
                 "max-concurrency": self._children.size,
                 "processes": [self._children.pids[number] for number in sorted(self._children.pids)],
                 "max-tasks-per-child": options.max_tasks_per_child or "N/A",
-                "slots": info["slots_total"],
-                "busy": info["slots_busy"],
+                "slots": sheet.slots_total,
+                "busy": sheet.slots_busy,
             },
             "broker": {"address": self._connection.address, "namespace": self._connection.namespace},
             "queues": list(self._queues.names),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbtasks.broker.redis.keys import LANES
 from nbtasks.broker.redis.store import Store
 from nbtasks.core.address import Address
 from nbtasks.core.errors import OperationalError
+from nbtasks.core.lanenames import LANES
 from nbtasks.worker.log import LOGGER
 
 from .duty import Duty

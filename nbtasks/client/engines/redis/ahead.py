@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nbtasks.client import whence
 from nbtasks.client.batches.notyet import step_before
+from nbtasks.core.lanenames import NORMAL, rank
 from nbtasks.core.plaintext import on_one_line
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from .receiving.survey import Survey
 
-_LANES = "hml"
 #: Runs that are named in one sentence, and characters of a name.
 _MOST_NAMED = 2
 _MOST_NAME = 60
@@ -88,8 +88,8 @@ class Precedence:
         eta = one.label.eta_at
         if eta is not None and eta > time.time():
             return False
-        lane = batch.parcel.options.header.lane if batch.parcel is not None else "m"
-        its, mine = (_LANES.find(name.lower()) for name in (one.label.lane, lane))
+        lane = batch.parcel.options.header.lane if batch.parcel is not None else NORMAL
+        its, mine = rank(one.label.lane), rank(lane)
         if its != mine:
             return its < mine
         own = self._registry.unfinished(one.id)

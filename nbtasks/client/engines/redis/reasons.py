@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.brokerfacts import write_problem
-from nbtasks.broker.redis.keys import LANES
 from nbtasks.client.batches import ratelimits
 from nbtasks.client.batches.notyet import (
     said_of_eta,
@@ -21,6 +20,7 @@ from nbtasks.client.batches.notyet import (
 from nbtasks.client.workerinfo import WorkerInfo
 from nbtasks.core.address import PYTHON
 from nbtasks.core.errors import BrokerUnavailable, OperationalError
+from nbtasks.core.lanenames import LANES
 
 from .ahead import Precedence, said_of, said_of_running
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.keys import lane_of
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.locks import Locks
 from nbtasks.broker.redis.uniquecalls import UniqueCalls
@@ -21,6 +20,7 @@ from nbtasks.client.submitting.naming import Naming
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
 from nbtasks.client.submitting.stepsagain import retry_steps
 from nbtasks.core.errors import OperationalError
+from nbtasks.core.lanenames import lane_of
 from nbtasks.core.ranges import runs
 from nbtasks.local.server.leftwork import forget_left, note_left
 from nbtasks.wire.errors import variables

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.keys import LANES
 from nbtasks.broker.redis.runners import Runners
-from nbtasks.client.workerinfo import WorkerInfo, read_info
+from nbtasks.client.workerinfo import WorkerInfo, info_of
 from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.events import Started
+from nbtasks.core.lanenames import LANES
 from nbtasks.core.warning import warn
 
 if TYPE_CHECKING:
@@ -57,14 +57,10 @@ class WorkerRoster:
     def workers(self) -> list[WorkerInfo]:
         """Return the workers that were seen in the last minute."""
         fleet = self._fleet
-        found = {
-            worker: read_info(text, PYTHON, self._key_id) for worker, text in sorted(fleet.workers().items())
-        }
         # A worker's own clock may be far off.
         return [
-            dataclasses.replace(info, seen_at=time.time() - fleet.silent_s(worker))
-            for worker, info in found.items()
-            if info is not None
+            dataclasses.replace(info_of(sheet, self._key_id), seen_at=time.time() - fleet.silent_s(worker))
+            for worker, sheet in sorted(fleet.workers().items())
         ]
 
     def taking(self, queue: str) -> list[WorkerInfo]:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.keys import lane_of
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.paces import Paces
 from nbtasks.client.batches.parcel import CallOptions, Parcel
@@ -15,6 +14,7 @@ from nbtasks.client.submitting import chunking
 from nbtasks.client.submitting.locking import locks_at
 from nbtasks.client.submitting.shipping import Along
 from nbtasks.core import memo
+from nbtasks.core.lanenames import lane_of
 from nbtasks.wire.chunk import Chunk
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.values import files_of
