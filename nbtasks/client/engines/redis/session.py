@@ -60,6 +60,7 @@ from .sending.endings import Endings
 from .sending.outbox import Outbox
 from .sending.repacking import Repacking
 from .sending.sender import Sender
+from .sending.writing import Writing
 from .withdrawing import Withdrawing
 
 _log = logging.getLogger("nbtasks")
@@ -122,10 +123,8 @@ class Session:
         self.roster = WorkerRoster(Fleet(link, self.keys), self.store, self.keyring.id, self.files)
         self._outbox = Outbox(Submission(self.new_link(), self.keys))
         endings = Endings(self.codec, link, self.keys)
-        self.sender = Sender(
-            self._outbox, self.registry, self.codec, self.roster, round(result_expires_s * 1000), endings,
-            self.clock,
-        )  # fmt: skip
+        writing = Writing(self.codec, self.roster, round(result_expires_s * 1000), self.clock)
+        self.sender = Sender(self._outbox, self.registry, writing, endings)
         self._make_receiving(link, endings)
         if context.serving:
             context.before_telling.append(self._flush_for_task)

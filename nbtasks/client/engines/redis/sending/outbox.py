@@ -37,29 +37,35 @@ _LAST_WORD_S = 0.5
 _AT_ONCE_BYTES = 64 * 1024
 
 
-@dataclass
+@dataclass(eq=False)
 class Item:
-    """Operations that go together.
+    """Operations that go together; of this class itself there are none, and the flush is empty.
 
     Attributes:
-        write: adds the operations to a flush; gets the function's frame, or empty bytes where the broker has it.
         digest, frame: the function that they need.
-        failed: told when the operations can never be applied.
         batch, firsts: the batch that is submitted with it for the first time, and the first calls of its chunks; None
             for all of them.
     """
 
-    write: Callable[[Flush, bytes], None]
-    digest: str
-    frame: bytes
-    size: int
-    failed: Callable[[Exception], None]
+    digest: str = ""
+    frame: bytes = b""
+    size: int = 0
     batch: str = ""
     firsts: frozenset[int] | None = None
     #: The broker may have applied it, whether it has said so or not.
     tried: bool = False
     #: The how manyth it is that was put.
     place: int = 0
+
+    def write(self, flush: Flush, function: bytes) -> None:
+        """Add the operations to a flush; perhaps not for the first time.
+
+        Args:
+            function: the frame of what they need, or empty bytes where the broker has it.
+        """
+
+    def fail(self, error: Exception) -> None:
+        """Be told that the operations can never be applied."""
 
 
 @dataclass(eq=False)
@@ -203,7 +209,7 @@ class Outbox:
 
     def probe(self) -> None:
         """Send an empty flush: the answer tells whether the broker still has the earlier ones."""
-        self.put(Item(lambda *_: None, "", b"", 0, lambda _: None))
+        self.put(Item())
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything is sent."""
@@ -459,7 +465,7 @@ class Outbox:
 
     def _fail(self, items: list[Item], error: Exception) -> None:
         for item in items:
-            item.failed(error)
+            item.fail(error)
 
     def _set_problem(self, error: OperationalError | None) -> None:
         if self._state.problem is not error:

@@ -8,60 +8,45 @@ import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 
-from nbtasks.broker.redis.servertime import ServerClock
-from nbtasks.broker.redis.submission import Flush
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.batches.sent import Sent
-from nbtasks.client.engines.redis.roster import WorkerRoster
 from nbtasks.core.errors import OperationalError
-from nbtasks.core.label import MOST_NAME, MOST_NAMED, MOST_OF_NAMES, BatchLabel
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import REVOKED_CODE
-from nbtasks.core.submitter import Submitter
-from nbtasks.wire.codec import Codec
 from nbtasks.wire.record import Record
 from nbtasks.wire.values import BlobPiece
 
+from .batchitems import ChunksItem, GrowthItem, bytes_of
 from .endings import Endings
 from .outbox import Item, Outbox
-from .parking import Park, write_chunks, write_place
+from .parking import Park
 from .series import Series
+from .writing import ChunkGroup, Writing
 
 #: Bytes of chunks and large values that one item of the outbox takes, so that workers begin with the first while the
-#: others are on their way; and those of an entry besides its frame, about.
+#: others are on their way.
 _GROUP_BYTES = 256 * 1024
-_ENTRY_BYTES = 100
 _FLUSH_S = 60.0
 #: Seconds that it may take the broker to record a batch of which some calls have ended before, or whose id is read.
 _RECORDED_S = 5.0
 
 
 class Sender:
-    """Submits batches of one session.
-
-    Args:
-        ttl_ms: milliseconds that results are kept.
-    """
+    """Submits batches of one session."""
 
     def __init__(
         self,
         outbox: Outbox,
         registry: Registry,
-        codec: Codec,
-        roster: WorkerRoster,
-        ttl_ms: int,
+        writing: Writing,
         endings: Endings,
-        clock: ServerClock,
     ) -> None:
         self._outbox = outbox
         self._registry = registry
-        self._codec = codec
-        self._roster = roster
-        self._ttl_ms = ttl_ms
+        self.writing = writing
         self._endings = endings
-        self._clock = clock
         #: The one that was begun last. The outbox holds it until it is sent; then nobody may join it.
         self._series: Callable[[], Series | None] = lambda: None
 
@@ -140,38 +125,14 @@ class Sender:
 
     def _items(
         self, batch: Ledger, parcel: Parcel, sent: list[Sent], n: int | None, pieces_from: int
-    ) -> Iterator[Item]:
+    ) -> Iterator[ChunksItem]:
         for number, (group, blobs) in enumerate(_groups(sent, parcel.blobs, pieces_from)):
-            item = self._item_of(
-                batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None, park="all"
-            )
+            chunks = ChunkGroup(group, blobs, parcel.due_ms, n if number == 0 else None, "all")
+            item = ChunksItem(self, batch, parcel, chunks)
             item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
             yield item
 
-    def _item_of(
-        self,
-        batch: Ledger,
-        parcel: Parcel,
-        sent: Sequence[Sent],
-        blobs: Sequence[BlobPiece],
-        due_ms: int,
-        n: int | None,
-        park: Park,
-    ) -> Item:
-        """Return the item with which chunks go, and the batch with ``n`` calls unless that is None.
-
-        Args:
-            park: which calls wait in a workflow.
-        """
-        write = functools.partial(self._write, batch, parcel, sent, blobs, due_ms, n, park=park)
-        return self._item(batch, parcel, write, len(parcel.frame) + _bytes_of(blobs) + _size_of(sent))
-
-    def _item(self, batch: Ledger, parcel: Parcel, write: Callable[[Flush, bytes], None], size: int) -> Item:
-        return Item(
-            write, parcel.function, parcel.frame, size, lambda error: self._fail(batch, parcel, error)
-        )
-
-    def _fail(self, batch: Ledger, parcel: Parcel, error: Exception) -> None:
+    def fail(self, batch: Ledger, parcel: Parcel, error: Exception) -> None:
         """A batch can never be submitted, nor can its workflow."""
         if parcel.step is None:
             self._registry.fail(batch, error)
@@ -194,35 +155,6 @@ class Sender:
             self._registry.drop(batch)
             raise
 
-    def _write(
-        self,
-        batch: Ledger,
-        parcel: Parcel,
-        sent: Sequence[Sent],
-        blobs: Sequence[BlobPiece],
-        due_ms: int,
-        n: int | None,
-        flush: Flush,
-        function: bytes,
-        park: Park = "none",
-    ) -> None:
-        """Add chunks to a flush, and the batch with ``n`` calls unless that is None."""
-        address = self._roster.address(batch.queue)
-        if n is None and function:
-            flush.function(parcel.function, function)
-        if n is not None:
-            label = self._label(batch, parcel, n)
-            flush.batch(batch.id, n, address, parcel.function, function, label, self._ttl_ms)
-            if parcel.step is not None:
-                write_place(flush, batch, parcel.step)
-        for key, data in blobs:
-            flush.blob(batch.id, key, data)
-        if parcel.step is not None:
-            write_chunks(flush, batch, parcel, address, sent, due_ms, park)
-            return
-        for item in sent:
-            flush.chunk(batch.id, address, item.lane, due_ms, item.first, item.count, item.frame)
-
     def join(
         self,
         kind: tuple[object, ...],
@@ -238,23 +170,15 @@ class Sender:
         """
         waiting = self._series()
         if waiting is not None and waiting.kind == kind and waiting.has_room:
-            index = self._outbox.extend(waiting.item, functools.partial(waiting.add, call, payload))
+            index = self._outbox.extend(waiting, functools.partial(waiting.add, call, payload))
             if index is not None:
-                return waiting.batch, index
+                return waiting.ledger, index
         batch, parcel = open_batch()
-        series = Series(
-            batch,
-            parcel,
-            kind,
-            functools.partial(seal, batch, parcel),
-            lambda flush, function, sent: self._write(batch, parcel, sent, (), 0, batch.n, flush, function),
-            lambda error: self._registry.fail(batch, error),
-        )
-        series.item.batch = batch.id
+        series = Series(self, batch, parcel, kind, seal)
         series.add(call, payload)
         self._registry.add(batch)
-        self._put(batch, series.item)
-        parcel.place = series.item.place
+        self._put(batch, series)
+        parcel.place = series.place
         self._series = weakref.ref(series)
         return batch, 0
 
@@ -272,31 +196,11 @@ class Sender:
 
     def send_sign_of_life(self, batch: Ledger, parcel: Parcel) -> None:
         """Tell those who follow a growing batch that its client still reads items; else it has left."""
-
-        def write(flush: Flush, _: bytes) -> None:
-            n = -1 if batch.growing else batch.n
-            flush.grown(batch.id, n, self._label(batch, parcel, n))
-
-        self._outbox.put(self._item(batch, parcel, write, _ENTRY_BYTES), follows=True)
-
-    def _label(self, batch: Ledger, parcel: Parcel, n: int) -> bytes:
-        """Return, signed, what another client is told of a batch; ``n`` is -1 while nobody knows how many calls."""
-        info = batch.origin
-        standing = _standing(
-            parcel.function, info.name, info.queue, info.label, info.kind, info.single, info.eta_at, info.on_error,
-            parcel.options.header.lane, not info.quiet, "" if batch.mends is None else batch.mends.label,
-            info.own_id, info.workflow, info.submitter, _items(batch, parcel, n),
-        )  # fmt: skip
-        # A fraction of a second takes longer to write than the rest, and nobody looks at it.
-        return self._codec.seal_label(batch.id, n, int(self._clock.now()), standing)
+        self._outbox.put(GrowthItem(self, batch, parcel), follows=True)
 
     def send_count(self, batch: Ledger, parcel: Parcel) -> None:
         """Tell the broker how many calls a growing batch has in the end."""
-
-        def write(flush: Flush, _: bytes) -> None:
-            flush.grown(batch.id, batch.n, self._label(batch, parcel, batch.n))
-
-        self._outbox.put(self._item(batch, parcel, write, _ENTRY_BYTES))
+        self._outbox.put(GrowthItem(self, batch, parcel))
         self._outbox.flush()
         self._endings.counted(batch.id)
 
@@ -320,15 +224,15 @@ class Sender:
         # Nobody can say which functions it still has.
         self._outbox.forget(parcel.function)
         for number, (group, blobs) in enumerate(_groups(pieces, parcel.blobs, 0)):
-            item = self._item_of(batch, parcel, group, blobs, parcel.due_ms, n if number == 0 else None, park)
-            self._outbox.put(item, follows=True)
+            chunks = ChunkGroup(group, blobs, parcel.due_ms, n if number == 0 else None, park)
+            self._outbox.put(ChunksItem(self, batch, parcel, chunks), follows=True)
 
     def send_once_more(
         self, batch: Ledger, parcel: Parcel, pieces: list[Sent], blobs: Sequence[BlobPiece] = ()
     ) -> None:
         """Queue calls again of a batch that the broker knows, with their function."""
         self._outbox.forget(parcel.function)
-        self._outbox.put(self._item_of(batch, parcel, pieces, blobs, 0, None, "none"))
+        self._outbox.put(ChunksItem(self, batch, parcel, ChunkGroup(pieces, blobs)))
 
 
 def _wanted_pieces(batch: Ledger, item: Sent, lost: Sequence[tuple[int, int]]) -> list[Sent]:
@@ -346,47 +250,6 @@ def _wanted_pieces(batch: Ledger, item: Sent, lost: Sequence[tuple[int, int]]) -
     return [dataclasses.replace(item, first=first, count=count) for first, count in wanted]
 
 
-@functools.lru_cache(maxsize=64)
-def _standing(
-    function: str,
-    name: str,
-    queue: str,
-    title: str | None,
-    kind: str,
-    single: bool,
-    eta_at: float | None,
-    on_error: str,
-    lane: str,
-    shown: bool,
-    repairs: str,
-    own_id: str,
-    workflow: str,
-    submitter: Submitter,
-    items: tuple[str, ...],
-) -> str:
-    """Return what a label says that is the same for many batches: one call after another of a task, say."""
-    return BatchLabel(
-        0, function, name, queue, title, kind, single, eta_at, on_error, lane, 0.0, shown, repairs, own_id,
-        workflow, submitter, items,
-    ).standing  # fmt: skip
-
-
-def _items(batch: Ledger, parcel: Parcel, n: int) -> tuple[str, ...]:
-    """Return what the calls of a small map are called, for those who attach to what a cell has submitted."""
-    if batch.kind != "map" or batch.quiet or n > MOST_NAMED or not batch.origin.submitter.cell:
-        return ()
-    names = tuple(parcel.item_label(index)[:MOST_NAME] for index in range(n))
-    return names if sum(map(len, names)) <= MOST_OF_NAMES else ()
-
-
-def _size_of(sent: Sequence[Sent]) -> int:
-    return sum(len(item.frame) + _ENTRY_BYTES for item in sent)
-
-
-def _bytes_of(blobs: Sequence[BlobPiece]) -> int:
-    return sum(len(data) for _, data in blobs)
-
-
 def _groups(sent: list[Sent], blobs: list[BlobPiece], begin: int) -> list[tuple[list[Sent], list[BlobPiece]]]:
     """Cut chunks into groups that one flush takes, each with the pieces from ``begin`` on that are for it."""
     groups: list[tuple[list[Sent], list[BlobPiece]]] = [([], [])]
@@ -398,5 +261,5 @@ def _groups(sent: list[Sent], blobs: list[BlobPiece], begin: int) -> list[tuple[
         pieces, begin = blobs[begin : item.pieces], max(begin, item.pieces)
         groups[-1][0].append(item)
         groups[-1][1].extend(pieces)
-        size += len(item.frame) + _bytes_of(pieces)
+        size += len(item.frame) + bytes_of(pieces)
     return groups

@@ -13,7 +13,8 @@ from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.batches.sent import Sent
 
-from .outbox import Item
+from .batchitems import BatchItem, Sending
+from .writing import ChunkGroup
 
 #: What a handle keeps alive of its neighbours is bounded by this.
 _MOST_CALLS = 1000
@@ -22,55 +23,52 @@ _MOST_BYTES = 256 * 1024
 _CALL_BYTES = 16
 
 
-class Series:
+class Series(BatchItem):
     """Calls that wait to be sent together.
 
     Args:
-        batch: what they will be; it grows until it is sent.
+        ledger: of what they will be; it grows until it is sent.
         parcel: the same, with nothing in it yet.
-        kind: what calls must have in common to share it.
-        seal: cuts payloads into signed chunks.
-        record: adds the batch and its chunks to a flush.
-        failed: told when they can never be sent.
+        kind: what calls have to have in common.
+        seal: returns chunks of payloads.
     """
 
     def __init__(
         self,
-        batch: Ledger,
+        sending: Sending,
+        ledger: Ledger,
         parcel: Parcel,
         kind: tuple[object, ...],
-        seal: Callable[[list[bytes]], list[Sent]],
-        record: Callable[[Flush, bytes, list[Sent]], None],
-        failed: Callable[[Exception], None],
+        seal: Callable[[Ledger, Parcel, list[bytes]], list[Sent]],
     ) -> None:
-        self.batch = batch
+        super().__init__(sending, ledger, parcel, 0)
         self.kind = kind
-        self.item = Item(self._write, parcel.function, parcel.frame, 0, failed)
+        self.batch = ledger.id
         self._calls: list[Call] = []
         parcel.calls = self._calls
-        batch.leave_open()
-        self._parcel = parcel
+        ledger.leave_open()
         self._seal = seal
-        self._record = record
         self._payloads: list[bytes] = []
 
     @property
     def has_room(self) -> bool:
         """Whether another call may come."""
-        return len(self._payloads) < _MOST_CALLS and self.item.size < _MOST_BYTES
+        return len(self._payloads) < _MOST_CALLS and self.size < _MOST_BYTES
 
     def add(self, call: Call, payload: bytes) -> int:
         """Take one more call; returns its index."""
         index = len(self._payloads)
         self._payloads.append(payload)
         self._calls.append(call)
-        self.batch.grow(index + 1)
-        self.item.size += len(payload) + _CALL_BYTES
+        self.ledger.grow(index + 1)
+        self.size += len(payload) + _CALL_BYTES
         return index
 
-    def _write(self, flush: Flush, frame: bytes) -> None:
+    def write(self, flush: Flush, function: bytes) -> None:
+        """Add them as one batch."""
         # It is out of the line, so nobody adds to it any more. It may be written more than once.
-        if self.batch.growing:
-            self._parcel.sent = self._seal(self._payloads)
-            self.batch.complete()
-        self._record(flush, frame, self._parcel.sent)
+        ledger, parcel = self.ledger, self._parcel
+        if ledger.growing:
+            parcel.sent = self._seal(ledger, parcel, self._payloads)
+            ledger.complete()
+        self._sending.writing.chunks(flush, function, ledger, parcel, ChunkGroup(parcel.sent, n=ledger.n))
