@@ -30,6 +30,12 @@ def same(item):
     return item
 
 
+def seldom_fails(item):
+    if item % 500 == 7:
+        raise ValueError("seldom")
+    return item
+
+
 @pytest.fixture(scope="module")
 def naps(shared_app):
     group = shared_app.task(nap).map([0.1, 0.15, 0.1, 0.2, 0.1, 0.1])
@@ -97,6 +103,25 @@ def test_a_hundred_thousand_calls_are_as_many_bars_as_there_are_pixels(shared_ap
     near = spans_of(group.batch, time.time(), (begin, begin + 0.002), 800)
     assert any(span.count == 1 for span in near.spans)
     assert len(zlib.compress(group.timeline()._repr_png_())) < 50_000
+
+
+def test_a_few_failures_among_many_calls_are_marks_and_not_whole_bars(shared_app):
+    group = shared_app.task(seldom_fails).map(range(20_000))
+    group.get(timeout=SOON, propagate=False)
+    timeline = group.timeline()
+    spans = timeline.spans()
+    assert sum(span.counts().get("FAILURE", 0) for span in spans.spans) == 40
+    marked = [span for span in spans.spans if span.others]
+    assert marked
+    # A click opens the call that has failed.
+    assert all(span.first % 500 == 7 for span in marked)
+    # Of the picture as much is red as is true, and a gap tells the mark without its colour.
+    _, _, rows = pixels(timeline._repr_png_())
+    red, green = (sum(row.count(colour) for row in rows) for colour in (5, 4))
+    assert 0 < red < green / 5
+    page = timeline._repr_html_()
+    assert re.search(r"[0-9,]+ calls: [0-9,]+ done, 1 failed: item=[0-9]*[05]07|item=7", page)
+    assert ">failed<" in page
 
 
 def test_what_waits_and_what_runs(shared_app):

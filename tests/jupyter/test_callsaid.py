@@ -150,5 +150,6 @@ def test_a_page_draws_what_is_known_of_each_attempt():
     assert content["number"] == 3
     assert content["lanes"] == [["child 0", 1], ["child 4", 1]]
     assert [(span[0], span[5], span[6]) for span in content["spans"]] == [(0, 3, 2), (1, 2, 1)]
-    for _, _, waits, begin, end, *_ in content["spans"]:
+    for _, _, waits, begin, end, *_, others in content["spans"]:
         assert 0 <= waits <= begin < end
+        assert others == []

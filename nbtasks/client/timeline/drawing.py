@@ -56,7 +56,7 @@ class Drawing:
         for box in self.boxes:
             self._draw_wait(box)
         # What is loud comes last, and is seen where bars overlap.
-        for box in sorted(self.boxes, key=lambda box: box.span.state != states.SUCCESS):
+        for box in sorted(self.boxes, key=lambda box: list(box.span.counts()) != [states.SUCCESS]):
             self._draw_bar(box)
 
     def png(self) -> bytes:
@@ -77,11 +77,21 @@ class Drawing:
         return Box(span, left, top, right, top + BAR)
 
     def _draw_bar(self, box: Box) -> None:
-        state, width = box.span.state, box.right - box.left
+        state = box.span.state
         number = _NAMES.index(state)
         if state == states.SUCCESS:
             self._fill(box.left, box.top, box.right, box.bottom, number)
-            return
+        else:
+            self._draw_shape(box, number)
+        top = box.top
+        for louder, height in box.span.marks(BAR):
+            self._fill(box.left, top, box.right, top + height, _NAMES.index(louder))
+            # A gap tells it from the bar without its colour.
+            self._fill(box.left, top + height, box.right, top + height + 1, _CLEAR)
+            top += height + 1
+
+    def _draw_shape(self, box: Box, number: int) -> None:
+        state, width = box.span.state, box.right - box.left
         for y, row in enumerate(drawn_out(stencil(state, BAR), width), box.top):
             # Where it is not filled, it hides what is below.
             shown = bytes(number if row >> x & 1 else _CLEAR for x in range(width))

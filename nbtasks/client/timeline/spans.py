@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,9 @@ MOST_ROWS = 8
 MOST_LANES = 64
 #: Calls that begin so much before the end of another have not run side by side: clocks tell no less.
 _TOGETHER_S = 0.002
-#: Where several calls are drawn as one, the state with the highest number counts; by state code.
+#: Where several calls are drawn as one, states of a higher number than most of them have are marked; by state code.
 _QUIET_FIRST = (st.PENDING, st.RECEIVED, st.SUCCESS, st.STARTED, st.RETRY, st.REVOKED, st.FAILURE)
+_LEAST_MARK = 2
 _LOUDNESS = tuple(_QUIET_FIRST.index(name) for name in st.NAMES)
 
 
@@ -30,7 +32,9 @@ class Span:
     Attributes:
         lane, row: where it is drawn.
         waits_from: since when it was waited for, as far as nothing else stands there; None where that is not shown.
-        first: the index of its call.
+        state: of most of its calls.
+        first: the index of its call; of several, of one whose state is the loudest.
+        others: the other states of its calls, the loudest first, and how many have each.
     """
 
     began_at: float
@@ -41,6 +45,20 @@ class Span:
     lane: int = 0
     row: int = 0
     waits_from: float | None = None
+    others: tuple[tuple[str, int], ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many of its calls have each state, the most frequent one first."""
+        return {self.state: self.count - sum(n for _, n in self.others), **dict(self.others)}
+
+    def marks(self, side: int) -> list[tuple[str, int]]:
+        """Return what is drawn over the bar from above: states louder than that of most calls, and pixels of height.
+
+        Args:
+            side: pixels, the height of the bar. Each mark has its share of it, and is high enough to be seen.
+        """
+        louder = [(state, n) for state, n in self.others if _loudness(state) > _loudness(self.state)]
+        return [(state, max(_LEAST_MARK, round(side * n / self.count))) for state, n in louder]
 
 
 @dataclass(frozen=True)
@@ -129,6 +147,7 @@ def _of_record(batch: Run, record: Record, first: int, count: int, least_s: floa
     at, zero, least = first - record.first, (record.told_at or 0.0) + record.ahead_s, batch.created_at
     most = batch.heard_at(first) or zero
     begin, end, code, index, n = 0.0, 0.0, 0, first, 0
+    told = [0] * len(st.NAMES)
     calls = zip(
         record.begun[at : at + count], record.seconds[at : at + count], batch.states[first : first + count], strict=True
     )  # fmt: skip
@@ -141,18 +160,51 @@ def _of_record(batch: Run, record: Record, first: int, count: int, least_s: floa
         ended_at = min(began_at + seconds, most)
         if n and begin <= began_at and ended_at - begin < least_s:
             end, n = max(end, ended_at), n + 1
+            told[state] += 1
             if _LOUDNESS[state] > _LOUDNESS[code]:
                 code, index = state, number
         else:
             if n:
-                yield Span(begin, end, st.NAMES[code], index, n)
+                yield _spanned(begin, end, index, told)
             begin, end, code, index, n = began_at, ended_at, state, number, 1
+            told = [0] * len(st.NAMES)
+            told[state] = 1
     if n:
-        yield Span(begin, end, st.NAMES[code], index, n)
+        yield _spanned(begin, end, index, told)
 
 
-def _louder(one: Span, other: Span) -> Span:
-    return max(one, other, key=lambda span: _LOUDNESS[st.NAMES.index(span.state)])
+def _spanned(begin: float, end: float, index: int, told: Sequence[int]) -> Span:
+    """Return the span of calls.
+
+    Args:
+        told: how many have each state, by state code.
+    """
+    counts = {name: n for name, n in zip(st.NAMES, told, strict=True) if n}
+    state, others = _said(counts)
+    return Span(begin, end, state, index, sum(told), others=others)
+
+
+def _said(counts: Mapping[str, int]) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """Return the state of most calls, and the others with their numbers, the loudest first."""
+    state = max(counts, key=lambda name: (counts[name], -_loudness(name)))
+    others = sorted((name for name in counts if name != state), key=_loudness, reverse=True)
+    return state, tuple((name, counts[name]) for name in others)
+
+
+def _loudness(state: str) -> int:
+    return _LOUDNESS[st.NAMES.index(state)]
+
+
+def _together(one: Span, other: Span) -> Span:
+    """Return two spans that follow each other as one."""
+    counts = Counter(one.counts())
+    counts.update(other.counts())
+    state, others = _said(counts)
+    louder = max(one, other, key=lambda span: max(map(_loudness, span.counts())))
+    ended_at = max(one.ended_at, other.ended_at)
+    return replace(
+        one, ended_at=ended_at, state=state, first=louder.first, count=one.count + other.count, others=others
+    )
 
 
 def _merged(spans: list[Span], least_s: float) -> list[Span]:
@@ -165,8 +217,7 @@ def _merged(spans: list[Span], least_s: float) -> list[Span]:
             and span.ended_at - last.began_at < 2 * least_s
             and span.state != st.STARTED != last.state
         ):
-            ended_at, count = max(last.ended_at, span.ended_at), last.count + span.count
-            merged[-1] = replace(_louder(last, span), began_at=last.began_at, ended_at=ended_at, count=count)
+            merged[-1] = _together(last, span)
         else:
             merged.append(span)
     return merged

@@ -15,7 +15,7 @@ from nbtasks.core.appearance import WORDS
 from nbtasks.core.stencils import swatch
 
 from .drawing import BAR, Box, Drawing
-from .spans import Spans, spans_of
+from .spans import Span, Spans, spans_of
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
@@ -65,7 +65,7 @@ class Timeline:
         areas = "".join(self._area(box, spans) for box in drawing.boxes[:_MOST_POINTED_AT])
         what = f"{self._batch.title}: {self._batch.n:,} calls"
         hidden = f", {spans.hidden:,} of them on children that are not shown" if spans.hidden else ""
-        shown = sorted({box.span.state for box in drawing.boxes}, key=_SHOWN.index)
+        shown = sorted({state for box in drawing.boxes for state in box.span.counts()}, key=_SHOWN.index)
         # An image with a map, for a notebook of somebody else shows no SVG and no scripts.
         return (
             f'<div style="font-size:13px;line-height:1.45"><div><b style="font-weight:600">{escape(what)}</b>'
@@ -78,14 +78,25 @@ class Timeline:
 
     def _area(self, box: Box, spans: Spans) -> str:
         span = box.span
-        if span.count > 1:
-            which = f"{span.count:,} calls, one of them {which_call(self._batch, span.first)}"
-        else:
-            which = which_call(self._batch, span.first)
-        told = [f"{which}: {WORDS[span.state]}", spans.lanes[span.lane].name]
+        told = [said_of_span(span, which_call(self._batch, span.first)), spans.lanes[span.lane].name]
         told.append(f"{span.began_at - spans.began_at:.3f} to {span.ended_at - spans.began_at:.3f} s")
         place = f"{box.left},{box.top},{max(box.right, box.left + 2)},{box.bottom}"
         return f'<area shape="rect" coords="{place}" title="{escape(", ".join(told), quote=True)}">'
+
+
+def said_of_span(span: Span, first: str) -> str:
+    """Return whose time it is, and how they have ended: ``n=17: failed``, ``62 calls: 61 done, 1 failed: n=17``.
+
+    Args:
+        first: what the call is called that it opens.
+    """
+    if span.count == 1:
+        return f"{first}: {WORDS[span.state]}"
+    counts = [f"{n:,} {WORDS[state]}" for state, n in span.counts().items()]
+    if not span.others:
+        return f"{span.count:,} calls: {WORDS[span.state]}, one of them {first}"
+    alone = span.others[0][1] == 1
+    return f"{span.count:,} calls: {', '.join(counts)}{': ' if alone else ', one of them '}{first}"
 
 
 def _legend(state: str) -> str:

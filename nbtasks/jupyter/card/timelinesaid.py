@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.client.timeline.spans import spans_of
+from nbtasks.client.timeline.drawing import BAR
+from nbtasks.client.timeline.spans import Span, spans_of
 from nbtasks.core import states
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def timeline_said(batch: Run, asked: dict[str, Any], now: float) -> dict[str, An
                 states.NAMES.index(span.state),
                 span.first,
                 span.count,
+                _others(span),
             ]
             for span in found.spans
         ],
@@ -56,6 +58,12 @@ def timeline_said(batch: Run, asked: dict[str, Any], now: float) -> dict[str, An
         "done": done,
         "cost_s": round(time.perf_counter() - began, 4),
     }
+
+
+def _others(span: Span) -> list[tuple[int, int, int]]:
+    """Return the states that not most calls of a bar have: code, how many, and how high their mark is (0: no mark)."""
+    heights = dict(span.marks(BAR))
+    return [(states.NAMES.index(state), n, heights.get(state, 0)) for state, n in span.others]
 
 
 def _part(asked: dict[str, Any], took: float) -> tuple[float, float]:

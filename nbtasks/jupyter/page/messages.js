@@ -47,6 +47,7 @@
  * @typedef {{k: "output", name: string}} OutputFile
  * @typedef {[
  *   lane: number, row: number, waits: number | null, begin: number, end: number, code: number, first: number, count: number,
+ *   others: [code: number, count: number, height: number][],
  * ]} TimeSpan
  * @typedef {{
  *   k: "timeline", number: number, took: number, from: number, to: number, queued: number, hidden: string, done: boolean,

@@ -78,7 +78,7 @@ class TimelineView {
   }
   /** Say what the shapes of the bars mean. @param {TimelineSaid} said */
   explain({ spans }) {
-    const { tables } = this.store, codes = [...new Set(spans.map((span) => span[5]))].sort();
+    const { tables } = this.store, codes = [...new Set(spans.flatMap((span) => [span[5], ...span[8].map(([other]) => other)]))].sort();
     if (codes.join() === this.explained) return;
     this.explained = codes.join();
     this.legend.replaceChildren(...codes.map((code) => {
@@ -140,13 +140,18 @@ class TimelineView {
     pen.beginPath();
     pen.rect(this.left, 0, this.width, height);
     pen.clip();
-    for (const span of said.spans) this.drawSpan(pen, span, tops, colours, dim);
+    // What is loud comes last, and is seen where bars overlap.
+    const plain = this.store.tables.states.findIndex(({ name }) => name === "SUCCESS");
+    const isLoud = (/** @type {TimeSpan} */ span) => span[5] !== plain || span[8].length > 0;
+    for (const loud of [false, true]) {
+      for (const span of said.spans) if (isLoud(span) === loud) this.drawSpan(pen, span, tops, colours, dim);
+    }
     pen.restore();
     if (!said.spans.length) setText(this.text, said.done ? "Nothing is known of when these calls ran." : "No call has begun.");
     else if (!this.chosen) setText(this.text, said.hidden);
   }
   /** @param {CanvasRenderingContext2D} pen @param {TimeSpan} span @param {number[]} tops @param {string[]} colours @param {string} ink */
-  drawSpan(pen, [lane, row, waits, begin, end, code, first, count], tops, colours, ink) {
+  drawSpan(pen, [lane, row, waits, begin, end, code, first, count, others], tops, colours, ink) {
     const top = tops[lane] + row * ROW + 1, left = Math.round(this.x(begin)), right = Math.max(left + 1, Math.round(this.x(end)) - (count === 1 ? 1 : 0));
     if (waits !== null) {
       pen.fillStyle = ink;
@@ -156,6 +161,15 @@ class TimelineView {
     }
     pen.fillStyle = colours[code];
     for (const [x, y, width, height] of filled(this.store.tables.stencils[BAR][code], right - left)) pen.fillRect(left + x, top + y, width, height);
+    // A few calls of another state among many: a mark above, and a gap that tells it from the bar without its colour.
+    let above = top;
+    for (const [louder, , height] of others) {
+      if (!height) continue;
+      pen.clearRect(left, above, right - left, height + 1);
+      pen.fillStyle = colours[louder];
+      pen.fillRect(left, above, right - left, height);
+      above += height + 1;
+    }
     if (!this.chosen || this.chosen[6] !== first || this.chosen[3] !== begin) return;
     pen.strokeStyle = ink;
     pen.lineWidth = 2;
@@ -225,10 +239,14 @@ class TimelineView {
   /** The kernel has told what a call is called. @param {number} index */
   named(index) { if (this.chosen?.[6] === index) setText(this.text, this.told(this.chosen)); }
   /** @param {TimeSpan} span */
-  told([, , waits, begin, end, code, first, count]) {
-    const { states, spans } = this.store.tables;
-    const name = this.store.nameOf(first), which = count > 1 ? `${thousands(count)} calls, one of them ${name}` : name;
-    const parts = [`${which} ${states[code].word}`, `ran ${clock(end - begin, spans)}`];
+  told([, , waits, begin, end, code, first, count, others]) {
+    const { states, spans } = this.store.tables, name = this.store.nameOf(first);
+    const most = count - others.reduce((sum, [, n]) => sum + n, 0);
+    const counts = [[code, most], ...others].map(([state, n]) => `${thousands(n)} ${states[state].word}`).join(", ");
+    const which = count === 1 ? `${name} ${states[code].word}`
+      : !others.length ? `${thousands(count)} calls ${states[code].word}, one of them ${name}`
+      : `${thousands(count)} calls: ${counts}${others[0][1] === 1 ? ": " : ", one of them "}${name}`;
+    const parts = [which, `ran ${clock(end - begin, spans)}`];
     if (count === 1 && waits !== null) parts.push(`queued ${clock(Math.max(0, begin - (this.said?.queued ?? 0)), spans)}`);
     return parts.join(" · ");
   }
