@@ -221,7 +221,7 @@ def test_the_first_failed_call_is_raised_with_a_note_that_counts_the_others(shar
         get(group)
     if hasattr(caught.value, "__notes__"):
         notes = "\n".join(caught.value.__notes__)
-        assert "item 1: 1" in notes
+        assert "nbtasks: x=1 (index 1)" in notes
         assert "5 of 10 calls did not succeed (5 failed, 0 revoked)" in notes
         assert "get(propagate=False)" in notes
     assert (group.state, group.completed_count(), group.failed_count()) == ("FAILURE", 5, 5)

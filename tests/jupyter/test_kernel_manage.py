@@ -134,6 +134,35 @@ def test_workers_panel(kernel, eventually):
     assert "<table" in data["text/html"]
 
 
+STUBBORN = """%%task -o s for n in range(3)
+# stubborn
+import time
+until = time.monotonic() + 8
+while time.monotonic() < until:
+    try:
+        time.sleep(1)
+    except BaseException:
+        pass
+"""
+
+
+def test_workers_name_a_call_that_runs_though_its_run_has_ended(kernel, eventually):
+    kernel.run(STUBBORN)
+    eventually(lambda: kernel.value("any(x.state == 'STARTED' for x in s)"), "it runs")
+    kernel.run("s.revoke(terminate=True)")
+    assert kernel.value("s.ready()")
+
+    def shown():
+        data = kernel.run("%workers").data[0]["text/plain"]
+        return data if " for " in data else None
+
+    text = eventually(shown, "a child is shown with what it runs")
+    assert "stubborn n=" in text
+    # A worker is named once, though none has brought what was revoked before it began.
+    listed = kernel.run("%tasks").data[0]["text/plain"]
+    assert "more" not in next(line for line in listed.splitlines() if "stubborn" in line)
+
+
 def test_misuse_of_the_management_magics_is_one_line(kernel):
     for line, said in (
         ("%workers 'x", "cannot read the line `'x`: no closing quotation"),

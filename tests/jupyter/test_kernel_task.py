@@ -96,7 +96,7 @@ def test_on_error_keep_and_raise(kernel):
     ran = kernel.run(f"%%task -b for n in range(3){body}")
     assert ran.ename == "KeyError"
     if sys.version_info >= (3, 11):  # notes of exceptions
-        assert "item 1" in ran.traceback
+        assert "n=1 (index 1)" in ran.traceback
 
 
 def test_await_and_return(kernel):

@@ -71,6 +71,9 @@ def test_eta_without_a_zone_is_local_time():
     ("line", "message"),
     [
         ("--retrys 3", "unknown option --retrys: did you mean --retries?"),
+        ("--otu x", "did you mean --out?"),
+        ("--bogus", "unknown option --bogus; there are --"),
+        ("-z", "unknown option -z; there are --"),
         ("--max_parallel 3", "did you mean --max-parallel?"),
         ("--retries=3 --time-out=4", "unknown option --time-out: did you mean --timeout?"),
         ("-Z", "unknown option -Z"),

@@ -66,7 +66,7 @@ def _row(worker: WorkerInfo, now: float) -> tuple[str, ...]:
 def _handle(worker: WorkerInfo, name_of: Callable[[str, int], str]) -> RowHandle:
     lines = [
         _child(worker.name, number, child, name_of)
-        for number, child in enumerate(worker.children[:_MOST_CHILDREN], start=1)
+        for number, child in enumerate(worker.children[:_MOST_CHILDREN])
     ]
     state = "" if worker.matches else "FAILURE"
     return RowHandle(worker.id, state or ("STARTED" if worker.slots_busy else "SUCCESS"), (), lines)
@@ -80,7 +80,7 @@ def _child(worker: str, number: int, child: ChildSheet, name_of: Callable[[str, 
     if more := len(child.running) - len(calls):
         calls.append(f"{more} more")
     doing = ", ".join(calls) or "idle"
-    return f"{worker} child {number} (pid {child.pid}, {words.size(child.rss_bytes)}): {doing}"
+    return f"{worker}, child {number} (pid {child.pid}, {words.size(child.rss_bytes)}): {doing}"
 
 
 def _note(worker: WorkerInfo) -> str:
