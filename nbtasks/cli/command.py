@@ -9,6 +9,7 @@ from .beating import beat
 from .calling import calling
 from .celerywords import before_commands
 from .controlling import control, inspect, status
+from .dashboarding import dashboard, metrics, webhook_secret
 from .doctor import doctor
 from .invite import invite
 from .listing import listing
@@ -49,14 +50,17 @@ for _command in (
     beat,
     calling,
     control,
+    dashboard,
     doctor,
     inspect,
     invite,
     listing,
+    metrics,
     purge,
     report,
     result,
     status,
+    webhook_secret,
     worker,
     *elsewhere.COMMANDS,
 ):

@@ -51,6 +51,8 @@ class WorkerInfo:
     running: tuple[tuple[str, int, float], ...] = ()
     #: Each of its children, in their order; none where an older worker does not tell.
     children: tuple[ChildSheet, ...] = ()
+    #: How many CPUs its processes have kept busy lately; None where it does not tell.
+    cpu: float | None = None
 
 
 def info_of(sheet: WorkerSheet, key_id: str) -> WorkerInfo:

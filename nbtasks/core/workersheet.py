@@ -41,6 +41,7 @@ class WorkerSheet:
         key_ids: of every key that it accepts.
         packages: module -> version, of packages whose objects travel; None where an older worker does not tell.
         place: of the files with large values that it sees; empty where it sees none.
+        cpu: how many CPUs its processes have kept busy since it was told last; None where nobody knows.
     """
 
     id: str
@@ -64,6 +65,7 @@ class WorkerSheet:
     place: str = ""
     running: RunningCalls = ()
     children: tuple[ChildSheet, ...] = ()
+    cpu: float | None = None
 
     def to_wire(self) -> str:
         """Return it as text."""
@@ -103,6 +105,7 @@ def _read(shown: _Shown) -> WorkerSheet:
         place=shown.text("place", ""),
         running=shown.running(),
         children=shown.children(),
+        cpu=shown.moment("cpu") if shown.has("cpu") else None,
     )
 
 
@@ -130,6 +133,10 @@ class _Shown:
 
     def __contains__(self, name: str) -> bool:
         return name in self._data
+
+    def has(self, name: str) -> bool:
+        """Whether it says something of that."""
+        return self._data.get(name) is not None
 
     def text(self, name: str, default: str | None = None) -> str:
         """Return a text of one line."""

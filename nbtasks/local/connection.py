@@ -27,6 +27,8 @@ FILE_VARIABLE = "NBTASKS_CONNECTION_FILE"
 #: Names the module that every App of a process reads its settings from.
 CONFIG_VARIABLE = "NBTASKS_CONFIG_MODULE"
 DEFAULT_NAMESPACE = "nbtasks"
+#: Where a URL came from that nobody has named.
+EMBEDDED = "embedded server"
 #: The key in use and the one before it.
 _MAX_KEYS = 2
 
@@ -81,6 +83,11 @@ class Connection:
     def is_local(self) -> bool:
         """Whether the server is on this machine, as far as the URL says."""
         return self.url.startswith("unix:") or self.is_loopback
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the URL was found by itself, as that of the embedded server."""
+        return self.source == EMBEDDED
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of JSON types. It holds the keys: only for private files and pipes."""
@@ -196,7 +203,7 @@ def begin(
     starting = None
     if not url:
         starting = begin_embedded()
-        url, source = starting.place.url, "embedded server"
+        url, source = starting.place.url, EMBEDDED
     return Resolving(Connection(url, keys, name, source), starting)
 
 

@@ -54,12 +54,14 @@ class Holder:
         worker: id of its worker, or of its client.
         title: the task's name, or what says where the code runs.
         since_s: seconds for which it has held it.
+        capacity: how many may hold it at once, as it has said.
     """
 
     name: str
     worker: str
     title: str
     since_s: float
+    capacity: int = 1
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def _holder(name: bytes, value: bytes, now_ms: int) -> Holder | None:
         return None
     since_s = max(0.0, (now_ms - number_or(found[3], now_ms)) / 1000)
     with contextlib.suppress(UnicodeDecodeError):
-        return Holder(name.decode(), worker_of(found[4].decode()), found[5].decode(), since_s)
+        return Holder(name.decode(), worker_of(found[4].decode()), found[5].decode(), since_s, int(found[1]))
     return None
 
 

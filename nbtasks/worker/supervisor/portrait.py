@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
 from nbtasks.core.workersheet import ChildSheet, RunningCalls, WorkerSheet
+from nbtasks.worker.cputime import CpuMeter
 from nbtasks.worker.executing.sidebyside import shown_running
 from nbtasks.worker.memory import resident_bytes
 from nbtasks.worker.seats import Seat
@@ -55,6 +56,7 @@ class Portrait:
         #: Whether no slot is free, as it was seen last, and as the list of workers shows it; since when (monotonic).
         self._full = self._shown_full = False
         self._shown_at = 0.0
+        self._cpus = CpuMeter()
 
     def is_outdated(self, now: float) -> bool:
         """Whether to show at once, not with the next renewal, that no slot is free any more, or that one is again."""
@@ -80,7 +82,8 @@ class Portrait:
         status = [slot.status() for slot in slots]
         busy, total = self._load()
         self._shown_full = busy >= total
-        sizes = {number: resident_bytes(pid) for number, pid in list(self._children.pids.items())}
+        pids = dict(self._children.pids)
+        sizes = {number: resident_bytes(pid) for number, pid in pids.items()}
         return WorkerSheet(
             id=self._identity.id,
             name=self._identity.name,
@@ -103,6 +106,7 @@ class Portrait:
             place=self.place,
             running=_told(shown_running(slots, [seat.roster for seat in seats])),
             children=self._shown_children(seats, sizes),
+            cpu=self._cpus.busy([os.getpid(), *pids.values()]),
         )
 
     def _shown_children(self, seats: Sequence[Seat], sizes: Mapping[int, int]) -> tuple[ChildSheet, ...]:

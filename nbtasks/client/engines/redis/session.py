@@ -43,6 +43,7 @@ from nbtasks.wire.values import Shelf
 from .ahead import Precedence
 from .commanding import Commanding, OrderBook
 from .lockreasons import LockReasons
+from .lookout import Lookout
 from .reasons import Reasons
 from .receiving.adoption import Adoption
 from .receiving.expiry import Expiry
@@ -194,6 +195,10 @@ class Session:
     def delayed(self) -> DelayedCalls:
         """Reads which calls are due later."""
         return DelayedCalls(self._links[0], self.keys)
+
+    def lookout(self) -> Lookout:
+        """Return what looks at queues, locks and the server, on a connection of its own."""
+        return Lookout(self.new_link(), self.keys, self.codec)
 
     @property
     def home(self) -> Home:

@@ -1,0 +1,78 @@
+"""What there is on the server beyond calls and workers, for people: queues, locks, limits, the server itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nbtasks.broker.redis.gauges import Gauges, QueueDepth
+from nbtasks.broker.redis.locks import Locks, Occupancy, name_of_lock
+from nbtasks.broker.redis.ordering import Ordering
+from nbtasks.broker.redis.server import BrokerFacts, look
+from nbtasks.core.errors import SignatureMismatch
+from nbtasks.core.orders import LimitTask
+
+if TYPE_CHECKING:
+    from nbtasks.broker.redis.keys import Keys
+    from nbtasks.broker.redis.link import Link
+    from nbtasks.wire.codec import Codec
+
+#: Locks that are looked at one by one.
+_MOST_LOCKS = 100
+
+
+@dataclass(frozen=True)
+class LockLook:
+    """A lock that somebody holds or waits for.
+
+    Attributes:
+        name: as users write it.
+        held: who does.
+    """
+
+    id: str
+    name: str
+    held: Occupancy
+
+
+class Lookout:
+    """Looks for one session.
+
+    Args:
+        link: of its own.
+    """
+
+    def __init__(self, link: Link, keys: Keys, codec: Codec) -> None:
+        self._link = link
+        self._gauges = Gauges(link, keys)
+        self._locks = Locks(link, keys)
+        self._ordering = Ordering(link, keys)
+        self._codec = codec
+
+    def queues(self) -> list[QueueDepth]:
+        """Return how long queues are."""
+        return self._gauges.queues()
+
+    def locks(self) -> tuple[list[LockLook], int]:
+        """Return locks, and how many more there are."""
+        ids = self._gauges.lock_ids()
+        shown = ids[:_MOST_LOCKS]
+        return [LockLook(id, name_of_lock(id), self._locks.held(id, 1)) for id in shown], len(ids) - len(
+            shown
+        )
+
+    def limits(self) -> list[LimitTask]:
+        """Return the limits of tasks that were set while workers run, by task."""
+        found: dict[str, LimitTask] = {}
+        for frame in self._ordering.task_limits():
+            with contextlib.suppress(SignatureMismatch, ValueError):
+                what = self._codec.open_order(frame).what
+                if isinstance(what, LimitTask):
+                    found[what.task] = what
+        return [found[task] for task in sorted(found)]
+
+    def server(self) -> tuple[BrokerFacts, Mapping[str, str]]:
+        """Return what the server is, and what it says of itself, by its own words."""
+        return look(self._link), self._gauges.info()

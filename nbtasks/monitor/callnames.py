@@ -1,0 +1,52 @@
+"""What calls are called that workers name by batch and number: their ids, their tasks, what they stand for in a map."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .bounded import short
+
+if TYPE_CHECKING:
+    from nbtasks.client.engines.redis.session import Session
+    from nbtasks.core.label import BatchLabel
+
+#: Batches whose labels are kept.
+_MOST = 2_000
+
+
+class CallNames:
+    """Looks labels of batches up, each once."""
+
+    def __init__(self, session: Session) -> None:
+        self._survey = session.adoption.survey
+        self._labels: OrderedDict[str, BatchLabel | None] = OrderedDict()
+
+    def look_up(self, batches: Iterable[str]) -> None:
+        """Look some up in one go."""
+        missing = [name for name in dict.fromkeys(batches) if name and name not in self._labels]
+        if not missing:
+            return
+        found = self._survey.named(missing)
+        for name in missing:
+            outline = found.get(name)
+            self._labels[name] = None if outline is None else outline.label
+        while len(self._labels) > _MOST:
+            self._labels.popitem(last=False)
+
+    def named(self, batch: str, index: int) -> tuple[str, str]:
+        """Return id and task of a call, whose batch was looked up."""
+        label = self._labels.get(batch)
+        if label is None:
+            return f"{batch}:{index}", ""
+        return label.own_id or (batch if label.single else f"{batch}:{index}"), short(label.name)
+
+    def items(self, calls: list[tuple[str, int]]) -> list[str]:
+        """Return what calls are called beside others of their map, such as ``n=17``; empty where they are not."""
+        self.look_up(batch for batch, _ in calls)
+        return [self._item(batch, index) for batch, index in calls]
+
+    def _item(self, batch: str, index: int) -> str:
+        label = self._labels.get(batch)
+        return label.items[index] if label is not None and 0 <= index < len(label.items) else ""

@@ -1,0 +1,39 @@
+"""Which URLs may be called when a task ends that was called over HTTP. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from nbtasks.client.calledurls import check_url, webhook
+from nbtasks.core.errors import ConfigError
+
+
+class HooksTo:
+    """Those that begin so. Whoever has the token could else have workers ask for anything in their network.
+
+    Args:
+        beginnings: such as ``https://example.org/hooks/``.
+    """
+
+    def __init__(self, beginnings: Iterable[str] = ()) -> None:
+        # With a slash: nothing begins with a part of a host's name.
+        self._beginnings = tuple(check_url(one if one.count("/") > 2 else f"{one}/") for one in beginnings)
+
+    def linked(self, url: Any, queue: Any) -> dict[str, Any]:
+        """Return the options of a call whose end is told to a URL; none where there is no URL.
+
+        Args:
+            queue: of the call: its workers tell the URL, too; None where none was named.
+
+        Raises:
+            ConfigError: it may not be called.
+        """
+        if url is None:
+            return {}
+        if not isinstance(url, str):
+            raise ConfigError("webhook is a URL")
+        if not check_url(url).startswith(self._beginnings or ("\0",)):
+            allowed = ", ".join(self._beginnings) or "none, as it was started without --webhooks-to"
+            raise ConfigError(f"webhook: this dashboard calls URLs that begin with: {allowed}")
+        return dict(webhook(url) if queue is None else webhook(url, queue=queue))
