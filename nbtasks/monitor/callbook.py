@@ -6,13 +6,16 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from nbtasks.client.whence import name_of
 from nbtasks.core import states as st
 
 from .bounded import ERROR, seconds, short
 from .tallies import Tallies
+
+if TYPE_CHECKING:
+    from nbtasks.client.happened.event import Event
 
 #: Calls that are kept; events of each.
 MOST_CALLS = 10_000
@@ -63,25 +66,6 @@ _KINDS = {
 }
 
 
-class Happening(Protocol):
-    """An event, as ``app.events(expand=False)`` tells it: of ``count`` calls in a row."""
-
-    type: str
-    timestamp: float
-    uuid: Any
-    batch: Any
-    index: Any
-    count: Any
-    name: Any
-    hostname: Any
-    child: Any
-    queue: Any
-    place: Any
-    runtime: Any
-    started: Any
-    exception: Any
-
-
 class CallBook:
     """Takes events in, in whatever order those of different processes come, and keeps the newest calls."""
 
@@ -92,7 +76,7 @@ class CallBook:
         self.seen = 0
         self._most = most
 
-    def take_in(self, events: Iterable[Happening]) -> int:
+    def take_in(self, events: Iterable[Event]) -> int:
         """Take events in; returns how many of them were about calls."""
         count = 0
         for event in events:
@@ -102,7 +86,7 @@ class CallBook:
                 count += 1
         return count
 
-    def _note(self, event: Happening, state: str, counted: str) -> None:
+    def _note(self, event: Event, state: str, counted: str) -> None:
         at, id = seconds(event.timestamp), short(event.uuid)
         if not id or at is None:
             return
@@ -116,28 +100,40 @@ class CallBook:
         else:
             # Only the newest of so many would be kept.
             first = max(0, n - self._most)
-            for index in range(event.index + first, event.index + n):
-                new += self._note_call(f"{event.batch}:{index}", event, state, at, each_s, error)
+            for place in range(first, n):
+                id = f"{event.batch}:{event.index + place}"
+                new += self._note_call(id, event, state, at, each_s, error, place)
             new += first if state == st.PENDING else 0
         self.seen += new
         if counted:
             self.tallies.note(counted, task, at, each_s, error, id, n)
 
     def _note_call(
-        self, id: str, event: Happening, state: str, at: float, runtime_s: float | None, error: str
+        self,
+        id: str,
+        event: Event,
+        state: str,
+        at: float,
+        runtime_s: float | None,
+        error: str,
+        place: int = 0,
     ) -> bool:
-        """Note what has become of one call; returns whether it is a new one."""
+        """Note what has become of one call; returns whether it is a new one.
+
+        Args:
+            place: among those that the event is about.
+        """
         call = self.calls.get(id)
         is_new = call is None
         if call is None:
             call = self.calls[id] = KeptCall(id)
             if len(self.calls) > self._most:
                 self._drop_one()
-        _describe(call, event)
+        _describe(call, event, place)
         if len(call.events) < _MOST_EVENTS:
             call.events.append((at, event.type, call.worker))
         if not call.is_over:
-            _advance(call, event, state, at, runtime_s, error)
+            _advance(call, event, state, at, runtime_s, error, place)
         return is_new
 
     def _drop_one(self) -> None:
@@ -177,13 +173,13 @@ class CallBook:
         return Counter(call.task for call in self.calls.values() if call.state == st.STARTED)
 
 
-def _describe(call: KeptCall, event: Happening) -> None:
+def _describe(call: KeptCall, event: Event, place: int) -> None:
     if not call.task:
         call.task = short(event.name or "")
     if not call.queue:
         call.queue = short(event.queue or "")
     if not call.batch:
-        call.batch, call.index = short(event.batch or ""), event.index if type(event.index) is int else 0
+        call.batch, call.index = short(event.batch or ""), event.index + place
     if event.type == "task-sent":
         call.client = name_of(short(event.place)) if event.place else short(event.hostname or "")
     elif event.hostname:
@@ -192,7 +188,7 @@ def _describe(call: KeptCall, event: Happening) -> None:
 
 
 def _advance(
-    call: KeptCall, event: Happening, state: str, at: float, runtime_s: float | None, error: str
+    call: KeptCall, event: Event, state: str, at: float, runtime_s: float | None, error: str, place: int
 ) -> None:
     kind = event.type
     if kind == "task-sent":
@@ -206,6 +202,8 @@ def _advance(
         elif runtime_s is not None and began_at is None and call.started_at is None:
             # What is short tells of its start only with its end.
             began_at = at - runtime_s
+        elif runtime_s is not None and began_at is not None:
+            began_at += runtime_s * place
         call.started_at = began_at if began_at is not None else call.started_at
         call.runtime_s = runtime_s if state != st.STARTED else None
         call.error = error or call.error

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.client.schedule.declared import all_facts
+from nbtasks.client.periodic.declared import all_facts
 from nbtasks.core.address import PYTHON
 from nbtasks.core.errors import ConfigError, NbtasksError
 from nbtasks.core.packages import versions
@@ -31,6 +31,7 @@ from .workerspage import workers_page
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
+    from nbtasks.client.happened.eventstream import EventStream
     from nbtasks.client.workerinfo import WorkerInfo
 
     from .tallies import TaskTally
@@ -54,7 +55,7 @@ class Monitor:
         self.book = CallBook()
         #: Held by who reads events, or looks at what they have told.
         self._lock = threading.Lock()
-        self._stream: Any = None
+        self._stream: EventStream | None = None
         self._lookout = session.lookout()
         self._names = CallNames(session)
         self._living: set[str] = set()
@@ -126,10 +127,7 @@ class Monitor:
         """Read what has happened since the last time."""
         with self._lock:
             if self._stream is None:
-                events: Any = getattr(self._app, "events", None)
-                if events is None:
-                    return
-                self._stream = events(since="start", expand=False)
+                self._stream = self._app.events("task", since="start", expand=False)
             give_up_at = time.monotonic() + _READ_S
             while time.monotonic() < give_up_at:
                 batch = self._stream.next_batch(0)
@@ -165,7 +163,7 @@ class Monitor:
     # -- each page
 
     def _of_stream(self) -> dict[str, Any]:
-        missed = getattr(self._stream, "missed", 0)
+        missed = self._stream is not None and self._stream.missed
         return {"since": self.book.tallies.since, "cut": bool(missed)}
 
     def _overview(self, _filters: Filters, now: float) -> dict[str, Any]:

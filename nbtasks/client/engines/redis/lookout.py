@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbtasks.broker.redis.brokerfacts import BrokerFacts, look
 from nbtasks.broker.redis.gauges import Gauges, QueueDepth
 from nbtasks.broker.redis.locks import Locks, Occupancy, name_of_lock
 from nbtasks.broker.redis.ordering import Ordering
-from nbtasks.broker.redis.server import BrokerFacts, look
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.orders import LimitTask
 
@@ -59,7 +59,7 @@ class Lookout:
         """Return locks, and how many more there are."""
         ids = self._gauges.lock_ids()
         shown = ids[:_MOST_LOCKS]
-        return [LockLook(id, name_of_lock(id), self._locks.held(id, 1)) for id in shown], len(ids) - len(
+        return [LockLook(id, name_of_lock(id), self._locks.occupancy(id, 1)) for id in shown], len(ids) - len(
             shown
         )
 
