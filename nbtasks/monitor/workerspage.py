@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nbtasks.client.workerinfo import ChildInfo, WorkerInfo
+    from nbtasks.client.workerinfo import WorkerInfo
+    from nbtasks.core.workersheet import ChildSheet
 
 MOST_WORKERS, _MOST_CHILDREN, _MOST_CALLS = 200, 64, 3
 
@@ -59,7 +60,7 @@ def _worker(one: WorkerInfo, named: Named) -> dict[str, Any]:
     }
 
 
-def _child(number: int, child: ChildInfo, named: Named) -> dict[str, Any]:
+def _child(number: int, child: ChildSheet, named: Named) -> dict[str, Any]:
     calls = []
     for batch, index, for_s in child.running[:_MOST_CALLS]:
         id, task = named(batch, index)

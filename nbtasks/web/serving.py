@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from nbtasks.core.errors import ConfigError
+from nbtasks.dashboard.assets import script, style
 from nbtasks.monitor.monitor import Monitor
 
 from .admission import Admission
@@ -23,7 +24,6 @@ from .doorway import Doorway
 from .hooksto import HooksTo
 from .livestreams import Streams
 from .metrics import Metrics
-from nbtasks.dashboard.assets import script, style
 from .site import Site
 from .taskcalls import TaskCalls
 

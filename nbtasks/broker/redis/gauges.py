@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.core.address import Address
+from nbtasks.core.lanenames import LANES
 
-from .keys import GROUP, LANES, Keys, readable
+from .keys import GROUP, Keys, readable
 from .link import Link, translated
 from .untrusted import addresses, is_own_id, names, number_or
 
