@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
 from types import FrameType, TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nbtasks.core.errors import ChordError, NbtasksError, NotPicklable
 from nbtasks.core.readable import name_of, text_of
 from nbtasks.core.typevars import P
 from nbtasks.wire.errors.tracebacks import is_of_library, is_own, shown_as, without_own_frames
 
-__all__ = ["as_own", "at_border", "on_own_error", "shortened", "shown_as", "without_last_own"]
+__all__ = [
+    "as_own",
+    "at_awaited_border",
+    "at_border",
+    "on_own_error",
+    "shortened",
+    "shown_as",
+    "without_last_own",
+]
 
 T = TypeVar("T")
+#: What is raised here because of what users do, and is no fault of ours.
+_THEIR_DOING = (NbtasksError, TypeError, KeyboardInterrupt, asyncio.CancelledError)
+#: Whether the function that raises an error once more is in its traceback in any case. Since Python 3.11, a bare
+#: ``raise`` takes the traceback as it was set just before, and adds nothing to it.
+LEAVES_A_FRAME = sys.version_info < (3, 11)
 E = TypeVar("E", bound=BaseException)
 
 #: Told of errors that have no frame of a user's beyond the one that has asked: what shows them may leave ours out.
@@ -31,17 +46,37 @@ def at_border(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except BaseException as error:
-            raise shortened(error)  # noqa: B904 - the same error
+            if LEAVES_A_FRAME:
+                raise shortened(error)  # noqa: B904 - the same error
+            shortened(error)
+            raise
 
     # Tracebacks name it by that.
     asked.__code__ = asked.__code__.replace(co_name=function.__name__)
     return functools.wraps(function)(asked)
 
 
+def at_awaited_border(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Do the same for a coroutine function."""
+
+    async def awaited(*args: P.args, **kwargs: P.kwargs) -> T:
+        __tracebackhide__ = True
+        try:
+            return await function(*args, **kwargs)
+        except BaseException as error:
+            if LEAVES_A_FRAME:
+                raise shortened(error)  # noqa: B904 - the same error
+            shortened(error)
+            raise
+
+    awaited.__code__ = awaited.__code__.replace(co_name=function.__name__)
+    return functools.wraps(function)(awaited)
+
+
 def shortened(error: BaseException) -> BaseException:
     """Return an error with the frames that tell users something. One that is our own fault keeps all of them."""
     rest = without_own_frames(error.__traceback__)
-    if rest is None and not isinstance(error, (NbtasksError, TypeError, KeyboardInterrupt)):
+    if rest is None and not isinstance(error, _THEIR_DOING):
         return error
     # That one's cause is an exception of the user's task, and part of what it says.
     if isinstance(error, NbtasksError) and not isinstance(error, ChordError):

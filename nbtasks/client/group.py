@@ -28,7 +28,7 @@ from .batches.course import course_of
 from .batches.ledger import Ledger
 from .batches.repairs import STRUCK
 from .batches.shown import numbered_call
-from .border import as_own, at_border, note
+from .border import as_own, at_awaited_border, at_border, note
 from .handlewords import CeleryWords, revoked, stopping, tell_value, told_meanwhile
 from .linked import Linked
 from .onlooking import watched
@@ -488,8 +488,8 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
     def __await__(self) -> Generator[Any, None, list[R]]:
         return self._awaited().__await__()
 
+    @at_awaited_border
     async def _awaited(self) -> list[R]:
-        __tracebackhide__ = True
         try:
             await waiting.wait_async(self.batch, self._is_settled)
         except asyncio.CancelledError as stopped:

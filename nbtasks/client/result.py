@@ -32,7 +32,7 @@ from .batches.ledger import Ledger
 from .batches.lostvalues import without_value
 from .batches.seen import name_of_state, own_meta
 from .batches.shown import shown_value
-from .border import at_border, note, unreadable
+from .border import at_awaited_border, at_border, note, unreadable
 from .handlewords import CeleryWords, revoked, stopping, tell_value, told_meanwhile
 from .linked import Linked
 from .lookup import looked_up
@@ -489,8 +489,8 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
     def __await__(self) -> Generator[Any, None, R]:
         return self._awaited().__await__()
 
+    @at_awaited_border
     async def _awaited(self) -> R:
-        __tracebackhide__ = True
         try:
             await waiting.wait_async(self.batch, self._is_settled)
         except asyncio.CancelledError as stopped:

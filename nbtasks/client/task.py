@@ -20,7 +20,7 @@ from nbtasks.core.typevars import P, R
 from nbtasks.wire import pickling
 
 from . import current, home, ownclass
-from .border import at_border, shortened
+from .border import LEAVES_A_FRAME, at_border, shortened
 from .canvas.sequence import chunks
 from .canvas.signature import Signature, signature
 from .definition import Definition
@@ -267,8 +267,11 @@ class Task(Definition, Generic[P, R]):
         try:
             return submit_call(self.app.engine, self, args, kwargs, {})
         except BaseException as error:
-            raised = error if isinstance(self, Task) else ownclass.called_on_class(self)
-            raise shortened(raised)  # noqa: B904 - the same error
+            if LEAVES_A_FRAME or not isinstance(self, Task):
+                raised = error if isinstance(self, Task) else ownclass.called_on_class(self)
+                raise shortened(raised)  # noqa: B904 - the same error
+            shortened(error)
+            raise
 
     @at_border
     @documented(CallKeywords, {**_OF_CALLS, "quiet": True})

@@ -33,12 +33,17 @@ def names(tb):
     return [frame.name if Path(frame.filename).name == HERE else f"({frame.name})" for frame in frames]
 
 
-def test_between_the_users_line_and_the_tasks_stands_one_frame(shared_app):
+#: Before Python 3.11, who raises an error once more is in its traceback.
+LEAVES_FRAMES = sys.version_info < (3, 11)
+OURS = ["(get)"] if LEAVES_FRAMES else []
+
+
+def test_between_the_users_line_and_the_tasks_stands_nothing_of_ours(shared_app):
     single, group = add_up.delay({"total": 1}), add_up.map([{"total": 1, "more": 2}, {"total": 1}])
     for handle in (single, group):
         with pytest.raises(ZeroDivisionError) as raised:
             handle.get()
-        assert names(raised.tb) == [names(raised.tb)[0], "(get)", "add_up", "share"]
+        assert names(raised.tb) == [names(raised.tb)[0], *OURS, "add_up", "share"]
 
 
 def test_awaiting_raises_in_the_tasks_own_lines(shared_app):
@@ -48,7 +53,12 @@ def test_awaiting_raises_in_the_tasks_own_lines(shared_app):
     with pytest.raises(ZeroDivisionError) as raised:
         asyncio.run(wait())
     found = names(raised.tb)
-    assert found[found.index("wait") :] == ["wait", "(_awaited)", "(get)", "add_up", "share"]
+    assert found[found.index("wait") :] == [
+        "wait",
+        *(["(_awaited)", *OURS] if LEAVES_FRAMES else []),
+        "add_up",
+        "share",
+    ]
 
 
 def test_who_is_stopped_in_an_await_hears_what_goes_on(idle_app):
@@ -70,7 +80,7 @@ def test_who_is_stopped_in_an_await_hears_what_goes_on(idle_app):
         # Until Python 3.10 a task that was cancelled raises another one.
         error = raised.value if sys.version_info >= (3, 11) else last(raised.value)
         assert re.match(f"stopped waiting; {what} .*revoke", str(error))
-        assert names(error.__traceback__)[-1] == "(_awaited)"
+        assert names(error.__traceback__)[-1] == ("(_awaited)" if LEAVES_FRAMES else "wait_for")
 
 
 def last(error):
@@ -97,7 +107,7 @@ class Unwilling:
 def test_a_refusal_shows_the_line_that_has_asked(shared_app, submit, kind):
     with pytest.raises(kind) as raised:
         submit()
-    assert names(raised.tb)[-2] == "<lambda>"
+    assert names(raised.tb)[-2 if LEAVES_FRAMES else -1] == "<lambda>"
     assert raised.value.__cause__ is None
 
 
@@ -107,7 +117,7 @@ def test_where_users_code_has_raised_its_lines_are_kept(shared_app):
     assert names(raised.value.__cause__.__traceback__)[0] == "__reduce__"
     with pytest.raises(ZeroDivisionError) as divided:
         add_up.map(1 / number for number in [1, 0])
-    assert names(divided.tb)[-2:] == ["(map)", "<genexpr>"]
+    assert names(divided.tb)[-2:] == ["(map)" if LEAVES_FRAMES else names(divided.tb)[0], "<genexpr>"]
 
 
 def variables_of(error, function):

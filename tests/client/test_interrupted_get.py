@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -84,5 +85,5 @@ def test_stop_interrupts_a_get_and_other_threads_go_on(shared_app, gate, stop_bu
     # It may hit before the wait begins.
     said, frames = seen[-1]
     assert "goes on; stop it with revoke" in said
-    assert frames == ["get_and_stop", "get"]
+    assert frames == ["get_and_stop", *(["get"] if sys.version_info < (3, 11) else [])]
     assert beside == [held.get(60)] == ["through"]

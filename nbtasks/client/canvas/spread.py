@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nbtasks.client.border import as_own, at_border
+from nbtasks.client.border import as_own, at_awaited_border, at_border
 from nbtasks.client.group import GroupResult
 from nbtasks.client.handlewords import revoked, stopping, tell_value, told_meanwhile
 from nbtasks.client.result import AsyncResult
@@ -316,8 +316,8 @@ class SpreadResult(GroupResult[R]):
             callback(self)
         return self
 
+    @at_awaited_border
     async def _awaited(self) -> list[Any]:
-        __tracebackhide__ = True
         looks = 0
         while not self.ready():
             looks += 1
