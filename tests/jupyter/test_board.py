@@ -6,6 +6,7 @@ import pytest
 
 from nbtasks.core import states
 from nbtasks.jupyter.card.board import Board, FinishRate, overall_state
+from nbtasks.jupyter.card.said import failures_said
 
 from .records import fail, make_batch, start, succeed, tell
 
@@ -68,7 +69,7 @@ def test_failures_that_look_alike_are_one_group():
     ]
     first = view.failures[0]
     assert first.message == "page 0 at 0x0f of 'u0' is gone"
-    assert (first.indexes, first.label) == ((0, 1, 2, 3), "0")
+    assert (first.indexes, first.labels) == ((0, 1, 2, 3), ("0", "1", "2", "3"))
     assert "raise error" in first.traceback
     assert view.failures[2].attempts == 3
 
@@ -77,6 +78,7 @@ def test_more_failures_than_are_kept_are_counted():
     batch = make_batch(1500)
     fail(batch, ValueError("bad"), *range(1500))
     view = Board(batch).fold(time.time())
+    assert failures_said(view)[0].which == "0, 1, 2, 3 …"
     assert view.failures[0].count + view.more_failures == 1500
     assert view.more_failures == 500
 

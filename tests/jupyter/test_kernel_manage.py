@@ -127,8 +127,8 @@ def test_workers_panel(kernel, eventually):
     data = eventually(idle, "nothing is busy")
     title, head, row = data["text/plain"].splitlines()[:3]
     assert title == "0 of 2 slots busy"
-    assert head.split() == ["worker", "host", "pid", "Python", "pool", "queues", "busy", "memory", "calls", "run",
-                            "last", "seen"]  # fmt: skip
+    assert head.split() == ["worker", "queues", "host", "busy", "memory", "calls", "run", "last", "seen", "pool",
+                            "Python", "pid"]  # fmt: skip
     assert "prefork 2" in row
     assert "0/2" in row
     assert "<table" in data["text/html"]

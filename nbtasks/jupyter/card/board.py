@@ -63,9 +63,9 @@ class FailureGroup:
     type: str
     message: str
     count: int
-    #: The first few calls that failed so.
+    #: The first few calls that failed so, and their items.
     indexes: tuple[int, ...]
-    label: str
+    labels: tuple[str, ...]
     attempts: int
     traceback: str
 
@@ -280,6 +280,10 @@ def overall_state(counts: Mapping[str, int], *, done: bool) -> str:
     return states.RETRY if counts.get(states.RETRY) else states.PENDING
 
 
+#: Calls of a group of failures that are named.
+_MOST_NAMED = 4
+
+
 @dataclass
 class _Group:
     first: Failure
@@ -305,8 +309,8 @@ def group_failures(failures: Iterable[Failure], item_label: Callable[[int], str]
             type=words.plain(group.first.type, 120),
             message=words.plain(group.first.message, MESSAGE_LENGTH),
             count=len(group.indexes),
-            indexes=tuple(group.indexes[:5]),
-            label=words.one_line(item_label(group.first.index), 80),
+            indexes=tuple(group.indexes[:_MOST_NAMED]),
+            labels=tuple(words.one_line(item_label(index), 80) for index in group.indexes[:_MOST_NAMED]),
             attempts=group.first.attempts,
             traceback=_end_of(readable(words.plain(group.first.traceback or "", 200_000))),
         )

@@ -281,10 +281,15 @@ def _failure(group: FailureGroup, *, many: bool) -> FailureSaid:
         times=f"{group.count:,} ×" if many else "",
         type=group.type,
         message=group.message.partition("\n")[0],
-        which=words.which_call(group.indexes[0], group.label) if many else "",
+        which=_which_failed(group) if many else "",
         details=(group.traceback or group.message) + attempts,
         open=not many,
     )
+
+
+def _which_failed(group: FailureGroup) -> str:
+    named = ", ".join(map(words.which_call, group.indexes, group.labels))
+    return f"{named} …" if group.count > len(group.indexes) else named
 
 
 def _newest(view: View) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nbtasks.core.workersheet import ChildSheet
 
 _COLUMNS = (
-    "worker", "host", "pid", "Python", "pool", "queues", "busy", "memory", "calls run", "last seen",
+    "worker", "queues", "host", "busy", "memory", "calls run", "last seen", "pool", "Python", "pid",
 )  # fmt: skip
 _EMPTY = (
     "No workers. `%workers start 4` starts four processes here; "
@@ -51,15 +51,15 @@ def workers_panel(
 def _row(worker: WorkerInfo, now: float) -> tuple[str, ...]:
     return (
         worker.name,
-        worker.host,
-        str(worker.pid),
-        worker.python + ("" if worker.matches else " (does not fit)"),
-        f"{worker.pool} {worker.concurrency}",
         ", ".join(worker.queues),
+        worker.host,
         f"{worker.slots_busy}/{worker.slots_total}",
         words.size(worker.rss_bytes),
         f"{worker.processed:,}",
         f"{words.ago(max(0.0, now - worker.seen_at))} ago",
+        f"{worker.pool} {worker.concurrency}",
+        worker.python + ("" if worker.matches else " (does not fit)"),
+        str(worker.pid),
     )
 
 
