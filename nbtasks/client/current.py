@@ -7,11 +7,12 @@ whatever else a task or its module opens.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from nbtasks.core import ancestry, context
 from nbtasks.core.errors import ConfigError
@@ -69,6 +70,7 @@ class Provider(Protocol):
         """Go on in a process that was forked off."""
 
 
+M = TypeVar("M", bound=Callable[..., Any])
 _open: list[Provider] = []
 #: The App of a worker's child, once a task has submitted something.
 _of_worker: list[Provider] = []
@@ -174,10 +176,17 @@ def known() -> Provider | None:
     return _of_project[0]() if _of_project else next(iter(_of_worker), None)
 
 
+def _maker(known: list[M]) -> M:
+    """Return what app.py has set; a task may need an App before anything else of its process has imported that."""
+    if not known:
+        importlib.import_module("nbtasks.client.app")
+    return known[0]
+
+
 def _serving() -> Provider:
     with _lock:
         if not _of_worker:
-            _of_worker.append(make[0]())
+            _of_worker.append(_maker(make)())
         return _of_worker[0]
 
 
@@ -192,7 +201,7 @@ def _default() -> Provider:
                 f"no App is open here. {whose[0].upper()}{whose[1:]} had its calls go to {told}; one with defaults "
                 f"would have them go to {default_place()}. Open the one that you want: app = App(broker=...)"
             )
-    return make[0]()
+    return _maker(make)()
 
 
 def home_of_newest() -> Home | None:
@@ -255,7 +264,7 @@ def _made_at(home: Home) -> Provider | None:
             found = opened_access(home, context.serving[0].connection)
             if found is None:
                 return None
-            _elsewhere[home] = make_at[0](home.label, *found)
+            _elsewhere[home] = _maker(make_at)(home.label, *found)
         return _elsewhere[home]
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -133,6 +134,60 @@ def test_code_in_tasks_takes_turns_and_is_freed_with_its_process(app, entries, g
     gate.open()
     assert second.get(timeout=SOON) < first.get(timeout=SOON)
     assert entries.most({pids[0]}) == 1
+
+
+def test_a_task_takes_a_lock_before_anything_of_its_process_has_made_an_app(project):
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_SCRIPT], capture_output=True, text=True, timeout=SOON, check=False
+    )
+    assert done.stdout.split() == ["True", "True"], done.stderr
+
+
+IN_A_SCRIPT = """
+import nbtasks
+app = nbtasks.App("script")
+
+@app.task
+def block():
+    from nbtasks import current_app
+    with current_app.lock("a") as hold:
+        return hold.token > 0
+
+@app.task
+def decorated():
+    from nbtasks import locked
+    return locked("a")(lambda: True)()
+
+with app:
+    app.start_workers(2)
+    print(block.delay().get(timeout=60), decorated.delay().get(timeout=60))
+"""
+
+
+def in_another_thread(what):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(what).result(SOON)
+
+
+def test_a_block_may_end_in_another_thread_than_it_has_begun_in(crew):
+    lock = crew.lock("two threads")
+    lock.__enter__()
+    in_another_thread(lambda: lock.__exit__(None, None, None))
+    with crew.lock("two threads", timeout=0) as hold:
+        assert not hold.is_lost
+
+
+def test_where_several_hold_a_lock_by_one_object_it_is_not_guessed_whose_block_ends(crew):
+    places = crew.semaphore("two of one object", 2)
+    with places:
+        in_another_thread(places.__enter__)
+        with pytest.raises(ConfigError, match=r"have each say app\.lock\('two of one object'\)"):
+            in_another_thread(lambda: asyncio.run(places.__aexit__(None)))
+
+
+def test_a_lock_says_that_it_is_held_for_a_block(crew):
+    with pytest.raises(AttributeError, match=r"held for a block, with app\.lock"):
+        crew.lock("words").acquire()
 
 
 def test_a_call_that_is_revoked_while_it_waits_for_a_lock_leaves_the_line(crew, eventually):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client import current
 from nbtasks.core.durations import Duration, patience
-from nbtasks.core.errors import LockLost, WouldDeadlock
+from nbtasks.core.errors import ConfigError, LockLost, WouldDeadlock
 from nbtasks.core.hold import Hold
 from nbtasks.core.lock import Lock, check_capacity, check_name
 
@@ -67,7 +67,7 @@ class AppLock:
         return hold
 
     def __exit__(self, kind: object, *_: object) -> None:
-        hold = self._holds.pop(_owner(), None)
+        hold = self._left()
         if hold is None:
             # A process that was forked off holds nothing.
             return
@@ -77,6 +77,30 @@ class AppLock:
                 f"{hold} was lost before its block has ended: this process could not say in time that it lives, or the "
                 "broker has lost its data. Somebody else may have had it meanwhile"
             )
+
+    def _left(self) -> Hold | None:
+        """Return the hold of the block that ends here.
+
+        Web frameworks begin a block in one thread of a pool, and end it in another.
+        """
+        here = _owner()
+        if here in self._holds:
+            return self._holds.pop(here)
+        others = [one for one in list(self._holds) if one[0] == here[0]]
+        if len(others) > 1:
+            raise ConfigError(
+                f"lock {self._lock.name!r}: a block ends in another thread than it has begun in, and {len(others)} of "
+                f"them hold the lock by this one object: have each say app.lock({self._lock.name!r}) of its own"
+            )
+        return self._holds.pop(others[0], None) if others else None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"acquire", "release", "locked"}:
+            raise AttributeError(
+                f"a lock has no {name}(): it is held for a block, with app.lock(...): or async with, and timeout=0 "
+                "does not wait; contextlib.ExitStack holds it for longer than a block"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def __aenter__(self) -> Hold:
         owner = _owner()
