@@ -24,6 +24,7 @@ from nbtasks.core.typevars import R
 from nbtasks.wire.values import value_of
 
 from . import current, linked, observers, waiting
+from .batches.catchingup import caught_up
 from .batches.course import course_of
 from .batches.ledger import Ledger
 from .batches.repairs import STRUCK
@@ -132,7 +133,7 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
     @property
     def state(self) -> str:
         """The state of the whole: PENDING, STARTED, SUCCESS, FAILURE or REVOKED."""
-        batch = self.batch
+        batch = caught_up(self.batch)
         if not batch.done:
             return st.STARTED if batch.finished_count or batch.running else st.PENDING
         if batch.failed_count or batch.problem:
@@ -143,7 +144,7 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
 
     def ready(self) -> bool:
         """Whether every call has ended."""
-        return self.batch.done
+        return caught_up(self.batch).done
 
     def waiting(self) -> bool:
         """Whether some call has not ended."""
@@ -482,7 +483,7 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
             elif on_error is not None:
                 on_error(self)
 
-        self.batch.engine.when(self.batch, self.ready, choose)
+        self.batch.engine.when(self.batch, lambda: self.batch.done, choose)
         return self
 
     def __await__(self) -> Generator[Any, None, list[R]]:

@@ -27,6 +27,7 @@ from nbtasks.wire.errors import failures
 from nbtasks.wire.values import Original
 
 from . import current, observers, waiting
+from .batches.catchingup import caught_up, is_over
 from .batches.course import ended_attempt
 from .batches.ledger import Ledger
 from .batches.lostvalues import without_value
@@ -141,21 +142,21 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
     @property
     def state(self) -> str:
         """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED; while it runs a name that the task has given itself."""
-        return name_of_state(self.batch.states[self.index], self.batch.progress.get(self.index))
+        return name_of_state(caught_up(self.batch).states[self.index], self.batch.progress.get(self.index))
 
     status = state
 
     def ready(self) -> bool:
         """Whether the call has ended."""
-        return self.batch.states[self.index] >= st.FIRST_READY_CODE or self.batch.problem is not None
+        return is_over(caught_up(self.batch), self.index)
 
     def successful(self) -> bool:
         """Whether the call has ended with a result."""
-        return self.batch.states[self.index] == st.SUCCESS_CODE
+        return caught_up(self.batch).states[self.index] == st.SUCCESS_CODE
 
     def failed(self) -> bool:
         """Whether the call has ended with an exception."""
-        return self.batch.states[self.index] == st.FAILURE_CODE
+        return caught_up(self.batch).states[self.index] == st.FAILURE_CODE
 
     @property
     def worker(self) -> str | None:
@@ -226,7 +227,7 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         Raises:
             NotPicklable: there is a value, and it cannot be read.
         """
-        found = self.batch.record(self.index)
+        found = caught_up(self.batch).record(self.index)
         if found is None:
             return self.batch.problem or own_meta(self.batch.progress.get(self.index))
         if self.batch.states[self.index] == st.SUCCESS_CODE:
@@ -373,8 +374,7 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         return ended
 
     def _is_settled(self) -> bool:
-        """Whether the call has ended, or nobody will tell."""
-        return self.ready() or not self.batch.engine.usable
+        return is_over(self.batch, self.index) or not self.batch.engine.usable
 
     def _wait(self, timeout: float | None, *, progress: bool) -> None:
         if not self.until_ready(watched(self, timeout) if progress else timeout):
@@ -440,8 +440,8 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         how = stopping(terminate, words)
         if terminate:
             self.batch.engine.capabilities.need("terminate")
-        found = None if self.ready() else self._relatives()
-        if not self.ready() and not (found is not None and found.revoke_whole(how)):
+        found = self._relatives()
+        if not (is_over(self.batch, self.index) or (found is not None and found.revoke_whole(how))):
             self.batch.revoke(how, self.index)
         if words:
             revoked(self, words)
@@ -483,7 +483,7 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
             elif on_error is not None:
                 on_error(self)
 
-        self.batch.engine.when(self.batch, self.ready, choose)
+        self.batch.engine.when(self.batch, lambda: is_over(self.batch, self.index), choose)
         return self
 
     def __await__(self) -> Generator[Any, None, R]:

@@ -172,6 +172,20 @@ class Submission:
         noted = "" if running is None else running
         return bool(self._link.script("revoke", [self._keys.root], [batch, control, noted]))
 
+    def revoke_several(self, orders: Sequence[tuple[str, bytes, int | None]]) -> list[bool]:
+        """Do the same for several: (batch, control, running) of each, in one round trip."""
+        commands = [
+            self._link.script_command(
+                "revoke", [self._keys.root], [batch, control, "" if running is None else running]
+            )
+            for batch, control, running in orders
+        ]
+        known = []
+        for order, reply in zip(orders, self._link.pipeline(commands), strict=True):
+            # The server may not know the script yet; what is done again changes nothing.
+            known.append(self.revoke(*order) if isinstance(reply, Exception) else bool(reply))
+        return known
+
 
 def put_blobs(link: Link, blobs: Sequence[tuple[str, bytes | memoryview]]) -> None:
     """Store pieces of large values, to be taken over by a batch or a result."""

@@ -28,6 +28,7 @@ from nbtasks.wire.pickling import simple_call
 
 from .periodics import Periodics
 from .reuse import Reuse
+from .revokingline import RevokingLine
 from .serverworkflows import ServerWorkflows
 from .session import Session
 
@@ -81,6 +82,7 @@ class RedisEngine:
             session.new_link(), session.keys, session.keyring, connection.namespace, session.clock
         )
         self._workflows = ServerWorkflows(session)
+        self._line = RevokingLine(self._revoke_together)
         self._reuse = Reuse(
             session.store, session.shelf, session.codec, session.clock, session.registry, session.sender
         )
@@ -327,8 +329,22 @@ class RedisEngine:
 
     def revoke(self, batch: Ledger, index: int, terminate: Terminate) -> None:
         """Make calls that have not ended REVOKED; an index of -1 means all of them."""
+        if index >= 0 and self._line.is_loop():
+            # What no worker has in its hands yet is not started from now on.
+            self.session.revoking.order_not_to_start(batch, index)
+            self._line.put(batch, index, terminate)
+            return
         self.session.revoking.revoke(batch, index, terminate)
         self._workflows.revoke_stand_ins(batch, index, terminate)
+        self._line.note_end()
+
+    def _revoke_together(self, asked: dict[Ledger, list[int]], terminate: Terminate) -> None:
+        try:
+            self.session.revoking.revoke_together(asked, terminate)
+        finally:
+            for batch, indexes in asked.items():
+                for index in indexes if batch.revoked.stand_ins else ():
+                    self._workflows.revoke_stand_ins(batch, index, terminate)
 
     def forget(self, batch: Ledger) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""
@@ -386,6 +402,7 @@ class RedisEngine:
         with contextlib.suppress(OperationalError):
             # They end by themselves where the broker does not answer.
             self.periodics.close()
+        self._line.wait()
         if self.registry.all_unfinished():
             note_left(self.session.connection.url)
         self.holding.close()

@@ -26,14 +26,18 @@ class Endings:
         self._keys = keys
 
     def tell(self, batch_id: str, records: Iterable[Record]) -> None:
-        """Tell the ends of calls.
+        """Tell the ends of calls of a batch.
 
         Raises:
             OperationalError: the broker does not answer, or does not take them.
         """
+        self.tell_all(records)
+
+    def tell_all(self, records: Iterable[Record]) -> None:
+        """Tell the ends of calls of any batches; raises the same."""
         report, n = Finish(), 0
         for record in records:
-            report.results(batch_id, record.first, record.states, self._codec.seal_record(record))
+            report.results(record.batch, record.first, record.states, self._codec.seal_record(record))
             n += 1
             if n == _MOST_IN_REPORT:
                 finish(self._link, self._keys, report)
@@ -50,7 +54,7 @@ class Endings:
             OperationalError: as :meth:`tell`.
         """
         for record in fallout(workflow, self._codec, WorkflowStore(self._link, self._keys)):
-            self.tell(record.batch, [record])
+            self.tell_all([record])
 
     def tell_kept(self, batch_id: str, records: Iterable[Record], values: Iterable[str]) -> None:
         """Tell the ends of calls whose results an earlier run has left.
