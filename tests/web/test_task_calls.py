@@ -1,0 +1,268 @@
+"""Tasks called over HTTP, and their results: what programs in other languages do."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import httpx
+import pytest
+
+from nbtasks import App
+from tests.conftest import wait_until
+
+from .conftest import started
+
+PROJECT = """
+import time
+from nbtasks import App
+
+app = App("called", namespace="t-task-calls")
+
+@app.task
+def add(x, y=1):
+    return x + y
+
+@app.task
+def fails(text):
+    raise ValueError(text)
+
+@app.task
+def odd():
+    return {1, 2}
+
+@app.task
+def waits(path):
+    from pathlib import Path
+    while not Path(path).exists():
+        time.sleep(0.01)
+    return "went on"
+"""
+
+
+class Receiver:
+    """A server that is told of ends; it answers 500 as often as it is told to."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, str], bytes]] = []
+        self.failures = 0
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = 204
+                if receiver.failures:
+                    receiver.failures -= 1
+                    status = 500
+                else:
+                    receiver.told.append((self.path, dict(self.headers), body))
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, run_folder):
+    """A worker that has tasks of its own."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "called_project.py").write_text(PROJECT)
+    with App("called", namespace="t-task-calls", include=["called_project"]) as app:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(folder), prepend=":")
+            app.start_workers(2)
+        yield app
+
+
+@pytest.fixture(scope="module")
+def served(project, receiver):
+    home = project.connection
+    with started(home.url, home.namespace, "--webhooks-to", receiver.url) as found:
+        yield found
+
+
+@pytest.fixture
+def client(served):
+    headers = {"Authorization": f"Bearer {served.token}"}
+    with httpx.Client(base_url=served.base, headers=headers, timeout=60) as one:
+        yield one
+
+
+def result(client, id):
+    answer = client.get(f"api/task/result/{id}", params={"timeout": 60})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_task_is_called_by_its_name(client):
+    answer = client.post("api/task/async-apply/called_project.add", json={"args": [2, 3]})
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["state"] in ("PENDING", "STARTED", "SUCCESS")
+    assert result(client, told["task-id"]) == {"task-id": told["task-id"], "state": "SUCCESS", "result": 5}
+    sent = client.post(
+        "api/task/send-task/called_project.add", json={"args": [2], "kwargs": {"y": 40}}
+    ).json()
+    assert result(client, sent["task-id"])["result"] == 42
+    info = client.get(f"api/task/info/{sent['task-id']}").json()
+    assert (info["task"], info["state"], info["result"]) == ("called_project.add", "SUCCESS", "42")
+
+
+def test_apply_waits_for_the_value(client):
+    answer = client.post("api/task/apply/called_project.add", json={"args": [1], "task_id": "order-17"})
+    assert answer.json() == {"task-id": "order-17", "state": "SUCCESS", "result": 2}
+    assert result(client, "order-17")["result"] == 2
+
+
+def test_options_go_along(client):
+    late = client.post("api/task/async-apply/called_project.add", json={"args": [1], "countdown": 600}).json()
+    assert client.get(f"api/task/result/{late['task-id']}").json() == {**late, "state": "PENDING"}
+    answer = client.post(f"api/task/revoke/{late['task-id']}", json={})
+    assert answer.json()["ok"] is True
+    assert result(client, late["task-id"])["state"] == "REVOKED"
+
+
+def test_a_failure_is_told_without_a_trace_of_the_server(client):
+    told = client.post("api/task/apply/called_project.fails", json={"args": ["no such row"]}).json()
+    assert told["state"] == "FAILURE"
+    assert told["error"] == "ValueError: no such row"
+    assert "Traceback" in told["traceback"]
+    unknown = client.post("api/task/apply/called_project.nothing", json={}).json()
+    assert unknown["state"] == "FAILURE"
+    assert "has no task 'called_project.nothing'" in unknown["error"]
+
+
+def test_a_value_that_json_cannot_hold_is_text(client):
+    told = client.post("api/task/apply/called_project.odd", json={}).json()
+    assert told["result"] is None
+    assert told["result_repr"] == "{1, 2}"
+
+
+def test_waiting_has_an_end(client, gate):
+    sent = client.post("api/task/async-apply/called_project.waits", json={"args": [gate.path]}).json()
+    answer = client.get(f"api/task/result/{sent['task-id']}", params={"timeout": 0.2})
+    assert answer.json()["state"] in ("PENDING", "STARTED")
+    answer = client.post(f"api/task/revoke/{sent['task-id']}", json={"terminate": True})
+    assert answer.json()["ok"]
+    assert result(client, sent["task-id"])["state"] == "REVOKED"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"args": {}}, "args is a list"),
+        ({"kwargs": []}, "kwargs an object"),
+        ({"unknown": 1}, "'unknown' is unknown"),
+        ({"countdown": "soon"}, "'countdown' is unknown, or of another kind"),
+        ({"priority": 77}, "priority"),
+        ({"queue": "no such/queue"}, "queue"),
+        ({"webhook": "https://example.org/"}, "calls URLs that begin with"),
+        ({"webhook": "file:///etc/passwd"}, "no URL"),
+        ({"webhook": 7}, "webhook is a URL"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(client, body, says):
+    answer = client.post("api/task/async-apply/called_project.add", json=body)
+    assert answer.status_code == 400
+    assert says in answer.json()["said"]
+
+
+def test_who_asks_wrongly_is_told(client):
+    assert client.get("api/task/result/nobody").status_code == 404
+    assert client.get("api/task/result/nobody?timeout=soon").status_code == 400
+    assert client.get("api/task/result/nobody?timeout=1e9").status_code == 400
+    assert client.get("api/task/result/nobody?timeout=nan").status_code == 400
+
+
+def check_signed(headers, body, secret):
+    made = hmac.new(secret.encode(), headers["X-Nbtasks-Time"].encode() + b"." + body, hashlib.sha256)
+    assert headers["X-Nbtasks-Signature"] == f"sha256={made.hexdigest()}"
+
+
+def secret_of(project) -> str:
+    """What the command prints for who receives."""
+    home = project.connection
+    line = [sys.executable, "-m", "nbtasks", "webhook-secret", "-b", home.url, "--namespace", home.namespace]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.strip()
+
+
+def test_a_url_is_called_when_a_task_ends(client, project, receiver):
+    secret = secret_of(project)
+    # It does not answer at first: it is told again.
+    receiver.failures = 1
+    calls = {
+        "add": client.post(
+            "api/task/async-apply/called_project.add", json={"args": [1, 2], "webhook": f"{receiver.url}/add"}
+        ).json()["task-id"],
+        "fails": client.post(
+            "api/task/async-apply/called_project.fails",
+            json={"args": ["x"], "webhook": f"{receiver.url}/fails"},
+        ).json()["task-id"],
+    }
+
+    def told():
+        found = {path.strip("/"): json.loads(body) for path, _, body in receiver.told}
+        return found if calls.keys() <= found.keys() else None
+
+    found = wait_until(told, "both were told")
+    assert found["add"] == {"task-id": calls["add"], "state": "SUCCESS", "result": 3, "error": None}
+    assert found["fails"] == {
+        "task-id": calls["fails"],
+        "state": "FAILURE",
+        "result": None,
+        "error": "ValueError: x",
+    }
+    for _, headers, body in receiver.told:
+        check_signed(headers, body, secret)
+
+
+def test_python_says_it_with_its_options(project, receiver):
+    from nbtasks.webhooks import webhook
+
+    add = project.task_named("called_project.add")
+    handle = add.apply_async((20, 2), **webhook(f"{receiver.url}/python"))
+    assert handle.get() == 22
+
+    def told():
+        return [json.loads(body) for path, _, body in receiver.told if path == "/python"]
+
+    (found,) = wait_until(told)
+    assert found["task-id"] == handle.id
+    assert found["result"] == 22
+
+
+def test_no_url_is_called_that_nobody_has_allowed(project):
+    home = project.connection
+    with started(home.url, home.namespace) as served:
+        headers = {"Authorization": f"Bearer {served.token}"}
+        with httpx.Client(base_url=served.base, headers=headers, timeout=60) as client:
+            body = {"webhook": "http://127.0.0.1:1/"}
+            answer = client.post("api/task/async-apply/called_project.add", json=body)
+            assert answer.status_code == 400
+            assert "started without --webhooks-to" in answer.json()["said"]
