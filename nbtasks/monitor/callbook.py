@@ -46,11 +46,6 @@ class KeptCall:
     error: str | None = None
     events: list[tuple[float, str, str]] = field(default_factory=list)
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended."""
-        return self.state in st.READY_STATES
-
 
 #: Kind of event -> the state that a call has from then on, and what is counted.
 _KINDS = {
@@ -66,14 +61,43 @@ _KINDS = {
 }
 
 
+_NO_NEWS = frozenset({st.PENDING, st.RECEIVED})
+
+
+class _Told:
+    """What one event says of each of its calls, read once."""
+
+    __slots__ = (
+        "at", "batch", "began_at", "child", "client", "each_s", "error", "first", "kind", "mark", "queue", "state",
+        "task", "worker",
+    )  # fmt: skip
+
+    def __init__(self, event: Event, at: float, state: str, n: int) -> None:
+        runtime, self.began_at = seconds(event.runtime), seconds(event.started)
+        self.kind, self.at, self.state, self.first = event.type, at, state, event.index
+        self.each_s = None if runtime is None else runtime / n
+        self.task, self.queue, self.batch = map(short, (event.name, event.queue, event.batch))
+        self.error = short(event.exception, ERROR)
+        is_sent = event.type == "task-sent"
+        self.worker = "" if is_sent else short(event.hostname)
+        self.child = event.child if type(event.child) is int else None
+        self.client = ""
+        if is_sent:
+            self.client = name_of(short(event.place)) if event.place else short(event.hostname)
+        if state == st.STARTED:
+            self.began_at = at
+        elif self.began_at is None and self.each_s is not None:
+            # What is short tells of its start only with its end.
+            self.began_at = at - self.each_s
+        self.mark = at, event.type, self.worker
+
+
 class CallBook:
     """Takes events in, in whatever order those of different processes come, and keeps the newest calls."""
 
     def __init__(self, most: int = MOST_CALLS) -> None:
         self.calls: OrderedDict[str, KeptCall] = OrderedDict()
         self.tallies = Tallies()
-        #: Calls of which there was an event, the kept ones among them.
-        self.seen = 0
         self._most = most
 
     def take_in(self, events: Iterable[Event]) -> int:
@@ -90,51 +114,39 @@ class CallBook:
         at, id = seconds(event.timestamp), short(event.uuid)
         if not id or at is None:
             return
-        n = event.count if type(event.count) is int and event.count > 1 else 1
-        task, runtime = short(event.name), seconds(event.runtime)
-        each_s = None if runtime is None else runtime / n
-        error = short(event.exception or "", ERROR)
-        new = 0
+        n = event.count
+        told = _Told(event, at, state, n)
         if n == 1:
-            new = self._note_call(id, event, state, at, each_s, error)
+            self._note_call(id, told, 0)
         else:
             # Only the newest of so many would be kept.
-            first = max(0, n - self._most)
-            for place in range(first, n):
-                id = f"{event.batch}:{event.index + place}"
-                new += self._note_call(id, event, state, at, each_s, error, place)
-            new += first if state == st.PENDING else 0
-        self.seen += new
+            for place in range(max(0, n - self._most), n):
+                self._note_call(f"{told.batch}:{told.first + place}", told, place)
         if counted:
-            self.tallies.note(counted, task, at, each_s, error, id, n)
+            self.tallies.note(counted, told.task, at, told.each_s, told.error, id, n)
 
-    def _note_call(
-        self,
-        id: str,
-        event: Event,
-        state: str,
-        at: float,
-        runtime_s: float | None,
-        error: str,
-        place: int = 0,
-    ) -> bool:
-        """Note what has become of one call; returns whether it is a new one.
+    def _note_call(self, id: str, told: _Told, place: int) -> None:
+        """Note what has become of one call.
 
         Args:
             place: among those that the event is about.
         """
         call = self.calls.get(id)
-        is_new = call is None
         if call is None:
-            call = self.calls[id] = KeptCall(id)
+            call = self.calls[id] = KeptCall(id, told.batch, told.first + place, told.task)
+            call.queue = told.queue
             if len(self.calls) > self._most:
                 self._drop_one()
-        _describe(call, event, place)
+        if told.worker:
+            call.worker, call.child = told.worker, told.child
+        else:
+            call.client = told.client
         if len(call.events) < _MOST_EVENTS:
-            call.events.append((at, event.type, call.worker))
-        if not call.is_over:
-            _advance(call, event, state, at, runtime_s, error, place)
-        return is_new
+            call.events.append(told.mark)
+        if call.ended_at is None:
+            _advance(call, told, place)
+        elif told.kind == "task-sent":
+            call.queued_at = told.at
 
     def _drop_one(self) -> None:
         """Drop the oldest one that does not run, if it is one of the first."""
@@ -168,50 +180,39 @@ class CallBook:
             found.append(call)
         return found
 
+    @property
+    def seen(self) -> int:
+        """How many calls there were, the kept ones among them."""
+        counts = self.tallies.totals()
+        ended = counts["succeeded"] + counts["failed"] + counts["revoked"]
+        return max(counts["sent"], ended, len(self.calls))
+
     def running_by_task(self) -> Counter[str]:
         """Return how many of the kept calls run, by task."""
         return Counter(call.task for call in self.calls.values() if call.state == st.STARTED)
 
 
-def _describe(call: KeptCall, event: Event, place: int) -> None:
-    if not call.task:
-        call.task = short(event.name or "")
-    if not call.queue:
-        call.queue = short(event.queue or "")
-    if not call.batch:
-        call.batch, call.index = short(event.batch or ""), event.index + place
-    if event.type == "task-sent":
-        call.client = name_of(short(event.place)) if event.place else short(event.hostname or "")
-    elif event.hostname:
-        call.worker = short(event.hostname)
-        call.child = event.child if type(event.child) is int else None
-
-
-def _advance(
-    call: KeptCall, event: Event, state: str, at: float, runtime_s: float | None, error: str, place: int
-) -> None:
-    kind = event.type
-    if kind == "task-sent":
-        call.queued_at = at
-    elif kind == "task-redelivered":
-        call.state, call.started_at = st.PENDING, None
-    elif kind != "task-received":
-        began_at = seconds(event.started)
-        if state == st.STARTED:
-            began_at = at
-        elif runtime_s is not None and began_at is None and call.started_at is None:
-            # What is short tells of its start only with its end.
-            began_at = at - runtime_s
-        elif runtime_s is not None and began_at is not None:
-            began_at += runtime_s * place
-        call.started_at = began_at if began_at is not None else call.started_at
-        call.runtime_s = runtime_s if state != st.STARTED else None
-        call.error = error or call.error
-        if state == st.RETRY:
-            call.retries += 1
-        elif state in st.READY_STATES:
-            call.ended_at = at
-        call.state = state
+def _advance(call: KeptCall, told: _Told, place: int) -> None:
+    state = told.state
+    if state in _NO_NEWS:
+        if told.kind == "task-sent":
+            call.queued_at = told.at
+        elif told.kind == "task-redelivered":
+            call.state, call.started_at = st.PENDING, None
+        return
+    each_s = told.each_s
+    if told.began_at is not None:
+        call.started_at = told.began_at + (each_s or 0.0) * place
+    call.state = state
+    if state == st.STARTED:
+        call.runtime_s = None
+        return
+    call.runtime_s = each_s
+    call.error = told.error or call.error
+    if state == st.RETRY:
+        call.retries += 1
+    else:
+        call.ended_at = told.at
 
 
 def _is_within(call: KeptCall, since: float | None, until: float | None) -> bool:

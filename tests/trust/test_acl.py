@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from nbtasks import App, ConfigError, progress
+from nbtasks.monitor.monitor import Monitor
 from tests.chaos import servers
 
 SOON = 60.0
@@ -127,6 +128,7 @@ def journey(url, admin, tmp_path, ledger, gate, eventually):
             (worker,) = other.workers()
             held.revoke(terminate=True)
             assert again.until_ready(SOON)
+            look_at_every_page(app)
         assert waiting.get(timeout=SOON) == 2
         trimmed = eventually(
             lambda: (
@@ -144,6 +146,15 @@ def journey(url, admin, tmp_path, ledger, gate, eventually):
         admin.flushall()
         assert app.task(len).delay("ab").get(timeout=SOON) == 2
         app.check()
+
+
+def look_at_every_page(app):
+    """The dashboard, with a lock on its page."""
+    monitor = Monitor(app)
+    with app.lock("looked at"):
+        problems = {name: monitor.page(name, {"id": "1"})["problem"] for name in monitor.names}
+    assert set(problems) - {"call"} == {name for name, problem in problems.items() if problem is None}
+    monitor.close()
 
 
 @pytest.mark.long

@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from click.testing import CliRunner
+
+from nbtasks.cli.command import nbtasks
 
 from .conftest import TOKEN, started
 from .events import messages
@@ -220,21 +223,11 @@ def test_a_token_stays_where_it_is_kept(shared_app, tmp_path):
 def refused(shared_app, *words) -> str:
     """What the command says where it does not start."""
     home = shared_app.connection
-    line = [
-        sys.executable,
-        "-m",
-        "nbtasks",
-        "dashboard",
-        "-b",
-        home.url,
-        "--namespace",
-        home.namespace,
-        *words,
-    ]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    line = ["dashboard", "-b", home.url, "--namespace", home.namespace, *words]
+    done = CliRunner().invoke(nbtasks, line)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SystemExit)
+    return done.output
 
 
 def test_what_makes_no_sense_is_said_in_one_sentence(shared_app, tmp_path):

@@ -64,7 +64,9 @@ class EventLog:
             BrokerUnavailable: nothing is lost; read again.
         """
         block_ms = max(1, round(min(block_s, self._link.block_s) * 1000))
-        read = ("XREAD", "COUNT", _MOST_AT_ONCE, "BLOCK", block_ms, "STREAMS", self._key, self._after)
+        # A server looks only now and then whose time to wait is over, however short that is.
+        block: tuple[str | int, ...] = ("BLOCK", block_ms) if block_s > 0 else ()
+        read = ("XREAD", "COUNT", _MOST_AT_ONCE, *block, "STREAMS", self._key, self._after)
         # Whether the last one is there still: where it is, none after it was trimmed.
         still = ("XRANGE", self._key, self._after, self._after)
         there, reply = self._link.waiting_pipeline([still, read], block_ms)
