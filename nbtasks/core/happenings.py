@@ -243,8 +243,7 @@ def ends_row(
     # Of what has not begun it is nan, which equals nothing.
     moments = [int((one + now) * 1e6) if one == one else -1 for one in begun]  # noqa: PLR0124
     times = [int(one * 1e6) for one in seconds]
-    taken_us = -1 if taken is None else int(taken * 1e6)
-    return ["e", *head, first, n, said, attempt, taken_us, moments, times, errors]
+    return ["e", *head, first, n, said, attempt, _us(taken), moments, times, errors]
 
 
 def error_rows(texts: Iterable[tuple[int, str]]) -> list[Row]:
@@ -258,20 +257,25 @@ def error_rows(texts: Iterable[tuple[int, str]]) -> list[Row]:
     return rows
 
 
-def told_row(head: Row, event: CallEvent, attempt: int, now: float, taken: float | None = None) -> Row:
+def told_row(
+    head: Row, event: CallEvent, attempt: int, now: float | None = None, taken: float | None = None
+) -> Row:
     """Return the row of something that a call tells while it runs, or that is told of it.
 
     Args:
-        now: by the process's own clock, in seconds.
+        now: by the process's own clock, in seconds; None: when the note is made.
         taken: when its entry was taken.
     """
-    taken_us = -1 if taken is None else int(taken * 1e6)
-    return ["c", *head, attempt, taken_us, int(now * 1e6), events.to_wire(event)]
+    return ["c", *head, attempt, _us(taken), _us(now), events.to_wire(event)]
 
 
 def worker_row(type_: str, facts: dict[str, Any]) -> Row:
     """Return the row of a worker that has come or gone."""
     return ["w", type_, facts]
+
+
+def _us(moment: float | None) -> int:
+    return -1 if moment is None else int(moment * 1e6)
 
 
 # -- reading

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+
+#: Numbers as (first, how many).
+Ranges = Sequence[tuple[int, int]]
+
+_RANGE = re.compile(rb"([0-9]{1,10})\+([0-9]{1,10})")
 
 
 def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -37,3 +43,31 @@ def read_ranges(text: str, end: int) -> list[int]:
             raise ValueError(f"{part!r} is no range of ascending numbers below {end:,}")
         found += span
     return found
+
+
+def ranges_from(text: bytes) -> Ranges:
+    """Return what a text such as ``0+5 7+1`` says; what makes no sense in it is left out."""
+    return [(int(first), int(count)) for first, count in _RANGE.findall(text)]
+
+
+def ranges_within(ranges: Ranges, first: int, count: int) -> Ranges:
+    """Return those parts of ranges that lie within ``count`` calls from ``first`` on, counted from there."""
+    found = []
+    for start, length in sorted(ranges):
+        begin, end = max(start, first), min(start + length, first + count)
+        if begin < end:
+            found.append((begin - first, end - begin))
+    return found
+
+
+def ranges_without(ranges: Ranges, others: Ranges) -> Ranges:
+    """Return what is in ranges and not in others."""
+    for start, length in others:
+        end, left = start + length, []
+        for first, count in ranges:
+            stop = first + count
+            before, behind = min(stop, start) - first, stop - max(first, end)
+            left += [(first, before)] if before > 0 else []
+            left += [(max(first, end), behind)] if behind > 0 else []
+        ranges = left
+    return ranges

@@ -36,6 +36,7 @@ class EventLog:
 
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
+        self._keys = keys
         self._key = keys.happened
         self._after = _BEGINNING
         #: How many entries the stream had got before the next one that is read; None where nobody knows.
@@ -83,6 +84,11 @@ class EventLog:
             self._passed += len(entries)
         self._after, self._has_read = entries[-1][0], True
         return [_entry(id_, fields) for id_, fields in entries]
+
+    def label(self, batch: str) -> bytes | None:
+        """Return the label of a batch, as it lies there; None where there is none."""
+        found = self._link.call_or_nothing(("HGET", self._keys.batch(batch), "m"), None)
+        return found if isinstance(found, bytes) else None
 
     def _note_gap(self, n: int) -> None:
         """The last entry that was read is gone, and those after it may be."""

@@ -16,7 +16,7 @@ PUSH_BYTES = 32 * 1024
 #: In the place of a limit: what is put aside may have begun.
 DOUBT = "?"
 #: Operation of a report -> how many arguments it has, as in finish.lua.
-_WIDTHS = {"R": 6, "E": 3, "P": 5, "Z": 9, "Y": 11, "O": 3, "N": 4, "S": 2, "U": 4, "A": 5, "H": 2}
+_WIDTHS = {"R": 6, "E": 3, "P": 5, "Z": 9, "Y": 11, "O": 3, "N": 4, "S": 2, "U": 4, "A": 5, "H": 3}
 
 
 @dataclass
@@ -48,9 +48,13 @@ class Finish:
         """Calls have named a state of their own, which is kept while they run; with an empty frame it is dropped."""
         self.args += ["P", batch, first, count, frame]
 
-    def happened(self, frame: bytes) -> None:
-        """A note in the stream of events."""
-        self.args += ["H", frame]
+    def happened(self, frame: bytes, if_new: bool = False) -> None:
+        """A note in the stream of events.
+
+        Args:
+            if_new: it is about the results that were added to this report last, and counts for those that are new.
+        """
+        self.args += ["H", frame, "1" if if_new else ""]
 
     def again(
         self,

@@ -103,7 +103,10 @@ class Fleet:
 
     def workers(self) -> dict[str, WorkerSheet]:
         """Return worker -> what it shows of itself, of all workers that were seen lately. Nobody has signed it."""
-        found = [name for name, seen in self._look().items() if seen.silent_s < _SHOWN_S]
+        return self.sheets([name for name, seen in self._look().items() if seen.silent_s < _SHOWN_S])
+
+    def sheets(self, found: list[str]) -> dict[str, WorkerSheet]:
+        """Return the same of those workers that have shown something."""
         sheets: dict[str, WorkerSheet] = {}
         for start in range(0, len(found), 500):
             part = found[start : start + 500]

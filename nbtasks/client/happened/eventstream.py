@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _HEARTBEAT_S = 5.0
 _READ_S = 1.0
 _BETWEEN_TRIES = Backoff(0.1, 2.0, jitter=True)
+#: Seconds by which events may be older than the moment from which on they are wanted.
+_SLACK_S = 1.0
 #: Events of one go.
 _MOST_AT_ONCE = 1_000
 
@@ -63,7 +65,7 @@ class EventStream:
         self._session = session
         self._link = Link(session.connection.url, session.connection.address)
         self._log = EventLog(self._link, session.keys)
-        self._unfolding = Unfolding(session.codec, session.keyring.ids)
+        self._unfolding = Unfolding(session.codec, session.keyring.ids, self._log.label)
         self._since = _moment(since, session)
         self._ready: deque[Event] = deque()
         self._reading = threading.Lock()
@@ -238,7 +240,8 @@ def _moment(since: str | float | datetime | timedelta | None, session: Session) 
         ConfigError: that is no moment.
     """
     if since is None:
-        return 0.0
+        # By a clock that is reckoned; and what was signed earlier is a copy.
+        return session.clock.now() - _SLACK_S
     if isinstance(since, timedelta):
         return session.clock.now() - since.total_seconds()
     if isinstance(since, datetime):

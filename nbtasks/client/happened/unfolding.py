@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Generic, TypeVar
 
 from nbtasks.broker.redis.eventlog import EventEntry
@@ -12,6 +12,8 @@ from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.events import GivenBack, Progressed, Refusal, Retried, Started
 from nbtasks.core.happenings import CallsEnded, CallTold, Happenings, Whose, WorkerNote
 from nbtasks.core.label import BatchLabel
+from nbtasks.core.ranges import Ranges, ranges_from, ranges_within, ranges_without
+from nbtasks.core.states import REVOKED_CODE
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import key_of
 from nbtasks.wire.replay import Window
@@ -20,9 +22,12 @@ from .event import Event
 
 #: Batches, calls and processes that are remembered.
 _MOST_KNOWN = 20_000
+_MOST_RANGES = 1_000
 #: Bytes of one thing in the stream.
 _MOST_BYTES = 1024 * 1024
 _NOTE = b"h"
+#: Which of the results that a note is about were new, where not all of them were.
+_NEW = b"w"
 #: Seconds in which a label is noted that says in which second it was made.
 _LABEL_S = 1.5
 
@@ -42,35 +47,47 @@ class _Recently(OrderedDict[K, V], Generic[K, V]):
 class Unfolding:
     """Makes events of entries, those of calls in a row as one.
 
+    Args:
+        label_of: returns the signed label of a batch, None where there is none.
+
     Attributes:
         refused: how many things were left out that are not signed by one of our keys, or make no sense.
         foreign: how many were signed by keys that are not here: they are of somebody else.
         lost: how many rows who has noted them had to leave out.
     """
 
-    def __init__(self, codec: Codec, key_ids: tuple[str, ...]) -> None:
+    def __init__(
+        self, codec: Codec, key_ids: tuple[str, ...], label_of: Callable[[str], bytes | None]
+    ) -> None:
         self._codec = codec
+        self._label_of = label_of
         self._key_ids = frozenset(key_ids)
         self._windows: _Recently[str, Window] = _Recently()
-        self._labels: _Recently[str, BatchLabel] = _Recently()
+        self._labels: _Recently[str, BatchLabel | None] = _Recently()
         #: Calls, and which try, of which it was said that they had started.
         self._started: _Recently[tuple[str, int, int], bool] = _Recently()
+        #: Of a batch, which of its calls were revoked.
+        self._revoked: _Recently[str, Ranges] = _Recently()
         self.refused = self.foreign = self.lost = 0
 
     def events(self, entry: EventEntry) -> Iterator[Event]:
         """Yield what an entry says."""
+        new = dict(entry.parts).get(_NEW)
         for name, frame in entry.parts:
+            if name == _NEW:
+                continue
             if len(frame) > _MOST_BYTES:
                 self.refused += 1
             elif len(frame) >= 8 and key_of(frame) not in self._key_ids:
                 self.foreign += 1
             else:
-                yield from self._of_frame(name, frame, entry.at)
+                yield from self._of_frame(name, frame, entry.at, new)
 
-    def _of_frame(self, name: bytes, frame: bytes, at: float) -> list[Event]:
+    def _of_frame(self, name: bytes, frame: bytes, at: float, new: bytes | None) -> list[Event]:
         try:
             if name == _NOTE:
-                return self._of_note(self._codec.open_happenings(frame))
+                told = self._codec.open_happenings(frame)
+                return self._of_note(told, None if new is None else ranges_from(new))
             batch = name.decode("ascii")
             return self._of_label(batch, self._codec.open_label(frame, batch), at)
         except (SignatureMismatch, ValueError):
@@ -115,9 +132,19 @@ class Unfolding:
             )
         ]
 
+    def _label(self, batch: str) -> BatchLabel | None:
+        """Return what is told of a batch; None where nobody knows it any more."""
+        if batch not in self._labels:
+            frame = self._label_of(batch)
+            try:
+                self._labels.keep(batch, self._codec.open_label(frame, batch) if frame else None)
+            except SignatureMismatch:
+                self._labels.keep(batch, None)
+        return self._labels[batch]
+
     # -- what processes note
 
-    def _of_note(self, told: Happenings) -> list[Event]:
+    def _of_note(self, told: Happenings, new: Ranges | None) -> list[Event]:
         window = self._windows.get(told.reporter) or Window()
         self._windows.keep(told.reporter, window)
         if not window.fresh(told.number):
@@ -127,7 +154,7 @@ class Unfolding:
         self.lost += told.lost
         for one in happenings:
             if isinstance(one, CallsEnded):
-                found += self._of_ends(one, told)
+                found += self._of_ends(one, told, new)
             elif isinstance(one, CallTold):
                 found += self._of_told(one, told)
             else:
@@ -148,25 +175,39 @@ class Unfolding:
         **details: Any,
     ) -> Event:
         name, queue, single, own_id = whose.name, whose.queue, whose.single, whose.own_id
-        if not name and (label := self._labels.get(whose.batch)) is not None:
+        if not name and (label := self._label(whose.batch)) is not None:
             name, queue, single, own_id = label.name, label.queue, label.single, label.own_id
         return Event(
             type_, at, told.worker, details, batch=whose.batch, index=index, count=count, name=name or None,
             queue=queue or None, child=told.child, attempt=attempt, single=single, own_id=own_id,
         )  # fmt: skip
 
-    def _of_ends(self, ends: CallsEnded, told: Happenings) -> Iterator[Event]:
-        n = len(ends.states)
-        if len(ends.begun) == n:
-            for place in range(n):
-                yield from self._of_run(ends, told, place, 1, ends.begun[place], ends.seconds[place])
-            return
-        same = _runs_of(ends.states)
-        each_s = ends.seconds[0] / n
-        begun = ends.begun[0]
-        for place, count in same:
-            since = None if begun is None else begun + each_s * place
-            yield from self._of_run(ends, told, place, count, since, each_s * count)
+    def _of_ends(self, ends: CallsEnded, told: Happenings, new: Ranges | None) -> Iterator[Event]:
+        n, batch = len(ends.states), ends.whose.batch
+        fresh = ranges_without(
+            [(0, n)] if new is None else ranges_within(new, ends.first, n),
+            ranges_within(self._revoked.get(batch, ()), ends.first, n),
+        )
+        each_s, begun = ends.seconds[0] / n, ends.begun[0]
+        for first, count in fresh:
+            if len(ends.begun) == n:
+                for place in range(first, first + count):
+                    yield from self._of_run(ends, told, place, 1, ends.begun[place], ends.seconds[place])
+                continue
+            for place, length in _runs_of(ends.states, first, count):
+                since = None if begun is None else begun + each_s * place
+                yield from self._of_run(ends, told, place, length, since, each_s * length)
+        if REVOKED_CODE in ends.states:
+            self._note_revoked(ends, fresh)
+
+    def _note_revoked(self, ends: CallsEnded, fresh: Ranges) -> None:
+        """Remember what was revoked: a worker may run it to its end, which counts no more."""
+        batch, known = ends.whose.batch, list(self._revoked.get(ends.whose.batch, ()))
+        for first, count in fresh:
+            for place, length in _runs_of(ends.states, first, count):
+                if ends.states[place] == REVOKED_CODE:
+                    known.append((ends.first + place, length))
+        self._revoked.keep(batch, known[-_MOST_RANGES:])
 
     def _of_run(
         self, ends: CallsEnded, told: Happenings, place: int, count: int, begun: float | None, seconds: float
@@ -239,13 +280,15 @@ def _of_worker(one: WorkerNote, told: Happenings) -> Event:
 _OF_WORKERS = frozenset({"pid", "host", "queues", "concurrency", "python", "version", "reason"})
 
 
-def _runs_of(states: bytes) -> list[tuple[int, int]]:
-    """Return (place, count) of calls in a row that have ended alike."""
-    found, start = [], 0
-    for place in range(1, len(states) + 1):
-        if place == len(states) or states[place] != states[start]:
-            found.append((start, place - start))
-            start = place
+def _runs_of(states: bytes, first: int, count: int) -> Ranges:
+    """Return (place, count) of calls in a row that have ended alike, of some of them."""
+    found, start, end = [], first, first + count
+    while start < end:
+        state = states[start : start + 1]
+        # What is not like the first one: the rest of it is stripped of what is.
+        length = end - start - len(states[start:end].lstrip(state))
+        found.append((start, length))
+        start += length
     return found
 
 

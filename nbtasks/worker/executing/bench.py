@@ -111,7 +111,7 @@ class Bench:
     def begin(self, job: Job, index: int) -> CurrentCall:
         """Announce a call."""
         call = job.call(index, self.worker, self.running.note_progress)
-        self.running.began(call, job.key_id, job.taken)
+        self.running.began(call, job)
         if self.log_calls:
             LOGGER.info("Task %s[%s] received", call.shadow or call.name, call.id)
         return call

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from nbtasks.broker.redis.finish import Finish
 from nbtasks.core import attempts
-from nbtasks.core.context import CurrentCall
 from nbtasks.core.events import CallEvent, Progressed
 from nbtasks.core.happenings import MOST_ROWS, Happenings, Row, Whose, ends_row, error_rows, told_row
 from nbtasks.core.ids import new_id
@@ -90,23 +89,12 @@ class Chronicle:
         )
 
     def told(self, job: Job, event: CallEvent) -> None:
-        """A call goes on elsewhere, or later."""
+        """A call tells something while it runs, or goes on elsewhere, or later."""
         attempt = attempts.tries(job.entry.attempt) + attempts.losses(job.entry.attempt)
-        self._note(job.key_id, told_row(_whose(job).head(), event, attempt, time.monotonic(), job.taken))
-
-    def tells(self, call: CurrentCall, taken: float, key_id: str, event: CallEvent) -> None:
-        """A call tells something while it runs.
-
-        Args:
-            taken: when its entry was taken (monotonic).
-        """
-        single = call.id != f"{call.batch}:{call.index}"
-        own_id = call.id if single and call.id != call.batch else ""
-        whose = Whose(call.batch, call.name, call.queue, single, own_id)
         if isinstance(event, Progressed) and event.meta:
             # It may be large, and is for who has submitted the call.
             event = replace(event, meta=b"")
-        self._note(key_id, told_row(whose.head(), event, call.attempt, time.monotonic(), taken))
+        self._note(job.key_id, told_row(_whose(job).head(), event, attempt, time.monotonic(), job.taken))
 
     def refused(self, batch: str, key_id: str, event: CallEvent) -> None:
         """Calls are not run, for they are not what was submitted."""

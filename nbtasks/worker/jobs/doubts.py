@@ -21,6 +21,7 @@ from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire.chunk import Chunk
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.errors import failures
+from nbtasks.wire.noting import Noting
 from nbtasks.wire.record import Record
 from nbtasks.worker.log import LOGGER
 
@@ -51,6 +52,7 @@ class Doubts:
         self._fleet = fleet
         self._revoked = revoked
         self._codec = codec
+        self._noting = Noting(codec, worker, server_now)
         self._worker = worker
         self._server_now = server_now
 
@@ -87,3 +89,4 @@ class Doubts:
         tried = attempts.tries(entry.attempt)
         record = Record.alike(entry.batch, index, 1, state, payload, self._worker, tried)
         report.results(entry.batch, index, record.states, self._codec.seal_record(record, entry.key_id))
+        report.happened(self._noting.end(record, entry.key_id), if_new=True)

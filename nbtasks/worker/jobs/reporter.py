@@ -239,7 +239,7 @@ class Reporter:
             try:
                 self._composer.add_news(report, batch, key_id, events)
                 self._composer.add_own_states(report, batch, key_id, events)
-                self._note(batch, key_id, events)
+                self._note(batch, events)
             except Exception:
                 LOGGER.warning("batch %s: what is new about its running calls cannot be told", batch)
         try:
@@ -248,13 +248,13 @@ class Reporter:
             return False
         return True
 
-    def _note(self, batch: str, key_id: str, events: list[CallEvent]) -> None:
+    def _note(self, batch: str, events: list[CallEvent]) -> None:
         """Note in the stream of events what calls tell that they have begun, and how far they are."""
         for event in events:
             if isinstance(event, Started | Progressed):
-                running = self._running.to_be_noted(batch, event)
-                if running is not None:
-                    self._chronicle.tells(*running, key_id, event)
+                job = self._running.to_be_noted(batch, event)
+                if job is not None:
+                    self._chronicle.told(job, event)
 
 
 def _taken(items: deque[T]) -> list[T]:

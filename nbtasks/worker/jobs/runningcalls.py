@@ -14,6 +14,7 @@ from nbtasks.worker.isolation.news import news_of
 
 from .bell import Bell
 from .ended import Ended
+from .job import Job
 
 #: A call that runs this long is reported as started; shorter ones only by their result.
 _STARTED_AFTER_S = 0.05
@@ -21,9 +22,8 @@ _STARTED_AFTER_S = 0.05
 #: Seconds between two notes of a call's progress in the stream of events.
 _PROGRESS_EVERY_S = 1.0
 
-#: A call that runs, since when (monotonic), the id of the key that it was signed with, and when its entry was taken
-#: (monotonic). Made for each, so a tuple.
-_Running = tuple[CurrentCall, float, str, float]
+#: A call that runs, since when (monotonic), and the job that it is of. Made for each, so a tuple.
+_Running = tuple[CurrentCall, float, Job]
 _Key = tuple[str, int]
 
 
@@ -56,9 +56,9 @@ class RunningCalls:
         #: Calls whose own state the broker may have.
         self._named: set[_Key] = set()
 
-    def began(self, call: CurrentCall, key_id: str, taken: float = math.nan) -> None:
-        """A call starts, whose entry was ``taken`` then (monotonic)."""
-        self._running[call.batch, call.index] = call, time.monotonic(), key_id, taken
+    def began(self, call: CurrentCall, job: Job) -> None:
+        """A call of a job starts."""
+        self._running[call.batch, call.index] = call, time.monotonic(), job
         if self._bell.is_needed:
             self._bell.ring()
 
@@ -112,8 +112,8 @@ class RunningCalls:
         self._named -= found
         return list(found)
 
-    def to_be_noted(self, batch: str, event: Started | Progressed) -> tuple[CurrentCall, float] | None:
-        """Return a call that runs, and when its entry was taken (monotonic), for something that it tells.
+    def to_be_noted(self, batch: str, event: Started | Progressed) -> Job | None:
+        """Return the job of a call that runs, for something that it tells.
 
         None where that is not to be noted for those who look on: they hear of its progress once a second, unless its
         state is another one.
@@ -127,7 +127,7 @@ class RunningCalls:
             if event.state == notes.noted_state and now - notes.noted_at < _PROGRESS_EVERY_S:
                 return None
             notes.noted_state, notes.noted_at = event.state, now
-        return running[0], running[3]
+        return running[2]
 
     def __bool__(self) -> bool:
         return bool(self._running)
@@ -139,7 +139,7 @@ class RunningCalls:
     def news(self) -> dict[tuple[str, str], list[CallEvent]]:
         """Return what is new since the last time, by batch and id of the key that it was signed with."""
         events: dict[tuple[str, str], list[CallEvent]] = {}
-        for (batch, _), (call, since, key_id, _taken) in list(self._running.items()):
+        for (batch, _), (call, since, job) in list(self._running.items()):
             try:
                 news = self._news_of(call, since)
             except Exception:
@@ -147,7 +147,7 @@ class RunningCalls:
                 call.output = None
                 continue
             if news:
-                events.setdefault((batch, key_id), []).extend(news)
+                events.setdefault((batch, job.key_id), []).extend(news)
         return events
 
     def _news_of(self, call: CurrentCall, since: float) -> list[CallEvent]:

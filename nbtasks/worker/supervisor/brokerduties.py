@@ -24,6 +24,7 @@ from nbtasks.local.connection import Connection
 from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
+from nbtasks.wire.noting import Noting
 from nbtasks.worker.log import LOGGER
 from nbtasks.worker.seats import Seat
 
@@ -43,6 +44,7 @@ from .portrait import Portrait
 from .recovery import Recovery
 from .servedqueues import ServedQueues
 from .strangers import Strangers
+from .workernotes import WorkerNotes
 
 _RENEW_AGAIN_S = 0.2
 
@@ -83,16 +85,21 @@ class BrokerDuties:
         # A lease may be renewed twice: one connection that was cut is no trouble to tell of.
         leasing.patience_s = _RENEW_AGAIN_S
         me, addresses = identity.id, queues.addresses
+        noting = Noting(codec, identity.name, clock.now)
         self._link = link
         self._fleet = Fleet(link, keys)
+        self._notes = WorkerNotes(link, keys, noting, identity.keyring.ids)
         self._lanes = Lanes(link, keys, addresses)
         delivery = Delivery(self._lanes, me)
-        recovery = Recovery(delivery, Store(link, keys), codec, identity.name)
+        recovery = Recovery(delivery, Store(link, keys), codec, identity.name, noting)
         self.dead_children = DeadChildren(delivery, recovery, enforcement, Locks(link, keys), me)
         self.deaf_children = DeafChildren(delivery, me)
         self._strangers = Strangers(Store(duties, keys), queues.names, addresses)
-        self._fallout = Fallout(duties, keys, codec).duty
-        self._dead_workers = DeadWorkers(duties, keys, codec, me, options.lease_s, addresses).duty
+        self._fallout = Fallout(duties, keys, codec, noting).duty
+        self._dead_workers = DeadWorkers(
+            duties, keys, codec, me, options.lease_s, addresses,
+            WorkerNotes(duties, keys, noting, identity.keyring.ids),
+        ).duty  # fmt: skip
         self._lease = Lease(
             Fleet(leasing, keys), me, options.lease_s, clock, portrait.sheet, seats[0].slot.set_lease
         )
@@ -159,6 +166,7 @@ class BrokerDuties:
 
     def show_ready(self) -> None:
         """The children are ready: now others can be helped."""
+        self._notes.online(self._portrait)
         self._lease.soon()
         self._dead_workers.soon()
 
@@ -176,6 +184,7 @@ class BrokerDuties:
         for duty in (self._fallout, self._strangers, self._dead_workers, self._control_stream, self._lease):
             duty.stop()
         self.dead_children.give_back_all(seats)
+        self._notes.offline("it was stopped")
         self._fleet.release(self._identity.id)
 
     def close(self) -> None:

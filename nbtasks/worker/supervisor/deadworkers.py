@@ -22,6 +22,7 @@ from nbtasks.worker.log import LOGGER, log_trouble
 from .duty import Duty
 from .judging import Loss
 from .recovery import Recovery
+from .workernotes import WorkerNotes
 
 #: Long enough to give back what one dead worker held; a reaper that dies itself holds up the next one for this long.
 _ELECTION_MS = 2_000
@@ -51,7 +52,9 @@ class DeadWorkers:
         worker: str,
         lease_s: float,
         addresses: Sequence[Address],
+        notes: WorkerNotes,
     ) -> None:
+        self._notes = notes
         self._link = link
         self._keys = keys
         self._codec = codec
@@ -60,6 +63,7 @@ class DeadWorkers:
         # Failures for others could not be signed here.
         self._addresses = addresses
         self._kinds = frozenset(address.kind for address in addresses)
+        self._silence = f"no sign of life for {lease_s:g} s"
         self._rest_s = min(5.0, lease_s / 3)
         self._fleet = Fleet(link, keys)
         self._store = Store(link, keys)
@@ -141,12 +145,14 @@ class DeadWorkers:
             # There may be thousands of names on the list that are nobody's.
             holding = self._holding(self._known_addresses())
             others = [name for name in dead if name not in holding]
+            self._notes.gone(others, self._silence)
             self._fleet.strike_off(others)
             # Clients are on the list, too, as long as they hold locks.
             self._locks.unlock_all(others)
             for name in holding.intersection(dead):
                 # From then on whoever comes back knows that others may have its calls.
                 if self._fleet.lapse(name, dead[name]):
+                    self._notes.gone([name], self._silence)
                     self._reap(name)
         return bool(dead) and not elected
 
@@ -188,8 +194,8 @@ class DeadWorkers:
         if ours:
             lanes = self._lanes(ours)
             delivery = Delivery(lanes, self._worker)
-            recovery = Recovery(delivery, self._store, self._codec, self._worker)
-            story = f"its worker {name} is gone: no sign of life for {self._lease_s:g} s"
+            recovery = Recovery(delivery, self._store, self._codec, self._worker, self._notes.noting)
+            story = f"its worker {name} is gone: {self._silence}"
             for consumer in Consumers(lanes).counts():
                 if worker_of(consumer) == name:
                     given = recovery.consumer(consumer, Loss(story, seen=False), self._keys.lease(name))

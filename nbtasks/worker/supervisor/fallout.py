@@ -10,6 +10,7 @@ from nbtasks.broker.redis.workflowstore import WorkflowStore
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import key_of
+from nbtasks.wire.noting import Noting
 from nbtasks.wire.workflows.passingon import fallout
 from nbtasks.worker.log import log_once, log_trouble
 
@@ -30,15 +31,17 @@ class Fallout:
 
     Args:
         link: to the broker.
+        noting: signs notes of the worker.
 
     Attributes:
         duty: begins and ends it; sooner where something has failed just now.
     """
 
-    def __init__(self, link: Link, keys: Keys, codec: Codec) -> None:
+    def __init__(self, link: Link, keys: Keys, codec: Codec, noting: Noting) -> None:
         self._link = link
         self._keys = keys
         self._codec = codec
+        self._noting = noting
         self._workflows = WorkflowStore(link, keys)
         self._store = Store(link, keys)
         self._seen_to: list[tuple[str, bytes]] = []
@@ -65,12 +68,13 @@ class Fallout:
         except SignatureMismatch as error:
             log_once(f"workflow {workflow}: its plan was refused: {error}")
             return
-        report = Finish()
+        kid, report, n = key_of(frame), Finish(), 0
         for one in fallout(record, self._codec, self._workflows):
-            sealed = self._codec.seal_record(one, key_of(frame))
-            report.results(one.batch, one.first, one.states, sealed)
-            if report.records >= _MOST_IN_REPORT:
+            report.results(one.batch, one.first, one.states, self._codec.seal_record(one, kid))
+            report.happened(self._noting.end(one, kid), if_new=True)
+            n += 1
+            if n >= _MOST_IN_REPORT:
                 finish(self._link, self._keys, report)
-                report = Finish()
+                report, n = Finish(), 0
         if report:
             finish(self._link, self._keys, report)

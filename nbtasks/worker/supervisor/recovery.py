@@ -13,12 +13,14 @@ from nbtasks.core import attempts
 from nbtasks.core.callheader import CallHeader
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError
 from nbtasks.core.events import CallEvent, GivenBack
+from nbtasks.core.happenings import Whose
 from nbtasks.core.ids import call_id, new_id
 from nbtasks.core.ranges import runs
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE
 from nbtasks.wire.batchnews import BatchNews
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.errors import failures
+from nbtasks.wire.noting import Noting
 from nbtasks.wire.record import Record
 from nbtasks.worker.jobs.revokedrunning import RevokedRunning
 from nbtasks.worker.jobs.telling import tell
@@ -30,11 +32,12 @@ from .judging import Loss, Piece, Verdict, judge
 class Recovery:
     """Carries verdicts out."""
 
-    def __init__(self, delivery: Delivery, store: Store, codec: Codec, worker: str) -> None:
+    def __init__(self, delivery: Delivery, store: Store, codec: Codec, worker: str, noting: Noting) -> None:
         self._delivery = delivery
         self._codec = codec
         self._worker = worker
         self._revoked = RevokedRunning(store.standing, codec)
+        self._noting = noting
         self._id = new_id()
         self._numbers = itertools.count(1)
 
@@ -66,22 +69,25 @@ class Recovery:
             # Nothing is signed for what nobody has signed. Who takes it refuses it, and says so.
             dead.give(entry, [(entry.first, entry.count, entry.attempt)])
             return Verdict()
+        whose = Whose(entry.batch, header.name, entry.address.queue, header.single, header.task_id)
         final, revoked = self._revoked.among(entry.batch, entry.first, entry.count)
         verdict = judge(entry, final, loss, header.at_most_once, revoked)
         if verdict.fail:
-            tell(dead, self._failures(entry, verdict.fail, loss, header.single))
+            tell(dead, self._failures(entry, verdict.fail, loss, whose))
         if verdict.revoked:
-            tell(dead, self._revocations(entry, verdict.revoked))
+            tell(dead, self._revocations(entry, verdict.revoked, whose))
         if dead.give(entry, verdict.pieces) and verdict.pieces:
-            tell(dead, self._news(entry, verdict.pieces))
+            tell(dead, self._news(entry, verdict.pieces, whose))
         return verdict
 
-    def _news(self, entry: Entry, pieces: list[Piece]) -> Finish:
+    def _news(self, entry: Entry, pieces: list[Piece], whose: Whose) -> Finish:
         """Tell who waits that these calls do not run any more, and will again."""
         events: list[CallEvent] = [GivenBack(first, count) for first, count, _ in pieces]
         news = BatchNews(entry.batch, self._worker, self._id, next(self._numbers), events)
         report = Finish()
         report.event(entry.batch, self._codec.seal_events(news, entry.key_id))
+        tried = attempts.tries(entry.attempt) + attempts.losses(entry.attempt)
+        report.happened(self._noting.told(events, whose, tried, entry.key_id))
         for first, count, _ in pieces:
             report.own_state(entry.batch, first, count, b"")
         return report
@@ -95,7 +101,7 @@ class Recovery:
         inside = chunk.first <= entry.first and entry.first + entry.count <= chunk.first + len(chunk.payloads)
         return chunk.header if inside else None
 
-    def _revocations(self, entry: Entry, indexes: list[int]) -> Finish:
+    def _revocations(self, entry: Entry, indexes: list[int], whose: Whose) -> Finish:
         report = Finish()
         for first, count in runs(indexes):
             record = Record.alike(
@@ -103,17 +109,19 @@ class Recovery:
             )
             sealed = self._codec.seal_record(record, entry.key_id)
             report.results(entry.batch, first, record.states, sealed)
+            report.happened(self._noting.end(record, entry.key_id, whose), if_new=True)
         return report
 
-    def _failures(self, entry: Entry, indexes: list[int], loss: Loss, single: bool) -> Finish:
+    def _failures(self, entry: Entry, indexes: list[int], loss: Loss, whose: Whose) -> Finish:
         report = Finish()
         tried = attempts.losses(entry.attempt) + 1
         for index in indexes:
-            name = call_id(entry.batch, index, 1 if single else None)
+            name = call_id(entry.batch, index, 1 if whose.single else None)
             payload = failures.pack(_error(index, entry, loss, name, tried), with_traceback=False)
             attempt = attempts.tries(entry.attempt) + tried - 1
             record = Record.alike(entry.batch, index, 1, FAILURE_CODE, payload, self._worker, attempt)
             report.results(entry.batch, index, record.states, self._codec.seal_record(record, entry.key_id))
+            report.happened(self._noting.end(record, entry.key_id, whose), if_new=True)
         return report
 
 

@@ -10,20 +10,23 @@
 --   "N", batch, first, names (64 hex digits a call)                 results that are there by now, for later runs
 --   "S", batch                                                     its number of calls is known now: it may be over
 --   "U", lock, name, consumer                                      a call is through with a lock
---   "H", frame                                                     a note in the stream of events
+--   "H", frame, "1" or ""                                           a note in the stream of events; with "1" of those
+--                                                                   results that stand before it and were new
 --   "A", address, lane, entry id, kept part "first count" or ""    an entry is done, or the part of it that was kept
 -- Returns the number of results that were new.
 -- Prefix-safe: record before state before event, everything before the entry is deleted and acknowledged. The
 -- counter of ended calls goes first: where it runs ahead, the states are counted when it says that all have ended.
 -- What waits for a call, or for a batch, is queued before the state, or the end, is noted: cut off, it is queued again.
 local root, i, fresh = KEYS[1], 3, 0
-local width = {R = 6, E = 3, P = 5, Z = 9, Y = 11, O = 3, N = 4, S = 2, U = 4, A = 5, H = 2}
+local width = {R = 6, E = 3, P = 5, Z = 9, Y = 11, O = 3, N = 4, S = 2, U = 4, A = 5, H = 3}
 local most_whole = 500
 -- As in adopt; and ms, about ten years.
 local most_sessions, longest_ttl = 4, 315576000000
 -- As in core/states.py.
 local success = 4
 local batches, streams, due, moment = {}, {}, nil, nil
+-- Which of the last results were new: "" for all of them.
+local news = false
 
 local function now()
   if not moment then
@@ -204,7 +207,11 @@ while ARGV[i] do
     strict.at('HDEL', root .. 'c:' .. batch, ARGV[i + 2] .. '/' .. ARGV[i + 3])
     redis.call('XACK', lane, ARGV[1], ARGV[i + 3])
   elseif kind == 'H' then
-    strict.at('XADD', root .. 'ev', 'MAXLEN', '~', '50000', '*', 'h', batch)
+    if ARGV[i + 2] == '' or news == '' then
+      strict.at('XADD', root .. 'ev', 'MAXLEN', '~', '50000', '*', 'h', batch)
+    elseif news then
+      strict.at('XADD', root .. 'ev', 'MAXLEN', '~', '50000', '*', 'h', batch, 'w', news)
+    end
   elseif kind == 'U' then
     lock_parts().release(root, batch, ARGV[i + 2], ARGV[i + 3], now())
   elseif not known(batch) then
@@ -221,6 +228,7 @@ while ARGV[i] do
       strict.at('HSET', rs, first .. '+' .. count, record)
       if batches[batch].fed and batches[batch].fed ~= '' then workflow_parts().feed(root, batches[batch].fed, first, count) end
       redis.call('SETRANGE', st, first, new)
+      news = ''
       push(batch, first, count, record, '')
     else
       local wins, k = {}, 0
@@ -238,7 +246,8 @@ while ARGV[i] do
           k = k + 1
         end
       end
-      if won > 0 then push(batch, first, count, record, table.concat(wins, ' ')) end
+      news = won > 0 and table.concat(wins, ' ')
+      if won > 0 then push(batch, first, count, record, news) end
     end
     fresh = fresh + won
     -- Not only where it is new: before a cut it may have been, and nobody was told.

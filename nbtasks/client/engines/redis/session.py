@@ -123,7 +123,7 @@ class Session:
         self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
         self.roster = WorkerRoster(Fleet(link, self.keys), self.store, self.keyring.id, self.files)
         self._outbox = Outbox(Submission(self.new_link(), self.keys))
-        endings = Endings(self.codec, link, self.keys)
+        endings = Endings(self.codec, link, self.keys, self.clock)
         writing = Writing(self.codec, self.roster, round(result_expires_s * 1000), self.clock)
         self.sender = Sender(self._outbox, self.registry, writing, endings)
         self._make_receiving(link, endings)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 
 from nbtasks.broker.redis.finish import Finish, finish
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.workflowstore import WorkflowStore
 from nbtasks.wire.codec import Codec
+from nbtasks.wire.noting import Noting
 from nbtasks.wire.record import Record
 from nbtasks.wire.workflowrecord import WorkflowRecord
 from nbtasks.wire.workflows.passingon import fallout
@@ -20,8 +23,9 @@ _MOST_IN_REPORT = 1000
 class Endings:
     """Reports to the broker what a worker would; the first end of a call is the one that counts."""
 
-    def __init__(self, codec: Codec, link: Link, keys: Keys) -> None:
+    def __init__(self, codec: Codec, link: Link, keys: Keys, clock: ServerClock) -> None:
         self._codec = codec
+        self._noting = Noting(codec, socket.gethostname(), clock.now)
         self._link = link
         self._keys = keys
 
@@ -38,6 +42,7 @@ class Endings:
         report, n = Finish(), 0
         for record in records:
             report.results(record.batch, record.first, record.states, self._codec.seal_record(record))
+            report.happened(self._noting.end(record), if_new=True)
             n += 1
             if n == _MOST_IN_REPORT:
                 finish(self._link, self._keys, report)
