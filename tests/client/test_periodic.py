@@ -162,6 +162,12 @@ def test_a_crontab_has_the_zone_of_the_app(home):
         ({"tz": "Berlin"}, ConfigError, "do you mean 'Europe/Berlin'"),
         ({"name": ""}, ConfigError, "no name of a periodic task"),
         ({"jitter": -1}, ConfigError, "not a duration"),
+        ({"keep": "yes"}, ConfigError, "neither True nor False"),
+        ({"expires": 0}, ConfigError, "late before it begins"),
+        ({"expires": -3}, ConfigError, "late before it begins"),
+        ({"args": 5}, ConfigError, r"args=5 is no tuple or list of arguments: write \(5,\)"),
+        ({"args": "abc"}, ConfigError, "write \\('abc',\\)"),
+        ({"kwargs": [1]}, ConfigError, "no dict of arguments"),
         ({"queu": "a"}, ConfigError, "did you mean 'queue'"),
         ({"args": (1, 2, 3)}, TypeError, "too many positional"),
     ],
@@ -171,6 +177,11 @@ def test_what_it_cannot_be(made, add, given, error, said):
     with pytest.raises(error, match=said):
         made.add_periodic_task(given.pop("schedule"), add.s(1), **given)
     assert made.periodic_tasks() == []
+
+
+def test_a_name_is_a_text(made):
+    with pytest.raises(ConfigError, match="5 is no name of a periodic task"):
+        made.periodic_task(5)
 
 
 def test_a_composition_is_refused_with_what_to_do(made, add):
@@ -327,6 +338,12 @@ def test_settings_of_beat(home):
             ({"schedule": 5}, r"beat_schedule\['a'\].*no dict with a task and a schedule"),
             ({"task": "x.y", "schedule": 5, "arg": (1,)}, "unknown arg; known are args"),
             ({"task": "x.y", "schedule": "soon"}, "not a duration"),
+            (
+                {"task": "x.y", "schedule": 5, "args": "abc"},
+                r"beat_schedule\['a'\]: args='abc' is no tuple or list",
+            ),
+            ({"task": "x.y", "schedule": 5, "kwargs": [1]}, r"beat_schedule\['a'\]: kwargs=\[1\] is no dict"),
+            ({"task": "x.y", "schedule": 5, "options": 5}, r"beat_schedule\['a'\]: options=5 is no dict"),
             ({"task": "x.y", "schedule": 5, "options": {"eta": 5}}, "the schedule says when"),
         ]
         for entry, said in wrong:

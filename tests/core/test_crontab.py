@@ -147,7 +147,11 @@ def test_what_fields_may_say(given, expression):
         ({"hour": "24"}, "24 is not from 0 to 23"),
         ({"minute": "5/2"}, "5-59/2"),
         ({"minute": "*/0"}, "1 or more"),
-        ({"minute": "1,,2"}, "no pattern"),
+        ({"minute": "1,,2"}, "minute='1,,2': '' is no pattern"),
+        ({"minute": "1,x,2"}, "minute='1,x,2': 'x' is no pattern"),
+        ({"minute": "0 6 * * *"}, r"say crontab.from_string\('0 6 \* \* \*'\)"),
+        ({"minute": b"5"}, "neither a number"),
+        ({"minute": "5" * 5000}, "5{20} is not from 0 to 59"),
         ({"minute": ""}, "no pattern"),
         ({"minute": []}, "neither a number"),
         ({"minute": None}, "neither a number"),
@@ -174,6 +178,10 @@ def test_a_line_of_a_crontab():
     assert crontab.from_string(" 5 0 * 8 * ").expression == "5 0 * 8 *"
     with pytest.raises(ConfigError, match="has 4 fields"):
         crontab.from_string("* * * *")
+    with pytest.raises(ConfigError, match="no line of a crontab"):
+        crontab.from_string(5)
+    with pytest.raises(ConfigError, match="is an interval: say '5m' alone"):
+        crontab.from_string("@every 5m")
     with pytest.raises(ConfigError, match=r"@daily, @hourly"):
         crontab.from_string("@often")
 
@@ -295,7 +303,8 @@ class Own(schedule):
     ("given", "said"),
     [
         (0, "under 0.1 s"), (-5, "not a duration"), (float("nan"), "not a duration"), (None, "says no time"),
-        (True, "says no time"), ("often", "not a duration"), ("* * *", "has 3 fields"), (Own(5), "class of your own"),
+        (True, "says no time"), ("often", "not a duration"), ("* * *", "five fields"),
+        ("15 m", "without spaces"), ("* * * *", "has 4 fields"), (Own(5), "class of your own"),
     ],
 )  # fmt: skip
 def test_what_may_not_be_given_as_a_schedule(given, said):

@@ -61,6 +61,10 @@ def test_with_a_for_clause_each_run_is_a_map(kernel):
     assert kernel.value("r.get(timeout=20)") == "[0, 1, 4]"
 
 
+def test_a_clause_without_items_is_no_schedule(kernel):
+    assert "the clause has no items" in kernel.run("%%task --every 1h -n empty for n in []\nn").evalue
+
+
 def test_an_expression_runs_again_and_again(kernel):
     kernel.run("@nbtasks.task\ndef add(x, y): return x + y")
     ran = kernel.run("%task --every 1h -n adding -o s add(40, 2)")
@@ -79,6 +83,8 @@ def test_what_is_done_with_it_on_a_line(kernel):
     assert "there is no periodic task 'line'" in kernel.run("%tasks schedule line").stderr
     assert "No periodic tasks." in kernel.run("%tasks schedule").data[0]["text/plain"]
     assert "needs a NAME" in kernel.run("%tasks schedule pause").stderr
+    assert "did you mean `%tasks schedule remove line`?" in kernel.run("%tasks schedule remov line").stderr
+    assert "There is no periodic task 'line'" in kernel.run("%tasks schedule remove line").stdout
 
 
 def test_the_card_is_live_and_has_buttons(kernel):
@@ -99,6 +105,8 @@ def test_the_card_is_live_and_has_buttons(kernel):
         ("--every soon", "not a duration"),
         ("--every 0", "under 0.1 s"),
         ("--cron daily", "no line of a crontab"),
+        ("--every '15 m'", "'15 m' is neither an interval without spaces"),
+        ("--every @daily", "say --cron '@daily'"),
         ("--cron '61 * * * *'", "61 is not from 0 to 59"),
         ("--cron '* * * * *' --tz Berlin", "do you mean 'Europe/Berlin'"),
         ("--every 5m --tz Europe/Berlin", "--tz is for --cron"),

@@ -92,6 +92,10 @@ class Declared:
     ) -> PeriodicTask:
         """Declare one, or put it at once where it is not a module that says it."""
         app = self._sender()
+        if not isinstance(terms.get("keep", False), bool):
+            raise ConfigError(
+                f"keep: {terms['keep']!r:.40} is neither True nor False: does it go on when this process has ended?"
+            )
         said = _declaration(name, schedule, _call(app, sig, args, kwargs), options, terms)
         if not is_declared():
             engine = _engine(app)
@@ -185,8 +189,22 @@ def _call(app: App, sig: Any, args: Any, kwargs: Any) -> Signature:
             f"add_periodic_task: {made!r:.80} is a composition, or has others linked to it, and a periodic task is one "
             "call: put it into a task that submits it, @app.task def job(): (...).delay()"
         )
-    own: Signature = made.clone(args or (), kwargs) if args or kwargs else made
+    positional, named = _arguments(args, kwargs, "add_periodic_task: ")
+    own: Signature = made.clone(positional, named) if positional or named else made
     return own
+
+
+def _arguments(args: Any, kwargs: Any, where: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what a task is called with, as somebody has given it.
+
+    Raises:
+        ConfigError: these are no arguments; a text would be taken apart into its letters.
+    """
+    if args is not None and not isinstance(args, (tuple, list)):
+        raise ConfigError(f"{where}args={args!r:.60} is no tuple or list of arguments: write ({args!r:.60},)")
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise ConfigError(f"{where}kwargs={kwargs!r:.60} is no dict of arguments by their names")
+    return tuple(args or ()), dict(kwargs or {})
 
 
 def _declaration(
@@ -213,11 +231,14 @@ def _of_entry(app: App, name: str, entry: Any) -> Declaration:
     schedule = entry["schedule"]
     if entry.get("relative") and not isinstance(schedule, crontab):
         schedule = interval(schedule.seconds if isinstance(schedule, interval) else schedule, relative=True)
-    options = dict(entry.get("options") or {})
+    given = entry.get("options") or {}
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{where}: options={given!r:.60} is no dict of options, such as {{'queue': 'io'}}")
+    options = dict(given)
     terms = {key: entry[key] for key in ("missed", "overlap", "jitter", "tz") if key in entry}
     terms |= {key: options.pop(key) for key in ("missed", "overlap", "jitter", "tz") if key in options}
     task = entry["task"]
-    what = app.signature(task, tuple(entry.get("args") or ()), dict(entry.get("kwargs") or {}))
+    what = app.signature(task, *_arguments(entry.get("args"), entry.get("kwargs"), f"{where}: "))
     if not what.is_plain:
         raise ConfigError(f"{where}: {what!r:.80} is a composition; put it into a task that submits it")
     return _declaration(name, schedule, what, options, terms)

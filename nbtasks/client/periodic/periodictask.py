@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.client.attaching import attached
 from nbtasks.client.border import at_border
 from nbtasks.core.due.timezones import zone
+from nbtasks.core.errors import ConfigError
 from nbtasks.core.states import NAMES
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ class PeriodicTask:
     """
 
     def __init__(self, name: str, app: Provider) -> None:
+        if not isinstance(name, str):
+            raise ConfigError(
+                f"{name!r:.60} is no name of a periodic task, which is a text; app.periodic_tasks() lists them"
+            )
         self.name = name
         self._app = app
 

@@ -45,6 +45,8 @@ def record_of(
         raise ConfigError(
             f"{terms.name}: memo=True would give each run the result of the first one; say memo=False"
         )
+    if not calls:
+        raise ConfigError(f"{terms.name}: there is nothing to run: the clause has no items")
     for args, kwargs in calls:
         task.check(args, kwargs)
     packer = Packer(task.name, session.shelf, lambda: False, session.home)

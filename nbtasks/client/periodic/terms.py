@@ -87,7 +87,12 @@ def check_call_options(options: Mapping[str, Any]) -> None:
     for name in options.keys() & _REFUSED:
         if options[name] not in (None, False, [], ()):
             raise ConfigError(f"{name} is no option of a periodic task: {_REFUSED[name]}")
-    if is_moment(options.get("expires")):
+    expires = options.get("expires")
+    if isinstance(expires, (int, float)) and expires <= 0:
+        raise ConfigError(
+            f"expires: with {expires!r} each run of a periodic task would be late before it begins"
+        )
+    if is_moment(expires):
         raise ConfigError(
             "expires: of a periodic task it counts from each due time: give seconds or a text such as '10m'; "
             "remove() ends it for good"

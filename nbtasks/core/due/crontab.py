@@ -68,6 +68,10 @@ class crontab:  # noqa: N801 - Celery's name
                 "crontab: nowfun is not known here: the server's clock counts, so that all agree; "
                 "tz='Europe/Berlin' says the time zone"
             )
+        if isinstance(minute, str) and len(minute.split()) == len(_FIELDS):
+            raise ConfigError(
+                f"crontab: {minute!r:.60} is a whole line: say crontab.from_string({minute!r:.60})"
+            )
         given = (minute, hour, day_of_month, month_of_year, day_of_week)
         self.expression = " ".join(field.written(value) for field, value in zip(_FIELDS, given, strict=True))
         self.tz = None if tz is None else name_of(tz)
@@ -80,6 +84,10 @@ class crontab:  # noqa: N801 - Celery's name
         Raises:
             ConfigError: it is none.
         """
+        if not isinstance(crontab, str):
+            raise ConfigError(f"crontab: {crontab!r:.60} is no line of a crontab, such as '0 6 * * *'")
+        if len(crontab.split()) == 2 and crontab.split(maxsplit=1)[0].lower() == "@every":
+            raise ConfigError(f"crontab: {crontab!r:.60} is an interval: say {crontab.split()[1]!r} alone")
         text = _ALIASES.get(crontab.strip().lower(), crontab)
         parts = text.split()
         if len(parts) != len(_FIELDS):

@@ -20,6 +20,14 @@ _TERM = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\w+))?")
 _STARRED = re.compile(r"\*(/\d+)?")
 
 
+class _NoPattern(Exception):
+    """A part of a field says nothing."""
+
+    def __init__(self, term: str) -> None:
+        super().__init__(term)
+        self.term = term
+
+
 @dataclass(frozen=True)
 class CrontabField:
     """What a field may say.
@@ -48,10 +56,13 @@ class CrontabField:
         if callable(given):
             given = given()
         if isinstance(given, str):
-            return self._of_text("".join(given.lower().split()))
+            try:
+                return self._of_text("".join(given.lower().split()))
+            except _NoPattern as error:
+                raise self._wrong(given, error.term) from None
         if isinstance(given, int) and not isinstance(given, bool):
             return str(self._number(given, given))
-        if isinstance(given, Iterable):
+        if isinstance(given, Iterable) and not isinstance(given, (bytes, bytearray)):
             parts = [self._of_item(one) for one in given]
             if parts:
                 return self._joined(number for part in parts for number in part)
@@ -62,7 +73,12 @@ class CrontabField:
     def _of_item(self, one: Any) -> Iterable[int]:
         if isinstance(one, bool) or not isinstance(one, (int, str)):
             raise ConfigError(f"crontab: {self.name} has {one!r:.60} in it, which is no number")
-        return self._expanded(one.strip().lower()) if isinstance(one, str) else [self._number(one, one)]
+        if not isinstance(one, str):
+            return [self._number(one, one)]
+        try:
+            return self._expanded(one.strip().lower())
+        except _NoPattern as error:
+            raise self._wrong(one, error.term) from None
 
     def _of_text(self, text: str) -> str:
         if _STARRED.fullmatch(text):
@@ -82,7 +98,7 @@ class CrontabField:
         """Return the numbers of a term, in the order in which a step counts them."""
         match = _TERM.fullmatch(term)
         if match is None:
-            raise self._wrong(term)
+            raise _NoPattern(term)
         star, first, last, step = match.groups()
         whole = list(range(self.least, self.most + 1))
         if star:
@@ -119,16 +135,21 @@ class CrontabField:
             if given in names:
                 return names.index(given) + self.least
         if isinstance(given, str) and not (given.isascii() and given.isdecimal()):
-            raise self._wrong(whole)
-        number = int(given)
+            raise _NoPattern(str(given))
+        # Of thousands of digits Python makes no number.
+        number = int(given) if not isinstance(given, str) or len(given) < 10 else -1
         if not (self.least <= number <= self.most or number in dict(self.also)):
             most = max([self.most, *dict(self.also)])
-            raise ConfigError(f"crontab: {self.name}={whole!r}: {number} is not from {self.least} to {most}")
+            raise ConfigError(
+                f"crontab: {self.name}={whole!r:.60}: {given!s:.20} is not from {self.least} to {most}"
+            )
         return number
 
-    def _wrong(self, term: Any) -> ConfigError:
+    def _wrong(self, given: str, term: str) -> ConfigError:
+        whole = given.strip().lower()
+        where = f": {term!r:.60}" if term != whole else ""
         return ConfigError(
-            f"crontab: {self.name}={term!r} is no pattern; write numbers"
+            f"crontab: {self.name}={given!r:.60}{where} is no pattern; write numbers"
             f"{' or names' if self.names else ''}, ranges (1-5), steps (*/15) and lists (1,2,5)"
         )
 

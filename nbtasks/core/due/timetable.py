@@ -99,6 +99,11 @@ def _when(given: Any) -> crontab | schedule:
                 "give a crontab or an interval, and have the task itself look whether there is something to do"
             )
         return given
+    if isinstance(given, str) and len(given.split()) in (2, 3) and not given.strip().startswith("@"):
+        raise ConfigError(
+            f"schedule: {given!r:.60} is neither an interval without spaces, such as '15m' or '1h30m', nor a crontab's "
+            "line of five fields, such as '0 6 * * *'"
+        )
     if isinstance(given, str) and (len(given.split()) > 1 or given.strip().startswith("@")):
         return crontab.from_string(given)
     if isinstance(given, (int, float, str, timedelta)) and not isinstance(given, bool):

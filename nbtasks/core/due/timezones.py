@@ -41,7 +41,7 @@ def _nearest(name: str) -> str:
     by_city = {one.rpartition("/")[2].lower(): one for one in sorted(known, reverse=True)}
     asked = name.strip().lower().replace(" ", "_")
     close = get_close_matches(asked, by_letters, 1, 0.8) or get_close_matches(asked, by_city, 1, 0.7)
-    close = close or get_close_matches(asked, by_letters, 1, 0.5)
+    close = close or get_close_matches(asked, by_letters, 1, 0.65)
     if not close:
         return "; names look like Europe/Berlin"
     return f"; do you mean {(by_letters.get(close[0]) or by_city[close[0]])!r}?"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nbtasks.client.app import App
 from nbtasks.client.periodic.declared import all_facts
 from nbtasks.client.periodic.periodictask import PeriodicTask
+from nbtasks.core.nearest import nearest
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.panel.periodiclist import periodic_card, periodic_panel
 
@@ -40,9 +41,11 @@ class Schedules:
         elif PeriodicTask(" ".join(rest), App.current()).exists:
             self.card(" ".join(rest))
         else:
-            raise OptionError(
-                f"there is no periodic task {' '.join(rest)!r}; `%tasks schedule` lists them. Usage: {USAGE}"
+            near = nearest(command, ACTIONS) if name else None
+            hint = (
+                f"did you mean `%tasks schedule {near} {name}`?" if near else "`%tasks schedule` lists them."
             )
+            raise OptionError(f"there is no periodic task {' '.join(rest)!r}; {hint} Usage: {USAGE}")
 
     def card(self, name: str) -> None:
         """Show the card of one."""
@@ -75,4 +78,8 @@ def _done(action: str, name: str) -> str:
     if action == "resume":
         task.resume()
         return f"{name} goes on."
-    return f"{name} is removed." if task.remove() else f"{name} was not there any more."
+    return (
+        f"{name} is removed."
+        if task.remove()
+        else f"There is no periodic task {name!r}; `%tasks schedule` lists them."
+    )

@@ -53,7 +53,9 @@ def unfit(options: MagicOptions) -> str:
 
 def every(text: str) -> str:
     """Read an interval; raises ConfigError where it is none."""
-    Timetable.of(text if len(text.split()) == 1 and not text.startswith("@") else "", "UTC")
+    if text.startswith("@") or len(text.split()) > 3:
+        raise ConfigError(f"{text!r:.60} is a crontab's: say --cron {text!r:.60}")
+    Timetable.of(text, "UTC")
     return text
 
 
