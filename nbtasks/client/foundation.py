@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nbtasks.core import ancestry, context
 from nbtasks.core.durations import Duration
@@ -42,10 +42,8 @@ if TYPE_CHECKING:
     from .engines.executors.executorengine import ExecutorEngine
     from .engines.redis.session import Session
     from .happened.eventstream import EventStream
-    from .locking.eagerholding import EagerHolding
-    from .locking.holding import Holding
     from .periodic.appevents import AppEvent
-    from .periodic.declared import Declared
+    from .periodic.declared import Declared, DeclaringApp
 
 _log = logging.getLogger("nbtasks")
 #: Settings that a Told is made of, in its order.
@@ -306,7 +304,7 @@ class Foundation:
             if self._declared is None:
                 from .periodic.declared import Declared
 
-                self._declared = Declared(self)
+                self._declared = Declared(cast("DeclaringApp", self))
             return self._declared
 
     @property
@@ -383,12 +381,6 @@ class Foundation:
 
         self.need("events")
         return EventStream(self.session, types, task, since, timeout, expand)
-
-    @property
-    def holding(self) -> Holding | EagerHolding:
-        """What code of this process holds of locks."""
-        self.need("lock")
-        return self.engine.holding  # type: ignore[attr-defined, no-any-return]
 
     def check(self) -> BrokerFacts:
         """Return what the broker is: version, policy, latency."""

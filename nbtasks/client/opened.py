@@ -126,10 +126,10 @@ class Opened:
 
     def facts(self, connection: Connection) -> BrokerFacts:
         """Return what the broker is, over a connection of its own."""
+        from nbtasks.broker.newlink import new_link
         from nbtasks.broker.redis.brokerfacts import look
-        from nbtasks.broker.redis.link import Link
 
-        link = Link(connection.url, connection.address)
+        link = new_link(connection)
         try:
             return look(link)
         finally:

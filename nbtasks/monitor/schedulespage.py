@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .bounded import short
 
 if TYPE_CHECKING:
-    from nbtasks.client.periodic.periodictask import PeriodicFacts
+    from nbtasks.core.due.periodicfacts import PeriodicFacts
 
 _MOST, _MOST_RUNS = 500, 15
 

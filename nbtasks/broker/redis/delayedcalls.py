@@ -16,7 +16,7 @@ _LINE = re.compile(rb"([hmlHML]) ([0-9a-f]{1,40}) (\d{1,10}) (\d{1,10}) (\d{1,10
 
 
 @dataclass(frozen=True)
-class Scheduled:
+class DelayedEntry:
     """Some calls of a batch.
 
     Attributes:
@@ -39,9 +39,9 @@ class DelayedCalls:
         self._link = link
         self._keys = keys
 
-    def listed(self, address: str) -> list[Scheduled]:
+    def listed(self, address: str) -> list[DelayedEntry]:
         """Return those of a queue that are due first, two thousand entries at most."""
-        found: list[Scheduled] = []
+        found: list[DelayedEntry] = []
         for offset in range(0, _MOST, _MOST_AT_ONCE):
             args: list[Argument] = [address, offset, _MOST_AT_ONCE]
             members = self._link.script("delayed", [self._keys.root], args)
@@ -50,7 +50,7 @@ class DelayedCalls:
                 if match is not None:
                     _, batch, first, count, _, limit = match.groups()
                     found.append(
-                        Scheduled(
+                        DelayedEntry(
                             number_or(due, 0) / 1000,
                             batch.decode(),
                             int(first),

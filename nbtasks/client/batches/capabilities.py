@@ -76,7 +76,7 @@ class Capabilities:
         """
         for name in _OPTIONS:
             if name not in self.words and getattr(options, name) != getattr(_DEFAULTS, name):
-                raise self._refusal(f"{name}={getattr(options, name)!r}", name)
+                raise self.refusal(name, f"{name}={getattr(options, name)!r}")
 
     def need(self, word: str, said: str = "") -> None:
         """Check that it can do something.
@@ -88,13 +88,14 @@ class Capabilities:
             ConfigError: it cannot.
         """
         if word not in self.words:
-            raise self._refusal(said or word, word)
+            raise self.refusal(word, said)
 
-    def _refusal(self, said: str, word: str) -> ConfigError:
+    def refusal(self, word: str, said: str = "") -> ConfigError:
+        """Return what is to be said where it cannot do something; arguments as of :meth:`need`."""
         why, step = _OPTIONS.get(word) or _REQUESTS[word]
         return ConfigError(
-            f"{said}: this App runs its calls on {self.engine}, which {why}. {step}, or use App() with workers of "
-            "its own"
+            f"{said or word}: this App runs its calls on {self.engine}, which {why}. {step}, or use App() with "
+            "workers of its own"
         )
 
 

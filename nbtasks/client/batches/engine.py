@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbtasks.wire.values import BlobPiece
     from nbtasks.wire.workflowrecord import WorkflowRecord
 
+    from .engineparts import Commander, LockKeeper, PeriodicKeeper
     from .outline import Outline
     from .parcel import Call, CallOptions, Parcel
     from .registry import Registry
@@ -40,6 +41,20 @@ class Engine(BatchEngine, Protocol):
     @property
     def unsent(self) -> str:
         """What is to be said of calls that were accepted and could not be handed over before the end; else empty."""
+
+    # -- what only some have; the others raise ConfigError
+
+    @property
+    def periodics(self) -> PeriodicKeeper:
+        """Keeps periodic tasks."""
+
+    @property
+    def commanding(self) -> Commander:
+        """Tells workers something, or asks them."""
+
+    @property
+    def holding(self) -> LockKeeper:
+        """Takes locks for code of this process."""
 
     # -- submitting
 

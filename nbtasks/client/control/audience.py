@@ -46,10 +46,7 @@ def audience(
         ConfigError: the pattern makes no sense.
         WorkersError: there is no worker of a name that was given.
     """
-    found = app.workers()
-    living = app.session.roster.alive(found)
-    mine = app.session.keyring.ids
-    workers = _by_name([one for one in found if one.id in living and {*one.key_ids, one.key_id} & set(mine)])
+    workers = _by_name(app.engine.commanding.reachable(app.workers()))
     if destination is not None:
         wanted = [destination] if isinstance(destination, str) else list(destination)
         _check_names(wanted, workers)

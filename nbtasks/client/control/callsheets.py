@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.lanenames import NORMAL, priority_of
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.delayedcalls import Scheduled
+    from nbtasks.client.batches.engineparts import DueLater
     from nbtasks.client.batches.outline import Outline
     from nbtasks.client.workerinfo import WorkerInfo
 
@@ -68,21 +67,15 @@ class CallSheets:
         queues = {
             queue: name for name, info in reversed(list(there.workers.items())) for queue in info.queues
         }
-        session = self._app.session
-        kind = (PYTHON, session.keyring.id)
-        addresses = {Address(queue, *kind) for queue in queues} | {
-            one for one in session.store.addresses() if one.queue in queues
-        }
-        for address in sorted(addresses):
-            for one in session.delayed.listed(address):
-                found[queues[address.queue]] += self._due(one, queues[address.queue])
+        for one in self._app.engine.commanding.due_later(queues):
+            found[queues[one.queue]] += self._due(one, queues[one.queue])
         return found
 
-    def _due(self, one: Scheduled, name: str) -> list[dict[str, Any]]:
+    def _due(self, one: DueLater, name: str) -> list[dict[str, Any]]:
         self._look_up([one.batch])
         outline = self._known.get(one.batch)
         lane = outline.label.lane if outline is not None else NORMAL
-        due = datetime.fromtimestamp(self._app.session.clock.moment_here(one.due_at), timezone.utc)
+        due = datetime.fromtimestamp(one.due_at, timezone.utc)
         return [
             {
                 "eta": due.isoformat(),
@@ -94,7 +87,7 @@ class CallSheets:
 
     def _look_up(self, batches: Iterable[str]) -> None:
         missing = [batch for batch in dict.fromkeys(batches) if batch not in self._known]
-        found = self._app.session.adoption.survey.named(missing)
+        found = self._app.engine.commanding.outlines_of(missing)
         self._known.update({batch: found.get(batch) for batch in missing})
 
     def _sheet(self, batch: str, index: int) -> dict[str, Any]:

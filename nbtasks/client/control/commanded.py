@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 from nbtasks.client.current import Provider
 
 if TYPE_CHECKING:
-    from nbtasks.client.engines.redis.session import Session
     from nbtasks.client.group import GroupResult
     from nbtasks.client.result import AsyncResult
     from nbtasks.client.workerinfo import WorkerInfo
@@ -15,14 +14,6 @@ if TYPE_CHECKING:
 
 class Commanded(Provider, Protocol):
     """An App, seen from here."""
-
-    @property
-    def session(self) -> Session:
-        """The open connection.
-
-        Raises:
-            ConfigError: there is no broker.
-        """
 
     def workers(self) -> list[WorkerInfo]:
         """Return all workers of the namespace."""

@@ -183,7 +183,7 @@ class Control:
         self, what: LimitTask, destination: Iterable[str] | str | None, words: dict[str, Any]
     ) -> Said | None:
         if destination is None and words.get("pattern") is None:
-            self._app.session.commanding.keep(what)
+            self._app.engine.commanding.keep(what)
         return self._tell(what, destination, **words)
 
     # -- calls
@@ -247,7 +247,7 @@ class Control:
         """Give an order to the workers that are meant; who does not answer has an error of its own."""
         most_s = seconds(timeout, "timeout")
         there = audience(self._app, destination, pattern, matcher)
-        commanding = self._app.session.commanding
+        commanding = self._app.engine.commanding
         if not reply:
             commanding.tell(what, there.ids)
             return None

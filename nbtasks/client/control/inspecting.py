@@ -144,7 +144,7 @@ class Inspect:
         """
         there = self._audience(destination)
         patience = min(self._timeout, _SOON_S) if published is not None else self._timeout
-        answers = self._app.session.commanding.ask(Ask(what), there.ids, patience)
+        answers = self._app.engine.commanding.ask(Ask(what), there.ids, patience)
         replies: Replies = {}
         for name, info in there.workers.items():
             answer = answers.get(info.id)

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.broker.newlink import new_link
 from nbtasks.broker.redis.eventlog import EventLog
-from nbtasks.broker.redis.link import Link
 from nbtasks.core import happenings as words
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.durations import patience
@@ -63,7 +63,7 @@ class EventStream:
         self._timeout_s = patience(timeout)
         self._expand = expand
         self._session = session
-        self._link = Link(session.connection.url, session.connection.address)
+        self._link = new_link(session.connection)
         self._log = EventLog(self._link, session.keys)
         self._unfolding = Unfolding(session.codec, session.keyring.ids, self._log.label)
         self._since = _moment(since, session)

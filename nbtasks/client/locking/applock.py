@@ -14,10 +14,8 @@ from nbtasks.core.hold import Hold
 from nbtasks.core.lock import Lock, check_capacity, check_name
 
 if TYPE_CHECKING:
-    from .holding import Holding
-
-#: Who holds it in this process: a thread, or a task of an event loop.
-_Owner = tuple[int, int, int]
+    from nbtasks.client.batches.engineparts import LockKeeper, Owner
+    from nbtasks.client.current import Provider
 
 
 class AppLock:
@@ -34,12 +32,14 @@ class AppLock:
         ConfigError: that is no name, or no capacity.
     """
 
-    def __init__(self, app: Any, name: str, capacity: int = 1, timeout: Duration | None = None) -> None:
+    def __init__(
+        self, app: Provider | None, name: str, capacity: int = 1, timeout: Duration | None = None
+    ) -> None:
         self._app = app
         self._lock = Lock(check_name(name, "lock"), check_capacity(capacity))
         self._timeout = timeout
         self._timeout_s = 0.0 if timeout == 0 else patience(timeout)
-        self._holds: dict[_Owner, Hold] = {}
+        self._holds: dict[Owner, Hold] = {}
 
     def __repr__(self) -> str:
         return f"<lock {self._lock.name!r} of {self._lock.capacity}>"
@@ -48,11 +48,11 @@ class AppLock:
         # In a worker it is one of the App that the worker runs for.
         return AppLock, (None, self._lock.name, self._lock.capacity, self._timeout)
 
-    def _holding(self) -> Holding:
-        app: Any = current.current() if self._app is None else self._app
-        return app.holding  # type: ignore[no-any-return]
+    def _holding(self) -> LockKeeper:
+        app = current.current() if self._app is None else self._app
+        return app.engine.holding
 
-    def _check_free(self, owner: _Owner) -> None:
+    def _check_free(self, owner: Owner) -> None:
         if owner in self._holds or self._holding().is_held_by(owner, self._lock):
             raise WouldDeadlock(
                 f"lock {self._lock.name!r} is held already by this code, which would wait for itself: a lock is not "
@@ -146,7 +146,7 @@ class AppLock:
         self.__exit__(kind)
 
 
-def _owner() -> _Owner:
+def _owner() -> Owner:
     try:
         task = asyncio.current_task()
     except RuntimeError:

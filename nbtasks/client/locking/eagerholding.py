@@ -6,11 +6,10 @@ import itertools
 import threading
 import time
 
+from nbtasks.client.batches.engineparts import Owner
 from nbtasks.core.errors import TimeoutError
 from nbtasks.core.hold import Hold
 from nbtasks.core.lock import Lock
-
-from .holding import Owner
 
 
 class EagerHolding:

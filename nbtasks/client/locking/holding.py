@@ -9,10 +9,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from nbtasks.broker.newlink import new_link
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.locks import Locks
 from nbtasks.client import whence
+from nbtasks.client.batches.engineparts import Owner
 from nbtasks.core import context
 from nbtasks.core.errors import BrokerUnavailable, ConfigError, OperationalError, TimeoutError
 from nbtasks.core.hold import Hold
@@ -31,9 +33,6 @@ _ASK_S = 2.0
 _LOOK_S = 0.2
 #: Seconds that it is tried to give a lock back.
 _GIVE_BACK_S = 10.0
-
-#: A thread, or a task of an event loop.
-Owner = tuple[int, int, int]
 
 
 class Holding:
@@ -60,7 +59,7 @@ class Holding:
         self._closed = False
 
     def _new_link(self) -> Link:
-        return Link(self._connection.url, self._connection.address)
+        return new_link(self._connection)
 
     def is_held_by(self, owner: Owner, lock: Lock) -> bool:
         """Whether a thread, or the call that runs there, holds a lock."""

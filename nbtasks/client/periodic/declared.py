@@ -6,34 +6,45 @@ import logging
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.client.canvas.signature import Signature, element
 from nbtasks.client.conf.zones import zone_name_of
+from nbtasks.client.current import Provider
 from nbtasks.client.submitting.dispatch import call_options
 from nbtasks.core.due.crontab import crontab
 from nbtasks.core.due.interval import schedule as interval
+from nbtasks.core.due.periodicfacts import WITH_ANOTHER, PeriodicFacts
+from nbtasks.core.due.periodicterms import PeriodicTerms
 from nbtasks.core.due.timezones import name_of
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.warning import warn
 
 from .appevents import AppEvent, is_declared
-from .periodictask import WITH_ANOTHER, PeriodicFacts, PeriodicTask, facts_of
-from .sealed import record_of
-from .terms import Terms, check_call_options
+from .periodictask import PeriodicTask
+from .refusedoptions import check_call_options
 
 if TYPE_CHECKING:
+    from nbtasks.client.batches.engine import Engine
     from nbtasks.client.batches.parcel import Call
     from nbtasks.client.definition import Definition
-    from nbtasks.client.engines.redis.redisengine import RedisEngine
 
-#: It stands on this room, so its type is not known here.
-App = Any
 _log = logging.getLogger("nbtasks")
 _ENTRY = frozenset(
     {"task", "schedule", "args", "kwargs", "options", "relative", "missed", "overlap", "jitter", "tz"}
 )
 _MOST_NAME = 200
+
+
+class DeclaringApp(Provider, Protocol):
+    """An App, seen from here."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has an open connection to its broker."""
+
+    def signature(self, varies: Any, args: Any = None, kwargs: Any = None) -> Signature:
+        """Return a call that is not submitted yet; by name: a task of this App."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +66,13 @@ class Declared:
         on_after_configure, on_after_finalize: what its project connects to.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: DeclaringApp) -> None:
         self._app = weakref.ref(app)
         self._added: dict[str, Declaration] = {}
         self.on_after_configure = AppEvent("on_after_configure", self._sender, self._is_ready)
         self.on_after_finalize = AppEvent("on_after_finalize", self._sender, self._is_ready)
 
-    def _sender(self) -> App:
+    def _sender(self) -> DeclaringApp:
         app = self._app()
         assert app is not None
         return app
@@ -98,8 +109,7 @@ class Declared:
             )
         said = _declaration(name, schedule, _call(app, sig, args, kwargs), options, terms)
         if not is_declared():
-            engine = _engine(app)
-            _put(engine, app, said, "", bool(terms.get("keep")))
+            _put(app.engine, app, said, "", bool(terms.get("keep")))
             return PeriodicTask(said.name, app)
         _terms(app, said, "", keep=True)
         if name is None and said.name in self._added:
@@ -116,7 +126,7 @@ class Declared:
         found = {name: _of_entry(app, name, entry) for name, entry in entries.items()}
         yield from {**found, **self._added}.values()
 
-    def apply(self, owner: str, engine: RedisEngine | None = None) -> list[str]:
+    def apply(self, owner: str, engine: Engine | None = None) -> list[str]:
         """Put all that is declared; returns the names.
 
         Args:
@@ -128,7 +138,7 @@ class Declared:
         """
         app = self._sender()
         self.settle()
-        used = engine or _engine(app)
+        used = engine or app.engine
         names = []
         for said in self.all():
             try:
@@ -140,38 +150,25 @@ class Declared:
             self._remove_others(used, owner, names)
         return names
 
-    def _remove_others(self, engine: RedisEngine, owner: str, names: list[str]) -> None:
+    def _remove_others(self, engine: Engine, owner: str, names: list[str]) -> None:
         periodics = engine.periodics
-        for record, _ in periodics.all()[1]:
-            if record.task.owner == owner and record.task.name not in names:
-                _log.info("periodic task %r is declared no more, and removed", record.task.name)
-                periodics.remove(record.task.name)
+        for facts in periodics.all():
+            if facts.owner == owner and facts.name not in names:
+                _log.info("periodic task %r is declared no more, and removed", facts.name)
+                periodics.remove(facts.name)
 
 
-def _engine(app: App) -> RedisEngine:
-    from nbtasks.client.engines.redis.redisengine import RedisEngine
-
-    app.need("add_periodic_task")
-    _ = app.session
-    engine = app.engine
-    assert isinstance(engine, RedisEngine)
-    return engine
-
-
-def periodic_tasks(app: App) -> list[PeriodicTask]:
+def periodic_tasks(app: Provider) -> list[PeriodicTask]:
     """Return all periodic tasks, the next one first, those that pause last."""
     return [PeriodicTask(facts.name, app) for facts in all_facts(app)]
 
 
-def all_facts(app: App) -> list[PeriodicFacts]:
+def all_facts(app: Provider) -> list[PeriodicFacts]:
     """Return what is known of all periodic tasks, in the same order."""
-    periodics = _engine(app).periodics
-    _, found = periodics.all()
-    found.sort(key=lambda pair: (pair[1].next_ms is None, pair[1].next_ms or 0, pair[0].task.name))
-    return [facts_of(record, standing, periodics.client) for record, standing in found]
+    return app.engine.periodics.all()
 
 
-def _call(app: App, sig: Any, args: Any, kwargs: Any) -> Signature:
+def _call(app: DeclaringApp, sig: Any, args: Any, kwargs: Any) -> Signature:
     """Return the call of one task that is meant.
 
     Raises:
@@ -218,7 +215,7 @@ def _declaration(
     )
 
 
-def _of_entry(app: App, name: str, entry: Any) -> Declaration:
+def _of_entry(app: DeclaringApp, name: str, entry: Any) -> Declaration:
     """Return the declaration of an entry of ``beat_schedule``."""
     where = f"beat_schedule[{name!r}]"
     if not isinstance(entry, Mapping) or "task" not in entry or "schedule" not in entry:
@@ -244,23 +241,23 @@ def _of_entry(app: App, name: str, entry: Any) -> Declaration:
     return _declaration(name, schedule, what, options, terms)
 
 
-def _terms(app: App, said: Declaration, owner: str, keep: bool) -> Terms:
+def _terms(app: Provider, said: Declaration, owner: str, keep: bool) -> PeriodicTerms:
     terms = {key: value for key, value in said.terms.items() if key != "keep"}
     zone = name_of(said.tz) if said.tz is not None else zone_name_of(app.conf)
-    return Terms.make(said.name, said.schedule, zone, keep=keep, owner=owner, **terms)
+    return PeriodicTerms.make(said.name, said.schedule, zone, keep=keep, owner=owner, **terms)
 
 
-def _put(engine: RedisEngine, app: App, said: Declaration, owner: str, keep: bool) -> None:
+def _put(engine: Engine, app: Provider, said: Declaration, owner: str, keep: bool) -> None:
     call = (said.what.args, said.what.kwargs)
     put_calls(engine, said.what.type, [call], said.options, _terms(app, said, owner, keep))
 
 
 def put_calls(
-    engine: RedisEngine,
+    engine: Engine,
     task: Definition,
     calls: Sequence[Call],
     options: Mapping[str, Any],
-    terms: Terms,
+    terms: PeriodicTerms,
     single: bool = True,
     chunk: int | None = None,
 ) -> None:
@@ -273,12 +270,11 @@ def put_calls(
         chunk: calls of a map that travel together, where that was said.
     """
     checked = call_options(task, dict(options), engine, single=single)
-    record, frame = record_of(engine, task, calls, replace(checked, plain=False), terms, chunk)
-    engine.periodics.put(record, frame)
+    engine.periodics.put(task, calls, replace(checked, plain=False), terms, chunk)
 
 
 def put_from_notebook(
-    app: App,
+    app: Provider,
     task: Definition,
     calls: Sequence[Call],
     schedule: Any,
@@ -289,13 +285,13 @@ def put_from_notebook(
     tz: str | None = None,
     **terms: Any,
 ) -> PeriodicTask:
-    """Put what a cell does as a periodic task; options as of :meth:`Terms.make`.
+    """Put what a cell does as a periodic task; options as of :meth:`PeriodicTerms.make`.
 
     Raises:
         ConfigError: another notebook, or a project, has one of this name.
     """
     check_call_options(options)
-    made = Terms.make(name, schedule, name_of(tz) if tz else zone_name_of(app.conf), **terms)
+    made = PeriodicTerms.make(name, schedule, name_of(tz) if tz else zone_name_of(app.conf), **terms)
     handle = PeriodicTask(name, app)
     there = handle.facts
     if there is not None and (there.owner or there.ends_with == WITH_ANOTHER):
@@ -304,5 +300,5 @@ def put_from_notebook(
             f"there is a periodic task {name!r} already, of {whose}: give this one another name (-n NAME), or remove "
             f"that: %tasks schedule remove {name}"
         )
-    put_calls(_engine(app), task, calls, options, made, single, chunk)
+    put_calls(app.engine, task, calls, options, made, single, chunk)
     return handle

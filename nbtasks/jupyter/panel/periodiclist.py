@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from nbtasks.client.periodic.periodictask import GONE, WITH_ANOTHER, WITH_THIS
+from nbtasks.core.due.periodicfacts import GONE, WITH_ANOTHER, WITH_THIS
 from nbtasks.jupyter.card import words
 
 from .table import Panel, RowHandle
 
 if TYPE_CHECKING:
-    from nbtasks.client.periodic.periodictask import PeriodicFacts, PeriodicRun
+    from nbtasks.core.due.periodicfacts import PeriodicFacts, PeriodicRun
 
 _COLUMNS = ("name", "due", "next run", "last runs", "runs", "left out", "missed", "code of", "ends with")
 _NOTHING = (

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from nbtasks.broker.newlink import new_link
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
-from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.locks import CallLocks, Locks, Turn
 from nbtasks.broker.redis.permits import Grant, Permits
 from nbtasks.broker.redis.store import Store
@@ -79,8 +79,8 @@ class BrokerLines:
         left_out: Callable[[Address, str, bytes], None],
     ) -> None:
         self.keys = keys = Keys(connection.namespace)
-        self.waiting = Link(connection.url, connection.address)
-        self.free = Link(connection.url, connection.address)
+        self.waiting = new_link(connection)
+        self.free = new_link(connection)
         self.taking = Delivery(Lanes(self.waiting, keys, addresses), consumer, left_out)
         lanes = Lanes(self.free, keys, addresses)
         self.giving = Delivery(lanes, consumer)

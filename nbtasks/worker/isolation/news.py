@@ -38,6 +38,9 @@ def given_out(call: CurrentCall, preview: RichOutput | None) -> CallOutput | Non
     output: Output | None = call.output if type(call.output) is Output else None
     # A task can reach its own record, and put anything there.
     children = ids_of_children[0](call) if ids_of_children and type(call.children) is list else []
+    if children:
+        # Threads that have begun in the call know it for as long as they live, and need not hold the Apps of these.
+        call.children = []
     if output is None:
         return CallOutput(preview=preview, children=children) if preview is not None or children else None
     return CallOutput(

@@ -9,9 +9,9 @@ import select
 import socket
 from collections.abc import Callable
 
+from nbtasks.broker.newlink import new_link
 from nbtasks.broker.redis.brokerfacts import check
 from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.core import signal
 from nbtasks.core.errors import OperationalError
@@ -53,7 +53,7 @@ class BeatProcess:
         log.set_up(self._loglevel, self._logfile)
         signals = StopSignals()
         connection, keys = self._connection, Keys(self._connection.namespace)
-        link = Link(connection.url, connection.address)
+        link = new_link(connection)
         arrival = Arrival(None, lambda pause_s: signals.comes_within(pause_s, None))
         keyring = Keyring(connection.keys)
         clock = ServerClock(link, keys, connection.is_local)

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from nbtasks.broker.newlink import new_link
 from nbtasks.broker.redis.brokerfacts import check
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.fleet import Fleet
@@ -122,7 +123,7 @@ class BrokerDuties:
         )
 
     def _new_link(self) -> Link:
-        link = Link(self._connection.url, self._connection.address)
+        link = new_link(self._connection)
         self._links.append(link)
         return link
 

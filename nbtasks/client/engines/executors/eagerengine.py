@@ -16,6 +16,7 @@ from .line import Load, Stretch
 from .running import run_here
 
 if TYPE_CHECKING:
+    from nbtasks.client.batches.engineparts import LockKeeper
     from nbtasks.client.batches.parcel import Call, CallOptions
     from nbtasks.client.definition import Definition
     from nbtasks.client.workerinfo import WorkerInfo
@@ -44,8 +45,19 @@ class EagerEngine(ExecutorEngine):
 
     def __init__(self, name: str, result_limit: int, propagates: Callable[[], bool]) -> None:
         super().__init__(EagerApp(), name, result_limit)  # type: ignore[arg-type]
+        self._name = name
         self._propagates = propagates
-        self.holding = EagerHolding()
+        self._holding = EagerHolding()
+
+    def _refusal(self, word: str) -> ConfigError:
+        return ConfigError(
+            f"{word}: App {self._name!r} is eager: its calls run where they are submitted, without a broker"
+        )
+
+    @property
+    def holding(self) -> LockKeeper:
+        """Takes locks of this process."""
+        return self._holding
 
     def checked(self, options: CallOptions) -> CallOptions:
         """Return options: none can keep a call from running at once."""

@@ -38,6 +38,7 @@ from nbtasks.wire.values import keys_of
 
 from .errand import Answer, Errand
 from .inline import ParcelShelf
+from .lacking import Lacking
 from .line import Line, Load, Stretch
 from .running import onlookers, pack_function
 from .sight import Sight
@@ -61,7 +62,7 @@ _HAND_OVER_S = 2.0
 _QUEUE = "default"
 
 
-class ExecutorEngine:
+class ExecutorEngine(Lacking):
     """Any executor of concurrent.futures, or what has its ``submit`` and its futures.
 
     Args:
@@ -78,7 +79,7 @@ class ExecutorEngine:
         self.executor = executor
         self.title = type(executor).__name__
         self.slots: int | None = _slots_of(executor)
-        self.capabilities = Capabilities(f"a {self.title}")
+        super().__init__(Capabilities(f"a {self.title}"))
         self.registry = Registry()
         self.mark = object()
         self.shelf = ParcelShelf()

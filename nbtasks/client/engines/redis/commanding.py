@@ -3,54 +3,46 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from nbtasks.broker.redis.delayedcalls import DelayedCalls
+from nbtasks.broker.redis.ordering import Ordering
+from nbtasks.client.batches.engineparts import DueLater
+from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.errors import SignatureMismatch
-from nbtasks.core.orders import Command, LimitTask, Order
+from nbtasks.core.orders import Command, LimitTask
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.ordering import Ordering
-    from nbtasks.broker.redis.servertime import ServerClock
+    from nbtasks.broker.redis.link import Link
+    from nbtasks.client.batches.outline import Outline
+    from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.workeranswer import WorkerAnswer
-    from nbtasks.wire.codec import Codec
 
-    from .sending.outbox import Outbox
+    from .session import Session
 
 #: Seconds between two looks for answers, at first and later.
 _LOOK_S = 0.002
 _LATER_S = 0.02
 
 
-class OrderBook:
-    """Signs and numbers the orders of one session: no two have the same number.
-
-    Args:
-        outbox: knows the session's current id.
-    """
-
-    def __init__(self, codec: Codec, clock: ServerClock, outbox: Outbox) -> None:
-        self._codec = codec
-        self._clock = clock
-        self._outbox = outbox
-        self._number = itertools.count(1)
-
-    def sealed(self, what: Command, to: str = "", reply: str = "") -> bytes:
-        """Return a signed order; ``to`` and ``reply`` as in :class:`Order`."""
-        order = Order(what, self._outbox.session, next(self._number), self._clock.now(), to, reply)
-        return self._codec.seal_order(order)
-
-
 class Commanding:
-    """Gives orders to workers."""
+    """Gives orders to workers of a session, and looks what they are about."""
 
-    def __init__(self, ordering: Ordering, book: OrderBook, codec: Codec) -> None:
-        self._ordering = ordering
-        self._book = book
-        self._codec = codec
+    def __init__(self, session: Session, link: Link) -> None:
+        self._session = session
+        self._ordering = Ordering(link, session.keys)
+        self._delayed = DelayedCalls(link, session.keys)
+        self._book = session.revoking.book
+        self._codec = session.codec
+
+    def reachable(self, workers: Iterable[WorkerInfo]) -> list[WorkerInfo]:
+        """Return those workers that live, and have a key of this session."""
+        there = list(workers)
+        living, mine = self._session.roster.alive(there), set(self._session.keyring.ids)
+        return [one for one in there if one.id in living and {*one.key_ids, one.key_id} & mine]
 
     def ask(self, what: Command, workers: Sequence[str], timeout_s: float) -> dict[str, WorkerAnswer]:
         """Give an order to some workers, by their ids; returns the answers of those who answer in time."""
@@ -71,6 +63,22 @@ class Commanding:
     def keep(self, what: LimitTask) -> None:
         """Have workers that begin later follow an order, too."""
         self._ordering.give([], what.task, self._book.sealed(what))
+
+    def due_later(self, queues: Collection[str]) -> Iterator[DueLater]:
+        """Yield the calls of some queues that are due later."""
+        session = self._session
+        kind = (PYTHON, session.keyring.id)
+        addresses = {Address(queue, *kind) for queue in queues} | {
+            one for one in session.store.addresses() if one.queue in queues
+        }
+        for address in sorted(addresses):
+            for one in self._delayed.listed(address):
+                due_at = session.clock.moment_here(one.due_at)
+                yield DueLater(address.queue, due_at, one.batch, one.first, one.count)
+
+    def outlines_of(self, batches: Sequence[str]) -> Mapping[str, Outline]:
+        """Return what is known of batches, by their ids."""
+        return self._session.adoption.survey.named(batches)
 
     def _answers(self, reply: str, workers: Sequence[str], deadline: float) -> dict[str, WorkerAnswer]:
         found: dict[str, WorkerAnswer] = {}

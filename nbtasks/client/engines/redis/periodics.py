@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.periodicstore import PeriodicStanding, PeriodicStore
 from nbtasks.broker.redis.submission import FunctionMissing
 from nbtasks.core.due.periodic import id_of
+from nbtasks.core.due.periodicfacts import (
+    GONE,
+    STAYS,
+    WITH_ANOTHER,
+    WITH_THIS,
+    PeriodicFacts,
+    PeriodicRun,
+    missing,
+)
+from nbtasks.core.due.timezones import zone
 from nbtasks.core.errors import ConfigError, OperationalError, SignatureMismatch
 from nbtasks.core.ids import new_id
+from nbtasks.core.states import NAMES
 from nbtasks.core.wirejson import to_json
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.periodicrecord import PeriodicRecord
 
+from .periodicsealing import record_of
+
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.keys import Keys
-    from nbtasks.broker.redis.link import Link
-    from nbtasks.broker.redis.servertime import ServerClock
-    from nbtasks.wire.signing import Keyring
+    from nbtasks.client.batches.parcel import Call, CallOptions
+    from nbtasks.client.definition import Definition
+    from nbtasks.core.due.periodicterms import PeriodicTerms
+
+    from .session import Session
 
 #: For how long a client counts as there (ms), and the seconds between two times that it says so.
 _THERE_MS = 30_000
@@ -36,11 +52,12 @@ class Periodics:
         client: id under which this process says that it is there.
     """
 
-    def __init__(self, link: Link, keys: Keys, keyring: Keyring, namespace: str, clock: ServerClock) -> None:
-        self._store = PeriodicStore(link, keys, keyring.id)
-        self._sealer = Sealer(keyring, namespace)
+    def __init__(self, session: Session, ttl_ms: int) -> None:
+        self._session = session
+        self._ttl_ms = ttl_ms
+        self._store = PeriodicStore(session.new_link(), session.keys, session.keyring.id)
+        self._sealer = Sealer(session.keyring, session.connection.namespace)
         self._codec = Codec(self._sealer)
-        self._clock = clock
         self.client = new_id()
         #: Ids of those that end with this session.
         self._own: set[str] = set()
@@ -48,8 +65,21 @@ class Periodics:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def put(self, record: PeriodicRecord, function_frame: bytes) -> int | None:
-        """Put a periodic task, or another version of one; returns when it is due next (ms), None where it pauses."""
+    def put(
+        self,
+        task: Definition,
+        calls: Sequence[Call],
+        options: CallOptions,
+        terms: PeriodicTerms,
+        chunk: int | None = None,
+    ) -> None:
+        """Put a periodic task, or another version of one."""
+        record, function = record_of(
+            self._session, task, calls, options, terms, chunk, self._ttl_ms, self.client
+        )
+        self._put(record, function)
+
+    def _put(self, record: PeriodicRecord, function: bytes) -> None:
         task, frame = record.task, record.sealed(self._sealer)
         if task.client:
             self._begin_to_say()
@@ -58,9 +88,9 @@ class Periodics:
         if first is None:
             raise ConfigError(f"{task.name}: {task.timetable.text} is never due")
         text = to_json(task.timetable.to_wire())
-        for sent in (b"", function_frame):
+        for sent in (b"", function):
             try:
-                due = self._store.put(
+                self._store.put(
                     task.id, frame, text, task.function, sent, task.client, round(first * 1000), task.ttl_ms
                 )
                 break
@@ -70,15 +100,21 @@ class Periodics:
             raise OperationalError(f"{task.name}: the broker does not keep its code")
         with self._lock:
             (self._own.add if task.client else self._own.discard)(task.id)
-        return due
 
-    def all(self) -> tuple[int, list[tuple[PeriodicRecord, PeriodicStanding]]]:
-        """Return the server's time (ms), and all periodic tasks that are signed with this key."""
-        now_ms, found = self._store.look()
-        return now_ms, [pair for one in found if (pair := self._opened(one)) is not None]
+    def all(self) -> list[PeriodicFacts]:
+        """Return what is known of all that are signed with this key, the next one first, those that pause last."""
+        _, found = self._store.look()
+        pairs = [pair for one in found if (pair := self._opened(one)) is not None]
+        pairs.sort(key=lambda pair: (pair[1].next_ms is None, pair[1].next_ms or 0, pair[0].task.name))
+        return [_facts_of(record, standing, self.client) for record, standing in pairs]
 
-    def find(self, name: str) -> tuple[int, PeriodicRecord, PeriodicStanding] | None:
-        """Return the same of one; None where there is none."""
+    def find(self, name: str) -> PeriodicFacts | None:
+        """Return what is known of one; None where there is none."""
+        found = self._find(name)
+        return None if found is None else _facts_of(found[1], found[2], self.client)
+
+    def _find(self, name: str) -> tuple[int, PeriodicRecord, PeriodicStanding] | None:
+        """Return the server's time (ms), and what is there under a name."""
         now_ms, found = self._store.look(id_of(name))
         pair = self._opened(found[0]) if found else None
         return None if pair is None else (now_ms, *pair)
@@ -97,11 +133,11 @@ class Periodics:
             ConfigError: there is none of this name, or its run before goes on.
         """
         for _ in range(_MOST_TRIES):
-            found = self.find(name)
+            found = self._find(name)
             if found is None:
                 raise missing(name)
             _, record, standing = found
-            now, batch, task = self._clock.now(), new_id(), record.task
+            now, batch, task = self._session.clock.now(), new_id(), record.task
             not_after = None if task.expires_s is None else now + task.expires_s
             run = record.run(self._codec, batch, None, not_after, now, self._store.key_id)
             fired, before = self._store.fire(_version_of(standing.frame), None, None, run)
@@ -130,7 +166,7 @@ class Periodics:
 
     def resume(self, name: str) -> None:
         """Have one go on, from now on."""
-        found = self.find(name)
+        found = self._find(name)
         if found is None:
             raise missing(name)
         now_ms, record, _ = found
@@ -171,9 +207,45 @@ class Periodics:
             self._store.remove(id, self.client)
 
 
-def missing(name: str) -> ConfigError:
-    """Return what is to be said of a name that no periodic task has."""
-    return ConfigError(f"there is no periodic task {name!r}; app.periodic_tasks() lists them")
+def _facts_of(record: PeriodicRecord, standing: PeriodicStanding, client: str) -> PeriodicFacts:
+    """Return what is known of one.
+
+    Args:
+        client: id of this process.
+    """
+    task = record.task
+    where = zone(task.timetable.tz)
+
+    def at(moment_ms: float) -> datetime:
+        return datetime.fromtimestamp(moment_ms / 1000, where)
+
+    if not task.client:
+        ends_with = STAYS
+    elif task.client == client:
+        ends_with = WITH_THIS
+    else:
+        ends_with = WITH_ANOTHER if standing.is_there else GONE
+    runs = tuple(
+        PeriodicRun(at(due), batch, NAMES[code] if code < len(NAMES) else "")
+        for due, batch, code in standing.last
+    )
+    return PeriodicFacts(
+        task.name,
+        task.timetable.text,
+        task.label.name,
+        task.label.queue,
+        task.count,
+        None if standing.next_ms is None else at(standing.next_ms),
+        standing.paused_ms is not None,
+        runs,
+        standing.runs,
+        standing.overlapped,
+        standing.missed,
+        ends_with,
+        task.owner,
+        at(task.coded_at * 1000),
+        task.code,
+    )
 
 
 def _version_of(frame: bytes) -> str:

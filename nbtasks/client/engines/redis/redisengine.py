@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.link import Link
+from nbtasks.broker.newlink import new_link
 from nbtasks.broker.redis.locks import Locks
 from nbtasks.broker.redis.uniquecalls import UniqueCalls
 from nbtasks.client.batches.capabilities import EVERYTHING
@@ -26,6 +26,7 @@ from nbtasks.local.server.leftwork import forget_left, note_left
 from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
+from .commanding import Commanding
 from .periodics import Periodics
 from .reuse import Reuse
 from .revokingline import RevokingLine
@@ -72,15 +73,13 @@ class RedisEngine:
         self.home = self.session.home
         self._result_limit = result_limit
         session = self.session
-        link = Link(connection.url, connection.address)
+        link = new_link(connection)
         locks, self._unique = Locks(link, session.keys), UniqueCalls(link, session.keys)
         #: What code of this process holds of locks.
         self.holding = Holding(connection, session.keys, locks)
-        self.ttl_ms = round(result_expires_s * 1000)
         #: The periodic tasks of the namespace.
-        self.periodics = Periodics(
-            session.new_link(), session.keys, session.keyring, connection.namespace, session.clock
-        )
+        self.periodics = Periodics(session, round(result_expires_s * 1000))
+        self.commanding = Commanding(session, session.link)
         self._workflows = ServerWorkflows(session)
         self._line = RevokingLine(self._revoke_together)
         self._reuse = Reuse(

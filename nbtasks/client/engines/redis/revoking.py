@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nbtasks.core.stopsignal import Terminate
     from nbtasks.wire.workflowrecord import WorkflowRecord
 
-    from .commanding import OrderBook
+    from .orderbook import OrderBook
     from .receiving.intake import Intake
     from .roster import WorkerRoster
     from .sending.endings import Endings

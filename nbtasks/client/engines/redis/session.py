@@ -5,28 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import threading
-import time
 from collections.abc import Sequence
 
-from nbtasks.broker.redis.brokerfacts import LOADING_S, check
-from nbtasks.broker.redis.delayedcalls import DelayedCalls
-from nbtasks.broker.redis.fleet import Fleet
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.link import Link, unavailable
+from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.locks import Locks
-from nbtasks.broker.redis.ordering import Ordering
 from nbtasks.broker.redis.permits import Permits
-from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.stock import Stock
 from nbtasks.broker.redis.store import Store
 from nbtasks.broker.redis.submission import Submission
 from nbtasks.client.batches.batchengine import BatchEngine
-from nbtasks.client.batches.registry import Registry
-from nbtasks.client.home import Home
 from nbtasks.client.unsent import describe
 from nbtasks.core import context
-from nbtasks.core.address import Address
 from nbtasks.core.errors import (
     BrokerUnavailable,
     ConfigError,
@@ -34,16 +23,11 @@ from nbtasks.core.errors import (
 )
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.local.connection import Connection
-from nbtasks.local.server.valuefiles import ValueFiles
-from nbtasks.wire.codec import Codec
-from nbtasks.wire.frames import Sealer
-from nbtasks.wire.signing import Keyring
-from nbtasks.wire.values import Shelf
 
 from .ahead import Precedence
-from .commanding import Commanding, OrderBook
 from .lockreasons import LockReasons
 from .lookout import Lookout
+from .orderbook import OrderBook
 from .reasons import Reasons
 from .receiving.adoption import Adoption
 from .receiving.expiry import Expiry
@@ -55,30 +39,25 @@ from .receiving.reconciling import Reconciling
 from .receiving.stocktaking import Stocktaking
 from .receiving.survey import Survey
 from .revoking import Revoking
-from .roster import WorkerRoster
 from .sealing import Sealing
 from .sending.endings import Endings
 from .sending.outbox import Outbox
 from .sending.repacking import Repacking
 from .sending.sender import Sender
 from .sending.writing import Writing
+from .sessionground import SessionGround
 from .withdrawing import Withdrawing
 
 _log = logging.getLogger("nbtasks")
-_CONNECT_S = 2.7
-_RECONNECT_S = 1.0
 #: Seconds in which a broker that is to be left must have taken something of what waits.
 _HAND_OVER_S = 2.0
-_TRY_AGAIN_S = 0.5
 
 
-class Session:
+class Session(SessionGround):
     """An App's open connection: makes the parts that need the broker, and ends them together.
 
     Attributes:
         engine: of the ledgers of its batches.
-        registry: the live batches.
-        roster: the workers.
         sealing: makes signed chunks.
         sender: submits batches.
         intake: takes in what comes back.
@@ -86,8 +65,6 @@ class Session:
         revoking: revokes calls.
         reasons: say why calls wait.
         expiry: ends calls that no worker has started in time.
-        files: of large values, None where they go through the broker.
-        shelf: where large values are put and found.
     """
 
     __stays_here__ = "it holds the key. In a task, nbtasks.App.current().session is the one that it runs for"
@@ -100,28 +77,13 @@ class Session:
         engine: BatchEngine,
         include: Sequence[str] = (),
     ) -> None:
-        self.connection = connection
+        super().__init__(connection, include)
         self.engine = engine
-        self.keys = Keys(connection.namespace)
-        self.keyring = Keyring(connection.keys)
-        self.codec = Codec(Sealer(self.keyring, connection.namespace), include)
-        self.registry = Registry()
         self._pid = os.getpid()
         self._closed = False
         #: What is to be said of calls that were accepted and could not be handed over before the end.
         self.unsent = ""
-        #: The first is for what only reads, or may be applied twice.
-        self._links: list[Link] = []
-        link = self.new_link()
-        self.store = Store(link, self.keys)
-        _check(link)
-        # No notebook need hear of one cut connection.
-        link.patience_s = _RECONNECT_S
-        self.clock = ServerClock(link, self.keys)
-        self.clock.follow()
-        self.files = ValueFiles.beside(connection.url, connection.namespace)
-        self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
-        self.roster = WorkerRoster(Fleet(link, self.keys), self.store, self.keyring.id, self.files)
+        link = self.link
         self._outbox = Outbox(Submission(self.new_link(), self.keys))
         endings = Endings(self.codec, link, self.keys, self.clock)
         writing = Writing(self.codec, self.roster, round(result_expires_s * 1000), self.clock)
@@ -180,30 +142,9 @@ class Session:
         self._outbox.note_wait()
         return self._listener.read_here(most_s, eager)
 
-    def new_link(self) -> Link:
-        """Return a connection that ends with the session; it is made when it is used."""
-        link = Link(self.connection.url, self.connection.address)
-        self._links.append(link)
-        return link
-
-    @property
-    def commanding(self) -> Commanding:
-        """Tells workers something, or asks them."""
-        return Commanding(Ordering(self._links[0], self.keys), self.revoking.book, self.codec)
-
-    @property
-    def delayed(self) -> DelayedCalls:
-        """Reads which calls are due later."""
-        return DelayedCalls(self._links[0], self.keys)
-
     def lookout(self) -> Lookout:
         """Return what looks at queues, locks and the server, on a connection of its own."""
         return Lookout(self.new_link(), self.keys, self.codec)
-
-    @property
-    def home(self) -> Home:
-        """Where its calls go."""
-        return Home.of(self.connection)
 
     @property
     def usable(self) -> bool:
@@ -232,8 +173,7 @@ class Session:
 
     def disown(self) -> None:
         """Let go of everything in a process that was forked off: it is the parent's, and goes on there."""
-        for link in self._links:
-            link.disown()
+        self._disown_links()
         for batch in self.registry.disowned():
             try:
                 self.check_open(batch.id)
@@ -256,8 +196,7 @@ class Session:
         self.expiry.close()
         self._stocktaking.close()
         self._listener.close()
-        for link in self._links:
-            link.abort()
+        self._abort_links()
         self._give_up_what_is_left()
         with contextlib.suppress(ValueError):
             context.before_telling.remove(self._flush_for_task)
@@ -274,10 +213,6 @@ class Session:
         if left:
             self.unsent = describe(left, where, why)
 
-    def address(self, queue: str) -> Address:
-        """Return a queue's address for this Python and this key."""
-        return self.roster.address(queue)
-
     def flush(self) -> None:
         """Wait until the broker has everything."""
         self._outbox.flush()
@@ -285,33 +220,3 @@ class Session:
     def _flush_for_task(self) -> None:
         if self.usable:
             self._outbox.flush()
-
-
-def _check(link: Link) -> None:
-    """Look at the server for the first time, for so long at most: looking up a name may hang much longer."""
-    outcome: list[Exception | None] = []
-
-    def look() -> None:
-        began = time.monotonic()
-        try:
-            try:
-                check(link)
-            except BrokerUnavailable:
-                # One connection that was cut is no reason to say that there is no broker.
-                if time.monotonic() - began > _TRY_AGAIN_S:
-                    raise
-                check(link)
-            outcome.append(None)
-        except Exception as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=look, name="nbtasks-connect", daemon=True)
-    thread.start()
-    thread.join(_CONNECT_S)
-    if not outcome and link.connected:
-        # The server is there and loads its data.
-        thread.join(LOADING_S)
-    if not outcome:
-        raise unavailable(link.label, TimeoutError(f"no answer within {_CONNECT_S:g} s"))
-    if outcome[0] is not None:
-        raise outcome[0]

@@ -21,26 +21,31 @@ from nbtasks.wire.periodicrecord import PeriodicRecord
 if TYPE_CHECKING:
     from nbtasks.client.batches.parcel import Call, CallOptions
     from nbtasks.client.definition import Definition
-    from nbtasks.client.engines.redis.redisengine import RedisEngine
+    from nbtasks.core.due.periodicterms import PeriodicTerms
 
-    from .terms import Terms
+    from .session import Session
 
 
 def record_of(
-    engine: RedisEngine,
+    session: Session,
     task: Definition,
     calls: Sequence[Call],
     options: CallOptions,
-    terms: Terms,
-    chunk: int | None = None,
+    terms: PeriodicTerms,
+    chunk: int | None,
+    ttl_ms: int,
+    client: str,
 ) -> tuple[PeriodicRecord, bytes]:
     """Return the record of a periodic task, and the frame of its function.
+
+    Args:
+        ttl_ms: milliseconds that the results of each run are kept.
+        client: what it ends with, unless it stays.
 
     Raises:
         NotPicklable: an argument, or what the function captures, cannot travel.
         ConfigError: the arguments are too large to travel with each run, or an option makes no sense with it.
     """
-    session = engine.session
     if options.task.memo:
         raise ConfigError(
             f"{terms.name}: memo=True would give each run the result of the first one; say memo=False"
@@ -75,7 +80,7 @@ def record_of(
     version = "" if of_workers(task, session.codec.of_workers) else function[:8]
     scheduled = Periodic(
         terms.name, terms.timetable, session.address(options.task.queue), function, chunks, options.header, label,
-        engine.ttl_ms, options.task.expires, terms.missed, terms.overlap, terms.jitter_s,
-        "" if terms.keep else engine.periodics.client, terms.owner, locks, now, version,
+        ttl_ms, options.task.expires, terms.missed, terms.overlap, terms.jitter_s,
+        "" if terms.keep else client, terms.owner, locks, now, version,
     )  # fmt: skip
     return PeriodicRecord(scheduled, payloads), frame

@@ -1,0 +1,36 @@
+"""What no executor has: refused by its name, with the next step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbtasks.client.batches.capabilities import Capabilities
+from nbtasks.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nbtasks.client.batches.engineparts import Commander, LockKeeper, PeriodicKeeper
+
+
+class Lacking:
+    """An engine without a server."""
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+
+    def _refusal(self, word: str) -> ConfigError:
+        return self.capabilities.refusal(word)
+
+    @property
+    def periodics(self) -> PeriodicKeeper:
+        """Raise ConfigError: it runs what it is given, and nothing by itself."""
+        raise self._refusal("add_periodic_task")
+
+    @property
+    def commanding(self) -> Commander:
+        """Raise ConfigError: there are no workers that could be told something."""
+        raise self._refusal("control")
+
+    @property
+    def holding(self) -> LockKeeper:
+        """Raise ConfigError: nobody else would keep to its locks."""
+        raise self._refusal("lock")
