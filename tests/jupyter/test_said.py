@@ -218,9 +218,30 @@ def test_work_side_by_side_is_told_with_the_processes_that_did_it():
 
 def test_where_the_arguments_are_not_known_no_retry_is_offered():
     batch = ended()
-    assert said(Board(batch).fold(time.time())).can_retry
+    assert said(Board(batch).fold(time.time())).retry
     batch.parcel = None
     told = said(Board(batch).fold(time.time()))
-    assert not told.can_retry
+    assert not told.retry
     assert "%tasks retry" not in told.hint
     assert "run the cell" in told.hint
+
+
+@pytest.mark.parametrize(
+    ("n", "failed", "revoked", "button", "hint"),
+    [
+        (3, 3, 0, "Retry failed", "runs the failed calls again."),
+        (3, 0, 3, "Retry cancelled", "runs the cancelled calls again."),
+        (3, 1, 2, "Retry failed and cancelled", "runs the failed and cancelled calls again."),
+        (3, 1, 1, "Retry failed", ""),
+        (3, 0, 1, "", ""),
+    ],
+)
+def test_what_was_cancelled_is_offered_again_when_all_have_ended(n, failed, revoked, button, hint):
+    batch = make_batch(n)
+    fail(batch, ValueError("bad"), *range(failed))
+    revoke(batch, *range(failed, failed + revoked))
+    told = said(Board(batch).fold(time.time()))
+    assert (told.retry, told.hint.partition(" runs ")[1] + told.hint.partition(" runs ")[2]) == (
+        button,
+        f" {hint}" if hint else "",
+    )

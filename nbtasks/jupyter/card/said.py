@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from nbtasks.core import states
-from nbtasks.core.appearance import REUSED
+from nbtasks.core.appearance import REUSED, WORDS
 
 from . import words
 from .barsaid import BarSaid, bar_said
@@ -99,7 +99,8 @@ class Said:
     newest: str
     rows: tuple[RowSaid, ...]
     bars: tuple[BarSaid, ...]
-    can_retry: bool
+    #: The button that has calls run again; empty where there is none.
+    retry: str
     more_failures: str
     #: How to go on after the end, in one sentence; and how where the card goes on without the kernel.
     hint: str
@@ -131,7 +132,7 @@ def said(view: View) -> Said:
         newest=_newest(view),
         rows=tuple(_row(row, many=view.is_many, bars=bool(view.bars)) for row in view.running),
         bars=tuple(map(bar_said, view.bars)),
-        can_retry=view.is_ours and bool(view.counts.get(states.FAILURE)),
+        retry=_retry(view),
         more_failures=f"and {view.more_failures:,} more failures" if view.more_failures else "",
         hint=_hint(view),
         attach_hint=attach_hint(view.id),
@@ -236,11 +237,27 @@ def _hint(view: View) -> str:
     told = []
     if view.reused:
         told.append(f"{_reused(view).capitalize()}; --rerun or rerun=True runs all of them.")
-    if view.done and view.counts.get(states.FAILURE):
-        what = "the failed calls" if view.is_many else "it"
+    if view.done and (bad := _retriable(view)):
+        what = f"the {' and '.join(bad)} calls" if view.is_many else "it"
         retry = f"%tasks retry {words.short_id(view.id)} runs {what} again."
         told.append(retry if view.is_ours else f"To run {what} again, run the cell: {_NOT_OURS}")
     return " ".join(told)
+
+
+def _retry(view: View) -> str:
+    bad = _retriable(view) if view.is_ours else []
+    if not view.is_many:
+        return "Retry" if bad else ""
+    return f"Retry {' and '.join(bad)}" if bad else ""
+
+
+def _retriable(view: View) -> list[str]:
+    """Return how calls have ended that can be submitted again."""
+    kinds = [states.FAILURE]
+    if view.done and not view.graph:
+        # What was cancelled of a run that goes on is being stopped; of a workflow it was not submitted by itself.
+        kinds.append(states.REVOKED)
+    return [WORDS[kind] for kind in kinds if view.counts.get(kind)]
 
 
 def _reused(view: View) -> str:

@@ -26,7 +26,7 @@
  *   many: boolean, state: string, shown_state: string, dot: string, done: boolean, stopping: boolean, title: string,
  *   about: string, took: string, created_at: number, bar: Bar, counts: Count[], pace: string, reason: string | null, letters: string[],
  *   newest: string, graph: StepSaid[], in_graph: boolean,
- *   rows: Row[], bars: BarSaid[], can_retry: boolean, more_failures: string, hint: string,
+ *   rows: Row[], bars: BarSaid[], retry: string, more_failures: string, hint: string,
  *   attach_hint: string, sentence: string,
  * }} View
  * @typedef {[index: number, stream: string, text: string, paint: [length: number, css: string][], name: string]} Line

@@ -147,9 +147,9 @@ class CardView {
     this.cancel.hidden = view.done || lost;
     this.cancel.disabled = pressed || view.stopping;
     setText(this.cancel, pressed || view.stopping ? "Stopping…" : "Cancel");
-    this.retry.hidden = !view.can_retry || lost;
+    this.retry.hidden = !view.retry || lost;
     this.retry.disabled = !!asked;
-    setText(this.retry, view.many ? "Retry failed" : "Retry");
+    setText(this.retry, view.retry || "Retry");
     setText(this.hint, view.hint);
     this.foot.hidden = this.retry.hidden && !view.hint;
     this.drawNote(view);
