@@ -73,7 +73,7 @@ class TimelinePage {
       const short = oneLine(narrow ? worker.split("@")[0] : worker).slice(0, MOST_NAME), name = child === null ? short : `${short} #${child}`;
       for (const [begin, end, state, id, task] of bars) {
         const code = Math.max(0, TABLES.states.findIndex((known) => known.name === state));
-        spans.push([lane, 0, null, begin - zero, (end ?? data.now) - zero, code, this.number(id, task, name), 1]);
+        spans.push([lane, 0, null, begin - zero, (end ?? data.now) - zero, code, this.number(id, task, name), 1, []]);
       }
       return /** @type {[string, number]} */ ([name, 1]);
     });
