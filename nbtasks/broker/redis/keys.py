@@ -104,6 +104,11 @@ class Keys:
         return f"{self.root}wp:{workflow}"
 
     @property
+    def incoming(self) -> str:
+        """HASH: workflow of which only a part has come yet -> its client's session."""
+        return f"{self.root}wi"
+
+    @property
     def fallout(self) -> str:
         """ZSET: workflow in which something has failed -> 0, or until when (ms) somebody passes that on."""
         return f"{self.root}wx"

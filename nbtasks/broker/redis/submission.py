@@ -107,6 +107,10 @@ class Flush:
         self.args += ["V", workflow, frame]
         self.size += len(frame)
 
+    def incoming(self, workflow: str, all_there: bool) -> None:
+        """A workflow begins to come, or all of it is there."""
+        self.args += ["I", workflow, "1" if all_there else ""]
+
     def step(self, batch: str, place: WorkflowPlace) -> None:
         """A batch that was just recorded is a part of a workflow."""
         after, fed = " ".join(place.waiting), " ".join(f"{name}/{size}" for name, size in place.fed)

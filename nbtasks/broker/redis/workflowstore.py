@@ -10,6 +10,7 @@ from .channel import Argument
 from .keys import Keys
 from .link import Link, translated
 from .store import final_states
+from .submission import SESSION_TTL_MS
 from .untrusted import batch_name, or_nothing, ranges_in
 
 #: Records that are read in one round trip: large ones lie in pieces of their own.
@@ -68,8 +69,12 @@ class WorkflowStore:
 
     def take_fallout(
         self, most: int, for_ms: int, seen_to: Sequence[tuple[str, bytes]]
-    ) -> list[tuple[str, bytes]]:
-        """Take workflows in which something has failed, each with a mark to be given back.
+    ) -> list[tuple[str, bytes, float]]:
+        """Take workflows in which something has failed, or of which only a part has come yet.
+
+        Returns:
+            of each its id, a mark to be given back, and the seconds for which its client has sent nothing; 0 where all
+            of it has come.
 
         Args:
             for_ms: who takes one sees to it within this time; else another one gets it.
@@ -77,9 +82,10 @@ class WorkflowStore:
         """
         args: list[Argument] = [most, for_ms, *(part for pair in seen_to for part in pair)]
         found = []
-        for name, mark in self._link.script("fallout", [self._keys.root], args):
+        for name, mark, *left in self._link.script("fallout", [self._keys.root], args):
+            silent_s = (SESSION_TTL_MS - left[0]) / 1000 if left and type(left[0]) is int else 0.0
             with contextlib.suppress(ValueError):
-                found.append((batch_name(name), mark))
+                found.append((batch_name(name), mark, silent_s))
         return found
 
     def _ask(self, commands: Sequence[tuple[Argument, ...]], nothing: Any) -> list[Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from nbtasks.core.errors import TaskRevokedError
 from nbtasks.core.inputs import CallsBefore, Input, calls_of
 from nbtasks.core.ranges import runs
-from nbtasks.core.states import SUCCESS_CODE
+from nbtasks.core.states import REVOKED_CODE, SUCCESS_CODE
 from nbtasks.wire.codec import Codec
+from nbtasks.wire.errors import failures
 from nbtasks.wire.record import Record
 from nbtasks.wire.workflowrecord import WorkflowRecord
 
@@ -49,6 +51,23 @@ def fallout(record: WorkflowRecord, codec: Codec, results: Results) -> Iterator[
             if found is not None:
                 ends.note(part.batch, index, 1, found.state, found.payload)
                 yield Record.alike(part.batch, index, 1, found.state, found.payload)
+
+
+def left_in_part(record: WorkflowRecord, codec: Codec, results: Results) -> Iterator[Record]:
+    """Yield the ends of all calls of a workflow that have not ended, for only a part of it was sent."""
+    ends = Ends(codec, results, EndsRead())
+    error = TaskRevokedError(
+        "the process that has submitted this workflow ended before all of it was sent: submit the workflow anew"
+    )
+    found = IsOver(REVOKED_CODE, failures.pack(error, with_traceback=False))
+    whole = [
+        CallsBefore(batch, 0, node.count, single)
+        for batch, node, single in zip(record.batches, record.plan.nodes, record.singles, strict=True)
+        if not node.earlier
+    ]
+    ends.look(whole)
+    for part in whole:
+        yield from _end_all(part, found, ends)
 
 
 def _end_those(part: CallsBefore, inputs: Sequence[Input], ends: Ends) -> Iterator[Record]:

@@ -13,6 +13,7 @@
 --   "P", as "C", with the ms to wait after it was released instead of when it is due         a chunk that is parked
 --   "X", batch, batch that was submitted before, first, count, workflow                     it waits for these calls, too
 --   "L", batch                                                                             all its chunks are there
+--   "I", workflow, "" or "1"                                                               it begins to come, or all of it is there
 -- Returns "OK", "DUP" (was applied before), {"GAP", last}, {"NOFN", function}, {"FULL", address}
 -- Prefix-safe: the flush number is written last; a cut-off flush is sent again, and first result wins.
 local root, session, number = KEYS[1], ARGV[1], tonumber(ARGV[2])
@@ -21,7 +22,7 @@ local last = strict.number(strict.at('HGET', root .. 's:' .. session, 'n') or '0
 if number == last then return 'DUP' end
 if number ~= last + 1 then return {'GAP', last} end
 
-local width = {B = 8, N = 4, F = 3, O = 3, C = 8, V = 3, W = 7, X = 6, P = 8, L = 2}
+local width = {B = 8, N = 4, F = 3, O = 3, C = 8, V = 3, W = 7, X = 6, P = 8, L = 2, I = 3}
 local i, shipped, checked = 5, {}, {}
 while ARGV[i] do
   if ARGV[i] == 'B' then
@@ -44,6 +45,7 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 i = 5
+local coming = {}
 local due, sent = nil, {}
 while ARGV[i] do
   local kind, batch = ARGV[i], ARGV[i + 1]
@@ -89,6 +91,10 @@ while ARGV[i] do
       local head = ARGV[i + 3] .. ' ' .. ARGV[i + 2] .. ' ' .. ARGV[i + 4] .. ' ' .. ARGV[i + 6] .. '\n'
       strict.at('HSET', root .. 'p:' .. batch, ARGV[i + 5], head .. ARGV[i + 7])
     end
+  elseif kind == 'I' then
+    if ARGV[i + 2] == '' then coming[batch] = true
+    elseif coming[batch] then coming[batch] = nil
+    else strict.at('HDEL', root .. 'wi', batch) end
   elseif kind == 'L' then
     -- It has ended before, all that it waits for: whoever promotes what is due queues it.
     if redis.call('EXISTS', root .. 'g:' .. batch) == 0 then
@@ -113,6 +119,11 @@ for k = 1, #sent, 200 do
   strict.at('XADD', root .. 'ev', 'MAXLEN', '~', '50000', '*', unpack(sent, k, math.min(k + 199, #sent)))
 end
 if due then strict.at('XADD', root .. 'ctl', 'MAXLEN', '~', '10000', '*', 'k', 'due', 'd', due) end
+-- What needs more than one flush may stay in part where its client dies between them: somebody looks after a minute.
+for id in pairs(coming) do
+  strict.at('HSET', root .. 'wi', id, session)
+  strict.at('ZADD', root .. 'wx', 'NX', now + 60000, id)
+end
 redis.call('HSET', root .. 's:' .. session, 'n', number)
 redis.call('PEXPIRE', root .. 's:' .. session, ARGV[3])
 return 'OK'

@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 Park = Literal["all", "open", "none"]
 
 
-def write_place(flush: Flush, batch: Ledger, step: WorkflowStep) -> None:
-    """Record where a batch stands that was just recorded. The last one, which goes first, brings the plan."""
+def write_place(flush: Flush, batch: Ledger, step: WorkflowStep, first_time: bool) -> None:
+    """Record where a batch stands that was just recorded. The last one, which goes first, brings the plan.
+
+    Args:
+        first_time: the workflow was never sent before.
+    """
     workflow, ids, nodes = step.workflow, step.workflow.record.batches, step.workflow.plan.nodes
     if step.place == len(ids) - 1:
         flush.plan(workflow.id, workflow.frame)
+        if first_time:
+            flush.incoming(workflow.id, all_there=False)
     each = [one for one in step.after if one.follows_each]
     place = WorkflowPlace(
         workflow.id,

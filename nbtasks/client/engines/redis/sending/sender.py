@@ -127,7 +127,7 @@ class Sender:
         self, batch: Ledger, parcel: Parcel, sent: list[Sent], n: int | None, pieces_from: int
     ) -> Iterator[ChunksItem]:
         for number, (group, blobs) in enumerate(_groups(sent, parcel.blobs, pieces_from)):
-            chunks = ChunkGroup(group, blobs, parcel.due_ms, n if number == 0 else None, "all")
+            chunks = ChunkGroup(group, blobs, parcel.due_ms, n if number == 0 else None, "all", True)
             item = ChunksItem(self, batch, parcel, chunks)
             item.batch, item.firsts = batch.id, frozenset(piece.first for piece in group)
             yield item

@@ -30,6 +30,7 @@ class ChunkGroup:
         due_ms: when they are due, 0 for at once.
         n: calls of the batch, which is recorded with them; None where it is recorded already.
         park: which calls wait in a workflow.
+        first_time: they were never sent before.
     """
 
     sent: Sequence[Sent]
@@ -37,6 +38,7 @@ class ChunkGroup:
     due_ms: int = 0
     n: int | None = None
     park: Park = "none"
+    first_time: bool = False
 
 
 class Writing:
@@ -65,11 +67,13 @@ class Writing:
             label = self._label(batch, parcel, n)
             flush.batch(batch.id, n, address, parcel.function, function, label, self._ttl_ms)
             if parcel.step is not None:
-                write_place(flush, batch, parcel.step)
+                write_place(flush, batch, parcel.step, group.first_time)
         for key, data in group.blobs:
             flush.blob(batch.id, key, data)
         if parcel.step is not None:
             write_chunks(flush, batch, parcel, address, group.sent, group.due_ms, group.park)
+            if group.first_time and batch is parcel.step.workflow.own[0] and _are_last(group.sent, batch):
+                flush.incoming(parcel.step.workflow.id, all_there=True)
             return
         for item in group.sent:
             flush.chunk(batch.id, address, item.lane, group.due_ms, item.first, item.count, item.frame)
@@ -89,6 +93,10 @@ class Writing:
         )  # fmt: skip
         # A fraction of a second takes longer to write than the rest, and nobody looks at it.
         return self._codec.seal_label(batch.id, n, int(self._clock.now()), standing)
+
+
+def _are_last(sent: Sequence[Sent], batch: Ledger) -> bool:
+    return bool(sent) and sent[-1].first + sent[-1].count >= batch.n
 
 
 @functools.lru_cache(maxsize=64)
