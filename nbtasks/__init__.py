@@ -184,6 +184,10 @@ def _page_of(what: Any) -> Any:
     return import_module("nbtasks.jupyter.marimopage").page_of(what)
 
 
+def _show(what: Any) -> None:
+    import_module("nbtasks.jupyter.panel.livedashboard").show(what)
+
+
 def _task_of(function: Any, options: Any) -> Any:
     return __getattr__("Task")(function, options)
 
@@ -200,6 +204,7 @@ def _replace(request: Any, signature: Any) -> Any:
 
 
 pages.make.append(_page_of)
+pages.show.append(_show)
 ChordError.handles.append(_members_of)
 make_task.append(_task_of)
 replace_by.append(_replace)

@@ -25,6 +25,7 @@ from .canvas import savedgroup  # noqa: F401 - it finds groups for their handles
 from .canvas.signature import Signature, signature
 from .conf.checking import of_workers
 from .conf.discovering import Discovery, Packages
+from .dashboardhandle import Dashboard
 from .decorator import made, makes_tasks, registered, task
 from .foundation import Foundation
 from .group import GroupResult as Map
@@ -395,6 +396,14 @@ class App(Foundation):
 
         self.need("control")
         return Control(self)
+
+    def dashboard(self, *, readonly: bool = False) -> Dashboard:
+        """Return the dashboard of the namespace: a cell of a notebook that ends with it shows it, live.
+
+        ``nbtasks dashboard`` serves the same as a web page. With ``readonly`` nothing can be done there.
+        """
+        self.need("control", "dashboard()")
+        return Dashboard(self, readonly)
 
     def stranded(self) -> list[Stranded]:
         """Return what waits for a worker of another kind than those that are there: another Python, another key."""

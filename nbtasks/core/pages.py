@@ -7,6 +7,8 @@ from typing import Any
 
 #: Returns what such a page shows in the place of a handle, or of a list of handles.
 make: list[Callable[[Any], Any]] = []
+#: Shows in the cell that runs what lives there, such as a dashboard.
+show: list[Callable[[Any], None]] = []
 
 
 def page_of(what: Any) -> Any:

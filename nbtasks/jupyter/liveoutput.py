@@ -39,14 +39,14 @@ def joined(*patterns: str) -> str:
 
 
 @functools.cache
-def packed(made_of: tuple[str, ...], style: str) -> tuple[bytes, str]:
+def packed(script: str, style: str) -> tuple[bytes, str]:
     """Return what page/loading/loader.js unpacks, a quarter as large as it is; and what names it.
 
     Args:
-        made_of: patterns of the scripts' files.
+        script: the module.
         style: the style sheet.
     """
-    module = f"{joined(*made_of)}\nexport const style = {json.dumps(style)};\n"
+    module = f"{script}\nexport const style = {json.dumps(style)};\n"
     data = zlib.compress(module.encode(), 9)
     return data, hashlib.sha256(data).hexdigest()[:16]
 
@@ -63,8 +63,7 @@ def live_widget_class() -> type[Any]:
 
     class LiveWidget(anywidget.AnyWidget):
         _esm = joined("loading/loader.js")
-        made_of: tuple[str, ...] = ()
-        style = ""
+        script = style = ""
         #: Its scripts and style; the page needs them once of each version.
         packed = traitlets.Bytes().tag(sync=True)
         version = traitlets.Unicode().tag(sync=True)
@@ -78,7 +77,7 @@ def live_widget_class() -> type[Any]:
         ) -> None:
             self._now = now
             own_id = uuid.uuid4().hex
-            data, version = packed(self.made_of, self.style)
+            data, version = packed(self.script, self.style)
             super().__init__(card=own_id, model_id=own_id, packed=data, version=version)
             self.on_msg(lambda _widget, content, _buffers: on_message(content))
             _answer_where_asked(self.comm)

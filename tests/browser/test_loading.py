@@ -71,7 +71,8 @@ def test_the_style_is_there_once_for_each_version(chromium, load):
 
 
 def test_scripts_and_style_travel_as_they_stand():
-    data, version = packed(("*.js",), "body {}")
-    assert zlib.decompress(data).decode() == joined("*.js") + '\nexport const style = "body {}";\n'
+    script = joined("*.js")
+    data, version = packed(script, "body {}")
+    assert zlib.decompress(data).decode() == script + '\nexport const style = "body {}";\n'
     assert len(data) < 30_000
-    assert len({version, packed(("*.js", "panel/*.js"), "body {}")[1], packed(("*.js",), "")[1]}) == 3
+    assert len({version, packed(joined("*.js", "panel/*.js"), "body {}")[1], packed(script, "")[1]}) == 3

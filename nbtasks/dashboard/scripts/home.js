@@ -35,7 +35,7 @@ class Home {
     const root = this.root = make("div", "nbt-card nbt-dash", el);
     root.dataset.home = kind;
     root.dataset.lmSuppressShortcuts = "true";
-    root.setAttribute("role", kind === "page" ? "main" : "group");
+    root.setAttribute("role", "group");
     root.setAttribute("aria-label", "nbtasks dashboard");
     const head = make("div", "nbt-dash-head", root);
     this.dot = make("span", "nbt-dot", head);
@@ -187,13 +187,14 @@ class Home {
  * Show the dashboard as a page of its own. What is on show stands in the address, so that it can be gone back to and kept.
  * @param {HTMLElement} el @param {Transport} transport
  */
-function showAlone(el, transport) {
+async function showAlone(el, transport) {
   document.documentElement.classList.add("nbt-dash-page");
+  await transport.ready;
   const home = new Home(el, transport, { kind: "page" });
-  const read = () => home.go(location.hash.slice(1) || "overview");
-  home.onTurn = (page) => { if ((location.hash.slice(1) || "overview") !== page) history.pushState(null, "", `#${page}`); };
-  addEventListener("popstate", read);
-  addEventListener("hashchange", read);
-  read();
+  if (transport.title) document.title = `nbtasks: ${transport.title}`;
+  const chosen = () => location.hash.slice(1) || "overview";
+  home.onTurn = (page) => { if (chosen() !== page) history.pushState(null, "", `#${page}`); };
+  addEventListener("popstate", () => home.go(chosen()));
+  home.go(chosen());
   return home;
 }

@@ -64,7 +64,7 @@ class TasksPage {
     this.mark();
   }
   get asks() {
-    const asked = { ...this.filters, limit: PAGE_ROWS, since: this.back ? Math.floor(this.home.clock() - this.back) : undefined };
+    const asked = { ...this.filters, limit: PAGE_ROWS, since_s: this.back };
     return Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
   }
   /** @param {Element} parent @param {string} label @param {string} all @param {(value: string) => void} chosen */

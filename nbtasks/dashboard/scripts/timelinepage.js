@@ -39,7 +39,7 @@ class TimelinePage {
   get asks() {
     const { part, zero } = this.lanes;
     if (part) return { from: zero + part[0], to: zero + part[1] };
-    return this.window === 300 ? {} : { last_s: this.window, from: Math.floor(this.home.clock()) - this.window };
+    return { last_s: this.window };
   }
   /** @param {number} seconds */
   follow(seconds) {
@@ -69,17 +69,20 @@ class TimelinePage {
     const { zero } = lanes, narrow = lanes.width < NARROW_LANES;
     /** @type {TimeSpan[]} */
     const spans = [];
-    const names = data.lanes.map(({ worker, child, bars }, lane) => {
+    /** @type {[name: string, rows: number][]} */
+    const names = [];
+    for (const { worker, child, slot, bars } of data.lanes) {
       const short = oneLine(narrow ? worker.split("@")[0] : worker).slice(0, MOST_NAME), name = child === null ? short : `${short} #${child}`;
+      // Calls that one child runs side by side stand below each other, in one lane.
+      if (slot) names[names.length - 1][1] = slot + 1; else names.push([name, 1]);
       for (const [begin, end, state, id, task] of bars) {
         const code = Math.max(0, TABLES.states.findIndex((known) => known.name === state));
-        spans.push([lane, 0, null, begin - zero, (end ?? data.now) - zero, code, this.number(id, task, name), 1, []]);
+        spans.push([names.length - 1, slot ?? 0, null, begin - zero, (end ?? data.now) - zero, code, this.number(id, task, name), 1, []]);
       }
-      return /** @type {[string, number]} */ ([name, 1]);
-    });
+    }
     this.empty.hidden = names.length > 0;
     lanes.box.hidden = !names.length;
-    const part = lanes.part ?? [(this.window === 300 ? data.from : data.now - this.window) - zero, data.to - zero];
+    const part = lanes.part ?? [data.from - zero, data.to - zero];
     lanes.put({
       k: "timeline", number: 0, took: data.now - zero, from: part[0], to: part[1], queued: 0, lanes: names, spans, cost_s: 0, done: false,
       hidden: data.more ? `${counted(data.more, "shorter call")} not shown: zoom in` : "",

@@ -225,7 +225,7 @@ def widget_class() -> type[Any]:
     import traitlets
 
     class CardWidget(live_widget_class()):  # type: ignore[misc]  # the class is made at run time
-        made_of = ("*.js",)
+        script = joined("*.js")
         style = style_sheet() + joined("*.css")
         tables = traitlets.Dict(tables()).tag(sync=True)
         head = traitlets.Dict().tag(sync=True)

@@ -203,7 +203,7 @@ def _widget_class() -> type[Any]:
     import traitlets
 
     class PanelWidget(live_widget_class()):  # type: ignore[misc]  # the class is made at run time
-        made_of = (*_SHARED, "panel/*.js")
+        script = joined(*_SHARED, "panel/*.js")
         style = style_sheet() + joined("card.css", "panel/*.css")
         panel = traitlets.Dict().tag(sync=True)
 

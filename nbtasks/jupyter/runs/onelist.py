@@ -341,7 +341,7 @@ def _widget_class() -> type[Any]:
 
     class RunsWidget(live_widget_class()):  # type: ignore[misc]  # the class is made at run time
         # All that a card has, but what makes a widget of it.
-        made_of = ("[!w]*.js", "runs/*.js")
+        script = joined("[!w]*.js", "runs/*.js")
         style = style_sheet() + joined("*.css", "runs/*.css")
         tables = traitlets.Dict(tables()).tag(sync=True)
         list = traitlets.Dict().tag(sync=True)

@@ -1,0 +1,31 @@
+"""The dashboard of an App's namespace, for a cell of a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.core import pages
+
+if TYPE_CHECKING:
+    from .app import App
+
+
+class Dashboard:
+    """All that goes on in a namespace, live where it ends a cell. :meth:`App.dashboard` makes it.
+
+    Nothing is asked of the server while nobody looks at it.
+    """
+
+    def __init__(self, app: App, readonly: bool = False) -> None:
+        self.app = app
+        self.readonly = readonly
+
+    def __repr__(self) -> str:
+        where = self.app.connection
+        return f"<Dashboard of {where.address}, namespace {where.namespace}: `nbtasks dashboard` serves it as a web page>"
+
+    def _ipython_display_(self) -> None:
+        pages.show[0](self)
+
+    def _display_(self) -> Any:
+        return pages.page_of(self)
