@@ -22,7 +22,8 @@ class Dashboard:
 
     def __repr__(self) -> str:
         where = self.app.connection
-        return f"<Dashboard of {where.address}, namespace {where.namespace}: `nbtasks dashboard` serves it as a web page>"
+        of = f"{where.address}, namespace {where.namespace}"
+        return f"<Dashboard of {of}: `nbtasks dashboard` serves it as a web page>"
 
     def _ipython_display_(self) -> None:
         pages.show[0](self)

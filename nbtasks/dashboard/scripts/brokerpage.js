@@ -5,7 +5,8 @@ class BrokerPage {
   /** @param {HTMLElement} parent @param {Home} home */
   constructor(parent, home) {
     this.home = home;
-    const figures = make("dl", "nbt-figures", parent);
+    const figures = make("div", "nbt-figures", parent);
+    figures.setAttribute("role", "list");
     this.memory = new Figure(figures, "memory");
     this.commands = new Figure(figures, "commands a second");
     this.clients = new Figure(figures, "clients");
@@ -18,7 +19,7 @@ class BrokerPage {
       new Chart(charts, "Clients", [{ name: "clients", colour: ink, value: (/** @type {BrokerMoment} */ { clients }) => clients }], { height: 70, say: rate, least: 10 }),
     ];
     const { box } = part(parent, "Server");
-    this.facts = make("dl", "nbt-list", box);
+    this.facts = make("div", "nbt-list", box);
   }
   /** @param {BrokerData} data */
   show(data) {
@@ -43,8 +44,8 @@ class BrokerPage {
     if (this.facts.children.length !== told.length) {
       this.facts.replaceChildren(...told.map(([name]) => {
         const fact = make("div");
-        make("dt", "", fact).textContent = name;
-        make("bdi", "", make("dd", "", fact));
+        make("span", "", fact).textContent = name;
+        make("bdi", "", make("b", "", fact));
         return fact;
       }));
     }

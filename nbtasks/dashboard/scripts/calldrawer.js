@@ -22,7 +22,7 @@ class CallDrawer {
     this.title = make("h2", "", head);
     this.word = make("span", "nbt-word", head);
     makeButton("nbt-sign", head, "×", () => this.close(), "close this call");
-    this.facts = make("dl", "nbt-facts", box);
+    this.facts = make("div", "nbt-facts", box);
     this.why = make("p", "nbt-why", box);
     const tools = make("div", "nbt-tools", box);
     this.said = new Said(box);
@@ -94,7 +94,8 @@ class CallDrawer {
     setMark(this.mark, data.state);
     putText(this.title, data.task);
     setText(this.word, wordOf(data.state));
-    const why = plain(data.why ?? data.problem);
+    const elsewhere = ["FAILURE", "REVOKED"].includes(data.state) && !data.actions.includes("retry") && !this.home.readonly && data.client;
+    const why = plain(data.why ?? data.problem) || (elsewhere ? `It is run again where it was submitted: in ${oneLine(data.client)}.` : "");
     setText(this.why, why);
     this.why.hidden = !why;
     for (const [action, button] of Object.entries(this.actions)) {
@@ -122,8 +123,8 @@ class CallDrawer {
       this.facts.dataset.names = names;
       this.facts.replaceChildren(...told.map(([name]) => {
         const fact = make("div");
-        make("dt", "", fact).textContent = name;
-        make("bdi", "", make("dd", "", fact));
+        make("span", "", fact).textContent = name;
+        make("bdi", "", make("b", "", fact));
         return fact;
       }));
     }

@@ -40,7 +40,9 @@ class Home {
     const head = make("div", "nbt-dash-head", root);
     this.dot = make("span", "nbt-dot", head);
     this.title = make(kind === "page" ? "h1" : "b", "nbt-dash-title", head);
-    setText(this.title, transport.title || "nbtasks");
+    const { title = "", about = "" } = transport;
+    setText(this.title, title === "nbtasks" ? title : `nbtasks ${title}`.trim());
+    this.title.title = about;
     this.panels = PAGES.map(([name]) => {
       const panel = make("div", "nbt-page-of");
       panel.dataset.page = name.toLowerCase();
@@ -191,7 +193,7 @@ async function showAlone(el, transport) {
   document.documentElement.classList.add("nbt-dash-page");
   await transport.ready;
   const home = new Home(el, transport, { kind: "page" });
-  if (transport.title) document.title = `nbtasks: ${transport.title}`;
+  document.title = home.title.textContent ?? "";
   const chosen = () => location.hash.slice(1) || "overview";
   home.onTurn = (page) => { if (chosen() !== page) history.pushState(null, "", `#${page}`); };
   addEventListener("popstate", () => home.go(chosen()));

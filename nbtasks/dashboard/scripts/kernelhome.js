@@ -52,6 +52,7 @@ class KernelTransport {
     this.viewer = Math.random().toString(36).slice(2);
     this.readonly = !!store.model.get("readonly");
     this.title = store.model.get("title");
+    this.about = store.model.get("about");
     /** @type {{page: string | null, filters: Filters, call: string | null}} */
     this.asked = { page: null, filters: {}, call: null };
     this.askedAt = 0;

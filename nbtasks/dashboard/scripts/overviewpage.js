@@ -1,11 +1,14 @@
 // @ts-check
 // Overview: what happens now, how fast, where it waits, and what fails.
 
+const LEAST_POINTS = 60;
+
 class OverviewPage {
   /** @param {HTMLElement} parent @param {Home} home */
   constructor(parent, home) {
     this.home = home;
-    const figures = make("dl", "nbt-figures", parent);
+    const figures = make("div", "nbt-figures", parent);
+    figures.setAttribute("role", "list");
     this.running = new Figure(figures, "running", "STARTED");
     this.waiting = new Figure(figures, "waiting", "PENDING");
     this.succeeded = new Figure(figures, "done", "SUCCESS");
@@ -76,7 +79,9 @@ class OverviewPage {
     this.slots.show(`${thousands(workers.busy)} of ${thousands(workers.children)}`,
       counted(workers.n, "worker") + (workers.mismatched ? `, ${thousands(workers.mismatched)} do not fit` : ""));
     this.chart.box.hidden = !rates.length;
-    this.chart.show(rates, data.now);
+    // What has just begun is not drawn out to the whole width.
+    const first = rates[0]?.t ?? 0, before = Math.max(0, LEAST_POINTS - rates.length);
+    this.chart.show([...Array.from({ length: before }, (_, at) => ({ t: first - before + at, succeeded: 0, failed: 0 })), ...rates], data.now);
     this.queues.show(queues);
     this.showWhys(queues);
     this.failures.show(data.failures);

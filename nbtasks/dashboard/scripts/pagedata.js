@@ -10,7 +10,7 @@
  * @typedef {{
  *   ask(page: string | null, filters?: Filters | null): void, act(action: string, body: object): Promise<Answer>,
  *   onPage(callback: (page: string, data: any) => void): void, onState?(callback: (state: HomeState, text?: string) => void): void,
- *   close?(): void, readonly: boolean, title?: string, ready?: Promise<void>,
+ *   close?(): void, readonly: boolean, title?: string, about?: string, ready?: Promise<void>,
  * }} Transport
  *
  * @typedef {{now: number, problem: string | null, more?: number}} Common

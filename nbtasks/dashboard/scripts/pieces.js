@@ -70,11 +70,12 @@ class Figure {
   /** @param {Element} parent @param {string} name @param {string} [state] whose mark it bears */
   constructor(parent, name, state) {
     this.box = make("div", "nbt-figure", parent);
-    const title = make("dt", "", this.box);
+    this.box.setAttribute("role", "listitem");
+    const title = make("span", "", this.box);
     if (state) mark(state, title);
     title.append(name);
-    this.number = make("dd", "", this.box);
-    this.note = make("dd", "nbt-figure-note", this.box);
+    this.number = make("b", "", this.box);
+    this.note = make("small", "", this.box);
   }
   /** @param {string} number @param {string} [note] */
   show(number, note = "") {

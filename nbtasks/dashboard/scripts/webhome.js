@@ -9,7 +9,7 @@ class ServerTransport {
   constructor(base) {
     this.base = base;
     this.readonly = true;
-    this.title = "";
+    this.title = this.about = "";
     this.csrf = "";
     /** @type {{page: string, filters: Filters, call: string}} */
     this.asked = { page: "", filters: {}, call: "" };
@@ -48,10 +48,11 @@ class ServerTransport {
       if (source.readyState === EventSource.CLOSED) this.refused();
     };
   }
-  /** @param {{readonly: boolean, title: string, csrf: string}} said */
+  /** @param {{readonly: boolean, address: string, namespace: string, csrf: string}} said */
   hello(said) {
     this.readonly = said.readonly;
-    this.title = said.title;
+    this.title = said.namespace;
+    this.about = said.address;
     this.csrf = said.csrf;
     this.greeted?.();
     this.state("live");

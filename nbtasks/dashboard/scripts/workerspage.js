@@ -63,7 +63,7 @@ class WorkerBlock {
     this.manage = makeButton("nbt-button", head, "Manage", () => this.showTools(this.tools.hidden));
     this.manage.hidden = home.readonly;
     this.fold = makeButton("nbt-button nbt-fold", head, "", () => this.toggle());
-    this.facts = make("dl", "nbt-facts", box);
+    this.facts = make("div", "nbt-facts", box);
     this.problems = make("ul", "nbt-problems", box);
     this.problems.setAttribute("aria-label", "What does not fit");
     this.tools = make("div", "nbt-tools", box);
@@ -84,8 +84,8 @@ class WorkerBlock {
     queue.placeholder = "queue";
     queue.setAttribute("aria-label", "Name of a queue");
     queue.hidden = home.readonly;
-    actButton(home, tools, "Listen", { action: "add_consumer", body: () => ({ ...body(), queue: queue.value.trim() }), said, label: "listen to this queue" });
-    actButton(home, tools, "Leave", { action: "cancel_consumer", body: () => ({ ...body(), queue: queue.value.trim() }), said, label: "take nothing from this queue any more" });
+    actButton(home, tools, "Listen", { action: "add_queue", body: () => ({ ...body(), queue: queue.value.trim() }), said, label: "listen to this queue" });
+    actButton(home, tools, "Leave", { action: "cancel_queue", body: () => ({ ...body(), queue: queue.value.trim() }), said, label: "take nothing from this queue any more" });
     actButton(home, tools, "New children", { action: "restart_pool", body, said, sure: "Start all children anew?" });
     actButton(home, tools, "Drain", { action: "drain", body, said, label: "end when running calls have ended", sure: "End after the running calls?" });
     actButton(home, tools, "Stop", { action: "stop", body, said, label: "end at once", sure: "Stop it at once?" });
@@ -153,8 +153,8 @@ class WorkerBlock {
       this.facts.dataset.names = names;
       this.facts.replaceChildren(...told.map(([name]) => {
         const fact = make("div");
-        make("dt", "", fact).textContent = name;
-        make("bdi", "", make("dd", "", fact));
+        make("span", "", fact).textContent = name;
+        make("bdi", "", make("b", "", fact));
         return fact;
       }));
     }

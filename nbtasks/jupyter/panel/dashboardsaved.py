@@ -66,7 +66,8 @@ def _sentence(overview: Mapping[str, Any]) -> str:
     ]
     calls = ", ".join(f"{number:,} {word}" for number, word in counts)
     several = "" if workers["n"] == 1 else "s"
-    return f"nbtasks: {workers['n']:,} worker{several}, {workers['busy']:,} of {workers['children']:,} busy; calls: {calls}"
+    busy = f"{workers['busy']:,} of {workers['children']:,} busy"
+    return f"nbtasks: {workers['n']:,} worker{several}, {busy}; calls: {calls}"
 
 
 def _shortened(panel: Panel) -> Panel:

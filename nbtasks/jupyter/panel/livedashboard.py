@@ -100,7 +100,8 @@ class LiveDashboard:
         self._kept_at = self._shown_at = 0.0
         self._heard = self._gone = self._followed = False
         self._place = uuid.uuid4().hex
-        first = {"title": monitor.hello()["title"], "readonly": monitor.readonly}
+        hello = monitor.hello()
+        first = {"title": hello["namespace"], "about": hello["address"], "readonly": monitor.readonly}
         self.widget = _widget_class()(
             lambda: {**first, "first": {"page": "overview", "data": self._overview}}, self._receive
         )
@@ -248,7 +249,9 @@ def _widget_class() -> type[Any]:
     class DashboardWidget(live_widget_class()):  # type: ignore[misc]  # the class is made at run time
         script = assets.script()
         style = assets.style()
+        #: The namespace, and its server's address.
         title = traitlets.Unicode().tag(sync=True)
+        about = traitlets.Unicode().tag(sync=True)
         readonly = traitlets.Bool().tag(sync=True)
         #: A page that is there before the first one was asked for.
         first = traitlets.Dict().tag(sync=True)

@@ -1,0 +1,227 @@
+"""The dashboard as a web page: its real server and real workers behind it."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbtasks import App
+from tests.web.conftest import started
+
+from .dashboard_page import COLOURED, HTML, PAGES, RIGHT_TO_LEFT, DashboardPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+long = pytest.mark.long
+
+TOKEN = "a-token-of-the-browser-tests-0123456789"
+
+
+def square(n):
+    return n * n
+
+
+def fails(text):
+    print(text, "is printed")
+    raise ValueError(f"cannot read {text}")
+
+
+def wait(gate_path):
+    from pathlib import Path
+    from time import sleep
+
+    while not Path(gate_path).exists():
+        sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def worked(run_folder):
+    """An App whose workers have done some calls, with hostile texts, and do others: these wait for a gate."""
+    gate = run_folder / "gate-of-the-dashboard"
+    with App("dashboard", namespace="t-dashboard-web") as app:
+        app.start_workers(2)
+        assert app.task(square, name="squares").map(range(50)).get() == [n * n for n in range(50)]
+        bad = app.task(fails, name=f"{HTML}{RIGHT_TO_LEFT}")
+        for text in (HTML, RIGHT_TO_LEFT, COLOURED, "x" * 10_000):
+            assert isinstance(bad.delay(text).get(propagate=False), ValueError)
+        waits = app.task(wait, name="waits", max_concurrency=1)
+        waiting = [waits.delay(str(gate)) for _ in range(3)]
+        app.add_periodic_task("1h", app.task(square, name="squares").s(2), name=HTML)
+        yield app
+        gate.touch()
+        for one in waiting:
+            one.get(propagate=False)
+
+
+@pytest.fixture(scope="module")
+def served(worked):
+    """Its dashboard."""
+    with started(worked.connection.url, worked.connection.namespace, NBTASKS_DASHBOARD_TOKEN=TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
+def opened(chromium):
+    """``opened(server, width=1180)`` opens a dashboard; after the test no error may stand in the page's log."""
+    contexts, log = [], []
+
+    def dashboard(server, **options):
+        context = chromium.new_context(**{"viewport": {"width": 1180, "height": 800}, **options})
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: log.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: log.append(f"pageerror: {error}"))
+        page.goto(server.printed)
+        return DashboardPage(page)
+
+    dashboard.log = log
+    yield dashboard
+    for context in contexts:
+        context.close()
+    assert log == []
+
+
+def test_every_page_shows_what_has_happened_before_it_was_opened(opened, served):
+    dashboard = opened(served)
+    dashboard.shows("squares", "Failures by kind")
+    dashboard.assert_sound()
+    assert TOKEN not in dashboard.page.url
+
+    workers = dashboard.turn("Workers")
+    workers.locator(".nbt-child .nbt-link", has_text="waits").first.wait_for()
+    assert workers.locator(".nbt-child").count() == 2
+    dashboard.assert_sound()
+
+    tasks = dashboard.turn("Tasks")
+    tasks.get_by_role("button", name="failed").click()
+    tasks.get_by_text("4 calls fit").wait_for()
+    assert tasks.locator("tbody tr").count() == 4
+    assert HTML in tasks.locator("tbody").inner_text()
+    dashboard.assert_sound()
+
+    timeline = dashboard.turn("Timeline")
+    timeline.locator(".nbt-legend", has_text="failed").wait_for()
+    dashboard.assert_sound()
+
+    schedules = dashboard.turn("Schedules")
+    schedules.get_by_text(HTML).wait_for()
+    dashboard.assert_sound()
+
+    locks = dashboard.turn("Locks")
+    locks.get_by_text("calls at once").wait_for()
+    dashboard.assert_sound()
+
+    broker = dashboard.turn("Broker")
+    broker.get_by_text("noeviction").wait_for()
+    dashboard.assert_sound()
+    assert dashboard.page.url.endswith("#broker")
+    dashboard.page.go_back()
+    dashboard.shown("Locks").get_by_text("calls at once").wait_for()
+
+
+def test_a_call_is_read_by_keyboard_while_others_end(opened, served, worked):
+    dashboard = opened(served)
+    page = dashboard.page
+    dashboard.tab("Overview").focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    tasks = dashboard.shown("Tasks")
+    tasks.get_by_label("Only calls with this text").fill("x" * 50)
+    tasks.get_by_text("1 call fit").wait_for()
+    tasks.get_by_role("region", name="Calls, table").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    drawer = dashboard.drawer
+    drawer.get_by_text("Traceback", exact=True).wait_for()
+    assert "cannot read xxx" in drawer.inner_text()
+    assert "xxx is printed" in drawer.inner_text()
+    assert dashboard.focused()[0] == "nbt-sheet"
+    dashboard.assert_sound()
+
+    # The focus stays where it is while the page changes.
+    copy = drawer.get_by_role("button", name="Copy traceback")
+    copy.focus()
+    tasks.get_by_label("Only calls with this text").fill("")
+    worked.task(square, name="squares").map(range(5)).get()
+    tasks.locator("tbody tr", has_text="done").nth(4).wait_for()
+    copy.focus()
+    before = tasks.locator("tbody tr").first.get_attribute("data-key")
+    worked.task(square, name="squares").delay(3).get()
+    page.wait_for_function("(key) => document.querySelector('tbody tr').dataset.key !== key", arg=before)
+    assert dashboard.focused()[1] == "Copy"
+    page.keyboard.press("Escape")
+    drawer.wait_for(state="hidden")
+    assert dashboard.focused()[0] == "nbt-link"
+
+
+def test_what_is_done_and_what_is_refused_is_said_in_place(opened, served, worked):
+    held = worked.task(wait, name="held", queue="nobody-listens").delay("nowhere")
+    dashboard = opened(served)
+    workers = dashboard.turn("Workers")
+    workers.get_by_role("button", name="Manage").click()
+    workers.get_by_role("button", name="listen to this queue").click()
+    refused = workers.locator(".nbt-answer[data-ok=false]")
+    refused.get_by_text("Not done: ").wait_for()
+    assert "queue" in refused.inner_text()
+    dashboard.assert_sound()
+
+    tasks = dashboard.turn("Tasks")
+    tasks.get_by_role("button", name="held").click()
+    revoke = dashboard.drawer.get_by_role("button", name="take this call back")
+    revoke.click()
+    dashboard.drawer.locator(".nbt-word", has_text="cancelled").wait_for()
+    assert held.until_ready(30)
+    assert held.state == "REVOKED"
+    dashboard.drawer.locator(".nbt-answer.nbt-shown[data-ok=true]").wait_for()
+    dashboard.assert_sound()
+
+
+@long
+@pytest.mark.parametrize("name", PAGES)
+def test_400_pixels_and_dark(opened, served, name):
+    dashboard = opened(served, viewport={"width": 400, "height": 700}, color_scheme="dark")
+    dashboard.turn(name).locator(".nbt-grid, .nbt-worker-block, canvas, .nbt-list").first.wait_for()
+    dashboard.assert_sound()
+
+
+@long
+def test_read_only_has_no_buttons_that_do_something(opened, worked):
+    where = worked.connection
+    with started(where.url, where.namespace, "--read-only", NBTASKS_DASHBOARD_TOKEN=TOKEN) as server:
+        dashboard = opened(server)
+        dashboard.shows("read only")
+        for name in PAGES:
+            dashboard.turn(name)
+            assert dashboard.root.locator(".nbt-act").locator("visible=true").count() == 0
+        dashboard.turn("Tasks").locator("tbody .nbt-link").first.click()
+        dashboard.drawer.get_by_role("button", name="Copy id").wait_for()
+        assert dashboard.root.locator(".nbt-act").locator("visible=true").count() == 0
+
+
+@long
+def test_it_goes_on_by_itself_when_the_server_is_back(opened, worked):
+    where, env = worked.connection, {"NBTASKS_DASHBOARD_TOKEN": TOKEN}
+    with started(where.url, where.namespace, **env) as server:
+        dashboard = opened(server)
+        dashboard.shows("squares")
+        server.stop()
+        dashboard.root.get_by_text("The connection is lost. Trying again…").wait_for()
+        dashboard.assert_sound()
+        port = server.base.rstrip("/").rpartition(":")[2]
+    worked.task(square, name="made meanwhile").delay(3).get()
+    with started(where.url, where.namespace, "--port", port, **env):
+        dashboard.root.locator("xpath=self::*[@data-state='live']").wait_for()
+        dashboard.shows("made meanwhile")
+    # The browser's own words on a server that is not there.
+    opened.log[:] = [line for line in opened.log if "net::ERR" not in line]
+
+
+@long
+def test_without_the_token_it_says_what_to_do(opened, worked):
+    where = worked.connection
+    with started(where.url, where.namespace) as server:
+        dashboard = opened(server)
+        dashboard.shows("squares")
+        dashboard.page.context.clear_cookies()
+        dashboard.tab("Broker").click()
+        dashboard.root.get_by_text("open the URL again").wait_for()
+    opened.log[:] = [line for line in opened.log if "401" not in line and "net::ERR" not in line]
