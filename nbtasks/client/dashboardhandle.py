@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbtasks.core import pages
-
-if TYPE_CHECKING:
-    from .app import App
 
 
 class Dashboard:
     """All that goes on in a namespace, live where it ends a cell. :meth:`App.dashboard` makes it.
 
     Nothing is asked of the server while nobody looks at it.
+
+    Attributes:
+        app: whose namespace it is.
+        readonly: nothing can be done there.
     """
 
-    def __init__(self, app: App, readonly: bool = False) -> None:
+    def __init__(self, app: Any, readonly: bool = False) -> None:
         self.app = app
         self.readonly = readonly
 
@@ -27,6 +28,3 @@ class Dashboard:
 
     def _ipython_display_(self) -> None:
         pages.show[0](self)
-
-    def _display_(self) -> Any:
-        return pages.page_of(self)
