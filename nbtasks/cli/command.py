@@ -11,6 +11,7 @@ from .celerywords import before_commands
 from .controlling import control, inspect, status
 from .dashboarding import dashboard, metrics, webhook_secret
 from .doctor import doctor
+from .eventview import events
 from .invite import invite
 from .listing import listing
 from .named import broker_option, config_option, target_option
@@ -52,6 +53,7 @@ for _command in (
     control,
     dashboard,
     doctor,
+    events,
     inspect,
     invite,
     listing,

@@ -369,8 +369,8 @@ class Foundation:
         Args:
             types: such as ``"task-failed"``, or several; ``"task"`` and ``"worker"`` are all of these.
             task: only calls of the task of this name, which may be a pattern such as ``"shop.*"``.
-            since: ``"start"`` begins with all that the server has kept, a datetime or epoch seconds at a moment, a
-                timedelta so long ago; without it events come from now on.
+            since: ``"start"`` begins with all that the server has kept, a datetime or epoch seconds at a moment,
+                ``"10m"`` or a timedelta so long ago; without it events come from now on.
             timeout: seconds without any event after which it ends; None: it does not.
             expand: one event for each call; else one for calls in a row, as they come.
 

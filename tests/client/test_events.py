@@ -7,6 +7,7 @@ import collections
 import pytest
 
 from nbtasks import App, ConfigError
+from nbtasks.events import State
 
 SOON = 60.0
 
@@ -135,3 +136,33 @@ def test_an_app_without_a_broker_says_so():
         pytest.raises(ConfigError, match="keeps no stream"),
     ):
         app.events()
+
+
+def test_what_can_be_said_after_some_events_is_counted(shared_app):
+    task, bad = shared_app.task(double, name="pack.seen"), shared_app.task(fail, name="pack.unseen")
+    with shared_app.events(timeout=SOON) as stream:
+        task.map(range(1_000)).get(SOON)
+        handle = bad.delay(7)
+        snapshots = stream.snapshots(every=0.05)
+        state = next(
+            state
+            for state in snapshots
+            if state.totals.get("pack.seen", {}).get("task-succeeded") == 1_000
+            and state.totals.get("pack.unseen", {}).get("task-failed") == 1
+        )
+    assert state.calls[handle.id]["state"] == "FAILURE"
+    assert state.calls[handle.id]["exception"] == "ValueError: no 7"
+    assert state.missed == 0
+
+
+def test_a_state_forgets_what_was_long_ago(shared_app):
+    state = State(most_calls=10)
+    with shared_app.events("task-sent", timeout=SOON) as stream:
+        for _ in range(20):
+            shared_app.task(double).delay(1)
+        for count, event in enumerate(stream, 1):
+            state.event(event)
+            if count == 20:
+                break
+    assert len(state.calls) == 10
+    assert state.event_count == 20

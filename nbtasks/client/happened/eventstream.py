@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fnmatch
 import threading
 import time
@@ -15,10 +16,11 @@ from nbtasks.broker.newlink import new_link
 from nbtasks.broker.redis.eventlog import EventLog
 from nbtasks.core import happenings as words
 from nbtasks.core.backoff import Backoff
-from nbtasks.core.durations import patience
+from nbtasks.core.durations import patience, seconds
 from nbtasks.core.errors import BrokerUnavailable, ConfigError
 
 from .event import Event
+from .eventstate import EventState
 from .unfolding import Unfolding
 
 if TYPE_CHECKING:
@@ -125,6 +127,25 @@ class EventStream:
             if events:
                 last = time.monotonic()
             elif self._is_over(last):
+                return
+
+    def snapshots(self, every: Duration) -> Iterator[EventState]:
+        """Yield what can be said by now, every so many seconds, whether something has happened or not.
+
+        It is the same object each time, and goes on counting; this is Celery's camera.
+        """
+        state, every_s = EventState(), seconds(every, "every")
+        last, due = time.monotonic(), time.monotonic() + every_s
+        while not self._closed:
+            events = self.next_batch(max(0.0, min(_READ_S, due - time.monotonic())))
+            for event in events:
+                state.event(event)
+            now = time.monotonic()
+            last = now if events else last
+            if now >= due or self._closed:
+                due = now + every_s
+                yield state
+            if self._is_over(last):
                 return
 
     def _each(self, event: Event) -> Iterable[Event]:
@@ -248,9 +269,12 @@ def _moment(since: str | float | datetime | timedelta | None, session: Session) 
         return since.timestamp()
     if since == "start":
         return 0.0
+    if isinstance(since, str):
+        with contextlib.suppress(ConfigError):
+            return session.clock.now() - seconds(since)
     if isinstance(since, int | float) and not isinstance(since, bool) and since >= 0:
         return float(since)
     raise ConfigError(
-        f'since={since!r:.60}: say "start", a datetime, epoch seconds, or a timedelta for so long ago; '
+        f'since={since!r:.60}: say "start", a datetime, epoch seconds, or how long ago, such as "10m"; '
         "without it events come from now on"
     )
