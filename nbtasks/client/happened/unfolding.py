@@ -64,8 +64,8 @@ class Unfolding:
         self._key_ids = frozenset(key_ids)
         self._windows: _Recently[str, Window] = _Recently()
         self._labels: _Recently[str, BatchLabel | None] = _Recently()
-        #: Calls, and which try, of which it was said that they had started.
-        self._started: _Recently[tuple[str, int, int], bool] = _Recently()
+        #: Batch, and which try -> those calls that run of which it was said that they had started.
+        self._started: _Recently[tuple[str, int], set[int]] = _Recently()
         #: Of a batch, which of its calls were revoked.
         self._revoked: _Recently[str, Ranges] = _Recently()
         self.refused = self.foreign = self.lost = 0
@@ -150,7 +150,8 @@ class Unfolding:
         if not window.fresh(told.number):
             return []
         found: list[Event] = []
-        happenings = told.happenings()
+        # A call may be said to have started after it was noted that it has ended.
+        happenings = sorted(told.happenings(), key=lambda one: isinstance(one, CallsEnded))
         self.lost += told.lost
         for one in happenings:
             if isinstance(one, CallsEnded):
@@ -217,10 +218,11 @@ class Unfolding:
         def event(type_: str, at: float, **details: Any) -> Event:
             return self._event(type_, at, whose, told, index, count, ends.attempt, **details)
 
-        if begun is not None and not (count == 1 and self._started.get((whose.batch, index, ends.attempt))):
-            if ends.taken_at is not None:
-                yield event(words.RECEIVED, min(ends.taken_at, begun))
-            yield event(words.STARTED, begun)
+        if begun is not None:
+            for first, length in self._not_told(whose.batch, ends.attempt, index, count):
+                if ends.taken_at is not None:
+                    yield event(words.RECEIVED, min(ends.taken_at, begun)).part(first, length)
+                yield event(words.STARTED, begun).part(first, length)
         at = told.at if begun is None else begun + seconds
         runtime = None if begun is None else seconds
         type_ = words.OF_STATE[state]
@@ -233,6 +235,18 @@ class Unfolding:
             share = None if runtime is None else runtime * length / count
             yield whole.part(first, length, {"runtime": share, "started": begun, "exception": said or None})
             done += length
+
+    def _not_told(self, batch: str, attempt: int, index: int, count: int) -> Ranges:
+        """Return which of some calls, that have ended now, were not said before to have started."""
+        key = batch, attempt
+        known = self._started.get(key)
+        if not known:
+            return [(0, count)]
+        told = known.intersection(range(index, index + count)) if count > 1 else known & {index}
+        known -= told
+        if not known:
+            del self._started[key]
+        return ranges_without([(0, count)], [(one - index, 1) for one in sorted(told)])
 
     def _of_told(self, one: CallTold, told: Happenings) -> Iterator[Event]:
         whose, what = one.whose, one.event
@@ -263,10 +277,13 @@ class Unfolding:
             )
 
     def _of_start(self, one: CallTold, at: float, event: Any) -> Iterator[Event]:
-        key = (one.whose.batch, one.event.index, one.attempt)
-        if self._started.get(key):
+        key = one.whose.batch, one.attempt
+        known = self._started.get(key, set())
+        if one.event.index in known:
             return
-        self._started.keep(key, True)
+        if isinstance(one.event, Started):
+            known.add(one.event.index)
+            self._started.keep(key, known)
         if one.taken_at is not None:
             yield event(words.RECEIVED, min(one.taken_at, at))
         yield event(words.STARTED, at)
