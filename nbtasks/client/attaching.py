@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from nbtasks.core.errors import ConfigError, SignatureMismatch, UnknownCall
 
+from .batches.steps import SubmittedWorkflow, step_of
+from .batches.wholeworkflow import shown_run
 from .group import GroupResult
 from .lookup import looked_up
 from .result import AsyncResult
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("nbtasks")
 #: Names on the list of batches that are none, or have expired, and that are passed over.
 _MOST_STRANGE = 1000
+#: Steps of a workflow that is known as a whole; of a larger one each step stands for itself.
+_MOST_STEPS = 300
 
 
 def attached(app: Provider, id: str | None, last: int | None) -> list[AsyncResult | GroupResult]:
@@ -32,6 +36,7 @@ def attached(app: Provider, id: str | None, last: int | None) -> list[AsyncResul
     engine.flush()
     if id is not None:
         batch, index = looked_up(engine, id)
+        bring_workflow(engine, batch)
         return _handles(engine, repaired(batch)) if index is None else [AsyncResult(id, app=app)]
     if last is not None and last < 1:
         raise ConfigError(f"last: {last!r} is not a whole number of 1 or more")
@@ -42,12 +47,31 @@ def attached(app: Provider, id: str | None, last: int | None) -> list[AsyncResul
             break
         try:
             batch = repaired(engine.adopt(name))
-            if batch.id not in there:
-                handles += _handles(engine, batch)
-            there.add(batch.id)
+            bring_workflow(engine, batch)
+            # A workflow is one run, by the handle of its result.
+            run = shown_run(batch).id
+            if run not in there:
+                handles += _handles(engine, engine.adopt(run) if step_of(batch) else batch)
+            there.add(run)
         except (UnknownCall, SignatureMismatch) as error:
             _log.debug("batch %s is not ours to show, or has expired since: %s", name, error)
     return handles[:most]
+
+
+def bring_workflow(engine: Engine, batch: Ledger) -> None:
+    """Have the whole workflow known here that a batch is a step of, and that another process has submitted."""
+    if batch.parcel is not None or step_of(batch) is not None or not batch.origin.workflow:
+        return
+    try:
+        record = engine.workflow_of(batch)
+        if record is None or len(record.batches) > _MOST_STEPS:
+            return
+        ledgers = [engine.adopt(one) for one in record.batches]
+    except (UnknownCall, SignatureMismatch) as error:
+        _log.debug("the workflow of batch %s is not whole any more: %s", batch.id, error)
+        return
+    for step in SubmittedWorkflow(record, b"", ledgers).own_steps:
+        step.workflow.ledgers[step.place].origin.step = step
 
 
 def repaired(batch: Ledger) -> Ledger:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from nbtasks.core.stopsignal import Terminate
 
+from .batches.steps import step_of
+
 
 class Relatives(Protocol):
     """What comes before a call of a workflow, and what after it."""
@@ -47,9 +49,8 @@ restore: list[Callable[[Any, str, Any], Any]] = []
 
 
 def relatives(handle: Any) -> Relatives | None:
-    """Return what comes before and after a call; None where nothing does, or another process has submitted it."""
-    parcel = handle.batch.parcel
-    return None if parcel is None or parcel.step is None or not find else find[0](handle)
+    """Return what comes before and after a call; None where nothing does, or its workflow is not known here."""
+    return None if step_of(handle.batch) is None or not find else find[0](handle)
 
 
 class Linked:

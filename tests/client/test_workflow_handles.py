@@ -183,7 +183,7 @@ def test_what_is_told_of_an_error_may_be_a_composition(shared_app):
     r = parse.s(1).on_error(nbtasks.xstarmap(add, [(1, 2)])).delay()
     assert r.steps[-1].get(timeout=SOON) == [3]
     r = add.s(1, 1).on_error(group(add.si(1, 1), add.si(2, 2)) | total.s()).delay()
-    assert [one.until_ready(SOON) and one.state for one in r.steps] == ["SUCCESS", *["REVOKED"] * 2]
+    assert [one.until_ready(SOON) and one.state for one in r.steps] == ["SUCCESS", *["REVOKED"] * 3]
 
 
 def test_several_errbacks_of_one_call_are_all_told(shared_app):
@@ -339,3 +339,32 @@ def test_calls_of_one_composition_do_not_share_an_id(shared_app, eager):
             pytest.raises(ConfigError, match="'the same' is given to 2 calls"),
         ):
             composition.delay()
+
+
+# --- from another process
+
+
+def test_a_workflow_of_another_process_is_known_as_a_whole_when_it_is_attached(shared_app):
+    from nbtasks.client.batches.wholeworkflow import shown_run
+
+    r = (group(add.s(n, n) for n in range(3)) | total.s() | parse.s() | add.s(1)).delay()
+    assert r.until_ready(SOON)
+    with nbtasks.App("other", namespace=shared_app.connection.namespace) as other:
+        [one] = other.attach(r.parent.parent.id)
+        assert one.get() == 6
+        assert [step.state for step in one.steps] == ["SUCCESS", "SUCCESS", "FAILURE", "FAILURE"]
+        assert one.parent.get() == [0, 2, 4]
+        assert [later.id for later in one.children] == [r.parent.id]
+        assert repr(one.graph) == repr(r.graph)
+        whole = shown_run(one.batch)
+        assert (whole.id, whole.n, whole.title) == (r.id, 6, shown_run(r.batch).title)
+        assert [handle.id for handle in other.attach(last=1)] == [r.id], "one run, by the handle of its result"
+        with pytest.raises(ConfigError, match="not known in this process"):
+            one.children[0].retry()
+        waits = add.s(1, 1).set(countdown=600) | add.s(1) | add.s(2)
+        r = waits.delay()
+        [one] = other.attach(r.parent.id)
+        assert "waits for step 1 (tests.client.test_workflow_handles.add)" in one.why_pending()
+        shown_run(one.batch).revoke()
+        assert r.until_ready(SOON)
+        assert [step.state for step in r.steps] == ["REVOKED"] * 3

@@ -110,6 +110,26 @@ def test_connect_goes_to_another_server(kernel):
     )
 
 
+def test_attach_brings_a_workflow_back_as_one_run_with_its_steps(kernel):
+    kernel.run(
+        "from nbtasks import task\n@task\ndef nap(n):\n    import time\n    time.sleep(60)\n"
+        "@task\ndef later(n): return n\n"
+        "flow = (nap.s(1) | later.s() | later.s()).delay(); ids = [one.id for one in flow.steps]"
+    )
+    first, *_, last = kernel.value("ids").strip("[]").replace("'", "").split(", ")
+    kernel.restart()
+    kernel.run("%load_ext nbtasks")
+    ran = kernel.run("back = %tasks attach")
+    assert ran.stdout.startswith("Brought back: 'later'.")
+    assert kernel.value("[one.id for one in back]") == f"['{last}']"
+    shown = kernel.run(f"%tasks attach {first}")
+    assert "nap" in shown.data[0]["text/plain"]
+    assert "later" in shown.data[0]["text/plain"]
+    assert kernel.value("len(back[0].steps), back[0].root.id") == f"(3, '{first}')"
+    kernel.run("back[0].revoke(terminate=True)")
+    assert kernel.value("[one.until_ready(60) and one.state for one in back[0].steps]") == str(["REVOKED"] * 3)
+
+
 def test_attach_brings_the_unfinished_runs_back_each_where_its_cell_is(kernel):
     kernel.run(SLOW.replace("range(6)", "range(300)"), cell="here")
     kernel.run("from nbtasks import task\n@task\ndef nap(n):\n    import time\n    time.sleep(60)")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from nbtasks.core import states as st
 from nbtasks.core.plaintext import on_one_line
 
+from .steps import step_of
+
 if TYPE_CHECKING:
     from .ledger import Ledger
 
@@ -36,7 +38,7 @@ def said_of_next_try(batch: Ledger) -> str | None:
 
 def step_before(batch: Ledger, index: int | None) -> Ledger | None:
     """Return the batch that a step of a workflow waits for, or one call of it; None where it waits for none."""
-    step = batch.parcel.step if batch.parcel is not None else None
+    step = step_of(batch)
     if step is None or not (step.waiting(index, 1) if index is not None else step.is_waiting):
         return None
     return next((one for one in step.before if not one.all_ended), None)
@@ -58,9 +60,8 @@ def said_of_stand_ins(batch: Ledger, index: int | None) -> str | None:
 
 def said_of_steps(batch: Ledger) -> str:
     """Return which steps of its workflow a batch waits for, and how far these are."""
-    assert batch.parcel is not None
-    assert batch.parcel.step is not None
-    step, said = batch.parcel.step, []
+    step, said = step_of(batch), []
+    assert step is not None
     for place, one in zip(step.node.waits_for, step.before, strict=True):
         if one.all_ended:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from nbtasks.core.submitter import Submitter
 
@@ -26,6 +27,8 @@ class Provenance:
     workflow: str = ""
     #: Of few calls that another process has submitted: what each is called.
     items: tuple[str, ...] = ()
+    #: Its step in that workflow, where another process has submitted it and all of it is known here.
+    step: Any = None
 
     def item(self, index: int) -> str:
         """Return what a call is called; empty where that is not told."""

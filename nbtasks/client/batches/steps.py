@@ -59,6 +59,13 @@ class SubmittedWorkflow:
         return all(ledger.all_ended for ledger in self.ledgers)
 
 
+def step_of(batch: Any) -> WorkflowStep | None:
+    """Return the step of a workflow that a batch is; None where it is none, or that is not known here."""
+    parcel = batch.parcel
+    found: WorkflowStep | None = batch.origin.step if parcel is None else parcel.step
+    return found
+
+
 class WorkflowStep:
     """A batch as a part of its workflow.
 

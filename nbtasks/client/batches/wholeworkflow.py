@@ -17,6 +17,7 @@ from .displayed import DisplayedOutputs
 from .loosecalls import LooseCalls, Place
 from .printed import OutputLine, copied
 from .reused import Reused
+from .steps import step_of
 
 if TYPE_CHECKING:
     from nbtasks.wire.record import Record
@@ -158,7 +159,7 @@ def shown_run(batch: Ledger) -> Any:
 
     As long as it is not drawn, nobody asks: so it costs nothing to submit a workflow.
     """
-    step = None if batch.parcel is None else batch.parcel.step
+    step = step_of(batch)
     if step is None or len(step.workflow.own) < 2 or step.node.earlier:
         return batch
     workflow = step.workflow

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nbtasks.client import linked
+from nbtasks.client.batches.steps import step_of
 from nbtasks.client.border import note
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
@@ -196,7 +197,8 @@ def _whole(ledger: Ledger) -> Any:
 
 
 def _of(handle: Any) -> Family:
-    step = handle.batch.parcel.step
+    step = step_of(handle.batch)
+    assert step is not None
     return Family(step.workflow, step.place, None if isinstance(handle, GroupResult) else handle.index)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.app import App
+from nbtasks.client.batches.wholeworkflow import shown_run
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.panel.runslist import runs_panel
 from nbtasks.jupyter.whereabouts import cell_id
@@ -82,9 +83,14 @@ class Attaching:
             )
             return Attached()
         placed: dict[str, Handle] = {}
-        batches = []
+        batches, there = [], set[str]()
         for outline in outlines:
-            of_batch = app.attach(outline.id)
+            run = shown_run(app.attach(outline.id)[0].batch).id
+            if run in there:
+                # Another step of a workflow, which is one run.
+                continue
+            there.add(run)
+            of_batch = app.attach(run)
             self._back[outline.id] = of_batch
             handles += of_batch
             batches.append(of_batch[0].batch)
