@@ -42,7 +42,7 @@ def where_options(command: C) -> C:
 def json_option(command: C) -> C:
     """Give a command ``--json``."""
     option: Callable[[C], C] = click.option(
-        "--json", "as_json", is_flag=True, help="Print JSON, for programs."
+        "-j", "--json", "as_json", is_flag=True, help="Print JSON, for programs."
     )
     return option(command)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -15,9 +15,6 @@ from nbtasks.core.errors import ConfigError, OperationalError, WorkersError
 
 from .asking import json_option, opened, where_options
 from .inuse import NotInUse
-
-if TYPE_CHECKING:
-    pass
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
@@ -31,7 +28,9 @@ _NOBODY, _USAGE, _FAILED = 69, 2, 1
 def _whom_options(command: C) -> C:
     for option in (
         json_option,
-        click.option("-d", "--destination", metavar="W1,W2", help="Only workers of these names."),
+        click.option(
+            "-d", "--destination", metavar="W1,W2", multiple=True, help="Only workers of these names."
+        ),
         click.option("--pattern", metavar="GLOB", help="Only workers whose names match, such as 'io*'."),
         click.option(
             "-t", "--timeout", type=float, default=1.0, show_default=True, help="Seconds for an answer."
@@ -42,17 +41,18 @@ def _whom_options(command: C) -> C:
 
 
 @click.command(epilog="\b\n" + "\n".join(f"{word:14} {what}" for word, what in typedwords.QUESTIONS.items()))
-@click.argument("word", metavar="WORD")
+@click.argument("word", metavar="WORD", required=False)
 @click.argument("rest", nargs=-1, metavar="[ID...]")
 @where_options
 @_whom_options
-def inspect(word: str, rest: tuple[str, ...], **given: Any) -> None:
+def inspect(word: str | None, rest: tuple[str, ...], **given: Any) -> None:
     """Ask all workers something, or some of them.
 
     Ends with 1 where one does not answer, and with 69 where nobody is there.
     """
+    asked = _said(word, "inspect", typedwords.QUESTIONS)
     with _opened(given) as app:
-        replies = _or_end(lambda: typedwords.asked(app.control.inspect(**_whom(given)), word, rest))
+        replies = _or_end(lambda: typedwords.asked(app.control.inspect(**_whom(given)), asked, rest))
         _print(replies, given)
 
 
@@ -60,22 +60,23 @@ def inspect(word: str, rest: tuple[str, ...], **given: Any) -> None:
     epilog="\b\n"
     + "\n".join(f"{f'{word} {usage}':34} {what}" for word, (usage, what) in typedwords.ORDERS.items())
 )
-@click.argument("word", metavar="WORD")
+@click.argument("word", metavar="WORD", required=False)
 @click.argument("rest", nargs=-1, metavar="[ARGUMENT...]")
 @click.option("--cold", is_flag=True, help="With shutdown: do not let running calls end.")
 @where_options
 @_whom_options
-def control(word: str, rest: tuple[str, ...], cold: bool, **given: Any) -> None:
+def control(word: str | None, rest: tuple[str, ...], cold: bool, **given: Any) -> None:
     """Tell all workers something, or some of them.
 
     Ends with 1 where one does not do it or does not answer, and with 69 where nobody is there.
     """
+    told = _said(word, "control", typedwords.ORDERS)
     to = {**_whom(given), **({"cold": True} if cold else {})}
     with _opened(given) as app:
-        if cold and word != "shutdown":
+        if cold and told != "shutdown":
             raise click.UsageError("--cold goes with shutdown")
-        said = _or_end(lambda: typedwords.ordered(app.control, word, rest, to))
-        if word in ("revoke", "terminate"):
+        said = _or_end(lambda: typedwords.ordered(app.control, told, rest, to))
+        if told in ("revoke", "terminate"):
             click.echo("{}" if given["as_json"] else "revoked")
             return
         _print(said, given)
@@ -98,6 +99,12 @@ def status(**given: Any) -> None:
         _end(replies)
 
 
+def _said(word: str | None, command: str, known: Iterable[str]) -> str:
+    if word is None:
+        raise click.UsageError(f"{command} needs a word: {', '.join(known)}")
+    return word
+
+
 @contextlib.contextmanager
 def _opened(given: dict[str, Any]) -> Iterator[App]:
     """Open the App; where there is no server, nobody is there."""
@@ -111,7 +118,7 @@ def _opened(given: dict[str, Any]) -> Iterator[App]:
 
 
 def _whom(given: dict[str, Any]) -> dict[str, Any]:
-    names = [name.strip() for name in (given["destination"] or "").split(",") if name.strip()]
+    names = [name.strip() for some in given["destination"] for name in some.split(",") if name.strip()]
     return {"destination": names or None, "pattern": given["pattern"], "timeout": given["timeout"]}
 
 

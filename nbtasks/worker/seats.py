@@ -9,6 +9,7 @@ from nbtasks.core.address import Address
 
 from .executing.sidebyside import SideBySide, make_rosters
 from .isolation.descriptors import DescriptorFile
+from .jobs.argumentsshown import ArgumentsShown, make_arguments_shown
 from .jobs.hand import Hand, make_hands
 from .slots import Slot, make_slots
 
@@ -21,6 +22,7 @@ class Seat:
         slot: what its main thread runs, and what it is told.
         hand: what it has in hand.
         roster: what runs side by side in it.
+        arguments: of calls that have run for a moment, as text.
         output: what is written past Python.
     """
 
@@ -28,12 +30,14 @@ class Seat:
     slot: Slot
     hand: Hand
     roster: SideBySide
+    arguments: ArgumentsShown
     output: DescriptorFile
 
     def clear(self) -> None:
         """Forget the child that has died."""
         self.slot.clear()
         self.roster.clear()
+        self.arguments.clear()
         self.hand.empty()
         self.output.reset()
 
@@ -44,5 +48,11 @@ def make_seats(n: int, addresses: Sequence[Address], side_by_side: int) -> list[
     Args:
         side_by_side: calls that may run beside each other in one child.
     """
-    parts = zip(make_slots(n), make_hands(n, addresses), make_rosters(n, side_by_side), strict=True)
+    parts = zip(
+        make_slots(n),
+        make_hands(n, addresses),
+        make_rosters(n, side_by_side),
+        make_arguments_shown(n),
+        strict=True,
+    )
     return [Seat(number, *shared, DescriptorFile()) for number, shared in enumerate(parts)]

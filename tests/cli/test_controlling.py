@@ -69,6 +69,13 @@ def test_an_order_is_followed_and_said(shell):
     ("words", "code", "says"),
     [
         (("inspect", "activ"), 2, "did you mean 'active'?"),
+        (("inspect",), 2, "inspect needs a word: ping, active"),
+        (("control",), 2, "control needs a word: shutdown"),
+        (("control", "enable_events"), 2, "events are always on"),
+        (("control", "time_limit", "proj.add", "soon"), 2, "none for no limit"),
+        (("control", "time_limit", "proj.add", "none"), 0, "time limits set"),
+        (("control", "rate_limit", "proj.add", "none"), 0, "new rate limit set"),
+        (("inspect", "ping", "-d", "w1", "-d", "w2", "-j"), 0, '"w1": {"ok": "pong"}, "w2"'),
         (("control", "rate_limit", "proj.add"), 2, "TASK RATE"),
         (("control", "pool_grow", "many"), 2, "not a whole number"),
         (("control", "pool_grow", "--cold"), 2, "--cold goes with shutdown"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from nbtasks import App, ConfigError, TimeLimitExceeded, WorkersError
+from nbtasks.core.brief import brief
 
 
 def hold(gate_path, value=None):
@@ -81,6 +84,40 @@ def test_what_runs_and_what_waits_is_told_with_names(told, gate, eventually):
     told.control.revoke([one.id for one in handles], terminate=True)
     eventually(lambda: inspect.active() == {"w1": []}, "both calls are stopped")
     assert inspect.revoked()["w1"]
+
+
+class Secretive:
+    def __repr__(self):
+        raise RuntimeError("nobody may ask")
+
+
+def test_what_calls_were_called_with_is_told_as_text(told, gate, eventually):
+    async def in_loop(path, *, n):
+        while not Path(path).exists():  # noqa: ASYNC110, ASYNC240 - another process opens the gate
+            await asyncio.sleep(0.01)
+
+    def alone(path, own, *, text):
+        hold(path)
+
+    looping, single = told.task(in_loop), told.task(alone)
+    handles = [looping.delay(gate.path, n=n) for n in range(3)]
+    handles.append(single.delay(gate.path, Secretive(), text="x" * 10_000))
+    inspect = told.control.inspect()
+
+    def texts():
+        return {one["id"]: (one["args"], one["kwargs"]) for one in inspect.active()["w1"]}
+
+    def all_told():
+        found = texts()
+        return len(found) == 4 and all(named for _, named in found.values()) and found
+
+    found = eventually(all_told, "all of them are told")
+    assert found[handles[1].id] == (brief((gate.path,)), "{'n': 1}")
+    positional, named = found[handles[3].id]
+    assert "<Secretive>" in positional
+    assert len(named) < 300
+    gate.open()
+    told.control.revoke([one.id for one in handles], terminate=True)
 
 
 def test_what_a_worker_is_can_be_asked(told):
@@ -235,11 +272,39 @@ def test_workers_are_chosen_by_name_and_pattern(told):
         (lambda control: control.rate_limit(3, "1/s"), "not the name of a task"),
         (lambda control: control.enable_events(), "always on"),
         (lambda control: control.broadcast("nothing"), "no command"),
+        (lambda control: control.broadcast(5), "no command 5"),
+        (lambda control: control.broadcast("ping", arguments=5), "no dict"),
+        (
+            lambda control: control.inspect(destination=5).ping(),
+            "destination: 5 is neither the name of a worker",
+        ),
+        (lambda control: control.inspect(pattern=5).ping(), "pattern: 5 is no text"),
+        (lambda control: control.inspect(limit="a"), "limit: 'a' is no number"),
+        (lambda control: control.inspect(limit=0), "limit: 0 is no number"),
+        (lambda control: control.inspect(callback=5), "callback: 5 is no function"),
+        (lambda control: control.inspect().query_task(5), "5 is no id of a call"),
+        (lambda control: control.inspect().query_task(), "name the ids"),
+        (lambda control: control.inspect().memdump(), "no meaning here"),
+        (lambda control: control.revoke(5), "5 is no id of a call"),
+        (lambda control: control.revoke(None), "None is no id of a call"),
+        (lambda control: control.pool_grow(1, distination=["w1"]), "did you mean 'destination'"),
+        (lambda control: control.pool_grow(1, connection=None), "'connection' is none of its options"),
+        (lambda control: control.ping(limi=1), "did you mean 'limit'"),
     ],
 )
 def test_wrong_orders_are_refused_where_they_are_given(told, wrong, says):
     with pytest.raises(ConfigError, match=says):
         wrong(told.control)
+
+
+def test_calls_are_named_by_their_handles_too(told, gate, eventually):
+    running = told.task(hold).delay(gate.path)
+    inspect = told.control.inspect()
+    eventually(lambda: running.id in inspect.query_task(running)["w1"], "it runs")
+    assert told.control.broadcast("query_task", {"ids": running.id})[0]["w1"].keys() == {running.id}
+    told.control.revoke([running], terminate=True)
+    eventually(lambda: running.state == "REVOKED", "it is stopped")
+    assert told.control.broadcast("active_queues") == [{"w1": inspect.active_queues()["w1"]}]
 
 
 def test_who_is_silent_is_named(home, eventually):

@@ -48,6 +48,10 @@ def audience(
     """
     workers = _by_name(app.engine.commanding.reachable(app.workers()))
     if destination is not None:
+        if not isinstance(destination, Iterable):
+            raise ConfigError(
+                f"destination: {destination!r:.40} is neither the name of a worker nor a list of names"
+            )
         wanted = [destination] if isinstance(destination, str) else list(destination)
         _check_names(wanted, workers)
         workers = {name: one for name, one in workers.items() if {name, one.name, one.id} & set(wanted)}
@@ -79,6 +83,8 @@ def _check_names(wanted: Sequence[Any], workers: Mapping[str, WorkerInfo]) -> No
 def _matching(pattern: str, matcher: str) -> re.Pattern[str]:
     if matcher not in ("glob", "pcre", "regex"):
         raise ConfigError(f"matcher: {matcher!r} is neither 'glob' nor 'pcre'")
+    if not isinstance(pattern, str):
+        raise ConfigError(f"pattern: {pattern!r:.40} is no text, such as 'io*'")
     try:
         return re.compile(fnmatch.translate(pattern) if matcher == "glob" else pattern)
     except re.error as error:

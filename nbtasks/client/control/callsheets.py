@@ -29,7 +29,10 @@ class CallSheets:
         self._known: dict[str, Outline | None] = {}
 
     def running(self, told: Any, info: WorkerInfo) -> list[dict[str, Any]]:
-        """Return one sheet for each call of ``[[batch, index, seconds since its start, pid], ...]``."""
+        """Return one sheet for each call of ``[[batch, index, seconds since its start, pid], ...]``.
+
+        Behind the process may stand what a call was called with, as its worker has written it down.
+        """
         now = time.time()
         self._look_up(batch for batch, *_ in told)
         return [
@@ -39,8 +42,9 @@ class CallSheets:
                 "time_start": now - float(ago),
                 "acknowledged": True,
                 "worker_pid": int(pid),
+                **dict(zip(("args", "kwargs"), map(str, texts), strict=False)),
             }
-            for batch, index, ago, pid in told
+            for batch, index, ago, pid, *texts in told
         ]
 
     def waiting(self, told: Any, info: WorkerInfo) -> list[dict[str, Any]]:
@@ -99,7 +103,7 @@ class CallSheets:
             "id": (label.own_id or id) if label is not None else id,
             "name": label.name if label is not None else None,
             "type": label.name if label is not None else None,
-            # Arguments are packed, and only workers unpack them: this is how the card calls them.
+            # Arguments are packed, and only workers unpack them: until they have, this is how the card calls them.
             "args": f"({shown})" if shown else "",
             "kwargs": "",
             "delivery_info": {"routing_key": label.queue if label is not None else None},

@@ -13,14 +13,14 @@ from nbtasks.core.rates import rate
 
 from .audience import audience
 from .inspecting import Inspect
+from .orderwords import PATIENCE_S, OrderWords, ids_of
 
 if TYPE_CHECKING:
     from .commanded import Commanded
 
 #: What workers say, one dict a worker: ``{name: {"ok": ...}}`` or ``{name: {"error": ...}}``.
 Said = list[dict[str, Any]]
-_TIMEOUT_S = 1.0
-_NO_MEANING = {
+NO_MEANING = {
     "enable_events": "events are always on, and cost nothing that is worth switching off",
     "disable_events": "events are always on, and cost nothing that is worth switching off",
     "heartbeat": "each worker renews its lease by itself; `inspect().ping()` asks whether it is there",
@@ -44,14 +44,14 @@ class Control:
         return f"<Control of {self._app!r}>"
 
     def __getattr__(self, name: str) -> Any:
-        if name in _NO_MEANING:
-            raise ConfigError(f"control.{name}: that has no meaning here: {_NO_MEANING[name]}")
+        if name in NO_MEANING:
+            raise ConfigError(f"control.{name}: that has no meaning here: {NO_MEANING[name]}")
         raise AttributeError(f"control has no {name!r}")
 
     def inspect(
         self,
         destination: Iterable[str] | str | None = None,
-        timeout: float = _TIMEOUT_S,
+        timeout: float = PATIENCE_S,
         callback: Callable[[dict[str, Any]], Any] | None = None,
         limit: int | None = None,
         pattern: str | None = None,
@@ -65,16 +65,19 @@ class Control:
             callback: called with each answer.
             limit: so many answers are enough.
         """
-        most_s = seconds(timeout, "timeout")
-        return Inspect(self._app, destination, most_s, callback, limit, pattern, matcher)
+        words = {
+            "timeout": timeout, "callback": callback, "limit": limit, "pattern": pattern, "matcher": matcher
+        }  # fmt: skip
+        return Inspect(self._app, destination, OrderWords.of(words, "inspect"))
 
     # -- workers
 
     def ping(
-        self, destination: Iterable[str] | str | None = None, timeout: float = _TIMEOUT_S, **words: Any
+        self, destination: Iterable[str] | str | None = None, timeout: float = PATIENCE_S, **words: Any
     ) -> Said:
         """Ask who is there: ``[{name: {"ok": "pong"}}, ...]``."""
-        answers = self.inspect(destination, timeout, **words).ping() or {}
+        given = OrderWords.of({"timeout": timeout, **words}, "ping")
+        answers = Inspect(self._app, destination, given).ping() or {}
         return [{name: answer} for name, answer in answers.items()]
 
     def shutdown(
@@ -190,22 +193,22 @@ class Control:
 
     def revoke(
         self,
-        task_id: str | Iterable[str],
+        task_id: Any,
         destination: Iterable[str] | str | None = None,
         terminate: bool = False,
         signal: Any = "SIGTERM",
         **words: Any,
     ) -> None:
-        """Revoke calls by their ids, wherever they are; ``terminate`` stops them also where they run."""
+        """Revoke calls by their ids or handles, wherever they are; ``terminate`` stops them also where they run."""
         del destination, words
-        for one in [task_id] if isinstance(task_id, str) else list(task_id):
+        for one in ids_of(task_id):
             for handle in self._app.attach(one):
                 if terminate:
                     handle.revoke(terminate=True, signal=signal)
                 else:
                     handle.revoke()
 
-    def terminate(self, task_id: str | Iterable[str], signal: Any = "SIGTERM", **words: Any) -> None:
+    def terminate(self, task_id: Any, signal: Any = "SIGTERM", **words: Any) -> None:
         """Revoke calls, and stop them where they run."""
         self.revoke(task_id, terminate=True, signal=signal, **words)
 
@@ -225,10 +228,19 @@ class Control:
         **words: Any,
     ) -> Any:
         """Do by its name what one of the other methods does, with ``arguments`` as its keywords."""
-        method = getattr(type(self), command, None)
-        if command.startswith("_") or command == "broadcast" or method is None:
-            raise ConfigError(f"broadcast: there is no command {command!r:.40}")
-        return getattr(self, command)(**{"destination": destination, **(arguments or {}), **words})
+        if arguments is not None and not isinstance(arguments, dict):
+            raise ConfigError(
+                f"broadcast: arguments={arguments!r:.40} is no dict of arguments by their names"
+            )
+        known = isinstance(command, str) and not command.startswith("_") and command != "broadcast"
+        if known and getattr(type(self), command, None) is not None:
+            return getattr(self, command)(**{"destination": destination, **(arguments or {}), **words})
+        if known and callable(getattr(Inspect, command, None)):
+            words.pop("reply", None)
+            inspect = Inspect(self._app, destination, OrderWords.of(words, "broadcast"))
+            answers = getattr(inspect, command)(*(arguments or {}).values()) or {}
+            return [{name: answer} for name, answer in answers.items()]
+        raise ConfigError(f"broadcast: there is no command {command!r:.40}")
 
     # -- how they are told
 
@@ -236,24 +248,19 @@ class Control:
         self,
         what: Command,
         destination: Iterable[str] | str | None,
-        *,
-        reply: bool = True,
-        timeout: float = _TIMEOUT_S,
-        pattern: str | None = None,
-        matcher: str = "glob",
-        limit: int | None = None,
-        callback: Callable[[dict[str, Any]], Any] | None = None,
+        **words: Any,
     ) -> Said | None:
         """Give an order to the workers that are meant; who does not answer has an error of its own."""
-        most_s = seconds(timeout, "timeout")
-        there = audience(self._app, destination, pattern, matcher)
+        given = OrderWords.of(words, "control")
+        most_s = given.timeout
+        there = audience(self._app, destination, given.pattern, given.matcher)
         commanding = self._app.engine.commanding
-        if not reply:
+        if not given.reply:
             commanding.tell(what, there.ids)
             return None
         answers = commanding.ask(what, there.ids, most_s)
         said: Said = []
-        for name, info in list(there.workers.items())[:limit]:
+        for name, info in list(there.workers.items())[: given.limit]:
             answer = answers.get(info.id)
             if answer is None:
                 said.append(
@@ -261,8 +268,9 @@ class Control:
                 )
             else:
                 said.append({name: {"error" if answer.failed else "ok": answer.value}})
-        for one in said if callback is not None else ():
-            callback(one)  # type: ignore[misc]
+        if given.callback is not None:
+            for one in said:
+                given.callback(one)
         return said
 
 

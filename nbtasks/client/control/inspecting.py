@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.core.errors import ConfigError
 from nbtasks.core.orders import Ask
 
 from .audience import Audience, audience
 from .callsheets import CallSheets
+from .orderwords import OrderWords, ids_of
 
 if TYPE_CHECKING:
     from nbtasks.client.workerinfo import WorkerInfo
@@ -22,6 +24,14 @@ _FRESH_S = 4.0
 _SOON_S = 0.5
 
 Replies = dict[str, Any]
+_PROFILER = "let a profiler such as memray or py-spy look at the processes that stats() names"
+_NO_MEANING = {
+    "clock": "workers do not count a common time; the server's clock is the one of all",
+    "hello": "workers do not greet each other: each is seen in the server",
+    "memsample": _PROFILER,
+    "memdump": _PROFILER,
+    "objgraph": _PROFILER,
+}
 
 
 class Inspect:
@@ -35,20 +45,17 @@ class Inspect:
         self,
         app: Commanded,
         destination: Iterable[str] | str | None,
-        timeout: float,
-        callback: Callable[[Replies], Any] | None,
-        limit: int | None,
-        pattern: str | None,
-        matcher: str,
+        words: OrderWords,
     ) -> None:
         self._app = app
         self._destination = destination
-        self._timeout = timeout
-        self._callback = callback
-        self._limit = limit
-        self._pattern = pattern
-        self._matcher = matcher
+        self._words = words
         self.silent: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _NO_MEANING:
+            raise ConfigError(f"inspect().{name}: that has no meaning here: {_NO_MEANING[name]}")
+        raise AttributeError(f"inspect() has no {name!r}")
 
     # -- what each worker says
 
@@ -110,9 +117,15 @@ class Inspect:
         """Ask for their versions: ``{"ok": text}``."""
         return self._asked("report", lambda value, _: {"ok": value})
 
-    def query_task(self, *ids: str | Iterable[str]) -> Replies | None:
-        """Ask who has calls in hand: ``{id: ["active" or "reserved", what is known of it]}``."""
-        wanted = {one for each in ids for one in ([each] if isinstance(each, str) else each)}
+    def query_task(self, *ids: Any) -> Replies | None:
+        """Ask who has calls in hand: ``{id: ["active" or "reserved", what is known of it]}``.
+
+        Args:
+            ids: of the calls, or their handles, or lists of these.
+        """
+        wanted = set(ids_of(ids))
+        if not wanted:
+            raise ConfigError("query_task: name the ids of calls, such as query_task(result.id)")
         found: Replies = {}
         silent: set[str] = set()
         for state, ask in (("active", self.active), ("reserved", self.reserved)):
@@ -127,7 +140,7 @@ class Inspect:
 
     def _audience(self, destination: Iterable[str] | str | None = None) -> Audience:
         chosen = destination if destination is not None else self._destination
-        return audience(self._app, chosen, self._pattern, self._matcher)
+        return audience(self._app, chosen, self._words.pattern, self._words.matcher)
 
     def _asked(
         self,
@@ -143,7 +156,8 @@ class Inspect:
             published: the same answer as a worker has published it with its lease, for one that is slow to answer.
         """
         there = self._audience(destination)
-        patience = min(self._timeout, _SOON_S) if published is not None else self._timeout
+        most_s = self._words.timeout
+        patience = min(most_s, _SOON_S) if published is not None else most_s
         answers = self._app.engine.commanding.ask(Ask(what), there.ids, patience)
         replies: Replies = {}
         for name, info in there.workers.items():
@@ -159,11 +173,10 @@ class Inspect:
         return self._told(replies)
 
     def _told(self, replies: Replies) -> Replies | None:
-        if self._limit is not None:
-            replies = dict(list(replies.items())[: self._limit])
-        if self._callback is not None:
+        replies = dict(list(replies.items())[: self._words.limit])
+        if self._words.callback is not None:
             for name, reply in replies.items():
-                self._callback({name: reply})
+                self._words.callback({name: reply})
         return replies or None
 
 

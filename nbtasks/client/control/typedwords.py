@@ -11,7 +11,7 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.core.nearest import nearest
 from nbtasks.core.plaintext import on_one_line
 
-from .control import Control, Said
+from .control import NO_MEANING, Control, Said
 from .inspecting import Inspect, Replies
 
 #: Characters of one line.
@@ -58,10 +58,12 @@ def _number(text: str, what: str) -> int:
 
 
 def _seconds(text: str, what: str) -> float:
+    if text.lower() == "none":
+        return 0.0
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f"{what}: {text!r:.40} is not a number of seconds") from None
+        raise ConfigError(f"{what}: {text!r:.40} is not a number of seconds, and none for no limit") from None
 
 
 def _autoscale(control: Control, words: Sequence[str], to: dict[str, Any]) -> Said | None:
@@ -115,7 +117,7 @@ _ORDERS = {
         "let calls of a task start so often",
         2,
         2,
-        lambda c, w, to: c.rate_limit(w[0], w[1], **to),
+        lambda c, w, to: c.rate_limit(w[0], None if w[1].lower() == "none" else w[1], **to),
     ),
     "time_limit": _Order("TASK SOFT [HARD]", "let calls of a task run so many seconds", 2, 3, _time_limit),
     "revoke": _Order("ID...", "revoke calls that have not begun", 1, None, _revoke),
@@ -155,6 +157,8 @@ def ordered(control: Control, word: str, rest: Sequence[str], to: dict[str, Any]
         UnknownWord: there is no such order, or something else must follow it.
     """
     order = _ORDERS.get(word)
+    if order is None and word in NO_MEANING:
+        raise UnknownWord(f"control {word}: that has no meaning here: {NO_MEANING[word]}")
     if order is None:
         raise UnknownWord(_unknown("control", word, _ORDERS))
     if len(rest) < order.least or (order.most is not None and len(rest) > order.most):

@@ -121,7 +121,7 @@ class Child:
             connection, notice.taken_from, consumer, self._slot, self._interrupts, self._left_out
         )
         bell, in_hand = Bell(), EntriesInHand()
-        running = RunningCalls(bell)
+        running = RunningCalls(bell, seat.arguments.note)
         composer = Composer(codec, settings.name, seat.number, lines.server_now)
         self._reporter = Reporter(lines.giving, composer, running, in_hand, bell, self._tick)
         revoked = RevokedRunning(lines.store.standing, codec)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nbtasks.core.context import CurrentCall, OwnState
@@ -47,10 +48,12 @@ class RunningCalls:
 
     Args:
         bell: rung when the first one begins after a while.
+        on_started: called with one that is told as started, on the thread that tells.
     """
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, bell: Bell, on_started: Callable[[CurrentCall], None]) -> None:
         self._bell = bell
+        self._on_started = on_started
         self._running: dict[_Key, _Running] = {}
         self._notes: dict[_Key, _Notes] = {}
         #: Calls whose own state the broker may have.
@@ -158,6 +161,9 @@ class RunningCalls:
         if not notes.told and now - since >= _STARTED_AFTER_S:
             notes.told = True
             events.append(Started(call.index, round(now - since, 3), call.attempt))
+            with contextlib.suppress(Exception):
+                # What it was called with may be changed by the call while it is read.
+                self._on_started(call)
         if notes.progress is not None:
             told, notes.progress, notes.progressed = notes.progress, None, True
             if told.state:

@@ -25,6 +25,8 @@ from .servedqueues import ServedQueues
 
 #: Calls of one kind that are told of.
 _MOST_CALLS = 5000
+#: Those of them whose arguments are told.
+_MOST_SHOWN = 500
 
 
 class SelfReport:
@@ -77,15 +79,14 @@ class SelfReport:
         return self._answers[what]()
 
     def _active(self) -> list[list[Any]]:
-        """Return batch, index, seconds since the start and process of each call that runs."""
+        """Return batch, index, seconds since the start and process of each call that runs, and its arguments."""
         now = time.monotonic()
-        found = []
+        found: list[list[Any]] = []
         for seat in self._children.in_use():
-            pid = self._children.pids.get(seat.number, 0)
-            found += [
-                [call.batch, call.index, round(max(0.0, now - call.started), 3), pid]
-                for call in _running(seat)
-            ]
+            pid, known = self._children.pids.get(seat.number, 0), seat.arguments.all()
+            for call in _running(seat):
+                texts = known.get((call.batch, call.index), ()) if len(found) < _MOST_SHOWN else ()
+                found.append([call.batch, call.index, round(max(0.0, now - call.started), 3), pid, *texts])
         return found[:_MOST_CALLS]
 
     def _reserved(self) -> list[list[Any]]:
