@@ -117,6 +117,9 @@ def test_one_call_is_told_in_full(shared_app, monitor):
     assert call["output"] == [{"stream": "stdout", "text": "reading row 5\n"}]
     assert call["actions"] == ["retry"]
     assert [one["n"] for one in call["attempts"]] == [1]
+    again = monitor.act("retry", {"id": handle.id})
+    assert again["ok"]
+    assert isinstance(shared_app.AsyncResult(again["id"]).get(propagate=False), ValueError)
     done = shared_app.task(add, name="full.add").delay(2, 3)
     done.get()
     assert monitor.page("call", {"id": done.id})["result"] == "5"
