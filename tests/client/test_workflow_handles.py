@@ -358,7 +358,9 @@ def test_a_workflow_of_another_process_is_known_as_a_whole_when_it_is_attached(s
         assert repr(one.graph) == repr(r.graph)
         whole = shown_run(one.batch)
         assert (whole.id, whole.n, whole.title) == (r.id, 6, shown_run(r.batch).title)
-        assert [handle.id for handle in other.attach(last=1)] == [r.id], "one run, by the handle of its result"
+        assert [handle.id for handle in other.attach(last=1)] == [r.id], (
+            "one run, by the handle of its result"
+        )
         with pytest.raises(ConfigError, match="not known in this process"):
             one.children[0].retry()
         waits = add.s(1, 1).set(countdown=600) | add.s(1) | add.s(2)

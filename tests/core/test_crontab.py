@@ -287,6 +287,7 @@ def test_a_relative_interval_is_due_at_whole_multiples():
         (timedelta(days=1, hours=2), "every 1 d 2 h"),
         ("@hourly", "0 * * * * (UTC)"), (crontab(0, 6, tz=BERLIN), f"0 6 * * * ({BERLIN})"),
         (schedule(60), "every 1 min"),
+        ("0 6,7 * * mon-fri", "0 6,7 * * 1-5 (UTC)"), ("*/15 22-1 1,15 * 1#1", "*/15 0,1,22,23 1,15 * 1#1 (UTC)"),
     ],
 )  # fmt: skip
 def test_what_may_be_given_as_a_schedule(given, text):

@@ -127,7 +127,9 @@ def test_attach_brings_a_workflow_back_as_one_run_with_its_steps(kernel):
     assert "later" in shown.data[0]["text/plain"]
     assert kernel.value("len(back[0].steps), back[0].root.id") == f"(3, '{first}')"
     kernel.run("back[0].revoke(terminate=True)")
-    assert kernel.value("[one.until_ready(60) and one.state for one in back[0].steps]") == str(["REVOKED"] * 3)
+    assert kernel.value("[one.until_ready(60) and one.state for one in back[0].steps]") == str(
+        ["REVOKED"] * 3
+    )
 
 
 def test_attach_brings_the_unfinished_runs_back_each_where_its_cell_is(kernel):

@@ -64,7 +64,7 @@ class Timetable:
     def text(self) -> str:
         """What it is, for people."""
         if isinstance(self.when, crontab):
-            return f"{self.when.expression} ({self.tz})"
+            return f"{_with_ranges(self.when.expression)} ({self.tz})"
         return f"every {_in_words(self.when.seconds)}"
 
     def to_wire(self) -> dict[str, Any]:
@@ -113,6 +113,24 @@ def _when(given: Any) -> crontab | schedule:
         f"schedule: {given!r:.60} says no time: give crontab(minute='*/15'), a timedelta, seconds, or a text such as "
         "'15m' or '0 6 * * *'"
     )
+
+
+def _with_ranges(expression: str) -> str:
+    """Return a crontab's line with ranges for three numbers in a row, and more: ``1-5``."""
+    return " ".join(map(_field_with_ranges, expression.split()))
+
+
+def _field_with_ranges(field: str) -> str:
+    runs: list[list[str]] = []
+    for term in field.split(","):
+        follows = (
+            runs and term.isdecimal() and runs[-1][-1].isdecimal() and int(term) == int(runs[-1][-1]) + 1
+        )
+        if follows:
+            runs[-1].append(term)
+        else:
+            runs.append([term])
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(run) for run in runs)
 
 
 def _in_words(seconds: float) -> str:

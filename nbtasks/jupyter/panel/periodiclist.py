@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.due.periodicfacts import GONE, WITH_ANOTHER, WITH_THIS
 from nbtasks.jupyter.card import words
@@ -14,7 +14,8 @@ from .table import Panel, RowHandle
 if TYPE_CHECKING:
     from nbtasks.core.due.periodicfacts import PeriodicFacts, PeriodicRun
 
-_COLUMNS = ("name", "due", "next run", "last runs", "runs", "left out", "missed", "code of", "ends with")
+#: Few, for there are buttons beside them; what else there is to say stands in the lines below a row.
+_COLUMNS = ("name", "due", "next run", "last runs", "runs", "ends with")
 _NOTHING = (
     'No periodic tasks. `%%task --every 15m` or `%%task --cron "0 6 * * *"` makes one of a cell, '
     "`app.add_periodic_task()` of a call."
@@ -38,13 +39,12 @@ def periodic_panel(found: Sequence[PeriodicFacts], now: datetime) -> Panel:
     Args:
         now: with a time zone.
     """
-    return Panel(
-        title="",
-        columns=_COLUMNS,
-        rows=[_row(one, now) for one in found],
-        empty=_NOTHING,
-        handles=[_handle(one, now) for one in found],
-    )
+    return _listed(found, now, empty=_NOTHING)
+
+
+def _listed(found: Sequence[PeriodicFacts], now: datetime, **others: Any) -> Panel:
+    rows, handles = [_row(one, now) for one in found], [_handle(one, now) for one in found]
+    return Panel("", _COLUMNS, rows, handles=handles, **others)
 
 
 def periodic_card(facts: PeriodicFacts | None, name: str, now: datetime, has_workers: bool) -> Panel:
@@ -59,11 +59,7 @@ def periodic_card(facts: PeriodicFacts | None, name: str, now: datetime, has_wor
     notes = [_how_to_end(facts)]
     if not has_workers:
         notes.append("No worker is there to fire and to run it: `%workers start 2`.")
-    if facts.missed:
-        notes.append(f"{facts.missed:,} due times were missed, for nobody was there to fire them.")
-    if facts.skipped:
-        notes.append(f"{facts.skipped:,} due times were left out, because the run before went on.")
-    return Panel("", _COLUMNS, [_row(facts, now)], notes=notes, handles=[_handle(facts, now)])
+    return _listed([facts], now, notes=notes)
 
 
 def _how_to_end(facts: PeriodicFacts) -> str:
@@ -79,9 +75,8 @@ def _how_to_end(facts: PeriodicFacts) -> str:
 
 def _row(one: PeriodicFacts, now: datetime) -> tuple[str, ...]:
     due = "paused" if one.paused else "never" if one.next_run is None else _moment(one.next_run, now)
-    of_code = f"{_moment(one.coded, now)} ({one.code})" if one.code else "the workers"
     ends = _ENDS.get(one.ends_with) or (
-        f"project {one.owner.partition(':')[0]}" if one.owner else "nothing: kept"
+        f"project {one.owner.partition(':')[0]}" if one.owner else "nothing (kept)"
     )
     return (
         words.plain(one.name, _MOST_NAME),
@@ -89,9 +84,6 @@ def _row(one: PeriodicFacts, now: datetime) -> tuple[str, ...]:
         due,
         "".join(_mark(run) for run in reversed(one.runs[:_MOST_MARKS])) or "none yet",
         f"{one.count:,}",
-        f"{one.skipped:,}",
-        f"{one.missed:,}",
-        of_code,
         ends,
     )
 
@@ -105,6 +97,13 @@ def _handle(one: PeriodicFacts, now: datetime) -> RowHandle:
         f"{_moment(run.due, now)}  {run.state.lower() or 'not known any more'}  {words.short_id(run.id)}"
         for run in one.runs[:_MOST_LINES]
     ]
+    if one.missed:
+        lines.append(f"{one.missed:,} due times were missed, for nobody was there to fire them")
+    if one.skipped:
+        lines.append(f"{one.skipped:,} due times were left out, because the run before went on")
+    # When its code was put, says this machine's clock; a run is told in the zone of the schedule.
+    coded = _moment(one.coded.astimezone(), now)
+    lines.append(f"code of {coded} ({one.code})" if one.code else "code of the workers")
     state = one.runs[0].state if one.runs else ""
     return RowHandle(
         one.name,
