@@ -1,5 +1,9 @@
 """What a kernel shows: one card a run, kept up to date, replaced by its saved form at the end."""
 
+import base64
+import io
+import re
+
 import pytest
 
 from .conftest import WIDGET
@@ -102,6 +106,23 @@ def test_results_are_previewed_as_the_notebook_shows_them(kernel):
     assert "<em>rich</em>" in rich
     assert "its repr raised OSError" in broken
     assert len(big) < 20_000
+
+
+LARGE = """%%task
+# large
+import random
+from PIL import Image
+Image.frombytes("RGB", (1200, 900), random.Random(0).randbytes(1200 * 900 * 3))"""
+
+
+def test_a_large_picture_is_shown_small(kernel):
+    image = pytest.importorskip("PIL.Image")
+    kernel.run(LARGE)
+    kernel.settle(lambda: any("large: done" in text for text in cards(kernel)))
+    (card,) = kernel.screen.values()
+    shown = re.findall('data:image/png;base64,([^"]*)', card["text/html"])
+    sizes = [image.open(io.BytesIO(base64.b64decode(one))).size for one in shown]
+    assert (240, 180) in sizes
 
 
 FIGURE = """

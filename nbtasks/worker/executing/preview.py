@@ -22,6 +22,7 @@ from nbtasks.worker.isolation.openfigures import show_figures
 from nbtasks.worker.isolation.streams import output_of
 
 from .intime import do_in_time
+from .smallpictures import made_small
 
 _MOST_S = 5.0
 #: Seconds for all the figures that a call has left open.
@@ -98,4 +99,4 @@ def _make(value: Any, made: list[RichOutput], most: int) -> None:
 
 def _form(value: Any, most: int) -> RichOutput:
     data, metadata = forms_of(value)
-    return bounded(RichOutput(data, metadata), most, _MOST_TEXT)
+    return bounded(made_small(value, RichOutput(data, metadata), most), most, _MOST_TEXT)
