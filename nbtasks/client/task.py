@@ -363,6 +363,10 @@ class Task(Definition, Generic[P, R]):
     def _map(
         self, tuples: Callable[[], Iterable[tuple[Any, ...]]], source: Any, options: dict[str, Any]
     ) -> GroupResult[Any]:
+        if not (hasattr(source, "__iter__") or hasattr(source, "__getitem__")):
+            raise TypeError(
+                f"{self.name}: {source!r:.60} is not iterable: a map is of many items; for one call say delay(...)"
+            )
         own = {name: options.pop(name) for name in options.keys() & _OF_MAPS}
         how = MapOptions(**own, length=_length_of(source), as_taken=type(source) not in _THERE)
         return submit_map(self.app.engine, self, tuples, how, options)

@@ -81,6 +81,10 @@ class _OfItems(Composite):
 
     def __init__(self, task: Any, it: Iterable[Any], **options: Any) -> None:
         self.of: Definition = task_named(task) if isinstance(task, str) else checked_task(task)
+        if not isinstance(it, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}: {it!r:.60} is not iterable; give a list of items for {self.of.name}"
+            )
         self.items: list[Any] = list(it)
         self._begin(options)
 

@@ -415,6 +415,11 @@ def element(what: Any, whose: str) -> Signature:
     if callable(what):
         name = getattr(what, "__name__", repr(what))
         raise TypeError(f"{whose}: {name} is no task; put @nbtasks.task above it, and say {name}.s(...)")
+    if isinstance(what, (list, tuple)) and any(isinstance(one, Signature) for one in what):
+        raise TypeError(
+            f"{whose}: a {type(what).__name__} of calls is no call: group([...]) has them run beside each other, and "
+            "chain(*[...]) one after the other"
+        )
     raise TypeError(f"{whose}: {brief(what)} is not a call of a task; say task.s({brief(what)})")
 
 
