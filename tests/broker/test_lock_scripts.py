@@ -47,6 +47,9 @@ class Scene:
     def holders(self) -> set[bytes]:
         return set(self.bench.raw.hkeys(KEYS.lock_holders(LOCK.id)))
 
+    def see_to_line(self) -> None:
+        self.bench.link.script("lock_turns", [KEYS.root], [LOCK.id])
+
     def work_off(self) -> None:
         """Run everything, as workers do that take turns; who holds the lock when it begins ends first."""
         for _ in range(40):
@@ -127,10 +130,10 @@ def test_the_death_of_one_that_others_wait_for(one_server, whose):
 def test_a_holder_without_a_lease(one_server):
     def dies(_, made):
         made.bench.raw.delete(KEYS.lease("w1"))
-        made.locks.see_to_line(LOCK)
+        made.see_to_line()
 
     for bench, made in every_cut(one_server, "lock_turns", one_holds_and_others_wait, dies):
-        made.locks.see_to_line(LOCK)
+        made.see_to_line()
         bench.raw.set(KEYS.lease("w1"), "15000 2")
         made.work_off()
 
@@ -210,7 +213,7 @@ def test_a_queue_without_workers_does_not_keep_a_lock_from_others(one_server):
     bench.raw.hset(called, name, b"%b %b 1 %b" % (capacity, ticket, address))
     token = made.locks.acquire(LOCK, "client/0/1", "client/0", "a script", wait=True)
     assert token is None, "two of a queue are before it"
-    made.locks.see_to_line(LOCK)
+    made.see_to_line()
     assert made.locks.acquire(LOCK, "client/0/1", "client/0", "a script", wait=True) is not None
     made.locks.release([LOCK], "client/0/1", "client/0")
     made.work_off()
@@ -234,7 +237,7 @@ def test_what_somebody_else_has_put_there_is_as_good_as_nothing(one_server, kind
     else:
         bench.raw.hset(key, mapping={"x": "y", f"{BATCH}:9": "1 2 3 nobody/0 x", "a b": "1 1 1"})
     if kind in {"lk", "lt"}:
-        made.locks.see_to_line(LOCK)
+        made.see_to_line()
     assert made.ask(made.entries[0]).token is not None or made.ask(made.entries[0]).waits is not None
     made.work_off()
     bench.link.close()

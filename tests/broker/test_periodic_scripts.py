@@ -60,7 +60,7 @@ class Bench:
         report_to(self.link, KEYS, report)
 
     def uses(self) -> int:
-        return int(self.raw.hget(KEYS.function_uses, "fn") or 0)
+        return int(self.raw.hget(f"{KEYS.root}fu", "fn") or 0)
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_another_version_keeps_the_next_due_time_and_lets_go_of_the_code_before(
     newer = dataclasses.replace(TASK, function="other")
     assert bench.put(task=newer, frame=b"newer", first_ms=5000) == 1000
     assert bench.uses() == 0
-    assert int(bench.raw.hget(KEYS.function_uses, "other")) == 1
+    assert int(bench.raw.hget(f"{KEYS.root}fu", "other")) == 1
     bench.store.pause(TASK.id)
     assert bench.put(task=newer, frame=b"newest", first_ms=5000) is None
 

@@ -167,7 +167,7 @@ class Workflow:
             assert not self.raw.exists(KEYS.parked(name), KEYS.awaited(name))
         for key in (KEYS.plan(WORKFLOW), KEYS.workflow(WORKFLOW)):
             assert self.raw.pttl(key) > 0
-        assert not self.raw.exists(KEYS.workflow_open(WORKFLOW), KEYS.partly_released)
+        assert not self.raw.exists(f"{KEYS.root}wo:{WORKFLOW}", f"{KEYS.root}rel")
         for lane in LANES:
             assert self.raw.xlen(KEYS.lane(ADDRESS, lane)) == 0
             assert self.raw.xpending(KEYS.lane(ADDRESS, lane), GROUP)["pending"] == 0
@@ -309,7 +309,7 @@ def test_a_large_step_is_released_by_and_by(one_server):
     shape = [(1, []), (700, [(0, "all")]), (1, [(1, "all")])]
 
     def work_off(run):
-        while run.step() or run.sweep() or run.raw.exists(KEYS.partly_released):
+        while run.step() or run.sweep() or run.raw.exists(f"{KEYS.root}rel"):
             run.link.script("promote", [KEYS.root], [ADDRESS, 0, 200])
 
     run = Workflow(one_server, shape)

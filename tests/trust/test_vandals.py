@@ -109,7 +109,7 @@ class Scene:
             "records": keys.records(batch),
             "batches": keys.batches,
             "function": keys.function(self.running.batch.parcel.function),
-            "function uses": keys.function_uses,
+            "function uses": f"{keys.root}fu",
             "blobs": keys.batch_blobs(batch),
             "session": keys.session(session),
             "events": keys.events(session),
@@ -172,7 +172,7 @@ def vandalisms() -> dict[str, Callable[[Scene], Any]]:
                 scene.named()["session"], "n", value
             ),
             f"function uses {title}": lambda scene, value=value: scene.client.hset(
-                scene.keys.function_uses, scene.running.batch.parcel.function, value
+                f"{scene.keys.root}fu", scene.running.batch.parcel.function, value
             ),
             f"record field {title}": lambda scene, value=value: scene.client.hset(
                 scene.keys.records(scene.running.id), _bytes(value) + b"+" + _bytes(value), "x"

@@ -15,10 +15,10 @@ KEYS = {
     "parked each": lambda keys, run: keys.parked(run.batches[2].id),
     "awaited": lambda keys, run: keys.awaited(run.batches[1].id),
     "batches": lambda keys, run: keys.workflow(run.batches[0].origin.workflow),
-    "open": lambda keys, run: keys.workflow_open(run.batches[0].origin.workflow),
+    "open": lambda keys, run: f"{keys.root}wo:{run.batches[0].origin.workflow}",
     "plan": lambda keys, run: keys.plan(run.batches[0].origin.workflow),
     "fallout": lambda keys, _: keys.fallout,
-    "partly": lambda keys, _: keys.partly_released,
+    "partly": lambda keys, _: f"{keys.root}rel",
 }
 
 

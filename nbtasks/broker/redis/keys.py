@@ -1,7 +1,11 @@
 """Every key that nbtasks uses, with its Redis type.
 
 All keys of a namespace share one hash tag, so that they live in one Cluster slot and one script may touch them.
-The scripts get the root and append the same suffixes; a change here is a change there.
+The scripts get the root and append the same suffixes; a change here is a change there. Those that only scripts use:
+
+    fu             HASH: function digest -> number of unfinished batches that need it
+    wo:<workflow>  HASH: its batches as names that have not ended, and those before it
+    rel            HASH: large batches as names, whose parked chunks are queued step by step
 """
 
 from __future__ import annotations
@@ -95,10 +99,6 @@ class Keys:
         """SET: the batches of a workflow, and those before it whose values it needs."""
         return f"{self.root}wf:{workflow}"
 
-    def workflow_open(self, workflow: str) -> str:
-        """HASH: those of them as names that have not ended."""
-        return f"{self.root}wo:{workflow}"
-
     def plan(self, workflow: str) -> str:
         """STRING: signed graph of a workflow."""
         return f"{self.root}wp:{workflow}"
@@ -112,11 +112,6 @@ class Keys:
     def fallout(self) -> str:
         """ZSET: workflow in which something has failed -> 0, or until when (ms) somebody passes that on."""
         return f"{self.root}wx"
-
-    @property
-    def partly_released(self) -> str:
-        """HASH: large batches as names, whose parked chunks are queued step by step."""
-        return f"{self.root}rel"
 
     def periodic(self, key_id: str, task: str) -> str:
         """HASH: a periodic task. d (signed frame), v (its hash), f (function), tt (timetable), k (client), t (ttl).
@@ -166,11 +161,6 @@ class Keys:
     def function(self, digest: str) -> str:
         """STRING: signed function record."""
         return f"{self.root}f:{digest}"
-
-    @property
-    def function_uses(self) -> str:
-        """HASH: function digest -> number of unfinished batches that need it."""
-        return f"{self.root}fu"
 
     def blob(self, blob: str, piece: int) -> str:
         """STRING: a piece of a large value."""

@@ -184,10 +184,6 @@ class Locks:
             self._link.script("lock_turns", [self._keys.root], ids[start : start + _MOST_AT_ONCE])
         return len(ids)
 
-    def see_to_line(self, lock: Lock) -> None:
-        """See that the line of one lock gets on."""
-        self._link.script("lock_turns", [self._keys.root], [lock.id])
-
     # -- looked at
 
     def occupancy(self, lock_id: str, capacity: int, address: str = "@", name: str = "") -> Occupancy:

@@ -42,8 +42,6 @@ from nbtasks.worker.isolation.surroundings import Surroundings
 from nbtasks.worker.jobs.bell import Bell
 from nbtasks.worker.jobs.composing import Composer
 from nbtasks.worker.jobs.doubts import Doubts
-from nbtasks.worker.jobs.entriesinhand import EntriesInHand
-from nbtasks.worker.jobs.functions import Functions
 from nbtasks.worker.jobs.givenlimits import GivenLimits
 from nbtasks.worker.jobs.hand import NOTHING
 from nbtasks.worker.jobs.job import Job
@@ -56,6 +54,8 @@ from nbtasks.worker.memory import resident_bytes
 from nbtasks.worker.seats import Seat
 from nbtasks.worker.slots import BUSY, CONCURRENT, IDLE
 
+from .aftercare import Aftercare
+from .arrivals import Arrivals
 from .brokerlines import BrokerLines
 from .childsettings import ChildSettings
 from .claims import Claims
@@ -64,9 +64,14 @@ from .crew import Crew
 from .giving import Giving
 from .inhand import InHand
 from .lifeline import end_with
+from .locksofcalls import LocksOfCalls
 from .lockwatch import LockWatch, end_process
+from .pausing import Pausing
+from .refusing import Refusing
 from .stopping import Revocations
 from .tenure import Tenure
+from .unpacking import Unpacking
+from .unrun import Unrun
 
 _FLUSH_EVERY_S = 0.02
 #: Rests after the broker has failed, until it works again.
@@ -77,9 +82,6 @@ _SHARE_AFTER_S = 0.1
 _LAST_WORDS_S = 10.0
 #: Exit code of a child whose event loop does not go on.
 _LOOP_IS_LOST = 70
-#: An entry that comes sooner than this was there already.
-_ALONE_AFTER_S = 0.000_2
-_ALONE_FOR_S = 0.002
 
 
 def child_main(settings: ChildSettings, number: int, life_line: int) -> None:
@@ -95,20 +97,14 @@ class Child:
         #: Whether each call may be its last one.
         self._is_limited = bool(options.max_tasks_per_child or options.max_memory_per_child)
         self._slot = seat.slot
-        self._hand = seat.hand
-        self._descriptors = seat.output
         self._settings = settings
-        self._jobs = InHand()
+        self._jobs = InHand(seat.hand)
         self._pace = Pace()
         self._last: tuple[str, float] | None = None
         self._setbacks = 0
-        #: Short calls have run after which nothing was looked at.
-        self._unlooked = False
-        #: The last wait was for an entry that was not there yet: others are not likely to wait behind it.
-        self._alone = False
-        self._came_at = 0.0
+        self._arrivals = Arrivals()
         self._interrupts = Interrupts(self._slot, lambda: self._revocations.note())  # noqa: PLW0108 - not made yet
-        self._surroundings = Surroundings(self._interrupts.handlers())
+        self._aftercare = Aftercare(Surroundings(self._interrupts.handlers()), seat.output)
         self._connect(settings, seat)
 
     def _connect(self, settings: ChildSettings, seat: Seat) -> None:
@@ -116,51 +112,46 @@ class Child:
         codec = Codec(Sealer(Keyring(connection.keys), connection.namespace))
         consumer = consumer_of(settings.worker, seat.number)
         _, notice = settings.board.read()
-        self._hand.know(notice.addresses)
+        self._jobs.shown.know(notice.addresses)
         self._lines = lines = BrokerLines(
             connection, notice.taken_from, consumer, self._slot, self._interrupts, self._left_out
         )
-        bell, in_hand = Bell(), EntriesInHand()
+        bell, entries = Bell(), self._jobs.entries
         running = RunningCalls(bell, seat.arguments.note)
         composer = Composer(codec, settings.name, seat.number, lines.server_now)
-        self._reporter = Reporter(lines.giving, composer, running, in_hand, bell, self._tick)
+        self._reporter = Reporter(lines.giving, composer, running, entries, bell, self._tick)
         revoked = RevokedRunning(lines.store.standing, codec)
         self._revocations = Revocations(
             lines.store.states, revoked, self._reporter, running, self._interrupts
         )
-        standing = RevokedRunning(lines.standing, codec)
-        self._consumer = Consumer(
-            lines.taking,
-            standing,
+        self._refusing = Refusing(codec, self._reporter)
+        unpacking = Unpacking(
             codec,
-            Functions(codec, lines.function),
-            self._reporter,
-            in_hand,
-            lines.server_now,
+            lines,
             self._slot,
+            entries,
             lambda name: self._bench.files is not None and self._bench.files.has(name),
-            # Half a lease at most: a dead machine's open wait, or a frozen one's, is over when it is reaped.
-            round(min(lines.waiting.block_s, settings.options.lease_s / 2) * 1000),
             Doubts(
                 lines.giving,
                 Fleet(lines.free, lines.keys),
-                standing,
+                RevokedRunning(lines.standing, codec),
                 codec,
                 settings.name,
                 lines.server_now,
             ),
-            lines.ends,
             GivenLimits(settings.board),
+            self._refusing,
+            Unrun(self._reporter),
         )
-        self._giving = Giving(lines, self._jobs, self._hand, self._reporter, in_hand, self._pace)
-        self._tenure = Tenure(
-            self._slot, self._hand, self._jobs, self._interrupts, self._consumer, in_hand, lines
-        )
+        # Half a lease at most: a dead machine's open wait, or a frozen one's, is over when it is reaped.
+        block_ms = round(min(lines.waiting.block_s, settings.options.lease_s / 2) * 1000)
+        self._consumer = Consumer(lines, entries, self._reporter, unpacking, block_ms)
+        self._giving = Giving(lines, self._jobs, self._reporter, self._pace)
+        self._tenure = Tenure(self._slot, self._jobs, self._interrupts, self._consumer, lines)
         watch = LockWatch(self._slot, running, settings.options.lease_s, self._revocations.stop, lines.locks)
-        self._claims = Claims(
-            lines, self._slot, self._jobs, self._hand, in_hand, self._giving, self._pace, self._reporter,
-            self._interrupts, self._revocations, self._tenure, watch,
-        )  # fmt: skip
+        self._locks = LocksOfCalls(lines, self._slot, self._jobs, self._giving, watch)
+        pausing = Pausing(self._reporter, self._interrupts, self._revocations, self._jobs, self._tenure)
+        self._claims = Claims(lines, self._giving, self._pace, pausing, self._locks)
         self._make_executors(settings, seat.roster, running)
 
     def _make_executors(self, settings: ChildSettings, roster: SideBySide, running: RunningCalls) -> None:
@@ -169,7 +160,12 @@ class Child:
             LOGGER.isEnabledFor(20), tasklog.printed_lines(settings.options), end_process,
         )  # fmt: skip
         self._inline = InlineExecutor(
-            self._bench, self._slot, roster, self._interrupts, self._descriptors, self._surroundings
+            self._bench,
+            self._slot,
+            roster,
+            self._interrupts,
+            self._aftercare.descriptors,
+            self._aftercare.surroundings,
         )
         self._crew = Crew(
             settings.options,
@@ -210,7 +206,7 @@ class Child:
         self._slot.clear()
         self._slot.enter(os.getpid())
         set_name(f"Child-{self._slot.number}")
-        self._descriptors.redirect()
+        self._aftercare.descriptors.redirect()
         faulthandler.enable(2)
         streams.install()
         keyboard.install()
@@ -218,7 +214,7 @@ class Child:
         self._interrupts.hear()
         # Before that: what they set up is not put back after calls.
         self._settings.signals.process_begins()
-        self._surroundings.install()
+        self._aftercare.surroundings.install()
         nested.install()
         expect_copies(self._interrupts.handlers(), self._forsake)
         # While Python runs in the main thread, other threads get their turn after so many seconds.
@@ -233,7 +229,7 @@ class Child:
                 self._settings.worker,
                 include,
                 self._lines.giving.consumer,
-                self._claims.locks,
+                self._locks.watch,
             )
         )
         ancestry.tell_children(place(connection.address, connection.namespace))
@@ -244,7 +240,7 @@ class Child:
         self._crew.forsake()
 
     def _has_done_its_share(self) -> bool:
-        if self._surroundings.spoiled or self._inline.ended_processes:
+        if self._aftercare.surroundings.spoiled or self._inline.ended_processes:
             return True
         most_calls, most_kib = self._options.max_tasks_per_child, self._options.max_memory_per_child
         if most_calls is not None and self._slot.done >= most_calls:
@@ -287,7 +283,7 @@ class Child:
         """Get work if there is none in hand, and run one job."""
         if self._crew.is_made:
             # What runs beside this thread may change it, too.
-            self._surroundings.restore(
+            self._aftercare.surroundings.restore(
                 0.0 if self._jobs.waiting else math.inf, alone=not self._crew.in_flight
             )
         if self._jobs.waiting or self._get_work():
@@ -296,18 +292,16 @@ class Child:
     def _get_work(self) -> bool:
         """Get work; returns False where others are to run what has come."""
         self._tenure.heed_from_now()
-        # Behind a call that took a while others may wait, and in order of priority.
-        self._alone = self._alone and time.monotonic() - self._came_at < _ALONE_FOR_S
-        if not self._alone:
+        if not self._arrivals.look():
             self._reporter.flush()
             self._look_after_calls()
-        self._hand.clear()
+        self._jobs.shown.clear()
         self._jobs.waiting.extend(self._next_jobs())
-        if self._surroundings.spoiled:
+        if self._aftercare.surroundings.spoiled:
             # Others run them.
             return False
         if len(self._jobs.waiting) > 1 or (self._jobs.waiting and self._jobs.waiting[0].remaining > 1):
-            self._hand.show(self._jobs.waiting)
+            self._jobs.shown.show(self._jobs.waiting)
         return True
 
     def _run_next(self) -> None:
@@ -317,14 +311,14 @@ class Child:
             # Nothing came, or the reporter's thread has given it to somebody who is free.
             return
         self._jobs.current = job
-        self._hand.begin()
+        self._jobs.shown.begin()
         try:
             self._tenure.keep_what_is_ours()
             self._work(job)
         except OperationalError:
             if job.remaining:
                 self._jobs.waiting.appendleft(job)
-                self._hand.show(self._jobs.waiting)
+                self._jobs.shown.show(self._jobs.waiting)
             raise
         finally:
             self._jobs.current = None
@@ -335,7 +329,7 @@ class Child:
         busy = self._crew.in_flight or self._reporter.pending
         self._slot.set_state(CONCURRENT if busy else IDLE, self._crew.in_flight)
         self._revocations.follow(self._jobs.all())
-        if not (self._alone and self._consumer.is_sure):
+        if not (self._arrivals.one_by_one and self._consumer.is_sure):
             jobs = self._consumer.take(self._pace.most_entries(*self._last) if self._last else 1)
             if jobs or self._reporter.pending:
                 return jobs
@@ -344,15 +338,13 @@ class Child:
     def _wait(self) -> list[Entry]:
         """Wait for entries. While they come one by one, the results go out with the wait, in one write."""
         self._slot.publish()
-        tell_along, began = self._alone, time.monotonic()
         # Until it has come back, nothing is known about what the broker has been told.
-        self._alone = False
+        tell_along, began = self._arrivals.forget(), time.monotonic()
         on_told = self._note_told if tell_along else None
         entries = self._interrupts.while_waiting(lambda: self._consumer.wait(on_told))
-        self._came_at = time.monotonic()
+        self._arrivals.note(began, self._options.pool != "threads")
         if entries:
             self._note_stray()
-        self._alone = self._came_at - began > _ALONE_AFTER_S and self._options.pool != "threads"
         return entries
 
     def _note_told(self) -> None:
@@ -369,7 +361,7 @@ class Child:
         self._last = (job.chunk.function, job.remaining)
         if self._crew.is_for_loop(job.function):
             if not self._crew.has_loop:
-                self._surroundings.restore(0.0, alone=not self._crew.in_flight)
+                self._aftercare.surroundings.restore(0.0, alone=not self._crew.in_flight)
             loop = self._crew.loop()
             self._spread(job, loop.submit, loop.slots)
         elif self._options.pool == "threads":
@@ -386,21 +378,18 @@ class Child:
                 self._revocations.follow(self._jobs.all())
             if steady() >= self._tenure.until:
                 self._tenure.keep_what_is_ours()
-            said = self._hand.said_of(self._slot.serial)
+            said = self._jobs.shown.said_of(self._slot.serial)
             index = claim() if said == NOTHING or self._tenure.may_go_on(job, said) else None
             if index is None:
                 return
             seconds = self._inline.run(job, index)
             # After the last one, too: its result goes out first.
-            looked = self._surroundings.restore(seconds, may_wait=True, alone=not self._crew.in_flight)
-            self._unlooked = not looked
-            if looked:
-                self._descriptors.hold()
+            looked = self._aftercare.after(seconds, alone=not self._crew.in_flight)
             self._pace.note(function, seconds)
             if job.tells_at_once:
                 # Who dies with an untold result leaves a call that looks as if it had not been run.
                 self._lines.retrying(self._reporter.flush)
-                self._claims.locks.over(self._crew.in_flight)
+                self._locks.watch.over(self._crew.in_flight)
             self._slot.end()
             now = time.monotonic()
             if now - self._reporter.last_flush > _FLUSH_EVERY_S:
@@ -415,18 +404,12 @@ class Child:
 
     def _look_after_calls(self) -> None:
         """Put back what short calls have changed, where that was put off."""
-        if self._unlooked:
-            self._surroundings.restore(0.0, alone=not self._crew.in_flight)
-            self._descriptors.hold()
-            self._unlooked = False
+        self._aftercare.catch_up(alone=not self._crew.in_flight)
 
     def _spread(self, job: Job, submit: Callable[[Job, int], None], slots: int) -> None:
         """Start as many calls as there are free slots; the others are for whoever has some."""
         started = 0
-        # Those that run beside this thread may have changed it while it waited.
-        self._surroundings.restore(0.0, alone=not self._crew.in_flight)
-        if not self._crew.in_flight:
-            self._descriptors.hold()
+        self._aftercare.before_beside(alone=not self._crew.in_flight)
         free = self._crew.free_of(slots)
         claim = self._claims.held_up(job, free)
         while started < free:
@@ -445,8 +428,8 @@ class Child:
         if self._revocations.due:
             self._revocations.follow(self._jobs.all())
         self._crew.check_limits()
-        self._claims.locks.ask()
-        self._descriptors.trim()
+        self._locks.watch.ask()
+        self._aftercare.descriptors.trim()
         if self._crew.in_flight:
             # Nobody can tell which of the concurrent calls wrote this.
             self._note_stray()
@@ -456,14 +439,14 @@ class Child:
 
     def _note_stray(self) -> None:
         """Log what was written to the descriptors, since nobody can tell by which call."""
-        stray = self._descriptors.take()
+        stray = self._aftercare.descriptors.take()
         if stray:
             LOGGER.info("output that belongs to no single call: %s", stray.rstrip())
 
     # -- the broker
 
     def _left_out(self, address: Address, batch: str, frame: bytes) -> None:
-        self._consumer.left_out(address, batch, frame)
+        self._refusing.left_out(address, batch, frame)
 
     def _recover(self, error: OperationalError) -> None:
         """After a lost connection: take up what the lost reply had brought."""

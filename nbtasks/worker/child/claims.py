@@ -2,64 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from nbtasks.worker.executing.interrupts import Interrupts
-from nbtasks.worker.jobs.entriesinhand import EntriesInHand
-from nbtasks.worker.jobs.hand import Hand
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.lockedcalls import LockedCalls
 from nbtasks.worker.jobs.pace import Pace
 from nbtasks.worker.jobs.permittedcalls import PermittedCalls
-from nbtasks.worker.jobs.reporter import Reporter
-from nbtasks.worker.slots import Slot
 
 from .brokerlines import BrokerLines
 from .giving import Giving
-from .inhand import InHand
-from .lockwatch import LockWatch
-from .stopping import Revocations
-from .tenure import Tenure
-
-#: Before a longer pause between two starts it is told what has ended.
-_TELL_BEFORE_S = 0.005
+from .locksofcalls import LocksOfCalls
+from .pausing import Pausing
 
 
 class Claims:
-    """Makes what claims the calls of jobs, for one child.
-
-    Attributes:
-        locks: watches over calls that hold some.
-    """
+    """Makes what claims the calls of jobs, for one child."""
 
     def __init__(
-        self,
-        lines: BrokerLines,
-        slot: Slot,
-        jobs: InHand,
-        hand: Hand,
-        in_hand: EntriesInHand,
-        giving: Giving,
-        pace: Pace,
-        reporter: Reporter,
-        interrupts: Interrupts,
-        revocations: Revocations,
-        tenure: Tenure,
-        locks: LockWatch,
+        self, lines: BrokerLines, giving: Giving, pace: Pace, pausing: Pausing, locks: LocksOfCalls
     ) -> None:
         self._lines = lines
-        self._slot = slot
-        self._jobs = jobs
-        self._hand = hand
-        self._in_hand = in_hand
         self._giving = giving
         self._pace = pace
-        self._reporter = reporter
-        self._interrupts = interrupts
-        self._revocations = revocations
-        self._tenure = tenure
-        self.locks = locks
+        self._pausing = pausing
+        self._locks = locks
 
     def one_by_one(self, job: Job) -> Callable[[], int | None]:
         """Return what claims the calls of a job, of which as many are kept as are worth it."""
@@ -75,51 +41,8 @@ class Claims:
         Args:
             most: calls that could start soon.
         """
-        claim = job.claim
-        if job.options.rate_limit is not None:
-            lines, put_aside = self._lines, self._giving.put_aside
-            claim = PermittedCalls(
-                job, job.options.rate_limit, most, lines.permits, put_aside, self._pause
-            ).claim
-        if not job.header.locks:
-            return claim
-        return LockedCalls(
-            job, claim, lambda: self._slot.lease()[1], self._lines.take_locks, self._keep_one, self._gone,
-            self._got, self._give_back,
-        ).claim  # fmt: skip
-
-    def _pause(self, until: float) -> bool:
-        """Sleep until a call may start; False where none shall any more."""
-        rest_s = until - time.monotonic()
-        if rest_s > 0:
-            if rest_s > _TELL_BEFORE_S:
-                self._reporter.try_flush()
-            time.sleep(max(0.0, until - time.monotonic()))
-            if self._revocations.due:
-                self._revocations.follow(self._jobs.all())
-            self._tenure.keep_what_is_ours()
-        return not self._interrupts.stopping
-
-    # -- calls that need locks
-
-    def _keep_one(self, job: Job) -> None:
-        self._giving.give_rest(job, job.span(1))
-
-    def _gone(self, job: Job) -> None:
-        """The broker has taken a call out of this child's hands."""
-        with job.giving:
-            # Nobody acknowledges it any more.
-            job.given_up = True
-            job.drop()
-            self._in_hand.remove(job.entry)
-            if job is self._jobs.current:
-                self._hand.cut(job)
-
-    def _got(self, job: Job) -> None:
-        assert job.hold is not None
-        self.locks.granted(job.hold.lapses)
-
-    def _give_back(self, job: Job) -> None:
-        hold, job.hold = job.hold, None
-        if hold is not None:
-            self._lines.give_locks_back(hold.locks, hold.name)
+        claim, rate = job.claim, job.options.rate_limit
+        if rate is not None:
+            ask, put_aside, pause = self._lines.permits, self._giving.put_aside, self._pausing.until
+            claim = PermittedCalls(job, rate, most, ask, put_aside, pause).claim
+        return LockedCalls(job, claim, self._locks).claim if job.header.locks else claim

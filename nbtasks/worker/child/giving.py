@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from nbtasks.broker.redis.delivery import Aside
 from nbtasks.core.errors import OperationalError
-from nbtasks.worker.jobs.entriesinhand import EntriesInHand
-from nbtasks.worker.jobs.hand import Hand
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.pace import Pace
 from nbtasks.worker.jobs.reporter import Reporter
@@ -21,17 +19,13 @@ class Giving:
     def __init__(
         self,
         lines: BrokerLines,
-        jobs: InHand,
-        hand: Hand,
+        in_hand: InHand,
         reporter: Reporter,
-        in_hand: EntriesInHand,
         pace: Pace,
     ) -> None:
         self._lines = lines
-        self._jobs = jobs
-        self._hand = hand
-        self._reporter = reporter
         self._in_hand = in_hand
+        self._reporter = reporter
         self._pace = pace
 
     def share(self, job: Job) -> None:
@@ -62,9 +56,9 @@ class Giving:
                         entry, [(*piece, entry.attempt)], end=sum(piece), aside=aside
                     )
                 )
-                self._in_hand.remove(entry)
-                if job is self._jobs.current:
-                    self._hand.cut(job)
+                self._in_hand.entries.remove(entry)
+                if job is self._in_hand.current:
+                    self._in_hand.shown.cut(job)
 
     def give_rest(self, job: Job, keep: int, aside: Aside | None = None) -> None:
         """Give away what is not started of a job, but for the first ``keep`` calls."""
@@ -78,21 +72,21 @@ class Giving:
                 self._lines.retrying(
                     lambda: self._lines.giving.give(entry, [(*piece, entry.attempt)], kept, sum(piece), aside)
                 )
-                if job is self._jobs.current:
-                    self._hand.cut(job)
+                if job is self._in_hand.current:
+                    self._in_hand.shown.cut(job)
             job.given_up = False
         self._reporter.skipped_if_empty(job)
 
     def give_unstarted(self) -> None:
         """The running call takes long: nothing in hand shall wait for it."""
-        job = self._jobs.current
-        waiting = self._jobs.waiting
+        job = self._in_hand.current
+        waiting = self._in_hand.waiting
         try:
             if job is not None and job.remaining:
                 self.give_rest(job, 0)
             while waiting:
                 self._give_whole(waiting.pop())
-                self._hand.drop_last()
+                self._in_hand.shown.drop_last()
         except IndexError:
             return
         except OperationalError as error:
@@ -103,13 +97,13 @@ class Giving:
         try:
             self._lines.giving.give(job.entry, [(job.next, job.remaining, job.entry.attempt)], end=job.end)
         except OperationalError:
-            self._jobs.waiting.append(job)
+            self._in_hand.waiting.append(job)
             raise
-        self._in_hand.remove(job.entry)
+        self._in_hand.entries.remove(job.entry)
 
     def drop_unstarted(self, current: Job | None) -> None:
         """Give everything back that is not started."""
         if current is not None and current.remaining:
             self.give_rest(current, 0)
-        while self._jobs.waiting:
-            self._lines.retrying(lambda: self._give_whole(self._jobs.waiting.popleft()))
+        while self._in_hand.waiting:
+            self._lines.retrying(lambda: self._give_whole(self._in_hand.waiting.popleft()))

@@ -6,8 +6,7 @@ import time
 
 from nbtasks.core.clock import steady
 from nbtasks.worker.executing.interrupts import Interrupts
-from nbtasks.worker.jobs.entriesinhand import EntriesInHand
-from nbtasks.worker.jobs.hand import ASKED, GIVEN, Hand
+from nbtasks.worker.jobs.hand import ASKED, GIVEN
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.log import LOGGER
 from nbtasks.worker.slots import Slot
@@ -30,19 +29,15 @@ class Tenure:
     def __init__(
         self,
         slot: Slot,
-        hand: Hand,
-        jobs: InHand,
+        in_hand: InHand,
         interrupts: Interrupts,
         consumer: Consumer,
-        in_hand: EntriesInHand,
         lines: BrokerLines,
     ) -> None:
         self._slot = slot
-        self._hand = hand
-        self._jobs = jobs
+        self._in_hand = in_hand
         self._interrupts = interrupts
         self._consumer = consumer
-        self._in_hand = in_hand
         self._lines = lines
         self.until, self._lapses = 0.0, 0
         #: Serial of the call after which the supervisor was last heard.
@@ -66,7 +61,7 @@ class Tenure:
         if lapses == self._lapses:
             return
         self._lapses = lapses
-        for job in self._lines.retrying(lambda: self._consumer.no_longer_in_hand(self._jobs.all())):
+        for job in self._lines.retrying(lambda: self._consumer.no_longer_in_hand(self._in_hand.all())):
             LOGGER.warning("batch %s: %d call(s) were given to others", job.entry.batch, job.remaining)
             job.drop()
 
@@ -83,7 +78,7 @@ class Tenure:
             if self._interrupts.stopping:
                 return False
             time.sleep(_HEED_POLL_S)
-            said = self._hand.said_of(serial)
+            said = self._in_hand.shown.said_of(serial)
         if said == GIVEN:
             self._heeded = serial
             self._let_go(job)
@@ -93,15 +88,15 @@ class Tenure:
         """Start nothing of what was given to others; what has come into these hands since then stays."""
         waiting: list[Job] = []
         # Taken out at once: the reporter's thread may be about to give the last of them away, too.
-        while self._jobs.waiting:
-            waiting.append(self._jobs.waiting.popleft())
+        while self._in_hand.waiting:
+            waiting.append(self._in_hand.waiting.popleft())
         gone = self._lines.retrying(lambda: self._consumer.no_longer_in_hand([job, *waiting]))
         if not job.is_untouched or job in gone:
             with job.giving:
                 job.drop()
         for one in waiting:
             if one in gone:
-                self._in_hand.remove(one.entry)
+                self._in_hand.entries.remove(one.entry)
             else:
-                self._jobs.waiting.append(one)
-        self._hand.show([job, *self._jobs.waiting], begun=1)
+                self._in_hand.waiting.append(one)
+        self._in_hand.shown.show([job, *self._in_hand.waiting], begun=1)
