@@ -50,7 +50,6 @@ class WorkerSheet:
     pid: int
     python: str
     key_id: str
-    key_ids: tuple[str, ...]
     queues: tuple[str, ...]
     pool: str
     concurrency: int
@@ -61,6 +60,7 @@ class WorkerSheet:
     started_at: float
     seen_at: float
     processed: int
+    key_ids: tuple[str, ...] = ()
     packages: Mapping[str, str] | None = None
     place: str = ""
     running: RunningCalls = ()

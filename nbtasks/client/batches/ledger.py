@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.core import states as st
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.events import Advanced, CallEvent, Displayed, GivenBack, Progressed, Retried, Started, Wrote
-from nbtasks.core.ids import call_id
 from nbtasks.wire.replay import Window
 
 from .batchengine import BatchEngine
+from .described import Described
 from .givenout import GivenOut
 from .provenance import Provenance
 from .records import Records
@@ -26,6 +26,7 @@ from .repairs import STRUCK, EndBefore, Repair, Repairs
 from .revocation import Revocation
 from .seen import Failures, Progress, Running
 from .tries import Tries
+from .underway import UnderWay
 from .watchers import Watcher, Watchers
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from .parcel import Parcel
 
 
-class Ledger:
+class Ledger(Described):
     """Everything that is known here about the calls of one batch. Times are local epoch seconds.
 
     Args:
@@ -54,20 +55,15 @@ class Ledger:
         parcel: Parcel | None = None,
         created_at: float | None = None,
     ) -> None:
-        self.id = id
-        self.origin = origin
+        super().__init__(id, n, origin, parcel)
         self.engine = engine
-        self.parcel = parcel
         self.created_at = time.time() if created_at is None else created_at
         self.ended_at: float | None = None
-        self.states = bytearray(n)
         #: Indexes in the order in which they ended.
         self.order = array("I")
-        self.running: dict[int, Running] = {}
-        self.tries = Tries()
+        self.under_way = UnderWay()
         self.failures = Failures()
         self.output = GivenOut()
-        self.progress: dict[int, Progress] = {}
         self.run_seconds = 0.0
         self.revoked = Revocation()
         #: More calls may come: the items are read one by one.
@@ -87,47 +83,22 @@ class Ledger:
         # The listener applies, and so do threads that ask the store.
         self._apply_lock = threading.Lock()
 
-    # -- what it is, and how far
+    # -- how far it is
 
     @property
-    def name(self) -> str:
-        """The task's name."""
-        return self.origin.name
+    def running(self) -> dict[int, Running]:
+        """Calls that run, and where."""
+        return self.under_way.running
 
     @property
-    def label(self) -> str | None:
-        """What it was called when it was submitted."""
-        return self.origin.label
+    def progress(self) -> dict[int, Progress]:
+        """How far calls are that run."""
+        return self.under_way.progress
 
     @property
-    def title(self) -> str:
-        """What cards call it."""
-        return self.label or self.name
-
-    @property
-    def queue(self) -> str:
-        """The queue that its calls were sent to."""
-        return self.origin.queue
-
-    @property
-    def kind(self) -> str:
-        """``call`` or ``map``."""
-        return self.origin.kind
-
-    @property
-    def is_many(self) -> bool:
-        """Whether its calls have to be told apart: it is a fan-out, even of one call."""
-        return self.kind == "map" or self.n != 1
-
-    @property
-    def quiet(self) -> bool:
-        """Whether it shows no card by itself."""
-        return self.origin.quiet
-
-    @property
-    def n(self) -> int:
-        """Number of calls."""
-        return len(self.states)
+    def tries(self) -> Tries:
+        """Earlier tries at calls, and when the next ones come."""
+        return self.under_way.tries
 
     @property
     def finished_count(self) -> int:
@@ -183,18 +154,6 @@ class Ledger:
     def state(self, index: int) -> str:
         """Return the name of a call's state."""
         return st.NAMES[self.states[index]]
-
-    def call_id(self, index: int) -> str:
-        """Return a call's id."""
-        return self.origin.own_id or call_id(self.id, index, 1 if self.origin.single else None)
-
-    def call_label(self, index: int) -> str:
-        """Return the arguments of a call in short, for tooltips and lists; no code of theirs runs."""
-        return f"#{index}" if self.parcel is None else self.parcel.label(index)
-
-    def item_label(self, index: int) -> str:
-        """Return the same with the names of the parameters, such as ``n=17``; empty where nobody knows here."""
-        return self.origin.item(index) if self.parcel is None else self.parcel.item_label(index)
 
     def record(self, index: int) -> tuple[Record, Any] | None:
         """Return the record that a call's result is in, and its payload; None before its end."""
@@ -418,11 +377,7 @@ class Ledger:
     def _count(self, record: Record, indexes: list[int], codes: bytes) -> None:
         start = record.first
         self.run_seconds += sum(record.seconds[index - start] for index in indexes)
-        if self.running or self.progress or self.tries.due:
-            for index in indexes:
-                self.running.pop(index, None)
-                self.progress.pop(index, None)
-                self.tries.over(index)
+        self.under_way.over(indexes)
         if codes.count(st.SUCCESS_CODE) != len(codes):
             for index in indexes:
                 if record.states[index - start] == st.FAILURE_CODE:
@@ -451,17 +406,16 @@ class Ledger:
         if not 0 <= index < self.n or self.states[index] >= st.FIRST_READY_CODE:
             return
         if isinstance(event, Started):
-            self.running[index] = Running(worker, time.time() - event.ago_s, event.attempt, child)
+            self.under_way.begin(event, worker, child)
             self.states[index] = st.STARTED_CODE
         elif isinstance(event, Progressed):
-            self.progress[index] = Progress.of(event)
+            self.under_way.get_on(event)
         elif isinstance(event, Wrote | Displayed | Advanced):
             self.output.take(event)
         elif isinstance(event, Retried):
             self.states[index] = st.RETRY_CODE
-            self.tries.note(event, worker, child, self.running.pop(index, None))
+            self.under_way.begin_again(event, worker, child)
             self.output.forget(index)
-            self.progress.pop(index, None)
         self._note(index, 1)
 
     def note_given(self, first: int, count: int) -> None:
@@ -480,9 +434,7 @@ class Ledger:
             for index in range(first, end):
                 if self.states[index] < st.FIRST_READY_CODE:
                     self.states[index] = st.PENDING_CODE
-                    self.running.pop(index, None)
-                    self.progress.pop(index, None)
-                    self.tries.over(index)
+                    self.under_way.over((index,))
                     self.output.forget(index)
         self._note(first, max(0, end - first))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.batches.ratelimits import rate_limit_of
 from nbtasks.client.timeline import drawing
+from nbtasks.client.timeline.drawing import BAR, LANE_GAP, ROW
 from nbtasks.core.appearance import SPANS
 from nbtasks.core.states import FAILURE_CODE
 from nbtasks.core.stencils import stencil
@@ -210,6 +211,7 @@ def tables() -> dict[str, Any]:
         "loudest": LOUDEST,
         "layouts": LAYOUTS,
         "stencils": {side: [stencil(look.state, side) for look in LOOKS] for side in _STENCILS},
+        "lanes": {"row": ROW, "bar": BAR, "gap": LANE_GAP},
         "most_cells": MOST_CELLS,
         "spans": SPANS,
     }

@@ -6,7 +6,7 @@
  * @typedef {{
  *   states: {name: string, word: string, colour: string}[], failure: number, loudest: number[],
  *   layouts: [side: number, gap: number, rows: number][], most_cells: number,
- *   stencils: Record<string, number[][]>,
+ *   stencils: Record<string, number[][]>, lanes: {row: number, bar: number, gap: number},
  *   spans: [below: number, digits: number, units: [name: string, seconds: number][]][],
  * }} Tables
  *

@@ -2,7 +2,8 @@
 // The timeline, in the place of the mosaic: lanes of children, a bar for each call, its wait before it. The kernel tells
 // what there is in the part that is shown; short calls come together as one bar.
 
-const ROW = 14, BAR = 10, LANE_GAP = 4, AXIS = 18, MOST_MARKS = 8, TIMELINE_EVERY_MS = 1000, LEAST_DRAG = 5;
+// Below the lanes there is room for a line of the page's own font.
+const AXIS = 18, MOST_MARKS = 8, TIMELINE_EVERY_MS = 1000, LEAST_DRAG = 5;
 
 class TimelineView {
   /**
@@ -113,15 +114,18 @@ class TimelineView {
     if (!this.said) return 0;
     return this.said.from + ((x - this.left) / (this.width - this.left)) * (this.said.to - this.said.from);
   }
+  /** How large rows, bars and gaps are, in pixels. */
+  get sizes() { return this.store.tables.lanes; }
   tops() {
+    const { row, gap } = this.sizes;
     let top = 0;
-    return (this.said?.lanes ?? []).map(([, rows]) => { const here = top; top += rows * ROW + LANE_GAP; return here; });
+    return (this.said?.lanes ?? []).map(([, rows]) => { const here = top; top += rows * row + gap; return here; });
   }
   draw() {
     const pen = this.canvas.getContext("2d"), said = this.said;
     if (!pen || !said || !this.isOpen) return;
-    const scale = window.devicePixelRatio || 1, tops = this.tops();
-    const height = said.lanes.reduce((sum, [, rows]) => sum + rows * ROW + LANE_GAP, 0) + AXIS;
+    const scale = window.devicePixelRatio || 1, tops = this.tops(), { row, bar, gap } = this.sizes;
+    const height = said.lanes.reduce((sum, [, rows]) => sum + rows * row + gap, 0) + AXIS;
     this.canvas.style.width = `${this.width}px`;
     this.canvas.style.height = `${height}px`;
     this.canvas.width = Math.round(this.width * scale);
@@ -134,7 +138,7 @@ class TimelineView {
     const dim = style.color, line = style.borderTopColor;
     this.drawAxis(pen, height - AXIS, dim, line);
     pen.fillStyle = dim;
-    said.lanes.forEach(([name], lane) => pen.fillText(name, 0, tops[lane] + BAR / 2 + 2, this.left - 6));
+    said.lanes.forEach(([name], lane) => pen.fillText(name, 0, tops[lane] + bar / 2 + 2, this.left - 6));
     const colours = this.store.tables.states.map(({ colour }) => colour);
     pen.save();
     pen.beginPath();
@@ -151,16 +155,16 @@ class TimelineView {
     else if (!this.chosen) setText(this.text, said.hidden);
   }
   /** @param {CanvasRenderingContext2D} pen @param {TimeSpan} span @param {number[]} tops @param {string[]} colours @param {string} ink */
-  drawSpan(pen, [lane, row, waits, begin, end, code, first, count, others], tops, colours, ink) {
-    const top = tops[lane] + row * ROW + 1, left = Math.round(this.x(begin)), right = Math.max(left + 1, Math.round(this.x(end)) - (count === 1 ? 1 : 0));
+  drawSpan(pen, [lane, place, waits, begin, end, code, first, count, others], tops, colours, ink) {
+    const { row, bar } = this.sizes, top = tops[lane] + place * row + 1, left = Math.round(this.x(begin)), right = Math.max(left + 1, Math.round(this.x(end)) - (count === 1 ? 1 : 0));
     if (waits !== null) {
       pen.fillStyle = ink;
       pen.globalAlpha = 0.4;
-      pen.fillRect(this.x(waits), top + BAR / 2, left - this.x(waits), 1);
+      pen.fillRect(this.x(waits), top + bar / 2, left - this.x(waits), 1);
       pen.globalAlpha = 1;
     }
     pen.fillStyle = colours[code];
-    for (const [x, y, width, height] of filled(this.store.tables.stencils[BAR][code], right - left)) pen.fillRect(left + x, top + y, width, height);
+    for (const [x, y, width, height] of filled(this.store.tables.stencils[bar][code], right - left)) pen.fillRect(left + x, top + y, width, height);
     // A few calls of another state among many: a mark above, and a gap that tells it from the bar without its colour.
     let above = top;
     for (const [louder, , height] of others) {
@@ -173,7 +177,7 @@ class TimelineView {
     if (!this.chosen || this.chosen[6] !== first || this.chosen[3] !== begin) return;
     pen.strokeStyle = ink;
     pen.lineWidth = 2;
-    pen.strokeRect(left, top, Math.max(2, right - left), BAR);
+    pen.strokeRect(left, top, Math.max(2, right - left), bar);
   }
   /** @param {CanvasRenderingContext2D} pen @param {number} top @param {string} ink @param {string} line */
   drawAxis(pen, top, ink, line) {
@@ -195,11 +199,11 @@ class TimelineView {
    * @param {number} x @param {number} y
    */
   at(x, y) {
-    const tops = this.tops(), spans = this.said?.spans ?? [];
+    const tops = this.tops(), spans = this.said?.spans ?? [], { row } = this.sizes;
     let best = null, least = 4;
     for (const span of spans) {
-      const top = tops[span[0]] + span[1] * ROW;
-      if (y < top || y >= top + ROW) continue;
+      const top = tops[span[0]] + span[1] * row;
+      if (y < top || y >= top + row) continue;
       const far = Math.max(0, this.x(span[3]) - x, x - Math.max(this.x(span[3]) + 1, this.x(span[4])));
       if (far < least) { best = span; least = far; }
     }
