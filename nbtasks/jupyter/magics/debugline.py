@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.client.again import Repetition, run_again
+from nbtasks.client.repetition import Repetition, run_again
 from nbtasks.core import states
 from nbtasks.jupyter.frontend import can_ask
 

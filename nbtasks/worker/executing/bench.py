@@ -33,7 +33,7 @@ from nbtasks.wire.kinds.generators import Hidden
 from nbtasks.wire.modules import activeworld
 from nbtasks.wire.pickling import SCALARS
 from nbtasks.wire.readback import Readable
-from nbtasks.wire.unpackable import why_unsent
+from nbtasks.wire.unsendableresult import why_unsent
 from nbtasks.wire.values import BlobPiece, Shelf, payload_of, value_of
 from nbtasks.worker.isolation.news import given_out
 from nbtasks.worker.isolation.openfigures import close_figures, has_figures

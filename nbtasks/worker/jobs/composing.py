@@ -25,7 +25,7 @@ from nbtasks.worker.isolation.news import last_news
 from .chronicle import Chronicle
 from .ended import Again, Done, Ended, PutAside, Refused, Unread
 from .job import Job
-from .otherwise import changed, standing_in
+from .nextattempt import changed, standing_in
 
 #: Seconds after which a call that waits for others is looked at, whether it was told of their end or not.
 _LOOK_AGAIN_S = 600.0

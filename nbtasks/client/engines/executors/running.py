@@ -35,7 +35,7 @@ from nbtasks.wire.errors import failures
 from nbtasks.wire.opened.function import Function, Lent
 from nbtasks.wire.readback import Readable
 from nbtasks.wire.record import Record
-from nbtasks.wire.unpackable import why_unsent
+from nbtasks.wire.unsendableresult import why_unsent
 from nbtasks.wire.values import Shelf, payload_of, value_of
 
 from .errand import Answer, Errand
