@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from nbtasks.core.errors import NbtasksError
 from .bounded import ERROR, short
 
 if TYPE_CHECKING:
+    from nbtasks.client.app import App
     from nbtasks.client.batches.ledger import Ledger
 
     from .callbook import KeptCall
@@ -23,11 +26,34 @@ _MOST_ARGUMENT, _MOST_ARGUMENTS = 4_000, 20_000
 _MOST_RESULT = 20_000
 _MOST_TRACEBACK = 60_000
 _MOST_OUTPUT = 80_000
+_MOST_LOOKED_AT = 16
 _UNREADABLE = "it is made of more than Python's own types; AsyncResult(ID).result has it"
 _UNSAID = {"args": None, "why": None, "result": None, "result_note": None, "error": None, "traceback": None}
 
 
-def call_page(app: Any, id: str, kept: KeptCall | None) -> dict[str, Any]:
+class LookedAt:
+    """The calls that somebody looks at: what is known of one is not fetched again with each look."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._handles: OrderedDict[str, AsyncResult[Any]] = OrderedDict()
+
+    def handle(self, id: str) -> AsyncResult[Any]:
+        """Return the handle of a call.
+
+        Raises:
+            UnknownCall: nobody knows it.
+        """
+        found = self._handles.pop(id, None) or self._app.AsyncResult(id)
+        self._handles[id] = found
+        while len(self._handles) > _MOST_LOOKED_AT:
+            # Two threads may look at once, and one of them finds it gone.
+            with contextlib.suppress(KeyError):
+                self._handles.popitem(last=False)
+        return found
+
+
+def call_page(looked_at: LookedAt, id: str, kept: KeptCall | None) -> dict[str, Any]:
     """Return the page.
 
     Args:
@@ -35,7 +61,7 @@ def call_page(app: Any, id: str, kept: KeptCall | None) -> dict[str, Any]:
     """
     page = {**_UNSAID, "id": id, "found": True, "attempts": [], "output": [], **_of_events(kept)}
     try:
-        handle = app.AsyncResult(id)
+        handle = looked_at.handle(id)
     except (NbtasksError, TypeError) as error:
         if kept is None:
             page["found"] = False

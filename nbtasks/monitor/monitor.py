@@ -20,7 +20,7 @@ from .bounded import ERROR, Filters, short
 from .brokerpage import BrokerPage
 from .callbook import CallBook
 from .callnames import CallNames
-from .callpage import call_page
+from .callpage import LookedAt, call_page
 from .lockspage import locks_page
 from .overviewpage import overview_page
 from .remembered import Remembered
@@ -58,6 +58,7 @@ class Monitor:
         self._stream: EventStream | None = None
         self._lookout = session.lookout()
         self._names = CallNames(session)
+        self._looked_at = LookedAt(app)
         self._living: set[str] = set()
         self._actions = Actions(app)
         self._broker = BrokerPage(
@@ -188,7 +189,7 @@ class Monitor:
     def _call(self, filters: Filters, _now: float) -> dict[str, Any]:
         self.catch_up()
         id = filters.text("id")
-        return call_page(self._app, id, self.book.calls.get(id))
+        return call_page(self._looked_at, id, self.book.calls.get(id))
 
     def _timeline(self, filters: Filters, now: float) -> dict[str, Any]:
         self.catch_up()

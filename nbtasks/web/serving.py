@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 #: Seconds that requests have to end when the server is told to.
 _END_S = 2
+_MOST_CONNECTIONS = 500
 _ANY = ("0.0.0.0", "::", "")  # noqa: S104 - names what is not loopback, and listens nowhere
 
 
@@ -215,6 +216,7 @@ def _config(application: ASGIApp, listening: Listening) -> uvicorn.Config:
         lifespan="off",
         timeout_graceful_shutdown=_END_S,
         h11_max_incomplete_event_size=64_000,
+        limit_concurrency=_MOST_CONNECTIONS,
         **options,
     )
     try:

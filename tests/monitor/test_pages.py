@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
 from nbtasks import App
 from nbtasks.monitor.monitor import Monitor
+from tests.chaos import servers
 from tests.conftest import wait_until
 
 
@@ -241,6 +246,50 @@ def test_workers_are_scaled_and_asked_one_at_a_time(home):
             assert monitor.act("stop", body)["ok"] is False
         assert len(monitor.page("workers")["workers"]) == 2
         assert monitor.act("drain", {"worker": "w2"})["ok"]
+        monitor.close()
+
+
+def test_a_server_that_is_away_is_said_and_comes_back(home, run_folder):
+    server = servers.Server(servers.find("bundled"), Path(tempfile.mkdtemp(prefix="m", dir=run_folder)))
+    server.start()
+    try:
+        with App("away", broker=f"unix://{server.socket}") as app:
+            monitor = Monitor(app)
+            assert monitor.page("overview")["problem"] is None
+            server.kill()
+            for name in ("overview", "workers", "locks", "schedules", "broker"):
+                page_when(monitor, name, lambda page: "cannot be reached" in (page["problem"] or ""))
+            done = monitor.act("rate_limit", {"task": "x", "rate": "1/s"})
+            assert not done["ok"]
+            assert "cannot be reached" in done["said"]
+            server.start()
+            for name in ("overview", "workers", "tasks", "locks", "schedules", "broker"):
+                page_when(monitor, name, lambda page: page["problem"] is None)
+            monitor.close()
+    finally:
+        server.kill()
+
+
+def test_what_a_dead_worker_ran_goes_on_elsewhere(home, gate):
+    with App("first") as first, App("second") as second:
+        first.start_workers(1, name="w1")
+        monitor = Monitor(first)
+        handle = first.task(hold, name="moved.hold").delay(gate.path)
+
+        def worker(page):
+            return [
+                row["worker"] for row in page["rows"] if row["id"] == handle.id and row["state"] == "STARTED"
+            ]
+
+        page_when(monitor, "tasks", lambda page: worker(page) == ["w1"])
+        (pid,) = [one.pid for one in first.workers()]
+        second.start_workers(1, name="w2")
+        os.kill(pid, signal.SIGKILL)
+        page_when(monitor, "tasks", lambda page: worker(page) == ["w2"])
+        gate.open()
+        handle.get()
+        page = page_when(monitor, "tasks", lambda page: page["rows"][0]["state"] == "SUCCESS")
+        assert page["rows"][0]["worker"] == "w2"
         monitor.close()
 
 

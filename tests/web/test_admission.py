@@ -307,6 +307,16 @@ def test_with_a_certificate_it_speaks_tls(shared_app, tmp_path):
             assert answer.headers["set-cookie"].endswith("; Secure")
 
 
+def test_it_ends_at_once_though_somebody_looks(shared_app):
+    home = shared_app.connection
+    with started(home.url, home.namespace) as served:
+        headers = {"Authorization": f"Bearer {served.token}"}
+        with httpx.stream("GET", f"{served.base}stream?page=overview", headers=headers, timeout=60) as stream:
+            found = messages(stream)
+            assert next(found)[0] == "hello"
+            assert served.stop() == 0
+
+
 def test_a_stream_tells_of_what_changes(browser, shared_app):
     with browser.stream("GET", "stream", params={"page": "workers", "call": "nobody"}) as stream:
         found = messages(stream)
