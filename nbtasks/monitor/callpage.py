@@ -26,7 +26,9 @@ _MOST_ARGUMENT, _MOST_ARGUMENTS = 4_000, 20_000
 _MOST_RESULT = 20_000
 _MOST_TRACEBACK = 60_000
 _MOST_OUTPUT = 80_000
-_MOST_LOOKED_AT = 16
+_MOST_LOOKED_AT, _MOST_GIVEN = 16, 1_000
+#: Seconds that a worker has to say what it runs.
+_ANSWER_S = 0.5
 _UNREADABLE = "it is made of more than Python's own types; AsyncResult(ID).result has it"
 _UNSAID = {"args": None, "why": None, "result": None, "result_note": None, "error": None, "traceback": None}
 
@@ -37,6 +39,8 @@ class LookedAt:
     def __init__(self, app: App) -> None:
         self._app = app
         self._handles: OrderedDict[str, AsyncResult[Any]] = OrderedDict()
+        #: What workers have said that calls were called with; empty where they did not know.
+        self._given: OrderedDict[str, str] = OrderedDict()
 
     def handle(self, id: str) -> AsyncResult[Any]:
         """Return the handle of a call.
@@ -52,6 +56,28 @@ class LookedAt:
                 self._handles.popitem(last=False)
         return found
 
+    def given(self, id: str, worker: str | None) -> str | None:
+        """Return what a call was called with, as its worker has written it down; it is asked once, while it runs.
+
+        Args:
+            worker: that runs it now; None where none does.
+        """
+        if id not in self._given and worker:
+            asked = self._app.control.inspect([worker], timeout=_ANSWER_S)
+            sheets = [one for each in (asked.active() or {}).values() for one in each]
+            for sheet in (one for one in sheets if one["id"] == id):
+                texts = (_bare(sheet["args"]), _bare(sheet["kwargs"]))
+                self._given[id] = short(", ".join(filter(None, texts)), _MOST_ARGUMENTS)
+            while len(self._given) > _MOST_GIVEN:
+                with contextlib.suppress(KeyError):
+                    self._given.popitem(last=False)
+        return self._given.get(id) or None
+
+
+def _bare(text: str) -> str:
+    """Return arguments without the brackets around them."""
+    return text[1:-1].rstrip(",") if text[:1] + text[-1:] in ("()", "{}") else text
+
 
 def call_page(looked_at: LookedAt, id: str, kept: KeptCall | None) -> dict[str, Any]:
     """Return the page.
@@ -66,7 +92,12 @@ def call_page(looked_at: LookedAt, id: str, kept: KeptCall | None) -> dict[str, 
         if kept is None:
             page["found"] = False
         return {**page, "problem": short(str(error), ERROR)}
-    return {**page, **_of_handle(handle, kept)}
+    page |= _of_handle(handle, kept)
+    if page["args"] is None:
+        runs_at = page.get("worker") if page["state"] == st.STARTED else None
+        with contextlib.suppress(NbtasksError):
+            page["args"] = looked_at.given(id, runs_at)
+    return page
 
 
 def _of_events(kept: KeptCall | None) -> dict[str, Any]:

@@ -166,6 +166,21 @@ def test_a_call_that_runs_is_seen_at_its_child_and_stops(shared_app, monitor, ga
     assert monitor.act("revoke", {"id": handle.id})["said"] == "it has ended already: REVOKED"
 
 
+def test_of_what_others_have_submitted_the_worker_tells_the_arguments(shared_app, gate):
+    handle = shared_app.task(hold, name="theirs.hold").delay(gate.path)
+    home = shared_app.connection
+    with App("onlooker", connection=home) as onlooker:
+        monitor = Monitor(onlooker)
+        call = page_when(monitor, "call", lambda page: page.get("state") == "STARTED", {"id": handle.id})
+        assert "/gate'" in call["args"]
+        gate.open()
+        handle.get()
+        # It is remembered.
+        assert "/gate'" in monitor.page("call", {"id": handle.id})["args"]
+        assert monitor.page("call", {"id": handle.id})["actions"] == []
+        monitor.close()
+
+
 def test_queues_say_why_nobody_takes_what_waits(shared_app, monitor):
     task = shared_app.task(add, name="waits.add")
     waiting, late = task.apply_async((1, 2), queue="nobody"), task.apply_async((1, 2), countdown=600)
@@ -270,6 +285,7 @@ def test_a_server_that_is_away_is_said_and_comes_back(home, run_folder):
         server.kill()
 
 
+@pytest.mark.long
 def test_what_a_dead_worker_ran_goes_on_elsewhere(home, gate):
     with App("first") as first, App("second") as second:
         first.start_workers(1, name="w1")
