@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,18 @@ def test_local_workers_that_were_given_up_say_so_and_of_what_they_died(idle_app,
     monkeypatch.setattr("nbtasks.local.processes.upkeep.QUICK_DEATHS", 2)
     idle_app.start_workers(1, lease=1.0)
     workers = idle_app.local_workers
-    for _ in range(2):
-        eventually(lambda: workers.running, "it runs")
-        pid = workers.pid
-        os.kill(pid, signal.SIGKILL)
-        eventually(lambda pid=pid: workers.problem or workers.pid != pid, "it has died")
-    eventually(lambda: workers.problem, "it is given up")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            eventually(lambda: workers.running, "it runs")
+            pid = workers.pid
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda pid=pid: workers.problem or workers.pid != pid, "it has died")
+        eventually(lambda: workers.problem, "it is given up")
+        eventually(lambda: said, "whoever waits hears of it")
+    assert "2 times in a row; it is not started again. Calls wait until start_workers()" in str(
+        said[0].message
+    )
     handle = idle_app.task(abs).delay(-1)
     told = eventually(lambda: "given up" in (handle.why_pending() or "") and handle.why_pending(), within=40)
     assert "SIGKILL, 2 times in a row" in told

@@ -49,6 +49,7 @@ class Upkeep:
         settled: set when the first start has come to an end, good or bad.
         over: set when nothing runs any more and nothing will be started.
         problem: why it is over, None where it was asked to stop.
+        was_dismissed: somebody's order has ended it.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Upkeep:
         self.settled = threading.Event()
         self.over = threading.Event()
         self.problem: str | None = None
+        self.was_dismissed = False
         self._connection = connection
         self._log = log
         self._callbacks = callbacks
@@ -153,6 +155,7 @@ class Upkeep:
             self.problem = what if "error" in answer else f"{what} before it was ready"
             return False
         if code == DISMISSED:
+            self.was_dismissed = True
             self.problem = (
                 "somebody has told the worker to end (shutdown); start_workers() starts another one"
             )

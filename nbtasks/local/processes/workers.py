@@ -14,6 +14,7 @@ from pathlib import Path
 from nbtasks.core.errors import WorkersError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.unsendable import refuse_to_travel
+from nbtasks.core.warning import warn
 from nbtasks.local.connection import Connection
 
 from .upkeep import Upkeep, UpkeepCallbacks
@@ -255,8 +256,17 @@ class LocalWorkers:
         with self._lock:
             if upkeep in self._leaving:
                 self._leaving.remove(upkeep)
-            elif upkeep is self._serving:
-                self.problem = f"{upkeep.problem}\n{upkeep.log_tail()}".rstrip()
+                return
+            if upkeep is not self._serving:
+                return
+            self.problem = f"{upkeep.problem}\n{upkeep.log_tail()}".rstrip()
+        if upkeep.problem and not upkeep.was_dismissed:
+            # Who waits in get() would hear nothing. Where warnings are errors, this is nobody's call to fail.
+            with contextlib.suppress(Warning):
+                warn(
+                    f"local workers of queue {', '.join(upkeep.options.queues)} were given up: {upkeep.problem}. Calls "
+                    "wait until start_workers() or %workers start starts them anew; local_workers.log_tail() says more"
+                )
 
 
 def _stop_cold(upkeeps: list[Upkeep]) -> None:
