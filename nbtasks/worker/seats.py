@@ -12,6 +12,7 @@ from .isolation.descriptors import DescriptorFile
 from .jobs.argumentsshown import ArgumentsShown, make_arguments_shown
 from .jobs.hand import Hand, make_hands
 from .slots import Slot, make_slots
+from .taskcounts import TaskCounts
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Seat:
         roster: what runs side by side in it.
         arguments: of calls that have run for a moment, as text.
         output: what is written past Python.
+        counts: what it has counted of each task.
     """
 
     number: int
@@ -32,6 +34,7 @@ class Seat:
     roster: SideBySide
     arguments: ArgumentsShown
     output: DescriptorFile
+    counts: TaskCounts
 
     def clear(self) -> None:
         """Forget the child that has died."""
@@ -40,6 +43,7 @@ class Seat:
         self.arguments.clear()
         self.hand.empty()
         self.output.reset()
+        self.counts.clear()
 
 
 def make_seats(n: int, addresses: Sequence[Address], side_by_side: int) -> list[Seat]:
@@ -55,4 +59,4 @@ def make_seats(n: int, addresses: Sequence[Address], side_by_side: int) -> list[
         make_arguments_shown(n),
         strict=True,
     )
-    return [Seat(number, *shared, DescriptorFile()) for number, shared in enumerate(parts)]
+    return [Seat(number, *shared, DescriptorFile(), TaskCounts()) for number, shared in enumerate(parts)]

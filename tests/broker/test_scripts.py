@@ -42,6 +42,7 @@ WRITES = [
     "PEXPIRE",
     "XADD",
     "XDEL",
+    "XTRIM",
     "XACK",
     "XGROUP",
     "XREADGROUP",
@@ -580,6 +581,7 @@ def test_every_script_is_cut_here_or_has_one_write():
     #: They write nothing, or what they write is the same each time.
     others = {
         "adopt",
+        "bound_events",
         "elect",
         "forget_call",
         "forget_consumer",

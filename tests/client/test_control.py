@@ -346,3 +346,20 @@ def test_an_app_without_workers_says_so():
         pytest.raises(ConfigError, match="no workers"),
     ):
         app.control.ping()
+
+
+def test_calls_are_counted_by_task_and_end(app, eventually):
+    def fail(n):
+        raise ValueError(n)
+
+    app.task(nap, name="pack.nap").map([0] * 30).get(60)
+    app.task(fail, name="pack.fail").map(range(3)).get(60, propagate=False)
+    wanted = {"pack.nap": {"succeeded": 30}, "pack.fail": {"failed": 3}}
+    eventually(lambda: stats(app).get("ends") == wanted, "all calls are counted")
+    assert stats(app)["total"] == {"pack.nap": 30, "pack.fail": 3}
+    # What has died has counted, too.
+    for pid in stats(app)["pool"]["processes"]:
+        os.kill(pid, signal.SIGKILL)
+    app.task(nap, name="pack.nap").delay(0).get(60)
+    wanted["pack.nap"]["succeeded"] = 31
+    eventually(lambda: stats(app)["ends"] == wanted, "those of dead children are counted")

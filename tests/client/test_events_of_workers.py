@@ -212,12 +212,17 @@ def test_nothing_is_missing_where_everything_was_read(app, server):
     assert stream.missed == 0
 
 
-def test_the_stream_is_bounded(app, server):
-    task = app.task(double)
-    task.map(range(20)).get(SOON)
-    for _ in range(100):
-        server.execute_command("XADD", key_of_events(app), "*", *([b"x", b"y"] * 10))
-    assert server.xlen(key_of_events(app)) < 50_000
+def test_the_stream_is_bounded_by_its_bytes(app, server, eventually):
+    for _ in range(60):
+        server.xadd(key_of_events(app), {b"x": bytes(2**20)})
+    assert server.memory_usage(key_of_events(app), samples=0) > 60 * 2**20
+    eventually(
+        lambda: server.memory_usage(key_of_events(app), samples=0) < 40 * 2**20, "a worker drops the oldest"
+    )
+    handle = app.task(double).delay(1)
+    handle.get(SOON)
+    with app.events("task", since="start", timeout=SOON) as stream:
+        assert len(until(stream, {"task-succeeded"}, handle.id)) == 4
 
 
 def test_readers_do_not_take_events_from_each_other(shared_app):

@@ -138,6 +138,10 @@ class Fleet:
                 self._link.script("finish", [self._keys.root], [GROUP, 0, *_each(endless)])
             kept += len(found) - len(gone)
 
+    def bound_events(self, most_bytes: int) -> int:
+        """Drop the oldest entries of the stream of events where they take more than that; returns how many."""
+        return int(self._link.script("bound_events", [self._keys.root, self._keys.happened], [most_bytes]))
+
     def elected(self, duty: str, worker: str, ms: int) -> bool:
         """Try to be the one supervisor that does a duty for the next ``ms``."""
         return bool(self._link.script("elect", [self._keys.root, self._keys.lock(duty)], [worker, ms]))

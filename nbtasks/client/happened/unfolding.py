@@ -279,11 +279,15 @@ class Unfolding:
     def _of_start(self, one: CallTold, at: float, event: Any) -> Iterator[Event]:
         key = one.whose.batch, one.attempt
         known = self._started.get(key, set())
-        if one.event.index in known:
-            return
+        was_told = one.event.index in known
         if isinstance(one.event, Started):
             known.add(one.event.index)
             self._started.keep(key, known)
+        else:
+            # This try is over.
+            known.discard(one.event.index)
+        if was_told:
+            return
         if one.taken_at is not None:
             yield event(words.RECEIVED, min(one.taken_at, at))
         yield event(words.STARTED, at)

@@ -40,6 +40,7 @@ from nbtasks.worker.isolation import streams
 from nbtasks.worker.isolation.copies import expect_copies
 from nbtasks.worker.isolation.surroundings import Surroundings
 from nbtasks.worker.jobs.bell import Bell
+from nbtasks.worker.jobs.chronicle import Chronicle
 from nbtasks.worker.jobs.composing import Composer
 from nbtasks.worker.jobs.doubts import Doubts
 from nbtasks.worker.jobs.givenlimits import GivenLimits
@@ -118,7 +119,8 @@ class Child:
         )
         bell, entries = Bell(), self._jobs.entries
         running = RunningCalls(bell, seat.arguments.note)
-        composer = Composer(codec, settings.name, seat.number, lines.server_now)
+        who = codec, settings.name, seat.number, lines.server_now
+        composer = Composer(*who, Chronicle(*who, seat.counts.write))
         self._reporter = Reporter(lines.giving, composer, running, entries, bell, self._tick)
         revoked = RevokedRunning(lines.store.standing, codec)
         self._revocations = Revocations(

@@ -10,19 +10,22 @@ from dataclasses import replace
 
 from nbtasks.broker.redis.finish import Finish
 from nbtasks.core import attempts
-from nbtasks.core.events import CallEvent, Progressed
+from nbtasks.core.events import CallEvent, Progressed, Retried
 from nbtasks.core.happenings import MOST_ROWS, Happenings, Row, Whose, ends_row, error_rows, told_row
 from nbtasks.core.ids import new_id
-from nbtasks.core.states import SUCCESS_CODE
+from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE, SUCCESS_CODE
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.errors import failures
 from nbtasks.wire.record import Record
+from nbtasks.worker.taskcounts import Counts
 
 from .ended import Done
 from .job import Job
 
 #: Seconds between two notes: to sign one costs more than some calls do.
 _EVERY_S = 0.05
+#: State of a call that has ended -> what it counts as.
+_COUNTED = {SUCCESS_CODE: "succeeded", FAILURE_CODE: "failed", REVOKED_CODE: "revoked"}
 #: Rows that are kept while the broker does not answer.
 _MOST_KEPT = 20 * MOST_ROWS
 
@@ -36,12 +39,20 @@ class Chronicle:
         worker: its name.
         child: its number.
         server_now: the server's time in epoch seconds.
+        write_counts: shows the supervisor what was counted of each task.
 
     Attributes:
         at_once: nothing is collected any more, for the process ends.
     """
 
-    def __init__(self, codec: Codec, worker: str, child: int, server_now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        worker: str,
+        child: int,
+        server_now: Callable[[], float],
+        write_counts: Callable[[Counts], None],
+    ) -> None:
         self._codec = codec
         self._worker = worker
         self._child = child
@@ -52,6 +63,9 @@ class Chronicle:
         self._rows: deque[tuple[str, Row]] = deque()
         self._lost = 0
         self._last_at = 0.0
+        self._write_counts = write_counts
+        #: Task -> what has become of its calls -> how many.
+        self._counts: dict[str, dict[str, int]] = {}
         self.at_once = False
 
     def __bool__(self) -> bool:
@@ -71,8 +85,12 @@ class Chronicle:
         """
         job, states = run[0].job, record.states
         errors: list[Row] = []
-        if states.count(SUCCESS_CODE) != len(states):
+        if states.count(SUCCESS_CODE) == len(states):
+            self._count(job, "succeeded", len(states))
+        else:
             errors = error_rows(_texts_of(run))
+            for state in set(states):
+                self._count(job, _COUNTED[state], states.count(state))
         self._note(
             job.key_id,
             ends_row(
@@ -94,11 +112,17 @@ class Chronicle:
         if isinstance(event, Progressed) and event.meta:
             # It may be large, and is for who has submitted the call.
             event = replace(event, meta=b"")
+        elif isinstance(event, Retried):
+            self._count(job, "retried", 1)
         self._note(job.key_id, told_row(_whose(job).head(), event, attempt, time.monotonic(), job.taken))
 
     def refused(self, batch: str, key_id: str, event: CallEvent) -> None:
         """Calls are not run, for they are not what was submitted."""
         self._note(key_id, told_row(Whose(batch).head(), event, 1, time.monotonic()))
+
+    def _count(self, job: Job, what: str, calls: int) -> None:
+        ends = self._counts.setdefault(job.header.name, {})
+        ends[what] = ends.get(what, 0) + calls
 
     def _note(self, key_id: str, row: Row) -> None:
         if len(self._rows) < _MOST_KEPT:
@@ -111,6 +135,7 @@ class Chronicle:
         if not self.is_due:
             return
         self._last_at = time.monotonic()
+        self._write_counts(self._counts)
         for key_id, rows in self._taken():
             lost, self._lost = self._lost, 0
             told = Happenings(

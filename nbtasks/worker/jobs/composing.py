@@ -40,17 +40,22 @@ class Composer:
         worker: its name.
         child: its number.
         server_now: the server's time in epoch seconds.
-
-    Attributes:
         chronicle: what is noted of it in the stream of events.
     """
 
-    def __init__(self, codec: Codec, worker: str, child: int, server_now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        worker: str,
+        child: int,
+        server_now: Callable[[], float],
+        chronicle: Chronicle,
+    ) -> None:
         self._codec = codec
         self._worker = worker
         self._child = child
         self._server_now = server_now
-        self.chronicle = Chronicle(codec, worker, child, server_now)
+        self.chronicle = chronicle
         self._id = new_id()
         self._numbers = itertools.count(1)
 

@@ -29,6 +29,9 @@ _ELECTION_MS = 2_000
 #: Seconds after which batches are looked at whose data may have expired, and consumers that are on no list.
 _SWEEP_AFTER_S = 3600.0
 _LIST_AFTER_S = 60.0
+#: Seconds after which the stream of events is looked at, and bytes that it may take.
+_BOUND_AFTER_S = 10.0
+MOST_EVENT_BYTES = 32 * 2**20
 #: Seconds after which the lines of locks are looked at.
 _LINES_S = 1.0
 #: Seconds after which the queues are looked at.
@@ -70,7 +73,7 @@ class DeadWorkers:
         self._locks = Locks(link, keys)
         #: Nobody is taken for dead whom this process has not watched for a whole lease.
         self._pulses = Pulses(lease_s, credulous=False)
-        self._swept_at = self._listed_at = float("-inf")
+        self._swept_at = self._listed_at = self._bounded_at = float("-inf")
         self._looked_at = float("-inf")
         self._mended_at = steady()
         self._audited = 0
@@ -172,6 +175,10 @@ class DeadWorkers:
         if moment - self._listed_at > _LIST_AFTER_S:
             self._listed_at = moment
             self._list_forgotten()
+        if moment - self._bounded_at > _BOUND_AFTER_S:
+            self._bounded_at = moment
+            if self._fleet.elected("events", self._worker, round(_BOUND_AFTER_S * 1000)):
+                self._fleet.bound_events(MOST_EVENT_BYTES)
         if moment - self._swept_at > _SWEEP_AFTER_S:
             self._swept_at = moment
             self._fleet.sweep_batches((now - _SWEEP_AFTER_S) * 1000)

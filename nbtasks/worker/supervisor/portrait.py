@@ -16,6 +16,7 @@ from nbtasks.worker.executing.sidebyside import shown_running
 from nbtasks.worker.memory import resident_bytes
 from nbtasks.worker.seats import Seat
 from nbtasks.worker.slots import BUSY, CONCURRENT, RunningCall
+from nbtasks.worker.taskcounts import Counts, added
 
 from .children import Children
 from .identity import Identity
@@ -53,10 +54,20 @@ class Portrait:
         self._started_at = time.time()
         self.place = ""
         self.done_before = 0
+        self._counts_before: Counts = {}
         #: Whether no slot is free, as it was seen last, and as the list of workers shows it; since when (monotonic).
         self._full = self._shown_full = False
         self._shown_at = 0.0
         self._cpus = CpuMeter()
+
+    def note_counts(self, seat: Seat) -> None:
+        """A child has ended: what it has counted is kept."""
+        self._counts_before = added(self._counts_before, seat.counts.read())
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return task -> what has become of its calls here -> how many."""
+        total = added(self._counts_before, *(seat.counts.read() for seat in self._children.in_use()))
+        return {task: dict(ends) for task, ends in sorted(total.items())}
 
     def is_outdated(self, now: float) -> bool:
         """Whether to show at once, not with the next renewal, that no slot is free any more, or that one is again."""

@@ -101,7 +101,10 @@ class SelfReport:
     def _stats(self) -> dict[str, Any]:
         sheet, options = self._portrait.sheet(), self._options
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        counts = self._portrait.counts()
         return {
+            "total": {task: sum(ends.values()) for task, ends in counts.items()},
+            "ends": counts,
             "pid": os.getpid(),
             "host": sheet.host,
             "uptime": round(time.monotonic() - self._began),

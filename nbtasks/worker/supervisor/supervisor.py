@@ -263,6 +263,7 @@ class Supervisor:
     def _on_death(self, death: Death) -> None:
         seat = self._seats[death.slot]
         self._portrait.done_before += seat.slot.status()[3]
+        self._portrait.note_counts(seat)
         stopping = self._children.ending is not None or self._children.is_leaving(death.slot)
         self._duties.dead_children.note(death, seat, stopping, time.monotonic())
         seat.clear()
