@@ -9,6 +9,7 @@ import pytest
 from nbtasks.client.timeline.drawing import tick_label, tick_s
 from nbtasks.client.timeline.glyphs import columns_of
 from nbtasks.client.timeline.spans import spans_of
+from nbtasks.jupyter.card.timelinesaid import timeline_said
 from tests.jupyter.test_mosaic import pixels
 
 SOON = 60
@@ -115,6 +116,11 @@ def test_a_few_failures_among_many_calls_are_marks_and_not_whole_bars(shared_app
     assert marked
     # A click opens the call that has failed.
     assert all(span.first % 500 == 7 for span in marked)
+    # A page is told how high each mark is.
+    told = timeline_said(group.batch, {"columns": 700}, time.time())["spans"]
+    marks = [mark for *_, others in told for mark in others]
+    assert marks
+    assert all(code == 5 and n >= 1 and height >= 2 for code, n, height in marks)
     # Of the picture as much is red as is true, and a gap tells the mark without its colour.
     _, _, rows = pixels(timeline._repr_png_())
     red, green = (sum(row.count(colour) for row in rows) for colour in (5, 4))
