@@ -59,8 +59,8 @@ def webhook(url: str, **options: Any) -> dict[str, list[Signature]]:
 
     A worker sends ``{"task-id", "state", "result", "error"}`` by POST, signed with :func:`webhook_secret`: the header
     ``X-Nbtasks-Signature`` is ``sha256=`` and the HMAC of the header ``X-Nbtasks-Time``, a full stop, and the body.
-    It does so at least once. What is answered with another status than 2xx is sent again, eight times within half an
-    hour. Workers need httpx: ``pip install 'nbtasks[webhooks]'``.
+    It does so at least once. What is answered with another status than 2xx is sent again, eight times within some
+    minutes. Workers need httpx: ``pip install 'nbtasks[webhooks]'``.
 
     Args:
         options: of these calls, such as ``queue``.

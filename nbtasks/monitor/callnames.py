@@ -21,17 +21,15 @@ class CallNames:
 
     def __init__(self, session: Session) -> None:
         self._survey = session.adoption.survey
-        self._labels: OrderedDict[str, BatchLabel | None] = OrderedDict()
+        self._labels: OrderedDict[str, BatchLabel] = OrderedDict()
 
     def look_up(self, batches: Iterable[str]) -> None:
         """Look some up in one go."""
         missing = [name for name in dict.fromkeys(batches) if name and name not in self._labels]
         if not missing:
             return
-        found = self._survey.named(missing)
-        for name in missing:
-            outline = found.get(name)
-            self._labels[name] = None if outline is None else outline.label
+        # What nobody knows may be about to be recorded.
+        self._labels.update({name: one.label for name, one in self._survey.named(missing).items()})
         while len(self._labels) > _MOST:
             self._labels.popitem(last=False)
 

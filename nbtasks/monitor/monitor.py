@@ -56,7 +56,7 @@ class Monitor:
         #: Held by who reads events, or looks at what they have told.
         self._lock = threading.Lock()
         self._stream: EventStream | None = None
-        self._lookout = session.lookout()
+        self._lookout = session.lookout
         self._names = CallNames(session)
         self._looked_at = LookedAt(app)
         self._living: set[str] = set()

@@ -21,6 +21,7 @@ from nbtasks.core.errors import (
     ConfigError,
     NbtasksError,
 )
+from nbtasks.core.madeonce import made_once
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.local.connection import Connection
 
@@ -142,8 +143,9 @@ class Session(SessionGround):
         self._outbox.note_wait()
         return self._listener.read_here(most_s, eager)
 
+    @made_once
     def lookout(self) -> Lookout:
-        """Return what looks at queues, locks and the server, on a connection of its own."""
+        """What looks at queues, locks and the server, on a connection of its own."""
         return Lookout(self.new_link(), self.keys, self.codec)
 
     @property
