@@ -104,7 +104,8 @@ test-all: lint $(STAMPS)/deps-test $(STAMPS)/deps-executors $(STAMPS)/installed 
 gallery: $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
 	mkdir -p build/cwd && cd build/cwd && NBTASKS_TEST_WHEEL=1 NBTASKS_DOC_IMAGES=1 $(BIN)/pytest \
 		-c "$(ROOT)/pyproject.toml" --rootdir "$(ROOT)" -m "long or not long" $(ARGS) \
-		"$(ROOT)/tests/browser/test_gallery.py" "$(ROOT)/tests/browser/test_quickstart.py"
+		"$(ROOT)/tests/browser/test_gallery.py" "$(ROOT)/tests/browser/test_dashboard_gallery.py" \
+		"$(ROOT)/tests/browser/test_quickstart.py"
 
 # Each peer gets an environment of its own in build/bench-envs; this one only runs and reports.
 BENCH = $(BIN)/python -m

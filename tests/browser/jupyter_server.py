@@ -128,12 +128,12 @@ class JupyterServer:
         ]  # fmt: skip
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=self.root, env=self._environment(), stdout=log, stderr=subprocess.STDOUT,
+                command, cwd=self.root, env=self.environment(), stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
         self._wait()
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         home = str(self.home)
         folders = {
             "HOME": "", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data",

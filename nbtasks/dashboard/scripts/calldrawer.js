@@ -43,6 +43,13 @@ class CallDrawer {
       { name: "worker", put: (cell, one) => putText(cell, one.worker ?? "") },
       { name: "error", kind: "wide", put: (cell, one) => putText(cell, one.error ?? "") },
     ], ({ n }) => String(n), "");
+    const events = this.events = part(box, "What happened");
+    /** @type {Grid<{t: number, type: string, worker: string | null}>} */
+    this.happened = new Grid(events.box, "What happened", [
+      { name: "when", put: (cell, one) => setText(cell, `${moment(one.t, home.now)}${(one.t % 1).toFixed(3).slice(1)}`) },
+      { name: "what", kind: "wide", put: (cell, { type }) => putText(cell, type.replace(/^task-/, "")) },
+      { name: "where", put: (cell, { worker }) => putText(cell, worker ?? "") },
+    ], ({ t, type }) => `${t} ${type}`, "");
     box.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       event.preventDefault();
@@ -58,7 +65,7 @@ class CallDrawer {
       this.texts.clear();
       this.body.replaceChildren();
       this.facts.replaceChildren();
-      this.attempts.box.hidden = true;
+      this.attempts.box.hidden = this.events.box.hidden = true;
       this.why.hidden = true;
       setText(this.word, "…");
       putText(this.title, from?.textContent ?? "");
@@ -108,6 +115,8 @@ class CallDrawer {
     this.showTexts(data);
     this.attempts.box.hidden = data.attempts.length < 2;
     this.grid.show(data.attempts);
+    this.events.box.hidden = !data.events.length;
+    this.happened.show(data.events);
   }
   /** @param {CallData} data */
   showFacts(data) {
@@ -115,7 +124,7 @@ class CallDrawer {
     /** @type {[string, string][]} */
     const facts = [
       ["submitted", moment(data.queued_at, data.now)], ["waited", waited], ["ran", this.ran(data)], ["ended", moment(data.ended_at, data.now)],
-      ["retries", data.retries ? thousands(data.retries) : ""], ["worker", data.worker ?? ""], ["queue", data.queue],
+      ["retries", data.retries ? thousands(data.retries) : ""], ["worker", `${data.worker ?? ""}${data.worker && data.child !== null ? ` #${data.child}` : ""}`], ["queue", data.queue],
       ["from", data.client ?? ""], ["id", data.id],
     ];
     const told = facts.filter(([, value]) => value), names = told.map(([name]) => name).join();

@@ -7,7 +7,7 @@
  */
 
 /** Pixels that a column needs, by its kind; less, and the table scrolls. @type {Record<string, number>} */
-const LEAST_WIDTHS = { number: 58, mono: 110, state: 90, wide: 130, do: 190 };
+const LEAST_WIDTHS = { number: 54, mono: 110, state: 90, wide: 122, do: 190 };
 
 /** @template R */
 class Grid {

@@ -141,8 +141,11 @@ class Home {
   }
   /** @param {HomeState} state @param {string} text */
   tell(state, text) {
-    this.lost = state !== "live";
-    this.heardAt = performance.now();
+    const lost = state !== "live";
+    // Clocks stand still while nothing is heard.
+    if (lost && !this.lost) this.now = this.clock();
+    if (!lost && this.lost) this.heardAt = performance.now();
+    this.lost = lost;
     this.root.dataset.state = state;
     const said = state === "live" ? "" : text || (state === "ended" ? "This dashboard has ended." : "The connection is lost. Trying again…");
     setText(this.strip, said);

@@ -38,7 +38,7 @@
  *   tasks: string[], workers: string[], states: string[], next: string | null}} TasksData
  *
  * @typedef {{n: number, worker: string | null, started: number | null, ended: number | null, error: string | null}} Attempt
- * @typedef {Common & {id: string, found: boolean, task: string, state: string, queue: string, worker: string | null,
+ * @typedef {Common & {id: string, found: boolean, task: string, state: string, queue: string, worker: string | null, child: number | null,
  *   client: string | null, queued_at: number | null, started_at: number | null, ended_at: number | null, runtime_s: number | null,
  *   retries: number, args: string, kwargs: string, why: string | null, attempts: Attempt[],
  *   output: {stream: string, text: string}[], result: string | null, result_note: string | null, error: string | null,

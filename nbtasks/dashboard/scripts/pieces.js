@@ -148,3 +148,29 @@ function part(parent, title, name = "") {
   make("h2", "", head).textContent = title;
   return { box, head };
 }
+/** A choice of one. @param {Element} parent @param {string} label @param {(value: string) => void} chosen */
+function chooser(parent, label, chosen) {
+  const node = ownKeys(make("select", "nbt-filter", parent));
+  node.setAttribute("aria-label", label);
+  node.addEventListener("change", () => chosen(node.value));
+  return node;
+}
+/** What can be chosen; not while somebody chooses. @param {HTMLSelectElement} node @param {[value: string, words: string][]} options @param {string} value */
+function fillChooser(node, options, value) {
+  const key = JSON.stringify(options);
+  if (document.activeElement === node) return;
+  if (node.dataset.key !== key) {
+    node.dataset.key = key;
+    node.replaceChildren(...options.map(([each, words]) => {
+      const option = make("option");
+      option.value = each;
+      option.textContent = oneLine(words).slice(0, 60);
+      return option;
+    }));
+  }
+  node.value = value;
+}
+/** Names, or all of them. @param {HTMLSelectElement} node @param {string} all @param {string[]} names @param {string} value */
+function offer(node, all, names, value) {
+  fillChooser(node, [["", all], ...[...new Set([...names, ...(value ? [value] : [])])].map((name) => /** @type {[string, string]} */ ([name, name]))], value);
+}

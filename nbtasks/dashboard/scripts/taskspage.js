@@ -38,10 +38,10 @@ class TasksPage {
       clearTimeout(this.typed);
       this.typed = setTimeout(() => this.set({ text: this.text.value.trim() }), TYPED_FOR_MS);
     });
-    this.task = this.select(bar, "Task", "all tasks", (task) => this.set({ task }));
-    this.worker = this.select(bar, "Worker", "all workers", (worker) => this.set({ worker }));
-    this.time = this.select(bar, "Time", "any time", (back) => { this.back = Number(back); this.set({}); });
-    this.fill(this.time, SPANS_BACK.map(([seconds, words]) => [String(seconds), words]), "0");
+    this.task = chooser(bar, "Task", (task) => this.set({ task }));
+    this.worker = chooser(bar, "Worker", (worker) => this.set({ worker }));
+    this.time = chooser(bar, "Time", (back) => { this.back = Number(back); this.set({}); });
+    fillChooser(this.time, SPANS_BACK.map(([seconds, words]) => [String(seconds), words]), "0");
     this.hold = makeButton("nbt-button", bar, "Pause", () => this.pause(!this.held));
     this.hold.setAttribute("aria-pressed", "false");
     this.count = make("span", "nbt-sum", bar);
@@ -66,28 +66,6 @@ class TasksPage {
   get asks() {
     const asked = { ...this.filters, limit: PAGE_ROWS, since_s: this.back };
     return Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
-  }
-  /** @param {Element} parent @param {string} label @param {string} all @param {(value: string) => void} chosen */
-  select(parent, label, all, chosen) {
-    const node = ownKeys(make("select", "nbt-filter", parent));
-    node.setAttribute("aria-label", label);
-    node.dataset.all = all;
-    node.addEventListener("change", () => chosen(node.value));
-    return node;
-  }
-  /** @param {HTMLSelectElement} node @param {[value: string, words: string][]} options @param {string} value */
-  fill(node, options, value) {
-    const key = JSON.stringify(options);
-    if (node.dataset.key !== key && document.activeElement !== node) {
-      node.dataset.key = key;
-      node.replaceChildren(...options.map(([each, words]) => {
-        const option = make("option");
-        option.value = each;
-        option.textContent = oneLine(words).slice(0, 60);
-        return option;
-      }));
-    }
-    if (document.activeElement !== node) node.value = value;
   }
   /** @param {Filters} filters */
   set(filters) {
@@ -136,11 +114,8 @@ class TasksPage {
   show(data) {
     if (this.held) return;
     this.next = data.next;
-    const options = (/** @type {string[]} */ names, /** @type {string} */ all, /** @type {string} */ value) =>
-      /** @type {[string, string][]} */ ([["", all], ...[...new Set([...names, ...(value ? [value] : [])])].map((name) => [name, name])]);
-    const task = this.filters.task ?? "", worker = this.filters.worker ?? "";
-    this.fill(this.task, options(data.tasks, "all tasks", task), task);
-    this.fill(this.worker, options(data.workers, "all workers", worker), worker);
+    offer(this.task, "all tasks", data.tasks, this.filters.task ?? "");
+    offer(this.worker, "all workers", data.workers, this.filters.worker ?? "");
     const filtered = Object.keys(this.asks).some((name) => !["limit", "before"].includes(name));
     this.grid.show(data.rows, filtered ? "No call fits these filters." : "No call was submitted since events are kept.");
     const kept = data.seen > data.kept ? `; the newest ${thousands(data.kept)} of ${thousands(data.seen)} are kept` : "";

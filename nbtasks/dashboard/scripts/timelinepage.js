@@ -5,7 +5,7 @@
 const WINDOWS = [[60, "1 min"], [300, "5 min"], [900, "15 min"], [3600, "1 h"]];
 /** Steps of the axis: round on a clock. */
 const CLOCK_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
-const NARROW_LANES = 600, MOST_KNOWN = 50000, MOST_NAME = 40;
+const NARROW_LANES = 600, MOST_KNOWN = 50000, MOST_NAME = 40, MOST_OFFERED = 200, LEAST_LABEL = 44;
 
 class TimelinePage {
   /** @param {HTMLElement} parent @param {Home} home */
@@ -21,6 +21,13 @@ class TimelinePage {
     spans.setAttribute("role", "group");
     spans.setAttribute("aria-label", "How far back");
     this.chips = WINDOWS.map(([seconds, words]) => makeButton("nbt-chip", spans, words, () => this.follow(seconds)));
+    this.filters = { task: "", worker: "" };
+    /** @type {Set<string>} */
+    this.tasks = new Set();
+    /** @type {Set<string>} */
+    this.workers = new Set();
+    this.task = chooser(bar, "Task", (task) => this.choose({ task }));
+    this.worker = chooser(bar, "Worker", (worker) => this.choose({ worker }));
     this.live = make("span", "nbt-sum", bar);
     this.live.setAttribute("role", "status");
     this.lanes = new Lanes(parent, this.store(), (number) => home.open(this.calls[number][0], this.lanes.canvas), this);
@@ -38,8 +45,13 @@ class TimelinePage {
   }
   get asks() {
     const { part, zero } = this.lanes;
-    if (part) return { from: zero + part[0], to: zero + part[1] };
-    return { last_s: this.window };
+    const named = Object.fromEntries(Object.entries(this.filters).filter(([, name]) => name));
+    return part ? { ...named, from: zero + part[0], to: zero + part[1] } : { ...named, last_s: this.window };
+  }
+  /** @param {Partial<{task: string, worker: string}>} filters */
+  choose(filters) {
+    this.filters = { ...this.filters, ...filters };
+    this.home.ask();
   }
   /** @param {number} seconds */
   follow(seconds) {
@@ -74,12 +86,16 @@ class TimelinePage {
     for (const { worker, child, slot, bars } of data.lanes) {
       const short = oneLine(narrow ? worker.split("@")[0] : worker).slice(0, MOST_NAME), name = child === null ? short : `${short} #${child}`;
       // Calls that one child runs side by side stand below each other, in one lane.
+      this.workers.add(worker);
       if (slot) names[names.length - 1][1] = slot + 1; else names.push([name, 1]);
       for (const [begin, end, state, id, task] of bars) {
+        this.tasks.add(task);
         const code = Math.max(0, TABLES.states.findIndex((known) => known.name === state));
         spans.push([names.length - 1, slot ?? 0, null, begin - zero, (end ?? data.now) - zero, code, this.number(id, task, name), 1, []]);
       }
     }
+    offer(this.task, "all tasks", [...this.tasks].slice(0, MOST_OFFERED), this.filters.task);
+    offer(this.worker, "all workers", [...this.workers].slice(0, MOST_OFFERED), this.filters.worker);
     this.empty.hidden = names.length > 0;
     lanes.box.hidden = !names.length;
     const part = lanes.part ?? [data.from - zero, data.to - zero];
@@ -131,6 +147,21 @@ class Lanes extends TimelineView {
       pen.fillStyle = ink;
       if (x + 52 < this.width) pen.fillText(text, x, top + 10);
     }
+  }
+  /** @param {CanvasRenderingContext2D} pen @param {TimeSpan} span @param {number[]} tops @param {string[]} colours @param {string} ink */
+  drawSpan(pen, span, tops, colours, ink) {
+    super.drawSpan(pen, span, tops, colours, ink);
+    // Where there is room, a bar bears the name of its task. Black is read on all grounds that are full.
+    const left = Math.max(this.left, this.x(span[3])), width = Math.min(this.x(span[4]), this.width) - left;
+    if (width < LEAST_LABEL || TABLES.states[span[5]].name !== "SUCCESS") return;
+    pen.save();
+    pen.beginPath();
+    pen.rect(left, tops[span[0]] + span[1] * ROW, width - 3, ROW);
+    pen.clip();
+    pen.fillStyle = "#000";
+    pen.font = pen.font.replace("11px", "9px");
+    pen.fillText((oneLine(this.page.calls[span[6]]?.[1]).split(".").pop() ?? "").slice(0, MOST_NAME), left + 4, tops[span[0]] + span[1] * ROW + 1 + BAR / 2 + 0.5);
+    pen.restore();
   }
   /** @param {TimeSpan} span */
   told([, , , begin, end, code, number]) {

@@ -101,6 +101,7 @@ class WorkerBlock {
     this.box.dataset.open = String(open);
     setText(this.fold, open ? "Less" : "More");
     this.fold.setAttribute("aria-expanded", String(open));
+    if (this.now) this.show(this.worker, this.now);
   }
   /** @param {WorkerData} worker @param {number} now */
   show(worker, now) {
@@ -116,11 +117,13 @@ class WorkerBlock {
     this.state.hidden = !word;
     setText(this.busy, `${thousands(worker.busy)} of ${thousands(worker.slots)} busy`);
     this.showMinis(worker.children);
-    this.showFacts(worker);
     const problems = worker.mismatches;
     this.problems.hidden = !problems.length;
     while (this.problems.children.length > problems.length) this.problems.lastElementChild?.remove();
     problems.forEach((text, place) => putText(/** @type {HTMLElement} */ (this.problems.children[place] ?? make("li", "", this.problems)), text));
+    // There may be hundreds of workers: of those that are folded no more is made than is seen.
+    if (!this.open) return;
+    this.showFacts(worker);
     const lanes = worker.children.map((child) => {
       let lane = this.children.get(child.number);
       if (!lane) this.children.set(child.number, lane = new ChildLane(this.home));
