@@ -38,6 +38,7 @@ from .deafchildren import DeafChildren
 from .duty import Duty
 from .enforcement import Enforcement
 from .fallout import Fallout
+from .heeding import Heeding
 from .identity import Identity
 from .lease import Lease
 from .namesakes import namesakes
@@ -108,19 +109,11 @@ class BrokerDuties:
         if options.beat is not False:
             self._beat = Beat(duties, keys, sealer, clock, me, identity.keyring.ids).duty
         self._ordering = Ordering(duties, keys)
-        self._control_stream = ControlStream(
-            slow,
-            Fleet(slow, keys),
-            self._fleet,
-            clock,
-            codec,
-            addresses,
-            me,
-            obey,
-            self._fallout.soon,
-            self._ordering.answer,
-            self._beat.soon if self._beat is not None else None,
-        )
+        self._heeding = Heeding(codec, clock, me, obey, self._ordering)
+        hints = {"wf": self._fallout.soon}
+        if self._beat is not None:
+            hints["sd"] = self._beat.soon
+        self._control_stream = ControlStream(slow, keys, self._fleet, clock, addresses, self._heeding, hints)
 
     def _new_link(self) -> Link:
         link = new_link(self._connection)
@@ -141,7 +134,7 @@ class BrokerDuties:
         first = (
             self._lease.start,
             # Before orders are followed: what they say comes after what is kept.
-            lambda: self._control_stream.take_over(self._ordering.task_limits()),
+            lambda: self._heeding.take_over(self._ordering.task_limits()),
             lambda: self._control_stream.start(time.monotonic() - began),
         )
         return all(arrival.step(one) for one in first)

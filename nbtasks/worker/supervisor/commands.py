@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from nbtasks.core.errors import NbtasksError
 from nbtasks.core.options import check_queue
@@ -39,6 +39,25 @@ class OrderRefused(NbtasksError):
     """An order makes no sense for this worker; the message says why."""
 
 
+class WholeWorker(Protocol):
+    """What orders ask of a worker beyond its parts."""
+
+    def stop_calls(self, order: StopCalls) -> None:
+        """Have calls stopped."""
+
+    def dismiss(self, cold: bool) -> None:
+        """End."""
+
+    def note_queues(self) -> None:
+        """There are addresses that are new."""
+
+    def show(self) -> None:
+        """There is something new to show of this worker."""
+
+    def wake(self) -> None:
+        """Have the main thread come to :meth:`Commands.do_what_waits`."""
+
+
 class Commands:
     """What one worker does when it is told.
 
@@ -46,10 +65,7 @@ class Commands:
 
     Args:
         board: what stands there, children know.
-        stop_calls, shut_down: see to such orders.
-        on_queues: called with addresses that are new.
-        on_change: called when there is something new to show of this worker.
-        wake: has the main thread come to :meth:`do_what_waits`.
+        worker: the whole of it.
     """
 
     def __init__(
@@ -59,22 +75,14 @@ class Commands:
         board: NoticeBoard,
         autoscaling: Autoscaling,
         report: SelfReport,
-        stop_calls: Callable[[StopCalls], None],
-        shut_down: Callable[[bool], None],
-        on_queues: Callable[[], None],
-        on_change: Callable[[], None],
-        wake: Callable[[], None],
+        worker: WholeWorker,
     ) -> None:
         self._children = children
         self._queues = queues
         self._board = board
         self._autoscaling = autoscaling
         self._report = report
-        self._stop_calls = stop_calls
-        self._shut_down = shut_down
-        self._on_queues = on_queues
-        self._on_change = on_change
-        self._wake = wake
+        self._worker = worker
         self._limits: dict[str, dict[str, Any]] = {}
         #: How many children there will be when all orders are followed that have come.
         self._size = children.size
@@ -118,7 +126,7 @@ class Commands:
             self._put_off.get()()
             changed = True
         if changed:
-            self._on_change()
+            self._worker.show()
 
     def autoscale_at(self, now: float) -> None:
         """Have one child more or less, where that is wanted (monotonic)."""
@@ -129,20 +137,20 @@ class Commands:
             LOGGER.info("autoscale: %d children", size)
             self._children.resize(size)
             self._size = size
-            self._on_change()
+            self._worker.show()
 
     def _later(self, act: Callable[[], None]) -> None:
         self._put_off.put(act)
-        self._wake()
+        self._worker.wake()
 
     # -- each kind
 
     def _stop(self, what: StopCalls) -> str:
-        self._stop_calls(what)
+        self._worker.stop_calls(what)
         return "revoked"
 
     def _end(self, what: Shutdown) -> str:
-        self._shut_down(what.cold)
+        self._worker.dismiss(what.cold)
         return "shutting down"
 
     def _resize(self, what: Resize) -> str:
@@ -184,7 +192,7 @@ class Commands:
         elif not self._queues.add(name):
             return f"already consuming from {name!r}"
         else:
-            self._on_queues()
+            self._worker.note_queues()
         self._tell_children()
         self._later(self._turn_over)
         return f"no longer consuming from {name!r}" if what.stop else f"add consumer {name!r}"

@@ -5,25 +5,23 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.positions import BEGINNING, can_go_on, position_at
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.untrusted import is_unusable
-from nbtasks.core.clock import steady
-from nbtasks.core.errors import OperationalError, SignatureMismatch
-from nbtasks.core.orders import LimitTask, Order
-from nbtasks.core.workeranswer import WorkerAnswer
-from nbtasks.wire.codec import Codec
-from nbtasks.wire.replay import Recent
+from nbtasks.core.errors import OperationalError
 from nbtasks.worker.log import LOGGER, log_once, log_trouble
+
+from .heeding import Heeding
 
 #: Longest time between two looks at calls that are due: a hint about one may have been lost.
 _LOOK_S = 5.0
-#: Seconds that an order counts after it was given: a recorded one is of no use later.
-_ORDER_S = 60.0
+#: Kinds of what is told besides orders, and may be nothing for this worker.
+_HINTS = frozenset({"wf", "sd"})
 
 
 class ControlStream:
@@ -33,59 +31,36 @@ class ControlStream:
         link: where orders are waited for; nothing else is sent there.
         duties: what is due is queued through that.
         clock: of the server.
-        worker: id of this one.
-        obey: called with each verified order that is for this worker, and its id; returns what is to be answered.
-        on_fallout: called when something has failed in a workflow.
-        answer: takes an answer to where it is waited for.
-        on_schedule: called when periodic tasks have changed; None where that is nothing for this worker.
+        heeding: sees to orders.
+        hints: what is to be done when something is told besides, by its kind: ``wf`` that something has failed in a
+            workflow, ``sd`` that periodic tasks have changed.
     """
 
     def __init__(
         self,
         link: Link,
-        fleet: Fleet,
+        keys: Keys,
         duties: Fleet,
         clock: ServerClock,
-        codec: Codec,
         addresses: Sequence[str],
-        worker: str,
-        obey: Callable[[Order, str], WorkerAnswer],
-        on_fallout: Callable[[], None],
-        answer: Callable[[str, str, bytes], None],
-        on_schedule: Callable[[], None] | None = None,
+        heeding: Heeding,
+        hints: Mapping[str, Callable[[], None]],
     ) -> None:
         self._link = link
-        self._fleet = fleet
+        self._fleet = Fleet(link, keys)
         self._duties = duties
         self._clock = clock
-        self._codec = codec
         self._addresses = addresses
-        self._worker = worker
-        self._obey = obey
-        self._on_fallout = on_fallout
-        self._answer = answer
-        self._on_schedule = on_schedule
+        self._heeding = heeding
+        self._hints = hints
         self._ended = False
         self._after = BEGINNING
-        self._recent = Recent(_ORDER_S)
-        self._began_at = steady()
 
     def start(self, age_s: float) -> None:
         """Follow what was ordered since ``age_s`` seconds ago: children may have run calls before this could begin."""
         self._after = position_at(self._clock.ask().at - age_s)
-        self._began_at = steady() - age_s
+        self._heeding.begin(age_s)
         threading.Thread(target=self._loop, name="nbtasks-orders", daemon=True).start()
-
-    def take_over(self, kept: Sequence[bytes]) -> None:
-        """Follow orders that are kept for workers which begin later."""
-        for frame in kept:
-            try:
-                order = self._codec.open_order(frame)
-            except SignatureMismatch as error:
-                log_once(f"an order that is kept was refused: {error}")
-                continue
-            if isinstance(order.what, LimitTask):
-                self._obey(order, self._worker)
 
     def stop(self) -> None:
         """Stop following."""
@@ -121,12 +96,9 @@ class ControlStream:
     def _heed(self, kind: str, data: bytes) -> bool:
         """See to what was told; False for a hint about what falls due."""
         if kind == "c":
-            self._follow(data)
-        elif kind == "wf":
-            self._on_fallout()
-        elif kind == "sd":
-            if self._on_schedule is not None:
-                self._on_schedule()
+            self._heeding.heed(data)
+        elif kind in _HINTS:
+            self._hints.get(kind, _nothing)()
         elif kind == "odd":
             self._note_odd(data)
         else:
@@ -155,26 +127,6 @@ class ControlStream:
                 wait_s = min(wait_s, next_s)
         return wait_s
 
-    def _follow(self, frame: bytes) -> None:
-        try:
-            order = self._codec.open_order(frame)
-        except SignatureMismatch as error:
-            log_once(f"an order was refused: {error}")
-            return
-        if not (order.is_harmless or self._is_fresh(order)):
-            what = type(order.what).__name__
-            log_once(f"an order ({what}) was refused: it is from before, or was followed already")
-        elif order.to in ("", self._worker):
-            self._do(order)
 
-    def _do(self, order: Order) -> None:
-        answer = self._obey(order, self._worker)
-        if order.reply:
-            self._answer(order.reply, self._worker, self._codec.seal_answer(answer))
-
-    def _is_fresh(self, order: Order) -> bool:
-        # Not as the server's time is reckoned: by how much its clock is ahead, anybody may have written there.
-        now = self._clock.ask().at
-        return self._recent.fresh(
-            (order.sender, order.number), order.at, now, since=now - (steady() - self._began_at)
-        )
+def _nothing() -> None:
+    """Do nothing."""

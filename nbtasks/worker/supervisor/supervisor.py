@@ -162,11 +162,7 @@ class Supervisor:
             self._board,
             self._autoscaling,
             report,
-            self._stop_calls,
-            self._dismiss,
-            lambda: self._duties.note_queues(),  # noqa: PLW0108 - not made yet
-            lambda: self._duties.show(),  # noqa: PLW0108 - not made yet
-            self._signals.wake,
+            self,
         )
 
     def _arrives(self, life_line: int | None, began: float) -> bool:
@@ -275,15 +271,29 @@ class Supervisor:
         self._sent.worker_ends()
         self._children.end(COLD if at_once else WARM)
 
-    def _dismiss(self, cold: bool) -> None:
+    def dismiss(self, cold: bool) -> None:
         """End because of an order."""
         self.was_dismissed = True
         os.kill(os.getpid(), signal.SIGQUIT if cold else signal.SIGTERM)
 
-    def _stop_calls(self, what: StopCalls) -> None:
+    def stop_calls(self, order: StopCalls) -> None:
         """Have calls stopped; on the orders thread."""
-        order = StopOrder(next(self._serial), what.batch, what.index, what.kill, what.signal & 0x7F)
-        self._enforcement.order(order)
+        number = next(self._serial)
+        self._enforcement.order(StopOrder(number, order.batch, order.index, order.kill, order.signal & 0x7F))
+
+    # -- told something else
+
+    def note_queues(self) -> None:
+        """There are addresses that are new."""
+        self._duties.note_queues()
+
+    def show(self) -> None:
+        """There is something new to show of this worker."""
+        self._duties.show()
+
+    def wake(self) -> None:
+        """Have the main thread do what was put off."""
+        self._signals.wake()
 
 
 def _sizes(options: WorkerOptions) -> tuple[int, int]:
