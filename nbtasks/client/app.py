@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
     from .batches.ledger import Ledger
     from .control.control import Control
-    from .engines.redis.roster import Stranded
     from .futures.taskexecutor import TaskExecutor
     from .invitation import Invitation
+    from .stranded import Stranded
     from .workerinfo import WorkerInfo
 
 __all__ = ["App", "Task", "shared_task", "task"]
@@ -407,7 +407,7 @@ class App(Foundation):
 
     def stranded(self) -> list[Stranded]:
         """Return what waits for a worker of another kind than those that are there: another Python, another key."""
-        return self.session.roster.stranded(self.workers()) if self._executor is None else []
+        return self.engine.stranded(self.workers())
 
     # -- other machines
 

@@ -341,7 +341,7 @@ class Foundation:
         engine = self._opened.connect(
             self.name, connection, conf.result_expires, conf.result_limit, self.of_workers
         )
-        engine.session.codec.setups = self._setups
+        engine.set_up(self._setups)
         return engine
 
     @property

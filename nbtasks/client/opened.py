@@ -91,8 +91,8 @@ class Opened:
         while True:
             try:
                 engine = RedisEngine(connection, result_expires_s, result_limit, include)
-                engine.session.reasons.given_up = self.workers_given_up
-                self._bury = engine.session.roster.bury
+                engine.know_own_workers(self.workers_given_up)
+                self._bury = engine.bury
                 return engine
             except RuntimeError as error:
                 # Too many threads: everything else of ours says what it is.

@@ -11,6 +11,7 @@ from .ledger import Ledger
 if TYPE_CHECKING:
     from nbtasks.client.definition import Definition
     from nbtasks.client.home import Home
+    from nbtasks.client.stranded import Stranded
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.plan import Plan
     from nbtasks.core.stopsignal import Terminate
@@ -180,6 +181,9 @@ class Engine(BatchEngine, Protocol):
 
     def workers(self) -> list[WorkerInfo]:
         """Return all workers, whatever they can take."""
+
+    def stranded(self, workers: Iterable[WorkerInfo]) -> list[Stranded]:
+        """Return what waits for workers of another kind than this process's, where none of these is such a one."""
 
     # -- the end
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nbtasks.client.batches.capabilities import Capabilities
@@ -9,6 +10,8 @@ from nbtasks.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.engineparts import Commander, LockKeeper, PeriodicKeeper
+    from nbtasks.client.stranded import Stranded
+    from nbtasks.client.workerinfo import WorkerInfo
 
 
 class Lacking:
@@ -19,6 +22,10 @@ class Lacking:
 
     def _refusal(self, word: str) -> ConfigError:
         return self.capabilities.refusal(word)
+
+    def stranded(self, workers: Iterable[WorkerInfo]) -> list[Stranded]:
+        """Return nothing: all calls are of this process."""
+        return []
 
     @property
     def periodics(self) -> PeriodicKeeper:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.broker.newlink import new_link
 from nbtasks.broker.redis.locks import Locks
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.sent import Sent
     from nbtasks.client.batches.steps import SubmittedWorkflow
     from nbtasks.client.definition import Definition
+    from nbtasks.client.stranded import Stranded
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.plan import Plan
     from nbtasks.core.stopsignal import Terminate
@@ -386,9 +387,27 @@ class RedisEngine:
         """Return all workers of the namespace, on any machine."""
         return self.session.roster.workers()
 
+    def stranded(self, workers: Iterable[WorkerInfo]) -> list[Stranded]:
+        """Return what waits for a worker of another kind than those that are there: another Python, another key."""
+        return self.session.roster.stranded(workers)
+
     def taking(self, queue: str) -> list[WorkerInfo]:
         """Return the workers that can take calls of a queue."""
         return self.session.roster.taking(queue)
+
+    # -- told by its App
+
+    def set_up(self, setups: Sequence[Callable[[], Any]]) -> None:
+        """Have functions bring along what prepares the processes that they come to."""
+        self.session.codec.setups = setups
+
+    def know_own_workers(self, given_up: Callable[[str], str | None]) -> None:
+        """Know why this process starts no more workers of a queue, where that is so."""
+        self.session.reasons.given_up = given_up
+
+    def bury(self, worker_id: str) -> None:
+        """Have the calls of a worker that is known to be dead given back at once."""
+        self.session.roster.bury(worker_id)
 
     # -- the end
 

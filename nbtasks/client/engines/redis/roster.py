@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.runners import Runners
+from nbtasks.client.stranded import Stranded
 from nbtasks.client.workerinfo import WorkerInfo, info_of
 from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.errors import OperationalError
@@ -155,17 +155,3 @@ class WorkerRoster:
             if entries:
                 found.append(Stranded(address.queue, entries, address.lacking))
         return found
-
-
-@dataclass(frozen=True)
-class Stranded:
-    """Calls that no worker takes, and this machine would not either.
-
-    Attributes:
-        entries: how many entries of the queue they are.
-        needs: what a worker for them must have, in words.
-    """
-
-    queue: str
-    entries: int
-    needs: str
