@@ -72,6 +72,13 @@ def test_the_token_in_the_url_opens_the_page_and_then_a_cookie_does(dashboard, s
     assert stranger.get("api/pages/workers").status_code == 200
 
 
+def test_odd_cookies_of_other_servers_do_no_harm(browser, stranger):
+    (own,) = (f"{name}={value}" for name, value in browser.cookies.items())
+    for cookies in (f'odd=[{{"a": 1}}]; {own}', f'{own}; "x', f";;=;\xe4=1;{own}", f"a={own}; {own}"):
+        assert stranger.get("", headers={"Cookie": cookies.encode("latin-1")}).status_code == 200
+    assert stranger.get("", headers={"Cookie": own[:-1]}).status_code == 401
+
+
 def test_each_answer_keeps_other_sites_out(browser, stranger):
     for answer in (browser.get(""), browser.get("static/start.js"), stranger.get("")):
         policy = answer.headers["content-security-policy"]
