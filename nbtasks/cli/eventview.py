@@ -54,7 +54,7 @@ _COLUMNS = {
 
 
 @click.command()
-@click.option("--dump", is_flag=True, help="Print an object of JSON a line, for programs.")
+@click.option("-d", "--dump", is_flag=True, help="Print an object of JSON a line, for programs.")
 @click.option(
     "--type", "types", multiple=True, metavar="TYPE", help="Only these, such as task-failed; or task, worker."
 )

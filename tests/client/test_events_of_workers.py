@@ -187,6 +187,16 @@ def test_what_somebody_else_has_put_in_its_place_holds_up_nothing(app, server):
         assert types(until(stream, {"task-succeeded"}, handle.id))[0] == "task-sent"
 
 
+def test_an_id_after_which_nothing_could_come_holds_up_nobody(app, server):
+    with app.events("task-succeeded", timeout=SOON) as before:
+        server.xadd(key_of_events(app), {b"x": b"y"}, id="18446744073709551615-18446744073709551615")
+        with app.events("task-succeeded", timeout=SOON) as after:
+            handle = app.task(double).delay(1)
+            assert handle.get(SOON) == 2
+            for stream in (before, after):
+                assert until(stream, {"task-succeeded"}, handle.id)
+
+
 def test_who_is_too_slow_is_told_that_something_is_missing(app, server):
     task = app.task(double)
     with app.events(timeout=SOON) as slow:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from .keys import Keys
 from .link import Link, translated
-from .untrusted import number_or, or_nothing
+from .untrusted import is_own_id, number_or, or_nothing
 
 #: Entries of one read.
 _MOST_AT_ONCE = 100
 _BEGINNING = b"0-0"
+#: Seconds until the next look, where something lies there that is none of ours.
+_STRANGE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,12 @@ class EventLog:
     def begin_now(self) -> None:
         """Read what comes from now on."""
         facts = self._facts()
-        self._after = facts.get(b"last-generated-id", _BEGINNING)
-        self._passed = _whole(facts.get(b"entries-added", 0 if not facts else None))
+        last = facts.get(b"last-generated-id", _BEGINNING)
+        if not is_own_id(last):
+            # Nothing could come after it; who writes next makes the stream anew.
+            self.begin_at(0.0)
+            return
+        self._after, self._passed = last, _whole(facts.get(b"entries-added", 0 if not facts else None))
 
     def begin_at(self, moment: float) -> None:
         """Read what was noted since a moment of the server's time, in epoch seconds; 0: all that there is."""
@@ -75,8 +82,13 @@ class EventLog:
         for one in (there, reply):
             if isinstance(one, Exception):
                 raise translated(one, self._link.label)
-        entries = reply[0][1] if reply else []
+        found = reply[0][1] if reply else []
+        # Behind an id that somebody has made up nothing would come any more.
+        entries = [entry for entry in found if is_own_id(entry[0])]
         if not entries:
+            if found and block_s > 0:
+                # It is there until somebody writes the next entry.
+                time.sleep(min(block_s, _STRANGE_S))
             return []
         if not there and (self._passed is not None or self._has_read):
             self._note_gap(len(entries))
