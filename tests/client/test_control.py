@@ -147,7 +147,11 @@ def test_the_last_child_stays_and_too_many_are_refused(told):
     (shrunk,) = told.control.pool_shrink(2)
     assert "one stays" in shrunk["w1"]["error"]
     (grown,) = told.control.pool_grow(1000)
-    assert "--autoscale" in grown["w1"]["error"]
+    assert (
+        "can have 34: what it was started with, and 32 more; start it with more (-c)" in grown["w1"]["error"]
+    )
+    (scaled,) = told.control.autoscale(1000, 1)
+    assert "and 32 more; start it with --autoscale 1000,1" in scaled["w1"]["error"]
     assert stats(told)["pool"]["max-concurrency"] == 2
 
 

@@ -16,6 +16,8 @@ from nbtasks.worker.slots import BUSY, CONCURRENT, IDLE, STARTING
 
 from .forkserver import Birth, Death, Forkserver
 
+#: Children that a worker can have more than it begins with: their seats are there from its start.
+ROOM = 32
 #: Seconds between two looks whether all children go on.
 _GOING_S = 1.0
 #: Seconds until children are told again to end.

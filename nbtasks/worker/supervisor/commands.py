@@ -27,7 +27,7 @@ from nbtasks.worker.log import LOGGER
 from nbtasks.worker.noticeboard import Notice, NoticeBoard
 
 from .autoscaling import Autoscaling
-from .children import Children
+from .children import ROOM, Children
 from .selfreport import SelfReport
 from .servedqueues import ServedQueues
 
@@ -159,7 +159,8 @@ class Commands:
         size, most = self._size + what.more - what.fewer, self._children.most
         if size > most:
             raise OrderRefused(
-                f"it has {self._size} children and can have {most}; start it with more (-c) or with --autoscale MAX,MIN"
+                f"it has {self._size} children and can have {most}: what it was started with, and {ROOM} more; start it "
+                "with more (-c), or with --autoscale MAX,MIN, or start another one"
             )
         if size < 1:
             raise OrderRefused(f"it has {self._size} children, and one stays; to end it say shutdown")
@@ -170,8 +171,8 @@ class Commands:
     def _autoscale(self, what: Autoscale) -> str:
         if what.most > self._children.most:
             raise OrderRefused(
-                f"it can have {self._children.most} children at most; start it with "
-                f"--autoscale {what.most},{what.least}"
+                f"it can have {self._children.most} children at most: what it was started with, and {ROOM} more; start "
+                f"it with --autoscale {what.most},{what.least}"
             )
         if what.most and not 1 <= what.least <= what.most:
             raise OrderRefused(

@@ -31,7 +31,7 @@ from nbtasks.worker.workersignals import WorkerSignals
 from .arrival import Arrival
 from .autoscaling import Autoscaling
 from .brokerduties import BrokerDuties
-from .children import COLD, WARM, Children
+from .children import COLD, ROOM, WARM, Children
 from .commands import Commands
 from .enforcement import Enforcement
 from .forkserver import Death
@@ -43,8 +43,6 @@ from .servedqueues import ServedQueues
 from .stopsignals import StopSignals
 
 _TICK_S = 0.25
-#: Children that a worker can have more than it begins with.
-_ROOM = 32
 #: The same as the tick, until all children are ready.
 _EARLY_TICK_S = 0.003
 
@@ -302,7 +300,7 @@ def _sizes(options: WorkerOptions) -> tuple[int, int]:
         return 1, 1
     n = options.autoscale[1] if options.autoscale else options.concurrency
     most = options.autoscale[0] if options.autoscale else 0
-    return n, min(MOST_CHILDREN, max(n + _ROOM, most))
+    return n, min(MOST_CHILDREN, max(n + ROOM, most))
 
 
 def _still_open(fd: int) -> bool:
