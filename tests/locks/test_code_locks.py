@@ -185,6 +185,28 @@ def test_where_several_hold_a_lock_by_one_object_it_is_not_guessed_whose_block_e
             in_another_thread(lambda: asyncio.run(places.__aexit__(None)))
 
 
+def test_code_that_waits_where_its_own_thread_holds_the_lock_is_told_so(crew):
+    async def main():
+        async def other():
+            with crew.lock("of one thread"):
+                pytest.fail("two hold it")
+
+        async with crew.lock("of one thread"):
+            with pytest.raises(WouldDeadlock, match="another cell or coroutine of this thread"):
+                await asyncio.create_task(other())
+        # Where there is a place left, it is nobody's matter who holds the others.
+        async with crew.semaphore("two of one thread", 2):
+            return await asyncio.create_task(takes_one())
+
+    async def takes_one():
+        with crew.semaphore("two of one thread", 2) as hold:
+            return hold.token
+
+    assert asyncio.run(main())
+    with crew.lock("of one thread", timeout=0) as hold:
+        assert not hold.is_lost
+
+
 def test_a_lock_says_that_it_is_held_for_a_block(crew):
     with pytest.raises(AttributeError, match=r"held for a block, with app\.lock"):
         crew.lock("words").acquire()

@@ -16,7 +16,13 @@ from nbtasks.broker.redis.locks import Locks
 from nbtasks.client import whence
 from nbtasks.client.batches.engineparts import Owner
 from nbtasks.core import context
-from nbtasks.core.errors import BrokerUnavailable, ConfigError, OperationalError, TimeoutError
+from nbtasks.core.errors import (
+    BrokerUnavailable,
+    ConfigError,
+    OperationalError,
+    TimeoutError,
+    WouldDeadlock,
+)
 from nbtasks.core.hold import Hold
 from nbtasks.core.ids import new_id
 from nbtasks.core.lock import Lock
@@ -84,7 +90,11 @@ class Holding:
         name, call = f"{self._consumer}/{new_id()}", context.current_call()
         lapses = self._use()
         try:
-            token = self._token(lock, name, timeout_s, given_up)
+            token = self._locks.acquire(lock, name, self._consumer, self._title(), wait=timeout_s != 0)
+            if token is None:
+                if given_up is None and timeout_s != 0:
+                    self._check_others_go_on(lock, owner)
+                token = self._token(lock, name, timeout_s, given_up)
         except BaseException:
             # Whatever has ended the wait: it stands in the line no more.
             with contextlib.suppress(OperationalError):
@@ -99,6 +109,15 @@ class Holding:
         elif self._lease is not None:
             self._lease.watch(hold)
         return hold
+
+    def _check_others_go_on(self, lock: Lock, owner: Owner) -> None:
+        """Refuse to wait where all places are held by other cells or coroutines of this thread: they stand still then."""
+        held = [hold for one, holds in list(self._holds.items()) if one[:2] == owner[:2] for hold in holds]
+        if sum(own.id == lock.id for hold in held for own in hold.locks) >= lock.capacity:
+            raise WouldDeadlock(
+                f"lock {lock.name!r} is held by another cell or coroutine of this thread, which cannot go on while "
+                "this one waits: end that block first, or say async with in coroutines"
+            )
 
     def _use(self) -> int:
         with self._lock:
@@ -124,9 +143,7 @@ class Holding:
 
     def _token(self, lock: Lock, name: str, timeout_s: float | None, given_up: threading.Event | None) -> int:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        token = self._locks.acquire(lock, name, self._consumer, self._title(), wait=timeout_s != 0)
-        if token is not None:
-            return token
+        token = None
         link = self._new_link()
         try:
             dead = DeadHolders(Fleet(link, self._keys), self._locks, LEASE_S)

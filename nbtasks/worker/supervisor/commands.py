@@ -159,8 +159,8 @@ class Commands:
         size, most = self._size + what.more - what.fewer, self._children.most
         if size > most:
             raise OrderRefused(
-                f"it has {self._size} children and can have {most}: what it was started with, and {ROOM} more; start it "
-                "with more (-c), or with --autoscale MAX,MIN, or start another one"
+                f"it has {self._size} children and can have {most}: what it was started with, and {ROOM} more; start "
+                "it with more (-c), or with --autoscale MAX,MIN, or start another one"
             )
         if size < 1:
             raise OrderRefused(f"it has {self._size} children, and one stays; to end it say shutdown")
