@@ -111,7 +111,7 @@ class Holding:
         return hold
 
     def _check_others_go_on(self, lock: Lock, owner: Owner) -> None:
-        """Refuse to wait where all places are held by other cells or coroutines of this thread: they stand still then."""
+        """Refuse to wait where other cells or coroutines of this thread hold all places: they stand still then."""
         held = [hold for one, holds in list(self._holds.items()) if one[:2] == owner[:2] for hold in holds]
         if sum(own.id == lock.id for hold in held for own in hold.locks) >= lock.capacity:
             raise WouldDeadlock(
