@@ -35,9 +35,8 @@ _MOST_TEXT = 60
 _PLAIN: frozenset[type] = frozenset(
     {bool, float, complex, type(None), type(...), type(NotImplemented), uuid.UUID}
 )
-_PATHS: frozenset[type] = frozenset(
-    {pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath}
-)
+_PATHS: frozenset[type] = frozenset({pathlib.PosixPath, pathlib.WindowsPath})
+_PURE_PATHS: frozenset[type] = frozenset({pathlib.PurePosixPath, pathlib.PureWindowsPath})
 #: Kinds of numpy's types: truth values, whole and other numbers, moments and spans.
 _OF_NUMBERS = "biufcmM"
 _DATES: frozenset[type] = frozenset({dt.date, dt.timedelta})
@@ -201,7 +200,9 @@ _SPELLINGS: dict[type, Callable[[Any], str]] = {
     **dict.fromkeys(_PLAIN, repr),
     **dict.fromkeys(_DATES, repr),
     **dict.fromkeys(_MOMENTS, _moment),
-    **dict.fromkeys(_PATHS, lambda path: repr(path)[:_MOST_CHARS]),
+    # As it is written, and a little shorter.
+    **dict.fromkeys(_PATHS, lambda path: f"Path({str(path)!r})"[:_MOST_CHARS]),
+    **dict.fromkeys(_PURE_PATHS, lambda path: repr(path)[:_MOST_CHARS]),
     int: _int,
     bytes: _bytes,
     bytearray: _bytes,

@@ -7,7 +7,7 @@ import enum
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +61,10 @@ class Evil:
 )  # fmt: skip
 def test_what_is_small_and_pythons_own_is_as_python_has_it(value):
     assert brief(value) == repr(value)
+
+
+def test_a_path_is_written_as_it_is_made():
+    assert brief([Path("in/00.jpg")]) == "[Path('in/00.jpg')]"
 
 
 def test_what_is_long_is_cut():

@@ -15,6 +15,21 @@ def test_duration(seconds, said):
 
 
 @pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 ms"),
+        (5.1e-7, "0.51 µs"),
+        (9.9e-6, "9.9 µs"),
+        (1e-5, "0.01 ms"),
+        (0.0042, "4.2 ms"),
+        (0.214, "0.21 s"),
+    ],
+)
+def test_what_is_very_short_is_told_with_two_digits(seconds, said):
+    assert words.short_duration(seconds) == said
+
+
+@pytest.mark.parametrize(
     ("per_second", "said"), [(91_000.4, "91,000/s"), (24.06, "24.1/s"), (1, "1/s"), (0.5, "30/min")]
 )
 def test_rate(per_second, said):

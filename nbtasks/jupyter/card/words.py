@@ -23,8 +23,11 @@ def duration(seconds: float) -> str:
 
 
 def short_duration(seconds: float) -> str:
-    """Return how long something took that may be very short: ``0.04 ms``, ``4.2 ms``, ``0.21 s``."""
-    return duration(seconds) if seconds >= 0.00995 else f"{float(f'{seconds * 1000:.2g}'):g} ms"
+    """Return how long something took that may be very short: ``0.51 µs``, ``0.04 ms``, ``4.2 ms``, ``0.21 s``."""
+    if seconds >= 0.00995:
+        return duration(seconds)
+    size, unit = (1e6, "µs") if 0 < seconds < 0.00000995 else (1e3, "ms")
+    return f"{float(f'{seconds * size:.2g}'):g} {unit}"
 
 
 def remaining(seconds: float) -> str:
