@@ -25,8 +25,10 @@ _SHARED_SCRIPTS = (
 _SHARED_STYLES = ("card.css", "drawer.css", "timeline.css")
 #: By state code, and by one of those that only pictures have.
 _LOOKS = (*states.NAMES, REUSED)
+#: Pixels of a timeline: a row with its gap, the bar in it, which has room for a name, between lanes.
+_LANES = {"row": 17, "bar": 13, "gap": 3}
 #: Sides of the squares and heights of the bars that are drawn, in pixels.
-_STENCILS = (8, 10)
+_STENCILS = (8, 10, _LANES["bar"])
 
 
 @functools.cache
@@ -56,5 +58,6 @@ def tables() -> dict[str, Any]:
     return {
         "states": [{"name": state, "word": WORDS[state], "colour": css(state)} for state in _LOOKS],
         "stencils": {side: [stencil(state, side) for state in _LOOKS] for side in _STENCILS},
+        "lanes": _LANES,
         "spans": SPANS,
     }

@@ -154,13 +154,14 @@ class Lanes extends TimelineView {
     // Where there is room, a bar bears the name of its task. Black is read on all grounds that are full.
     const left = Math.max(this.left, this.x(span[3])), width = Math.min(this.x(span[4]), this.width) - left;
     if (width < LEAST_LABEL || TABLES.states[span[5]].name !== "SUCCESS") return;
+    const { row, bar } = this.sizes, top = tops[span[0]] + span[1] * row + 1;
     pen.save();
     pen.beginPath();
-    pen.rect(left, tops[span[0]] + span[1] * ROW, width - 3, ROW);
+    pen.rect(left, top, width - 3, bar);
     pen.clip();
     pen.fillStyle = "#000";
-    pen.font = pen.font.replace("11px", "9px");
-    pen.fillText((oneLine(this.page.calls[span[6]]?.[1]).split(".").pop() ?? "").slice(0, MOST_NAME), left + 4, tops[span[0]] + span[1] * ROW + 1 + BAR / 2 + 0.5);
+    pen.font = pen.font.replace("11px", "10px");
+    pen.fillText((oneLine(this.page.calls[span[6]]?.[1]).split(".").pop() ?? "").slice(0, MOST_NAME), left + 4, top + bar / 2 + 0.5);
     pen.restore();
   }
   /** @param {TimeSpan} span */

@@ -148,7 +148,7 @@ class WorkerBlock {
     const facts = [
       ["host", `${worker.host}, pid ${worker.pid}`], ["pool", `${worker.pool} ${worker.concurrency}`],
       ["queues", worker.queues.join(", ") || "none"], ["memory", size(worker.memory)],
-      ["CPU", worker.cpu === null ? "" : `${Math.round(worker.cpu)} %`], ["calls run", thousands(worker.processed)],
+      ["CPU", worker.cpu === null ? "" : `${Math.round(100 * worker.cpu)} %`], ["calls run", thousands(worker.processed)],
       ["up", worker.started === null ? "" : roughly(this.now - worker.started)], ["versions", versions.join(", ")],
     ];
     const told = facts.filter(([, value]) => value), names = told.map(([name]) => name).join();
