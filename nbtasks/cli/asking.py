@@ -12,13 +12,7 @@ import click
 from nbtasks.core.errors import NbtasksError
 
 from .inuse import check_in_use
-from .named import (
-    broker_option,
-    config_option,
-    connection_file_option,
-    namespace_option,
-    target_option,
-)
+from .named import place_options
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
@@ -28,15 +22,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 def where_options(command: C) -> C:
     """Give a command the options that say which App, or which server, it asks."""
-    for option in (
-        namespace_option(),
-        connection_file_option("File with URL and key, from another machine."),
-        config_option(),
-        broker_option(),
-        target_option("Module with an App: its broker."),
-    ):
-        command = option(command)
-    return command
+    return place_options("Module with an App: its broker.")(command)
 
 
 def json_option(command: C) -> C:

@@ -37,7 +37,11 @@ def node_named(context: click.Context, option: click.Parameter, value: str | Non
     return text
 
 
-def broker_option(text: str = "Redis or Valkey.  [default: as an App without arguments]") -> Callable[[C], C]:
+#: What is said of a broker's URL, where an App without arguments takes its place.
+_BROKER = "Redis or Valkey.  [default: as an App without arguments]"
+
+
+def broker_option(text: str = _BROKER) -> Callable[[C], C]:
     """Return the option ``-b``: a broker's URL."""
     return click.option("-b", "--broker", callback=named, metavar="URL", help=text)
 
@@ -75,3 +79,25 @@ def namespace_option() -> Callable[[C], C]:
     return click.option(
         "--namespace", callback=named, metavar="NAME", help="Namespace of the calls.  [default: nbtasks]"
     )
+
+
+def place_options(target: str, broker: str = _BROKER) -> Callable[[C], C]:
+    """Return all options that say which App, or which server.
+
+    Args:
+        target: what a module with an App is for.
+        broker: what is said of a broker's URL.
+    """
+
+    def give(command: C) -> C:
+        for option in (
+            namespace_option(),
+            connection_file_option("File with URL and key, written on another machine."),
+            config_option(),
+            broker_option(broker),
+            target_option(target),
+        ):
+            command = option(command)
+        return command
+
+    return give

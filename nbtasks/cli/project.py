@@ -14,13 +14,7 @@ from nbtasks.core.errors import BrokerUnavailable
 from nbtasks.local.connection import CONFIG_VARIABLE
 from nbtasks.local.processes.preloading import set_up_django
 
-from .named import (
-    broker_option,
-    config_option,
-    connection_file_option,
-    namespace_option,
-    target_option,
-)
+from .named import place_options
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
@@ -36,19 +30,7 @@ def project_options(target: str) -> Callable[[C], C]:
     Args:
         target: what a module with an App is for.
     """
-
-    def give(command: C) -> C:
-        for option in (
-            namespace_option(),
-            connection_file_option("File with URL and key, written on another machine."),
-            config_option(),
-            broker_option("Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded."),
-            target_option(target),
-        ):
-            command = option(command)
-        return command
-
-    return give
+    return place_options(target, "Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded.")
 
 
 def project_app(

@@ -56,7 +56,7 @@ class PeriodicRecord:
 
         Args:
             batch: its id.
-            due_ms: when it is due; None for a run beside the schedule.
+            due_ms: when it is due; None for a run beside the timetable.
             not_after: as of :class:`Chunk`.
             now: server time in epoch seconds.
             kid: id of the key that signs.

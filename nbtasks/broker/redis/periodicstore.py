@@ -138,7 +138,7 @@ class PeriodicStore:
 
         Args:
             version: hash of the frame that it was made of.
-            due_ms: its due time; None for a run beside the schedule.
+            due_ms: its due time; None for a run beside the timetable.
             next_ms: when it is due next.
         """
         task = run.task

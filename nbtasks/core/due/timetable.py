@@ -1,4 +1,4 @@
-"""When an entry of a schedule is due, whatever it was given as; and which due times were missed."""
+"""When a periodic task is due, whatever it was given as; and which due times were missed."""
 
 from __future__ import annotations
 

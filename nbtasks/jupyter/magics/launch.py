@@ -28,7 +28,7 @@ from .clause import ForClause, split_clause
 from .dryrun import dry_run
 from .flags import MagicOptions, OptionError, parse_options, take_options
 from .publish import Panels, say
-from .scheduleline import Schedules
+from .scheduleline import ScheduleLine
 from .stopbutton import wait_and_get, wait_quietly
 from .tasksline import run_called
 
@@ -71,7 +71,7 @@ class Launcher:
         self._shell = shell
         self._display = display
         self._reruns = reruns
-        self._schedules = Schedules(Panels(shell, display))
+        self._schedules = ScheduleLine(Panels(shell, display))
 
     def run_cell(self, line: str, body: str) -> Any:
         """Run ``%%task LINE`` with this body; returns what becomes Out[n]."""

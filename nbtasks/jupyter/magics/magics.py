@@ -26,8 +26,8 @@ from nbtasks.core.errors import CellError, NbtasksError
 from .clause import CLAUSE_FILE
 from .flags import OptionError, help_text
 from .launch import LINE_FILE, Launcher
-from .tasksline import Tasks
-from .workersline import Workers
+from .tasksline import TasksLine
+from .workersline import WorkersLine
 
 if TYPE_CHECKING:
     from nbtasks.jupyter.card.display import Display
@@ -44,8 +44,8 @@ class TaskMagics(Magics):
     def __init__(self, shell: Any, display: Display, reruns: Reruns) -> None:
         super().__init__(shell)
         self._launcher = Launcher(shell, display, reruns)
-        self._tasks = Tasks(shell, display, reruns)
-        self._workers = Workers(shell, display, reruns)
+        self._tasks = TasksLine(shell, display, reruns)
+        self._workers = WorkersLine(shell, display, reruns)
 
     @no_var_expand
     @output_can_be_silenced

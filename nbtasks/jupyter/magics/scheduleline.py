@@ -23,7 +23,7 @@ USAGE = "%tasks schedule [NAME] | %tasks schedule run|pause|resume|remove NAME"
 ACTIONS = ("run", "pause", "resume", "remove")
 
 
-class Schedules:
+class ScheduleLine:
     """Does that in one shell."""
 
     def __init__(self, panels: Panels) -> None:

@@ -16,7 +16,7 @@ from .bringback import Attaching
 from .debugline import debug
 from .flags import MagicParser, OptionError, count, near_subcommand, split_words
 from .publish import Panels, say
-from .scheduleline import Schedules
+from .scheduleline import ScheduleLine
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
@@ -46,7 +46,7 @@ _MOST_LISTED = 100
 _MOST_OUTPUT = 20_000
 
 
-class Tasks:
+class TasksLine:
     """Does what ``%tasks`` asks for in one shell."""
 
     def __init__(self, shell: Any, display: Display, reruns: Reruns) -> None:
@@ -70,7 +70,7 @@ class Tasks:
             "cancel": lambda rest: self._cancel(_one(command, rest, "ID|NAME|all|earlier")),
             "retry": lambda rest: self._retry(_one(command, rest, "ID|NAME|failed")),
             "debug": lambda rest: debug(self._shell, _one(command, rest, "ID|NAME[:INDEX]"), _required),
-            "schedule": Schedules(self._panels).run,
+            "schedule": ScheduleLine(self._panels).run,
             "logs": lambda rest: say(_output_of(_required(_one(command, rest, "ID|NAME")))),
         }
         return known[command](rest) if command in known else self._card(line.strip())

@@ -136,7 +136,7 @@ def long_options(command: str) -> list[str]:
     return sorted(action.option_strings[-1] for action in actions if action.option_strings)
 
 
-class Workers:
+class WorkersLine:
     """Does what ``%workers`` asks for in one shell."""
 
     def __init__(self, shell: Any, display: Display, reruns: Reruns) -> None:

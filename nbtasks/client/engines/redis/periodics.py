@@ -1,4 +1,4 @@
-"""Periodic tasks of a session: put, looked at, run beside their schedule; and those that end with it kept alive."""
+"""Periodic tasks of a session: put, looked at, run beside their timetables; and those that end with it kept alive."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Periodics:
             return None
 
     def run_now(self, name: str) -> str:
-        """Submit a run beside the schedule; returns its batch.
+        """Submit a run beside the timetable; returns its batch.
 
         Raises:
             ConfigError: there is none of this name, or its run before goes on.

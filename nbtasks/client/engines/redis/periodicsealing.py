@@ -78,9 +78,9 @@ def record_of(
         None, "raise", lane, now, submitter=whence.submitter(),
     )  # fmt: skip
     version = "" if of_workers(task, session.codec.of_workers) else function[:8]
-    scheduled = Periodic(
+    periodic = Periodic(
         terms.name, terms.timetable, session.address(options.task.queue), function, chunks, options.header, label,
         ttl_ms, options.task.expires, terms.missed, terms.overlap, terms.jitter_s,
         "" if terms.keep else client, terms.owner, locks, now, version,
     )  # fmt: skip
-    return PeriodicRecord(scheduled, payloads), frame
+    return PeriodicRecord(periodic, payloads), frame
