@@ -177,7 +177,7 @@ class Happenings:
         """Read it.
 
         Raises:
-            ValueError: it makes no sense.
+            ValueError, OverflowError, RecursionError: it makes no sense.
         """
         rows = [items(row) for row in items(json.loads(body))]
         if len(rows) > MOST_ROWS:
@@ -198,7 +198,7 @@ class Happenings:
         """Return what the rows say; those are left out that only a newer sender knows.
 
         Raises:
-            ValueError: one makes no sense.
+            ValueError, OverflowError: one makes no sense.
         """
         known = [row for row in self.rows if row and type(row[0]) is str and row[0] in _READ]
         found = [_READ[row[0]](row, self) for row in known]

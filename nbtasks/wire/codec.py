@@ -198,7 +198,7 @@ class Codec:
         header, body = self._sealer.open(HAPPENED, frame)
         try:
             return Happenings.read(header, bytes(body))
-        except ValueError as error:
+        except (ValueError, OverflowError, RecursionError) as error:
             raise unreadable("a note of events", error) from error
 
     def seal_order(self, order: Order) -> bytes:

@@ -12,8 +12,8 @@ import sys
 import pytest
 import redis
 
-from nbtasks import App, TaskRevokedError
-from tests.client.test_events import SOON, double, types, until
+from nbtasks import App, TaskRevokedError, chain
+from tests.client.test_events import SOON, double, fail, types, until
 
 
 def wait_at(gate_path, pid_path=None):
@@ -27,6 +27,13 @@ def wait_at(gate_path, pid_path=None):
             file.write(f"{os.getpid()}\n")
     while not Path(gate_path).exists():
         time.sleep(0.01)
+
+
+def nap(seconds):
+    """Task code."""
+    import time
+
+    time.sleep(seconds)
 
 
 def succeed_the_second_time(path):
@@ -98,6 +105,64 @@ def test_what_is_stopped_while_it_runs_is_told_as_revoked_once(shared_app, gate)
         events = until(stream, {"task-succeeded"})
     assert types([event for event in events if event.uuid == handle.id]) == ["task-revoked"]
     assert after.get(SOON) == 4
+
+
+def test_each_end_of_a_map_that_is_revoked_is_told_once(shared_app, eventually):
+    with shared_app.events(["task-succeeded", "task-revoked"], timeout=SOON) as stream:
+        result = shared_app.task(nap).map([0.005] * 400, chunk=5)
+        eventually(lambda: any(one.state == "SUCCESS" for one in result), "some have ended")
+        result.revoke()
+        states = collections.Counter(one.state for one in result)
+        eventually(lambda: all(one.ready() for one in result), "all have ended")
+        states = collections.Counter(one.state for one in result)
+        seen = collections.defaultdict(list)
+        for event in stream:
+            if event.batch == result.id:
+                seen[event.index].append(event.type)
+                if len(seen) == 400:
+                    break
+    assert {len(types) for types in seen.values()} == {1}
+    told = collections.Counter(types[0] for types in seen.values())
+    assert told == {"task-succeeded": states["SUCCESS"], "task-revoked": states["REVOKED"]}
+    assert len(told) == 2
+
+
+def test_what_a_failure_in_a_workflow_ends_is_told_once(shared_app):
+    with shared_app.events("task", timeout=SOON) as stream:
+        steps = chain(
+            shared_app.task(fail, name="pack.first").s(1), shared_app.task(double, name="pack.second").s()
+        )
+        handle = steps.delay()
+        with pytest.raises(ValueError, match="no 1"):
+            handle.get(SOON)
+        found = until(stream, {"task-failed"}, handle.id)
+        after = shared_app.task(double).delay(2)
+        found += [event for event in until(stream, {"task-succeeded"}) if event.uuid == handle.id]
+    assert after.get(SOON) == 4
+    assert types(found) == ["task-sent", "task-failed"]
+    assert found[1].name == "pack.second"
+
+
+def test_a_map_that_reads_its_items_is_told_as_sent_when_it_has_them_all(shared_app):
+    with shared_app.events(["task-sent", "task-succeeded"], timeout=SOON) as stream:
+        result = shared_app.task(double).map(n for n in range(500))
+        result.get(SOON)
+        seen = collections.Counter()
+        for event in stream:
+            if event.batch == result.id:
+                seen[event.type] += 1
+                if sum(seen.values()) == 1_000:
+                    break
+    assert seen == {"task-sent": 500, "task-succeeded": 500}
+
+
+def test_the_runs_of_a_periodic_task_are_told(shared_app):
+    with shared_app.events("task", task="pack.often", timeout=SOON) as stream:
+        periodic = shared_app.add_periodic_task(0.5, shared_app.task(double, name="pack.often").s(2))
+        events = until(stream, {"task-succeeded"})
+        periodic.remove()
+    assert types(events)[:1] == ["task-sent"]
+    assert types(events)[-1] == "task-succeeded"
 
 
 def test_a_call_that_runs_is_told_before_it_has_ended(shared_app, gate):

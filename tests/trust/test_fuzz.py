@@ -23,15 +23,18 @@ from hypothesis import strategies as st
 from nbtasks import App, NbtasksError
 from nbtasks.broker.redis import untrusted
 from nbtasks.broker.redis.entry import order_of, parse_entry
+from nbtasks.broker.redis.eventlog import EventEntry
 from nbtasks.broker.redis.fleet import _control
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.pulse import Pulse
 from nbtasks.broker.redis.servertime import Reading
 from nbtasks.broker.redis.store import _event, _moment, _noted
 from nbtasks.client.engines.redis.receiving.intake import _ranges
+from nbtasks.client.happened.unfolding import Unfolding
 from nbtasks.core.address import Address
 from nbtasks.core.callheader import CallHeader
 from nbtasks.core.events import Started
+from nbtasks.core.happenings import Happenings
 from nbtasks.core.ids import split_call_id
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.orders import Order, StopCalls
@@ -216,6 +219,7 @@ def frames(codec: Codec) -> dict[str, bytes]:
         "record": codec.seal_record(Record(BATCH, 0, b"\x04\x05", [0.1, 0.2], [b"x", b"y"])),
         "events": codec.seal_events(BatchNews(BATCH, "w", "r", 1, [Started(0)])),
         "label": codec.seal_label(BATCH, 2, 5, BatchLabel(name="x").standing),
+        "happenings": codec.seal_happenings(Happenings("w", "r", 1, 1.0, [["w", "worker-online", {}]])),
         "control": codec.seal_order(Order(StopCalls(BATCH), "s", 1, 1.0)),
         "function": codec.seal_function(len, None).frame,
     }
@@ -239,10 +243,30 @@ def test_frames(data):
         lambda: codec.open_chunk(changed, BATCH, "q@3.11.k"), lambda: codec.open_record(changed, BATCH),
         lambda: codec.open_events(changed, BATCH), lambda: codec.open_label(changed, BATCH),
         lambda: codec.open_order(changed), lambda: codec.belongs(changed),
+        lambda: codec.open_happenings(changed),
         lambda: codec.open_function(changed, "0" * 64),
     ):  # fmt: skip
         within_memory(len(changed), opened)
     assert kind
+
+
+ENDS = ["e", BATCH, "t", "q", 1, "", 0, 1, 4, 1, -1, [0], [5], []]
+TELLS = ["c", BATCH, "t", "q", 1, "", 1, 0, 0, {"t": "started", "i": 0, "s": 0.1, "a": 1}]
+
+
+@few(150)
+@given(st.data())
+def test_notes_of_events(data):
+    """Signed by somebody who has the key: an older version, a newer one, or none of ours."""
+    codec = Codec(Sealer(Keyring([b"k" * 32]), "test"))
+    row = list(data.draw(st.sampled_from([ENDS, TELLS, ["w", "worker-online", {}]])))
+    row[data.draw(st.integers(0, len(row) - 1))] = data.draw(st.one_of(json_values, st.just(10**400)))
+    told = Happenings("w", "r", 1, 1.0, [row, ENDS, TELLS], clock=5)
+    entry = EventEntry(1.0, ((b"h", codec.seal_happenings(told)),))
+    reader = Unfolding(codec, Keyring([b"k" * 32]).ids, lambda _: None)
+    events = list(reader.events(entry))
+    assert reader.refused == (0 if events else 1)
+    assert all(json.dumps(event.to_dict()) for event in events)
 
 
 @few(50)

@@ -48,7 +48,7 @@ TYPES: dict[str, Callable[[redis.Redis, str], Any]] = {
 KEYS = (
     "high", "lane", "returned", "delayed", "limit", "cuts", "addresses", "batch", "states", "records", "batches",
     "function", "blobs", "session", "events", "lease", "info", "workers", "control", "audited", "function uses",
-    "ahead", "reap lock", "mend lock",
+    "ahead", "reap lock", "mend lock", "happened",
 )  # fmt: skip
 SHOWN = (
     "name", "host", "pid", "python", "key_id", "key_ids", "queues", "pool", "concurrency", "slots_busy",
@@ -119,6 +119,7 @@ class Scene:
             "control": keys.control,
             "audited": keys.audited,
             "ahead": keys.ahead,
+            "happened": keys.happened,
             "reap lock": keys.lock("reap"),
             "mend lock": keys.lock("mend"),
         }

@@ -66,8 +66,8 @@ class Unfolding:
         self._labels: _Recently[str, BatchLabel | None] = _Recently()
         #: Batch, and which try -> those calls that run of which it was said that they had started.
         self._started: _Recently[tuple[str, int], set[int]] = _Recently()
-        #: Of a batch, which of its calls were revoked.
-        self._revoked: _Recently[str, Ranges] = _Recently()
+        #: Of a batch, which of its calls were revoked, or have ended without having run.
+        self._over: _Recently[str, Ranges] = _Recently()
         self.refused = self.foreign = self.lost = 0
 
     def events(self, entry: EventEntry) -> Iterator[Event]:
@@ -90,7 +90,7 @@ class Unfolding:
                 return self._of_note(told, None if new is None else ranges_from(new))
             batch = name.decode("ascii")
             return self._of_label(batch, self._codec.open_label(frame, batch), at)
-        except (SignatureMismatch, ValueError):
+        except (SignatureMismatch, ValueError, OverflowError):
             self.refused += 1
             return []
 
@@ -187,7 +187,7 @@ class Unfolding:
         n, batch = len(ends.states), ends.whose.batch
         fresh = ranges_without(
             [(0, n)] if new is None else ranges_within(new, ends.first, n),
-            ranges_within(self._revoked.get(batch, ()), ends.first, n),
+            ranges_within(self._over.get(batch, ()), ends.first, n),
         )
         each_s, begun = ends.seconds[0] / n, ends.begun[0]
         for first, count in fresh:
@@ -198,17 +198,18 @@ class Unfolding:
             for place, length in _runs_of(ends.states, first, count):
                 since = None if begun is None else begun + each_s * place
                 yield from self._of_run(ends, told, place, length, since, each_s * length)
-        if REVOKED_CODE in ends.states:
-            self._note_revoked(ends, fresh)
+        if REVOKED_CODE in ends.states or None in ends.begun:
+            self._note_over(ends, fresh)
 
-    def _note_revoked(self, ends: CallsEnded, fresh: Ranges) -> None:
-        """Remember what was revoked: a worker may run it to its end, which counts no more."""
-        batch, known = ends.whose.batch, list(self._revoked.get(ends.whose.batch, ()))
+    def _note_over(self, ends: CallsEnded, fresh: Ranges) -> None:
+        """Remember what was ended by somebody who does not run it: a worker may say how it has ended, too."""
+        batch, known = ends.whose.batch, list(self._over.get(ends.whose.batch, ()))
+        each = len(ends.begun) == len(ends.states)
         for first, count in fresh:
             for place, length in _runs_of(ends.states, first, count):
-                if ends.states[place] == REVOKED_CODE:
+                if ends.states[place] == REVOKED_CODE or ends.begun[place if each else 0] is None:
                     known.append((ends.first + place, length))
-        self._revoked.keep(batch, known[-_MOST_RANGES:])
+        self._over.keep(batch, known[-_MOST_RANGES:])
 
     def _of_run(
         self, ends: CallsEnded, told: Happenings, place: int, count: int, begun: float | None, seconds: float
