@@ -109,9 +109,11 @@ class Doorway:
         """
         if not by_itself and not self._admission.is_csrf(headers.get(CSRF_HEADER, "")):
             return Denial(403, f"the header {CSRF_HEADER} is missing or wrong: reload the page")
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return Denial(415, "send JSON: Content-Type: application/json")
         length = headers.get("content-length", "0")
+        is_empty = by_itself and length == "0" and "transfer-encoding" not in headers
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json" and not is_empty:
+            return Denial(415, "send JSON: Content-Type: application/json")
         if not length.isdecimal() or int(length[:20]) > _MOST_BODY:
             return Denial(413, _TOO_LARGE)
         return None

@@ -16,6 +16,7 @@ from nbtasks.core.errors import ConfigError
 
 from .metrics import CONTENT_TYPE, Metrics
 from .taskcalls import TaskCalls
+from .workerorders import order_routes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -93,6 +94,7 @@ class Site:
                 Route("/api/pages/{name}", self._data, methods=get),
                 Route("/api/act/{action}", self._act, methods=["POST"]),
                 *self._calls.routes(),
+                *order_routes(self._monitor),
                 Route("/api/workers", self._named("workers"), methods=get),
                 Route("/api/tasks", self._named("tasks"), methods=get),
                 Route("/api/queues/length", self._queues, methods=get),

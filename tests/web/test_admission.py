@@ -202,6 +202,7 @@ def test_a_read_only_dashboard_shows_and_does_nothing(shared_app):
             assert client.get("api/pages/workers").json()["workers"]
             for path in (
                 "api/act/stop",
+                "api/worker/shutdown/w1",
                 "api/task/async-apply/a.b",
                 "api/task/apply/a.b",
                 "api/task/revoke/1",

@@ -199,6 +199,21 @@ def test_who_asks_wrongly_is_told(client):
     assert client.get("api/task/result/nobody?timeout=nan").status_code == 400
 
 
+def test_workers_are_told_by_flowers_paths(client, project):
+    (worker,) = project.workers()
+    answer = client.post(f"api/worker/pool/grow/{worker.name}", params={"n": 1})
+    assert (answer.status_code, answer.json()["workers"]) == (200, {worker.name: {"ok": "pool will grow"}})
+    assert client.post(f"api/worker/pool/shrink/{worker.name}").json()["ok"]
+    assert client.post(f"api/worker/queue/add-consumer/{worker.name}", params={"queue": "io"}).json()["ok"]
+    assert client.post(f"api/worker/queue/cancel-consumer/{worker.name}", params={"queue": "io"}).json()["ok"]
+    assert client.post("api/task/rate-limit/called_project.odd", params={"ratelimit": "1000"}).json()["ok"]
+    assert client.post("api/task/timeout/called_project.odd", params={"soft": 50, "hard": 60}).json()["ok"]
+    wrong = client.post("api/worker/shutdown/nobody")
+    assert wrong.status_code == 400
+    assert "no worker 'nobody' is there" in wrong.json()["said"]
+    assert client.get(f"api/worker/shutdown/{worker.name}").status_code == 405
+
+
 def check_signed(headers, body, secret):
     made = hmac.new(secret.encode(), headers["X-Nbtasks-Time"].encode() + b"." + body, hashlib.sha256)
     assert headers["X-Nbtasks-Signature"] == f"sha256={made.hexdigest()}"

@@ -1,0 +1,67 @@
+"""Orders to workers under the paths that Flower has for them; the same is done as from a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from nbtasks.monitor.monitor import Monitor
+
+#: Path -> the action, what the end of the path is, and parameters: Flower's name -> ours.
+_PATHS: dict[str, tuple[str, str, Mapping[str, str]]] = {
+    "worker/shutdown": ("drain", "worker", {}),
+    "worker/pool/restart": ("restart_pool", "worker", {}),
+    "worker/pool/grow": ("grow", "worker", {"n": "n"}),
+    "worker/pool/shrink": ("shrink", "worker", {"n": "n"}),
+    "worker/pool/autoscale": ("autoscale", "worker", {"min": "min", "max": "max"}),
+    "worker/queue/add-consumer": ("add_queue", "worker", {"queue": "queue"}),
+    "worker/queue/cancel-consumer": ("cancel_queue", "worker", {"queue": "queue"}),
+    "task/rate-limit": ("rate_limit", "task", {"ratelimit": "rate"}),
+    "task/timeout": ("time_limit", "task", {"soft": "soft_s", "hard": "hard_s"}),
+}
+
+
+#: What is a text, though it may look like a number.
+_TEXTS = frozenset({"queue", "rate"})
+
+
+def order_routes(monitor: Monitor) -> list[Route]:
+    """Return them: ``POST /api/worker/pool/grow/NAME?n=2`` and so on."""
+    return [
+        Route(f"/api/{path}/{{name}}", _order(monitor, *what), methods=["POST"])
+        for path, what in _PATHS.items()
+    ]
+
+
+def _order(
+    monitor: Monitor, action: str, subject: str, parameters: Mapping[str, str]
+) -> Callable[[Request], Any]:
+    async def order(request: Request) -> Response:
+        if monitor.readonly:
+            return JSONResponse({"ok": False, "said": "this dashboard is read-only"}, 403)
+        body = {subject: request.path_params["name"]}
+        for theirs, ours in parameters.items():
+            if theirs in request.query_params:
+                text = request.query_params[theirs]
+                body[ours] = text if ours in _TEXTS else _value(text)
+        done = await run_in_threadpool(monitor.act, action, body)
+        return JSONResponse(done, 200 if done["ok"] else 400)
+
+    return order
+
+
+def _value(text: str) -> Any:
+    """Return a number where it is one, else the text."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if type(found) in (int, float) else text
