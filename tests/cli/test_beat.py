@@ -114,6 +114,15 @@ def test_a_worker_has_a_beat_of_its_own(project, worker, eventually):
     assert "periodic task 'add-often' is due" in running.text
 
 
+def test_a_run_that_does_not_end_is_told_of_once(project, beat, eventually):
+    (project / "project.py").write_text(PROJECT.format(first=40, more="pass"))
+    with App() as app:
+        running = beat("-A", "project", "-l", "info")
+        task = app.periodic_task("add-often")
+        eventually(lambda: task.exists and task.skipped > 3, "no worker is there, so due times are left out")
+    assert running.text().count("are left out until that has ended") == 1
+
+
 def test_words_of_celerys_beat(nbtasks):
     done = nbtasks("beat", "--detach")
     assert done.returncode == 2

@@ -219,7 +219,7 @@ def early(project, eventually):
 
     def start(*arguments):
         started.append(RunningWorker(project, *arguments))
-        eventually(lambda: "waits for its broker" in started[0].text, "it says what it waits for")
+        eventually(lambda: "the broker is not there" in started[0].text, "it says what it waits for")
         return started[0]
 
     yield start

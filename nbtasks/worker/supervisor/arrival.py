@@ -58,4 +58,4 @@ class Arrival:
         # Who has no patience is told by the error.
         if not self._told and self._patience_s is None and waited_s > _TELL_AFTER_S:
             self._told = True
-            LOGGER.warning("this worker waits for its broker and begins when it is there: %s", error)
+            LOGGER.warning("the broker is not there; this process waits, and begins when it is: %s", error)

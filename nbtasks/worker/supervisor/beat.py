@@ -15,7 +15,7 @@ from nbtasks.broker.redis.periodicstore import DueTask, PeriodicStore
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.core.due.interval import schedule
 from nbtasks.core.due.missed import first_to_fire
-from nbtasks.core.due.periodic import DueRun, run_id
+from nbtasks.core.due.periodic import DueRun, Periodic, run_id
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
@@ -92,6 +92,8 @@ class _BeatOfKey:
         self._stands_by = False
         #: Version of a frame -> what was in it.
         self._known: dict[str, PeriodicRecord] = {}
+        #: Periodic task -> the run of which it was said that it keeps others out.
+        self._told_busy: dict[str, str] = {}
         self._now_ms = 0
 
     def act(self) -> float:
@@ -165,17 +167,26 @@ class _BeatOfKey:
         if fired == "OK":
             LOGGER.info("periodic task %r is due (%s)", task.name, task.label.name)
         elif fired == "BUSY":
-            LOGGER.warning(
-                "periodic task %r is due, but its run before (%s) goes on: this one is left out",
-                task.name,
-                before,
-            )
+            self._tell_busy(task, str(before))
         elif fired in {"NOFN", "FULL"}:
             why = "the server has lost its code" if fired == "NOFN" else "its queue is full"
             log_once(f"periodic task {task.name!r} cannot run: {why}")
             self._store.pass_over(due.id, due_ms, later, 1)
         # Whoever was faster, or has put another version, it is looked at again.
         return fired != "WAIT", later if fired in {"OK", "BUSY", "NOFN", "FULL"} else None
+
+    def _tell_busy(self, task: Periodic, before: str) -> None:
+        """Say once of a run that due times are left out while it goes on: nobody may be there who ends it."""
+        if self._told_busy.get(task.id) == before:
+            return
+        if len(self._told_busy) > 10 * _MOST_TASKS:
+            self._told_busy.clear()
+        self._told_busy[task.id] = before
+        LOGGER.warning(
+            "periodic task %r is due, but its run before (%s) goes on: due times are left out until that has ended",
+            task.name,
+            before,
+        )
 
     def _run(self, record: PeriodicRecord, due_ms: int) -> DueRun:
         task, now = record.task, self._clock.now()
