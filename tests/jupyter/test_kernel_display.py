@@ -385,3 +385,19 @@ def test_without_anywidget_html_is_replaced_and_says_how_to_get_widgets(kernel_w
     kernel.settle(lambda: "nap: done" in cards(kernel)[0])
     assert len(kernel.updates) > 2
     kernel.run("sys.modules['anywidget'] = real")
+
+
+def test_retry_on_the_card_of_a_workflow_has_it_go_on(kernel, tmp_path):
+    mark = tmp_path / "there"
+    ran = kernel.run(
+        "import pathlib, nbtasks\n@nbtasks.task\ndef needs(path):\n    return len(pathlib.Path(path).read_text())\n"
+        "@nbtasks.task\ndef more(n):\n    return n + 1\n"
+        f"flow = (needs.s({str(mark)!r}) | more.s() | more.s()).delay(); flow.until_ready(60); flow"
+    )
+    mark.write_text("abc")
+    model = ran.data[0][WIDGET]["model_id"]
+    kernel.press(model, {"t": "hello", "keeps": True})
+    kernel.press(model, {"t": "retry"})
+    kernel.settle(lambda: kernel.value("flow.state") == "'SUCCESS'")
+    assert kernel.value("flow.result") == "5"
+    assert kernel.value("[one.state for one in flow.steps]") == str(["SUCCESS"] * 3)
