@@ -47,7 +47,7 @@ def test_each_page_in_a_notebook_and_as_a_web_page(chromium, jupyter_servers, ru
         schedules.locator(".nbt-run-mark").nth(2).wait_for(timeout=60_000)
         shoot("schedules")
         dashboard.turn("Timeline").get_by_role("button", name="1 min").click()
-        page.wait_for_function("document.querySelector('.nbt-lanes').clientHeight > 90")
+        dashboard.root.locator(".nbt-lanes[data-seconds='60']").wait_for()
         shoot("lanes")
         dashboard.turn("Broker").locator(".nbt-chart").locator("visible=true").first.wait_for()
         shoot("broker")

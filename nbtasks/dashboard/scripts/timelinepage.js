@@ -127,6 +127,7 @@ class Lanes extends TimelineView {
   /** @param {TimelineSaid} said */
   put(said) {
     this.said = said;
+    this.canvas.dataset.seconds = (said.to - said.from).toFixed();
     this.explain(said);
     // The same bar goes on being the chosen one, though it may have grown.
     if (this.chosen) this.chosen = said.spans.find((span) => span[6] === this.chosen?.[6]) ?? null;
