@@ -70,6 +70,7 @@ def test_each_page_in_a_notebook_and_as_a_web_page(chromium, jupyter_servers, ru
 
         tasks = dashboard.turn("Tasks")
         tasks.get_by_role("button", name="failed").click()
+        tasks.get_by_text("calls fit").wait_for()
         tasks.get_by_role("button", name="fetch_page").first.click()
         dashboard.drawer.get_by_text("TimeoutError: no answer").first.wait_for()
         shoot("calls")
