@@ -195,6 +195,8 @@ def test_read_only_has_no_buttons_that_do_something(opened, worked):
         dashboard.turn("Tasks").locator("tbody .nbt-link").first.click()
         dashboard.drawer.get_by_role("button", name="Copy id").wait_for()
         assert dashboard.root.locator(".nbt-act").locator("visible=true").count() == 0
+        # Before its server ends.
+        dashboard.page.close()
 
 
 @long
