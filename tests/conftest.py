@@ -314,12 +314,23 @@ def _wait_for_leftovers(folder: Path, within: float) -> list[str]:
     end = time.monotonic() + within
     while (found := processes_of(folder)) and time.monotonic() < end:
         time.sleep(0.1)
+    started = {pid: _test_that_started(pid) for pid in found}
     for pid in found:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    return [f"  {pid}: {command}" for pid, command in found.items()]
+    return [f"  {pid}, of {started[pid]}: {command}" for pid, command in found.items()]
+
+
+def _test_that_started(pid: int) -> str:
+    """Return the test in which a process was started, as its environment says it."""
+    try:
+        environment = (Path("/proc") / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return "a test that is not known"
+    said = (one for one in environment if one.startswith(b"PYTEST_CURRENT_TEST="))
+    return next(said, b"=a test that is not known").partition(b"=")[2].decode("utf-8", "replace")
 
 
 @pytest.fixture

@@ -119,9 +119,12 @@ def test_members_of_several_kinds_and_what_comes_after_them(shared_app, gate):
         | total.s()
         | add.s(1)
     ).delay()
+    members = r.parent.parent
     assert r.until_ready(SOON)
+    # What comes after the members fails with the first one of them.
+    assert members.until_ready(SOON)
     gate.open()
-    r.parent.parent.retry_failed()
+    members.retry_failed()
     assert r.get(timeout=SOON) == 1 + 5 + 8 + 1
 
 
