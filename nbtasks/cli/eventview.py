@@ -168,11 +168,14 @@ def _batches(stream: EventStream, timeout: float | None) -> Iterator[list[Event]
     while True:
         began = time.monotonic()
         batch = stream.next_batch(_DRAW_S)
-        heard = began if batch else heard
+        while stream.is_behind and time.monotonic() - began < _DRAW_S:
+            batch += stream.next_batch(0)
+        heard = began if batch or stream.is_behind else heard
         yield batch
         if timeout is not None and time.monotonic() - heard >= timeout:
             return
-        time.sleep(max(0.0, began + _DRAW_S - time.monotonic()))
+        if not stream.is_behind:
+            time.sleep(max(0.0, began + _DRAW_S - time.monotonic()))
 
 
 def _marked(event: Event) -> str:

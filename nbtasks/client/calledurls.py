@@ -137,7 +137,9 @@ def _post(url: str, told: dict[str, Any]) -> None:
         "X-Nbtasks-Time": moment,
         "X-Nbtasks-Signature": signature_of(secret, moment, body),
     }
-    # Where it leads on to, nobody has said.
-    answer = httpx.post(url, content=body, headers=headers, timeout=_TIMEOUT_S, follow_redirects=False)
-    if not answer.is_success:
-        raise WebhookRefused(f"{urlsplit(url).hostname} has answered {answer.status_code}")
+    # Where it leads on to, nobody has said. And nobody reads what it says: that may have no end.
+    with httpx.stream(
+        "POST", url, content=body, headers=headers, timeout=_TIMEOUT_S, follow_redirects=False
+    ) as answer:
+        if not answer.is_success:
+            raise WebhookRefused(f"{urlsplit(url).hostname} has answered {answer.status_code}")

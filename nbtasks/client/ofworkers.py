@@ -58,11 +58,25 @@ def elsewhere(task: str = "", module: str = "", place: str = "") -> Elsewhere:
     return Elsewhere(task, module, place)
 
 
+class AtHand(Elsewhere):
+    """The function of a task by its name, of those only that a worker has: it imports no module to find it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return function_at_hand, (self.task,)
+
+
 class OptionsElsewhere(TaskOptions):
     """The options of a task whose code is not here: what it has there counts, but for what a call says."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return options_named, (self.name,)
+
+
+class OptionsAtHand(OptionsElsewhere):
+    """The same, of a task that a worker has."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return options_at_hand, (self.name,)
 
 
 def _is_of_workers(module: object, include: Iterable[str]) -> bool:
@@ -135,6 +149,31 @@ def options_named(name: str) -> TaskOptions:
     return _task_named(name).options
 
 
+def function_at_hand(name: str) -> Any:
+    """Return the function of a task that this worker has; named in pickles, so it keeps its name and place.
+
+    Raises:
+        NotRegistered: it has none of this name.
+    """
+    return _task_at_hand(name).function
+
+
+def options_at_hand(name: str) -> TaskOptions:
+    """Return the options of a task that this worker has; named in pickles, so it keeps its name and place.
+
+    Raises:
+        NotRegistered: it has none of this name.
+    """
+    return _task_at_hand(name).options
+
+
+def _task_at_hand(name: str) -> Definition:
+    found = registered.found(name)
+    if found is None:
+        raise NotRegistered(f"{_missing(name)}{_known(name)} {_ADVICE}")
+    return found
+
+
 def _task_named(name: str) -> Definition:
     found = registered.found(name)
     module, _, place = name.rpartition(".")
@@ -144,9 +183,7 @@ def _task_named(name: str) -> Definition:
         found = registered.found(name)
         if found is None and isinstance(at_its_place, Definition):
             found = at_its_place
-    if found is None:
-        raise NotRegistered(f"{_missing(name)}{_known(name)} {_ADVICE}")
-    return found
+    return _task_at_hand(name) if found is None else found
 
 
 def _is_there(module: str) -> bool:

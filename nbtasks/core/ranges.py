@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 #: Numbers as (first, how many).
@@ -46,17 +47,36 @@ def read_ranges(text: str, end: int) -> list[int]:
 
 
 def ranges_from(text: bytes) -> Ranges:
-    """Return what a text such as ``0+5 7+1`` says; what makes no sense in it is left out."""
-    return [(int(first), int(count)) for first, count in _RANGE.findall(text)]
+    """Return what a text such as ``0+5 7+1`` says, joined; what makes no sense in it is left out."""
+    return joined((int(first), int(count)) for first, count in _RANGE.findall(text))
+
+
+def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the same numbers in ascending ranges, each number in one."""
+    found: list[tuple[int, int]] = []
+    for first, count in sorted(ranges):
+        if found and first <= sum(found[-1]):
+            start, length = found[-1]
+            found[-1] = start, max(length, first + count - start)
+        elif count > 0:
+            found.append((first, count))
+    return found
 
 
 def ranges_within(ranges: Ranges, first: int, count: int) -> Ranges:
-    """Return those parts of ranges that lie within ``count`` calls from ``first`` on, counted from there."""
-    found = []
-    for start, length in sorted(ranges):
-        begin, end = max(start, first), min(start + length, first + count)
-        if begin < end:
-            found.append((begin - first, end - begin))
+    """Return those parts of ranges that lie within ``count`` calls from ``first`` on, counted from there.
+
+    Args:
+        ranges: as :func:`joined` returns them.
+    """
+    found, end = [], first + count
+    for place in range(max(0, bisect_right(ranges, (first, 0)) - 1), len(ranges)):
+        start, length = ranges[place]
+        if start >= end:
+            break
+        begin, stop = max(start, first), min(start + length, end)
+        if begin < stop:
+            found.append((begin - first, stop - begin))
     return found
 
 

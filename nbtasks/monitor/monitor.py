@@ -132,9 +132,9 @@ class Monitor:
             give_up_at = time.monotonic() + _READ_S
             while time.monotonic() < give_up_at:
                 batch = self._stream.next_batch(0)
-                if not batch:
-                    return
                 self.book.take_in(batch)
+                if not batch and not self._stream.is_behind:
+                    return
 
     def close(self) -> None:
         """Read no more."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from nbtasks.client.happened.eventstate import OTHERS
+
 from .bounded import ERROR, short
 
 COUNTED = ("sent", "started", "succeeded", "failed", "retried", "revoked")
@@ -18,8 +20,6 @@ _ENDS = frozenset({"succeeded", "failed", "revoked"})
 SECONDS = 300
 _MOST_TASKS = 1_000
 _MOST_FAILURES = 500
-#: What all tasks beyond these are counted as.
-OTHERS = "(other tasks)"
 #: Upper bounds in seconds of how long calls run, as Prometheus's clients have them.
 BUCKETS = (
     0.005,

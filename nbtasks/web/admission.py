@@ -16,6 +16,7 @@ from nbtasks.core.errors import ConfigError
 #: Characters of a token: fewer can be guessed.
 LEAST_TOKEN, _MOST_TOKEN = 16, 500
 CSRF_HEADER = "x-csrf-token"
+_OWN_PORTS = {"http": ":80", "https": ":443"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -53,18 +54,19 @@ class Admission:
     Args:
         token: whoever has it may look, and act where that is allowed.
         names: under which this server is reached besides those of this machine, with a port where there is one.
+        public_url: under which a reverse proxy shows it; empty where there is none.
     """
 
-    def __init__(self, token: str, names: Iterable[str] = ()) -> None:
+    def __init__(self, token: str, names: Iterable[str] = (), public_url: str = "") -> None:
         self._token = token.encode()
-        self._names = {name.lower() for name in names}
+        self._public = _origin(public_url)
         # Neither tells the token to who gets hold of it, and both are the same after a restart.
         self.cookie = self._derived(b"nbtasks cookie")
         self.csrf = self._derived(b"nbtasks csrf")
         #: Dashboards on several ports of one machine share their cookies.
         self.cookie_name = f"nbtasks_{self._derived(b'nbtasks name')[:8]}"
         own = (socket.gethostname(), socket.getfqdn())
-        self._hosts = {_bare(name) for name in (*_LOOPBACK, *own, *self._names)}
+        self._hosts = {_bare(name) for name in (*_LOOPBACK, *own, *names)}
 
     def _derived(self, what: bytes) -> str:
         return hmac.new(self._token, what, hashlib.sha256).hexdigest()
@@ -94,12 +96,17 @@ class Admission:
                 f"this server is not called {_bare(host)[:100]!r}; if it is, start it with --public-url",
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() not in {host.lower(), *self._names}:
+        if origin is not None and not self._is_own_page(origin, host):
             return Denial(403, "a page of another site has asked for this")
         site = headers.get("sec-fetch-site", "same-origin")
         if site not in ("same-origin", "none") and not navigates:
             return Denial(403, "a page of another site has asked for this")
         return None
+
+    def _is_own_page(self, origin: str, host: str) -> bool:
+        """Whether a page of this very server has asked; one of another port is of somebody else."""
+        asked = _origin(origin)
+        return asked is not None and asked in (self._public, _origin(f"{asked[0]}://{host}"))
 
     def _is_own(self, host: str) -> bool:
         """Whether a name is one of this server's. An address is: only a name can be made to mean another machine."""
@@ -111,6 +118,17 @@ class Admission:
         except ValueError:
             return False
         return True
+
+
+def _origin(url: str) -> tuple[str, str] | None:
+    """Return scheme and place of a URL, the port where it is not the scheme's own; None where it is no URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    if not parts.scheme or not parts.netloc:
+        return None
+    return parts.scheme, parts.netloc.lower().removesuffix(_OWN_PORTS.get(parts.scheme, ":"))
 
 
 def _bare(host: str) -> str:

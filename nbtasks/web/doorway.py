@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from .admission import CSRF_HEADER, Admission, Denial
+from .jsonanswer import JsonAnswer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,6 +73,12 @@ class Doorway:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if self._prefix and scope["path"] == self._prefix and scope["method"] in _READING:
+            # The page's own links need the slash, and so does the path of the cookie.
+            query = scope["query_string"].decode("latin-1")
+            there = RedirectResponse(f"{self._prefix}/{'?' if query else ''}{query}")
+            await there(scope, receive, _with_headers(send, None))
+            return
         scope = {**scope, "path": self._inner(scope["path"])}
         with_cookie = _with_headers(send, None)
         refusal = self._refused(scope, headers)
@@ -176,4 +183,4 @@ def _bounded(receive: Receive) -> Receive:
 
 def _said(refusal: Denial) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
-    return JSONResponse({"ok": False, "said": refusal.said}, refusal.status, headers)
+    return JsonAnswer({"ok": False, "said": refusal.said}, refusal.status, headers)

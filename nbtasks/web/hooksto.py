@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from nbtasks.client.calledurls import check_url, webhook
 from nbtasks.core.errors import ConfigError
@@ -18,7 +19,7 @@ class HooksTo:
 
     def __init__(self, beginnings: Iterable[str] = ()) -> None:
         # With a slash: nothing begins with a part of a host's name.
-        self._beginnings = tuple(check_url(one if one.count("/") > 2 else f"{one}/") for one in beginnings)
+        self._beginnings = tuple(_written(one if one.count("/") > 2 else f"{one}/") for one in beginnings)
 
     def linked(self, url: Any, queue: Any) -> dict[str, Any]:
         """Return the options of a call whose end is told to a URL; none where there is no URL.
@@ -33,7 +34,28 @@ class HooksTo:
             return {}
         if not isinstance(url, str):
             raise ConfigError("webhook is a URL")
-        if not check_url(url).startswith(self._beginnings or ("\0",)):
+        if not self._allows(_written(url)):
             allowed = ", ".join(self._beginnings) or "none, as it was started without --webhooks-to"
             raise ConfigError(f"webhook: this dashboard calls URLs that begin with: {allowed}")
         return dict(webhook(url) if queue is None else webhook(url, queue=queue))
+
+    def _allows(self, url: str) -> bool:
+        # Whoever asks there goes up where the path says so, or the server does.
+        steps = unquote(urlsplit(url).path).replace("\\", "/").split("/")
+        if "." in steps or ".." in steps:
+            return False
+        return any(
+            url == one or (url.startswith(one) and (one[-1] in "/?=&" or url[len(one)] in "/?#"))
+            for one in self._beginnings
+        )
+
+
+def _written(url: str) -> str:
+    """Return a URL with its host in small letters.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    scheme, _, rest = check_url(url).partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}://{host.lower()}{slash}{path}"

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from .admission import Admission
+from .jsonanswer import JsonAnswer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -48,17 +49,17 @@ class Streams:
         """Answer ``GET stream?page=NAME&filters=JSON&call=ID``."""
         if self._open >= MOST_STREAMS:
             said = f"{MOST_STREAMS} pages are open, which is the most; close one"
-            return JSONResponse({"ok": False, "said": said}, 503)
+            return JsonAnswer({"ok": False, "said": said}, 503)
         try:
             filters = json.loads(request.query_params.get("filters") or "{}")
         except (ValueError, RecursionError):
-            return JSONResponse({"ok": False, "said": "filters is no JSON"}, 400)
+            return JsonAnswer({"ok": False, "said": "filters is no JSON"}, 400)
         page, call = request.query_params.get("page", ""), request.query_params.get("call", "")
         wanted = [(page, json.dumps(filters))] if page else []
         wanted += [("call", json.dumps({"id": call}))] if call else []
         for name, _ in wanted:
             if name not in self._monitor.names:
-                return JSONResponse({"ok": False, "said": f"there is no page {name!r:.60}"}, 404)
+                return JsonAnswer({"ok": False, "said": f"there is no page {name!r:.60}"}, 404)
         return StreamingResponse(self._messages(wanted), media_type="text/event-stream", headers=_UNBUFFERED)
 
     async def _messages(self, wanted: list[_Wanted]) -> AsyncIterator[str]:

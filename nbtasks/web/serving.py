@@ -21,6 +21,7 @@ from nbtasks.monitor.monitor import Monitor
 
 from .admission import Admission
 from .doorway import Doorway
+from .hastyprotocol import HastyProtocol
 from .hooksto import HooksTo
 from .livestreams import Streams
 from .metrics import Metrics
@@ -67,14 +68,19 @@ class Listening:
         for file in filter(None, (self.certfile, self.keyfile)):
             if not Path(file).is_file():
                 raise ConfigError(f"there is no file {file}")
-        public = urlsplit(self.public_url)
-        if self.public_url and (public.scheme not in ("http", "https") or not public.netloc):
+        if self.public_url and not _is_public(self.public_url):
             raise ConfigError(
                 f"--public-url: {self.public_url!r:.80} is no URL such as https://example.org/nbtasks"
             )
+        public = urlsplit(self.public_url)
         prefix = (self.prefix or public.path).strip("/")
-        if any(letter in prefix for letter in "?#;\\ ") or not prefix.isprintable():
-            raise ConfigError(f"--url-prefix: {self.prefix!r:.80} is no path such as /nbtasks")
+        if set(prefix) & set('?#;,%\\ "') or not (prefix.isprintable() and prefix.isascii()):
+            raise ConfigError(f"--url-prefix: {prefix!r:.80} is no path such as /nbtasks")
+        if self.public_url and prefix != public.path.strip("/"):
+            raise ConfigError(
+                f"--url-prefix {self.prefix} is not the path of --public-url {self.public_url}: browsers see only one; "
+                "leave --url-prefix out"
+            )
         return Listening(
             self.host, self.port, f"/{prefix}" if prefix else "", self.public_url, self.certfile, self.keyfile
         )
@@ -127,6 +133,16 @@ class Listening:
         return found
 
 
+def _is_public(url: str) -> bool:
+    """Whether a URL is one under which something can be shown."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return known and parts.username is None and not (parts.query or parts.fragment or url != url.strip())
+
+
 class _Server(uvicorn.Server):
     """Ends streams when it is told to end; they would go on for as long as somebody looks."""
 
@@ -175,7 +191,7 @@ def serve_dashboard(
     Raises:
         ConfigError: something of it makes no sense.
     """
-    access = Admission(token, listening.names)
+    access = Admission(token, listening.names, listening.public_url)
     monitor = Monitor(app, readonly)
     streams = Streams(monitor, access)
     calls = TaskCalls(app, monitor, HooksTo(hooks))
@@ -212,6 +228,8 @@ def _config(application: ASGIApp, listening: Listening) -> uvicorn.Config:
         log_level="warning",
         server_header=False,
         proxy_headers=False,
+        # Which of uvicorn's two is there would else decide how long a request's head may be.
+        http=HastyProtocol,
         ws="none",
         lifespan="off",
         timeout_graceful_shutdown=_END_S,

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from nbtasks.core.errors import ConfigError
 
+from .jsonanswer import JsonAnswer
 from .metrics import CONTENT_TYPE, Metrics
 from .taskcalls import TaskCalls
 from .workerorders import order_routes
@@ -118,16 +119,16 @@ class Site:
 
     async def _json(self, request: Request, name: str) -> Response:
         try:
-            return JSONResponse(await run_in_threadpool(self._monitor.page, name, _filters(request)))
+            return JsonAnswer(await run_in_threadpool(self._monitor.page, name, _filters(request)))
         except ConfigError as error:
-            return JSONResponse({"ok": False, "said": str(error)}, 404)
+            return JsonAnswer({"ok": False, "said": str(error)}, 404)
         except ValueError as error:
-            return JSONResponse({"ok": False, "said": str(error)}, 400)
+            return JsonAnswer({"ok": False, "said": str(error)}, 400)
 
     async def _queues(self, _request: Request) -> Response:
         page = await run_in_threadpool(self._monitor.page, "overview")
         queues = [{"name": one["name"], "messages": one["waiting"], **one} for one in page.get("queues", [])]
-        return JSONResponse({"active_queues": queues, "problem": page["problem"]})
+        return JsonAnswer({"active_queues": queues, "problem": page["problem"]})
 
     async def _act(self, request: Request) -> Response:
         action = request.path_params["action"]
@@ -144,7 +145,7 @@ class Site:
             return _answer(
                 404, f"there is no action {action!r:.60}; there are {', '.join(self._monitor.actions)}"
             )
-        return JSONResponse(await run_in_threadpool(self._monitor.act, action, body))
+        return JsonAnswer(await run_in_threadpool(self._monitor.act, action, body))
 
     async def _metric_text(self, _request: Request) -> Response:
         return Response(await run_in_threadpool(self._metrics.text), media_type=CONTENT_TYPE)
@@ -153,7 +154,7 @@ class Site:
         page = await run_in_threadpool(self._monitor.page, "workers")
         if page["problem"]:
             return _answer(503, page["problem"])
-        return JSONResponse({"ok": True, "said": f"{len(page['workers'])} workers"})
+        return JsonAnswer({"ok": True, "said": f"{len(page['workers'])} workers"})
 
 
 def _filters(request: Request) -> Any:
@@ -192,9 +193,9 @@ def _style(made: Callable[[], str]) -> Callable[[Request], Any]:
 
 
 def _answer(status: int, said: str) -> Response:
-    return JSONResponse({"ok": False, "said": said, "workers": {}}, status)
+    return JsonAnswer({"ok": False, "said": said, "workers": {}}, status)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"ok": False, "said": error.detail}, error.status_code, error.headers)
+    return JsonAnswer({"ok": False, "said": error.detail}, error.status_code, error.headers)

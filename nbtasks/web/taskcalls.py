@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from nbtasks.client.result import AsyncResult
+from nbtasks.client.taskelsewhere import task_at_hand
 from nbtasks.client.waiting import wait_async
 from nbtasks.core import states as st
 from nbtasks.core.errors import (
@@ -24,6 +26,8 @@ from nbtasks.core.errors import (
     UnknownCall,
 )
 from nbtasks.monitor.callresult import call_result
+
+from .jsonanswer import JsonAnswer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 _MOST_WAITING = 64
 _LONGEST_S, _PATIENCE_S = 300.0, 30.0
 _MOST_NAME = 500
+#: What workers call for nbtasks itself: webhooks, which may go to some URLs only.
+_OURS = "nbtasks."
 #: What may be said of a call besides its arguments; all of it goes to ``apply_async``.
 _OPTIONS = {
     "queue": str,
@@ -74,19 +80,19 @@ class TaskCalls:
         """Return where they are."""
         get, post = ["GET"], ["POST"]
         return [
-            Route("/api/task/async-apply/{name}", self._answers(self._submit), methods=post),
-            Route("/api/task/send-task/{name}", self._answers(self._submit), methods=post),
-            Route("/api/task/apply/{name}", self._answers(self._apply), methods=post),
-            Route("/api/task/result/{id}", self._answers(self._result), methods=get),
-            Route("/api/task/info/{id}", self._answers(self._info), methods=get),
-            Route("/api/task/revoke/{id}", self._answers(self._revoke), methods=post),
+            Route("/api/task/async-apply/{name:path}", self._answers(self._submit), methods=post),
+            Route("/api/task/send-task/{name:path}", self._answers(self._submit), methods=post),
+            Route("/api/task/apply/{name:path}", self._answers(self._apply), methods=post),
+            Route("/api/task/result/{id:path}", self._answers(self._result), methods=get),
+            Route("/api/task/info/{id:path}", self._answers(self._info), methods=get),
+            Route("/api/task/revoke/{id:path}", self._answers(self._revoke), methods=post),
         ]
 
     def _answers(self, act: Callable[[Request], Any]) -> Callable[[Request], Any]:
         @functools.wraps(act)
         async def answering(request: Request) -> Response:
             try:
-                return JSONResponse(await act(request))
+                return JsonAnswer(await act(request))
             except _Refused as refused:
                 return _error(refused.status, str(refused))
             except UnknownCall as error:
@@ -107,7 +113,11 @@ class TaskCalls:
 
     async def _apply(self, request: Request) -> Any:
         timeout_s = _timeout(request, _PATIENCE_S)
-        return await self._ended(await self._submitted(request), timeout_s)
+        # Nothing is submitted by who is then told to come again.
+        with self._place():
+            handle = await self._submitted(request)
+            await _wait(request, handle, timeout_s)
+        return await self._known(handle)
 
     async def _submitted(self, request: Request) -> AsyncResult[Any]:
         if self._monitor.readonly:
@@ -115,6 +125,10 @@ class TaskCalls:
         name = request.path_params["name"]
         if len(name) > _MOST_NAME:
             raise _Refused(400, "that is no name of a task")
+        if name.startswith(_OURS):
+            raise _Refused(
+                403, f"{name!r:.60} is called by nbtasks itself only; for a webhook say webhook=URL"
+            )
         body = await _body(request)
         args, kwargs = body.pop("args", []), body.pop("kwargs", {})
         if not isinstance(args, list) or not isinstance(kwargs, dict):
@@ -126,16 +140,25 @@ class TaskCalls:
                 known = ", ".join(["args", "kwargs", "webhook", *_OPTIONS])
                 raise _Refused(400, f"{option!r:.60} is unknown, or of another kind; there are {known}")
             options[option] = value
-        return await run_in_threadpool(self._app.send_task, name, args, kwargs, **options)
+        # With the token alone nobody has a worker import what it has not, for that runs it.
+        task = self._app.tasks.get(name) or task_at_hand(name, self._app)
+        return await run_in_threadpool(task.apply_async, args, kwargs, **options)
 
     # -- asking
 
     async def _result(self, request: Request) -> Any:
         timeout_s = _timeout(request, 0.0)
-        return await self._ended(await self._handle(request), timeout_s)
+        handle = await self._handle(request)
+        if timeout_s and not handle.ready():
+            with self._place():
+                await _wait(request, handle, timeout_s)
+        return await self._known(handle)
 
     async def _info(self, request: Request) -> Any:
-        return await run_in_threadpool(self._monitor.page, "call", {"id": request.path_params["id"]})
+        page = await run_in_threadpool(self._monitor.page, "call", {"id": request.path_params["id"]})
+        if page.get("found") is False:
+            raise _Refused(404, page["problem"])
+        return page
 
     async def _revoke(self, request: Request) -> Any:
         body = await _body(request)
@@ -148,22 +171,46 @@ class TaskCalls:
     async def _handle(self, request: Request) -> AsyncResult[Any]:
         return await run_in_threadpool(self._app.AsyncResult, request.path_params["id"])
 
-    async def _ended(self, handle: AsyncResult[Any], timeout_s: float) -> dict[str, Any]:
-        """Wait for the end of a call; return what is known of it then."""
-        if timeout_s and not handle.ready():
-            if self._waiting >= _MOST_WAITING:
-                raise _Refused(503, f"{_MOST_WAITING} requests wait for the end of calls, which is the most")
-            self._waiting += 1
-            try:
-                with anyio.move_on_after(timeout_s):
-                    await wait_async(handle.batch, handle.ready)
-            finally:
-                self._waiting -= 1
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the places for those who wait."""
+        if self._waiting >= _MOST_WAITING:
+            raise _Refused(503, f"{_MOST_WAITING} requests wait for the end of calls, which is the most")
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    @staticmethod
+    async def _known(handle: AsyncResult[Any]) -> dict[str, Any]:
+        """Return what is known of a call."""
         state = handle.state
         found = {"task-id": handle.id, "state": state}
         if state not in st.READY_STATES:
             return found
         return {**found, **await run_in_threadpool(call_result, handle)}
+
+
+async def _wait(request: Request, handle: AsyncResult[Any], timeout_s: float) -> None:
+    """Wait for the end of a call, or until who has asked is gone."""
+    waiting = [
+        asyncio.ensure_future(wait_async(handle.batch, handle.ready)),
+        asyncio.ensure_future(_gone(request)),
+    ]
+    try:
+        done, _ = await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            one.result()
+    finally:
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -189,4 +236,4 @@ def _timeout(request: Request, default: float) -> float:
 
 
 def _error(status: int, said: str) -> Response:
-    return JSONResponse({"ok": False, "said": said[:1000]}, status)
+    return JsonAnswer({"ok": False, "said": said[:1000]}, status)

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
+
+from .jsonanswer import JsonAnswer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -46,14 +48,14 @@ def _order(
 ) -> Callable[[Request], Any]:
     async def order(request: Request) -> Response:
         if monitor.readonly:
-            return JSONResponse({"ok": False, "said": "this dashboard is read-only"}, 403)
+            return JsonAnswer({"ok": False, "said": "this dashboard is read-only"}, 403)
         body = {subject: request.path_params["name"]}
         for theirs, ours in parameters.items():
             if theirs in request.query_params:
                 text = request.query_params[theirs]
                 body[ours] = text if ours in _TEXTS else _value(text)
         done = await run_in_threadpool(monitor.act, action, body)
-        return JSONResponse(done, 200 if done["ok"] else 400)
+        return JsonAnswer(done, 200 if done["ok"] else 400)
 
     return order
 

@@ -7,7 +7,7 @@ import collections
 import pytest
 
 from nbtasks import App, ConfigError
-from nbtasks.events import State
+from nbtasks.events import Event, State
 
 SOON = 60.0
 
@@ -166,3 +166,14 @@ def test_a_state_forgets_what_was_long_ago(shared_app):
                 break
     assert len(state.calls) == 10
     assert state.event_count == 20
+
+
+def test_a_state_does_not_grow_with_all_that_was_ever_there():
+    state = State()
+    for number in range(10_100):
+        state.event(Event("worker-heartbeat", 1.0, f"w{number}"))
+        state.event(Event("task-sent", 1.0, "host", batch="1", name=f"t{number}"))
+    assert len(state.workers) == 10_000
+    assert next(iter(state.workers)) == "w100"
+    assert len(state.totals) == 10_001
+    assert state.totals["(other tasks)"]["task-sent"] == 100

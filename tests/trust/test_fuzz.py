@@ -269,6 +269,20 @@ def test_notes_of_events(data):
     assert all(json.dumps(event.to_dict()) for event in events)
 
 
+def test_what_nobody_signs_does_not_multiply_events():
+    codec = Codec(Sealer(Keyring([b"k" * 32]), "test"))
+    rows = [["e", BATCH, "t", "q", 1, "", 10 * place, 10, 4, 1, -1, [0], [5], []] for place in range(1000)]
+    note = codec.seal_happenings(Happenings("w", "r", 1, 1.0, rows, clock=5))
+    for new, count in (
+        (b"0+5 0+5 3+4 2+1 " * 10_000, 7), (b"0+10000 " * 20_000, 10_000), (b"1+1 3+1 5+2147483647 5+0", 9_997),
+        (b"0+5 " * 100_000, 0),
+    ):  # fmt: skip
+        reader = Unfolding(codec, Keyring([b"k" * 32]).ids, lambda _: None)
+        events = reader.events(EventEntry(1.0, ((b"h", note), (b"w", new))))
+        assert sum(event.count for event in events if event.type == "task-succeeded") == count
+        assert reader.refused == (0 if count else 1)
+
+
 @few(50)
 @given(st.one_of(
     st.binary(max_size=500),

@@ -109,6 +109,23 @@ def test_the_page_of_another_site_is_refused(browser, csrf, origin):
     assert browser.get("api/pages/workers", headers={"Origin": origin}).status_code == 403
 
 
+def test_an_origin_that_is_none_is_refused(stranger, program):
+    for origin in ("http://[", "http://[x]y", "//", "http://a:b:c", "\xff", "http://"):
+        for client in (stranger, program):
+            answer = client.get("api/workers", headers={"Origin": origin.encode("latin-1")})
+            assert answer.status_code == 403
+
+
+def test_another_port_of_its_address_is_another_site(shared_app):
+    home = shared_app.connection
+    with started(home.url, home.namespace, "--host", "127.0.0.2") as served:
+        port = urlsplit(served.base).port
+        headers = {"Authorization": f"Bearer {served.token}"}
+        with httpx.Client(base_url=served.base, headers=headers, timeout=30) as client:
+            for origin, status in ((f"http://127.0.0.2:{port}", 200), ("http://127.0.0.2", 403)):
+                assert client.get("api/workers", headers={"Origin": origin}).status_code == status
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_what_browsers_say_of_another_site_is_heard(browser, csrf, site):
     headers = {"Sec-Fetch-Site": site, "X-CSRF-Token": csrf}
@@ -166,6 +183,25 @@ def test_a_body_that_is_too_large_is_refused(program):
     answer = program.post("api/task/async-apply/a.b", content=pieces(), headers=headers)
     assert answer.status_code == 413
     assert program.get("x" * 9_000).status_code == 414
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+    ],
+)
+def test_who_does_not_say_what_is_wanted_is_not_waited_for(dashboard, begun):
+    place = urlsplit(dashboard.base)
+    with socket.create_connection((place.hostname, place.port), timeout=60) as raw:
+        raw.sendall(begun)
+        answer = bytearray()
+        while some := raw.recv(10_000):
+            answer += some
+        assert not answer or answer.startswith(b"HTTP/1.1 40")
 
 
 def test_a_websocket_is_refused(dashboard):
@@ -245,7 +281,12 @@ def test_what_makes_no_sense_is_said_in_one_sentence(shared_app, tmp_path):
     assert "a token has 16 to 500" in refused(shared_app, "--token", "short")
     assert "chmod 600" in refused(shared_app, "--token-file", str(open_file))
     assert "there is no file" in refused(shared_app, "--certfile", str(tmp_path / "none"))
-    assert "--public-url" in refused(shared_app, "--public-url", "nothing")
+    for url in ("nothing", "http://[", "https://a:b@example.org/", "https://example.org/?a=1", "https:///x"):
+        assert "--public-url" in refused(shared_app, "--public-url", url)
+    for prefix in ("/a b", "/\xe4", "/a;b", "/%41", '/a"b'):
+        assert "--url-prefix" in refused(shared_app, "--url-prefix", prefix)
+    both = ("--url-prefix", "/a", "--public-url", "https://example.org/b")
+    assert "leave --url-prefix out" in refused(shared_app, *both)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "--port" in refused(shared_app, "--port", str(taken.getsockname()[1]))
 
@@ -280,7 +321,13 @@ def test_behind_a_proxy_its_prefix_may_be_there_or_not(shared_app):
             assert answer.status_code == 200
             # A proxy that names the machine behind it, as nginx does by itself.
             bearer["Host"] = f"127.0.0.1:{port}"
+            bearer["Origin"] = "https://EXAMPLE.org:443"
             assert client.post("/api/act/pause", json={"name": "x"}, headers=bearer).status_code == 200
+            bearer["Origin"] = "http://example.org"
+            assert client.post("/api/act/pause", json={"name": "x"}, headers=bearer).status_code == 403
+            # Who leaves the slash out.
+            bare = client.get("/tasks", params={"token": served.token})
+            assert bare.headers["location"] == f"/tasks/?token={served.token}"
 
 
 def listening_port(pid: int) -> int:

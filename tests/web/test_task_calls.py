@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -13,11 +15,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
-from nbtasks import App
+from nbtasks import App, ConfigError
+from nbtasks.web.hooksto import HooksTo
 from tests.conftest import wait_until
 
 from .conftest import started
 
+JSON = {"Content-Type": "application/json"}
 PROJECT = """
 import time
 from nbtasks import App
@@ -31,6 +35,10 @@ def add(x, y=1):
 @app.task
 def fails(text):
     raise ValueError(text)
+
+@app.task
+def half():
+    return {"text": "\\ud800"}
 
 @app.task
 def odd():
@@ -92,6 +100,7 @@ def project(tmp_path_factory, run_folder):
     """A worker that has tasks of its own."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "called_project.py").write_text(PROJECT)
+    (folder / "lies_beside.py").write_text(f"open({str(folder / 'was-run')!r}, 'w').close()")
     with App("called", namespace="t-task-calls", include=["called_project"]) as app:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(folder), prepend=":")
@@ -163,6 +172,40 @@ def test_a_value_that_json_cannot_hold_is_text(client):
     assert told["result_repr"] == "{1, 2}"
 
 
+def test_half_a_letter_is_told(client):
+    told = client.post("api/task/apply/called_project.half", json={}).json()
+    assert told["result"] == {"text": "\ud800"}
+    told = client.post(
+        "api/task/apply/called_project.add", content=rb'{"args": ["\ud800", ""]}', headers=JSON
+    )
+    assert told.json()["result"] == "\ud800"
+
+
+def test_workers_run_no_module_because_somebody_names_it(client, tmp_path_factory):
+    told = client.post("api/task/apply/lies_beside.anything", json={}).json()
+    assert told["state"] == "FAILURE"
+    assert "has no task 'lies_beside.anything'" in told["error"]
+    assert not list(tmp_path_factory.getbasetemp().glob("project*/was-run"))
+
+
+@pytest.mark.parametrize(
+    "name", ["nbtasks.webhook", "nbtasks.webhook_error", "nbtasks.client.calledurls.tell_value"]
+)
+def test_a_webhook_is_called_by_no_other_name(client, receiver, name):
+    for way in ("apply", "async-apply", "send-task"):
+        answer = client.post(f"api/task/{way}/{name}", json={"args": [1, f"{receiver.url}/forged"]})
+        assert answer.status_code == 403
+        assert "say webhook=URL" in answer.json()["said"]
+    assert "/forged" not in [path for path, _, _ in receiver.told]
+
+
+def test_an_id_may_have_a_slash(client):
+    told = client.post("api/task/apply/called_project.add", json={"args": [1], "task_id": "orders/17"}).json()
+    assert told["task-id"] == "orders/17"
+    assert result(client, "orders/17")["result"] == 2
+    assert client.get("api/task/info/orders/17").json()["state"] == "SUCCESS"
+
+
 def test_waiting_has_an_end(client, gate):
     sent = client.post("api/task/async-apply/called_project.waits", json={"args": [gate.path]}).json()
     answer = client.get(f"api/task/result/{sent['task-id']}", params={"timeout": 0.2})
@@ -194,6 +237,7 @@ def test_what_makes_no_sense_is_refused(client, body, says):
 
 def test_who_asks_wrongly_is_told(client):
     assert client.get("api/task/result/nobody").status_code == 404
+    assert client.get("api/task/info/nobody").status_code == 404
     assert client.get("api/task/result/nobody?timeout=soon").status_code == 400
     assert client.get("api/task/result/nobody?timeout=1e9").status_code == 400
     assert client.get("api/task/result/nobody?timeout=nan").status_code == 400
@@ -281,3 +325,59 @@ def test_no_url_is_called_that_nobody_has_allowed(project):
             answer = client.post("api/task/async-apply/called_project.add", json=body)
             assert answer.status_code == 400
             assert "started without --webhooks-to" in answer.json()["said"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "{base}/hooks/../admin", "{base}/hooks/%2e%2E/admin", "{base}/hooks/./../admin", "{base}/hooks/..%2fadmin",
+        "{base}/hooks/..\\admin", "{base}/hooks-of-others", "{base}/hooks.evil/", "{base}/HOOKS/",
+        "{base}@evil.example/hooks/",
+        "http://evil.example/{base}/hooks/", "{base}.evil.example/hooks/", "{base}\\@evil.example/hooks/",
+        "{base}/hooks/\u2025/\n", "{base}/\thooks/",
+    ],
+)  # fmt: skip
+def test_only_urls_that_lie_below_one_are_called(url):
+    hooks = HooksTo(["http://127.0.0.1:8000/hooks"])
+    with pytest.raises(ConfigError, match="webhook"):
+        hooks.linked(url.format(base="http://127.0.0.1:8000"), None)
+
+
+def test_urls_that_lie_below_one_are_called():
+    hooks = HooksTo(["http://Hooks.example/told", "https://hooks.example"])
+    for url in (
+        "http://hooks.example/told", "http://HOOKS.example/told/17", "http://hooks.example/told?of=17",
+        "https://hooks.example/any/..where", "https://hooks.example/",
+    ):  # fmt: skip
+        assert hooks.linked(url, None)
+
+
+class Endless(threading.Thread):
+    """A server whose answer has no end; ``gone`` is set when who has asked has had enough."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
+        self.gone = threading.Event()
+
+    def run(self) -> None:
+        with self._socket, self._socket.accept()[0] as asked, contextlib.suppress(OSError):
+            asked.recv(10_000)
+            asked.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not self.gone.wait(0.05):
+                asked.sendall(b"more" * 10_000)
+        self.gone.set()
+
+
+def test_a_url_that_answers_without_end_holds_no_worker(project):
+    from nbtasks.webhooks import webhook
+
+    server = Endless()
+    server.start()
+    project.task_named("called_project.add").apply_async((20, 2), **webhook(server.url))
+    try:
+        assert server.gone.wait(30)
+    finally:
+        server.gone.set()
+        server.join(30)

@@ -34,6 +34,9 @@ class EventLog:
     """Reads the stream from some place on, and notices where entries were trimmed before they were read.
 
     Attributes:
+        behind: whether there is more to read, as far as the last read has shown.
+
+    Attributes:
         missed: how many entries were trimmed before they were read; what is known of that.
     """
 
@@ -46,6 +49,7 @@ class EventLog:
         self._passed: int | None = None
         self._has_read = False
         self.missed = 0
+        self.behind = False
 
     def begin_now(self) -> None:
         """Read what comes from now on."""
@@ -77,12 +81,14 @@ class EventLog:
         read = ("XREAD", "COUNT", _MOST_AT_ONCE, *block, "STREAMS", self._key, self._after)
         # Whether the last one is there still: where it is, none after it was trimmed.
         still = ("XRANGE", self._key, self._after, self._after)
+        self.behind = False
         there, reply = self._link.waiting_pipeline([still, read], block_ms)
         there, reply = or_nothing(there, []), or_nothing(reply, None)
         for one in (there, reply):
             if isinstance(one, Exception):
                 raise translated(one, self._link.label)
         found = reply[0][1] if reply else []
+        self.behind = len(found) >= _MOST_AT_ONCE
         # Behind an id that somebody has made up nothing would come any more.
         entries = [entry for entry in found if is_own_id(entry[0])]
         if not entries:

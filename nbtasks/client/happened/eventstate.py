@@ -21,6 +21,9 @@ _STATES = {
     words.REJECTED: "REJECTED",
     words.REDELIVERED: "PENDING",
 }
+#: Workers that are remembered, those that were heard of last; tasks that are told apart, and what all others are.
+_MOST_WORKERS, _MOST_TASKS = 10_000, 10_000
+OTHERS = "(other tasks)"
 
 
 class EventState:
@@ -42,7 +45,7 @@ class EventState:
         self.event_count = 0
         self.totals: dict[str, Counter[str]] = {}
         self.calls: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        self.workers: dict[str, dict[str, Any]] = {}
+        self.workers: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self.missed = 0
 
     def event(self, event: Event) -> None:
@@ -56,9 +59,16 @@ class EventState:
             self.workers.pop(event.hostname, None)
         else:
             self.workers.setdefault(event.hostname, {}).update(event.to_dict())
+            # Some go without a word, and nobody signs who is there.
+            self.workers.move_to_end(event.hostname)
+            if len(self.workers) > _MOST_WORKERS:
+                self.workers.popitem(last=False)
 
     def _of_call(self, event: Event) -> None:
-        self.totals.setdefault(event.name or "?", Counter())[event.type] += event.count
+        name = event.name or "?"
+        if name not in self.totals and len(self.totals) >= _MOST_TASKS:
+            name = OTHERS
+        self.totals.setdefault(name, Counter())[event.type] += event.count
         uuid = event.uuid or ""
         known = self.calls.pop(uuid, {})
         known.update(event.to_dict())

@@ -94,6 +94,11 @@ class EventStream:
         """How many entries were left out that are signed with keys that are not here."""
         return self._unfolding.foreign
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to read at once, though none of the last of it may be what is wanted."""
+        return bool(self._ready) or self._log.behind
+
     # -- reading
 
     def next_batch(self, timeout_s: float = 1.0) -> list[Event]:
@@ -111,7 +116,7 @@ class EventStream:
             events = self.next_batch(self._wait_s(last))
             for event in events:
                 yield from self._each(event)
-            if events:
+            if events or self.is_behind:
                 last = time.monotonic()
             elif self._is_over(last):
                 return
@@ -124,7 +129,7 @@ class EventStream:
             for event in events:
                 for one in self._each(event):
                     yield one
-            if events:
+            if events or self.is_behind:
                 last = time.monotonic()
             elif self._is_over(last):
                 return
@@ -141,7 +146,7 @@ class EventStream:
             for event in events:
                 state.event(event)
             now = time.monotonic()
-            last = now if events else last
+            last = now if events or self.is_behind else last
             if now >= due or self._closed:
                 due = now + every_s
                 yield state

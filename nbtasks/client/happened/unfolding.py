@@ -12,7 +12,7 @@ from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.events import GivenBack, Progressed, Refusal, Retried, Started
 from nbtasks.core.happenings import CallsEnded, CallTold, Happenings, Whose, WorkerNote
 from nbtasks.core.label import BatchLabel
-from nbtasks.core.ranges import Ranges, ranges_from, ranges_within, ranges_without
+from nbtasks.core.ranges import Ranges, joined, ranges_from, ranges_within, ranges_without
 from nbtasks.core.states import REVOKED_CODE
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import key_of
@@ -25,6 +25,8 @@ _MOST_KNOWN = 20_000
 _MOST_RANGES = 1_000
 #: Bytes of one thing in the stream.
 _MOST_BYTES = 1024 * 1024
+#: And of that which says what of a note was new, which nobody signs.
+_MOST_NEW_BYTES = 256 * 1024
 _NOTE = b"h"
 #: Which of the results that a note is about were new, where not all of them were.
 _NEW = b"w"
@@ -76,7 +78,7 @@ class Unfolding:
         for name, frame in entry.parts:
             if name == _NEW:
                 continue
-            if len(frame) > _MOST_BYTES:
+            if len(frame) > _MOST_BYTES or (new is not None and len(new) > _MOST_NEW_BYTES):
                 self.refused += 1
             elif len(frame) >= 8 and key_of(frame) not in self._key_ids:
                 self.foreign += 1
@@ -209,7 +211,7 @@ class Unfolding:
             for place, length in _runs_of(ends.states, first, count):
                 if ends.states[place] == REVOKED_CODE or ends.begun[place if each else 0] is None:
                     known.append((ends.first + place, length))
-        self._over.keep(batch, known[-_MOST_RANGES:])
+        self._over.keep(batch, joined(known)[-_MOST_RANGES:])
 
     def _of_run(
         self, ends: CallsEnded, told: Happenings, place: int, count: int, begun: float | None, seconds: float

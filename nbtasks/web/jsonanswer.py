@@ -1,0 +1,16 @@
+"""Answers in JSON, whatever texts are in them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+
+class JsonAnswer(JSONResponse):
+    """In ASCII: halves of surrogate pairs, which a task may return, can be written no other way."""
+
+    def render(self, content: Any) -> bytes:
+        """Return it as bytes."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
