@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +16,7 @@ from .jsonanswer import JsonAnswer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from nbtasks.monitor.monitor import Monitor
 
@@ -60,28 +61,29 @@ class Streams:
         for name, _ in wanted:
             if name not in self._monitor.names:
                 return JsonAnswer({"ok": False, "said": f"there is no page {name!r:.60}"}, 404)
-        return StreamingResponse(self._messages(wanted), media_type="text/event-stream", headers=_UNBUFFERED)
+        # From now on, for many may ask at once.
+        self._open += 1
+        return _Stream(self._messages(wanted), self._leave)
+
+    def _leave(self) -> None:
+        self._open -= 1
 
     async def _messages(self, wanted: list[_Wanted]) -> AsyncIterator[str]:
-        self._open += 1
-        try:
-            hello = {**self._monitor.hello(), "csrf": self._access.csrf}
-            yield f"retry: {_AGAIN_MS}\n{_message('hello', hello)}"
-            sent: dict[_Wanted, Any] = {}
-            beat_at = time.monotonic()
-            while not self._ended.is_set():
-                for one in wanted:
-                    page = await self._page(one)
-                    content = {name: value for name, value in page.items() if name != "now"}
-                    if content != sent.get(one):
-                        sent[one], beat_at = content, time.monotonic()
-                        yield _message("page", {"page": one[0], "data": page})
-                if time.monotonic() - beat_at >= _BEAT_S:
-                    beat_at = time.monotonic()
-                    yield ": beat\n\n"
-                await self._pause()
-        finally:
-            self._open -= 1
+        hello = {**self._monitor.hello(), "csrf": self._access.csrf}
+        yield f"retry: {_AGAIN_MS}\n{_message('hello', hello)}"
+        sent: dict[_Wanted, Any] = {}
+        beat_at = time.monotonic()
+        while not self._ended.is_set():
+            for one in wanted:
+                page = await self._page(one)
+                content = {name: value for name, value in page.items() if name != "now"}
+                if content != sent.get(one):
+                    sent[one], beat_at = content, time.monotonic()
+                    yield _message("page", {"page": one[0], "data": page})
+            if time.monotonic() - beat_at >= _BEAT_S:
+                beat_at = time.monotonic()
+                yield ": beat\n\n"
+            await self._pause()
 
     async def _pause(self) -> None:
         try:
@@ -101,8 +103,20 @@ class Streams:
         return await asyncio.shield(made[1])
 
 
-#: A proxy passes it on as it comes.
-_UNBUFFERED = {"X-Accel-Buffering": "no"}
+class _Stream(StreamingResponse):
+    """One that says when it is over, though it may never have begun."""
+
+    def __init__(self, messages: AsyncIterator[str], on_end: Callable[[], None]) -> None:
+        # A proxy passes it on as it comes.
+        super().__init__(messages, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
 
 
 def _message(event: str, data: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from nbtasks.cli.command import nbtasks
+from tests.conftest import wait_until
 
 from .conftest import TOKEN, started
 from .events import messages
@@ -228,6 +230,29 @@ def test_no_more_streams_than_there_may_be(browser):
         finally:
             for one in streams:
                 one.close()
+
+
+def test_no_more_streams_than_there_may_be_though_they_come_at_once(dashboard, browser):
+    place = urlsplit(dashboard.base)
+    asked = f"GET /stream HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    with contextlib.ExitStack() as stack:
+        many = [
+            stack.enter_context(socket.create_connection((place.hostname, place.port), timeout=60))
+            for _ in range(150)
+        ]
+        for one in many:
+            one.sendall(asked)
+        codes = [one.recv(12)[-3:] for one in many]
+    # Those of the test before may not have ended quite yet.
+    assert codes.count(b"200") <= 64
+    assert b"503" in codes
+    assert set(codes) <= {b"200", b"503"}
+
+    def has_room():
+        with browser.stream("GET", "stream") as stream:
+            return stream.status_code == 200
+
+    wait_until(has_room, "those who have gone are noticed")
 
 
 def test_a_read_only_dashboard_shows_and_does_nothing(shared_app):
