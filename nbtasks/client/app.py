@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbtasks.core import context
 from nbtasks.core.cpus import usable_cpus
-from nbtasks.core.due.missed import Missed
 from nbtasks.core.durations import LONGEST_S, Duration, patience
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import CallKeywords, TaskKeywords, WorkerKeywords, documented
@@ -19,10 +18,7 @@ from nbtasks.local import connection as connections
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.workers import LocalWorkers
 
-from . import current
-from .attaching import attached
-from .canvas import savedgroup  # noqa: F401 - it finds groups for their handles
-from .canvas.signature import Signature, signature
+from . import current, lateparts
 from .conf.checking import of_workers
 from .conf.discovering import Discovery, Packages
 from .dashboardhandle import Dashboard
@@ -31,11 +27,8 @@ from .foundation import Foundation
 from .group import GroupResult as Map
 from .home import Home
 from .locking.applock import AppLock
-from .periodic.declared import periodic_tasks
-from .periodic.periodictask import PeriodicTask
 from .registered import RegisteredTasks
 from .result import AsyncResult as Handle
-from .runs import runlist  # noqa: F401 - it shows handles to those who ask for it
 from .submitting.setupcheck import check_setup
 from .task import Task
 from .taskelsewhere import task_elsewhere
@@ -43,10 +36,14 @@ from .taskelsewhere import task_elsewhere
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from nbtasks.core.due.missed import Missed
+
     from .batches.ledger import Ledger
+    from .canvas.signature import Signature
     from .control.control import Control
     from .futures.taskexecutor import TaskExecutor
     from .invitation import Invitation
+    from .periodic.periodictask import PeriodicTask
     from .stranded import Stranded
     from .workerinfo import WorkerInfo
 
@@ -216,7 +213,7 @@ class App(Foundation):
             ConfigError: it is nothing that stands for one.
         """
         task = self.task_named(varies) if isinstance(varies, str) else varies
-        return signature(task, args, kwargs, **options)
+        return lateparts.signature(task, args, kwargs, **options)
 
     def AsyncResult(self, id: str) -> Handle:  # noqa: N802 - Celery's name
         """Return the handle of a call by its id, whoever submitted it.
@@ -269,6 +266,8 @@ class App(Foundation):
         Raises:
             UnknownCall: nobody recorded the id, or its time is over.
         """
+        from .attaching import attached
+
         return attached(self, id, last)
 
     def batches(self, *, quiet: bool = False) -> list[Ledger]:
@@ -325,10 +324,14 @@ class App(Foundation):
 
     def periodic_tasks(self) -> list[PeriodicTask]:
         """Return the periodic tasks of the namespace, the next one first."""
+        from .periodic.declared import periodic_tasks
+
         return periodic_tasks(self)
 
     def periodic_task(self, name: str) -> PeriodicTask:
         """Return the handle of a periodic task by its name, whoever has made it."""
+        from .periodic.periodictask import PeriodicTask
+
         return PeriodicTask(name, self)
 
     # -- workers

@@ -23,7 +23,6 @@ from .conf.checking import checked_expiry, checked_limit
 from .conf.conf import Conf
 from .conf.discovering import Discovery
 from .conf.unread import unread
-from .engines.redis.redisengine import RedisEngine
 from .home import Home
 from .opened import Opened, close_when_unheld
 from .told import Told
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from .definition import Definition
     from .engines.executors.eagerengine import EagerEngine
     from .engines.executors.executorengine import ExecutorEngine
+    from .engines.redis.redisengine import RedisEngine
     from .engines.redis.session import Session
     from .happened.eventstream import EventStream
     from .periodic.appevents import AppEvent
@@ -349,11 +349,11 @@ class Foundation:
         """The open connection to the broker, for those who look behind the engine."""
         self.need("connection", "session")
         engine = self.engine
-        if not isinstance(engine, RedisEngine):
+        if engine is self._eager:
             raise ConfigError(
                 f"App {self.name!r} is eager: its calls run where they are submitted, without a broker"
             )
-        return engine.session
+        return cast("RedisEngine", engine).session
 
     def events(
         self,

@@ -40,11 +40,11 @@ class Relatives(Protocol):
         """Have an error say which step has failed, and what was not run therefore."""
 
 
-#: Finds the relatives of a handle; set by canvas/family.py, without which there are none.
+#: Finds the relatives of a handle; set by lateparts.py, as ``restore`` is: see canvas/family.py.
 find: list[Callable[[Any], Relatives]] = []
 #: Returns the handles of what the task of a call has submitted while it ran; set by submittedbytasks.py.
 submitted_by: list[Callable[[Any], list[Any]]] = []
-#: Returns the handle of a map, or of a saved group, by its class and id, at an App; set by canvas/savedgroup.py.
+#: Returns the handle of a map, or of a saved group, by its class and id, at an App; see canvas/savedgroup.py.
 restore: list[Callable[[Any, str, Any], Any]] = []
 
 

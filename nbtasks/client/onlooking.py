@@ -8,7 +8,7 @@ from typing import Any
 
 from . import observers
 
-#: Draws bars of handles in a terminal until they have ended, at most so many seconds; set by runs/runlist.py.
+#: Draws bars of handles in a terminal until they have ended, at most so many seconds; set by lateparts.py.
 draw: list[Callable[[list[Any], float | None], None]] = []
 
 

@@ -19,12 +19,9 @@ from nbtasks.core.taskbody import TaskBody
 from nbtasks.core.typevars import P, R
 from nbtasks.wire import pickling
 
-from . import current, home, ownclass
+from . import current, home, lateparts, ownclass
 from .border import LEAVES_A_FRAME, at_border, shortened
-from .canvas.sequence import chunks
-from .canvas.signature import Signature, signature
 from .definition import Definition
-from .eager import EagerResult, apply_here
 from .group import GroupResult
 from .home import Home
 from .result import AsyncResult
@@ -36,6 +33,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from nbtasks.core.keywords import GroupKeywords, TaskKeywords
+
+    from .canvas.sequence import chunks
+    from .canvas.signature import Signature
+    from .eager import EagerResult
 
 #: What has its items before they are asked for.
 _THERE = (list, tuple, range, set, frozenset, dict, str, bytes)
@@ -394,7 +395,7 @@ class Task(Definition, Generic[P, R]):
         """
         if options:
             check_options(self, dict(options))
-        ended: EagerResult[R] = apply_here(self, *self._arguments(args, kwargs))
+        ended: EagerResult[R] = lateparts.apply_here(self, *self._arguments(args, kwargs))
         if throw:
             ended.get()
         return ended
@@ -407,21 +408,21 @@ class Task(Definition, Generic[P, R]):
 
     def s(self, *args: Any, **kwargs: Any) -> Signature:
         """Return a call that is not submitted yet: for chains, groups and chords."""
-        return Signature(self, args, kwargs)
+        return lateparts.Signature(self, args, kwargs)
 
     def si(self, *args: Any, **kwargs: Any) -> Signature:
         """Return one that leaves out what others hand on to it."""
-        return Signature(self, args, kwargs, immutable=True)
+        return lateparts.Signature(self, args, kwargs, immutable=True)
 
     def signature(self, args: Any = None, kwargs: Any = None, **options: Any) -> Signature:
         """Return one with options: ``immutable``, and those of :meth:`apply_async`."""
-        return signature(self, *self._arguments(args, kwargs), **options)
+        return lateparts.signature(self, *self._arguments(args, kwargs), **options)
 
     subtask = signature
 
     def chunks(self, it: Iterable[Iterable[Any]], n: int) -> chunks:
         """Return calls that are not submitted yet, each for ``n`` tuples of arguments: ``add.chunks(pairs, 10)()``."""
-        return chunks(self, it, n)
+        return lateparts.chunks(self, it, n)
 
     def _tuple(self, item: Iterable[Any]) -> tuple[Any, ...]:
         if type(item) is tuple:

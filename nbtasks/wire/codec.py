@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import shownlines
 from nbtasks.core.happenings import Happenings
@@ -21,10 +21,11 @@ from .modules import byname
 from .modules.manifest import Manifest, Needs, Roots, manifest_of
 from .modules.requirements import needed_modules, say_who_needs
 from .modules.world import World, world_of
-from .opened import setups
-from .opened.function import Function
 from .record import Record
 from .workflowrecord import WorkflowRecord
+
+if TYPE_CHECKING:
+    from .opened.function import Function
 
 _MOST_CHILDREN = 100_000
 #: Epoch seconds, in the year 5138.
@@ -80,7 +81,7 @@ class Codec:
         needs = Needs(set(modules))
         with byname.noting(needs):
             call, packed = pickling.dump_function(function), pickling.dump_function(options)
-            prepare = setups.packed(self.setups)
+            prepare = [pickling.dump_function(one) for one in self.setups]
         roots = needs.roots()
         manifest = self.manifest(roots)
         parts = {
@@ -97,11 +98,12 @@ class Codec:
 
     def open_function(self, frame: bytes, digest: str) -> Function:
         """Rebuild a callable, with its source lines for tracebacks and the local modules that it imports."""
+        # Whoever submits opens none, and it is much.
+        from .opened.function import function_of
+
         parts = self._parts_of(frame, digest)
         try:
-            world = world_of(parts["world"])
-            setups.run_new(parts["setups"], world)
-            return Function(digest, (parts["call"], parts["options"]), world)
+            return function_of(digest, parts, world_of(parts["world"]))
         except ModuleNotFoundError as error:
             say_who_needs(error, parts["needed"])
             raise

@@ -8,6 +8,7 @@ that the parent has died, and the worker stops.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -32,6 +33,8 @@ def main() -> int:
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     os.close(nothing)
+    # What is imported stays: it need not be searched for garbage again and again while it grows.
+    gc.disable()
     try:
         from nbtasks.local.connection import Connection
         from nbtasks.local.server.embedded import join
@@ -40,6 +43,7 @@ def main() -> int:
         from .searching import search_here
         from .supervisor.supervisor import Supervisor
 
+        gc.enable()
         # Not before: what this package imports must not be found there.
         search_here()
         options = WorkerOptions.from_json(settings["options"])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from nbtasks.core.due.periodic import DueRun
+from typing import TYPE_CHECKING, Any, Literal
 
 from .channel import Argument
 from .keys import Keys
 from .link import Link
 from .submission import FunctionMissing
 from .untrusted import batch_name, number, number_or
+
+if TYPE_CHECKING:
+    from nbtasks.core.due.periodic import DueRun
 
 #: Periodic tasks that are looked at in one go, at most; bytes of one's frame.
 _MOST_AT_ONCE = 100

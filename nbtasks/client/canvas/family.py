@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
-from nbtasks.client import linked
 from nbtasks.client.batches.steps import step_of
 from nbtasks.client.border import note
 from nbtasks.client.group import GroupResult
@@ -196,11 +194,8 @@ def _whole(ledger: Ledger) -> Any:
     return GroupResult.of(ledger) if ledger.kind == "map" else AsyncResult.of(ledger, 0)
 
 
-def _of(handle: Any) -> Family:
+def family_of(handle: Any) -> Family:
+    """Return the relatives of a handle that is one of a step of a workflow."""
     step = step_of(handle.batch)
     assert step is not None
     return Family(step.workflow, step.place, None if isinstance(handle, GroupResult) else handle.index)
-
-
-_find: Callable[[Any], linked.Relatives] = _of
-linked.find.append(_find)

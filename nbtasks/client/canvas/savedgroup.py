@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbtasks.client import current, linked
+from nbtasks.client import current
 from nbtasks.core.errors import UnknownCall
 
 from .handles import handle_of
@@ -35,6 +35,3 @@ def restored(kind: Any, id: str, app: current.Provider | None) -> Any:
     found = handle_of(ledgers, record.plan.result, of_many=True)
     found.name_again(id)
     return found
-
-
-linked.restore.append(restored)

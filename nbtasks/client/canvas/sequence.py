@@ -10,7 +10,6 @@ from nbtasks.client import current
 from nbtasks.client.definition import Definition
 from nbtasks.core.errors import ConfigError
 
-from . import family  # noqa: F401 - handles of calls that wait for others ask it
 from .algebra import group
 from .composite import Composite
 from .signature import Signature, checked_task, path_of, task_named

@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from nbtasks.core.due import timezones
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.readable import repr_of
 
@@ -36,6 +35,8 @@ def zone_name_of(said: Mapping[str, Any]) -> str:
     Raises:
         ConfigError: that is a tzinfo without a name.
     """
+    from nbtasks.core.due import timezones
+
     value = said.get("timezone")
     if not value or value == _HERE:
         return "UTC" if value is None and said.get("enable_utc") else timezones.local_name()
@@ -53,4 +54,6 @@ def _zone(value: Any) -> dt.tzinfo | None:
         raise ConfigError(
             f"timezone: {repr_of(value, 60)} is no time zone; write it as in 'Europe/Berlin', 'UTC' or 'local'"
         )
+    from nbtasks.core.due import timezones
+
     return timezones.zone(value)

@@ -6,12 +6,11 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nbtasks.client import observers, onlooking
+from nbtasks.client import observers
 from nbtasks.client.batches.loosecalls import LooseCalls, Run
 from nbtasks.client.border import at_border
 from nbtasks.client.group import GroupResult
 from nbtasks.client.result import AsyncResult
-from nbtasks.core import context
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.pages import page_of
@@ -146,7 +145,3 @@ def progress_of(value: Any) -> RunList | None:
     shown = RunList(value)
     shown.show()
     return shown
-
-
-onlooking.draw.append(draw_handles)
-context.show_handles.append(progress_of)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from nbtasks.wire.kinds.opening import Opening, begin_opening, opened_in
 from nbtasks.wire.modules import activeworld
 from nbtasks.wire.modules.world import World
 
+from . import setups
 from .watching import Watch
 
 #: Copies that are kept for calls to come; so many calls at once open nothing.
@@ -153,6 +154,12 @@ class Function:
             self._caches = []
         opening.caches, opening.cached = [], 0
         return lent
+
+
+def function_of(digest: str, parts: Mapping[str, Any], world: World | None) -> Function:
+    """Return a function by the parts that it was sent as; what prepares the process for it has run then."""
+    setups.run_new(parts["setups"], world)
+    return Function(digest, (parts["call"], parts["options"]), world)
 
 
 def _watch(lent: Lent) -> Watch | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from nbtasks.core.signal import setting_up
 from nbtasks.wire import pickling
@@ -14,11 +13,6 @@ from nbtasks.wire.modules.world import World
 
 #: Hashes of those that have run here.
 _done: set[str] = set()
-
-
-def packed(functions: Iterable[Callable[[], Any]]) -> list[bytes]:
-    """Return functions as they travel."""
-    return [pickling.dump_function(function) for function in functions]
 
 
 def run_new(setups: Iterable[bytes], world: World | None) -> None:

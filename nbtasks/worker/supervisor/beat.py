@@ -1,28 +1,27 @@
 """The beat: fires periodic tasks when they are due. Every worker has one, and one of them is elected.
 
 The election saves work, and nothing else: each due time is fired once, whoever says it and however often, for the
-script that does it looks whether it was. Nothing is unpickled here: arguments travel on as they are.
+script that does it looks whether it was.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.periodicstore import DueTask, PeriodicStore
+from nbtasks.broker.redis.periodicstore import PeriodicStore
 from nbtasks.broker.redis.servertime import ServerClock
-from nbtasks.core.due.interval import schedule
-from nbtasks.core.due.missed import first_to_fire
-from nbtasks.core.due.periodic import DueRun, Periodic, run_id
-from nbtasks.core.errors import OperationalError, SignatureMismatch
-from nbtasks.wire.codec import Codec
+from nbtasks.core.errors import OperationalError
 from nbtasks.wire.frames import Sealer
-from nbtasks.wire.periodicrecord import PeriodicRecord
-from nbtasks.worker.log import LOGGER, log_once, log_trouble
+from nbtasks.worker.log import log_trouble
 
 from .duty import Duty
+
+if TYPE_CHECKING:
+    from .firing import Firing
 
 #: For how long one is elected (ms), and the seconds after a due time at which others look whether it was fired.
 _ELECTED_MS = 1000
@@ -32,12 +31,8 @@ LOOK_S = 10.0
 _AFTER_TROUBLE_S = 0.5
 #: Seconds until it is looked again whether the run before has ended, which is all that is waited for.
 _BUSY_S = 0.05
-#: Periodic tasks, and due times of each, that are seen to in one go.
+#: Periodic tasks that are seen to in one go.
 _MOST_TASKS = 200
-_MOST_TIMES = 100
-#: A client that is gone for so long does not come back (ms); and when it is tried again to read what nobody can.
-_GONE_MS = 3_600_000
-_UNREADABLE_MS = 60_000
 
 
 class Beat:
@@ -77,29 +72,23 @@ class Beat:
 
 
 class _BeatOfKey:
-    """Fires those that are signed with one key."""
+    """Sees to those that are signed with one key."""
 
     def __init__(
         self, store: PeriodicStore, sealer: Sealer, clock: ServerClock, me: str, look_s: float
     ) -> None:
         self._store = store
         self._sealer = sealer
-        self._codec = Codec(sealer)
         self._clock = clock
         self._me = f"{me}:{secrets.token_hex(2)}"
         self._look_s = look_s
         #: Whether another one was elected when something was due last.
         self._stands_by = False
-        #: Version of a frame -> what was in it.
-        self._known: dict[str, PeriodicRecord] = {}
-        #: Periodic task -> the run of which it was said that it keeps others out.
-        self._told_busy: dict[str, str] = {}
-        self._now_ms = 0
+        self._firing: Firing | None = None
 
     def act(self) -> float:
         """Fire what is due; returns the seconds until the next look."""
         agenda = self._store.agenda(self._me, _ELECTED_MS, _MOST_TASKS)
-        self._now_ms = agenda.now_ms
         if agenda.elected is not None:
             self._stands_by = not agenda.elected
         if not agenda.elected:
@@ -108,94 +97,14 @@ class _BeatOfKey:
             rest_s = max(0.0, (agenda.next_ms - agenda.now_ms) / 1000)
             return min(self._look_s, rest_s + (_STAND_BY_S if self._stands_by else 0.0))
         # Not ``any`` of a generator: each is to be seen to.
-        moved = [self._see_to(task) for task in agenda.tasks]
+        firing = self._begun()
+        moved = [firing.see_to(task, agenda.now_ms) for task in agenda.tasks]
         return 0.0 if any(moved) else _BUSY_S
 
-    def _see_to(self, due: DueTask) -> bool:
-        """Fire one for all times at which it was due; False where it only waits for a run to end."""
-        try:
-            record = self._record(due)
-        except SignatureMismatch as error:
-            log_once(f"periodic task {due.id} was refused: {error}")
-            return self._store.pass_over(due.id, due.due_ms, self._now_ms + _UNREADABLE_MS)
-        if record is None:
-            return self._store.pass_over(due.id, due.due_ms, self._now_ms + _UNREADABLE_MS)
-        if not due.is_there:
-            return self._pass_gone(due, record)
-        due_ms: int | None = due.due_ms
-        for _ in range(_MOST_TIMES):
-            if due_ms is None or due_ms > self._now_ms:
-                break
-            moved, due_ms = self._one_time(due, record, due_ms)
-            if not moved:
-                return False
-        return True
+    def _begun(self) -> Firing:
+        if self._firing is None:
+            # Calendars, time zones and more, which most workers never need.
+            from .firing import Firing
 
-    def _record(self, due: DueTask) -> PeriodicRecord | None:
-        known = self._known.get(due.version)
-        if known is None or known.task.id != due.id:
-            frame = self._store.frame(due.id)
-            if frame is None:
-                return None
-            known = PeriodicRecord.opened(self._sealer, frame, due.id)
-            if len(self._known) > 10 * _MOST_TASKS:
-                self._known.clear()
-            self._known[due.version] = known
-        return known
-
-    def _pass_gone(self, due: DueTask, record: PeriodicRecord) -> bool:
-        """Leave out what is due of one whose notebook is not there; remove it when that does not come back."""
-        if due.gone_since_ms and self._now_ms - due.gone_since_ms > _GONE_MS:
-            LOGGER.info("periodic task %r has ended with its notebook", record.task.name)
-            return self._store.remove(due.id, record.task.client)
-        later = record.task.timetable.after(self._now_ms / 1000, due.due_ms / 1000)
-        return self._store.pass_over(due.id, due.due_ms, _ms(later), is_gone=True)
-
-    def _one_time(self, due: DueTask, record: PeriodicRecord, due_ms: int) -> tuple[bool, int | None]:
-        """See to one due time; returns whether something moved on, and the next due time."""
-        task, now = record.task, self._now_ms / 1000
-        table = task.timetable
-        target, passed = first_to_fire(table, due_ms / 1000, now, task.missed)
-        if not isinstance(table.when, schedule) and table.after(due_ms / 1000 - 0.001, 0.0) != due_ms / 1000:
-            # Nobody of us has put that there.
-            target, passed = table.after(now, now), 0
-        if target != due_ms / 1000:
-            LOGGER.info("periodic task %r: %d due times were missed", task.name, passed)
-            return self._store.pass_over(due.id, due_ms, _ms(target), passed), _ms(target)
-        later = _ms(table.after(due_ms / 1000, due_ms / 1000))
-        fired, before = self._store.fire(due.version, due_ms, later, self._run(record, due_ms))
-        if fired == "OK":
-            LOGGER.info("periodic task %r is due (%s)", task.name, task.label.name)
-        elif fired == "BUSY":
-            self._tell_busy(task, str(before))
-        elif fired in {"NOFN", "FULL"}:
-            why = "the server has lost its code" if fired == "NOFN" else "its queue is full"
-            log_once(f"periodic task {task.name!r} cannot run: {why}")
-            self._store.pass_over(due.id, due_ms, later, 1)
-        # Whoever was faster, or has put another version, it is looked at again.
-        return fired != "WAIT", later if fired in {"OK", "BUSY", "NOFN", "FULL"} else None
-
-    def _tell_busy(self, task: Periodic, before: str) -> None:
-        """Say once of a run that due times are left out while it goes on: nobody may be there who ends it."""
-        if self._told_busy.get(task.id) == before:
-            return
-        if len(self._told_busy) > 10 * _MOST_TASKS:
-            self._told_busy.clear()
-        self._told_busy[task.id] = before
-        LOGGER.warning(
-            "periodic task %r is due, but its run before (%s) goes on: due times are left out until that has ended",
-            task.name,
-            before,
-        )
-
-    def _run(self, record: PeriodicRecord, due_ms: int) -> DueRun:
-        task, now = record.task, self._clock.now()
-        not_after = None
-        if task.expires_s is not None:
-            not_after = now + (due_ms - self._now_ms) / 1000 + task.expires_s
-        batch = run_id(task.name, due_ms)
-        return record.run(self._codec, batch, due_ms, not_after, now, self._store.key_id)
-
-
-def _ms(moment: float | None) -> int | None:
-    return None if moment is None else round(moment * 1000)
+            self._firing = Firing(self._store, self._sealer, self._clock)
+        return self._firing

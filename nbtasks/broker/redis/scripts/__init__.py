@@ -39,26 +39,25 @@ def _load() -> dict[str, Script]:
     sources = {path.stem: path.read_text() for path in here.glob("*.lua")}
     parts = {name: (here / "shared" / f"{name}.lua").read_text() for name in _SHARED}
     shared = {found[1]: found[0] for name in _SHARED for found in _FUNCTION.finditer(parts[name])}
+    calls = {name: _called(text) for name, text in shared.items()}
     scripts = {}
     for name, own in sources.items():
-        source = (_prelude(own, shared) + own).encode()
+        source = (_prelude(own, shared, calls) + own).encode()
         scripts[name] = Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
     return scripts
 
 
-def _prelude(own: str, shared: dict[str, str]) -> str:
+def _prelude(own: str, shared: dict[str, str], calls: dict[str, set[str]]) -> str:
     """Return the shared functions that a script needs, and no others: each costs time whenever the script runs."""
     needed: set[str] = set()
     waiting = _called(own)
     while waiting:
         name = waiting.pop()
         needed.add(name)
-        waiting |= _called(shared[name]) - needed
-    parts = []
+        waiting |= calls[name] - needed
+    there, parts = [name for name in shared if name in needed], []
     for table in _SHARED:
-        functions = "".join(
-            shared[name] for name in shared if name in needed and name.startswith(f"{table}.")
-        )
+        functions = "".join(shared[name] for name in there if name.startswith(f"{table}."))
         if functions and table in _LATE:
             parts.append(_MADE_LATE.format(name=table, functions=functions))
         elif functions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ from nbtasks.client.locking.holding import Holding
 from nbtasks.client.submitting import dispatch
 from nbtasks.client.submitting.naming import Naming
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
-from nbtasks.client.submitting.stepsagain import retry_steps
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.lanenames import lane_of
 from nbtasks.core.ranges import runs
@@ -27,7 +27,6 @@ from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
 from .commanding import Commanding
-from .periodics import Periodics
 from .reuse import Reuse
 from .revokingline import RevokingLine
 from .serverworkflows import ServerWorkflows
@@ -48,6 +47,8 @@ if TYPE_CHECKING:
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece, Shelf
     from nbtasks.wire.workflowrecord import WorkflowRecord
+
+    from .periodics import Periodics
 
 
 #: How long a group is known that was saved (ms); results may go before, or stay longer.
@@ -78,8 +79,9 @@ class RedisEngine:
         locks, self._unique = Locks(link, session.keys), UniqueCalls(link, session.keys)
         #: What code of this process holds of locks.
         self.holding = Holding(connection, session.keys, locks)
-        #: The periodic tasks of the namespace.
-        self.periodics = Periodics(session, round(result_expires_s * 1000))
+        self._ttl_ms = round(result_expires_s * 1000)
+        self._periodics: Periodics | None = None
+        self._lock = threading.Lock()
         self.commanding = Commanding(session, session.link)
         self._workflows = ServerWorkflows(session)
         self._line = RevokingLine(self._revoke_together)
@@ -91,6 +93,16 @@ class RedisEngine:
     def registry(self) -> Registry:
         """The live batches."""
         return self.session.registry
+
+    @property
+    def periodics(self) -> Periodics:
+        """The periodic tasks of the namespace."""
+        from .periodics import Periodics
+
+        with self._lock:
+            if self._periodics is None:
+                self._periodics = Periodics(self.session, self._ttl_ms)
+            return self._periodics
 
     @property
     def shelf(self) -> Shelf:
@@ -301,6 +313,8 @@ class RedisEngine:
 
     def retry_steps(self, workflow: SubmittedWorkflow, asked: Mapping[int, Iterable[int]]) -> None:
         """Submit calls of a workflow again that failed, and what has ended with them."""
+        from nbtasks.client.submitting.stepsagain import retry_steps
+
         # What comes after a failure ends with it; a moment later, it would not be seen here.
         self._workflows.end_what_cannot_run(workflow)
         retry_steps(self, workflow, asked)
@@ -417,9 +431,10 @@ class RedisEngine:
 
     def close(self) -> None:
         """Send what waits, and close the connections; what has not ended then, a later session can go on with."""
-        with contextlib.suppress(OperationalError):
-            # They end by themselves where the broker does not answer.
-            self.periodics.close()
+        if self._periodics is not None:
+            with contextlib.suppress(OperationalError):
+                # They end by themselves where the broker does not answer.
+                self._periodics.close()
         self._line.wait()
         if self.registry.all_unfinished():
             note_left(self.session.connection.url)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.locks import Locks
@@ -27,7 +28,6 @@ from nbtasks.local.connection import Connection
 
 from .ahead import Precedence
 from .lockreasons import LockReasons
-from .lookout import Lookout
 from .orderbook import OrderBook
 from .reasons import Reasons
 from .receiving.adoption import Adoption
@@ -48,6 +48,9 @@ from .sending.sender import Sender
 from .sending.writing import Writing
 from .sessionground import SessionGround
 from .withdrawing import Withdrawing
+
+if TYPE_CHECKING:
+    from .lookout import Lookout
 
 _log = logging.getLogger("nbtasks")
 #: Seconds in which a broker that is to be left must have taken something of what waits.
@@ -146,6 +149,8 @@ class Session(SessionGround):
     @made_once
     def lookout(self) -> Lookout:
         """What looks at queues, locks and the server, on a connection of its own."""
+        from .lookout import Lookout
+
         return Lookout(self.new_link(), self.keys, self.codec)
 
     @property
