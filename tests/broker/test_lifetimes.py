@@ -158,6 +158,15 @@ def test_entries_of_a_revoked_map_do_not_wait_for_a_worker(app, entries, eventua
     assert {one.state for one in (group[0], group[19_999], later[299], stays)} == {"REVOKED"}
 
 
+def test_entries_of_calls_that_are_revoked_and_forgotten(app, entries, eventually):
+    calls = [app.task(abs).apply_async((n,), queue="nobody", expires=600) for n in range(5)]
+    app.session.flush()
+    for call in calls:
+        call.revoke()
+        call.forget()
+    eventually(lambda: entries() == 0, "all are gone")
+
+
 def test_entries_of_calls_that_were_revoked_one_by_one_go_with_the_last(app, entries, eventually):
     group = app.task(abs).map(range(4), queue="nobody", chunk=2)
     for one in group:

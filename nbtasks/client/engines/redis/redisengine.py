@@ -13,6 +13,7 @@ from nbtasks.broker.newlink import new_link
 from nbtasks.broker.redis.locks import Locks
 from nbtasks.broker.redis.uniquecalls import UniqueCalls
 from nbtasks.client.batches.capabilities import EVERYTHING
+from nbtasks.client.batches.catchingup import caught_up
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.locking.holding import Holding
@@ -362,11 +363,12 @@ class RedisEngine:
 
     def forget(self, batch: Ledger) -> None:
         """Drop the results of a batch from the broker, as soon as all its calls have ended."""
-        self.session.intake.forget(batch)
+        # What was revoked is taken out of its queue by its states, which would be gone.
+        self.session.intake.forget(caught_up(batch))
 
     def forget_call(self, batch: Ledger, index: int) -> None:
         """Do so with one of the calls that share a batch, as soon as that call has ended."""
-        self.session.intake.forget_call(batch, index)
+        self.session.intake.forget_call(caught_up(batch), index)
 
     def forgotten(self, batch: Ledger) -> Collection[int]:
         """Return which of the calls that share a batch were forgotten, by whatever process."""
