@@ -356,6 +356,8 @@ class App(Foundation):
             WorkersError: they did not come up; the message has the end of their log.
         """
         self.need("start_workers")
+        # Not after they were begun: nobody would end them.
+        self._check_open()
         if self._eager is not None:
             # There is nothing for them to do.
             return

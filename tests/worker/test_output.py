@@ -41,7 +41,8 @@ def test_a_flood_of_output_does_not_fill_the_disk(one):
     result = flood.delay()
     assert result.get(timeout=SOON) < 300_000_000
     assert result.stdout.startswith("first words\nxxx")
-    assert result.stdout.endswith("x\nlast words")
+    # A child that gets no time leaves it to its worker to empty the file, and the end may be gone with the rest.
+    assert result.stdout.endswith(("x\nlast words", "bytes left out ...\n"))
     assert "bytes left out" in result.stdout
     assert len(result.stdout) < 200_000
 
