@@ -127,18 +127,7 @@ class CallDrawer {
       ["retries", data.retries ? thousands(data.retries) : ""], ["worker", `${data.worker ?? ""}${data.worker && data.child !== null ? ` #${data.child}` : ""}`], ["queue", data.queue],
       ["from", data.client ?? ""], ["id", data.id],
     ];
-    const told = facts.filter(([, value]) => value), names = told.map(([name]) => name).join();
-    if (this.facts.dataset.names !== names || !this.facts.childElementCount) {
-      this.facts.dataset.names = names;
-      this.facts.replaceChildren(...told.map(([name]) => {
-        const fact = make("div");
-        make("span", "", fact).textContent = name;
-        make("bdi", "", make("b", "", fact));
-        return fact;
-      }));
-    }
-    const values = this.facts.querySelectorAll("bdi");
-    told.forEach(([, value], place) => setText(values[place], oneLine(value)));
+    putFacts(this.facts, facts);
   }
   /** @param {CallData} data */
   ran(data) {

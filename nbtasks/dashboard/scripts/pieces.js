@@ -39,6 +39,21 @@ function putState(cell, state) {
   setMark(image, state);
   setText(word, wordOf(state));
 }
+/** Names with their values; what has none is left out. @param {HTMLElement} box @param {[string, string][]} facts */
+function putFacts(box, facts) {
+  const told = facts.filter(([, value]) => value), names = told.map(([name]) => name).join();
+  if (box.dataset.names !== names || !box.childElementCount) {
+    box.dataset.names = names;
+    box.replaceChildren(...told.map(([name]) => {
+      const fact = make("div");
+      make("span", "", fact).textContent = name;
+      make("bdi", "", make("b", "", fact));
+      return fact;
+    }));
+  }
+  const values = box.querySelectorAll("bdi");
+  told.forEach(([, value], place) => setText(values[place], oneLine(value)));
+}
 /** Other people's text, which says for itself in which direction it runs. @param {HTMLElement} cell @param {string} raw */
 function putText(cell, raw) {
   const text = oneLine(raw);

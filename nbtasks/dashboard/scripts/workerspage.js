@@ -151,18 +151,7 @@ class WorkerBlock {
       ["CPU", worker.cpu === null ? "" : `${Math.round(100 * worker.cpu)} %`], ["calls run", thousands(worker.processed)],
       ["up", worker.started === null ? "" : roughly(this.now - worker.started)], ["versions", versions.join(", ")],
     ];
-    const told = facts.filter(([, value]) => value), names = told.map(([name]) => name).join();
-    if (this.facts.dataset.names !== names) {
-      this.facts.dataset.names = names;
-      this.facts.replaceChildren(...told.map(([name]) => {
-        const fact = make("div");
-        make("span", "", fact).textContent = name;
-        make("bdi", "", make("b", "", fact));
-        return fact;
-      }));
-    }
-    const values = this.facts.querySelectorAll("bdi");
-    told.forEach(([, value], place) => setText(values[place], oneLine(value)));
+    putFacts(this.facts, facts);
   }
   tick() { if (this.open) for (const lane of this.children.values()) lane.tick(); }
 }
