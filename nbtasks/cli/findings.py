@@ -24,9 +24,9 @@ from nbtasks.local.server.serverprogram import why_unavailable
 from nbtasks.wire.signing import key_id
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.brokerfacts import BrokerFacts
     from nbtasks.client.app import App
     from nbtasks.client.workerinfo import WorkerInfo
+    from nbtasks.core.brokerfacts import BrokerFacts
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from nbtasks.broker.redis.brokerfacts import BrokerFacts
+    from nbtasks.core.brokerfacts import BrokerFacts
 
     from .batches.engine import Engine
     from .definition import Definition

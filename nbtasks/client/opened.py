@@ -21,7 +21,7 @@ from .engines.redis.redisengine import RedisEngine
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from nbtasks.broker.redis.brokerfacts import BrokerFacts
+    from nbtasks.core.brokerfacts import BrokerFacts
     from nbtasks.local.connection import Connection, Resolving
     from nbtasks.local.processes.workers import LocalWorkers
     from nbtasks.local.server.embeddedlease import EmbeddedLease
@@ -126,14 +126,9 @@ class Opened:
 
     def facts(self, connection: Connection) -> BrokerFacts:
         """Return what the broker is, over a connection of its own."""
-        from nbtasks.broker.newlink import new_link
-        from nbtasks.broker.redis.brokerfacts import look
+        from nbtasks.broker.lookat import look_at
 
-        link = new_link(connection)
-        try:
-            return look(link)
-        finally:
-            link.close()
+        return look_at(connection)
 
     # -- other machines
 

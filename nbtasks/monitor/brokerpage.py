@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.brokerfacts import BrokerFacts
+    from nbtasks.core.brokerfacts import BrokerFacts
 
 _MOST_LOOKS = 300
 _KEYS = re.compile(r"keys=(\d{1,18})")

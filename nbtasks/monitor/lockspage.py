@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .bounded import short
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.locks import Holder
-    from nbtasks.client.engines.redis.lookout import LockLook
+    from nbtasks.core.occupancy import Holder, LockLook
     from nbtasks.core.orders import LimitTask
 
 #: How locks of ``max_concurrency=`` are called.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .bounded import short
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.gauges import QueueDepth
     from nbtasks.client.workerinfo import WorkerInfo
+    from nbtasks.core.queuedepth import QueueDepth
 
     from .callbook import CallBook
     from .tallies import Tallies

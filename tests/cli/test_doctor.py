@@ -6,9 +6,9 @@ import pytest
 import redis
 
 from nbtasks import App
-from nbtasks.broker.redis.brokerfacts import BrokerFacts
 from nbtasks.cli.findings import NOTE, OK, PROBLEM, of_queue, server
 from nbtasks.client.workerinfo import WorkerInfo
+from nbtasks.core.brokerfacts import BrokerFacts
 from nbtasks.local.keyfile import key_path, user_key
 from nbtasks.local.server import embedded
 from nbtasks.wire.signing import encode_key, key_id, new_key

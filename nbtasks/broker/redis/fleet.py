@@ -7,10 +7,10 @@ import time
 from nbtasks.core.clock import steady
 from nbtasks.core.workersheet import WorkerSheet
 
-from .brokerfacts import server_life
 from .keys import GROUP, Keys
 from .link import Link
 from .pulse import Pulse, Pulses, Seen
+from .servercheck import server_life
 from .servertime import Reading
 from .untrusted import names
 

@@ -6,11 +6,10 @@ Nothing of it is signed; it is only shown. Nothing is taken or changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from nbtasks.core.address import Address
 from nbtasks.core.lanenames import LANES
+from nbtasks.core.queuedepth import QueueDepth
 
 from .keys import GROUP, Keys, readable
 from .link import Link, translated
@@ -22,24 +21,6 @@ _MOST_LOCKS = 200
 _MOST_HOLDERS = 2_000
 _SECTIONS = ("server", "clients", "memory", "persistence", "stats", "replication", "keyspace")
 _MOST_TEXT = 200
-
-
-@dataclass(frozen=True)
-class QueueDepth:
-    """A queue of one kind. An entry is one call, or calls of a map that travel together.
-
-    Attributes:
-        waiting: entries that no worker has.
-        running: entries that workers have in hand.
-        delayed: entries that are due later, or wait for a limit or a lock.
-        oldest_s: seconds for which the first one of those that wait has done so; None where none waits.
-    """
-
-    address: Address
-    waiting: int
-    running: int
-    delayed: int
-    oldest_s: float | None
 
 
 class Gauges:

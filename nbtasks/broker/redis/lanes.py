@@ -8,11 +8,11 @@ from typing import TypeVar
 from nbtasks.core.address import Address
 from nbtasks.core.lanenames import LANES
 
-from .brokerfacts import server_life
 from .channel import Argument
 from .finish import Finish, finish
 from .keys import GROUP, Keys
 from .link import Link
+from .servercheck import server_life
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ import socket
 from collections.abc import Callable
 
 from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.brokerfacts import check
 from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.servercheck import check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.core import signal
 from nbtasks.core.errors import OperationalError

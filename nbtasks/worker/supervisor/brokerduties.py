@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.brokerfacts import check
 from nbtasks.broker.redis.delivery import Delivery
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
@@ -15,6 +14,7 @@ from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.locks import Locks
 from nbtasks.broker.redis.ordering import Ordering
+from nbtasks.broker.redis.servercheck import check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Store
 from nbtasks.core.errors import OperationalError

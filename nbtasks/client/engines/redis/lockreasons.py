@@ -11,9 +11,10 @@ from nbtasks.core.lock import Lock
 from nbtasks.core.plaintext import on_one_line
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.locks import Holder, Locks, Occupancy
+    from nbtasks.broker.redis.locks import Locks
     from nbtasks.broker.redis.permits import Limited
     from nbtasks.client.batches.ledger import Ledger
+    from nbtasks.core.occupancy import Holder, Occupancy
 
     from .roster import WorkerRoster
 

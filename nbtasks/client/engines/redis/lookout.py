@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.brokerfacts import BrokerFacts, look
-from nbtasks.broker.redis.gauges import Gauges, QueueDepth
-from nbtasks.broker.redis.locks import Locks, Occupancy, name_of_lock
+from nbtasks.broker.redis.gauges import Gauges
+from nbtasks.broker.redis.locks import Locks, name_of_lock
 from nbtasks.broker.redis.ordering import Ordering
+from nbtasks.broker.redis.servercheck import look
+from nbtasks.core.brokerfacts import BrokerFacts
 from nbtasks.core.errors import SignatureMismatch
+from nbtasks.core.occupancy import LockLook
 from nbtasks.core.orders import LimitTask
+from nbtasks.core.queuedepth import QueueDepth
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.keys import Keys
@@ -21,20 +23,6 @@ if TYPE_CHECKING:
 
 #: Locks that are looked at one by one.
 _MOST_LOCKS = 100
-
-
-@dataclass(frozen=True)
-class LockLook:
-    """A lock that somebody holds or waits for.
-
-    Attributes:
-        name: as users write it.
-        held: who does.
-    """
-
-    id: str
-    name: str
-    held: Occupancy
 
 
 class Lookout:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.brokerfacts import write_problem
+from nbtasks.broker.redis.servercheck import write_problem
 from nbtasks.client.batches import ratelimits
 from nbtasks.client.batches.notyet import (
     said_of_eta,

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 
 from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.brokerfacts import LOADING_S, check
 from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link, unavailable
+from nbtasks.broker.redis.servercheck import LOADING_S, check
 from nbtasks.broker.redis.servertime import ServerClock
 from nbtasks.broker.redis.store import Store
 from nbtasks.client.batches.registry import Registry

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 
 from redis.exceptions import NoPermissionError
 
 from nbtasks.broker.unreachable import plain
+from nbtasks.core.brokerfacts import BrokerFacts
 from nbtasks.core.errors import BrokerUnsuitable, OperationalError
 
 from .link import BrokerLoading, Link, translated
@@ -18,30 +18,6 @@ OLDEST = (6, 2)
 LOADING_S = 120.0
 #: How the configuration file of an embedded server is called.
 _LIFE = re.compile(r"/life-([0-9a-f]{32})\.conf$")
-
-
-@dataclass(frozen=True)
-class BrokerFacts:
-    """What is known of the broker.
-
-    Attributes:
-        version: as the server tells it; for Valkey its own version, not the Redis version that it claims to be.
-        flavour: ``redis`` or ``valkey``.
-        policy: what it does when its memory is full.
-        maxmemory: its limit in bytes, 0 for none.
-        latency_s: seconds of one round trip, the best of three.
-        clock_offset_s: what to add to this machine's clock to get the server's.
-        read_only: whether it is a replica that takes no writes.
-    """
-
-    address: str
-    version: str
-    flavour: str
-    policy: str
-    maxmemory: int
-    latency_s: float
-    clock_offset_s: float
-    read_only: bool = False
 
 
 def look(link: Link) -> BrokerFacts:
