@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
-from nbtasks.client.locking.eagerholding import EagerHolding
 from nbtasks.core.errors import ConfigError
 from nbtasks.wire.opened.function import Function
 
+from .eagerholding import EagerHolding
 from .executorengine import ExecutorEngine
 from .line import Load, Stretch
 from .running import run_here

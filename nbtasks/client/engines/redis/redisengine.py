@@ -16,7 +16,6 @@ from nbtasks.client.batches.capabilities import EVERYTHING
 from nbtasks.client.batches.catchingup import caught_up
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
-from nbtasks.client.locking.holding import Holding
 from nbtasks.client.submitting import dispatch
 from nbtasks.client.submitting.naming import Naming
 from nbtasks.client.submitting.shipping import Along, note_modules, ship
@@ -28,6 +27,7 @@ from nbtasks.wire.errors import variables
 from nbtasks.wire.pickling import simple_call
 
 from .commanding import Commanding
+from .holding.holding import Holding
 from .reuse import Reuse
 from .revokingline import RevokingLine
 from .serverworkflows import ServerWorkflows
