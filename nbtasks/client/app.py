@@ -407,7 +407,7 @@ class App(Foundation):
 
         ``nbtasks dashboard`` serves the same as a web page. With ``readonly`` nothing can be done there.
         """
-        self.need("control", "dashboard()")
+        self.need("dashboard", "dashboard()")
         return Dashboard(self, readonly)
 
     def stranded(self) -> list[Stranded]:

@@ -379,8 +379,7 @@ class Foundation:
         """
         from .happened.eventstream import EventStream
 
-        self.need("events")
-        return EventStream(self.session, types, task, since, timeout, expand)
+        return EventStream(self.engine.events, types, task, since, timeout, expand)
 
     def check(self) -> BrokerFacts:
         """Return what the broker is: version, policy, latency."""

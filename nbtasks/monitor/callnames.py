@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .bounded import short
 
 if TYPE_CHECKING:
-    from nbtasks.client.engines.redis.session import Session
+    from nbtasks.client.batches.outline import Outline
     from nbtasks.core.label import BatchLabel
 
 #: Batches whose labels are kept.
@@ -17,10 +17,14 @@ _MOST = 2_000
 
 
 class CallNames:
-    """Looks labels of batches up, each once."""
+    """Looks labels of batches up, each once.
 
-    def __init__(self, session: Session) -> None:
-        self._survey = session.adoption.survey
+    Args:
+        outlines_of: returns what is known of batches, by their ids.
+    """
+
+    def __init__(self, outlines_of: Callable[[Sequence[str]], Mapping[str, Outline]]) -> None:
+        self._outlines_of = outlines_of
         self._labels: OrderedDict[str, BatchLabel] = OrderedDict()
 
     def look_up(self, batches: Iterable[str]) -> None:
@@ -29,7 +33,7 @@ class CallNames:
         if not missing:
             return
         # What nobody knows may be about to be recorded.
-        self._labels.update({name: one.label for name, one in self._survey.named(missing).items()})
+        self._labels.update({name: one.label for name, one in self._outlines_of(missing).items()})
         while len(self._labels) > _MOST:
             self._labels.popitem(last=False)
 

@@ -50,14 +50,14 @@ class Monitor:
 
     def __init__(self, app: App, readonly: bool = False) -> None:
         self._app = app
-        session = app.session
+        engine = app.engine
         self.readonly = readonly
         self.book = CallBook()
         #: Held by who reads events, or looks at what they have told.
         self._lock = threading.Lock()
         self._stream: EventStream | None = None
-        self._lookout = session.lookout
-        self._names = CallNames(session)
+        self._lookout = engine.lookout
+        self._names = CallNames(engine.commanding.outlines_of)
         self._looked_at = LookedAt(app)
         self._living: set[str] = set()
         self._actions = Actions(app)
@@ -169,7 +169,7 @@ class Monitor:
 
     def _overview(self, _filters: Filters, now: float) -> dict[str, Any]:
         self.catch_up()
-        kind = (PYTHON, self._app.session.keyring.id)
+        kind = (PYTHON, self._app.home.key_id)
         queues, workers = self.queues.get(), self.workers.get()
         with self._lock:
             return {**self._of_stream(), **overview_page(self.book, queues, workers, kind, now)}
@@ -201,7 +201,7 @@ class Monitor:
 
     def _look_at_workers(self) -> list[WorkerInfo]:
         found = self._app.workers()
-        self._living = self._app.session.roster.alive(found)
+        self._living = self._lookout.living(found)
         return found
 
     def _look_at_schedules(self) -> dict[str, Any]:

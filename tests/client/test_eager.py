@@ -13,6 +13,7 @@ import pytest
 
 import nbtasks
 from nbtasks import App, AsyncResult, ConfigError, NotPicklable, Task, UnknownCall, chain, chord, group
+from nbtasks.monitor.monitor import Monitor
 
 
 @pytest.fixture
@@ -138,6 +139,10 @@ def test_an_app_can_become_eager_and_stop(shared_app):
         shared_app.start_workers(1)
         with pytest.raises(ConfigError, match="is eager"):
             _ = shared_app.session
+        with pytest.raises(ConfigError, match=r"^events: .* is eager"):
+            shared_app.events()
+        with pytest.raises(ConfigError, match=r"^dashboard: .* is eager"):
+            Monitor(shared_app)
     finally:
         shared_app.conf.task_always_eager = False
     assert where.delay().get(timeout=60) != os.getpid()

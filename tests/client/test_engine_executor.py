@@ -18,6 +18,7 @@ import pytest
 import nbtasks
 from nbtasks import App, ConfigError, UnknownCall, WorkerLostError, WouldDeadlock
 from nbtasks.client.batches.course import course_of
+from nbtasks.monitor.monitor import Monitor
 
 #: Those that this process has open.
 DESCRIPTORS = Path("/proc/self/fd")
@@ -322,6 +323,9 @@ def test_what_only_a_broker_has_is_refused(on_threads, names, tmp_path):
         lambda: on_threads.session,
         on_threads.check,
         on_threads.invite,
+        on_threads.events,
+        on_threads.dashboard,
+        lambda: Monitor(on_threads),
         lambda: on_threads.write_connection_file(tmp_path / "file"),
         lambda: on_threads.task(names["add"]).delay(1).revoke(terminate=True),
         lambda: on_threads.task(names["add"]).map([1]).revoke(terminate=True),

@@ -29,8 +29,8 @@ from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.pulse import Pulse
 from nbtasks.broker.redis.servertime import Reading
 from nbtasks.broker.redis.store import _event, _moment, _noted
+from nbtasks.client.engines.redis.happened.unfolding import Unfolding
 from nbtasks.client.engines.redis.receiving.intake import _ranges
-from nbtasks.client.happened.unfolding import Unfolding
 from nbtasks.core.address import Address
 from nbtasks.core.callheader import CallHeader
 from nbtasks.core.events import Started

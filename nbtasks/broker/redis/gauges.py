@@ -10,9 +10,11 @@ from typing import Any
 
 from nbtasks.core.lanenames import LANES
 from nbtasks.core.queuedepth import QueueDepth
+from nbtasks.core.servergauges import ServerGauges
 
 from .keys import GROUP, Keys, readable
 from .link import Link, translated
+from .serverinfo import gauges_of
 from .untrusted import addresses, is_own_id, names, number_or
 
 #: Queues that are looked at, locks, and workers and clients that may hold some.
@@ -96,14 +98,14 @@ class Gauges:
                 ids[entry.partition(" ")[0]] = None
         return sorted(ids)[:_MOST_LOCKS]
 
-    def info(self) -> dict[str, str]:
-        """Return what the server says of itself, by its own words."""
+    def server(self) -> ServerGauges:
+        """Return what the server says of itself."""
         told: dict[str, str] = {}
         for reply in self._link.pipeline([("INFO", section) for section in _SECTIONS]):
             if isinstance(reply, Exception):
                 raise translated(reply, self._link.label)
             told.update(_lines(reply))
-        return told
+        return gauges_of(told)
 
 
 def _lines(reply: Any) -> Iterable[tuple[str, str]]:

@@ -41,6 +41,7 @@ _REQUESTS = {
     "start_workers": ("has the workers", "Make it with as many as you want, and a new App with it"),
     "control": ("has no workers that could be told something", "Leave it out"),
     "events": ("keeps no stream of what happens", "Look at the handles, or give calls a callback"),
+    "dashboard": ("has no server that could be looked at", "Look at the handles"),
     "add_periodic_task": (
         "runs what it is given, and nothing by itself",
         "Have cron or a loop of your own call the task",

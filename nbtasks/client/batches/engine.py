@@ -10,6 +10,7 @@ from .ledger import Ledger
 
 if TYPE_CHECKING:
     from nbtasks.client.definition import Definition
+    from nbtasks.client.happened.eventsource import EventSource
     from nbtasks.client.home import Home
     from nbtasks.client.stranded import Stranded
     from nbtasks.client.workerinfo import WorkerInfo
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from nbtasks.wire.values import BlobPiece
     from nbtasks.wire.workflowrecord import WorkflowRecord
 
-    from .engineparts import Commander, LockKeeper, PeriodicKeeper
+    from .engineparts import Commander, LockKeeper, PeriodicKeeper, Surveyor
     from .outline import Outline
     from .parcel import Call, CallOptions, Parcel
     from .registry import Registry
@@ -56,6 +57,14 @@ class Engine(BatchEngine, Protocol):
     @property
     def holding(self) -> LockKeeper:
         """Takes locks for code of this process."""
+
+    @property
+    def events(self) -> EventSource:
+        """Tells what happens to calls and workers, whoever submitted them."""
+
+    @property
+    def lookout(self) -> Surveyor:
+        """Looks at queues, locks and the server."""
 
     # -- submitting
 

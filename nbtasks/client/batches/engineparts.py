@@ -12,11 +12,15 @@ from .parcel import Call, CallOptions
 if TYPE_CHECKING:
     from nbtasks.client.definition import Definition
     from nbtasks.client.workerinfo import WorkerInfo
+    from nbtasks.core.brokerfacts import BrokerFacts
     from nbtasks.core.due.periodicfacts import PeriodicFacts
     from nbtasks.core.due.periodicterms import PeriodicTerms
     from nbtasks.core.hold import Hold
     from nbtasks.core.lock import Lock
+    from nbtasks.core.occupancy import LockLook
     from nbtasks.core.orders import Command, LimitTask
+    from nbtasks.core.queuedepth import QueueDepth
+    from nbtasks.core.servergauges import ServerGauges
     from nbtasks.core.workeranswer import WorkerAnswer
 
     from .outline import Outline
@@ -107,6 +111,25 @@ class Commander(Protocol):
 
     def outlines_of(self, batches: Sequence[str]) -> Mapping[str, Outline]:
         """Return what is known of batches, by their ids."""
+
+
+class Surveyor(Protocol):
+    """Looks at what there is beyond calls, for people. Nothing of it is signed."""
+
+    def queues(self) -> list[QueueDepth]:
+        """Return how long queues are."""
+
+    def locks(self) -> tuple[list[LockLook], int]:
+        """Return locks that somebody holds or waits for, and how many more there are."""
+
+    def limits(self) -> list[LimitTask]:
+        """Return the limits of tasks that were set while workers run, by task."""
+
+    def server(self) -> tuple[BrokerFacts, ServerGauges]:
+        """Return what the server is, and what it says of itself."""
+
+    def living(self, workers: Iterable[WorkerInfo]) -> set[str]:
+        """Return the ids of those workers that live."""
 
 
 class LockKeeper(Protocol):

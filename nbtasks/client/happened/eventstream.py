@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.eventlog import EventLog
 from nbtasks.core import happenings as words
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.durations import patience, seconds
@@ -21,14 +19,14 @@ from nbtasks.core.errors import BrokerUnavailable, ConfigError
 
 from .event import Event
 from .eventstate import EventState
-from .unfolding import Unfolding
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from nbtasks.client.engines.redis.session import Session
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.durations import Duration
+
+    from .eventsource import EventSource
 
 #: Seconds between two looks at the workers that are there, and for which one read waits.
 _HEARTBEAT_S = 5.0
@@ -53,7 +51,7 @@ class EventStream:
 
     def __init__(
         self,
-        session: Session,
+        source: EventSource,
         types: str | Iterable[str] | None,
         task: str | None,
         since: str | float | datetime | timedelta | None,
@@ -64,40 +62,34 @@ class EventStream:
         self._task = task
         self._timeout_s = patience(timeout)
         self._expand = expand
-        self._session = session
-        self._link = new_link(session.connection)
-        self._log = EventLog(self._link, session.keys)
-        self._unfolding = Unfolding(session.codec, session.keyring.ids, self._log.label)
-        self._since = _moment(since, session)
+        self._source = source
+        self._since = _moment(since, source)
+        self._tap = source.tap(None if since is None else self._since)
         self._ready: deque[Event] = deque()
         self._reading = threading.Lock()
         self._closed = False
         self._told_missed = 0
         self._looked_at = time.monotonic() - _HEARTBEAT_S
-        if since is None:
-            self._log.begin_now()
-        else:
-            self._log.begin_at(self._since)
 
     @property
     def missed(self) -> int:
         """How many entries were trimmed, or left out by who has noted them, before they were read."""
-        return self._log.missed + self._unfolding.lost
+        return self._tap.missed
 
     @property
     def refused(self) -> int:
         """How many entries were left out that are not signed with a key that is here, or make no sense."""
-        return self._unfolding.refused
+        return self._tap.refused
 
     @property
     def foreign(self) -> int:
         """How many entries were left out that are signed with keys that are not here."""
-        return self._unfolding.foreign
+        return self._tap.foreign
 
     @property
     def is_behind(self) -> bool:
         """Whether there is more to read at once, though none of the last of it may be what is wanted."""
-        return bool(self._ready) or self._log.behind
+        return bool(self._ready) or self._tap.is_behind
 
     # -- reading
 
@@ -183,17 +175,16 @@ class EventStream:
                     return
 
     def _read(self, most_s: float) -> None:
-        if not self._session.usable:
+        if not self._source.usable:
             self._closed = True
             return
-        entries = self._log.read(most_s)
-        for entry in entries:
-            self._ready.extend(filter(self._is_wanted, self._unfolding.events(entry)))
+        self._ready.extend(filter(self._is_wanted, self._tap.read(most_s)))
+        is_quiet = not self._ready
         if self.missed > self._told_missed:
             details = {"missed": self.missed - self._told_missed}
             self._told_missed = self.missed
-            self._ready.appendleft(Event(words.MISSED, self._session.clock.now(), "", details))
-        if not entries and words.HEARTBEAT in self._types:
+            self._ready.appendleft(Event(words.MISSED, self._source.now(), "", details))
+        if is_quiet and words.HEARTBEAT in self._types:
             self._look_at_workers()
 
     def _is_wanted(self, event: Event) -> bool:
@@ -209,15 +200,15 @@ class EventStream:
         if now - self._looked_at < _HEARTBEAT_S:
             return
         self._looked_at = now
-        at = self._session.clock.now()
-        self._ready.extend(_heartbeat(worker, at) for worker in self._session.roster.workers())
+        at = self._source.now()
+        self._ready.extend(_heartbeat(worker, at) for worker in self._source.workers())
 
     # -- the end
 
     def close(self) -> None:
         """Read no more; who waits in another thread goes on at once."""
         self._closed = True
-        self._link.abort()
+        self._tap.close()
 
     def __enter__(self) -> Self:
         return self
@@ -259,7 +250,7 @@ def _types(given: str | Iterable[str] | None) -> frozenset[str]:
     return frozenset(found)
 
 
-def _moment(since: str | float | datetime | timedelta | None, session: Session) -> float:
+def _moment(since: str | float | datetime | timedelta | None, source: EventSource) -> float:
     """Return from when on events are wanted, in epoch seconds; 0 for all.
 
     Raises:
@@ -267,16 +258,16 @@ def _moment(since: str | float | datetime | timedelta | None, session: Session) 
     """
     if since is None:
         # By a clock that is reckoned; and what was signed earlier is a copy.
-        return session.clock.now() - _SLACK_S
+        return source.now() - _SLACK_S
     if isinstance(since, timedelta):
-        return session.clock.now() - since.total_seconds()
+        return source.now() - since.total_seconds()
     if isinstance(since, datetime):
         return since.timestamp()
     if since == "start":
         return 0.0
     if isinstance(since, str):
         with contextlib.suppress(ConfigError):
-            return session.clock.now() - seconds(since)
+            return source.now() - seconds(since)
     if isinstance(since, int | float) and not isinstance(since, bool) and since >= 0:
         return float(since)
     raise ConfigError(

@@ -9,7 +9,8 @@ from nbtasks.client.batches.capabilities import Capabilities
 from nbtasks.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.engineparts import Commander, LockKeeper, PeriodicKeeper
+    from nbtasks.client.batches.engineparts import Commander, LockKeeper, PeriodicKeeper, Surveyor
+    from nbtasks.client.happened.eventsource import EventSource
     from nbtasks.client.stranded import Stranded
     from nbtasks.client.workerinfo import WorkerInfo
 
@@ -36,6 +37,16 @@ class Lacking:
     def commanding(self) -> Commander:
         """Raise ConfigError: there are no workers that could be told something."""
         raise self._refusal("control")
+
+    @property
+    def events(self) -> EventSource:
+        """Raise ConfigError: nobody notes what happens."""
+        raise self._refusal("events")
+
+    @property
+    def lookout(self) -> Surveyor:
+        """Raise ConfigError: there is no server to look at."""
+        raise self._refusal("dashboard")
 
     @property
     def holding(self) -> LockKeeper:

@@ -1,9 +1,9 @@
-"""What there is on the server beyond calls and workers, for people: queues, locks, limits, the server itself."""
+"""What there is on the server beyond calls, for people: queues, locks, limits, who lives, the server itself."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.gauges import Gauges
@@ -15,11 +15,15 @@ from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.occupancy import LockLook
 from nbtasks.core.orders import LimitTask
 from nbtasks.core.queuedepth import QueueDepth
+from nbtasks.core.servergauges import ServerGauges
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.keys import Keys
     from nbtasks.broker.redis.link import Link
+    from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.wire.codec import Codec
+
+    from .roster import WorkerRoster
 
 #: Locks that are looked at one by one.
 _MOST_LOCKS = 100
@@ -32,12 +36,13 @@ class Lookout:
         link: of its own.
     """
 
-    def __init__(self, link: Link, keys: Keys, codec: Codec) -> None:
+    def __init__(self, link: Link, keys: Keys, codec: Codec, roster: WorkerRoster) -> None:
         self._link = link
         self._gauges = Gauges(link, keys)
         self._locks = Locks(link, keys)
         self._ordering = Ordering(link, keys)
         self._codec = codec
+        self._roster = roster
 
     def queues(self) -> list[QueueDepth]:
         """Return how long queues are."""
@@ -61,6 +66,10 @@ class Lookout:
                     found[what.task] = what
         return [found[task] for task in sorted(found)]
 
-    def server(self) -> tuple[BrokerFacts, Mapping[str, str]]:
-        """Return what the server is, and what it says of itself, by its own words."""
-        return look(self._link), self._gauges.info()
+    def server(self) -> tuple[BrokerFacts, ServerGauges]:
+        """Return what the server is, and what it says of itself."""
+        return look(self._link), self._gauges.server()
+
+    def living(self, workers: Iterable[WorkerInfo]) -> set[str]:
+        """Return the ids of those workers that live."""
+        return self._roster.alive(workers)

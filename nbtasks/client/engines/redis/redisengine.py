@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from nbtasks.wire.values import BlobPiece, Shelf
     from nbtasks.wire.workflowrecord import WorkflowRecord
 
+    from .happened.tapping import Tapping
+    from .lookout import Lookout
     from .periodics import Periodics
 
 
@@ -104,6 +106,18 @@ class RedisEngine:
             if self._periodics is None:
                 self._periodics = Periodics(self.session, self._ttl_ms)
             return self._periodics
+
+    @property
+    def events(self) -> Tapping:
+        """What happens in the namespace."""
+        from .happened.tapping import Tapping
+
+        return Tapping(self.session)
+
+    @property
+    def lookout(self) -> Lookout:
+        """What looks at queues, locks and the server."""
+        return self.session.lookout
 
     @property
     def shelf(self) -> Shelf:

@@ -151,7 +151,7 @@ class Session(SessionGround):
         """What looks at queues, locks and the server, on a connection of its own."""
         from .lookout import Lookout
 
-        return Lookout(self.new_link(), self.keys, self.codec)
+        return Lookout(self.new_link(), self.keys, self.codec, self.roster)
 
     @property
     def usable(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Generic, TypeVar
 
 from nbtasks.broker.redis.eventlog import EventEntry
+from nbtasks.client.happened.event import Event
 from nbtasks.core import happenings as words
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.events import GivenBack, Progressed, Refusal, Retried, Started
@@ -17,8 +18,6 @@ from nbtasks.core.states import REVOKED_CODE
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import key_of
 from nbtasks.wire.replay import Window
-
-from .event import Event
 
 #: Batches, calls and processes that are remembered.
 _MOST_KNOWN = 20_000
