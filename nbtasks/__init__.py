@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import pages
-from nbtasks.core.context import current_call, make_task, progress, track
+from nbtasks.core.context import current_call, load_client, make_task, progress, track
 from nbtasks.core.errors import (
     BackPressure,
     BrokerUnavailable,
@@ -192,14 +192,17 @@ def _task_of(function: Any, options: Any) -> Any:
     return __getattr__("Task")(function, options)
 
 
-def _members_of(members: Any) -> Any:
-    # In a worker nobody may have asked for an App yet.
+def _load_client() -> None:
     import_module("nbtasks.client.app")
+
+
+def _members_of(members: Any) -> Any:
+    _load_client()
     return import_module("nbtasks.client.canvas.handles").members_of(members)
 
 
 def _replace(request: Any, signature: Any) -> Any:
-    import_module("nbtasks.client.app")
+    _load_client()
     return import_module("nbtasks.client.canvas.replacing").replace(request, signature)
 
 
@@ -207,6 +210,7 @@ pages.make.append(_page_of)
 pages.show.append(_show)
 ChordError.handles.append(_members_of)
 make_task.append(_task_of)
+load_client.append(_load_client)
 replace_by.append(_replace)
 
 

@@ -7,7 +7,6 @@ whatever else a task or its module opens.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import threading
 import weakref
@@ -179,7 +178,7 @@ def known() -> Provider | None:
 def _maker(known: list[M]) -> M:
     """Return what app.py has set; a task may need an App before anything else of its process has imported that."""
     if not known:
-        importlib.import_module("nbtasks.client.app")
+        context.load_client[0]()
     return known[0]
 
 

@@ -228,6 +228,8 @@ before_telling: list[Callable[[], None]] = []
 #: Makes a task of a function and options, for tasks that submit calls of their own; set by the package, for that loads
 #: what submits them.
 make_task: list[Callable[[Any, Any], Any]] = []
+#: Loads what makes Apps and rebuilds tasks; set by the package. In a worker nobody may have asked for an App yet.
+load_client: list[Callable[[], object]] = []
 #: Returns the ids of what a call has submitted; set by the client.
 ids_of_children: list[Callable[[CurrentCall], list[str]]] = []
 #: Shows what ``progress()`` was given outside a task, if it is handles; set by the client.
