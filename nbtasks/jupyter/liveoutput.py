@@ -13,18 +13,6 @@ from pathlib import Path
 from typing import Any
 
 _FILES = Path(__file__).parent / "page"
-#: Seconds between saved forms for the notebook's file.
-KEEP_EVERY_S = 8.0
-#: Seconds that a page has to say that its widget lives, and between snapshots where it does not.
-HELLO_WITHIN_S = 2.0
-SNAPSHOT_EVERY_S = 0.5
-#: Seconds after which a page is told that the kernel still lives.
-BEAT_EVERY_S = 2.0
-#: What a page is told of which nothing is heard.
-NO_HELLO = (
-    "This page shows no widgets. For live cards with buttons: pip install 'nbtasks[jupyter]' where Jupyter itself "
-    "runs, then reload the page."
-)
 
 
 def as_of() -> str:

@@ -1,8 +1,5 @@
 """One batch on show: its card and the outputs in the notebook that it appears in.
 
-Each output has a display id, so it can be replaced: by the next snapshot, and at the end by the saved form.
-An update goes by that id alone; nothing here prints or shows anything new from a thread.
-
 Where the page keeps the notebook's file up to date itself (page/keeper.js), the widget stays and nothing is replaced.
 """
 
@@ -11,21 +8,15 @@ from __future__ import annotations
 import functools
 import threading
 import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.batches.wholeworkflow import shown_run
 from nbtasks.client.canvas.spread import SpreadResult
 from nbtasks.client.group import GroupResult
 from nbtasks.core.errors import NbtasksError
-from nbtasks.jupyter.liveoutput import (
-    BEAT_EVERY_S,
-    HELLO_WITHIN_S,
-    KEEP_EVERY_S,
-    NO_HELLO,
-    SNAPSHOT_EVERY_S,
-    as_of,
-)
+from nbtasks.jupyter.liveoutput import as_of
+from nbtasks.jupyter.outputplaces import OutputPlaces
+from nbtasks.jupyter.widgetline import NO_HELLO, SNAPSHOT_EVERY_S, Due, WidgetLine, bundle_of, place_of
 
 from . import mosaic, saved, words
 from .answers import answer
@@ -58,25 +49,22 @@ class Exhibit:
         self._handle: AsyncResult | GroupResult | None = handle
         self._preview = preview
         self._width = mosaic.WIDTH
-        # Remembered, because `%%capture` puts another in its place for a while.
-        self._publisher = shell.display_pub
-        self._display_ids: list[str] = []
+        self._places = OutputPlaces(shell.display_pub)
         # A page drops the update of an output that it has not seen yet.
         self._in_order = threading.Lock()
-        self._beneath = Beneath(self._publish_update, self._value_beneath)
+        self._beneath = Beneath(self._places.update, self._value_beneath)
 
     def show(self) -> None:
         """Show the card in the cell that runs now."""
         with self._in_order:
-            data, metadata, display_id = self._first()
-            self._publisher.publish(data, metadata, transient={"display_id": display_id})
+            self._places.show(*self._first())
             self._show_beneath()
 
     def give_up_place(self) -> str:
         """Leave the newest output to something else; returns its display id. Without any other, this is over."""
         with self._in_order:
-            place = self._display_ids.pop()
-            if not self._display_ids:
+            place, has_others = self._places.give_up_newest()
+            if not has_others:
                 self.finished = True
                 self.card.close()
             return place
@@ -96,33 +84,23 @@ class Exhibit:
             if self.finished:
                 return
             view = self.card.view()
-            self._replace(self._still(view), self._metadata())
+            self._places.replace(self._still(view), self._metadata())
             self._beneath.refresh(self.card.batch)
             self._ended(view)
-
-    def _replace(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
-        for display_id in self._display_ids:
-            self._publish_update(data, metadata, display_id)
-
-    def _publish_update(self, data: dict[str, Any], metadata: dict[str, Any], display_id: str) -> None:
-        self._publisher.publish(data, metadata, transient={"display_id": display_id}, update=True)
 
     def _show_beneath(self) -> None:
         """Show what the calls display below the card, in the cell that runs now."""
         # A map's is within the card: who waits for it waits in another cell.
         if self.card.batch.kind != "map":
-            self._beneath.show(self.card.batch, self._publish_new)
-
-    def _publish_new(self, data: dict[str, Any], metadata: dict[str, Any], display_id: str) -> None:
-        self._publisher.publish(data, metadata, transient={"display_id": display_id})
+            self._beneath.show(self.card.batch, self._places.show)
 
     def _first(self) -> tuple[dict[str, Any], dict[str, Any], str]:
         """Return what a new output shows first: data and metadata by MIME type, and its display id."""
         view = self.card.view()
         data, metadata = self._bundle(view)
-        self._display_ids.append(uuid.uuid4().hex)
+        display_id = self._places.begin()
         self._ended(view)
-        return data, metadata, self._display_ids[-1]
+        return data, metadata, display_id
 
     def _ended(self, view: View) -> None:
         if view.done and not self.finished:
@@ -218,11 +196,7 @@ class Snapshots(Followed):
 
 
 class LiveExhibit(Followed):
-    """A card with a widget, which the writer keeps up to date.
-
-    The page says whether it keeps the saved form in the file itself; elsewhere that takes the widget's place at the
-    end. A page of which nothing is heard has no widgets: it gets snapshots.
-    """
+    """A card with a widget, which the writer keeps up to date."""
 
     def __init__(
         self, shell: Any, handle: AsyncResult | GroupResult, writer: Writer, *, preview: bool = True
@@ -232,9 +206,8 @@ class LiveExhibit(Followed):
         self.cell = shell.kernel.get_parent()
         self.widget = widget_class()(self.card.full_state, self._receive)
         self._beneath.card = self.widget.model_id
-        self._shown_at = self._sent_at = self._kept_at = time.time()
-        self._replaced_at = 0.0
-        self._heard = self._keeps = self._told_end = self._width_known = False
+        self._line = WidgetLine(self.widget)
+        self._told_end = self._width_known = False
         self._last: dict[str, Any] = {}
 
     def tick(self, now: float) -> bool:
@@ -248,17 +221,14 @@ class LiveExhibit(Followed):
             self._note_beneath()
         self._send(self.card.tick(now, always=ended and not self._told_end))  # the last state always gets out
         self._told_end = ended
-        deaf = not self._heard and now - self._shown_at >= HELLO_WITHIN_S
-        if ended and (self._heard or deaf):
-            self._end()
-        elif deaf and now - self._replaced_at >= SNAPSHOT_EVERY_S:
-            self._replaced_at = now
-            self.update()
-        elif self._keeps and now - self._kept_at >= KEEP_EVERY_S:
-            self._kept_at = now
-            self._keep()
-        if now - self._sent_at >= BEAT_EVERY_S:
-            self._tell({"k": "beat"})
+        match self._line.due(now, ended):
+            case Due.END:
+                self._end()
+            case Due.SNAPSHOT:
+                self.update()
+            case Due.SAVED_FORM:
+                self._keep()
+        self._line.beat(now)
         return not self.finished
 
     def reopen(self) -> None:
@@ -269,13 +239,12 @@ class LiveExhibit(Followed):
     def bring_back(self) -> None:
         """Put the widget in the place of the saved form, where that has taken it."""
         with self._in_order:
-            if not self._keeps:
-                self._replace(*self._bundle(self.card.view()))
+            if not self._line.keeps:
+                self._places.replace(*self._bundle(self.card.view()))
 
     def retire(self) -> None:
         """Close the widget; its saved form stays."""
-        self._tell({"k": "retire"})
-        self.widget.close()
+        self._line.retire()
 
     def let_go(self) -> None:
         """Hold no more than a page needs that shows the card after the end, and what may be submitted again."""
@@ -297,11 +266,10 @@ class LiveExhibit(Followed):
     # -- what is sent
 
     def _bundle(self, view: View) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = self.widget._repr_mimebundle_()
-        return {**data, **self._still(view)}, {**metadata, **self._metadata()}
+        return bundle_of(self.widget, self._still(view))
 
     def _metadata(self) -> dict[str, Any]:
-        return {"nbtasks": {"card": self.widget.model_id}}
+        return place_of(self.widget)
 
     def _ended(self, view: View) -> None:
         pass  # the last tick tells
@@ -310,28 +278,24 @@ class LiveExhibit(Followed):
         return self._last or super()._still(view)
 
     def _hint(self, *, final: bool) -> str:
-        return super()._hint(final=final) + (f" {NO_HELLO}" if self._replaced_at and not final else "")
+        return super()._hint(final=final) + (f" {NO_HELLO}" if self._line.is_replaced and not final else "")
 
     def _end(self) -> None:
         with self._in_order:
             self._last = self._still(self.card.view())
             self.finished = True
             self.card.close()
-            if not self._keeps:
-                self._replace(self._last, self._metadata())
+            if not self._line.keeps:
+                self._places.replace(self._last, self._metadata())
         self._keep()
 
     def _keep(self) -> None:
-        if self._keeps:
-            self._tell({"k": "still", "data": self._still(self.card.view())})
+        if self._line.keeps:
+            self._line.keep(self._still(self.card.view()))
 
     def _send(self, tick: Tick | None) -> None:
         if tick is not None:
-            self._tell(tick.content, tick.buffers)
-
-    def _tell(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        self._sent_at = time.time()
-        self.widget.send(content, buffers)
+            self._line.tell(tick.content, tick.buffers)
 
     # -- what the page says
 
@@ -342,7 +306,7 @@ class LiveExhibit(Followed):
         if kind in actions:
             self._writer.note(lambda: self._try(actions[kind]))
         elif kind == "hello":
-            self._writer.note(lambda: self._greet(keeps=bool(content.get("keeps"))))
+            self._writer.note(lambda: self._greet(content))
         elif kind == "below":
             self._writer.note(lambda: self._bring_beneath(content.get("places")))
         elif kind == "width" and type(content.get("width")) is int:
@@ -367,35 +331,34 @@ class LiveExhibit(Followed):
             self._last = self._still(self.card.view())
             self._keep()
 
-    def _greet(self, *, keeps: bool) -> None:
-        self._heard = True
-        self._keeps = self._keeps or keeps
-        self._tell({"k": "welcome"})
-        if self._replaced_at and not self.finished:
-            self._replaced_at = 0.0
-            with self._in_order:
-                self._replace(*self._bundle(self.card.view()))
-        if keeps:
+    def _greet(self, content: dict[str, Any]) -> None:
+        self._line.greet(content, self._put_back)
+        if content.get("keeps"):
             self._keep()
             self._note_beneath()
+
+    def _put_back(self) -> None:
+        if not self.finished:
+            with self._in_order:
+                self._places.replace(*self._bundle(self.card.view()))
 
     def _note_beneath(self) -> None:
         """Let pages see whether they have what stands below the card: only the one that ran the cell is sent it."""
         with self._in_order:
             note = self._beneath.note()
-        if note is not None and self._keeps:
-            self._tell(note)
+        if note is not None and self._line.keeps:
+            self._line.tell(note)
 
     def _bring_beneath(self, places: Any) -> None:
         with self._in_order:
             wanted = self._beneath.asked(places)
-        self._tell(wanted)
+        self._line.tell(wanted)
 
     def _try(self, action: Callable[[], None]) -> None:
         try:
             action()
         except NbtasksError as problem:
-            self._tell({"k": "problem", "text": str(problem)})
+            self._line.tell({"k": "problem", "text": str(problem)})
 
     def _cancel(self) -> None:
         self.card.batch.revoke(terminate=True, how="cancelled from the card")
@@ -404,7 +367,7 @@ class LiveExhibit(Followed):
 
     def _retry(self, index: int | None = None) -> None:
         self.card.calls.batch.retry_failed(index)
-        self._tell({"k": "retried"})
+        self._line.tell({"k": "retried"})
 
     def _resync(self) -> None:
         self._send(self.card.tick(time.time(), whole=True))
@@ -412,4 +375,4 @@ class LiveExhibit(Followed):
     def _answer(self, asked: dict[str, Any]) -> None:
         found = answer(self.card.calls, asked)
         if found is not None:
-            self._tell(*found)
+            self._line.tell(*found)

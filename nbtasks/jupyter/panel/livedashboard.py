@@ -10,7 +10,6 @@ import functools
 import logging
 import threading
 import time
-import uuid
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,17 +18,12 @@ from nbtasks.core.errors import NbtasksError
 from nbtasks.dashboard import assets
 from nbtasks.jupyter.card.writer import Writer
 from nbtasks.jupyter.frontend import has_kernel, is_captured, is_watched
-from nbtasks.jupyter.liveoutput import (
-    BEAT_EVERY_S,
-    HELLO_WITHIN_S,
-    KEEP_EVERY_S,
-    NO_HELLO,
-    as_of,
-    live_widget_class,
-)
+from nbtasks.jupyter.liveoutput import as_of, live_widget_class
+from nbtasks.jupyter.widgetline import BEAT_EVERY_S
 from nbtasks.monitor.monitor import Monitor
 
 from .dashboardsaved import still
+from .paneloutput import PanelOutput, SavedForm
 
 if TYPE_CHECKING:
     from nbtasks.client.dashboardhandle import Dashboard
@@ -91,32 +85,28 @@ class LiveDashboard:
     """One dashboard in one output. Only the writer's thread sends."""
 
     def __init__(self, shell: Any, monitor: Monitor, writer: Writer) -> None:
-        self._publisher = shell.display_pub
         self._monitor = monitor
         self._writer = writer
         self._views: dict[str, _View] = {}
         self._overview = monitor.page("overview")
-        self._still = still(self._overview, f"{as_of()}.")
-        self._kept_at = self._shown_at = 0.0
-        self._heard = self._gone = self._followed = False
-        self._place = uuid.uuid4().hex
+        self._followed = False
         hello = monitor.hello()
         first = {"title": hello["namespace"], "about": hello["address"], "readonly": monitor.readonly}
         self.widget = _widget_class()(
             lambda: {**first, "first": {"page": "overview", "data": self._overview}}, self._receive
         )
+        self._output = PanelOutput(shell.display_pub, self.widget, self._still)
+        self._tell = self._output.tell
 
     def show(self) -> None:
         """Show it in the cell that runs now."""
-        self._publish()
-        self._shown_at = time.time()
+        self._output.show()
         self._follow()
 
     def close(self) -> None:
         """Let the saved form take its place."""
         self._views.clear()
-        self._tell({"k": "retire"})
-        self.widget.close()
+        self._output.retire()
         self._monitor.close()
 
     def tick(self, now: float) -> bool:
@@ -125,7 +115,7 @@ class LiveDashboard:
         for name, view in list(self._views.items()):
             if view.page is not None and now - view.looked_at >= LOOK_EVERY_S:
                 self._look(name, view, now)
-        self._followed = bool(self._views) or self._waits_for_page(now)
+        self._followed = bool(self._views) or self._output.waits_for_page(now)
         return self._followed
 
     def _follow(self) -> None:
@@ -133,26 +123,8 @@ class LiveDashboard:
             self._followed = True
             self._writer.follow(self)
 
-    def _publish(self, *, update: bool = False) -> None:
-        data, metadata = self.widget._repr_mimebundle_()
-        metadata = {**metadata, "nbtasks": {"card": self.widget.model_id}}
-        self._publisher.publish(
-            {**data, **self._still}, metadata, transient={"display_id": self._place}, update=update
-        )
-
-    def _tell(self, content: dict[str, Any]) -> None:
-        self.widget.send(content)
-
-    def _waits_for_page(self, now: float) -> bool:
-        """Whether the page may still say that it has widgets; one that has none gets the saved form."""
-        if self._heard or self._gone:
-            return False
-        if now - self._shown_at < HELLO_WITHIN_S:
-            return True
-        self._gone = True
-        kept = still(self._overview, f"{as_of()}. {NO_HELLO}")
-        self._publisher.publish(kept, {}, transient={"display_id": self._place}, update=True)
-        return False
+    def _still(self, hint: str) -> SavedForm:
+        return still(self._overview, f"{as_of()}. {hint}".rstrip())
 
     def _look(self, name: str, view: _View, now: float) -> None:
         view.looked_at = now
@@ -170,20 +142,15 @@ class LiveDashboard:
         if now - view.said_at >= BEAT_EVERY_S:
             view.said_at = now
             self._tell({"k": "beat", "viewer": name})
-        if now - self._kept_at >= KEEP_EVERY_S:
-            self._keep(now)
-
-    def _keep(self, now: float) -> None:
-        self._kept_at = now
-        self._still = still(self._overview, f"{as_of()}.")
-        self._tell({"k": "still", "data": self._still})
+        if self._output.wants_keeping(now):
+            self._output.keep()
 
     # -- what the page says; on whichever thread Jupyter runs this
 
     def _receive(self, content: dict[str, Any]) -> None:
         kind, viewer = content.get("t"), content.get("viewer")
         if kind == "hello":
-            self._writer.note(self._on_hello)
+            self._writer.note(self._output.greet)
         if not isinstance(viewer, str) or len(viewer) > _LONGEST_NAME:
             return
         if kind == "ask":
@@ -196,20 +163,11 @@ class LiveDashboard:
                 target=self._do, args=(viewer, content), name="nbtasks-dashboard", daemon=True
             ).start()
 
-    def _on_hello(self) -> None:
-        self._heard = True
-        self._tell({"k": "welcome"})
-        # Before anybody looks at it, so that the file has no widget.
-        self._tell({"k": "still", "data": self._still})
-        if self._gone:
-            self._gone = False
-            self._publish(update=True)
-
     def _on_ask(self, viewer: str, content: dict[str, Any]) -> None:
         page, filters, call = content.get("page"), content.get("filters"), content.get("call")
         if page is None and viewer in self._views:
             del self._views[viewer]
-            self._keep(time.time())
+            self._output.keep()
         if not isinstance(page, str) or len(self._views) >= _MOST_VIEWS:
             return
         asked = (page, filters if isinstance(filters, dict) else {}, call if isinstance(call, str) else None)

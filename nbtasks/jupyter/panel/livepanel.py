@@ -10,21 +10,14 @@ import functools
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import NbtasksError
 from nbtasks.jupyter.card.looks import style_sheet
-from nbtasks.jupyter.liveoutput import (
-    HELLO_WITHIN_S,
-    KEEP_EVERY_S,
-    NO_HELLO,
-    as_of,
-    joined,
-    live_widget_class,
-)
+from nbtasks.jupyter.liveoutput import as_of, joined, live_widget_class
 
+from .paneloutput import PanelOutput, SavedForm
 from .table import Panel
 
 if TYPE_CHECKING:
@@ -54,93 +47,68 @@ class LivePanel:
         self, shell: Any, writer: Writer, look: Callable[[], Panel], act: Callable[[LivePanel, str, str], str]
     ) -> None:
         self._writer = writer
-        self._publisher = shell.display_pub
         self._look = look
         self._act = act
         #: The request whose cell shows it: what it brings goes below it.
         self.cell = shell.kernel.get_parent()
         self.on_first_look: Callable[[], None] = lambda: None
         self.on_placed: Callable[[str, bool], None] = lambda _card, _placed: None
-        panel = look()
-        self._shown, self._still = panel.live(), still(panel)
-        self._looked_at = self._kept_at = 0.0
+        self._panel = look()
+        self._shown = self._panel.live()
+        self._looked_at = 0.0
         self._every_s = LOOK_EVERY_S
         self._until = 0.0
-        self._followed = self._greeted = self._heard = self._gone = False
-        self._shown_at = 0.0
-        self._place = uuid.uuid4().hex
+        self._followed = self._greeted = False
         self.widget = _widget_class()(lambda: {"panel": self._shown}, self._receive)
+        self._output = PanelOutput(shell.display_pub, self.widget, self._still)
 
     def show(self) -> None:
         """Show the panel in the cell that runs now."""
-        self._publish()
-        self._shown_at = time.time()
+        self._output.show()
         self._writer.follow(self)
-
-    def _publish(self, *, update: bool = False) -> None:
-        data, metadata = self.widget._repr_mimebundle_()
-        metadata = {**metadata, "nbtasks": {"card": self.widget.model_id}}
-        self._publisher.publish(
-            {**data, **self._still}, metadata, transient={"display_id": self._place}, update=update
-        )
 
     def close(self) -> None:
         """Let the saved form take its place."""
-        self.tell({"k": "retire"})
-        self.widget.close()
+        self._output.retire()
 
     def tell(self, content: dict[str, Any]) -> None:
         """Send something to the page; on the writer's thread only."""
-        self.widget.send(content)
+        self._output.tell(content)
+
+    def _still(self, hint: str) -> SavedForm:
+        return still(self._panel, hint)
 
     def tick(self, now: float) -> bool:
         """Called by the writer."""
         if now >= self._until:
             self._followed = False
-            return self._waits_for_page(now)
+            return self._output.waits_for_page(now)
         if now - self._looked_at >= self._every_s:
             self._looked_at = now
             self._refresh(now)
         return True
 
-    def _waits_for_page(self, now: float) -> bool:
-        """Whether the page may still say that it has widgets; one that has none gets the saved form."""
-        if self._heard or self._gone:
-            return False
-        if now - self._shown_at < HELLO_WITHIN_S:
-            return True
-        self._gone = True
-        self._publisher.publish(
-            still(self._look(), NO_HELLO), {}, transient={"display_id": self._place}, update=True
-        )
-        return False
-
     def _refresh(self, now: float) -> None:
         try:
-            panel = self._look()
+            self._panel = self._look()
         except NbtasksError as problem:
             self.tell({"k": "said", "text": str(problem)})
             return
-        content = panel.live()
+        content = self._panel.live()
         if content == self._shown:
             self._every_s = min(LOOK_AT_LEAST_EVERY_S, self._every_s * _SLOWER)
             return
         self._shown, self._every_s = content, LOOK_EVERY_S
         self.tell({"k": "panel", "panel": content})
-        if now - self._kept_at >= KEEP_EVERY_S:
-            self._kept_at = now
-            self._keep(panel)
-
-    def _keep(self, panel: Panel) -> None:
-        self._still = still(panel)
-        self.tell({"k": "still", "data": self._still})
+        if self._output.wants_keeping(now):
+            self._output.keep()
 
     # -- what the page says; on whichever thread Jupyter runs this
 
     def _receive(self, content: dict[str, Any]) -> None:
         kind = content.get("t")
         if kind == "hello":
-            self._writer.note(self._on_hello)
+            self._writer.note(self._output.greet)
         elif kind == "look":
             self._writer.note(self._on_look)
         elif kind == "away":
@@ -155,15 +123,6 @@ class LivePanel:
                     target=self._do, args=(action, key), name="nbtasks-panel", daemon=True
                 ).start()
 
-    def _on_hello(self) -> None:
-        self._heard = True
-        self.tell({"k": "welcome"})
-        # Before anybody looks at it, so that the file has no widget.
-        self.tell({"k": "still", "data": self._still})
-        if self._gone:
-            self._gone = False
-            self._publish(update=True)
-
     def _on_look(self) -> None:
         self._until = time.time() + LEASE_S
         if not self._followed:
@@ -176,7 +135,8 @@ class LivePanel:
 
     def _on_away(self) -> None:
         self._until = 0.0
-        self._keep(self._look())
+        self._panel = self._look()
+        self._output.keep()
 
     def _do(self, action: str, key: str) -> None:
         try:
@@ -193,7 +153,7 @@ class LivePanel:
         self.tell({"k": "said", "text": said})
 
 
-def still(panel: Panel, hint: str = "") -> dict[str, str]:
+def still(panel: Panel, hint: str = "") -> SavedForm:
     """Return what stands in a panel's place without a kernel, with one more sentence."""
     return {"text/html": panel.html(hint=f"{as_of()}. {hint}".rstrip()), "text/plain": panel.text()}
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.jupyter.card.card import widget_class
-from nbtasks.jupyter.liveoutput import BEAT_EVERY_S
+from nbtasks.jupyter.widgetline import WidgetLine
 
 from .opencard import OpenCard
 
@@ -21,17 +20,15 @@ class OneCard:
     def __init__(self, run: Run, writer: Writer) -> None:
         self._run = run
         self._card = OpenCard(run, self._tell, lambda: writer.follow(self))
-        self._sent_at = 0.0
         self.widget: Any = widget_class()(self._card.full_state, self._card.receive)
+        self._line = WidgetLine(self.widget)
 
     def tick(self, now: float) -> bool:
         """Called by the writer."""
         ended = self._run.ended_at is not None
         self._card.tick(now)
-        if now - self._sent_at >= BEAT_EVERY_S:
-            self._tell({"k": "beat"}, [])
+        self._line.beat(now)
         return not ended
 
     def _tell(self, content: dict[str, Any], buffers: list[bytes]) -> None:
-        self._sent_at = time.time()
-        self.widget.send(content, buffers)
+        self._line.tell(content, buffers)

@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import threading
 import time
-import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +18,9 @@ from nbtasks.core.errors import NbtasksError
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.card.card import tables
 from nbtasks.jupyter.card.looks import style_sheet
-from nbtasks.jupyter.liveoutput import (
-    BEAT_EVERY_S,
-    HELLO_WITHIN_S,
-    KEEP_EVERY_S,
-    NO_HELLO,
-    SNAPSHOT_EVERY_S,
-    as_of,
-    joined,
-    live_widget_class,
-)
+from nbtasks.jupyter.liveoutput import as_of, joined, live_widget_class
+from nbtasks.jupyter.outputplaces import OutputPlaces
+from nbtasks.jupyter.widgetline import NO_HELLO, SNAPSHOT_EVERY_S, Due, WidgetLine, bundle_of, place_of
 
 from . import savedlist
 from .listsaid import ATTACH_HINT, ListSaid, RowOfRun, list_said
@@ -49,8 +41,7 @@ class StillList:
 
     def __init__(self, shell: Any, runs: Iterable[Run]) -> None:
         self.runs = list(runs)
-        self._publisher = shell.display_pub
-        self._display_ids: list[str] = []
+        self._places = OutputPlaces(shell.display_pub)
         # A page drops the update of an output that it has not seen yet.
         self._in_order = threading.RLock()
         self._stopping = False
@@ -59,15 +50,12 @@ class StillList:
     def show(self) -> None:
         """Show the list in the cell that runs now."""
         with self._in_order:
-            data, metadata = self._bundle()
-            self._display_ids.append(uuid.uuid4().hex)
-            self._publisher.publish(data, metadata, transient={"display_id": self._display_ids[-1]})
+            self._places.show(*self._bundle(), self._places.begin())
 
     def take_place(self, display_id: str) -> None:
         """Show the list in the place of an output."""
         with self._in_order:
-            self._display_ids.append(display_id)
-            self._publish_update(*self._bundle(), display_id)
+            self._places.update(*self._bundle(), self._places.begin(display_id))
 
     def add(self, run: Run) -> None:
         """One more run."""
@@ -99,14 +87,7 @@ class StillList:
         with self._in_order:
             if not self.finished:
                 self.finished = all(run.ended_at is not None for run in self.runs)
-                self._replace(self._still(), {})
-
-    def _replace(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
-        for display_id in self._display_ids:
-            self._publish_update(data, metadata, display_id)
-
-    def _publish_update(self, data: dict[str, Any], metadata: dict[str, Any], display_id: str) -> None:
-        self._publisher.publish(data, metadata, transient={"display_id": display_id}, update=True)
+                self._places.replace(self._still(), {})
 
     def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return self._still(), {}
@@ -145,11 +126,9 @@ class LiveList(StillList):
         self._open: dict[str, OpenCard] = {}
         self._seq = 0
         self._told: tuple[ListSaid | None, dict[str, RowOfRun]] = (None, {})
-        now = time.time()
-        self._shown_at = self._sent_at = self._kept_at = now
-        self._looked_at = self._replaced_at = 0.0
-        self._heard = self._keeps = False
+        self._looked_at = 0.0
         self.widget = _widget_class()(lambda: {"list": self._whole()}, self._receive)
+        self._line = WidgetLine(self.widget)
 
     def tick(self, now: float) -> bool:
         """Called by the writer."""
@@ -159,16 +138,14 @@ class LiveList(StillList):
         if ended or now - self._looked_at >= _LOOK_EVERY_S + _LOOK_PER_RUN_S * len(self.runs):
             self._looked_at = now
             self._tell_news(now)
-        deaf = not self._heard and now - self._shown_at >= HELLO_WITHIN_S
-        if ended and (self._heard or deaf):
-            self._end()
-        elif deaf and now - self._replaced_at >= SNAPSHOT_EVERY_S:
-            self._replaced_at = now
-            self.update()
-        elif self._keeps and now - self._kept_at >= KEEP_EVERY_S:
-            self._keep(now)
-        if now - self._sent_at >= BEAT_EVERY_S:
-            self._tell({"k": "beat"})
+        match self._line.due(now, ended):
+            case Due.END:
+                self._end()
+            case Due.SNAPSHOT:
+                self.update()
+            case Due.SAVED_FORM:
+                self._keep()
+        self._line.beat(now)
         return not self.finished or bool(self._open)
 
     def add(self, run: Run) -> None:
@@ -176,22 +153,20 @@ class LiveList(StillList):
         with self._in_order:
             ended = self.finished
             super().add(run)
-            if ended and not self._keeps:
+            if ended and not self._line.keeps:
                 # Its saved form stands there.
-                self._shown_at = time.time()
-                self._replace(*self._bundle())
+                self._line.note_shown()
+                self._places.replace(*self._bundle())
 
     def retire(self) -> None:
         """Close the widget; its saved form stays."""
-        self._tell({"k": "retire"})
-        self.widget.close()
+        self._line.retire()
 
     def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = self.widget._repr_mimebundle_()
-        return {**data, **self._still()}, {**metadata, "nbtasks": {"card": self.widget.model_id}}
+        return bundle_of(self.widget, self._still())
 
     def _hint(self) -> str:
-        return super()._hint() + (f" {NO_HELLO}" if self._replaced_at else "")
+        return super()._hint() + (f" {NO_HELLO}" if self._line.is_replaced else "")
 
     def _end(self) -> None:
         with self._in_order:
@@ -200,18 +175,17 @@ class LiveList(StillList):
             if any(run.ended_at is None for run in self.runs):
                 return
             self.finished = True
-            if not self._keeps:
-                self._replace(self._still(), {"nbtasks": {"card": self.widget.model_id}})
+            if not self._line.keeps:
+                self._places.replace(self._still(), place_of(self.widget))
             # It may stay for long: it holds no arguments and no results of what nobody runs again.
             self.runs = [
                 one if one.failed_count or one.revoked_count else one.to_be_shown() for one in self.runs
             ]
-        self._keep(time.time())
+        self._keep()
 
-    def _keep(self, now: float) -> None:
-        if self._keeps:
-            self._kept_at = now
-            self._tell({"k": "still", "data": self._still()})
+    def _keep(self) -> None:
+        if self._line.keeps:
+            self._line.keep(self._still())
 
     # -- what is sent
 
@@ -240,22 +214,18 @@ class LiveList(StillList):
             message = {"k": "runs", **self._message(told, news if same else rows)}
             if not same:
                 message["order"] = list(by_key)
-            self._tell(message)
-
-    def _tell(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        self._sent_at = time.time()
-        self.widget.send(content, buffers)
+            self._line.tell(message)
 
     # -- what the page says; on whichever thread Jupyter runs this, the writer does the work
 
     def _receive(self, content: dict[str, Any]) -> None:
         kind, key = content.get("t"), content.get("key")
         if kind == "hello":
-            self._writer.note(lambda: self._greet(keeps=bool(content.get("keeps"))))
+            self._writer.note(lambda: self._greet(content))
         elif kind in ("cancel", "retry"):
             self._writer.note(self._cancel if kind == "cancel" else self._retry)
         elif kind == "resync":
-            self._writer.note(lambda: self._tell({"k": "runs", **self._whole()}))
+            self._writer.note(lambda: self._line.tell({"k": "runs", **self._whole()}))
         elif kind == "open" and self._is_key(key):
             self._writer.note(lambda: self._open_card(str(key)))
         elif kind == "shut" and isinstance(key, str):
@@ -266,16 +236,15 @@ class LiveList(StillList):
     def _is_key(self, key: Any) -> bool:
         return isinstance(key, str) and key.isascii() and key.isdigit() and int(key) < len(self.runs)
 
-    def _greet(self, *, keeps: bool) -> None:
-        self._heard = True
-        self._keeps = self._keeps or keeps
-        self._tell({"k": "welcome"})
-        if self._replaced_at and not self.finished:
-            self._replaced_at = 0.0
+    def _greet(self, content: dict[str, Any]) -> None:
+        self._line.greet(content, self._put_back)
+        if content.get("keeps"):
+            self._keep()
+
+    def _put_back(self) -> None:
+        if not self.finished:
             with self._in_order:
-                self._replace(*self._bundle())
-        if keeps:
-            self._keep(time.time())
+                self._places.replace(*self._bundle())
 
     def _cancel(self) -> None:
         self._stopping = True
@@ -295,27 +264,27 @@ class LiveList(StillList):
                 except NbtasksError as problem:
                     problems.append(str(problem))
         failed = f"The calls that had failed run again: {words.calls(n)}."
-        self._tell({"k": "said", "text": problems[0] if problems else failed})
+        self._line.tell({"k": "said", "text": problems[0] if problems else failed})
         self.go_on()
 
     def go_on(self) -> None:
         """Calls run again, in the rows that they have."""
         with self._in_order:
             ended, self.finished, self._stopping = self.finished, False, False
-            if ended and not self._keeps:
+            if ended and not self._line.keeps:
                 # Its saved form stands there.
-                self._shown_at = time.time()
-                self._replace(*self._bundle())
+                self._line.note_shown()
+                self._places.replace(*self._bundle())
         self._writer.follow(self)
 
     def _open_card(self, key: str) -> None:
         def tell(content: dict[str, Any], buffers: list[bytes]) -> None:
-            self._tell({"k": "of", "key": key, "m": content}, buffers)
+            self._line.tell({"k": "of", "key": key, "m": content}, buffers)
 
         self._shut_card(key)
         card = self._open[key] = OpenCard(self.runs[int(key)], tell, self.go_on)
         state, mosaic = card.state()
-        self._tell({"k": "opened", "key": key, "state": state}, [mosaic])
+        self._line.tell({"k": "opened", "key": key, "state": state}, [mosaic])
         # An ended list is followed again as long as a card is open: what one sees there may go on.
         self._writer.follow(self)
 
