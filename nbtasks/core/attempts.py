@@ -1,7 +1,8 @@
 """What an attempt of a call is, and whether and when the next one comes.
 
-The attempt number of an entry counts tries, and losses in millions. Tries are 1 for the first and one more for each
-retry; a loss is a worker that died under the call. A loss does not use up a retry.
+The attempt number of an entry counts tries, losses in millions, and suspicions in hundred millions. Tries are 1 for the
+first and one more for each retry. A loss is a process that died while it executed the call; where it is not known that
+it was this call of which it died, it is a suspicion. Neither uses up a retry.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from .options import TaskOptions
 from .readable import is_kind, name_of, repr_of, text_of
 
 _LOSS = 1_000_000
+_SUSPICION = 100_000_000
 
 #: A call is given up when it was lost this often with the process that executed it.
 MOST_LOSSES = 3
-#: The same where nobody knows which call of a chunk was executing: a whole machine was lost.
-MOST_LOSSES_UNSEEN = 10
+#: The same for processes of whose death it may have been the cause: a whole machine was lost, say.
+MOST_SUSPICIONS = 10
 #: Seconds that a next try may be away. What is longer is a mistake, and no queue keeps it.
 _LONGEST_S = 10 * 366 * 86_400.0
 #: Characters of an error that are told while its call waits for the next attempt.
@@ -35,13 +37,28 @@ def tries(attempt: int) -> int:
 
 
 def losses(attempt: int) -> int:
-    """Return how often a worker died under the call."""
-    return attempt // _LOSS
+    """Return how often a process died while it executed the call."""
+    return attempt % _SUSPICION // _LOSS
+
+
+def suspicions(attempt: int) -> int:
+    """Return how often a process died and the call may have been the cause."""
+    return attempt // _SUSPICION
+
+
+def deaths(attempt: int) -> int:
+    """Return how many processes have died that had to do with the call."""
+    return losses(attempt) + suspicions(attempt)
 
 
 def after_loss(attempt: int) -> int:
-    """Return the attempt number after a lost worker."""
+    """Return the attempt number after the death of a process that executed the call."""
     return attempt + _LOSS
+
+
+def after_suspicion(attempt: int) -> int:
+    """Return the attempt number after a death of which the call may have been the cause."""
+    return attempt + _SUSPICION
 
 
 def after_retry(attempt: int) -> int:

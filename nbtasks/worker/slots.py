@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 #: In place of a soft limit: the call has ended, and how is packed.
 PACKING = -1.0
+#: In place of a soft limit: no call has begun yet, their task is only made ready.
+OPENING = -2.0
 
 #: Exit code of a child whose call has lost its locks.
 LOCKS_LOST = 71
@@ -51,7 +53,7 @@ class RunningCall:
         serial: grows with every call, so that two looks at the same call can be told from two calls.
         started: ``time.monotonic()`` at its start, valid in every process of the machine.
         limit_s: its hard time limit, 0 for none.
-        count: more than one while calls, from ``index`` on, are only made ready to run.
+        count: so many calls, from ``index`` on, while their task is only made ready; then ``soft_s`` is OPENING.
         soft_s: its soft time limit, 0 for none.
 
     When it has ended, and its result is packed, it is as another call, with a limit for that and PACKING.
@@ -64,6 +66,11 @@ class RunningCall:
     limit_s: float
     count: int = 1
     soft_s: float = 0.0
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is a call, and not several whose task is made ready."""
+        return self.soft_s != OPENING
 
 
 @dataclass(frozen=True)
@@ -120,12 +127,16 @@ class Slot:
             self._write()
 
     def begin(self, batch: bytes, index: int, limit_s: float, count: int = 1, soft_s: float = 0.0) -> None:
-        """Say which call the main thread starts now, or which ones it makes ready to run."""
+        """Say which call the main thread starts now."""
         self.serial += 1
         where = self._at + _CALL_AT
         _CALL.pack_into(
             self._memory, where, index, time.monotonic(), limit_s, soft_s, batch, count, self.serial
         )
+
+    def begin_opening(self, batch: bytes, index: int, count: int) -> None:
+        """Say for which calls a task is made ready now."""
+        self.begin(batch, index, 0.0, count, OPENING)
 
     def end(self) -> None:
         """Say that the main thread's call is over."""
@@ -133,7 +144,7 @@ class Slot:
         self.end_opening()
 
     def end_opening(self) -> None:
-        """Say that calls have been made ready to run."""
+        """Say that a task has been made ready."""
         # Without a serial there is no call.
         _SERIAL.pack_into(self._memory, self._at + _SERIAL_AT, 0)
 

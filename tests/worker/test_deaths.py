@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import WorkerLostError
+from nbtasks.core import attempts
 
 SOON = 60.0
 
@@ -192,6 +193,85 @@ def test_a_long_map_is_right_and_in_order_while_children_are_killed(app, childre
         thread.join()
     assert values == [3 * x for x in range(10_000)], seed
     assert {int(line) for line in ledger.lines()} == set(range(0, 10_000, 100)), seed
+
+
+# --- a child that makes a function ready
+
+
+class OpenedBy:
+    """What a task holds, and runs ``task code`` wherever the task is made ready."""
+
+    def __init__(self, code, *args):
+        self.made_of = code, args
+
+    def __reduce__(self):
+        return self.made_of
+
+
+def wait_to_be_opened(ledger, gate):
+    """Task code: say which process makes a task ready, and wait at a gate."""
+    note(ledger, os.getpid())
+    wait_at(gate)
+
+
+def exit_when_opened(ledger):
+    """Task code: end the process that makes a task ready."""
+    note(ledger, os.getpid())
+    os._exit(7)
+
+
+def numbered(app, held, **options):
+    """A task that holds something."""
+
+    @app.task(**options)
+    def work(path, x):
+        assert held is None
+        note(path, x)
+        return x
+
+    return work
+
+
+@pytest.mark.parametrize("acks_late", [True, False])
+def test_calls_that_had_not_begun_survive_more_than_three_deaths(
+    acks_late, app, ledger, gate, tmp_path, eventually
+):
+    runs = tmp_path / "runs"
+    runs.touch()
+    work = numbered(app, OpenedBy(wait_to_be_opened, ledger.path, gate.path), acks_late=acks_late)
+    group = work.starmap([(str(runs), x) for x in range(3)], chunk=3)
+    for deaths in range(5):
+        eventually(lambda deaths=deaths: len(ledger.lines()) > deaths, "a process makes it ready")
+        kill(int(ledger.lines()[deaths]))
+    gate.open()
+    assert get(group) == [0, 1, 2]
+    assert sorted(runs.read_text().split()) == ["0", "1", "2"]
+
+
+def test_a_task_that_kills_who_makes_it_ready_is_given_up(app, ledger):
+    work = numbered(app, OpenedBy(exit_when_opened, ledger.path))
+    group = work.starmap([(ledger.path, x) for x in range(3)], chunk=3, on_error="keep")
+    values = get(group, propagate=False)
+    assert {type(value) for value in values} == {WorkerLostError}
+    assert len(ledger.lines()) == attempts.MOST_SUSPICIONS
+    message = str(values[2])
+    assert group[2].id in message
+    assert "died (10 times) while it made the task ready" in message
+    assert "exit code 7" in message
+
+
+def test_revoking_a_call_that_had_not_begun_leaves_its_neighbours(app, ledger, gate, tmp_path, eventually):
+    runs = tmp_path / "runs"
+    runs.touch()
+    work = numbered(app, OpenedBy(wait_to_be_opened, ledger.path, gate.path))
+    group = work.starmap([(str(runs), x) for x in range(3)], chunk=3, on_error="keep")
+    eventually(ledger.lines, "a process makes it ready")
+    group[0].revoke(terminate=True)
+    eventually(lambda: len(ledger.lines()) > 1, "the next one makes it ready")
+    gate.open()
+    group.until_ready(SOON)
+    assert [handle.state for handle in group] == ["REVOKED", "SUCCESS", "SUCCESS"]
+    assert sorted(runs.read_text().split()) == ["1", "2"]
 
 
 # --- the supervisor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,17 +29,40 @@ def verdict(of=None, final=(), executing=None, at_most_once=False, **loss):
     return sorted(found.pieces), found.fail
 
 
-LOST = attempts.after_loss(1)
+LOST, SUSPECTED = attempts.after_loss(1), attempts.after_suspicion(1)
+
+
+def often(n):
+    """The attempt number after so many suspicions."""
+    attempt = 1
+    for _ in range(n):
+        attempt = attempts.after_suspicion(attempt)
+    return attempt
 
 
 def test_only_the_executing_call_is_charged():
     assert verdict(executing=("b", 2)) == ([(0, 2, 1), (2, 1, LOST), (3, 2, 1)], [])
 
 
-def test_calls_that_were_only_opened_are_charged_together():
-    assert verdict(executing=("b", 1), charged=3) == ([(0, 1, 1), (1, 3, LOST), (4, 1, 1)], [])
-    twice = attempts.after_loss(LOST)
-    assert verdict(entry(attempt=twice), executing=("b", 0), charged=5) == ([], [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("at_most_once", [False, True])
+def test_calls_whose_task_was_made_ready_are_suspected_together(at_most_once):
+    found = verdict(executing=("b", 1), opening=3, at_most_once=at_most_once)
+    assert found == ([(0, 1, 1), (1, 3, SUSPECTED), (4, 1, 1)], [])
+    found = verdict(entry(attempt=often(9)), executing=("b", 0), opening=5, at_most_once=at_most_once)
+    assert found == ([], [0, 1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("at_most_once", [False, True])
+def test_a_shutdown_while_a_task_is_made_ready_charges_nobody(at_most_once):
+    found = verdict(executing=("b", 0), opening=5, uncharged=True, at_most_once=at_most_once)
+    assert found == ([(0, 5, 1)], [])
+
+
+def test_losses_and_suspicions_are_counted_apart():
+    both = attempts.after_loss(attempts.after_loss(often(8)))
+    assert (attempts.losses(both), attempts.suspicions(both), attempts.deaths(both)) == (2, 8, 10)
+    assert verdict(entry(attempt=both), seen=False)[1] == []
+    assert verdict(entry(attempt=often(9)), executing=("b", 2))[1] == []
 
 
 def test_what_is_final_does_not_run_again():
@@ -80,14 +104,12 @@ def test_an_ordered_end_is_not_run_again():
 
 
 def test_nobody_saw_what_was_executing():
-    assert verdict(final={1}, seen=False) == ([(0, 1, LOST), (2, 3, LOST)], [])
+    assert verdict(final={1}, seen=False) == ([(0, 1, SUSPECTED), (2, 3, SUSPECTED)], [])
 
 
 def test_nobody_saw_it_ten_times():
-    often = 1
-    for _ in range(attempts.MOST_LOSSES_UNSEEN - 1):
-        often = attempts.after_loss(often)
-    assert verdict(entry(attempt=often), final={1}, seen=False) == ([], [0, 2, 3, 4])
+    nine = often(attempts.MOST_SUSPICIONS - 1)
+    assert verdict(entry(attempt=nine), final={1}, seen=False) == ([], [0, 2, 3, 4])
 
 
 def test_nobody_saw_it_and_at_most_once():
@@ -115,18 +137,20 @@ def test_the_page_has_the_table():
 
 def test_the_page_has_the_numbers():
     words = {3: "third", 10: "tenth"}
-    most, unseen = words[attempts.MOST_LOSSES], words[attempts.MOST_LOSSES_UNSEEN]
-    assert f"A charged call fails at the {most} loss, or at the {unseen} where nobody knows" in PAGE
+    most, unproven = words[attempts.MOST_LOSSES], words[attempts.MOST_SUSPICIONS]
+    assert f"A call fails when it is charged for the {most} time, or suspected for the {unproven}." in PAGE
 
 
-def test_no_end_both_charges_and_fails_calls_that_may_be_repeated():
-    assert all({Fate.CHARGED, Fate.FAILED} - set(fates) for row in TABLE.values() for fates in row)
+def test_no_end_has_two_ways_to_a_failure():
+    ways = {Fate.CHARGED, Fate.SUSPECTED, Fate.FAILED}
+    assert all(len(ways & set(fates)) <= 1 for row in TABLE.values() for fates in row)
 
 
 @settings(max_examples=100, deadline=None)
 @given(
     st.integers(1, 6),
-    st.integers(0, 12),
+    st.integers(0, 2),
+    st.integers(0, 9),
     st.none() | st.tuples(st.sampled_from(["b", "other"]), st.integers(0, 5)),
     some_indexes,
     some_indexes,
@@ -135,13 +159,13 @@ def test_no_end_both_charges_and_fails_calls_that_may_be_repeated():
             "seen": st.booleans(),
             "uncharged": st.booleans(),
             "shared": st.booleans(),
-            "charged": st.integers(1, 3),
+            "opening": st.integers(0, 3),
         }
     ),
     st.booleans(),
 )
-def test_each_call_has_one_fate(count, losses, executing, final, revoked, facts, at_most_once):
-    attempt = 1
+def test_each_call_has_one_fate(count, losses, suspicions, executing, final, revoked, facts, at_most_once):
+    attempt = often(suspicions)
     for _ in range(losses):
         attempt = attempts.after_loss(attempt)
     of = entry(count=count, attempt=attempt)
@@ -149,7 +173,7 @@ def test_each_call_has_one_fate(count, losses, executing, final, revoked, facts,
     again = [index for first, n, _ in found.pieces for index in range(first, first + n)]
     assert sorted([*again, *found.fail, *found.revoked]) == [i for i in range(count) if i not in final]
     assert not revoked & {*again, *found.fail}
-    if at_most_once and executing is not None and executing[0] == "b":
+    if at_most_once and executing is not None and executing[0] == "b" and not facts["opening"]:
         assert executing[1] not in again
     if facts["uncharged"]:
         assert at_most_once or not found.fail

@@ -157,8 +157,8 @@ class Unpacking:
             return known
         # A process that dies while it waits for the broker has started nothing.
         frame = self._functions.fetched(digest)
-        # Rebuilding it may kill the process: then these calls are charged.
-        self._slot.begin(entry.batch.encode(), entry.first, 0.0, entry.count)
+        # Rebuilding it may kill the process: then these calls are suspected.
+        self._slot.begin_opening(entry.batch.encode(), entry.first, entry.count)
         try:
             return self._functions.rebuilt(digest, frame)
         finally:

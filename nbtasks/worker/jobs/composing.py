@@ -210,7 +210,7 @@ def _untellable(item: Done | Again | PutAside, error: Exception) -> Done:
 
 def _number_of(entry: Entry) -> int:
     """Return which try at its calls it is, as people count: losses, too."""
-    return attempts.tries(entry.attempt) + attempts.losses(entry.attempt)
+    return attempts.tries(entry.attempt) + attempts.deaths(entry.attempt)
 
 
 def _retried(item: Again) -> Retried:

@@ -89,7 +89,7 @@ class DeadChildren:
     def _loss(self, death: Death, seat: Seat, stopping: bool) -> Loss:
         running, concurrent = seat.slot.running(), seat.slot.status()[1] == CONCURRENT
         executing = (running.batch, running.index) if running else None
-        charged = running.count if running else 1
+        opening = running.count if running and not running.has_begun else 0
         killed = self._enforcement.killed(death.pid)
         # Others may have ended there, and not have been told.
         shared = bool(seat.roster.running()) or concurrent
@@ -97,13 +97,16 @@ class DeadChildren:
         seen = not concurrent
         if stopping:
             return Loss(
-                "the worker was stopped", executing, charged, seen=seen, uncharged=True, shared=shared
+                "the worker was stopped", executing, opening, seen=seen, uncharged=True, shared=shared
             )
         if killed is not None:
             call = killed.call
             story = f"it was killed with a call that did not stop: it {killed.error}"
-            return Loss(story, (call.batch, call.index), call.count, error=killed.error, shared=shared)
-        return Loss(_story(death, seat), executing, charged, seen=seen, shared=shared)
+            if not call.has_begun:
+                # The broker knows which calls were revoked; the others go on.
+                return Loss(story, shared=shared)
+            return Loss(story, (call.batch, call.index), error=killed.error, shared=shared)
+        return Loss(_story(death, seat), executing, opening, seen=seen, shared=shared)
 
 
 def _story(death: Death, seat: Seat) -> str:

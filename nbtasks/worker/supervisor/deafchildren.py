@@ -105,7 +105,7 @@ class DeafChildren:
 def _gifts(hand: Hand, running: RunningCall) -> Iterator[_Gift]:
     """Yield what is not started, as the child has written it."""
     current, others = hand.jobs()
-    if current is None or current.entry.batch != running.batch or running.count != 1:
+    if current is None or current.entry.batch != running.batch or not running.has_begun:
         # The list is of another moment than the call.
         return
     entry, after = current.entry, running.index + 1

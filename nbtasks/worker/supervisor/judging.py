@@ -1,6 +1,7 @@
 """What becomes of the calls that a consumer held when its process ended: a table, and who looks it up.
 
-Only the call that was executing is charged with the loss. Where nobody can know which one it was, all of its chunk are.
+Only the call that was executing is charged with the loss. Where nobody can know which one it was, and where none had
+begun because their task was made ready, all of its chunk are suspected: that takes more deaths to give a call up.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Loss:
     Attributes:
         story: what happened, for people: signal or exit code, memory, last words.
         executing: (batch, index) of the call that was executing; None where nothing was.
-        charged: so many calls, from that one on, where they were only made ready to run.
-        seen: whether somebody saw what was executing; else the whole chunk is charged.
+        opening: so many calls, from that one on, had not begun: their task was only made ready; 0 where it had.
+        seen: whether somebody saw what was executing; else the whole chunk is suspected.
         error: ends the executing call with this instead of running it again (its time limit, a revocation).
         uncharged: the worker was shut down on purpose; nothing is charged.
         shared: calls ran side by side there: any of the chunks that were begun may have been executed.
@@ -34,7 +35,7 @@ class Loss:
 
     story: str
     executing: tuple[str, int] | None = None
-    charged: int = 1
+    opening: int = 0
     seen: bool = True
     error: CallError | None = None
     uncharged: bool = False
@@ -44,7 +45,7 @@ class Loss:
         """Return the indexes of the calls of a batch with which the process died."""
         if self.executing is None or self.executing[0] != batch:
             return range(0)
-        return range(self.executing[1], self.executing[1] + self.charged)
+        return range(self.executing[1], self.executing[1] + (self.opening or 1))
 
 
 class End(Enum):
@@ -53,6 +54,7 @@ class End(Enum):
     STOPPED = "was stopped with its worker"
     STOPPED_UNSEEN = "was stopped with its worker, and calls shared it"
     DIED = "died"
+    DIED_OPENING = "died while it made the task ready, before the call"
     DIED_UNSEEN = "died, and nobody knows which calls it was executing"
     KILLED = "was killed because a call did not stop"
 
@@ -62,6 +64,7 @@ class Fate(Enum):
 
     AGAIN = "runs again"
     CHARGED = "runs again, charged"
+    SUSPECTED = "runs again, suspected"
     FAILED = "fails"
 
 
@@ -77,7 +80,8 @@ TABLE = {
     End.STOPPED: (Fates(Fate.AGAIN, Fate.AGAIN), Fates(Fate.FAILED, Fate.AGAIN)),
     End.STOPPED_UNSEEN: (Fates(Fate.AGAIN, Fate.AGAIN), Fates(Fate.FAILED, Fate.FAILED)),
     End.DIED: (Fates(Fate.CHARGED, Fate.AGAIN), Fates(Fate.FAILED, Fate.AGAIN)),
-    End.DIED_UNSEEN: (Fates(Fate.CHARGED, Fate.CHARGED), Fates(Fate.FAILED, Fate.FAILED)),
+    End.DIED_OPENING: (Fates(Fate.SUSPECTED, Fate.AGAIN), Fates(Fate.SUSPECTED, Fate.AGAIN)),
+    End.DIED_UNSEEN: (Fates(Fate.SUSPECTED, Fate.SUSPECTED), Fates(Fate.FAILED, Fate.FAILED)),
     End.KILLED: (Fates(Fate.FAILED, Fate.AGAIN), Fates(Fate.FAILED, Fate.AGAIN)),
 }
 
@@ -94,7 +98,7 @@ class Verdict:
 def judge(
     entry: Entry, final: frozenset[int], loss: Loss, at_most_once: bool, revoked: frozenset[int] = frozenset()
 ) -> Verdict:
-    """Decide which calls of an entry run again, charged or not, and which have failed. Pure.
+    """Decide which calls of an entry run again, charged, suspected or neither, and which have failed. Pure.
 
     Args:
         revoked: calls that were revoked while they ran; they do not run again.
@@ -113,12 +117,15 @@ def judge(
             if index not in revoked and fate is (fates.executing if index in executing else fates.others)
         ]
 
-    charged, failed = those(Fate.CHARGED), those(Fate.FAILED)
-    if attempts.losses(entry.attempt) + 1 >= _most_losses(end):
-        # Fates never has both.
+    charged, suspected, failed = those(Fate.CHARGED), those(Fate.SUSPECTED), those(Fate.FAILED)
+    # No row of the table has two of these.
+    if attempts.losses(entry.attempt) + 1 >= attempts.MOST_LOSSES:
         charged, failed = [], charged or failed
+    if attempts.suspicions(entry.attempt) + 1 >= attempts.MOST_SUSPICIONS:
+        suspected, failed = [], suspected or failed
     return Verdict(
         [(*run, attempts.after_loss(entry.attempt)) for run in runs(charged)]
+        + [(*run, attempts.after_suspicion(entry.attempt)) for run in runs(suspected)]
         + [(*run, entry.attempt) for run in runs(those(Fate.AGAIN))],
         failed,
         [index for index in left if index in revoked],
@@ -132,15 +139,12 @@ def _end(loss: Loss, at_most_once: bool) -> End:
         return End.STOPPED if seen else End.STOPPED_UNSEEN
     if not seen:
         return End.DIED_UNSEEN
-    return End.DIED if loss.error is None else End.KILLED
+    if loss.error is not None:
+        return End.KILLED
+    return End.DIED_OPENING if loss.opening else End.DIED
 
 
 def _executing(entry: Entry, loss: Loss, end: End) -> range:
-    if end in {End.STOPPED_UNSEEN, End.DIED_UNSEEN}:
+    if end in {End.STOPPED_UNSEEN, End.DIED_UNSEEN} or (end is End.STOPPED and loss.opening):
         return range(0)
-    # A process that was stopped has not died of what it made ready.
-    return loss.blames(entry.batch)[:1] if end is End.STOPPED else loss.blames(entry.batch)
-
-
-def _most_losses(end: End) -> int:
-    return attempts.MOST_LOSSES_UNSEEN if end is End.DIED_UNSEEN else attempts.MOST_LOSSES
+    return loss.blames(entry.batch)

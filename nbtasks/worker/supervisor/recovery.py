@@ -86,7 +86,7 @@ class Recovery:
         news = BatchNews(entry.batch, self._worker, self._id, next(self._numbers), events)
         report = Finish()
         report.event(entry.batch, self._codec.seal_events(news, entry.key_id))
-        tried = attempts.tries(entry.attempt) + attempts.losses(entry.attempt)
+        tried = attempts.tries(entry.attempt) + attempts.deaths(entry.attempt)
         report.happened(self._noting.told(events, whose, tried, entry.key_id))
         for first, count, _ in pieces:
             report.own_state(entry.batch, first, count, b"")
@@ -114,7 +114,7 @@ class Recovery:
 
     def _failures(self, entry: Entry, indexes: list[int], loss: Loss, whose: Whose) -> Finish:
         report = Finish()
-        tried = attempts.losses(entry.attempt) + 1
+        tried = attempts.deaths(entry.attempt) + 1
         for index in indexes:
             name = call_id(entry.batch, index, 1 if whose.single else None)
             payload = failures.pack(_error(index, entry, loss, name, tried), with_traceback=False)
@@ -129,5 +129,10 @@ def _error(index: int, entry: Entry, loss: Loss, name: str, tried: int) -> CallE
     """Return what a call ends with that was executing when its process died, or that cannot be run again."""
     if loss.error is not None and index in loss.blames(entry.batch):
         return type(loss.error)(f"call {name} {loss.error}", name)
-    times = f" ({tried} times)" if tried > 1 else ""
-    return WorkerLostError(f"the process that ran call {name} died{times}: {loss.story}", name)
+    died = f"died ({tried} times)" if tried > 1 else "died"
+    if loss.opening and index in loss.blames(entry.batch):
+        return WorkerLostError(
+            f"the process that was about to run call {name} {died} while it made the task ready: {loss.story}",
+            name,
+        )
+    return WorkerLostError(f"the process that ran call {name} {died}: {loss.story}", name)
