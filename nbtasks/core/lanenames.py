@@ -1,13 +1,15 @@
 """The lanes of a queue by their letters: high, normal and low priority, and for each of them one for returned work.
 
-The scripts know the letters, and that a capital one is for returned work.
+They are spelled here alone: what keeps calls puts them into its scripts (broker/redis/scripts/__init__.py).
 """
 
 from __future__ import annotations
 
 #: In the order of service: returned work of each priority goes first.
 LANES = "HhMmLl"
-HIGH, NORMAL, LOW = "hml"
+HIGH, NORMAL, LOW = FRESH = "hml"
+#: In the order in which calls move: from each lane to that for what is returned.
+MOVING = "hHmMlL"
 #: What is said of a call of which only its lane is known.
 _PRIORITIES = {HIGH: 8, NORMAL: 5, LOW: 2}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from nbtasks.core.lanenames import LANES
+
 from .channel import Argument
 from .keys import Keys
 from .link import Link
@@ -12,7 +14,7 @@ from .untrusted import number_or
 
 _MOST_AT_ONCE = 200
 _MOST = 2000
-_LINE = re.compile(rb"([hmlHML]) ([0-9a-f]{1,40}) (\d{1,10}) (\d{1,10}) (\d{1,10}) ?(\S{0,100})")
+_LINE = re.compile(rb"([%b]) ([0-9a-f]{1,40}) (\d{1,10}) (\d{1,10}) (\d{1,10}) ?(\S{0,100})" % LANES.encode())
 
 
 @dataclass(frozen=True)

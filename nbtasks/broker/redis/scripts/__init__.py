@@ -7,6 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbtasks.core.lanenames import FRESH, LANES, MOVING
+
+#: What stands in scripts for the letters of lanes, and what it is: it is put in once, as they are read.
+_LANE_WORDS = {"@LANES": LANES, "@FRESH": FRESH, "@MOVING": MOVING, "RETURNED(": "string.upper("}
 #: What scripts share that name it, in ``shared/``: those first that the others use.
 _SHARED = ("strict", "server", "workflow", "lock")
 #: Of these a script makes nothing before it needs something: most calls belong to no workflow, and hold no lock.
@@ -36,8 +40,8 @@ class Script:
 
 def _load() -> dict[str, Script]:
     here = Path(__file__).parent
-    sources = {path.stem: path.read_text() for path in here.glob("*.lua")}
-    parts = {name: (here / "shared" / f"{name}.lua").read_text() for name in _SHARED}
+    sources = {path.stem: _read(path) for path in here.glob("*.lua")}
+    parts = {name: _read(here / "shared" / f"{name}.lua") for name in _SHARED}
     shared = {found[1]: found[0] for name in _SHARED for found in _FUNCTION.finditer(parts[name])}
     calls = {name: _called(text) for name, text in shared.items()}
     scripts = {}
@@ -45,6 +49,13 @@ def _load() -> dict[str, Script]:
         source = (_prelude(own, shared, calls) + own).encode()
         scripts[name] = Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
     return scripts
+
+
+def _read(path: Path) -> str:
+    text = path.read_text()
+    for word, meant in _LANE_WORDS.items():
+        text = text.replace(word, meant)
+    return text
 
 
 def _prelude(own: str, shared: dict[str, str], calls: dict[str, set[str]]) -> str:

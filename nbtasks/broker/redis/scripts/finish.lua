@@ -193,7 +193,7 @@ local function give_lost_part(address, lane, id, kept)
   local from = kept_first + kept_count
   local left = first + count - from
   if left > 0 then
-    strict.at('XADD', root .. 'q:' .. address .. ':' .. string.upper(lane), '*', 'b', batch, 'i', from, 'n', left,
+    strict.at('XADD', root .. 'q:' .. address .. ':' .. RETURNED(lane), '*', 'b', batch, 'i', from, 'n', left,
       'a', attempt, 'x', '2', 'd', frame)
   end
 end

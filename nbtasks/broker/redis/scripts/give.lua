@@ -29,7 +29,7 @@ local last = strict.at('HGET', root .. 'd:' .. address, ARGV[4])
 local lost = type(last) == 'string' and string.find(last, '^%d+%-%d+$') and not strict.later(ARGV[5], last)
 local doubt = string.match(entry[2][10], '^[23]$') or lost and '2'
 local aside, due, limit = string.match(ARGV[6], '^(%a) (%d+) (%S+)$')
-local target = root .. 'q:' .. address .. ':' .. (aside and string.upper(ARGV[4]) or ARGV[6])
+local target = root .. 'q:' .. address .. ':' .. (aside and RETURNED(ARGV[4]) or ARGV[6])
 -- Where the server lost the end of its file, it has forgotten what was given away before: that is queued again.
 local seen_first, seen_count = strict.part(cut, first, count)
 local stop = (seen_first or first) + (seen_count or count)

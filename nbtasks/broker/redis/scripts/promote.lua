@@ -13,7 +13,7 @@ for _, member in ipairs(due) do
   -- One that is none of ours is dropped with the others: it must not hold them up.
   local cut = string.find(member, '\n', 1, true) or 1
   local lane, batch, first, count, attempt, limit = string.match(string.sub(member, 1, math.min(cut - 1, 200)),
-    '^([hmlHML]) (%x+) (%d+) (%d+) (%d+) ?(%S*)$')
+    '^([@LANES]) (%x+) (%d+) (%d+) (%d+) ?(%S*)$')
   local frame = string.sub(member, cut + 1)
   local known = batch and strict.entry({'b', batch, 'i', first, 'n', count, 'a', attempt, 'x', '', 'd', frame})
     and strict.at('HMGET', root .. 'b:' .. batch, 's', 'x')

@@ -5,7 +5,7 @@
 -- Writes nothing. Places are looked through in the order in which calls move, so that few are missed between two looks;
 -- where one look is enough, none is.
 local root, address, most = KEYS[1], ARGV[1], tonumber(ARGV[3])
-local places, page, seen, found, wanted = 'zhHmMlL', 50, 0, {}, {}
+local places, page, seen, found, wanted = 'z@MOVING', 50, 0, {}, {}
 for k = 4, #ARGV do wanted[ARGV[k]] = true end
 local place, position = string.match(ARGV[2], '^(%a) (%S+)$')
 local number = place and string.find(places, place, 1, true) or 1

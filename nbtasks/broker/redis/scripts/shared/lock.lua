@@ -68,7 +68,7 @@ function lock.parked(root, address, name, ticket)
   for _, member in ipairs(strict.at('ZRANGEBYSCORE', root .. 'z:' .. address, score, score, 'LIMIT', 0, 10)) do
     local cut = string.find(member, '\n', 1, true) or 1
     local lane, batch, first, count, attempt = string.match(string.sub(member, 1, math.min(cut - 1, 400)),
-      '^([hmlHML]) (%x+) (%d+) (%d+) (%d+) @')
+      '^([@LANES]) (%x+) (%d+) (%d+) (%d+) @')
     if lane and batch .. ':' .. first == name then
       local frame = string.sub(member, cut + 1)
       local known = strict.entry({'b', batch, 'i', first, 'n', count, 'a', attempt, 'x', '', 'd', frame})
@@ -102,7 +102,7 @@ function lock.summon(root, id, place, ticket, now)
     there = lane and not lock.is_over(root, name)
     if there then
       redis.call('HSET', root .. 'lt:' .. id, name, value)
-      strict.at('XADD', root .. 'q:' .. address .. ':' .. string.upper(lane), '*', 'b', batch, 'i', first, 'n', count,
+      strict.at('XADD', root .. 'q:' .. address .. ':' .. RETURNED(lane), '*', 'b', batch, 'i', first, 'n', count,
         'a', attempt, 'x', strict.at('HGET', root .. 'b:' .. batch, 'x') or '', 'd', frame)
     end
     if member then redis.call('ZREM', root .. 'z:' .. address, member) end

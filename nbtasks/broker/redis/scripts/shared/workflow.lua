@@ -17,7 +17,7 @@ end
 -- results are filed that they follow, or "": who opens them need not look for it.
 function workflow.queue(root, name, piece, first, count, flag, record)
   local cut = string.find(piece, '\n', 1, true) or 1
-  local lane, address, delay = string.match(string.sub(piece, 1, math.min(cut - 1, 300)), '^([hml]) (%S+) (%d+) %d+$')
+  local lane, address, delay = string.match(string.sub(piece, 1, math.min(cut - 1, 300)), '^([@FRESH]) (%S+) (%d+) %d+$')
   local frame = string.sub(piece, cut + 1)
   local known = lane and strict.entry({'b', name, 'i', tostring(first), 'n', tostring(count), 'a', '1', 'x', '', 'd', frame})
   if not known then return end
