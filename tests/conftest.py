@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from nbtasks import App
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 # A server's socket lies below the state folder, and its path may have 104 bytes: tmp_path is too long for it.
 SHORT_TEMP = Path(os.environ.get("NBTASKS_TEST_TMP", "/tmp"))
 

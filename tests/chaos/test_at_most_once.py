@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from .servers import free_port
+from tests.servers.server import free_port
+
 from .sites import DURABLE, SOON
 
 N = 300

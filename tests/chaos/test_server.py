@@ -12,8 +12,8 @@ from collections.abc import Callable
 import pytest
 
 from nbtasks import App, BackPressure
+from tests.servers.server import free_port
 
-from .servers import free_port
 from .sites import DURABLE, MOST_TRIES, RESUME_S, SOON, Site
 
 N = 600

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.servers import CACHE, Missing, once, run
+from tests.servers.cache import Missing
+from tests.servers.debian import unpacked
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -88,17 +88,7 @@ def app():
 def cpythons_suite() -> Path:
     """Return the one file of this Python's tests of executors; Debian has it apart for its own Python's version."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    root = CACHE / f"testsuite-{version}"
-
-    def fetch(folder: Path) -> None:
-        if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-            raise Missing("CPython's tests are fetched with apt-get and dpkg-deb, which are not here")
-        run(["apt-get", "download", f"libpython{version}-testsuite"], folder)
-        for package in folder.glob("*.deb"):
-            run(["dpkg-deb", "-x", str(package), str(folder)], folder)
-            package.unlink()
-
-    once(root, fetch)
+    root = unpacked("testsuite", f"libpython{version}-testsuite")
     return root / f"usr/lib/python{version}/test/test_concurrent_futures.py"
 
 

@@ -1,6 +1,6 @@
 """The tutorials' decorator and base class over ZooKeeper (kazoo) and etcd run in tasks as they are, as users' code.
 
-Debian's servers are unpacked into the cache folder of the chaos tests; where they cannot be had, the tests are skipped.
+Debian's servers are unpacked into the cache folder of the tests; where they cannot be had, the tests are skipped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import time
 
 import pytest
 
-from tests.chaos.servers import CACHE, Missing, once, run
+from tests.servers.cache import Missing
+from tests.servers.debian import unpacked
+from tests.servers.server import free_port
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 PACKAGES = (
@@ -127,27 +129,10 @@ if __name__ == "__main__":
 @pytest.fixture(scope="module")
 def programs():
     """The folder with Debian's ZooKeeper and etcd."""
-    root = CACHE / "debian-locks"
-
-    def fetch(folder):
-        if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-            raise Missing("the servers are fetched with apt-get and dpkg-deb, which are not here")
-        run(["apt-get", "download", *PACKAGES], folder)
-        for package in folder.glob("*.deb"):
-            run(["dpkg-deb", "-x", str(package), str(folder)], folder)
-            package.unlink()
-
     try:
-        once(root, fetch)
+        return unpacked("locks", *PACKAGES)
     except Missing as reason:
         pytest.skip(str(reason))
-    return root
-
-
-def free_port():
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 @contextlib.contextmanager
