@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, cast, overload
 
 from nbtasks.core import states as st
-from nbtasks.core.awaited import keep_place
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import (
     SignatureMismatch,
@@ -19,7 +17,6 @@ from nbtasks.core.errors import (
     origin_of,
 )
 from nbtasks.core.ids import split_call_id
-from nbtasks.core.pages import page_of
 from nbtasks.core.typevars import R
 from nbtasks.wire.values import value_of
 
@@ -29,9 +26,9 @@ from .batches.course import course_of
 from .batches.ledger import Ledger
 from .batches.repairs import STRUCK
 from .batches.shown import numbered_call
-from .border import as_own, at_awaited_border, at_border, note
-from .handlewords import CeleryWords, revoked, stopping, tell_value, told_meanwhile
-from .linked import Linked
+from .border import as_own, at_border, note
+from .handle import Handle
+from .handlewords import tell_value, told_meanwhile
 from .onlooking import watched
 from .recorded import recorded
 from .result import AsyncResult
@@ -42,13 +39,12 @@ if TYPE_CHECKING:
     from .timeline.timeline import Timeline
 
 
-class GroupResult(Linked, CeleryWords, Generic[R]):
+class GroupResult(Handle["list[R]"], Generic[R]):
     """The future results of a map, each of type R, in the order of its items."""
 
     __stays_here__ = (
         "as an argument of a call its values are passed; else take these (result.get()) or its id"
     )
-    __reduce_ex__ = keep_place
 
     def __init__(self, id: str, *, app: current.Provider | None = None) -> None:
         """Look a map up by its id, whoever submitted it.
@@ -81,9 +77,6 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
         """Have it found by :meth:`restore`, for 30 days at least; a map is found anyway. Returns the handle."""
         return self
 
-    def __str__(self) -> str:
-        return self.id
-
     def __repr__(self) -> str:
         if not hasattr(self, "batch"):
             # Shown in a traceback: there is no such call.
@@ -96,11 +89,6 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
     def id(self) -> str:
         """Id of the batch. Any process finds it: this waits until the broker has it."""
         return recorded(self.batch).id
-
-    @property
-    def name(self) -> str:
-        """The task's name."""
-        return self.batch.name
 
     def __len__(self) -> int:
         return self.batch.n
@@ -274,9 +262,12 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
         observers.waited(self.batch)
         return True
 
-    def _is_settled(self) -> bool:
-        """Whether all calls have ended, or nobody will tell."""
-        return self.batch.done or not self.batch.engine.usable
+    @property
+    def _place(self) -> int:
+        return -1
+
+    def _has_ended(self) -> bool:
+        return self.batch.done
 
     def _values(self, propagate: bool) -> Iterator[Any]:
         batch, shelf = self.batch, self.batch.shelf
@@ -433,26 +424,6 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
 
     # -- acting
 
-    @at_border
-    def show(self) -> None:
-        """Show the card here. In a terminal or a script a bar is drawn until all have ended; Ctrl-C leaves it."""
-        watched(self, None)
-
-    def _display_(self) -> Any:
-        return page_of(self)
-
-    @at_border
-    def revoke(self, terminate: bool = False, **words: Any) -> None:
-        """Revoke all calls that have not ended; running ones stop with ``terminate``, as in AsyncResult."""
-        how = stopping(terminate, words)
-        if terminate:
-            self.batch.engine.capabilities.need("terminate")
-        found = self._relatives()
-        if not self.batch.done and not (found is not None and found.revoke_whole(how)):
-            self.batch.revoke(how)
-        if words:
-            revoked(self, words)
-
     def forget(self) -> None:
         """Drop the results from the broker."""
         self.batch.forget()
@@ -471,30 +442,3 @@ class GroupResult(Linked, CeleryWords, Generic[R]):
         """
         self.batch.retry_failed()
         return self
-
-    def then(
-        self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None
-    ) -> Self:
-        """Call ``callback(self)`` when all have succeeded, ``on_error(self)`` when all have ended and some did not."""
-
-        def choose() -> None:
-            if self.successful():
-                callback(self)
-            elif on_error is not None:
-                on_error(self)
-
-        self.batch.engine.when(self.batch, lambda: self.batch.done, choose)
-        return self
-
-    def __await__(self) -> Generator[Any, None, list[R]]:
-        return self._awaited().__await__()
-
-    @at_awaited_border
-    async def _awaited(self) -> list[R]:
-        try:
-            await waiting.wait_async(self.batch, self._is_settled)
-        except asyncio.CancelledError as stopped:
-            raise waiting.saying(stopped, self._goes_on())  # noqa: B904 - the same error
-        if self.batch.done:
-            observers.waited(self.batch)
-        return self.get(timeout=0)

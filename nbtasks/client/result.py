@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Generator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from nbtasks.core import states as st
-from nbtasks.core.awaited import keep_place
 from nbtasks.core.durations import Duration, patience
 from nbtasks.core.errors import (
     NotPicklable,
@@ -20,7 +17,6 @@ from nbtasks.core.errors import (
     origin_of,
 )
 from nbtasks.core.outputs import RichOutput, in_card
-from nbtasks.core.pages import page_of
 from nbtasks.core.progressbar import ProgressBar
 from nbtasks.core.typevars import R
 from nbtasks.wire.errors import failures
@@ -33,9 +29,9 @@ from .batches.ledger import Ledger
 from .batches.lostvalues import without_value
 from .batches.seen import name_of_state, own_meta
 from .batches.shown import shown_value
-from .border import at_awaited_border, at_border, note, unreadable
-from .handlewords import CeleryWords, revoked, stopping, tell_value, told_meanwhile
-from .linked import Linked
+from .border import at_border, note, unreadable
+from .handle import Handle
+from .handlewords import tell_value, told_meanwhile
 from .lookup import looked_up
 from .onlooking import watched
 from .recorded import recorded
@@ -44,11 +40,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class AsyncResult(Linked, CeleryWords, Generic[R]):
+class AsyncResult(Handle[R], Generic[R]):
     """The future result of one call, of type R. Made when somebody asks for it; the call is kept in its batch."""
 
     __stays_here__ = "as an argument of a call its value is passed; else take that (result.get()) or its id"
-    __reduce_ex__ = keep_place
 
     def __init__(self, id: str, *, app: current.Provider | None = None) -> None:
         """Look a call up by its id, whoever submitted it.
@@ -82,9 +77,6 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         self.index = index
         self._original: Original | None = None
 
-    def __str__(self) -> str:
-        return self.id
-
     def __repr__(self) -> str:
         if not hasattr(self, "batch"):
             # Shown in a traceback: there is no such call.
@@ -109,11 +101,6 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
     @property
     def _id(self) -> str:
         return self.batch.call_id(self.index)
-
-    @property
-    def name(self) -> str:
-        """The task's name."""
-        return self.batch.name
 
     @property
     def queue(self) -> str:
@@ -373,8 +360,12 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
             observers.waited(self.batch)
         return ended
 
-    def _is_settled(self) -> bool:
-        return is_over(self.batch, self.index) or not self.batch.engine.usable
+    @property
+    def _place(self) -> int:
+        return self.index
+
+    def _has_ended(self) -> bool:
+        return is_over(self.batch, self.index)
 
     def _wait(self, timeout: float | None, *, progress: bool) -> None:
         if not self.until_ready(watched(self, timeout) if progress else timeout):
@@ -422,30 +413,6 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
 
     # -- acting
 
-    @at_border
-    def show(self) -> None:
-        """Show the card here. In a terminal or a script a bar is drawn until the call has ended; Ctrl-C leaves it."""
-        watched(self, None)
-
-    def _display_(self) -> Any:
-        return page_of(self)
-
-    @at_border
-    def revoke(self, terminate: bool = False, **words: Any) -> None:
-        """Revoke the call: it does not start any more; with ``terminate`` it is stopped if it runs.
-
-        What waits for it is revoked with it. That of a workflow's result revokes the whole workflow. Of Celery's words
-        ``signal`` says how it is stopped, ``wait`` and ``timeout`` wait for its end.
-        """
-        how = stopping(terminate, words)
-        if terminate:
-            self.batch.engine.capabilities.need("terminate")
-        found = self._relatives()
-        if not (is_over(self.batch, self.index) or (found is not None and found.revoke_whole(how))):
-            self.batch.revoke(how, self.index)
-        if words:
-            revoked(self, words)
-
     def forget(self) -> None:
         """Drop the result from the broker once the call has ended; handles that exist keep what they have.
 
@@ -471,30 +438,3 @@ class AsyncResult(Linked, CeleryWords, Generic[R]):
         """
         self.batch.retry_failed(self.index)
         return self
-
-    def then(
-        self, callback: Callable[[Self], object], on_error: Callable[[Self], object] | None = None
-    ) -> Self:
-        """Call ``callback(self)`` when the call has succeeded, ``on_error(self)`` when it has not."""
-
-        def choose() -> None:
-            if self.successful():
-                callback(self)
-            elif on_error is not None:
-                on_error(self)
-
-        self.batch.engine.when(self.batch, lambda: is_over(self.batch, self.index), choose)
-        return self
-
-    def __await__(self) -> Generator[Any, None, R]:
-        return self._awaited().__await__()
-
-    @at_awaited_border
-    async def _awaited(self) -> R:
-        try:
-            await waiting.wait_async(self.batch, self._is_settled)
-        except asyncio.CancelledError as stopped:
-            raise waiting.saying(stopped, self._goes_on())  # noqa: B904 - the same error
-        if self.batch.done:
-            observers.waited(self.batch)
-        return self.get(timeout=0)

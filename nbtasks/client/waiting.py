@@ -67,7 +67,7 @@ def _wait(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bo
         raise _would_wait_for_itself(being_run[0])
     if not serving or not runs_call():
         if observers.wait_is_watched():
-            return _wait_and_tell(batch, ready, timeout)
+            return _wait_in_steps(batch, ready, timeout, _TELL_EVERY_S, lambda: observers.waiting(batch))
         return batch.wait_for(ready, timeout)
     if _is_alone(batch) and not ready():
         raise _would_deadlock(batch)
@@ -79,30 +79,35 @@ def _wait(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bo
         slot.set_waiting(False)
 
 
-def _wait_and_tell(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
-    deadline = None if timeout is None else time.monotonic() + timeout
-    while True:
-        left = _TELL_EVERY_S if deadline is None else min(_TELL_EVERY_S, deadline - time.monotonic())
-        if batch.wait_for(ready, max(0.0, left)):
-            return True
-        if deadline is not None and time.monotonic() >= deadline:
-            return False
-        observers.waiting(batch)
-
-
 def _wait_and_look(batch: Ledger, ready: Callable[[], bool], timeout: float | None) -> bool:
-    deadline = None if timeout is None else time.monotonic() + timeout
     stuck = 0
-    while True:
-        left = _LOOK_EVERY_S if deadline is None else min(_LOOK_EVERY_S, deadline - time.monotonic())
-        if batch.wait_for(ready, max(0.0, left)):
-            return True
-        if deadline is not None and time.monotonic() >= deadline:
-            return False
+
+    def look() -> None:
+        nonlocal stuck
         # Others may have begun to wait since: one look may be out of date, two in a row are not.
         stuck = stuck + 1 if _free_slots(batch) <= 0 and not batch.running else 0
         if stuck >= _LOOKS:
             raise _would_deadlock(batch)
+
+    return _wait_in_steps(batch, ready, timeout, _LOOK_EVERY_S, look)
+
+
+def _wait_in_steps(
+    batch: Ledger,
+    ready: Callable[[], bool],
+    timeout: float | None,
+    step_s: float,
+    between: Callable[[], None],
+) -> bool:
+    """Wait, and call ``between()`` each time that so many seconds have gone by."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = step_s if deadline is None else min(step_s, deadline - time.monotonic())
+        if batch.wait_for(ready, max(0.0, left)):
+            return True
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        between()
 
 
 def _is_alone(batch: Ledger) -> bool:

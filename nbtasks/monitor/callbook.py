@@ -6,7 +6,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.whence import name_of
 from nbtasks.core import states as st
@@ -45,6 +45,23 @@ class KeptCall:
     retries: int = 0
     error: str | None = None
     events: list[tuple[float, str, str]] = field(default_factory=list)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what pages show of it as JSON types."""
+        return {
+            "task": self.task,
+            "state": self.state,
+            "worker": self.worker or None,
+            "child": self.child,
+            "queue": self.queue or None,
+            "client": self.client or None,
+            "queued_at": self.queued_at,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "runtime_s": self.runtime_s,
+            "retries": self.retries,
+            "error": self.error,
+        }
 
 
 #: Kind of event -> the state that a call has from then on, and what is counted.

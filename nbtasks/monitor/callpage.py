@@ -104,18 +104,7 @@ def _of_events(kept: KeptCall | None) -> dict[str, Any]:
     if kept is None:
         return {"events": []}
     return {
-        "task": kept.task,
-        "state": kept.state,
-        "queue": kept.queue,
-        "worker": kept.worker or None,
-        "child": kept.child,
-        "client": kept.client or None,
-        "queued_at": kept.queued_at,
-        "started_at": kept.started_at,
-        "ended_at": kept.ended_at,
-        "runtime_s": kept.runtime_s,
-        "retries": kept.retries,
-        "error": kept.error,
+        **kept.facts(),
         "events": [{"t": at, "type": kind, "worker": worker or None} for at, kind, worker in kept.events],
     }
 

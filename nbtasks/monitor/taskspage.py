@@ -58,19 +58,4 @@ def call_row(call: KeptCall, item: str) -> dict[str, Any]:
     Args:
         item: what the call is called beside others of its map.
     """
-    return {
-        "id": call.id,
-        "task": call.task,
-        "args": short(item, ROW) or None,
-        "state": call.state,
-        "worker": call.worker or None,
-        "child": call.child,
-        "queue": call.queue or None,
-        "queued_at": call.queued_at,
-        "started_at": call.started_at,
-        "ended_at": call.ended_at,
-        "runtime_s": call.runtime_s,
-        "retries": call.retries,
-        "error": call.error,
-        "client": call.client or None,
-    }
+    return {"id": call.id, "args": short(item, ROW) or None, **call.facts()}

@@ -62,8 +62,8 @@ def _start_parser() -> MagicParser:
     return parser
 
 
-def _stop_parser() -> MagicParser:
-    parser = MagicParser("%workers stop")
+def _now_parser(command: str) -> MagicParser:
+    parser = MagicParser(f"%workers {command}")
     parser.add_argument("--now", action="store_true")
     return parser
 
@@ -71,12 +71,6 @@ def _stop_parser() -> MagicParser:
 def _scale_parser() -> MagicParser:
     parser = MagicParser("%workers scale")
     parser.add_argument("n", type=count)
-    return parser
-
-
-def _restart_parser() -> MagicParser:
-    parser = MagicParser("%workers restart")
-    parser.add_argument("--now", action="store_true")
     return parser
 
 
@@ -115,9 +109,9 @@ def _invite_parser() -> MagicParser:
 
 PARSERS = {
     "start": _start_parser(),
-    "stop": _stop_parser(),
+    "stop": _now_parser("stop"),
     "scale": _scale_parser(),
-    "restart": _restart_parser(),
+    "restart": _now_parser("restart"),
     "connect": _connect_parser(),
     "logs": _logs_parser(),
     "status": _whom_parser("status"),
