@@ -134,8 +134,9 @@ def submit_call(
     task.check(args, kwargs)
     if routes.functions_asked or task.plain_options is None:
         given = routed(task, args, kwargs, given)
-    is_new = task.options.is_unique and given.get("task_id") is None
-    if task.options.is_unique:
+    is_unique = task.options.is_unique
+    is_new = is_unique and given.get("task_id") is None
+    if is_unique:
         there, own_id = claimed(engine, task, args, kwargs, given.get("task_id"))
         if there is not None:
             return AsyncResult.of(there, 0)

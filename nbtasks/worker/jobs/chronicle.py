@@ -59,6 +59,8 @@ class Chronicle:
         self._server_now = server_now
         self._id = new_id()
         self._numbers = itertools.count(1)
+        #: Calls that have ended, with their record and the moment that it counts from: their rows are not made yet.
+        self._ended: deque[tuple[Sequence[Done], Record, float]] = deque()
         #: Id of the key that the calls were signed with, and the row.
         self._rows: deque[tuple[str, Row]] = deque()
         self._lost = 0
@@ -69,20 +71,35 @@ class Chronicle:
         self.at_once = False
 
     def __bool__(self) -> bool:
-        return bool(self._rows)
+        return bool(self._rows or self._ended)
 
     @property
     def is_due(self) -> bool:
         """Whether there is something to send by now."""
-        return bool(self._rows) and (self.at_once or time.monotonic() - self._last_at >= _EVERY_S)
+        return bool(self._rows or self._ended) and (
+            self.at_once or time.monotonic() - self._last_at >= _EVERY_S
+        )
 
     def ended(self, run: Sequence[Done], record: Record, now: float) -> None:
-        """Calls in a row have ended.
+        """Calls in a row have ended. It is noted with :meth:`write_up`: somebody waits for their results.
 
         Args:
             record: what is told of them.
             now: the moment (monotonic) that it counts from when each has begun.
         """
+        self._ended.append((run, record, now))
+
+    def write_up(self) -> None:
+        """Note which calls have ended."""
+        while self._ended:
+            try:
+                ended = self._ended.popleft()
+            except IndexError:
+                # Another thread has it.
+                return
+            self._write_up(*ended)
+
+    def _write_up(self, run: Sequence[Done], record: Record, now: float) -> None:
         job, states = run[0].job, record.states
         errors: list[Row] = []
         if states.count(SUCCESS_CODE) == len(states):
@@ -135,6 +152,7 @@ class Chronicle:
         if not self.is_due:
             return
         self._last_at = time.monotonic()
+        self.write_up()
         self._write_counts(self._counts)
         for key_id, rows in self._taken():
             lost, self._lost = self._lost, 0

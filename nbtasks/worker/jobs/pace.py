@@ -5,8 +5,8 @@ from __future__ import annotations
 #: Seconds of work that a child keeps before it; the rest is for others.
 KEEP_S = 0.05
 _MOST_ENTRIES = 64
-#: Seconds that a call takes besides its function, at least: many that do next to nothing are a lot of work, too.
-_BESIDES_S = 10e-6
+#: Seconds that a call takes at least, whatever its function does: many that do next to nothing are work, too.
+_LEAST_S = 10e-6
 
 
 class Pace:
@@ -32,7 +32,7 @@ class Pace:
         seconds = self._seconds.get(function)
         if seconds is None:
             return remaining
-        return max(1, min(remaining, int(KEEP_S / (seconds + _BESIDES_S))))
+        return max(1, min(remaining, int(KEEP_S / max(seconds, _LEAST_S))))
 
     def most_permits(self, function: str, remaining: int) -> int:
         """Return for how many of the remaining calls to take permits; for one while nothing is known."""
@@ -43,4 +43,4 @@ class Pace:
         seconds = self._seconds.get(function) if function is not None else None
         if seconds is None:
             return 1
-        return max(1, min(_MOST_ENTRIES, int(KEEP_S / ((seconds + _BESIDES_S) * max(calls_per_entry, 1.0)))))
+        return max(1, min(_MOST_ENTRIES, int(KEEP_S / (max(seconds, _LEAST_S) * max(calls_per_entry, 1.0)))))

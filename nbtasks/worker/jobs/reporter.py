@@ -198,6 +198,7 @@ class Reporter:
         self._unsent = None
         for entry in self._unsent_entries:
             self._in_hand.remove(entry)
+        self._chronicle.write_up()
 
     def _not_taken(self, batch: str, first: int, count: int, reason: str) -> None:
         self._refused.append(Refused(batch, first, count, "", reason))

@@ -78,12 +78,6 @@ local function known(batch)
   return batches[batch]
 end
 
--- Count one batch less that needs a function; returns whether there is no other one.
-local function no_longer_used(fn)
-  if not strict.number(strict.at('HGET', root .. 'fu', fn)) then redis.call('HSET', root .. 'fu', fn, 1) end
-  return redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0
-end
-
 -- Have a batch go with its values when its time is over, its own record last; not while something needs them that was
 -- submitted later.
 local function expire(batch, ttl, followed)
@@ -117,7 +111,8 @@ local function close(batch)
   if facts.workflow then workflow_parts().advance(root, batch, facts) end
   if facts.followed then workflow_parts().follow(root, batch, facts.followed, facts.n, '') end
   -- A cut between these two keeps a function for ever; the other way round it could go while it is needed.
-  if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now()) == 1 and no_longer_used(fn) then
+  if fn and redis.call('HSETNX', root .. 'b:' .. batch, 'e', now()) == 1 and strict.count(root .. 'fu', fn, -1) == 0 then
+    -- Nobody else needs the function.
     redis.call('HDEL', root .. 'fu', fn)
     redis.call('PEXPIRE', root .. 'f:' .. fn, ttl)
   end

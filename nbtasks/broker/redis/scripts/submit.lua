@@ -53,8 +53,7 @@ while ARGV[i] do
     local fn = ARGV[i + 4]
     if ARGV[i + 5] ~= '' then redis.call('SET', root .. 'f:' .. fn, ARGV[i + 5]) end
     if strict.at('HEXISTS', root .. 'b:' .. batch, 'f') == 0 then
-      if not strict.number(strict.at('HGET', root .. 'fu', fn) or '0') then redis.call('HDEL', root .. 'fu', fn) end
-      if redis.call('HINCRBY', root .. 'fu', fn, 1) == 1 then redis.call('PERSIST', root .. 'f:' .. fn) end
+      if strict.count(root .. 'fu', fn, 1) == 1 then redis.call('PERSIST', root .. 'f:' .. fn) end
     end
     strict.at('SADD', root .. 'addresses', ARGV[i + 3])
     redis.call('HSET', root .. 'b:' .. batch, 's', session, 'n', ARGV[i + 2], 'q', ARGV[i + 3], 'f', fn,

@@ -35,15 +35,13 @@ end
 
 -- One more needs a function: it is kept as long as anything does.
 function server.use(root, fn)
-  if not strict.number(strict.at('HGET', root .. 'fu', fn) or '0') then redis.call('HDEL', root .. 'fu', fn) end
-  redis.call('HINCRBY', root .. 'fu', fn, 1)
+  strict.count(root .. 'fu', fn, 1)
   redis.call('PERSIST', root .. 'f:' .. fn)
 end
 
 -- One less does. Cut off between the two, a function is kept for ever; the other way round it could go while needed.
 function server.unuse(root, fn, ttl)
-  if not strict.number(strict.at('HGET', root .. 'fu', fn)) then redis.call('HSET', root .. 'fu', fn, 1) end
-  if redis.call('HINCRBY', root .. 'fu', fn, -1) <= 0 then
+  if strict.count(root .. 'fu', fn, -1) == 0 then
     redis.call('HDEL', root .. 'fu', fn)
     redis.call('PEXPIRE', root .. 'f:' .. fn, ttl)
   end

@@ -85,3 +85,16 @@ function strict.at(command, key, ...)
   if type(reply) ~= 'table' or not reply.err then return reply end
   return strict.again(reply.err, key, command, key, ...)
 end
+
+-- Count a field of ours up or down by one; a number that no script of ours can have left there counts as none. Returns
+-- the new number.
+function strict.count(key, field, by)
+  local n = redis.pcall('HINCRBY', key, field, by)
+  if type(n) == 'number' and n >= 0 and n < 1e15 then return n end
+  if type(n) == 'table' and not string.find(n.err, 'integer', 1, true) and not string.find(n.err, 'overflow', 1, true) then
+    return strict.again(n.err, key, 'HINCRBY', key, field, by)
+  end
+  n = math.max(by, 0)
+  redis.call('HSET', key, field, n)
+  return n
+end
