@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nbtasks.broker.redis import servertime as clocks
+from nbtasks.broker import servertime as clocks
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.servertime import Reading, ServerClock
+from nbtasks.broker.servertime import Reading, ServerClock
 
 HOUR = 3600.0
 KEYS = Keys("clock")

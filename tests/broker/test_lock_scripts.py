@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nbtasks.broker.redis.entry import Entry
-from nbtasks.broker.redis.finish import Finish
-from nbtasks.broker.redis.locks import CallLocks, Locks, call_name
-from nbtasks.broker.redis.submission import Flush
+from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.redis.redisfinish import Finish
+from nbtasks.broker.redis.redislocks import CallLocks, Locks, call_name
+from nbtasks.broker.redis.redissubmission import Flush
 from nbtasks.core.lock import Lock
 
 from .test_scripts import ADDRESS, BATCH, DONE, KEYS, Bench, N, every_cut, one_server

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from nbtasks.broker.redis.finish import Finish
-from nbtasks.broker.redis.finish import finish as report_to
 from nbtasks.broker.redis.keys import GROUP, Keys
-from nbtasks.broker.redis.periodicstore import PeriodicStore
-from nbtasks.broker.redis.submission import FunctionMissing
+from nbtasks.broker.redis.redisfinish import Finish
+from nbtasks.broker.redis.redisfinish import finish as report_to
+from nbtasks.broker.redis.redisperiodicstore import PeriodicStore
+from nbtasks.broker.redis.redissubmission import FunctionMissing
 from nbtasks.core.due.periodic import DueRun, Periodic, RunChunk, run_id
 from nbtasks.core.due.timetable import Timetable
 

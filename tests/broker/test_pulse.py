@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbtasks.broker.redis.pulse import Pulse, Pulses
+from nbtasks.broker.pulse import Pulse, Pulses
 
 
 @pytest.fixture

@@ -6,19 +6,19 @@ import time
 
 import pytest
 
-from nbtasks.broker.redis.consumers import Consumers
-from nbtasks.broker.redis.delivery import Aside, Delivery
-from nbtasks.broker.redis.entry import Entry
-from nbtasks.broker.redis.finish import Finish
 from nbtasks.broker.redis.keys import GROUP, Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.ordering import Ordering
-from nbtasks.broker.redis.permits import Permits
+from nbtasks.broker.redis.redisconsumers import Consumers
+from nbtasks.broker.redis.redisdelivery import Aside, Delivery
+from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.redis.redisfinish import Finish
+from nbtasks.broker.redis.redisordering import Ordering
+from nbtasks.broker.redis.redispermits import Permits
+from nbtasks.broker.redis.redisstore import Store
+from nbtasks.broker.redis.redissubmission import Flush, Submission
+from nbtasks.broker.redis.rediswithdrawal import Withdrawal
 from nbtasks.broker.redis.scripts import SCRIPTS
-from nbtasks.broker.redis.store import Store
-from nbtasks.broker.redis.submission import Flush, Submission
-from nbtasks.broker.redis.withdrawal import Withdrawal
 from nbtasks.core.lanenames import LANES
 
 KEYS = Keys("cut")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from nbtasks.broker.redis.delivery import Delivery
-from nbtasks.broker.redis.entry import Entry
-from nbtasks.broker.redis.finish import Finish
 from nbtasks.broker.redis.keys import GROUP
 from nbtasks.broker.redis.lanes import Lanes
-from nbtasks.broker.redis.store import Store
-from nbtasks.broker.redis.submission import Flush, Submission, WorkflowPlace
+from nbtasks.broker.redis.redisdelivery import Delivery
+from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.redis.redisfinish import Finish
+from nbtasks.broker.redis.redisstore import Store
+from nbtasks.broker.redis.redissubmission import Flush, Submission, WorkflowPlace
 from nbtasks.core.lanenames import LANES
 
 from .test_scripts import ADDRESS, KEYS, Cut, CutLink, one_server

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it is killed wi
 CLIENT = """
 import os, signal, sys
 from nbtasks import App, chord, task
-from nbtasks.broker.redis.submission import Submission
+from nbtasks.broker.redis.redissubmission import Submission
 
 most = int(sys.argv[1])
 sent = Submission.submit

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import App, TimeoutError
-from nbtasks.broker.redis.servertime import ServerClock
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.client.engines.redis.ahead import RunAhead, said_of
 
 #: Another script in the same folder, whose calls go on after it.

@@ -117,7 +117,7 @@ def test_of_many_that_submit_at_once_one_does(crew, gate):
 
 
 def test_who_has_died_before_it_was_submitted_keeps_nobody_waiting_for_long(crew, gate, monkeypatch):
-    monkeypatch.setattr("nbtasks.broker.redis.uniquecalls.GRACE_MS", 300)
+    monkeypatch.setattr("nbtasks.broker.redis.redisuniquecalls.GRACE_MS", 300)
     task = crew.task(wait, unique_key=lambda path: "k", name="died")
     claim = crew.engine.claim
     keys = []

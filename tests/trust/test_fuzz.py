@@ -21,14 +21,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbtasks import App, NbtasksError
+from nbtasks.broker.pulse import Pulse
 from nbtasks.broker.redis import untrusted
-from nbtasks.broker.redis.entry import order_of, parse_entry
-from nbtasks.broker.redis.eventlog import EventEntry
-from nbtasks.broker.redis.fleet import _control
 from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.pulse import Pulse
-from nbtasks.broker.redis.servertime import Reading
-from nbtasks.broker.redis.store import _event, _moment, _noted
+from nbtasks.broker.redis.redisentry import order_of, parse_entry
+from nbtasks.broker.redis.rediseventlog import EventEntry
+from nbtasks.broker.redis.redisfleet import _control
+from nbtasks.broker.redis.redisstore import _event, _moment, _noted
+from nbtasks.broker.servertime import Reading
 from nbtasks.client.engines.redis.happened.unfolding import Unfolding
 from nbtasks.client.engines.redis.receiving.intake import _ranges
 from nbtasks.core.address import Address

@@ -446,7 +446,7 @@ def test_a_call_knows_what_leads_to_it(shared_app):
 def test_a_workflow_that_the_broker_does_not_take_fails_as_a_whole(app, monkeypatch, eventually):
     """What it has taken of it does not wait there for ever."""
     from nbtasks import BackPressure
-    from nbtasks.broker.redis import submission
+    from nbtasks.broker.redis import redissubmission as submission
     from nbtasks.client.engines.redis.sending import outbox
 
     elsewhere = task(queue="nobody")(lambda *_: 1)

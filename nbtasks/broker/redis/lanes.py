@@ -9,9 +9,9 @@ from nbtasks.core.address import Address
 from nbtasks.core.lanenames import LANES
 
 from .channel import Argument
-from .finish import Finish, finish
 from .keys import GROUP, Keys
 from .link import Link
+from .redisfinish import Finish, finish
 from .servercheck import server_life
 
 T = TypeVar("T")

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .channel import Argument, Command, Packed, packed
-from .entry import Entry
 from .keys import GROUP
 from .lanes import Lanes
 from .link import translated
+from .redisentry import Entry
 
 
 class VouchedRead:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.delivery import Delivery
-from nbtasks.broker.redis.entry import Entry
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
-from nbtasks.broker.redis.locks import CallLocks, Locks, Turn
-from nbtasks.broker.redis.permits import Grant, Permits
-from nbtasks.broker.redis.store import Store
-from nbtasks.broker.redis.workflowstore import WorkflowStore
+from nbtasks.broker.redis.redisdelivery import Delivery
+from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.redis.redislocks import CallLocks, Locks, Turn
+from nbtasks.broker.redis.redispermits import Grant, Permits
+from nbtasks.broker.redis.redisstore import Store
+from nbtasks.broker.redis.redisworkflowstore import WorkflowStore
 from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.clock import steady

@@ -14,9 +14,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from nbtasks.broker.redis.consumers import consumer_of
-from nbtasks.broker.redis.entry import Entry
-from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.redisconsumers import consumer_of
+from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.redis.redisfleet import Fleet
 from nbtasks.core import ancestry, context
 from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff

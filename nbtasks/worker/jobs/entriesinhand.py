@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbtasks.broker.redis.entry import Entry
+from nbtasks.broker.redis.redisentry import Entry
 
 #: Address, lane and id of an entry.
 Place = tuple[str, str, bytes]

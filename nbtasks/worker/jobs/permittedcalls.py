@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.permits import Grant
+from nbtasks.broker.redis.redispermits import Grant
 from nbtasks.core.rates import seconds_between
 
 from .job import Job

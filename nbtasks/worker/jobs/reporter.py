@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from nbtasks.broker.redis.delivery import Delivery
-from nbtasks.broker.redis.entry import Entry
-from nbtasks.broker.redis.finish import Finish
-from nbtasks.broker.redis.locks import call_name
+from nbtasks.broker.redis.redisdelivery import Delivery
+from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.redis.redisfinish import Finish
+from nbtasks.broker.redis.redislocks import call_name
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.events import CallEvent, Progressed, Started
 from nbtasks.worker.log import LOGGER, log_trouble

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.periodicstore import PeriodicStore
-from nbtasks.broker.redis.servertime import ServerClock
+from nbtasks.broker.redis.redisperiodicstore import PeriodicStore
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.core.errors import OperationalError
 from nbtasks.wire.frames import Sealer
 from nbtasks.worker.log import log_trouble

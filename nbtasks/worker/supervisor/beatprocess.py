@@ -12,7 +12,7 @@ from collections.abc import Callable
 from nbtasks.broker.newlink import new_link
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.servercheck import check
-from nbtasks.broker.redis.servertime import ServerClock
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.core import signal
 from nbtasks.core.errors import OperationalError
 from nbtasks.local.connection import Connection

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.delivery import Delivery
-from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.locks import Locks
-from nbtasks.broker.redis.ordering import Ordering
+from nbtasks.broker.redis.redisdelivery import Delivery
+from nbtasks.broker.redis.redisfleet import Fleet
+from nbtasks.broker.redis.redislocks import Locks
+from nbtasks.broker.redis.redisordering import Ordering
+from nbtasks.broker.redis.redisstore import Store
 from nbtasks.broker.redis.servercheck import check
-from nbtasks.broker.redis.servertime import ServerClock
-from nbtasks.broker.redis.store import Store
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.orders import Order

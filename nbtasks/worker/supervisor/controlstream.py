@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
 from nbtasks.broker.redis.positions import BEGINNING, can_go_on, position_at
-from nbtasks.broker.redis.servertime import ServerClock
+from nbtasks.broker.redis.redisfleet import Fleet
 from nbtasks.broker.redis.untrusted import is_unusable
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.log import LOGGER, log_once, log_trouble
 

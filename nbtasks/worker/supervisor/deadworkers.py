@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbtasks.broker.redis.consumers import Consumers, worker_of
-from nbtasks.broker.redis.delivery import Delivery
-from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.pulse import Pulses
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.locks import Locks
-from nbtasks.broker.redis.pulse import Pulses
-from nbtasks.broker.redis.store import Store
+from nbtasks.broker.redis.redisconsumers import Consumers, worker_of
+from nbtasks.broker.redis.redisdelivery import Delivery
+from nbtasks.broker.redis.redisfleet import Fleet
+from nbtasks.broker.redis.redislocks import Locks
+from nbtasks.broker.redis.redisstore import Store
 from nbtasks.core.address import Address
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import itertools
 
-from nbtasks.broker.redis.finish import Finish, finish
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.store import Store
-from nbtasks.broker.redis.workflowstore import WorkflowStore
+from nbtasks.broker.redis.redisfinish import Finish, finish
+from nbtasks.broker.redis.redisstore import Store
+from nbtasks.broker.redis.redisworkflowstore import WorkflowStore
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import key_of

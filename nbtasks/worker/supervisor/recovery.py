@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 
-from nbtasks.broker.redis.delivery import Delivery
-from nbtasks.broker.redis.entry import Entry
-from nbtasks.broker.redis.finish import Finish
-from nbtasks.broker.redis.store import Store
+from nbtasks.broker.redis.redisdelivery import Delivery
+from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.redis.redisfinish import Finish
+from nbtasks.broker.redis.redisstore import Store
 from nbtasks.core import attempts
 from nbtasks.core.callheader import CallHeader
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError

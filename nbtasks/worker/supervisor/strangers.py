@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbtasks.broker.redis.store import Store
+from nbtasks.broker.redis.redisstore import Store
 from nbtasks.core.address import Address
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.lanenames import LANES

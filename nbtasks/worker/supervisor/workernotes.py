@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nbtasks.broker.redis.finish import Finish, finish
-from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.redisfinish import Finish, finish
+from nbtasks.broker.redis.redisfleet import Fleet
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.happenings import OFFLINE, ONLINE
 from nbtasks.wire.noting import Noting

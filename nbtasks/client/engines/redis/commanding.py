@@ -8,8 +8,8 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.delayedcalls import DelayedCalls
-from nbtasks.broker.redis.ordering import Ordering
+from nbtasks.broker.redis.redisdelayedcalls import DelayedCalls
+from nbtasks.broker.redis.redisordering import Ordering
 from nbtasks.client.batches.engineparts import DueLater
 from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.errors import SignatureMismatch

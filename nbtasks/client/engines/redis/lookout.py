@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.gauges import Gauges
-from nbtasks.broker.redis.locks import Locks, name_of_lock
-from nbtasks.broker.redis.ordering import Ordering
+from nbtasks.broker.redis.redisgauges import Gauges
+from nbtasks.broker.redis.redislocks import Locks, name_of_lock
+from nbtasks.broker.redis.redisordering import Ordering
 from nbtasks.broker.redis.servercheck import look
 from nbtasks.core.brokerfacts import BrokerFacts
 from nbtasks.core.errors import SignatureMismatch

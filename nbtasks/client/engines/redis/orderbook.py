@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nbtasks.core.orders import Command, Order
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.servertime import ServerClock
+    from nbtasks.broker.servertime import ServerClock
     from nbtasks.wire.codec import Codec
 
     from .sending.outbox import Outbox

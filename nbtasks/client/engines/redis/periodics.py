@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.periodicstore import PeriodicStanding, PeriodicStore
-from nbtasks.broker.redis.submission import FunctionMissing
+from nbtasks.broker.redis.redisperiodicstore import PeriodicStanding, PeriodicStore
+from nbtasks.broker.redis.redissubmission import FunctionMissing
 from nbtasks.core.due.periodic import id_of
 from nbtasks.core.due.periodicfacts import (
     GONE,

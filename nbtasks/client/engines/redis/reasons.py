@@ -26,8 +26,8 @@ from .ahead import Precedence, said_of, said_of_running
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.link import Link
-    from nbtasks.broker.redis.permits import Limited, Permits
-    from nbtasks.broker.redis.store import Store
+    from nbtasks.broker.redis.redispermits import Limited, Permits
+    from nbtasks.broker.redis.redisstore import Store
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.registry import Registry
 

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.locks import Locks
-from nbtasks.broker.redis.uniquecalls import UniqueCalls
+from nbtasks.broker.redis.redislocks import Locks
+from nbtasks.broker.redis.redisuniquecalls import UniqueCalls
 from nbtasks.client.batches.capabilities import EVERYTHING
 from nbtasks.client.batches.catchingup import caught_up
 from nbtasks.client.batches.ledger import Ledger

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nbtasks.broker.redis.keptcalls import Place
-from nbtasks.broker.redis.servertime import ServerClock
-from nbtasks.broker.redis.store import Store
+from nbtasks.broker.redis.rediskeptcalls import Place
+from nbtasks.broker.redis.redisstore import Store
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.registry import Registry
 from nbtasks.core import memo

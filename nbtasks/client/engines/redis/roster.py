@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.runners import Runners
+from nbtasks.broker.runners import Runners
 from nbtasks.client.stranded import Stranded
 from nbtasks.client.workerinfo import WorkerInfo, info_of
 from nbtasks.core.address import PYTHON, Address
@@ -18,8 +18,8 @@ from nbtasks.core.lanenames import LANES
 from nbtasks.core.warning import warn
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.fleet import Fleet
-    from nbtasks.broker.redis.store import Store
+    from nbtasks.broker.redis.redisfleet import Fleet
+    from nbtasks.broker.redis.redisstore import Store
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.local.server.valuefiles import ValueFiles
 

@@ -20,7 +20,7 @@ from nbtasks.wire.codec import Codec
 from nbtasks.wire.values import files_of
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.servertime import ServerClock
+    from nbtasks.broker.servertime import ServerClock
 
     from .receiving.expiry import Expiry
     from .roster import WorkerRoster

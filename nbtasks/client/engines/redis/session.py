@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.locks import Locks
-from nbtasks.broker.redis.permits import Permits
-from nbtasks.broker.redis.stock import Stock
-from nbtasks.broker.redis.store import Store
-from nbtasks.broker.redis.submission import Submission
+from nbtasks.broker.redis.redislocks import Locks
+from nbtasks.broker.redis.redispermits import Permits
+from nbtasks.broker.redis.redisstock import Stock
+from nbtasks.broker.redis.redisstore import Store
+from nbtasks.broker.redis.redissubmission import Submission
 from nbtasks.client.batches.batchengine import BatchEngine
 from nbtasks.client.unsent import describe
 from nbtasks.core import context

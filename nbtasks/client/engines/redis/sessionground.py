@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 
 from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link, unavailable
+from nbtasks.broker.redis.redisfleet import Fleet
+from nbtasks.broker.redis.redisstore import Store
 from nbtasks.broker.redis.servercheck import LOADING_S, check
-from nbtasks.broker.redis.servertime import ServerClock
-from nbtasks.broker.redis.store import Store
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.home import Home
 from nbtasks.core.address import Address

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.withdrawal import Withdrawal
+from nbtasks.broker.redis.rediswithdrawal import Withdrawal
 from nbtasks.client.batches.ratelimits import may_be_aside
 from nbtasks.core.errors import OperationalError
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.keys import Keys
     from nbtasks.broker.redis.link import Link
-    from nbtasks.broker.redis.servertime import ServerClock
+    from nbtasks.broker.servertime import ServerClock
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.registry import Registry
 

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.eventlog import EventLog
+from nbtasks.broker.redis.rediseventlog import EventLog
 
 from .unfolding import Unfolding
 

@@ -11,14 +11,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.fleet import Fleet
+from nbtasks.broker.redis.redisfleet import Fleet
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.keys import Keys
     from nbtasks.broker.redis.link import Link
-    from nbtasks.broker.redis.locks import Locks
+    from nbtasks.broker.redis.redislocks import Locks
     from nbtasks.core.hold import Hold
 
 #: Seconds after which a client that has not been heard of has lost its locks, and between two renewals.

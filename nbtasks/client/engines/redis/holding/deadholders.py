@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.pulse import Pulses
+from nbtasks.broker.pulse import Pulses
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.fleet import Fleet
-    from nbtasks.broker.redis.locks import Locks
+    from nbtasks.broker.redis.redisfleet import Fleet
+    from nbtasks.broker.redis.redislocks import Locks
     from nbtasks.core.lock import Lock
 
 

@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.fleet import Fleet
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.locks import Locks
+from nbtasks.broker.redis.redisfleet import Fleet
+from nbtasks.broker.redis.redislocks import Locks
 from nbtasks.client import whence
 from nbtasks.client.batches.engineparts import Owner
 from nbtasks.core import context

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from nbtasks.broker.redis.servertime import ServerClock
-from nbtasks.broker.redis.store import BatchRecord, Store
+from nbtasks.broker.redis.redisstore import BatchRecord, Store
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.client.batches.batchengine import BatchEngine
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.mending import Mending

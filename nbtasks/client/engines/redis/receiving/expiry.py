@@ -12,7 +12,7 @@ import math
 import threading
 import weakref
 
-from nbtasks.broker.redis.servertime import ServerClock
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.ratelimits import rate_limit_of
 from nbtasks.client.engines.redis.roster import WorkerRoster

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.submission import Submission
+from nbtasks.broker.redis.redissubmission import Submission
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.engines.redis.sending.outbox import Item, Outbox
 

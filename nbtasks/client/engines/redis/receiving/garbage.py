@@ -11,7 +11,7 @@ from nbtasks.wire.values import IN_FILE, BlobPiece
 
 if TYPE_CHECKING:
     from nbtasks.broker.redis.keys import Keys
-    from nbtasks.broker.redis.store import Store
+    from nbtasks.broker.redis.redisstore import Store
     from nbtasks.local.server.valuefiles import ValueFiles
 
 #: Seconds that arguments are kept after the end. A server that loses its last second may have calls run again before

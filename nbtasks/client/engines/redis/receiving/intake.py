@@ -8,8 +8,8 @@ import functools
 import logging
 from collections.abc import Iterator
 
-from nbtasks.broker.redis.servertime import ServerClock
-from nbtasks.broker.redis.store import SessionEvent, Store
+from nbtasks.broker.redis.redisstore import SessionEvent, Store
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.lostvalues import lost_among, without_value
 from nbtasks.client.batches.parcel import Parcel

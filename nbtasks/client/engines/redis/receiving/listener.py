@@ -15,7 +15,7 @@ import time
 
 from nbtasks.broker.redis.link import BLOCK_S, Link
 from nbtasks.broker.redis.positions import BEGINNING, can_go_on
-from nbtasks.broker.redis.store import SessionEvent, Store
+from nbtasks.broker.redis.redisstore import SessionEvent, Store
 from nbtasks.broker.redis.untrusted import is_unusable
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.engines.redis.sending.outbox import Outbox

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.broker.redis.runners import Runners
+from nbtasks.broker.runners import Runners
 from nbtasks.core import states as st
 from nbtasks.core.errors import OperationalError, UnknownCall, WorkerLostError
 from nbtasks.core.ids import call_id
@@ -25,8 +25,8 @@ from nbtasks.wire.record import Record
 from .restoring import restore
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.servertime import ServerClock
-    from nbtasks.broker.redis.stock import Stock
+    from nbtasks.broker.redis.redisstock import Stock
+    from nbtasks.broker.servertime import ServerClock
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.parcel import Parcel
     from nbtasks.client.batches.registry import Registry

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 
-from nbtasks.broker.redis.finish import Finish, finish
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.servertime import ServerClock
-from nbtasks.broker.redis.workflowstore import WorkflowStore
+from nbtasks.broker.redis.redisfinish import Finish, finish
+from nbtasks.broker.redis.redisworkflowstore import WorkflowStore
+from nbtasks.broker.servertime import ServerClock
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.noting import Noting
 from nbtasks.wire.record import Record

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nbtasks.broker.redis.submission import Flush, FlushGap, FunctionMissing, Submission
+from nbtasks.broker.redis.redissubmission import Flush, FlushGap, FunctionMissing, Submission
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, NbtasksError, OperationalError
 from nbtasks.core.ids import new_id

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .channel import Argument
-from .entry import Entry
 from .keys import GROUP, Keys
 from .link import Link
-from .submission import put_blobs
+from .redisentry import Entry
+from .redissubmission import put_blobs
 
 #: Result records up to this size travel inside the event; larger ones are fetched.
 PUSH_BYTES = 32 * 1024

@@ -14,9 +14,9 @@ from nbtasks.core.lanenames import LANES
 from nbtasks.core.states import FIRST_READY_CODE
 
 from .channel import Argument
-from .keptcalls import KeptCalls
 from .keys import GROUP, Keys, readable
 from .link import Link, translated
+from .rediskeptcalls import KeptCalls
 from .untrusted import MOST, addresses, batch_name, batch_names, number_or, or_nothing, pairs, ranges_in, span
 
 #: Entries that one script looks at, so that it keeps nobody waiting.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from nbtasks.core.clock import steady
 
-from .keys import Keys
-from .link import Link
+from .redis.keys import Keys
+from .redis.link import Link
 
 #: Seconds by which a clock may be off without having been set.
 _SET_S = 1.0

@@ -16,11 +16,11 @@ from nbtasks.core.lock import Lock
 from nbtasks.core.occupancy import Holder, Occupancy
 
 from .channel import Argument
-from .consumers import worker_of
-from .entry import Entry
 from .keys import GROUP, Keys
 from .lanes import Lanes
 from .link import Link
+from .redisconsumers import worker_of
+from .redisentry import Entry
 from .untrusted import number_or
 
 #: Locks that one script gives back or looks at, so that it keeps nobody waiting; and that are looked at, at all.

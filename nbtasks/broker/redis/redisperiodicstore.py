@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .channel import Argument
 from .keys import Keys
 from .link import Link
-from .submission import FunctionMissing
+from .redissubmission import FunctionMissing
 from .untrusted import batch_name, number, number_or
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
+from nbtasks.broker.pulse import Pulse, Pulses, Seen
+from nbtasks.broker.servertime import Reading
 from nbtasks.core.clock import steady
 from nbtasks.core.workersheet import WorkerSheet
 
 from .keys import GROUP, Keys
 from .link import Link
-from .pulse import Pulse, Pulses, Seen
 from .servercheck import server_life
-from .servertime import Reading
 from .untrusted import names
 
 #: Seconds that a lease counts whose worker does not say it.

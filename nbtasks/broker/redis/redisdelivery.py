@@ -14,11 +14,11 @@ from nbtasks.core.errors import BrokerUnavailable
 from nbtasks.core.lanenames import returned
 
 from .channel import Argument
-from .entry import Entry, order_of, parse_entry
-from .finish import Finish, finish
 from .keys import GROUP
 from .lanes import Lanes
 from .link import translated
+from .redisentry import Entry, order_of, parse_entry
+from .redisfinish import Finish, finish
 from .untrusted import is_of_another_type, or_nothing, part
 from .vouching import VouchedRead
 

@@ -9,8 +9,8 @@ from typing import Any
 from .channel import Argument
 from .keys import Keys
 from .link import Link, translated
-from .store import final_states
-from .submission import SESSION_TTL_MS
+from .redisstore import final_states
+from .redissubmission import SESSION_TTL_MS
 from .untrusted import batch_name, or_nothing, ranges_in
 
 #: Records that are read in one round trip: large ones lie in pieces of their own.

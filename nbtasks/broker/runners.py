@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .fleet import Fleet
+from .redis.redisfleet import Fleet
 
 
 class Runners:
