@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nbtasks.core.brokerfacts import BrokerFacts
 
-from .newlink import BrokerPlace, new_link
-from .redis.servercheck import look
+from .legs import open_leg
+from .verbs.leg import BrokerPlace
 
 
 def look_at(place: BrokerPlace) -> BrokerFacts:
@@ -14,8 +14,8 @@ def look_at(place: BrokerPlace) -> BrokerFacts:
     Raises:
         BrokerUnavailable: it does not answer.
     """
-    link = new_link(place)
+    line = open_leg(place).line()
     try:
-        return look(link)
+        return line.look()
     finally:
-        link.close()
+        line.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .redis.redisfleet import Fleet
+from .verbs.fleet import Fleet
 
 
 class Runners:

@@ -10,11 +10,9 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from nbtasks.core.clock import steady
-
-from .redis.keys import Keys
-from .redis.link import Link
 
 #: Seconds by which a clock may be off without having been set.
 _SET_S = 1.0
@@ -52,16 +50,26 @@ class Reading:
         return self.at - self.ahead_s
 
 
+class TimeSource(Protocol):
+    """A server's clock, and what is noted there of how it was set."""
+
+    def ask(self) -> Reading:
+        """Return what the server tells of its time: its clock now, and the note, empty where there is none."""
+
+    def set_ahead(self, noted: bytes, ahead: bytes) -> bool:
+        """Note by how much the server's clock is ahead (ms), in one step; False where ``noted`` is the note no more."""
+
+
 class ServerClock:
     """Reckons the server's time.
 
     Args:
+        source: what the server tells.
         same_machine: the server has the clock of this machine.
     """
 
-    def __init__(self, link: Link, keys: Keys, same_machine: bool = False) -> None:
-        self._link = link
-        self._keys = keys
+    def __init__(self, source: TimeSource, same_machine: bool = False) -> None:
+        self._source = source
         self._same_machine = same_machine
         self._lock = threading.Lock()
         #: What to add to the steady clock; None before it was first asked.
@@ -121,9 +129,7 @@ class ServerClock:
 
     def ask(self) -> Reading:
         """Ask the server."""
-        asked_at, wall_at = steady(), time.time()
-        micros, noted = self._link.script("time", [self._keys.root], [])
-        return Reading(micros / 1e6, noted, asked_at, steady(), wall_at)
+        return self._source.ask()
 
     def follow(self) -> None:
         """Ask the server, and follow it where it is off twice running: this machine was stopped, most likely.
@@ -160,7 +166,7 @@ class ServerClock:
                 return True
             self._corrected_at = steady()
             noted = b"%d" % round((reading.ahead_s + off_s) * 1000)
-        if self._link.script("set_ahead", [self._keys.root], [reading.noted, noted]):
+        if self._source.set_ahead(reading.noted, noted):
             self._fitting = noted
         return True
 

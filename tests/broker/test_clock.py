@@ -7,6 +7,7 @@ import pytest
 from nbtasks.broker import servertime as clocks
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.link import Link
+from nbtasks.broker.redis.redistime import RedisTime
 from nbtasks.broker.servertime import Reading, ServerClock
 
 HOUR = 3600.0
@@ -24,7 +25,7 @@ class Machine:
         self.site = site
         self.slept_s = 0.0
         self.wall_s = 0.0
-        self.clock = ServerClock(site.link, KEYS, same_machine)
+        self.clock = ServerClock(RedisTime(site.link, KEYS), same_machine)
 
     def keep(self):
         """Renew a lease, as it were; returns whether to look again soon."""

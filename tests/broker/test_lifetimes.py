@@ -30,7 +30,7 @@ def raw(app):
 @pytest.fixture
 def lives(app, raw):
     """``lives()`` returns key, without its root -> milliseconds to live, -1 for no end."""
-    root = app.session.keys.root
+    root = app.session.line.keys.root
 
     def look():
         return {name.decode().removeprefix(root): raw.pttl(name) for name in raw.scan_iter(f"{root}*")}
@@ -72,7 +72,7 @@ def test_a_result_lives_as_long_as_was_asked(home):
         call = app.task(len).delay("abc")
         assert call.get(SOON) == 3
         with redis.Redis.from_url(app.connection.url) as client:
-            assert 0 < client.pttl(app.session.keys.batch(call.id)) <= 90_000
+            assert 0 < client.pttl(app.session.line.keys.batch(call.id)) <= 90_000
 
 
 def test_queues_are_empty_after_the_work(app, raw, lives, eventually):
@@ -80,7 +80,7 @@ def test_queues_are_empty_after_the_work(app, raw, lives, eventually):
     assert [app.task(len).apply_async(("ab",), countdown=0.1).get(SOON) for _ in range(3)] == [2] * 3
 
     def left():
-        root = app.session.keys.root
+        root = app.session.line.keys.root
         names = lives()
         waiting = {name: raw.xlen(root + name) for name in names if kind(name) == "q"}
         later = {name: raw.zcard(root + name) for name in names if kind(name) == "z"}
@@ -94,7 +94,7 @@ def test_a_function_stays_while_a_batch_needs_it_and_goes_after_the_last(app, ra
     first, second = task.delay(1, "/"), task.delay(2, gate.path)
     assert first.get(SOON) == 1
     eventually(lambda: second.state == "STARTED", "the second runs", within=SOON)
-    keys = app.session.keys
+    keys = app.session.line.keys
     functions = set(raw.scan_iter(keys.function("*")))
     assert [raw.pttl(name) for name in functions] == [-1]
     gate.open()
@@ -115,14 +115,14 @@ def test_forgetting_drops_the_results(app, raw, lives, eventually):
     eventually(
         lambda: not [name for name in lives() if group.id in name], "nothing of it is left", within=SOON
     )
-    assert raw.zscore(app.session.keys.batches, group.id) is None
+    assert raw.zscore(app.session.line.keys.batches, group.id) is None
 
 
 def test_the_events_that_were_read_are_dropped(app, raw, eventually):
     task = app.task(abs)
     for x in range(600):
         assert task.delay(-x).get(SOON) == x
-    streams = list(raw.scan_iter(app.session.keys.events("*")))
+    streams = list(raw.scan_iter(app.session.line.keys.events("*")))
     assert sum(raw.xlen(name) for name in streams) < 500
 
 

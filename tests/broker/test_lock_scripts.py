@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from nbtasks.broker.redis.redisentry import Entry
-from nbtasks.broker.redis.redisfinish import Finish
-from nbtasks.broker.redis.redislocks import CallLocks, Locks, call_name
-from nbtasks.broker.redis.redissubmission import Flush
+from nbtasks.broker.redis.redislocks import RedisCallLocks, RedisLocks
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.finish import Finish
+from nbtasks.broker.verbs.flush import Flush
+from nbtasks.broker.verbs.locks import call_name
 from nbtasks.core.lock import Lock
 
 from .test_scripts import ADDRESS, BATCH, DONE, KEYS, Bench, N, every_cut, one_server
@@ -22,8 +23,8 @@ class Scene:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.locks = Locks(bench.link, KEYS)
-        self.takers = {one: CallLocks(bench.lanes, one) for one in CONSUMERS}
+        self.locks = RedisLocks(bench.link, KEYS)
+        self.takers = {one: RedisCallLocks(bench.lanes, one) for one in CONSUMERS}
         self.deliveries = dict(zip(CONSUMERS, (bench.worker, bench.other), strict=True))
         for name in ("w1", "w2", "client"):
             bench.raw.set(KEYS.lease(name), "15000 1")

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
+from nbtasks.broker.brokererrors import FunctionMissing
 from nbtasks.broker.redis.keys import GROUP, Keys
-from nbtasks.broker.redis.redisfinish import Finish
 from nbtasks.broker.redis.redisfinish import finish as report_to
-from nbtasks.broker.redis.redisperiodicstore import PeriodicStore
-from nbtasks.broker.redis.redissubmission import FunctionMissing
+from nbtasks.broker.redis.redisperiodicstore import RedisPeriodicStore
+from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core.due.periodic import DueRun, Periodic, RunChunk, run_id
 from nbtasks.core.due.timetable import Timetable
 
@@ -30,7 +30,7 @@ class Bench:
         self.raw = server.client()
         self.raw.flushall()
         self.link = CutLink(server.url)
-        self.store = PeriodicStore(self.link, KEYS, KEY_ID)
+        self.store = RedisPeriodicStore(self.link, KEYS, KEY_ID)
         self.raw.xgroup_create(KEYS.lane(ADDRESS, "m"), GROUP, "0", mkstream=True)
 
     def put(self, *, task=TASK, frame=b"frame", first_ms=1000, function=b"code", client="") -> int | None:

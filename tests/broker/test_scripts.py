@@ -9,16 +9,18 @@ import pytest
 from nbtasks.broker.redis.keys import GROUP, Keys
 from nbtasks.broker.redis.lanes import Lanes
 from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.redisconsumers import Consumers
-from nbtasks.broker.redis.redisdelivery import Aside, Delivery
-from nbtasks.broker.redis.redisentry import Entry
-from nbtasks.broker.redis.redisfinish import Finish
-from nbtasks.broker.redis.redisordering import Ordering
-from nbtasks.broker.redis.redispermits import Permits
-from nbtasks.broker.redis.redisstore import Store
-from nbtasks.broker.redis.redissubmission import Flush, Submission
-from nbtasks.broker.redis.rediswithdrawal import Withdrawal
+from nbtasks.broker.redis.redisconsumers import RedisConsumers
+from nbtasks.broker.redis.redisdelivery import RedisDelivery
+from nbtasks.broker.redis.redisordering import RedisOrdering
+from nbtasks.broker.redis.redispermits import RedisPermits
+from nbtasks.broker.redis.redisstore import RedisStore
+from nbtasks.broker.redis.redissubmission import RedisSubmission
+from nbtasks.broker.redis.rediswithdrawal import RedisWithdrawal
 from nbtasks.broker.redis.scripts import SCRIPTS
+from nbtasks.broker.verbs.delivery import Aside
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.finish import Finish
+from nbtasks.broker.verbs.flush import Flush
 from nbtasks.core.lanenames import LANES
 
 KEYS = Keys("cut")
@@ -116,11 +118,11 @@ class Bench:
         self.raw = server.client()
         self.raw.flushall()
         self.link = CutLink(server.url)
-        self.store = Store(self.link, KEYS)
-        self.submission = Submission(self.link, KEYS)
+        self.store = RedisStore(self.link, KEYS)
+        self.submission = RedisSubmission(self.link, KEYS)
         self.lanes = Lanes(self.link, KEYS, [ADDRESS])
-        self.worker = Delivery(self.lanes, "w1/0")
-        self.other = Delivery(self.lanes, "w2/0")
+        self.worker = RedisDelivery(self.lanes, "w1/0")
+        self.other = RedisDelivery(self.lanes, "w2/0")
         self.worker.prepare()
 
     def flush(self) -> Flush:
@@ -346,16 +348,16 @@ def test_permit(one_server):
         one_server,
         "permit",
         taken,
-        lambda bench, _: Permits(bench.link, KEYS).take(LIMIT, 0.01, 3, 4, ADDRESS),
+        lambda bench, _: RedisPermits(bench.link, KEYS).take(LIMIT, 0.01, 3, 4, ADDRESS),
     ):
-        assert Permits(bench.link, KEYS).take(LIMIT, 0.01, 3, 4, ADDRESS).permits <= 3
+        assert RedisPermits(bench.link, KEYS).take(LIMIT, 0.01, 3, 4, ADDRESS).permits <= 3
         assert set(bench.work_off()) == set(range(N))
         bench.check_end()
 
 
 def test_permits_are_for_the_time_that_has_passed(one_server):
     bench = Bench(one_server)
-    permits = Permits(bench.link, KEYS)
+    permits = RedisPermits(bench.link, KEYS)
     first = permits.take(LIMIT, 60.0, 5, 5, ADDRESS)
     assert first.permits == 1
     assert first.first_s <= 0
@@ -374,7 +376,7 @@ def test_permits_are_for_the_time_that_has_passed(one_server):
 
 def test_who_is_alone_gets_no_more_than_the_next_tenth_of_a_second(one_server):
     bench = Bench(one_server)
-    grant = Permits(bench.link, KEYS).take(LIMIT, 0.001, 5000, 5000, ADDRESS)
+    grant = RedisPermits(bench.link, KEYS).take(LIMIT, 0.001, 5000, 5000, ADDRESS)
     # And what was missed just before, see the script.
     assert grant.permits == 151
     assert grant.first_s == pytest.approx(-0.05, abs=1e-5)
@@ -388,18 +390,18 @@ def test_who_is_alone_gets_no_more_than_the_next_tenth_of_a_second(one_server):
 def test_a_limit_that_somebody_has_changed_holds_nothing_up_for_long(one_server, value):
     bench = Bench(one_server)
     bench.raw.set(KEYS.limit(LIMIT), value)
-    grant = Permits(bench.link, KEYS).take(LIMIT, 0.1, 5, 5, ADDRESS)
+    grant = RedisPermits(bench.link, KEYS).take(LIMIT, 0.1, 5, 5, ADDRESS)
     assert grant.permits or grant.again_s < 2.2
     bench.raw.delete(KEYS.limit(LIMIT))
     bench.raw.hset(KEYS.limit(LIMIT), "a", "b")
-    assert Permits(bench.link, KEYS).take(LIMIT, 0.1, 5, 5, ADDRESS).permits
+    assert RedisPermits(bench.link, KEYS).take(LIMIT, 0.1, 5, 5, ADDRESS).permits
     bench.link.close()
     bench.raw.close()
 
 
 def test_who_waits_for_a_limit_is_found_among_others(one_server):
     bench = Bench(one_server)
-    permits = Permits(bench.link, KEYS)
+    permits = RedisPermits(bench.link, KEYS)
     others = {f"m cd34 0 1 1\n{number}": 1.0 for number in range(250)}
     bench.raw.zadd(KEYS.delayed(ADDRESS), others)
     assert permits.limited(ADDRESS, BATCH) is None
@@ -472,9 +474,9 @@ def test_orphans(one_server):
             bench.raw.xack(KEYS.lane(ADDRESS, "m"), GROUP, entry.id)
 
     for bench, _ in every_cut(
-        one_server, "orphans", orphaned, lambda bench, _: Consumers(bench.lanes).adopt_orphans()
+        one_server, "orphans", orphaned, lambda bench, _: RedisConsumers(bench.lanes).adopt_orphans()
     ):
-        Consumers(bench.lanes).adopt_orphans()
+        RedisConsumers(bench.lanes).adopt_orphans()
         assert set(bench.work_off()) == set(range(N))
         bench.check_end()
 
@@ -517,7 +519,7 @@ def test_withdraw(one_server):
         bench.worker.finish(report)
 
     def withdraw(bench, _):
-        assert Withdrawal(bench.link, KEYS, ADDRESS, BATCH, N, (time.time(), None)).run()
+        assert RedisWithdrawal(bench.link, KEYS, ADDRESS, BATCH, N, (time.time(), None)).run()
 
     for bench, _ in every_cut(one_server, "withdraw", revoked, withdraw):
         withdraw(bench, None)
@@ -533,7 +535,7 @@ def test_what_a_worker_holds_is_not_withdrawn(one_server):
     report = Finish()
     report.results(BATCH, 0, DONE * N, b"record 0+4")
     bench.worker.finish(report)
-    assert Withdrawal(bench.link, KEYS, ADDRESS, BATCH, N, (time.time(), None)).run()
+    assert RedisWithdrawal(bench.link, KEYS, ADDRESS, BATCH, N, (time.time(), None)).run()
     assert entry.id in {one.id for one in bench.worker.in_hand()}
     bench.link.close()
     bench.raw.close()
@@ -552,7 +554,7 @@ def test_withdraw_delayed(one_server):
 
     def withdraw(bench, _):
         since = (time.time(), time.time() + 60)
-        assert Withdrawal(bench.link, KEYS, ADDRESS, BATCH, 2 * N, since).run()
+        assert RedisWithdrawal(bench.link, KEYS, ADDRESS, BATCH, 2 * N, since).run()
 
     for bench, _ in every_cut(one_server, "withdraw_delayed", revoked, withdraw):
         withdraw(bench, None)
@@ -562,12 +564,12 @@ def test_withdraw_delayed(one_server):
 
 def test_order(one_server):
     """Who begins in the middle of it reads what is kept."""
-    order = lambda bench, _: Ordering(bench.link, KEYS).give([b"order"], "pack.fetch", b"kept")  # noqa: E731
+    order = lambda bench, _: RedisOrdering(bench.link, KEYS).give([b"order"], "pack.fetch", b"kept")  # noqa: E731
     for bench, _ in every_cut(one_server, "order", lambda bench: None, order):
         told = bench.raw.xlen(KEYS.control)
-        assert Ordering(bench.link, KEYS).task_limits() == [b"kept"] or not told
+        assert RedisOrdering(bench.link, KEYS).task_limits() == [b"kept"] or not told
         order(bench, None)
-        assert Ordering(bench.link, KEYS).task_limits() == [b"kept"]
+        assert RedisOrdering(bench.link, KEYS).task_limits() == [b"kept"]
         assert bench.raw.xlen(KEYS.control) >= 1
 
 
@@ -612,7 +614,7 @@ def test_nothing_is_given_back_once_the_lease_is_there_again(one_server):
     """Who looks for dead workers has seen it gone; the worker comes back while its calls are being given back."""
     bench = Bench(one_server)
     first, second = taken(bench)
-    dead = bench.other.on_behalf_of("w1/0", KEYS.lease("w1"))
+    dead = bench.other.on_behalf_of("w1/0", of_dead="w1")
     assert dead.give(first, [(first.first, first.count, 1)])
     bench.raw.set(KEYS.lease("w1"), "1")
     assert not dead.give(second, [(second.first, second.count, 1)])

@@ -31,7 +31,7 @@ def crater(tmp_path) -> Path:
 @pytest.fixture
 def keys(shared_app):
     """Names of the App's keys."""
-    return shared_app.session.keys
+    return shared_app.session.line.keys
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_chunk_with_one_changed_bit_is_refused(shared_app, raw, address, crate
     client = raw(shared_app)
     handle = shared_app.task(len).apply_async(("ab",), queue="aside")
     shared_app.session.flush()
-    lane = shared_app.session.keys.lane(address, "m")
+    lane = shared_app.session.line.keys.lane(address, "m")
     entry_id, fields = only_entry(client, lane)
     client.xdel(lane, entry_id)
     client.xadd(lane, {**fields, b"d": flipped(fields[b"d"])})
@@ -105,7 +105,7 @@ def test_a_chunk_with_one_changed_bit_is_refused(shared_app, raw, address, crate
 
 def test_a_chunk_of_another_batch_is_refused(shared_app, raw, address, eventually):
     client = raw(shared_app)
-    lane = shared_app.session.keys.lane(address, "m")
+    lane = shared_app.session.line.keys.lane(address, "m")
     first = shared_app.task(len).apply_async(("ab",), queue="aside")
     shared_app.session.flush()
     second = shared_app.task(len).apply_async(("abcdef",), queue="aside")

@@ -6,11 +6,12 @@ import pytest
 
 from nbtasks.broker.redis.keys import GROUP
 from nbtasks.broker.redis.lanes import Lanes
-from nbtasks.broker.redis.redisdelivery import Delivery
-from nbtasks.broker.redis.redisentry import Entry
-from nbtasks.broker.redis.redisfinish import Finish
-from nbtasks.broker.redis.redisstore import Store
-from nbtasks.broker.redis.redissubmission import Flush, Submission, WorkflowPlace
+from nbtasks.broker.redis.redisdelivery import RedisDelivery
+from nbtasks.broker.redis.redisstore import RedisStore
+from nbtasks.broker.redis.redissubmission import RedisSubmission
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.finish import Finish
+from nbtasks.broker.verbs.flush import Flush, WorkflowPlace
 from nbtasks.core.lanenames import LANES
 
 from .test_scripts import ADDRESS, KEYS, Cut, CutLink, one_server
@@ -51,10 +52,10 @@ class Workflow:
         self.raw = server.client()
         self.raw.flushall()
         self.link = CutLink(server.url)
-        self.store = Store(self.link, KEYS)
-        self.submission = Submission(self.link, KEYS)
+        self.store = RedisStore(self.link, KEYS)
+        self.submission = RedisSubmission(self.link, KEYS)
         self.lanes = Lanes(self.link, KEYS, [ADDRESS])
-        self.worker = Delivery(self.lanes, "w1/0")
+        self.worker = RedisDelivery(self.lanes, "w1/0")
         self.worker.prepare()
         self.shape = shape
         self.names = [f"ab{number:02x}" for number in range(len(shape))]

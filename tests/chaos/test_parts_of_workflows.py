@@ -17,10 +17,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it is killed wi
 CLIENT = """
 import os, signal, sys
 from nbtasks import App, chord, task
-from nbtasks.broker.redis.redissubmission import Submission
+from nbtasks.broker.redis.redissubmission import RedisSubmission
 
 most = int(sys.argv[1])
-sent = Submission.submit
+sent = RedisSubmission.submit
 
 def submit(self, session, number, flush, eager=False):
     if number > most:
@@ -28,7 +28,7 @@ def submit(self, session, number, flush, eager=False):
     sent(self, session, number, flush, eager)
     print("sent", number, flush=True)
 
-Submission.submit = submit
+RedisSubmission.submit = submit
 
 @task
 def part(n, data):
@@ -51,7 +51,7 @@ def test_what_was_sent_in_part_ends(home, tmp_path, eventually):
         died = subprocess.run([sys.executable, script, "2"], check=False, env=dict(os.environ), timeout=120)
         assert died.returncode == -signal.SIGKILL
         engine = app.engine
-        keys, link = engine.session.keys, engine.session.new_link()
+        keys, link = engine.session.line.keys, engine.session.new_line()
         incoming = link.call("HGETALL", keys.incoming)
         assert len(incoming) == 2, "it has sent a part"
         workflow, session = (one.decode() for one in incoming)
@@ -76,5 +76,5 @@ def test_what_was_sent_whole_is_left_alone(home, tmp_path):
         done = subprocess.run([sys.executable, script, "1000"], check=False, timeout=120, capture_output=True)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count(b"sent") > 2
-        link = app.engine.session.new_link()
-        assert not link.call("HGETALL", app.engine.session.keys.incoming)
+        link = app.engine.session.new_line()
+        assert not link.call("HGETALL", app.engine.session.line.keys.incoming)

@@ -30,7 +30,7 @@ def left(idle_app):
     with redis.Redis.from_url(idle_app.connection.url) as raw:
 
         def count():
-            root = idle_app.session.keys.root
+            root = idle_app.session.line.keys.root
             entries = sum(map(raw.xlen, raw.scan_iter(f"{root}q:*")))
             return entries + sum(map(raw.zcard, raw.scan_iter(f"{root}z:*")))
 
@@ -86,7 +86,7 @@ def test_an_entry_was_deleted(idle_app, eventually):
     call = idle_app.task(abs).apply_async((1,), expires=1)
     idle_app.session.flush()
     with redis.Redis.from_url(idle_app.connection.url) as raw:
-        keys = idle_app.session.keys
+        keys = idle_app.session.line.keys
         raw.delete(keys.lane(idle_app.session.address("default"), "m"))
     idle_app.start_workers(1)
     check_expired(call)

@@ -82,7 +82,7 @@ def test_what_is_not_signed_is_not_believed(shared_app, looker, uploads, gate, e
     r = uploads.delay(1, gate.path)
     eventually(lambda: r.state == "PROGRESS", "it is shown")
     session = shared_app.session
-    key = session.keys.own_states(r.batch.id)
+    key = session.line.keys.own_states(r.batch.id)
     ((index, frame),) = kept(shared_app, r)
     for field, forged in ((index, frame[:-1] + b"x"), (b"7", frame), (b"x", b"")):
         session.store._link.call("DEL", key)

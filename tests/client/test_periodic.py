@@ -224,7 +224,7 @@ def test_of_a_process_that_was_killed_nothing_is_fired(app, ledger, eventually):
     )
     subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
     task = app.periodic_task("note")
-    link, keys = app.session.new_link(), app.session.keys
+    link, keys = app.session.new_line(), app.session.line.keys
     # As if the time had passed within which it says that it is there.
     (client,) = link.call("HMGET", keys.periodic(app.session.keyring.id, _id("note")), "k")
     link.call("DEL", keys.live_client(client.decode()))

@@ -135,7 +135,7 @@ def test_one_that_is_forgotten_leaves_its_neighbours_known(shared_app, looked_up
         # Another process than the one that has submitted them may drop the rest.
         for x in others:
             new.AsyncResult(handles[x].id).forget()
-        keys, shared = new.session.keys, handles[gone].batch.id
+        keys, shared = new.session.line.keys, handles[gone].batch.id
         with redis.Redis.from_url(new.connection.url) as raw:
             names = [keys.batch(shared), keys.states(shared), keys.records(shared)]
             eventually(lambda: not raw.exists(*names), "with the last one everything goes")

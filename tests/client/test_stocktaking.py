@@ -94,7 +94,7 @@ def test_nothing_waits_for_ever_when_a_key_is_lost(fault, part, idle_app, ledger
     wanted.append((idle_app.task(abs).apply_async((-6,), countdown=4.0), 6))
     idle_app.session.flush()
     with redis.Redis.from_url(idle_app.connection.url) as client:
-        names = list(client.scan_iter(f"{idle_app.session.keys.root.replace('{', '[{]')}{part}*"))
+        names = list(client.scan_iter(f"{idle_app.session.line.keys.root.replace('{', '[{]')}{part}*"))
         assert names or part in {"c:", "d:", "lock:", "audited", "r:", "st:"}
         if names:
             fault(client, names)

@@ -19,7 +19,7 @@ class Attacker:
     """Somebody who can read and write everything on the server, and has no key."""
 
     def __init__(self, app: App) -> None:
-        self.keys = app.session.keys  # starts the server
+        self.keys = app.session.line.keys  # starts the server
         self.redis = redis.Redis.from_url(app.connection.url, single_connection_client=True)
         self.over, self.threads = threading.Event(), []
         self._app = app

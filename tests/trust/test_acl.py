@@ -138,7 +138,7 @@ def journey(url, admin, tmp_path, ledger, gate, eventually):
         )
         assert trimmed
         large.forget()
-        eventually(lambda: not admin.exists(app.session.keys.batch(large.id)), "it is forgotten")
+        eventually(lambda: not admin.exists(app.session.line.keys.batch(large.id)), "it is forgotten")
         os.kill(worker.pid, signal.SIGKILL)
         assert app.task(len).delay("ab").get(timeout=SOON) == 2
         admin.script_flush()

@@ -26,7 +26,7 @@ def test_junk_hides_no_event(idle_app, attack):
 
 
 def test_a_result_that_is_said_to_be_new_many_times_is_told_once(app, attack):
-    attacker, stream = attack(app), app.session.keys.happened
+    attacker, stream = attack(app), app.session.line.keys.happened
     handle = app.task(len, name="builtin.len").delay("ab")
     assert handle.get(SOON) == 2
     with app.events("task-succeeded", since="start", timeout=SOON) as events:

@@ -25,10 +25,11 @@ from nbtasks.broker.pulse import Pulse
 from nbtasks.broker.redis import untrusted
 from nbtasks.broker.redis.keys import Keys
 from nbtasks.broker.redis.redisentry import order_of, parse_entry
-from nbtasks.broker.redis.rediseventlog import EventEntry
-from nbtasks.broker.redis.redisfleet import _control
-from nbtasks.broker.redis.redisstore import _event, _moment, _noted
+from nbtasks.broker.redis.redisordering import _heard
+from nbtasks.broker.redis.redissessionnews import _event
+from nbtasks.broker.redis.redisstore import _moment, _noted
 from nbtasks.broker.servertime import Reading
+from nbtasks.broker.verbs.eventlog import EventEntry
 from nbtasks.client.engines.redis.happened.unfolding import Unfolding
 from nbtasks.client.engines.redis.receiving.intake import _ranges
 from nbtasks.core.address import Address
@@ -170,7 +171,7 @@ def test_an_event_that_lists_a_million_parts():
 @few(40)
 @given(fields)
 def test_control_entries(found):
-    within_memory(size_of(found), lambda: _control(b"1-1", found))
+    within_memory(size_of(found), lambda: _heard(b"1-1", found))
 
 
 @few(80)

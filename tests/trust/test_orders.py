@@ -25,7 +25,7 @@ def give(app):
         frame = session.codec.seal_order(order)
         sent = {"k": "c", "d": frame}
         with redis.Redis.from_url(app.connection.url) as client:
-            client.xadd(session.keys.control, sent)
+            client.xadd(session.line.keys.control, sent)
         return sent
 
     return send

@@ -15,7 +15,7 @@ def test_they_can_be_exchanged_for_later_readers_and_not_for_another_call(idle_a
     task = idle_app.task(abs)
     first, other = task.apply_async((-1,), priority=5), task.apply_async((-2,), priority=5)
     assert (first.get(timeout=SOON), other.get(timeout=SOON)) == (1, 2)
-    keys, codec = idle_app.session.keys, idle_app.session.codec
+    keys, codec = idle_app.session.line.keys, idle_app.session.codec
     with redis.Redis.from_url(idle_app.connection.url) as raw:
         (frame,) = raw.hvals(keys.records(other.id))
         record = codec.open_record(frame, other.id)

@@ -70,7 +70,7 @@ class Scene:
     @property
     def keys(self):
         """Names of the App's keys."""
-        return self.app.session.keys
+        return self.app.session.line.keys
 
     @property
     def address(self) -> str:

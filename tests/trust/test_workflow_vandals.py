@@ -51,7 +51,7 @@ def test_it_comes_to_an_end_all_the_same(shared_app, gate, key, kind):
         (same, [(), ()], [each(0, 2)]),
     )
     shared_app.engine.flush()
-    link, name = shared_app.session.store._link, KEYS[key](shared_app.session.keys, run)
+    link, name = shared_app.session.store._link, KEYS[key](shared_app.session.line.keys, run)
     link.call("DEL", name)
     link.call(*(("SET", name, "abc") if kind == "string" else ("XADD", name, "*", "a", "b")))
     gate.open()

@@ -60,7 +60,7 @@ class Fired:
     def __init__(self, app, names) -> None:
         self._app = app
         self._keys = Keys(app.connection.namespace)
-        self._link = app.session.new_link()
+        self._link = app.session.new_line()
         self.first = {name: round(self._facts(name).next_run.timestamp() * 1000) for name in names}
 
     def _facts(self, name):
@@ -190,7 +190,7 @@ def test_what_nobody_has_signed_with_our_key_is_never_fired(shared_app, eventual
 
     task = shared_app.add_periodic_task(OFTEN_S, sweep.s(), name="sweep")
     eventually(lambda: task.count > 1, "it is fired")
-    keys, link = Keys(shared_app.connection.namespace), shared_app.session.new_link()
+    keys, link = Keys(shared_app.connection.namespace), shared_app.session.new_line()
     key_id = shared_app.session.keyring.id
     from nbtasks.core.due.periodic import id_of
 
@@ -242,7 +242,7 @@ def test_due_times_at_which_nobody_was_there(idle_app, eventually):
     once = idle_app.task(nothing)
     for missed in names:
         idle_app.add_periodic_task("1h", once.s(), name=missed, missed=missed, overlap=True)
-    keys, link = Keys(idle_app.connection.namespace), idle_app.session.new_link()
+    keys, link = Keys(idle_app.connection.namespace), idle_app.session.new_line()
     from nbtasks.core.due.periodic import id_of
 
     for missed in names:

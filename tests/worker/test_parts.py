@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import time
 
-from nbtasks.broker.redis.redisentry import Entry
-from nbtasks.broker.redis.redispermits import Grant
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.permits import Grant
 from nbtasks.core.address import Address
 from nbtasks.core.callheader import CallHeader
 from nbtasks.core.context import CurrentCall, reset_current, set_current

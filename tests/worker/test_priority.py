@@ -50,8 +50,8 @@ def test_what_a_child_gave_back_is_next_of_its_priority(
     items = [(ledger.path, gate.path, name) for name in names]
     chunk = task.with_options(priority=waits).starmap(items, chunk=3, quiet=True)
     eventually(ledger.lines, "the first one runs")
-    address, store = narrow_app.session.address("default"), narrow_app.session.store
-    eventually(lambda: store.waiting(address, LANES) == 1, "the others are back in the queue")
+    address, queues = narrow_app.session.address("default"), narrow_app.session.queues
+    eventually(lambda: queues.waiting(address, LANES) == 1, "the others are back in the queue")
     new = task.apply_async((ledger.path, gate.path, "new"), priority=comes)
     last = task.apply_async((ledger.path, gate.path, "last"), priority=waits)
     narrow_app.session.flush()

@@ -72,7 +72,7 @@ def check_rate(ledger, rate, slots):
 def delayed(idle_app):
     """``delayed()`` returns how many entries wait in the server for a moment to come."""
     with redis.Redis.from_url(idle_app.connection.url) as raw:
-        yield lambda: sum(map(raw.zcard, raw.scan_iter(f"{idle_app.session.keys.root}z:*")))
+        yield lambda: sum(map(raw.zcard, raw.scan_iter(f"{idle_app.session.line.keys.root}z:*")))
 
 
 def slow_map(app, ledger, n=10, **options):

@@ -90,7 +90,7 @@ def test_where_nobody_else_is_they_wait_and_run_once(idle_app, fifo, ledger, eve
     )
     eventually(ledger.lines, "it runs")
     eventually(
-        lambda: idle_app.session.store.queue_length(idle_app.session.address("default"), "M") == 1,
+        lambda: idle_app.session.queues.length(idle_app.session.address("default"), "M") == 1,
         "the others are in the queue again",
     )
     fifo.open()

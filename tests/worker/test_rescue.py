@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbtasks import TimeLimitExceeded
-from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.verbs.entry import Entry
 from nbtasks.core import attempts
 from nbtasks.worker.supervisor.judging import TABLE, End, Fate, Loss, judge
 

@@ -144,7 +144,7 @@ def test_a_retry_that_nobody_knew_of_is_not_started(mortal_app, running, ledger,
         gate.open()
         eventually(lambda: handle.state == "RETRY", "it waits for its next attempt")
     with redis.Redis.from_url(mortal_app.connection.url) as raw:
-        key = mortal_app.session.keys.batch(name)
+        key = mortal_app.session.line.keys.batch(name)
         raw.hset(key, mapping={"x": "1", "v0": frame})
     check_revoked(mortal_app.AsyncResult(name), ledger)
 
@@ -156,7 +156,7 @@ def test_the_server_loses_everything_meanwhile(app, running, ledger, gate, event
     handle.revoke()
     with redis.Redis.from_url(app.connection.url) as raw:
         raw.flushall()
-        key = app.session.keys.batch(handle.batch.id)
+        key = app.session.line.keys.batch(handle.batch.id)
         eventually(lambda: raw.hexists(key, "s"), "its client has told the server of it again")
     if ending == "by itself":
         gate.open()
@@ -180,7 +180,9 @@ def test_only_a_signed_order_counts(mortal_app, running, ledger, gate, forged):
         "another call": signed(session, StopCalls(handle.batch.id, 7)),
     }
     with redis.Redis.from_url(mortal_app.connection.url) as raw:
-        raw.hset(mortal_app.session.keys.batch(handle.batch.id), mapping={"x": "1", "v0": frames[forged]})
+        raw.hset(
+            mortal_app.session.line.keys.batch(handle.batch.id), mapping={"x": "1", "v0": frames[forged]}
+        )
     os.kill(pid, signal.SIGKILL)
     gate.open()
     assert handle.get(timeout=SOON) == "went on"

@@ -388,7 +388,7 @@ def test_what_is_not_signed_is_not_handed_on(shared_app, gate):
     other = same.delay("other")
     assert other.get(timeout=60) == "other"
     store, link = shared_app.engine.session.store, shared_app.engine.session.store._link
-    keys = shared_app.engine.session.keys
+    keys = shared_app.engine.session.line.keys
     run = Run(
         shared_app,
         (same, ["mine"], []),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core.address import Address
 from nbtasks.core.lanenames import LANES
 
 from .channel import Argument
 from .keys import GROUP, Keys
 from .link import Link
-from .redisfinish import Finish, finish
+from .redisfinish import finish
 from .servercheck import server_life
 
 T = TypeVar("T")

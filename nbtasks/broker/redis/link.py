@@ -31,7 +31,8 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from nbtasks.broker.unreachable import explain, plain
+from nbtasks.broker.brokererrors import BrokerLoading, LoginRefused, NewsUnreadable, unavailable
+from nbtasks.broker.unreachable import plain
 from nbtasks.broker.url import parse
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, OperationalError
@@ -40,7 +41,7 @@ from nbtasks.core.unsendable import refuse_to_travel
 from .channel import Argument, Channel, Command
 from .connecting import Connector, login_refused
 from .scripts import SCRIPTS
-from .untrusted import or_nothing
+from .untrusted import is_of_another_type, or_nothing
 
 #: Seconds after which a connection is looked at before it is used: a server or a balancer may have cut it.
 _IDLE_S = 0.5
@@ -71,14 +72,6 @@ T = TypeVar("T")
 #: URL -> when this process last could not connect there, or got no answer (monotonic). Its other connections may be
 #: as dead and not show it: a network that forgets them tells neither end.
 _out_of_reach_at: dict[str, float] = {}
-
-
-class BrokerLoading(BrokerUnavailable):
-    """The server is up, and reads its data from disk."""
-
-
-class LoginRefused(BrokerUnavailable):
-    """The server refuses a login that it has accepted before."""
 
 
 class Link:
@@ -237,7 +230,7 @@ class Link:
         return self._answer_by is not None
 
     @property
-    def is_plain(self) -> bool:
+    def is_prompt(self) -> bool:
         """Whether :meth:`answer` never waits for longer than it is told to: not so with TLS."""
         channel = self._channel
         return channel is not None and channel.is_plain
@@ -268,6 +261,7 @@ class Link:
 
         Raises:
             BrokerUnavailable: the connection was lost, and the question with it.
+            NewsUnreadable: what stands there is no stream.
         """
         channel, answer_by = self._channel, self._answer_by
         if channel is not None and answer_by is not None:
@@ -286,6 +280,8 @@ class Link:
             return reply
 
         reply = self._guarded(receive)
+        if is_of_another_type(reply):
+            raise NewsUnreadable("something else stands where it belongs")
         if isinstance(reply, Exception):
             raise translated(reply, self.label)
         entries: list[tuple[bytes, Any]] = reply[0][1] if reply else []
@@ -379,14 +375,6 @@ class Link:
         channel, self._channel, self._answer_by = self._channel, None, None
         if channel is not None:
             channel.close()
-
-
-def unavailable(label: str, error: BaseException) -> BrokerUnavailable:
-    """Return the error that says where the broker was looked for and what to do."""
-    reason, step = explain(error, label)
-    return BrokerUnavailable(
-        f"the broker at {label} cannot be reached ({reason}); {step}; `nbtasks doctor` says more"
-    )
 
 
 def _says(reply: Any, codes: tuple[str, ...]) -> bool:

@@ -12,17 +12,7 @@ from .lanes import MOST_AT_ONCE, Lanes
 from .untrusted import names
 
 
-def consumer_of(worker: str, number: int) -> str:
-    """Return under which name a worker's child takes entries."""
-    return f"{worker}/{number}"
-
-
-def worker_of(consumer: str) -> str:
-    """Return whose child a consumer is."""
-    return consumer.rpartition("/")[0]
-
-
-class Consumers:
+class RedisConsumers:
     """All consumers of some lanes, whoever made them."""
 
     def __init__(self, lanes: Lanes) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from nbtasks.broker.verbs.delayedcalls import DelayedEntry
 from nbtasks.core.lanenames import LANES
 
 from .channel import Argument
@@ -17,24 +17,7 @@ _MOST = 2000
 _LINE = re.compile(rb"([%b]) ([0-9a-f]{1,40}) (\d{1,10}) (\d{1,10}) (\d{1,10}) ?(\S{0,100})" % LANES.encode())
 
 
-@dataclass(frozen=True)
-class DelayedEntry:
-    """Some calls of a batch.
-
-    Attributes:
-        due_at: epoch seconds of the server, as its time is reckoned.
-        first, count: which calls.
-        limit: the limit that they wait for; empty where they wait for that moment alone.
-    """
-
-    due_at: float
-    batch: str
-    first: int
-    count: int
-    limit: str
-
-
-class DelayedCalls:
+class RedisDelayedCalls:
     """Reads them."""
 
     def __init__(self, link: Link, keys: Keys) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
+from nbtasks.broker.verbs.delivery import Aside
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core.address import Address
 from nbtasks.core.errors import BrokerUnavailable
 from nbtasks.core.lanenames import returned
@@ -17,24 +20,13 @@ from .channel import Argument
 from .keys import GROUP
 from .lanes import Lanes
 from .link import translated
-from .redisentry import Entry, order_of, parse_entry
-from .redisfinish import Finish, finish
+from .redisentry import order_of, parse_entry
+from .redisfinish import finish, for_script
+from .redislocks import RedisCallLocks
 from .untrusted import is_of_another_type, or_nothing, part
 from .vouching import VouchedRead
 
 _MOST_HELD = 10_000
-
-
-@dataclass(frozen=True)
-class Aside:
-    """Where calls go that a rate limit does not let start yet: into a lane, at a moment of the server's time."""
-
-    lane: str
-    due_ms: int
-    limit: str
-
-    def __str__(self) -> str:
-        return f"{self.lane} {self.due_ms} {self.limit}"
 
 
 @dataclass(frozen=True)
@@ -46,13 +38,13 @@ class _Standing:
     states: bytes
 
 
-class Delivery:
+class RedisDelivery:
     """Takes, finishes and gives back entries for one consumer.
 
     Args:
         on_copy: told (address, batch, frame) of an entry that was left out: it was worked off before, or nobody knows
             its batch.
-        lease: key of a lease; once that is there, nothing is given back any more.
+        of_dead: a worker; once that has a lease, nothing is given back any more.
 
     Attributes:
         consumer: as which it takes them.
@@ -63,23 +55,31 @@ class Delivery:
         lanes: Lanes,
         consumer: str,
         on_copy: Callable[[Address, str, bytes], None] = lambda *_: None,
-        lease: str | None = None,
+        of_dead: str | None = None,
     ) -> None:
         self._lanes = lanes
         self._link = lanes.link
         self._keys = lanes.keys
         self.consumer = consumer
         self._on_copy = on_copy
-        self._guard = [] if lease is None else [lease]
+        self._guard = [] if of_dead is None else [lanes.keys.lease(of_dead)]
         self._reading = VouchedRead(lanes, consumer)
 
-    def on_behalf_of(self, consumer: str, lease: str | None = None) -> Delivery:
+    def on_behalf_of(self, consumer: str, of_dead: str | None = None) -> RedisDelivery:
         """Return the same queues seen as another consumer, to give back what a dead one held.
 
         Args:
-            lease: key of the lease of its worker; once that is there again, nothing is given back any more.
+            of_dead: its worker; once that has a lease again, nothing is given back any more.
         """
-        return Delivery(self._lanes, consumer, self._on_copy, lease)
+        return RedisDelivery(self._lanes, consumer, self._on_copy, of_dead)
+
+    def call_locks(self) -> RedisCallLocks:
+        """Return what takes locks for calls in this consumer's hands."""
+        return RedisCallLocks(self._lanes, self.consumer)
+
+    def extend(self) -> None:
+        """Take from the addresses that there are now: the list that it was made with may have grown."""
+        self._lanes.extend()
 
     @property
     def connections(self) -> int:
@@ -114,7 +114,7 @@ class Delivery:
             report: goes along in the same write; no blobs.
             told: called when the broker has the report, which is before the wait.
         """
-        commands = [self._link.script_command("finish", *report.for_script(self._keys))] if report else []
+        commands = [self._link.script_command("finish", *for_script(report, self._keys))] if report else []
         taken_over = [False]
 
         def on_first(reply: Any) -> None:

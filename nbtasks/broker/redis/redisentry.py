@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from nbtasks.broker.verbs.entry import ID_BYTES, LOST, SETTLED, Entry
 from nbtasks.core.address import Address
 from nbtasks.core.lanenames import returned
 
 from .untrusted import MOST, batch_name, number, ranges_in, span
 
-#: What an entry says where its calls may have begun; the scripts know it as well.
-LOST, SETTLED = "2", "3"
-#: Bytes of an entry's id, at most.
-ID_BYTES = 41
 #: Bytes of a chunk's frame for each of its calls, at least.
 _LEAST_BYTES = 4
-
-
-# One for each call, and to make one that is frozen takes four times as long.
-@dataclass
-class Entry:
-    """One delivered stream entry: ``count`` calls from ``first`` on, out of a signed chunk."""
-
-    address: Address
-    lane: str
-    id: bytes
-    batch: str
-    first: int
-    count: int
-    attempt: int
-    #: Some calls may be final already: look at their states before running.
-    suspect: bool
-    frame: bytes
-    #: The server had lost who held it: its calls may have begun (LOST), and some time has passed since (SETTLED).
-    doubt: str = ""
-    #: Where the results are filed that its calls follow, first and count; None where nobody says so.
-    before: tuple[int, int] | None = None
-
-    @property
-    def key_id(self) -> str:
-        """Id of the key that the call was signed with; who asked with it is answered with it."""
-        return self.address.key_id
 
 
 def parse_entry(address: Address, lane: str, entry_id: bytes, fields: list[bytes], suspect: bool) -> Entry:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
+
+from nbtasks.broker.verbs.eventlog import EventEntry
 
 from .keys import Keys
 from .link import Link, translated
@@ -17,20 +18,7 @@ _BEGINNING = b"0-0"
 _STRANGE_S = 0.1
 
 
-@dataclass(frozen=True)
-class EventEntry:
-    """An entry as it lies there; anybody may have written it.
-
-    Attributes:
-        at: when, in epoch seconds of the server.
-        parts: name and value of each thing in it.
-    """
-
-    at: float
-    parts: tuple[tuple[bytes, bytes], ...]
-
-
-class EventLog:
+class RedisEventLog:
     """Reads the stream from some place on, and notices where entries were trimmed before they were read.
 
     Attributes:

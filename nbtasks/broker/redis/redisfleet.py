@@ -1,4 +1,4 @@
-"""Workers as a whole: leases, the list of workers, elections, the control stream, calls that fall due."""
+"""Workers as a whole: leases, the list of workers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from nbtasks.broker.servertime import Reading
 from nbtasks.core.clock import steady
 from nbtasks.core.workersheet import WorkerSheet
 
-from .keys import GROUP, Keys
+from .keys import Keys
 from .link import Link
-from .servercheck import server_life
 from .untrusted import names
 
 #: Seconds that a lease counts whose worker does not say it.
@@ -23,8 +22,8 @@ _MOST_WORKERS = 10_000
 _MOST_INFO = 256 * 1024
 
 
-class Fleet:
-    """Duties of supervisors, and the view of all workers."""
+class RedisFleet:
+    """Leases, and the view of all workers."""
 
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
@@ -118,77 +117,3 @@ class Fleet:
                     if sheet is not None:
                         sheets[name] = sheet
         return sheets
-
-    def sweep_batches(self, older_than_ms: float) -> None:
-        """Take batches off the list whose record has expired, and see that those expire that are over."""
-        kept = 0
-        while True:
-            found = self._link.call_or_nothing(
-                ("ZRANGEBYSCORE", self._keys.batches, "-inf", older_than_ms, "LIMIT", kept, 1000), []
-            )
-            if not found:
-                return
-            lives = self._link.pipeline([("PTTL", self._keys.batch("").encode() + name) for name in found])
-            gone = [name for name, life in zip(found, lives, strict=True) if life == -2]
-            endless = [name for name, life in zip(found, lives, strict=True) if life == -1]
-            if gone:
-                self._link.call("ZREM", self._keys.batches, *gone)
-            if endless:
-                # One may have ended at the moment when the server lost the end of its file.
-                self._link.script("finish", [self._keys.root], [GROUP, 0, *_each(endless)])
-            kept += len(found) - len(gone)
-
-    def bound_events(self, most_bytes: int) -> int:
-        """Drop the oldest entries of the stream of events where they take more than that; returns how many."""
-        return int(self._link.script("bound_events", [self._keys.root, self._keys.happened], [most_bytes]))
-
-    def elected(self, duty: str, worker: str, ms: int) -> bool:
-        """Try to be the one supervisor that does a duty for the next ``ms``."""
-        return bool(self._link.script("elect", [self._keys.root, self._keys.lock(duty)], [worker, ms]))
-
-    def promote(self, address: str, now: float) -> tuple[int, float | None]:
-        """Queue calls that are due at a moment of the server's time (epoch seconds).
-
-        Returns how many, and the seconds until the next one (None: none waits).
-        """
-        args: list[str | int] = [address, round(now * 1000), 200]
-        moved, next_ms = self._link.script("promote", [self._keys.root], args)
-        return int(moved), None if next_ms < 0 else next_ms / 1000
-
-    def ask_control(self, after: bytes, block_ms: int) -> None:
-        """Ask for control entries later than ``after``, as in :meth:`Link.ask`."""
-        self._link.ask(self._keys.control, after, 100, block_ms)
-
-    def asked_control(self, within_s: float) -> list[tuple[bytes, str, bytes]]:
-        """Return the entries that were asked for: (id, kind, data); one that is none of ours has no kind.
-
-        There are none where none came in time; then the question stands.
-        """
-        return [_control(entry_id, fields) for entry_id, fields in self._link.answer(within_s) or ()]
-
-    def drop_control(self) -> None:
-        """Drop a stream of orders that cannot be read: it is of another type, or takes no more of them."""
-        self._link.call("DEL", self._keys.control)
-
-    def server_life(self) -> str:
-        """Return what names the server's life, between whose runs it has forgotten nothing."""
-        return server_life(self._link)
-
-    def audited_life(self) -> str:
-        """Return the name of the server's life in which orphans were last looked for."""
-        return (self._link.call_or_nothing(("GET", self._keys.audited), None) or b"").decode(errors="replace")
-
-    def note_audit(self, life: str) -> None:
-        """Note that orphans were looked for in this life of the server."""
-        self._link.call("SET", self._keys.audited, life)
-
-
-def _each(batches: list[bytes]) -> list[bytes | str]:
-    """Return finish operations that look whether these batches are over."""
-    return [part for batch in batches for part in ("S", batch)]
-
-
-def _control(entry_id: bytes, fields: list[bytes]) -> tuple[bytes, str, bytes]:
-    if len(fields) < 4 or fields[0] != b"k":
-        return entry_id, "", b""
-    return entry_id, fields[1].decode(errors="replace"), fields[3]

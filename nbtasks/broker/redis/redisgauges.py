@@ -25,7 +25,7 @@ _SECTIONS = ("server", "clients", "memory", "persistence", "stats", "replication
 _MOST_TEXT = 200
 
 
-class Gauges:
+class RedisGauges:
     """Reads them, each in one or two round trips.
 
     Args:

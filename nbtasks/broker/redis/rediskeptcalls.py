@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from nbtasks.broker.verbs.keptcalls import Place
+
 from .channel import Command
 from .keys import Keys
 from .link import Link, translated
@@ -14,11 +16,8 @@ from .untrusted import batch_name, number, or_nothing, ranges_in
 _MOST_NAMES = 500
 _MOST_RECORDS = 100
 
-#: A batch, and the first call and the number of calls of one of its records.
-Place = tuple[str, int, int]
 
-
-class KeptCalls:
+class RedisKeptCalls:
     """Finds them."""
 
     def __init__(self, link: Link, keys: Keys) -> None:

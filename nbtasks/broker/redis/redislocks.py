@@ -8,55 +8,34 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from urllib.parse import unquote
+import time
+from collections.abc import Callable, Iterable, Sequence
 
+from nbtasks.broker.verbs.consumers import worker_of
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.locks import Turn, title_of
+from nbtasks.core.errors import BrokerUnavailable
 from nbtasks.core.lock import Lock
 from nbtasks.core.occupancy import Holder, Occupancy
 
 from .channel import Argument
 from .keys import GROUP, Keys
 from .lanes import Lanes
-from .link import Link
-from .redisconsumers import worker_of
-from .redisentry import Entry
+from .link import Link, translated
 from .untrusted import number_or
 
 #: Locks that one script gives back or looks at, so that it keeps nobody waiting; and that are looked at, at all.
 _MOST_AT_ONCE = 50
 _MOST_LOCKS = 20_000
 _MOST_SHOWN = 5
+#: Seconds after which one who waits is asked whether it still does.
+_LOOK_S = 0.2
 _HOLDER = re.compile(
     rb"([0-9]{1,15}) ([0-9]{1,15}) ([0-9]{1,15}) ([\x21-\x7e]{1,300}) ?(.{0,300})", re.DOTALL
 )
-_MOST_TITLE = 150
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What becomes of a call that asks for its locks.
-
-    Attributes:
-        token: it has them; grows with each that takes them. None where it does not.
-        waits: it waits in a line now; else somebody else has the call.
-    """
-
-    token: int | None = None
-    waits: bool = False
-
-
-def call_name(batch: str, index: int) -> str:
-    """Return under which name a call holds locks."""
-    return f"{batch}:{index}"
-
-
-def title_of(text: str) -> str:
-    """Return what is shown of a holder, as it is sent."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:_MOST_TITLE]
-
-
-class CallLocks:
+class RedisCallLocks:
     """Takes locks for calls, as one consumer."""
 
     def __init__(self, lanes: Lanes, consumer: str) -> None:
@@ -78,7 +57,7 @@ class CallLocks:
         return Turn(int(rest[0])) if kind == 1 else Turn(waits=kind == 0)
 
 
-class Locks:
+class RedisLocks:
     """All else that is done with locks.
 
     Args:
@@ -101,6 +80,19 @@ class Locks:
         kind, value = (*self._link.script("lock_for_code", [self._keys.root], args), 0)[:2]
         return int(value) if kind == 1 else None
 
+    def await_turn(self, name: str, most_s: float, given_up: Callable[[], bool]) -> None:
+        """Wait until who has a place in a line is told that it is its turn."""
+        end, block_ms = time.monotonic() + most_s, max(1, round(most_s * 1000))
+        try:
+            self._link.ask(self._keys.lock_calls(name), b"0-0", 10, block_ms)
+            while not self._link.answer(min(_LOOK_S, max(0.0, end - time.monotonic()))):
+                if time.monotonic() >= end or given_up():
+                    break
+        except BrokerUnavailable:
+            time.sleep(min(_LOOK_S, most_s))
+        finally:
+            self._link.close()
+
     def release(self, locks: Sequence[Lock], name: str, consumer: str) -> None:
         """Give locks back, or leave their lines."""
         self._link.script("lock_release", [self._keys.root], [name, consumer, *_flat(locks)])
@@ -111,7 +103,7 @@ class Locks:
         found = [_HOLDER.fullmatch(value) if isinstance(value, bytes) else None for value in values]
         for value in values:
             if isinstance(value, Exception):
-                raise value
+                raise translated(value, self._link.label)
         return all(one is not None and int(one[2]) == token for one in found)
 
     # -- of the dead
@@ -179,8 +171,3 @@ def _holder(name: bytes, value: bytes, now_ms: int) -> Holder | None:
     with contextlib.suppress(UnicodeDecodeError):
         return Holder(name.decode(), worker_of(found[4].decode()), found[5].decode(), since_s, int(found[1]))
     return None
-
-
-def name_of_lock(lock_id: str) -> str:
-    """Return the name that an id stands for, for people."""
-    return unquote(lock_id)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nbtasks.broker.verbs.ordering import Heard
+from nbtasks.broker.verbs.sessionnews import Position
+
 from .keys import Keys
 from .link import Link
+from .positions import id_after, position_at
 from .untrusted import pairs
 
-#: How long an answer is kept that nobody reads, and how many tasks' limits are read.
+#: How long an answer is kept that nobody reads; how many orders one answer has, and of how many tasks limits are read.
 _KEPT_MS = 60_000
+_MOST_TOLD = 100
 _MOST_TASKS = 10_000
 
 
-class Ordering:
+class RedisOrdering:
     """Gives orders, and answers them; both ends use it."""
 
     def __init__(self, link: Link, keys: Keys) -> None:
@@ -50,3 +55,30 @@ class Ordering:
         """Return the signed orders about limits of tasks that are kept."""
         found = self._link.call_or_nothing(("HGETALL", self._keys.task_limits), [])
         return [frame for _, frame in pairs(found)][:_MOST_TASKS]
+
+    @staticmethod
+    def position_at(moment: float) -> Position:
+        """Return the position before all that was told since a moment of the server's clock (epoch seconds)."""
+        return position_at(moment)
+
+    def ask(self, after: Position | None, block_ms: int) -> None:
+        """Ask for what was told later than ``after``, as in :meth:`Link.ask`."""
+        if not self._link.asked:
+            self._link.ask(self._keys.control, id_after(after), _MOST_TOLD, block_ms)
+
+    def asked(self, within_s: float) -> list[Heard]:
+        """Return what was asked for; one that is none of ours has no kind.
+
+        There are none where none came in time; then the question stands.
+        """
+        return [_heard(Position(entry_id), fields) for entry_id, fields in self._link.answer(within_s) or ()]
+
+    def drop(self) -> None:
+        """Drop a stream of orders that cannot be read: it is of another type, or takes no more of them."""
+        self._link.call("DEL", self._keys.control)
+
+
+def _heard(entry_id: Position, fields: list[bytes]) -> Heard:
+    if len(fields) < 4 or fields[0] != b"k":
+        return Heard(entry_id, "", b"")
+    return Heard(entry_id, fields[1].decode(errors="replace"), fields[3])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.broker.brokererrors import FunctionMissing
+from nbtasks.broker.verbs.periodicstore import Agenda, DueTask, Fired, PeriodicStanding
 
 from .channel import Argument
 from .keys import Keys
 from .link import Link
-from .redissubmission import FunctionMissing
 from .untrusted import batch_name, number, number_or
 
 if TYPE_CHECKING:
@@ -21,71 +22,8 @@ _MOST_AT_ONCE = 100
 _MOST_IN_ALL = 10_000
 _MOST_FRAME = 4 * 2**20
 
-Fired = Literal["OK", "LATE", "EARLY", "CHANGED", "NOFN", "FULL", "BUSY", "WAIT"]
 
-
-@dataclass(frozen=True)
-class DueTask:
-    """One that is due.
-
-    Attributes:
-        due_ms: since when, in the server's time.
-        version: hash of its frame.
-        is_there: whoever it ends with.
-        gone_since_ms: since when that is not there; 0 where nobody has noted it.
-    """
-
-    id: str
-    due_ms: int
-    version: str
-    is_there: bool
-    gone_since_ms: int
-
-
-@dataclass(frozen=True)
-class Agenda:
-    """What is due.
-
-    Attributes:
-        elected: whether who asks is the one to see to it; None where nothing is due.
-        now_ms: the server's time.
-        next_ms: when something is due, or was; None where nothing ever is.
-    """
-
-    elected: bool | None
-    now_ms: int
-    next_ms: int | None
-    tasks: tuple[DueTask, ...]
-
-
-@dataclass(frozen=True)
-class PeriodicStanding:
-    """What has become of a periodic task.
-
-    Attributes:
-        frame: signed.
-        next_ms: when it is due next, in the server's time; None while it pauses.
-        paused_ms: since when it pauses; None where it does not.
-        runs: how many there were.
-        overlapped: due times that were passed over, for the run before went on.
-        missed: due times that were passed over, for nobody was there to fire them.
-        is_there: whoever it ends with.
-        last: (due time in ms, batch, state code) of the last runs, the newest first; 0 where it goes on, 255 where it
-            is not known any more.
-    """
-
-    id: str
-    frame: bytes
-    next_ms: int | None
-    paused_ms: int | None
-    runs: int
-    overlapped: int
-    missed: int
-    is_there: bool
-    last: tuple[tuple[int, str, int], ...]
-
-
-class PeriodicStore:
+class RedisPeriodicStore:
     """The periodic tasks of one namespace and key.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from nbtasks.broker.verbs.permits import Grant, Limited
 
 from .channel import Argument
 from .keys import Keys
@@ -14,39 +14,7 @@ _MOST_AT_ONCE = 100
 _MOST_LOOKS = 20
 
 
-@dataclass(frozen=True)
-class Grant:
-    """What the server says to a child that wants to start calls.
-
-    Attributes:
-        permits: so many may start.
-        first_s: seconds until the first one may; negative where it could have started already.
-        again_s: seconds after which the others shall ask again.
-    """
-
-    permits: int
-    first_s: float
-    again_s: float
-
-
-@dataclass(frozen=True)
-class Limited:
-    """Calls wait for a rate limit, or for a lock. Nothing of this is signed; it is only shown.
-
-    Attributes:
-        rate: as ``10/s``; empty where it is a lock.
-        next_s: seconds until the next start.
-        lock: id of the lock.
-        index: of the call that was found to wait.
-    """
-
-    rate: str
-    next_s: float = 0.0
-    lock: str = ""
-    index: int = 0
-
-
-class Permits:
+class RedisPermits:
     """Takes permits, and says who waits for some."""
 
     def __init__(self, link: Link, keys: Keys) -> None:

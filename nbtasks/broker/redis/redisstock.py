@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from nbtasks.broker.verbs.stock import Look
 
 from .channel import Argument
 from .keys import Keys
@@ -14,19 +15,7 @@ from .untrusted import number
 _MOST_AT_ONCE = 500
 
 
-@dataclass(frozen=True)
-class Look:
-    """What a look has found: batch -> (first, count) of calls.
-
-    Attributes:
-        at_once: nothing could move meanwhile.
-    """
-
-    found: dict[str, list[tuple[int, int]]]
-    at_once: bool
-
-
-class Stock:
+class RedisStock:
     """Looks into queues; takes and changes nothing."""
 
     def __init__(self, link: Link, keys: Keys) -> None:

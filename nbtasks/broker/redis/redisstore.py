@@ -1,90 +1,43 @@
-"""What is kept about batches: their labels, states, result records, functions, blobs; and the event stream."""
+"""What is kept about batches: their labels, states, result records, functions."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nbtasks.core.address import Address
-from nbtasks.core.errors import OperationalError
-from nbtasks.core.lanenames import LANES
+from nbtasks.broker.verbs.finish import Finish
+from nbtasks.broker.verbs.store import BatchRecord
 from nbtasks.core.states import FIRST_READY_CODE
 
-from .channel import Argument
-from .keys import GROUP, Keys, readable
+from .keys import Keys, readable
 from .link import Link, translated
-from .rediskeptcalls import KeptCalls
-from .untrusted import MOST, addresses, batch_name, batch_names, number_or, or_nothing, pairs, ranges_in, span
+from .redisfinish import finish
+from .untrusted import MOST, batch_names, number_or, or_nothing, pairs, ranges_in
 
 #: Entries that one script looks at, so that it keeps nobody waiting.
 _MOST_AT_ONCE = 100
-#: Sessions that hear of one batch.
-_MOST_SESSIONS = 4
 #: Calls of a batch that single ones share, which may be forgotten one by one.
 _MOST_SHARING = 10_000
 #: Addresses that are looked at, and characters of the ranges in one event.
 _MOST_ADDRESSES = 1000
-_MOST_WINS = 100_000
 #: The fields of a batch that hold orders.
 _ORDER = re.compile(rb"v(-1|[0-9]{1,10})")
 #: Moments in epoch ms that a batch can have been submitted at.
 _LATEST_MS = 10**14
 
 
-# One for each call, and to make one that is frozen takes four times as long.
-@dataclass
-class SessionEvent:
-    """One entry of a session's stream.
-
-    ``kind`` is ``r`` (results of ``count`` calls from ``first`` on; ``wins`` lists the ranges that counted, empty
-    for all; an empty frame is to be fetched), ``e`` (an event frame), or empty: nobody of us has written this.
-    """
-
-    id: bytes
-    kind: str
-    batch: str
-    frame: bytes
-    first: int = 0
-    count: int = 0
-    wins: str = ""
-
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether there are results that the event does not carry itself."""
-        return self.kind == "r" and not self.frame
-
-
-@dataclass(frozen=True)
-class BatchRecord:
-    """What the broker knows of a batch. Its label, which is signed, says all that must be true.
-
-    Attributes:
-        submitted_at: epoch seconds of the server.
-        ended_at: the same, None where its calls have not all ended.
-        done_count: how many have, of what was asked for. None of these three is signed; they are only shown.
-    """
-
-    id: str
-    label: bytes
-    submitted_at: float
-    ended_at: float | None = None
-    done_count: int = 0
-
-
-class Store:
-    """Reads what is kept; both ends use it.
-
-    Attributes:
-        kept_calls: finds calls whose results later runs may take.
-    """
+class RedisStore:
+    """Reads what is kept; both ends use it."""
 
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
         self._keys = keys
-        self.kept_calls = KeptCalls(link, keys)
+
+    def finish(self, report: Finish) -> int:
+        """Report results, events and retries in one round trip; returns how many results were new."""
+        return finish(self._link, self._keys, report)
 
     def function(self, digest: str) -> bytes | None:
         """Return a function's record."""
@@ -97,16 +50,6 @@ class Store:
     def keep_plan(self, name: str, frame: bytes, ttl_ms: int) -> None:
         """Keep a signed graph, or group, for a time."""
         self._link.call("SET", self._keys.plan(name), frame, "PX", ttl_ms)
-
-    def blob(self, key: str, target: memoryview) -> int | None:
-        """Read a piece of a large value into ``target``; return its length, also where it does not fit."""
-        try:
-            return self._link.fetch(key, target)
-        except OperationalError as error:
-            if "WRONGTYPE" in str(error):
-                # What somebody else has put there is as good as nothing.
-                return None
-            raise
 
     def _value(self, key: str) -> bytes | None:
         value: bytes | None = self._link.call_or_nothing(("GET", key), None)
@@ -181,10 +124,6 @@ class Store:
         """Return (index, frame) of the calls of a batch that have named a state of their own."""
         return pairs(self._link.call_or_nothing(("HGETALL", self._keys.own_states(batch)), []))
 
-    def adopt(self, batch: str, session: str) -> bool:
-        """Send the events of a batch to one more session from now on; False when nobody knows the batch."""
-        return bool(self._link.script("adopt", [self._keys.root], [batch, session, _MOST_SESSIONS]))
-
     def newest(self, most: int) -> list[str]:
         """Return the ids of the newest batches, newest first."""
         return batch_names(self._link.call_or_nothing(("ZREVRANGE", self._keys.batches, 0, most - 1), []))
@@ -226,75 +165,6 @@ class Store:
             if isinstance(label, bytes)
         ]
 
-    def queue_length(self, address: str, lanes: str) -> int:
-        """Return how many entries wait or run in these lanes of a queue."""
-        replies = self._link.pipeline([("XLEN", self._keys.lane(address, lane)) for lane in lanes])
-        return sum(int(length) for length in replies if not isinstance(length, Exception))
-
-    def waiting(self, address: str, lanes: str) -> int:
-        """Return how many entries of these lanes of a queue no worker has taken yet."""
-        streams = [self._keys.lane(address, lane) for lane in lanes]
-        lengths = self._link.pipeline([("XLEN", stream) for stream in streams])
-        # Before its first worker a lane has no group, and nothing is taken: an error says so.
-        held = self._link.pipeline([("XPENDING", stream, GROUP) for stream in streams])
-        taken = sum(int(reply[0]) for reply in held if not isinstance(reply, Exception))
-        return max(0, sum(int(length) for length in lengths if not isinstance(length, Exception)) - taken)
-
-    def in_hand(self, address: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
-        """Return batch -> indexes of those calls of a queue that workers have in hand, running or about to.
-
-        Args:
-            sizes: the batches that are asked about, each with its number of calls.
-        """
-        found: dict[str, set[int]] = {}
-        # Of each priority returned work goes first: a call moves from the other lane to there.
-        for lane in LANES:
-            start = b"-"
-            while start:
-                args: list[Argument] = [GROUP, self._keys.cuts(address), f"{lane}/", start, _MOST_AT_ONCE]
-                entries, start = self._link.script("in_hand", [self._keys.lane(address, lane)], args)
-                for name, first, count in entries:
-                    batch = batch_name(name)
-                    if batch in sizes:
-                        calls = range(int(first), min(int(first) + int(count), sizes[batch]))
-                        found.setdefault(batch, set()).update(calls)
-        return found
-
-    def addresses(self) -> list[Address]:
-        """Return every queue address that has been used, of a thousand at most."""
-        return sorted(addresses(self._link.call_or_nothing(("SMEMBERS", self._keys.addresses), [])))[
-            :_MOST_ADDRESSES
-        ]
-
-    def ask_events(self, session: str, after: bytes, block_ms: int) -> None:
-        """Ask for events later than ``after``, as in :meth:`Link.ask`. Whoever takes the answer need not ask."""
-        self._link.ask(self._keys.events(session), after, 500, block_ms)
-
-    def asked_events(self, within_s: float, eager: bool = False) -> list[SessionEvent] | None:
-        """Return the events that were asked for, none where none came; None where there is no answer yet."""
-        entries = self._link.answer(within_s, eager)
-        return None if entries is None else [_event(entry_id, fields) for entry_id, fields in entries]
-
-    def trim_events(self, session: str, upto: bytes) -> None:
-        """Drop events that have been read."""
-        self._link.call_or_nothing(("XTRIM", self._keys.events(session), "MINID", upto), None)
-
-    def drop_events(self, session: str) -> None:
-        """Drop a stream of events that cannot be read: it is of another type, or has ids that nothing comes after."""
-        self._link.call("DEL", self._keys.events(session))
-
-    def end_session(self, session: str) -> None:
-        """Drop what only a session's own client reads."""
-        self._link.call("DEL", self._keys.session(session), self._keys.events(session))
-
-    def have(self, keys: Sequence[str]) -> list[bool]:
-        """Return of each key whether it is there."""
-        replies = self._link.pipeline([("EXISTS", key) for key in keys]) if keys else []
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise translated(reply, self._link.label)
-        return [bool(reply) for reply in replies]
-
     def forget(self, batch: str) -> list[str]:
         """Drop the results of a batch; returns the keys of its large values, which are still there."""
         blobs = self._link.call_or_nothing(("SMEMBERS", self._keys.batch_blobs(batch)), [])
@@ -318,11 +188,6 @@ class Store:
         """Return the indexes of those of which that was noted."""
         marks = self._link.call_or_nothing(("HGET", self._keys.batch(batch), "g"), None) or b""
         return frozenset(index for index, mark in enumerate(marks[:_MOST_SHARING]) if mark == ord("1"))
-
-    def drop(self, blobs: Sequence[str]) -> None:
-        """Drop pieces of large values."""
-        if blobs:
-            self._link.call("DEL", *blobs)
 
 
 #: Only final states are ever written to the server, and its scripts take any other one for an end, too. Who read it
@@ -350,22 +215,3 @@ def _moment(score: Any, batch: str) -> float:
         return min(int(batch[:12], 16), _LATEST_MS) / 1000
     except ValueError:
         return 0.0
-
-
-def _event(entry_id: bytes, fields: list[bytes]) -> SessionEvent:
-    try:
-        return _read_event(entry_id, fields)
-    except (IndexError, ValueError):
-        return SessionEvent(entry_id, "", "", b"")
-
-
-def _read_event(entry_id: bytes, fields: list[bytes]) -> SessionEvent:
-    # Field order is fixed by finish.lua: k, b, then i, n, w for results, then d.
-    batch = batch_name(fields[3])
-    if fields[1] == b"r":
-        first, count = span(fields[5], fields[7])
-        if len(fields[9]) > _MOST_WINS:
-            # It is a hint, and the store knows as well.
-            return SessionEvent(entry_id, "r", batch, b"?", first, count)
-        return SessionEvent(entry_id, "r", batch, fields[11], first, count, fields[9].decode())
-    return SessionEvent(entry_id, "e", batch, fields[5])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from nbtasks.broker.verbs.uniquecalls import GRACE_MS
+
 from .channel import Argument
 from .keys import Keys
 from .link import Link
 from .untrusted import batch_name
 
-#: Milliseconds for which a claim is believed whose call is on its way: longer than that takes.
-GRACE_MS = 10_000
 
-
-class UniqueCalls:
+class RedisUniqueCalls:
     """Claims keys for calls that are about to be submitted."""
 
     def __init__(self, link: Link, keys: Keys) -> None:

@@ -20,7 +20,7 @@ _MOST_IN_VAIN = 100
 _EARLIER_S = 2.0
 
 
-class Withdrawal:
+class RedisWithdrawal:
     """Withdraws the entries of one batch, a part at a time.
 
     Args:

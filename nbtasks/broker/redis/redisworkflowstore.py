@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from nbtasks.broker.verbs.submission import SESSION_TTL_MS
+
 from .channel import Argument
 from .keys import Keys
 from .link import Link, translated
 from .redisstore import final_states
-from .redissubmission import SESSION_TTL_MS
 from .untrusted import batch_name, or_nothing, ranges_in
 
 #: Records that are read in one round trip: large ones lie in pieces of their own.
@@ -19,7 +20,7 @@ _MOST_AT_ONCE = 100
 _ONLY = "0+1"
 
 
-class WorkflowStore:
+class RedisWorkflowStore:
     """Reads what both ends need of workflows."""
 
     def __init__(self, link: Link, keys: Keys) -> None:

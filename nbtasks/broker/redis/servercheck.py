@@ -7,15 +7,14 @@ import time
 
 from redis.exceptions import NoPermissionError
 
+from nbtasks.broker.brokererrors import LOADING_S, BrokerLoading
 from nbtasks.broker.unreachable import plain
 from nbtasks.core.brokerfacts import BrokerFacts
 from nbtasks.core.errors import BrokerUnsuitable, OperationalError
 
-from .link import BrokerLoading, Link, translated
+from .link import Link, translated
 
 OLDEST = (6, 2)
-#: Seconds that a server has to load its data; gigabytes take a while.
-LOADING_S = 120.0
 #: How the configuration file of an embedded server is called.
 _LIFE = re.compile(r"/life-([0-9a-f]{32})\.conf$")
 

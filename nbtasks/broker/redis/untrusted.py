@@ -110,13 +110,6 @@ def is_of_another_type(reply: Any) -> bool:
     return isinstance(reply, Exception) and "WRONGTYPE" in str(reply)
 
 
-def is_unusable(reply: Any) -> bool:
-    """Whether a stream of ours is of another type, or takes no more entries: its largest id is taken."""
-    return is_of_another_type(reply) or (
-        isinstance(reply, Exception) and any(sign in str(reply) for sign in ("exhausted", "equal or smaller"))
-    )
-
-
 def pairs(reply: Any) -> list[tuple[Any, Any]]:
     """Return the fields of a hash with their values, as either protocol answers."""
     return list(reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False))

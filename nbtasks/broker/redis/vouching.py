@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nbtasks.broker.verbs.entry import Entry
+
 from .channel import Argument, Command, Packed, packed
 from .keys import GROUP
 from .lanes import Lanes
 from .link import translated
-from .redisentry import Entry
 
 
 class VouchedRead:

@@ -6,15 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.lanes import Lanes
-from nbtasks.broker.redis.redisdelivery import Delivery
-from nbtasks.broker.redis.redisentry import Entry
-from nbtasks.broker.redis.redislocks import CallLocks, Locks, Turn
-from nbtasks.broker.redis.redispermits import Grant, Permits
-from nbtasks.broker.redis.redisstore import Store
-from nbtasks.broker.redis.redisworkflowstore import WorkflowStore
+from nbtasks.broker.legs import open_leg
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.locks import Turn
+from nbtasks.broker.verbs.permits import Grant
+from nbtasks.broker.verbs.workflowstore import WorkflowStore
 from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.clock import steady
@@ -78,17 +74,16 @@ class BrokerLines:
         interrupts: Interrupts,
         left_out: Callable[[Address, str, bytes], None],
     ) -> None:
-        self.keys = keys = Keys(connection.namespace)
-        self.waiting = new_link(connection)
-        self.free = new_link(connection)
-        self.taking = Delivery(Lanes(self.waiting, keys, addresses), consumer, left_out)
-        lanes = Lanes(self.free, keys, addresses)
-        self.giving = Delivery(lanes, consumer)
-        self.store = Store(self.free, keys)
+        leg = open_leg(connection)
+        self.waiting = leg.line()
+        self.free = free = leg.line()
+        self.taking = self.waiting.delivery(addresses, consumer, left_out)
+        self.giving = free.delivery(addresses, consumer)
+        self.store, self.blobs = free.store(), free.blobs()
         #: How those calls have ended that others wait for, as soon as the broker answers.
-        self.ends = Answering(WorkflowStore(self.free, keys), self.retrying)
-        self._permits = Permits(self.free, keys)
-        self._call_locks, self.locks = CallLocks(lanes, consumer), Locks(self.free, keys)
+        self.ends = Answering(free.workflows(), self.retrying)
+        self._permits = free.permits()
+        self._call_locks, self.locks = self.giving.call_locks(), free.locks()
         self._slot = slot
         self._interrupts = interrupts
 
@@ -106,8 +101,8 @@ class BrokerLines:
         return self.retrying(lambda: self.store.function(digest))
 
     def blob(self, key: str, target: memoryview) -> int | None:
-        """Read a piece of a large value, as :meth:`Store.blob` does, as soon as the broker answers."""
-        return self.retrying(lambda: self.store.blob(key, target))
+        """Read a piece of a large value, as :meth:`Blobs.read` does, as soon as the broker answers."""
+        return self.retrying(lambda: self.blobs.read(key, target))
 
     def permits(self, limit: str, every_s: float, most: int, in_hand: int, address: str) -> Grant:
         """Take permits, as :meth:`Permits.take` does, as soon as the broker answers."""

@@ -14,9 +14,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from nbtasks.broker.redis.redisconsumers import consumer_of
-from nbtasks.broker.redis.redisentry import Entry
-from nbtasks.broker.redis.redisfleet import Fleet
+from nbtasks.broker.verbs.consumers import consumer_of
+from nbtasks.broker.verbs.entry import Entry
 from nbtasks.core import ancestry, context
 from nbtasks.core.address import Address
 from nbtasks.core.backoff import Backoff
@@ -135,7 +134,7 @@ class Child:
             lambda name: self._bench.files is not None and self._bench.files.has(name),
             Doubts(
                 lines.giving,
-                Fleet(lines.free, lines.keys),
+                lines.free.fleet(),
                 RevokedRunning(lines.standing, codec),
                 codec,
                 settings.name,
@@ -158,7 +157,7 @@ class Child:
 
     def _make_executors(self, settings: ChildSettings, roster: SideBySide, running: RunningCalls) -> None:
         self._bench = Bench(
-            settings.name, self._reporter, running, Shelf(self._lines.keys.blob, self._lines.blob),
+            settings.name, self._reporter, running, Shelf(self._lines.blobs.key, self._lines.blob),
             LOGGER.isEnabledFor(20), tasklog.printed_lines(settings.options), end_process,
         )  # fmt: skip
         self._inline = InlineExecutor(

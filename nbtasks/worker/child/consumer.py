@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nbtasks.broker.redis.redisentry import Entry
-from nbtasks.broker.redis.redisfinish import Finish
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.jobs.entriesinhand import EntriesInHand, place
 from nbtasks.worker.jobs.job import Job

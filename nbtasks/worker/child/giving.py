@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbtasks.broker.redis.redisdelivery import Aside
+from nbtasks.broker.verbs.delivery import Aside
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.jobs.pace import Pace

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbtasks.broker.redis.redislocks import Turn
+from nbtasks.broker.verbs.locks import Turn
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.slots import Slot
 

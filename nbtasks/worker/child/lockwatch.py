@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from nbtasks.broker.redis.redislocks import Locks
+from nbtasks.broker.verbs.locks import Locks
 from nbtasks.core.clock import steady
 from nbtasks.core.context import CurrentCall
 from nbtasks.core.errors import LockLost, OperationalError

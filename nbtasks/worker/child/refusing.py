@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.verbs.entry import Entry
 from nbtasks.core.address import Address
 from nbtasks.core.errors import ValueLost, WireError
 from nbtasks.wire.codec import Codec

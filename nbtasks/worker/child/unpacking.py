@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.verbs.entry import Entry
 from nbtasks.core.errors import OperationalError, SignatureMismatch, TaskRevokedError, ValueLost
 from nbtasks.core.options import with_overrides
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.verbs.entry import Entry
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.readable import repr_of
 from nbtasks.core.states import REVOKED_CODE

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from nbtasks.broker.redis.redisfinish import Finish
+from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core import attempts
 from nbtasks.core.events import CallEvent, Progressed, Retried
 from nbtasks.core.happenings import MOST_ROWS, Happenings, Row, Whose, ends_row, error_rows, told_row

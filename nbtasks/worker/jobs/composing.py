@@ -6,8 +6,8 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 
-from nbtasks.broker.redis.redisentry import Entry
-from nbtasks.broker.redis.redisfinish import Finish
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core import attempts, memo
 from nbtasks.core.errors import WireError
 from nbtasks.core.events import CallEvent, GivenBack, Progressed, Refusal, Retried

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nbtasks.broker.redis.redisdelivery import Delivery
-from nbtasks.broker.redis.redisentry import SETTLED, Entry
-from nbtasks.broker.redis.redisfinish import Finish
-from nbtasks.broker.redis.redisfleet import Fleet
 from nbtasks.broker.runners import Runners
+from nbtasks.broker.verbs.delivery import Delivery
+from nbtasks.broker.verbs.entry import SETTLED, Entry
+from nbtasks.broker.verbs.finish import Finish
+from nbtasks.broker.verbs.fleet import Fleet
 from nbtasks.core import attempts
 from nbtasks.core.errors import WorkerLostError
 from nbtasks.core.ids import call_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.verbs.entry import Entry
 
 #: Address, lane and id of an entry.
 Place = tuple[str, str, bytes]

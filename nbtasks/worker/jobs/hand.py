@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nbtasks.broker.redis.redisentry import ID_BYTES, Entry
+from nbtasks.broker.verbs.entry import ID_BYTES, Entry
 from nbtasks.core.address import Address
 
 from .job import Job

@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.verbs.entry import Entry
 from nbtasks.core import attempts
 from nbtasks.core.context import CurrentCall, Report
 from nbtasks.core.hold import Hold

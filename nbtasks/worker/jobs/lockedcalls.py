@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from nbtasks.broker.redis.redislocks import Turn, call_name
+from nbtasks.broker.verbs.locks import Turn, call_name
 from nbtasks.core.hold import Hold
 
 from .job import Job

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.redispermits import Grant
+from nbtasks.broker.verbs.permits import Grant, limit_of
 from nbtasks.core.rates import seconds_between
 
 from .job import Job
@@ -39,7 +38,7 @@ class PermittedCalls:
         pause: Callable[[float], bool],
     ) -> None:
         self._job = job
-        self._limit = Keys.limit_of(job.header.name, rate)
+        self._limit = limit_of(job.header.name, rate)
         self._every_s = seconds_between(rate)
         self._most = most
         self._take = take

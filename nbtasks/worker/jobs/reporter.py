@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from nbtasks.broker.redis.redisdelivery import Delivery
-from nbtasks.broker.redis.redisentry import Entry
-from nbtasks.broker.redis.redisfinish import Finish
-from nbtasks.broker.redis.redislocks import call_name
+from nbtasks.broker.verbs.delivery import Delivery
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.finish import Finish
+from nbtasks.broker.verbs.locks import call_name
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.events import CallEvent, Progressed, Started
 from nbtasks.worker.log import LOGGER, log_trouble

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nbtasks.broker.redis.redisdelivery import Delivery
-from nbtasks.broker.redis.redisfinish import Finish
+from nbtasks.broker.verbs.delivery import Delivery
+from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, OperationalError
 from nbtasks.worker.log import log_once, log_trouble
 

@@ -10,10 +10,9 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.redisperiodicstore import PeriodicStore
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.brokerline import BrokerLine
+from nbtasks.broker.verbs.periodicstore import PeriodicStore
 from nbtasks.core.errors import OperationalError
 from nbtasks.wire.frames import Sealer
 from nbtasks.worker.log import log_trouble
@@ -50,8 +49,7 @@ class Beat:
 
     def __init__(
         self,
-        link: Link,
-        keys: Keys,
+        line: BrokerLine,
         sealer: Sealer,
         clock: ServerClock,
         me: str,
@@ -59,7 +57,7 @@ class Beat:
         look_s: float = LOOK_S,
     ) -> None:
         self._of_keys = [
-            _BeatOfKey(PeriodicStore(link, keys, key_id), sealer, clock, me, look_s) for key_id in key_ids
+            _BeatOfKey(line.periodic_store(key_id), sealer, clock, me, look_s) for key_id in key_ids
         ]
         self.duty = Duty("beat", self._act)
 

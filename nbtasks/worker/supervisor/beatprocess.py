@@ -9,9 +9,7 @@ import select
 import socket
 from collections.abc import Callable
 
-from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.servercheck import check
+from nbtasks.broker.legs import open_leg
 from nbtasks.broker.servertime import ServerClock
 from nbtasks.core import signal
 from nbtasks.core.errors import OperationalError
@@ -52,22 +50,20 @@ class BeatProcess:
         """
         log.set_up(self._loglevel, self._logfile)
         signals = StopSignals()
-        connection, keys = self._connection, Keys(self._connection.namespace)
-        link = new_link(connection)
+        connection = self._connection
+        line = open_leg(connection).line()
         arrival = Arrival(None, lambda pause_s: signals.comes_within(pause_s, None))
         keyring = Keyring(connection.keys)
-        clock = ServerClock(link, keys, connection.is_local)
+        clock = line.clock(connection.is_local)
         try:
-            if not arrival.step(lambda: check(link)):
+            if not arrival.step(line.check):
                 return 0
             arrival.over()
             names = declare()
             self._banner(keyring, names)
             signal.beat_init.send(self._name)
             me = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-            beat = Beat(
-                link, keys, Sealer(keyring, connection.namespace), clock, me, keyring.ids, _LOOK_S
-            ).duty
+            beat = Beat(line, Sealer(keyring, connection.namespace), clock, me, keyring.ids, _LOOK_S).duty
             following = Duty("clock", lambda: _follow(clock))
             following.start()
             beat.start()
@@ -77,7 +73,7 @@ class BeatProcess:
             beat.stop()
             following.stop()
         finally:
-            link.abort()
+            line.abort()
         LOGGER.info("%s stopped", self._name)
         return 0
 

@@ -6,17 +6,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.lanes import Lanes
-from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.redisdelivery import Delivery
-from nbtasks.broker.redis.redisfleet import Fleet
-from nbtasks.broker.redis.redislocks import Locks
-from nbtasks.broker.redis.redisordering import Ordering
-from nbtasks.broker.redis.redisstore import Store
-from nbtasks.broker.redis.servercheck import check
-from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.legs import open_leg
+from nbtasks.broker.verbs.brokerline import BrokerLine
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.options import WorkerOptions
 from nbtasks.core.orders import Order
@@ -77,48 +68,47 @@ class BrokerDuties:
         self._connection = connection
         self._identity = identity
         self._portrait = portrait
-        self._links: list[Link] = []
+        self._leg = open_leg(connection)
+        self._lines: list[BrokerLine] = []
         self.have_begun = False
-        keys = Keys(connection.namespace)
         sealer = Sealer(identity.keyring, connection.namespace)
         codec = Codec(sealer)
-        link, slow, leasing, duties = (self._new_link() for _ in range(4))
-        clock = ServerClock(leasing, keys, connection.is_local)
+        line, slow, leasing, duties = (self._new_line() for _ in range(4))
+        clock = leasing.clock(connection.is_local)
         # A lease may be renewed twice: one connection that was cut is no trouble to tell of.
         leasing.patience_s = _RENEW_AGAIN_S
         me, addresses = identity.id, queues.addresses
         noting = Noting(codec, identity.name, clock.now)
-        self._link = link
-        self._fleet = Fleet(link, keys)
-        self._notes = WorkerNotes(link, keys, noting, identity.keyring.ids)
-        self._lanes = Lanes(link, keys, addresses)
-        delivery = Delivery(self._lanes, me)
-        recovery = Recovery(delivery, Store(link, keys), codec, identity.name, noting)
-        self.dead_children = DeadChildren(delivery, recovery, enforcement, Locks(link, keys), me)
+        self._line = line
+        self._fleet = line.fleet()
+        self._notes = WorkerNotes(line, noting, identity.keyring.ids)
+        self._delivery = delivery = line.delivery(addresses, me)
+        recovery = Recovery(delivery, line.store(), codec, identity.name, noting)
+        self.dead_children = DeadChildren(delivery, recovery, enforcement, line.locks(), me)
         self.deaf_children = DeafChildren(delivery, me)
-        self._strangers = Strangers(Store(duties, keys), queues.names, addresses)
-        self._fallout = Fallout(duties, keys, codec, noting).duty
+        self._strangers = Strangers(duties.queues(), queues.names, addresses)
+        self._fallout = Fallout(duties, codec, noting).duty
         self._dead_workers = DeadWorkers(
-            duties, keys, codec, me, options.lease_s, addresses,
-            WorkerNotes(duties, keys, noting, identity.keyring.ids),
+            duties, codec, me, options.lease_s, addresses,
+            WorkerNotes(duties, noting, identity.keyring.ids),
         ).duty  # fmt: skip
         self._lease = Lease(
-            Fleet(leasing, keys), me, options.lease_s, clock, portrait.sheet, seats[0].slot.set_lease
+            leasing.fleet(), me, options.lease_s, clock, portrait.sheet, seats[0].slot.set_lease
         )
         self._beat: Duty | None = None
         if options.beat is not False:
-            self._beat = Beat(duties, keys, sealer, clock, me, identity.keyring.ids).duty
-        self._ordering = Ordering(duties, keys)
+            self._beat = Beat(duties, sealer, clock, me, identity.keyring.ids).duty
+        self._ordering = duties.ordering()
         self._heeding = Heeding(codec, clock, me, obey, self._ordering)
         hints = {"wf": self._fallout.soon}
         if self._beat is not None:
             hints["sd"] = self._beat.soon
-        self._control_stream = ControlStream(slow, keys, self._fleet, clock, addresses, self._heeding, hints)
+        self._control_stream = ControlStream(slow, line, clock, addresses, self._heeding, hints)
 
-    def _new_link(self) -> Link:
-        link = new_link(self._connection)
-        self._links.append(link)
-        return link
+    def _new_line(self) -> BrokerLine:
+        line = self._leg.line()
+        self._lines.append(line)
+        return line
 
     def arrive(self, arrival: Arrival, began: float) -> bool:
         """Come to the broker as soon as it is there; False where the worker is to end before.
@@ -126,7 +116,7 @@ class BrokerDuties:
         Args:
             began: when the worker has begun (monotonic).
         """
-        if not arrival.step(lambda: check(self._link)):
+        if not arrival.step(self._line.check):
             return False
         files = ValueFiles.beside(self._connection.url, self._connection.namespace)
         self._portrait.place = files.place if files is not None else ""
@@ -152,7 +142,7 @@ class BrokerDuties:
 
     def note_queues(self) -> None:
         """There are addresses that were not there before."""
-        self._lanes.extend()
+        self._delivery.extend()
 
     def show(self) -> None:
         """There is something new to show of this worker."""
@@ -183,5 +173,5 @@ class BrokerDuties:
 
     def close(self) -> None:
         """Let go of all connections."""
-        for link in self._links:
-            link.abort()
+        for line in self._lines:
+            line.abort()

@@ -7,12 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.positions import BEGINNING, can_go_on, position_at
-from nbtasks.broker.redis.redisfleet import Fleet
-from nbtasks.broker.redis.untrusted import is_unusable
+from nbtasks.broker.brokererrors import NewsUnreadable
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.brokerline import BrokerLine
+from nbtasks.broker.verbs.sessionnews import Position
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.log import LOGGER, log_once, log_trouble
 
@@ -28,8 +26,8 @@ class ControlStream:
     """A thread that waits for orders and, in between, queues calls that are due.
 
     Args:
-        link: where orders are waited for; nothing else is sent there.
-        duties: what is due is queued through that.
+        line: where orders are waited for; nothing else is sent there.
+        duties: what is due is queued over that.
         clock: of the server.
         heeding: sees to orders.
         hints: what is to be done when something is told besides, by its kind: ``wf`` that something has failed in a
@@ -38,34 +36,34 @@ class ControlStream:
 
     def __init__(
         self,
-        link: Link,
-        keys: Keys,
-        duties: Fleet,
+        line: BrokerLine,
+        duties: BrokerLine,
         clock: ServerClock,
         addresses: Sequence[str],
         heeding: Heeding,
         hints: Mapping[str, Callable[[], None]],
     ) -> None:
-        self._link = link
-        self._fleet = Fleet(link, keys)
-        self._duties = duties
+        self._line = line
+        self._ordering = line.ordering()
+        self._queues = duties.queues()
+        self._dropping = duties.ordering()
         self._clock = clock
         self._addresses = addresses
         self._heeding = heeding
         self._hints = hints
         self._ended = False
-        self._after = BEGINNING
+        self._after: Position | None = None
 
     def start(self, age_s: float) -> None:
         """Follow what was ordered since ``age_s`` seconds ago: children may have run calls before this could begin."""
-        self._after = position_at(self._clock.ask().at - age_s)
+        self._after = self._ordering.position_at(self._clock.ask().at - age_s)
         self._heeding.begin(age_s)
         threading.Thread(target=self._loop, name="nbtasks-orders", daemon=True).start()
 
     def stop(self) -> None:
         """Stop following."""
         self._ended = True
-        self._link.abort()
+        self._line.abort()
 
     def _loop(self) -> None:
         due_at = 0.0
@@ -74,17 +72,15 @@ class ControlStream:
                 if time.monotonic() >= due_at:
                     due_at = time.monotonic() + self._promote()
                 # By our clock: a server that has nothing else to do ends a wait up to a tenth of a second too late.
-                self._fleet.ask_control(self._after, round(min(self._link.block_s, _LOOK_S) * 1000))
-                for entry_id, kind, data in self._fleet.asked_control(max(0.0, due_at - time.monotonic())):
+                self._ordering.ask(self._after, round(min(self._line.block_s, _LOOK_S) * 1000))
+                for entry_id, kind, data in self._ordering.asked(max(0.0, due_at - time.monotonic())):
                     self._after = entry_id
                     if not self._heed(kind, data):
                         due_at = 0.0
-                if not can_go_on(self._after):
-                    self._begin_anew("orders come with ids that no others can follow")
+            except NewsUnreadable as error:
+                self._begin_anew(error)
             except OperationalError as error:
-                if is_unusable(error):
-                    self._begin_anew("something else stands where orders belong")
-                elif not self._ended:
+                if not self._ended:
                     log_trouble("orders cannot be read", error)
                     time.sleep(0.5)
                     due_at = 0.0
@@ -105,12 +101,12 @@ class ControlStream:
             return False
         return True
 
-    def _begin_anew(self, why: str) -> None:
+    def _begin_anew(self, error: NewsUnreadable) -> None:
         """Nothing would be heard any more: who writes to the server, and not one of us, has done this."""
-        log_once(f"{why}: what lay there was dropped")
-        self._after = BEGINNING
+        log_once(f"the stream of orders: {error}; what lay there was dropped")
+        self._after = None
         with contextlib.suppress(OperationalError):
-            self._duties.drop_control()
+            self._dropping.drop()
 
     def _note_odd(self, data: bytes) -> None:
         name = data[:200].decode(errors="replace")
@@ -120,9 +116,9 @@ class ControlStream:
         """Queue what is due; returns the seconds until the next look."""
         wait_s = _LOOK_S
         for address in self._addresses:
-            moved, next_s = self._duties.promote(address, self._clock.now())
+            moved, next_s = self._queues.promote(address, self._clock.now())
             while moved >= 200:
-                moved, next_s = self._duties.promote(address, self._clock.now())
+                moved, next_s = self._queues.promote(address, self._clock.now())
             if next_s is not None:
                 wait_s = min(wait_s, next_s)
         return wait_s

@@ -7,9 +7,9 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nbtasks.broker.redis.redisconsumers import consumer_of
-from nbtasks.broker.redis.redisdelivery import Delivery
-from nbtasks.broker.redis.redislocks import Locks
+from nbtasks.broker.verbs.consumers import consumer_of
+from nbtasks.broker.verbs.delivery import Delivery
+from nbtasks.broker.verbs.locks import Locks
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.log import log_trouble
 from nbtasks.worker.seats import Seat

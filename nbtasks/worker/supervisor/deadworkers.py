@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nbtasks.broker.pulse import Pulses
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.lanes import Lanes
-from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.redisconsumers import Consumers, worker_of
-from nbtasks.broker.redis.redisdelivery import Delivery
-from nbtasks.broker.redis.redisfleet import Fleet
-from nbtasks.broker.redis.redislocks import Locks
-from nbtasks.broker.redis.redisstore import Store
+from nbtasks.broker.verbs.brokerline import BrokerLine
+from nbtasks.broker.verbs.consumers import worker_of
 from nbtasks.core.address import Address
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
@@ -49,8 +43,7 @@ class DeadWorkers:
 
     def __init__(
         self,
-        link: Link,
-        keys: Keys,
+        line: BrokerLine,
         codec: Codec,
         worker: str,
         lease_s: float,
@@ -58,8 +51,7 @@ class DeadWorkers:
         notes: WorkerNotes,
     ) -> None:
         self._notes = notes
-        self._link = link
-        self._keys = keys
+        self._line = line
         self._codec = codec
         self._worker = worker
         self._lease_s = lease_s
@@ -68,9 +60,11 @@ class DeadWorkers:
         self._kinds = frozenset(address.kind for address in addresses)
         self._silence = f"no sign of life for {lease_s:g} s"
         self._rest_s = min(5.0, lease_s / 3)
-        self._fleet = Fleet(link, keys)
-        self._store = Store(link, keys)
-        self._locks = Locks(link, keys)
+        self._fleet = line.fleet()
+        self._housekeeping = line.housekeeping()
+        self._queues = line.queues()
+        self._store = line.store()
+        self._locks = line.locks()
         #: Nobody is taken for dead whom this process has not watched for a whole lease.
         self._pulses = Pulses(lease_s, credulous=False)
         self._swept_at = self._listed_at = self._bounded_at = float("-inf")
@@ -94,7 +88,7 @@ class DeadWorkers:
 
     def _see_to_locks(self) -> bool:
         """See that those get on who wait for locks; returns whether there are any."""
-        elected = self._fleet.elected("locks", self._worker, round(_LINES_S * 1000))
+        elected = self._housekeeping.elected("locks", self._worker, round(_LINES_S * 1000))
         return elected and self._locks.see_to_lines() > 0
 
     def _look(self) -> tuple[dict[str, bytes], float]:
@@ -112,17 +106,17 @@ class DeadWorkers:
 
     def _adopt_orphans(self) -> bool:
         """Where the server may have forgotten something, queue what nobody holds; returns whether to look again."""
-        connections = self._link.connections
+        connections = self._line.connections
         if connections == self._audited:
             return False
-        life = self._fleet.server_life()
-        if life != self._fleet.audited_life():
-            if not self._fleet.elected("audit", self._worker, _ELECTION_MS):
+        life = self._housekeeping.server_life()
+        if life != self._housekeeping.audited_life():
+            if not self._housekeeping.elected("audit", self._worker, _ELECTION_MS):
                 return True
-            found = self._consumers(self._store.addresses()).adopt_orphans()
+            found = self._line.consumers(self._queues.addresses()).adopt_orphans()
             if found:
                 LOGGER.warning("%d entries that nobody held were queued again", found)
-            self._fleet.note_audit(life)
+            self._housekeeping.note_audit(life)
         self._audited = connections
         return False
 
@@ -131,19 +125,19 @@ class DeadWorkers:
         if steady() - self._mended_at < _MEND_AFTER_S:
             return
         self._mended_at = steady()
-        self._lanes(self._addresses).prepare()
-        if self._fleet.elected("mend", self._worker, round(_MEND_AFTER_S * 1000)):
-            found = self._consumers(self._known_addresses()).adopt_orphans()
+        self._line.delivery(self._addresses, self._worker).prepare()
+        if self._housekeeping.elected("mend", self._worker, round(_MEND_AFTER_S * 1000)):
+            found = self._line.consumers(self._known_addresses()).adopt_orphans()
             if found:
                 LOGGER.warning("%d entries that would never have been delivered were queued again", found)
 
     def _known_addresses(self) -> list[Address]:
         """Return the addresses of this worker, and all others that are known."""
-        return list(dict.fromkeys([*self._addresses, *self._store.addresses()]))
+        return list(dict.fromkeys([*self._addresses, *self._queues.addresses()]))
 
     def _see_to(self, dead: dict[str, bytes]) -> bool:
         """Reap the dead; returns whether to look again soon."""
-        elected = bool(dead) and self._fleet.elected("reap", self._worker, _ELECTION_MS)
+        elected = bool(dead) and self._housekeeping.elected("reap", self._worker, _ELECTION_MS)
         if elected:
             # There may be thousands of names on the list that are nobody's.
             holding = self._holding(self._known_addresses())
@@ -159,15 +153,9 @@ class DeadWorkers:
                     self._reap(name)
         return bool(dead) and not elected
 
-    def _lanes(self, addresses: Sequence[Address]) -> Lanes:
-        return Lanes(self._link, self._keys, addresses)
-
-    def _consumers(self, addresses: Sequence[Address]) -> Consumers:
-        return Consumers(self._lanes(addresses))
-
     def _holding(self, addresses: list[Address]) -> set[str]:
         """Return the workers that are known as consumers of queues."""
-        return {worker_of(consumer) for consumer in self._consumers(addresses).counts()}
+        return {worker_of(consumer) for consumer in self._line.consumers(addresses).counts()}
 
     def _sweep(self, now: float) -> None:
         """Look now and then at what nobody asks for any more; ``now`` is by the server's clock."""
@@ -177,11 +165,11 @@ class DeadWorkers:
             self._list_forgotten()
         if moment - self._bounded_at > _BOUND_AFTER_S:
             self._bounded_at = moment
-            if self._fleet.elected("events", self._worker, round(_BOUND_AFTER_S * 1000)):
-                self._fleet.bound_events(MOST_EVENT_BYTES)
+            if self._housekeeping.elected("events", self._worker, round(_BOUND_AFTER_S * 1000)):
+                self._housekeeping.bound_events(MOST_EVENT_BYTES)
         if moment - self._swept_at > _SWEEP_AFTER_S:
             self._swept_at = moment
-            self._fleet.sweep_batches((now - _SWEEP_AFTER_S) * 1000)
+            self._housekeeping.sweep_batches((now - _SWEEP_AFTER_S) * 1000)
 
     def _list_forgotten(self) -> None:
         """Watch workers that hold entries and are on no list.
@@ -189,7 +177,7 @@ class DeadWorkers:
         An entry was delivered to them after they had been reaped, or the list was lost.
         """
         ours = [address for address in self._known_addresses() if address.kind in self._kinds]
-        consumers = self._consumers(ours).counts()
+        consumers = self._line.consumers(ours).counts()
         for name in sorted({worker_of(consumer) for consumer, held in consumers.items() if held}):
             self._fleet.enlist(name)
 
@@ -199,13 +187,12 @@ class DeadWorkers:
         every = self._known_addresses()
         ours = [address for address in every if address.kind in self._kinds]
         if ours:
-            lanes = self._lanes(ours)
-            delivery = Delivery(lanes, self._worker)
+            delivery = self._line.delivery(ours, self._worker)
             recovery = Recovery(delivery, self._store, self._codec, self._worker, self._notes.noting)
             story = f"its worker {name} is gone: {self._silence}"
-            for consumer in Consumers(lanes).counts():
+            for consumer in self._line.consumers(ours).counts():
                 if worker_of(consumer) == name:
-                    given = recovery.consumer(consumer, Loss(story, seen=False), self._keys.lease(name))
+                    given = recovery.consumer(consumer, Loss(story, seen=False), of_dead=name)
                     delivery.on_behalf_of(consumer).forget()
                     LOGGER.info("gave back %d entries of %s", given, consumer)
         if not self._held_elsewhere(name, [address for address in every if address not in ours]):
@@ -214,5 +201,5 @@ class DeadWorkers:
     def _held_elsewhere(self, name: str, addresses: list[Address]) -> bool:
         if not addresses:
             return False
-        consumers = self._consumers(addresses).counts()
+        consumers = self._line.consumers(addresses).counts()
         return any(worker_of(consumer) == name and held for consumer, held in consumers.items())

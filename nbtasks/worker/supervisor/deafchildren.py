@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nbtasks.broker.redis.redisconsumers import consumer_of
-from nbtasks.broker.redis.redisdelivery import Delivery
-from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.verbs.consumers import consumer_of
+from nbtasks.broker.verbs.delivery import Delivery
+from nbtasks.broker.verbs.entry import Entry
 from nbtasks.core.errors import OperationalError
 from nbtasks.worker.jobs.hand import ASKED, GIVEN, NOTHING, Hand
 from nbtasks.worker.log import LOGGER, log_trouble

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import itertools
 
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.redisfinish import Finish, finish
-from nbtasks.broker.redis.redisstore import Store
-from nbtasks.broker.redis.redisworkflowstore import WorkflowStore
+from nbtasks.broker.verbs.brokerline import BrokerLine
+from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core.errors import OperationalError, SignatureMismatch
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import key_of
@@ -37,20 +34,18 @@ class Fallout:
     """A thread that sees to workflows in which something has failed.
 
     Args:
-        link: to the broker.
+        line: to the broker.
         noting: signs notes of the worker.
 
     Attributes:
         duty: begins and ends it; sooner where something has failed just now.
     """
 
-    def __init__(self, link: Link, keys: Keys, codec: Codec, noting: Noting) -> None:
-        self._link = link
-        self._keys = keys
+    def __init__(self, line: BrokerLine, codec: Codec, noting: Noting) -> None:
         self._codec = codec
         self._noting = noting
-        self._workflows = WorkflowStore(link, keys)
-        self._store = Store(link, keys)
+        self._workflows = line.workflows()
+        self._store = line.store()
         self._seen_to: list[tuple[str, bytes]] = []
         self.duty = Duty("fallout", self._act)
 
@@ -91,7 +86,7 @@ class Fallout:
             report.happened(self._noting.end(one, kid), if_new=True)
             n += 1
             if n >= _MOST_IN_REPORT:
-                finish(self._link, self._keys, report)
+                self._store.finish(report)
                 report, n = Finish(), 0
         if report:
-            finish(self._link, self._keys, report)
+            self._store.finish(report)

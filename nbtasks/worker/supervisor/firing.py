@@ -5,8 +5,8 @@ Nothing is unpickled here: arguments travel on as they are.
 
 from __future__ import annotations
 
-from nbtasks.broker.redis.redisperiodicstore import DueTask, PeriodicStore
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.periodicstore import DueTask, PeriodicStore
 from nbtasks.core.due.interval import schedule
 from nbtasks.core.due.missed import first_to_fire
 from nbtasks.core.due.periodic import DueRun, Periodic, run_id

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nbtasks.broker.redis.redisordering import Ordering
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.ordering import Ordering
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.orders import LimitTask, Order

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from nbtasks.broker.redis.redisentry import Entry
+from nbtasks.broker.verbs.entry import Entry
 from nbtasks.core import attempts
 from nbtasks.core.errors import CallError
 from nbtasks.core.ranges import runs

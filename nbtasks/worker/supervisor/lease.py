@@ -6,9 +6,9 @@ import itertools
 import time
 from collections.abc import Callable
 
-from nbtasks.broker.redis.link import LoginRefused
-from nbtasks.broker.redis.redisfleet import Fleet
+from nbtasks.broker.brokererrors import LoginRefused
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.fleet import Fleet
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.workersheet import WorkerSheet

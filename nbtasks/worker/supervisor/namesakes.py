@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-from nbtasks.broker.redis.redisfleet import Fleet
+from nbtasks.broker.verbs.fleet import Fleet
 
 from .identity import Identity
 

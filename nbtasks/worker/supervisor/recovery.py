@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 
-from nbtasks.broker.redis.redisdelivery import Delivery
-from nbtasks.broker.redis.redisentry import Entry
-from nbtasks.broker.redis.redisfinish import Finish
-from nbtasks.broker.redis.redisstore import Store
+from nbtasks.broker.verbs.delivery import Delivery
+from nbtasks.broker.verbs.entry import Entry
+from nbtasks.broker.verbs.finish import Finish
+from nbtasks.broker.verbs.store import Store
 from nbtasks.core import attempts
 from nbtasks.core.callheader import CallHeader
 from nbtasks.core.errors import CallError, SignatureMismatch, WorkerLostError
@@ -41,13 +41,13 @@ class Recovery:
         self._id = new_id()
         self._numbers = itertools.count(1)
 
-    def consumer(self, name: str, loss: Loss, lease: str | None = None) -> int:
+    def consumer(self, name: str, loss: Loss, of_dead: str | None = None) -> int:
         """Give back everything that a dead consumer held; returns the number of entries.
 
         Args:
-            lease: key of its worker's lease; nothing is given back any more once that is there again.
+            of_dead: its worker; nothing is given back any more once that has a lease again.
         """
-        dead = self._delivery.on_behalf_of(name, lease)
+        dead = self._delivery.on_behalf_of(name, of_dead)
         entries = dead.in_hand()
         given: Counter[str] = Counter()
         failed: Counter[str] = Counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbtasks.broker.redis.redisstore import Store
+from nbtasks.broker.verbs.brokerqueues import Queues
 from nbtasks.core.address import Address
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.lanenames import LANES
@@ -20,12 +20,13 @@ class Strangers:
     """Says which calls wait in our queues that this worker does not take: else it would idle without a word.
 
     Args:
+        looked_at: how much lies in queues.
         queues: by their names.
         addresses: what this worker listens on.
     """
 
-    def __init__(self, store: Store, queues: Sequence[str], addresses: Sequence[Address]) -> None:
-        self._store = store
+    def __init__(self, looked_at: Queues, queues: Sequence[str], addresses: Sequence[Address]) -> None:
+        self._looked_at = looked_at
         self._queues = queues
         self._addresses = addresses
         #: What was seen at the last look; None before the first one.
@@ -44,7 +45,7 @@ class Strangers:
 
     def _look_and_rest(self) -> float:
         try:
-            waiting = {address for address in self._others() if self._store.queue_length(address, LANES)}
+            waiting = {address for address in self._others() if self._looked_at.length(address, LANES)}
         except OperationalError:
             # A server that has gone meanwhile is waited for by others.
             return _LOOK_S
@@ -58,7 +59,7 @@ class Strangers:
     def _others(self) -> list[Address]:
         return [
             address
-            for address in self._store.addresses()
+            for address in self._looked_at.addresses()
             if address not in self._addresses and address.queue in self._queues
         ]
 

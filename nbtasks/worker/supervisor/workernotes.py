@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.redisfinish import Finish, finish
-from nbtasks.broker.redis.redisfleet import Fleet
+from nbtasks.broker.verbs.brokerline import BrokerLine
+from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.happenings import OFFLINE, ONLINE
 from nbtasks.wire.noting import Noting
@@ -30,10 +28,9 @@ class WorkerNotes:
         noting: as above.
     """
 
-    def __init__(self, link: Link, keys: Keys, noting: Noting, key_ids: Iterable[str]) -> None:
-        self._link = link
-        self._keys = keys
-        self._fleet = Fleet(link, keys)
+    def __init__(self, line: BrokerLine, noting: Noting, key_ids: Iterable[str]) -> None:
+        self._store = line.store()
+        self._fleet = line.fleet()
         self.noting = noting
         self._key_ids = tuple(key_ids)
 
@@ -56,6 +53,6 @@ class WorkerNotes:
         for key_id in self._key_ids:
             report.happened(self.noting.of_worker(type_, facts, key_id, name))
         try:
-            finish(self._link, self._keys, report)
+            self._store.finish(report)
         except OperationalError as error:
             log_trouble(f"{type_} is not told", error)

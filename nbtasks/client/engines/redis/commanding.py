@@ -8,15 +8,13 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.redisdelayedcalls import DelayedCalls
-from nbtasks.broker.redis.redisordering import Ordering
 from nbtasks.client.batches.engineparts import DueLater
 from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.orders import Command, LimitTask
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.link import Link
+    from nbtasks.broker.verbs.brokerline import BrokerLine
     from nbtasks.client.batches.outline import Outline
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.workeranswer import WorkerAnswer
@@ -31,10 +29,10 @@ _LATER_S = 0.02
 class Commanding:
     """Gives orders to workers of a session, and looks what they are about."""
 
-    def __init__(self, session: Session, link: Link) -> None:
+    def __init__(self, session: Session, line: BrokerLine) -> None:
         self._session = session
-        self._ordering = Ordering(link, session.keys)
-        self._delayed = DelayedCalls(link, session.keys)
+        self._ordering = line.ordering()
+        self._delayed = line.delayed_calls()
         self._book = session.revoking.book
         self._codec = session.codec
 
@@ -69,7 +67,7 @@ class Commanding:
         session = self._session
         kind = (PYTHON, session.keyring.id)
         addresses = {Address(queue, *kind) for queue in queues} | {
-            one for one in session.store.addresses() if one.queue in queues
+            one for one in session.queues.addresses() if one.queue in queues
         }
         for address in sorted(addresses):
             for one in self._delayed.listed(address):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.redislocks import call_name, name_of_lock
+from nbtasks.broker.verbs.locks import call_name, name_of_lock
 from nbtasks.client.submitting.locking import locks_at
 from nbtasks.core import states as st
 from nbtasks.core.lock import Lock
 from nbtasks.core.plaintext import on_one_line
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.redislocks import Locks
-    from nbtasks.broker.redis.redispermits import Limited
+    from nbtasks.broker.verbs.locks import Locks
+    from nbtasks.broker.verbs.permits import Limited
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.core.occupancy import Holder, Occupancy
 

@@ -6,10 +6,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.redisgauges import Gauges
-from nbtasks.broker.redis.redislocks import Locks, name_of_lock
-from nbtasks.broker.redis.redisordering import Ordering
-from nbtasks.broker.redis.servercheck import look
+from nbtasks.broker.verbs.locks import name_of_lock
 from nbtasks.core.brokerfacts import BrokerFacts
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.occupancy import LockLook
@@ -18,8 +15,7 @@ from nbtasks.core.queuedepth import QueueDepth
 from nbtasks.core.servergauges import ServerGauges
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.keys import Keys
-    from nbtasks.broker.redis.link import Link
+    from nbtasks.broker.verbs.brokerline import BrokerLine
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.wire.codec import Codec
 
@@ -33,14 +29,14 @@ class Lookout:
     """Looks for one session.
 
     Args:
-        link: of its own.
+        line: of its own.
     """
 
-    def __init__(self, link: Link, keys: Keys, codec: Codec, roster: WorkerRoster) -> None:
-        self._link = link
-        self._gauges = Gauges(link, keys)
-        self._locks = Locks(link, keys)
-        self._ordering = Ordering(link, keys)
+    def __init__(self, line: BrokerLine, codec: Codec, roster: WorkerRoster) -> None:
+        self._line = line
+        self._gauges = line.gauges()
+        self._locks = line.locks()
+        self._ordering = line.ordering()
         self._codec = codec
         self._roster = roster
 
@@ -68,7 +64,7 @@ class Lookout:
 
     def server(self) -> tuple[BrokerFacts, ServerGauges]:
         """Return what the server is, and what it says of itself."""
-        return look(self._link), self._gauges.server()
+        return self._line.look(), self._gauges.server()
 
     def living(self, workers: Iterable[WorkerInfo]) -> set[str]:
         """Return the ids of those workers that live."""

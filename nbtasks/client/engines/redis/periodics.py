@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.redisperiodicstore import PeriodicStanding, PeriodicStore
-from nbtasks.broker.redis.redissubmission import FunctionMissing
+from nbtasks.broker.brokererrors import FunctionMissing
+from nbtasks.broker.verbs.periodicstore import PeriodicStanding
 from nbtasks.core.due.periodic import id_of
 from nbtasks.core.due.periodicfacts import (
     GONE,
@@ -55,7 +55,7 @@ class Periodics:
     def __init__(self, session: Session, ttl_ms: int) -> None:
         self._session = session
         self._ttl_ms = ttl_ms
-        self._store = PeriodicStore(session.new_link(), session.keys, session.keyring.id)
+        self._store = session.new_line().periodic_store(session.keyring.id)
         self._sealer = Sealer(session.keyring, session.connection.namespace)
         self._codec = Codec(self._sealer)
         self.client = new_id()

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.servercheck import write_problem
 from nbtasks.client.batches import ratelimits
 from nbtasks.client.batches.notyet import (
     said_of_eta,
@@ -25,9 +24,9 @@ from nbtasks.core.lanenames import LANES
 from .ahead import Precedence, said_of, said_of_running
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.link import Link
-    from nbtasks.broker.redis.redispermits import Limited, Permits
-    from nbtasks.broker.redis.redisstore import Store
+    from nbtasks.broker.verbs.brokerline import BrokerLine
+    from nbtasks.broker.verbs.brokerqueues import Queues
+    from nbtasks.broker.verbs.permits import Limited, Permits
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.registry import Registry
 
@@ -48,8 +47,8 @@ class Reasons:
 
     def __init__(
         self,
-        link: Link,
-        store: Store,
+        line: BrokerLine,
+        queues: Queues,
         permits: Permits,
         roster: WorkerRoster,
         registry: Registry,
@@ -58,8 +57,8 @@ class Reasons:
         locks: LockReasons,
     ) -> None:
         self.given_up: Callable[[str], str | None] = lambda _: None
-        self._link = link
-        self._store = store
+        self._line = line
+        self._queues = queues
         self._permits = permits
         self._roster = roster
         self._registry = registry
@@ -72,7 +71,7 @@ class Reasons:
         if self._outbox.problem is not None:
             return str(self._outbox.problem)
         try:
-            return write_problem(self._link) or self._reason(batch, index)
+            return self._line.write_problem() or self._reason(batch, index)
         except BrokerUnavailable as error:
             return str(error)
         except OperationalError:
@@ -163,7 +162,7 @@ class Reasons:
         lane = sent[0].lane if sent else "m"
         before = LANES[: LANES.index(lane) + 1]
         own = [item for item in sent if not any(batch.states[item.first : item.first + item.count])]
-        return max(0, self._store.waiting(self._roster.address(batch.queue), before) - max(1, len(own)))
+        return max(0, self._queues.waiting(self._roster.address(batch.queue), before) - max(1, len(own)))
 
 
 def _start(queue: str) -> str:

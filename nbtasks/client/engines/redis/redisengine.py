@@ -9,9 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.redislocks import Locks
-from nbtasks.broker.redis.redisuniquecalls import UniqueCalls
 from nbtasks.client.batches.capabilities import EVERYTHING
 from nbtasks.client.batches.catchingup import caught_up
 from nbtasks.client.batches.ledger import Ledger
@@ -78,18 +75,18 @@ class RedisEngine:
         self.home = self.session.home
         self._result_limit = result_limit
         session = self.session
-        link = new_link(connection)
-        locks, self._unique = Locks(link, session.keys), UniqueCalls(link, session.keys)
+        line = session.leg.line()
+        locks, self._unique = line.locks(), line.unique_calls()
         #: What code of this process holds of locks.
-        self.holding = Holding(connection, session.keys, locks)
+        self.holding = Holding(connection, session.leg.line, locks)
         self._ttl_ms = round(result_expires_s * 1000)
         self._periodics: Periodics | None = None
         self._lock = threading.Lock()
-        self.commanding = Commanding(session, session.link)
+        self.commanding = Commanding(session, session.line)
         self._workflows = ServerWorkflows(session)
         self._line = RevokingLine(self._revoke_together)
         self._reuse = Reuse(
-            session.store, session.shelf, session.codec, session.clock, session.registry, session.sender
+            session.line, session.shelf, session.codec, session.clock, session.registry, session.sender
         )
 
     @property

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nbtasks.broker.redis.rediskeptcalls import Place
-from nbtasks.broker.redis.redisstore import Store
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.brokerline import BrokerLine
+from nbtasks.broker.verbs.keptcalls import Place
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.registry import Registry
 from nbtasks.core import memo
@@ -48,15 +48,15 @@ class Reuse:
 
     def __init__(
         self,
-        store: Store,
+        line: BrokerLine,
         shelf: Shelf,
         codec: Codec,
         clock: ServerClock,
         registry: Registry,
         sender: Sender,
     ) -> None:
-        self._calls = store.kept_calls
-        self._store = store
+        self._calls = line.kept_calls()
+        self._blobs = line.blobs()
         self._shelf = shelf
         self._codec = codec
         self._clock = clock
@@ -108,7 +108,7 @@ class Reuse:
         """Leave out those whose large value is gone."""
         keys = {place: keys_of(kept.payload) for place, kept in found.items()}
         asked = sorted({key for some in keys.values() for key in some})
-        there = {key for key, is_there in zip(asked, self._store.have(asked), strict=True) if is_there}
+        there = {key for key, is_there in zip(asked, self._blobs.have(asked), strict=True) if is_there}
         return {
             place: kept
             for place, kept in found.items()

@@ -13,7 +13,7 @@ from nbtasks.core.stopsignal import number_of
 from nbtasks.wire.record import Record
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.redissubmission import Submission
+    from nbtasks.broker.verbs.submission import Submission
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.registry import Registry
     from nbtasks.core.stopsignal import Terminate

@@ -18,8 +18,8 @@ from nbtasks.core.lanenames import LANES
 from nbtasks.core.warning import warn
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.redisfleet import Fleet
-    from nbtasks.broker.redis.redisstore import Store
+    from nbtasks.broker.verbs.brokerqueues import Queues
+    from nbtasks.broker.verbs.fleet import Fleet
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.local.server.valuefiles import ValueFiles
 
@@ -35,9 +35,9 @@ class WorkerRoster:
         files: of large values, None where they go through the broker.
     """
 
-    def __init__(self, fleet: Fleet, store: Store, key_id: str, files: ValueFiles | None) -> None:
+    def __init__(self, fleet: Fleet, queues: Queues, key_id: str, files: ValueFiles | None) -> None:
         self._fleet = fleet
-        self._store = store
+        self._queues = queues
         self._key_id = key_id
         self._files = files
         #: Queue -> when it was looked who takes its calls, and who does.
@@ -126,7 +126,7 @@ class WorkerRoster:
 
     def in_hand_of(self, queue: str, sizes: Mapping[str, int]) -> dict[str, set[int]]:
         """Return batch -> indexes of calls that workers of a queue have in hand, of batches of so many calls."""
-        return self._store.in_hand(self.address(queue), sizes)
+        return self._queues.in_hand(self.address(queue), sizes)
 
     def in_hand(self, batch: Ledger) -> set[int]:
         """Return the calls that workers have taken; a broker that was emptied has lost who took what runs."""
@@ -148,10 +148,10 @@ class WorkerRoster:
             for accepted in worker.key_ids or (worker.key_id,)
         }
         found = []
-        for address in self._store.addresses():
+        for address in self._queues.addresses():
             if address.kind == (PYTHON, self._key_id) or address in served:
                 continue
-            entries = self._store.queue_length(address, LANES)
+            entries = self._queues.length(address, LANES)
             if entries:
                 found.append(Stranded(address.queue, entries, address.lacking))
         return found

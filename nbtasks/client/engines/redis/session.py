@@ -8,12 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.redislocks import Locks
-from nbtasks.broker.redis.redispermits import Permits
-from nbtasks.broker.redis.redisstock import Stock
-from nbtasks.broker.redis.redisstore import Store
-from nbtasks.broker.redis.redissubmission import Submission
+from nbtasks.broker.verbs.brokerline import BrokerLine
 from nbtasks.client.batches.batchengine import BatchEngine
 from nbtasks.client.unsent import describe
 from nbtasks.core import context
@@ -87,18 +82,17 @@ class Session(SessionGround):
         self._closed = False
         #: What is to be said of calls that were accepted and could not be handed over before the end.
         self.unsent = ""
-        link = self.link
-        self._outbox = Outbox(Submission(self.new_link(), self.keys))
-        endings = Endings(self.codec, link, self.keys, self.clock)
+        self._outbox = Outbox(self.new_line().submission())
+        endings = Endings(self.codec, self.line, self.clock)
         writing = Writing(self.codec, self.roster, round(result_expires_s * 1000), self.clock)
         self.sender = Sender(self._outbox, self.registry, writing, endings)
-        self._make_receiving(link, endings)
+        self._make_receiving(self.line, endings)
         if context.serving:
             context.before_telling.append(self._flush_for_task)
 
-    def _make_receiving(self, link: Link, endings: Endings) -> None:
+    def _make_receiving(self, line: BrokerLine, endings: Endings) -> None:
         registry, sender, roster = self.registry, self.sender, self.roster
-        orders, reading = Submission(link, self.keys), self.new_link()
+        orders, reading, news = line.submission(), self.new_line(), line.session_news()
         repacking = Repacking(self.codec, self.shelf, roster, self.home)
         self.intake = intake = Intake(
             registry,
@@ -107,39 +101,48 @@ class Session(SessionGround):
             self.store,
             self.codec,
             endings,
-            Garbage(self.files, self.store, self.keys),
+            Garbage(self.files, self.blobs),
             self.clock,
         )
-        withdrawing = Withdrawing(link, self.keys, roster, self.clock, registry)
+        withdrawing = Withdrawing(line, roster, self.clock, registry)
         self.expiry = Expiry(self.clock, roster, endings, withdrawing)
         self.sealing = Sealing(self.codec, roster, registry.paces, self.clock, self.expiry)
         book = OrderBook(self.codec, self.clock, self._outbox)
         self.revoking = Revoking(orders, book, self._outbox, roster, registry, intake, endings, withdrawing)
         survey = Survey(self.store, self.codec, self.clock)
         self.reasons = Reasons(
-            link,
-            self.store,
-            Permits(link, self.keys),
+            line,
+            self.queues,
+            line.permits(),
             roster,
             registry,
             self._outbox,
             Precedence(survey, registry),
-            LockReasons(Locks(link, self.keys), roster),
+            LockReasons(line.locks(), roster),
         )
         self.adoption = Adoption(
-            registry, intake, self.store, roster, self.codec, self._outbox, self.engine, self.clock, survey
+            registry,
+            intake,
+            self.store,
+            news,
+            roster,
+            self.codec,
+            self._outbox,
+            self.engine,
+            self.clock,
+            survey,
         )
-        stock = Stock(link, self.keys)
         self._stocktaking = Stocktaking(
-            stock, roster, registry, sender, intake, self.adoption, endings, self.clock
+            line.stock(), roster, registry, sender, intake, self.adoption, endings, self.clock
         )
         gaps = Gaps(orders, self._outbox, registry, self._stocktaking, reading)
         self._outbox.mender = gaps
         reconciling = Reconciling(
             gaps, self.clock, registry, self.store, self.adoption, intake, sender, roster
         )
-        events = Store(reading, self.keys)
-        self._listener = Listener(reading, events, self.store, self._outbox, intake, reconciling, registry)
+        events = reading.session_news()
+        self._listener = Listener(reading, events, news, self._outbox, intake, reconciling, registry)
+        self._news = news
 
     def read_here(self, most_s: float, eager: bool) -> bool:
         """Read what comes, on the thread that waits, as :meth:`Listener.read_here` says; whether that could be done."""
@@ -151,7 +154,7 @@ class Session(SessionGround):
         """What looks at queues, locks and the server, on a connection of its own."""
         from .lookout import Lookout
 
-        return Lookout(self.new_link(), self.keys, self.codec, self.roster)
+        return Lookout(self.new_line(), self.codec, self.roster)
 
     @property
     def usable(self) -> bool:
@@ -180,7 +183,7 @@ class Session(SessionGround):
 
     def disown(self) -> None:
         """Let go of everything in a process that was forked off: it is the parent's, and goes on there."""
-        self._disown_links()
+        self._disown_lines()
         for batch in self.registry.disowned():
             try:
                 self.check_open(batch.id)
@@ -198,12 +201,12 @@ class Session(SessionGround):
         self._closed = True
         if handed_over:
             with contextlib.suppress(NbtasksError):
-                self.store.end_session(self._outbox.session)
+                self._news.end_session(self._outbox.session)
         self._outbox.close()
         self.expiry.close()
         self._stocktaking.close()
         self._listener.close()
-        self._abort_links()
+        self._abort_lines()
         self._give_up_what_is_left()
         with contextlib.suppress(ValueError):
             context.before_telling.remove(self._flush_for_task)

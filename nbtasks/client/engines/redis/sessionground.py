@@ -6,13 +6,9 @@ import threading
 import time
 from collections.abc import Sequence
 
-from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.link import Link, unavailable
-from nbtasks.broker.redis.redisfleet import Fleet
-from nbtasks.broker.redis.redisstore import Store
-from nbtasks.broker.redis.servercheck import LOADING_S, check
-from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.brokererrors import LOADING_S, unavailable
+from nbtasks.broker.legs import open_leg
+from nbtasks.broker.verbs.brokerline import BrokerLine
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.home import Home
 from nbtasks.core.address import Address
@@ -36,7 +32,9 @@ class SessionGround:
 
     Attributes:
         registry: the live batches.
-        link: for what only reads, or may be applied twice.
+        leg: what the broker can do.
+        line: for what only reads, or may be applied twice.
+        store, queues, blobs: over that line.
         files: of large values, None where they go through the broker.
         shelf: where large values are put and found.
         roster: the workers.
@@ -48,35 +46,35 @@ class SessionGround:
 
     def __init__(self, connection: Connection, include: Sequence[str]) -> None:
         self.connection = connection
-        self.keys = Keys(connection.namespace)
+        self.leg = open_leg(connection)
         self.keyring = Keyring(connection.keys)
         self.codec = Codec(Sealer(self.keyring, connection.namespace), include)
         self.registry = Registry()
-        self._links: list[Link] = []
-        self.link = link = self.new_link()
-        self.store = Store(link, self.keys)
-        _check(link)
+        self._lines: list[BrokerLine] = []
+        self.line = line = self.new_line()
+        self.store, self.queues, self.blobs = line.store(), line.queues(), line.blobs()
+        _check(line)
         # No notebook need hear of one cut connection.
-        link.patience_s = _RECONNECT_S
-        self.clock = ServerClock(link, self.keys)
+        line.patience_s = _RECONNECT_S
+        self.clock = line.clock()
         self.clock.follow()
         self.files = ValueFiles.beside(connection.url, connection.namespace)
-        self.shelf = Shelf(self.keys.blob, self.store.blob, self.files)
-        self.roster = WorkerRoster(Fleet(link, self.keys), self.store, self.keyring.id, self.files)
+        self.shelf = Shelf(self.blobs.key, self.blobs.read, self.files)
+        self.roster = WorkerRoster(line.fleet(), self.queues, self.keyring.id, self.files)
 
-    def new_link(self) -> Link:
+    def new_line(self) -> BrokerLine:
         """Return a connection that ends with the session; it is made when it is used."""
-        link = new_link(self.connection)
-        self._links.append(link)
-        return link
+        line = self.leg.line()
+        self._lines.append(line)
+        return line
 
-    def _disown_links(self) -> None:
-        for link in self._links:
-            link.disown()
+    def _disown_lines(self) -> None:
+        for line in self._lines:
+            line.disown()
 
-    def _abort_links(self) -> None:
-        for link in self._links:
-            link.abort()
+    def _abort_lines(self) -> None:
+        for line in self._lines:
+            line.abort()
 
     @property
     def home(self) -> Home:
@@ -88,7 +86,7 @@ class SessionGround:
         return self.roster.address(queue)
 
 
-def _check(link: Link) -> None:
+def _check(line: BrokerLine) -> None:
     """Look at the server for the first time, for so long at most: looking up a name may hang much longer."""
     outcome: list[Exception | None] = []
 
@@ -96,12 +94,12 @@ def _check(link: Link) -> None:
         began = time.monotonic()
         try:
             try:
-                check(link)
+                line.check()
             except BrokerUnavailable:
                 # One connection that was cut is no reason to say that there is no broker.
                 if time.monotonic() - began > _TRY_AGAIN_S:
                     raise
-                check(link)
+                line.check()
             outcome.append(None)
         except Exception as error:
             outcome.append(error)
@@ -109,10 +107,10 @@ def _check(link: Link) -> None:
     thread = threading.Thread(target=look, name="nbtasks-connect", daemon=True)
     thread.start()
     thread.join(_CONNECT_S)
-    if not outcome and link.connected:
+    if not outcome and line.connected:
         # The server is there and loads its data.
         thread.join(LOADING_S)
     if not outcome:
-        raise unavailable(link.label, TimeoutError(f"no answer within {_CONNECT_S:g} s"))
+        raise unavailable(line.label, TimeoutError(f"no answer within {_CONNECT_S:g} s"))
     if outcome[0] is not None:
         raise outcome[0]

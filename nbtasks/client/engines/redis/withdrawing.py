@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.rediswithdrawal import Withdrawal
 from nbtasks.client.batches.ratelimits import may_be_aside
 from nbtasks.core.errors import OperationalError
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.keys import Keys
-    from nbtasks.broker.redis.link import Link
     from nbtasks.broker.servertime import ServerClock
+    from nbtasks.broker.verbs.brokerline import BrokerLine
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.registry import Registry
 
@@ -26,10 +24,9 @@ class Withdrawing:
     """Withdraws calls of a session's batches."""
 
     def __init__(
-        self, link: Link, keys: Keys, roster: WorkerRoster, clock: ServerClock, registry: Registry
+        self, line: BrokerLine, roster: WorkerRoster, clock: ServerClock, registry: Registry
     ) -> None:
-        self._link = link
-        self._keys = keys
+        self._line = line
         self._roster = roster
         self._clock = clock
         self._registry = registry
@@ -46,7 +43,7 @@ class Withdrawing:
             None if due_at is None else self._clock.reckoned(due_at),
         )
         address = self._roster.address(batch.queue)
-        withdrawal = Withdrawal(self._link, self._keys, address, batch.id, batch.n, since)
+        withdrawal = self._line.withdrawal(address, batch.id, batch.n, since)
         with contextlib.suppress(OperationalError):
             if not withdrawal.run(_WITHDRAW_S):
                 self._registry.in_background(withdrawal.run)

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.rediseventlog import EventLog
-
 from .unfolding import Unfolding
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.link import Link
+    from nbtasks.broker.verbs.brokerline import BrokerLine
+    from nbtasks.broker.verbs.eventlog import EventLog
     from nbtasks.client.engines.redis.session import Session
     from nbtasks.client.happened.event import Event
     from nbtasks.client.workerinfo import WorkerInfo
@@ -21,8 +19,8 @@ if TYPE_CHECKING:
 class StreamTap:
     """One reader's place in the stream."""
 
-    def __init__(self, link: Link, log: EventLog, unfolding: Unfolding) -> None:
-        self._link = link
+    def __init__(self, line: BrokerLine, log: EventLog, unfolding: Unfolding) -> None:
+        self._line = line
         self._log = log
         self._unfolding = unfolding
 
@@ -52,7 +50,7 @@ class StreamTap:
 
     def close(self) -> None:
         """Read no more; who waits in another thread goes on at once."""
-        self._link.abort()
+        self._line.abort()
 
 
 class Tapping:
@@ -73,13 +71,13 @@ class Tapping:
     def tap(self, since: float | None) -> StreamTap:
         """Return the events from some moment on; None: those that come from now on."""
         session = self._session
-        link = new_link(session.connection)
-        log = EventLog(link, session.keys)
+        line = session.leg.line()
+        log = line.event_log()
         if since is None:
             log.begin_now()
         else:
             log.begin_at(since)
-        return StreamTap(link, log, Unfolding(session.codec, session.keyring.ids, log.label))
+        return StreamTap(line, log, Unfolding(session.codec, session.keyring.ids, log.label))
 
     def workers(self) -> list[WorkerInfo]:
         """Return the workers that are there."""

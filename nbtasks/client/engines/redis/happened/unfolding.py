@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Generic, TypeVar
 
-from nbtasks.broker.redis.rediseventlog import EventEntry
+from nbtasks.broker.verbs.eventlog import EventEntry
 from nbtasks.client.happened.event import Event
 from nbtasks.core import happenings as words
 from nbtasks.core.errors import SignatureMismatch

@@ -11,14 +11,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.redis.redisfleet import Fleet
 from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.keys import Keys
-    from nbtasks.broker.redis.link import Link
-    from nbtasks.broker.redis.redislocks import Locks
+    from nbtasks.broker.verbs.brokerline import BrokerLine
+    from nbtasks.broker.verbs.locks import Locks
     from nbtasks.core.hold import Hold
 
 #: Seconds after which a client that has not been heard of has lost its locks, and between two renewals.
@@ -33,9 +31,9 @@ _INFO_TTL_MS = 86_400_000
 class ClientLease:
     """Of this process, renewed as long as somebody needs it."""
 
-    def __init__(self, link: Link, keys: Keys, worker: str, locks: Locks) -> None:
-        self._link = link
-        self._fleet = Fleet(link, keys)
+    def __init__(self, line: BrokerLine, worker: str, locks: Locks) -> None:
+        self._line = line
+        self._fleet = line.fleet()
         self._worker = worker
         self._locks = locks
         self._number = itertools.count(1)
@@ -71,7 +69,7 @@ class ClientLease:
         self._ended.set()
         with contextlib.suppress(OperationalError):
             self._fleet.release(self._worker)
-        self._link.close()
+        self._line.close()
 
     def _renew(self) -> bool:
         """Renew it; returns whether it had not been gone."""

@@ -9,8 +9,8 @@ from nbtasks.core.clock import steady
 from nbtasks.core.errors import OperationalError
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.redisfleet import Fleet
-    from nbtasks.broker.redis.redislocks import Locks
+    from nbtasks.broker.verbs.fleet import Fleet
+    from nbtasks.broker.verbs.locks import Locks
     from nbtasks.core.lock import Lock
 
 

@@ -7,12 +7,9 @@ import itertools
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.newlink import new_link
-from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.redisfleet import Fleet
-from nbtasks.broker.redis.redislocks import Locks
 from nbtasks.client import whence
 from nbtasks.client.batches.engineparts import Owner
 from nbtasks.core import context
@@ -32,7 +29,8 @@ from .clientlease import LEASE_S, ClientLease
 from .deadholders import DeadHolders
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.keys import Keys
+    from nbtasks.broker.verbs.brokerline import BrokerLine
+    from nbtasks.broker.verbs.locks import Locks
 
 #: Seconds that one who waits sleeps at most before it asks again.
 _ASK_S = 2.0
@@ -46,12 +44,13 @@ class Holding:
 
     Args:
         connection: of the session.
+        new_line: returns a connection to its broker.
         locks: for what is short.
     """
 
-    def __init__(self, connection: Connection, keys: Keys, locks: Locks) -> None:
+    def __init__(self, connection: Connection, new_line: Callable[[], BrokerLine], locks: Locks) -> None:
         self._connection = connection
-        self._keys = keys
+        self._new_line = new_line
         self._locks = locks
         self._serving = next((one for one in context.serving if _is_there(one.connection, connection)), None)
         self._worker = f"c-{new_id()}"
@@ -63,9 +62,6 @@ class Holding:
         self._users = 0
         self._lease: ClientLease | None = None
         self._closed = False
-
-    def _new_link(self) -> Link:
-        return new_link(self._connection)
 
     def is_held_by(self, owner: Owner, lock: Lock) -> bool:
         """Whether a thread, or the call that runs there, holds a lock."""
@@ -129,7 +125,7 @@ class Holding:
             if self._serving is not None:
                 return self._serving.slot.lease()[1]  # type: ignore[no-any-return]
             if self._lease is None:
-                self._lease = ClientLease(self._new_link(), self._keys, self._worker, self._locks)
+                self._lease = ClientLease(self._new_line(), self._worker, self._locks)
             lease = self._lease
         lease.begin()
         return 0
@@ -144,9 +140,10 @@ class Holding:
     def _token(self, lock: Lock, name: str, timeout_s: float | None, given_up: threading.Event | None) -> int:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         token = None
-        link = self._new_link()
+        line = self._new_line()
+        turns = line.locks()
         try:
-            dead = DeadHolders(Fleet(link, self._keys), self._locks, LEASE_S)
+            dead = DeadHolders(line.fleet(), self._locks, LEASE_S)
             while token is None:
                 left = _ASK_S if deadline is None else min(_ASK_S, deadline - time.monotonic())
                 if self._closed:
@@ -154,25 +151,12 @@ class Holding:
                 if left <= 0 or (given_up is not None and given_up.is_set()):
                     raise TimeoutError(self._said(lock, timeout_s))
                 if timeout_s != 0:
-                    self._sleep(link, name, left, given_up)
+                    turns.await_turn(name, left, given_up.is_set if given_up is not None else _never)
                 dead.bury_those_of(lock)
                 token = self._locks.acquire(lock, name, self._consumer, self._title(), wait=True)
         finally:
-            link.close()
+            line.close()
         return token
-
-    def _sleep(self, link: Link, name: str, most_s: float, given_up: threading.Event | None) -> None:
-        """Wait until this one is told that it is its turn."""
-        end = time.monotonic() + most_s
-        try:
-            link.ask(self._keys.lock_calls(name), b"0-0", 10, max(1, round(most_s * 1000)))
-            while not link.answer(min(_LOOK_S, max(0.0, end - time.monotonic()))):
-                if time.monotonic() >= end or (given_up is not None and given_up.is_set()):
-                    break
-        except BrokerUnavailable:
-            time.sleep(min(_LOOK_S, most_s))
-        finally:
-            link.close()
 
     def _title(self) -> str:
         call = context.current_call()
@@ -229,6 +213,10 @@ class Holding:
                 self.give_back(hold)
         if self._lease is not None:
             self._lease.end()
+
+
+def _never() -> bool:
+    return False
 
 
 def _is_there(one: Connection, other: Connection) -> bool:

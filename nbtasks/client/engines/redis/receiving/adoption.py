@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from nbtasks.broker.redis.redisstore import BatchRecord, Store
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.sessionnews import SessionNews
+from nbtasks.broker.verbs.store import BatchRecord, Store
 from nbtasks.client.batches.batchengine import BatchEngine
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.mending import Mending
@@ -46,6 +47,7 @@ class Adoption:
         registry: Registry,
         intake: Intake,
         store: Store,
+        news: SessionNews,
         roster: WorkerRoster,
         codec: Codec,
         outbox: Outbox,
@@ -57,6 +59,7 @@ class Adoption:
         self._registry = registry
         self._intake = intake
         self._store = store
+        self._news = news
         self._roster = roster
         self._codec = codec
         self._outbox = outbox
@@ -83,7 +86,7 @@ class Adoption:
         label = self._codec.open_label(found.label, found.id)
         batch = self._live(found, label)
         self._registry.add(batch)
-        self._store.adopt(batch.id, self._outbox.session)
+        self._news.adopt(batch.id, self._outbox.session)
         self._lines_of(label.function)
         if batch.followed:
             self._intake.take_in_all(batch)
@@ -143,7 +146,7 @@ class Adoption:
 
     def listen(self, batch: Ledger) -> None:
         """Have the events of a batch sent here, if they are not."""
-        self._store.adopt(batch.id, self._outbox.session)
+        self._news.adopt(batch.id, self._outbox.session)
 
     def follow(self, batch: Ledger) -> None:
         """Learn how far a batch is that another client lets grow."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.redissubmission import Submission
+from nbtasks.broker.verbs.brokerline import BrokerLine
+from nbtasks.broker.verbs.submission import Submission
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.engines.redis.sending.outbox import Item, Outbox
 
@@ -21,7 +21,12 @@ class Gaps:
     """
 
     def __init__(
-        self, orders: Submission, outbox: Outbox, registry: Registry, stocktaking: Stocktaking, reading: Link
+        self,
+        orders: Submission,
+        outbox: Outbox,
+        registry: Registry,
+        stocktaking: Stocktaking,
+        reading: BrokerLine,
     ) -> None:
         self._orders = orders
         self._outbox = outbox

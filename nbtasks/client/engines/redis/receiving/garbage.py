@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from nbtasks.wire.values import IN_FILE, BlobPiece
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.keys import Keys
-    from nbtasks.broker.redis.redisstore import Store
+    from nbtasks.broker.verbs.blobs import Blobs
     from nbtasks.local.server.valuefiles import ValueFiles
 
 #: Seconds that arguments are kept after the end. A server that loses its last second may have calls run again before
@@ -32,10 +31,9 @@ class Garbage:
         files: of large values; None where they are in the broker.
     """
 
-    def __init__(self, files: ValueFiles | None, store: Store, keys: Keys) -> None:
+    def __init__(self, files: ValueFiles | None, blobs: Blobs) -> None:
         self._files = files
-        self._store = store
-        self._keys = keys
+        self._blobs = blobs
         #: Moment (monotonic) and keys of arguments, in files and in the broker.
         self._spent: tuple[deque[tuple[float, list[str]]], ...] = (deque(), deque())
         self._looked_at = 0.0
@@ -69,16 +67,16 @@ class Garbage:
 
     def drop(self, keys: Sequence[str]) -> None:
         """Remove large values by their keys."""
-        self._store.drop(keys)
+        self._blobs.drop(keys)
         if self._files is not None:
-            for name in {self._keys.blob_name(key) for key in keys}:
+            for name in {self._blobs.name_of(key) for key in keys}:
                 if name is not None:
                     self._files.remove(name)
 
     def _look(self, files: ValueFiles) -> None:
         self._looked_at = time.monotonic()
         names = files.older_than(AHEAD_S)
-        there = self._store.have([self._keys.blob(name, 0) for name in names])
+        there = self._blobs.have([self._blobs.key(name, 0) for name in names])
         missing = {name for name, found in zip(names, there, strict=True) if not found}
         for name in missing & self._without_key:
             files.remove(name)

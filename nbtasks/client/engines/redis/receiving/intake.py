@@ -8,8 +8,9 @@ import functools
 import logging
 from collections.abc import Iterator
 
-from nbtasks.broker.redis.redisstore import SessionEvent, Store
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.sessionnews import SessionEvent
+from nbtasks.broker.verbs.store import Store
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.lostvalues import lost_among, without_value
 from nbtasks.client.batches.parcel import Parcel

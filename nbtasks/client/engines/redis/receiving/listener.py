@@ -13,10 +13,9 @@ import contextlib
 import threading
 import time
 
-from nbtasks.broker.redis.link import BLOCK_S, Link
-from nbtasks.broker.redis.positions import BEGINNING, can_go_on
-from nbtasks.broker.redis.redisstore import SessionEvent, Store
-from nbtasks.broker.redis.untrusted import is_unusable
+from nbtasks.broker.brokererrors import NewsUnreadable
+from nbtasks.broker.verbs.brokerline import BrokerLine
+from nbtasks.broker.verbs.sessionnews import Position, SessionEvent, SessionNews
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.engines.redis.sending.outbox import Outbox
 from nbtasks.core import context
@@ -27,7 +26,8 @@ from .intake import Intake
 from .reconciling import Reconciling
 from .shield import Shield
 
-_BLOCK_MS = round(BLOCK_S * 1000)
+#: For so long the broker waits for news where there are none, at most: then it is looked whether it has lost anything.
+_BLOCK_S = 2.5
 #: Seconds in which the answer to a question comes, or its connection is lost.
 _ANSWER_S = 60.0
 _RECONCILE_S = 10.0
@@ -44,35 +44,37 @@ class Listener:
     """Reads events until closed.
 
     Args:
-        link: events are read over it, and nothing else.
+        line: events are read over it, and nothing else.
         events: reads them.
-        store: drops them, over a connection on which no question stands.
+        dropping: drops them, over a connection on which no question stands.
         outbox: knows the session's current id.
     """
 
     def __init__(
         self,
-        link: Link,
-        events: Store,
-        store: Store,
+        line: BrokerLine,
+        events: SessionNews,
+        dropping: SessionNews,
         outbox: Outbox,
         intake: Intake,
         reconciling: Reconciling,
         registry: Registry,
     ) -> None:
-        self._link = link
+        self._line = line
+        self._block_ms = round(min(_BLOCK_S, line.block_s) * 1000)
         self._events = events
-        self._store = store
+        self._dropping = dropping
         self._outbox = outbox
         self._intake = intake
         self._reconciling = reconciling
         self._registry = registry
         self._closed = False
         #: The session that is read, and the last event of it that was taken in.
-        self._reading, self._after = outbox.session, BEGINNING
+        self._reading: str = outbox.session
+        self._after: Position | None = None
         self._untrimmed = 0
         self._reconciled_at = time.monotonic()
-        #: Connections of the link when everything was as the store has it, and whether something may be amiss since.
+        #: Connections of the line when everything was as the store has it, and whether something may be amiss since.
         self._connections, self._broken = 0, False
         self._turn = threading.Lock()
         #: Whether another thread may read; the one that does, and since when; and whether one would have liked to.
@@ -86,7 +88,7 @@ class Listener:
     def close(self) -> None:
         """Stop reading."""
         self._closed = True
-        self._link.abort()
+        self._line.abort()
 
     # -- on the thread that waits
 
@@ -130,15 +132,15 @@ class Listener:
         """Whether there is nothing to be done but to read."""
         return (
             not (self._broken or self._closed)
-            and self._link.is_plain
-            and self._connections == self._link.connections
+            and self._line.is_prompt
+            and self._connections == self._line.connections
             and self._reading == self._outbox.session
         )
 
     def _read_here(self, most_s: float, eager: bool) -> None:
         # Not when the last answer was taken: now it is done while a worker is at work.
         self._ask()
-        for part in self._parts(self._events.asked_events(most_s, eager) or []):
+        for part in self._parts(self._events.asked(most_s, eager) or []):
             whole = [self._intake.complete(event) for event in part]
             with Shield():
                 self._broken = bool(self._intake.take_in(whole)) or self._broken
@@ -146,7 +148,7 @@ class Listener:
         self._trim_if_due()
 
     def _ask(self) -> None:
-        self._events.ask_events(self._reading, self._after, _BLOCK_MS)
+        self._events.ask(self._reading, self._after, self._block_ms)
 
     def _parts(self, events: list[SessionEvent]) -> list[list[SessionEvent]]:
         """Cut events into parts that are taken in together; large ones are fetched one by one."""
@@ -161,7 +163,7 @@ class Listener:
         while not self._closed:
             try:
                 if self._reading != self._outbox.session:
-                    self._reading, self._after = self._outbox.session, BEGINNING
+                    self._reading, self._after = self._outbox.session, None
                 self._ask()
                 self._keep_in_step()
                 failures = 0
@@ -170,7 +172,7 @@ class Listener:
                     self._stand_aside()
             except OperationalError as error:
                 self._broken = True
-                if is_unusable(error):
+                if isinstance(error, NewsUnreadable):
                     with contextlib.suppress(OperationalError):
                         self._begin_anew()
                 if not self._closed:
@@ -188,9 +190,9 @@ class Listener:
 
     def _keep_in_step(self) -> None:
         """Ask the store about everything, where something may have been missed."""
-        broken = self._broken or self._connections not in {0, self._link.connections}
+        broken = self._broken or self._connections not in {0, self._line.connections}
         if broken or self._is_time_to_reconcile():
-            connections, self._broken = self._link.connections, False
+            connections, self._broken = self._line.connections, False
             self._reconciling.reconcile()
             self._reconciled_at, self._connections = time.monotonic(), connections
 
@@ -198,8 +200,8 @@ class Listener:
         return time.monotonic() - self._reconciled_at > _RECONCILE_S
 
     def _read(self) -> None:
-        events = self._events.asked_events(_ANSWER_S)
-        self._connections = self._connections or self._link.connections
+        events = self._events.asked(_ANSWER_S)
+        self._connections = self._connections or self._line.connections
         if not events:
             self._reconciling.look_for_gap()
             return
@@ -213,19 +215,17 @@ class Listener:
     def _note(self, events: list[SessionEvent]) -> None:
         self._after = events[-1].id
         self._untrimmed += len(events)
-        if not can_go_on(self._after):
-            self._begin_anew()
 
     def _begin_anew(self) -> None:
         """Nothing would be heard any more: somebody has written to the stream, and not one of us."""
         self._broken = True
-        self._after = BEGINNING
-        self._store.drop_events(self._reading)
+        self._after = None
+        self._dropping.drop(self._reading)
 
     def _trim_if_due(self) -> None:
-        if self._untrimmed > _TRIM_EVERY:
+        if self._untrimmed > _TRIM_EVERY and self._after is not None:
             self._untrimmed = 0
-            self._store.trim_events(self._reading, self._after)
+            self._dropping.trim(self._reading, self._after)
 
     def _stand_aside(self) -> None:
         """Leave the reading to the thread that waits, as long as it comes again and again."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
-from nbtasks.broker.redis.redisstore import Store
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.store import Store
 from nbtasks.client.batches.registry import Registry
 from nbtasks.client.engines.redis.roster import WorkerRoster
 from nbtasks.client.engines.redis.sending.sender import Sender

@@ -25,8 +25,8 @@ from nbtasks.wire.record import Record
 from .restoring import restore
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.redisstock import Stock
     from nbtasks.broker.servertime import ServerClock
+    from nbtasks.broker.verbs.stock import Stock
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.parcel import Parcel
     from nbtasks.client.batches.registry import Registry

@@ -11,8 +11,8 @@ from nbtasks.client.batches.outline import Outline
 from nbtasks.core.errors import SignatureMismatch
 
 if TYPE_CHECKING:
-    from nbtasks.broker.redis.redisstore import BatchRecord, Store
     from nbtasks.broker.servertime import ServerClock
+    from nbtasks.broker.verbs.store import BatchRecord, Store
     from nbtasks.wire.codec import Codec
 
 #: Batches that are looked at for those which go on.

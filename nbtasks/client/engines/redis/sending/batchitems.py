@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from nbtasks.broker.redis.redissubmission import Flush
+from nbtasks.broker.verbs.flush import Flush
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.wire.values import BlobPiece

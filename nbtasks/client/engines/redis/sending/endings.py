@@ -5,11 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 
-from nbtasks.broker.redis.keys import Keys
-from nbtasks.broker.redis.link import Link
-from nbtasks.broker.redis.redisfinish import Finish, finish
-from nbtasks.broker.redis.redisworkflowstore import WorkflowStore
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.brokerline import BrokerLine
+from nbtasks.broker.verbs.finish import Finish
 from nbtasks.wire.codec import Codec
 from nbtasks.wire.noting import Noting
 from nbtasks.wire.record import Record
@@ -23,11 +21,11 @@ _MOST_IN_REPORT = 1000
 class Endings:
     """Reports to the broker what a worker would; the first end of a call is the one that counts."""
 
-    def __init__(self, codec: Codec, link: Link, keys: Keys, clock: ServerClock) -> None:
+    def __init__(self, codec: Codec, line: BrokerLine, clock: ServerClock) -> None:
         self._codec = codec
         self._noting = Noting(codec, socket.gethostname(), clock.now)
-        self._link = link
-        self._keys = keys
+        self._line = line
+        self._store = line.store()
 
     def tell(self, batch_id: str, records: Iterable[Record]) -> None:
         """Tell the ends of calls of a batch.
@@ -45,10 +43,10 @@ class Endings:
             report.happened(self._noting.end(record), if_new=True)
             n += 1
             if n == _MOST_IN_REPORT:
-                finish(self._link, self._keys, report)
+                self._store.finish(report)
                 report, n = Finish(), 0
         if n:
-            finish(self._link, self._keys, report)
+            self._store.finish(report)
 
     def pass_on(self, workflow: WorkflowRecord) -> None:
         """Tell the ends of all calls of a workflow that cannot run any more, for something before them has failed.
@@ -58,7 +56,7 @@ class Endings:
         Raises:
             OperationalError: as :meth:`tell`.
         """
-        for record in fallout(workflow, self._codec, WorkflowStore(self._link, self._keys)):
+        for record in fallout(workflow, self._codec, self._line.workflows()):
             self.tell_all([record])
 
     def tell_kept(self, batch_id: str, records: Iterable[Record], values: Iterable[str]) -> None:
@@ -75,7 +73,7 @@ class Endings:
             # Before the results, for with them the batch may be over.
             report.keep(batch_id, key)
         if report:
-            finish(self._link, self._keys, report)
+            self._store.finish(report)
         self.tell(batch_id, records)
 
     def tell_again(self, batch_id: str, record: Record, first: int, count: int) -> None:
@@ -83,10 +81,10 @@ class Endings:
         states = record.states[first - record.first :][:count]
         report = Finish()
         report.results(batch_id, first, states, self._codec.seal_record(record))
-        finish(self._link, self._keys, report)
+        self._store.finish(report)
 
     def counted(self, batch_id: str) -> None:
         """Have the broker look whether a batch is over, whose number of calls it knows by now."""
         report = Finish()
         report.counted(batch_id)
-        finish(self._link, self._keys, report)
+        self._store.finish(report)

@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nbtasks.broker.redis.redissubmission import Flush, FlushGap, FunctionMissing, Submission
+from nbtasks.broker.brokererrors import FlushGap, FunctionMissing
+from nbtasks.broker.verbs.flush import Flush
+from nbtasks.broker.verbs.submission import Submission
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, NbtasksError, OperationalError
 from nbtasks.core.ids import new_id

@@ -6,7 +6,7 @@ import bisect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from nbtasks.broker.redis.redissubmission import Flush, WorkflowPlace
+from nbtasks.broker.verbs.flush import Flush, WorkflowPlace
 from nbtasks.core.ranges import runs
 
 if TYPE_CHECKING:

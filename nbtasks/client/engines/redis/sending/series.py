@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nbtasks.broker.redis.redissubmission import Flush
+from nbtasks.broker.verbs.flush import Flush
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Call, Parcel
 from nbtasks.client.batches.sent import Sent

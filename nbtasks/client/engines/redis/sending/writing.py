@@ -6,8 +6,8 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nbtasks.broker.redis.redissubmission import Flush
 from nbtasks.broker.servertime import ServerClock
+from nbtasks.broker.verbs.flush import Flush
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.batches.sent import Sent

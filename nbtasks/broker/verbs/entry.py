@@ -1,0 +1,44 @@
+"""An entry, as a worker takes it: calls of one batch. Anybody may have written it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nbtasks.core.address import Address
+
+#: What an entry says where its calls may have begun.
+LOST, SETTLED = "2", "3"
+#: Bytes of an entry's id, at most: children write it into memory that they share.
+ID_BYTES = 41
+
+
+# One for each call, and to make one that is frozen takes four times as long.
+@dataclass
+class Entry:
+    """One delivered entry: ``count`` calls from ``first`` on, out of a signed chunk.
+
+    Where it lies is its address, its lane and its id together. The id is opaque: it is handed back as it came, compares
+    equal with itself and with nothing else of the lane, has :data:`ID_BYTES` bytes at most and no zero byte at its end.
+    """
+
+    address: Address
+    lane: str
+    id: bytes
+    batch: str
+    first: int
+    count: int
+    #: How often it was tried and lost, in one number, as core/attempts.py packs it; carried, never computed with.
+    attempt: int
+    #: Some calls may be final already: look at their states before running.
+    suspect: bool
+    #: The chunk as it was submitted; ``first`` and ``count`` say which of its calls are meant.
+    frame: bytes
+    #: The server had lost who held it: its calls may have begun (LOST), and some time has passed since (SETTLED).
+    doubt: str = ""
+    #: Where the results are filed that its calls follow, first and count; None where nobody says so.
+    before: tuple[int, int] | None = None
+
+    @property
+    def key_id(self) -> str:
+        """Id of the key that the call was signed with; who asked with it is answered with it."""
+        return self.address.key_id

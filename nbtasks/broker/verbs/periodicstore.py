@@ -1,0 +1,159 @@
+"""Periodic tasks on the broker: put, fired once for each due time, passed over, looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from nbtasks.core.due.periodic import DueRun
+
+#: What came of a run: submitted; due times have moved on; it is not due yet; it is another version now, or gone; the
+#: server does not have its function; the queue is full; the run before goes on; it pauses.
+Fired = Literal["OK", "LATE", "EARLY", "CHANGED", "NOFN", "FULL", "BUSY", "WAIT"]
+
+
+@dataclass(frozen=True)
+class DueTask:
+    """One that is due.
+
+    Attributes:
+        due_ms: since when, in the server's time.
+        version: hash of its frame.
+        is_there: whoever it ends with.
+        gone_since_ms: since when that is not there; 0 where nobody has noted it.
+    """
+
+    id: str
+    due_ms: int
+    version: str
+    is_there: bool
+    gone_since_ms: int
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """What is due.
+
+    Attributes:
+        elected: whether who asks is the one to see to it; None where nothing is due.
+        now_ms: the server's time.
+        next_ms: when something is due, or was; None where nothing ever is.
+    """
+
+    elected: bool | None
+    now_ms: int
+    next_ms: int | None
+    tasks: tuple[DueTask, ...]
+
+
+@dataclass(frozen=True)
+class PeriodicStanding:
+    """What has become of a periodic task.
+
+    Attributes:
+        frame: signed.
+        next_ms: when it is due next, in the server's time; None while it pauses.
+        paused_ms: since when it pauses; None where it does not.
+        runs: how many there were.
+        overlapped: due times that were passed over, for the run before went on.
+        missed: due times that were passed over, for nobody was there to fire them.
+        is_there: whoever it ends with.
+        last: (due time in ms, batch, state code) of the last runs, the newest first; 0 where it goes on, 255 where it
+            is not known any more.
+    """
+
+    id: str
+    frame: bytes
+    next_ms: int | None
+    paused_ms: int | None
+    runs: int
+    overlapped: int
+    missed: int
+    is_there: bool
+    last: tuple[tuple[int, str, int], ...]
+
+
+class PeriodicStore(Protocol):
+    """The periodic tasks of one namespace and key. Each verb is one step; moments are the server's clock, in ms.
+
+    Attributes:
+        key_id: of the key that their frames are signed with.
+    """
+
+    key_id: str
+
+    def put(
+        self,
+        id: str,
+        frame: bytes,
+        timetable: str,
+        function: str,
+        function_frame: bytes,
+        client: str,
+        first_ms: int,
+        ttl_ms: int,
+    ) -> int | None:
+        """Put one, or another version of one; returns when it is due next (ms), None where it pauses.
+
+        The same frame again changes nothing. Another version with the same timetable keeps its due time and all that
+        has become of it; so does one that pauses. Supervisors are told (``sd``, see :meth:`Ordering.asked`).
+
+        Args:
+            frame: signed; its hash (as :attr:`DueTask.version`) is what tells versions apart.
+            timetable: what is due when, as text that is only compared.
+            function, function_frame: as in :meth:`Flush.batch`.
+            client: with which it ends; empty for none.
+            first_ms: when it is due first, where that is new.
+            ttl_ms: for which its runs' results are kept.
+
+        Raises:
+            FunctionMissing: nothing was done; put it with the function's frame.
+        """
+
+    def agenda(self, beat: str, for_ms: int, most: int) -> Agenda:
+        """Return what is due, where ``beat`` is elected to see to it for so many ms."""
+
+    def frame(self, id: str) -> bytes | None:
+        """Return the frame of one; None where there is none, or none of ours (more than 4 MiB)."""
+
+    def fire(self, version: str, due_ms: int | None, next_ms: int | None, run: DueRun) -> tuple[Fired, str]:
+        """Submit a run; returns what came of it, and the batch that is in the way where one is.
+
+        Exactly once for each due time, whoever says it and however often: batch, calls and the next due time are one
+        step. Where it was said before, ``LATE``.
+
+        Args:
+            version: hash of the frame that it was made of.
+            due_ms: its due time; None for a run beside the timetable.
+            next_ms: when it is due next.
+        """
+
+    def pass_over(
+        self, id: str, due_ms: int, next_ms: int | None, missed: int = 0, is_gone: bool = False
+    ) -> bool:
+        """Move on to another due time; False where somebody else has.
+
+        Args:
+            missed: due times that are counted as such.
+            is_gone: whoever it ends with.
+        """
+
+    def pause(self, id: str) -> bool:
+        """Have one pause; False where there is none. One that pauses keeps the time since when it does."""
+
+    def resume(self, id: str, next_ms: int) -> bool:
+        """Have one go on; False where there is none. One that does not pause keeps its due time."""
+
+    def remove(self, id: str, client: str = "") -> bool:
+        """Remove one; False where there is none.
+
+        Args:
+            client: it must be one that ends with this.
+        """
+
+    def say_there(self, client: str, for_ms: int) -> None:
+        """Say that a client is there with which periodic tasks end."""
+
+    def look(self, *ids: str) -> tuple[int, list[PeriodicStanding]]:
+        """Return the server's time (ms), and what has become of some, or of all (ten thousand at most)."""
