@@ -22,7 +22,7 @@ class RedisUniqueCalls:
 
         Args:
             key: as :attr:`Lock.id`.
-            for_s: seconds for which it counts; 0: for as long as the call waits or runs.
+            for_s: seconds for which it counts at most, while the call waits or runs; 0: as long as it does.
         """
         args: list[Argument] = [batch, round(for_s * 1000), GRACE_MS]
         keys = [self._keys.root, self._keys.unique(key)]

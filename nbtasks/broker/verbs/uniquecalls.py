@@ -20,5 +20,5 @@ class UniqueCalls(Protocol):
         Args:
             key: as :attr:`Lock.id`.
             batch: of a single call.
-            for_s: seconds for which it counts; 0: for as long as the call waits or runs.
+            for_s: seconds for which it counts at most, while the call waits or runs; 0: as long as it does.
         """
