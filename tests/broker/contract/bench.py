@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from nbtasks.broker.verbs.brokerline import BrokerLine
@@ -165,27 +165,15 @@ class Beside:
     """Something that waits on a thread of its own; its value, or what it has raised."""
 
     def __init__(self, action: Callable[[], Any]) -> None:
-        self._action = action
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._value = self._action()
-        except BaseException as error:
-            self._error = error
+        self._pool = ThreadPoolExecutor(1)
+        self._future = self._pool.submit(action)
+        self._pool.shutdown(wait=False)
 
     @property
     def is_over(self) -> bool:
         """Whether it waits no more."""
-        return not self._thread.is_alive()
+        return self._future.done()
 
     def value(self) -> Any:
         """Wait for it."""
-        self._thread.join(60)
-        assert self.is_over, "it still waits"
-        if self._error is not None:
-            raise self._error
-        return self._value
+        return self._future.result(60)

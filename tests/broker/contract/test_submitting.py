@@ -23,7 +23,7 @@ def test_what_is_submitted_comes_as_it_was_sent(bench):
     assert (first.batch, first.address, first.lane, first.attempt) == (batch, ADDRESS, "m", 1)
     assert calls([first, second]) == [(0, 2), (2, 2)]
     assert (first.frame, second.frame) == (chunk(batch, 0), chunk(batch, 2))
-    assert not (first.suspect or first.doubt or first.before)
+    assert (first.suspect, first.doubt, first.before) == (False, "", None)
     assert 0 < len(first.id) <= 41
     assert first.id != second.id
     assert not first.id.endswith(b"\0")
