@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nbtasks.core.options import MOST_LEASE_S
+from nbtasks.core.workeroptions import MOST_LEASE_S
 
 
 @dataclass(frozen=True)

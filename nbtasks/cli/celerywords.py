@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from nbtasks.core.options import LOG_LEVELS, POOLS
+from nbtasks.core.workeroptions import LOG_LEVELS, POOLS
 
 C = TypeVar("C", bound=Callable[..., Any])
 

@@ -15,7 +15,7 @@ from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError, NbtasksError
 from nbtasks.core.keywords import WorkerKeywords, meanings
 from nbtasks.core.nodenames import node_file, node_name
-from nbtasks.core.options import OUTPUTS, POOLS, WorkerOptions
+from nbtasks.core.workeroptions import OUTPUTS, POOLS, WorkerOptions
 from nbtasks.local.processes.maththreads import share_cpus
 
 from .beating import declare_beside

@@ -12,9 +12,9 @@ from nbtasks.core.cpus import usable_cpus
 from nbtasks.core.durations import LONGEST_S, Duration, patience
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import CallKeywords, TaskKeywords, WorkerKeywords, documented
-from nbtasks.core.options import TaskOptions, WorkerOptions
+from nbtasks.core.options import TaskOptions
 from nbtasks.core.taskbody import TaskBody
-from nbtasks.local import connection as connections
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.workers import LocalWorkers
 
@@ -23,9 +23,9 @@ from .conf.checking import of_workers
 from .conf.discovering import Discovery, Packages
 from .dashboardhandle import Dashboard
 from .decorator import made, makes_tasks, registered, task
-from .foundation import Foundation
 from .group import GroupResult as Map
 from .home import Home
+from .joinable import Joinable
 from .locking.applock import AppLock
 from .registered import RegisteredTasks
 from .result import AsyncResult as Handle
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from .canvas.signature import Signature
     from .control.control import Control
     from .futures.taskexecutor import TaskExecutor
-    from .invitation import Invitation
     from .periodic.periodictask import PeriodicTask
     from .stranded import Stranded
     from .workerinfo import WorkerInfo
@@ -55,7 +54,7 @@ shared_task = task
 S = TypeVar("S", bound=Callable[[], Any])
 
 
-class App(Foundation):
+class App(Joinable):
     """The caller's side: where calls go and where results come from.
 
     Nothing is started or connected before it is needed.
@@ -413,67 +412,6 @@ class App(Foundation):
     def stranded(self) -> list[Stranded]:
         """Return what waits for a worker of another kind than those that are there: another Python, another key."""
         return self.engine.stranded(self.workers())
-
-    # -- other machines
-
-    def write_connection_file(self, path: str | os.PathLike[str], *, replace: bool = False) -> None:
-        """Write URL, key and namespace into a new file that only you may read.
-
-        ``nbtasks worker --connection-file``, ``App(connection_file=...)`` and NBTASKS_CONNECTION_FILE read it. Anyone
-        with it can run code on the workers and in this process.
-
-        Args:
-            replace: whether an older connection file may be replaced.
-
-        Raises:
-            ConfigError: it exists already, or cannot be written.
-        """
-        connections.write_connection_file(path, self._for_others() or self.connection, replace=replace)
-
-    def invite(
-        self,
-        *,
-        listen: str | bool = False,
-        host: str | None = None,
-        file: str | os.PathLike[str] | None = None,
-        show: bool = False,
-    ) -> Invitation:
-        """Return what another machine needs to join; print it to read how.
-
-        The key goes into a connection file beside the notebook. Only with ``show`` the invitation is a line that holds
-        it, and no file is written.
-
-        Args:
-            listen: have the embedded server listen, as in ``App(listen=...)``; other servers do already.
-            host: the name of this machine in the network, where the embedded server listens; None: its address.
-            file: where the connection file goes; an older connection file there is replaced.
-            show: show the key.
-
-        Raises:
-            ConfigError: only this machine can reach the server; or the file cannot be written.
-        """
-        from .invitation import invite
-
-        self._server()
-        if listen:
-            self._opened.listen(listen, self.connection.address)
-        connection = self._for_others(host) or self.connection
-        return invite(connection, self._opened.listening, file, show)
-
-    def uninvite(self) -> None:
-        """Have the embedded server listen no more. Earlier invitations are void, also when it listens again."""
-        self._server()
-        self._opened.listen_no_more()
-
-    def listening(self) -> tuple[str, int] | None:
-        """Return host and port where the embedded server listens for other machines; None where it does not."""
-        self._server()
-        return self._opened.listening
-
-    def _for_others(self, host: str | None = None) -> Connection | None:
-        """Return the connection to the embedded server for other machines; None where it does not listen."""
-        self._server()
-        return self._opened.for_others(self.connection, host)
 
 
 def _make_default() -> App:

@@ -118,7 +118,8 @@ class Opened:
         Raises:
             ConfigError: it is no executor, or does not go with the rest.
         """
-        from .engines.executors.executorengine import ExecutorEngine, check_alone
+        from .engines.executors.executorengine import ExecutorEngine
+        from .engines.executors.lacking import check_alone
 
         check_alone(beside)
         engine = self.engine = ExecutorEngine(executor, name, result_limit)

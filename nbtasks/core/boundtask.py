@@ -10,9 +10,10 @@ from typing import Any
 from . import attempts
 from .context import CurrentCall, make_task, report_state
 from .errors import Retry
-from .options import TaskOptions, countdown_until
+from .options import TaskOptions
 from .replacement import refuse_more_members, replace_by
 from .retrychanges import retry_changes
+from .starttimes import countdown_until
 
 
 class BoundTask:

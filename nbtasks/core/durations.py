@@ -13,8 +13,9 @@ from .errors import ConfigError
 
 Duration = float | int | str | timedelta
 
+YEAR_S = 365.25 * 86_400
 #: A hundred years; what is longer overflows somewhere.
-LONGEST_S = 100 * 365.25 * 86_400.0
+LONGEST_S = 100 * YEAR_S
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")

@@ -29,3 +29,10 @@ def _likeness(one: str, other: str) -> float:
     if len(one) > 2 and sorted(one) == sorted(other):
         return 1.0
     return SequenceMatcher(None, one, other).ratio()
+
+
+def unknown(what: str, name: str, known: set[str]) -> str:
+    """Say that there is no such word; ``what`` is of what."""
+    near = nearest(name, sorted(known))
+    hint = f"; did you mean {near!r}?" if near else f"; known are {', '.join(sorted(known))}"
+    return f"unknown {what} {name!r}{hint}"

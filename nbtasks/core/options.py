@@ -1,4 +1,4 @@
-"""What is set on a task, on one call and on a worker, checked. Units are in the names or in the comments."""
+"""What is set on a task and on one call, checked. Units are in the names or in the comments."""
 
 from __future__ import annotations
 
@@ -6,32 +6,23 @@ import contextlib
 import dataclasses
 import operator
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from .durations import Duration, seconds, seconds_from_now
+from .durations import YEAR_S, seconds
 from .errors import ConfigError
-from .keywords import LogLevel, OutputTo, Pool, WorkerKeywords, meanings
 from .lock import Capacities, check_capacity, check_locks
-from .moments import is_moment, may_be_epoch, moment, other_zone
-from .nearest import nearest
-from .nodenames import node_name
+from .moments import may_be_epoch
+from .nearest import unknown
 from .rates import rate
 from .readable import repr_of
 from .refusals import refuse_foreign
-from .warning import warn
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 PRIORITIES = {"low": 2, "normal": 5, "high": 8}
-POOLS = get_args(Pool)
-#: Others believe no longer one, whatever a worker says.
-MOST_LEASE_S = 86_400.0
-LOG_LEVELS = get_args(LogLevel)
-OUTPUTS = get_args(OutputTo)
 
 
 @dataclass(frozen=True)
@@ -98,7 +89,7 @@ class TaskOptions:
         for name in given:
             if name not in known:
                 refuse_foreign(name)
-                raise ConfigError(_unknown("task option", name, known | {"base", "retries", "retry_kwargs"}))
+                raise ConfigError(unknown("task option", name, known | {"base", "retries", "retry_kwargs"}))
         made = base.with_values({name: _check(name, value) for name, value in given.items()})
         _check_limits(made)
         _check_key(made)
@@ -149,17 +140,6 @@ def with_overrides(packed: Any, overrides: Mapping[str, Any]) -> TaskOptions:
     return dataclasses.replace(base, **changes)
 
 
-def _unknown(what: str, name: str, known: set[str]) -> str:
-    near = nearest(name, sorted(known))
-    hint = f"; did you mean {near!r}?" if near else f"; known are {', '.join(sorted(known))}"
-    return f"unknown {what} {name!r}{hint}"
-
-
-#: Children of one worker.
-MOST_CHILDREN = 1024
-#: Seconds that an ``eta`` may be past before it looks like a mistake.
-_MUCH_PAST_S = 25 * 60.0
-_YEAR_S = 365.25 * 86_400
 _DURATIONS = {
     "default_retry_delay",
     "retry_backoff_max",
@@ -195,7 +175,7 @@ def _check_duration(name: str, value: Any) -> float:
     span, now = seconds(value, name), time.time()
     if may_be_epoch(value, span, now):
         raise ConfigError(
-            f"{name}: {value!r} would be {span / _YEAR_S:.0f} years, for what a task has is a duration in seconds; "
+            f"{name}: {value!r} would be {span / YEAR_S:.0f} years, for what a task has is a duration in seconds; "
             + (
                 "give a moment with each call: apply_async(expires=...)"
                 if name == "expires"
@@ -297,155 +277,3 @@ def _check_exceptions(name: str, value: Any) -> tuple[type[BaseException], ...]:
         if not (isinstance(item, type) and issubclass(item, BaseException)):
             raise ConfigError(f"{name}: {item!r} is not an exception class")
     return items
-
-
-def _check_count(name: str, value: Any, most: int | None = None) -> None:
-    right = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    if not right or (most is not None and value > most):
-        span = f"from 1 to {most}" if most is not None else "of 1 or more, or None for no limit"
-        raise ConfigError(f"{name}: {value!r} is not a whole number {span}")
-
-
-def _check_autoscale(value: Any, pool: str) -> None:
-    numbers = value if isinstance(value, tuple) and all(type(one) is int for one in value) else ()
-    if len(numbers) != 2 or not 1 <= numbers[1] <= numbers[0] <= MOST_CHILDREN:
-        raise ConfigError(
-            f"autoscale: {value!r:.40} is not (most, least) children, each from 1 to {MOST_CHILDREN}, such as (10, 3)"
-        )
-    if pool == "solo":
-        raise ConfigError("autoscale: a worker with the pool solo has one child; leave one of the two out")
-
-
-@dataclass(frozen=True)
-class WorkerOptions:
-    """How a worker runs."""
-
-    #: Child processes.
-    concurrency: int
-    queues: tuple[str, ...] = ("default",)
-    pool: str = "prefork"
-    threads: int = 32
-    name: str | None = None
-    loglevel: str = "warning"
-    #: Most and least children, as many as there is work for; None for ``concurrency`` of them.
-    autoscale: tuple[int, int] | None = None
-    max_tasks_per_child: int | None = None
-    #: KiB, as in Celery.
-    max_memory_per_child: int | None = None
-    #: Seconds.
-    lease_s: float = 15.0
-    keep: bool = False
-    #: False: it fires no periodic tasks; True: it was said that it does.
-    beat: bool | None = None
-    #: ``call``: what tasks print and log is output of their calls; ``log``: it is in the worker's log, too.
-    output: str = "call"
-    #: Standard error where None.
-    logfile: str | None = None
-    #: What lines of the log look like, where settings say it: see log.py in the room worker.
-    log_forms: dict[str, str] = field(default_factory=dict)
-    env: dict[str, str] = field(default_factory=dict)
-    include: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        _check_count("concurrency", self.concurrency, MOST_CHILDREN)
-        if self.pool not in POOLS:
-            raise ConfigError(f"pool: {self.pool!r} is not one of {', '.join(POOLS)}")
-        _check_count("threads", self.threads, 1024)
-        if self.autoscale is not None:
-            _check_autoscale(self.autoscale, self.pool)
-        if not self.queues:
-            raise ConfigError("queues: name at least one queue")
-        for queue in self.queues:
-            check_queue(queue)
-        if str(self.loglevel).lower() not in LOG_LEVELS:
-            raise ConfigError(f"loglevel: {self.loglevel!r} is not one of {', '.join(LOG_LEVELS)}")
-        if self.output not in OUTPUTS:
-            raise ConfigError(f"output: {self.output!r} is not one of {', '.join(OUTPUTS)}")
-        if self.name is not None:
-            node_name(self.name)
-        for name in ("max_tasks_per_child", "max_memory_per_child"):
-            if getattr(self, name) is not None:
-                _check_count(name, getattr(self, name))
-        seconds(self.lease_s, "lease", least_s=0.5, most_s=MOST_LEASE_S)
-
-    @classmethod
-    def defaults(cls) -> dict[str, Any]:
-        """Return what each option is where none is given, under the names of :class:`WorkerKeywords`."""
-        own = vars(cls(1))
-        return {name: own["lease_s" if name == "lease" else name] for name in meanings(WorkerKeywords)}
-
-    @classmethod
-    def make(cls, concurrency: int, options: Mapping[str, Any], include: Sequence[str] = ()) -> WorkerOptions:
-        """Return checked options.
-
-        Args:
-            concurrency: child processes.
-            options: as in :class:`WorkerKeywords`.
-            include: modules that workers import when they start.
-
-        Raises:
-            ConfigError: an unknown option or a bad value.
-        """
-        given = dict(options)
-        known = meanings(WorkerKeywords)
-        for name in given.keys() - known:
-            raise ConfigError(_unknown("option of workers", name, set(known)))
-        if "lease" in given:
-            given["lease_s"] = seconds(given.pop("lease"), "lease")
-        if "queues" in given:
-            queues = given["queues"]
-            given["queues"] = (queues,) if isinstance(queues, str) else tuple(queues)
-        if given.get("autoscale") is not None:
-            most_least = given["autoscale"]
-            given["autoscale"] = tuple(most_least) if isinstance(most_least, list) else most_least
-        given["env"] = {name: str(value) for name, value in (given.get("env") or {}).items()}
-        return cls(concurrency, include=tuple(include), **given)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a dict of JSON types."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> WorkerOptions:
-        """Read what :meth:`to_json` wrote."""
-        lists = {name: tuple(data[name]) for name in ("queues", "include", "autoscale") if data.get(name)}
-        return cls(**{**data, **lists})
-
-
-def countdown_until(countdown: Duration | None, eta: Any, now: float, zone: tzinfo | None = None) -> float:
-    """Return the seconds until a call may start, from ``countdown`` or ``eta`` (a moment); 0 for what is past.
-
-    Args:
-        zone: of moments that name none; None: this machine's.
-    """
-    if countdown is not None and eta is not None:
-        raise ConfigError("give countdown or eta, not both")
-    if countdown is not None:
-        return _from_now(countdown, "countdown", now, "say eta= instead")
-    if eta is None:
-        return 0.0
-    delay = moment(eta, "eta", now, zone) - now
-    if delay < -_MUCH_PAST_S and (advice := other_zone(eta, now)):
-        where = "local time here" if zone is None else f"of {zone}, as app.conf says"
-        warn(
-            f"eta: {eta!r} says no time zone, so it is {where}, and {-delay / 3600:.1f} hours ago: the call "
-            f"starts at once. {advice}"
-        )
-    return max(0.0, delay)
-
-
-def expires_in(expires: Any, now: float, zone: tzinfo | None = None) -> float:
-    """Return the seconds until a call expires, from a duration or a moment; 0 for what is past."""
-    if is_moment(expires) or (isinstance(expires, str) and ":" in expires):
-        return max(0.0, moment(expires, "expires", now, zone) - now)
-    return _from_now(expires, "expires", now, "give a datetime")
-
-
-def _from_now(value: Any, what: str, now: float, advice: str) -> float:
-    delay = seconds_from_now(value, what)
-    if may_be_epoch(value, delay, now):
-        raise ConfigError(
-            f"{what}: {value!r} would be {delay / _YEAR_S:.0f} years from now, for a number is a duration in "
-            f"seconds; for a moment {advice}"
-        )
-    return delay

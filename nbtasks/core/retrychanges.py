@@ -10,8 +10,9 @@ from typing import Any
 
 from .context import CurrentCall
 from .errors import ConfigError
-from .options import TaskOptions, expires_in
+from .options import TaskOptions
 from .refusals import refuse_foreign
+from .starttimes import expires_in
 
 #: Options of a call that its next attempt may have of its own.
 _CHANGEABLE = ("queue", "priority", "expires", "time_limit", "soft_time_limit")

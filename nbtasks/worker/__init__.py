@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nbtasks.core.options import WorkerOptions
+    from nbtasks.core.workeroptions import WorkerOptions
     from nbtasks.local.connection import Connection
 
 _END_S = 5.0

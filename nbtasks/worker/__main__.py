@@ -14,7 +14,7 @@ import os
 import sys
 
 from nbtasks.core.errors import NbtasksError
-from nbtasks.core.options import WorkerOptions
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.local import hindrance
 from nbtasks.local.processes.process import DISMISSED
 

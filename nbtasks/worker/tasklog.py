@@ -11,8 +11,8 @@ from typing import Any
 
 from nbtasks.core import signal
 from nbtasks.core.context import CurrentCall, current_call
-from nbtasks.core.options import WorkerOptions
 from nbtasks.core.tasklogger import TASK_LOGGER
+from nbtasks.core.workeroptions import WorkerOptions
 
 from . import log
 from .isolation import streams

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 
 from nbtasks.core import signal
-from nbtasks.core.options import WorkerOptions
+from nbtasks.core.workeroptions import WorkerOptions
 
 #: The child that speaks for its worker.
 _FIRST = 0

@@ -11,7 +11,8 @@ import pytest
 import nbtasks
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import CallKeywords, MapKeywords, TaskKeywords, WorkerKeywords, meanings
-from nbtasks.core.options import TaskOptions, WorkerOptions
+from nbtasks.core.options import TaskOptions
+from nbtasks.core.workeroptions import WorkerOptions
 
 
 def _fields(kind):

@@ -11,15 +11,10 @@ import pytest
 
 from nbtasks import ConfigError
 from nbtasks.core.attempts import delay_s
-from nbtasks.core.options import (
-    TaskOptions,
-    WorkerOptions,
-    check_priority,
-    check_queue,
-    countdown_until,
-    expires_in,
-)
+from nbtasks.core.options import TaskOptions, check_priority, check_queue
 from nbtasks.core.rates import seconds_between
+from nbtasks.core.starttimes import countdown_until, expires_in
+from nbtasks.core.workeroptions import WorkerOptions
 
 
 def test_defaults():

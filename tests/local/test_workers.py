@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks.core.errors import WorkersError
-from nbtasks.core.options import WorkerOptions
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.local.connection import Connection, resolve
 from nbtasks.local.processes import process
 from nbtasks.local.processes.workerlog import LOG_KEPT_BYTES, LOG_MAX_BYTES, WorkerLog
@@ -25,7 +25,7 @@ ONE, TWO = WorkerOptions(1), WorkerOptions(2)
 START_IN_KERNEL = """
 from nbtasks.local.connection import resolve
 from nbtasks.local.processes.workers import LocalWorkers
-from nbtasks.core.options import WorkerOptions
+from nbtasks.core.workeroptions import WorkerOptions
 connection, lease = resolve()
 workers = LocalWorkers(connection)
 """.strip().splitlines()

@@ -12,7 +12,8 @@ from nbtasks.core.errors import ConfigError
 
 from .algebra import group
 from .composite import Composite
-from .signature import Signature, checked_task, path_of, task_named
+from .signature import Signature, checked_task
+from .taskpaths import path_of, task_named
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nbtasks.client import current, registered
 from nbtasks.client.border import at_border
 from nbtasks.client.definition import Definition
-from nbtasks.client.ofworkers import Elsewhere, OptionsElsewhere, elsewhere
 from nbtasks.core.brief import brief
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.keywords import CallKeywords, meanings
 from nbtasks.core.plan import CallRange
 
 from .compiling import NOTHING_GIVEN, Builder, Compiled, Given, Kind, Left, compiled_by
+from .taskpaths import path_of, task_named
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -450,46 +447,6 @@ def checked_task(task: Any) -> Definition:
     if not isinstance(task, Definition):
         element(task, "signature")
     return task  # type: ignore[no-any-return]
-
-
-def path_of(task: Definition) -> str:
-    """Return the name under which a task is found again where its module can be imported."""
-    function = task.function
-    if isinstance(function, Elsewhere):
-        return function.task
-    module = getattr(function, "__module__", None) or "__main__"
-    return f"{module}.{getattr(function, '__qualname__', task.name)}"
-
-
-def task_named(name: str) -> Definition:
-    """Return the task with a name such as ``package.module.function``; of a notebook's ones their names will do.
-
-    Where its module is not here, it is one that workers have.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    known = registered.found(name)
-    if known is not None:
-        return known
-    module, _, inner = name.rpartition(".")
-    found = (
-        vars(sys.modules[module or "__main__"]).get(inner) if (module or "__main__") in sys.modules else None
-    )
-    if found is None and module:
-        try:
-            found = getattr(importlib.import_module(module), inner, None)
-        except ModuleNotFoundError as error:
-            if not f"{module}.".startswith(f"{error.name}."):
-                raise
-            made: Definition = current.rebuild[0](elsewhere(name), OptionsElsewhere(name=name))
-            return made
-    if not isinstance(found, Definition):
-        what = "is no task" if found is not None else "is not there"
-        raise ConfigError(
-            f"signature of {name!r}: {inner!r} {what} in {module or '__main__'}; say package.module.function of a task"
-        )
-    return found
 
 
 def members(signatures: Iterable[Any]) -> Iterator[Signature]:

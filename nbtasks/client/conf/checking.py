@@ -8,7 +8,8 @@ from typing import Any
 from nbtasks.core.callheader import RESULT_LIMIT_BYTES
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.options import TaskOptions, WorkerOptions
+from nbtasks.core.options import TaskOptions
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.local import connection as connections
 from nbtasks.local.backend import check_form
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.options import LOG_LEVELS
 from nbtasks.core.readable import repr_of
+from nbtasks.core.workeroptions import LOG_LEVELS
 
 #: Setting -> the name of it in WorkerOptions.log_forms.
 OF_LOGS = {

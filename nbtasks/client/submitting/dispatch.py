@@ -26,7 +26,8 @@ from nbtasks.core.callheader import OVERRIDABLE, CallHeader
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.ids import batch_of, new_id
 from nbtasks.core.keywords import CallKeywords, OnError, TaskKeywords, meanings
-from nbtasks.core.options import TaskOptions, countdown_until, expires_in
+from nbtasks.core.options import TaskOptions
+from nbtasks.core.starttimes import countdown_until, expires_in
 from nbtasks.core.states import RETRIABLE_CODES
 
 from . import publishing

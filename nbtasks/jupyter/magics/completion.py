@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nbtasks.core.options import POOLS
+from nbtasks.core.workeroptions import POOLS
 
 from . import tasksline, workersline
 from .flags import option_choices, option_names, takes_queue

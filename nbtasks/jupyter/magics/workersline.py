@@ -12,7 +12,7 @@ from nbtasks.client.app import App
 from nbtasks.client.batches.shown import which_call
 from nbtasks.client.control import typedwords
 from nbtasks.core.errors import NbtasksError
-from nbtasks.core.options import POOLS
+from nbtasks.core.workeroptions import POOLS
 from nbtasks.jupyter.card import words
 from nbtasks.jupyter.panel.workerslist import workers_panel
 

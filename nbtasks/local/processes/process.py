@@ -24,7 +24,7 @@ from .proctree import kill_tree
 from .setting import setting
 
 if TYPE_CHECKING:
-    from nbtasks.core.options import WorkerOptions
+    from nbtasks.core.workeroptions import WorkerOptions
     from nbtasks.local.connection import Connection
 
     from .workerlog import WorkerLog

@@ -16,7 +16,7 @@ from .process import DISMISSED, WorkerProcess, describe_exit
 from .setting import setting
 
 if TYPE_CHECKING:
-    from nbtasks.core.options import WorkerOptions
+    from nbtasks.core.workeroptions import WorkerOptions
     from nbtasks.local.connection import Connection
 
     from .workerlog import WorkerLog

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nbtasks.core.errors import WorkersError
-from nbtasks.core.options import WorkerOptions
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.core.warning import warn
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.local.connection import Connection
 
 from .upkeep import Upkeep, UpkeepCallbacks

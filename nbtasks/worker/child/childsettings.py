@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nbtasks.core.options import WorkerOptions
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.worker.noticeboard import NoticeBoard
 from nbtasks.worker.seats import Seat

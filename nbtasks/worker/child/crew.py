@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from nbtasks.core.options import WorkerOptions
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.wire.modules import activeworld
 from nbtasks.wire.opened.function import Function
 from nbtasks.worker.executing.bench import Bench

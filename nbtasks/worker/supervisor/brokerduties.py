@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from nbtasks.broker.legs import open_leg
 from nbtasks.broker.verbs.brokerline import BrokerLine
 from nbtasks.core.errors import OperationalError
-from nbtasks.core.options import WorkerOptions
 from nbtasks.core.orders import Order
 from nbtasks.core.workeranswer import WorkerAnswer
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.local.server.valuefiles import ValueFiles
 from nbtasks.wire.codec import Codec

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nbtasks.core.address import PYTHON, Address
 from nbtasks.core.nodenames import node_name
-from nbtasks.core.options import WorkerOptions
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.wire.signing import Keyring
 

@@ -8,8 +8,8 @@ import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.core.workersheet import ChildSheet, RunningCalls, WorkerSheet
 from nbtasks.worker.cputime import CpuMeter
 from nbtasks.worker.executing.sidebyside import shown_running

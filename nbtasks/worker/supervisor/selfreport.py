@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.options import WorkerOptions
 from nbtasks.core.packages import versions
+from nbtasks.core.workeroptions import WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.worker.seats import Seat
 from nbtasks.worker.slots import RunningCall

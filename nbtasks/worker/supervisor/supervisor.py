@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nbtasks.core.errors import OperationalError
-from nbtasks.core.options import MOST_CHILDREN, WorkerOptions
 from nbtasks.core.orders import StopCalls
+from nbtasks.core.workeroptions import MOST_CHILDREN, WorkerOptions
 from nbtasks.local.connection import Connection
 from nbtasks.local.processes.maththreads import share_cpus
 from nbtasks.local.processes.preloading import import_module, set_up_django

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from typing import TYPE_CHECKING, Any
 
@@ -44,15 +44,12 @@ from .running import onlookers, pack_function
 from .sight import Sight
 
 if TYPE_CHECKING:
-    from nbtasks.client.batches.outline import Outline
     from nbtasks.client.batches.parcel import Call, CallOptions
     from nbtasks.client.definition import Definition
     from nbtasks.core.events import Retried
-    from nbtasks.core.plan import Plan
     from nbtasks.core.stopsignal import Terminate
     from nbtasks.wire.modules.manifest import Needs
     from nbtasks.wire.values import BlobPiece
-    from nbtasks.wire.workflowrecord import WorkflowRecord
 
 _log = logging.getLogger("nbtasks")
 #: Bytes of a function that goes along with every errand; a larger one only where it is not known to be there.
@@ -129,14 +126,6 @@ class ExecutorEngine(Lacking):
         self.capabilities.check(options.task)
         return options
 
-    def claim(self, key: str, batch: str, for_s: float) -> str:
-        """Return the own batch: there is nobody who would have submitted another one."""
-        return batch
-
-    def share_files(self, queue: str) -> bool:
-        """Return False: nothing goes into files."""
-        return False
-
     def submit_call(self, task: Definition, call: Call, options: CallOptions) -> tuple[Ledger, int]:
         """Submit one call."""
         parcel = Parcel(task, options, [call])
@@ -174,31 +163,9 @@ class ExecutorEngine(Lacking):
         """Submit the calls of a map: there are no results of earlier runs."""
         self.submit(batch, parcel, payloads(range(batch.n)), chunk)
 
-    def submit_workflow(
-        self,
-        plan: Plan,
-        nodes: Sequence[tuple[Ledger, Parcel, Sequence[bytes]]],
-        earlier: Sequence[Ledger] = (),
-    ) -> None:
-        """Refuse: an executor starts what it is given."""
-        self.capabilities.need("workflow", f"a workflow of {len(plan.nodes)} steps ({nodes[0][0].name}, ...)")
-
     def revoke_workflow(self, batch: Ledger, terminate: Terminate) -> None:
         """Revoke the calls of a batch: there are no workflows."""
         self.revoke(batch, -1, terminate)
-
-    def save_group(self, record: WorkflowRecord) -> None:
-        """Refuse: nothing is kept beyond this process."""
-        raise ConfigError(
-            "save(): an App with an executor keeps nothing beyond its process: hold the group's handle"
-        )
-
-    def saved_group(self, id: str) -> WorkflowRecord | None:
-        """Return None: nothing is kept."""
-        return None
-
-    def workflow_of(self, batch: Ledger) -> WorkflowRecord | None:
-        """Return None: there are no workflows."""
 
     def open(self, batch: Ledger, parcel: Parcel) -> None:
         """Begin a batch that grows."""
@@ -391,13 +358,6 @@ class ExecutorEngine(Lacking):
         """Let the results go as soon as all calls have ended."""
         self.registry.when(batch, lambda: batch.all_ended, lambda: self.registry.forget(batch), duty=True)
 
-    def forget_call(self, batch: Ledger, index: int) -> None:
-        """Single calls share no batch here."""
-
-    def forgotten(self, batch: Ledger) -> Collection[int]:
-        """Single calls share no batch here."""
-        return ()
-
     def why_pending(self, batch: Ledger, index: int | None = None) -> str | None:
         """Say why nothing happens, with what to do."""
         if (later := said_of_eta(batch)) is not None:
@@ -429,14 +389,6 @@ class ExecutorEngine(Lacking):
     def newest(self, most: int) -> Iterable[str]:
         """Return the ids of the batches that were submitted last, newest first."""
         return [batch.id for batch in reversed(self.registry.recent(quiet=True))][:most]
-
-    def outlines(self, most: int) -> list[Outline]:
-        """Return nothing, as for what goes on."""
-        return []
-
-    def unfinished(self) -> list[Outline]:
-        """Return nothing: no other process shares what there is here."""
-        return []
 
     def workers(self) -> list[WorkerInfo]:
         """Return the executor, as a worker."""
@@ -475,20 +427,6 @@ class ExecutorEngine(Lacking):
             n = sum(one.count for one in left)
             _log.warning("%d calls that were to begin later are not run: their App was closed", n)
         self.registry.announce()
-
-
-def check_alone(beside: Mapping[str, object]) -> None:
-    """Check what an App was told beside its executor.
-
-    Raises:
-        ConfigError: something that only an App with a broker has.
-    """
-    for name, value in beside.items():
-        if value:
-            raise ConfigError(
-                f"{name}: App(engine=...) has no broker: its executor runs the calls. Leave {name} out, or leave "
-                "engine out for workers behind a broker"
-            )
 
 
 def _slots_of(executor: Any) -> int | None:
