@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .pgurl import is_pg
 from .verbs.leg import BrokerPlace, Leg
 
 
@@ -11,6 +12,10 @@ def open_leg(place: BrokerPlace) -> Leg:
     Raises:
         ConfigError: the URL is none that can be used.
     """
+    if is_pg(place.url):
+        from .postgres.postgresleg import PostgresLeg
+
+        return PostgresLeg(place)
     from .redis.redisleg import RedisLeg
 
     return RedisLeg(place)

@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
+from .pgurl import is_pg, parse_pg
+
 FORMS = (
     "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix:///path/to/socket[?db=n]; "
     "reserved characters in a password are percent-encoded"
@@ -49,7 +51,8 @@ class BrokerUrl:
     """What a URL says. Its repr shows no user, no password and no options.
 
     Attributes:
-        scheme: ``redis``, ``rediss`` or ``unix``.
+        scheme: ``redis``, ``rediss`` or ``unix``; or ``postgresql``, of which only what is shown and the first server
+            are told here.
         host, port: of a server in the network.
         path: of a unix socket.
         db: the database's number.
@@ -94,6 +97,10 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
     """
     if not isinstance(url, str):
         raise ConfigError(f"{what}: a URL is a text, not {type(url).__name__}; write {FORMS}")
+    if is_pg(url):
+        found = parse_pg(url, what)
+        host, port = found.server
+        return BrokerUrl("postgresql", found.shown, host, port)
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in url):
         raise ConfigError(
             f"{what}: the URL has a line break or another control character in it; write {FORMS}"

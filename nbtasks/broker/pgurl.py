@@ -1,0 +1,215 @@
+"""A PostgreSQL's URL: what it may say, read strictly. Pure.
+
+As for Redis, every option is known and works, or is refused by its name; and no message repeats a password, nor what
+may be a part of one. libpq's own reading of URLs is not asked: its messages repeat what they do not understand.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote
+
+from nbtasks.core.errors import ConfigError
+from nbtasks.core.unsendable import refuse_to_travel
+
+FORMS = (
+    "postgresql://[user:password@]host[:port][,host2[:port2]]/database[?sslmode=verify-full&...]; reserved characters "
+    "in a password are percent-encoded"
+)
+#: Its environment variable opens the leg, which does not keep all guarantees yet: it is for its own tests.
+_SWITCH = "NBTASKS_UNFINISHED_POSTGRESQL"
+_TO_COME = (
+    "PostgreSQL is not a broker of this nbtasks yet: name a Redis or Valkey (redis://host:6379/0), or leave the broker "
+    "out, and an embedded server starts by itself"
+)
+SCHEMES = frozenset({"postgresql", "postgres"})
+_PORT = 5432
+_ENCODED = "in a password write / as %2F, ? as %3F, # as %23, @ as %40 and % as %25"
+_HOST = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[^\s\[\]:%@/]*))(?::(?P<port>[0-9]{0,5}))?"
+)
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,40}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
+
+#: Options that libpq takes as they are.
+_KNOWN = frozenset(
+    {
+        *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslcrldir", "sslsni"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version", "sslnegotiation", "channel_binding"),
+        *("target_session_attrs", "load_balance_hosts", "require_auth", "application_name", "passfile"),
+        *("gssencmode", "krbsrvname", "gsslib", "requirepeer", "host", "port", "dbname", "user"),
+    }
+)
+#: And those that are ours.
+_OURS = {
+    "schema": "the schema that holds our tables",
+    "pooler": "yes where a pooler such as PgBouncer stands between in transaction mode",
+}
+#: What changes how libpq waits, or what a connection starts with.
+_TAKEN = frozenset(
+    {
+        *("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+        *(
+            "tcp_user_timeout",
+            "options",
+            "client_encoding",
+            "fallback_application_name",
+            "replication",
+            "service",
+        ),
+        "hostaddr",
+    }
+)
+
+
+@dataclass(frozen=True, repr=False)
+class PgUrl:
+    """What a URL says. Its repr shows no user, no password and no options.
+
+    Attributes:
+        shown: the URL without user, password and options.
+        options: as libpq takes them, user and password among them.
+        schema: the schema that holds our tables.
+        pooler: whether there is a pooler in transaction mode between; None where that is to be found out.
+    """
+
+    __stays_here__ = "it holds a password"
+    __reduce_ex__ = refuse_to_travel
+
+    shown: str
+    options: dict[str, str] = field(default_factory=dict)
+    schema: str = "nbtasks"
+    pooler: bool | None = None
+
+    def __repr__(self) -> str:
+        return f"<PgUrl {self.shown}>"
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """Host, or folder of the socket, and port of the first server that it names."""
+        host, port = (self.options.get(name, "").partition(",")[0] for name in ("host", "port"))
+        return host, int(port) if port.isdigit() else _PORT
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it names a socket of this machine."""
+        return self.options.get("host", "/").startswith("/")
+
+
+def is_pg(url: str) -> bool:
+    """Whether a URL is a PostgreSQL's."""
+    return url.partition(":")[0].lower() in SCHEMES
+
+
+def parse_pg(url: str, what: str = "broker") -> PgUrl:
+    """Read a URL.
+
+    Args:
+        what: which setting it is, for messages.
+
+    Raises:
+        ConfigError: it is none of the accepted forms, or has an option that is not known.
+    """
+    if not os.environ.get(_SWITCH):
+        raise ConfigError(f"{what}: {_TO_COME}")
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in url):
+        raise ConfigError(
+            f"{what}: the URL has a line break or another control character in it; write {FORMS}"
+        )
+    scheme, colon, rest = url.partition("://")
+    if not colon or scheme.lower() not in SCHEMES:
+        raise ConfigError(f"{what}: this is no PostgreSQL's URL; write {FORMS}")
+    try:
+        return _parsed(rest)
+    except ConfigError as error:
+        raise ConfigError(f"{what}: {error}") from None
+
+
+def _parsed(rest: str) -> PgUrl:
+    if "#" in rest:
+        raise ConfigError(f"the URL has a # in it, which ends a URL: {_ENCODED}")
+    before, _, query = rest.partition("?")
+    authority, _, database = before.partition("/")
+    login, at, places = authority.rpartition("@")
+    # Where the password has a reserved character in it, its second half stands here.
+    if "@" in database + query:
+        raise ConfigError(f"the URL has an @ behind its host, as if the password went on there: {_ENCODED}")
+    if "/" in database:
+        raise ConfigError(
+            f"what follows the URL's host is not the name of a database, or {_ENCODED}; write {FORMS}"
+        )
+    options = _options(query)
+    schema, pooler = options.pop("schema", "nbtasks"), options.pop("pooler", None)
+    if not _SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
+        raise ConfigError("the URL's option schema needs a name of small letters, digits and underscores")
+    if places:
+        options["host"], options["port"] = _hosts(places)
+    if at:
+        user, colon, password = login.partition(":")
+        if user:
+            options["user"] = unquote(user)
+        if colon and password:
+            options["password"] = unquote(password)
+    if database:
+        options["dbname"] = unquote(database)
+    return PgUrl(f"postgresql://{places}/{database}", options, schema, _yes_or_no(pooler))
+
+
+def _hosts(places: str) -> tuple[str, str]:
+    """Return libpq's lists of hosts and of ports."""
+    hosts, ports = [], []
+    for place in places.split(","):
+        found = _HOST.fullmatch(place)
+        port = int(found["port"] or _PORT) if found else 0
+        if found is None or not 0 < port < 65536:
+            raise ConfigError(
+                f"the URL's host is no name, or its port no number from 1 to 65535; or {_ENCODED}; write {FORMS}"
+            )
+        hosts.append(found["six"] or found["name"])
+        ports.append(str(port))
+    return ",".join(hosts), ",".join(ports)
+
+
+def _options(query: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name in found:
+            raise ConfigError(f"the URL's option {name} stands there twice; leave one out")
+        _check_name(name)
+        if not text or "\0" in text:
+            raise ConfigError(f"the URL's option {name} needs a value")
+        found[name] = text
+    return found
+
+
+def _check_name(name: str) -> None:
+    """Raise where there is no such option."""
+    if name in _KNOWN or name in _OURS:
+        return
+    if name == "password":
+        raise ConfigError(
+            f"the URL's option password is not taken: write postgresql://user:password@host, and {_ENCODED}"
+        )
+    if name in _TAKEN:
+        raise ConfigError(
+            f"the URL's option {name} is not taken, for nbtasks itself decides how it speaks to the server, how long "
+            "it waits and how often it tries again: leave it out"
+        )
+    known = sorted(_KNOWN | set(_OURS))
+    shown = name if _NAME.fullmatch(name) else "that stands there"
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    hint = f"; did you mean {near[0]}?" if near else f": leave it out, or {_ENCODED}"
+    raise ConfigError(f"the URL's option {shown} is not known{hint} (known are {', '.join(known)})")
+
+
+def _yes_or_no(text: str | None) -> bool | None:
+    if text is None:
+        return None
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    try:
+        return known[text.lower()]
+    except KeyError:
+        raise ConfigError("the URL's option pooler needs true or false") from None

@@ -1,0 +1,279 @@
+-- What every verb stands on. docs/internals/postgresql.md says why each table is as it is.
+-- Conventions: ns is the namespace's number. Moments are ms of the epoch by the server's clock. Names of batches, queues,
+-- workers are text that is compared by its bytes. Frames and records are stored as they come: most are compressed already,
+-- and to try it again costs more than it saves.
+
+CREATE TABLE namespaces (
+  ns bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text COLLATE "C" NOT NULL UNIQUE
+);
+
+-- Single facts of a namespace: "ahead" is by how many ms the server's clock was set forward, all in all, since somebody
+-- reckons its time; "audited" the life of the server in which entries that nobody holds were last looked for.
+CREATE TABLE facts (
+  ns bigint NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  value text NOT NULL,
+  PRIMARY KEY (ns, name)
+);
+
+-- Every address that has had a call or a worker. life is the server's life in which workers came last, doubtful the last
+-- entry that may have been given out before it.
+CREATE TABLE queues (
+  queue bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  ns bigint NOT NULL,
+  address text COLLATE "C" NOT NULL,
+  life text,
+  doubtful bigint NOT NULL DEFAULT 0,
+  UNIQUE (ns, address)
+);
+
+-- Calls in the queues, many in one entry. holder is the consumer that has it in hand; due says when it is to be queued, of
+-- what waits for that; waits_for the limit, or "@" and the lock, that it waits for, or "?" where it may have begun. rank is
+-- the lane's place in the order of service. begun_by is the delivery by which its calls are to be run, of those that must
+-- not run twice. follows says where the results are filed that its calls follow.
+CREATE TABLE entries (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  ns bigint NOT NULL,
+  queue bigint NOT NULL,
+  first bigint NOT NULL,
+  count bigint NOT NULL,
+  attempt bigint NOT NULL,
+  due bigint,
+  queued bigint NOT NULL,
+  rank smallint NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  flag text COLLATE "C" NOT NULL DEFAULT '',
+  holder text COLLATE "C",
+  waits_for text COLLATE "C" NOT NULL DEFAULT '',
+  begun_by text COLLATE "C",
+  follows text COLLATE "C",
+  frame bytea NOT NULL
+) WITH (
+  fillfactor = 80,
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+  autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_scale_factor = 0.5,
+  autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 5000
+);
+ALTER TABLE entries ALTER COLUMN frame SET STORAGE EXTERNAL;
+CREATE INDEX entries_waiting ON entries (queue, rank, id) WHERE holder IS NULL AND due IS NULL;
+CREATE INDEX entries_due ON entries (queue, due) WHERE due IS NOT NULL;
+CREATE INDEX entries_held ON entries (holder) WHERE holder IS NOT NULL;
+CREATE INDEX entries_of_batch ON entries (batch);
+
+-- Clients, by the number of the last flush that was applied.
+CREATE TABLE sessions (
+  ns bigint NOT NULL,
+  session text COLLATE "C" NOT NULL,
+  last bigint NOT NULL,
+  seen bigint NOT NULL,
+  PRIMARY KEY (ns, session)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- What was submitted. done counts calls that have ended; sessions are those that hear of it; flagged says that states are
+-- to be looked at; unwanted has the calls, of those that share the batch, whose results nobody wants any more.
+CREATE TABLE batches (
+  ns bigint NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  n bigint NOT NULL,
+  done bigint NOT NULL DEFAULT 0,
+  ttl bigint NOT NULL,
+  submitted bigint NOT NULL,
+  ended bigint,
+  expires bigint,
+  flagged boolean NOT NULL DEFAULT false,
+  address text COLLATE "C" NOT NULL,
+  function text COLLATE "C" NOT NULL,
+  sessions text[] COLLATE "C" NOT NULL,
+  unwanted bigint[] NOT NULL DEFAULT '{}',
+  label bytea NOT NULL,
+  PRIMARY KEY (ns, batch)
+) WITH (
+  fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
+  autovacuum_vacuum_cost_delay = 1
+);
+ALTER TABLE batches ALTER COLUMN label SET STORAGE EXTERNAL;
+CREATE INDEX batches_by_age ON batches (ns, submitted);
+CREATE INDEX batches_that_expire ON batches (ns, expires) WHERE expires IS NOT NULL;
+
+-- Orders to revoke calls that ran then; index -1 is all of a batch.
+CREATE TABLE revocations (
+  ns bigint NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  index bigint NOT NULL,
+  frame bytea NOT NULL,
+  PRIMARY KEY (ns, batch, index)
+);
+
+-- The truth about results: no two rows of a batch have a call in common, and none ever changes. states has a byte a call.
+CREATE TABLE results (
+  ns bigint NOT NULL,
+  first bigint NOT NULL,
+  count bigint NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  states bytea NOT NULL,
+  record bytea NOT NULL,
+  PRIMARY KEY (ns, batch, first)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+ALTER TABLE results ALTER COLUMN record SET STORAGE EXTERNAL;
+
+CREATE TABLE functions (
+  ns bigint NOT NULL,
+  digest text COLLATE "C" NOT NULL,
+  used bigint NOT NULL,
+  frame bytea NOT NULL,
+  PRIMARY KEY (ns, digest)
+);
+ALTER TABLE functions ALTER COLUMN frame SET STORAGE EXTERNAL;
+
+-- Pieces of large values. One that no batch has taken over expires.
+CREATE TABLE blobs (
+  ns bigint NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  expires bigint,
+  data bytea NOT NULL,
+  PRIMARY KEY (ns, key)
+);
+ALTER TABLE blobs ALTER COLUMN data SET STORAGE EXTERNAL;
+CREATE INDEX blobs_that_expire ON blobs (ns, expires) WHERE expires IS NOT NULL;
+CREATE TABLE batch_blobs (
+  ns bigint NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  PRIMARY KEY (ns, batch, key)
+);
+CREATE INDEX batches_of_blob ON batch_blobs (ns, key);
+
+-- Graphs of workflows, and groups that were saved.
+CREATE TABLE plans (
+  ns bigint NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  expires bigint,
+  frame bytea NOT NULL,
+  PRIMARY KEY (ns, name)
+);
+
+-- Results that later runs may take, by their names.
+CREATE TABLE kept_calls (
+  ns bigint NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  index bigint NOT NULL,
+  expires bigint NOT NULL,
+  PRIMARY KEY (ns, name)
+);
+
+-- Which call a key of a unique task stands for, since when, and until when (0: for as long as it waits or runs).
+CREATE TABLE unique_calls (
+  ns bigint NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  since bigint NOT NULL,
+  until bigint NOT NULL,
+  PRIMARY KEY (ns, key)
+);
+
+-- Workers: lease is for how long it counts (ms) and a number that grows with each renewal; none of one that has ended.
+CREATE TABLE workers (
+  ns bigint NOT NULL,
+  worker text COLLATE "C" NOT NULL,
+  seen bigint NOT NULL,
+  buried boolean NOT NULL DEFAULT false,
+  lease bytea,
+  info text NOT NULL DEFAULT '',
+  PRIMARY KEY (ns, worker)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+CREATE TABLE elections (
+  ns bigint NOT NULL,
+  duty text COLLATE "C" NOT NULL,
+  worker text COLLATE "C" NOT NULL,
+  until bigint NOT NULL,
+  PRIMARY KEY (ns, duty)
+) WITH (fillfactor = 50);
+
+-- What all supervisors are told, in order.
+CREATE TABLE control (
+  ns bigint NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY,
+  told bigint NOT NULL,
+  kind text COLLATE "C" NOT NULL,
+  data bytea NOT NULL,
+  PRIMARY KEY (ns, id)
+);
+CREATE TABLE task_limits (
+  ns bigint NOT NULL,
+  task text NOT NULL,
+  frame bytea NOT NULL,
+  PRIMARY KEY (ns, task)
+);
+
+-- Rate limits: when the next call may start, and when the next one of those that wait shall ask again, in us.
+CREATE TABLE rates (
+  ns bigint NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  next bigint NOT NULL,
+  line bigint NOT NULL,
+  PRIMARY KEY (ns, name)
+) WITH (fillfactor = 50);
+
+-- What has happened to calls and workers, for who looks on; nothing else depends on it.
+CREATE TABLE happened (
+  ns bigint NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY,
+  at bigint NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  wins text COLLATE "C",
+  frame bytea NOT NULL,
+  PRIMARY KEY (ns, id)
+);
+
+-- From here on what may be lost with the server's process: it is told again, or asked for again.
+
+-- What sessions are told. A hint; whoever reads takes it away.
+CREATE UNLOGGED TABLE news (
+  ns bigint NOT NULL,
+  id bigint GENERATED ALWAYS AS IDENTITY,
+  told bigint NOT NULL,
+  first bigint NOT NULL DEFAULT 0,
+  count bigint NOT NULL DEFAULT 0,
+  session text COLLATE "C" NOT NULL,
+  kind text COLLATE "C" NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  wins text COLLATE "C" NOT NULL DEFAULT '',
+  frame bytea NOT NULL,
+  PRIMARY KEY (ns, session, id)
+) WITH (
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0,
+  autovacuum_enabled = true
+);
+ALTER TABLE news ALTER COLUMN frame SET STORAGE EXTERNAL;
+
+-- Who waits where: consumers at addresses, sessions at their ids, supervisors at "ctl"; and the channel that wakes them.
+CREATE UNLOGGED TABLE sleepers (
+  ns bigint NOT NULL,
+  place text COLLATE "C" NOT NULL,
+  channel text COLLATE "C" NOT NULL,
+  since bigint NOT NULL,
+  PRIMARY KEY (ns, place, channel)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+CREATE INDEX sleepers_by_channel ON sleepers (channel);
+
+-- States that tasks have named themselves, of calls that run.
+CREATE UNLOGGED TABLE own_states (
+  ns bigint NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  index bigint NOT NULL,
+  told bigint NOT NULL,
+  frame bytea NOT NULL,
+  PRIMARY KEY (ns, batch, index)
+);
+
+CREATE UNLOGGED TABLE answers (
+  ns bigint NOT NULL,
+  reply text COLLATE "C" NOT NULL,
+  worker text COLLATE "C" NOT NULL,
+  told bigint NOT NULL,
+  frame bytea NOT NULL,
+  PRIMARY KEY (ns, reply, worker)
+);

@@ -1,0 +1,108 @@
+"""A connection of psycopg's that waits for no answer longer than it is told to, and can be let go of."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import time
+from typing import Any
+
+import psycopg
+from psycopg.types.numeric import Int8BinaryDumper
+
+from nbtasks.broker.pgurl import PgUrl
+
+#: Seconds until a connection is given up, for each host.
+_CONNECT_S = 3
+#: Events of psycopg's waiting, as numbers.
+_READ, _WRITE = 1, 2
+
+
+class PgConnection(psycopg.Connection[Any]):
+    """One that any thread may use, one at a time.
+
+    Attributes:
+        limit_s: seconds for which an answer is waited for.
+        told: somebody has woken this connection since this was last set to False.
+    """
+
+    limit_s = 3.5
+    told = False
+
+    @classmethod
+    def to(cls, url: PgUrl) -> PgConnection:
+        """Connect.
+
+        Raises:
+            psycopg.Error, OSError: that was not possible.
+        """
+        found = cls.connect(
+            **{"application_name": "nbtasks", **url.options},  # type: ignore[arg-type]  # names are libpq's
+            autocommit=True,
+            connect_timeout=_CONNECT_S,
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=3500,
+            client_encoding="utf-8",
+        )
+        # All whole numbers go as bigint: so each verb is prepared once, and not once for each size of its numbers.
+        found.adapters.register_dumper(int, Int8BinaryDumper)
+        found.add_notify_handler(found._note)
+        return found
+
+    def _note(self, _: Any) -> None:
+        self.told = True
+
+    def wait(self, gen: Any, interval: float = 0.0, timeout: float | None = None) -> Any:
+        """Run one of psycopg's generators to its end. Interrupted, the connection is in the middle of something.
+
+        Raises:
+            TimeoutError: there was no answer in time.
+        """
+        limit_s = self.limit_s if timeout is None else timeout
+        deadline = time.monotonic() + limit_s
+        try:
+            asked = next(gen)
+            while True:
+                ready = _ready(self.pgconn.socket, asked, deadline - time.monotonic())
+                if not ready:
+                    raise TimeoutError(f"no answer within {limit_s:g} s")
+                asked = gen.send(ready)
+        except StopIteration as end:
+            return end.value
+
+    def wait_to_be_told(self, within_s: float) -> bool:
+        """Wait until somebody wakes this connection; False where nobody does in time."""
+        deadline = time.monotonic() + within_s
+        while True:
+            if self.told or self.pgconn.notifies() is not None:
+                return True
+            if not _ready(self.pgconn.socket, _READ, deadline - time.monotonic()):
+                return False
+            self.pgconn.consume_input()
+
+    def cut(self) -> None:
+        """Have whoever waits for an answer find that there is none."""
+        with contextlib.suppress(Exception):
+            own = socket.socket(fileno=os.dup(self.pgconn.socket))
+            with own:
+                own.shutdown(socket.SHUT_RDWR)
+
+    def let_go(self) -> None:
+        """Let go in a forked copy of the process: not a word to the server, for whom the connection goes on."""
+        with contextlib.suppress(Exception):
+            os.close(self.pgconn.socket)
+
+
+def _ready(fd: int, asked: int, within_s: float) -> int:
+    """Return for which of what was asked a socket is ready; 0 where it is for nothing in time."""
+    poll = select.poll()
+    poll.register(fd, (select.POLLIN if asked & _READ else 0) | (select.POLLOUT if asked & _WRITE else 0))
+    for _, events in poll.poll(max(0.0, within_s) * 1000):
+        # An error or an end is read like an answer.
+        read = _READ if events & ~select.POLLOUT else 0
+        return (read & asked) | (_WRITE & asked if events & select.POLLOUT else 0) or asked
+    return 0

@@ -1,0 +1,302 @@
+"""One connection to a PostgreSQL, made on demand, over which verbs are said: each a function, and a transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import sql
+
+from nbtasks.broker.brokererrors import BrokerLoading, LoginRefused, unavailable
+from nbtasks.broker.pgurl import PgUrl
+from nbtasks.broker.unreachable import plain
+from nbtasks.core.backoff import Backoff
+from nbtasks.core.errors import BrokerUnavailable, ConfigError
+from nbtasks.core.unsendable import refuse_to_travel
+
+from .pgconnection import PgConnection
+from .pgerrors import AGAIN, is_crowded, is_lost, is_starting, login_problem, translated_pg
+from .schema import Schema
+
+T = TypeVar("T")
+
+#: Seconds until a verb is given up. Together with the pause before the next try it is less than five, as for Redis.
+_TIMEOUT_S = 3.5
+#: Seconds for which somebody may be waited for; and where no network lies between.
+_BLOCK_S, _LOCAL_BLOCK_S = 2.5, 30.0
+#: Seconds between two looks of who waits behind a pooler, where nobody is woken: at first, and at most.
+_POLLS = Backoff(0.005, 0.25)
+_BETWEEN_TRIES = Backoff(0.05)
+#: Times that a verb is said again which stood in another one's way.
+_MOST_COLLISIONS = 5
+
+
+class PgLink:
+    """A connection that any thread may use, one at a time.
+
+    Args:
+        label: the URL without its password, for messages.
+        namespace: whose data it sees.
+
+    Attributes:
+        block_s, patience_s, connections: as :class:`Connected` has them.
+        channel: on which it is woken; None behind a pooler: there nobody is.
+    """
+
+    __stays_here__ = (
+        "it knows its server's password. In a task, nbtasks.App.current() has a connection of its own"
+    )
+    __reduce_ex__ = refuse_to_travel
+
+    def __init__(self, url: PgUrl, label: str, namespace: str) -> None:
+        self.label = label
+        self.block_s = _LOCAL_BLOCK_S if url.is_local else _BLOCK_S
+        self.patience_s = 0.0
+        self.connections = 0
+        self.channel: str | None = None
+        self._url = url
+        self._namespace = namespace
+        self._ns = 0
+        self._statements: dict[tuple[str, int], bytes] = {}
+        self._lock = threading.Lock()
+        self._connection: PgConnection | None = None
+        self._is_pooled = bool(url.pooler)
+
+    # -- verbs
+
+    def rows(self, verb: str, *args: Any, timeout_s: float = _TIMEOUT_S) -> list[tuple[Any, ...]]:
+        """Say a verb; return its rows.
+
+        Raises:
+            BrokerUnavailable: the connection could not be made or was lost; nobody knows whether it was done.
+        """
+        return self._patiently(lambda: self._talk([(verb, args)], timeout_s))[0]
+
+    def one(self, verb: str, *args: Any) -> Any:
+        """Say a verb that answers with one value; return that."""
+        return self.rows(verb, *args)[0][0]
+
+    def several(
+        self, verbs: Sequence[tuple[str, Sequence[Any]]], on_first: Callable[[Any], None] | None = None
+    ) -> list[list[tuple[Any, ...]]]:
+        """Say several, each a transaction of its own, in one round trip. Tried once.
+
+        Args:
+            on_first: called with the rows of the first one, before the others are waited for.
+        """
+        return self._talk(verbs, _TIMEOUT_S, on_first)
+
+    def life(self) -> str:
+        """Return what names the server's life, between whose runs it has forgotten nothing that it had confirmed."""
+        return str(self.one("server_life"))
+
+    def _talk(
+        self,
+        verbs: Sequence[tuple[str, Sequence[Any]]],
+        timeout_s: float,
+        on_first: Callable[[Any], None] | None = None,
+    ) -> list[list[tuple[Any, ...]]]:
+        def talk(connection: PgConnection) -> list[list[tuple[Any, ...]]]:
+            connection.limit_s = timeout_s
+            if len(verbs) == 1:
+                found = [self._say(connection, *verbs[0]).fetchall()]
+                if on_first is not None:
+                    on_first(found[0])
+                return found
+            with connection.pipeline() as pipeline:
+                cursors = []
+                for verb, args in verbs:
+                    cursors.append(self._say(connection, verb, args))
+                    pipeline.sync()
+                found = []
+                for cursor in cursors:
+                    found.append(cursor.fetchall())
+                    if on_first is not None and len(found) == 1:
+                        on_first(found[0])
+            return found
+
+        return self.guarded(talk)
+
+    def _say(self, connection: PgConnection, verb: str, args: Sequence[Any]) -> psycopg.Cursor[Any]:
+        key = verb, len(args)
+        if key not in self._statements:
+            marks = sql.SQL(", ").join([sql.SQL("%b::bigint"), *[sql.SQL("%b")] * len(args)])
+            name = sql.Identifier(self._url.schema, verb)
+            self._statements[key] = sql.SQL("SELECT * FROM {}({})").format(name, marks).as_bytes(connection)
+        # Behind a pooler the next transaction may come to another server process, which has not prepared it.
+        prepare = not self._is_pooled
+        return connection.execute(self._statements[key], (self._ns, *args), prepare=prepare, binary=True)
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        give_up_at, failures = time.monotonic() + self.patience_s, 0
+        while True:
+            try:
+                return action()
+            except BrokerUnavailable:
+                failures += 1
+                pause_s = _BETWEEN_TRIES.after(failures)
+                if time.monotonic() + pause_s > give_up_at:
+                    raise
+            time.sleep(pause_s)
+
+    # -- waiting
+
+    def wait_to_be_told(self, within_s: float, looks: int) -> bool:
+        """Wait until this connection is woken, or behind a pooler until it is time to look again.
+
+        Args:
+            looks: how often it was looked in vain.
+
+        Returns whether it is worth to look.
+        """
+        if self.channel is None:
+            pause_s = _POLLS.after(looks + 1)
+            time.sleep(max(0.0, min(within_s, pause_s)))
+            return within_s > pause_s
+        with self._lock:
+            try:
+                # Whoever is interrupted here has taken nothing, so the connection is kept.
+                return self._open().wait_to_be_told(max(0.0, within_s))
+            except (psycopg.Error, OSError) as error:
+                self._drop()
+                raise self._unavailable(error) from error
+
+    def note_told(self) -> None:
+        """What this connection was woken for is being looked at."""
+        if self._connection is not None:
+            self._connection.told = False
+
+    # -- the connection
+
+    @property
+    def connected(self) -> bool:
+        """Whether the last verb left a usable connection."""
+        return self._connection is not None
+
+    def guarded(self, action: Callable[[PgConnection], T]) -> T:
+        """Do something with the connection, which is dropped if anything goes wrong with it."""
+        with self._lock:
+            collisions = 0
+            while True:
+                try:
+                    return action(self._open())
+                except psycopg.Error as error:
+                    lost = is_lost(error)
+                    if lost or self._in_the_middle():
+                        self._drop()
+                    if error.sqlstate in AGAIN and collisions < _MOST_COLLISIONS:
+                        collisions += 1
+                        continue
+                    if lost and not error.sqlstate:
+                        raise self._unavailable(error) from error
+                    raise translated_pg(error, self.label) from error
+                except OSError as error:
+                    self._drop()
+                    raise self._unavailable(error) from error
+                except BaseException:
+                    # Anything that comes between a verb and its answer would give the answer to the next verb.
+                    self._drop()
+                    raise
+
+    def _in_the_middle(self) -> bool:
+        connection = self._connection
+        return (
+            connection is not None
+            and connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE
+        )
+
+    def _unavailable(self, error: BaseException) -> BrokerUnavailable:
+        return unavailable(self.label, error)
+
+    def _open(self) -> PgConnection:
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            return connection
+        self._drop()
+        connection = self._connect()
+        try:
+            Schema(self._url.schema, self.label).see_to(connection)
+            self._is_pooled = self._pooled(connection)
+            self.channel = None if self._is_pooled else f"nbtasks_{secrets.token_hex(8)}"
+            if self.channel is not None:
+                connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.channel)))
+            name = sql.SQL("SELECT {}(%b)").format(sql.Identifier(self._url.schema, "namespace"))
+            self._ns = _only(connection.execute(name, (self._namespace,), binary=True))
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self.connections += 1
+        return connection
+
+    def _connect(self) -> PgConnection:
+        try:
+            return PgConnection.to(self._url)
+        except psycopg.Error as error:
+            problem = login_problem(error, self.label)
+            if problem is not None:
+                # It was right before: the server's settings are being changed, or another server has its place.
+                raise (LoginRefused(str(problem)) if self.connections else problem) from None
+            if is_starting(error):
+                raise BrokerLoading(f"the broker at {self.label} is still starting") from error
+            if is_crowded(error):
+                raise BrokerUnavailable(
+                    f"the broker at {self.label} serves as many clients as it may ({plain(error)}): end what keeps "
+                    "connections to it open, put a pooler such as PgBouncer before it, or raise its max_connections"
+                ) from error
+            raise
+
+    def _pooled(self, connection: PgConnection) -> bool:
+        """Whether a pooler stands between: it has told us a process that is not the one which answers."""
+        if self._url.pooler is not None:
+            return self._url.pooler
+        answering = _only(connection.execute("SELECT pg_backend_pid()", prepare=False))
+        return bool(answering != connection.info.backend_pid)
+
+    def close(self) -> None:
+        """Close the connection; the next verb opens a new one."""
+        with self._lock:
+            self._drop()
+
+    def abort(self) -> None:
+        """Cut the connection under a verb that another thread waits for."""
+        connection = self._connection
+        if connection is not None:
+            connection.cut()
+        if self._lock.acquire(blocking=False):
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
+
+    def disown(self) -> None:
+        """Let go of the connection in a process that was forked off: the parent's goes on."""
+        self.forsake()
+
+    def forsake(self) -> None:
+        """Let go of the connection in a forked copy of the process; it stays open for the process itself."""
+        connection, self._connection, self._lock = self._connection, None, threading.Lock()
+        if connection is not None:
+            connection.let_go()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.close()
+
+
+def _only(cursor: psycopg.Cursor[Any]) -> Any:
+    """Return the one value that was asked for."""
+    row = cursor.fetchone()
+    return None if row is None else row[0]
+
+
+def refuse(text: str) -> ConfigError:
+    """Return the error of what a PostgreSQL's leg does not do yet."""
+    return ConfigError(f"PostgreSQL as a broker does not do this yet: {text}")

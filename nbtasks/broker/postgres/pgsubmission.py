@@ -1,0 +1,74 @@
+"""The client's way in: numbered flushes of batches and chunks, and revocation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nbtasks.broker.brokererrors import FlushGap, FunctionMissing
+from nbtasks.broker.verbs.flush import Flush
+from nbtasks.broker.verbs.submission import MOST_ENTRIES
+from nbtasks.core.address import Address
+from nbtasks.core.errors import BackPressure, OperationalError
+
+from .pgoperations import of_flush
+
+if TYPE_CHECKING:
+    from .pglink import PgLink
+
+#: Milliseconds that a piece of a large value lives until a batch or a result has taken it over.
+_GRACE_MS = 24 * 3600 * 1000
+#: Bytes of pieces that are stored in one go.
+_MOST_BYTES = 32 * 2**20
+
+
+class PgSubmission:
+    """Applies flushes for one session."""
+
+    def __init__(self, line: PgLink) -> None:
+        self._line = line
+
+    def submit(self, session: str, number: int, flush: Flush, eager: bool = False) -> None:
+        """Apply a flush; the same number may be sent any number of times."""
+        put_blobs(self._line, flush.blobs)
+        reply = self._line.one("submit", session, number, MOST_ENTRIES, *of_flush(flush).args)
+        if reply not in {"OK", "DUP"}:
+            raise _refusal(reply)
+
+    def last_flush(self, session: str) -> int:
+        """Return the number of the last flush that the server has applied, and keep the session alive."""
+        return int(self._line.one("last_flush", session))
+
+    def revoke(self, batch: str, control: bytes, running: int | None = None) -> bool:
+        """Flag the batch and tell the workers; False when nobody knows the batch."""
+        return bool(self._line.one("revoke", batch, control, running))
+
+    def revoke_several(self, orders: Sequence[tuple[str, bytes, int | None]]) -> list[bool]:
+        """Do the same for several, in one round trip."""
+        found = self._line.several([("revoke", order) for order in orders]) if orders else []
+        return [bool(rows[0][0]) for rows in found]
+
+
+def put_blobs(line: PgLink, blobs: Sequence[tuple[str, bytes | memoryview]]) -> None:
+    """Store pieces of large values, to be taken over by a batch or a result."""
+    some: dict[str, bytes | memoryview] = {}
+    for key, data in blobs:
+        if some and sum(map(len, some.values())) + len(data) > _MOST_BYTES:
+            line.rows("put_blobs", list(some), list(some.values()), _GRACE_MS)
+            some = {}
+        some[key] = data
+    if some:
+        line.rows("put_blobs", list(some), list(some.values()), _GRACE_MS)
+
+
+def _refusal(reply: str) -> OperationalError:
+    kind, _, what = reply.partition(" ")
+    if kind == "NOFN":
+        return FunctionMissing(what)
+    if kind == "GAP":
+        return FlushGap(int(what))
+    queue = Address.parse(what).queue
+    return BackPressure(
+        f"queue {queue!r} holds {MOST_ENTRIES:,} entries already; wait until workers have caught up, "
+        "add workers, or purge the queue"
+    )

@@ -1,0 +1,199 @@
+-- Store results (the first one wins), tell the sessions, put retries aside, end entries: one report of a worker.
+--
+-- _push      largest record that is pushed whole (bytes)
+-- _kinds, _words, _frames: the operations in the order in which they are applied, each with its words, parted by tabs,
+-- and its bytes
+--   R  batch, first, count, states (hexadecimal)                   results of calls in a row; their record
+--   E  batch                                                       an event for its sessions
+--   P  batch, first, count                                         a state of the tasks' own, or none: it is over
+--   Z  batch, address, lane, due (ms), first, count, attempt, limit  to be run again then; its frame
+--   O  batch, key                                                  a blob that belongs to a result
+--   N  batch, first, names (64 hexadecimal digits a call)          results that are there, for later runs
+--   S  batch                                                       its number of calls is known: it may be over
+--   H  "1" or ""                                                   a note of what happened; with "1" of those results
+--                                                                  that stand before it and were new
+--   A  id, kept first, kept count, or ""                           an entry is done, or the part of it that was kept
+-- Returns how many results were new. What is about a batch that nobody knows is passed over.
+CREATE FUNCTION finish(_ns bigint, _push bigint, _kinds text[], _words text[], _frames bytea[])
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+  _now bigint := now_ms();
+  _fresh bigint := 0;
+  _op record;
+  _w text[];
+  _facts record;
+  _batch text := NULL;
+  _known boolean := false;
+  _done bigint;
+  _won bigint;
+  _wins text;
+  -- Which of the last results were new: '' for all of them, NULL for none.
+  _news text := NULL;
+  _told text[] := '{}';
+  _ended bigint[];
+  _due bigint;
+  _address text;
+  _again text[];
+BEGIN
+  -- In one order, so that no two reports wait for each other.
+  PERFORM 1 FROM batches WHERE ns = _ns AND batch IN (
+    SELECT split_part(w, E'\t', 1) FROM unnest(_kinds, _words) AS o (k, w) WHERE k IN ('R', 'S', 'O', 'N')
+  ) ORDER BY batch FOR NO KEY UPDATE;
+  FOR _op IN SELECT k, w, f FROM unnest(_kinds, _words, _frames) WITH ORDINALITY AS o (k, w, f, place)
+    WHERE k <> 'A' ORDER BY place
+  LOOP
+    _w := string_to_array(_op.w, E'\t');
+    IF _op.k = 'H' THEN
+      IF _w[1] IS DISTINCT FROM '1' OR _news IS NOT NULL THEN
+        INSERT INTO happened (ns, at, name, wins, frame) VALUES (_ns, _now, 'h',
+          CASE WHEN _w[1] = '1' THEN nullif(_news, '') END, _op.f);
+      END IF;
+      CONTINUE;
+    END IF;
+    IF _w[1] IS DISTINCT FROM _batch THEN
+      IF _known THEN PERFORM settled(_ns, _batch, _done, _now); END IF;
+      _batch := _w[1];
+      SELECT done, ttl, ended, sessions INTO _facts FROM batches WHERE ns = _ns AND batch = _batch;
+      _known := FOUND;
+      _done := _facts.done;
+    END IF;
+    CONTINUE WHEN NOT _known;
+    CASE _op.k
+    WHEN 'R' THEN
+      SELECT won, wins INTO _won, _wins
+        FROM recorded(_ns, _batch, _w[2]::bigint, _w[3]::bigint, decode(_w[4], 'hex'), _op.f, _done > 0);
+      _done := _done + _won;
+      _fresh := _fresh + _won;
+      _news := CASE WHEN _won > 0 THEN _wins END;
+      IF _won > 0 THEN
+        INSERT INTO news (ns, told, session, kind, batch, first, count, wins, frame)
+          SELECT _ns, _now, s, 'r', _batch, _w[2]::bigint, _w[3]::bigint, _wins,
+              CASE WHEN octet_length(_op.f) <= _push AND (
+                SELECT count(*) < 500 FROM (SELECT FROM news WHERE ns = _ns AND session = s LIMIT 500) unread
+              ) THEN _op.f ELSE ''::bytea END
+            FROM unnest(_facts.sessions) AS s;
+        _told := _told || _facts.sessions;
+      END IF;
+    WHEN 'E' THEN
+      INSERT INTO news (ns, told, session, kind, batch, frame)
+        SELECT _ns, _now, s, 'e', _batch, _op.f FROM unnest(_facts.sessions) AS s;
+      _told := _told || _facts.sessions;
+    WHEN 'P' THEN
+      IF octet_length(_op.f) > 0 THEN
+        INSERT INTO own_states (ns, batch, index, told, frame) VALUES (_ns, _batch, _w[2]::bigint, _now, _op.f)
+          ON CONFLICT (ns, batch, index) DO UPDATE SET told = excluded.told, frame = excluded.frame;
+      ELSE
+        DELETE FROM own_states WHERE ns = _ns AND batch = _batch
+          AND index >= _w[2]::bigint AND index < _w[2]::bigint + _w[3]::bigint;
+      END IF;
+    WHEN 'Z' THEN
+      -- Said again, it is the same one.
+      IF NOT EXISTS (
+        SELECT FROM entries WHERE batch = _batch AND due = _w[4]::bigint AND first = _w[5]::bigint
+          AND count = _w[6]::bigint AND attempt = _w[7]::bigint
+      ) THEN
+        INSERT INTO entries (ns, queue, batch, rank, due, queued, first, count, attempt, waits_for, frame)
+          VALUES (_ns, queue_of(_ns, _w[2]), _batch, rank_of(_w[3]), _w[4]::bigint, _now, _w[5]::bigint,
+            _w[6]::bigint, _w[7]::bigint, coalesce(_w[8], ''), _op.f);
+      END IF;
+      _due := least(_due, _w[4]::bigint);
+    WHEN 'O' THEN
+      IF _facts.ended IS NULL THEN
+        INSERT INTO batch_blobs (ns, batch, key) VALUES (_ns, _batch, _w[2]) ON CONFLICT DO NOTHING;
+        UPDATE blobs SET expires = NULL WHERE ns = _ns AND key = _w[2] AND expires IS NOT NULL;
+      END IF;
+    WHEN 'N' THEN
+      PERFORM named(_ns, _batch, _w[2]::bigint, _w[3], _now + least(_facts.ttl, 315576000000));
+    WHEN 'S' THEN
+      NULL;
+    ELSE
+      RAISE EXCEPTION 'finish: % is no operation', _op.k;
+    END CASE;
+  END LOOP;
+  IF _known THEN PERFORM settled(_ns, _batch, _done, _now); END IF;
+
+  SELECT array_agg(split_part(w, E'\t', 1)::bigint) INTO _ended FROM unnest(_kinds, _words) AS o (k, w) WHERE k = 'A';
+  IF _ended IS NOT NULL THEN
+    -- Where the server has forgotten what was given away of one, that is queued again.
+    WITH parts AS (
+      SELECT split_part(w, E'\t', 1)::bigint AS id,
+          split_part(w, E'\t', 2)::bigint + split_part(w, E'\t', 3)::bigint AS stop
+        FROM unnest(_kinds, _words) AS o (k, w) WHERE k = 'A' AND split_part(w, E'\t', 2) <> ''
+    ), lost AS (
+      INSERT INTO entries (ns, queue, batch, rank, queued, first, count, attempt, flag, frame)
+        SELECT e.ns, e.queue, e.batch, e.rank / 2 * 2, _now, p.stop, e.first + e.count - p.stop, e.attempt, '2', e.frame
+          FROM parts p JOIN entries e ON e.id = p.id WHERE e.first + e.count > p.stop
+        RETURNING queue
+    )
+    SELECT array_agg(DISTINCT q.address) INTO _again FROM lost JOIN queues q ON q.queue = lost.queue;
+    DELETE FROM entries WHERE id = ANY (_ended);
+  END IF;
+  IF _due IS NOT NULL THEN PERFORM tell(_ns, 'due', _due::text::bytea); END IF;
+  FOR _address IN SELECT DISTINCT s FROM unnest(_told || _again) AS s ORDER BY 1 LOOP
+    PERFORM wake(_ns, _address, 10);
+  END LOOP;
+  RETURN _fresh;
+END $$;
+
+-- File a record under those of its calls that have no result yet. Returns how many, and which: '' for all of them.
+CREATE FUNCTION recorded(
+  _ns bigint, _batch text, _first bigint, _count bigint, _states bytea, _record bytea, _look boolean,
+  OUT won bigint, OUT wins text
+) LANGUAGE plpgsql AS $$
+DECLARE
+  _from bigint := _first;
+  _there record;
+BEGIN
+  won := 0;
+  wins := '';
+  IF _look THEN
+    FOR _there IN
+      SELECT r.first, r.count FROM results r
+        WHERE r.ns = _ns AND r.batch = _batch AND r.first < _first + _count AND r.first + r.count > _first
+          AND r.first >= coalesce((SELECT max(p.first) FROM results p
+            WHERE p.ns = _ns AND p.batch = _batch AND p.first <= _first), _first)
+        ORDER BY r.first
+    LOOP
+      IF _there.first > _from THEN
+        INSERT INTO results (ns, batch, first, count, states, record) VALUES (_ns, _batch, _from, _there.first - _from,
+          substr(_states, (_from - _first + 1)::int, (_there.first - _from)::int), _record);
+        won := won + _there.first - _from;
+        wins := wins || ' ' || _from || '+' || (_there.first - _from);
+      END IF;
+      _from := _there.first + _there.count;
+    END LOOP;
+  END IF;
+  IF _from >= _first + _count THEN
+    wins := ltrim(wins);
+    RETURN;
+  END IF;
+  INSERT INTO results (ns, batch, first, count, states, record) VALUES (_ns, _batch, _from, _first + _count - _from,
+    substr(_states, (_from - _first + 1)::int), _record);
+  IF _from > _first OR won > 0 THEN wins := ltrim(wins || ' ' || _from || '+' || (_first + _count - _from)); END IF;
+  won := won + _first + _count - _from;
+END $$;
+
+-- Note how many calls of a batch have ended; one whose calls all have is kept for its time from now on.
+CREATE FUNCTION settled(_ns bigint, _batch text, _done bigint, _now bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE batches SET done = _done,
+      ended = CASE WHEN n >= 0 AND _done >= n THEN coalesce(ended, _now) ELSE ended END,
+      expires = CASE WHEN n >= 0 AND _done >= n THEN coalesce(expires, _now + least(ttl, 315576000000)) ELSE expires END
+    WHERE ns = _ns AND batch = _batch AND (done <> _done OR (ended IS NULL AND n >= 0 AND _done >= n));
+END $$;
+
+-- A name leads to the call that has its result, for as long as results are kept.
+CREATE FUNCTION named(_ns bigint, _batch text, _first bigint, _names text, _until bigint) RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO kept_calls (ns, name, batch, index, expires)
+    SELECT DISTINCT ON (c.name) _ns, c.name, _batch, c.index, _until
+      FROM (
+        SELECT substr(_names, (64 * k + 1)::int, 64) AS name, _first + k AS index
+          FROM generate_series(0, length(_names) / 64 - 1) AS k
+      ) c JOIN results r ON r.ns = _ns AND r.batch = _batch AND r.first <= c.index AND r.first + r.count > c.index
+      -- 4 is SUCCESS, as in core/states.py.
+      WHERE c.name <> repeat('0', 64) AND get_byte(r.states, (c.index - r.first)::int) = 4
+      ORDER BY c.name
+    ON CONFLICT (ns, name) DO UPDATE SET batch = excluded.batch, index = excluded.index, expires = excluded.expires
+$$;

@@ -1,0 +1,62 @@
+-- What supervisors are told.
+--
+-- _since    since when (ms)
+-- _after    the last one that was read; some before it are told again, for they may have been written later
+-- _channel  on which one is woken when there is something; NULL: nobody waits
+CREATE FUNCTION read_orders(_ns bigint, _since bigint, _after bigint, _most bigint, _channel text)
+RETURNS TABLE (id bigint, kind text, data bytea)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM lazily();
+  IF _channel IS NOT NULL THEN PERFORM doze(_ns, ARRAY['ctl'], _channel); END IF;
+  RETURN QUERY SELECT c.id, c.kind, c.data FROM control c
+    WHERE c.ns = _ns AND c.id > _after AND c.told >= _since ORDER BY c.id LIMIT _most;
+END $$;
+
+-- Give orders to supervisors, and keep one of them for workers that are still to come.
+--
+-- _task  whose limits are set; NULL for none
+-- _kept  the order that is kept of it; NULL for none
+CREATE FUNCTION give_orders(_ns bigint, _task text, _kept bytea, _orders bytea[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+  _order bytea;
+BEGIN
+  IF _task IS NOT NULL AND _kept IS NULL THEN
+    DELETE FROM task_limits WHERE ns = _ns AND task = _task;
+  ELSIF _task IS NOT NULL THEN
+    INSERT INTO task_limits (ns, task, frame) VALUES (_ns, _task, _kept)
+      ON CONFLICT (ns, task) DO UPDATE SET frame = excluded.frame;
+  END IF;
+  FOREACH _order IN ARRAY _orders LOOP PERFORM tell(_ns, 'c', _order); END LOOP;
+END $$;
+
+CREATE FUNCTION drop_orders(_ns bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  DELETE FROM control WHERE ns = _ns
+$$;
+
+CREATE FUNCTION limits_of_tasks(_ns bigint, _most bigint) RETURNS SETOF bytea
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  SELECT frame FROM task_limits WHERE ns = _ns ORDER BY task LIMIT _most
+$$;
+
+-- Answer an order. What nobody reads goes after a minute.
+CREATE FUNCTION answer(_ns bigint, _reply text, _worker text, _frame bytea) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  DELETE FROM answers WHERE ns = _ns AND told < now_ms() - 60000;
+  INSERT INTO answers (ns, reply, worker, told, frame) VALUES (_ns, _reply, _worker, now_ms(), _frame)
+    ON CONFLICT (ns, reply, worker) DO UPDATE SET told = excluded.told, frame = excluded.frame;
+END $$;
+
+CREATE FUNCTION answers_to(_ns bigint, _reply text, _workers text[])
+RETURNS TABLE (worker text, frame bytea)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  SELECT worker, frame FROM answers WHERE ns = _ns AND reply = _reply AND worker = ANY (_workers)
+$$;
+
+CREATE FUNCTION drop_answers(_ns bigint, _reply text, _workers text[]) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  DELETE FROM answers WHERE ns = _ns AND reply = _reply AND worker = ANY (_workers)
+$$;

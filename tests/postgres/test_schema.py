@@ -1,0 +1,115 @@
+"""The schema is made and upgraded by itself, and needs few rights from then on."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from nbtasks.exceptions import BrokerUnsuitable, ConfigError, NbtasksError
+from tests.servers.postgresql import PASSWORD
+
+
+@contextlib.contextmanager
+def connected(url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+def test_whoever_comes_first_makes_it(postgres_url, new_line):
+    line = new_line(postgres_url)
+    assert line.check().flavour == "postgresql"
+    with connected(postgres_url) as connection:
+        version, verbs = connection.execute("SELECT version, verbs FROM nbtasks.meta").fetchone()
+    assert version >= 1
+    assert verbs
+
+
+def test_many_who_come_at_once_make_one(postgres_url, new_line):
+    problems = []
+
+    def come(number):
+        try:
+            new_line(postgres_url, f"n{number % 2}").check()
+        except NbtasksError as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=come, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert problems == []
+    with connected(postgres_url) as connection:
+        assert connection.execute("SELECT count(*) FROM nbtasks.namespaces").fetchone() == (2,)
+
+
+def test_its_name_can_be_another_one(postgres_url, new_line):
+    new_line(f"{postgres_url}?schema=ours").check()
+    with connected(postgres_url) as connection:
+        found = connection.execute(
+            "SELECT to_regclass('ours.meta') IS NULL, to_regclass('nbtasks.meta') IS NULL"
+        )
+        assert found.fetchone() == (False, True)
+
+
+def test_one_that_is_newer_is_refused_where_it_must_be(postgres_url, new_line):
+    new_line(postgres_url).check()
+    with connected(postgres_url) as connection:
+        connection.execute("UPDATE nbtasks.meta SET version = 99")
+    new_line(postgres_url).check()
+    with connected(postgres_url) as connection:
+        connection.execute("UPDATE nbtasks.meta SET usable_since = 98")
+    with pytest.raises(BrokerUnsuitable, match=r"of a newer nbtasks \(version 99.*update nbtasks here"):
+        new_line(postgres_url).check()
+
+
+def test_verbs_of_another_build_are_made_anew(postgres_url, new_line):
+    new_line(postgres_url).check()
+    with connected(postgres_url) as connection:
+        connection.execute("UPDATE nbtasks.meta SET verbs = 'other'")
+        connection.execute("DROP FUNCTION nbtasks.server_time")
+    assert new_line(postgres_url).clock().now() > 0
+
+
+def test_who_may_not_make_it_is_told_so(postgres_server, postgres_url, new_line):
+    with (
+        role(postgres_server, postgres_url) as url,
+        pytest.raises(ConfigError, match=r"may not change that") as caught,
+    ):
+        new_line(url).check()
+    assert PASSWORD not in str(caught.value)
+
+
+def test_a_role_needs_no_right_but_to_call(postgres_server, postgres_url, new_line, new_app):
+    new_line(postgres_url).check()
+    with role(postgres_server, postgres_url) as url:
+        with connected(postgres_url) as owner:
+            name = sql.Identifier(psycopg.conninfo.conninfo_to_dict(url)["user"])
+            owner.execute(sql.SQL("GRANT USAGE ON SCHEMA nbtasks TO {}").format(name))
+            owner.execute(sql.SQL("GRANT SELECT ON nbtasks.meta TO {}").format(name))
+        app = new_app(url)
+        app.start_workers(1)
+        assert app.task(len).delay([1, 2, 3]).get(timeout=60) == 3
+        with connected(url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT * FROM nbtasks.results")
+
+
+@contextlib.contextmanager
+def role(server, url):
+    """A role that may do nothing; yields its URL."""
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    name = f"guest_{parts['dbname']}"
+    with server.admin() as admin:
+        admin.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(name), sql.Literal(PASSWORD))
+        )
+    try:
+        yield f"postgresql://{name}:{PASSWORD}@127.0.0.1:{parts['port']}/{parts['dbname']}"
+    finally:
+        with server.admin(parts["dbname"]) as admin:
+            admin.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
+            admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
