@@ -15,7 +15,9 @@ from .server import Server
 from .shared import shared
 
 if TYPE_CHECKING:
+    from .mariadb import MariaDB
     from .postgresql import PostgreSQL
+    from .rabbitmq import RabbitMQ
 
 ServerT = TypeVar("ServerT", bound=Server)
 
@@ -50,6 +52,17 @@ def _close(server: Server) -> None:
     server.close()
 
 
+@contextlib.contextmanager
+def of_the_run(make: Callable[[Path], ServerT]) -> Iterator[ServerT]:
+    """The server that the run shares; skips, or fails, where it cannot be had."""
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(shared(make))
+        except Missing as reason:
+            missing(reason)
+        yield server
+
+
 @pytest.fixture(scope="session")
 def postgres_server(run_folder: Path) -> Iterator[PostgreSQL]:
     """The PostgreSQL that the run shares, which does not wait for the disk."""
@@ -58,11 +71,7 @@ def postgres_server(run_folder: Path) -> Iterator[PostgreSQL]:
     def postgresql(folder: Path) -> PostgreSQL:
         return PostgreSQL(durable=False, settings={"max_connections": 300}, folder=folder)
 
-    with contextlib.ExitStack() as stack:
-        try:
-            server = stack.enter_context(shared(postgresql))
-        except Missing as reason:
-            missing(reason)
+    with of_the_run(postgresql) as server:
         yield server
 
 
@@ -71,3 +80,41 @@ def postgres_url(postgres_server: PostgreSQL) -> Iterator[str]:
     """The URL of an empty database of the test's own, as a user has it who may do what they like there only."""
     with postgres_server.database() as name:
         yield postgres_server.url(name)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(run_folder: Path) -> Iterator[RabbitMQ]:
+    """The RabbitMQ that the run shares. It takes seconds to start: for long tests."""
+    from .rabbitmq import RabbitMQ
+
+    def rabbitmq(folder: Path) -> RabbitMQ:
+        return RabbitMQ(folder=folder)
+
+    with of_the_run(rabbitmq) as server:
+        yield server
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq_server: RabbitMQ) -> Iterator[str]:
+    """The URL of an empty vhost of the test's own, with a user who may do what they like there only."""
+    with rabbitmq_server.vhost() as (name, user):
+        yield rabbitmq_server.url(name, user)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(run_folder: Path) -> Iterator[MariaDB]:
+    """The MariaDB that the run shares, which does not wait for the disk."""
+    from .mariadb import MariaDB
+
+    def mariadb(folder: Path) -> MariaDB:
+        return MariaDB(durable=False, folder=folder)
+
+    with of_the_run(mariadb) as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariaDB) -> Iterator[str]:
+    """The URL of an empty database of the test's own, as a user has it who may do what they like there only."""
+    with mariadb_server.database() as name:
+        yield mariadb_server.url(name)

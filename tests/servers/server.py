@@ -45,12 +45,15 @@ class Server:
 
     #: The signal that stops it in good order.
     stops_on = signal.SIGTERM
+    #: Whether it runs as another user where the tests run as root.
+    served = True
     #: The signal on which it cleans up after itself and is gone; None: nothing is left when it is killed.
     ends_on: int | None = None
 
     def __init__(self, root: Path, disk_mb: int | None = None, folder: Path | None = None) -> None:
         self.root = root
-        _check_reach(root)
+        if self.served:
+            _check_reach(root)
         prefix = f"nbt-{type(self).__name__.lower()}-"
         self.folder = folder or Path(tempfile.mkdtemp(prefix=prefix, dir=SHORT_TEMP))
         self.folder.mkdir(mode=0o700, exist_ok=folder is None)
@@ -83,13 +86,9 @@ class Server:
 
     def environment(self) -> dict[str, str]:
         """Return what it and its tools are started with."""
-        # Who started it is found by these two, when something is left over.
-        ours = {
-            name: os.environ[name] for name in ("NBTASKS_HOME", "PYTEST_CURRENT_TEST") if name in os.environ
-        }
         places = [str(self.root / place) for place in ("usr/bin", "usr/sbin")]
         return {
-            **ours,
+            **_marks(),
             "HOME": str(self.folder),
             "LANG": "C.UTF-8",
             "LD_LIBRARY_PATH": libraries(self.root),
@@ -232,12 +231,12 @@ class Server:
     # --- the guard ------------------------------------------------------------------------------------------------
 
     def _start_guard(self, disk_mb: int | None) -> subprocess.Popen[str]:
-        uid, gid = servant() or (None, None)
+        uid, gid = (servant() if self.served else None) or (None, None)
         told = {"folder": str(self.folder), "uid": uid, "gid": gid, "disk_mb": disk_mb}
         guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py")), json.dumps(told)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-            env={name: value for name, value in self.environment().items() if name != "LD_LIBRARY_PATH"},
+            env=_marks(),
         )  # fmt: skip
         assert guard.stdout is not None
         said = json.loads(guard.stdout.readline())
@@ -270,6 +269,11 @@ class Server:
         for pid in below(self._guard.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+
+def _marks() -> dict[str, str]:
+    """Return the variables by which it is found who started what is left over."""
+    return {name: os.environ[name] for name in ("NBTASKS_HOME", "PYTEST_CURRENT_TEST") if name in os.environ}
 
 
 def servant() -> tuple[int, int] | None:
