@@ -24,6 +24,8 @@ from .named import node_named
 from .project import connected, project_app, project_options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nbtasks.client.app import App
 
 
@@ -82,12 +84,9 @@ def _said(option: str) -> str:
     help=_said("lease"),
 )
 @click.option(
-    "-B/",
-    "--beat/--no-beat",
-    "beat",
-    default=None,
-    help="Whether it fires periodic tasks.  [default: it does]",
+    "-B", "--beat", is_flag=True, help="Fire periodic tasks, as it does without that as well."
 )
+@click.option("--no-beat", is_flag=True, help="Leave periodic tasks to others: other workers, or `nbtasks beat`.")
 @without_meaning
 def worker(
     target: str | None, broker: str | None, connection_file: str | None, namespace: str | None, **given: Any
@@ -146,6 +145,13 @@ def _tasks(app: App | None) -> list[str]:
     return list(app.tasks) if app is not None else []
 
 
+def _beat(given: Mapping[str, Any]) -> bool | None:
+    """Return whether periodic tasks are fired here; None where nobody has said it, which means yes."""
+    if given["beat"] and given["no_beat"]:
+        raise ConfigError("--beat and --no-beat contradict each other: give one of them")
+    return False if given["no_beat"] else True if given["beat"] else None
+
+
 def _logfile(text: str | None, name: str | None) -> str | None:
     return None if text is None else node_file(text, None if name is None else node_name(name))
 
@@ -173,5 +179,5 @@ def _options(given: dict[str, Any], include: tuple[str, ...], app: App | None) -
         max_memory_per_child=given["max_memory_per_child"],
         lease_s=seconds(given["lease"], "lease"),
         include=include,
-        beat=given["beat"],
+        beat=_beat(given),
     )

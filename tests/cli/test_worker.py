@@ -111,6 +111,7 @@ def test_a_connection_file_brings_server_and_key(worker, project, lease):
     ("arguments", "message"),
     [
         (["-c", "0"], "-c"),
+        (["-B", "--no-beat"], "--beat and --no-beat contradict each other"),
         (["-P", "gevent"], "async def"),
         (["-l", "loud"], "warning"),
         (["-Q", ","], "queues: name at least one queue"),

@@ -222,6 +222,22 @@ def test_a_worker_that_is_killed_is_told_by_another(app, eventually):
     assert offline.reason.startswith("no sign of life")
 
 
+@pytest.mark.long
+def test_of_a_worker_that_was_killed_no_heartbeat_is_told(app):
+    with App("other") as other, app.events("worker", timeout=SOON) as stream:
+        other.start_workers(1, name="killed", lease=12)
+        while until(stream, {"worker-heartbeat"})[-1].hostname != "killed":
+            pass
+        (pid,) = [worker.pid for worker in app.workers() if worker.name == "killed"]
+        os.kill(pid, signal.SIGKILL)
+        told = until(stream, {"worker-offline"})
+    assert told[-1].hostname == "killed"
+    # The stream has looked at the workers twice since then: at most once it found that one renewed before its end.
+    heartbeats = [one.hostname for one in told if one.type == "worker-heartbeat"]
+    assert heartbeats.count("killed") <= 1
+    assert heartbeats.count(app.workers()[0].name) >= 2
+
+
 def test_what_nobody_has_signed_is_refused_and_counted(app, server):
     stream = app.events("task", since="start", timeout=SOON)
     handle = app.task(double).delay(1)

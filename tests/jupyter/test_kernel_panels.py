@@ -158,3 +158,8 @@ def test_attach_brings_the_unfinished_runs_back_each_where_its_cell_is(kernel):
     assert kernel.run("%tasks cancel all").stdout == "Revoked 301 calls of 2 runs.\n"
     kernel.settle(lambda: [view for view in kernel.views() if view["state"] == "REVOKED"])
     assert "No earlier session" in kernel.run("%tasks attach").stdout
+
+
+@pytest.mark.parametrize("command", ["inspect", "control"])
+def test_without_a_word_the_words_are_named(kernel, command):
+    assert kernel.run(f"%workers {command}").evalue.startswith(f"{command} needs a word: ")

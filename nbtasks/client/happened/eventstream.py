@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the workers that are there, and for which one read waits.
 _HEARTBEAT_S = 5.0
+#: What is told of one renewal of a lease varies by less; between two looks a living worker goes on by more.
+_SAME_S = 1.0
 _READ_S = 1.0
 _BETWEEN_TRIES = Backoff(0.1, 2.0, jitter=True)
 #: Seconds by which events may be older than the moment from which on they are wanted.
@@ -70,6 +72,8 @@ class EventStream:
         self._closed = False
         self._told_missed = 0
         self._looked_at = time.monotonic() - _HEARTBEAT_S
+        #: Worker -> when it has renewed its lease, as of the last look.
+        self._renewed: dict[str, float] = {}
 
     @property
     def missed(self) -> int:
@@ -201,7 +205,13 @@ class EventStream:
             return
         self._looked_at = now
         at = self._source.now()
-        self._ready.extend(_heartbeat(worker, at) for worker in self._source.workers())
+        renewed, before = {}, self._renewed
+        for worker in self._source.workers():
+            renewed[worker.id] = worker.seen_at
+            # The lease of one that was killed still counts for a while, but is not renewed any more.
+            if worker.seen_at - before.get(worker.id, 0.0) > _SAME_S:
+                self._ready.append(_heartbeat(worker, at))
+        self._renewed = renewed
 
     # -- the end
 

@@ -89,7 +89,8 @@ def _logs_parser() -> MagicParser:
 def _whom_parser(command: str) -> MagicParser:
     parser = MagicParser(f"%workers {command}")
     if command != "status":
-        parser.add_argument("word", metavar="WORD")
+        # Where there is none, that is said with the words that there are.
+        parser.add_argument("word", metavar="WORD", nargs="?", default="")
         parser.add_argument("rest", nargs="*")
     parser.add_argument("-d", "--destination")
     parser.add_argument("-t", "--timeout", type=float, default=1.0)
