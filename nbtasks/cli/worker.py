@@ -83,10 +83,10 @@ def _said(option: str) -> str:
     metavar="TIME",
     help=_said("lease"),
 )
+@click.option("-B", "--beat", is_flag=True, help="Fire periodic tasks, as it does without that as well.")
 @click.option(
-    "-B", "--beat", is_flag=True, help="Fire periodic tasks, as it does without that as well."
+    "--no-beat", is_flag=True, help="Leave periodic tasks to others: other workers, or `nbtasks beat`."
 )
-@click.option("--no-beat", is_flag=True, help="Leave periodic tasks to others: other workers, or `nbtasks beat`.")
 @without_meaning
 def worker(
     target: str | None, broker: str | None, connection_file: str | None, namespace: str | None, **given: Any

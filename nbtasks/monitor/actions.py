@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client.purging import purge, waiting
 from nbtasks.client.result import AsyncResult
 from nbtasks.core.errors import ConfigError, NbtasksError
 
@@ -88,6 +89,7 @@ class Actions:
             "cancel_queue": lambda b: self._told(
                 self._control.cancel_consumer(b.text("queue"), **self._to(b))
             ),
+            "purge": self._purge,
             "drain": self._drain,
             "stop": lambda b: self._told(self._control.shutdown(cold=True, **self._to(b))),
             "rate_limit": lambda b: self._told(
@@ -165,6 +167,12 @@ class Actions:
         handle = self._handle(body)
         handle.retry()
         return {**_answer(True, "submitted again"), "id": handle.id}
+
+    def _purge(self, body: Body) -> Answer:
+        queue = body.text("queue")
+        count = purge(self._app, waiting(self._app, [queue]))
+        calls = "1 call" if count == 1 else f"{count:,} calls"
+        return _answer(True, f"{calls} revoked that waited in {queue}; what runs goes on")
 
     # -- workers
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.whence import name_of
+from nbtasks.core import happenings as words
 from nbtasks.core import states as st
+from nbtasks.core.errors import NotNeeded
 
 from .bounded import ERROR, seconds, short
 from .tallies import Tallies
@@ -44,6 +46,7 @@ class KeptCall:
     runtime_s: float | None = None
     retries: int = 0
     error: str | None = None
+    not_needed: bool = False
     events: list[tuple[float, str, str]] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
@@ -60,7 +63,8 @@ class KeptCall:
             "ended_at": self.ended_at,
             "runtime_s": self.runtime_s,
             "retries": self.retries,
-            "error": self.error,
+            "error": None if self.not_needed else self.error,
+            "note": "not needed" if self.not_needed else None,
         }
 
 
@@ -78,6 +82,11 @@ _KINDS = {
 }
 
 
+#: How the error of a call begins that was to run only after a failure, where there was none: nobody has revoked it.
+_NOT_NEEDED = f"{NotNeeded.__name__}: "
+#: Workers that are known to be gone.
+_MOST_GONE = 100
+_COMINGS = frozenset({words.ONLINE, words.OFFLINE})
 _NO_NEWS = frozenset({st.PENDING, st.RECEIVED})
 
 
@@ -85,8 +94,8 @@ class _Told:
     """What one event says of each of its calls, read once."""
 
     __slots__ = (
-        "at", "batch", "began_at", "child", "client", "each_s", "error", "first", "kind", "mark", "queue", "state",
-        "task", "worker",
+        "at", "batch", "began_at", "child", "client", "each_s", "error", "first", "host", "kind", "mark", "not_needed",
+        "queue", "state", "task", "worker",
     )  # fmt: skip
 
     def __init__(self, event: Event, at: float, state: str, n: int) -> None:
@@ -95,8 +104,10 @@ class _Told:
         self.each_s = None if runtime is None else runtime / n
         self.task, self.queue, self.batch = map(short, (event.name, event.queue, event.batch))
         self.error = short(event.exception, ERROR)
+        self.not_needed = state == st.REVOKED and self.error.startswith(_NOT_NEEDED)
+        self.host = short(event.hostname)
         is_sent = event.type == "task-sent"
-        self.worker = "" if is_sent else short(event.hostname)
+        self.worker = "" if is_sent else self.host
         self.child = event.child if type(event.child) is int else None
         self.client = ""
         if is_sent:
@@ -115,6 +126,8 @@ class CallBook:
     def __init__(self, most: int = MOST_CALLS) -> None:
         self.calls: OrderedDict[str, KeptCall] = OrderedDict()
         self.tallies = Tallies()
+        #: Workers that have ended, or were found dead: when, and why; the newest last.
+        self.gone: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._most = most
 
     def take_in(self, events: Iterable[Event]) -> int:
@@ -125,6 +138,8 @@ class CallBook:
             if known is not None:
                 self._note(event, *known)
                 count += 1
+            elif event.type in _COMINGS:
+                self._note_worker(event)
         return count
 
     def _note(self, event: Event, state: str, counted: str) -> None:
@@ -139,8 +154,19 @@ class CallBook:
             # Only the newest of so many would be kept.
             for place in range(max(0, n - self._most), n):
                 self._note_call(f"{told.batch}:{told.first + place}", told, place)
-        if counted:
-            self.tallies.note(counted, told.task, at, told.each_s, told.error, id, n)
+        if counted and not told.not_needed:
+            whose = told.host, told.queue
+            self.tallies.note(counted, told.task, at, told.each_s, told.error, id, n, whose)
+
+    def _note_worker(self, event: Event) -> None:
+        name, at = short(event.hostname), seconds(event.timestamp)
+        if not name or at is None:
+            return
+        self.gone.pop(name, None)
+        if event.type == words.OFFLINE:
+            self.gone[name] = at, short(event.reason)
+            if len(self.gone) > _MOST_GONE:
+                self.gone.popitem(last=False)
 
     def _note_call(self, id: str, told: _Told, place: int) -> None:
         """Note what has become of one call.
@@ -226,6 +252,7 @@ def _advance(call: KeptCall, told: _Told, place: int) -> None:
         return
     call.runtime_s = each_s
     call.error = told.error or call.error
+    call.not_needed = told.not_needed
     if state == st.RETRY:
         call.retries += 1
     else:

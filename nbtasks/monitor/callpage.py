@@ -30,7 +30,15 @@ _MOST_LOOKED_AT, _MOST_GIVEN = 16, 1_000
 #: Seconds that a worker has to say what it runs.
 _ANSWER_S = 0.5
 _UNREADABLE = "it is made of more than Python's own types; AsyncResult(ID).result has it"
-_UNSAID = {"args": None, "why": None, "result": None, "result_note": None, "error": None, "traceback": None}
+_UNSAID = {
+    "args": None,
+    "why": None,
+    "note": None,
+    "result": None,
+    "result_note": None,
+    "error": None,
+    "traceback": None,
+}
 
 
 class LookedAt:

@@ -27,7 +27,7 @@ from .remembered import Remembered
 from .schedulespage import schedules_page
 from .taskspage import tasks_page
 from .timelinepage import timeline_page
-from .workerspage import workers_page
+from .workerspage import gone_workers, workers_page
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 #: Seconds for which it is believed what was asked; and for which one look goes on reading events.
 _BELIEVED_S = 0.8
 _READ_S = 2.0
+#: What is read.
+_WHAT = ("task", "worker-online", "worker-offline")
 
 
 class Monitor:
@@ -128,7 +130,7 @@ class Monitor:
         """Read what has happened since the last time."""
         with self._lock:
             if self._stream is None:
-                self._stream = self._app.events("task", since="start", expand=False)
+                self._stream = self._app.events(_WHAT, since="start", expand=False)
             give_up_at = time.monotonic() + _READ_S
             while time.monotonic() < give_up_at:
                 batch = self._stream.next_batch(0)
@@ -146,6 +148,11 @@ class Monitor:
         """Return what was counted of each task so far."""
         with self._lock:
             return dict(self.book.tallies.tasks)
+
+    def series(self) -> dict[tuple[str, str, str], list[int]]:
+        """Return what was counted of each task on each worker, from each queue."""
+        with self._lock:
+            return {key: counts.copy() for key, counts in self.book.tallies.series.items()}
 
     def lives(self, worker: str) -> bool:
         """Whether a worker held its lease when it was looked last."""
@@ -174,12 +181,16 @@ class Monitor:
         with self._lock:
             return {**self._of_stream(), **overview_page(self.book, queues, workers, kind, now)}
 
-    def _workers_page(self, _filters: Filters, _now: float) -> dict[str, Any]:
+    def _workers_page(self, _filters: Filters, now: float) -> dict[str, Any]:
+        self.catch_up()
         workers = self.workers.get()
         self._names.look_up(
             batch for one in workers for child in one.children for batch, _, _ in child.running
         )
-        return workers_page(workers, self._living, self._actions.draining, self._names.named)
+        with self._lock:
+            failed, gone = self.book.tallies.by_worker("failed"), dict(self.book.gone)
+        page = workers_page(workers, self._living, self._actions.draining, self._names.named, failed)
+        return {**page, "gone": gone_workers(gone, workers, now)}
 
     def _tasks(self, filters: Filters, now: float) -> dict[str, Any]:
         self.catch_up()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -20,6 +20,9 @@ _ENDS = frozenset({"succeeded", "failed", "revoked"})
 SECONDS = 300
 _MOST_TASKS = 1_000
 _MOST_FAILURES = 500
+#: Tasks by worker and queue that are told apart; what all others are.
+_MOST_SERIES = 10_000
+_OTHER_SERIES = OTHERS, "(others)", "(others)"
 #: Upper bounds in seconds of how long calls run, as Prometheus's clients have them.
 BUCKETS = (
     0.005,
@@ -74,10 +77,15 @@ class FailureTally:
 
 
 class Tallies:
-    """Counts what happens."""
+    """Counts what happens.
+
+    Attributes:
+        series: (task, worker, queue) -> what was counted of it; of what was submitted, who has done so is the worker.
+    """
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskTally] = {}
+        self.series: dict[tuple[str, str, str], list[int]] = {}
         #: By (task, signature), the newest last.
         self.failures: OrderedDict[tuple[str, str], FailureTally] = OrderedDict()
         self.since: float | None = None
@@ -85,7 +93,15 @@ class Tallies:
         self._newest = 0
 
     def note(
-        self, what: str, task: str, at: float, runtime_s: float | None, error: str, call: str, n: int = 1
+        self,
+        what: str,
+        task: str,
+        at: float,
+        runtime_s: float | None,
+        error: str,
+        call: str,
+        n: int = 1,
+        place: tuple[str, str] = ("", ""),
     ) -> None:
         """Count one event.
 
@@ -95,8 +111,9 @@ class Tallies:
             error: of a failure.
             call: id of the first call.
             n: calls that it is about.
+            place: worker and queue.
         """
-        place, second = _PLACE[what], int(at)
+        kind, second = _PLACE[what], int(at)
         if self.since is None or at < self.since:
             self.since = at
         if second > self._newest - SECONDS:
@@ -106,9 +123,10 @@ class Tallies:
                 self._newest = max(self._newest, second)
                 if len(self._seconds) > 2 * SECONDS:
                     self._forget_seconds()
-            of_second[place] += n
+            of_second[kind] += n
         tally = self.task(task)
-        tally.counts[place] += n
+        tally.counts[kind] += n
+        self._series(task, *place)[kind] += n
         if what in _ENDS and runtime_s is not None:
             tally.ran += n
             tally.sum_s += n * runtime_s
@@ -123,6 +141,21 @@ class Tallies:
         if found is None:
             name = name if len(self.tasks) < _MOST_TASKS else OTHERS
             found = self.tasks.setdefault(name, TaskTally())
+        return found
+
+    def by_worker(self, what: str) -> Counter[str]:
+        """Return worker -> how many of one kind there were."""
+        found: Counter[str] = Counter()
+        for (_, worker, _), counts in self.series.items():
+            found[worker] += counts[_PLACE[what]]
+        return found
+
+    def _series(self, task: str, worker: str, queue: str) -> list[int]:
+        key = task, worker, queue
+        found = self.series.get(key)
+        if found is None:
+            key = key if len(self.series) < _MOST_SERIES else _OTHER_SERIES
+            found = self.series.setdefault(key, [0] * len(COUNTED))
         return found
 
     def rates(self, now: float) -> list[dict[str, Any]]:

@@ -59,10 +59,13 @@ class Metrics:
 
     def _of_tasks(self) -> Iterator[Any]:
         tallies = self._monitor.tallies()
-        for what in COUNTED:
-            counter = CounterMetricFamily(f"nbtasks_task_{what}", _SAID[what], labels=["name"])
-            for name, tally in tallies.items():
-                counter.add_metric([name], tally.of(what))
+        labels, series = ["name", "hostname", "queue_name"], self._monitor.series()
+        for place, what in enumerate(COUNTED):
+            counter = CounterMetricFamily(f"nbtasks_task_{what}", _SAID[what], labels=labels)
+            for key, counts in series.items():
+                # Who has submitted calls has a line for that alone, and workers have one for all else, from 0 on.
+                if counts[place] or (what != "sent" and any(counts[1:])):
+                    counter.add_metric(key, counts[place])
             yield counter
         runtime = HistogramMetricFamily("nbtasks_task_runtime", "Seconds that calls ran.", labels=["name"])
         bounds = [*map(str, BUCKETS), "+Inf"]

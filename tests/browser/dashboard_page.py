@@ -12,10 +12,12 @@ COLOURED = "\x1b[31mred\x1b[0m"
 
 
 class DashboardPage:
-    """One dashboard on a page."""
+    """One dashboard on a page; it is opened first, where it is said at which URL."""
 
-    def __init__(self, page, place=".nbt-dash"):
+    def __init__(self, page, place=".nbt-dash", at=None):
         self.page = page
+        if at is not None:
+            page.goto(at)
         self.root = page.locator(place).last
         self.root.wait_for(timeout=60_000)
         self.dialogs = []

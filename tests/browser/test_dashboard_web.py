@@ -153,6 +153,73 @@ def test_a_call_is_read_by_keyboard_while_others_end(opened, served, worked):
     assert dashboard.focused()[0] == "nbt-link"
 
 
+def test_what_is_on_show_stands_in_the_address(opened, served):
+    dashboard = opened(served)
+    page = dashboard.page
+    tasks = dashboard.turn("Tasks")
+    tasks.get_by_role("button", name="failed").click()
+    tasks.get_by_text("4 calls fit").wait_for()
+    tasks.get_by_role("button", name="submitted").click()
+    tasks.locator("th[aria-sort=ascending]").wait_for()
+    tasks.locator("tbody .nbt-link").first.click()
+    dashboard.drawer.get_by_text("Traceback", exact=True).wait_for()
+    assert "#tasks?state=FAILURE&sort=submitted&down=false&call=" in page.url
+    said = dashboard.drawer.locator("pre").first.inner_text()
+
+    # For somebody else, too, who opens it.
+    other = DashboardPage(page.context.new_page(), at=page.url)
+    other.drawer.get_by_text("Traceback", exact=True).wait_for()
+    assert other.drawer.locator("pre").first.inner_text() == said
+    other.shown("Tasks").get_by_text("4 calls fit").wait_for()
+    other.shown("Tasks").locator("th[aria-sort=ascending]", has_text="submitted").wait_for()
+    other.assert_sound()
+    other.page.close()
+
+    page.go_back()
+    dashboard.drawer.wait_for(state="hidden")
+    tasks.get_by_text("4 calls fit").wait_for()
+    page.go_forward()
+    dashboard.drawer.get_by_text("Traceback", exact=True).wait_for()
+
+
+def test_a_worker_leads_to_its_failures_and_a_queue_is_emptied(opened, served, worked):
+    task = worked.task(square, name="squares")
+    waiting = [task.apply_async((n,), queue="full") for n in range(2)]
+    dashboard = opened(served)
+    overview = dashboard.shown("Overview")
+    empty = overview.get_by_role("button", name="revoke all calls that wait in full")
+    empty.click()
+    overview.get_by_role("button", name="Revoke what waits?").click()
+    overview.get_by_text("2 calls revoked that waited in full; what runs goes on").wait_for()
+    assert {one.state for one in waiting} == {"REVOKED"}
+    dashboard.assert_sound()
+
+    workers = dashboard.turn("Workers")
+    workers.get_by_role("button", name="failures, of").click()
+    tasks = dashboard.shown("Tasks")
+    tasks.get_by_text("4 calls fit").wait_for()
+    assert tasks.get_by_role("button", name="failed").get_attribute("aria-pressed") == "true"
+
+
+def test_limits_are_set_by_hand(opened, served, worked):
+    dashboard = opened(served)
+    locks = dashboard.turn("Locks")
+    locks.get_by_label("Name of a task").fill("squares")
+    locks.get_by_label("Seconds after which a call is told to end").fill("1.5")
+    locks.get_by_label("Seconds after which a call is stopped").fill("90")
+    locks.get_by_role("button", name="set these times at all workers").click()
+    row = locks.locator("tbody tr", has_text="squares")
+    row.get_by_text("1 min 30 s").wait_for()
+    dashboard.assert_sound()
+
+    workers = dashboard.turn("Workers")
+    workers.get_by_role("button", name="Manage").click()
+    workers.get_by_label("Most children").fill("3")
+    workers.get_by_role("button", name="have as many children").click()
+    workers.locator(".nbt-answer.nbt-shown[data-ok=true]").wait_for()
+    dashboard.assert_sound()
+
+
 def test_what_is_done_and_what_is_refused_is_said_in_place(opened, served, worked):
     held = worked.task(wait, name="held", queue="nobody-listens").delay("nowhere")
     dashboard = opened(served)

@@ -110,6 +110,67 @@ def test_a_table_is_read_page_by_page(shared_app, monitor):
     assert len(found) == len(set(found)) == 5
 
 
+def test_a_table_is_ordered_before_it_is_cut_into_pages(shared_app, monitor):
+    task, slow = shared_app.task(add, name="ordered.add"), shared_app.task(hold, name="ordered.hold")
+    ids = [task.delay(n, n).id for n in range(5)]
+    long = slow.delay("/nowhere")
+    try:
+        page_when(
+            monitor, "tasks", lambda page: page["total"] == 1, {"task": "ordered.hold", "state": "STARTED"}
+        )
+        page_when(
+            monitor, "tasks", lambda page: page["total"] == 5, {"task": "ordered.add", "state": "SUCCESS"}
+        )
+        filters = {"sort": "submitted", "task": "ordered.add", "limit": 3}
+        first = monitor.page("tasks", filters)
+        rest = monitor.page("tasks", {**filters, "before": first["next"]})
+        assert [row["id"] for page in (first, rest) for row in page["rows"]] == ids
+        assert rest["next"] is None
+        down = monitor.page("tasks", {**filters, "down": "true"})
+        assert [row["id"] for row in down["rows"]] == ids[:1:-1]
+        # What runs counts with the time for which it has run so far.
+        longest = monitor.page("tasks", {"sort": "ran", "down": "true", "text": "ordered."})["rows"]
+        assert longest[0]["id"] == long.id
+        assert monitor.page("tasks", {"sort": "__class__"})["order"]["by"] is None
+    finally:
+        long.revoke(terminate=True)
+
+
+def test_what_was_for_a_failure_that_never_came_is_not_called_cancelled(shared_app, monitor):
+    told = shared_app.task(add, name="unneeded.add")
+    handle = shared_app.task(add, name="needed.add").apply_async((1, 2), link_error=[told.si(3, 4)])
+    assert handle.get() == 3
+    page = page_when(
+        monitor, "tasks", lambda page: page["total"] == 1, {"task": "unneeded.add", "state": "REVOKED"}
+    )
+    (row,) = page["rows"]
+    assert (row["note"], row["error"]) == ("not needed", None)
+    call = monitor.page("call", {"id": row["id"]})
+    assert call["note"] == "not needed"
+    (counts,) = [one for one in monitor.page("overview")["tasks"] if one["task"] == "unneeded.add"]
+    assert (counts["sent"], counts["revoked"]) == (1, 0)
+
+
+def test_a_queue_is_emptied(shared_app, monitor, gate):
+    task, slow = shared_app.task(add, name="emptied.add"), shared_app.task(hold, name="emptied.hold")
+    waiting = [task.apply_async((n, n), queue="to-empty") for n in range(3)]
+    elsewhere = task.apply_async((1, 2), queue="to-keep")
+    running = slow.delay(gate.path)
+    page_when(monitor, "tasks", lambda page: page["total"] == 1, {"task": "emptied.hold", "state": "STARTED"})
+    assert monitor.act("purge", {"queue": "to-empty"}) == {
+        "ok": True,
+        "said": "3 calls revoked that waited in to-empty; what runs goes on",
+        "workers": {},
+    }
+    assert {one.state for one in waiting} == {"REVOKED"}
+    assert elsewhere.state == "PENDING"
+    assert monitor.act("purge", {"queue": "default"})["said"].startswith("0 calls")
+    assert not monitor.act("purge", {})["ok"]
+    gate.open()
+    assert running.get() is None
+    elsewhere.revoke()
+
+
 def test_one_call_is_told_in_full(shared_app, monitor):
     handle = shared_app.task(fails, name="full.fails").delay(5)
     handle.get(propagate=False)
@@ -306,6 +367,22 @@ def test_what_a_dead_worker_ran_goes_on_elsewhere(home, gate):
         handle.get()
         page = page_when(monitor, "tasks", lambda page: page["rows"][0]["state"] == "SUCCESS")
         assert page["rows"][0]["worker"] == "w2"
+        monitor.close()
+
+
+def test_workers_tell_of_their_failures_and_of_their_end(home):
+    with App("failing") as app:
+        app.start_workers(1, name="w1")
+        monitor = Monitor(app)
+        app.task(fails).delay(1).get(propagate=False)
+        page_when(monitor, "workers", lambda page: [one["failed"] for one in page["workers"]] == [1])
+        assert monitor.page("workers")["gone"] == []
+        app.stop_workers()
+        page = page_when(monitor, "workers", lambda page: page["gone"])
+        assert [(one["name"], one["reason"]) for one in page["gone"]] == [("w1", "it was stopped")]
+        assert page["gone"][0]["at"] <= page["now"] + 1
+        app.start_workers(1, name="w1")
+        page_when(monitor, "workers", lambda page: page["workers"] and not page["gone"])
         monitor.close()
 
 

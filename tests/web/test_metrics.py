@@ -42,12 +42,21 @@ def worked(shared_app):
     return shared_app
 
 
+def total(told, what, task):
+    """How many of a task, wherever they ran."""
+    return sum(
+        value
+        for (name, labels), value in told.items()
+        if name == f"nbtasks_task_{what}_total" and dict(labels)["name"] == task
+    )
+
+
 def found(read):
     """The samples once the last event has come."""
 
     def look():
         told = samples(read())
-        return told if told.get(("nbtasks_task_succeeded_total", (("name", "metered.add"),))) == 3 else None
+        return told if total(told, "succeeded", "metered.add") == 3 else None
 
     return wait_until(look, "three calls are counted")
 
@@ -56,8 +65,11 @@ def check(told, app):
     """What there has to be."""
     (worker,) = app.workers()
     assert told["nbtasks_up", ()] == 1
-    assert told["nbtasks_task_sent_total", (("name", "metered.add"),)] == 3
-    assert told["nbtasks_task_failed_total", (("name", 'odd "name"\n\\'),)] == 1
+    place = (("hostname", worker.name), ("name", "metered.add"), ("queue_name", "default"))
+    assert told["nbtasks_task_succeeded_total", place] == 3
+    assert told["nbtasks_task_failed_total", place] == 0
+    assert total(told, "sent", "metered.add") == 3
+    assert total(told, "failed", 'odd "name"\n\\') == 1
     assert told["nbtasks_task_runtime_count", (("name", "metered.add"),)] == 3
     assert told["nbtasks_task_runtime_bucket", (("le", "+Inf"), ("name", "metered.add"))] == 3
     assert told["nbtasks_worker_up", (("hostname", worker.name),)] == 1

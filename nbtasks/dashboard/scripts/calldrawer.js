@@ -100,9 +100,9 @@ class CallDrawer {
     }
     setMark(this.mark, data.state);
     putText(this.title, data.task);
-    setText(this.word, wordOf(data.state));
-    const elsewhere = ["FAILURE", "REVOKED"].includes(data.state) && !data.actions.includes("retry") && !this.home.readonly && data.client;
-    const why = plain(data.why ?? data.problem) || (elsewhere ? `It is run again where it was submitted: in ${oneLine(data.client)}.` : "");
+    setText(this.word, data.note || wordOf(data.state));
+    const elsewhere = ["FAILURE", "REVOKED"].includes(data.state) && !data.note && !data.actions.includes("retry") && !this.home.readonly && data.client;
+    const why = plain(data.why ?? data.problem) || (elsewhere ? `It can be run again where it was submitted, in ${oneLine(data.client)}: by its card there, or by retry() of its handle. If that has ended, call the task anew.` : "");
     setText(this.why, why);
     this.why.hidden = !why;
     for (const [action, button] of Object.entries(this.actions)) {
@@ -140,8 +140,8 @@ class CallDrawer {
     /** @type {[string, string, [string, string][]][]} */
     const texts = [
       ["Arguments", "", given ? [["", given]] : []],
-      ["Error", "", !data.traceback && data.error ? [["stderr", plain(data.error)]] : []],
-      ["Traceback", "", data.traceback ? [["", plain(data.traceback)]] : []],
+      ["Error", "", !data.traceback && data.error && !data.note ? [["stderr", plain(data.error)]] : []],
+      ["Traceback", "", data.traceback && !data.note ? [["", plain(data.traceback)]] : []],
       ["Result", "", data.result !== null ? [["", plain(data.result)]] : data.result_note ? [["note", plain(data.result_note)]] : []],
       ["Output", "output", data.output.map(({ stream, text }) => [stream, plain(text)])],
     ];

@@ -3,7 +3,8 @@
 
 /**
  * @template R
- * @typedef {{name: string, kind?: "number" | "mono" | "state" | "wide" | "do", put(cell: HTMLElement, row: R): void, by?: (row: R) => number | string}} Column
+ * @typedef {{name: string, kind?: "number" | "mono" | "state" | "wide" | "do", least?: number, put(cell: HTMLElement, row: R): void, by?: true | ((row: R) => number | string)}} Column
+ * What a column is ordered by: `true` where the home has more rows than are here, and orders them itself.
  */
 
 /** Pixels that a column needs, by its kind; less, and the table scrolls. @type {Record<string, number>} */
@@ -25,12 +26,14 @@ class Grid {
     /** @type {{place: number, down: boolean} | null} */
     this.order = null;
     this.chosen = "";
+    /** The home is to order the rows. @type {(name: string, down: boolean) => void} */
+    this.onOrder = () => {};
     this.scroll = ownKeys(make("div", "nbt-scroll", parent));
     this.scroll.tabIndex = 0;
     this.scroll.setAttribute("role", "region");
     this.scroll.setAttribute("aria-label", `${caption}, table`);
     const table = this.table = make("table", "nbt-grid", this.scroll);
-    table.style.minWidth = `${columns.reduce((sum, { kind }) => sum + (LEAST_WIDTHS[kind ?? ""] ?? 84), 0)}px`;
+    table.style.minWidth = `${columns.reduce((sum, { kind, least }) => sum + (least ?? LEAST_WIDTHS[kind ?? ""] ?? 84), 0)}px`;
     make("caption", "nbt-unseen", table).textContent = caption;
     const names = make("tr", "", make("thead", "", table));
     this.heads = columns.map((column, place) => {
@@ -50,16 +53,26 @@ class Grid {
   sort(place) {
     const down = this.order?.place === place ? !this.order.down : this.columns[place].kind === "number";
     this.order = this.order?.place === place && this.order.down !== (this.columns[place].kind === "number") ? null : { place, down };
+    this.markOrder();
+    if (this.columns[place].by === true) this.onOrder(this.order ? this.columns[place].name : "", down);
+    else this.show(this.rows);
+  }
+  /** The home has ordered the rows so. @param {string} name @param {boolean} down */
+  ordered(name, down) {
+    const place = this.columns.findIndex((column) => column.name === name);
+    this.order = place < 0 ? null : { place, down };
+    this.markOrder();
+  }
+  markOrder() {
     this.heads.forEach((head, at) => {
       if (at === this.order?.place) head.setAttribute("aria-sort", this.order.down ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
     });
-    this.show(this.rows);
   }
   /** @param {R[]} rows */
   sorted(rows) {
     const by = this.order && this.columns[this.order.place].by, sign = this.order?.down ? -1 : 1;
-    if (!by) return rows;
+    if (!by || by === true) return rows;
     return [...rows].sort((one, other) => {
       const left = by(one), right = by(other);
       return left < right ? -sign : left > right ? sign : 0;

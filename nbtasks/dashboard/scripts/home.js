@@ -14,7 +14,7 @@ const PAGES = [
 ];
 let homes = 0;
 
-/** @typedef {{show(data: any): void, tick?(): void, asks?: Filters, enter?(filters: Filters): void, opened?(id: string): void}} DashboardPage */
+/** @typedef {{show(data: any): void, tick?(): void, asks?: Filters, place?: Filters, enter?(filters: Filters): void, opened?(id: string): void}} DashboardPage */
 
 class Home {
   /** @param {HTMLElement} el @param {Transport} transport @param {{kind: "notebook" | "page"}} how */
@@ -30,7 +30,7 @@ class Home {
     this.opened = null;
     /** @type {Map<string, DashboardPage>} */
     this.pages = new Map();
-    /** @type {(page: string) => void} */
+    /** Something else is on show. */
     this.onTurn = () => {};
     const root = this.root = make("div", "nbt-card nbt-dash", el);
     root.dataset.home = kind;
@@ -102,8 +102,21 @@ class Home {
     // Only the row of tabs moves: scrollIntoView would move the notebook, too.
     const tab = this.tabs.tabs[this.tabs.chosen], row = this.tabs.box;
     row.scrollLeft = Math.min(Math.max(row.scrollLeft, tab.offsetLeft + tab.offsetWidth - row.offsetLeft - row.clientWidth), tab.offsetLeft - row.offsetLeft);
-    this.onTurn(this.page);
     this.ask();
+  }
+  /** What is on show, as it stands in an address: the page, its filters, the call that is open. */
+  get place() {
+    const kept = Object.entries({ ...this.pages.get(this.page)?.place, call: this.opened ?? "" }).filter(([, value]) => value);
+    return `#${this.page}${kept.length ? `?${new URLSearchParams(kept)}` : ""}`;
+  }
+  /** Show what an address says. @param {string} place */
+  enter(place) {
+    const [name, rest = ""] = place.replace(/^#/, "").split("?", 2), { call = "", ...filters } = Object.fromEntries(new URLSearchParams(rest));
+    const at = Math.max(0, this.panels.findIndex((panel) => panel.dataset.page === name));
+    if (this.pages.has(name) || Object.keys(filters).length) this.made(at).enter?.(filters);
+    if (at === this.tabs.chosen) this.ask(); else this.tabs.choose(at);
+    if (call && call !== this.opened) this.open(call, null);
+    if (!call) this.drawer.close();
   }
   /** @param {string} name @param {Filters} [filters] */
   go(name, filters) {
@@ -125,6 +138,7 @@ class Home {
     const looked = this.seen && document.visibilityState === "visible";
     this.transport.ask(looked ? this.page : null, this.pages.get(this.page)?.asks ?? {});
     this.transport.ask("call", looked && this.opened ? { id: this.opened } : null);
+    this.onTurn();
   }
   /** @param {string} name @param {any} data */
   take(name, data) {
@@ -197,9 +211,14 @@ async function showAlone(el, transport) {
   await transport.ready;
   const home = new Home(el, transport, { kind: "page" });
   document.title = home.title.textContent ?? "";
-  const chosen = () => location.hash.slice(1) || "overview";
-  home.onTurn = (page) => { if (chosen() !== page) history.pushState(null, "", `#${page}`); };
-  addEventListener("popstate", () => home.go(chosen()));
-  home.go(chosen());
+  // Only what somebody does on the page is a step to go back to.
+  let entering = true;
+  const enter = () => { entering = true; home.enter(location.hash); entering = false; };
+  home.onTurn = () => {
+    const { place } = home;
+    if (!entering && place !== (location.hash || "#overview")) history.pushState(null, "", place);
+  };
+  addEventListener("popstate", enter);
+  enter();
   return home;
 }

@@ -37,6 +37,20 @@ class LocksPage {
     actButton(home, tools, "Set", {
       action: "rate_limit", body: () => ({ task: task.value.trim(), rate: rateOf.value.trim() }), said: this.said, label: "set this limit at all workers",
     });
+    const [soft, hard] = ["told after, s", "stopped after, s"].map((hint) => {
+      const field = ownKeys(make("input", "nbt-filter nbt-seconds", tools));
+      field.type = "number";
+      field.min = "0";
+      field.step = "any";
+      field.placeholder = hint;
+      return field;
+    });
+    soft.setAttribute("aria-label", "Seconds after which a call is told to end; empty for no limit");
+    hard.setAttribute("aria-label", "Seconds after which a call is stopped; empty for no limit");
+    const seconds = (/** @type {HTMLInputElement} */ { value }) => (value === "" ? null : Number(value));
+    actButton(home, tools, "Set times", {
+      action: "time_limit", body: () => ({ task: task.value.trim(), soft_s: seconds(soft), hard_s: seconds(hard) }), said: this.said, label: "set these times at all workers",
+    });
     tools.hidden = home.readonly;
   }
   /** @param {LocksData} data */

@@ -29,7 +29,10 @@ class OverviewPage {
       { name: "later", kind: "number", put: (cell, { delayed }) => setText(cell, thousands(delayed)) },
       { name: "oldest", kind: "number", put: (cell, { oldest_s: oldest }) => setText(cell, oldest === null ? "–" : span(oldest)) },
       { name: "workers", kind: "number", put: (cell, { workers }) => setText(cell, thousands(workers)) },
+      { name: "actions", kind: "do", least: 64, put: (cell, one) => this.putEmpty(cell, one) },
     ], ({ name, python, key }) => `${name} ${python} ${key}`, "Nothing waits, and no worker listens: nbtasks worker starts one.");
+    if (home.readonly) this.queues.table.classList.add("nbt-no-tools");
+    this.said = new Said(queues.box);
     this.whys = make("div", "nbt-whys", queues.box);
     const failures = part(pair, "Failures by kind");
     /** @type {Grid<FailureData>} */
@@ -64,6 +67,16 @@ class OverviewPage {
     link.dataset.task = task;
     setText(/** @type {Element} */ (link.firstElementChild), text || "(no name)");
     if (link.title !== text) link.title = text;
+  }
+  /** Only what this App could submit can be revoked here. @param {HTMLElement} cell @param {QueueData} one */
+  putEmpty(cell, { name, ours, waiting, delayed }) {
+    let button = cell.querySelector("button");
+    if (!button) {
+      button = actButton(this.home, cell, "Empty", {
+        action: "purge", body: () => ({ queue: name }), said: this.said, label: `revoke all calls that wait in ${oneLine(name)}`, sure: "Revoke what waits?",
+      });
+    }
+    button.hidden = this.home.readonly || !ours || !(waiting || delayed);
   }
   /** @param {OverviewData} data */
   show(data) {

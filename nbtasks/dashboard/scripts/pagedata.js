@@ -27,20 +27,21 @@
  * @typedef {{number: number, pid: number, state: string, memory: number | null, calls: ChildCall[], more: number}} ChildData
  * @typedef {{id: string, name: string, host: string, pid: number, pool: string, queues: string[], concurrency: number, busy: number,
  *   slots: number, memory: number | null, cpu: number | null, versions: Record<string, string | null>, matches: boolean,
- *   mismatches: string[], started: number | null, seen: number, alive: boolean, draining: boolean, processed: number,
+ *   mismatches: string[], started: number | null, seen: number, alive: boolean, draining: boolean, processed: number, failed: number,
  *   children: ChildData[]}} WorkerData
- * @typedef {Common & {workers: WorkerData[]}} WorkersData
+ * @typedef {{name: string, at: number, reason: string}} GoneData
+ * @typedef {Common & {workers: WorkerData[], gone: GoneData[]}} WorkersData
  *
  * @typedef {{id: string, task: string, args: string, state: string, worker: string | null, queue: string, queued_at: number | null,
  *   started_at: number | null, ended_at: number | null, runtime_s: number | null, retries: number, error: string | null,
- *   client: string | null}} CallRow
+ *   client: string | null, note: string | null}} CallRow
  * @typedef {Common & {rows: CallRow[], total: number, kept: number, seen: number, since: number | null, filters: Filters,
  *   tasks: string[], workers: string[], states: string[], next: string | null}} TasksData
  *
  * @typedef {{n: number, worker: string | null, started: number | null, ended: number | null, error: string | null}} Attempt
  * @typedef {Common & {id: string, found: boolean, task: string, state: string, queue: string, worker: string | null, child: number | null,
  *   client: string | null, queued_at: number | null, started_at: number | null, ended_at: number | null, runtime_s: number | null,
- *   retries: number, args: string, kwargs: string, why: string | null, attempts: Attempt[],
+ *   note: string | null, retries: number, args: string, kwargs: string, why: string | null, attempts: Attempt[],
  *   output: {stream: string, text: string}[], result: string | null, result_note: string | null, error: string | null,
  *   traceback: string | null, events: {t: number, type: string, worker: string | null}[], actions: string[]}} CallData
  *

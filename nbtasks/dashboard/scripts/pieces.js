@@ -32,12 +32,12 @@ function setMark(image, state) {
   image.hidden = code < 0;
   image.src = pictures.get(state) ?? "";
 }
-/** A state as mark and word. @param {HTMLElement} cell @param {string} state */
-function putState(cell, state) {
+/** A state as mark and word. @param {HTMLElement} cell @param {string} state @param {string | null} [word] that says more */
+function putState(cell, state, word) {
   const image = /** @type {HTMLImageElement} */ (cell.querySelector("img")) ?? mark(state, cell);
-  const word = cell.querySelector("span") ?? make("span", "", cell);
+  const node = cell.querySelector("span") ?? make("span", "", cell);
   setMark(image, state);
-  setText(word, wordOf(state));
+  setText(node, word || wordOf(state));
 }
 /** Names with their values; what has none is left out. @param {HTMLElement} box @param {[string, string][]} facts */
 function putFacts(box, facts) {

@@ -48,16 +48,17 @@ class TasksPage {
     this.count.setAttribute("role", "status");
     /** @type {Grid<CallRow>} */
     this.grid = new Grid(parent, "Calls", [
-      { name: "state", kind: "state", put: (cell, { state }) => putState(cell, state) },
-      { name: "task", kind: "wide", put: (cell, row) => putCall(cell, row.task, row.id, home) },
+      { name: "state", kind: "state", put: (cell, { state, note }) => putState(cell, state, note) },
+      { name: "task", kind: "wide", by: true, put: (cell, row) => putCall(cell, row.task, row.id, home) },
       { name: "arguments", kind: "mono", put: (cell, { args }) => putText(cell, args) },
-      { name: "ran", kind: "number", put: (cell, row) => this.putRan(cell, row) },
-      { name: "submitted", put: (cell, row) => setText(cell, moment(row.queued_at, home.now)) },
-      { name: "worker", put: (cell, { worker }) => putText(cell, worker ?? "") },
-      { name: "retries", kind: "number", put: (cell, { retries }) => setText(cell, retries ? thousands(retries) : "") },
-      { name: "error", kind: "wide", put: (cell, { error }) => { putText(cell, error ?? ""); cell.classList.toggle("nbt-bad", !!error); } },
+      { name: "ran", kind: "number", by: true, put: (cell, row) => this.putRan(cell, row) },
+      { name: "submitted", by: true, put: (cell, row) => setText(cell, moment(row.queued_at, home.now)) },
+      { name: "worker", by: true, put: (cell, { worker }) => putText(cell, worker ?? "") },
+      { name: "retries", kind: "number", by: true, put: (cell, { retries }) => setText(cell, retries ? thousands(retries) : "") },
+      { name: "error", kind: "wide", by: true, put: (cell, { error }) => { putText(cell, error ?? ""); cell.classList.toggle("nbt-bad", !!error); } },
       { name: "from", put: (cell, { client }) => putText(cell, client ?? "") },
     ], ({ id }) => id, "");
+    this.grid.onOrder = (sort, down) => this.set({ sort, down: sort ? String(down) : "" });
     const foot = make("div", "nbt-turn", parent);
     this.newer = makeButton("nbt-button", foot, "‹ Newer", () => this.turn(-1));
     this.older = makeButton("nbt-button", foot, "Older ›", () => this.turn(1));
@@ -66,6 +67,11 @@ class TasksPage {
   get asks() {
     const asked = { ...this.filters, limit: PAGE_ROWS, since_s: this.back };
     return Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
+  }
+  /** What stands in the page's address. @returns {Filters} */
+  get place() {
+    const { before, ...kept } = this.filters;
+    return kept;
   }
   /** @param {Filters} filters */
   set(filters) {
@@ -77,14 +83,15 @@ class TasksPage {
     this.home.ask();
   }
   /** Filters that another page has chosen. @param {Filters} filters */
-  enter(filters) {
-    this.text.value = filters.text ?? "";
-    this.filters = filters;
+  enter({ state = "", task = "", worker = "", text = "", sort = "", down = "" }) {
+    this.text.value = text;
+    this.filters = { state, task, worker, text, sort, down };
     this.turned = [];
     this.mark();
   }
   mark() {
     for (const chip of this.chips) chip.setAttribute("aria-pressed", String((this.filters.state ?? "") === chip.dataset.state));
+    this.grid?.ordered(this.filters.sort ?? "", this.filters.down === "true");
   }
   /** @param {boolean} held */
   pause(held) {
@@ -116,7 +123,7 @@ class TasksPage {
     this.next = data.next;
     offer(this.task, "all tasks", data.tasks, this.filters.task ?? "");
     offer(this.worker, "all workers", data.workers, this.filters.worker ?? "");
-    const filtered = Object.keys(this.asks).some((name) => !["limit", "before"].includes(name));
+    const filtered = Object.keys(this.asks).some((name) => !["limit", "before", "sort", "down"].includes(name));
     this.grid.show(data.rows, filtered ? "No call fits these filters." : "No call was submitted since events are kept.");
     const kept = data.seen > data.kept ? `; the newest ${thousands(data.kept)} of ${thousands(data.seen)} are kept` : "";
     setText(this.count, `${counted(data.total, "call")}${filtered ? " fit" : ""}${kept}`);

@@ -2,6 +2,8 @@
 // Workers: a block for each, its children as lanes with what they run now and for how long.
 
 const FEW_WORKERS = 6, FULL_LANE_S = 10;
+/** Seconds after which it is said that a worker is silent: it shows itself more often, unless its lease is long. */
+const SILENT_AFTER_S = 6;
 
 class WorkersPage {
   /** @param {HTMLElement} parent @param {Home} home */
@@ -16,6 +18,14 @@ class WorkersPage {
     this.filter.addEventListener("input", () => { if (this.data) this.show(this.data); });
     this.list = make("div", "nbt-workers", parent);
     this.empty = make("p", "nbt-empty", parent);
+    this.gone = part(parent, "No longer there");
+    /** @type {Grid<GoneData>} */
+    this.left = new Grid(this.gone.box, "No longer there", [
+      { name: "worker", kind: "wide", put: (cell, { name }) => putText(cell, name) },
+      { name: "since", put: (cell, { at }) => setText(cell, moment(at, home.now)) },
+      { name: "why", kind: "wide", put: (cell, { reason }) => putText(cell, reason) },
+      { name: "calls", kind: "do", least: 64, put: (cell, { name }) => putWorkersCalls(cell, "Its calls", { worker: name }, home) },
+    ], ({ name }) => name, "");
     /** @type {Map<string, WorkerBlock>} */
     this.blocks = new Map();
     /** @type {WorkersData | null} */
@@ -35,6 +45,9 @@ class WorkersPage {
     });
     for (const id of this.blocks.keys()) if (!data.workers.some((one) => one.id === id)) this.blocks.delete(id);
     arrange(this.list, nodes);
+    const gone = data.gone.filter(({ name }) => !wanted || name.toLowerCase().includes(wanted));
+    this.gone.box.hidden = !gone.length;
+    this.left.show(gone);
     this.filter.hidden = data.workers.length < 2;
     const busy = data.workers.reduce((sum, one) => sum + one.busy, 0), slots = data.workers.reduce((sum, one) => sum + one.slots, 0);
     setText(this.sum, data.workers.length ? `${counted(data.workers.length + (data.more ?? 0), "worker")}, ${thousands(busy)} of ${counted(slots, "slot")} busy` : "");
@@ -64,6 +77,9 @@ class WorkerBlock {
     this.manage.hidden = home.readonly;
     this.fold = makeButton("nbt-button nbt-fold", head, "", () => this.toggle());
     this.facts = make("div", "nbt-facts", box);
+    this.links = make("div", "nbt-tools nbt-links", box);
+    this.calls = make("span", "", this.links);
+    this.failed = make("span", "", this.links);
     this.problems = make("ul", "nbt-problems", box);
     this.problems.setAttribute("aria-label", "What does not fit");
     this.tools = make("div", "nbt-tools", box);
@@ -86,6 +102,18 @@ class WorkerBlock {
     queue.hidden = home.readonly;
     actButton(home, tools, "Listen", { action: "add_queue", body: () => ({ ...body(), queue: queue.value.trim() }), said, label: "listen to this queue" });
     actButton(home, tools, "Leave", { action: "cancel_queue", body: () => ({ ...body(), queue: queue.value.trim() }), said, label: "take nothing from this queue any more" });
+    const [least, most] = ["least", "most"].map((hint) => {
+      const field = ownKeys(make("input", "nbt-filter nbt-count-of", tools));
+      field.type = "number";
+      field.min = "1";
+      field.placeholder = hint;
+      field.setAttribute("aria-label", `${hint === "least" ? "Fewest" : "Most"} children`);
+      field.hidden = home.readonly;
+      return field;
+    });
+    actButton(home, tools, "Autoscale", {
+      action: "autoscale", body: () => ({ ...body(), max: Number(most.value), min: Number(least.value || 1) }), said, label: "have as many children as there is work, within these bounds",
+    });
     actButton(home, tools, "New children", { action: "restart_pool", body, said, sure: "Start all children anew?" });
     actButton(home, tools, "Drain", { action: "drain", body, said, label: "end when running calls have ended", sure: "End after the running calls?" });
     actButton(home, tools, "Stop", { action: "stop", body, said, label: "end at once", sure: "Stop it at once?" });
@@ -112,7 +140,8 @@ class WorkerBlock {
     putText(this.name, worker.name);
     this.manage.setAttribute("aria-label", `Manage ${worker.name}`);
     this.fold.setAttribute("aria-label", `${this.open ? "Less" : "More"} of ${worker.name}`);
-    const word = silent ? `silent since ${moment(worker.seen, now)}` : worker.draining ? "drains" : !worker.matches ? "does not fit" : "";
+    const quiet = now - worker.seen;
+    const word = !silent && quiet > SILENT_AFTER_S ? `silent for ${roughly(quiet)}` : silent ? `silent since ${moment(worker.seen, now)}` : worker.draining ? "drains" : !worker.matches ? "does not fit" : "";
     setText(this.state, word);
     this.state.hidden = !word;
     setText(this.busy, `${thousands(worker.busy)} of ${thousands(worker.slots)} busy`);
@@ -152,8 +181,18 @@ class WorkerBlock {
       ["up", worker.started === null ? "" : roughly(this.now - worker.started)], ["versions", versions.join(", ")],
     ];
     putFacts(this.facts, facts);
+    putWorkersCalls(this.calls, "Its calls", { worker: worker.name }, this.home);
+    putWorkersCalls(this.failed, counted(worker.failed, "failure"), { worker: worker.name, state: "FAILURE" }, this.home);
+    this.failed.hidden = !worker.failed;
   }
   tick() { if (this.open) for (const lane of this.children.values()) lane.tick(); }
+}
+
+/** A button that leads to calls of a worker. @param {HTMLElement} cell @param {string} text @param {Filters} filters @param {Home} home */
+function putWorkersCalls(cell, text, filters, home) {
+  const link = cell.querySelector("button") ?? makeButton("nbt-link nbt-leads", cell, "", () => home.go("tasks", filters));
+  setText(link, text);
+  link.setAttribute("aria-label", `${text}, of ${oneLine(filters.worker)}`);
 }
 
 class ChildLane {
