@@ -70,8 +70,8 @@ class BatchLabel:
     def to_wire(self) -> dict[str, Any]:
         """Return all of it but ``n`` and ``at``, as JSON types: what call after call of a task has the same."""
         wire = {**_FIELDS.written(self), **_written(self.submitter)}
-        wire.pop("n", None)
-        wire.pop("at", None)
+        for key in varying(0, 0.0):
+            wire.pop(key, None)
         return wire
 
     @classmethod
@@ -82,6 +82,11 @@ class BatchLabel:
             ValueError: it makes no sense.
         """
         return cls(**_FIELDS.read(wire), submitter=Submitter(**_WHO.read(wire)))
+
+
+def varying(n: int, at: float) -> dict[str, Any]:
+    """Return as JSON types what :meth:`BatchLabel.to_wire` leaves out."""
+    return {"n": n, "at": at}
 
 
 @functools.lru_cache(maxsize=8)

@@ -9,7 +9,7 @@ from nbtasks.core.events import CallEvent, from_wire, to_wire
 from nbtasks.core.wirefields import items
 from nbtasks.core.wirejson import to_json
 
-from .frames import EVENT, Sealer, child_of, unreadable
+from .frames import CHILD, EVENT, Sealer, child_of, unreadable
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class BatchNews:
         """Return the frame of it; ``kid`` as in :meth:`Sealer.seal`."""
         header = {"b": self.batch, "w": self.worker, "r": self.reporter, "s": self.number}
         if self.child is not None:
-            header["c"] = self.child
+            header[CHILD] = self.child
         return sealer.seal(
             EVENT, header, to_json([to_wire(event) for event in self.events]).encode(), kid=kid
         )

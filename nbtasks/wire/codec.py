@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import shownlines
 from nbtasks.core.happenings import Happenings
-from nbtasks.core.label import BatchLabel
+from nbtasks.core.label import BatchLabel, varying
 from nbtasks.core.orders import Order
 from nbtasks.core.workeranswer import WorkerAnswer
 
@@ -161,7 +161,7 @@ class Codec:
             at: as there.
             standing: all else of it, as :attr:`BatchLabel.standing`.
         """
-        return self._sealer.seal(LABEL, {"b": batch, "n": n, "at": at}, more=standing)
+        return self._sealer.seal(LABEL, {"b": batch, **varying(n, at)}, more=standing)
 
     def open_label(self, frame: bytes, batch: str) -> BatchLabel:
         """Verify what is told of a batch.

@@ -111,7 +111,11 @@ def unreadable(what: str, error: Exception) -> SignatureMismatch:
     return SignatureMismatch(f"{what} cannot be read here: {error}; both sides need the same nbtasks")
 
 
+#: Under which the header of what workers tell has the number of the child.
+CHILD = "c"
+
+
 def child_of(header: Header) -> int | None:
     """Return the number of the child that tells; what makes no sense is not known."""
-    child = header.get("c")
+    child = header.get(CHILD)
     return child if type(child) is int and 0 <= child < _MOST_CHILDREN else None

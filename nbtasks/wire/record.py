@@ -11,7 +11,7 @@ from typing import Any
 from nbtasks.core.calloutput import CallOutput
 from nbtasks.core.wirefields import from_base64, items, number, to_base64
 
-from .frames import RESULT, Header, Sealer, child_of, unreadable
+from .frames import CHILD, RESULT, Header, Sealer, child_of, unreadable
 from .payloads import Repeated, cut, lengths_of
 
 #: Epoch seconds, in the year 5138.
@@ -98,7 +98,7 @@ class Record:
         if self.given:
             header["o"] = {str(index): given.to_wire() for index, given in self.given.items()}
         if self.child is not None:
-            header["c"] = self.child
+            header[CHILD] = self.child
         if self.memo:
             header["mm"] = to_base64(self.memo)
         if self.made:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nbtasks.client.batches.engineparts import DueLater
 from nbtasks.core.address import PYTHON, Address
+from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.core.orders import Command, LimitTask
 
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-#: Seconds between two looks for answers, at first and later.
-_LOOK_S = 0.002
-_LATER_S = 0.02
+_BETWEEN_LOOKS = Backoff(0.002, 0.02, factor=1.3)
 
 
 class Commanding:
@@ -80,7 +79,7 @@ class Commanding:
 
     def _answers(self, reply: str, workers: Sequence[str], deadline: float) -> dict[str, WorkerAnswer]:
         found: dict[str, WorkerAnswer] = {}
-        missing, look_s = list(workers), _LOOK_S
+        missing, looks = list(workers), 0
         while True:
             for worker, frame in self._ordering.answers(reply, missing).items():
                 with contextlib.suppress(SignatureMismatch):
@@ -90,5 +89,5 @@ class Commanding:
             rest_s = deadline - time.monotonic()
             if not missing or rest_s <= 0:
                 return found
-            time.sleep(min(look_s, rest_s))
-            look_s = min(_LATER_S, look_s * 1.3)
+            looks += 1
+            time.sleep(min(_BETWEEN_LOOKS.after(looks), rest_s))
