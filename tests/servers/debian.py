@@ -26,7 +26,7 @@ def unpacked(name: str, *packages: str) -> Path:
     def fetch(folder: Path) -> None:
         if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
             raise Missing(f"{packages[0]} is fetched with apt-get and dpkg-deb, which are not here")
-        _download(packages, folder)
+        download(packages, folder)
         for package in folder.glob("*.deb"):
             run(["dpkg-deb", "-x", str(package), str(folder)], folder)
             package.unlink()
@@ -40,7 +40,12 @@ def libraries(root: Path) -> str:
     return os.pathsep.join(sorted({str(path.parent) for path in root.glob("usr/lib/*-linux-gnu*/*.so*")}))
 
 
-def _download(packages: tuple[str, ...], folder: Path) -> None:
+def download(packages: tuple[str, ...], folder: Path) -> None:
+    """Fetch packages into a folder, as files.
+
+    Raises:
+        Missing: that cannot be done.
+    """
     try:
         run(["apt-get", "download", *packages], folder)
     except Missing:

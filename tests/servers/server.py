@@ -61,6 +61,10 @@ class Server:
         self.disk = self.folder / "disk"
         self.log = self.folder / "log"
         self.port = free_port()
+        self._marks = _marks()
+        if folder is not None:
+            # Others may go on with it when this process of the run looks for what it has left over.
+            self._marks["NBTASKS_HOME"] = str(folder)
         self.pid: int | None = None
         (self.folder / "users").touch()
         self.disk.mkdir()
@@ -88,7 +92,7 @@ class Server:
         """Return what it and its tools are started with."""
         places = [str(self.root / place) for place in ("usr/bin", "usr/sbin")]
         return {
-            **_marks(),
+            **self._marks,
             "HOME": str(self.folder),
             "LANG": "C.UTF-8",
             "LD_LIBRARY_PATH": libraries(self.root),
@@ -236,7 +240,7 @@ class Server:
         guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py")), json.dumps(told)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-            env=_marks(),
+            env=self._marks,
         )  # fmt: skip
         assert guard.stdout is not None
         said = json.loads(guard.stdout.readline())

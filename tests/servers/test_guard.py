@@ -110,3 +110,11 @@ def test_a_shared_server_ends_with_the_last_of_a_run(user, eventually):
     assert fourth.folder.exists()
     fourth.leave()
     assert gone(fourth.folder)
+
+
+def test_a_shared_server_belongs_to_no_process_of_the_run(postgres_server, run_folder):
+    stat = Path(f"/proc/{postgres_server.pid}/stat").read_text()
+    guard = stat.rpartition(")")[2].split()[1]
+    environment = Path(f"/proc/{guard}/environ").read_bytes()
+    assert str(postgres_server.folder).encode() in environment
+    assert str(run_folder).encode() not in environment
