@@ -53,7 +53,7 @@ class CallLocks(Protocol):
     def take(self, entry: Entry, index: int, lane: str, title: str, locks: Sequence[Lock]) -> Turn:
         """Take the locks of a call that is about to start, all of them; or end its entry: it comes when it is its turn.
 
-        One step. A call that has some of them by this name already keeps its tokens; a lock whose other holders fill it
+        One step. Asked again by a call that has them, it has them, with another token. A lock whose other holders fill it
         puts the call into that lock's line, in the order of asking, where it waits without holding any of the others.
         When it is its turn, who gives the lock back queues it in ``lane`` as returned work, and the lock is kept for it
         for some seconds. May be said again.
@@ -71,7 +71,9 @@ class Locks(Protocol):
     # -- of code that takes them by itself
 
     def acquire(self, lock: Lock, name: str, consumer: str, title: str, wait: bool) -> int | None:
-        """Take a lock; returns the token, or None where it is not free. One step; may be said again.
+        """Take a lock; returns the token, or None where it is not free. One step.
+
+        Asked again by who has it, it has it, with another token.
 
         As many may hold it as the smallest capacity says that a holder, or who asks, names. Those in the line go first.
 

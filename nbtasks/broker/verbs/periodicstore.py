@@ -19,7 +19,7 @@ class DueTask:
 
     Attributes:
         due_ms: since when, in the server's time.
-        version: hash of its frame.
+        version: SHA-1 of its frame, in hexadecimal digits.
         is_there: whoever it ends with.
         gone_since_ms: since when that is not there; 0 where nobody has noted it.
     """
@@ -96,11 +96,11 @@ class PeriodicStore(Protocol):
     ) -> int | None:
         """Put one, or another version of one; returns when it is due next (ms), None where it pauses.
 
-        The same frame again changes nothing. Another version with the same timetable keeps its due time and all that
-        has become of it; so does one that pauses. Supervisors are told (``sd``, see :meth:`Ordering.asked`).
+        Whatever has become of it stays. Its due time stays where it has the same timetable and did not end with another
+        client before, and so does a pause. Supervisors are told (``sd``, see :meth:`Ordering.asked`).
 
         Args:
-            frame: signed; its hash (as :attr:`DueTask.version`) is what tells versions apart.
+            frame: signed; :attr:`DueTask.version` is made of it, and tells versions apart.
             timetable: what is due when, as text that is only compared.
             function, function_frame: as in :meth:`Flush.batch`.
             client: with which it ends; empty for none.
@@ -124,7 +124,7 @@ class PeriodicStore(Protocol):
         step. Where it was said before, ``LATE``.
 
         Args:
-            version: hash of the frame that it was made of.
+            version: of the frame that it was made of.
             due_ms: its due time; None for a run beside the timetable.
             next_ms: when it is due next.
         """
