@@ -171,6 +171,9 @@ class Link:
         Raises:
             BrokerUnavailable: the connection could not be made or was lost; nothing is known about the commands.
         """
+        if not commands:
+            # Nobody would answer.
+            return []
         return self._patiently(lambda: self._exchange(commands, timeout_s, eager=eager))
 
     def _patiently(self, action: Callable[[], T]) -> T:

@@ -49,7 +49,8 @@ class RedisOrdering:
 
     def drop_answers(self, reply: str, workers: Sequence[str]) -> None:
         """Nobody reads the answers to an order any more."""
-        self._link.call("DEL", *(self._keys.answer(reply, worker) for worker in workers))
+        if workers:
+            self._link.call("DEL", *(self._keys.answer(reply, worker) for worker in workers))
 
     def task_limits(self) -> list[bytes]:
         """Return the signed orders about limits of tasks that are kept."""

@@ -36,5 +36,6 @@ class Queues(Protocol):
         where it returns 200, there may be more. Any number of supervisors may do it at once; no call is queued twice by
         that, but one may be where the server is cut off in the middle, and its copy ends when it is taken.
 
-        Returns how many, and the seconds until the next one is due (None: none waits).
+        Returns how many were due (what was released besides is not counted), and the seconds until there is more to do:
+        0 where a release is to go on, None where nothing waits.
         """

@@ -133,6 +133,7 @@ def test_revoking_is_told_of_known_batches_alone(bench):
     orders = [(batch, b"one", None), (name(), b"two", None), (batch, b"three", 1)]
     assert bench.submission.revoke_several(orders) == [True, False, True]
     assert not bench.submission.revoke(name(), b"four")
+    assert bench.submission.revoke_several([]) == []
     told = bench.line.ordering()
     told.ask(None, 1)
     assert [one.data for one in told.asked(10) if one.kind == "c"] == [b"one", b"three"]

@@ -221,6 +221,8 @@ def test_orders_are_answered(bench):
     assert ordering.answers("another", ["w1"]) == {}
     ordering.drop_answers("reply", ["w1", "w3"])
     assert ordering.answers("reply", ["w1", "w2"]) == {"w2": b"of w2"}
+    ordering.drop_answers("reply", [])
+    assert ordering.answers("reply", []) == {}
 
 
 def test_limits_of_tasks_are_kept_for_those_who_come_later(bench):
