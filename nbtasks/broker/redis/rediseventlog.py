@@ -100,8 +100,8 @@ class RedisEventLog:
         """The last entry that was read is gone, and those after it may be."""
         trimmed = self._trimmed(self._facts())
         if self._passed is None or trimmed is None:
-            # How many, nobody knows.
-            self.missed += 1
+            # How many, nobody knows; and not whether any, where there was nothing yet when this began.
+            self.missed += int(self._has_read)
         else:
             self.missed += max(0, trimmed - self._passed)
         self._passed = None if trimmed is None else trimmed + n

