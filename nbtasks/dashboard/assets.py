@@ -19,8 +19,8 @@ _OWN = Path(__file__).parent
 _CARDS = _OWN.parent / "jupyter" / "page"
 #: Scripts and styles of the card that the dashboard shares.
 _SHARED_SCRIPTS = (
-    "copying.js", "custody.js", "elements.js", "greeting.js", "keeper.js", "lifecycle.js", "pulse.js", "shapes.js",
-    "tabs.js", "timeline.js",
+    "copying.js", "custody.js", "elements.js", "greeting.js", "keeper.js", "kernelline.js", "lifecycle.js", "pulse.js",
+    "shapes.js", "tabs.js", "timeline.js",
 )  # fmt: skip
 _SHARED_STYLES = ("card.css", "drawer.css", "timeline.css")
 #: By state code, and by one of those that only pictures have.

@@ -2,6 +2,7 @@
 
 A page says whether it keeps the saved form in the notebook's file itself (page/keeper.js); elsewhere that takes the
 widget's place at the end. A page of which nothing is heard has no widgets: it gets snapshots.
+At the other end is page/kernelline.js.
 """
 
 from __future__ import annotations

@@ -9,39 +9,30 @@ class KernelStore {
     this.model = model;
     /** @type {Map<string, KernelTransport>} */
     this.views = new Map();
-    this.keeper = new Keeper(model);
-    this.onMessage = (/** @type {any} */ message) => this.receive(message);
-    model.on("msg:custom", this.onMessage);
-    this.greeting = new Greeting(() => this.send({ t: "hello" }));
+    this.line = new KernelLine(model, this);
     this.pulse = new Pulse(model, () => this.end());
+    this.line.greet();
     this.timer = setInterval(() => this.look(), LOOK_AGAIN_MS / 5);
   }
   close() {
     clearInterval(this.timer);
-    this.greeting.end();
     for (const view of this.views.values()) view.close();
+    this.line.close();
     this.pulse.close();
-    this.keeper.close();
-    this.model.off("msg:custom", this.onMessage);
   }
   end() { for (const view of this.views.values()) view.state("ended", "The kernel has ended or was restarted: run the cell again."); }
   /** @param {any} message */
   receive(message) {
-    this.pulse.hear();
-    if (message.k === "welcome") this.greeting.end();
-    else if (message.k === "still") this.keeper.keep(message.data);
-    else if (message.k === "retire") { this.keeper.retire(); this.end(); }
-    else this.views.get(message.viewer)?.receive(message);
+    this.views.get(message.viewer)?.receive(message);
   }
+  retired() { this.end(); }
+  gone() { this.pulse.end(); }
   look() {
     const silent = Date.now() - this.pulse.heardAt > SILENT_FOR_MS;
     for (const view of this.views.values()) view.look(silent && !this.pulse.ended);
   }
   /** @param {object} content */
-  send(content) {
-    // Jupyter throws where the kernel is gone.
-    try { this.model.send(content); return true; } catch { this.pulse.end(); return false; }
-  }
+  send(content) { return this.line.send(content); }
 }
 
 /** @implements {Transport} */

@@ -36,24 +36,18 @@ class Store {
     this.width = 0; // of the mosaic, as the kernel was told
     /** @type {number | undefined} */
     this.widthTimer = undefined;
-    this.keeper = new Keeper(model);
-    this.below = new Below(this.keeper, (places) => this.send({ t: "below", places }));
+    this.line = new KernelLine(model, this);
+    this.below = new Below(this.line.keeper, (places) => this.send({ t: "below", places }));
     this.pulse = new Pulse(model, () => this.show());
     this.notice = new EndNotice(this);
-    this.onMessage = (/** @type {Message} */ message, /** @type {DataView[]} */ buffers) => this.receive(message, buffers);
-    this.onState = () => this.load();
-    model.on("msg:custom", this.onMessage);
-    model.on("change:seq", this.onState);
+    this.line.follow("seq", () => this.load());
     this.load();
-    this.greeting = new Greeting(() => this.send({ t: "hello", keeps: this.keeper.keeps }));
+    this.line.greet({ keeps: this.line.keeper.keeps });
   }
   close() {
     TabTitle.shared.show(this, null);
-    this.greeting.end();
-    this.keeper.close();
+    this.line.close();
     this.pulse.close();
-    this.model.off("msg:custom", this.onMessage);
-    this.model.off("change:seq", this.onState);
   }
   load() {
     this.pulse.hear();
@@ -79,11 +73,7 @@ class Store {
   }
   /** @param {Message} message @param {DataView[]} buffers */
   receive(message, buffers) {
-    this.pulse.hear();
-    if (message.k === "welcome") { this.greeting.end(); return; }
-    if (message.k === "still") { this.keeper.keep(message.data); return; }
     if (message.k === "below") { this.below.take(message); return; }
-    if (message.k === "retire") { this.keeper.retire(); return; }
     if (message.k === "label") { this.name(message); return; }
     if (message.k === "call") { for (const view of this.views) view.drawer.take(message); return; }
     if (message.k === "timeline") { for (const view of this.views) view.timeline.take(message); return; }
@@ -116,9 +106,9 @@ class Store {
   }
   /** @param {object} content */
   send(content) {
-    // Jupyter throws where the kernel is gone.
-    try { this.model.send(content); } catch { this.pulse.end(); }
+    this.line.send(content);
   }
+  gone() { this.pulse.end(); }
   /**
    * The saved mosaic is made as wide as it is here.
    * @param {number} width

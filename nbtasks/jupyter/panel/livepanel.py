@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("nbtasks")
 #: Scripts of the card that the panel shares.
-_SHARED = ("custody.js", "elements.js", "greeting.js", "keeper.js", "lifecycle.js")
+_SHARED = ("custody.js", "elements.js", "greeting.js", "keeper.js", "kernelline.js", "lifecycle.js")
 #: Seconds for which one word of the page counts that the panel is on show; it says so three times as often.
 LEASE_S = 30.0
 #: Seconds between two looks, at first and where nothing has changed for long.

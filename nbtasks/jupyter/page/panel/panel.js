@@ -27,24 +27,18 @@ class PanelStore {
     /** @type {Set<string>} */
     this.asked = new Set(); // buttons whose answer is awaited
     this.looking = false;
-    this.keeper = new Keeper(model);
-    this.onMessage = (/** @type {any} */ message) => this.receive(message);
-    this.onState = () => { this.panel = model.get("panel"); this.show(); };
-    model.on("msg:custom", this.onMessage);
-    model.on("change:panel", this.onState);
+    this.line = new KernelLine(model, this);
+    this.line.follow("panel", () => { this.panel = model.get("panel"); this.show(); });
     this.onPage = () => this.look();
     document.addEventListener("visibilitychange", this.onPage);
-    this.greeting = new Greeting(() => this.send({ t: "hello" }));
+    this.line.greet();
     this.timer = setInterval(() => { if (this.looking) this.send({ t: "look" }); }, LOOK_EVERY_MS);
   }
   close() {
     clearInterval(this.timer);
-    this.greeting.end();
     document.removeEventListener("visibilitychange", this.onPage);
     if (this.looking) this.send({ t: "away" });
-    this.keeper.close();
-    this.model.off("msg:custom", this.onMessage);
-    this.model.off("change:panel", this.onState);
+    this.line.close();
   }
   /** Tell the kernel whether somebody may see it. */
   look() {
@@ -55,9 +49,6 @@ class PanelStore {
   }
   /** @param {any} message */
   receive(message) {
-    if (message.k === "welcome") { this.greeting.end(); return; }
-    if (message.k === "still") { this.keeper.keep(message.data); return; }
-    if (message.k === "retire") { this.keeper.retire(); return; }
     if (message.k === "place") { for (const item of message.cards) this.place(item); return; }
     if (message.k === "panel") this.panel = message.panel;
     if (message.k === "said") { this.said = message.text; this.asked.clear(); }
@@ -66,7 +57,7 @@ class PanelStore {
   /** Put a card where its cell shows it, in the place of what it has shown before. @param {Placement} item */
   place(item) {
     let ok = false;
-    for (const cell of this.keeper.notebook?.cells ?? []) {
+    for (const cell of this.line.keeper.notebook?.cells ?? []) {
       if (/** @type {any} */ (cell).id !== item.cell || !cell.outputs) continue;
       const outputs = /** @type {any} */ (cell.outputs), output = { output_type: "display_data", data: item.data, metadata: item.metadata };
       let at = 0;
@@ -85,7 +76,11 @@ class PanelStore {
   }
   /** @param {object} content */
   send(content) {
-    try { this.model.send(content); } catch { this.said = "The kernel has ended or was restarted: run the cell again."; this.show(); }
+    this.line.send(content);
+  }
+  gone() {
+    this.said = "The kernel has ended or was restarted: run the cell again.";
+    this.show();
   }
   /** @param {string} action @param {string} key */
   ask(action, key) {

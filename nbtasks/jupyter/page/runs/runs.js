@@ -33,23 +33,17 @@ class RunsStore {
     this.asked = "";
     /** @type {Map<string, OpenCard | null>} */
     this.cards = new Map(); // of rows that are open; null until the kernel has told the card
-    this.keeper = new Keeper(model);
+    this.line = new KernelLine(model, this);
     this.pulse = new Pulse(model, () => this.show());
-    this.onMessage = (/** @type {any} */ message, /** @type {DataView[]} */ buffers) => this.receive(message, buffers);
-    this.onState = () => this.load();
-    model.on("msg:custom", this.onMessage);
-    model.on("change:list", this.onState);
+    this.line.follow("list", () => this.load());
     this.load();
-    this.greeting = new Greeting(() => this.send({ t: "hello", keeps: this.keeper.keeps }));
+    this.line.greet({ keeps: this.line.keeper.keeps });
   }
   close() {
     TabTitle.shared.show(this, null);
     for (const key of [...this.cards.keys()]) this.shut(key);
-    this.greeting.end();
-    this.keeper.close();
+    this.line.close();
     this.pulse.close();
-    this.model.off("msg:custom", this.onMessage);
-    this.model.off("change:list", this.onState);
   }
   load() {
     this.pulse.hear();
@@ -67,10 +61,6 @@ class RunsStore {
   }
   /** @param {any} message @param {DataView[]} buffers */
   receive(message, buffers) {
-    this.pulse.hear();
-    if (message.k === "welcome") { this.greeting.end(); return; }
-    if (message.k === "still") { this.keeper.keep(message.data); return; }
-    if (message.k === "retire") { this.keeper.retire(); return; }
     if (message.k === "of") { this.cards.get(message.key)?.model.take(message.m, buffers); return; }
     if (message.k === "opened") this.opened(message, buffers);
     if (message.k === "said") { this.said = message.text; this.asked = ""; }
@@ -100,8 +90,9 @@ class RunsStore {
   }
   /** @param {object} content */
   send(content) {
-    try { this.model.send(content); } catch { this.pulse.end(); }
+    this.line.send(content);
   }
+  gone() { this.pulse.end(); }
   /** @param {string} command */
   ask(command) {
     this.asked = command;
