@@ -8,6 +8,7 @@ PAGES = ("Overview", "Workers", "Tasks", "Timeline", "Schedules", "Locks", "Brok
 #: Texts that break pages which take them for anything but text.
 HTML = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 RIGHT_TO_LEFT = "\u202e\u05e9\u05dc\u05d5\u05dd"
+FOCUSED = "document.activeElement"
 COLOURED = "\x1b[31mred\x1b[0m"
 
 
@@ -55,4 +56,18 @@ class DashboardPage:
 
     def focused(self):
         """What has the focus: which element, and its text."""
-        return self.page.evaluate("[document.activeElement.className, document.activeElement.textContent]")
+        return self.page.evaluate(f"[{FOCUSED}.className, {FOCUSED}.textContent]")
+
+    def wait_for_focus(self, kind, text):
+        """Wait until such an element has the focus."""
+        same = f"([kind, text]) => {FOCUSED}.className === kind && {FOCUSED}.textContent === text"
+        self.page.wait_for_function(same, arg=[kind, text])
+
+    def place(self):
+        """How far below the upper edge of the window it stands."""
+        return self.root.evaluate("root => root.getBoundingClientRect().top")
+
+    def wait_until_it_stands_at(self, place):
+        """Wait until it stands there, to the pixel: what is above it may grow meanwhile, and be scrolled away."""
+        stands = "([root, place]) => Math.abs(root.getBoundingClientRect().top - place) < 1"
+        self.page.wait_for_function(stands, arg=[self.root.element_handle(), place])

@@ -220,6 +220,57 @@ def test_limits_are_set_by_hand(opened, served, worked):
     dashboard.assert_sound()
 
 
+@pytest.fixture
+def later(worked):
+    """A queue that workers are told of in the test, and not any more after it."""
+    yield "later"
+    worked.control.cancel_consumer("later")
+
+
+def test_the_focus_is_kept_while_a_row_is_gone(opened, served, worked, tmp_path, later):
+    @worked.task(bind=True, name="again")
+    def again(self, first, second):
+        wait(second if self.request.retries else first)
+        if not self.request.retries:
+            raise self.retry(queue="later", countdown=0)
+
+    call = again.delay(str(tmp_path / "first"), str(tmp_path / "second"))
+    dashboard = opened(served)
+    page = dashboard.page
+    tasks = dashboard.turn("Tasks")
+    tasks.get_by_role("button", name="running").click()
+    tasks.get_by_label("Task").select_option("again")
+    tasks.get_by_text("1 call fit").wait_for()
+    tasks.get_by_role("button", name="again").focus()
+    (tmp_path / "first").touch()
+    notice = ["nbt-empty", "No call fits these filters."]
+    dashboard.wait_for_focus(*notice)
+    worked.control.add_consumer("later")
+    dashboard.wait_for_focus("nbt-link", "again")
+
+    page.keyboard.press("Enter")
+    dashboard.drawer.locator(".nbt-word", has_text="running").wait_for()
+    (tmp_path / "second").touch()
+    call.get()
+    tasks.get_by_text(notice[1]).wait_for()
+    page.keyboard.press("Escape")
+    dashboard.drawer.wait_for(state="hidden")
+    assert dashboard.focused() == notice
+    dashboard.assert_sound()
+
+
+def test_a_call_that_was_opened_on_another_page_gives_the_focus_to_this_one(opened, served):
+    dashboard = opened(served)
+    failures = dashboard.shown("Overview").get_by_role("region", name="Failures by kind, table")
+    failures.get_by_role("button").first.click()
+    dashboard.drawer.get_by_text("Traceback", exact=True).wait_for()
+    dashboard.turn("Broker")
+    dashboard.drawer.focus()
+    dashboard.page.keyboard.press("Escape")
+    dashboard.drawer.wait_for(state="hidden")
+    assert dashboard.focused()[1] == "Broker"
+
+
 def test_what_is_done_and_what_is_refused_is_said_in_place(opened, served, worked):
     held = worked.task(wait, name="held", queue="nobody-listens").delay("nowhere")
     dashboard = opened(served)

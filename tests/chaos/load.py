@@ -224,6 +224,7 @@ class Load:
     seen: dict[int, tuple[str, Any]] = field(default_factory=dict)
     _watcher: threading.Thread | None = None
     _gave_up: list[str] = field(default_factory=list)
+    _seen_before: int = -1
 
     @classmethod
     def submit(
@@ -283,6 +284,17 @@ class Load:
         assert len(self.seen) >= share * len(self), (
             f"{len(self.seen)} of {len(self)} calls after {within:g} s"
         )
+
+    def got_on(self) -> bool:
+        """Whether calls have ended since this was asked and true; true for the first time.
+
+        A blow for each such time, and not more: where starting a process takes long, no call would ever run.
+        """
+        ended = len(self.seen)
+        if ended <= self._seen_before:
+            return False
+        self._seen_before = ended
+        return True
 
     def executions(self) -> dict[int, list[Execution]]:
         """Return the executions of each call that was started."""

@@ -92,7 +92,7 @@ def test_at_most_once_under_kills(n, idle_app, machine, matrix, faults, chance):
 
     def strike():
         alive = one.children()
-        if alive:
+        if alive and load.got_on():
             faults.kill([chance.choice(alive)], "kill a child")
 
     load = matrix.submit(

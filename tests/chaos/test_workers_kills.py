@@ -28,7 +28,7 @@ def kill_children(n, idle_app, machine, matrix, faults, chance):
 
     def strike():
         alive = one.children()
-        if alive:
+        if alive and load.got_on():
             faults.kill([chance.choice(alive)], "kill a child")
 
     load = matrix.submit(idle_app, n, long_s=LONG_S, within=n / 5)

@@ -83,9 +83,9 @@ class CallDrawer {
     this.id = null;
     this.box.hidden = true;
     this.home.closed(id);
-    // Its row may have been drawn anew since.
-    const back = from?.isConnected ? from : this.home.linkTo(id);
-    back?.focus({ preventScroll: true });
+    // Its row may have been drawn anew since, or another page be on show.
+    const back = from?.getClientRects().length ? from : this.home.linkTo(id);
+    back.focus({ preventScroll: true });
   }
   /** @param {CallData} data */
   show(data) {
@@ -95,7 +95,7 @@ class CallDrawer {
       setText(this.word, "not known");
       this.why.hidden = false;
       setText(this.why, plain(data.problem) || "Nobody knows this call any more.");
-      for (const button of Object.values(this.actions)) button.hidden = true;
+      for (const button of Object.values(this.actions)) this.offer(button, false);
       return;
     }
     setMark(this.mark, data.state);
@@ -106,10 +106,7 @@ class CallDrawer {
     setText(this.why, why);
     this.why.hidden = !why;
     for (const [action, button] of Object.entries(this.actions)) {
-      const offered = data.actions.includes(action) && !this.home.readonly;
-      // The button that has just done its work hands the focus on.
-      if (!offered && document.activeElement === button) this.box.focus({ preventScroll: true });
-      button.hidden = !offered;
+      this.offer(button, data.actions.includes(action) && !this.home.readonly);
     }
     this.showFacts(data);
     this.showTexts(data);
@@ -117,6 +114,12 @@ class CallDrawer {
     this.grid.show(data.attempts);
     this.events.box.hidden = !data.events.length;
     this.happened.show(data.events);
+  }
+  /** @param {HTMLButtonElement} button @param {boolean} offered */
+  offer(button, offered) {
+    // One that has just done its work hands the focus on.
+    if (!offered && document.activeElement === button) this.box.focus({ preventScroll: true });
+    button.hidden = !offered;
   }
   /** @param {CallData} data */
   showFacts(data) {

@@ -28,6 +28,7 @@ class Grid {
     this.chosen = "";
     /** The home is to order the rows. @type {(name: string, down: boolean) => void} */
     this.onOrder = () => {};
+    this.awaited = ""; // the row that gets the focus when it is there again
     this.scroll = ownKeys(make("div", "nbt-scroll", parent));
     this.scroll.tabIndex = 0;
     this.scroll.setAttribute("role", "region");
@@ -46,6 +47,7 @@ class Grid {
     });
     this.body = make("tbody", "", table);
     this.empty = make("p", "nbt-empty", parent);
+    this.empty.tabIndex = -1;
     setText(this.empty, empty);
     this.scroll.addEventListener("keydown", (event) => this.key(event));
   }
@@ -81,6 +83,8 @@ class Grid {
   /** @param {R[]} rows @param {string} [empty] */
   show(rows, empty) {
     this.rows = rows;
+    const held = /** @type {HTMLElement | null} */ (document.activeElement), ours = !!held && (held === this.empty || this.scroll.contains(held));
+    const row = ours && held ? /** @type {HTMLElement | null} */ (held.closest("tbody tr"))?.dataset.key : undefined;
     if (empty !== undefined) setText(this.empty, empty);
     this.empty.hidden = rows.length > 0;
     this.scroll.hidden = !rows.length;
@@ -91,12 +95,30 @@ class Grid {
       return line;
     });
     for (const key of this.lines.keys()) if (!keys.has(key)) this.lines.delete(key);
-    // A row that goes takes the focus along: the table gets it, so that the keys go on working.
-    const held = this.body.contains(document.activeElement) && document.activeElement;
     arrange(this.body, nodes);
-    if (held && !held.isConnected) this.scroll.focus({ preventScroll: true });
-    else if (held && held !== document.activeElement) /** @type {HTMLElement} */ (held).focus({ preventScroll: true });
+    if (ours && held) this.hold(held, row); else this.awaited = "";
     this.mark();
+  }
+  /**
+   * Keep the focus, so that the keys go on working: a row that goes would take it along, and so would a table that is
+   * empty. Then what stands in its place has it until the row is there again.
+   * @param {HTMLElement} held @param {string | undefined} row in which that is
+   */
+  hold(held, row) {
+    const standsIn = held === this.scroll || held === this.empty;
+    if (!standsIn) this.awaited = "";
+    if (!standsIn && held.isConnected && !this.scroll.hidden) {
+      if (held !== document.activeElement) held.focus({ preventScroll: true });
+      return;
+    }
+    const back = this.linkOf(row ?? this.awaited);
+    if (back !== document.activeElement) back.focus({ preventScroll: true });
+  }
+  /** The link of a row, or what stands in its place as long as it is not there. @param {string} key @returns {HTMLElement} */
+  linkOf(key) {
+    const link = this.lines.get(key)?.querySelector("button");
+    this.awaited = link ? "" : key;
+    return link ?? (this.scroll.hidden ? this.empty : this.scroll);
   }
   /** @param {string} key */
   line(key) {

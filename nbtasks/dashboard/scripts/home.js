@@ -14,7 +14,7 @@ const PAGES = [
 ];
 let homes = 0;
 
-/** @typedef {{show(data: any): void, tick?(): void, asks?: Filters, place?: Filters, enter?(filters: Filters): void, opened?(id: string): void}} DashboardPage */
+/** @typedef {{show(data: any): void, tick?(): void, asks?: Filters, place?: Filters, enter?(filters: Filters): void, opened?(id: string): void, linkTo?(id: string): HTMLElement}} DashboardPage */
 
 class Home {
   /** @param {HTMLElement} el @param {Transport} transport @param {{kind: "notebook" | "page"}} how */
@@ -188,9 +188,11 @@ class Home {
     for (const page of this.pages.values()) page.opened?.("");
     this.ask();
   }
-  /** @param {string} id @returns {HTMLElement | null} */
+  /** Where the focus goes that was at a call. @param {string} id @returns {HTMLElement} */
   linkTo(id) {
-    return this.body.querySelector(`[data-page="${this.page}"] [data-call="${CSS.escape(id)}"]`) ?? this.tabs.tabs[this.tabs.chosen];
+    /** @type {HTMLElement | null} */
+    const link = this.body.querySelector(`[data-page="${this.page}"] [data-call="${CSS.escape(id)}"]`);
+    return link ?? this.pages.get(this.page)?.linkTo?.(id) ?? this.tabs.tabs[this.tabs.chosen];
   }
   /** @param {KeyboardEvent} event */
   key(event) {

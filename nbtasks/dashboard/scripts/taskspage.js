@@ -134,6 +134,8 @@ class TasksPage {
   }
   /** @param {string} id */
   opened(id) { this.grid.mark(id); }
+  /** @param {string} id */
+  linkTo(id) { return this.grid.linkOf(id); }
   tick() {
     if (this.held) return;
     for (const cell of /** @type {NodeListOf<HTMLElement>} */ (this.grid.body.querySelectorAll("td.nbt-number"))) {
