@@ -32,9 +32,10 @@ class Leg(Protocol):
 
     @property
     def lacks(self) -> Mapping[str, str]:
-        """What it cannot do, by the name that users know it by, with what to do instead; empty where it does all.
+        """What it cannot do, by the name that users know it by, with the next step; empty where it does all.
 
-        An App refuses to begin with a leg that lacks what it was told to use: nothing is ever done by halves.
+        It may depend on the URL (a carrier without a store). Apps and workers refuse to begin with a leg that lacks
+        something (``broker/legs.py``): nothing is ever done by halves.
         """
 
     def line(self) -> BrokerLine:
