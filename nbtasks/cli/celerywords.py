@@ -51,16 +51,33 @@ _REFUSED: _Words = {
     "--exclude-queues": (("-X",), False, "name the queues that it serves: -Q"),
     "--include": (("-I",), False, "name the modules in App(include=[...])"),
 }
+_NO_WORKER = "a beat is no worker, so nobody asks it anything; its log says what it fires"
 _IN_SERVER = "what is due, and what has run, is kept in the server"
 #: The same of `celery beat`.
 _BEATS_NO_MEANING: _Words = {
     "--schedule": (("-s",), False, _IN_SERVER),
     "--scheduler": (("-S",), False, _IN_SERVER),
     "--max-interval": ((), False, "it looks when something is due, and whenever something has changed"),
+    "--hostname": (("-n",), False, _NO_WORKER),
+    "--enable-remote-control": ((), True, _NO_WORKER),
+    "--no-enable-remote-control": ((), True, _NO_WORKER),
 }
 _BEATS_REFUSED: _Words = {
     "--detach": ((), True, _DAEMON.replace("a worker", "a beat")),
-    **{name: _REFUSED[name] for name in ("--pidfile", "--uid", "--gid", "--umask", "--executable")},
+    **{name: _REFUSED[name] for name in ("--pidfile", "--uid", "--gid", "--umask")},
+    "--executable": ((), False, "start the beat with that Python: PYTHON -m nbtasks beat"),
+}
+_CAMERA = "a camera is five lines of Python, `for state in app.events().snapshots(every=...)`, see docs/guide/events.md"
+#: And of `celery events`.
+_EVENTS_NO_MEANING: _Words = {"--loglevel": (("-l",), False, "what it prints is events, and no log")}
+_EVENTS_REFUSED: _Words = {
+    "--camera": (("-c",), False, _CAMERA),
+    "--frequency": (("-F", "--freq"), False, _CAMERA),
+    "--maxrate": (("-r",), False, _CAMERA),
+    "--logfile": (("-f",), False, "send the output into a file: nbtasks events --dump > FILE"),
+    "--detach": ((), True, _DAEMON.replace("a worker", "it")),
+    **{name: _REFUSED[name] for name in ("--pidfile", "--uid", "--gid", "--umask")},
+    "--executable": ((), False, "start it with that Python: PYTHON -m nbtasks events"),
 }
 
 
@@ -171,11 +188,16 @@ def without_beats_words(command: Any) -> Any:
     return _without(command, _BEATS_NO_MEANING, _BEATS_REFUSED)
 
 
+def without_events_words(command: Any) -> Any:
+    """Do the same with those of its view of events."""
+    return _without(command, _EVENTS_NO_MEANING, _EVENTS_REFUSED)
+
+
 def _without(command: Any, no_meaning: _Words, refused: _Words) -> Any:
     def say(_: click.Context, option: click.Parameter, given: Any) -> None:
         if given:
-            name = option.opts[-1]
-            click.echo(f"nbtasks: {name} changes nothing: {no_meaning[name][2]}", err=True)
+            why = no_meaning[option.opts[-1]][2]
+            click.echo(f"nbtasks: {'/'.join(option.opts)} changes nothing: {why}", err=True)
 
     def refuse(_: click.Context, option: click.Parameter, given: Any) -> None:
         if given:

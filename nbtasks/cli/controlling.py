@@ -40,9 +40,32 @@ def _whom_options(command: C) -> C:
     return command
 
 
-@click.command(epilog="\b\n" + "\n".join(f"{word:14} {what}" for word, what in typedwords.QUESTIONS.items()))
+_QUESTIONS = "\n".join(f"{word:14} {what}" for word, what in typedwords.QUESTIONS.items())
+_ORDERS = "\n".join(f"{f'{word} {usage}':34} {what}" for word, (usage, what) in typedwords.ORDERS.items())
+
+
+def _list_option(words: str) -> Callable[[C], C]:
+    """Return the option ``--list``, which prints what can be said and ends."""
+
+    def say(context: click.Context, _: click.Parameter, given: bool) -> None:
+        if given:
+            click.echo(words)
+            context.exit()
+
+    return click.option(
+        "--list",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=say,
+        help="List the words, and end.",
+    )
+
+
+@click.command(epilog="\b\n" + _QUESTIONS)
 @click.argument("word", metavar="WORD", required=False)
 @click.argument("rest", nargs=-1, metavar="[ID...]")
+@_list_option(_QUESTIONS)
 @where_options
 @_whom_options
 def inspect(word: str | None, rest: tuple[str, ...], **given: Any) -> None:
@@ -52,16 +75,15 @@ def inspect(word: str | None, rest: tuple[str, ...], **given: Any) -> None:
     """
     asked = _said(word, "inspect", typedwords.QUESTIONS)
     with _opened(given) as app:
-        replies = _or_end(lambda: typedwords.asked(app.control.inspect(**_whom(given)), asked, rest))
-        _print(replies, given)
+        inspect = app.control.inspect(**_whom(given))
+        replies = _or_end(lambda: typedwords.asked(inspect, asked, rest))
+        _print(replies, given, inspect.absent)
 
 
-@click.command(
-    epilog="\b\n"
-    + "\n".join(f"{f'{word} {usage}':34} {what}" for word, (usage, what) in typedwords.ORDERS.items())
-)
+@click.command(epilog="\b\n" + _ORDERS)
 @click.argument("word", metavar="WORD", required=False)
 @click.argument("rest", nargs=-1, metavar="[ARGUMENT...]")
+@_list_option(_ORDERS)
 @click.option("--cold", is_flag=True, help="With shutdown: do not let running calls end.")
 @where_options
 @_whom_options
@@ -88,12 +110,17 @@ def control(word: str | None, rest: tuple[str, ...], cold: bool, **given: Any) -
 def status(**given: Any) -> None:
     """List the workers, and whether they answer."""
     with _opened(given) as app:
-        replies = _or_end(lambda: typedwords.asked(app.control.inspect(**_whom(given)), "ping", ()))
+        inspect = app.control.inspect(**_whom(given))
+        replies = _or_end(lambda: typedwords.asked(inspect, "ping", ()))
         if given["as_json"]:
             _print(replies, given)
             return
         for name, reply in replies.items():
-            click.echo(typedwords.shown(name, reply and {}, given["timeout"]))
+            # That it has answered is all that it says.
+            line, *_ = typedwords.shown(
+                name, reply, given["timeout"], absent=name in inspect.absent
+            ).splitlines()
+            click.echo(line)
         there = sum(reply is not None for reply in replies.values())
         click.echo(f"\n{there} node{'' if there == 1 else 's'} online.")
         _end(replies)
@@ -101,7 +128,7 @@ def status(**given: Any) -> None:
 
 def _said(word: str | None, command: str, known: Iterable[str]) -> str:
     if word is None:
-        raise click.UsageError(f"{command} needs a word: {', '.join(known)}")
+        raise click.UsageError(typedwords.needed(command, known))
     return word
 
 
@@ -137,12 +164,12 @@ def _nobody(why: str) -> NoReturn:
     sys.exit(_NOBODY)
 
 
-def _print(replies: dict[str, Any], given: dict[str, Any]) -> None:
+def _print(replies: dict[str, Any], given: dict[str, Any], absent: Iterable[str] = ()) -> None:
     if given["as_json"]:
         click.echo(json.dumps(replies, default=repr))
     else:
         for name, reply in replies.items():
-            click.echo(typedwords.shown(name, reply, given["timeout"]))
+            click.echo(typedwords.shown(name, reply, given["timeout"], absent=name in absent))
     _end(replies)
 
 

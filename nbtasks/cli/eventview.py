@@ -18,6 +18,7 @@ from nbtasks.core.errors import ConfigError, OperationalError
 from nbtasks.core.plaintext import on_one_line
 
 from .asking import opened, where_options
+from .celerywords import without_events_words
 from .inuse import NotInUse
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ _COLUMNS = {
 )
 @click.option("--timeout", type=float, metavar="SECONDS", help="End when nothing has happened for so long.")
 @where_options
+@without_events_words
 def events(
     dump: bool,
     types: tuple[str, ...],

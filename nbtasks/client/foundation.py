@@ -359,7 +359,7 @@ class Foundation:
         self,
         types: str | Iterable[str] | None = None,
         *,
-        task: str | None = None,
+        task: str | Definition | None = None,
         since: str | float | datetime | timedelta | None = None,
         timeout: Duration | None = None,
         expand: bool = True,
@@ -368,14 +368,14 @@ class Foundation:
 
         Args:
             types: such as ``"task-failed"``, or several; ``"task"`` and ``"worker"`` are all of these.
-            task: only calls of the task of this name, which may be a pattern such as ``"shop.*"``.
+            task: only calls of this task: itself, its name, or a pattern of names such as ``"shop.*"``.
             since: ``"start"`` begins with all that the server has kept, a datetime or epoch seconds at a moment,
                 ``"10m"`` or a timedelta so long ago; without it events come from now on.
             timeout: seconds without any event after which it ends; None: it does not.
             expand: one event for each call; else one for calls in a row, as they come.
 
         Raises:
-            ConfigError: there is no such type; or there is no broker.
+            ConfigError: there is no such type; a word makes no sense; or there is no broker.
         """
         from .happened.eventstream import EventStream
 

@@ -176,17 +176,18 @@ class TaskRevokedError(CallError):
     """The call was revoked, or expired before a worker could start it."""
 
     @classmethod
-    def expired(cls, rate_limit: str | None) -> TaskRevokedError:
+    def expired(cls, rate_limit: str | None, *, locked: bool = False) -> TaskRevokedError:
         """Return what a call ends with that was not started in time.
 
         Args:
             rate_limit: of its task.
+            locked: whether its task waits for locks, or for its turn.
         """
-        why = (
-            "no worker was free"
-            if rate_limit is None
-            else f"the rate limit of {rate_limit} did not let it start"
-        )
+        why = "no worker was free"
+        if rate_limit is not None:
+            why = f"the rate limit of {rate_limit} did not let it start"
+        elif locked:
+            why = "no worker was free, or others held what it waits for (locks=, max_concurrency=),"
         return cls(f"expired: {why} before its time was over")
 
 

@@ -71,7 +71,8 @@ def test_a_beat_puts_what_its_project_declares_and_removes_what_it_declares_no_m
     running = worker("-A", "project", "--no-beat", "-c", "1")
     with App() as app:
         assert app.periodic_tasks() == []
-        first = beat("-A", "project", "-s", "schedule.db")
+        first = beat("-A", "project", "-s", "schedule.db", "-n", "beat@here")
+        assert "-n/--hostname changes nothing: a beat is no worker" in first.text()
         assert (
             "--schedule changes nothing: what is due, and what has run, is kept in the server" in first.text()
         )

@@ -80,6 +80,15 @@ def test_an_order_is_followed_and_said(shell):
         (("control", "pool_grow", "many"), 2, "not a whole number"),
         (("control", "pool_grow", "--cold"), 2, "--cold goes with shutdown"),
         (("inspect", "ping", "-d", "nobody"), 69, "no worker 'nobody' is there"),
+        (("inspect", "ping", "-d", "w1,nobody"), 1, "->  nobody: no worker of this name is there"),
+        (("inspect", "ping", "-d", "w1,nobody", "--json"), 1, '{"w1": {"ok": "pong"}, "nobody": null}'),
+        (("status", "-d", "w1,nobody"), 1, "->  w1: OK\n->  nobody: no worker of this name is there\n\n1 node"),
+        (("control", "pool_grow", "-d", "w1,nobody"), 69, "no worker 'nobody' is there"),
+        (("inspect", "clock"), 2, "that has no meaning here: workers do not count"),
+        (("inspect", "memdump"), 2, "let a profiler"),
+        (("inspect", "query_task", "nobody", "-d", "w1"), 0, "->  w1: OK\n    - empty -"),
+        (("inspect", "--list"), 0, "active_queues  queues that are served"),
+        (("control", "--list"), 0, "terminate SIGNAL ID..."),
     ],
 )
 def test_what_is_wrong_ends_with_its_code(shell, words, code, says):

@@ -68,6 +68,23 @@ def test_events_are_lines_and_can_be_chosen(shell):
     assert " on w1 in " in failed
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-c", "proj.Camera"), "--camera: a camera is five lines of Python"),
+        (("--freq", "2.0"), "snapshots(every=...)"),
+        (("--maxrate", "5/s"), "snapshots(every=...)"),
+        (("-f", "events.log"), "nbtasks events --dump > FILE"),
+        (("--pidfile", "x"), "systemd and supervisord"),
+        (("--type", "task_failed"), "there are no events 'task_failed'; did you mean 'task-failed'?"),
+    ],
+)
+def test_celerys_words_are_told_what_to_do_instead(shell, words, says):
+    code, _, err = shell(*words)
+    assert code == 2
+    assert says in err
+
+
 def test_ctrl_c_ends_it_without_a_word(shell):
     process = subprocess.Popen(
         shell.command("--dump", "--since", "start"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -260,6 +260,14 @@ def test_workers_are_chosen_by_name_and_pattern(told):
     assert control.inspect(pattern="w[0-9]$", matcher="pcre").ping() == {"w1": {"ok": "pong"}}
     with pytest.raises(WorkersError, match="did you mean 'w1'"):
         control.ping(["w11"])
+    # A question is answered by those who are there, and who is not is named; an order is given to all or to none.
+    inspect = control.inspect(["w1", "gone", "gone"])
+    assert inspect.ping() == {"w1": {"ok": "pong"}}
+    assert inspect.silent == inspect.absent == ["gone"]
+    assert inspect.scheduled() == {"w1": []}
+    assert inspect.silent == ["gone"]
+    with pytest.raises(WorkersError, match="no worker 'gone' is there; there are w1"):
+        control.pool_grow(1, ["w1", "gone"])
     with pytest.raises(ConfigError, match="no regular expression"):
         control.inspect(pattern="(", matcher="pcre").ping()
 
@@ -309,6 +317,28 @@ def test_calls_are_named_by_their_handles_too(told, gate, eventually):
     told.control.revoke([running], terminate=True)
     eventually(lambda: running.state == "REVOKED", "it is stopped")
     assert told.control.broadcast("active_queues") == [{"w1": inspect.active_queues()["w1"]}]
+
+
+def test_calls_are_named_as_their_handles_are(told, gate, eventually):
+    task = told.task(hold)
+    own, group = task.apply_async((gate.path,), task_id="my own"), task.map([gate.path])
+    inspect = told.control.inspect()
+    eventually(lambda: len(inspect.active()["w1"]) == 2, "they run")
+    assert inspect.query_task(own)["w1"].keys() == {"my own"}
+    # The id of a map means its calls.
+    assert inspect.query_task(group)["w1"].keys() == {group[0].id}
+    assert inspect.query_task(group.id, "nobody")["w1"].keys() == {group[0].id}
+    told.control.revoke([own, group[0]], terminate=True)
+    eventually(lambda: {"my own", group[0].id} <= set(inspect.revoked()["w1"]), "they are told to stop")
+
+
+def test_a_word_that_is_mistyped_is_told_which_is_meant(told):
+    with pytest.raises(AttributeError, match="control has no 'pool_gro'; did you mean 'pool_grow'"):
+        told.control.pool_gro(1)
+    with pytest.raises(AttributeError, match="did you mean 'active'"):
+        told.control.inspect().activ()
+    with pytest.raises(AttributeError, match="control has no 'nonsense'$"):
+        told.control.nonsense()
 
 
 def test_who_is_silent_is_named(home, eventually):

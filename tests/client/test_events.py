@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 
 import pytest
@@ -153,6 +154,52 @@ def test_what_can_be_said_after_some_events_is_counted(shared_app):
     assert state.calls[handle.id]["state"] == "FAILURE"
     assert state.calls[handle.id]["exception"] == "ValueError: no 7"
     assert state.missed == 0
+
+
+def test_a_coroutine_gets_snapshots_too(shared_app):
+    task = shared_app.task(double, name="pack.in_loop")
+    task.map(range(3)).get(SOON)
+
+    async def counted():
+        with shared_app.events(task=task, since="start", timeout=SOON) as stream:
+            async for state in stream.snapshots(every=0.05):
+                if state.totals.get("pack.in_loop", {}).get("task-succeeded") == 3:
+                    return state.event_count
+        raise AssertionError("it has ended before")
+
+    assert asyncio.run(counted()) >= 3
+
+    async def ended():
+        return [state async for state in shared_app.events(timeout=0).snapshots(every=0)]
+
+    assert len(asyncio.run(ended())) == 1
+
+
+def test_an_event_can_be_read_as_a_dict(shared_app):
+    task = shared_app.task(double, name="pack.read")
+    task.delay(1).get(SOON)
+    event = next(iter(shared_app.events("task-sent", task="pack.read", since="start", timeout=SOON)))
+    assert dict(event) == {**event} == event.to_dict()
+    assert "uuid" in event
+    assert "nothing" not in event
+    assert list(event) == list(event.keys())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"types": 5}, "5 is no type of event"),
+        ({"types": "task_failed"}, "did you mean 'task-failed'"),
+        ({"types": "failed"}, "did you mean 'task-failed'"),
+        ({"types": ["task-sent", "nothing"]}, "there are no events 'nothing'; there are: task, worker, task-sent"),
+        ({"task": 5}, "task=5 is no name of a task"),
+        ({"task": ["a", "b"]}, "is no name of a task"),
+        ({"since": 10}, "a moment of the year 1970; for 10 seconds ago say since='10s'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(shared_app, wrong, says):
+    with pytest.raises(ConfigError, match=says):
+        shared_app.events(**wrong)
 
 
 def test_a_state_forgets_what_was_long_ago(shared_app):

@@ -126,6 +126,9 @@ def test_it_is_due_at_the_first_minute_that_all_fields_fit(
         ({"day_of_week": "5-7"}, "* * * * 0,5,6"),
         ({"day_of_week": "Sat-mon, wednesday"}, "* * * * 0,1,3,6"),
         ({"day_of_week": {"mon", 5}}, "* * * * 1,5"),
+        ({"day_of_week": "tues,thurs"}, "* * * * 2,4"),
+        ({"day_of_week": "wednes-frid"}, "* * * * 3,4,5"),
+        ({"month_of_year": "sept"}, "* * * 9 *"),
         ({"month_of_year": "nov-FEB"}, "* * * 1,2,11,12 *"),
         ({"month_of_year": "june", "day_of_month": "1-7"}, "* * 1,2,3,4,5,6,7 6 *"),
         ({"day_of_month": "L"}, "* * L * *"),
@@ -159,6 +162,7 @@ def test_what_fields_may_say(given, expression):
         ({"minute": [1, 2.5]}, "2.5"),
         ({"hour": "\N{SUPERSCRIPT TWO}"}, "no pattern"),
         ({"day_of_week": "fir"}, "numbers or names"),
+        ({"day_of_week": "monkey"}, "numbers or names"),
         ({"day_of_week": 8}, "8 is not from 0 to 7"),
         ({"day_of_month": 0}, "0 is not from 1 to 31"),
         ({"day_of_month": 30, "month_of_year": 2}, "never due"),
@@ -235,6 +239,10 @@ def simulated(expression, tz, begin, end):
         (BERLIN, [datetime(2027, 3, 28), datetime(2027, 10, 31)]),
         ("America/New_York", [datetime(2027, 3, 14), datetime(2027, 11, 7)]),
         ("Australia/Sydney", [datetime(2027, 10, 3), datetime(2027, 4, 4)]),
+        # By half an hour; at a quarter to three; at midnight, so that a day begins at one.
+        ("Australia/Lord_Howe", [datetime(2027, 10, 3), datetime(2027, 4, 4)]),
+        ("Pacific/Chatham", [datetime(2027, 9, 26), datetime(2027, 4, 4)]),
+        ("America/Santiago", [datetime(2027, 9, 5), datetime(2027, 4, 4)]),
     ],
 )
 @pytest.mark.parametrize(

@@ -260,3 +260,18 @@ def test_a_run_that_ended_well_and_is_not_held_takes_no_memory(kernel):
         kernel.press(model, {"t": "open", "key": "4"})
     kernel.settle(lambda: any(told["key"] == "4" for told in kernel.told("opened")))
     assert re.search(r"held +done +5 ", kernel.run("%tasks").data[0]["text/plain"])
+
+
+def test_workers_are_asked_and_told_as_in_a_shell(kernel):
+    kernel.run("%workers start 1 --name w1")
+    assert kernel.run("%workers inspect ping --pattern 'w*' --json").stdout == '{"w1": {"ok": "pong"}}\n'
+    assert "no worker of this name is there" in kernel.run("%workers inspect ping -d w1 -d gone").stdout
+    assert kernel.run("%workers control pool_grow --pattern 'x*' -j").stdout == "{}\n"
+    for line, says in (
+        ("inspect", "%workers inspect needs a word: ping, active"),
+        ("control", "%workers control needs a word: shutdown"),
+        ("inspect pin", "%workers inspect: 'pin' is unknown; did you mean 'ping'?"),
+        ("control pool_grow 1 2", "it is used as `pool_grow [N]`"),
+    ):
+        ran = kernel.run(f"%workers {line}")
+        assert says in ran.stderr

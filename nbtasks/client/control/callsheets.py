@@ -65,6 +65,19 @@ class CallSheets:
                 )
         return sheets
 
+    def ids(self, told: Any, info: WorkerInfo) -> list[str]:
+        """Return the ids of calls that a worker names by ``BATCH:INDEX``, as their handles have them.
+
+        ``BATCH`` alone, which is all calls of a map, stays.
+        """
+        del info
+        parts = [str(one).partition(":") for one in told]
+        self._look_up(batch for batch, colon, _ in parts if colon)
+        return [
+            str(self._sheet(batch, int(index))["id"]) if index.isdigit() else batch
+            for batch, _, index in parts
+        ]
+
     def scheduled(self, there: Audience) -> dict[str, list[dict[str, Any]]]:
         """Return what is due later, at the first worker of its queue."""
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in there.workers}

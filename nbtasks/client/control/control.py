@@ -13,7 +13,7 @@ from nbtasks.core.rates import rate
 
 from .audience import audience
 from .inspecting import Inspect
-from .orderwords import PATIENCE_S, OrderWords, ids_of
+from .orderwords import PATIENCE_S, OrderWords, ids_of, or_meant
 
 if TYPE_CHECKING:
     from .commanded import Commanded
@@ -46,7 +46,7 @@ class Control:
     def __getattr__(self, name: str) -> Any:
         if name in NO_MEANING:
             raise ConfigError(f"control.{name}: that has no meaning here: {NO_MEANING[name]}")
-        raise AttributeError(f"control has no {name!r}")
+        raise AttributeError(f"control has no {name!r}{or_meant(name, type(self))}")
 
     def inspect(
         self,

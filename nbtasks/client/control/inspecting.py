@@ -11,7 +11,7 @@ from nbtasks.core.orders import Ask
 
 from .audience import Audience, audience
 from .callsheets import CallSheets
-from .orderwords import OrderWords, ids_of
+from .orderwords import OrderWords, ids_of, or_meant
 
 if TYPE_CHECKING:
     from nbtasks.client.workerinfo import WorkerInfo
@@ -25,7 +25,8 @@ _SOON_S = 0.5
 
 Replies = dict[str, Any]
 _PROFILER = "let a profiler such as memray or py-spy look at the processes that stats() names"
-_NO_MEANING = {
+#: Questions of Celery's that nobody is asked -> why, or what to do instead.
+NOT_ASKED = {
     "clock": "workers do not count a common time; the server's clock is the one of all",
     "hello": "workers do not greet each other: each is seen in the server",
     "memsample": _PROFILER,
@@ -38,7 +39,9 @@ class Inspect:
     """Asks workers; each method returns what they say by their names, None where nobody says anything.
 
     Attributes:
-        silent: names of those who did not answer the last question in time, though they hold their lease.
+        silent: names of those who did not answer the last question in time, though they hold their lease; and of
+            those that ``destination`` names and that are not there.
+        absent: the latter alone.
     """
 
     def __init__(
@@ -51,11 +54,12 @@ class Inspect:
         self._destination = destination
         self._words = words
         self.silent: list[str] = []
+        self.absent: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
-        if name in _NO_MEANING:
-            raise ConfigError(f"inspect().{name}: that has no meaning here: {_NO_MEANING[name]}")
-        raise AttributeError(f"inspect() has no {name!r}")
+        if name in NOT_ASKED:
+            raise ConfigError(f"inspect().{name}: that has no meaning here: {NOT_ASKED[name]}")
+        raise AttributeError(f"inspect() has no {name!r}{or_meant(name, type(self))}")
 
     # -- what each worker says
 
@@ -82,14 +86,14 @@ class Inspect:
         The server keeps them. They are told at one of the workers that serve their queue.
         """
         there = self._audience()
-        self.silent = []
+        self.silent = [*self.absent]
         if not there.workers:
             return None
         return self._told(CallSheets(self._app).scheduled(there))
 
     def revoked(self) -> Replies | None:
-        """Ask which calls were revoked lately while they might run: ids; that of a batch means all its calls."""
-        return self._asked("revoked")
+        """Ask which calls they were told to stop in the last minute: ids; that of a map means all its calls."""
+        return self._asked("revoked", CallSheets(self._app).ids)
 
     def registered(self, *taskinfoitems: str) -> Replies | None:
         """Ask which tasks they have of their own, with ``-A``; those of notebooks travel with their calls."""
@@ -121,7 +125,7 @@ class Inspect:
         """Ask who has calls in hand: ``{id: ["active" or "reserved", what is known of it]}``.
 
         Args:
-            ids: of the calls, or their handles, or lists of these.
+            ids: of the calls, or their handles, or lists of these; that of a map means its calls.
         """
         wanted = set(ids_of(ids))
         if not wanted:
@@ -130,7 +134,11 @@ class Inspect:
         silent: set[str] = set()
         for state, ask in (("active", self.active), ("reserved", self.reserved)):
             for name, calls in (ask() or {}).items():
-                told = {call["id"]: [state, call] for call in calls if call["id"] in wanted}
+                told = {
+                    call["id"]: [state, call]
+                    for call in calls
+                    if wanted & {call["id"], call["id"].partition(":")[0]}
+                }
                 found[name] = {**told, **found.get(name, {})}
             silent |= set(self.silent)
         self.silent = sorted(silent)
@@ -140,7 +148,9 @@ class Inspect:
 
     def _audience(self, destination: Iterable[str] | str | None = None) -> Audience:
         chosen = destination if destination is not None else self._destination
-        return audience(self._app, chosen, self._words.pattern, self._words.matcher)
+        there = audience(self._app, chosen, self._words.pattern, self._words.matcher, all_of_them=False)
+        self.absent = list(there.absent)
+        return there
 
     def _asked(
         self,
@@ -169,7 +179,7 @@ class Inspect:
             elif published is not None and time.time() - info.seen_at < _FRESH_S:
                 value = published(info)
                 replies[name] = shown(value, info) if shown is not None else value
-        self.silent = [name for name in there.workers if name not in replies]
+        self.silent = [*(name for name in there.workers if name not in replies), *self.absent]
         return self._told(replies)
 
     def _told(self, replies: Replies) -> Replies | None:

@@ -59,6 +59,12 @@ class OrderWords:
         return made
 
 
+def or_meant(name: str, owner: type) -> str:
+    """Return what is said of an attribute that nobody knows: the one that is most like it."""
+    near = nearest(name, [one for one in dir(owner) if not one.startswith("_")])
+    return f"; did you mean {near!r}?" if near else ""
+
+
 def ids_of(given: Any) -> list[str]:
     """Return the ids of calls that somebody names, by their ids or handles.
 

@@ -12,7 +12,7 @@ from nbtasks.core.nearest import nearest
 from nbtasks.core.plaintext import on_one_line
 
 from .control import NO_MEANING, Control, Said
-from .inspecting import Inspect, Replies
+from .inspecting import NOT_ASKED, Inspect, Replies
 
 #: Characters of one line.
 _MOST_TEXT = 10_000
@@ -132,11 +132,13 @@ class UnknownWord(ConfigError):
 
 
 def asked(inspect: Inspect, word: str, rest: Sequence[str]) -> Replies:
-    """Ask what was typed; returns the answers by workers' names, None where one is silent.
+    """Ask what was typed; returns the answers by workers' names, None where one is silent or not there.
 
     Raises:
         UnknownWord: there is no such question.
     """
+    if word in NOT_ASKED:
+        raise UnknownWord(f"inspect {word}: that has no meaning here: {NOT_ASKED[word]}")
     if word not in QUESTIONS:
         raise UnknownWord(_unknown("inspect", word, QUESTIONS))
     if word == "query_task" and not rest:
@@ -169,19 +171,25 @@ def ordered(control: Control, word: str, rest: Sequence[str], to: dict[str, Any]
     return said
 
 
-def shown(name: str, reply: Any, timeout_s: float) -> str:
-    """Return what one worker says as text; of an empty dict only that it is there.
+def needed(command: str, known: Any) -> str:
+    """Return what is said where a word is missing."""
+    return f"{command} needs a word: {', '.join(known)}"
+
+
+def shown(name: str, reply: Any, timeout_s: float, *, absent: bool = False) -> str:
+    """Return what one worker says as text.
 
     Args:
-        reply: None where it is silent.
+        reply: None where it is silent, or absent.
         timeout_s: for so long was waited.
+        absent: whether it is not there at all.
     """
     head = f"->  {on_one_line(name)}: "
+    if absent:
+        return f"{head}no worker of this name is there"
     if reply is None:
         return f"{head}no answer in {timeout_s:g} s, though it holds its lease"
-    if reply == {}:
-        return f"{head}OK"
-    if isinstance(reply, dict) and reply.keys() <= {"ok", "error"}:
+    if reply and isinstance(reply, dict) and reply.keys() <= {"ok", "error"}:
         word = "ok" if "ok" in reply else "error"
         said = "\n".join(f"        {on_one_line(line, _MOST_TEXT)}" for line in str(reply[word]).splitlines())
         return f"{head}{'OK' if word == 'ok' else 'ERROR'}\n{said}"

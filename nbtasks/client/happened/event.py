@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, KeysView, Mapping
 from typing import Any
 
 from nbtasks.core.ids import call_id
@@ -99,6 +99,16 @@ class Event:
     def __getitem__(self, name: str) -> Any:
         """Return a field as Celery's events, which are dicts, have it."""
         return self.to_dict()[name]
+
+    def keys(self) -> KeysView[str]:
+        """Return the names of its fields, so that ``dict(event)`` and ``{**event}`` work as with Celery's."""
+        return self.to_dict().keys()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.to_dict())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.to_dict()
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a field, or a default where it has none."""

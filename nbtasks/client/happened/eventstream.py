@@ -9,20 +9,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core import happenings as words
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.durations import patience, seconds
 from nbtasks.core.errors import BrokerUnavailable, ConfigError
+from nbtasks.core.nearest import nearest
 
 from .event import Event
-from .eventstate import EventState
+from .snapshots import Snapshots
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from nbtasks.client.definition import Definition
     from nbtasks.client.workerinfo import WorkerInfo
     from nbtasks.core.durations import Duration
 
@@ -36,6 +38,8 @@ _READ_S = 1.0
 _BETWEEN_TRIES = Backoff(0.1, 2.0, jitter=True)
 #: Seconds by which events may be older than the moment from which on they are wanted.
 _SLACK_S = 1.0
+#: Nobody means a moment before that: 2001, in epoch seconds.
+_LEAST_EPOCH_S = 1e9
 #: Events of one go.
 _MOST_AT_ONCE = 1_000
 
@@ -55,13 +59,13 @@ class EventStream:
         self,
         source: EventSource,
         types: str | Iterable[str] | None,
-        task: str | None,
+        task: str | Definition | None,
         since: str | float | datetime | timedelta | None,
         timeout: Duration | None,
         expand: bool,
     ) -> None:
         self._types = _types(types)
-        self._task = task
+        self._task = _pattern(task)
         self._timeout_s = patience(timeout)
         self._expand = expand
         self._source = source
@@ -95,6 +99,11 @@ class EventStream:
         """Whether there is more to read at once, though none of the last of it may be what is wanted."""
         return bool(self._ready) or self._tap.is_behind
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is read."""
+        return self._closed
+
     # -- reading
 
     def next_batch(self, timeout_s: float = 1.0) -> list[Event]:
@@ -114,7 +123,7 @@ class EventStream:
                 yield from self._each(event)
             if events or self.is_behind:
                 last = time.monotonic()
-            elif self._is_over(last):
+            elif self.is_over(last):
                 return
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -127,27 +136,16 @@ class EventStream:
                     yield one
             if events or self.is_behind:
                 last = time.monotonic()
-            elif self._is_over(last):
+            elif self.is_over(last):
                 return
 
-    def snapshots(self, every: Duration) -> Iterator[EventState]:
-        """Yield what can be said by now, every so many seconds, whether something has happened or not.
+    def snapshots(self, every: Duration) -> Snapshots:
+        """Return what yields what can be said by now, every so many seconds, whether something has happened or not.
 
-        It is the same object each time, and goes on counting; this is Celery's camera.
+        It is the same object each time, and goes on counting; this is Celery's camera. In a coroutine it is
+        ``async for``.
         """
-        state, every_s = EventState(), seconds(every, "every")
-        last, due = time.monotonic(), time.monotonic() + every_s
-        while not self._closed:
-            events = self.next_batch(max(0.0, min(_READ_S, due - time.monotonic())))
-            for event in events:
-                state.event(event)
-            now = time.monotonic()
-            last = now if events or self.is_behind else last
-            if now >= due or self._closed:
-                due = now + every_s
-                yield state
-            if self._is_over(last):
-                return
+        return Snapshots(self, every)
 
     def _each(self, event: Event) -> Iterable[Event]:
         return event.each() if self._expand else (event,)
@@ -157,7 +155,8 @@ class EventStream:
             return _READ_S
         return max(0.0, min(_READ_S, last + self._timeout_s - time.monotonic()))
 
-    def _is_over(self, last: float) -> bool:
+    def is_over(self, last: float) -> bool:
+        """Whether nothing has come for so long that it ends; ``last`` is when something has, by the steady clock."""
         return self._timeout_s is not None and time.monotonic() - last >= self._timeout_s
 
     def _fill(self, timeout_s: float) -> None:
@@ -249,15 +248,35 @@ def _types(given: str | Iterable[str] | None) -> frozenset[str]:
     """
     if given is None:
         return frozenset(words.TYPES)
+    if not isinstance(given, Iterable):
+        raise ConfigError(
+            f"events: {given!r:.60} is no type of event, such as 'task-failed', nor a list of such"
+        )
     found: set[str] = {words.MISSED}
     for word in [given] if isinstance(given, str) else given:
         those = [name for name in words.TYPES if word in (name, name.partition("-")[0])]
         if not those:
-            raise ConfigError(
-                f"there are no events {word!r}; there are: task, worker, {', '.join(words.TYPES)}"
-            )
+            raise ConfigError(f"there are no events {word!r:.60}; {_or_meant(str(word))}")
         found.update(those)
     return frozenset(found)
+
+
+def _or_meant(word: str) -> str:
+    # A handler of Celery's is called task_failed, and who is in a hurry writes failed.
+    near = nearest(word, words.TYPES) or nearest(f"task-{word}", words.TYPES)
+    return f"did you mean {near!r}?" if near else f"there are: task, worker, {', '.join(words.TYPES)}"
+
+
+def _pattern(task: object) -> str | None:
+    """Return which names of tasks are meant; None for all.
+
+    Raises:
+        ConfigError: it is neither a name nor a task.
+    """
+    found = getattr(task, "name", task)
+    if found is None or (isinstance(found, str) and found):
+        return found
+    raise ConfigError(f"events: task={task!r:.60} is no name of a task, such as 'shop.*', nor a task")
 
 
 def _moment(since: str | float | datetime | timedelta | None, source: EventSource) -> float:
@@ -279,6 +298,11 @@ def _moment(since: str | float | datetime | timedelta | None, source: EventSourc
         with contextlib.suppress(ConfigError):
             return source.now() - seconds(since)
     if isinstance(since, int | float) and not isinstance(since, bool) and since >= 0:
+        if 0 < since < _LEAST_EPOCH_S:
+            raise ConfigError(
+                f"since={since!r} is a moment of the year {datetime.fromtimestamp(since, timezone.utc).year}; "
+                f"for {since:g} seconds ago say since='{since:g}s'"
+            )
         return float(since)
     raise ConfigError(
         f'since={since!r:.60}: say "start", a datetime, epoch seconds, or how long ago, such as "10m"; '

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import ConfigError
@@ -24,6 +24,8 @@ _ALIASES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+#: Seconds, of less than the shortest time that a clock shows, and of the longest in which it is not changed twice.
+_TICK_S, _DAY_S = 0.5, 86_400.0
 #: In the order of a crontab's line.
 _FIELDS = (MINUTE, HOUR, DAY_OF_MONTH, MONTH_OF_YEAR, DAY_OF_WEEK)
 
@@ -143,8 +145,59 @@ def _library() -> Any:
 
 def _times(expression: str, begin: datetime) -> Iterator[float]:
     """Yield the moments that fit."""
+    if str(begin.tzinfo) == "UTC":
+        begin = begin.astimezone(timezone.utc)
+    elif any(field.startswith("*") for field in expression.split()[:2]):
+        yield from _by_the_clock(expression, begin)
+        return
+    for found in _simulated(expression, begin):
+        yield found.timestamp()
+
+
+def _by_the_clock(expression: str, begin: datetime) -> Iterator[float]:
+    """Yield each moment at which a clock of the zone shows what fits, whether it comes twice that day or not at all.
+
+    The library counts hours on from where it is; where clocks are changed by half an hour it loses some.
+    """
+    zone, moment = begin.tzinfo, begin.timestamp()
+    while True:
+        ahead = _ahead(moment + _TICK_S, zone)
+        shown = datetime.fromtimestamp(moment, timezone.utc).replace(tzinfo=None) + ahead
+        found = next(_simulated(expression, shown), None)
+        if found is None:
+            return
+        then = (found - ahead).replace(tzinfo=timezone.utc).timestamp()
+        changed = _change(moment, then, zone)
+        if changed is None:
+            yield then
+        # The first moment of the other time may be one that fits.
+        moment = then if changed is None else changed - _TICK_S
+
+
+def _ahead(moment: float, zone: tzinfo | None) -> timedelta:
+    """Return by how much clocks are ahead of UTC."""
+    return datetime.fromtimestamp(moment, zone).utcoffset() or timedelta()
+
+
+def _change(after: float, until: float, zone: tzinfo | None) -> float | None:
+    """Return the first moment at which clocks are changed; None where they are not."""
+    before, sure = _ahead(after + _TICK_S, zone), after + _TICK_S
+    while sure < until:
+        least, most = sure, min(until, sure + _DAY_S)
+        if _ahead(most, zone) == before:
+            sure = most
+            continue
+        while most - least > _TICK_S:
+            middle = (least + most) / 2
+            least, most = (middle, most) if _ahead(middle, zone) == before else (least, middle)
+        # To the second: clocks are changed at a full minute.
+        return float(round(most))
+    return None
+
+
+def _simulated(expression: str, begin: datetime) -> Iterator[datetime]:
+    """Yield what the library finds."""
     library = _library()
-    begin = begin.astimezone(timezone.utc) if str(begin.tzinfo) == "UTC" else begin
     try:
         simulation = library.CronSim(expression, begin)
     except library.CronSimError as error:
@@ -154,5 +207,4 @@ def _times(expression: str, begin: datetime) -> Iterator[float]:
         raise ConfigError(f"crontab: {expression!r}: {error}") from None
     # Celery's: both fields count, whatever they begin with.
     simulation.day_and = True
-    for found in simulation:
-        yield found.timestamp()
+    yield from simulation

@@ -16,6 +16,8 @@ _LONG_MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
+#: Characters of a short name.
+_SHORT = 3
 _TERM = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\w+))?")
 _STARRED = re.compile(r"\*(/\d+)?")
 
@@ -134,6 +136,10 @@ class CrontabField:
         for names in self.names:
             if given in names:
                 return names.index(given) + self.least
+            # As Celery has it: tues, thurs, sept.
+            longer = [name for name in names if isinstance(given, str) and name.startswith(given)]
+            if len(longer) == 1 and len(given) > _SHORT:
+                return names.index(longer[0]) + self.least
         if isinstance(given, str) and not (given.isascii() and given.isdecimal()):
             raise _NoPattern(str(given))
         # Of thousands of digits Python makes no number.

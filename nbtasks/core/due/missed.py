@@ -19,6 +19,11 @@ MOST_MADE_UP = 100
 _MOST_LOOKED_AT = 1000
 
 
+def were(times: int) -> str:
+    """Return so many due times as the beginning of a sentence."""
+    return f"{times:,} due time{' was' if times == 1 else 's were'}"
+
+
 def check_missed(value: object) -> str:
     """Return what is to be done about missed due times.
 

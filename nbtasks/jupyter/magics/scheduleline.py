@@ -69,6 +69,10 @@ def _act(_: LivePanel, action: str, key: str) -> str:
 
 def _done(action: str, name: str) -> str:
     task = PeriodicTask(name, App.current())
+    if not task.exists:
+        near = nearest(name, [one.name for one in all_facts(App.current())])
+        hint = f"did you mean {near!r}?" if near else "`%tasks schedule` lists them."
+        return f"There is no periodic task {name!r}; {hint}"
     if action == "run":
         run = words.short_id(task.run_now().id)
         return f"{name} runs now: {run}. `%tasks attach {run}` shows its card."
@@ -78,8 +82,5 @@ def _done(action: str, name: str) -> str:
     if action == "resume":
         task.resume()
         return f"{name} goes on."
-    return (
-        f"{name} is removed."
-        if task.remove()
-        else f"There is no periodic task {name!r}; `%tasks schedule` lists them."
-    )
+    task.remove()
+    return f"{name} is removed."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ USAGE = (
     "[--env NAME=VALUE] [--max-tasks-per-child N] [--max-memory-per-child KIB] [--keep] | "
     "%workers stop [--now] | %workers scale N | %workers restart [--now] | %workers connect URL|FILE | "
     "%workers logs [-n LINES] | %workers status | %workers inspect WORD [ID..] | %workers control WORD [ARGUMENT..] "
-    "(each with [-d NAME,..]) | "
+    "(each with [-d NAME,..] [--pattern GLOB] [--json]) | "
     "%workers invite [--listen [HOST:PORT]] [--host NAME] [--file FILE] [--show] | %workers uninvite"
 )
 
@@ -92,8 +93,10 @@ def _whom_parser(command: str) -> MagicParser:
         # Where there is none, that is said with the words that there are.
         parser.add_argument("word", metavar="WORD", nargs="?", default="")
         parser.add_argument("rest", nargs="*")
-    parser.add_argument("-d", "--destination")
+    parser.add_argument("-d", "--destination", action="append", default=[])
+    parser.add_argument("--pattern")
     parser.add_argument("-t", "--timeout", type=float, default=1.0)
+    parser.add_argument("-j", "--json", action="store_true")
     if command == "control":
         parser.add_argument("--cold", action="store_true")
     return parser
@@ -273,9 +276,20 @@ def _look() -> Panel:
 
 def _ask_or_tell(command: str, given: argparse.Namespace) -> str:
     """Do what is typed after these words, as in a shell; returns what the workers say."""
-    names = [name.strip() for name in (given.destination or "").split(",") if name.strip()]
-    to: dict[str, Any] = {"destination": names or None, "timeout": given.timeout}
+    names = [name.strip() for some in given.destination for name in some.split(",") if name.strip()]
+    to: dict[str, Any] = {"destination": names or None, "pattern": given.pattern, "timeout": given.timeout}
+    if command != "status" and not given.word:
+        known = typedwords.ORDERS if command == "control" else typedwords.QUESTIONS
+        raise OptionError(typedwords.needed(f"%workers {command}", known))
+    try:
+        return _answered(command, given, to)
+    except typedwords.UnknownWord as error:
+        raise OptionError(f"%workers {error}") from None
+
+
+def _answered(command: str, given: argparse.Namespace, to: dict[str, Any]) -> str:
     control = App.current().control
+    absent: list[str] = []
     if command == "control":
         if given.cold and given.word != "shutdown":
             raise OptionError("%workers control: --cold goes with shutdown")
@@ -284,10 +298,16 @@ def _ask_or_tell(command: str, given: argparse.Namespace) -> str:
         )
     else:
         word, rest = ("ping", ()) if command == "status" else (given.word, given.rest)
-        replies = typedwords.asked(control.inspect(**to), word, rest)
+        inspect = control.inspect(**to)
+        replies = typedwords.asked(inspect, word, rest)
+        absent = inspect.absent
+    if given.json:
+        return json.dumps(replies, default=repr)
     if not replies and command == "control" and given.word in {"revoke", "terminate"}:
         return "Revoked."
-    lines = [typedwords.shown(name, reply, given.timeout) for name, reply in replies.items()]
+    lines = [
+        typedwords.shown(name, reply, given.timeout, absent=name in absent) for name, reply in replies.items()
+    ]
     return "\n".join(lines) or "No worker is there that could answer; `%workers start` starts some."
 
 

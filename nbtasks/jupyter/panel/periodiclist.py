@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.core.due.missed import were
 from nbtasks.core.due.periodicfacts import GONE, WITH_ANOTHER, WITH_THIS
 from nbtasks.jupyter.card import words
 
@@ -98,9 +99,9 @@ def _handle(one: PeriodicFacts, now: datetime) -> RowHandle:
         for run in one.runs[:_MOST_LINES]
     ]
     if one.missed:
-        lines.append(f"{one.missed:,} due times were missed, for nobody was there to fire them")
+        lines.append(f"{were(one.missed)} missed, for nobody was there to fire them")
     if one.skipped:
-        lines.append(f"{one.skipped:,} due times were left out, because the run before went on")
+        lines.append(f"{were(one.skipped)} left out, because the run before went on")
     # When its code was put, says this machine's clock; a run is told in the zone of the schedule.
     coded = _moment(one.coded.astimezone(), now)
     lines.append(f"code of {coded} ({one.code})" if one.code else "code of the workers")

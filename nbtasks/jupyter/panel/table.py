@@ -72,7 +72,14 @@ class Panel:
         }
 
     def _details(self) -> list[str]:
-        return [line for handle in self.handles for line in handle.details]
+        if len(self.handles) == 1:
+            return list(self.handles[0].details)
+        # Below a table of several rows nobody could tell which of them a line is about.
+        return [
+            f"{row[0]}: {line}"
+            for row, handle in zip(self.rows, self.handles, strict=False)
+            for line in handle.details
+        ]
 
     def _notes(self) -> list[str]:
         return [*self.notes, *([self.empty] if not self.rows and self.empty else [])]

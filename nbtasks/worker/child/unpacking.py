@@ -138,7 +138,7 @@ class Unpacking:
         if handed is not None and handed.over:
             self._unrun.end_over(job, handed)
         if chunk.not_after is not None and self._lines.server_now() > chunk.not_after:
-            late = TaskRevokedError.expired(job.options.rate_limit)
+            late = TaskRevokedError.expired(job.options.rate_limit, locked=job.options.is_locked)
             self._unrun.fail_all(job, late, REVOKED_CODE)
             return None
         return job

@@ -8,7 +8,7 @@ from __future__ import annotations
 from nbtasks.broker.servertime import ServerClock
 from nbtasks.broker.verbs.periodicstore import DueTask, PeriodicStore
 from nbtasks.core.due.interval import schedule
-from nbtasks.core.due.missed import first_to_fire
+from nbtasks.core.due.missed import first_to_fire, were
 from nbtasks.core.due.periodic import DueRun, Periodic, run_id
 from nbtasks.core.errors import SignatureMismatch
 from nbtasks.wire.codec import Codec
@@ -92,7 +92,7 @@ class Firing:
             # Nobody of us has put that there.
             target, passed = table.after(now, now), 0
         if target != due_ms / 1000:
-            LOGGER.info("periodic task %r: %d due times were missed", task.name, passed)
+            LOGGER.info("periodic task %r: %s missed", task.name, were(passed))
             return self._store.pass_over(due.id, due_ms, _ms(target), passed), _ms(target)
         later = _ms(table.after(due_ms / 1000, due_ms / 1000))
         fired, before = self._store.fire(due.version, due_ms, later, self._run(record, due_ms))

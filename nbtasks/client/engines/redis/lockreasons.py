@@ -68,7 +68,7 @@ class LockReasons:
         worker = next((worker for worker in self._roster.workers() if worker.id == one.worker), None)
         where = f" on {worker.name} ({worker.host})" if worker is not None else ""
         title = on_one_line(one.title or one.name, _MOST_CHARACTERS)
-        return f"{title}{where} since {one.since_s:,.0f} s"
+        return f"{title}{where} for {one.since_s:,.0f} s"
 
 
 def named(lock: Lock) -> str:

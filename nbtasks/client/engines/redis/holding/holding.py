@@ -167,10 +167,11 @@ class Holding:
 
     def _said(self, lock: Lock, timeout_s: float | None) -> str:
         held = self._locks.occupancy(lock.id, lock.capacity)
-        by = "; ".join(f"{one.title or one.name} since {one.since_s:,.0f} s" for one in held.holders[:3])
+        by = "; ".join(f"{one.title or one.name} for {one.since_s:,.0f} s" for one in held.holders[:3])
+        waiting = f"; {held.waiting:,} {'wait' if held.waiting > 1 else 'waits'} for it"
         return (
             f"lock {lock.name!r} was not free within {timeout_s or 0:g} s: held by {by or 'others'}"
-            f"{f', and {held.waiting:,} wait' if held.waiting else ''}"
+            f"{waiting if held.waiting else ''}"
         )
 
     def give_back(self, hold: Hold) -> None:

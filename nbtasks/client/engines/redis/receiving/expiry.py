@@ -127,7 +127,8 @@ class Expiry:
         return waits
 
     def _end(self, batch: Ledger, indexes: list[int]) -> None:
-        error = TaskRevokedError.expired(rate_limit_of(batch))
+        locked = batch.parcel is not None and batch.parcel.options.task.is_locked
+        error = TaskRevokedError.expired(rate_limit_of(batch), locked=locked)
         payload = failures.pack(error, with_traceback=False)
         self._endings.tell(
             batch.id,
