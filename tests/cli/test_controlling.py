@@ -82,7 +82,11 @@ def test_an_order_is_followed_and_said(shell):
         (("inspect", "ping", "-d", "nobody"), 69, "no worker 'nobody' is there"),
         (("inspect", "ping", "-d", "w1,nobody"), 1, "->  nobody: no worker of this name is there"),
         (("inspect", "ping", "-d", "w1,nobody", "--json"), 1, '{"w1": {"ok": "pong"}, "nobody": null}'),
-        (("status", "-d", "w1,nobody"), 1, "->  w1: OK\n->  nobody: no worker of this name is there\n\n1 node"),
+        (
+            ("status", "-d", "w1,nobody"),
+            1,
+            "->  w1: OK\n->  nobody: no worker of this name is there\n\n1 node",
+        ),
         (("control", "pool_grow", "-d", "w1,nobody"), 69, "no worker 'nobody' is there"),
         (("inspect", "clock"), 2, "that has no meaning here: workers do not count"),
         (("inspect", "memdump"), 2, "let a profiler"),

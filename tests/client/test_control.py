@@ -337,7 +337,7 @@ def test_a_word_that_is_mistyped_is_told_which_is_meant(told):
         told.control.pool_gro(1)
     with pytest.raises(AttributeError, match="did you mean 'active'"):
         told.control.inspect().activ()
-    with pytest.raises(AttributeError, match="control has no 'nonsense'$"):
+    with pytest.raises(AttributeError, match=r"control has no 'nonsense'$"):
         told.control.nonsense()
 
 

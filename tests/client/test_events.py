@@ -191,7 +191,10 @@ def test_an_event_can_be_read_as_a_dict(shared_app):
         ({"types": 5}, "5 is no type of event"),
         ({"types": "task_failed"}, "did you mean 'task-failed'"),
         ({"types": "failed"}, "did you mean 'task-failed'"),
-        ({"types": ["task-sent", "nothing"]}, "there are no events 'nothing'; there are: task, worker, task-sent"),
+        (
+            {"types": ["task-sent", "nothing"]},
+            "there are no events 'nothing'; there are: task, worker, task-sent",
+        ),
         ({"task": 5}, "task=5 is no name of a task"),
         ({"task": ["a", "b"]}, "is no name of a task"),
         ({"since": 10}, "a moment of the year 1970; for 10 seconds ago say since='10s'"),

@@ -162,4 +162,4 @@ def test_attach_brings_the_unfinished_runs_back_each_where_its_cell_is(kernel):
 
 @pytest.mark.parametrize("command", ["inspect", "control"])
 def test_without_a_word_the_words_are_named(kernel, command):
-    assert kernel.run(f"%workers {command}").evalue.startswith(f"{command} needs a word: ")
+    assert f"%workers {command} needs a word: " in kernel.run(f"%workers {command}").stderr
