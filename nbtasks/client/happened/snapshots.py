@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nbtasks.core.durations import seconds
 
@@ -15,10 +15,32 @@ if TYPE_CHECKING:
 
     from nbtasks.core.durations import Duration
 
-    from .eventstream import EventStream
+    from .event import Event
 
 #: Seconds for which one look waits.
 _LOOK_S = 1.0
+
+
+class Photographed(Protocol):
+    """What snapshots are taken of: a stream of events."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is more to read at once."""
+        ...
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is read."""
+        ...
+
+    def is_over(self, last: float) -> bool:
+        """Whether it ends, for nothing has come since a moment of the steady clock."""
+        ...
+
+    def next_batch(self, timeout_s: float = 1.0) -> list[Event]:
+        """Return what has come."""
+        ...
 
 
 class Snapshots:
@@ -29,7 +51,7 @@ class Snapshots:
         every: seconds between two snapshots, whether something has happened or not.
     """
 
-    def __init__(self, stream: EventStream, every: Duration) -> None:
+    def __init__(self, stream: Photographed, every: Duration) -> None:
         self._stream = stream
         self._every_s = seconds(every, "every")
         self._state = EventState()
