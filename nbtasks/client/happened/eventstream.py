@@ -19,7 +19,7 @@ from nbtasks.core.errors import BrokerUnavailable, ConfigError
 from nbtasks.core.nearest import nearest
 
 from .event import Event
-from .snapshots import Snapshots
+from .stateseries import StateSeries
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -139,13 +139,13 @@ class EventStream:
             elif self.is_over(last):
                 return
 
-    def snapshots(self, every: Duration) -> Snapshots:
+    def snapshots(self, every: Duration) -> StateSeries:
         """Return what yields what can be said by now, every so many seconds, whether something has happened or not.
 
         It is the same object each time, and goes on counting; this is Celery's camera. In a coroutine it is
         ``async for``.
         """
-        return Snapshots(self, every)
+        return StateSeries(self, every)
 
     def _each(self, event: Event) -> Iterable[Event]:
         return event.each() if self._expand else (event,)

@@ -43,7 +43,7 @@ class Photographed(Protocol):
         ...
 
 
-class Snapshots:
+class StateSeries:
     """Yields one state again and again, which goes on counting; with ``for`` and with ``async for``.
 
     Args:
