@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from nbtasks.broker.brokererrors import BrokerLoading, LoginRefused, unavailable
+from nbtasks.broker.patience import patiently
 from nbtasks.broker.pgurl import PgUrl
 from nbtasks.broker.unreachable import plain
 from nbtasks.core.backoff import Backoff
@@ -31,7 +32,6 @@ _TIMEOUT_S = 3.5
 _BLOCK_S, _LOCAL_BLOCK_S = 2.5, 30.0
 #: Seconds between two looks of who waits behind a pooler, where nobody is woken: at first, and at most.
 _POLLS = Backoff(0.005, 0.25)
-_BETWEEN_TRIES = Backoff(0.05)
 #: Times that a verb is said again which stood in another one's way.
 _MOST_COLLISIONS = 5
 
@@ -75,7 +75,7 @@ class PgLink:
         Raises:
             BrokerUnavailable: the connection could not be made or was lost; nobody knows whether it was done.
         """
-        return self._patiently(lambda: self._talk([(verb, args)], timeout_s))[0]
+        return patiently(self.patience_s, lambda: self._talk([(verb, args)], timeout_s))[0]
 
     def one(self, verb: str, *args: Any) -> Any:
         """Say a verb that answers with one value; return that."""
@@ -131,18 +131,6 @@ class PgLink:
         # Behind a pooler the next transaction may come to another server process, which has not prepared it.
         prepare = not self._is_pooled
         return connection.execute(self._statements[key], (self._ns, *args), prepare=prepare, binary=True)
-
-    def _patiently(self, action: Callable[[], T]) -> T:
-        give_up_at, failures = time.monotonic() + self.patience_s, 0
-        while True:
-            try:
-                return action()
-            except BrokerUnavailable:
-                failures += 1
-                pause_s = _BETWEEN_TRIES.after(failures)
-                if time.monotonic() + pause_s > give_up_at:
-                    raise
-            time.sleep(pause_s)
 
     # -- waiting
 

@@ -32,9 +32,9 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from nbtasks.broker.brokererrors import BrokerLoading, LoginRefused, NewsUnreadable, unavailable
+from nbtasks.broker.patience import patiently
 from nbtasks.broker.unreachable import plain
 from nbtasks.broker.url import parse
-from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BackPressure, BrokerUnavailable, ConfigError, OperationalError
 from nbtasks.core.unsendable import refuse_to_travel
 
@@ -53,7 +53,6 @@ BLOCK_S = 2.5
 #: The same where no network lies between: a server that dies there closes the connection, and it is heard at once.
 _LOCAL_BLOCK_S = 30.0
 _SLACK_S = 1.5
-_BETWEEN_TRIES = Backoff(0.05)
 #: What a server says that cannot write for the moment: another one, or the same one later, can.
 _PASSING = ("READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF", "BUSY")
 
@@ -174,19 +173,7 @@ class Link:
         if not commands:
             # Nobody would answer.
             return []
-        return self._patiently(lambda: self._exchange(commands, timeout_s, eager=eager))
-
-    def _patiently(self, action: Callable[[], T]) -> T:
-        give_up_at, failures = time.monotonic() + self.patience_s, 0
-        while True:
-            try:
-                return action()
-            except BrokerUnavailable:
-                failures += 1
-                pause_s = _BETWEEN_TRIES.after(failures)
-                if time.monotonic() + pause_s > give_up_at:
-                    raise
-            time.sleep(pause_s)
+        return patiently(self.patience_s, lambda: self._exchange(commands, timeout_s, eager=eager))
 
     def fetch(self, key: str, target: memoryview) -> int | None:
         """Return the length of a key's string, or None where there is none; its bytes are in ``target`` if they fit."""
@@ -196,7 +183,7 @@ class Link:
             channel.send([("GET", key)], _TIMEOUT_S)
             return channel.read_into(target)
 
-        reply = self._patiently(lambda: self._guarded(get))
+        reply = patiently(self.patience_s, lambda: self._guarded(get))
         if isinstance(reply, Exception):
             raise translated(reply, self.label)
         return len(reply) if isinstance(reply, bytes) else reply
