@@ -94,12 +94,12 @@ class Actions:
             "stop": lambda b: self._told(self._control.shutdown(cold=True, **self._to(b))),
             "rate_limit": lambda b: self._told(
                 self._control.rate_limit(
-                    b.text("task"), b.text("rate", may_be_empty=True) or None, timeout=_ANSWER_S
+                    b.text("task"), b.text("rate", may_be_empty=True) or None, **self._to_some(b)
                 )
             ),
             "time_limit": lambda b: self._told(
                 self._control.time_limit(
-                    b.text("task"), b.seconds("soft_s"), b.seconds("hard_s"), timeout=_ANSWER_S
+                    b.text("task"), b.seconds("soft_s"), b.seconds("hard_s"), **self._to_some(b)
                 )
             ),
             "pause": self._pause,
@@ -130,6 +130,12 @@ class Actions:
     def _to(self, body: Body) -> dict[str, Any]:
         """Return the one worker that is meant, by id or name: never all of them by mistake."""
         return {"destination": [body.text("worker")], "timeout": _ANSWER_S}
+
+    @staticmethod
+    def _to_some(body: Body) -> dict[str, Any]:
+        """Return the one worker that is named, or all: a limit is meant for all, and for those to come."""
+        worker = body.text("worker", may_be_empty=True)
+        return {"destination": [worker] if worker else None, "timeout": _ANSWER_S}
 
     @staticmethod
     def _told(said: Said | None) -> Answer:

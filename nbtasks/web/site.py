@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from nbtasks.core.errors import ConfigError
 
+from .callwords import filters_of
 from .jsonanswer import JsonAnswer
 from .metrics import CONTENT_TYPE, Metrics
 from .taskcalls import TaskCalls
@@ -97,7 +98,7 @@ class Site:
                 *self._calls.routes(),
                 *order_routes(self._monitor),
                 Route("/api/workers", self._named("workers"), methods=get),
-                Route("/api/tasks", self._named("tasks"), methods=get),
+                Route("/api/tasks", self._calls_asked_for, methods=get),
                 Route("/api/queues/length", self._queues, methods=get),
                 Route("/metrics", self._metric_text, methods=get),
                 Route("/healthcheck", self._health, methods=get),
@@ -117,9 +118,13 @@ class Site:
 
         return page
 
-    async def _json(self, request: Request, name: str) -> Response:
+    async def _calls_asked_for(self, request: Request) -> Response:
+        return await self._json(request, "tasks", lambda: filters_of(request.query_params))
+
+    async def _json(self, request: Request, name: str, filters: Callable[[], Any] | None = None) -> Response:
         try:
-            return JsonAnswer(await run_in_threadpool(self._monitor.page, name, _filters(request)))
+            wanted = filters() if filters is not None else _filters(request)
+            return JsonAnswer(await run_in_threadpool(self._monitor.page, name, wanted))
         except ConfigError as error:
             return JsonAnswer({"ok": False, "said": str(error)}, 404)
         except ValueError as error:
@@ -196,6 +201,12 @@ def _answer(status: int, said: str) -> Response:
     return JsonAnswer({"ok": False, "said": said, "workers": {}}, status)
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JsonAnswer({"ok": False, "said": error.detail}, error.status_code, error.headers)
+    said, path = error.detail, request.url.path
+    if error.status_code == 404:
+        said = f"there is nothing at {path!r:.100}; docs/guide/dashboard.md lists the paths"
+    elif error.status_code == 405:
+        # The other method is the one of the two that this path has.
+        said = f"{path!r:.100} is asked with {'POST' if request.method == 'GET' else 'GET'}, not {request.method:.20}"
+    return JsonAnswer({"ok": False, "said": said}, error.status_code, error.headers)

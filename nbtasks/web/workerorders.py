@@ -26,34 +26,52 @@ _PATHS: dict[str, tuple[str, str, Mapping[str, str]]] = {
     "worker/pool/autoscale": ("autoscale", "worker", {"min": "min", "max": "max"}),
     "worker/queue/add-consumer": ("add_queue", "worker", {"queue": "queue"}),
     "worker/queue/cancel-consumer": ("cancel_queue", "worker", {"queue": "queue"}),
-    "task/rate-limit": ("rate_limit", "task", {"ratelimit": "rate"}),
-    "task/timeout": ("time_limit", "task", {"soft": "soft_s", "hard": "hard_s"}),
+    "task/rate-limit": ("rate_limit", "task", {"ratelimit": "rate", "workername": "worker"}),
+    "task/timeout": ("time_limit", "task", {"soft": "soft_s", "hard": "hard_s", "workername": "worker"}),
+}
+#: Of these there has to be one, for without it a limit would be taken away by mistake.
+_NEEDED = {
+    "task/rate-limit": (("ratelimit",), "?ratelimit=10/m, or none for no limit"),
+    "task/timeout": (("soft", "hard"), "?soft=50&hard=60, in seconds, or 0 for no limit"),
 }
 
 
 #: What is a text, though it may look like a number.
-_TEXTS = frozenset({"queue", "rate"})
+_TEXTS = frozenset({"queue", "rate", "worker"})
 
 
 def order_routes(monitor: Monitor) -> list[Route]:
     """Return them: ``POST /api/worker/pool/grow/NAME?n=2`` and so on."""
     return [
-        Route(f"/api/{path}/{{name}}", _order(monitor, *what), methods=["POST"])
+        Route(f"/api/{path}/{{name}}", _order(monitor, *what, _NEEDED.get(path)), methods=["POST"])
         for path, what in _PATHS.items()
     ]
 
 
 def _order(
-    monitor: Monitor, action: str, subject: str, parameters: Mapping[str, str]
+    monitor: Monitor,
+    action: str,
+    subject: str,
+    parameters: Mapping[str, str],
+    needed: tuple[tuple[str, ...], str] | None,
 ) -> Callable[[Request], Any]:
     async def order(request: Request) -> Response:
         if monitor.readonly:
             return JsonAnswer({"ok": False, "said": "this dashboard is read-only"}, 403)
+        if needed is not None and not any(one in request.query_params for one in needed[0]):
+            return JsonAnswer({"ok": False, "said": f"{action}: say {needed[1]}"}, 400)
+        unknown = [name for name in request.query_params if name not in parameters and name != "token"]
+        if unknown:
+            known = ", ".join(parameters) or "none"
+            said = f"{action}: the parameter {unknown[0]!r:.40} is unknown; there are {known}"
+            return JsonAnswer({"ok": False, "said": said}, 400)
         body = {subject: request.path_params["name"]}
         for theirs, ours in parameters.items():
             if theirs in request.query_params:
                 text = request.query_params[theirs]
                 body[ours] = text if ours in _TEXTS else _value(text)
+        if body.get("rate", "").lower() == "none":
+            body["rate"] = ""
         done = await run_in_threadpool(monitor.act, action, body)
         return JsonAnswer(done, 200 if done["ok"] else 400)
 

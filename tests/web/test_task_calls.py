@@ -241,6 +241,52 @@ def test_who_asks_wrongly_is_told(client):
     assert client.get("api/task/result/nobody?timeout=soon").status_code == 400
     assert client.get("api/task/result/nobody?timeout=1e9").status_code == 400
     assert client.get("api/task/result/nobody?timeout=nan").status_code == 400
+    assert client.post("api/task/revoke/nobody").status_code == 404
+    ended = client.post("api/task/apply/called_project.add", json={"args": [1, 2]}).json()["task-id"]
+    over = client.post(f"api/task/revoke/{ended}")
+    assert (over.status_code, over.json()["said"]) == (400, "it has ended already: SUCCESS")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("api/tasks?limit=x", 400, "limit='x' is no number of calls"),
+        ("api/tasks?state=DONE", 400, "state='DONE' is none; there are PENDING, STARTED"),
+        ("api/tasks?stat=FAILURE", 400, "'stat' is unknown; did you mean 'state'?"),
+        ("api/tasks?colour=red", 400, "'colour' is unknown; there are state, task"),
+        ("api/tasks?since=yesterday", 400, "since='yesterday' is no number of seconds"),
+        ("api/nothing", 404, "there is nothing at '/api/nothing'"),
+        ("api/task/apply/called_project.add", 405, "is asked with POST, not GET"),
+    ],
+)
+def test_a_path_that_makes_no_sense_says_what_there_is(client, path, status, says):
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert says in answer.json()["said"]
+    assert answer.json()["ok"] is False
+
+
+def test_calls_are_asked_for_by_flowers_words_too(client):
+    client.post("api/task/apply/called_project.add", json={"args": [1, 2]})
+    found = client.get("api/tasks?taskname=called_project.add&state=success&limit=1").json()
+    assert found["filters"]["task"] == "called_project.add"
+    assert found["filters"]["state"] == "SUCCESS"
+    assert found["filters"]["limit"] == 1
+
+
+def test_a_limit_is_not_taken_away_by_mistake(client, project):
+    (worker,) = project.workers()
+    path = "api/task/rate-limit/called_project.odd"
+    nothing = client.post(path)
+    assert (nothing.status_code, nothing.json()["said"][:27]) == (400, "rate_limit: say ?ratelimit=")
+    assert client.post("api/task/timeout/called_project.odd").status_code == 400
+    wrong = client.post(path, params={"ratelimit": "1000", "workername": "nobody"})
+    assert (wrong.status_code, "no worker 'nobody'" in wrong.json()["said"]) == (400, True)
+    mistyped = client.post(path, params={"ratelimit": "1000", "worker": worker.name})
+    assert "'worker' is unknown; there are ratelimit, workername" in mistyped.json()["said"]
+    for rate in ("1000", "none"):
+        one = client.post(path, params={"ratelimit": rate, "workername": worker.name})
+        assert one.json()["workers"] == {worker.name: {"ok": "new rate limit set successfully"}}
 
 
 def test_workers_are_told_by_flowers_paths(client, project):
