@@ -26,5 +26,8 @@ class Dashboard:
         of = f"{where.address}, namespace {where.namespace}"
         return f"<Dashboard of {of}: `nbtasks dashboard` serves it as a web page>"
 
+    def _display_(self) -> Any:
+        return pages.page_of(self)
+
     def _ipython_display_(self) -> None:
         pages.show[0](self)

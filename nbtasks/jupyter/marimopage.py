@@ -1,4 +1,4 @@
-"""Handles in marimo, which has widgets and no IPython: the live card or the live list, as a widget of marimo's."""
+"""What marimo shows, which has widgets and no IPython: live cards, lists and dashboards, as widgets of marimo's."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import functools
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from nbtasks.client.dashboardhandle import Dashboard
 from nbtasks.client.runs.runlist import RunList
 
 from .card.writer import Writer
+from .panel.livedashboard import widget_of
 from .runs.onecard import OneCard
 from .runs.onelist import LiveList
 
@@ -24,12 +26,14 @@ def _writer() -> Writer:
     return Writer()
 
 
-def page_of(what: Handle | RunList) -> Any:
-    """Return what marimo shows in the place of a handle, or of a list of them; its repr where it is not installed."""
+def page_of(what: Handle | RunList | Dashboard) -> Any:
+    """Return what marimo shows in the place of a handle, a list of them or a dashboard; its repr without marimo."""
     try:
         import marimo
     except ImportError:
         return repr(what)
+    if isinstance(what, Dashboard):
+        return marimo.ui.anywidget(widget_of(what))
     runs = what if isinstance(what, RunList) else RunList([what])
     live: LiveList | OneCard
     if len(runs) == 1:

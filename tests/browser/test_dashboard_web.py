@@ -301,6 +301,19 @@ def test_400_pixels_and_dark(opened, served, name):
     dashboard.assert_sound()
 
 
+def test_what_has_run_for_long_has_room_for_its_time(opened, served):
+    dashboard = opened(served, viewport={"width": 400, "height": 700})
+    time = dashboard.turn("Workers").locator(".nbt-child .nbt-child-for").first
+    time.wait_for(state="attached")
+    # Such a call nobody waits for in a test.
+    assert (
+        time.evaluate(
+            "(cell) => { cell.textContent = '129 h 11 min'; return cell.scrollWidth - cell.clientWidth; }"
+        )
+        == 0
+    )
+
+
 @long
 def test_read_only_has_no_buttons_that_do_something(opened, worked):
     where = worked.connection

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import NbtasksError
@@ -58,6 +59,19 @@ def show(dashboard: Dashboard) -> None:
         monitor.close()
         return
     live.show()
+    _let_live(live)
+
+
+def widget_of(dashboard: Dashboard) -> Any:
+    """Return it as a widget by itself, for pages that keep their outputs themselves."""
+    # There are no outputs to replace.
+    nowhere = SimpleNamespace(display_pub=None)
+    live = LiveDashboard(nowhere, Monitor(dashboard.app, dashboard.readonly), _writer())
+    _let_live(live)
+    return live.widget
+
+
+def _let_live(live: LiveDashboard) -> None:
     _live.append(live)
     while len(_live) > _MOST_LIVE:
         _writer().note(_live.popleft().close)
