@@ -41,7 +41,7 @@ def second_time(ledger, x):
 def hasty(monkeypatch):
     """A client that looks all the time."""
     monkeypatch.setattr(listener, "_RECONCILE_S", 0.5)
-    monkeypatch.setattr(listener, "_BLOCK_MS", 300)
+    monkeypatch.setattr(listener, "_BLOCK_S", 0.3)
     monkeypatch.setattr(stocktaking, "_EVERY_S", 0.3)
 
 
