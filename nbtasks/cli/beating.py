@@ -60,10 +60,12 @@ def declare(app: App | None, connection: Connection, target: str | None) -> list
     """
     if app is None:
         return []
-    from nbtasks.client.engines.redis.redisengine import RedisEngine
+    from nbtasks.client.engines.brokered.brokeredengine import BrokeredEngine
 
     # Not the App's own: that one goes on for as long as the process does.
-    engine = RedisEngine(connection, app.conf.result_expires, app.conf.result_limit, _of_workers(app, target))
+    engine = BrokeredEngine(
+        connection, app.conf.result_expires, app.conf.result_limit, _of_workers(app, target)
+    )
     try:
         return app.declared.apply(f"{_module(target)}:{app.name}", engine)
     finally:

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     from .batches.engine import Engine
     from .definition import Definition
+    from .engines.brokered.brokeredengine import BrokeredEngine
+    from .engines.brokered.session import Session
     from .engines.executors.eagerengine import EagerEngine
     from .engines.executors.executorengine import ExecutorEngine
-    from .engines.redis.redisengine import RedisEngine
-    from .engines.redis.session import Session
     from .happened.eventstream import EventStream
     from .periodic.appevents import AppEvent
     from .periodic.declared import Declared, DeclaringApp
@@ -353,7 +353,7 @@ class Foundation:
             raise ConfigError(
                 f"App {self.name!r} is eager: its calls run where they are submitted, without a broker"
             )
-        return cast("RedisEngine", engine).session
+        return cast("BrokeredEngine", engine).session
 
     def events(
         self,

@@ -16,7 +16,7 @@ from nbtasks.local import hindrance
 from nbtasks.local.server import listening
 
 # Not when it is first needed: a fork in the midst of an import leaves a child with half a module.
-from .engines.redis.redisengine import RedisEngine
+from .engines.brokered.brokeredengine import BrokeredEngine
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -80,17 +80,17 @@ class Opened:
         result_expires_s: float,
         result_limit: int,
         include: Sequence[str],
-    ) -> RedisEngine:
+    ) -> BrokeredEngine:
         """Return an engine on a server that is there, or about to be there again.
 
         Args:
             name: the App's, for messages.
-            result_expires_s, result_limit, include: as of :class:`RedisEngine`.
+            result_expires_s, result_limit, include: as of :class:`BrokeredEngine`.
         """
         give_up_at = time.monotonic() + REVIVAL_S
         while True:
             try:
-                engine = RedisEngine(connection, result_expires_s, result_limit, include)
+                engine = BrokeredEngine(connection, result_expires_s, result_limit, include)
                 engine.know_own_workers(self.workers_given_up)
                 self._bury = engine.bury
                 return engine

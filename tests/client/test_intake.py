@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbtasks import App
-from nbtasks.client.engines.redis.receiving.intake import _are_missing
+from nbtasks.client.engines.brokered.receiving.intake import _are_missing
 from nbtasks.core.states import FAILURE_CODE, REVOKED_CODE, STARTED_CODE, SUCCESS_CODE
 
 

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from nbtasks import App, SignatureMismatch, ValueLost, current_call
-from nbtasks.client.engines.redis.receiving import garbage
+from nbtasks.client.engines.brokered.receiving import garbage
 from nbtasks.local.connection import Connection
 
 # Python leaves a socket open whose peer has gone between connection and handshake, as a listener's has that was closed.

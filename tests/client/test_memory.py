@@ -56,7 +56,7 @@ def test_arguments_go_with_the_handles(shared_app, eventually, way, forgotten):
 )
 def test_maps_that_have_ended_take_no_memory(shared_app, eventually, monkeypatch, forgotten):
     # Results are kept for a server that loses its last second; not for half a minute here.
-    monkeypatch.setattr("nbtasks.client.engines.redis.receiving.reconciling._LOST_S", 0.0)
+    monkeypatch.setattr("nbtasks.client.engines.brokered.receiving.reconciling._LOST_S", 0.0)
     task = shared_app.task(lambda data: data[:8] + b"y" * 20_000)
 
     def several():

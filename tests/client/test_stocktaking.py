@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from nbtasks import App, NbtasksError
-from nbtasks.client.engines.redis.receiving import listener, stocktaking
+from nbtasks.client.engines.brokered.receiving import listener, stocktaking
 
 SOON = 90.0
 LONG = pytest.mark.long

@@ -14,7 +14,7 @@ import pytest
 
 from nbtasks import App, TimeoutError
 from nbtasks.broker.servertime import ServerClock
-from nbtasks.client.engines.redis.ahead import RunAhead, said_of
+from nbtasks.client.engines.brokered.ahead import RunAhead, said_of
 
 #: Another script in the same folder, whose calls go on after it.
 OTHER = """

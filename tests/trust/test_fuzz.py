@@ -30,8 +30,8 @@ from nbtasks.broker.redis.redissessionnews import _event
 from nbtasks.broker.redis.redisstore import _moment, _noted
 from nbtasks.broker.servertime import Reading
 from nbtasks.broker.verbs.eventlog import EventEntry
-from nbtasks.client.engines.redis.happened.unfolding import Unfolding
-from nbtasks.client.engines.redis.receiving.intake import _ranges
+from nbtasks.client.engines.brokered.happened.unfolding import Unfolding
+from nbtasks.client.engines.brokered.receiving.intake import _ranges
 from nbtasks.core.address import Address
 from nbtasks.core.callheader import CallHeader
 from nbtasks.core.events import Started

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nbtasks import SignatureMismatch, TimeoutError, UnknownCall
-from nbtasks.client.engines.redis.receiving import adoption, listener
+from nbtasks.client.engines.brokered.receiving import adoption, listener
 from nbtasks.core.lanenames import LANES
 from nbtasks.wire.values import PIECE_BYTES
 

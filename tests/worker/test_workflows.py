@@ -447,7 +447,7 @@ def test_a_workflow_that_the_broker_does_not_take_fails_as_a_whole(app, monkeypa
     """What it has taken of it does not wait there for ever."""
     from nbtasks import BackPressure
     from nbtasks.broker.redis import redissubmission as submission
-    from nbtasks.client.engines.redis.sending import outbox
+    from nbtasks.client.engines.brokered.sending import outbox
 
     elsewhere = task(queue="nobody")(lambda *_: 1)
     elsewhere.map(range(100), chunk=1).batch.engine.flush()

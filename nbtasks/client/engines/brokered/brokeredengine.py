@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 _SAVED_MS = 30 * 86_400_000
 
 
-class RedisEngine:
+class BrokeredEngine:
     """Does what users' objects ask for by the parts of a session.
 
     Args:

@@ -17,7 +17,7 @@ from nbtasks.broker.brokererrors import NewsUnreadable
 from nbtasks.broker.verbs.brokerline import BrokerLine
 from nbtasks.broker.verbs.sessionnews import Position, SessionEvent, SessionNews
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.engines.redis.sending.outbox import Outbox
+from nbtasks.client.engines.brokered.sending.outbox import Outbox
 from nbtasks.core import context
 from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import OperationalError

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.parcel import Parcel
     from nbtasks.client.batches.steps import SubmittedWorkflow
-    from nbtasks.client.engines.redis.sending.endings import Endings
-    from nbtasks.client.engines.redis.sending.sender import Sender
+    from nbtasks.client.engines.brokered.sending.endings import Endings
+    from nbtasks.client.engines.brokered.sending.sender import Sender
 
     from .intake import Intake
 

@@ -13,8 +13,8 @@ from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.mending import Mending
 from nbtasks.client.batches.provenance import Provenance
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.engines.redis.roster import WorkerRoster
-from nbtasks.client.engines.redis.sending.outbox import Outbox
+from nbtasks.client.engines.brokered.roster import WorkerRoster
+from nbtasks.client.engines.brokered.sending.outbox import Outbox
 from nbtasks.core.errors import OperationalError, SignatureMismatch, UnknownCall
 from nbtasks.core.label import BatchLabel
 from nbtasks.core.ranges import read_ranges

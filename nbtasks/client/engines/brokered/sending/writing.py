@@ -11,7 +11,7 @@ from nbtasks.broker.verbs.flush import Flush
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.batches.sent import Sent
-from nbtasks.client.engines.redis.roster import WorkerRoster
+from nbtasks.client.engines.brokered.roster import WorkerRoster
 from nbtasks.core.label import MOST_NAME, MOST_NAMED, MOST_OF_NAMES, BatchLabel
 from nbtasks.core.submitter import Submitter
 from nbtasks.wire.codec import Codec

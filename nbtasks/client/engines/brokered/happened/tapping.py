@@ -11,7 +11,7 @@ from .unfolding import Unfolding
 if TYPE_CHECKING:
     from nbtasks.broker.verbs.brokerline import BrokerLine
     from nbtasks.broker.verbs.eventlog import EventLog
-    from nbtasks.client.engines.redis.session import Session
+    from nbtasks.client.engines.brokered.session import Session
     from nbtasks.client.happened.event import Event
     from nbtasks.client.workerinfo import WorkerInfo
 

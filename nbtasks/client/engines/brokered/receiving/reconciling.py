@@ -8,8 +8,8 @@ import time
 from nbtasks.broker.servertime import ServerClock
 from nbtasks.broker.verbs.store import Store
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.engines.redis.roster import WorkerRoster
-from nbtasks.client.engines.redis.sending.sender import Sender
+from nbtasks.client.engines.brokered.roster import WorkerRoster
+from nbtasks.client.engines.brokered.sending.sender import Sender
 from nbtasks.core.errors import SignatureMismatch
 
 from .adoption import Adoption

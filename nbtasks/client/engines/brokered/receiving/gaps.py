@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nbtasks.broker.verbs.brokerline import BrokerLine
 from nbtasks.broker.verbs.submission import Submission
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.engines.redis.sending.outbox import Item, Outbox
+from nbtasks.client.engines.brokered.sending.outbox import Item, Outbox
 
 from .stocktaking import Stocktaking
 

@@ -15,9 +15,9 @@ import weakref
 from nbtasks.broker.servertime import ServerClock
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.ratelimits import rate_limit_of
-from nbtasks.client.engines.redis.roster import WorkerRoster
-from nbtasks.client.engines.redis.sending.endings import Endings
-from nbtasks.client.engines.redis.withdrawing import Withdrawing
+from nbtasks.client.engines.brokered.roster import WorkerRoster
+from nbtasks.client.engines.brokered.sending.endings import Endings
+from nbtasks.client.engines.brokered.withdrawing import Withdrawing
 from nbtasks.core import states as st
 from nbtasks.core.errors import OperationalError, TaskRevokedError
 from nbtasks.core.ranges import runs

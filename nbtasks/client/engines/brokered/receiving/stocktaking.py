@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from nbtasks.client.batches.ledger import Ledger
     from nbtasks.client.batches.parcel import Parcel
     from nbtasks.client.batches.registry import Registry
-    from nbtasks.client.engines.redis.roster import WorkerRoster
-    from nbtasks.client.engines.redis.sending.endings import Endings
-    from nbtasks.client.engines.redis.sending.outbox import Item
-    from nbtasks.client.engines.redis.sending.sender import Sender
+    from nbtasks.client.engines.brokered.roster import WorkerRoster
+    from nbtasks.client.engines.brokered.sending.endings import Endings
+    from nbtasks.client.engines.brokered.sending.outbox import Item
+    from nbtasks.client.engines.brokered.sending.sender import Sender
 
     from .adoption import Adoption
     from .intake import Intake

@@ -15,9 +15,9 @@ from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.lostvalues import lost_among, without_value
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.batches.registry import Registry
-from nbtasks.client.engines.redis.sending.endings import Endings
-from nbtasks.client.engines.redis.sending.repacking import Repacking
-from nbtasks.client.engines.redis.sending.sender import Sender
+from nbtasks.client.engines.brokered.sending.endings import Endings
+from nbtasks.client.engines.brokered.sending.repacking import Repacking
+from nbtasks.client.engines.brokered.sending.sender import Sender
 from nbtasks.core import states as st
 from nbtasks.core.errors import (
     BackPressure,

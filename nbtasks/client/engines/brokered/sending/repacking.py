@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nbtasks.client.batches.ledger import Ledger
 from nbtasks.client.batches.parcel import Parcel
 from nbtasks.client.batches.sent import Sent
-from nbtasks.client.engines.redis.roster import WorkerRoster
+from nbtasks.client.engines.brokered.roster import WorkerRoster
 from nbtasks.client.home import Home
 from nbtasks.client.submitting.packing import Packer
 from nbtasks.wire.codec import Codec
