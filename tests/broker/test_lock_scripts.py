@@ -174,34 +174,6 @@ def test_code_that_gives_a_lock_back(one_server):
         made.work_off()
 
 
-def test_nobody_waits_where_it_was_not_to(one_server):
-    bench = Bench(one_server)
-    made = one_holds(bench)
-    assert made.locks.acquire(LOCK, "client/0/1", "client/0", "a script", wait=False) is None
-    assert not bench.raw.exists(f"{KEYS.root}lq:{LOCK.id}")
-    bench.link.close()
-    bench.raw.close()
-
-
-def test_they_come_in_the_order_in_which_they_have_asked(one_server):
-    bench = Bench(one_server)
-    made = one_holds_and_others_wait(bench)
-    (late,) = bench.other.take(1)
-    made.end(made.entries[0])
-    # The lock is free, and promised: who comes now does not come before those who wait.
-    assert made.ask(late, "w2/0").waits
-    order = []
-    for _ in range(3):
-        (entry,) = bench.other.take(1)
-        assert made.ask(entry, "w2/0").token is not None
-        order.append(entry.first)
-        made.end(entry, "w2/0")
-    assert order == [made.entries[1].first, 2, late.first]
-    made.check_end()
-    bench.link.close()
-    bench.raw.close()
-
-
 def test_a_queue_without_workers_does_not_keep_a_lock_from_others(one_server):
     """One was called and does not come: after some seconds others have their turn, and it keeps its place."""
     bench = Bench(one_server)

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from nbtasks.broker.brokererrors import FunctionMissing
 from nbtasks.broker.redis.keys import GROUP, Keys
 from nbtasks.broker.redis.redisfinish import finish as report_to
 from nbtasks.broker.redis.redisperiodicstore import RedisPeriodicStore
@@ -86,20 +85,6 @@ def every_cut(server, script, before, act):
         writes += 1
 
 
-def test_a_due_time_is_fired_once(bench):
-    bench.put()
-    run = run_id("sweep", 1000)
-    assert bench.fire(1000) == "OK"
-    assert bench.fire(1000) == "LATE"
-    assert bench.queued() == [(run, "0"), (run, "2")]
-    assert bench.due_ms() == 11_000
-    now_ms, (seen,) = bench.store.look()
-    assert abs(now_ms / 1000 - time.time()) < 60
-    assert (seen.runs, seen.last, seen.next_ms) == (1, ((1000, run, 0),), 11_000)
-    bench.end(run)
-    assert bench.store.look(TASK.id)[1][0].last == ((1000, run, 5),)
-
-
 def test_wherever_a_crash_cuts_it_off_a_due_time_is_neither_lost_nor_fired_as_another_run(one_server):  # noqa: F811
     run = run_id("sweep", 1000)
     for bench in every_cut(one_server, "periodic_fire", Bench.put, lambda bench: bench.fire(1000)):
@@ -155,30 +140,6 @@ def test_another_version_keeps_the_next_due_time_and_lets_go_of_the_code_before(
     assert bench.put(task=newer, frame=b"newest", first_ms=5000) is None
 
 
-def test_code_has_to_come_along_where_the_server_has_it_not(bench):
-    with pytest.raises(FunctionMissing):
-        bench.put(function=b"")
-    assert bench.due_ms() is None
-
-
-def test_what_is_not_due_by_the_clock_of_the_server_is_not_fired(bench):
-    later = round(time.time() * 1000) + 3_600_000
-    bench.put(first_ms=later)
-    assert bench.fire(later, later + 10_000) == "EARLY"
-    assert bench.store.agenda("b1", 1000, 10).elected is None
-    assert bench.queued() == []
-
-
-def test_what_was_changed_or_removed_meanwhile_is_not_fired(bench):
-    bench.put()
-    version = bench.version
-    bench.put(frame=b"newer")
-    run = DueRun(TASK, run_id("sweep", 1000), b"label", ())
-    assert bench.store.fire(version, 1000, 2000, run)[0] == "CHANGED"
-    bench.store.remove(TASK.id)
-    assert bench.store.fire(version, 1000, 2000, run)[0] == "CHANGED"
-
-
 def test_code_that_the_server_has_lost_is_no_run(bench):
     bench.put()
     bench.raw.delete(KEYS.function("fn"))
@@ -201,22 +162,6 @@ def test_a_due_time_is_left_out_while_the_run_before_goes_on(bench):
     assert bench.fire(fence + 2, fence + 3_000) == "OK"
 
 
-def test_due_times_that_a_take_over_makes_late_come_one_after_the_other(bench):
-    bench.put(first_ms=1000)
-    assert bench.fire(1000, 2000) == "OK"
-    assert bench.fire(2000, 3000) == "WAIT"
-    bench.end(run_id("sweep", 1000))
-    assert bench.fire(2000, 3000) == "OK"
-    assert bench.store.look(TASK.id)[1][0].overlapped == 0
-
-
-def test_one_beat_is_elected_and_another_takes_over_when_it_is_silent(bench, eventually):
-    bench.put()
-    assert bench.store.agenda("b1", 300, 10).elected
-    assert not bench.store.agenda("b2", 300, 10).elected
-    assert eventually(lambda: bench.store.agenda("b2", 300, 10).elected, "the other one is elected")
-
-
 def test_what_others_have_put_there_is_passed_over(bench):
     bench.raw.zadd(KEYS.due(KEY_ID), {"garbage": 5, "ab" * 10: 6, TASK.id: 7})
     bench.raw.set(KEYS.periodic(KEY_ID, "ab" * 10), "no hash")
@@ -229,13 +174,3 @@ def test_what_others_have_put_there_is_passed_over(bench):
     bench.raw.set(KEYS.due(KEY_ID), "no set")
     assert bench.store.look()[1] == []
     assert bench.store.agenda("b1", 300, 10).tasks == ()
-
-
-def test_only_the_last_30_runs_are_kept(bench):
-    bench.put()
-    for k in range(40):
-        run = run_id("sweep", 1000 + k)
-        assert bench.fire(1000 + k, 1001 + k) == "OK"
-        bench.end(run)
-    seen = bench.store.look(TASK.id)[1][0]
-    assert (seen.runs, len(seen.last), seen.last[0][0]) == (40, 30, 1039)

@@ -301,28 +301,6 @@ def test_give(one_server, aside, kept, repeated):
         bench.check_end()
 
 
-def test_what_a_child_has_given_its_supervisor_does_not_give_again(one_server):
-    """Its list is of a moment before: the child was stopped between giving calls and saying so."""
-    bench = Bench(one_server)
-    entry = taken(bench)[0]
-    bench.worker.give(entry, [(1, 1, 1)], (0, 1))
-    bench.worker.give(entry, [(0, 2, 1)])
-    assert sorted(bench.work_off()) == list(range(N))
-    bench.check_end()
-    bench.link.close()
-
-
-def test_what_a_supervisor_has_given_its_child_does_not_keep(one_server):
-    bench = Bench(one_server)
-    entry = taken(bench)[0]
-    bench.worker.give(entry, [(1, 1, 1)], (0, 1))
-    bench.worker.give(entry, [], (0, 2))
-    bench.finish(bench.worker.in_hand()[0])
-    assert sorted(bench.work_off()) == [1, 2, 3]
-    bench.check_end()
-    bench.link.close()
-
-
 def test_what_was_put_aside_comes_into_its_lane_uncharged_and_is_announced(one_server):
     bench = Bench(one_server)
     first, second = taken(bench)
@@ -353,25 +331,6 @@ def test_permit(one_server):
         assert RedisPermits(bench.link, KEYS).take(LIMIT, 0.01, 3, 4, ADDRESS).permits <= 3
         assert set(bench.work_off()) == set(range(N))
         bench.check_end()
-
-
-def test_permits_are_for_the_time_that_has_passed(one_server):
-    bench = Bench(one_server)
-    permits = RedisPermits(bench.link, KEYS)
-    first = permits.take(LIMIT, 60.0, 5, 5, ADDRESS)
-    assert first.permits == 1
-    assert first.first_s <= 0
-    assert 59 < first.again_s <= 60
-    later = [permits.take(LIMIT, 60.0, 5, 5, ADDRESS) for _ in range(5)]
-    assert {one.permits for one in later} == {0}
-    # They come again one after another, and soon after the next start: some may be revoked meanwhile.
-    waits = [one.again_s for one in later]
-    assert waits == sorted(waits)
-    assert 59 < waits[0] < waits[-1] < 63
-    assert bench.raw.pttl(KEYS.limit(LIMIT)) > 60_000
-    assert permits.take(KEYS.limit_of("fetch", "9/s"), 60.0, 1, 1, ADDRESS).permits == 1
-    bench.link.close()
-    bench.raw.close()
 
 
 def test_who_is_alone_gets_no_more_than_the_next_tenth_of_a_second(one_server):
@@ -529,18 +488,6 @@ def test_withdraw(one_server):
         bench.raw.close()
 
 
-def test_what_a_worker_holds_is_not_withdrawn(one_server):
-    bench = Bench(one_server)
-    (entry, _) = taken(bench)
-    report = Finish()
-    report.results(BATCH, 0, DONE * N, b"record 0+4")
-    bench.worker.finish(report)
-    assert RedisWithdrawal(bench.link, KEYS, ADDRESS, BATCH, N, (time.time(), None)).run()
-    assert entry.id in {one.id for one in bench.worker.in_hand()}
-    bench.link.close()
-    bench.raw.close()
-
-
 def test_withdraw_delayed(one_server):
     def revoked(bench):
         flush = bench.flush()
@@ -608,19 +555,3 @@ def test_writes_that_the_scripts_use_are_known():
     found = (match for script in SCRIPTS.values() for match in calls.finditer(script.source.decode()))
     used = {match[1] or match[2] for match in found}
     assert used <= known
-
-
-def test_nothing_is_given_back_once_the_lease_is_there_again(one_server):
-    """Who looks for dead workers has seen it gone; the worker comes back while its calls are being given back."""
-    bench = Bench(one_server)
-    first, second = taken(bench)
-    dead = bench.other.on_behalf_of("w1/0", of_dead="w1")
-    assert dead.give(first, [(first.first, first.count, 1)])
-    bench.raw.set(KEYS.lease("w1"), "1")
-    assert not dead.give(second, [(second.first, second.count, 1)])
-    assert [entry.id for entry in bench.worker.in_hand()] == [second.id]
-    assert bench.other.on_behalf_of("w1/0").give(second, [(second.first, second.count, 1)])
-    assert sorted(bench.work_off()) == [0, 1, 2, 3]
-    bench.check_end()
-    bench.link.close()
-    bench.raw.close()

@@ -201,14 +201,6 @@ def calls_of(shape):
     return {(node, index) for node, (n, _) in enumerate(shape) for index in range(n)}
 
 
-def test_each_call_runs_once_and_after_what_it_waits_for(workflow, shape):
-    run = workflow(shape)
-    run.submit()
-    run.work_off()
-    assert sorted(run.ran) == sorted(calls_of(shape))
-    run.check_end()
-
-
 def test_a_workflow_may_be_submitted_in_any_number_of_flushes(workflow, shape):
     run = workflow(shape)
     for node in reversed(range(len(shape))):
@@ -367,16 +359,6 @@ def test_a_failure_asks_for_somebody_who_passes_it_on(workflow):
     assert take(*first[0]) == []
     assert not run.raw.exists(KEYS.fallout)
     run.check_end()
-
-
-def test_a_failure_while_somebody_passes_on_another_one_is_not_forgotten(workflow):
-    run = workflow(CHORD)
-    run.submit()
-    run.step(fails=calls_of(CHORD))
-    (_, mark), *_ = run.link.script("fallout", [KEYS.root], [10, 60_000])
-    run.step(fails=calls_of(CHORD))
-    again = run.link.script("fallout", [KEYS.root], [10, 60_000, WORKFLOW, mark])
-    assert [name.decode() for name, _ in again] == [WORKFLOW]
 
 
 def test_a_batch_that_is_recorded_again_does_not_wait_for_what_has_ended(workflow):
