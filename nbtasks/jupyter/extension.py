@@ -18,6 +18,7 @@ from .magics.completion import make_matcher
 from .magics.magics import TaskMagics
 from .magics.publish import say
 from .magics.reruns import Reruns
+from .magics.scheduleline import shown_as_card
 from .runs.cellruns import CellRuns
 from .whereabouts import Whereabouts
 
@@ -46,6 +47,7 @@ class _Loaded:
         self.figures = FigureForm(shell)
         self.reruns = Reruns(shell)
         self.undo_reruns = self.reruns.attach()
+        self.undo_schedules = shown_as_card(shell, self.display)
         shell.register_magics(TaskMagics(shell, self.display, self.reruns))
         # IPython before 8.6 has no such matchers: its own completion stays as it is.
         self.matchers = getattr(shell.Completer, "custom_matchers", None)
@@ -56,6 +58,7 @@ class _Loaded:
     def undo(self) -> None:
         self.display.detach()
         self.undo_reruns()
+        self.undo_schedules()
         self.figures.undo()
         whence.cell_asked.remove(self.whereabouts)
         border.on_own_error.remove(self.shows_errors)

@@ -162,6 +162,7 @@ def test_a_crontab_has_the_zone_of_the_app(home):
         ({"tz": "Berlin"}, ConfigError, "do you mean 'Europe/Berlin'"),
         ({"name": ""}, ConfigError, "no name of a periodic task"),
         ({"jitter": -1}, ConfigError, "not a duration"),
+        ({"jitter": "2m"}, ConfigError, "jitter: 120 s is longer than the interval, 60 s"),
         ({"keep": "yes"}, ConfigError, "neither True nor False"),
         ({"expires": 0}, ConfigError, "late before it begins"),
         ({"expires": -3}, ConfigError, "late before it begins"),
@@ -320,6 +321,28 @@ def test_a_notebook_that_connects_to_an_event_is_called_at_once(shared_app, add)
 
     assert called == [shared_app]
     assert shared_app.periodic_task("by hook").remove()
+
+
+def test_an_entry_that_is_wrong_keeps_no_other_one_out(home):
+    with App("entries") as app:
+
+        @app.task(name="pack.need")
+        def need(x):
+            return x
+
+        good = {"task": "pack.need", "schedule": 60, "args": (1,)}
+        app.conf.beat_schedule = {"before": good, "lacks": {**good, "args": ()}, "odd": 5, "after": good}
+        with pytest.raises(ConfigError) as caught:
+            app.declared.apply("tests")
+        said = str(caught.value)
+        assert "periodic task 'lacks': pack.need(x): missing a required argument: 'x'" in said
+        assert "beat_schedule['odd']: 5 is no dict with a task and a schedule" in said
+        assert {one.name for one in app.periodic_tasks()} == {"before", "after"}
+        # What one was before it was wrong stays.
+        app.conf.beat_schedule = {"before": {**good, "schedule": "soon"}}
+        with pytest.raises(ConfigError, match="not a duration"):
+            app.declared.apply("tests")
+        assert {one.name for one in app.periodic_tasks()} == {"before"}
 
 
 def test_settings_of_beat(home):

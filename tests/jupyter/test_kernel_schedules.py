@@ -65,6 +65,30 @@ def test_a_clause_without_items_is_no_schedule(kernel):
     assert "the clause has no items" in kernel.run("%%task --every 1h -n empty for n in []\nn").evalue
 
 
+def test_a_clause_without_an_end_is_refused(kernel):
+    kernel.run("import itertools")
+    ran = kernel.run("%%task --every 1h -n endless for n in itertools.count()\nn")
+    assert "the clause has more than 200,000 items" in ran.stderr
+    assert kernel.value("nbtasks.App.current().periodic_tasks()") == "[]"
+
+
+def test_a_handle_at_the_end_of_a_cell_shows_the_card(kernel):
+    kernel.run("%%task --every 1h -n shown -o s --quiet\n1")
+    (data,) = kernel.run("s").data
+    assert "shown  every 1 h" in data["text/plain"]
+    assert WIDGET in data
+
+
+def test_lines_below_a_list_say_which_one_they_are_about(kernel):
+    kernel.run("%%task --every 1h -n first --quiet\n1")
+    assert "\ncode of " in kernel.run("%tasks schedule").data[0]["text/plain"]
+    kernel.run("%%task --every 2h -n second --quiet\n2")
+    listed = kernel.run("%tasks schedule").data[0]
+    for name in ("first", "second"):
+        assert f"\n{name}: code of " in listed["text/plain"]
+        assert f"{name}: code of " in listed["text/html"]
+
+
 def test_an_expression_runs_again_and_again(kernel):
     kernel.run("@nbtasks.task\ndef add(x, y): return x + y")
     ran = kernel.run("%task --every 1h -n adding -o s add(40, 2)")
@@ -89,7 +113,10 @@ def test_what_is_done_with_it_on_a_line(kernel):
     assert "No periodic tasks." in kernel.run("%tasks schedule").data[0]["text/plain"]
     assert "needs a NAME" in kernel.run("%tasks schedule pause").stderr
     assert "did you mean `%tasks schedule remove line`?" in kernel.run("%tasks schedule remov line").stderr
-    assert "There is no periodic task 'line'" in kernel.run("%tasks schedule remove line").stdout
+    for action in ("run", "pause", "resume", "remove"):
+        assert "There is no periodic task 'line'" in kernel.run(f"%tasks schedule {action} line").stdout
+    kernel.run("%%task --every 1h -n line --quiet\n1")
+    assert "did you mean 'line'?" in kernel.run("%tasks schedule pause lin").stdout
 
 
 def test_the_card_is_live_and_has_buttons(kernel):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtasks.client.canvas.signature import Signature, element
@@ -17,7 +18,7 @@ from nbtasks.core.due.interval import schedule as interval
 from nbtasks.core.due.periodicfacts import WITH_ANOTHER, PeriodicFacts
 from nbtasks.core.due.periodicterms import PeriodicTerms
 from nbtasks.core.due.timezones import name_of
-from nbtasks.core.errors import ConfigError
+from nbtasks.core.errors import ConfigError, NbtasksError, OperationalError
 from nbtasks.core.warning import warn
 
 from .appevents import AppEvent, is_declared
@@ -33,6 +34,8 @@ _log = logging.getLogger("nbtasks")
 _ENTRY = frozenset(
     {"task", "schedule", "args", "kwargs", "options", "relative", "missed", "overlap", "jitter", "tz"}
 )
+#: What is said of an entry of the settings begins so.
+_ENTRY_OF = "beat_schedule["
 _MOST_NAME = 200
 
 
@@ -57,6 +60,10 @@ class Declaration:
     options: Mapping[str, Any] = field(default_factory=dict)
     terms: Mapping[str, Any] = field(default_factory=dict)
     tz: str | None = None
+
+
+def _itself(said: Declaration) -> Declaration:
+    return said
 
 
 class Declared:
@@ -119,36 +126,45 @@ class Declared:
         self._added[said.name] = said
         return PeriodicTask(said.name, app)
 
-    def all(self) -> Iterator[Declaration]:
-        """Yield what is declared, each under a name of its own; what the settings say comes first."""
+    def _all(self) -> dict[str, Callable[[], Declaration]]:
+        """Return what makes each that is declared, by their names; what the settings say comes first."""
         app = self._sender()
         entries = app.conf.get("beat_schedule") or {}
-        found = {name: _of_entry(app, name, entry) for name, entry in entries.items()}
-        yield from {**found, **self._added}.values()
+        found: dict[str, Callable[[], Declaration]] = {
+            name: partial(_of_entry, app, name, entry) for name, entry in entries.items()
+        }
+        return {**found, **{name: partial(_itself, said) for name, said in self._added.items()}}
 
     def apply(self, owner: str, engine: Engine | None = None) -> list[str]:
-        """Put all that is declared; returns the names.
+        """Put all that is declared; returns the names. One that is wrong keeps no other one out.
 
         Args:
             owner: what stays, and is removed when it is declared no more; empty where they end with this process.
             engine: puts them, where it is not the App's.
 
         Raises:
-            ConfigError: an entry cannot be a periodic task.
+            ConfigError: entries cannot be periodic tasks; which, and why. What they were before stays.
         """
         app = self._sender()
         self.settle()
         used = engine or app.engine
-        names = []
-        for said in self.all():
+        wrong: list[str] = []
+        declared = self._all()
+        for name, make in declared.items():
             try:
+                said = make()
                 _put(used, app, said, owner, bool(owner or said.terms.get("keep")))
-            except ConfigError as error:
-                raise ConfigError(f"periodic task {said.name!r}: {error}") from None
-            names.append(said.name)
+            except OperationalError:
+                raise
+            except (NbtasksError, TypeError) as error:
+                # It is the task's signature that raises a TypeError.
+                text = str(error)
+                wrong.append(text if text.startswith(_ENTRY_OF) else f"periodic task {name!r}: {text}")
         if owner:
-            self._remove_others(used, owner, names)
-        return names
+            self._remove_others(used, owner, list(declared))
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+        return list(declared)
 
     def _remove_others(self, engine: Engine, owner: str, names: list[str]) -> None:
         periodics = engine.periodics
@@ -217,7 +233,7 @@ def _declaration(
 
 def _of_entry(app: DeclaringApp, name: str, entry: Any) -> Declaration:
     """Return the declaration of an entry of ``beat_schedule``."""
-    where = f"beat_schedule[{name!r}]"
+    where = f"{_ENTRY_OF}{name!r}]"
     if not isinstance(entry, Mapping) or "task" not in entry or "schedule" not in entry:
         raise ConfigError(f"{where}: {entry!r:.80} is no dict with a task and a schedule")
     unknown = entry.keys() - _ENTRY

@@ -60,7 +60,11 @@ class PeriodicTerms:
             raise ConfigError(
                 f"overlap: {overlap!r:.40} is neither True nor False: may a run begin while the one before goes on?"
             )
-        timetable = Timetable.of(schedule, zone)
-        return cls(
-            name, timetable, check_missed(missed), overlap, seconds(jitter or 0, "jitter"), keep, owner
-        )
+        timetable, later_s = Timetable.of(schedule, zone), seconds(jitter or 0, "jitter")
+        every = getattr(timetable.when, "seconds", None)
+        if every is not None and later_s > every and not overlap:
+            raise ConfigError(
+                f"jitter: {later_s:g} s is longer than the interval, {every:g} s: a run that begins so late goes on "
+                "when the next one is due, which is then left out; give less, or overlap=True"
+            )
+        return cls(name, timetable, check_missed(missed), overlap, later_s, keep, owner)

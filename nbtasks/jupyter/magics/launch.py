@@ -7,6 +7,7 @@ import ast
 import builtins
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     Handle = AsyncResult | GroupResult
 
 
+#: Items of a scheduled cell's clause; more of them than that are larger than a periodic task may be.
+_MOST_SCHEDULED = 200_000
 #: What tracebacks call the expression of ``%task``.
 LINE_FILE = "<%task>"
 
@@ -255,7 +258,14 @@ class Launcher:
             )
         calls = [(launch.args, launch.kwargs)]
         if launch.items is not None:
-            calls = [(tuple(item) if launch.several else (item,), {}) for item in launch.items]
+            # An endless clause would be read for ever, for all of it travels with each run.
+            items = list(itertools.islice(launch.items, _MOST_SCHEDULED + 1))
+            if len(items) > _MOST_SCHEDULED:
+                raise OptionError(
+                    f"the clause has more than {_MOST_SCHEDULED:,} items, and all of them travel with each run of a "
+                    "scheduled cell: loop in the cell instead"
+                )
+            calls = [(tuple(item) if launch.several else (item,), {}) for item in items]
         name = timing.schedule_name(options, launch.cell.label if launch.cell is not None else launch.title)
         given = {**options.call_options(), "label": launch.title}
         handle = put_from_notebook(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbtasks.client.app import App
 from nbtasks.client.periodic.declared import all_facts
@@ -16,6 +18,7 @@ from .flags import OptionError
 from .publish import Panels, say
 
 if TYPE_CHECKING:
+    from nbtasks.jupyter.card.display import Display
     from nbtasks.jupyter.panel.livepanel import LivePanel
     from nbtasks.jupyter.panel.table import Panel
 
@@ -50,6 +53,14 @@ class ScheduleLine:
     def card(self, name: str) -> None:
         """Show the card of one."""
         self._panels.show(lambda: _one(name), _act)
+
+
+def shown_as_card(shell: Any, display: Display) -> Callable[[], object]:
+    """Have a periodic task at the end of a cell show its card; returns what undoes that."""
+    formatter = shell.display_formatter.ipython_display_formatter
+    line = ScheduleLine(Panels(shell, display))
+    formatter.for_type(PeriodicTask, lambda task: line.card(task.name))
+    return functools.partial(formatter.pop, PeriodicTask, None)
 
 
 def _all() -> Panel:
