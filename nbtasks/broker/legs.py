@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nbtasks.core.errors import ConfigError
 
+from .pgurl import is_pg
 from .verbs.leg import BrokerPlace, Leg
 
 
@@ -20,6 +21,10 @@ def open_leg(place: BrokerPlace) -> Leg:
 
 
 def _leg_for(place: BrokerPlace) -> Leg:
+    if is_pg(place.url):
+        from .postgres.postgresleg import PostgresLeg
+
+        return PostgresLeg(place)
     from .redis.redisleg import RedisLeg
 
     return RedisLeg(place)

@@ -126,10 +126,9 @@ class PgDelivery:
         return self._line.several([self._looking(queues, lies_down=lies_down)])[0]
 
     def _looking(self, queues: list[int], *, lies_down: bool) -> tuple[str, Sequence[Any]]:
-        channel = self._line.channel
-        if not lies_down or channel is None:
+        channel = self._line.lying_down() if lies_down else None
+        if channel is None:
             return "take", (queues, self.consumer, 1, True)
-        self._line.note_told()
         return "take_or_doze", (queues, self.consumer, 1, list(self._addresses), channel)
 
     def _entries(self, rows: Iterable[tuple[Any, ...]]) -> list[Entry]:

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from .pglink import PgLink
 
 _MOST_AT_ONCE = 500
-#: Milliseconds for which a function is kept that no batch needs.
-_UNUSED_MS = 24 * 3600 * 1000
 _AUDITED = "audited"
 
 
@@ -41,7 +39,7 @@ class PgHousekeeping:
         """Remove what has expired."""
         while self._line.one("sweep", _MOST_AT_ONCE) >= _MOST_AT_ONCE:
             continue
-        self._line.rows("clear_away", SESSION_TTL_MS, _UNUSED_MS)
+        self._line.rows("clear_away", SESSION_TTL_MS)
 
     def bound_events(self, most_bytes: int) -> int:
         """Drop the oldest entries of the stream of events where they take more than that; returns how many."""

@@ -154,10 +154,17 @@ class PgLink:
                 self._drop()
                 raise self._unavailable(error) from error
 
-    def note_told(self) -> None:
-        """What this connection was woken for is being looked at."""
-        if self._connection is not None:
-            self._connection.told = False
+    def lying_down(self) -> str | None:
+        """Return the channel on which this connection is woken from now on; None behind a pooler.
+
+        What it was woken for before is about to be looked at.
+        """
+
+        def note(connection: PgConnection) -> str | None:
+            connection.told = False
+            return self.channel
+
+        return self.guarded(note)
 
     # -- the connection
 

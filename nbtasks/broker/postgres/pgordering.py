@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nbtasks.broker.verbs.ordering import Heard
 from nbtasks.broker.verbs.sessionnews import Position
 
+from .standingquestion import StandingQuestion
+
 if TYPE_CHECKING:
     from .pglink import PgLink
 
@@ -16,8 +18,6 @@ _MOST_TASKS = 10_000
 _MOST = 100
 #: So many numbers before the last one are looked at again: what has an earlier number may have been written later.
 _OVERLAP = 200
-#: Seconds after which who waits looks by itself.
-_LOOK_AGAIN_S = 2.5
 
 
 class PgOrdering:
@@ -29,10 +29,9 @@ class PgOrdering:
     def __init__(self, line: PgLink) -> None:
         self._line = line
         self._after: Position | None = None
-        #: When the question is answered at the latest (monotonic); None where nothing is asked.
-        self._until: float | None = None
-        self._looks = 0
-        self._lies = False
+        self._question = StandingQuestion(line)
+        #: What the question has brought, before it was asked for.
+        self._come: list[Heard] = []
         #: Since when (ms) what was told is to be heard, and the numbers that were heard lately.
         self._since = 0
         self._heard: set[int] = set()
@@ -47,39 +46,32 @@ class PgOrdering:
 
     def ask(self, after: Position | None, block_ms: int) -> None:
         """Ask for what was told later than a position."""
-        if self._until is None:
-            self._after, self._until = after, time.monotonic() + block_ms / 1000
-            self._looks, self._lies = 0, False
+        if not self._question.stands:
+            self._after = after
+            self._come = self._look(lies_down=True)
+            self._question.begin(block_ms)
 
     def asked(self, within_s: float) -> list[Heard]:
         """Return what was asked for; nothing where none came in time: then the question stands."""
-        if self._until is None:
-            return []
-        end = time.monotonic() + within_s
-        try:
-            while True:
-                found = self._look(lies_down=not self._lies)
-                if found or time.monotonic() >= self._until:
-                    self._until = None
-                    return found
-                left_s = min(end, self._until) - time.monotonic()
-                if left_s <= 0:
-                    return []
-                self._lies = not self._line.wait_to_be_told(min(left_s, _LOOK_AGAIN_S), self._looks)
-                self._looks += 1
-        except Exception:
-            self._until = None
-            raise
+        with self._question as question:
+            end = min(time.monotonic() + within_s, question.until)
+            while not self._come and (left_s := end - time.monotonic()) > 0:
+                if question.wait(left_s):
+                    self._come = self._look(lies_down=False) or self._look(lies_down=True)
+            if not self._come and time.monotonic() >= question.until:
+                self._come = self._look(lies_down=False)
+                question.end()
+            if self._come:
+                question.end()
+        found, self._come = self._come, []
+        return found
 
     def _look(self, *, lies_down: bool) -> list[Heard]:
-        if lies_down:
-            self._line.note_told()
+        channel = self._line.lying_down() if lies_down else None
         since, after = _place(self._after)
         self._since = self._since if since is None else since
-        channel = self._line.channel if lies_down else None
         most = _MOST + _OVERLAP
         rows = self._line.rows("read_orders", self._since, after - _OVERLAP, most, channel)
-        self._lies = True
         return self._new(rows, after)
 
     def _new(self, rows: Sequence[tuple[Any, ...]], after: int) -> list[Heard]:

@@ -1,4 +1,4 @@
-"""What sessions are told. Whoever reads it takes it away; until it says that it has, it is kept here."""
+"""What sessions are told, and how who waits for it hears of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from nbtasks.broker.verbs.sessionnews import Position, SessionEvent
+
+from .standingquestion import StandingQuestion
 
 if TYPE_CHECKING:
     from .pglink import PgLink
@@ -16,81 +18,55 @@ _MOST = 500
 
 
 class PgSessionNews:
-    """Reads the news of one session at a time.
-
-    A position is how many pieces of news this object had read then: the server's own numbers come in another order than
-    what they number.
-    """
+    """Reads the news of one session at a time. A position is the number of a piece of news."""
 
     def __init__(self, line: PgLink) -> None:
         self._line = line
-        #: The session whose news are asked for, and until when (monotonic); none where nothing is.
-        self._asked: tuple[str, float] | None = None
-        self._asked_on = 0
-        self._lies = False
-        self._looks = 0
-        self._read = 0
-        self._session = ""
-        #: What was read, and may not have been taken in.
-        self._kept: list[SessionEvent] = []
+        self._question = StandingQuestion(line)
+        self._session, self._after = "", 0
+        #: What the question has brought, before it was asked for.
+        self._come: list[SessionEvent] = []
 
     def ask(self, session: str, after: Position | None, block_ms: int) -> None:
         """Ask for news of a session; not if that is asked already."""
-        if self._asked is not None:
+        if self._question.stands:
             return
-        if session != self._session:
-            self._session, self._kept = session, []
-        taken_in = _number(after)
-        self._kept = [event for event in self._kept if _number(event.id) > taken_in]
-        self._asked = session, time.monotonic() + block_ms / 1000
-        self._looks = 0
-        if not self._kept:
-            self._look(lies_down=True)
-        self._asked_on = self._line.connections
+        self._session, self._after = session, _number(after)
+        self._come = self._look(lies_down=True)
+        self._question.begin(block_ms)
 
     def asked(self, within_s: float, eager: bool = False) -> list[SessionEvent] | None:
         """Return the news that were asked for, none where none came; None where there is no answer yet."""
-        if self._asked is None:
-            return []
-        _, until = self._asked
-        wake_at = time.monotonic() + within_s
-        try:
-            while not self._kept:
+        with self._question as question:
+            wake_at = time.monotonic() + within_s
+            while not self._come:
                 now = time.monotonic()
-                if now >= until:
-                    # The last look, and where this session is to be woken no more.
-                    self._look(lies_down=False)
+                if now >= question.until:
+                    self._come = self._look(lies_down=False)
                     break
                 if now >= wake_at:
                     return None
-                woken = self._line.wait_to_be_told(min(until, wake_at) - now, self._looks)
-                self._looks += 1
-                if woken:
-                    self._look(lies_down=False)
-                    if not self._kept:
-                        self._look(lies_down=True)
-        except Exception:
-            self._asked = None
-            raise
-        self._asked = None
-        return list(self._kept)
+                if question.wait(min(wake_at, question.until) - now):
+                    self._come = self._look(lies_down=False) or self._look(lies_down=True)
+            question.end()
+        return self._come
 
-    def _look(self, *, lies_down: bool) -> None:
-        """Read what there is.
+    def _look(self, *, lies_down: bool) -> list[SessionEvent]:
+        """Return what there is.
 
         Args:
             lies_down: this session is to be woken when something comes, where there is nothing now.
         """
-        if lies_down:
-            self._line.note_told()
-        rows = self._line.rows("read_news", self._session, _MOST, self._line.channel if lies_down else None)
-        for _, kind, batch, first, count, wins, frame in rows:
-            self._read += 1
-            place = Position(b"%d" % self._read)
-            self._kept.append(SessionEvent(place, kind, batch, frame, first, count, wins))
+        channel = self._line.lying_down() if lies_down else None
+        rows = self._line.rows("read_news", self._session, self._after, _MOST, channel)
+        return [
+            SessionEvent(Position(b"%d" % number), kind, batch, frame, first, count, wins)
+            for number, kind, batch, first, count, wins, frame in rows
+        ]
 
     def trim(self, session: str, upto: Position) -> None:
-        """Nothing is left of what was read."""
+        """Drop news that were read."""
+        self._line.rows("trim_news", session, _number(upto))
 
     def drop(self, session: str) -> None:
         """Drop all news of a session."""

@@ -144,6 +144,8 @@ class Schema:
             _run(connection, f"CREATE SCHEMA {self._name}")
         # The verbs keep this path: whoever calls them cannot put a table or an operator of its own before ours.
         _run(connection, f"SET LOCAL search_path = {self._name}, pg_temp")
+        # And this: a verb is short, and to plan its statements takes longer than to run them.
+        _run(connection, "SET LOCAL plan_cache_mode = force_generic_plan")
         _run(connection, _META)
         found = connection.execute("SELECT version FROM meta", prepare=False).fetchone()
         for script in migrations()[found[0] if found else 0 :]:

@@ -230,24 +230,30 @@ CREATE TABLE happened (
 
 -- From here on what may be lost with the server's process: it is told again, or asked for again.
 
--- What sessions are told. A hint; whoever reads takes it away.
+-- What sessions are told, a hint; and the last number of each session's news. That row is locked until what tells them is
+-- committed, so that numbers come in the order of commits: else who reads on from one would pass over what comes later.
 CREATE UNLOGGED TABLE news (
   ns bigint NOT NULL,
-  id bigint GENERATED ALWAYS AS IDENTITY,
+  id bigint NOT NULL,
   told bigint NOT NULL,
-  first bigint NOT NULL DEFAULT 0,
-  count bigint NOT NULL DEFAULT 0,
+  first bigint NOT NULL,
+  count bigint NOT NULL,
   session text COLLATE "C" NOT NULL,
   kind text COLLATE "C" NOT NULL,
   batch text COLLATE "C" NOT NULL,
-  wins text COLLATE "C" NOT NULL DEFAULT '',
+  wins text COLLATE "C" NOT NULL,
   frame bytea NOT NULL,
   PRIMARY KEY (ns, session, id)
 ) WITH (
-  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0,
-  autovacuum_enabled = true
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0
 );
 ALTER TABLE news ALTER COLUMN frame SET STORAGE EXTERNAL;
+CREATE UNLOGGED TABLE listeners (
+  ns bigint NOT NULL,
+  session text COLLATE "C" NOT NULL,
+  last bigint NOT NULL,
+  PRIMARY KEY (ns, session)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
 -- Who waits where: consumers at addresses, sessions at their ids, supervisors at "ctl"; and the channel that wakes them.
 CREATE UNLOGGED TABLE sleepers (

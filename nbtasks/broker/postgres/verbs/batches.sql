@@ -1,7 +1,7 @@
 -- What is known of some batches, in the order in which they are named.
 CREATE FUNCTION batches_named(_ns bigint, _batches text[])
 RETURNS TABLE (batch text, label bytea, submitted bigint, ended bigint, n bigint, done bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   RETURN QUERY SELECT b.batch, b.label, b.submitted, b.ended, b.n, b.done
     FROM unnest(_batches) WITH ORDINALITY AS a (name, place) JOIN batches b ON b.ns = _ns AND b.batch = a.name
@@ -11,7 +11,7 @@ END $$;
 -- The same of the newest ones, newest first; their labels only where they are asked for.
 CREATE FUNCTION newest_batches(_ns bigint, _most bigint, _labels boolean)
 RETURNS TABLE (batch text, label bytea, submitted bigint, ended bigint, n bigint, done bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   RETURN QUERY SELECT b.batch, CASE WHEN _labels THEN b.label END, b.submitted, b.ended, b.n, b.done FROM batches b
     WHERE b.ns = _ns AND (b.expires IS NULL OR b.expires > now_ms())
@@ -20,7 +20,7 @@ END $$;
 
 -- Have the news of a batch sent to one more session; those before the last few are dropped. False: nobody knows it.
 CREATE FUNCTION adopt(_ns bigint, _batch text, _session text, _most bigint) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _sessions text[];
 BEGIN
@@ -34,7 +34,7 @@ END $$;
 
 -- Drop a batch with its results. Returns the keys of its large values, which are still there.
 CREATE FUNCTION forget(_ns bigint, _batch text) RETURNS SETOF text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   DELETE FROM batches WHERE ns = _ns AND batch = _batch;
   DELETE FROM results WHERE ns = _ns AND batch = _batch;
@@ -45,7 +45,7 @@ END $$;
 
 -- Note that a call is not wanted any more that shares its batch with others. Returns how many still are.
 CREATE FUNCTION forget_call(_ns bigint, _batch text, _index bigint, _most bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _left bigint;
 BEGIN
@@ -56,11 +56,11 @@ BEGIN
 END $$;
 
 CREATE FUNCTION forgotten(_ns bigint, _batch text) RETURNS SETOF bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   SELECT unnest(unwanted) FROM batches WHERE ns = _ns AND batch = _batch
 $$;
 
 CREATE FUNCTION own_states_of(_ns bigint, _batch text) RETURNS TABLE (index bigint, frame bytea)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   SELECT index, frame FROM own_states WHERE ns = _ns AND batch = _batch AND told > now_ms() - 86400000 ORDER BY index
 $$;

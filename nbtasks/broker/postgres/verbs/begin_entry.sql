@@ -4,7 +4,7 @@
 -- Returns whether they may have begun elsewhere. Unlike what says who holds an entry, this waits for the disk: so a
 -- server that has crashed may give the entry out again, but it still knows that.
 CREATE FUNCTION begin_entry(_ns bigint, _id bigint, _by text) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _before text;
   _doubtful boolean;

@@ -4,7 +4,7 @@
 -- _grace  ms for which a claim is believed whose batch is not recorded yet
 -- Returns the batch of the call that there is: the own one where there was none.
 CREATE FUNCTION claim(_ns bigint, _key text, _batch text, _span bigint, _grace bigint) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _now bigint;
   _there record;

@@ -15,7 +15,7 @@
 --   A  id, kept first, kept count, or ""                           an entry is done, or the part of it that was kept
 -- Returns how many results were new. What is about a batch that nobody knows is passed over.
 CREATE FUNCTION finish(_ns bigint, _push bigint, _kinds text[], _words text[], _frames bytea[])
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _now bigint := now_ms();
   _fresh bigint := 0;
@@ -29,7 +29,7 @@ DECLARE
   _wins text;
   -- Which of the last results were new: '' for all of them, NULL for none.
   _news text := NULL;
-  _told text[] := '{}';
+  _told news_in[] := '{}';
   _ended bigint[];
   _due bigint;
   _address text;
@@ -66,18 +66,10 @@ BEGIN
       _fresh := _fresh + _won;
       _news := CASE WHEN _won > 0 THEN _wins END;
       IF _won > 0 THEN
-        INSERT INTO news (ns, told, session, kind, batch, first, count, wins, frame)
-          SELECT _ns, _now, s, 'r', _batch, _w[2]::bigint, _w[3]::bigint, _wins,
-              CASE WHEN octet_length(_op.f) <= _push AND (
-                SELECT count(*) < 500 FROM (SELECT FROM news WHERE ns = _ns AND session = s LIMIT 500) unread
-              ) THEN _op.f ELSE ''::bytea END
-            FROM unnest(_facts.sessions) AS s;
-        _told := _told || _facts.sessions;
+        _told := _told || ROW('r', _batch, _w[2]::bigint, _w[3]::bigint, _wins, _op.f, _facts.sessions)::news_in;
       END IF;
     WHEN 'E' THEN
-      INSERT INTO news (ns, told, session, kind, batch, frame)
-        SELECT _ns, _now, s, 'e', _batch, _op.f FROM unnest(_facts.sessions) AS s;
-      _told := _told || _facts.sessions;
+      _told := _told || ROW('e', _batch, 0, 0, '', _op.f, _facts.sessions)::news_in;
     WHEN 'P' THEN
       IF octet_length(_op.f) > 0 THEN
         INSERT INTO own_states (ns, batch, index, told, frame) VALUES (_ns, _batch, _w[2]::bigint, _now, _op.f)
@@ -129,9 +121,8 @@ BEGIN
     DELETE FROM entries WHERE id = ANY (_ended);
   END IF;
   IF _due IS NOT NULL THEN PERFORM tell(_ns, 'due', _due::text::bytea); END IF;
-  FOR _address IN SELECT DISTINCT s FROM unnest(_told || _again) AS s ORDER BY 1 LOOP
-    PERFORM wake(_ns, _address, 10);
-  END LOOP;
+  _again := _again || told_to(_ns, _told, _push, _now);
+  FOREACH _address IN ARRAY coalesce(_again, '{}') LOOP PERFORM wake(_ns, _address, 10); END LOOP;
   RETURN _fresh;
 END $$;
 
@@ -197,3 +188,31 @@ LANGUAGE sql AS $$
       ORDER BY c.name
     ON CONFLICT (ns, name) DO UPDATE SET batch = excluded.batch, index = excluded.index, expires = excluded.expires
 $$;
+
+-- Tell sessions news; returns those. Each of their rows is locked from here on, in one order: the last thing but to wake.
+CREATE FUNCTION told_to(_ns bigint, _told news_in[], _push bigint, _now bigint) RETURNS text[]
+LANGUAGE plpgsql AS $$
+DECLARE
+  _sessions text[];
+  _session text;
+  _last bigint;
+  _unread bigint;
+BEGIN
+  IF array_length(_told, 1) IS NULL THEN RETURN NULL; END IF;
+  SELECT array_agg(DISTINCT s ORDER BY s) INTO _sessions FROM unnest(_told) AS t, unnest(t.sessions) AS s;
+  FOREACH _session IN ARRAY coalesce(_sessions, '{}') LOOP
+    -- By the clock where the server has lost the last number: who reads on from there misses nothing.
+    INSERT INTO listeners AS l (ns, session, last) VALUES (_ns, _session, now_us())
+      ON CONFLICT (ns, session) DO UPDATE SET last = greatest(l.last, now_us()) RETURNING l.last INTO _last;
+    SELECT count(*) INTO _unread FROM (SELECT FROM news WHERE ns = _ns AND session = _session LIMIT 500) AS unread;
+    INSERT INTO news (ns, id, told, session, kind, batch, first, count, wins, frame)
+      SELECT _ns, _last + o.place, _now, _session, o.kind, o.batch, o.first, o.count, o.wins,
+          CASE WHEN o.kind <> 'r' OR (octet_length(o.frame) <= _push AND _unread + o.place <= 500)
+            THEN o.frame ELSE '' END
+        FROM (
+          SELECT t.*, row_number() OVER () AS place FROM unnest(_told) AS t WHERE _session = ANY (t.sessions)
+        ) o;
+    UPDATE listeners SET last = _last + array_length(_told, 1) WHERE ns = _ns AND session = _session;
+  END LOOP;
+  RETURN _sessions;
+END $$;

@@ -10,7 +10,7 @@
 CREATE FUNCTION give(
   _ns bigint, _of_dead text, _consumer text, _id bigint, _lane text, _due bigint, _limit text, _kept_first bigint,
   _kept_count bigint, _end bigint, _pieces bigint[]
-) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _entry record;
   _flagged text;

@@ -1,6 +1,6 @@
 -- Try to be the one supervisor that does a duty for the next ms.
 CREATE FUNCTION elect(_ns bigint, _duty text, _worker text, _ms bigint) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _now bigint := now_ms();
 BEGIN
@@ -13,19 +13,19 @@ BEGIN
 END $$;
 
 CREATE FUNCTION fact(_ns bigint, _name text) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   SELECT value FROM facts WHERE ns = _ns AND name = _name
 $$;
 
 CREATE FUNCTION note_fact(_ns bigint, _name text, _value text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   INSERT INTO facts (ns, name, value) VALUES (_ns, _name, _value)
     ON CONFLICT (ns, name) DO UPDATE SET value = excluded.value
 $$;
 
 -- Remove what has expired, so much at most that nobody waits. Returns how many batches.
 CREATE FUNCTION sweep(_ns bigint, _most bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   PERFORM lazily();
   RETURN swept(_ns, _most);
@@ -56,9 +56,8 @@ END $$;
 -- Once an hour: what is left of clients and workers that have gone, functions that no batch needs, old orders.
 --
 -- _session  ms for which a session is kept that nobody has seen
--- _unused   ms for which a function is kept that no batch needs
-CREATE FUNCTION clear_away(_ns bigint, _session bigint, _unused bigint) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION clear_away(_ns bigint, _session bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _now bigint := now_ms();
   _digests text[];
@@ -66,6 +65,10 @@ BEGIN
   PERFORM lazily();
   DELETE FROM sessions WHERE ns = _ns AND seen < _now - _session;
   DELETE FROM news WHERE ns = _ns AND told < _now - 86400000;
+  DELETE FROM listeners l WHERE l.ns = _ns AND NOT EXISTS (
+    SELECT FROM news n WHERE n.ns = _ns AND n.session = l.session);
+  DELETE FROM news n USING listeners l WHERE n.ns = _ns AND l.ns = _ns AND n.session = l.session AND n.id < (
+    SELECT o.id FROM news o WHERE o.ns = _ns AND o.session = l.session ORDER BY o.id DESC OFFSET 20000 LIMIT 1);
   DELETE FROM own_states WHERE ns = _ns AND told < _now - 86400000;
   DELETE FROM sleepers WHERE ns = _ns AND since < (_now - 3600000) * 1000;
   DELETE FROM plans WHERE ns = _ns AND expires <= _now;
@@ -79,7 +82,7 @@ BEGIN
   DELETE FROM happened h WHERE h.ns = _ns AND h.id <= (SELECT max(l.id) - 50000 FROM happened l WHERE l.ns = _ns);
   -- Locked first, then looked at: whoever submits a batch locks its function, too.
   SELECT array_agg(f.digest) INTO _digests FROM (
-    SELECT digest FROM functions WHERE ns = _ns AND used < _now - _unused FOR UPDATE SKIP LOCKED
+    SELECT digest FROM functions WHERE ns = _ns FOR UPDATE SKIP LOCKED
   ) f;
   DELETE FROM functions f WHERE f.ns = _ns AND f.digest = ANY (_digests)
     AND NOT EXISTS (SELECT FROM batches b WHERE b.ns = _ns AND b.function = f.digest);
@@ -87,7 +90,7 @@ END $$;
 
 -- Keep the stream of events within bounds. Returns how many entries were dropped.
 CREATE FUNCTION bound_events(_ns bigint, _most bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _gone bigint;
 BEGIN

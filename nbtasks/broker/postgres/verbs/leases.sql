@@ -2,7 +2,7 @@
 -- Returns whether there had still been one, the server's time (us), and what its clock is ahead (ms, or '').
 CREATE FUNCTION renew(
   _ns bigint, _worker text, _lease bytea, _info text, OUT alive boolean, OUT at bigint, OUT ahead text
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   -- Five times in each lease; what a crash takes away of it is there again with the next one.
   PERFORM lazily();
@@ -25,7 +25,7 @@ END $$;
 -- row without a worker where there is none.
 CREATE FUNCTION pulses(_ns bigint, _most bigint)
 RETURNS TABLE (now bigint, worker text, lease bytea, age bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _now bigint := now_ms();
 BEGIN
@@ -35,13 +35,13 @@ BEGIN
 END $$;
 
 CREATE FUNCTION sheets(_ns bigint, _workers text[]) RETURNS TABLE (worker text, info text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   SELECT worker, info FROM workers WHERE ns = _ns AND worker = ANY (_workers)
 $$;
 
 -- End the lease of a worker that has not renewed it since it was looked at. Returns whether there is none now.
 CREATE FUNCTION lapse(_ns bigint, _worker text, _lease bytea) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   UPDATE workers SET lease = NULL WHERE ns = _ns AND worker = _worker AND lease = _lease;
   RETURN FOUND OR NOT EXISTS (SELECT FROM workers WHERE ns = _ns AND worker = _worker AND lease IS NOT NULL);
@@ -49,19 +49,19 @@ END $$;
 
 -- Put a worker on the list that is on none.
 CREATE FUNCTION enlist(_ns bigint, _worker text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   INSERT INTO workers (ns, worker, seen) VALUES (_ns, _worker, 1) ON CONFLICT DO NOTHING
 $$;
 
 -- End leases, and take their workers off the list.
 CREATE FUNCTION strike_off(_ns bigint, _workers text[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   DELETE FROM workers WHERE ns = _ns AND worker = ANY (_workers)
 $$;
 
 -- A worker is known to be dead.
 CREATE FUNCTION bury(_ns bigint, _worker text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   INSERT INTO workers (ns, worker, seen, buried) VALUES (_ns, _worker, 0, true)
     ON CONFLICT (ns, worker) DO UPDATE SET lease = NULL, buried = true, seen = 0
 $$;

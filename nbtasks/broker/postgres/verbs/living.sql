@@ -1,7 +1,7 @@
 -- How some entries stand, in their order. Those that are over end.
 CREATE FUNCTION living(_ns bigint, _ids bigint[], _batches text[], _firsts bigint[], _counts bigint[])
 RETURNS TABLE (over boolean, suspect boolean, told boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   FOR _place IN 1 .. coalesce(array_length(_ids, 1), 0) LOOP
     SELECT s.over, s.suspect, s.told INTO over, suspect, told

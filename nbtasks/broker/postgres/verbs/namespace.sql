@@ -1,6 +1,6 @@
 -- The number of a namespace, which is made where it is new.
 CREATE FUNCTION namespace(_name text) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _ns bigint;
 BEGIN

@@ -5,7 +5,7 @@
 -- _channel  on which one is woken when there is something; NULL: nobody waits
 CREATE FUNCTION read_orders(_ns bigint, _since bigint, _after bigint, _most bigint, _channel text)
 RETURNS TABLE (id bigint, kind text, data bytea)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   PERFORM lazily();
   IF _channel IS NOT NULL THEN PERFORM doze(_ns, ARRAY['ctl'], _channel); END IF;
@@ -18,7 +18,7 @@ END $$;
 -- _task  whose limits are set; NULL for none
 -- _kept  the order that is kept of it; NULL for none
 CREATE FUNCTION give_orders(_ns bigint, _task text, _kept bytea, _orders bytea[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _order bytea;
 BEGIN
@@ -32,18 +32,18 @@ BEGIN
 END $$;
 
 CREATE FUNCTION drop_orders(_ns bigint) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   DELETE FROM control WHERE ns = _ns
 $$;
 
 CREATE FUNCTION limits_of_tasks(_ns bigint, _most bigint) RETURNS SETOF bytea
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   SELECT frame FROM task_limits WHERE ns = _ns ORDER BY task LIMIT _most
 $$;
 
 -- Answer an order. What nobody reads goes after a minute.
 CREATE FUNCTION answer(_ns bigint, _reply text, _worker text, _frame bytea) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   DELETE FROM answers WHERE ns = _ns AND told < now_ms() - 60000;
   INSERT INTO answers (ns, reply, worker, told, frame) VALUES (_ns, _reply, _worker, now_ms(), _frame)
@@ -52,11 +52,11 @@ END $$;
 
 CREATE FUNCTION answers_to(_ns bigint, _reply text, _workers text[])
 RETURNS TABLE (worker text, frame bytea)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   SELECT worker, frame FROM answers WHERE ns = _ns AND reply = _reply AND worker = ANY (_workers)
 $$;
 
 CREATE FUNCTION drop_answers(_ns bigint, _reply text, _workers text[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   DELETE FROM answers WHERE ns = _ns AND reply = _reply AND worker = ANY (_workers)
 $$;

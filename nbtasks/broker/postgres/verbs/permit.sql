@@ -5,7 +5,7 @@
 CREATE FUNCTION permit(
   _ns bigint, _limit text, _every float8, _most bigint, _in_hand bigint, _address text,
   OUT permits bigint, OUT first bigint, OUT again bigint
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   -- Starts that were missed for so long are made up for: a call comes back a moment later than it could start.
   _credit float8 := 50000;
@@ -58,7 +58,7 @@ END $$;
 -- Returns the limit, or "@" and a lock, ms until the next start, and the index of the call that was found; or nothing.
 CREATE FUNCTION limited(_ns bigint, _address text, _batch text)
 RETURNS TABLE (waits_for text, next bigint, first bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   SELECT e.waits_for, greatest(0, (coalesce(r.next, 0) - now_us() + 999) / 1000), e.first
     FROM entries e JOIN queues q ON q.queue = e.queue LEFT JOIN rates r ON r.ns = _ns AND r.name = e.waits_for
     WHERE e.batch = _batch AND e.due IS NOT NULL AND e.waits_for NOT IN ('', '?') AND q.ns = _ns

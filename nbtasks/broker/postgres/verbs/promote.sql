@@ -3,7 +3,7 @@
 -- _now    the server's time as it is reckoned (ms)
 -- Returns how many entries were queued, and ms until the next one is due, or -1.
 CREATE FUNCTION promote(_ns bigint, _address text, _now bigint, _most bigint, OUT moved bigint, OUT next bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _queue bigint := queue_of(_ns, _address);
 BEGIN

@@ -3,7 +3,7 @@
 -- _running  index of a call that runs on and is not to be run again, -1 for all of them, NULL for none
 -- Returns whether the batch is known.
 CREATE FUNCTION revoke(_ns bigint, _batch text, _control bytea, _running bigint) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   UPDATE batches SET flagged = true WHERE ns = _ns AND batch = _batch;
   IF NOT FOUND THEN RETURN false; END IF;

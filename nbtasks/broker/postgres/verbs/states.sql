@@ -2,7 +2,7 @@
 -- Returns, of those rows of results that have some of them, first, count and states (a byte a call).
 CREATE FUNCTION states(_ns bigint, _batch text, _first bigint, _count bigint)
 RETURNS TABLE (first bigint, count bigint, states bytea)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   RETURN QUERY SELECT r.first, r.count, r.states FROM results r
     WHERE r.ns = _ns AND r.batch = _batch AND r.first < _first + _count AND r.first + r.count > _first
@@ -14,7 +14,7 @@ END $$;
 -- The same of several batches, all of each; the batch's place in the list stands before the rest.
 CREATE FUNCTION states_of(_ns bigint, _batches text[])
 RETURNS TABLE (place bigint, first bigint, count bigint, states bytea)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   RETURN QUERY SELECT b.place, r.first, r.count, r.states
     FROM unnest(_batches) WITH ORDINALITY AS b (name, place)

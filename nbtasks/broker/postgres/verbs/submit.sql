@@ -11,7 +11,7 @@
 -- Returns "OK", "DUP" (was applied before), "GAP <last>", "NOFN <function>", "FULL <address>"
 CREATE FUNCTION submit(
   _ns bigint, _session text, _number bigint, _most bigint, _kinds text[], _words text[], _frames bytea[]
-) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _now bigint := now_ms();
   _last bigint;

@@ -5,7 +5,7 @@
 -- Returns the entries, with those that are over: an entry whose batch is gone, or whose calls are all final, has been
 -- worked off before. It ends here.
 CREATE FUNCTION take(_ns bigint, _queues bigint[], _consumer text, _most bigint, _alone boolean)
-RETURNS SETOF entry_out LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS SETOF entry_out LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   -- Where the server dies and forgets this, the entry lies in its queue again: as if its worker had died.
   IF _alone THEN PERFORM lazily(); END IF;
@@ -18,7 +18,7 @@ END $$;
 -- _channel  on which it is
 CREATE FUNCTION take_or_doze(
   _ns bigint, _queues bigint[], _consumer text, _most bigint, _places text[], _channel text
-) RETURNS SETOF entry_out LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+) RETURNS SETOF entry_out LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   PERFORM lazily();
   PERFORM doze(_ns, _places, _channel);

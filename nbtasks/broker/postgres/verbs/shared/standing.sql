@@ -47,3 +47,8 @@ CREATE FUNCTION entry_of(
   SELECT ROW(_queue, lane_of(_rank), _id, _batch, _first, _count, _attempt, _flag <> '' OR _rank % 2 = 0,
     CASE WHEN _flag IN ('2', '3') THEN _flag ELSE '' END, _follows, _frame, false, false)::entry_out
 $$;
+
+-- News, as a report tells them.
+CREATE TYPE news_in AS (
+  kind text, batch text, first bigint, count bigint, wins text, frame bytea, sessions text[]
+);
