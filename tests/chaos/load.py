@@ -224,7 +224,7 @@ class Load:
     seen: dict[int, tuple[str, Any]] = field(default_factory=dict)
     _watcher: threading.Thread | None = None
     _gave_up: list[str] = field(default_factory=list)
-    _seen_before: int = -1
+    _blow_at: int = 0
 
     @classmethod
     def submit(
@@ -286,14 +286,13 @@ class Load:
         )
 
     def got_on(self) -> bool:
-        """Whether calls have ended since this was asked and true; true for the first time.
+        """Whether one more in a hundred calls has ended since this was true last; true for the first time.
 
         A blow for each such time, and not more: where starting a process takes long, no call would ever run.
         """
-        ended = len(self.seen)
-        if ended <= self._seen_before:
+        if len(self.seen) < self._blow_at:
             return False
-        self._seen_before = ended
+        self._blow_at = len(self.seen) + max(1, len(self) // 100)
         return True
 
     def executions(self) -> dict[int, list[Execution]]:
