@@ -74,6 +74,20 @@ def test_a_cell_shows_it_until_the_kernel_ends(lab_page):
 
 
 @long
+def test_it_lives_as_a_widget_by_itself_as_marimo_has_it(lab_page):
+    cell = "from nbtasks.jupyter.panel.livedashboard import widget_of\nwidget_of(app.dashboard())"
+    dashboard = opened(lab_page([SETUP, cell]))
+    dashboard.shows("square")
+    tasks = dashboard.turn("Tasks")
+    tasks.get_by_role("button", name="failed").click()
+    tasks.get_by_text("1 call fit").wait_for()
+    tasks.get_by_role("button", name="fails").click()
+    dashboard.drawer.get_by_role("button", name="run this call again").click()
+    dashboard.drawer.locator(".nbt-answer.nbt-shown[data-ok=true]").wait_for()
+    dashboard.assert_sound()
+
+
+@long
 def test_every_page_in_light_and_dark(lab_page):
     notebook = lab_page([SETUP, "app.dashboard()"])
     dashboard = opened(notebook)
