@@ -19,7 +19,7 @@ class HooksTo:
 
     def __init__(self, beginnings: Iterable[str] = ()) -> None:
         # With a slash: nothing begins with a part of a host's name.
-        self._beginnings = tuple(_written(one if one.count("/") > 2 else f"{one}/") for one in beginnings)
+        self._beginnings = tuple(_beginning(one) for one in beginnings)
 
     def linked(self, url: Any, queue: Any) -> dict[str, Any]:
         """Return the options of a call whose end is told to a URL; none where there is no URL.
@@ -48,6 +48,15 @@ class HooksTo:
             url == one or (url.startswith(one) and (one[-1] in "/?=&" or url[len(one)] in "/?#"))
             for one in self._beginnings
         )
+
+
+def _beginning(url: str) -> str:
+    try:
+        return _written(url if url.count("/") > 2 else f"{url}/")
+    except ConfigError:
+        raise ConfigError(
+            f"--webhooks-to: {url!r:.100} is no beginning of URLs such as https://example.org/hooks"
+        ) from None
 
 
 def _written(url: str) -> str:

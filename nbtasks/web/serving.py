@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import socket
 import ssl
@@ -125,9 +126,14 @@ class Listening:
             found.bind(address)
             found.listen(128)
         except OSError as error:
+            is_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+            hint = (
+                "--host names an address of this machine, such as 127.0.0.1"
+                if is_host
+                else "name another one with --port, 0 for any that is free"
+            )
             raise ConfigError(
-                f"it cannot listen on {self.host}, port {self.port}: {error.strerror or error}; name another one with "
-                "--port, 0 for any that is free"
+                f"it cannot listen on {self.host}, port {self.port}: {error.strerror or error}; {hint}"
             ) from error
         found.set_inheritable(False)
         return found

@@ -119,7 +119,7 @@ def test_one_that_waits_for_too_long_expires(crew, entries, gate, eventually):
     first = task.delay(entries.path, 0, 0.0, gate.path)
     eventually(lambda: entries.entered() == [0], "the first one runs")
     late = task.apply_async((entries.path, 1), expires=1.0)
-    with pytest.raises(TaskRevokedError, match="expired: .*or others held what it waits for"):
+    with pytest.raises(TaskRevokedError, match=r"expired: .*or others held what it waits for"):
         late.get(timeout=SOON)
     gate.open()
     first.get(timeout=SOON)

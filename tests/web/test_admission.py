@@ -312,6 +312,11 @@ def test_what_makes_no_sense_is_said_in_one_sentence(shared_app, tmp_path):
         assert "--url-prefix" in refused(shared_app, "--url-prefix", prefix)
     both = ("--url-prefix", "/a", "--public-url", "https://example.org/b")
     assert "leave --url-prefix out" in refused(shared_app, *both)
+    # An address of documentation, which no machine has.
+    assert "--host names an address of this machine" in refused(
+        shared_app, "--host", "192.0.2.1", "--port", "0"
+    )
+    assert "--webhooks-to: 'example' is no beginning" in refused(shared_app, "--webhooks-to", "example")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "--port" in refused(shared_app, "--port", str(taken.getsockname()[1]))
 
