@@ -119,7 +119,7 @@ class PgDelivery:
     ) -> list[tuple[Any, ...]]:
         if not report:
             return self._look(queues, lies_down=True)
-        verbs = [("finish", (PUSH_BYTES, *of_report(report).args)), self._looking(queues, lies_down=True)]
+        verbs = [("finish", (PUSH_BYTES, *of_report(report).all_args)), self._looking(queues, lies_down=True)]
         return self._line.several(verbs, lambda _: told())[1]
 
     def _look(self, queues: list[int], *, lies_down: bool) -> list[tuple[Any, ...]]:
@@ -214,4 +214,4 @@ def _range(text: str | None) -> tuple[int, int] | None:
 def finish(line: PgLink, report: Finish) -> int:
     """Report in one step, after the blobs; returns how many results were new."""
     put_blobs(line, report.blobs)
-    return int(line.one("finish", PUSH_BYTES, *of_report(report).args)) if report else 0
+    return int(line.one("finish", PUSH_BYTES, *of_report(report).all_args)) if report else 0

@@ -42,17 +42,67 @@ class Operations:
         return self.kinds, self.words, self.frames
 
 
-def of_flush(flush: Flush) -> Operations:
+class FlushOperations(Operations):
+    """Those of a flush, with what the server need not look for in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._functions: set[str] = set()
+        self._shipped: set[str] = set()
+        #: Address -> entries that can be taken at once; and the lanes into which anything goes.
+        self._entries: dict[str, int] = {}
+        self._lanes: set[str] = set()
+        self._due_ms: int | None = None
+
+    def batch(self, parts: Sequence[Any]) -> None:
+        """A new batch."""
+        batch, n, address, function, frame, label, ttl_ms = parts
+        self._functions.add(function)
+        self._entries.setdefault(address, 0)
+        if frame:
+            self.function(function, frame)
+        self.add("B", [batch, n, address, function, ttl_ms], label)
+
+    def function(self, digest: str, frame: bytes) -> None:
+        """A function's record."""
+        self._shipped.add(digest)
+        self.add("F", [digest], frame)
+
+    def chunk(self, parts: Sequence[Any]) -> None:
+        """A chunk of calls."""
+        _, address, lane, due_ms, *_ = parts
+        self._lanes.add(f"{address} {lane}")
+        self._entries[address] = self._entries.get(address, 0) + (due_ms == 0)
+        if due_ms:
+            self._due_ms = min(due_ms, self._due_ms or due_ms)
+        self.add("C", parts[:-1], parts[-1])
+
+    def all_args(self, most: int, *, look: bool) -> tuple[Any, ...]:
+        """What submit.sql takes.
+
+        Args:
+            most: entries that a lane may hold.
+            look: whether that is to be looked at.
+        """
+        addresses = sorted(self._entries)
+        entries = [self._entries[address] for address in addresses]
+        lanes = sorted(self._lanes) if look else []
+        needed = sorted(self._functions - self._shipped)
+        return *self.args, needed, addresses, entries, lanes, most, self._due_ms
+
+
+def of_flush(flush: Flush) -> FlushOperations:
     """Return what submit.sql takes."""
-    found = Operations()
+    found = FlushOperations()
     for operation in flush.operations():
         kind, *parts = operation
         if kind == "B":
-            batch, n, address, function, frame, label, ttl_ms = parts
-            if frame:
-                found.add("F", [function], frame)
-            found.add("B", [batch, n, address, function, ttl_ms], label)
-        elif kind in "NFC":
+            found.batch(parts)
+        elif kind == "C":
+            found.chunk(parts)
+        elif kind == "F":
+            found.function(*parts)
+        elif kind == "N":
             found.add(kind, parts[:-1], parts[-1])
         elif kind == "O":
             found.add(kind, parts)
@@ -61,44 +111,71 @@ def of_flush(flush: Flush) -> Operations:
     return found
 
 
-def of_report(report: Finish) -> Operations:
+class ReportOperations(Operations):
+    """Those of a report, with the entries that end by it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: list[int] = []
+        #: Of those of which a part was given away: which, and the index after the last call that was kept.
+        self.cut: list[int] = []
+        self.stops: list[int] = []
+        self.batches: set[str] = set()
+
+    @property
+    def all_args(self) -> tuple[list[Any], ...]:
+        """What finish.sql takes."""
+        return *self.args, self.ended, self.cut, self.stops, sorted(self.batches)
+
+
+def of_report(report: Finish) -> ReportOperations:
     """Return what finish.sql takes."""
-    found = Operations()
+    found = ReportOperations()
     for operation in report.operations():
         kind, *parts = operation
+        if kind == "A":
+            _add_end(found, parts)
+            continue
+        if kind not in "HU":
+            found.batches.add(parts[0])
         _ADDING.get(kind, _add_whole)(found, kind, parts)
     return found
 
 
-def _add_whole(found: Operations, kind: str, parts: Sequence[Any]) -> None:
+def _add_whole(found: ReportOperations, kind: str, parts: Sequence[Any]) -> None:
     if kind in _NOT_YET:
         raise refuse(_NOT_YET[kind])
     found.add(kind, parts)
 
 
-def _add_results(found: Operations, kind: str, parts: Sequence[Any]) -> None:
+def _add_results(found: ReportOperations, kind: str, parts: Sequence[Any]) -> None:
     batch, first, count, states, record = parts
     found.add(kind, [batch, first, count, states.hex()], record)
 
 
-def _add_framed(found: Operations, kind: str, parts: Sequence[Any]) -> None:
+def _add_framed(found: ReportOperations, kind: str, parts: Sequence[Any]) -> None:
     found.add(kind, parts[:-1], parts[-1] or b"")
 
 
-def _add_again(found: Operations, kind: str, parts: Sequence[Any]) -> None:
+def _add_again(found: ReportOperations, kind: str, parts: Sequence[Any]) -> None:
     *place, attempt, frame = parts
     number, _, doubt = str(attempt).partition(" ")
     found.add(kind, [*place, number, doubt], frame)
 
 
-def _add_note(found: Operations, kind: str, parts: Sequence[Any]) -> None:
+def _add_note(found: ReportOperations, kind: str, parts: Sequence[Any]) -> None:
     frame, if_new = parts
     found.add(kind, [if_new], frame)
 
 
-def _add_end(found: Operations, kind: str, parts: Sequence[Any]) -> None:
+def _add_end(found: ReportOperations, parts: Sequence[Any]) -> None:
     _, _, entry, kept = parts
-    found.add(kind, [number_of(entry), *(kept.split() or ("", ""))])
+    number = number_of(entry)
+    found.ended.append(number)
+    if kept:
+        first, count = map(int, kept.split())
+        found.cut.append(number)
+        found.stops.append(first + count)
 
 
 _ADDING = {
@@ -107,7 +184,6 @@ _ADDING = {
     "P": _add_framed,
     "Z": _add_again,
     "H": _add_note,
-    "A": _add_end,
 }
 
 

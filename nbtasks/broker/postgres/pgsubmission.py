@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Milliseconds that a piece of a large value lives until a batch or a result has taken it over.
 _GRACE_MS = 24 * 3600 * 1000
+#: How full lanes are is looked at with the first flush and each so manyth one: it costs as much as all the rest.
+_LOOK_EVERY = 16
 #: Bytes of pieces that are stored in one go.
 _MOST_BYTES = 32 * 2**20
 
@@ -31,7 +33,8 @@ class PgSubmission:
     def submit(self, session: str, number: int, flush: Flush, eager: bool = False) -> None:
         """Apply a flush; the same number may be sent any number of times."""
         put_blobs(self._line, flush.blobs)
-        reply = self._line.one("submit", session, number, MOST_ENTRIES, *of_flush(flush).args)
+        args = of_flush(flush).all_args(MOST_ENTRIES, look=number % _LOOK_EVERY == 1)
+        reply = self._line.one("submit", session, number, *args)
         if reply not in {"OK", "DUP"}:
             raise _refusal(reply)
 

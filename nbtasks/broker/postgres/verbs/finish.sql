@@ -12,16 +12,23 @@
 --   S  batch                                                       its number of calls is known: it may be over
 --   H  "1" or ""                                                   a note of what happened; with "1" of those results
 --                                                                  that stand before it and were new
---   A  id, kept first, kept count, or ""                           an entry is done, or the part of it that was kept
+-- _ended   entries that are done
+-- _cut, _stops  those of them of which a part was given away, with the index after the last call that was kept
+-- _batches  whose results these are
 -- Returns how many results were new. What is about a batch that nobody knows is passed over.
-CREATE FUNCTION finish(_ns bigint, _push bigint, _kinds text[], _words text[], _frames bytea[])
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
+CREATE FUNCTION finish(
+  _ns bigint, _push bigint, _kinds text[], _words text[], _frames bytea[], _ended bigint[], _cut bigint[],
+  _stops bigint[], _batches text[]
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _now bigint := now_ms();
   _fresh bigint := 0;
-  _op record;
+  _kind text;
   _w text[];
-  _facts record;
+  _frame bytea;
+  _ttl bigint;
+  _over bigint;
+  _sessions text[];
   _batch text := NULL;
   _known boolean := false;
   _done bigint;
@@ -30,49 +37,48 @@ DECLARE
   -- Which of the last results were new: '' for all of them, NULL for none.
   _news text := NULL;
   _told news_in[] := '{}';
-  _ended bigint[];
   _due bigint;
   _address text;
   _again text[];
 BEGIN
   -- In one order, so that no two reports wait for each other.
-  PERFORM 1 FROM batches WHERE ns = _ns AND batch IN (
-    SELECT split_part(w, E'\t', 1) FROM unnest(_kinds, _words) AS o (k, w) WHERE k IN ('R', 'S', 'O', 'N')
-  ) ORDER BY batch FOR NO KEY UPDATE;
-  FOR _op IN SELECT k, w, f FROM unnest(_kinds, _words, _frames) WITH ORDINALITY AS o (k, w, f, place)
-    WHERE k <> 'A' ORDER BY place
-  LOOP
-    _w := string_to_array(_op.w, E'\t');
-    IF _op.k = 'H' THEN
+  IF array_length(_batches, 1) > 1 THEN
+    PERFORM 1 FROM batches WHERE ns = _ns AND batch = ANY (_batches) ORDER BY batch FOR NO KEY UPDATE;
+  END IF;
+  FOR _place IN 1 .. coalesce(array_length(_kinds, 1), 0) LOOP
+    _kind := _kinds[_place];
+    _w := string_to_array(_words[_place], E'\t');
+    _frame := _frames[_place];
+    IF _kind = 'H' THEN
       IF _w[1] IS DISTINCT FROM '1' OR _news IS NOT NULL THEN
         INSERT INTO happened (ns, at, name, wins, frame) VALUES (_ns, _now, 'h',
-          CASE WHEN _w[1] = '1' THEN nullif(_news, '') END, _op.f);
+          CASE WHEN _w[1] = '1' THEN nullif(_news, '') END, _frame);
       END IF;
       CONTINUE;
     END IF;
     IF _w[1] IS DISTINCT FROM _batch THEN
       IF _known THEN PERFORM settled(_ns, _batch, _done, _now); END IF;
       _batch := _w[1];
-      SELECT done, ttl, ended, sessions INTO _facts FROM batches WHERE ns = _ns AND batch = _batch;
+      SELECT done, ttl, ended, sessions INTO _done, _ttl, _over, _sessions FROM batches
+        WHERE ns = _ns AND batch = _batch FOR NO KEY UPDATE;
       _known := FOUND;
-      _done := _facts.done;
     END IF;
     CONTINUE WHEN NOT _known;
-    CASE _op.k
+    CASE _kind
     WHEN 'R' THEN
       SELECT won, wins INTO _won, _wins
-        FROM recorded(_ns, _batch, _w[2]::bigint, _w[3]::bigint, decode(_w[4], 'hex'), _op.f, _done > 0);
+        FROM recorded(_ns, _batch, _w[2]::bigint, _w[3]::bigint, decode(_w[4], 'hex'), _frame, _done > 0);
       _done := _done + _won;
       _fresh := _fresh + _won;
       _news := CASE WHEN _won > 0 THEN _wins END;
       IF _won > 0 THEN
-        _told := _told || ROW('r', _batch, _w[2]::bigint, _w[3]::bigint, _wins, _op.f, _facts.sessions)::news_in;
+        _told := _told || ROW('r', _batch, _w[2]::bigint, _w[3]::bigint, _wins, _frame, _sessions)::news_in;
       END IF;
     WHEN 'E' THEN
-      _told := _told || ROW('e', _batch, 0, 0, '', _op.f, _facts.sessions)::news_in;
+      _told := _told || ROW('e', _batch, 0, 0, '', _frame, _sessions)::news_in;
     WHEN 'P' THEN
-      IF octet_length(_op.f) > 0 THEN
-        INSERT INTO own_states (ns, batch, index, told, frame) VALUES (_ns, _batch, _w[2]::bigint, _now, _op.f)
+      IF octet_length(_frame) > 0 THEN
+        INSERT INTO own_states (ns, batch, index, told, frame) VALUES (_ns, _batch, _w[2]::bigint, _now, _frame)
           ON CONFLICT (ns, batch, index) DO UPDATE SET told = excluded.told, frame = excluded.frame;
       ELSE
         DELETE FROM own_states WHERE ns = _ns AND batch = _batch
@@ -86,40 +92,35 @@ BEGIN
       ) THEN
         INSERT INTO entries (ns, queue, batch, rank, due, queued, first, count, attempt, waits_for, frame)
           VALUES (_ns, queue_of(_ns, _w[2]), _batch, rank_of(_w[3]), _w[4]::bigint, _now, _w[5]::bigint,
-            _w[6]::bigint, _w[7]::bigint, coalesce(_w[8], ''), _op.f);
+            _w[6]::bigint, _w[7]::bigint, coalesce(_w[8], ''), _frame);
       END IF;
       _due := least(_due, _w[4]::bigint);
     WHEN 'O' THEN
-      IF _facts.ended IS NULL THEN
+      IF _over IS NULL THEN
         INSERT INTO batch_blobs (ns, batch, key) VALUES (_ns, _batch, _w[2]) ON CONFLICT DO NOTHING;
         UPDATE blobs SET expires = NULL WHERE ns = _ns AND key = _w[2] AND expires IS NOT NULL;
       END IF;
     WHEN 'N' THEN
-      PERFORM named(_ns, _batch, _w[2]::bigint, _w[3], _now + least(_facts.ttl, 315576000000));
+      PERFORM named(_ns, _batch, _w[2]::bigint, _w[3], _now + least(_ttl, 315576000000));
     WHEN 'S' THEN
       NULL;
     ELSE
-      RAISE EXCEPTION 'finish: % is no operation', _op.k;
+      RAISE EXCEPTION 'finish: % is no operation', _kind;
     END CASE;
   END LOOP;
   IF _known THEN PERFORM settled(_ns, _batch, _done, _now); END IF;
 
-  SELECT array_agg(split_part(w, E'\t', 1)::bigint) INTO _ended FROM unnest(_kinds, _words) AS o (k, w) WHERE k = 'A';
-  IF _ended IS NOT NULL THEN
+  IF array_length(_cut, 1) > 0 THEN
     -- Where the server has forgotten what was given away of one, that is queued again.
-    WITH parts AS (
-      SELECT split_part(w, E'\t', 1)::bigint AS id,
-          split_part(w, E'\t', 2)::bigint + split_part(w, E'\t', 3)::bigint AS stop
-        FROM unnest(_kinds, _words) AS o (k, w) WHERE k = 'A' AND split_part(w, E'\t', 2) <> ''
-    ), lost AS (
+    WITH parts AS (SELECT id, stop FROM unnest(_cut, _stops) AS c (id, stop)), lost AS (
       INSERT INTO entries (ns, queue, batch, rank, queued, first, count, attempt, flag, frame)
         SELECT e.ns, e.queue, e.batch, e.rank / 2 * 2, _now, p.stop, e.first + e.count - p.stop, e.attempt, '2', e.frame
           FROM parts p JOIN entries e ON e.id = p.id WHERE e.first + e.count > p.stop
         RETURNING queue
     )
     SELECT array_agg(DISTINCT q.address) INTO _again FROM lost JOIN queues q ON q.queue = lost.queue;
-    DELETE FROM entries WHERE id = ANY (_ended);
   END IF;
+  IF array_length(_ended, 1) > 0 THEN DELETE FROM entries WHERE id = ANY (_ended); END IF;
   IF _due IS NOT NULL THEN PERFORM tell(_ns, 'due', _due::text::bytea); END IF;
   _again := _again || told_to(_ns, _told, _push, _now);
   FOREACH _address IN ARRAY coalesce(_again, '{}') LOOP PERFORM wake(_ns, _address, 10); END LOOP;
