@@ -88,8 +88,9 @@ class Fired:
 
 def in_turns(app, beats, names, every_s, for_s, each_s):
     """Kill each of two beats in turns while something is due all the time."""
-    two = [beats.start(), beats.start()]
+    # Looked at before anybody fires: a thousand take a moment.
     fired = Fired(app, names)
+    two = [beats.start(), beats.start()]
     end, turn = time.monotonic() + for_s, 0
     while time.monotonic() < end:
         time.sleep(each_s)
