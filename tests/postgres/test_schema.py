@@ -75,6 +75,22 @@ def test_verbs_of_another_build_are_made_anew(postgres_url, new_line):
     assert new_line(postgres_url).clock().now() > 0
 
 
+def test_verbs_keep_to_their_conventions(postgres_url, new_line):
+    new_line(postgres_url).check()
+    with connected(postgres_url) as connection:
+        functions = connection.execute(
+            "SELECT proname, prosecdef, coalesce(proconfig, '{}'), proargnames, proargtypes::regtype[]::text[] "
+            "FROM pg_proc WHERE pronamespace = 'nbtasks'::regnamespace"
+        ).fetchall()
+    assert len(functions) > 60
+    for name, is_verb, settings, arguments, types in functions:
+        if is_verb:
+            assert {one.partition("=")[0] for one in settings} == {"search_path", "plan_cache_mode"}, name
+            assert "integer" not in types, f"{name}: all whole numbers are bigint"
+            assert name == "namespace" or arguments[0] == "_ns", name
+        assert all(one.startswith("_") for one in (arguments or [])[: len(types)]), name
+
+
 def test_who_may_not_make_it_is_told_so(postgres_server, postgres_url, new_line):
     with (
         role(postgres_server, postgres_url) as url,
