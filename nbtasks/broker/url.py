@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
+from .othersystems import as_broker
 from .pgurl import is_pg, parse_pg
 
 FORMS = (
@@ -26,19 +27,19 @@ FORMS = (
 )
 _PORT = 6379
 _ENCODED = "in a password write / as %2F, ? as %3F, # as %23, @ as %40 and % as %25"
-#: Some of what other programs say about brokers that are neither Redis nor Valkey.
-_EMBEDDED = "leave the broker out, and an embedded server starts by itself"
-_ADVICE = {
-    "redis+socket": "write unix:///path/to/socket?db=0",
-    "unix+socket": "write unix:///path/to/socket?db=0",
-    "valkey": "write redis:// for a Valkey, too",
-    "valkeys": "write rediss:// for a Valkey, too",
-    "sentinel": "name the primary itself, or what stands in front of it",
-    "redis+sentinel": "name the primary itself, or what stands in front of it",
-    "memory": _EMBEDDED,
-    "filesystem": _EMBEDDED,
-    "rpc": "results come back through the broker by themselves",
+#: Other words for the same: those of Celery and kombu for a socket, and valkey-py's. What is shown is ours.
+_ALIASES = {
+    "redis+socket": "unix",
+    "socket": "unix",
+    "valkey": "redis",
+    "valkeys": "rediss",
 }
+#: Several URLs in one text, as Celery has them: it goes to the next one where one is not there.
+_SEVERAL = re.compile(r"[;,]\s*[A-Za-z][A-Za-z0-9+.-]{0,30}://")
+_ONE = (
+    "calls of one App are on one server: name that, or an address that always leads to the one that can write, such "
+    "as a balancer's"
+)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}):/")
 _PLACE = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[^\s\[\]:%@]*))(?::(?P<port>[0-9]{0,5}))?"
@@ -96,7 +97,8 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
         ConfigError: it is none of the accepted forms, or has an option that is not known.
     """
     if not isinstance(url, str):
-        raise ConfigError(f"{what}: a URL is a text, not {type(url).__name__}; write {FORMS}")
+        several = f"{_ONE}, and " if isinstance(url, (list, tuple)) else ""
+        raise ConfigError(f"{what}: a URL is a text, not {type(url).__name__}; {several}write {FORMS}")
     if is_pg(url):
         found = parse_pg(url, what)
         host, port = found.server
@@ -105,8 +107,11 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
         raise ConfigError(
             f"{what}: the URL has a line break or another control character in it; write {FORMS}"
         )
+    if _SEVERAL.search(url):
+        raise ConfigError(f"{what}: there are several URLs in this text, and {_ONE}; write {FORMS}")
     begin = _SCHEME.match(url)
     scheme, rest = (begin[1].lower(), url[begin.end() - 1 :]) if begin else ("", url)
+    scheme = _ALIASES.get(scheme, scheme)
     if scheme not in {"redis", "rediss", "unix"}:
         raise ConfigError(_unknown(scheme, what))
     if not rest.startswith("//"):
@@ -117,11 +122,18 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
         raise ConfigError(f"{what}: {error}") from None
 
 
+def plainly(url: str) -> str:
+    """Return a URL with our word for its scheme in the place of another one for the same."""
+    begin = _SCHEME.match(url)
+    known = _ALIASES.get(begin[1].lower()) if begin else None
+    return url if begin is None or known is None else f"{known}{url[begin.end(1) :]}"
+
+
 def _unknown(scheme: str, what: str) -> str:
     if not scheme:
         return f"{what}: this is not a URL that nbtasks knows, for it begins with no redis://; write {FORMS}"
-    advice = _ADVICE.get(scheme, f"nbtasks works with Redis and Valkey only; name one, or {_EMBEDDED}")
-    return f"{what}: {scheme}:// is not a URL that nbtasks knows: {advice}. It is written {FORMS}"
+    shown, step = as_broker(scheme)
+    return f"{what}: {shown} is not a URL that nbtasks knows: {step}; a URL is written {FORMS}"
 
 
 def _parsed(scheme: str, rest: str) -> BrokerUrl:
@@ -272,6 +284,8 @@ def _file(text: str) -> str:
     return text
 
 
+#: Celery's word for the number of a database behind a socket.
+_VIRTUAL_HOST = "virtual_host"
 _KNOWN: dict[str, Callable[[str], Any]] = {
     "db": _number,
     "client_name": _client_name,
@@ -309,7 +323,9 @@ _OURS = {
 
 def _options(query: str, scheme: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
+    for written, value in parse_qsl(query, keep_blank_values=True, errors="surrogateescape"):
+        is_database = written == _VIRTUAL_HOST and scheme == "unix"
+        name, text = ("db", value.removeprefix("/")) if is_database else (written, value)
         if name in found:
             raise ConfigError(f"the URL's option {name} stands there twice; leave one out")
         read = _reader(name, scheme)
@@ -338,8 +354,12 @@ def _reader(name: str, scheme: str) -> Callable[[str], Any]:
             f"the URL's option {name} goes with rediss:// only, which is TLS: write rediss://, or leave it out"
         )
     if name in _LOGIN:
+        form = "unix://user:password@/path" if scheme == "unix" else f"{scheme}://user:password@host"
+        raise ConfigError(f"the URL's option {name} is not taken: write {form}, and {_ENCODED}")
+    if name == _VIRTUAL_HOST:
         raise ConfigError(
-            f"the URL's option {name} is not taken: write redis://user:password@host, and {_ENCODED}"
+            f"the URL's option {name} is not known for a server in the network: the database's number stands behind "
+            f"the host, {scheme}://host:port/1"
         )
     if name in _OURS:
         raise ConfigError(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 
+from nbtasks.broker.othersystems import for_results
 from nbtasks.broker.url import parse
+from nbtasks.core import context
 from nbtasks.core.errors import ConfigError
+from nbtasks.core.warning import warn
 
 #: Celery's words for: through the broker.
 _THROUGH_THE_BROKER = re.compile(r"rpc(://.*)?")
-_OURS = re.compile(r"(rediss?|unix):", re.IGNORECASE)
+_OURS = re.compile(r"(rediss?|unix|valkeys?|redis\+socket|socket):", re.IGNORECASE)
+#: What has been said in this process.
+_said: set[str] = set()
 
 
 def check_form(backend: object, what: str = "backend") -> None:
@@ -26,9 +31,10 @@ def check_form(backend: object, what: str = "backend") -> None:
     if _OURS.match(backend):
         parse(backend, what)
     elif not _THROUGH_THE_BROKER.fullmatch(backend):
+        named, step = for_results(backend)
         raise ConfigError(
-            f"{what}: results are kept on the broker's own server, and what this names is no Redis and no Valkey: "
-            f"leave {what} out"
+            f"{what}: results are kept on the broker's own server, and {named} is no Redis and no Valkey: "
+            f"{step}leave {what} out"
         )
 
 
@@ -46,14 +52,37 @@ def check_backend(backend: object, broker: str) -> None:
     if _THROUGH_THE_BROKER.fullmatch(backend):
         return
     if not _OURS.match(backend):
-        raise ConfigError(_refusal("what this names is no Redis and no Valkey", broker))
+        named, step = for_results(backend)
+        raise ConfigError(_refusal(f"{named} is no Redis and no Valkey", broker, step))
     wanted = parse(backend, "backend")
-    if not broker or parse(broker).server != wanted.server:
+    if not broker:
+        step = "to have both there, name it as broker=, too, or else "
+        raise ConfigError(_refusal(f"{wanted.shown} is another one", broker, step))
+    used = parse(broker)
+    if used.server != wanted.server:
         raise ConfigError(_refusal(f"{wanted.shown} is another one", broker))
+    if wanted.scheme != used.scheme:
+        step = "say the same for both (rediss:// where the server speaks TLS), or "
+        raise ConfigError(_refusal(f"{wanted.shown} goes another way there", broker, step))
+    if used.db != wanted.db:
+        _say_once(
+            f"backend: results are kept in the broker's database, {used.db}, and not in {wanted.db}, as the backend "
+            "says: leave backend out"
+        )
 
 
-def _refusal(why: str, broker: str) -> str:
+def _say_once(sentence: str) -> None:
+    # In a worker nobody can do anything about it.
+    if sentence not in _said and not context.serving:
+        _said.add(sentence)
+        warn(sentence)
+
+
+def _refusal(why: str, broker: str, step: str = "") -> str:
     where = (
         f"the broker at {parse(broker).shown}" if broker else "the embedded server, for no broker is named"
     )
-    return f"backend: results are kept on the broker's own server, and {why}: leave backend out (this App uses {where})"
+    return (
+        f"backend: results are kept on the broker's own server, and {why}: {step}leave backend out "
+        f"(this App uses {where})"
+    )

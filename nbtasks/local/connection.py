@@ -57,6 +57,7 @@ class Connection:
 
     def __post_init__(self) -> None:
         check_url(self.url)
+        object.__setattr__(self, "url", urls.plainly(self.url))
         check_namespace(self.namespace)
         if not 1 <= len(self.keys) <= _MAX_KEYS or any(len(key) != KEY_BYTES for key in self.keys):
             raise ConfigError(f"keys: one or {_MAX_KEYS} keys of {KEY_BYTES} bytes are needed")
@@ -82,7 +83,7 @@ class Connection:
     @property
     def is_local(self) -> bool:
         """Whether the server is on this machine, as far as the URL says."""
-        return self.url.startswith("unix:") or self.is_loopback
+        return urls.parse(self.url).scheme == "unix" or self.is_loopback
 
     @property
     def is_embedded(self) -> bool:
@@ -204,6 +205,8 @@ def begin(
     if not url:
         starting = begin_embedded()
         url, source = starting.place.url, EMBEDDED
+    elif source == BROKER_VARIABLE:
+        urls.parse(url, source)
     return Resolving(Connection(url, keys, name, source), starting)
 
 

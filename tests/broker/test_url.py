@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from nbtasks import App, ConfigError
-from nbtasks.broker.url import parse
+from nbtasks.broker.url import parse, plainly
 
 SECRET = "s3cr3t"
 
@@ -65,7 +65,8 @@ def test_every_password_logs_in(server):
         ("redis://", "redis://localhost:6379/0"),
         ("redis:///0", "redis://localhost:6379/0"),
         ("rediss://", "rediss://localhost:6379/0"),
-        ("redis+socket:///run/s", "unix:///path"),
+        ("redis://host:6379/0;redis://:s3cr3t@other:6379/0", "on one server"),
+        ("sentinel://:s3cr3t@one:26379;sentinel://two:26379", "on one server"),
         ("amqp://guest:s3cr3t@host//", "Redis and Valkey only"),
         ("pyamqp://guest@host//", "Redis and Valkey only"),
         ("sqla+sqlite:///s3cr3t.db", "Redis and Valkey only"),
@@ -80,7 +81,6 @@ def test_every_password_logs_in(server):
         ("memory://", "embedded server"),
         ("filesystem://", "embedded server"),
         ("rpc://", "by themselves"),
-        ("valkey://host", "redis://"),
         ("http://u:s3cr3t@host", "redis://"),
         ("host:6379", "redis://"),
         ("u:s3cr3t@host", "redis://"),
@@ -129,10 +129,9 @@ def test_what_is_no_text_is_told(home, url):
         ("retry_on_timeout=1", "leave it out"),
         ("encoding=utf-16", "leave it out"),
         ("host=elsewhere", "leave it out"),
-        ("password=s3cr3t", "user:password@host"),
-        ("username=bob", "user:password@host"),
+        ("password=s3cr3t", "user:password@"),
+        ("username=bob", "user:password@"),
         ("visibility_timeout=5", "is not known"),
-        ("virtual_host=1", "is not known"),
         ("cilent_name=me", "did you mean client_name"),
         ("ssl_cert_req=none", "did you mean ssl_cert_reqs"),
         ("ssl_validate_ocsp=1", "is not known"),
@@ -220,3 +219,90 @@ def test_options_work(server):
 def test_two_databases_are_one_too_many(home):
     assert "two databases, 1 and 2" in refused("redis://host/1?db=2")
     assert parse("redis://host/1?db=1").db == 1
+
+
+@pytest.mark.parametrize("base", ["redis://host", "valkeys://host"])
+def test_a_virtual_host_goes_with_a_socket(home, base):
+    assert "stands behind the host" in refused(f"{base}?virtual_host=1")
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ("redis+socket://:pw@/run/s?virtual_host=/2", "unix://:pw@/run/s?db=2"),
+        ("redis+socket:///run/s?virtual_host=2", "unix:///run/s?db=2"),
+        ("socket:///run/s", "unix:///run/s"),
+        ("valkey://u:pw@[::1]:6380/4", "redis://u:pw@[::1]:6380/4"),
+        ("VALKEYS://host?ssl_cert_reqs=CERT_NONE", "rediss://host?ssl_cert_reqs=none"),
+        ("unix:///run/s?virtual_host=3", "unix:///run/s?db=3"),
+    ],
+)
+def test_other_words_mean_the_same(written, same):
+    assert parse(written) == parse(same)
+    assert parse(plainly(written)) == parse(same)
+    assert plainly(written).partition(":")[0] == same.partition(":")[0]
+
+
+def test_a_socket_in_celerys_words_is_that_socket(server):
+    one = server()
+    url = one.url.replace("unix://", "redis+socket://")
+    with App(broker=f"{url}?virtual_host=3&client_name=me", backend=f"{url}?virtual_host=3") as app:
+        assert app.task(len).delay("ab").state == "PENDING"
+        names = {(client["name"], client["db"]) for client in one.client().client_list()}
+        assert app.connection.is_local
+        assert app.connection.url.startswith("unix:///")
+    assert ("me", "3") in names
+
+
+def test_a_variable_with_a_wrong_url_is_named(home, monkeypatch):
+    monkeypatch.setenv("NBTASKS_BROKER", "sqs://key:s3cr3t@")
+    with (
+        App() as app,
+        pytest.raises(ConfigError, match=r"^NBTASKS_BROKER: sqs:// \(Amazon SQS\) is not") as caught,
+    ):
+        app.check()
+    assert SECRET not in str(caught.value)
+
+
+#: Brokers of kombu 5.7 and of those before, with what is said of them.
+BROKERS = {
+    "amqp amqps pyamqp librabbitmq": "RabbitMQ",
+    "confluentkafka kafka": "Kafka",
+    "SQS sqs": "Amazon SQS",
+    "mongodb mongodb+srv": "MongoDB",
+    "zookeeper": "ZooKeeper",
+    "sqlalchemy sqla sqla+mysql sqla+sqlite": "an SQL database",
+    "SLMQ slmq": "SoftLayer",
+    "filesystem": "a folder",
+    "memory": "this process",
+    "qpid": "Qpid",
+    "sentinel": "Sentinel",
+    "redis-cluster rediss-cluster": "Redis Cluster",
+    "consul": "Consul",
+    "etcd": "etcd",
+    "azurestoragequeues azureservicebus": "Azure",
+    "pyro": "Pyro",
+    "gcpubsub": "Pub/Sub",
+    "pgmq": "pgmq",
+    "stomp": "ActiveMQ",
+    "couchdb": "CouchDB, not taken by Celery any more since 4.0, of 2016",
+    "beanstalk": "Beanstalk, not taken by Celery any more since 4.0, of 2016",
+    "ironmq": "since 4.0",
+    "django": "since 4.0",
+    "zmq": "since 4.0",
+}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said"), [(one, said) for schemes, said in BROKERS.items() for one in schemes.split()]
+)
+def test_every_broker_of_celerys_is_called_by_its_name(home, scheme, said):
+    message = refused(f"{scheme}://me:{SECRET}@host:1/{SECRET}")
+    assert f"broker: {scheme.lower()}:// (" in message
+    assert said in message
+    assert SECRET not in message
+
+
+def test_several_urls_are_refused_with_what_to_name(home):
+    with pytest.raises(ConfigError, match=r"a URL is a text, not list; calls of one App are on one server"):
+        App(broker=["redis://one", "redis://two"])

@@ -92,6 +92,16 @@ def said_by(project, set_up="", **environment):
             {"CELERY_BROKER_URL": "amqp://guest@host//"},
             "CELERY_BROKER_URL is not read, and calls go to unix://",
         ),
+        (
+            {"CELERY_BROKER_WRITE_URL": "redis://:s3cr3t@one"},
+            "CELERY_BROKER_WRITE_URL is not read, and calls go to unix://",
+        ),
+        (
+            {"CELERY_RESULT_BACKEND": "db+postgresql://u:s3cr3t@host"},
+            "CELERY_RESULT_BACKEND is not read, and calls go to unix://",
+        ),
+        ({"CELERY_RESULT_BACKEND": "rpc://"}, ""),
+        ({"CELERY_RESULT_BACKEND": "redis://one/2", "NBTASKS_BROKER": "redis://one/1"}, ""),
         ({"CELERY_CONFIG_MODULE": "proj.conf"}, "CELERY_CONFIG_MODULE=proj.conf is not read"),
         ({"CELERY_BROKER_URL": "redis://one", "NBTASKS_BROKER": "redis://one/1"}, ""),
     ],

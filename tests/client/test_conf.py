@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 import types
 import warnings
@@ -105,6 +106,51 @@ def test_a_wrong_value_is_refused_where_it_is_set(app, name, value, said):
 def test_what_would_send_calls_elsewhere_is_refused_with_what_to_write(app, name):
     with pytest.raises(ConfigError, match=r"is not known here: .*redis"):
         app.conf[name] = "amqp"
+
+
+@pytest.mark.parametrize(
+    ("setting", "option", "value", "said"),
+    [
+        ("broker_transport_options", "global_keyprefix", "one:", "namespace="),
+        ("result_backend_transport_options", "global_keyprefix", "one:", "namespace="),
+        ("broker_transport_options", "master_name", "mymaster", "name the primary itself"),
+        ("result_backend_transport_options", "master_name", "mymaster", "name the primary itself"),
+        ("broker_transport_options", "ssl", {"ssl_cert_reqs": 2}, "rediss://.*ssl_ca_certs="),
+        ("BROKER_TRANSPORT_OPTIONS", "client_name", "me", "client_name=me"),
+    ],
+)
+def test_options_of_a_transport_that_say_where_calls_go_are_refused(app, setting, option, value, said):
+    with pytest.raises(ConfigError, match=rf"options\['{option}'\] is not known here: .*{said}"):
+        app.conf[setting] = {"visibility_timeout": 3600, option: value}
+    with pytest.raises(ConfigError, match=said):
+        app.config_from_object({setting: {option: value}})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (
+            "broker_use_ssl",
+            {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": "/s3cr3t"},
+            r"\?ssl_ca_certs=",
+        ),
+        ("redis_backend_use_ssl", {"ssl_cert_reqs": ssl.CERT_NONE}, r"\?ssl_ca_certs="),
+        ("broker_use_ssl", True, "rediss://"),
+        ("redis_host", "elsewhere", "broker_url names"),
+        ("redis_db", 3, "broker_url names"),
+        ("REDIS_PASSWORD", "s3cr3t", "broker_url names"),
+        ("CELERY_REDIS_PASSWORD", "s3cr3t", "broker_url names"),
+        ("broker_read_url", "redis://s3cr3t@host", "one server"),
+        ("broker_url", "redis://one;redis://s3cr3t@two", "on one server"),
+        ("broker_url", ["redis://one", "redis://s3cr3t@two"], "on one server"),
+        ("broker_url", "sqs://s3cr3t@", r"sqs:// \(Amazon SQS\)"),
+    ],
+)
+def test_what_changes_where_calls_go_or_how_safely_is_refused(app, name, value, said):
+    for use in (lambda: app.conf.update({name: value}), lambda: app.config_from_object({name: value})):
+        with pytest.raises(ConfigError, match=said) as caught:
+            use()
+        assert "s3cr3t" not in str(caught.value)
 
 
 def test_what_has_no_meaning_here_is_said_once(app):
@@ -230,7 +276,8 @@ def test_the_brokers_own_server_is_a_backend(app):
     app.config_from_object(
         {"broker_url": "redis://localhost:1/0", "CELERY_RESULT_BACKEND": "redis://localhost:1/1"}
     )
-    assert app.connection.address == "redis://localhost:1/0"
+    with pytest.warns(UserWarning, match="results are kept in the broker's database, 0, and not in 1"):
+        assert app.connection.address == "redis://localhost:1/0"
 
 
 def test_passwords_are_not_shown(app):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
 from nbtasks import App, ConfigError
@@ -13,12 +15,12 @@ SOON = 60.0
     ("broker", "backend"),
     [
         ("redis://host:6379/0", "redis://host:6379/0"),
-        ("redis://host", "redis://host:6379/1"),
+        ("redis://host", "valkey://host"),
         ("redis://:secret@HOST/0", "redis://other:s@host/0"),
         ("redis://localhost", "redis://127.0.0.1:6379"),
         ("redis://[::1]:6379", "redis://localhost"),
-        ("rediss://host:6380/0?ssl_cert_reqs=CERT_REQUIRED", "rediss://host:6380/1?ssl_cert_reqs=CERT_NONE"),
-        ("unix:///run/s", "unix:///run/s?db=2"),
+        ("rediss://host:6380/0?ssl_cert_reqs=CERT_REQUIRED", "rediss://host:6380/0?ssl_cert_reqs=CERT_NONE"),
+        ("unix:///run/s", "redis+socket:///run/s"),
         ("redis://host", "rpc://"),
         (None, "rpc://"),
     ],
@@ -42,6 +44,9 @@ def test_the_brokers_own_server_is_accepted(home, broker, backend):
         ("redis://host", ""),
         ("redis://host", 5),
         (None, "redis://host"),
+        ("redis://host", "rediss://host"),
+        ("rediss://host", "redis://host"),
+        ("redis://host", True),
     ],
 )
 def test_any_other_is_refused_in_one_sentence_with_the_next_step(home, broker, backend):
@@ -52,7 +57,7 @@ def test_any_other_is_refused_in_one_sentence_with_the_next_step(home, broker, b
 
 def test_it_is_compared_with_the_broker_that_the_environment_names(home, monkeypatch):
     monkeypatch.setenv("NBTASKS_BROKER", "redis://host/0")
-    App(backend="redis://host/1").close()
+    App(backend="redis://host/0").close()
     with pytest.raises(ConfigError, match="leave backend out"):
         App(backend="redis://elsewhere/1")
 
@@ -60,3 +65,66 @@ def test_it_is_compared_with_the_broker_that_the_environment_names(home, monkeyp
 def test_options_of_a_backend_are_checked_too(home):
     with pytest.raises(ConfigError, match=r"backend: .*socket_timeout"):
         App(broker="redis://host", backend="redis://host?socket_timeout=1")
+
+
+def test_another_database_is_said_once(home):
+    said = r"kept in the broker's database, 7, and not in 8, as the backend says: leave backend out"
+    with pytest.warns(UserWarning, match=said):
+        App(broker="redis://host/7", backend="redis://host/8").close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        App(broker="redis://host/7", backend="redis://host/8").close()
+
+
+def test_a_backend_alone_says_where_its_url_belongs(home):
+    with pytest.raises(
+        ConfigError, match=r"redis://host is another one: .*name it as broker=, too"
+    ) as caught:
+        App(backend="redis://:s3cr3t@host")
+    assert "s3cr3t" not in str(caught.value)
+
+
+#: Backends of Celery 5.7 and of those before, with what is said of them.
+BACKENDS = {
+    "cache+memcached": "a cache",
+    "mongodb": "MongoDB",
+    "db+postgresql db+mysql+pymysql db+sqlite database": "an SQL database",
+    "elasticsearch": "Elasticsearch",
+    "cassandra": "Cassandra",
+    "couchbase": "Couchbase",
+    "couchdb": r"CouchDB\)",
+    "cosmosdbsql": "Cosmos",
+    "file": "a folder",
+    "consul": "Consul",
+    "etcd": "etcd",
+    "dynamodb": "DynamoDB",
+    "azureblockblob": "Azure Blob",
+    "arangodb": "ArangoDB",
+    "s3": "Amazon S3",
+    "gs": "Google Cloud Storage",
+    "amqp": "RabbitMQ, not taken by Celery any more since 5.0",
+    "riak": "Riak, not taken by Celery any more since 5.0, of 2020",
+    "tyrant": "Tokyo Tyrant, not taken",
+    "disabled": "no results.*ignore_result=True",
+    "sentinel": "Redis Sentinel",
+}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said"), [(one, said) for schemes, said in BACKENDS.items() for one in schemes.split()]
+)
+def test_every_backend_of_celerys_is_called_by_its_name(home, scheme, said):
+    url = f"{scheme}://me:s3cr3t@host/s3cr3t"
+    for use in (
+        lambda: App(broker="redis://host", backend=url),
+        lambda: App(broker="redis://host").conf.update(result_backend=url),
+    ):
+        with pytest.raises(ConfigError, match=rf"{said}.* leave (backend|result_backend) out") as caught:
+            use()
+        assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["django-db", "django-cache", "amqp", "disabled", "database"])
+def test_words_without_a_url_are_known_too(home, word):
+    with pytest.raises(ConfigError, match=rf"and {word} \(.*leave backend out"):
+        App(backend=word)

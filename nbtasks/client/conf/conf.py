@@ -270,15 +270,15 @@ def _ready(found: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return checked settings; what has no meaning here is said once."""
     made = {}
     for name, value in found.items():
-        instead = meaningless.instead(name)
-        if instead is not None and value not in (None, False, ""):
-            raise ConfigError(f"{where}: {name} is not known here: {instead}")
+        instead = meaningless.instead(name, value)
+        if instead is not None:
+            raise ConfigError(f"{where}: {instead[0]} is not known here: {instead[1]}")
         try:
             made[name] = checked(name, value)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from None
     check_together(made, where)
-    lines = meaningless.fresh(name for name in found if meaningless.instead(name) is None)
+    lines = meaningless.fresh(name for name in found if not meaningless.is_instead(name))
     if lines:
         verb = "do" if len(lines) > 1 else "does"
         warn(f"{where}: this {verb} nothing here, leave it out: {'; '.join(lines)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 #: What a worker, a task or an App goes by.
@@ -19,7 +19,11 @@ EFFECTIVE = frozenset(
     }
 )  # fmt: skip
 _URL = "broker_url says it all: redis://user:password@host:port/database"
-_TLS = "rediss:// in broker_url says it: rediss://user:password@host:port/database"
+_TLS = (
+    "rediss:// in broker_url says it, and its options stand behind it: "
+    "rediss://user:password@host:port/database?ssl_ca_certs=/ca.pem"
+)
+_RESULTS = "results are kept on the broker's own server, which broker_url names: leave it out"
 #: Calls would go elsewhere, or in the clear, if these were left out in silence.
 _INSTEAD = {
     "broker_transport": _URL,
@@ -32,6 +36,25 @@ _INSTEAD = {
     "broker_write_url": "there is one server, for what is put and what is taken: broker_url",
     "broker_use_ssl": _TLS,
     "redis_backend_use_ssl": _TLS,
+    "redis_host": _RESULTS,
+    "redis_port": _RESULTS,
+    "redis_db": _RESULTS,
+    "redis_username": _RESULTS,
+    "redis_password": _RESULTS,
+}
+#: Values that say nothing.
+_NOTHING = (None, False, "")
+#: The same for what stands in dicts of options.
+_OF_OPTIONS = frozenset({"broker_transport_options", "result_backend_transport_options"})
+_SENTINEL = "name the primary itself in broker_url, or what stands in front of it and always leads to it"
+_OPTIONS_INSTEAD = {
+    "global_keyprefix": "namespace= keeps projects on one server apart",
+    "master_name": _SENTINEL,
+    "sentinel_kwargs": _SENTINEL,
+    "ssl": _TLS,
+    "connection_class": "broker_url says how the server is reached, unix:///path or rediss://host:port/database",
+    "credential_provider": _URL,
+    "client_name": "it stands in broker_url: redis://host:port/database?client_name=me",
 }
 _NO_STORE = "results are kept on the broker's own server, and nowhere else"
 _NO_WAIT = "no call waits behind a long one"
@@ -98,9 +121,23 @@ _REASONS = (
 )
 
 
-def instead(name: str) -> str | None:
-    """Return what to write in the place of a setting that must not be left out in silence; None for all others."""
-    return _INSTEAD.get(name)
+def instead(name: str, value: object) -> tuple[str, str] | None:
+    """Return what of a setting must not be left out in silence, and what to write in its place; None for all others."""
+    if name in _OF_OPTIONS and isinstance(value, Mapping):
+        return next(
+            (
+                (f"{name}[{option!r}]", _OPTIONS_INSTEAD[option])
+                for option, said in value.items()
+                if option in _OPTIONS_INSTEAD and said not in _NOTHING
+            ),
+            None,
+        )
+    return (name, _INSTEAD[name]) if name in _INSTEAD and value not in _NOTHING else None
+
+
+def is_instead(name: str) -> bool:
+    """Whether a setting must not be left out in silence where it says something."""
+    return name in _INSTEAD
 
 
 def why(name: str) -> str | None:

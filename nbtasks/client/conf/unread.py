@@ -12,6 +12,12 @@ from nbtasks.local.connection import CONFIG_VARIABLE
 from .settingsources import is_there
 
 _MODULE = "celeryconfig"
+#: Celery's other variables that say where something goes, and what to do.
+_VARIABLES = {
+    "CELERY_BROKER_READ_URL": "there is one server, for what is put and what is taken: set NBTASKS_BROKER instead",
+    "CELERY_BROKER_WRITE_URL": "there is one server, for what is put and what is taken: set NBTASKS_BROKER instead",
+    "CELERY_RESULT_BACKEND": "results are kept on that server, too, and nowhere else",
+}
 _said: set[str] = set()
 
 
@@ -34,6 +40,10 @@ def _found(used: str, read: frozenset[str]) -> Iterator[tuple[str, str]]:
     if url and not _is_same(url, used):
         advice = 'set NBTASKS_BROKER instead, or say App(broker=os.environ["CELERY_BROKER_URL"])'
         yield "CELERY_BROKER_URL", f"CELERY_BROKER_URL is not read, {but}: {advice}"
+    for name, step in _VARIABLES.items():
+        value = os.environ.get(name, "")
+        if value and value.partition(":")[0] != "rpc" and not _is_same(value, used):
+            yield name, f"{name} is not read, {but}: {step}"
     if module and module not in read:
         advice = f"set {CONFIG_VARIABLE}={module}, or call app.config_from_object({module!r})"
         yield "CELERY_CONFIG_MODULE", f"CELERY_CONFIG_MODULE={module} is not read, {but}: {advice}"

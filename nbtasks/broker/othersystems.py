@@ -1,0 +1,135 @@
+"""URLs of other systems, as Celery's users have them: what each names, and what to write here. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_EMBEDDED = "leave the broker out, and an embedded server starts by itself"
+_ELSE = f"nbtasks works with Redis and Valkey only; name one, or {_EMBEDDED}"
+_PRIMARY = "name the primary itself, or what stands in front of it and always leads to it"
+_OF_4 = "not taken by Celery any more since 4.0, of 2016"
+_OF_5 = "not taken by Celery any more since 5.0, of 2020"
+
+
+@dataclass(frozen=True)
+class OtherSystem:
+    """What a scheme of a URL means that is none of ours.
+
+    Attributes:
+        name: for people.
+        gone: since when Celery itself does not take it any more; empty where it does.
+        step: what to do where it is named as a broker.
+        keeping: what to do where it is named for results.
+    """
+
+    name: str
+    gone: str = ""
+    step: str = _ELSE
+    keeping: str = ""
+
+
+#: The schemes in small letters, what stands behind a + left out where the whole is not there. Also words without ://
+#: that Celery takes for results.
+_SYSTEMS: dict[str, OtherSystem] = {
+    # -- Redis and Valkey in other words
+    "sentinel": OtherSystem("Redis Sentinel", step=_PRIMARY),
+    "redis+sentinel": OtherSystem("Redis Sentinel", step=_PRIMARY),
+    "rediss+sentinel": OtherSystem("Redis Sentinel", step=_PRIMARY),
+    "redis-cluster": OtherSystem("Redis Cluster"),
+    "rediss-cluster": OtherSystem("Redis Cluster"),
+    # -- queues
+    "amqp": OtherSystem("RabbitMQ"),
+    "amqps": OtherSystem("RabbitMQ"),
+    "pyamqp": OtherSystem("RabbitMQ"),
+    "librabbitmq": OtherSystem("RabbitMQ"),
+    "qpid": OtherSystem("Apache Qpid"),
+    "sqs": OtherSystem("Amazon SQS"),
+    "azureservicebus": OtherSystem("Azure Service Bus"),
+    "azurestoragequeues": OtherSystem("Azure Storage Queues"),
+    "gcpubsub": OtherSystem("Google Cloud Pub/Sub"),
+    "kafka": OtherSystem("Kafka"),
+    "confluentkafka": OtherSystem("Kafka"),
+    "slmq": OtherSystem("SoftLayer Message Queue"),
+    "pgmq": OtherSystem("pgmq in PostgreSQL"),
+    "pyro": OtherSystem("Pyro"),
+    "stomp": OtherSystem("STOMP, as of ActiveMQ"),
+    "beanstalk": OtherSystem("Beanstalk", _OF_4),
+    "ironmq": OtherSystem("IronMQ", _OF_4),
+    "zmq": OtherSystem("ZeroMQ", _OF_4),
+    "zeromq": OtherSystem("ZeroMQ", _OF_4),
+    "django": OtherSystem("Django's ORM", _OF_4),
+    # -- databases
+    "sqla": OtherSystem("an SQL database"),
+    "sqlalchemy": OtherSystem("an SQL database"),
+    "db": OtherSystem("an SQL database"),
+    "database": OtherSystem("an SQL database"),
+    "mysql": OtherSystem("MySQL"),
+    "mariadb": OtherSystem("MariaDB"),
+    "sqlite": OtherSystem("SQLite"),
+    "django-db": OtherSystem("Django's database"),
+    "django-cache": OtherSystem("Django's cache"),
+    "mongodb": OtherSystem("MongoDB"),
+    "couchdb": OtherSystem("CouchDB"),
+    "couchbase": OtherSystem("Couchbase"),
+    "cassandra": OtherSystem("Cassandra"),
+    "elasticsearch": OtherSystem("Elasticsearch"),
+    "arangodb": OtherSystem("ArangoDB"),
+    "dynamodb": OtherSystem("Amazon DynamoDB"),
+    "cosmosdbsql": OtherSystem("Azure Cosmos DB"),
+    "riak": OtherSystem("Riak", _OF_5),
+    "tyrant": OtherSystem("Tokyo Tyrant", "not taken by Celery any more"),
+    "tokyotyrant": OtherSystem("Tokyo Tyrant", "not taken by Celery any more"),
+    # -- files and caches
+    "s3": OtherSystem("Amazon S3"),
+    "gs": OtherSystem("Google Cloud Storage"),
+    "azureblockblob": OtherSystem("Azure Blob Storage"),
+    "file": OtherSystem("a folder"),
+    "filesystem": OtherSystem("a folder", step=_EMBEDDED),
+    "cache": OtherSystem("a cache"),
+    "memcached": OtherSystem("Memcached"),
+    "memory": OtherSystem("this process", step=_EMBEDDED),
+    # -- agreement
+    "zookeeper": OtherSystem("ZooKeeper"),
+    "consul": OtherSystem("Consul"),
+    "etcd": OtherSystem("etcd"),
+    # -- only for results
+    "rpc": OtherSystem("results by messages", step="results come back through the broker by themselves"),
+    "disabled": OtherSystem(
+        "no results", keeping="for calls without results say ignore_result=True at the task, and "
+    ),
+}  # fmt: skip
+#: As brokers; what Celery takes for results under the same name, it still does.
+_GONE_AS_BROKERS = {"couchdb": _OF_4}
+_GONE_FOR_RESULTS = {"amqp": _OF_5}
+
+
+def _named(scheme: str) -> OtherSystem | None:
+    small = scheme.lower()
+    return _SYSTEMS.get(small) or _SYSTEMS.get(small.partition("+")[0])
+
+
+def as_broker(scheme: str) -> tuple[str, str]:
+    """Return how a foreign scheme is called in a message, and the next step."""
+    system = _named(scheme)
+    if system is None:
+        return f"{scheme}://", _ELSE
+    return _shown(f"{scheme}://", system.name, _GONE_AS_BROKERS.get(scheme, system.gone)), system.step
+
+
+def for_results(text: str) -> tuple[str, str]:
+    """Return how what is named for results is called in a message, and what to do besides leaving it out.
+
+    Args:
+        text: a URL or a word; nothing of it is repeated that is not in the table, for it may be a password.
+    """
+    scheme, mark, _ = text.partition(":")
+    system = _named(scheme)
+    if system is None or (not mark and scheme.lower() not in _SYSTEMS):
+        return "what this names", ""
+    known = scheme.lower() if scheme.lower() in _SYSTEMS else scheme.lower().partition("+")[0]
+    gone = _GONE_FOR_RESULTS.get(known, system.gone)
+    return _shown(f"{known}://" if mark else known, system.name, gone), system.keeping
+
+
+def _shown(written: str, name: str, gone: str) -> str:
+    return f"{written} ({name}{', ' + gone if gone else ''})"
