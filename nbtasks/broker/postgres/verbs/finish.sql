@@ -121,8 +121,8 @@ BEGIN
     SELECT array_agg(DISTINCT q.address) INTO _again FROM lost JOIN queues q ON q.queue = lost.queue;
   END IF;
   IF array_length(_ended, 1) > 0 THEN DELETE FROM entries WHERE id = ANY (_ended); END IF;
-  IF _due IS NOT NULL THEN PERFORM tell(_ns, 'due', _due::text::bytea); END IF;
   _again := _again || told_to(_ns, _told, _push, _now);
+  IF _due IS NOT NULL THEN PERFORM tell(_ns, 'due', _due::text::bytea); END IF;
   FOREACH _address IN ARRAY coalesce(_again, '{}') LOOP PERFORM wake(_ns, _address, 10); END LOOP;
   RETURN _fresh;
 END $$;

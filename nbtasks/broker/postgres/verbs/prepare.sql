@@ -7,24 +7,23 @@
 CREATE FUNCTION prepare(_ns bigint, _addresses text[], _life text, _now bigint)
 RETURNS TABLE (address text, queue bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
-  _address text;
-  _queue bigint;
+  _queues bigint[] := ARRAY(SELECT queue_of(_ns, a) FROM unnest(_addresses) AS a);
   _seen text;
 BEGIN
-  FOREACH _address IN ARRAY _addresses LOOP
-    _queue := queue_of(_ns, _address);
-    IF _now IS NOT NULL THEN PERFORM promoted(_ns, _queue, _address, _now, 1000000); END IF;
-    SELECT q.life INTO _seen FROM queues q WHERE q.queue = _queue;
+  IF EXISTS (SELECT FROM queues q WHERE q.queue = ANY (_queues) AND q.life IS DISTINCT FROM _life) THEN
+    -- Locked, all of them before anybody is woken: of several who come, one notes it.
+    PERFORM 1 FROM queues q WHERE q.queue = ANY (_queues) ORDER BY q.queue FOR NO KEY UPDATE;
+  END IF;
+  FOR _place IN 1 .. coalesce(array_length(_queues, 1), 0) LOOP
+    address := _addresses[_place];
+    queue := _queues[_place];
+    IF _now IS NOT NULL THEN PERFORM promoted(_ns, queue, address, _now, 1000000); END IF;
+    SELECT q.life INTO _seen FROM queues q WHERE q.queue = _queues[_place];
     IF _seen IS DISTINCT FROM _life THEN
-      -- Locked: of several who come, one notes it.
-      SELECT q.life INTO _seen FROM queues q WHERE q.queue = _queue FOR NO KEY UPDATE;
-      IF _seen IS NOT NULL AND _seen <> _life THEN
-        UPDATE queues q SET doubtful = coalesce((SELECT max(e.id) FROM entries e), 0) WHERE q.queue = _queue;
-      END IF;
-      UPDATE queues q SET life = _life WHERE q.queue = _queue;
+      UPDATE queues q SET life = _life, doubtful = CASE
+          WHEN _seen IS NULL THEN q.doubtful ELSE coalesce((SELECT max(e.id) FROM entries e), 0) END
+        WHERE q.queue = _queues[_place];
     END IF;
-    address := _address;
-    queue := _queue;
     RETURN NEXT;
   END LOOP;
 END $$;

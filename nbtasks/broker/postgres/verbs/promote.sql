@@ -7,9 +7,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mo
 DECLARE
   _queue bigint := queue_of(_ns, _address);
 BEGIN
-  moved := promoted(_ns, _queue, _address, _now, _most);
   -- A supervisor comes here every few seconds: that is often enough for what has expired, and costs next to nothing.
   PERFORM swept(_ns, 100);
+  moved := promoted(_ns, _queue, _address, _now, _most);
   SELECT greatest(0, least(due - _now, 86400000)) INTO next FROM entries
     WHERE queue = _queue AND due IS NOT NULL ORDER BY due LIMIT 1;
   next := coalesce(next, -1);
