@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,
     InvalidResponse,
     MasterDownError,
+    MovedError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
@@ -390,6 +392,11 @@ def translated(error: Exception, label: str) -> Exception:
         )
     if _says(error, _PASSING):
         return BrokerUnavailable(f"the broker at {label} does not take writes at the moment: {plain(error)}")
+    if isinstance(error, (MovedError, AskError)):
+        return OperationalError(
+            f"the broker at {label} is a node of a cluster, and this namespace's keys are on "
+            f"{error.host}:{error.port}: name that one as broker, or better a server that is no cluster, for all calls are on one node"
+        )
     if isinstance(error, RedisError):
         return OperationalError(f"the broker at {label} refused a command: {plain(error)}")
     return error
