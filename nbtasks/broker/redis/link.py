@@ -395,7 +395,8 @@ def translated(error: Exception, label: str) -> Exception:
     if isinstance(error, (MovedError, AskError)):
         return OperationalError(
             f"the broker at {label} is a node of a cluster, and this namespace's keys are on "
-            f"{error.host}:{error.port}: name that one as broker, or better a server that is no cluster, for all calls are on one node"
+            f"{error.host}:{error.port}: name that one as broker, or better a server that is "
+            "no cluster, for all calls are on one node"
         )
     if isinstance(error, RedisError):
         return OperationalError(f"the broker at {label} refused a command: {plain(error)}")
