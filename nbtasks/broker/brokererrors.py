@@ -14,6 +14,10 @@ class BrokerLoading(BrokerUnavailable):
     """The server is up, and reads its data from disk."""
 
 
+class CarrierAway(BrokerUnavailable):
+    """What brings references to workers does not answer. The ledger may, and keeps all that there is."""
+
+
 class LoginRefused(BrokerUnavailable):
     """The server refuses a login that it has accepted before."""
 

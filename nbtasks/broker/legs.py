@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from nbtasks.core.errors import ConfigError
 
 from .pgurl import is_pg
 from .verbs.leg import BrokerPlace, Leg
+
+if TYPE_CHECKING:
+    from nbtasks.core.address import Address
+
+    from .carriers.publisher import Publisher
+    from .verbs.brokerline import BrokerLine
 
 
 def open_leg(place: BrokerPlace) -> Leg:
@@ -20,7 +29,27 @@ def open_leg(place: BrokerPlace) -> Leg:
     return leg
 
 
+def open_publisher(
+    place: BrokerPlace, addresses: Sequence[Address], worker: str
+) -> tuple[Publisher, BrokerLine] | None:
+    """Return what brings to a carrier what is queued in its ledger, and the line that ends it; None without a carrier.
+
+    Args:
+        addresses: those that the worker serves; the list may grow.
+    """
+    if not place.carrier:
+        return None
+    from .carriers.carriedredis import CarriedRedisLeg
+
+    line = CarriedRedisLeg(place).line()
+    return line.publisher(addresses, worker), line
+
+
 def _leg_for(place: BrokerPlace) -> Leg:
+    if place.carrier:
+        from .carriers.carriedredis import CarriedRedisLeg
+
+        return CarriedRedisLeg(place)
     if is_pg(place.url):
         from .postgres.postgresleg import PostgresLeg
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from nbtasks.core.errors import BrokerUnavailable
-from nbtasks.local.connection import CONFIG_VARIABLE
+from nbtasks.local.connection import CONFIG_VARIABLE, divided
 from nbtasks.local.processes.preloading import set_up_django
 
 from .named import place_options
@@ -30,7 +30,10 @@ def project_options(target: str) -> Callable[[C], C]:
     Args:
         target: what a module with an App is for.
     """
-    return place_options(target, "Redis or Valkey. Default: the App's, NBTASKS_BROKER, embedded.")
+    return place_options(
+        target,
+        "Redis or Valkey, or RabbitMQ with NBTASKS_BACKEND. Default: the App's, NBTASKS_BROKER, embedded.",
+    )
 
 
 def project_app(
@@ -61,7 +64,8 @@ def connected(
     """Return where calls go, and what keeps the embedded server up where that is it; options count before the App."""
     connection, lease = _resolved(app, broker, file, namespace)
     if broker:
-        connection = dataclasses.replace(connection, url=broker, source="-b")
+        url, carrier = divided(broker, None if app is None else app.conf.result_backend)
+        connection = dataclasses.replace(connection, url=url, carrier=carrier, source="-b")
     if namespace:
         connection = dataclasses.replace(connection, namespace=namespace)
     return connection, lease

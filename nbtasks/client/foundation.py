@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("nbtasks")
 #: Settings that a Told is made of, in its order.
-_OF_TOLD = ("broker_url", "key", "namespace", "connection_file", "listen")
+_OF_TOLD = ("broker_url", "key", "namespace", "connection_file", "listen", "result_backend")
 
 
 class Foundation:
@@ -77,7 +77,7 @@ class Foundation:
         eager: bool | None = None,
     ) -> None:
         self.name = name or "nbtasks"
-        Told(broker, key, namespace, connection_file, listen).check(backend, connection)
+        Told(broker, key, namespace, connection_file, listen, backend).check(backend, connection)
         given = {
             "broker_url": broker, "result_backend": backend, "namespace": namespace, "key": key,
             "connection_file": connection_file, "listen": listen or None, "include": tuple(include) or None,

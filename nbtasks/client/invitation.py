@@ -11,6 +11,7 @@ from nbtasks.broker.url import parse
 from nbtasks.core.address import PYTHON
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
+from nbtasks.local.backend import BACKEND_VARIABLE
 from nbtasks.local.connection import (
     BROKER_VARIABLE,
     DEFAULT_NAMESPACE,
@@ -61,7 +62,10 @@ class Invitation:
         It begins with a space: most shells keep no such line in their history.
         """
         keys = ",".join(encode_key(key) for key in self.connection.keys)
-        settings = [f"{BROKER_VARIABLE}={shlex.quote(self.connection.url)}", f"{KEY_VARIABLE}={keys}"]
+        url, carrier = self.connection.url, self.connection.carrier
+        settings = [f"{BROKER_VARIABLE}={shlex.quote(carrier or url)}", f"{KEY_VARIABLE}={keys}"]
+        if carrier:
+            settings.insert(1, f"{BACKEND_VARIABLE}={shlex.quote(url)}")
         if self.connection.namespace != DEFAULT_NAMESPACE:
             settings.append(f"{NAMESPACE_VARIABLE}={shlex.quote(self.connection.namespace)}")
         return f" {' '.join(settings)} nbtasks worker"

@@ -25,6 +25,7 @@ class Told:
     namespace: str | None = None
     connection_file: str | os.PathLike[str] | None = None
     listen: str | bool = False
+    backend: str | None = None
 
     def check(self, backend: str | None, connection: Connection | None) -> None:
         """Check the form of it.
@@ -39,6 +40,8 @@ class Told:
         if backend is not None:
             named = connections.named_url(self.broker, self.connection_file) if connection is None else ""
             check_backend(backend, named if connection is None else connection.url)
+        elif self.broker:
+            connections.divided(self.broker)
         if self.listen:
             listening.parse_place(self.listen)
 
@@ -57,14 +60,20 @@ class Told:
         if self.broker is not None:
             variable = os.environ.get(connections.NAMESPACE_VARIABLE)
             name = self.namespace or variable or connections.DEFAULT_NAMESPACE
-            return f"{connections.place(connections.address_of(self.broker), name)}{own_key}"
+            return f"{connections.place(connections.address_of(self._ledger), name)}{own_key}"
         return f"namespace {self.namespace!r}{own_key}" if self.namespace else own_key.strip()
+
+    @property
+    def _ledger(self) -> str:
+        return connections.divided(self.broker or "", self.backend)[0]
 
     def begin(self) -> tuple[Connection, Resolving | None]:
         """Return the connection, and the server that is on its way; in a worker it is there."""
         if context.serving and not self.names_broker:
             return self._like(context.serving[0].connection), None
-        resolving = connections.begin(self.broker, self.key, self.namespace, self.connection_file)
+        resolving = connections.begin(
+            self.broker, self.key, self.namespace, self.connection_file, self.backend
+        )
         return resolving.connection, resolving
 
     def _like(self, served: Connection) -> Connection:

@@ -1,15 +1,18 @@
-"""``backend=``, which Celery has and nbtasks needs not: results are kept where the calls are."""
+"""``backend=``, the server of results: where a broker keeps them itself, it is that one, and needs not be named."""
 
 from __future__ import annotations
 
+import os
 import re
 
+from nbtasks.broker.carriers.amqpurl import is_amqp, parse_amqp
 from nbtasks.broker.othersystems import for_results
 from nbtasks.broker.url import parse
 from nbtasks.core import context
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.warning import warn
 
+BACKEND_VARIABLE = "NBTASKS_BACKEND"
 #: Celery's words for: through the broker.
 _THROUGH_THE_BROKER = re.compile(r"rpc(://.*)?")
 _OURS = re.compile(r"(rediss?|unix|valkeys?|redis\+socket|socket):", re.IGNORECASE)
@@ -49,6 +52,9 @@ def check_backend(backend: object, broker: str) -> None:
     """
     if not isinstance(backend, str):
         raise ConfigError(f"backend: a URL is a text, not {type(backend).__name__}; leave backend out")
+    if is_amqp(broker):
+        ledger_of(broker, backend)
+        return
     if _THROUGH_THE_BROKER.fullmatch(backend):
         return
     if not _OURS.match(backend):
@@ -76,6 +82,29 @@ def _say_once(sentence: str) -> None:
     if sentence not in _said and not context.serving:
         _said.add(sentence)
         warn(sentence)
+
+
+def ledger_of(broker: str, backend: str | None) -> str:
+    """Return the URL of the server that keeps calls and results for a broker that only carries references to them.
+
+    Args:
+        backend: None: what NBTASKS_BACKEND says.
+
+    Raises:
+        ConfigError: nothing says which it is, or it is none that can.
+    """
+    shown = parse_amqp(broker).shown
+    found = backend or os.environ.get(BACKEND_VARIABLE)
+    step = f"name a Redis or Valkey beside it, backend='redis://localhost:6379/0' or {BACKEND_VARIABLE}"
+    if not found:
+        raise ConfigError(f"broker: {shown} brings calls to workers and keeps no results: {step}")
+    if not _OURS.match(found):
+        named, _ = for_results(found)
+        raise ConfigError(
+            f"backend: with {shown} a server is needed that keeps calls and results, and {named} is none that can: {step}"
+        )
+    parse(found, "backend")
+    return found
 
 
 def _refusal(why: str, broker: str, step: str = "") -> str:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.broker import url as urls
+from nbtasks.broker.carriers.amqpurl import is_amqp, parse_amqp
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
 
+from .backend import ledger_of
 from .folder import expanded
 from .keyfile import read_private, user_key, write_private
 from .server.embedded import begin as begin_embedded
@@ -42,6 +44,8 @@ class Connection:
         keys: 32 bytes each; the first signs, all are accepted.
         namespace: separates data of several projects on one server.
         source: where the URL came from, for people.
+        carrier: URL of the server that brings references to workers, where the broker is one that needs another server
+            beside it: then ``url`` is that one's, which keeps calls and results. Empty for none.
     """
 
     __stays_here__ = (
@@ -54,22 +58,30 @@ class Connection:
     keys: tuple[bytes, ...]
     namespace: str
     source: str
+    carrier: str = ""
 
     def __post_init__(self) -> None:
-        check_url(self.url)
+        urls.parse(self.url)
         object.__setattr__(self, "url", urls.plainly(self.url))
+        if self.carrier:
+            parse_amqp(self.carrier)
         check_namespace(self.namespace)
         if not 1 <= len(self.keys) <= _MAX_KEYS or any(len(key) != KEY_BYTES for key in self.keys):
             raise ConfigError(f"keys: one or {_MAX_KEYS} keys of {KEY_BYTES} bytes are needed")
 
     def __repr__(self) -> str:
         keys = ", ".join(key_id(key) for key in self.keys)
-        return f"<Connection {self.address} namespace={self.namespace!r} key={keys} from {self.source}>"
+        return f"<Connection {self.title} namespace={self.namespace!r} key={keys} from {self.source}>"
 
     @property
     def address(self) -> str:
         """The URL without user, password and query."""
         return urls.parse(self.url).shown
+
+    @property
+    def title(self) -> str:
+        """The address, and before it that of the carrier where there is one; for people."""
+        return f"{parse_amqp(self.carrier).shown} over {self.address}" if self.carrier else self.address
 
     @property
     def is_loopback(self) -> bool:
@@ -93,7 +105,8 @@ class Connection:
     def to_json(self) -> dict[str, Any]:
         """Return a dict of JSON types. It holds the keys: only for private files and pipes."""
         keys = [encode_key(key) for key in self.keys]
-        return {"url": self.url, "keys": keys, "namespace": self.namespace, "source": self.source}
+        carried = {"carrier": self.carrier} if self.carrier else {}
+        return {"url": self.url, "keys": keys, "namespace": self.namespace, "source": self.source, **carried}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Connection:
@@ -108,7 +121,7 @@ class Connection:
             keys = tuple(decode_key(str(text)) for text in texts)
         except (KeyError, TypeError, AttributeError) as error:
             raise ConfigError("a connection needs 'url' and 'keys', and may have 'namespace'") from error
-        return cls(url, keys, namespace, str(data.get("source", "JSON")))
+        return cls(url, keys, namespace, str(data.get("source", "JSON")), str(data.get("carrier", "")))
 
 
 class Resolving:
@@ -152,7 +165,7 @@ def place(address: str, namespace: str) -> str:
 def default_place() -> str:
     """Return where calls go that are told nothing, without a look whether there is a server."""
     filed = _connection_file()
-    url, _ = _url(None, None, filed)
+    url, _ = divided(_url(None, None, filed)[0])
     namespace = os.environ.get(NAMESPACE_VARIABLE) or (filed.namespace if filed else DEFAULT_NAMESPACE)
     return place(address_of(url) if url else embedded_url(), namespace)
 
@@ -162,6 +175,7 @@ def resolve(
     key: str | bytes | None = None,
     namespace: str | None = None,
     file: str | os.PathLike[str] | None = None,
+    backend: str | None = None,
 ) -> tuple[Connection, EmbeddedLease | None]:
     """Find the connection, and start the embedded server where no other one is named.
 
@@ -171,16 +185,18 @@ def resolve(
     else it is "nbtasks".
 
     Args:
-        broker: a Redis or Valkey URL.
+        broker: URL of a Redis or Valkey; or of a RabbitMQ, which ``backend`` goes with.
         key: 32 bytes, or their base64url; in text, a second key after a comma is accepted, too.
         namespace: separates data of several projects on one server.
         file: a connection file.
+        backend: URL of the Redis or Valkey that keeps calls and results where the broker is a RabbitMQ; else it is
+            NBTASKS_BACKEND.
 
     Raises:
         EmbeddedUnavailable: no URL was given and there is no embedded server on this platform.
         ConfigError: a URL, a key, a file or a folder is wrong.
     """
-    resolving = begin(broker, key, namespace, file)
+    resolving = begin(broker, key, namespace, file, backend)
     return resolving.connection, resolving.wait()
 
 
@@ -189,11 +205,16 @@ def begin(
     key: str | bytes | None = None,
     namespace: str | None = None,
     file: str | os.PathLike[str] | None = None,
+    backend: str | None = None,
 ) -> Resolving:
     """Do as :func:`resolve`, but do not wait for the embedded server: it starts meanwhile."""
     given = read_connection_file(file) if file else None
     filed = given or _connection_file()
     url, source = _url(broker, given, filed)
+    of_file = filed is not None and (url, source) == (filed.url, filed.source)
+    url, carrier = divided(url, backend)
+    if filed is not None and of_file:
+        carrier = filed.carrier
     keys = given.keys if given and not key else _keys(key, filed)
     name = (
         namespace
@@ -207,7 +228,20 @@ def begin(
         url, source = starting.place.url, EMBEDDED
     elif source == BROKER_VARIABLE:
         urls.parse(url, source)
-    return Resolving(Connection(url, keys, name, source), starting)
+    return Resolving(Connection(url, keys, name, source, carrier), starting)
+
+
+def divided(url: str, backend: str | None = None) -> tuple[str, str]:
+    """Return the URL of the server that keeps calls and results, and the carrier's, empty where there is none.
+
+    Args:
+        url: a broker's; empty for the embedded one.
+        backend: as in :func:`resolve`.
+
+    Raises:
+        ConfigError: the broker is one that keeps nothing, and nothing says what does.
+    """
+    return (ledger_of(url, backend), url) if is_amqp(url) else (url, "")
 
 
 def named_url(broker: str | None = None, file: str | os.PathLike[str] | None = None) -> str:
@@ -278,7 +312,10 @@ def check_url(url: str) -> None:
     Raises:
         ConfigError: it is none of the accepted forms. A password is never repeated in the message.
     """
-    urls.parse(url)
+    if is_amqp(url):
+        parse_amqp(url)
+    else:
+        urls.parse(url)
 
 
 def check_named(

@@ -21,6 +21,7 @@ class Place:
 
     url: str
     namespace: str
+    carrier: str = ""
 
     @property
     def address(self) -> str:

@@ -39,7 +39,10 @@ class Keys:
         return f"nb:{{{self.namespace}:0}}:"
 
     def lane(self, address: str, lane: str) -> str:
-        """STREAM with group ``w``: b (batch), i (first), n (count), a (attempt), x (look at states), d (frame)."""
+        """STREAM with group ``w``: b (batch), i (first), n (count), a (attempt), x (look at states), d (frame).
+
+        Where a carrier tells what is queued, there is a group ``c``, too, which holds nothing.
+        """
         return f"{self.root}q:{address}:{lane}"
 
     def delayed(self, address: str) -> str:

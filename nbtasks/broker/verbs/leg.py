@@ -20,6 +20,10 @@ class BrokerPlace(Protocol):
         """The same without, for messages."""
 
     @property
+    def carrier(self) -> str:
+        """URL of what brings references to workers where the broker only keeps what is queued; empty for none."""
+
+    @property
     def namespace(self) -> str:
         """Whatever is kept there belongs to a namespace; none sees anything of another one."""
 

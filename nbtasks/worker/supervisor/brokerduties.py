@@ -34,6 +34,7 @@ from .identity import Identity
 from .lease import Lease
 from .namesakes import namesakes
 from .portrait import Portrait
+from .publishing import publishing
 from .recovery import Recovery
 from .servedqueues import ServedQueues
 from .strangers import Strangers
@@ -103,6 +104,8 @@ class BrokerDuties:
         hints = {"wf": self._fallout.soon}
         if self._beat is not None:
             hints["sd"] = self._beat.soon
+        #: Where a carrier brings calls to those who wait.
+        self._publishing = publishing(connection, addresses, me)
         self._control_stream = ControlStream(slow, line, clock, addresses, self._heeding, hints)
 
     def _new_line(self) -> BrokerLine:
@@ -134,6 +137,8 @@ class BrokerDuties:
         self._dead_workers.start()
         self._strangers.start()
         self._fallout.start()
+        if self._publishing is not None:
+            self._publishing.start()
         with contextlib.suppress(OperationalError):
             for sentence in namesakes(self._fleet, self._identity):
                 LOGGER.warning("%s", sentence)
@@ -165,6 +170,8 @@ class BrokerDuties:
         """
         if self._beat is not None:
             self._beat.stop()
+        if self._publishing is not None:
+            self._publishing.stop()
         for duty in (self._fallout, self._strangers, self._dead_workers, self._control_stream, self._lease):
             duty.stop()
         self.dead_children.give_back_all(seats)
@@ -175,3 +182,5 @@ class BrokerDuties:
         """Let go of all connections."""
         for line in self._lines:
             line.abort()
+        if self._publishing is not None:
+            self._publishing.abort()

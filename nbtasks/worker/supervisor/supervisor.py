@@ -177,7 +177,7 @@ class Supervisor:
         options, name = self._options, self._identity.name
         lines = [
             f"nbtasks worker {name} (Python {platform.python_version()}, pid {os.getpid()})",
-            f"  broker       {self._connection.address} ({self._connection.source})",
+            f"  broker       {self._connection.title} ({self._connection.source})",
             f"  namespace    {self._connection.namespace}, key {self._identity.keyring.id}",
             f"  queues       {', '.join(options.queues)}",
             f"  concurrency  {self._children.size} ({options.pool}"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from nbtasks.broker.legs import open_leg
+from nbtasks.broker.legs import open_leg, open_publisher
 from nbtasks.broker.verbs.leg import Leg
+from nbtasks.core.address import Address
 from tests.chaos.servers import Missing
 
 from .bench import Bench
-from .servers import KINDS, NOT_YET, PARAMETERS, Place
+from .servers import KINDS, NOT_YET, PARAMETERS, Place, place
 
 
 @pytest.fixture(scope="session", params=PARAMETERS)
@@ -35,17 +38,46 @@ def not_yet(request: pytest.FixtureRequest) -> None:
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
 
+@contextlib.contextmanager
+def published(where: Place, addresses: Sequence[Address]) -> Iterator[None]:
+    """A supervisor tells the carrier what is queued, if there is a carrier."""
+    found = open_publisher(where, addresses, "w1")
+    if found is None:
+        yield
+        return
+    publisher, line = found
+    over = threading.Event()
+
+    def publish() -> None:
+        while not over.is_set():
+            publisher.step(100)
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+    line.close()
+
+
 @pytest.fixture
-def leg(broker_url: str) -> Leg:
+def where(broker_url: str) -> Place:
+    """A namespace of the test's own."""
+    return place(broker_url)
+
+
+@pytest.fixture
+def leg(where: Place) -> Leg:
     """What is tried."""
-    return open_leg(Place(broker_url))
+    return open_leg(where)
 
 
 @pytest.fixture
-def bench(leg: Leg) -> Iterator[Bench]:
+def bench(leg: Leg, where: Place) -> Iterator[Bench]:
     """A client and two workers, over lines of their own."""
     made = Bench(leg)
-    yield made
+    with published(where, made.addresses):
+        yield made
     made.close()
 
 
@@ -55,7 +87,7 @@ def another(broker_url: str) -> Iterator[Callable[[], Bench]]:
     made: list[Bench] = []
 
     def make() -> Bench:
-        made.append(Bench(open_leg(Place(broker_url))))
+        made.append(Bench(open_leg(place(broker_url))))
         return made[-1]
 
     yield make

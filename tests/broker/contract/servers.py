@@ -24,11 +24,25 @@ class Place:
 
     url: str
     namespace: str = field(default_factory=lambda: f"t{secrets.token_hex(6)}")
+    carrier: str = ""
 
     @property
     def address(self) -> str:
         """No password is in it."""
         return self.url
+
+
+def place(url: str) -> Place:
+    """Return a namespace of its own on a server that one of KINDS has started."""
+    ledger, _, carrier = url.partition(" ")
+    return Place(ledger, carrier=carrier)
+
+
+@contextlib.contextmanager
+def _rabbitmq(request: pytest.FixtureRequest) -> Iterator[str]:
+    """With a Redis as its ledger, whose URL stands first."""
+    with _redis("bundled")(request) as ledger:
+        yield f"{ledger} {request.getfixturevalue('rabbitmq_server').url()}"
 
 
 def _redis(flavour: str) -> Callable[[pytest.FixtureRequest], AbstractContextManager[str]]:
@@ -58,6 +72,7 @@ KINDS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[str]]]
     "redis-7": _redis("redis-7"),
     "redis-6.2": _redis("redis-6.2"),
     "postgresql": _postgres,
+    "rabbitmq": _rabbitmq,
 }
 #: In `make test`; the others are long.
 ALWAYS = ("valkey", "postgresql")
