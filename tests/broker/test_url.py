@@ -67,8 +67,6 @@ def test_every_password_logs_in(server):
         ("rediss://", "rediss://localhost:6379/0"),
         ("redis://host:6379/0;redis://:s3cr3t@other:6379/0", "on one server"),
         ("sentinel://:s3cr3t@one:26379;sentinel://two:26379", "on one server"),
-        ("amqp://guest:s3cr3t@host//", "Redis and Valkey only"),
-        ("pyamqp://guest@host//", "Redis and Valkey only"),
         ("sqla+sqlite:///s3cr3t.db", "Redis and Valkey only"),
         ("db+postgresql://u:s3cr3t@host/db", "Redis and Valkey only"),
         ("mongodb://u:s3cr3t@host/db", "Redis and Valkey only"),

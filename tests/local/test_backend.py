@@ -55,6 +55,56 @@ def test_any_other_is_refused_in_one_sentence_with_the_next_step(home, broker, b
     assert "s3cr3t" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("broker", "backend"),
+    [
+        ("amqp://localhost", "redis://localhost"),
+        ("pyamqp://guest@localhost//", "redis://localhost:6379/0"),
+        ("amqps://user:s3cr3t@host:5671/vhost?cacertfile=/ca.pem", "rediss://host"),
+        ("amqp://[::1]/%2F", "unix:///run/s"),
+    ],
+)
+def test_a_rabbitmq_goes_with_a_server_that_keeps_results(home, broker, backend):
+    with App(broker=broker, backend=backend) as app:
+        assert "s3cr3t" not in repr(app.connection)
+        assert app.connection.carrier == broker
+        assert app.connection.url == backend
+
+
+@pytest.mark.parametrize(
+    ("broker", "backend", "said"),
+    [
+        ("amqp://guest:s3cr3t@host//", None, "^broker: amqp://host//.* keeps no results.*backend='redis://"),
+        ("amqp://host", "rpc://", "^backend: .*backend='redis://"),
+        ("amqp://host", "db+postgresql://u:s3cr3t@h/db", "^backend: .*backend='redis://"),
+        ("amqp://host", "amqp://host", "^backend: .*backend='redis://"),
+        ("amqp://", "redis://host", "^broker: .*host.*write amqp://"),
+        ("amqp://host:s3cr3t", "redis://host", "^broker: .*port.*write amqp://"),
+        ("amqp://u:s3c/r3t@host", "redis://host", "^broker: .*@ behind its host.*%2F"),
+        ("amqp://host?heartbeat=5", "redis://host", "^broker: .*heartbeat is not known"),
+        ("amqp://host?verify=verify_none", "redis://host", "^broker: .*amqps:// only"),
+        ("amqps://host?verify=maybe", "redis://host", "^broker: .*verify_peer or verify_none"),
+        ("amqps://host?keyfile=/k", "redis://host", "^broker: .*certfile beside it"),
+    ],
+)
+def test_what_does_not_go_together_is_told_in_one_sentence(home, broker, backend, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        App(broker=broker, backend=backend)
+    assert "s3c" not in str(caught.value)
+
+
+def test_a_rabbitmq_and_its_backend_come_from_the_environment_or_settings(home, monkeypatch):
+    with App() as app:
+        app.conf.update(broker_url="amqp://one", result_backend="redis://two")
+        assert (app.connection.carrier, app.connection.url) == ("amqp://one", "redis://two")
+    monkeypatch.setenv("NBTASKS_BROKER", "amqp://three")
+    with App() as app, pytest.raises(ConfigError, match="NBTASKS_BACKEND"):
+        app.connection.title.strip()
+    monkeypatch.setenv("NBTASKS_BACKEND", "redis://four")
+    with App() as app:
+        assert app.connection.title == "amqp://three over redis://four"
+
+
 def test_it_is_compared_with_the_broker_that_the_environment_names(home, monkeypatch):
     monkeypatch.setenv("NBTASKS_BROKER", "redis://host/0")
     App(backend="redis://host/0").close()

@@ -34,7 +34,7 @@ from .identity import Identity
 from .lease import Lease
 from .namesakes import namesakes
 from .portrait import Portrait
-from .publishing import publishing
+from .publisherduty import publishing
 from .recovery import Recovery
 from .servedqueues import ServedQueues
 from .strangers import Strangers

@@ -1,0 +1,248 @@
+"""RabbitMQ as a broker, from end to end: an App, real workers, a real RabbitMQ, and what may happen to each of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import amqp
+import pytest
+
+from nbtasks import App, BrokerUnavailable, ConfigError, chain
+from nbtasks.broker.carriers.carriage import open_carrier
+from nbtasks.core.address import PYTHON
+from nbtasks.exceptions import TaskRevokedError
+from nbtasks.wire.signing import key_id
+from tests.chaos import servers
+from tests.servers.rabbitmq import RabbitMQ
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+KEY = "A" * 43
+SOON = 120.0
+
+
+@pytest.fixture
+def ledger(run_folder):
+    """What keeps calls and results."""
+    server = servers.Server(servers.find("bundled"), Path(tempfile.mkdtemp(prefix="k", dir=run_folder)))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def new_app(home, ledger):
+    """``new_app(url)`` returns an App over a RabbitMQ."""
+    with contextlib.ExitStack() as apps:
+
+        def make(url, **options):
+            options = {"backend": ledger.url, "namespace": f"t{secrets.token_hex(4)}", "key": KEY, **options}
+            return apps.enter_context(contextlib.closing(App("carried", broker=url, **options)))
+
+        yield make
+
+
+@pytest.fixture
+def app(rabbitmq_url, new_app):
+    """Over the run's RabbitMQ, with two children."""
+    app = new_app(rabbitmq_url)
+    app.start_workers(2, lease=2)
+    return app
+
+
+def numbers_of(app, folder, seconds=0.0):
+    """Return a task that leaves a file for each time that it runs."""
+
+    @app.task(retries=0)
+    def number(n):
+        (folder / f"{n}-{os.getpid()}-{secrets.token_hex(4)}").touch()
+        time.sleep(seconds)
+        return n
+
+    return number
+
+
+def runs(folder):
+    """Return how often each call ran."""
+    found = {}
+    for path in folder.iterdir():
+        n = int(path.name.partition("-")[0])
+        found[n] = found.get(n, 0) + 1
+    return found
+
+
+def test_calls_of_all_kinds(app, tmp_path):
+    @app.task
+    def more(n):
+        return n + 1
+
+    assert more.delay(1).get(timeout=SOON) == 2
+    assert more.map(range(3000)).get(timeout=SOON) == list(range(1, 3001))
+    assert [one.get(timeout=SOON) for one in [more.delay(n) for n in range(300)]] == list(range(1, 301))
+    assert chain(more.s(1), more.s(), more.s()).delay().get(timeout=SOON) == 4
+    began = time.time()
+    assert app.task(time.time).apply_async(countdown=0.5).get(timeout=SOON) - began > 0.45
+
+    @app.task(retries=3, retry_backoff=0.01)
+    def third_time():
+        with (tmp_path / "tries").open("a+") as file:
+            file.write("x")
+            file.seek(0)
+            if len(file.read()) < 3:
+                raise OSError("not yet")
+        return "done"
+
+    assert third_time.delay().get(timeout=SOON) == "done"
+
+
+def test_who_waits_is_woken_by_the_carrier(app, eventually):
+    """No worker looks into the ledger by itself: what it waits for comes through RabbitMQ."""
+    task = app.task(abs)
+    assert task.delay(-1).get(timeout=SOON) == 1
+    carrier = open_carrier(app.connection.carrier, app.connection.namespace)
+    address = address_of(app)
+    eventually(lambda: carrier.length(address) == 0, "all references are worked off")
+    found = carrier._channel.queue_declare(carrier._name(address), passive=True)
+    carrier.close()
+    assert found.consumer_count == 2
+
+
+def test_priority_is_that_of_the_ledger_and_what_is_revoked_does_not_start(rabbitmq_url, new_app, tmp_path):
+    app = new_app(rabbitmq_url)
+
+    @app.task
+    def note(name):
+        with (tmp_path / "order").open("a") as file:
+            file.write(f"{name}\n")
+
+    low, normal, high = (note.apply_async((p,), priority=p) for p in (0, 5, 9))
+    gone = note.delay("revoked")
+    gone.revoke()
+    app.start_workers(1)
+    for one in (low, normal, high):
+        one.get(timeout=SOON)
+    with pytest.raises(TaskRevokedError):
+        gone.get(timeout=SOON)
+    assert (tmp_path / "order").read_text().split() == ["9", "5", "0"]
+
+
+def test_references_that_are_lost_are_put_again(app, rabbitmq_server, tmp_path, eventually):
+    task = numbers_of(app, tmp_path)
+    task.delay(0).get(timeout=SOON)
+    for n in range(1, 20):
+        result = task.delay(n)
+        purge(app)
+        assert result.get(timeout=SOON) == n
+    assert runs(tmp_path) == dict.fromkeys(range(20), 1)
+
+
+def address_of(app):
+    """Where its calls go."""
+    return f"default@{PYTHON}.{key_id(app.connection.keys[0])}"
+
+
+def purge(app):
+    """Throw away what lies in all of the App's queues."""
+    carrier = open_carrier(app.connection.carrier, app.connection.namespace)
+    address = address_of(app)
+    carrier.length(address)
+    carrier._channel.queue_purge(carrier._name(address))
+    carrier.close()
+
+
+def test_references_that_come_twice_or_are_nonsense_do_no_harm(app, tmp_path, eventually):
+    task = numbers_of(app, tmp_path)
+    results = [task.delay(n) for n in range(50)]
+    carrier = open_carrier(app.connection.carrier, app.connection.namespace)
+    address = address_of(app)
+    carrier.put({address: 200})
+    for body in (b"", b"\xff" * 1000, b'{"task": "x"}'):
+        carrier._channel.basic_publish(amqp.Message(body), routing_key=carrier._name(address))
+    assert [one.get(timeout=SOON) for one in results] == list(range(50))
+    eventually(lambda: carrier.length(address) == 0, "old references are dropped")
+    carrier.close()
+    assert runs(tmp_path) == dict.fromkeys(range(50), 1)
+
+
+def test_children_and_workers_that_are_killed_lose_nothing(app, tmp_path, eventually):
+    task = numbers_of(app, tmp_path, 0.05)
+    results = [task.delay(n) for n in range(100)]
+    for part in (10, 40, 70):
+        eventually(lambda part=part: len(runs(tmp_path)) > part, "some have run")
+        (worker,) = app.workers()
+        if part == 40:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGKILL)
+            app.start_workers(2, lease=2)
+        else:
+            newest = max(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(newest.name.split("-")[1]), signal.SIGKILL)
+    # A call whose process was killed is run again, as it is without a carrier; nothing else runs twice.
+    assert [one.get(timeout=SOON) for one in results] == list(range(100))
+    assert sum(runs(tmp_path).values()) <= 100 + 2 + 2
+
+
+def test_calls_go_on_while_rabbitmq_is_away_and_after_it(start_server, new_app, tmp_path):
+    server = start_server(RabbitMQ)
+    app = new_app(server.url())
+    app.start_workers(2, lease=2)
+    task = numbers_of(app, tmp_path)
+    assert task.delay(0).get(timeout=SOON) == 0
+    # Its queue is younger than what RabbitMQ has written about its queues.
+    server.kill()
+    assert [task.delay(n).get(timeout=SOON) for n in range(1, 10)] == list(range(1, 10))
+    server.start()
+    assert [task.delay(n).get(timeout=SOON) for n in range(10, 30)] == list(range(10, 30))
+    server.restart()
+    results = [task.delay(n) for n in range(30, 60)]
+    assert [one.get(timeout=SOON) for one in results] == list(range(30, 60))
+    with server.paused():
+        assert [task.delay(n).get(timeout=SOON) for n in range(60, 70)] == list(range(60, 70))
+    assert runs(tmp_path) == dict.fromkeys(range(70), 1)
+
+
+def test_the_ledger_may_be_killed(app, ledger, tmp_path):
+    task = numbers_of(app, tmp_path, 0.01)
+    results = [task.delay(n) for n in range(100)]
+    results[10].get(timeout=SOON)
+    ledger.kill()
+    ledger.start()
+    assert [one.get(timeout=SOON) for one in results] == list(range(100))
+    assert runs(tmp_path).keys() == set(range(100))
+
+
+def test_a_call_may_take_longer_than_a_consumer_may_hold_a_message(start_server, new_app, tmp_path):
+    server = start_server(RabbitMQ, consumer_timeout_s=2)
+    server.erlang("application:set_env(rabbit, channel_tick_interval, 1000)")
+    app = new_app(server.url())
+    app.start_workers(2, lease=2)
+    task = numbers_of(app, tmp_path, 15)
+    assert [one.get(timeout=SOON) for one in [task.delay(n) for n in range(4)]] == list(range(4))
+    assert runs(tmp_path) == dict.fromkeys(range(4), 1)
+
+
+def test_tls(start_server, new_app):
+    server = start_server(RabbitMQ, tls=True)
+    url = server.url().replace("127.0.0.1", "localhost")
+    app = new_app(url)
+    app.start_workers(1)
+    assert app.task(abs).delay(-1).get(timeout=SOON) == 1
+    plain = url.partition("?")[0]
+    with pytest.raises(BrokerUnavailable, match=r"certificate.*cacertfile"):
+        new_app(plain).task(abs).delay(-1)
+    with pytest.raises(BrokerUnavailable, match="carrier at amqp://"):
+        new_app(plain.replace("amqps", "amqp")).task(abs).delay(-1)
+
+
+def test_who_is_not_let_in_is_told_so(rabbitmq_url, new_app):
+    for wrong in (rabbitmq_url.replace(":secret@", ":wrong@"), f"{rabbitmq_url}-other"):
+        with pytest.raises(ConfigError, match=r"carrier at amqp://.*does not let us in") as caught:
+            new_app(wrong).task(abs).delay(-1)
+        assert "wrong@" not in str(caught.value)
+        assert "secret" not in str(caught.value)
