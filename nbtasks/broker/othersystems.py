@@ -41,7 +41,7 @@ _SYSTEMS: dict[str, OtherSystem] = {
     "amqp": OtherSystem("RabbitMQ"),
     "amqps": OtherSystem("RabbitMQ"),
     "pyamqp": OtherSystem("RabbitMQ"),
-    "librabbitmq": OtherSystem("RabbitMQ"),
+    "librabbitmq": OtherSystem("RabbitMQ", step="write amqp://, and name a backend beside it"),
     "qpid": OtherSystem("Apache Qpid"),
     "sqs": OtherSystem("Amazon SQS"),
     "azureservicebus": OtherSystem("Azure Service Bus"),

@@ -101,7 +101,8 @@ def ledger_of(broker: str, backend: str | None) -> str:
     if not _OURS.match(found):
         named, _ = for_results(found)
         raise ConfigError(
-            f"backend: with {shown} a server is needed that keeps calls and results, and {named} is none that can: {step}"
+            f"backend: beside {shown} there must be a server that keeps calls and results, and {named} is none that "
+            f"can: {step}"
         )
     parse(found, "backend")
     return found

@@ -264,7 +264,7 @@ def test_a_variable_with_a_wrong_url_is_named(home, monkeypatch):
 
 #: Brokers of kombu 5.7 and of those before, with what is said of them.
 BROKERS = {
-    "amqp amqps pyamqp librabbitmq": "RabbitMQ",
+    "librabbitmq": "RabbitMQ",
     "confluentkafka kafka": "Kafka",
     "SQS sqs": "Amazon SQS",
     "mongodb mongodb+srv": "MongoDB",

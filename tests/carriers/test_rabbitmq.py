@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -246,3 +249,45 @@ def test_who_is_not_let_in_is_told_so(rabbitmq_url, new_app):
             new_app(wrong).task(abs).delay(-1)
         assert "wrong@" not in str(caught.value)
         assert "secret" not in str(caught.value)
+
+
+def test_the_page_runs_as_it_stands(rabbitmq_url, ledger, project):
+    """Its module, its worker and its call, on other servers."""
+    page = (Path(__file__).parents[2] / "docs/rabbitmq.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    module, call = (text for language, text in blocks if language == "python")
+    (said,) = (text for language, text in blocks if not language)
+    module = module.replace('"amqp://localhost"', repr(rabbitmq_url))
+    (project / "tasks.py").write_text(module.replace('"redis://localhost"', repr(ledger.url)))
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "nbtasks", "worker", "-A", "tasks", "-c", "1"], cwd=project
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", call],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SOON,
+        )
+        assert (done.stdout, done.stderr) == (said, "")
+    finally:
+        worker.terminate()
+        worker.wait(SOON)
+
+
+def test_the_rights_that_the_page_names_are_enough(rabbitmq_server, new_app):
+    with rabbitmq_server.vhost() as (vhost, user):
+        rights = '<<"^nbtasks\\\\..*">>, <<"^(nbtasks\\\\..*|amq\\\\.default)$">>, <<"^nbtasks\\\\..*">>'
+        rabbitmq_server.erlang(
+            f'rabbit_auth_backend_internal:set_permissions(<<"{user}">>, <<"{vhost}">>, {rights}, <<"tests">>)'
+        )
+        app = new_app(rabbitmq_server.url(vhost, user))
+        app.start_workers(1)
+        assert app.task(abs).delay(-1).get(timeout=SOON) == 1
+        key = address_of(app)
+        carrier = open_carrier(app.connection.carrier, app.connection.namespace)
+        carrier.put({key: 1})
+        carrier.close()
+        app.close()
