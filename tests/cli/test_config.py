@@ -210,3 +210,18 @@ def test_a_workers_tasks_follow_the_settings_of_its_project(worker, project, nbt
     there = ("--namespace", "t-settled")
     id = nbtasks("call", "settled.slow", "--queue", "outer", *there).stdout.strip()
     assert nbtasks("result", id, *there).stdout.strip() == "stopped"
+
+
+@pytest.mark.parametrize("command", ["worker", "status", "purge"])
+def test_a_broker_of_another_kind_is_one_sentence(nbtasks, command):
+    run = nbtasks(command, "-b", "sqs://key:s3cr3t@")
+    assert run.returncode == 1
+    assert run.stderr.startswith("Error: broker: sqs:// (Amazon SQS) is not a URL that nbtasks knows: ")
+    assert run.stderr.count("\n") == 1
+    assert "s3cr3t" not in run.stdout + run.stderr
+
+
+def test_a_worker_serves_a_socket_in_celerys_words(worker, idle_app):
+    url = idle_app.engine.session.connection.url
+    worker("-c", "1", "-b", url.replace("unix://", "redis+socket://"))
+    assert idle_app.task(abs).delay(-3).get(timeout=60) == 3

@@ -107,6 +107,14 @@ def test_the_right_authority_client_and_workers(front, authority, trusting):
         assert [worker.matches for worker in app.workers()] == [True]
 
 
+def test_celerys_and_valkeys_words_are_understood(front, authority, trusting):
+    options = f"{trusting(authority)}&ssl_cert_reqs=CERT_REQUIRED&ssl_check_hostname=true"
+    with App(broker=f"valkeys://localhost:{front.port}/0{options}") as app:
+        app.start_workers(1)
+        assert app.task(abs).delay(-3).get(timeout=SOON) == 3
+        assert app.connection.address == f"rediss://localhost:{front.port}/0"
+
+
 def refusal(url: str) -> str:
     """What is said of a URL."""
     with App(broker=url) as app, pytest.raises(BrokerUnavailable) as caught:
