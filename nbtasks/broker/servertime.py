@@ -18,6 +18,8 @@ from nbtasks.core.clock import steady
 _SET_S = 1.0
 #: Seconds after a correction in which those of others count more.
 _YIELD_S = 60.0
+#: Corrections that are remembered.
+_MOST_REPLACED = 8
 _MOST_DIGITS = 14
 
 
@@ -82,6 +84,8 @@ class ServerClock:
         self._fitting = b""
         self._contested = False
         self._corrected_at = float("-inf")
+        #: What our corrections have replaced, as far as they are young enough to be answered.
+        self._replaced_s: list[float] = []
 
     def now(self) -> float:
         """Return the time in epoch seconds. No round trip.
@@ -138,8 +142,10 @@ class ServerClock:
         """
         reading = self.ask()
         with self._lock:
-            off_s = self._compare(reading)
-            if off_s and abs(off_s - self._doubt_s) < _SET_S:
+            off_s, before = self._compare(reading), self._last
+            # With another note it is another jump, by as much.
+            is_same = before is not None and before.noted == reading.noted
+            if off_s and is_same and abs(off_s - self._doubt_s) < _SET_S:
                 self._set(reading)
                 off_s = 0.0
             self._doubt_s = off_s
@@ -162,8 +168,13 @@ class ServerClock:
             if before is not None and self._was_stopped(before, reading):
                 self._set(reading)
                 return False
+            if before is not None and _was_set_between(before, reading):
+                # What somebody has noted meanwhile is of a jump before this one, and no answer to ours.
+                self._fitting = reading.noted
             if reading.noted != self._fitting and not self._is_convinced(reading):
                 return True
+            lately = self._replaced_s[-_MOST_REPLACED:] if self._yields() else []
+            self._replaced_s = [*lately, reading.ahead_s]
             self._corrected_at = steady()
             noted = b"%d" % round((reading.ahead_s + off_s) * 1000)
         if self._source.set_ahead(reading.noted, noted):
@@ -172,11 +183,15 @@ class ServerClock:
 
     def _is_convinced(self, reading: Reading) -> bool:
         """Whether to correct what somebody else has noted: at a second look, and not in return for a correction."""
-        if steady() - self._corrected_at < _YIELD_S:
+        if self._yields() and any(abs(reading.ahead_s - one) < _SET_S for one in self._replaced_s):
+            # Somebody has put back what stood there before.
             self._set(reading)
             return False
         contested, self._contested = self._contested, True
         return contested
+
+    def _yields(self) -> bool:
+        return steady() - self._corrected_at < _YIELD_S
 
     def _was_stopped(self, before: Reading, reading: Reading) -> bool:
         """Whether two clocks of three say that our steady one stood still, and the server's is right."""
@@ -204,3 +219,9 @@ class ServerClock:
     def _set(self, reading: Reading) -> None:
         self._first = self._first or reading
         self._offset = reading.even_at - (reading.asked_at + reading.heard_at) / 2
+
+
+def _was_set_between(before: Reading, reading: Reading) -> bool:
+    """Whether, by our steady clock, the server's was set since the last look."""
+    least, most = reading.asked_at - before.heard_at, reading.heard_at - before.asked_at
+    return not least - _SET_S <= reading.at - before.at <= most + _SET_S

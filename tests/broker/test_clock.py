@@ -29,11 +29,20 @@ class Machine:
 
     def keep(self):
         """Renew a lease, as it were; returns whether to look again soon."""
+        return self.clock.keep(self.reading())
+
+    def follow(self):
+        """Look at the time, as a client does."""
+        self.clock.ask = self.reading
+        self.clock.follow()
+
+    def reading(self):
+        """What the server tells now."""
         now = self.site.now - self.slept_s
         noted = self.site.link.call("GET", KEYS.ahead) or b""
         wall_at = self.site.now + self.wall_s
         self.site.monkeypatch.setattr(clocks, "steady", lambda: now)
-        return self.clock.keep(Reading(self.site.now + self.site.ahead_s, noted, now, now + 0.01, wall_at))
+        return Reading(self.site.now + self.site.ahead_s, noted, now, now + 0.01, wall_at)
 
     @property
     def off_s(self):
@@ -82,6 +91,38 @@ def test_it_may_be_set_again_and_again(site):
         site.passes(3, one, other)
         site.passes(3, other, one)
         assert (one.off_s, other.off_s) == (0, 0)
+
+
+@pytest.mark.parametrize("later_s", [0.0, 20.0, -HOUR, 86_400.0])
+def test_it_may_be_set_again_before_all_have_looked(site, later_s):
+    one, other = Machine(site), Machine(site)
+    site.passes(0, one, other)
+    site.ahead_s = 20.0
+    site.passes(3, other, one, other)
+    site.ahead_s = HOUR
+    site.passes(0.3, one)
+    # The other one has noted the last time, and now finds a note that it has not seen.
+    site.ahead_s = later_s
+    for _ in range(3):
+        site.passes(0.3, other)
+        assert other.off_s == 0, "calls would expire by this time"
+        site.passes(0.3, one)
+        assert one.off_s == 0
+
+
+def test_who_only_follows_takes_two_jumps_for_what_they_are(site):
+    worker, client = Machine(site), Machine(site)
+    site.passes(0, worker)
+    site.ahead_s = HOUR
+    site.passes(3, worker)
+    client.follow()
+    for ahead_s in (0.0, -HOUR):
+        # It looks before the worker does, each time.
+        site.ahead_s = ahead_s
+        site.now += 3
+        client.follow()
+        assert client.off_s == worker.off_s
+        site.passes(0.3, worker)
 
 
 def test_a_machine_that_was_paused_gives_way_to_the_others(site):
