@@ -18,7 +18,8 @@ from typing import Any
 from .django import set_up
 from .origin import is_own_folder
 from .shippedloader import ShippedLoader, forget_failure, why_failed
-from .world import World, held
+from .turns import held, stay, turn
+from .world import World
 from .worldfinder import WorldFinder
 
 _active: World | None = None
@@ -63,12 +64,12 @@ def _set_path(world: World) -> None:
 
 @contextlib.contextmanager
 def opened_in(world: World | None) -> Iterator[None]:
-    """Pickle or unpickle in a world."""
+    """Unpickle in a world, or pickle what is small."""
     if world is None:
         yield
         return
     # Held for all the time: who imports holds a module's lock then, and whoever waits for that holds no lock of ours.
-    with held():
+    with turn(lambda: world is _active):
         activate(world)
         forget_failure()
         try:
@@ -80,6 +81,19 @@ def opened_in(world: World | None) -> Iterator[None]:
             if reason is not None:
                 raise reason from error
             raise
+
+
+@contextlib.contextmanager
+def packed_in(world: World | None) -> Iterator[None]:
+    """Pickle in a world, however long that takes: others of the same world go on meanwhile."""
+    if world is None or world.hidden:
+        with opened_in(world):
+            yield
+        return
+    with contextlib.ExitStack() as stack:
+        with opened_in(world):
+            stack.enter_context(stay())
+        yield
 
 
 @contextlib.contextmanager
@@ -125,7 +139,7 @@ def _import_in_world(
     world = _world_of_importer(globals)
     if world is None:
         return _import(name, globals, locals, fromlist or (), level)
-    with held():
+    with turn(lambda: world is _active):
         if world is not _active:
             activate(world)
         if level == 0 and name.partition(".")[0] in world.hidden and not world.is_shown:

@@ -13,9 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sys
-import threading
 import weakref
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,18 +25,13 @@ from .django import Setup
 from .origin import is_local
 from .shipped import Shipped
 from .sources import Stamp, stamp_of
+from .turns import held
 
-_lock = threading.RLock()
 _worlds: weakref.WeakValueDictionary[bytes, World] = weakref.WeakValueDictionary()
 #: (name, version) -> the module that ran.
 have_run: weakref.WeakValueDictionary[tuple[str, str], ModuleType] = weakref.WeakValueDictionary()
 #: Modules of the process itself that stand aside while a world has others of these names.
 _aside: dict[str, ModuleType] = {}
-
-
-def held() -> threading.RLock:
-    """Return the lock under which worlds change. A process that was forked off has another one, so do not keep it."""
-    return _lock
 
 
 class World:
@@ -221,13 +214,3 @@ def is_of_other_world(value: Any) -> bool:
             if found is value:
                 return True
     return False
-
-
-def _after_fork() -> None:
-    """A thread that is not in the copy may have held the lock."""
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

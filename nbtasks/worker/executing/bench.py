@@ -201,7 +201,7 @@ class Bench:
         if (succeeded and type(outcome.value) in SCALARS) or activeworld.is_entered(job.world):
             state, payload, pieces = self._packed(job, call, outcome)
         else:
-            with activeworld.opened_in(job.world):
+            with activeworld.packed_in(job.world):
                 state, payload, pieces = self._packed(job, call, outcome)
         return Done(job, call.index, state, outcome.seconds, payload, pieces, given)
 
