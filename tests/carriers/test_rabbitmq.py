@@ -210,6 +210,24 @@ def test_calls_go_on_while_rabbitmq_is_away_and_after_it(start_server, new_app, 
     assert runs(tmp_path) == dict.fromkeys(range(70), 1)
 
 
+def test_a_queue_that_a_killed_rabbitmq_has_lost_is_made_anew(start_server, eventually):
+    """It is there, says that nothing is in it, and confirms nothing."""
+    server = start_server(RabbitMQ)
+    carrier = open_carrier(server.url(), "tests")
+    carrier.put({"young": 3})
+    server.kill()
+    server.start()
+
+    def is_put():
+        with contextlib.suppress(BrokerUnavailable):
+            carrier.put({"young": 1})
+            return True
+
+    eventually(is_put, "it confirms again", within=SOON)
+    assert carrier.take(["young"], SOON) == "young"
+    carrier.close()
+
+
 def test_the_ledger_may_be_killed(app, ledger, tmp_path):
     task = numbers_of(app, tmp_path, 0.01)
     results = [task.delay(n) for n in range(100)]

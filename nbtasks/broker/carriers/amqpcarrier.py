@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 _CONNECT_S = 2.5
 _ANSWER_S = 15.0
+#: Seconds for a confirmation. RabbitMQ 3.10 loses a quorum queue that is younger than three seconds when it is killed:
+#: it is there then, and confirms nothing any more.
+_CONFIRM_S = 4.0
 #: A connection that nothing has come over for twice as long is dead; the server thinks so, too.
 _HEARTBEAT_S = 30
 #: Milliseconds until a queue goes that nobody has looked into, and to which nobody listens.
@@ -57,6 +60,8 @@ class AmqpCarrier:
         self._unconfirmed: set[int] = set()
         self._refused = False
         self._away_until = 0.0
+        #: Addresses whose queue did not confirm what was put there.
+        self._doubtful: set[str] = set()
 
     # -- verbs
 
@@ -79,9 +84,13 @@ class AmqpCarrier:
                     self._unconfirmed.add(self._published)
                     # Answers are looked at after the last one, or where some have come meanwhile.
                     channel.basic_publish(message, routing_key=queue)
-            deadline = time.monotonic() + _ANSWER_S
-            while self._unconfirmed:
-                self._read(deadline - time.monotonic())
+            deadline = time.monotonic() + _CONFIRM_S
+            try:
+                while self._unconfirmed:
+                    self._read(deadline - time.monotonic())
+            except TimeoutError:
+                self._doubtful.update(numbers)
+                raise
             if self._refused:
                 raise OSError("it did not take what was put there (nack)")
 
@@ -249,6 +258,10 @@ class AmqpCarrier:
         return self._name(address)
 
     def _declare(self, channel: Any, address: str) -> Any:
+        if address in self._doubtful:
+            # What lay in it is put again by who compares; who listens to it hears that it is gone, and comes again.
+            channel.queue_delete(self._name(address))
+            self._doubtful.discard(address)
         found = channel.queue_declare(
             self._name(address), durable=True, auto_delete=False,
             arguments={
