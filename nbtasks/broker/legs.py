@@ -1,4 +1,8 @@
-"""The one place where a broker is chosen, by its URL's scheme: imports of what a leg stands on happen here."""
+"""The one place where a broker is chosen, by its URL's scheme: imports of what a leg stands on happen here.
+
+What Redis needs is imported with this module, in one thread and before a module of the user's can be found in its place. Of
+other brokers it is imported where the first leg is opened; a worker does that before it looks for modules of the user's.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING
 from nbtasks.core.errors import ConfigError
 
 from .pgurl import is_pg
+from .redis.redisleg import RedisLeg
 from .verbs.leg import BrokerPlace, Leg
 
 if TYPE_CHECKING:
@@ -54,8 +59,6 @@ def _leg_for(place: BrokerPlace) -> Leg:
         from .postgres.postgresleg import PostgresLeg
 
         return PostgresLeg(place)
-    from .redis.redisleg import RedisLeg
-
     return RedisLeg(place)
 
 

@@ -36,6 +36,7 @@ def main() -> int:
     # What is imported stays: it need not be searched for garbage again and again while it grows.
     gc.disable()
     try:
+        from nbtasks.broker.legs import open_leg
         from nbtasks.local.connection import Connection
         from nbtasks.local.server.embedded import join
         from nbtasks.local.server.serverplace import is_embedded
@@ -43,11 +44,12 @@ def main() -> int:
         from .searching import search_here
         from .supervisor.supervisor import Supervisor
 
+        options = WorkerOptions.from_json(settings["options"])
+        connection = Connection.from_json(settings["connection"])
+        open_leg(connection)
         gc.enable()
         # Not before: what this package imports must not be found there.
         search_here()
-        options = WorkerOptions.from_json(settings["options"])
-        connection = Connection.from_json(settings["connection"])
         patience_s: float | None = BROKER_PATIENCE_S if is_embedded(connection.url) else CUT_PATIENCE_S
         if settings.get("again"):
             patience_s = None
