@@ -1,7 +1,8 @@
 """The one place where a broker is chosen, by its URL's scheme: imports of what a leg stands on happen here.
 
-What Redis needs is imported with this module, in one thread and before a module of the user's can be found in its place. Of
-other brokers it is imported where the first leg is opened; a worker does that before it looks for modules of the user's.
+What Redis needs is imported with this module, in one thread and before a module of the user's can be found in its
+place. Of other brokers it is imported where the first leg is opened; a worker does that before it looks for modules of
+the user's.
 """
 
 from __future__ import annotations
