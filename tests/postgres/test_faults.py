@@ -125,6 +125,7 @@ def test_a_standby_that_takes_over_is_another_life(start_server, new_line, event
         primary.start()
 
 
+@pytest.mark.long
 def test_an_app_goes_on_with_the_server_that_has_taken_over(start_server, new_app, eventually):
     primary = start_server(PostgreSQL)
     with primary.database() as name:
@@ -161,6 +162,7 @@ def test_over_tls_with_the_authority_that_the_url_names(start_server, new_line):
         assert "secret" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_a_server_that_answers_nothing_is_given_up_in_time(start_server, new_line):
     server = start_server(PostgreSQL)
     with server.database() as name:

@@ -8,7 +8,11 @@ $$;
 -- over, and a server that is restored, begins another one. Where it confirms before it has written, each run is one.
 CREATE FUNCTION server_life(_ns bigint) RETURNS text
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
-  SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT timeline_id FROM pg_control_checkpoint())
+  SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || CASE
+    -- That of the last checkpoint is behind for a moment after a promotion.
+    WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+    ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer
+  END
     || CASE WHEN current_setting('synchronous_commit') = 'off' OR current_setting('fsync') = 'off'
       THEN '/' || extract(epoch FROM pg_postmaster_start_time()) ELSE '' END
 $$;
