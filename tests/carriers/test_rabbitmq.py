@@ -110,9 +110,12 @@ def test_who_waits_is_woken_by_the_carrier(app, eventually):
     carrier = open_carrier(app.connection.carrier, app.connection.namespace)
     address = address_of(app)
     eventually(lambda: carrier.length(address) == 0, "all references are worked off")
-    found = carrier._channel.queue_declare(carrier._name(address), passive=True)
+
+    def listening():
+        return carrier._channel.queue_declare(carrier._name(address), passive=True).consumer_count
+
+    eventually(lambda: listening() == 2, "both children wait there")
     carrier.close()
-    assert found.consumer_count == 2
 
 
 def test_priority_is_that_of_the_ledger_and_what_is_revoked_does_not_start(rabbitmq_url, new_app, tmp_path):

@@ -39,6 +39,10 @@ _LONGEST_NAME = 255
 _TRUST = "name its authority in the URL: amqps://...?cacertfile=/path/to/ca.pem"
 
 
+class _AwayStill(ConnectionError):
+    """It was not even tried: whoever asks again and again would put off the next try for ever."""
+
+
 class AmqpCarrier:
     """One connection with one channel. Whatever goes wrong, it is dropped, and what was not settled goes to others.
 
@@ -185,7 +189,8 @@ class AmqpCarrier:
             ) from None
         except (exceptions.AMQPError, OSError) as error:
             self._drop()
-            self._away_until = time.monotonic() + _REST_S
+            if not isinstance(error, _AwayStill):
+                self._away_until = time.monotonic() + _REST_S
             raise self._unavailable(error) from error
         except BaseException:
             # What comes between a question and its answer would give the answer to the next question.
@@ -202,7 +207,7 @@ class AmqpCarrier:
 
     def _connect(self) -> None:
         if time.monotonic() < self._away_until:
-            raise ConnectionError("it could not be reached a moment ago")
+            raise _AwayStill("it could not be reached a moment ago")
         url = self._url
         host = f"[{url.host}]" if ":" in url.host else url.host
         connection = amqp.Connection(
