@@ -71,8 +71,11 @@ def test_what_runs_and_what_waits_is_told_with_names(told, gate, eventually):
     assert one["worker_pid"] in stats(told)["pool"]["processes"]
     assert one["delivery_info"]["routing_key"] == "default"
 
-    (due,) = inspect.scheduled()["w1"]
-    assert due["request"]["id"] == late.id
+    def scheduled():
+        # Other tests of this worker may have left something.
+        return {due["request"]["id"]: due for due in inspect.scheduled()["w1"]}
+
+    due = scheduled()[late.id]
     assert due["eta"].endswith("+00:00")
 
     found = inspect.query_task(handles[0].id, "nobody")
@@ -80,7 +83,7 @@ def test_what_runs_and_what_waits_is_told_with_names(told, gate, eventually):
     assert "nobody" not in found["w1"]
 
     told.control.revoke(late.id)
-    assert inspect.scheduled() == {"w1": []}
+    assert late.id not in scheduled()
     told.control.revoke([one.id for one in handles], terminate=True)
     eventually(lambda: inspect.active() == {"w1": []}, "both calls are stopped")
     assert inspect.revoked()["w1"]
