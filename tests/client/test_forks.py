@@ -166,7 +166,6 @@ if __name__ == "__main__":
     assert "Open the one that you want" in text
 
 
-@pytest.mark.long
 def test_a_fork_in_the_midst_of_submits_doubles_and_loses_nothing(run, ledger):
     body = f"""
 import threading

@@ -1,4 +1,4 @@
-"""One connection, and all that is done over it: each part is made, and loaded, when it is asked for."""
+"""One connection, and all that is done over it: each part is made when it is asked for."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.servertime import ServerClock
 
+from .pgblobs import PgBlobs
+from .pgbrokerfacts import check_pg, look_at_pg, why_it_takes_nothing
+from .pgconsumers import PgConsumers
+from .pgdelayedcalls import PgDelayedCalls
+from .pgdelivery import PgDelivery
+from .pgeventlog import PgEventLog
+from .pgfleet import PgFleet
+from .pggauges import PgGauges
+from .pghousekeeping import PgHousekeeping
+from .pgkeptcalls import PgKeptCalls
 from .pglink import PgLink
+from .pglocks import PgLocks
+from .pgordering import PgOrdering
+from .pgperiodicstore import PgPeriodicStore
+from .pgpermits import PgPermits
+from .pgqueues import PgQueues
+from .pgsessionnews import PgSessionNews
+from .pgstock import PgStock
+from .pgstore import PgStore
+from .pgsubmission import PgSubmission
+from .pgtime import PgTime
+from .pguniquecalls import PgUniqueCalls
+from .pgwithdrawal import PgWithdrawal
+from .pgworkflowstore import PgWorkflowStore
 
 if TYPE_CHECKING:
     from nbtasks.core.address import Address
     from nbtasks.core.brokerfacts import BrokerFacts
-
-    from .pgblobs import PgBlobs
-    from .pgconsumers import PgConsumers
-    from .pgdelayedcalls import PgDelayedCalls
-    from .pgdelivery import PgDelivery
-    from .pgeventlog import PgEventLog
-    from .pgfleet import PgFleet
-    from .pggauges import PgGauges
-    from .pghousekeeping import PgHousekeeping
-    from .pgkeptcalls import PgKeptCalls
-    from .pglocks import PgLocks
-    from .pgordering import PgOrdering
-    from .pgperiodicstore import PgPeriodicStore
-    from .pgpermits import PgPermits
-    from .pgqueues import PgQueues
-    from .pgsessionnews import PgSessionNews
-    from .pgstock import PgStock
-    from .pgstore import PgStore
-    from .pgsubmission import PgSubmission
-    from .pguniquecalls import PgUniqueCalls
-    from .pgwithdrawal import PgWithdrawal
-    from .pgworkflowstore import PgWorkflowStore
 
 
 class PgLine(PgLink):
@@ -49,28 +50,20 @@ class PgLine(PgLink):
 
     def check(self) -> BrokerFacts:
         """Return what the server is, and refuse one that would lose calls. One that still starts is waited for."""
-        from .pgbrokerfacts import check_pg
-
         return check_pg(self)
 
     def look(self) -> BrokerFacts:
         """Return what the server is, whatever it is."""
-        from .pgbrokerfacts import look_at_pg
-
         return look_at_pg(self)
 
     def write_problem(self) -> str | None:
         """Return why a server that answers takes nothing; None where it takes."""
-        from .pgbrokerfacts import why_it_takes_nothing
-
         return why_it_takes_nothing(self)
 
     # -- queue verbs
 
     def submission(self) -> PgSubmission:
         """Return what takes batches and their calls."""
-        from .pgsubmission import PgSubmission
-
         return PgSubmission(self)
 
     def delivery(
@@ -80,128 +73,86 @@ class PgLine(PgLink):
         on_copy: Callable[[Address, str, bytes], None] = lambda *_: None,
     ) -> PgDelivery:
         """Return what delivers entries to one consumer."""
-        from .pgdelivery import PgDelivery
-
         return PgDelivery(self, addresses, consumer, on_copy)
 
     def consumers(self, addresses: Sequence[Address]) -> PgConsumers:
         """Return what knows who holds entries of some queues."""
-        from .pgconsumers import PgConsumers
-
         return PgConsumers(self, addresses)
 
     def queues(self) -> PgQueues:
         """Return what looks at queues, and queues what is due."""
-        from .pgqueues import PgQueues
-
         return PgQueues(self)
 
     def delayed_calls(self) -> PgDelayedCalls:
         """Return what lists calls that are due later."""
-        from .pgdelayedcalls import PgDelayedCalls
-
         return PgDelayedCalls(self)
 
     def stock(self) -> PgStock:
         """Return what looks for the calls of some batches."""
-        from .pgstock import PgStock
-
         return PgStock(self)
 
     def withdrawal(self, address: str, batch: str, n: int, since: tuple[float, float | None]) -> PgWithdrawal:
         """Return what takes entries of one batch out of a queue whose calls have all ended."""
-        from .pgwithdrawal import PgWithdrawal
-
         return PgWithdrawal(self, address, batch)
 
     # -- store verbs
 
     def store(self) -> PgStore:
         """Return what keeps batches, their states and results."""
-        from .pgstore import PgStore
-
         return PgStore(self)
 
     def blobs(self) -> PgBlobs:
         """Return what keeps large values."""
-        from .pgblobs import PgBlobs
-
         return PgBlobs(self)
 
     def session_news(self) -> PgSessionNews:
         """Return what tells a session of its batches."""
-        from .pgsessionnews import PgSessionNews
-
         return PgSessionNews(self)
 
     def workflows(self) -> PgWorkflowStore:
         """Return what is kept of workflows."""
-        from .pgworkflowstore import PgWorkflowStore
-
         return PgWorkflowStore(self)
 
     def kept_calls(self) -> PgKeptCalls:
         """Return what finds results that were kept under names."""
-        from .pgkeptcalls import PgKeptCalls
-
         return PgKeptCalls(self)
 
     def unique_calls(self) -> PgUniqueCalls:
         """Return what knows which call a key stands for."""
-        from .pguniquecalls import PgUniqueCalls
-
         return PgUniqueCalls(self)
 
     def permits(self) -> PgPermits:
         """Return what keeps rate limits."""
-        from .pgpermits import PgPermits
-
         return PgPermits(self)
 
     def locks(self) -> PgLocks:
         """Return what keeps locks."""
-        from .pglocks import PgLocks
-
         return PgLocks(self)
 
     def periodic_store(self, key_id: str) -> PgPeriodicStore:
         """Return the periodic tasks whose frames are signed with the key of this id."""
-        from .pgperiodicstore import PgPeriodicStore
-
         return PgPeriodicStore(self, key_id)
 
     def fleet(self) -> PgFleet:
         """Return what knows the workers."""
-        from .pgfleet import PgFleet
-
         return PgFleet(self)
 
     def ordering(self) -> PgOrdering:
         """Return what brings orders to supervisors."""
-        from .pgordering import PgOrdering
-
         return PgOrdering(self)
 
     def housekeeping(self) -> PgHousekeeping:
         """Return what supervisors do for all, one of them at a time."""
-        from .pghousekeeping import PgHousekeeping
-
         return PgHousekeeping(self)
 
     def clock(self, same_machine: bool = False) -> ServerClock:
         """Return a clock that reckons the server's time."""
-        from .pgtime import PgTime
-
         return ServerClock(PgTime(self), same_machine)
 
     def event_log(self) -> PgEventLog:
         """Return a reader of what happens in the namespace."""
-        from .pgeventlog import PgEventLog
-
         return PgEventLog(self)
 
     def gauges(self) -> PgGauges:
         """Return what people read off the server."""
-        from .pggauges import PgGauges
-
         return PgGauges(self)

@@ -1,4 +1,8 @@
-"""One connection, and all that is done over it: each part is made, and loaded, when it is asked for."""
+"""One connection, and all that is done over it.
+
+What every session and every child asks for is imported with this module: an import that is under way in another thread
+when a process is forked never ends in the new one. What few ask for is imported when they do.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,29 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.servertime import ServerClock
 
+from . import servercheck
 from .keys import Keys
+from .lanes import Lanes
 from .link import Link
+from .redisblobs import RedisBlobs
+from .redisconsumers import RedisConsumers
+from .redisdelayedcalls import RedisDelayedCalls
+from .redisdelivery import RedisDelivery
+from .redisfleet import RedisFleet
+from .redishousekeeping import RedisHousekeeping
+from .rediskeptcalls import RedisKeptCalls
+from .redislocks import RedisLocks
+from .redisordering import RedisOrdering
+from .redispermits import RedisPermits
+from .redisqueues import RedisQueues
+from .redissessionnews import RedisSessionNews
+from .redisstock import RedisStock
+from .redisstore import RedisStore
+from .redissubmission import RedisSubmission
+from .redistime import RedisTime
+from .redisuniquecalls import RedisUniqueCalls
+from .rediswithdrawal import RedisWithdrawal
+from .redisworkflowstore import RedisWorkflowStore
 
 if TYPE_CHECKING:
     from nbtasks.broker.verbs.blobs import Blobs
@@ -51,28 +76,20 @@ class RedisLine(Link):
 
     def check(self) -> BrokerFacts:
         """Return what the server is, and refuse one that would lose calls. One that loads its data is waited for."""
-        from .servercheck import check
-
-        return check(self)
+        return servercheck.check(self)
 
     def look(self) -> BrokerFacts:
         """Return what the server is, whatever it is."""
-        from .servercheck import look
-
-        return look(self)
+        return servercheck.look(self)
 
     def write_problem(self) -> str | None:
         """Return why a server that answers takes nothing; None where it takes."""
-        from .servercheck import write_problem
-
-        return write_problem(self)
+        return servercheck.write_problem(self)
 
     # -- queue verbs
 
     def submission(self) -> Submission:
         """Return what takes batches and their calls."""
-        from .redissubmission import RedisSubmission
-
         return RedisSubmission(self, self.keys)
 
     def delivery(
@@ -82,90 +99,60 @@ class RedisLine(Link):
         on_copy: Callable[[Address, str, bytes], None] = lambda *_: None,
     ) -> Delivery:
         """Return what delivers entries to one consumer."""
-        from .lanes import Lanes
-        from .redisdelivery import RedisDelivery
-
         return RedisDelivery(Lanes(self, self.keys, addresses), consumer, on_copy)
 
     def consumers(self, addresses: Sequence[Address]) -> Consumers:
         """Return what knows who holds entries of some queues."""
-        from .lanes import Lanes
-        from .redisconsumers import RedisConsumers
-
         return RedisConsumers(Lanes(self, self.keys, addresses))
 
     def queues(self) -> Queues:
         """Return what looks at queues, and queues what is due."""
-        from .redisqueues import RedisQueues
-
         return RedisQueues(self, self.keys)
 
     def delayed_calls(self) -> DelayedCalls:
         """Return what lists calls that are due later."""
-        from .redisdelayedcalls import RedisDelayedCalls
-
         return RedisDelayedCalls(self, self.keys)
 
     def stock(self) -> Stock:
         """Return what looks for the calls of some batches."""
-        from .redisstock import RedisStock
-
         return RedisStock(self, self.keys)
 
     def withdrawal(self, address: str, batch: str, n: int, since: tuple[float, float | None]) -> Withdrawal:
         """Return what takes entries of one batch out of a queue whose calls have all ended."""
-        from .rediswithdrawal import RedisWithdrawal
-
         return RedisWithdrawal(self, self.keys, address, batch, n, since)
 
     # -- store verbs
 
     def store(self) -> Store:
         """Return what keeps batches, their states and results."""
-        from .redisstore import RedisStore
-
         return RedisStore(self, self.keys)
 
     def blobs(self) -> Blobs:
         """Return what keeps large values."""
-        from .redisblobs import RedisBlobs
-
         return RedisBlobs(self, self.keys)
 
     def session_news(self) -> SessionNews:
         """Return what tells a session of its batches."""
-        from .redissessionnews import RedisSessionNews
-
         return RedisSessionNews(self, self.keys)
 
     def workflows(self) -> WorkflowStore:
         """Return what is kept of workflows."""
-        from .redisworkflowstore import RedisWorkflowStore
-
         return RedisWorkflowStore(self, self.keys)
 
     def kept_calls(self) -> KeptCalls:
         """Return what finds results that were kept under names."""
-        from .rediskeptcalls import RedisKeptCalls
-
         return RedisKeptCalls(self, self.keys)
 
     def unique_calls(self) -> UniqueCalls:
         """Return what knows which call a key stands for."""
-        from .redisuniquecalls import RedisUniqueCalls
-
         return RedisUniqueCalls(self, self.keys)
 
     def permits(self) -> Permits:
         """Return what keeps rate limits."""
-        from .redispermits import RedisPermits
-
         return RedisPermits(self, self.keys)
 
     def locks(self) -> Locks:
         """Return what keeps locks."""
-        from .redislocks import RedisLocks
-
         return RedisLocks(self, self.keys)
 
     def periodic_store(self, key_id: str) -> PeriodicStore:
@@ -176,26 +163,18 @@ class RedisLine(Link):
 
     def fleet(self) -> Fleet:
         """Return what knows the workers."""
-        from .redisfleet import RedisFleet
-
         return RedisFleet(self, self.keys)
 
     def ordering(self) -> Ordering:
         """Return what brings orders to supervisors."""
-        from .redisordering import RedisOrdering
-
         return RedisOrdering(self, self.keys)
 
     def housekeeping(self) -> Housekeeping:
         """Return what supervisors do for all, one of them at a time."""
-        from .redishousekeeping import RedisHousekeeping
-
         return RedisHousekeeping(self, self.keys)
 
     def clock(self, same_machine: bool = False) -> ServerClock:
         """Return a clock that reckons the server's time."""
-        from .redistime import RedisTime
-
         return ServerClock(RedisTime(self, self.keys), same_machine)
 
     def event_log(self) -> EventLog:
