@@ -26,27 +26,14 @@ class LocksPage {
     ], ({ task }) => task, "No limits were set while workers run.");
     const tools = make("div", "nbt-tools", limits.box);
     this.said = new Said(limits.box);
-    const [task, rateOf] = ["task", "10/m"].map((hint) => {
-      const field = ownKeys(make("input", "nbt-filter", tools));
-      field.placeholder = hint;
-      return field;
-    });
-    task.setAttribute("aria-label", "Name of a task");
-    rateOf.setAttribute("aria-label", "Calls in a time, such as 10/m; empty for no limit");
-    rateOf.classList.add("nbt-queue");
+    const task = makeField("", tools, "task", "Name of a task");
+    const rateOf = makeField("nbt-queue", tools, "10/m", "Calls in a time, such as 10/m; empty for no limit");
     actButton(home, tools, "Set", {
       action: "rate_limit", body: () => ({ task: task.value.trim(), rate: rateOf.value.trim() }), said: this.said, label: "set this limit at all workers",
     });
-    const [soft, hard] = ["told after, s", "stopped after, s"].map((hint) => {
-      const field = ownKeys(make("input", "nbt-filter nbt-seconds", tools));
-      field.type = "number";
-      field.min = "0";
-      field.step = "any";
-      field.placeholder = hint;
-      return field;
-    });
-    soft.setAttribute("aria-label", "Seconds after which a call is told to end; empty for no limit");
-    hard.setAttribute("aria-label", "Seconds after which a call is stopped; empty for no limit");
+    const ofSeconds = { type: "number", min: "0", step: "any" };
+    const soft = makeField("nbt-seconds", tools, "told after, s", "Seconds after which a call is told to end; empty for no limit", ofSeconds);
+    const hard = makeField("nbt-seconds", tools, "stopped after, s", "Seconds after which a call is stopped; empty for no limit", ofSeconds);
     const seconds = (/** @type {HTMLInputElement} */ { value }) => (value === "" ? null : Number(value));
     actButton(home, tools, "Set times", {
       action: "time_limit", body: () => ({ task: task.value.trim(), soft_s: seconds(soft), hard_s: seconds(hard) }), said: this.said, label: "set these times at all workers",

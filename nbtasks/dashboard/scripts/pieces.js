@@ -10,6 +10,18 @@ function ownKeys(node) {
   node.dataset.lmSuppressShortcuts = "true";
   return node;
 }
+/**
+ * A field to type into.
+ * @param {string} kind @param {Element} parent @param {string} hint @param {string} label
+ * @param {{type?: string, min?: string, step?: string, hidden?: boolean}} [more]
+ */
+function makeField(kind, parent, hint, label, more) {
+  const field = ownKeys(make("input", `nbt-filter ${kind}`.trimEnd(), parent));
+  field.placeholder = hint;
+  field.setAttribute("aria-label", label);
+  Object.assign(field, more);
+  return field;
+}
 /** A square that tells a state by its shape and its colour. @param {string} state @param {Element} [parent] */
 function mark(state, parent) {
   const image = make("img", "nbt-mark", parent);

@@ -30,10 +30,7 @@ class TasksPage {
       return chip;
     });
     const bar = make("div", "nbt-filters", parent);
-    this.text = ownKeys(make("input", "nbt-filter", bar));
-    this.text.type = "search";
-    this.text.placeholder = "Arguments, errors, ids";
-    this.text.setAttribute("aria-label", "Only calls with this text");
+    this.text = makeField("", bar, "Arguments, errors, ids", "Only calls with this text", { type: "search" });
     this.text.addEventListener("input", () => {
       clearTimeout(this.typed);
       this.typed = setTimeout(() => this.set({ text: this.text.value.trim() }), TYPED_FOR_MS);

@@ -11,10 +11,7 @@ class WorkersPage {
     this.home = home;
     const head = make("div", "nbt-filters", parent);
     this.sum = make("span", "nbt-sum", head);
-    this.filter = ownKeys(make("input", "nbt-filter", head));
-    this.filter.type = "search";
-    this.filter.placeholder = "Filter workers";
-    this.filter.setAttribute("aria-label", "Show only workers with this text");
+    this.filter = makeField("", head, "Filter workers", "Show only workers with this text", { type: "search" });
     this.filter.addEventListener("input", () => { if (this.data) this.show(this.data); });
     this.list = make("div", "nbt-workers", parent);
     this.empty = make("p", "nbt-empty", parent);
@@ -96,21 +93,13 @@ class WorkerBlock {
     const { home, tools, said } = this, body = () => ({ worker: this.worker.id });
     actButton(home, tools, "− child", { action: "shrink", body: () => ({ ...body(), n: 1 }), said, label: "one child less" });
     actButton(home, tools, "+ child", { action: "grow", body: () => ({ ...body(), n: 1 }), said, label: "one child more" });
-    const queue = this.queue = ownKeys(make("input", "nbt-filter nbt-queue", tools));
-    queue.placeholder = "queue";
-    queue.setAttribute("aria-label", "Name of a queue");
-    queue.hidden = home.readonly;
+    const hidden = home.readonly;
+    const queue = makeField("nbt-queue", tools, "queue", "Name of a queue", { hidden });
     actButton(home, tools, "Listen", { action: "add_queue", body: () => ({ ...body(), queue: queue.value.trim() }), said, label: "listen to this queue" });
     actButton(home, tools, "Leave", { action: "cancel_queue", body: () => ({ ...body(), queue: queue.value.trim() }), said, label: "take nothing from this queue any more" });
-    const [least, most] = ["least", "most"].map((hint) => {
-      const field = ownKeys(make("input", "nbt-filter nbt-count-of", tools));
-      field.type = "number";
-      field.min = "1";
-      field.placeholder = hint;
-      field.setAttribute("aria-label", `${hint === "least" ? "Fewest" : "Most"} children`);
-      field.hidden = home.readonly;
-      return field;
-    });
+    const count = { type: "number", min: "1", hidden };
+    const least = makeField("nbt-count-of", tools, "least", "Fewest children", count);
+    const most = makeField("nbt-count-of", tools, "most", "Most children", count);
     actButton(home, tools, "Autoscale", {
       action: "autoscale", body: () => ({ ...body(), max: Number(most.value), min: Number(least.value || 1) }), said, label: "have as many children as there is work, within these bounds",
     });
