@@ -77,7 +77,7 @@ class Foundation:
         eager: bool | None = None,
     ) -> None:
         self.name = name or "nbtasks"
-        Told(broker, key, namespace, connection_file, listen, backend).check(backend, connection)
+        Told(broker, key, namespace, connection_file, listen, backend).check(connection)
         given = {
             "broker_url": broker, "result_backend": backend, "namespace": namespace, "key": key,
             "connection_file": connection_file, "listen": listen or None, "include": tuple(include) or None,
@@ -245,7 +245,7 @@ class Foundation:
         self.need("connection")
         if self._connection is None:
             told = self._told
-            told.check(self.conf.result_backend, None)
+            told.check(None)
             self._connection, self._opened.resolving = told.begin()
             self.conf.fix("this App is connected")
             if not context.serving:

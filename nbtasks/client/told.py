@@ -27,7 +27,7 @@ class Told:
     listen: str | bool = False
     backend: str | None = None
 
-    def check(self, backend: str | None, connection: Connection | None) -> None:
+    def check(self, connection: Connection | None) -> None:
         """Check the form of it.
 
         Args:
@@ -37,9 +37,9 @@ class Told:
             ConfigError: it is none of the accepted forms.
         """
         connections.check_named(self.broker, self.key, self.namespace, self.connection_file)
-        if backend is not None:
+        if self.backend is not None:
             named = connections.named_url(self.broker, self.connection_file) if connection is None else ""
-            check_backend(backend, named if connection is None else connection.url)
+            check_backend(self.backend, named if connection is None else connection.url)
         elif self.broker:
             connections.divided(self.broker)
         if self.listen:
@@ -60,12 +60,9 @@ class Told:
         if self.broker is not None:
             variable = os.environ.get(connections.NAMESPACE_VARIABLE)
             name = self.namespace or variable or connections.DEFAULT_NAMESPACE
-            return f"{connections.place(connections.address_of(self._ledger), name)}{own_key}"
+            ledger, _ = connections.divided(self.broker, self.backend)
+            return f"{connections.place(connections.address_of(ledger), name)}{own_key}"
         return f"namespace {self.namespace!r}{own_key}" if self.namespace else own_key.strip()
-
-    @property
-    def _ledger(self) -> str:
-        return connections.divided(self.broker or "", self.backend)[0]
 
     def begin(self) -> tuple[Connection, Resolving | None]:
         """Return the connection, and the server that is on its way; in a worker it is there."""
