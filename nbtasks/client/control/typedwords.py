@@ -204,7 +204,7 @@ def shown(name: str, reply: Any, timeout_s: float, *, absent: bool = False) -> s
 
 def _unknown(what: str, word: str, known: Any) -> str:
     if not word:
-        return f"{what} needs a word: {', '.join(known)}"
+        return needed(what, known)
     near = nearest(word, known)
     hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
     return f"{what}: {word!r:.40} is unknown; {hint}"
