@@ -44,7 +44,7 @@ class Event:
     """
 
     __slots__ = (
-        "_details", "_own_id", "_single", "attempt", "batch", "child", "count", "hostname", "index", "name",
+        "_details", "_fields", "_own_id", "_single", "attempt", "batch", "child", "count", "hostname", "index", "name",
         "queue", "timestamp", "type",
     )  # fmt: skip
 
@@ -78,6 +78,7 @@ class Event:
         self._details = details or {}
         self._single = single
         self._own_id = own_id
+        self._fields: dict[str, Any] | None = None
 
     @property
     def uuid(self) -> str | None:
@@ -96,23 +97,29 @@ class Event:
             return self._details.get(name)
         raise AttributeError(f"an event has no {name!r}")
 
+    def _read(self) -> dict[str, Any]:
+        # Made once: dict(event) asks for each of its fields by itself.
+        if self._fields is None:
+            self._fields = self.to_dict()
+        return self._fields
+
     def __getitem__(self, name: str) -> Any:
         """Return a field as Celery's events, which are dicts, have it."""
-        return self.to_dict()[name]
+        return self._read()[name]
 
     def keys(self) -> KeysView[str]:
         """Return the names of its fields, so that ``dict(event)`` and ``{**event}`` work as with Celery's."""
-        return self.to_dict().keys()
+        return self._read().keys()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.to_dict())
+        return iter(self._read())
 
     def __contains__(self, name: object) -> bool:
-        return name in self.to_dict()
+        return name in self._read()
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a field, or a default where it has none."""
-        return self.to_dict().get(name, default)
+        return self._read().get(name, default)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what it says as JSON types."""
