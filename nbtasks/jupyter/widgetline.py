@@ -41,7 +41,7 @@ class WidgetLine:
     Attributes:
         is_heard: whether a page has said that the widget lives there.
         keeps: whether a page keeps the file up to date itself.
-        is_replaced: whether snapshots stand in the place of the widget.
+        is_replaced: whether snapshots, or a saved form, stand in the place of the widget.
     """
 
     def __init__(self, widget: Any) -> None:

@@ -28,7 +28,6 @@ class PanelOutput:
         self.wants_keeping = self._line.wants_keeping
         self._saved = saved
         self._kept = saved("")
-        self._gone = False
 
     def show(self) -> None:
         """Show it in the cell that runs now."""
@@ -46,19 +45,19 @@ class PanelOutput:
 
     def greet(self) -> None:
         """Answer a page that says that the widget lives there; on the writer's thread."""
-        self._line.greet({}, lambda: None)
+        self._line.greet({}, self._put_back)
         # Before anybody looks at it, so that the file has no widget.
         self._line.keep(self._kept)
-        if self._gone:
-            self._gone = False
-            self._places.replace(*bundle_of(self.widget, self._kept))
+
+    def _put_back(self) -> None:
+        self._places.replace(*bundle_of(self.widget, self._kept))
 
     def waits_for_page(self, now: float) -> bool:
         """Whether the page may still say that it has widgets; one that has none gets the saved form."""
-        if self._line.is_heard or self._gone:
+        if self._line.is_heard or self._line.is_replaced:
             return False
         if not self._line.is_deaf(now):
             return True
-        self._gone = True
+        self._line.is_replaced = True
         self._places.replace(self._saved(NO_HELLO), {})
         return False
