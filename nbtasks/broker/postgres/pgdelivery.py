@@ -95,7 +95,7 @@ class PgDelivery:
 
     def take(self, most: int) -> list[Entry]:
         """Take up to ``most`` entries without waiting."""
-        return self._entries(self._line.rows("take", self._numbers(), self.consumer, most, True))
+        return self._entries(self._line.rows("take", self._numbers(), self.consumer, most))
 
     def wait(
         self, block_ms: int, report: Finish | None = None, told: Callable[[], None] = lambda: None
@@ -128,7 +128,7 @@ class PgDelivery:
     def _looking(self, queues: list[int], *, lies_down: bool) -> tuple[str, Sequence[Any]]:
         channel = self._line.lying_down() if lies_down else None
         if channel is None:
-            return "take", (queues, self.consumer, 1, True)
+            return "take", (queues, self.consumer, 1)
         return "take_or_doze", (queues, self.consumer, 1, list(self._addresses), channel)
 
     def _entries(self, rows: Iterable[tuple[Any, ...]]) -> list[Entry]:

@@ -1,14 +1,13 @@
 -- Take entries without waiting, of one priority only: what comes meanwhile goes before those of a lower one.
 --
--- _queues   from which it takes
--- _alone    nothing else is done in this transaction
+-- _queues  from which it takes
 -- Returns the entries, with those that are over: an entry whose batch is gone, or whose calls are all final, has been
 -- worked off before. It ends here.
-CREATE FUNCTION take(_ns bigint, _queues bigint[], _consumer text, _most bigint, _alone boolean)
+CREATE FUNCTION take(_ns bigint, _queues bigint[], _consumer text, _most bigint)
 RETURNS SETOF entry_out LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   -- Where the server dies and forgets this, the entry lies in its queue again: as if its worker had died.
-  IF _alone THEN PERFORM lazily(); END IF;
+  PERFORM lazily();
   RETURN QUERY SELECT * FROM taken(_ns, _queues, _consumer, _most);
 END $$;
 

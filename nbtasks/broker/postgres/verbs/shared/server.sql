@@ -8,12 +8,6 @@ CREATE FUNCTION now_us() RETURNS bigint LANGUAGE sql VOLATILE AS $$
   SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 $$;
 
--- By how many ms the server's clock is known to be ahead of what it would be otherwise.
-CREATE FUNCTION ahead_ms(_ns bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
-BEGIN
-  RETURN coalesce((SELECT value::bigint FROM facts WHERE ns = _ns AND name = 'ahead'), 0);
-END $$;
-
 -- A lane's place in the order of service, as in core/lanenames.py, and back. Returned work of each priority goes first.
 CREATE FUNCTION rank_of(_lane text) RETURNS smallint LANGUAGE sql IMMUTABLE AS $$
   SELECT (position(_lane IN '{lanes}') - 1)::smallint
