@@ -140,11 +140,7 @@ BEGIN
   wins := '';
   IF _look THEN
     FOR _there IN
-      SELECT r.first, r.count FROM results r
-        WHERE r.ns = _ns AND r.batch = _batch AND r.first < _first + _count AND r.first + r.count > _first
-          AND r.first >= coalesce((SELECT max(p.first) FROM results p
-            WHERE p.ns = _ns AND p.batch = _batch AND p.first <= _first), _first)
-        ORDER BY r.first
+      SELECT r.first, r.count FROM results_of(_ns, _batch, _first, _count) r ORDER BY r.first
     LOOP
       IF _there.first > _from THEN
         INSERT INTO results (ns, batch, first, count, states, record) VALUES (_ns, _batch, _from, _there.first - _from,

@@ -4,11 +4,7 @@ CREATE FUNCTION states(_ns bigint, _batch text, _first bigint, _count bigint)
 RETURNS TABLE (first bigint, count bigint, states bytea)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
-  RETURN QUERY SELECT r.first, r.count, r.states FROM results r
-    WHERE r.ns = _ns AND r.batch = _batch AND r.first < _first + _count AND r.first + r.count > _first
-      AND r.first >= coalesce((SELECT max(p.first) FROM results p
-        WHERE p.ns = _ns AND p.batch = _batch AND p.first <= _first), _first)
-    ORDER BY r.first;
+  RETURN QUERY SELECT r.first, r.count, r.states FROM results_of(_ns, _batch, _first, _count) r ORDER BY r.first;
 END $$;
 
 -- The same of several batches, all of each; the batch's place in the list stands before the rest.

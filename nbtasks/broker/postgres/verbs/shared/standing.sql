@@ -1,15 +1,21 @@
 -- What verbs share that has to do with which calls have ended.
 
--- How many of some calls have a result. Rows of a batch have no call in common, so of those that begin before the calls
--- only the last one can reach into them.
+-- Rows of results that have some of these calls. Rows of a batch have no call in common, so of those that begin before
+-- the calls only the last one can reach into them. Whoever asks has this as a part of the own statement.
+CREATE FUNCTION results_of(_ns bigint, _batch text, _first bigint, _count bigint) RETURNS SETOF results
+LANGUAGE sql STABLE AS $$
+  SELECT * FROM results r
+    WHERE r.ns = _ns AND r.batch = _batch AND r.first < _first + _count AND r.first + r.count > _first
+      AND r.first >= coalesce((SELECT max(p.first) FROM results p
+        WHERE p.ns = _ns AND p.batch = _batch AND p.first <= _first), _first)
+$$;
+
+-- How many of some calls have a result.
 CREATE FUNCTION covered(_ns bigint, _batch text, _first bigint, _count bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (SELECT coalesce(sum(least(r.first + r.count, _first + _count) - greatest(r.first, _first)), 0)::bigint
-    FROM results r
-    WHERE r.ns = _ns AND r.batch = _batch AND r.first < _first + _count AND r.first + r.count > _first
-      AND r.first >= coalesce((SELECT max(p.first) FROM results p
-        WHERE p.ns = _ns AND p.batch = _batch AND p.first <= _first), _first));
+    FROM results_of(_ns, _batch, _first, _count) r);
 END $$;
 
 -- How entries stand: whether nothing is to be run of one, for its batch is not known or all its calls have ended; whether
