@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.broker.verbs.finish import Finish
-from nbtasks.broker.verbs.store import BatchRecord
-from nbtasks.core.states import FIRST_READY_CODE
+from nbtasks.broker.verbs.store import BatchRecord, final_states
 
 from .pgdelivery import finish
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 _MOST_SHARING = 10_000
 #: Batches whose states are asked for in one go.
 _MOST_AT_ONCE = 500
-#: A code that is not final stands for an end, too: who read it as "goes on" would have the call executed in vain.
-_AS_ENDED = bytes(code if code == 0 or code >= FIRST_READY_CODE else 255 for code in range(256))
 
 
 class PgStore:
@@ -122,7 +119,7 @@ def states_in(rows: Sequence[tuple[Any, ...]] | tuple[()], first: int, count: in
         at = begin - first
         piece = states[max(0, -at) : max(0, count - at)]
         found[max(0, at) : max(0, at) + len(piece)] = piece
-    return bytes(found).translate(_AS_ENDED)
+    return final_states(found)
 
 
 def _is_over(row: tuple[Any, ...]) -> bool:

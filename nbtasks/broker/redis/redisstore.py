@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nbtasks.broker.verbs.finish import Finish
-from nbtasks.broker.verbs.store import BatchRecord
-from nbtasks.core.states import FIRST_READY_CODE
+from nbtasks.broker.verbs.store import BatchRecord, final_states
 
 from .keys import Keys, readable
 from .link import Link, translated
@@ -188,16 +187,6 @@ class RedisStore:
         """Return the indexes of those of which that was noted."""
         marks = self._link.call_or_nothing(("HGET", self._keys.batch(batch), "g"), None) or b""
         return frozenset(index for index, mark in enumerate(marks[:_MOST_SHARING]) if mark == ord("1"))
-
-
-#: Only final states are ever written to the server, and its scripts take any other one for an end, too. Who read it
-#: as "goes on" would have such a call executed in vain, again and again.
-_AS_ENDED = bytes(code if code == 0 or code >= FIRST_READY_CODE else 255 for code in range(256))
-
-
-def final_states(states: bytes) -> bytes:
-    """Return state codes of the server: zero, or one that is final."""
-    return states.translate(_AS_ENDED)
 
 
 def _noted(names: list[bytes], first: int, count: int) -> list[int]:

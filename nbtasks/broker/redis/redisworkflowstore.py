@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from nbtasks.broker.verbs.store import final_states
 from nbtasks.broker.verbs.submission import SESSION_TTL_MS
 
 from .channel import Argument
 from .keys import Keys
 from .link import Link, translated
-from .redisstore import final_states
 from .untrusted import batch_name, or_nothing, ranges_in
 
 #: Records that are read in one round trip: large ones lie in pieces of their own.

@@ -6,7 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from nbtasks.core.states import FIRST_READY_CODE
+
 from .finish import Finish
+
+#: Only final states are ever written to a server, and its side takes any other one for an end, too. Who read it as
+#: "goes on" would have such a call executed in vain, again and again.
+_AS_ENDED = bytes(code if code == 0 or code >= FIRST_READY_CODE else 255 for code in range(256))
 
 
 @dataclass(frozen=True)
@@ -101,3 +107,8 @@ class Store(Protocol):
 
     def forgotten(self, batch: str) -> frozenset[int]:
         """Return the indexes of those of which that was noted."""
+
+
+def final_states(states: bytes | bytearray) -> bytes:
+    """Return state codes of a server: zero, or one that is final."""
+    return bytes(states.translate(_AS_ENDED))
