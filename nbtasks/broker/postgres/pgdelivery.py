@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtasks.broker.verbs.delivery import Aside
 from nbtasks.broker.verbs.entry import Entry
-from nbtasks.broker.verbs.finish import Finish
+from nbtasks.broker.verbs.finish import PUSH_BYTES, Finish
 from nbtasks.core.address import Address
 
 from .pglocks import PgCallLocks
@@ -20,8 +20,6 @@ from .pgsubmission import put_blobs
 if TYPE_CHECKING:
     from .pglink import PgLink
 
-#: Result records up to this size travel inside the news; larger ones are fetched.
-PUSH_BYTES = 32 * 1024
 _MOST_HELD = 10_000
 #: Seconds after which who waits looks by itself: whoever was woken for an entry may have died on the way to it.
 _LOOK_AGAIN_S = 2.5

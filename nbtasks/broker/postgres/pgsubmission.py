@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.brokererrors import FlushGap, FunctionMissing
 from nbtasks.broker.verbs.flush import Flush
-from nbtasks.broker.verbs.submission import MOST_ENTRIES
-from nbtasks.core.address import Address
-from nbtasks.core.errors import BackPressure, OperationalError
+from nbtasks.broker.verbs.submission import BLOB_GRACE_MS, MOST_ENTRIES, queue_is_full
+from nbtasks.core.errors import OperationalError
 
 from .pgoperations import of_flush
 
 if TYPE_CHECKING:
     from .pglink import PgLink
 
-#: Milliseconds that a piece of a large value lives until a batch or a result has taken it over.
-_GRACE_MS = 24 * 3600 * 1000
 #: How full lanes are is looked at with the first flush and each so manyth one: it costs as much as all the rest.
 _LOOK_EVERY = 16
 #: Bytes of pieces that are stored in one go.
@@ -57,11 +54,11 @@ def put_blobs(line: PgLink, blobs: Sequence[tuple[str, bytes | memoryview]]) -> 
     some: dict[str, bytes | memoryview] = {}
     for key, data in blobs:
         if some and sum(map(len, some.values())) + len(data) > _MOST_BYTES:
-            line.rows("put_blobs", list(some), list(some.values()), _GRACE_MS)
+            line.rows("put_blobs", list(some), list(some.values()), BLOB_GRACE_MS)
             some = {}
         some[key] = data
     if some:
-        line.rows("put_blobs", list(some), list(some.values()), _GRACE_MS)
+        line.rows("put_blobs", list(some), list(some.values()), BLOB_GRACE_MS)
 
 
 def _refusal(reply: str) -> OperationalError:
@@ -70,8 +67,4 @@ def _refusal(reply: str) -> OperationalError:
         return FunctionMissing(what)
     if kind == "GAP":
         return FlushGap(int(what))
-    queue = Address.parse(what).queue
-    return BackPressure(
-        f"queue {queue!r} holds {MOST_ENTRIES:,} entries already; wait until workers have caught up, "
-        "add workers, or purge the queue"
-    )
+    return queue_is_full(what)

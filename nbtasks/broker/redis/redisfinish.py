@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from nbtasks.broker.verbs.finish import Finish
+from nbtasks.broker.verbs.finish import PUSH_BYTES, Finish
 
 from .channel import Argument
 from .keys import GROUP, Keys
 from .link import Link
 from .redissubmission import put_blobs
-
-#: Result records up to this size travel inside the event; larger ones are fetched.
-PUSH_BYTES = 32 * 1024
 
 
 def for_script(report: Finish, keys: Keys) -> tuple[list[Argument], list[Argument]]:

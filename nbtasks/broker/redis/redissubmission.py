@@ -6,16 +6,12 @@ from collections.abc import Sequence
 
 from nbtasks.broker.brokererrors import FlushGap, FunctionMissing
 from nbtasks.broker.verbs.flush import Flush
-from nbtasks.broker.verbs.submission import MOST_ENTRIES, SESSION_TTL_MS
-from nbtasks.core.address import Address
-from nbtasks.core.errors import BackPressure, OperationalError
+from nbtasks.broker.verbs.submission import BLOB_GRACE_MS, MOST_ENTRIES, SESSION_TTL_MS, queue_is_full
+from nbtasks.core.errors import OperationalError
 
 from .keys import Keys
 from .link import Link, translated
 from .untrusted import number_or, or_nothing
-
-#: Seconds a blob lives until a batch or a result has taken it over.
-BLOB_GRACE_S = 24 * 3600
 
 
 class RedisSubmission:
@@ -81,7 +77,7 @@ def put_blobs(link: Link, blobs: Sequence[tuple[str, bytes | memoryview]]) -> No
     """Store pieces of large values, to be taken over by a batch or a result."""
     if not blobs:
         return
-    for reply in link.pipeline([("SET", key, data, "EX", BLOB_GRACE_S) for key, data in blobs]):
+    for reply in link.pipeline([("SET", key, data, "PX", BLOB_GRACE_MS) for key, data in blobs]):
         if isinstance(reply, Exception):
             raise translated(reply, link.label)
 
@@ -92,8 +88,4 @@ def _refusal(reply: list[bytes]) -> OperationalError:
         return FunctionMissing(reply[1].decode())
     if kind == b"GAP":
         return FlushGap(int(reply[1]))
-    queue = Address.parse(reply[1].decode()).queue
-    return BackPressure(
-        f"queue {queue!r} holds {MOST_ENTRIES:,} entries already; wait until workers have caught up, "
-        "add workers, or purge the queue"
-    )
+    return queue_is_full(reply[1].decode())

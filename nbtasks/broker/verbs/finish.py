@@ -11,6 +11,8 @@ from .operations import Part, cut
 
 #: In the place of a limit: what is put aside may have begun.
 DOUBT = "?"
+#: Records of results up to this size travel inside the news; larger ones are fetched.
+PUSH_BYTES = 32 * 1024
 #: Operation of a report -> of how many parts it is, its letter among them.
 _WIDTHS = {"R": 6, "E": 3, "P": 5, "Z": 9, "Y": 11, "O": 3, "N": 4, "S": 2, "U": 4, "A": 5, "H": 3}
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from nbtasks.core.address import Address
+from nbtasks.core.errors import BackPressure
+
 from .flush import Flush
 
 #: Most entries of one lane; beyond it a submit is refused.
 MOST_ENTRIES = 2_000_000
 #: A session lives as long as its client looks, and for this long where the client's machine sleeps.
 SESSION_TTL_MS = 30 * 24 * 3600 * 1000
+#: A piece of a large value lives for this long until a batch or a result has taken it over.
+BLOB_GRACE_MS = 24 * 3600 * 1000
 
 
 class Submission(Protocol):
@@ -53,3 +58,11 @@ class Submission(Protocol):
 
     def revoke_several(self, orders: Sequence[tuple[str, bytes, int | None]]) -> list[bool]:
         """Do the same for several: (batch, control, running) of each, in one round trip; each is one step."""
+
+
+def queue_is_full(address: str) -> BackPressure:
+    """Return the error of a flush that was refused because of a lane of this queue."""
+    return BackPressure(
+        f"queue {Address.parse(address).queue!r} holds {MOST_ENTRIES:,} entries already; wait until workers have "
+        "caught up, add workers, or purge the queue"
+    )
