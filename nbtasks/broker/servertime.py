@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -225,3 +226,19 @@ def _was_set_between(before: Reading, reading: Reading) -> bool:
     """Whether, by our steady clock, the server's was set since the last look."""
     least, most = reading.asked_at - before.heard_at, reading.heard_at - before.asked_at
     return not least - _SET_S <= reading.at - before.at <= most + _SET_S
+
+
+def quickest_look(ask: Callable[[], float]) -> tuple[float, float]:
+    """Return how long the quickest of three questions took (s), and how far the server's clock was ahead of ours then.
+
+    Args:
+        ask: returns the server's clock in epoch seconds.
+    """
+    best, offset = float("inf"), 0.0
+    for _ in range(3):
+        before = time.time()
+        at = ask()
+        after = time.time()
+        if after - before < best:
+            best, offset = after - before, at - (before + after) / 2
+    return best, offset

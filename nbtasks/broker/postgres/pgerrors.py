@@ -68,6 +68,14 @@ def login_problem(error: BaseException, label: str) -> ConfigError | None:
     )
 
 
+def takes_no_writes(label: str) -> str:
+    """Return what is said of a standby."""
+    return (
+        f"the broker at {label} is a standby that takes no writes: name the primary, or all servers with "
+        "target_session_attrs=read-write"
+    )
+
+
 def is_starting(error: BaseException) -> bool:
     """Whether the server is up, and not ready yet."""
     return bool(_STARTING.search(str(error)))

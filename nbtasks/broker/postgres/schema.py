@@ -14,6 +14,7 @@ from nbtasks.core.errors import BrokerUnsuitable, ConfigError
 from nbtasks.core.lanenames import LANES
 
 from .pgconnection import PgConnection
+from .pgerrors import takes_no_writes
 
 #: The oldest server whose answers are known.
 OLDEST_VERSION = 130000
@@ -100,10 +101,7 @@ class Schema:
                 "database's owner, or see docs/internals/postgresql.md for what to grant"
             ) from None
         except psycopg.errors.ReadOnlySqlTransaction:
-            raise BrokerUnsuitable(
-                f"the broker at {self._label} is a standby that takes no writes: name the primary, or all servers with "
-                "target_session_attrs=read-write"
-            ) from None
+            raise BrokerUnsuitable(takes_no_writes(self._label)) from None
 
     def _is_current(self, connection: PgConnection) -> bool:
         """Whether nothing is to be done.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 
 from redis.exceptions import NoPermissionError
 
-from nbtasks.broker.brokererrors import LOADING_S, BrokerLoading
+from nbtasks.broker.patience import once_loaded
+from nbtasks.broker.servertime import quickest_look
 from nbtasks.broker.unreachable import plain
 from nbtasks.core.brokerfacts import BrokerFacts
 from nbtasks.core.errors import BrokerUnsuitable, OperationalError
@@ -26,7 +26,7 @@ def look(link: Link) -> BrokerFacts:
         BrokerUnavailable: it does not answer.
     """
     info = _info(link)
-    latency, offset = _clock(link)
+    latency, offset = quickest_look(lambda: _moment(link.call("TIME"), link))
     valkey = info.get("valkey_version")
     return BrokerFacts(
         address=link.label,
@@ -59,7 +59,7 @@ def check(link: Link) -> BrokerFacts:
         BrokerUnsuitable: it is too old, or may evict data.
         BrokerUnavailable: it does not answer.
     """
-    facts = _loaded(link)
+    facts = once_loaded(lambda: look(link))
     numbers = tuple(int(part) for part in re.findall(r"\d+", facts.version)[:2])
     if numbers < OLDEST:
         raise BrokerUnsuitable(
@@ -85,17 +85,6 @@ def write_problem(link: Link) -> str | None:
     return None
 
 
-def _loaded(link: Link) -> BrokerFacts:
-    deadline = time.monotonic() + LOADING_S
-    while True:
-        try:
-            return look(link)
-        except BrokerLoading:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
 def _info(link: Link) -> dict[str, str]:
     info: dict[str, str] = {}
     # A server that still loads its data answers INFO, and nothing else.
@@ -112,18 +101,6 @@ def _info(link: Link) -> dict[str, str]:
             if colon:
                 info[name] = value
     return info
-
-
-def _clock(link: Link) -> tuple[float, float]:
-    best, offset = float("inf"), 0.0
-    for _ in range(3):
-        before = time.time()
-        reply = link.call("TIME")
-        after = time.time()
-        if after - before < best:
-            best = after - before
-            offset = _moment(reply, link) - (before + after) / 2
-    return best, offset
 
 
 def _moment(reply: object, link: Link) -> float:
