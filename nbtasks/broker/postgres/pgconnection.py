@@ -16,6 +16,8 @@ from nbtasks.broker.pgurl import PgUrl
 
 #: Seconds until a connection is given up, for each host.
 _CONNECT_S = 3
+#: Seconds until a verb is given up. Together with the pause before the next try it is less than five, as for Redis.
+ANSWER_S = 3.5
 #: Events of psycopg's waiting, as numbers.
 _READ, _WRITE = 1, 2
 
@@ -28,7 +30,7 @@ class PgConnection(psycopg.Connection[Any]):
         told: somebody has woken this connection since this was last set to False.
     """
 
-    limit_s = 3.5
+    limit_s = ANSWER_S
     told = False
 
     @classmethod
@@ -45,7 +47,7 @@ class PgConnection(psycopg.Connection[Any]):
             keepalives_idle=5,
             keepalives_interval=2,
             keepalives_count=3,
-            tcp_user_timeout=3500,
+            tcp_user_timeout=round(ANSWER_S * 1000),
             client_encoding="utf-8",
         )
         # All whole numbers go as bigint: so each verb is prepared once, and not once for each size of its numbers.

@@ -20,14 +20,12 @@ from nbtasks.core.backoff import Backoff
 from nbtasks.core.errors import BrokerUnavailable, ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
-from .pgconnection import PgConnection
+from .pgconnection import ANSWER_S, PgConnection
 from .pgerrors import AGAIN, is_crowded, is_lost, is_starting, login_problem, translated_pg
 from .schema import Schema
 
 T = TypeVar("T")
 
-#: Seconds until a verb is given up. Together with the pause before the next try it is less than five, as for Redis.
-_TIMEOUT_S = 3.5
 #: Seconds for which somebody may be waited for; and where no network lies between.
 _BLOCK_S, _LOCAL_BLOCK_S = 2.5, 30.0
 #: Seconds between two looks of who waits behind a pooler, where nobody is woken: at first, and at most.
@@ -69,13 +67,13 @@ class PgLink:
 
     # -- verbs
 
-    def rows(self, verb: str, *args: Any, timeout_s: float = _TIMEOUT_S) -> list[tuple[Any, ...]]:
+    def rows(self, verb: str, *args: Any) -> list[tuple[Any, ...]]:
         """Say a verb; return its rows.
 
         Raises:
             BrokerUnavailable: the connection could not be made or was lost; nobody knows whether it was done.
         """
-        return patiently(self.patience_s, lambda: self._talk([(verb, args)], timeout_s))[0]
+        return patiently(self.patience_s, lambda: self._talk([(verb, args)]))[0]
 
     def one(self, verb: str, *args: Any) -> Any:
         """Say a verb that answers with one value; return that."""
@@ -89,7 +87,7 @@ class PgLink:
         Args:
             on_first: called with the rows of the first one, before the others are waited for.
         """
-        return self._talk(verbs, _TIMEOUT_S, on_first)
+        return self._talk(verbs, on_first)
 
     def life(self) -> str:
         """Return what names the server's life, between whose runs it has forgotten nothing that it had confirmed."""
@@ -98,11 +96,9 @@ class PgLink:
     def _talk(
         self,
         verbs: Sequence[tuple[str, Sequence[Any]]],
-        timeout_s: float,
         on_first: Callable[[Any], None] | None = None,
     ) -> list[list[tuple[Any, ...]]]:
         def talk(connection: PgConnection) -> list[list[tuple[Any, ...]]]:
-            connection.limit_s = timeout_s
             if len(verbs) == 1:
                 found = [self._say(connection, *verbs[0]).fetchall()]
                 if on_first is not None:
@@ -222,6 +218,7 @@ class PgLink:
                 connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.channel)))
             name = sql.SQL("SELECT {}(%b)").format(sql.Identifier(self._url.schema, "namespace"))
             self._ns = _only(connection.execute(name, (self._namespace,), binary=True))
+            connection.limit_s = ANSWER_S
         except BaseException:
             connection.close()
             raise

@@ -88,9 +88,9 @@ class Schema:
                 f"the broker at {self._label} is PostgreSQL {connection.info.server_version // 10000}; "
                 f"nbtasks needs {OLDEST_VERSION // 10000} or later"
             )
+        connection.limit_s = _MAKING_S
         if self._is_current(connection):
             return
-        connection.limit_s = _MAKING_S
         try:
             with connection.transaction():
                 self._upgrade(connection)
@@ -109,7 +109,6 @@ class Schema:
         Raises:
             BrokerUnsuitable: it is newer than this nbtasks knows.
         """
-        connection.limit_s = _MAKING_S
         there = connection.execute(
             "SELECT to_regclass(%s)", (f"{self._name}.meta",), prepare=False
         ).fetchone()
