@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .pgkeptcalls import PgKeptCalls
+from .pgstock import PgStock
 from .pgstore import states_in
 
 if TYPE_CHECKING:
     from .pglink import PgLink
-
-_MOST_AT_ONCE = 100
 
 
 class PgWorkflowStore:
@@ -27,13 +27,7 @@ class PgWorkflowStore:
     def records_of(self, batch: str, first: int, count: int) -> list[tuple[int, int, bytes]]:
         """Return (first, count, frame) of each record that has results of these calls."""
         places = [(batch, a, n) for a, n, _ in self._line.rows("states", batch, first, count)]
-        found: list[tuple[int, int, bytes]] = []
-        for start in range(0, len(places), _MOST_AT_ONCE):
-            some = places[start : start + _MOST_AT_ONCE]
-            columns = [list(column) for column in zip(*some, strict=True)]
-            for place, frame in self._line.rows("records", *columns):
-                found.append((some[place - 1][1], some[place - 1][2], frame))
-        return found
+        return [(a, n, frame) for (_, a, n), frame in PgKeptCalls(self._line).records(places)]
 
     def record_at(self, batch: str, first: int, count: int) -> bytes | None:
         """Return the frame of the record that is filed under these calls."""
@@ -42,8 +36,7 @@ class PgWorkflowStore:
 
     def are_known(self, batches: Sequence[str]) -> list[bool]:
         """Return of each batch whether the broker knows it."""
-        there = {row[0] for row in self._line.rows("batches_named", list(batches))}
-        return [batch in there for batch in batches]
+        return PgStock(self._line).known(batches)
 
     def take_fallout(
         self, most: int, for_ms: int, seen_to: Sequence[tuple[str, bytes]]

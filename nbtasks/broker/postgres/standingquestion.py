@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from .pglink import PgLink
 
-#: Seconds after which who waits looks by itself: whoever was to wake it may have died before.
-_LOOK_AGAIN_S = 2.5
+#: Seconds after which who waits looks by itself: whoever was to wake it, or was woken in its place, may have died.
+LOOK_AGAIN_S = 2.5
 
 
 class StandingQuestion:
@@ -44,9 +44,9 @@ class StandingQuestion:
 
     def wait(self, within_s: float) -> bool:
         """Wait until there may be an answer; False where nobody says so."""
-        woken = self._line.wait_to_be_told(min(within_s, _LOOK_AGAIN_S), self._looks)
+        woken = self._line.wait_to_be_told(min(within_s, LOOK_AGAIN_S), self._looks)
         self._looks += 1
-        return woken or within_s > _LOOK_AGAIN_S
+        return woken or within_s > LOOK_AGAIN_S
 
     def __enter__(self) -> Self:
         """Raise BrokerUnavailable where its connection is another one by now."""
