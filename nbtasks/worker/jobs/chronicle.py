@@ -76,9 +76,7 @@ class Chronicle:
     @property
     def is_due(self) -> bool:
         """Whether there is something to send by now."""
-        return bool(self._rows or self._ended) and (
-            self.at_once or time.monotonic() - self._last_at >= _EVERY_S
-        )
+        return bool(self) and (self.at_once or time.monotonic() - self._last_at >= _EVERY_S)
 
     def ended(self, run: Sequence[Done], record: Record, now: float) -> None:
         """Calls in a row have ended. It is noted with :meth:`write_up`: somebody waits for their results.
@@ -90,14 +88,9 @@ class Chronicle:
         self._ended.append((run, record, now))
 
     def write_up(self) -> None:
-        """Note which calls have ended."""
+        """Note which calls have ended; by whoever makes or has sent a report, which is one thread at a time."""
         while self._ended:
-            try:
-                ended = self._ended.popleft()
-            except IndexError:
-                # Another thread has it.
-                return
-            self._write_up(*ended)
+            self._write_up(*self._ended.popleft())
 
     def _write_up(self, run: Sequence[Done], record: Record, now: float) -> None:
         job, states = run[0].job, record.states
