@@ -51,6 +51,11 @@ def deaths(attempt: int) -> int:
     return losses(attempt) + suspicions(attempt)
 
 
+def number_of(attempt: int) -> int:
+    """Return which try at a call it is, as people count: those that were cut off by a death, too."""
+    return tries(attempt) + deaths(attempt)
+
+
 def after_loss(attempt: int) -> int:
     """Return the attempt number after the death of a process that executed the call."""
     return attempt + _LOSS

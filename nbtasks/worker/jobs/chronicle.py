@@ -118,7 +118,7 @@ class Chronicle:
 
     def told(self, job: Job, event: CallEvent) -> None:
         """A call tells something while it runs, or goes on elsewhere, or later."""
-        attempt = attempts.tries(job.entry.attempt) + attempts.deaths(job.entry.attempt)
+        attempt = attempts.number_of(job.entry.attempt)
         if isinstance(event, Progressed) and event.meta:
             # It may be large, and is for who has submitted the call.
             event = replace(event, meta=b"")

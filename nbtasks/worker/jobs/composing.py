@@ -6,7 +6,6 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 
-from nbtasks.broker.verbs.entry import Entry
 from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core import attempts, memo
 from nbtasks.core.errors import WireError
@@ -116,7 +115,7 @@ class Composer:
             seconds=[item.seconds for item in run],
             payloads=_payloads_of(run),
             worker=self._worker,
-            attempt=_number_of(entry),
+            attempt=attempts.number_of(entry.attempt),
             given={item.index: item.given for item in run if item.given is not None},
             child=self._child,
             told_at=self._server_now(),
@@ -208,16 +207,17 @@ def _untellable(item: Done | Again | PutAside, error: Exception) -> Done:
     return Done(item.job, item.index, FAILURE_CODE, 0.0, failures.pack(reason, with_traceback=False))
 
 
-def _number_of(entry: Entry) -> int:
-    """Return which try at its calls it is, as people count: losses, too."""
-    return attempts.tries(entry.attempt) + attempts.deaths(entry.attempt)
-
-
 def _retried(item: Again) -> Retried:
     ago_s = time.monotonic() - item.began
     # Of what was not begun it is nan, for which max() has 0.
     times = (max(0.0, round(seconds, 4)) for seconds in (ago_s, item.seconds))
-    return Retried(item.index, max(0.0, item.delay_s), item.error[:500], _number_of(item.job.entry), *times)
+    return Retried(
+        item.index,
+        max(0.0, item.delay_s),
+        item.error[:500],
+        attempts.number_of(item.job.entry.attempt),
+        *times,
+    )
 
 
 def _refusal(item: Refused) -> Refusal:

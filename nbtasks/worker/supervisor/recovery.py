@@ -86,7 +86,7 @@ class Recovery:
         news = BatchNews(entry.batch, self._worker, self._id, next(self._numbers), events)
         report = Finish()
         report.event(entry.batch, self._codec.seal_events(news, entry.key_id))
-        tried = attempts.tries(entry.attempt) + attempts.deaths(entry.attempt)
+        tried = attempts.number_of(entry.attempt)
         report.happened(self._noting.told(events, whose, tried, entry.key_id))
         for first, count, _ in pieces:
             report.own_state(entry.batch, first, count, b"")
@@ -118,7 +118,7 @@ class Recovery:
         for index in indexes:
             name = call_id(entry.batch, index, 1 if whose.single else None)
             payload = failures.pack(_error(index, entry, loss, name, tried), with_traceback=False)
-            attempt = attempts.tries(entry.attempt) + tried - 1
+            attempt = attempts.number_of(entry.attempt)
             record = Record.alike(entry.batch, index, 1, FAILURE_CODE, payload, self._worker, attempt)
             report.results(entry.batch, index, record.states, self._codec.seal_record(record, entry.key_id))
             report.happened(self._noting.end(record, entry.key_id, whose), if_new=True)
