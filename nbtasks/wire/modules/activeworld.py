@@ -18,7 +18,7 @@ from typing import Any
 from .django import set_up
 from .origin import is_own_folder
 from .shippedloader import ShippedLoader, forget_failure, why_failed
-from .turns import held, stay, turn
+from .turns import held, leave, stay, turn
 from .world import World
 from .worldfinder import WorldFinder
 
@@ -90,10 +90,16 @@ def packed_in(world: World | None) -> Iterator[None]:
         with opened_in(world):
             yield
         return
-    with contextlib.ExitStack() as stack:
+    # A call may be interrupted anywhere, and then others must not wait for it.
+    stays = False
+    try:
         with opened_in(world):
-            stack.enter_context(stay())
+            stay()
+            stays = True
         yield
+    finally:
+        if stays:
+            leave()
 
 
 @contextlib.contextmanager

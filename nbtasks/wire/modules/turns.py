@@ -58,11 +58,8 @@ def turn(stands: Callable[[], bool]) -> Iterator[None]:
 
 def _await(stands: Callable[[], bool]) -> None:
     global _waiting
-    if stands():
-        if _waiting:
-            _changed.wait(_YIELD_S)
-        if stands():
-            return
+    if _waiting and stands():
+        _changed.wait(_YIELD_S)
     _waiting += 1
     try:
         _changed.wait_for(lambda: not _staying or stands())
@@ -70,22 +67,21 @@ def _await(stands: Callable[[], bool]) -> None:
         _waiting -= 1
 
 
-@contextlib.contextmanager
-def stay() -> Iterator[None]:
-    """Have the world that stands there stay, without the lock. To be entered under it."""
+def stay() -> None:
+    """Have the world that stands there stay until this thread says :func:`leave`. To be called under the lock."""
+    _staying.append(threading.get_ident())
+    _depth.value += 1
+
+
+def leave() -> None:
+    """Let others change the world again."""
     me = threading.get_ident()
     with held():
-        _staying.append(me)
-        _depth.value += 1
-    try:
-        yield
-    finally:
-        with held():
-            _depth.value -= 1
-            # A copy of the process begins without.
-            if me in _staying:
-                _staying.remove(me)
-            _changed.notify_all()
+        _depth.value -= 1
+        # A copy of the process begins without.
+        if me in _staying:
+            _staying.remove(me)
+        _changed.notify_all()
 
 
 def _after_fork() -> None:
