@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nbtasks.broker.brokererrors import CarrierAway
-from nbtasks.broker.carriers.publisher import Publisher
 from nbtasks.broker.legs import open_publisher
 from nbtasks.broker.verbs.brokerline import BrokerLine
 from nbtasks.core.address import Address
@@ -14,6 +14,9 @@ from nbtasks.local.connection import Connection
 from nbtasks.worker.log import LOGGER, log_trouble
 
 from .duty import Duty
+
+if TYPE_CHECKING:
+    from nbtasks.broker.carriers.publisher import Publisher
 
 #: Milliseconds of one wait for something that is queued: how soon a stopped worker's thread ends.
 _BLOCK_MS = 500
