@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import time
-
 import pytest
 
 from nbtasks import App, OperationalError
+from tests.conftest import wait_until
+from tests.servers.server import free_port
 
 SOON = 60.0
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 class Node:
@@ -29,12 +22,12 @@ class Node:
 
     def wait_for(self, nodes: int) -> None:
         """Wait until it knows of so many, and of somebody for every slot."""
-        end = time.monotonic() + SOON
-        while True:
+
+        def is_ready():
             said = self.client.cluster("INFO")
-            if said["cluster_state"] == "ok" and int(said["cluster_known_nodes"]) == nodes:
-                return
-            assert time.monotonic() < end, said
+            return said["cluster_state"] == "ok" and int(said["cluster_known_nodes"]) == nodes
+
+        wait_until(is_ready, f"a cluster of {nodes} nodes is ready")
 
 
 @pytest.fixture

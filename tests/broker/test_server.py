@@ -11,14 +11,9 @@ import redis
 
 from nbtasks import App, BrokerUnavailable, BrokerUnsuitable, ConfigError, OperationalError
 from nbtasks.broker.redis.link import Link
+from tests.servers.server import free_port
 
 SOON = 60.0
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Pretender:

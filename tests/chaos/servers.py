@@ -38,14 +38,15 @@ class Flavour:
 
     name: str
     binary: Path
-    libraries: tuple[Path, ...] = ()
+    #: What LD_LIBRARY_PATH has to be for it.
+    libraries: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
         """What it is started with."""
         found = dict(os.environ)
         if self.libraries:
-            found["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, self.libraries))
+            found["LD_LIBRARY_PATH"] = self.libraries
         return found
 
 
@@ -67,9 +68,7 @@ def _bundled() -> Flavour:
 
 def _debian() -> Flavour:
     root = unpacked("redis", *_DEBIAN)
-    return Flavour(
-        "redis-7", root / "usr/bin/redis-server", tuple(map(Path, libraries(root).split(os.pathsep)))
-    )
+    return Flavour("redis-7", root / "usr/bin/redis-server", libraries(root))
 
 
 def _redis_62() -> Flavour:

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from nbtasks.local.server import embedded
+from tests.servers.server import free_port
 
-from .webprojects import Site, free_port, running, write
+from .webprojects import Site, running, write
 
 PROJECT = {
     "api/config.py": """
