@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from nbtasks.broker.redis.keys import Keys
+from nbtasks.broker.redis.redisleg import RedisLeg
 from nbtasks.broker.redis.redisline import RedisLine
 from nbtasks.broker.redis.redisreferences import RedisReferences
 from nbtasks.broker.verbs.carrier import Carrier
 from nbtasks.broker.verbs.delivery import Delivery
-from nbtasks.broker.verbs.leg import BrokerPlace
 from nbtasks.core.address import Address
 from nbtasks.core.brokerfacts import BrokerFacts
 
@@ -24,11 +24,13 @@ class CarriedRedisLine(RedisLine):
     def __init__(self, url: str, label: str, keys: Keys, carrier: str) -> None:
         super().__init__(url, label, keys)
         self._carrier_url = carrier
-        self._carriers: list[Carrier] = []
+        #: One for the line, as there is one connection to the ledger; None before it is needed.
+        self._carrier: Carrier | None = None
 
-    def _carrier(self) -> Carrier:
-        self._carriers.append(open_carrier(self._carrier_url, self.keys.namespace))
-        return self._carriers[-1]
+    def _carried(self) -> Carrier:
+        if self._carrier is None:
+            self._carrier = open_carrier(self._carrier_url, self.keys.namespace)
+        return self._carrier
 
     def check(self) -> BrokerFacts:
         """Return what the ledger's server is; the carrier must be there, too."""
@@ -47,49 +49,42 @@ class CarriedRedisLine(RedisLine):
         on_copy: Callable[[Address, str, bytes], None] = lambda *_: None,
     ) -> Delivery:
         """Return what delivers entries to one consumer; it connects to the carrier when it waits first."""
-        return CarriedDelivery(super().delivery(addresses, consumer, on_copy), self._carrier(), addresses)
+        return CarriedDelivery(super().delivery(addresses, consumer, on_copy), self._carried(), addresses)
 
     def publisher(self, addresses: Sequence[Address], worker: str) -> Publisher:
         """Return what brings to the carrier what is queued at some addresses."""
         references = RedisReferences(self, self.keys, addresses)
-        return Publisher(references, self.queues(), self.housekeeping(), self._carrier(), addresses, worker)
+        return Publisher(references, self.queues(), self.housekeeping(), self._carried(), addresses, worker)
 
     # -- both connections
 
     def close(self) -> None:
         """Close the connections."""
         super().close()
-        for carrier in self._carriers:
-            carrier.close()
+        if self._carrier is not None:
+            self._carrier.close()
 
     def abort(self) -> None:
         """Cut the connections under what another thread does over them."""
         super().abort()
-        for carrier in self._carriers:
-            carrier.abort()
+        if self._carrier is not None:
+            self._carrier.abort()
 
     def disown(self) -> None:
         """Let go of the connections in a process that was forked off."""
         super().disown()
-        for carrier in self._carriers:
-            carrier.forsake()
+        if self._carrier is not None:
+            self._carrier.forsake()
 
     def forsake(self) -> None:
         """The same, also where another thread was using them at the moment of the fork."""
         super().forsake()
-        for carrier in self._carriers:
-            carrier.forsake()
+        if self._carrier is not None:
+            self._carrier.forsake()
 
 
-class CarriedRedisLeg:
+class CarriedRedisLeg(RedisLeg):
     """The leg for one ledger, one carrier and one namespace."""
-
-    #: It does all.
-    lacks: Mapping[str, str] = {}
-
-    def __init__(self, place: BrokerPlace) -> None:
-        self._place = place
-        self._keys = Keys(place.namespace)
 
     def line(self) -> CarriedRedisLine:
         """Return a new connection; it is made when it is used."""
