@@ -294,7 +294,6 @@ class AmqpCarrier:
                 self._tags[address] = tag
                 # One that is not answered takes no time; a second one with the same tag is the first one's successor.
                 channel.basic_consume(queue, consumer_tag=tag, callback=self._hearer(address), nowait=True)
-                channel.callbacks[tag] = self._hearer(address)
 
     def _listen_no_more(self, channel: Any) -> None:
         # Of several queues one may have brought something more; the answer comes after it.
