@@ -6,7 +6,6 @@ may be a part of one. libpq's own reading of URLs is not asked: its messages rep
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from urllib.parse import parse_qsl, unquote
 
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
+
+from .urlparts import ENCODED, PLACE, cut, decided_here, has_control, unknown, yes_or_no
 
 FORMS = (
     "postgresql://[user:password@]host[:port][,host2[:port2]]/database[?sslmode=verify-full&...]; reserved characters "
@@ -27,12 +28,7 @@ _TO_COME = (
 )
 SCHEMES = frozenset({"postgresql", "postgres"})
 _PORT = 5432
-_ENCODED = "in a password write / as %2F, ? as %3F, # as %23, @ as %40 and % as %25"
-_HOST = re.compile(
-    r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[^\s\[\]:%@/]*))(?::(?P<port>[0-9]{0,5}))?"
-)
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,40}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 
 #: Options that libpq takes as they are.
 _KNOWN = frozenset(
@@ -115,7 +111,7 @@ def parse_pg(url: str, what: str = "broker") -> PgUrl:
     """
     if not os.environ.get(_SWITCH):
         raise ConfigError(f"{what}: {_TO_COME}")
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in url):
+    if has_control(url):
         raise ConfigError(
             f"{what}: the URL has a line break or another control character in it; write {FORMS}"
         )
@@ -129,17 +125,11 @@ def parse_pg(url: str, what: str = "broker") -> PgUrl:
 
 
 def _parsed(rest: str) -> PgUrl:
-    if "#" in rest:
-        raise ConfigError(f"the URL has a # in it, which ends a URL: {_ENCODED}")
-    before, _, query = rest.partition("?")
-    authority, _, database = before.partition("/")
-    login, at, places = authority.rpartition("@")
-    # Where the password has a reserved character in it, its second half stands here.
-    if "@" in database + query:
-        raise ConfigError(f"the URL has an @ behind its host, as if the password went on there: {_ENCODED}")
+    login, places, path, query = cut(rest)
+    database = path[1:]
     if "/" in database:
         raise ConfigError(
-            f"what follows the URL's host is not the name of a database, or {_ENCODED}; write {FORMS}"
+            f"what follows the URL's host is not the name of a database, or {ENCODED}; write {FORMS}"
         )
     options = _options(query)
     schema, pooler = options.pop("schema", "nbtasks"), options.pop("pooler", None)
@@ -147,7 +137,7 @@ def _parsed(rest: str) -> PgUrl:
         raise ConfigError("the URL's option schema needs a name of small letters, digits and underscores")
     if places:
         options["host"], options["port"] = _hosts(places)
-    if at:
+    if login is not None:
         user, colon, password = login.partition(":")
         if user:
             options["user"] = unquote(user)
@@ -155,18 +145,18 @@ def _parsed(rest: str) -> PgUrl:
             options["password"] = unquote(password)
     if database:
         options["dbname"] = unquote(database)
-    return PgUrl(f"postgresql://{places}/{database}", options, schema, _yes_or_no(pooler))
+    return PgUrl(f"postgresql://{places}/{database}", options, schema, _pooler(pooler))
 
 
 def _hosts(places: str) -> tuple[str, str]:
     """Return libpq's lists of hosts and of ports."""
     hosts, ports = [], []
     for place in places.split(","):
-        found = _HOST.fullmatch(place)
+        found = PLACE.fullmatch(place)
         port = int(found["port"] or _PORT) if found else 0
         if found is None or not 0 < port < 65536:
             raise ConfigError(
-                f"the URL's host is no name, or its port no number from 1 to 65535; or {_ENCODED}; write {FORMS}"
+                f"the URL's host is no name, or its port no number from 1 to 65535; or {ENCODED}; write {FORMS}"
             )
         hosts.append(found["six"] or found["name"])
         ports.append(str(port))
@@ -191,25 +181,15 @@ def _check_name(name: str) -> None:
         return
     if name == "password":
         raise ConfigError(
-            f"the URL's option password is not taken: write postgresql://user:password@host, and {_ENCODED}"
+            f"the URL's option password is not taken: write postgresql://user:password@host, and {ENCODED}"
         )
     if name in _TAKEN:
-        raise ConfigError(
-            f"the URL's option {name} is not taken, for nbtasks itself decides how it speaks to the server, how long "
-            "it waits and how often it tries again: leave it out"
-        )
-    known = sorted(_KNOWN | set(_OURS))
-    shown = name if _NAME.fullmatch(name) else "that stands there"
-    near = difflib.get_close_matches(name.lower(), known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f": leave it out, or {_ENCODED}"
-    raise ConfigError(f"the URL's option {shown} is not known{hint} (known are {', '.join(known)})")
+        raise decided_here(name)
+    raise unknown(name, sorted(_KNOWN | set(_OURS)))
 
 
-def _yes_or_no(text: str | None) -> bool | None:
-    if text is None:
-        return None
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+def _pooler(text: str | None) -> bool | None:
     try:
-        return known[text.lower()]
-    except KeyError:
-        raise ConfigError("the URL's option pooler needs true or false") from None
+        return None if text is None else yes_or_no(text)
+    except ValueError as error:
+        raise ConfigError(f"the URL's option pooler needs {error}") from None

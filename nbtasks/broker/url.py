@@ -7,7 +7,6 @@ what may be a part of one.
 
 from __future__ import annotations
 
-import difflib
 import re
 import ssl
 from collections.abc import Callable
@@ -20,13 +19,13 @@ from nbtasks.core.unsendable import refuse_to_travel
 
 from .othersystems import as_broker
 from .pgurl import is_pg, parse_pg
+from .urlparts import ENCODED, PLACE, cut, decided_here, has_control, unknown, yes_or_no
 
 FORMS = (
     "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix:///path/to/socket[?db=n]; "
     "reserved characters in a password are percent-encoded"
 )
 _PORT = 6379
-_ENCODED = "in a password write / as %2F, ? as %3F, # as %23, @ as %40 and % as %25"
 #: Other words for the same: those of Celery and kombu for a socket, and valkey-py's. What is shown is ours.
 _ALIASES = {
     "redis+socket": "unix",
@@ -41,10 +40,6 @@ _ONE = (
     "as a balancer's"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}):/")
-_PLACE = re.compile(
-    r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[^\s\[\]:%@]*))(?::(?P<port>[0-9]{0,5}))?"
-)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,7 +98,7 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
         found = parse_pg(url, what)
         host, port = found.server
         return BrokerUrl("postgresql", found.shown, host, port)
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in url):
+    if has_control(url):
         raise ConfigError(
             f"{what}: the URL has a line break or another control character in it; write {FORMS}"
         )
@@ -137,18 +132,14 @@ def _unknown(scheme: str, what: str) -> str:
 
 
 def _parsed(scheme: str, rest: str) -> BrokerUrl:
-    authority, path, query = _parts(rest)
-    login, at, place = authority.rpartition("@")
-    # Where the password has a reserved character in it, its second half stands here.
-    if "@" in path + query and (scheme != "unix" or at):
-        raise ConfigError(f"the URL has an @ behind its host, as if the password went on there: {_ENCODED}")
-    user, password = _login(login) if at else (None, None)
+    login, place, path, query = cut(rest, at_in_path=scheme == "unix")
+    user, password = (None, None) if login is None else _login(login)
     options = _options(query, scheme)
     db = options.pop("db", None)
     if scheme == "unix":
         if place or not path.startswith("/"):
             raise ConfigError(
-                f"a unix URL has three slashes before its path, and {_ENCODED}; it is not a URL that nbtasks knows "
+                f"a unix URL has three slashes before its path, and {ENCODED}; it is not a URL that nbtasks knows "
                 f"otherwise; write {FORMS}"
             )
         socket = unquote_to_bytes(_bytes(path)).decode("utf-8", "surrogateescape")
@@ -161,16 +152,6 @@ def _parsed(scheme: str, rest: str) -> BrokerUrl:
         raise ConfigError(f"the URL names two databases, {named} and {db}; leave one out")
     shown = f"{scheme}://{place}{path}"
     return BrokerUrl(scheme, shown, host, port, "", db if named is None else named, user, password, options)
-
-
-def _parts(rest: str) -> tuple[str, str, str]:
-    """Cut what follows the scheme into authority, path and query."""
-    before, _, fragment = rest.partition("#")
-    if fragment or rest.endswith("#"):
-        raise ConfigError(f"the URL has a # in it, which ends a URL: {_ENCODED}")
-    before, _, query = before.partition("?")
-    authority, slash, path = before.partition("/")
-    return authority, slash + path, query
 
 
 def _login(text: str) -> tuple[bytes | None, bytes | None]:
@@ -186,10 +167,10 @@ def _bytes(text: str) -> bytes:
 
 
 def _place(place: str, scheme: str) -> tuple[str, int]:
-    found = _PLACE.fullmatch(place)
+    found = PLACE.fullmatch(place)
     if found is None:
         raise ConfigError(
-            f"the URL's host is no name, or its port no number from 1 to 65535; or {_ENCODED}; write {FORMS}"
+            f"the URL's host is no name, or its port no number from 1 to 65535; or {ENCODED}; write {FORMS}"
         )
     host, port = found["six"] or found["name"], int(found["port"] or _PORT)
     if not host:
@@ -213,7 +194,7 @@ def _database(path: str) -> int | None:
     if not _is_number(text):
         raise ConfigError(
             f"what follows the URL's host is not the number of a database, so it is not a URL that nbtasks knows, or "
-            f"{_ENCODED}; write {FORMS}"
+            f"{ENCODED}; write {FORMS}"
         )
     return int(text)
 
@@ -229,14 +210,6 @@ def _number(text: str) -> int:
     if not _is_number(text):
         raise ValueError("a number of 0 or more")
     return int(text)
-
-
-def _yes_or_no(text: str) -> bool:
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    try:
-        return known[text.lower()]
-    except KeyError:
-        raise ValueError("true or false") from None
 
 
 def _cert_reqs(text: str) -> str:
@@ -290,7 +263,7 @@ _KNOWN: dict[str, Callable[[str], Any]] = {
     "db": _number,
     "client_name": _client_name,
     "ssl_cert_reqs": _cert_reqs,
-    "ssl_check_hostname": _yes_or_no,
+    "ssl_check_hostname": yes_or_no,
     "ssl_ca_certs": _file,
     # An authority's certificate itself, as PEM: an invitation has the listener's in its URL.
     "ssl_ca_data": _authority,
@@ -355,18 +328,12 @@ def _reader(name: str, scheme: str) -> Callable[[str], Any]:
         )
     if name in _LOGIN:
         form = "unix://user:password@/path" if scheme == "unix" else f"{scheme}://user:password@host"
-        raise ConfigError(f"the URL's option {name} is not taken: write {form}, and {_ENCODED}")
+        raise ConfigError(f"the URL's option {name} is not taken: write {form}, and {ENCODED}")
     if name == _VIRTUAL_HOST:
         raise ConfigError(
             f"the URL's option {name} is not known for a server in the network: the database's number stands behind "
             f"the host, {scheme}://host:port/1"
         )
     if name in _OURS:
-        raise ConfigError(
-            f"the URL's option {name} is not taken, for nbtasks itself decides how it speaks to the server, how long "
-            "it waits and how often it tries again: leave it out"
-        )
-    shown = name if _NAME.fullmatch(name) else "that stands there"
-    near = difflib.get_close_matches(name.lower(), _KNOWN, 1)
-    hint = f"; did you mean {near[0]}?" if near else f": leave it out, or {_ENCODED}"
-    raise ConfigError(f"the URL's option {shown} is not known{hint} (known are {', '.join(_KNOWN)})")
+        raise decided_here(name)
+    raise unknown(name, _KNOWN)

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
+from nbtasks.broker.urlparts import ENCODED, cut, has_control
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
@@ -19,7 +20,6 @@ FORMS = (
 #: py-amqp's own name is what Celery's pages write, too.
 _SCHEME = re.compile(r"(amqps?|pyamqp)://", re.IGNORECASE)
 _PLACE = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+))(?::(?P<port>[0-9]{1,5}))?")
-_ENCODED = "in a password write / as %2F, ? as %3F, # as %23, @ as %40 and % as %25"
 #: As RabbitMQ's own clients write them.
 _TLS = ("cacertfile", "certfile", "keyfile", "verify", "server_name_indication")
 _VERIFY = {"verify_peer": True, "verify_none": False}
@@ -79,29 +79,22 @@ def _parsed(url: str) -> AmqpUrl:
     begin = _SCHEME.match(url)
     if begin is None:
         raise ConfigError("this is no URL of an AMQP server")
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in url):
+    if has_control(url):
         raise ConfigError("the URL has a line break or another control character in it")
-    rest, fragment, _ = url[begin.end() :].partition("#")
-    if fragment:
-        raise ConfigError(f"the URL has a # in it, which ends a URL: {_ENCODED}")
-    before, _, query = rest.partition("?")
-    authority, slash, path = before.partition("/")
-    login, at, place = authority.rpartition("@")
-    if "@" in path + query:
-        raise ConfigError(f"the URL has an @ behind its host, as if the password went on there: {_ENCODED}")
-    user, _, password = login.partition(":") if at else ("guest", ":", "guest")
+    login, place, path, query = cut(url[begin.end() :])
+    user, _, password = ("guest", ":", "guest") if login is None else login.partition(":")
     tls = begin[1].lower() == "amqps"
     host, port = _place(place, 5671 if tls else 5672)
     # "amqp://host", "amqp://host/" and Celery's "amqp://host//" all mean the vhost that each server has.
-    vhost = unquote(path) or "/"
-    shown = f"{'amqps' if tls else 'amqp'}://{place}{slash if path else ''}{path}"
+    vhost = unquote(path[1:]) or "/"
+    shown = f"{'amqps' if tls else 'amqp'}://{place}{path if path != '/' else ''}"
     return AmqpUrl(shown, host, port, vhost, unquote(user), unquote(password), tls, _options(query, tls))
 
 
 def _place(place: str, standard: int) -> tuple[str, int]:
     found = _PLACE.fullmatch(place)
     if found is None:
-        raise ConfigError(f"the URL's host is no name, or its port no number; or {_ENCODED}")
+        raise ConfigError(f"the URL's host is no name, or its port no number; or {ENCODED}")
     port = int(found["port"] or standard)
     if not 0 < port < 65536:
         raise ConfigError("the port of the URL is not a number from 1 to 65535")

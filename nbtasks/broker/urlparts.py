@@ -1,0 +1,73 @@
+"""What the URLs of all brokers have in common: how they are cut, and what is said of what cannot stand there. Pure.
+
+No message repeats a password, nor what may be a part of one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection
+
+from nbtasks.core.errors import ConfigError
+
+ENCODED = "in a password write / as %2F, ? as %3F, # as %23, @ as %40 and % as %25"
+#: A host with its port; either may be missing.
+PLACE = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[^\s\[\]:%@]*))(?::(?P<port>[0-9]{0,5}))?"
+)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
+
+
+def has_control(url: str) -> bool:
+    """Whether there is a line break or another control character in a URL."""
+    return any(ord(letter) < 32 or ord(letter) == 127 for letter in url)
+
+
+def cut(rest: str, at_in_path: bool = False) -> tuple[str | None, str, str, str]:
+    """Cut what follows the scheme into login (None where there is none), place, path with its slash, and query.
+
+    Args:
+        at_in_path: an @ may stand behind the place, where there is no login.
+
+    Raises:
+        ConfigError: a password goes on where it has ended, it seems.
+    """
+    if "#" in rest:
+        raise ConfigError(f"the URL has a # in it, which ends a URL: {ENCODED}")
+    before, _, query = rest.partition("?")
+    authority, slash, path = before.partition("/")
+    login, at, place = authority.rpartition("@")
+    # Where the password has a reserved character in it, its second half stands here.
+    if "@" in path + query and (at or not at_in_path):
+        raise ConfigError(f"the URL has an @ behind its host, as if the password went on there: {ENCODED}")
+    return (login if at else None), place, slash + path, query
+
+
+def yes_or_no(text: str) -> bool:
+    """Return what an option says.
+
+    Raises:
+        ValueError: it says neither; with what it needs.
+    """
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    try:
+        return known[text.lower()]
+    except KeyError:
+        raise ValueError("true or false") from None
+
+
+def decided_here(name: str) -> ConfigError:
+    """Return what is said of an option that changes how the connection waits."""
+    return ConfigError(
+        f"the URL's option {name} is not taken, for nbtasks itself decides how it speaks to the server, how long "
+        "it waits and how often it tries again: leave it out"
+    )
+
+
+def unknown(name: str, known: Collection[str]) -> ConfigError:
+    """Return what is said of an option that there is not."""
+    shown = name if _NAME.fullmatch(name) else "that stands there"
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    hint = f"; did you mean {near[0]}?" if near else f": leave it out, or {ENCODED}"
+    return ConfigError(f"the URL's option {shown} is not known{hint} (known are {', '.join(known)})")
