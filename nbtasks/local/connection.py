@@ -211,9 +211,8 @@ def begin(
     given = read_connection_file(file) if file else None
     filed = given or _connection_file()
     url, source = _url(broker, given, filed)
-    of_file = filed is not None and (url, source) == (filed.url, filed.source)
     url, carrier = divided(url, backend)
-    if filed is not None and of_file:
+    if filed is not None and source == filed.source:
         carrier = filed.carrier
     keys = given.keys if given and not key else _keys(key, filed)
     name = (
