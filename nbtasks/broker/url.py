@@ -39,6 +39,7 @@ _ONE = (
     "calls of one App are on one server: name that, or an address that always leads to the one that can write, such "
     "as a balancer's"
 )
+_SCHEMES = frozenset({"redis", "rediss", "unix"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}):/")
 
 
@@ -107,7 +108,7 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
     begin = _SCHEME.match(url)
     scheme, rest = (begin[1].lower(), url[begin.end() - 1 :]) if begin else ("", url)
     scheme = _ALIASES.get(scheme, scheme)
-    if scheme not in {"redis", "rediss", "unix"}:
+    if scheme not in _SCHEMES:
         raise ConfigError(_unknown(scheme, what))
     if not rest.startswith("//"):
         raise ConfigError(f"{what}: behind {scheme}: two slashes are missing; write {FORMS}")
@@ -115,6 +116,13 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
         return _parsed(scheme, rest[2:])
     except ConfigError as error:
         raise ConfigError(f"{what}: {error}") from None
+
+
+def is_redis(url: str) -> bool:
+    """Whether a URL is that of a Redis or a Valkey, well formed or not."""
+    scheme, colon, _ = url.partition(":")
+    small = scheme.lower()
+    return bool(colon) and _ALIASES.get(small, small) in _SCHEMES
 
 
 def plainly(url: str) -> str:

@@ -7,7 +7,7 @@ import re
 
 from nbtasks.broker.carriers.amqpurl import is_amqp, parse_amqp
 from nbtasks.broker.othersystems import for_results
-from nbtasks.broker.url import parse
+from nbtasks.broker.url import is_redis, parse
 from nbtasks.core import context
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.warning import warn
@@ -15,7 +15,6 @@ from nbtasks.core.warning import warn
 BACKEND_VARIABLE = "NBTASKS_BACKEND"
 #: Celery's words for: through the broker.
 _THROUGH_THE_BROKER = re.compile(r"rpc(://.*)?")
-_OURS = re.compile(r"(rediss?|unix|valkeys?|redis\+socket|socket):", re.IGNORECASE)
 #: What has been said in this process.
 _said: set[str] = set()
 
@@ -31,7 +30,7 @@ def check_form(backend: object, what: str = "backend") -> None:
     """
     if not isinstance(backend, str):
         raise ConfigError(f"{what}: a URL is a text, not {type(backend).__name__}; leave {what} out")
-    if _OURS.match(backend):
+    if is_redis(backend):
         parse(backend, what)
     elif not _THROUGH_THE_BROKER.fullmatch(backend):
         named, step = for_results(backend)
@@ -57,7 +56,7 @@ def check_backend(backend: object, broker: str) -> None:
         return
     if _THROUGH_THE_BROKER.fullmatch(backend):
         return
-    if not _OURS.match(backend):
+    if not is_redis(backend):
         named, step = for_results(backend)
         raise ConfigError(_refusal(f"{named} is no Redis and no Valkey", broker, step))
     wanted = parse(backend, "backend")
@@ -98,7 +97,7 @@ def ledger_of(broker: str, backend: str | None) -> str:
     step = f"name a Redis or Valkey beside it, backend='redis://localhost:6379/0' or {BACKEND_VARIABLE}"
     if not found:
         raise ConfigError(f"broker: {shown} brings calls to workers and keeps no results: {step}")
-    if not _OURS.match(found):
+    if not is_redis(found):
         named, _ = for_results(found)
         raise ConfigError(
             f"backend: beside {shown} there must be a server that keeps calls and results, and {named} is none that "
