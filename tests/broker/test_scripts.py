@@ -21,6 +21,7 @@ from nbtasks.broker.verbs.delivery import Aside
 from nbtasks.broker.verbs.entry import Entry
 from nbtasks.broker.verbs.finish import Finish
 from nbtasks.broker.verbs.flush import Flush
+from nbtasks.broker.verbs.permits import limit_of
 from nbtasks.core.lanenames import LANES
 
 KEYS = Keys("cut")
@@ -317,7 +318,7 @@ def test_what_was_put_aside_comes_into_its_lane_uncharged_and_is_announced(one_s
     bench.raw.close()
 
 
-LIMIT = KEYS.limit_of("fetch", "10/s")
+LIMIT = limit_of("fetch", "10/s")
 
 
 def test_permit(one_server):

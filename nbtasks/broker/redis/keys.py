@@ -11,7 +11,6 @@ The scripts get the root and append the same suffixes; a change here is a change
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -52,11 +51,6 @@ class Keys:
         the calls wait for that, or "@" and the lock. Those have a score that no time reaches.
         """
         return f"{self.root}z:{address}"
-
-    @staticmethod
-    def limit_of(task: str, rate: str) -> str:
-        """Return what names a rate limit: tasks of one name with the same rate share it."""
-        return f"{hashlib.sha256(task.encode()).hexdigest()[:16]}:{rate}"
 
     def limit(self, limit: str) -> str:
         """STRING with PX: server times in us, of the next start, and at which calls that wait for one come next."""

@@ -23,8 +23,6 @@ class RedisEventLog:
 
     Attributes:
         behind: whether there is more to read, as far as the last read has shown.
-
-    Attributes:
         missed: how many entries were trimmed before they were read; what is known of that.
     """
 

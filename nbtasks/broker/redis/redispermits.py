@@ -25,7 +25,7 @@ class RedisPermits:
         """Take permits to start calls.
 
         Args:
-            limit: its name, from :meth:`Keys.limit_of`.
+            limit: its name, from :func:`limit_of`.
             every_s: seconds from one start to the next.
             most: so many could start soon.
             in_hand: calls that wait, these included; what gets no permit is assigned a time to ask again.

@@ -15,12 +15,8 @@ from .link import Link, translated
 from .redisfinish import finish
 from .untrusted import MOST, batch_names, number_or, or_nothing, pairs, ranges_in
 
-#: Entries that one script looks at, so that it keeps nobody waiting.
-_MOST_AT_ONCE = 100
 #: Calls of a batch that single ones share, which may be forgotten one by one.
 _MOST_SHARING = 10_000
-#: Addresses that are looked at, and characters of the ranges in one event.
-_MOST_ADDRESSES = 1000
 #: The fields of a batch that hold orders.
 _ORDER = re.compile(rb"v(-1|[0-9]{1,10})")
 #: Moments in epoch ms that a batch can have been submitted at.
