@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from nbtasks.core.address import Address
 from nbtasks.core.lanenames import LANES
 
-from .channel import Argument
+from .channel import Argument, Command
 from .keys import GROUP, Keys
 from .link import Link
 from .untrusted import addresses, batch_name
@@ -39,9 +39,11 @@ class RedisQueues:
     def waiting(self, address: str, lanes: str) -> int:
         """Return how many entries of these lanes of a queue no worker has taken yet."""
         streams = [self._keys.lane(address, lane) for lane in lanes]
-        lengths = self._link.pipeline([("XLEN", stream) for stream in streams])
+        asked: list[Command] = [("XLEN", stream) for stream in streams]
+        asked += [("XPENDING", stream, GROUP) for stream in streams]
+        replies = self._link.pipeline(asked)
+        lengths, held = replies[: len(streams)], replies[len(streams) :]
         # Before its first worker a lane has no group, and nothing is taken: an error says so.
-        held = self._link.pipeline([("XPENDING", stream, GROUP) for stream in streams])
         taken = sum(int(reply[0]) for reply in held if not isinstance(reply, Exception))
         return max(0, sum(int(length) for length in lengths if not isinstance(length, Exception)) - taken)
 
