@@ -5,7 +5,7 @@ Nothing of it is signed; it is only shown. Nothing is taken or changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from nbtasks.core.lanenames import LANES
@@ -14,6 +14,7 @@ from nbtasks.core.servergauges import ServerGauges
 
 from .keys import GROUP, Keys, readable
 from .link import Link, translated
+from .servercheck import told_in
 from .serverinfo import gauges_of
 from .untrusted import addresses, is_own_id, names, number_or
 
@@ -104,15 +105,9 @@ class RedisGauges:
         for reply in self._link.pipeline([("INFO", section) for section in _SECTIONS]):
             if isinstance(reply, Exception):
                 raise translated(reply, self._link.label)
-            told.update(_lines(reply))
+            if isinstance(reply, bytes):
+                told.update((name, value[:_MOST_TEXT]) for name, value in told_in(reply).items())
         return gauges_of(told)
-
-
-def _lines(reply: Any) -> Iterable[tuple[str, str]]:
-    for line in reply.decode(errors="replace").splitlines() if isinstance(reply, bytes) else ():
-        name, colon, value = line.partition(":")
-        if colon:
-            yield name, value[:_MOST_TEXT]
 
 
 def _count(reply: Any) -> int:

@@ -46,8 +46,7 @@ def server_life(link: Link) -> str:
     The embedded server's goes on over an orderly stop (``local/server/keeper/life.py``). For all others each run is a
     life of its own, for the next one does not say how the last one has ended.
     """
-    reply = link.call("INFO", "server").decode(errors="replace")
-    info = dict(line.split(":", 1) for line in reply.splitlines() if ":" in line)
+    info = told_in(link.call("INFO", "server"))
     named = _LIFE.search(info.get("config_file", ""))
     return named[1] if named else info.get("run_id", "")
 
@@ -96,11 +95,14 @@ def _info(link: Link) -> dict[str, str]:
             raise OperationalError(f"the broker at {link.label} does not answer INFO: {plain(reply)}")
         if not isinstance(reply, bytes):
             raise _no_redis(link)
-        for line in reply.decode(errors="replace").splitlines():
-            name, colon, value = line.partition(":")
-            if colon:
-                info[name] = value
+        info.update(told_in(reply))
     return info
+
+
+def told_in(reply: bytes) -> dict[str, str]:
+    """Return what an answer to INFO says, value by the server's own word."""
+    lines = reply.decode(errors="replace").splitlines()
+    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
 def _moment(reply: object, link: Link) -> float:
