@@ -123,10 +123,15 @@ class Link:
 
     def call_or_nothing(self, command: Command, nothing: Any) -> Any:
         """As :meth:`call`; ``nothing`` where somebody has put something else in the place of the key."""
-        reply = or_nothing(self.pipeline([command])[0], nothing)
-        if isinstance(reply, Exception):
-            raise translated(reply, self.label)
-        return reply
+        return self.several_or_nothing([command], nothing)[0]
+
+    def several_or_nothing(self, commands: Sequence[Command], nothing: Any) -> list[Any]:
+        """As :meth:`call_or_nothing` does it, of several in one write."""
+        replies = [or_nothing(reply, nothing) for reply in self.pipeline(commands)]
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise translated(reply, self.label)
+        return replies
 
     def waiting_pipeline(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nbtasks.core.errors import OperationalError
 
 from .keys import Keys
-from .link import Link, translated
+from .link import Link
 
 
 class RedisBlobs:
@@ -34,11 +34,7 @@ class RedisBlobs:
 
     def have(self, keys: Sequence[str]) -> list[bool]:
         """Return of each key whether it is there."""
-        replies = self._link.pipeline([("EXISTS", key) for key in keys]) if keys else []
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise translated(reply, self._link.label)
-        return [bool(reply) for reply in replies]
+        return [bool(reply) for reply in self._link.several_or_nothing([("EXISTS", key) for key in keys], 0)]
 
     def drop(self, blobs: Sequence[str]) -> None:
         """Drop pieces of large values."""

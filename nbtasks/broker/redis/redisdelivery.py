@@ -23,7 +23,7 @@ from .link import translated
 from .redisentry import order_of, parse_entry
 from .redisfinish import finish, for_script
 from .redislocks import RedisCallLocks
-from .untrusted import is_of_another_type, or_nothing, part
+from .untrusted import or_nothing, part
 from .vouching import VouchedRead
 
 _MOST_HELD = 10_000
@@ -206,10 +206,7 @@ class RedisDelivery:
         """Whether calls of an entry may have been taken before, and the server has lost by whom."""
         if entry.doubt:
             return True
-        (last,) = self._link.pipeline([("HGET", self._keys.doubts(entry.address), entry.lane)])
-        last = or_nothing(last, None)
-        if isinstance(last, Exception):
-            raise translated(last, self._link.label)
+        last = self._link.call_or_nothing(("HGET", self._keys.doubts(entry.address), entry.lane), None)
         return last is not None and order_of(entry.id) <= order_of(last)
 
     # -- what is in hand
@@ -224,25 +221,15 @@ class RedisDelivery:
         return entries
 
     def _pending(self) -> list[Any]:
-        replies = self._link.pipeline(
-            [
-                ("XPENDING", stream, GROUP, "-", "+", _MOST_HELD, self.consumer)
-                for stream in self._lanes.streams
-            ]
-        )
-        for reply in replies:
-            if isinstance(reply, Exception) and not is_of_another_type(reply):
-                raise translated(reply, self._link.label)
-        return [or_nothing(reply, []) for reply in replies]
+        streams = self._lanes.streams
+        asked = [("XPENDING", stream, GROUP, "-", "+", _MOST_HELD, self.consumer) for stream in streams]
+        return self._link.several_or_nothing(asked, [])
 
     def _read(self, address: Address, lane: str, ids: list[bytes]) -> list[Entry]:
         stream = self._keys.lane(address, lane)
-        replies = self._link.pipeline([("XRANGE", stream, entry_id, entry_id) for entry_id in ids])
+        asked = [("XRANGE", stream, entry_id, entry_id) for entry_id in ids]
         entries = []
-        for entry_id, reply in zip(ids, replies, strict=True):
-            found = or_nothing(reply, [])
-            if isinstance(found, Exception):
-                raise translated(found, self._link.label)
+        for entry_id, found in zip(ids, self._link.several_or_nothing(asked, []), strict=True):
             if not found:
                 self._lanes.drop(address, lane, entry_id)
                 continue

@@ -90,9 +90,7 @@ class RedisGauges:
             [("HKEYS", self._keys.lines), ("ZRANGE", self._keys.workers, 0, _MOST_HOLDERS - 1)]
         )
         holders = names(listed) if isinstance(listed, list) else []
-        held = (
-            self._link.pipeline([("HKEYS", self._keys.locks_of(name)) for name in holders]) if holders else []
-        )
+        held = self._link.pipeline([("HKEYS", self._keys.locks_of(name)) for name in holders])
         ids = dict.fromkeys(readable(lines) if isinstance(lines, list) else [])
         for reply in held:
             for entry in readable(reply) if isinstance(reply, list) else ():

@@ -9,8 +9,8 @@ from nbtasks.broker.verbs.keptcalls import Place
 
 from .channel import Command
 from .keys import Keys
-from .link import Link, translated
-from .untrusted import batch_name, number, or_nothing, ranges_in
+from .link import Link
+from .untrusted import batch_name, number, ranges_in
 
 #: Names that one command asks for, and commands that are sent together.
 _MOST_NAMES = 500
@@ -30,32 +30,25 @@ class RedisKeptCalls:
         asked: list[Command] = [
             ("MGET", *keys[at : at + _MOST_NAMES]) for at in range(0, len(keys), _MOST_NAMES)
         ]
-        return [_call(text) for reply in self._ask(asked, []) for text in reply]
+        return [_call(text) for reply in self._link.several_or_nothing(asked, []) for text in reply]
 
     def places(self, batches: Iterable[str]) -> dict[str, list[tuple[int, int]]]:
         """Return batch -> (first, count) of each of its records."""
         asked = list(batches)
-        replies = self._ask([("HKEYS", self._keys.records(batch)) for batch in asked], [])
+        replies = self._link.several_or_nothing([("HKEYS", self._keys.records(batch)) for batch in asked], [])
         return {batch: ranges_in(reply) for batch, reply in zip(asked, replies, strict=True)}
 
     def records(self, places: Sequence[Place]) -> Iterable[tuple[Place, bytes]]:
         """Yield the records that are there."""
         for at in range(0, len(places), _MOST_RECORDS):
             some = places[at : at + _MOST_RECORDS]
-            replies = self._ask(
+            replies = self._link.several_or_nothing(
                 [("HGET", self._keys.records(batch), f"{first}+{count}") for batch, first, count in some],
                 None,
             )
             yield from (
                 (place, frame) for place, frame in zip(some, replies, strict=True) if isinstance(frame, bytes)
             )
-
-    def _ask(self, commands: list[Command], nothing: Any) -> list[Any]:
-        replies = [or_nothing(reply, nothing) for reply in self._link.pipeline(commands)] if commands else []
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise translated(reply, self._link.label)
-        return replies
 
 
 def _call(text: Any) -> tuple[str, int] | None:

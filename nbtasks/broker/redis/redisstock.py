@@ -36,8 +36,6 @@ class RedisStock:
 
     def parked(self, batches: Sequence[str]) -> dict[str, set[int]]:
         """Return of each batch the first calls of its chunks that wait for other batches."""
-        if not batches:
-            return {}
         replies = self._link.pipeline([("HKEYS", self._keys.parked(batch)) for batch in batches])
         return {
             batch: {number(first) for first in reply if first.isdigit()} if isinstance(reply, list) else set()

@@ -82,10 +82,8 @@ class RedisStore:
         for start in range(0, len(batches), 1000):
             part = batches[start : start + 1000]
             commands = [("GETRANGE", self._keys.states(name), 0, max(0, n - 1)) for name, n in part]
-            replies = [or_nothing(reply, b"") for reply in self._link.pipeline(commands)]
+            replies = self._link.several_or_nothing(commands, b"")
             for reply, (_, n) in zip(replies, part, strict=True):
-                if isinstance(reply, Exception):
-                    raise translated(reply, self._link.label)
                 found.append(final_states(reply[:n]) + bytes(max(0, n - len(reply))))
         return found
 
@@ -102,13 +100,9 @@ class RedisStore:
 
     def batch(self, batch: str) -> BatchRecord | None:
         """Return what is known of a batch, or None when nobody recorded it."""
-        replies = self._link.pipeline(
-            [("HMGET", self._keys.batch(batch), "m", "e"), ("ZSCORE", self._keys.batches, batch)]
+        fields, score = self._link.several_or_nothing(
+            [("HMGET", self._keys.batch(batch), "m", "e"), ("ZSCORE", self._keys.batches, batch)], None
         )
-        fields, score = (or_nothing(reply, None) for reply in replies)
-        for reply in (fields, score):
-            if isinstance(reply, Exception):
-                raise translated(reply, self._link.label)
         label, end = fields or (None, None)
         if label is None:
             return None
@@ -131,14 +125,9 @@ class RedisStore:
             unfinished: leave out those whose calls have all ended.
         """
         names = self.newest(most)
-        if not names:
-            return []
-        replies = self._link.pipeline([("HMGET", self._keys.batch(name), "n", "d", "e") for name in names])
+        asked = [("HMGET", self._keys.batch(name), "n", "d", "e") for name in names]
         standings: dict[str, tuple[int, float | None]] = {}
-        for name, reply in zip(names, replies, strict=True):
-            fields = or_nothing(reply, None)
-            if isinstance(fields, Exception):
-                raise translated(fields, self._link.label)
+        for name, fields in zip(names, self._link.several_or_nothing(asked, None), strict=True):
             n, done, end = fields or (None, None, None)
             is_over = end is not None or (number_or(n, MOST) <= number_or(done, 0))
             if fields and not (unfinished and is_over):
@@ -152,7 +141,7 @@ class RedisStore:
     def _with_labels(self, standings: Mapping[str, tuple[int, float | None]]) -> list[BatchRecord]:
         asked = [("HGET", self._keys.batch(name), "m") for name in standings]
         asked += [("ZSCORE", self._keys.batches, name) for name in standings]
-        replies = [or_nothing(reply, None) for reply in self._link.pipeline(asked)] if asked else []
+        replies = [or_nothing(reply, None) for reply in self._link.pipeline(asked)]
         labels, scores = replies[: len(standings)], replies[len(standings) :]
         return [
             BatchRecord(name, label, _moment(score, name), ended_at, done)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
 
 from nbtasks.broker.verbs.store import final_states
 from nbtasks.broker.verbs.submission import SESSION_TTL_MS
 
 from .channel import Argument
 from .keys import Keys
-from .link import Link, translated
-from .untrusted import batch_name, or_nothing, ranges_in
+from .link import Link
+from .untrusted import batch_name, ranges_in
 
 #: Records that are read in one round trip: large ones lie in pieces of their own.
 _MOST_AT_ONCE = 100
@@ -32,7 +31,7 @@ class RedisWorkflowStore:
         commands = [
             ("GETRANGE", self._keys.states(batch), first, first + count - 1) for batch, first, count in parts
         ]
-        found = self._ask(commands, b"")
+        found = self._link.several_or_nothing(commands, b"")
         return [
             final_states(states[:count]) + bytes(count - len(states[:count]))
             for states, (_, _, count) in zip(found, parts, strict=True)
@@ -42,31 +41,34 @@ class RedisWorkflowStore:
         """Return (first, count, frame) of each record that has results of these calls."""
         key = self._keys.records(batch)
         if (first, count) == (0, 1):
-            frame = self._ask([("HGET", key, _ONLY)], None)[0]
+            frame = self._link.call_or_nothing(("HGET", key, _ONLY), None)
             if frame is not None:
                 return [(0, 1, frame)]
         ranges = [
             one
-            for one in ranges_in(self._ask([("HKEYS", key)], [])[0])
+            for one in ranges_in(self._link.call_or_nothing(("HKEYS", key), []))
             if one[0] < first + count and first < one[0] + one[1]
         ]
         found: list[tuple[int, int, bytes]] = []
         for start in range(0, len(ranges), _MOST_AT_ONCE):
             part = ranges[start : start + _MOST_AT_ONCE]
-            frames = self._ask([("HMGET", key, *(f"{a}+{n}" for a, n in part))], [None] * len(part))[0]
+            frames = self._link.call_or_nothing(
+                ("HMGET", key, *(f"{a}+{n}" for a, n in part)), [None] * len(part)
+            )
             found += [(a, n, frame) for (a, n), frame in zip(part, frames, strict=True) if frame is not None]
         return found
 
     def record_at(self, batch: str, first: int, count: int) -> bytes | None:
         """Return the frame of the record that is filed under these calls."""
-        found: bytes | None = self._ask([("HGET", self._keys.records(batch), f"{first}+{count}")], None)[0]
+        found: bytes | None = self._link.call_or_nothing(
+            ("HGET", self._keys.records(batch), f"{first}+{count}"), None
+        )
         return found
 
     def are_known(self, batches: Sequence[str]) -> list[bool]:
         """Return of each batch whether the broker knows it."""
-        return [
-            reply == 1 for reply in self._ask([("HEXISTS", self._keys.batch(b), "s") for b in batches], 0)
-        ]
+        asked = [("HEXISTS", self._keys.batch(batch), "s") for batch in batches]
+        return [reply == 1 for reply in self._link.several_or_nothing(asked, 0)]
 
     def take_fallout(
         self, most: int, for_ms: int, seen_to: Sequence[tuple[str, bytes]]
@@ -88,10 +90,3 @@ class RedisWorkflowStore:
             with contextlib.suppress(ValueError):
                 found.append((batch_name(name), mark, silent_s))
         return found
-
-    def _ask(self, commands: Sequence[tuple[Argument, ...]], nothing: Any) -> list[Any]:
-        replies = [or_nothing(reply, nothing) for reply in self._link.pipeline(commands)]
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise translated(reply, self._link.label)
-        return replies
