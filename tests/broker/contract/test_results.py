@@ -256,6 +256,25 @@ def test_results_are_found_by_name_later(bench):
     assert list(kept.records([(batch, 0, 3), (unknown, 0, 1)])) == [((batch, 0, 3), b"record")]
 
 
+def test_how_calls_have_ended_is_read_by_parts(bench):
+    batch, report = bench.submitted(6, 6), Finish()
+    report.results(batch, 0, SUCCESS * 2, b"first")
+    report.results(batch, 3, FAILURE, b"second")
+    bench.store.finish(report)
+    parts, unknown = bench.line.workflows(), name()
+    assert parts.states_of_parts([(batch, 1, 3), (unknown, 0, 2)]) == [SUCCESS + b"\0" + FAILURE, bytes(2)]
+    assert parts.states_of_parts([]) == []
+    assert parts.records_of(batch, 1, 3) == [(0, 2, b"first"), (3, 1, b"second")]
+    assert parts.records_of(batch, 2, 1) == []
+    assert parts.records_of(unknown, 0, 1) == []
+    assert parts.record_at(batch, 0, 2) == b"first"
+    assert parts.record_at(batch, 0, 1) is None
+    assert parts.are_known([batch, unknown]) == [True, False]
+    single = bench.submitted(1)
+    bench.work_off()
+    assert parts.records_of(single, 0, 1) == [(0, 1, record(0, 1))]
+
+
 def test_a_key_stands_for_one_call(bench):
     unique, first, second = bench.line.unique_calls(), name(), name()
     assert unique.claim("sum", first, 0) == first
