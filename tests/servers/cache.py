@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 #: Servers do not run as root, and other users cannot enter root's home.
@@ -33,6 +34,25 @@ def once(root: Path, fetch: Callable[[Path], None]) -> None:
             folder.rename(root)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def template(root: Path, made: Callable[[Path], AbstractContextManager[Path]]) -> Path:
+    """Return a data folder to be copied, which has never been used; it is made once, for that takes seconds.
+
+    Args:
+        root: the folder with the server's program.
+        made: yields a data folder for the time of a block.
+    """
+
+    def make(folder: Path) -> None:
+        with made(root) as data:
+            shutil.copytree(data, folder, dirs_exist_ok=True)
+        for path in folder.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+    place = CACHE / f"{root.name}-template"
+    once(place, make)
+    return place
 
 
 @contextlib.contextmanager

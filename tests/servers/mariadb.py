@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 import pymysql
 
-from .cache import CACHE, once
+from .cache import template
 from .debian import unpacked
 from .server import Server, give
 from .tls import Certificates
@@ -105,7 +104,7 @@ class MariaDB(Server):
 
     def prepare(self) -> None:
         """Copy the template."""
-        self.run("cp", "-r", str(_template(self.root)), str(self._data))
+        self.run("cp", "-r", str(template(self.root, _made)), str(self._data))
 
     def command(self) -> list[str]:
         """Return how it is started."""
@@ -150,19 +149,11 @@ def _program(root: Path) -> list[str]:
     ]
 
 
-def _template(root: Path) -> Path:
-    """Return a data folder that has never been used; made once, for that takes seconds."""
-    place = CACHE / f"{root.name}-template"
-
-    def make(folder: Path) -> None:
-        with _DataMaker(root) as maker:
-            maker.make()
-            shutil.copytree(maker.disk / "data", folder, dirs_exist_ok=True)
-        for path in folder.rglob("*"):
-            path.chmod(0o755 if path.is_dir() else 0o644)
-
-    once(place, make)
-    return place
+@contextlib.contextmanager
+def _made(root: Path) -> Iterator[Path]:
+    with _DataMaker(root) as maker:
+        maker.make()
+        yield maker.disk / "data"
 
 
 class _DataMaker(Server):

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import itertools
 import os
-import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg import sql
 
-from .cache import CACHE, once
+from .cache import template
 from .debian import unpacked
 from .server import Server, give
 from .tls import Certificates
@@ -120,7 +119,7 @@ class PostgreSQL(Server):
         (self.folder / "rules").write_text("".join(f"{rule}\n" for rule in rules))
         give(self.folder / "rules")
         if self.primary is None:
-            self.run("cp", "-r", str(_template(self.root)), str(self._data))
+            self.run("cp", "-r", str(template(self.root, _made)), str(self._data))
         else:
             program = str(self._programs / "pg_basebackup")
             source = self.primary.url("", SUPERUSER)
@@ -218,19 +217,11 @@ class PgBouncer(Server):
             connection.execute("SELECT 1")
 
 
-def _template(root: Path) -> Path:
-    """Return a data folder that has never been used; made once, for that takes a second or two."""
-    place = CACHE / f"{root.name}-template"
-
-    def make(folder: Path) -> None:
-        with _Maker(root) as maker:
-            maker.make()
-            shutil.copytree(maker.disk / "data", folder, dirs_exist_ok=True)
-        for path in folder.rglob("*"):
-            path.chmod(0o755 if path.is_dir() else 0o644)
-
-    once(place, make)
-    return place
+@contextlib.contextmanager
+def _made(root: Path) -> Iterator[Path]:
+    with _Maker(root) as maker:
+        maker.make()
+        yield maker.disk / "data"
 
 
 class _Maker(Server):

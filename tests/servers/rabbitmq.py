@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import amqp
 
-from .cache import CACHE, once
+from .cache import template
 from .debian import unpacked
 from .server import Server, free_port, give
 from .tls import Certificates
@@ -185,7 +184,7 @@ class RabbitMQ(Server):
         (self.folder / "bin").chmod(0o755)
         (self.folder / "bin/erl").chmod(0o755)
         if self._copied:
-            self.run("cp", "-r", f"{_template(self.root)}/.", str(self.disk))
+            self.run("cp", "-r", f"{template(self.root, _made)}/.", str(self.disk))
 
     def command(self) -> list[str]:
         """Return how it is started."""
@@ -210,17 +209,10 @@ class RabbitMQ(Server):
         }
 
 
-def _template(root: Path) -> Path:
-    """Return the data of a node that has been started and stopped."""
-    place = CACHE / f"{root.name}-template"
-
-    def make(folder: Path) -> None:
-        with RabbitMQ(copied=False) as server:
-            server.start()
-            server.stop()
-            shutil.copytree(server.disk, folder, dirs_exist_ok=True)
-        for path in folder.rglob("*"):
-            path.chmod(0o755 if path.is_dir() else 0o644)
-
-    once(place, make)
-    return place
+@contextlib.contextmanager
+def _made(_: Path) -> Iterator[Path]:
+    """The data of a node that has been started and stopped."""
+    with RabbitMQ(copied=False) as server:
+        server.start()
+        server.stop()
+        yield server.disk
