@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from nbtasks.broker.legs import open_leg
 from nbtasks.broker.verbs.brokerline import BrokerLine
+from tests.broker.contract.servers import Place
 
 KEY = "A" * 43
-
-
-@dataclass(frozen=True)
-class Place:
-    """A namespace on a broker."""
-
-    url: str
-    namespace: str
-    carrier: str = ""
-
-    @property
-    def address(self) -> str:
-        """What messages call it."""
-        return self.url.rpartition("@")[2]
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ class Place:
     @property
     def address(self) -> str:
         """No password is in it."""
-        return self.url
+        return self.url.rpartition("@")[2]
 
 
 def place(url: str) -> Place:
