@@ -6,10 +6,14 @@ worker look dead, or a dead one look alive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from nbtasks.core.clock import steady
 from nbtasks.core.workeroptions import MOST_LEASE_S
+
+#: Seconds that a lease counts whose worker does not say it; and for which a worker that was silent is still shown.
+_LEASE_S, _SHOWN_S = 15.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -89,3 +93,39 @@ class Pulses:
     def _seen(self, pulse: Pulse, silent_s: float) -> Seen:
         buried = pulse.buried and not pulse.lease
         return Seen(pulse.lease, max(0.0, silent_s), buried or silent_s >= pulse.lease_s(self._lease_s))
+
+
+class Observer:
+    """Looks at all workers when it is asked about some, and remembers how they were.
+
+    Args:
+        ask: tells the pulses of all workers, as :meth:`Fleet.pulses`.
+    """
+
+    def __init__(self, ask: Callable[[], tuple[float, dict[str, Pulse]]]) -> None:
+        self._ask = ask
+        self._pulses = Pulses(_LEASE_S, credulous=True)
+        #: As of the last look.
+        self._seen: dict[str, Seen] = {}
+
+    def alive(self, workers: list[str]) -> set[str]:
+        """Return those of some workers that live, as far as it has seen."""
+        if not workers:
+            return set()
+        seen = self._look()
+        return {worker for worker in workers if worker in seen and not seen[worker].dead}
+
+    def shown(self) -> list[str]:
+        """Return all workers that were seen lately."""
+        return [name for name, seen in self._look().items() if seen.silent_s < _SHOWN_S]
+
+    def silent_s(self, worker: str) -> float:
+        """Return for how long a worker had not renewed its lease, at the last look at all of them."""
+        seen = self._seen.get(worker)
+        return seen.silent_s if seen is not None else 0.0
+
+    def _look(self) -> dict[str, Seen]:
+        asked_at = steady()
+        _, found = self._ask()
+        self._seen = self._pulses.look(found, asked_at, steady())
+        return self._seen

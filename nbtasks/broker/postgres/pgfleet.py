@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from nbtasks.broker.pulse import Pulse, Pulses, Seen
+from nbtasks.broker.pulse import Observer, Pulse
 from nbtasks.broker.servertime import Reading
 from nbtasks.core.clock import steady
 from nbtasks.core.workersheet import WorkerSheet
@@ -13,8 +13,6 @@ from nbtasks.core.workersheet import WorkerSheet
 if TYPE_CHECKING:
     from .pglink import PgLink
 
-#: Seconds that a lease counts whose worker does not say it; and for which a worker that was silent is still shown.
-_LEASE_S, _SHOWN_S = 15.0, 60.0
 #: Workers that are looked at in one go, and characters of what one shows of itself.
 _MOST_WORKERS = 10_000
 _MOST_INFO = 256 * 1024
@@ -25,9 +23,7 @@ class PgFleet:
 
     def __init__(self, line: PgLink) -> None:
         self._line = line
-        self._pulses = Pulses(_LEASE_S, credulous=True)
-        #: As of the last look.
-        self._seen: dict[str, Seen] = {}
+        self._observer = Observer(self.pulses)
 
     def renew(self, worker: str, lease: str, info: str, info_ttl_ms: int) -> tuple[bool, Reading]:
         """Renew a worker's lease; returns whether it was still there, and the server's time."""
@@ -48,19 +44,15 @@ class PgFleet:
 
     def alive(self, workers: list[str]) -> set[str]:
         """Return those workers that live, as far as this process has seen."""
-        if not workers:
-            return set()
-        seen = self._look()
-        return {worker for worker in workers if worker in seen and not seen[worker].dead}
+        return self._observer.alive(workers)
 
     def silent_s(self, worker: str) -> float:
         """Return for how long a worker had not renewed its lease, at the last look at all of them."""
-        seen = self._seen.get(worker)
-        return seen.silent_s if seen is not None else 0.0
+        return self._observer.silent_s(worker)
 
     def workers(self) -> dict[str, WorkerSheet]:
         """Return worker -> what it shows of itself, of all workers that were seen lately."""
-        return self.sheets([name for name, seen in self._look().items() if seen.silent_s < _SHOWN_S])
+        return self.sheets(self._observer.shown())
 
     def sheets(self, found: list[str]) -> dict[str, WorkerSheet]:
         """Return the same of those workers that have shown something."""
@@ -87,9 +79,3 @@ class PgFleet:
     def bury(self, worker: str) -> None:
         """Say that a worker is known to be dead, so that its calls are given back at once."""
         self._line.rows("bury", worker)
-
-    def _look(self) -> dict[str, Seen]:
-        asked_at = steady()
-        _, found = self.pulses()
-        self._seen = self._pulses.look(found, asked_at, steady())
-        return self._seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from nbtasks.broker.pulse import Pulse, Pulses, Seen
+from nbtasks.broker.pulse import Observer, Pulse
 from nbtasks.broker.servertime import Reading
 from nbtasks.core.clock import steady
 from nbtasks.core.workersheet import WorkerSheet
@@ -13,10 +13,6 @@ from .keys import Keys
 from .link import Link
 from .untrusted import names
 
-#: Seconds that a lease counts whose worker does not say it.
-_LEASE_S = 15.0
-#: Seconds for which a worker that was silent is still shown.
-_SHOWN_S = 60.0
 #: Workers that are looked at in one go, and bytes of what one shows of itself.
 _MOST_WORKERS = 10_000
 _MOST_INFO = 256 * 1024
@@ -28,9 +24,7 @@ class RedisFleet:
     def __init__(self, link: Link, keys: Keys) -> None:
         self._link = link
         self._keys = keys
-        self._pulses = Pulses(_LEASE_S, credulous=True)
-        #: As of the last look.
-        self._seen: dict[str, Seen] = {}
+        self._observer = Observer(self.pulses)
 
     def renew(self, worker: str, lease: str, info: str, info_ttl_ms: int) -> tuple[bool, Reading]:
         """Renew a worker's lease; returns whether it was still there, and the server's time.
@@ -55,15 +49,11 @@ class RedisFleet:
 
     def alive(self, workers: list[str]) -> set[str]:
         """Return those workers that live, as far as this process has seen."""
-        if not workers:
-            return set()
-        seen = self._look()
-        return {worker for worker in workers if worker in seen and not seen[worker].dead}
+        return self._observer.alive(workers)
 
     def silent_s(self, worker: str) -> float:
         """Return for how long a worker had not renewed its lease, at the last look at all of them."""
-        seen = self._seen.get(worker)
-        return seen.silent_s if seen is not None else 0.0
+        return self._observer.silent_s(worker)
 
     def pulses(self) -> tuple[float, dict[str, Pulse]]:
         """Return the server's clock in epoch seconds, and the pulses of all workers on the list."""
@@ -82,12 +72,6 @@ class RedisFleet:
         """Put a worker on the list that is on none, so that somebody looks whether it lives."""
         self._link.call_or_nothing(("ZADD", self._keys.workers, "NX", 1, worker), 0)
 
-    def _look(self) -> dict[str, Seen]:
-        asked_at = steady()
-        _, found = self.pulses()
-        self._seen = self._pulses.look(found, asked_at, steady())
-        return self._seen
-
     def strike_off(self, workers: list[str]) -> None:
         """End the leases of workers that hold nothing, and take them off the list."""
         for start in range(0, len(workers), 1000):
@@ -102,7 +86,7 @@ class RedisFleet:
 
     def workers(self) -> dict[str, WorkerSheet]:
         """Return worker -> what it shows of itself, of all workers that were seen lately. Nobody has signed it."""
-        return self.sheets([name for name, seen in self._look().items() if seen.silent_s < _SHOWN_S])
+        return self.sheets(self._observer.shown())
 
     def sheets(self, found: list[str]) -> dict[str, WorkerSheet]:
         """Return the same of those workers that have shown something."""
