@@ -27,10 +27,6 @@ from .workflowrecord import WorkflowRecord
 if TYPE_CHECKING:
     from .opened.function import Function
 
-_MOST_CHILDREN = 100_000
-#: Epoch seconds, in the year 5138.
-_END_OF_TIME = 1e11
-
 
 @dataclass(frozen=True)
 class Sealed:

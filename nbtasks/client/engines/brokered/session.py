@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -47,7 +46,6 @@ from .withdrawing import Withdrawing
 if TYPE_CHECKING:
     from .lookout import Lookout
 
-_log = logging.getLogger("nbtasks")
 #: Seconds in which a broker that is to be left must have taken something of what waits.
 _HAND_OVER_S = 2.0
 
