@@ -148,7 +148,7 @@ class PgLink:
                 return self._open().wait_to_be_told(max(0.0, within_s))
             except (psycopg.Error, OSError) as error:
                 self._drop()
-                raise self._unavailable(error) from error
+                raise unavailable(self.label, error) from error
 
     def lying_down(self) -> str | None:
         """Return the channel on which this connection is woken from now on; None behind a pooler.
@@ -184,11 +184,11 @@ class PgLink:
                         collisions += 1
                         continue
                     if lost and not error.sqlstate:
-                        raise self._unavailable(error) from error
+                        raise unavailable(self.label, error) from error
                     raise translated_pg(error, self.label) from error
                 except OSError as error:
                     self._drop()
-                    raise self._unavailable(error) from error
+                    raise unavailable(self.label, error) from error
                 except BaseException:
                     # Anything that comes between a verb and its answer would give the answer to the next verb.
                     self._drop()
@@ -200,9 +200,6 @@ class PgLink:
             connection is not None
             and connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE
         )
-
-    def _unavailable(self, error: BaseException) -> BrokerUnavailable:
-        return unavailable(self.label, error)
 
     def _open(self) -> PgConnection:
         connection = self._connection
