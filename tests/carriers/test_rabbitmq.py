@@ -9,7 +9,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -32,10 +31,8 @@ SOON = 120.0
 @pytest.fixture
 def ledger(run_folder):
     """What keeps calls and results."""
-    server = servers.Server(servers.find("bundled"), Path(tempfile.mkdtemp(prefix="k", dir=run_folder)))
-    server.start()
-    yield server
-    server.kill()
+    with servers.running("bundled", run_folder) as server:
+        yield server
 
 
 @pytest.fixture

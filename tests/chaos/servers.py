@@ -13,6 +13,7 @@ import platform
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -180,3 +181,18 @@ class Server:
         left = max(0, path.stat().st_size - size)
         os.truncate(path, left)
         return left
+
+
+@contextlib.contextmanager
+def running(flavour: str, below: Path) -> Iterator[Server]:
+    """Start a server in a folder of its own; it ends with the block.
+
+    Raises:
+        Missing: it cannot be had.
+    """
+    server = Server(find(flavour), Path(tempfile.mkdtemp(prefix="k", dir=below)))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()

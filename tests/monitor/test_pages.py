@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import tempfile
 import time
 from pathlib import Path
 
@@ -28,7 +27,6 @@ def fails(n):
 
 def hold(gate_path):
     """Task code: wait for the gate."""
-    from pathlib import Path
 
     while not Path(gate_path).exists():
         time.sleep(0.01)
@@ -326,24 +324,19 @@ def test_workers_are_scaled_and_asked_one_at_a_time(home):
 
 
 def test_a_server_that_is_away_is_said_and_comes_back(home, run_folder):
-    server = servers.Server(servers.find("bundled"), Path(tempfile.mkdtemp(prefix="m", dir=run_folder)))
-    server.start()
-    try:
-        with App("away", broker=f"unix://{server.socket}") as app:
-            monitor = Monitor(app)
-            assert monitor.page("overview")["problem"] is None
-            server.kill()
-            for name in ("overview", "workers", "locks", "schedules", "broker"):
-                page_when(monitor, name, lambda page: "cannot be reached" in (page["problem"] or ""))
-            done = monitor.act("rate_limit", {"task": "x", "rate": "1/s"})
-            assert not done["ok"]
-            assert "cannot be reached" in done["said"]
-            server.start()
-            for name in ("overview", "workers", "tasks", "locks", "schedules", "broker"):
-                page_when(monitor, name, lambda page: page["problem"] is None)
-            monitor.close()
-    finally:
+    with servers.running("bundled", run_folder) as server, App("away", broker=server.url) as app:
+        monitor = Monitor(app)
+        assert monitor.page("overview")["problem"] is None
         server.kill()
+        for name in ("overview", "workers", "locks", "schedules", "broker"):
+            page_when(monitor, name, lambda page: "cannot be reached" in (page["problem"] or ""))
+        done = monitor.act("rate_limit", {"task": "x", "rate": "1/s"})
+        assert not done["ok"]
+        assert "cannot be reached" in done["said"]
+        server.start()
+        for name in ("overview", "workers", "tasks", "locks", "schedules", "broker"):
+            page_when(monitor, name, lambda page: page["problem"] is None)
+        monitor.close()
 
 
 @pytest.mark.long

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -48,11 +46,8 @@ def _rabbitmq(request: pytest.FixtureRequest) -> Iterator[str]:
 def _redis(flavour: str) -> Callable[[pytest.FixtureRequest], AbstractContextManager[str]]:
     @contextlib.contextmanager
     def begun(request: pytest.FixtureRequest) -> Iterator[str]:
-        folder = request.getfixturevalue("run_folder")
-        server = servers.Server(servers.find(flavour), Path(tempfile.mkdtemp(prefix="k", dir=folder)))
-        server.start()
-        yield server.url
-        server.kill()
+        with servers.running(flavour, request.getfixturevalue("run_folder")) as server:
+            yield server.url
 
     return begun
 
