@@ -103,14 +103,15 @@ _GONE_AS_BROKERS = {"couchdb": _OF_4}
 _GONE_FOR_RESULTS = {"amqp": _OF_5}
 
 
-def _named(scheme: str) -> OtherSystem | None:
+def _known(scheme: str) -> str:
+    """Return under which word a scheme would stand in the table."""
     small = scheme.lower()
-    return _SYSTEMS.get(small) or _SYSTEMS.get(small.partition("+")[0])
+    return small if small in _SYSTEMS else small.partition("+")[0]
 
 
 def as_broker(scheme: str) -> tuple[str, str]:
     """Return how a foreign scheme is called in a message, and the next step."""
-    system = _named(scheme)
+    system = _SYSTEMS.get(_known(scheme))
     if system is None:
         return f"{scheme}://", _ELSE
     return _shown(f"{scheme}://", system.name, _GONE_AS_BROKERS.get(scheme, system.gone)), system.step
@@ -123,10 +124,10 @@ def for_results(text: str) -> tuple[str, str]:
         text: a URL or a word; nothing of it is repeated that is not in the table, for it may be a password.
     """
     scheme, mark, _ = text.partition(":")
-    system = _named(scheme)
-    if system is None or (not mark and scheme.lower() not in _SYSTEMS):
+    known = _known(scheme)
+    system = _SYSTEMS.get(known)
+    if system is None or (not mark and known != scheme.lower()):
         return "what this names", ""
-    known = scheme.lower() if scheme.lower() in _SYSTEMS else scheme.lower().partition("+")[0]
     gone = _GONE_FOR_RESULTS.get(known, system.gone)
     return _shown(f"{known}://" if mark else known, system.name, gone), system.keeping
 
