@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 
 #: How much of a word must be right, from 0 to 1. With less, other words would be suggested that share some letters.
@@ -29,6 +29,12 @@ def _likeness(one: str, other: str) -> float:
     if len(one) > 2 and sorted(one) == sorted(other):
         return 1.0
     return SequenceMatcher(None, one, other).ratio()
+
+
+def meant_or_known(word: str, known: Collection[str], more: Iterable[str] = ()) -> str:
+    """Return which of the known words was meant, or all of them; ``more`` are known, too, and are not listed."""
+    near = nearest(word, [*known, *more])
+    return f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
 
 
 def unknown(what: str, name: str, known: set[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nbtasks.core.nearest import nearest
+from nbtasks.core.nearest import meant_or_known
 from nbtasks.monitor.taskspage import STATES
 
 #: Flower's names -> ours.
@@ -51,6 +51,4 @@ def _value(name: str, text: str) -> Any:
             raise ValueError(f"{name}={text!r:.40} is no number of seconds") from None
     if name in _TEXTS:
         return text
-    near = nearest(name, [*_WORDS, *_FLOWERS])
-    hint = f"did you mean {near!r}?" if near else f"there are {', '.join(_WORDS)}"
-    raise ValueError(f"{name!r:.40} is unknown; {hint}")
+    raise ValueError(f"{name!r:.40} is unknown; {meant_or_known(name, _WORDS, _FLOWERS)}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.nearest import nearest
+from nbtasks.core.nearest import meant_or_known, nearest
 
 #: Seconds.
 PATIENCE_S = 1.0
@@ -46,8 +46,7 @@ class OrderWords:
         known = [one.name for one in fields(cls)]
         for name in given:
             if name not in known:
-                near = nearest(name, ["destination", *known])
-                hint = f"did you mean {near!r}?" if near else f"there are destination, {', '.join(known)}"
+                hint = meant_or_known(name, ["destination", *known])
                 raise ConfigError(f"{whose}: {name!r:.40} is none of its options; {hint}")
         made = cls(**{**given, "timeout": seconds(given.get("timeout", PATIENCE_S), "timeout")})
         if made.limit is not None and (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.core.errors import ConfigError
-from nbtasks.core.nearest import nearest
+from nbtasks.core.nearest import meant_or_known
 from nbtasks.core.plaintext import on_one_line
 
 from .control import NO_MEANING, Control, Said
@@ -205,6 +205,4 @@ def shown(name: str, reply: Any, timeout_s: float, *, absent: bool = False) -> s
 def _unknown(what: str, word: str, known: Any) -> str:
     if not word:
         return needed(what, known)
-    near = nearest(word, known)
-    hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known)}"
-    return f"{what}: {word!r:.40} is unknown; {hint}"
+    return f"{what}: {word!r:.40} is unknown; {meant_or_known(word, known)}"
