@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from .admission import CSRF_HEADER, Admission, Denial
-from .jsonanswer import JsonAnswer
+from .jsonanswer import refusal_answer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -183,4 +183,4 @@ def _bounded(receive: Receive) -> Receive:
 
 def _said(refusal: Denial) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
-    return JsonAnswer({"ok": False, "said": refusal.said}, refusal.status, headers)
+    return refusal_answer(refusal.status, refusal.said, headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -14,3 +15,8 @@ class JsonAnswer(JSONResponse):
     def render(self, content: Any) -> bytes:
         """Return it as bytes."""
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
+def refusal_answer(status: int, said: str, headers: Mapping[str, str] | None = None) -> JsonAnswer:
+    """Return an answer that says why something was not done."""
+    return JsonAnswer({"ok": False, "said": said}, status, headers)

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from .admission import Admission
-from .jsonanswer import JsonAnswer
+from .jsonanswer import refusal_answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -49,18 +49,17 @@ class Streams:
     async def stream(self, request: Request) -> Response:
         """Answer ``GET stream?page=NAME&filters=JSON&call=ID``."""
         if self._open >= MOST_STREAMS:
-            said = f"{MOST_STREAMS} pages are open, which is the most; close one"
-            return JsonAnswer({"ok": False, "said": said}, 503)
+            return refusal_answer(503, f"{MOST_STREAMS} pages are open, which is the most; close one")
         try:
             filters = json.loads(request.query_params.get("filters") or "{}")
         except (ValueError, RecursionError):
-            return JsonAnswer({"ok": False, "said": "filters is no JSON"}, 400)
+            return refusal_answer(400, "filters is no JSON")
         page, call = request.query_params.get("page", ""), request.query_params.get("call", "")
         wanted = [(page, json.dumps(filters))] if page else []
         wanted += [("call", json.dumps({"id": call}))] if call else []
         for name, _ in wanted:
             if name not in self._monitor.names:
-                return JsonAnswer({"ok": False, "said": f"there is no page {name!r:.60}"}, 404)
+                return refusal_answer(404, f"there is no page {name!r:.60}")
         # From now on, for many may ask at once.
         self._open += 1
         return _Stream(self._messages(wanted), self._leave)

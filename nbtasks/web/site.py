@@ -15,7 +15,7 @@ from starlette.routing import Route
 from nbtasks.core.errors import ConfigError
 
 from .callwords import filters_of
-from .jsonanswer import JsonAnswer
+from .jsonanswer import JsonAnswer, refusal_answer
 from .metrics import CONTENT_TYPE, Metrics
 from .taskcalls import TaskCalls
 from .workerorders import order_routes
@@ -126,9 +126,9 @@ class Site:
             wanted = filters() if filters is not None else _filters(request)
             return JsonAnswer(await run_in_threadpool(self._monitor.page, name, wanted))
         except ConfigError as error:
-            return JsonAnswer({"ok": False, "said": str(error)}, 404)
+            return refusal_answer(404, str(error))
         except ValueError as error:
-            return JsonAnswer({"ok": False, "said": str(error)}, 400)
+            return refusal_answer(400, str(error))
 
     async def _queues(self, _request: Request) -> Response:
         page = await run_in_threadpool(self._monitor.page, "overview")
@@ -209,4 +209,4 @@ async def _refused(request: Request, error: Exception) -> Response:
     elif error.status_code == 405:
         # The other method is the one of the two that this path has.
         said = f"{path!r:.100} is asked with {'POST' if request.method == 'GET' else 'GET'}, not {request.method:.20}"
-    return JsonAnswer({"ok": False, "said": said}, error.status_code, error.headers)
+    return refusal_answer(error.status_code, said, error.headers)

@@ -27,7 +27,7 @@ from nbtasks.core.errors import (
 )
 from nbtasks.monitor.callresult import call_result
 
-from .jsonanswer import JsonAnswer
+from .jsonanswer import JsonAnswer, refusal_answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -241,4 +241,4 @@ def _timeout(request: Request, default: float) -> float:
 
 
 def _error(status: int, said: str) -> Response:
-    return JsonAnswer({"ok": False, "said": said[:1000]}, status)
+    return refusal_answer(status, said[:1000])

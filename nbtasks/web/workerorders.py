@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .jsonanswer import JsonAnswer
+from .jsonanswer import JsonAnswer, refusal_answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -57,14 +57,15 @@ def _order(
 ) -> Callable[[Request], Any]:
     async def order(request: Request) -> Response:
         if monitor.readonly:
-            return JsonAnswer({"ok": False, "said": "this dashboard is read-only"}, 403)
+            return refusal_answer(403, "this dashboard is read-only")
         if needed is not None and not any(one in request.query_params for one in needed[0]):
-            return JsonAnswer({"ok": False, "said": f"{action}: say {needed[1]}"}, 400)
+            return refusal_answer(400, f"{action}: say {needed[1]}")
         unknown = [name for name in request.query_params if name not in parameters and name != "token"]
         if unknown:
             known = ", ".join(parameters) or "none"
-            said = f"{action}: the parameter {unknown[0]!r:.40} is unknown; there are {known}"
-            return JsonAnswer({"ok": False, "said": said}, 400)
+            return refusal_answer(
+                400, f"{action}: the parameter {unknown[0]!r:.40} is unknown; there are {known}"
+            )
         body = {subject: request.path_params["name"]}
         for theirs, ours in parameters.items():
             if theirs in request.query_params:
