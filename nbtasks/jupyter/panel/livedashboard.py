@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.core.errors import NbtasksError
@@ -50,7 +49,9 @@ def show(dashboard: Dashboard) -> None:
     monitor = Monitor(dashboard.app, dashboard.readonly)
     try:
         live = (
-            None if is_captured(shell) or not is_watched(shell) else LiveDashboard(shell, monitor, _writer())
+            None
+            if is_captured(shell) or not is_watched(shell)
+            else LiveDashboard(shell.display_pub, monitor, _writer())
         )
     except ImportError:
         live = None
@@ -65,8 +66,7 @@ def show(dashboard: Dashboard) -> None:
 def widget_of(dashboard: Dashboard) -> Any:
     """Return it as a widget by itself, for pages that keep their outputs themselves."""
     # There are no outputs to replace.
-    nowhere = SimpleNamespace(display_pub=None)
-    live = LiveDashboard(nowhere, Monitor(dashboard.app, dashboard.readonly), _writer())
+    live = LiveDashboard(None, Monitor(dashboard.app, dashboard.readonly), _writer())
     _let_live(live)
     return live.widget
 
@@ -98,7 +98,7 @@ class _View:
 class LiveDashboard:
     """One dashboard in one output. Only the writer's thread sends."""
 
-    def __init__(self, shell: Any, monitor: Monitor, writer: Writer) -> None:
+    def __init__(self, publisher: Any, monitor: Monitor, writer: Writer) -> None:
         self._monitor = monitor
         self._writer = writer
         self._views: dict[str, _View] = {}
@@ -109,7 +109,7 @@ class LiveDashboard:
         self.widget = _widget_class()(
             lambda: {**first, "first": {"page": "overview", "data": self._overview}}, self._receive
         )
-        self._output = PanelOutput(shell.display_pub, self.widget, self._still)
+        self._output = PanelOutput(publisher, self.widget, self._still)
         self._tell = self._output.tell
 
     def show(self) -> None:
