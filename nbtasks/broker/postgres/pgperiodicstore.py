@@ -1,17 +1,30 @@
-"""Periodic tasks, which the leg does not have yet: there are none, and none can be put."""
+"""Periodic tasks on the broker: put, fired once for each due time, passed over, looked at."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from nbtasks.broker.verbs.periodicstore import Agenda, Fired, PeriodicStanding
-
-from .pglink import refuse
+from nbtasks.broker.brokererrors import FunctionMissing
+from nbtasks.broker.verbs.periodicstore import Agenda, DueTask, Fired, PeriodicStanding
+from nbtasks.broker.verbs.submission import MOST_ENTRIES
 
 if TYPE_CHECKING:
     from nbtasks.core.due.periodic import DueRun
 
     from .pglink import PgLink
+
+#: Periodic tasks that are looked at in one go, at most; bytes of one's frame; its last runs.
+_MOST_AT_ONCE = 100
+_MOST_IN_ALL = 10_000
+_MOST_FRAME = 4 * 2**20
+_MOST_RUNS = 30
+#: The last moment that makes sense (ms), some thousand years from now: later ones are none that a calendar has.
+_LAST_MS = 250_000_000_000_000
+#: An id of a periodic task or of a batch.
+_ID = re.compile(r"[0-9a-f]{1,20}")
 
 
 class PgPeriodicStore:
@@ -36,42 +49,119 @@ class PgPeriodicStore:
         first_ms: int,
         ttl_ms: int,
     ) -> int | None:
-        """Put one."""
-        raise refuse("periodic tasks")
+        """Put one, or another version of one; returns when it is due next (ms), None where it pauses.
+
+        Raises:
+            FunctionMissing: nothing was done; put it with the function's frame.
+        """
+        version = hashlib.sha1(frame, usedforsecurity=False).hexdigest()
+        code = function, function_frame or None
+        args = (id, version, frame, timetable, *code, client, first_ms, ttl_ms)
+        known, next_ms = self._line.rows("periodic_put", self.key_id, *args)[0]
+        if not known:
+            raise FunctionMissing(function)
+        return _moment(next_ms)
 
     def agenda(self, beat: str, for_ms: int, most: int) -> Agenda:
-        """Return what is due: nothing."""
-        return Agenda(None, round(self._line.one("server_time") / 1000), None, ())
+        """Return what is due, where ``beat`` is elected to see to it for so many ms."""
+        first, *rest = self._line.rows("periodic_due", self.key_id, beat, for_ms, most)
+        elected, now_ms, next_ms, *_ = first
+        return Agenda(elected, now_ms, _moment(next_ms), tuple(_due(rest)))
 
     def frame(self, id: str) -> bytes | None:
-        """Return the frame of one."""
-        return None
+        """Return the frame of one; None where there is none, or none of ours."""
+        found: bytes | None = self._line.one("periodic_frame", self.key_id, id)
+        return found if found is not None and len(found) <= _MOST_FRAME else None
 
     def fire(self, version: str, due_ms: int | None, next_ms: int | None, run: DueRun) -> tuple[Fired, str]:
-        """Submit a run."""
-        raise refuse("periodic tasks")
+        """Submit a run; returns what came of it, and the batch that is in the way where one is.
+
+        Args:
+            version: hash of the frame that it was made of.
+            due_ms: its due time; None for a run beside the timetable.
+            next_ms: when it is due next.
+        """
+        task = run.task
+        when = due_ms, next_ms
+        batch = run.batch, task.overlaps, task.address, run.label, task.ttl_ms
+        chunks = (
+            [one.lane for one in run.chunks],
+            [one.delay_ms for one in run.chunks],
+            [one.first for one in run.chunks],
+            [one.count for one in run.chunks],
+            [one.frame for one in run.chunks],
+        )
+        args = (task.id, version, *when, *batch, MOST_ENTRIES, *chunks)
+        came, busy = self._line.rows("periodic_fire", self.key_id, *args)[0]
+        return came, busy if busy is not None and _ID.fullmatch(busy) else ""
 
     def pass_over(
         self, id: str, due_ms: int, next_ms: int | None, missed: int = 0, is_gone: bool = False
     ) -> bool:
-        """Move on to another due time."""
-        return False
+        """Move on to another due time; False where somebody else has.
+
+        Args:
+            missed: due times that are counted as such.
+            is_gone: whoever it ends with.
+        """
+        return bool(self._line.one("periodic_pass", self.key_id, id, due_ms, next_ms, missed, is_gone))
 
     def pause(self, id: str) -> bool:
-        """Have one pause."""
-        return False
+        """Have one pause; False where there is none."""
+        return bool(self._line.one("periodic_pause", self.key_id, id))
 
     def resume(self, id: str, next_ms: int) -> bool:
-        """Have one go on."""
-        return False
+        """Have one go on; False where there is none."""
+        return bool(self._line.one("periodic_resume", self.key_id, id, next_ms))
 
     def remove(self, id: str, client: str = "") -> bool:
-        """Remove one."""
-        return False
+        """Remove one; False where there is none.
+
+        Args:
+            client: it must be one that ends with this.
+        """
+        return bool(self._line.one("periodic_remove", self.key_id, id, client))
 
     def say_there(self, client: str, for_ms: int) -> None:
-        """Say that a client is there with which periodic tasks end: none does."""
+        """Say that a client is there with which periodic tasks end."""
+        self._line.rows("say_there", client, for_ms)
 
     def look(self, *ids: str) -> tuple[int, list[PeriodicStanding]]:
-        """Return the server's time (ms), and what has become of them."""
-        return round(self._line.one("server_time") / 1000), []
+        """Return the server's time (ms), and what has become of some, or of all."""
+        if ids:
+            (now_ms, *_), *rows = self._line.rows("periodic_look", self.key_id, list(ids), None, None)
+            return now_ms, list(_standings(rows))
+        standings: list[PeriodicStanding] = []
+        last = ""
+        for _ in range(0, _MOST_IN_ALL, _MOST_AT_ONCE):
+            (now_ms, *_), *rows = self._line.rows("periodic_look", self.key_id, None, last, _MOST_AT_ONCE)
+            standings += _standings(rows)
+            if len(rows) < _MOST_AT_ONCE:
+                break
+            last = rows[-1][1]
+        return now_ms, standings
+
+
+def _moment(moment_ms: int | None) -> int | None:
+    """Return a moment in ms; None where it is none, or none that makes sense."""
+    return moment_ms if moment_ms is not None and 0 <= moment_ms <= _LAST_MS else None
+
+
+def _due(rows: Iterable[Sequence[Any]]) -> Iterator[DueTask]:
+    for _, _, _, name, due_ms, version, there, gone_ms in rows:
+        if _ID.fullmatch(name) and _moment(due_ms) is not None:
+            yield DueTask(name, due_ms, version, there, gone_ms or 0)
+
+
+def _standings(rows: Iterable[Sequence[Any]]) -> Iterator[PeriodicStanding]:
+    for _, name, frame, next_ms, paused_ms, runs, overlapped, missed, there, *past in rows:
+        if _ID.fullmatch(name) and len(frame) <= _MOST_FRAME:
+            last = tuple(
+                (due_ms, batch, min(max(code, 0), 255))
+                for due_ms, batch, code in zip(*past, strict=False)
+                if _moment(due_ms) is not None and _ID.fullmatch(batch)
+            )
+            counts = max(0, runs), max(0, overlapped), max(0, missed)
+            yield PeriodicStanding(
+                name, frame, _moment(next_ms), _moment(paused_ms), *counts, there, last[:_MOST_RUNS]
+            )

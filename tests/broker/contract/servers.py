@@ -89,8 +89,6 @@ NOT_YET: dict[str, frozenset[str]] = {
             "test_who_has_no_lease_holds_no_lock",
             "test_who_holds_the_entry_no_more_gets_no_lock",
             "test_who_leaves_the_line_is_not_waited_for",
-            # schedules
-            "test_periodic_runs",
             # workflows
             "test_workflow_steps",
             "test_a_call_that_waits_for_others_comes_when_they_have_ended",

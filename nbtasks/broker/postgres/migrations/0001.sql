@@ -192,6 +192,44 @@ CREATE TABLE elections (
   PRIMARY KEY (ns, duty)
 ) WITH (fillfactor = 50);
 
+-- Periodic tasks, by the key that they are signed with. due is when one is due next, none where it pauses or never is;
+-- version a hash of its frame; timetable a text that is only compared; client with whom it ends, gone since when that is
+-- not there. What was due up to fence may wait for the run before. dues and runs: when the last runs were due, and their
+-- batches, the newest first.
+CREATE TABLE periodic_tasks (
+  ns bigint NOT NULL,
+  due bigint CHECK (due BETWEEN 0 AND 250000000000000),
+  paused bigint,
+  gone bigint,
+  fence bigint NOT NULL DEFAULT 0,
+  fired bigint NOT NULL DEFAULT 0,
+  overlapped bigint NOT NULL DEFAULT 0,
+  missed bigint NOT NULL DEFAULT 0,
+  ttl bigint NOT NULL,
+  key_id text COLLATE "C" NOT NULL,
+  id text COLLATE "C" NOT NULL CHECK (id ~ '^[0-9a-f]{1,20}$'),
+  version text COLLATE "C" NOT NULL,
+  function text COLLATE "C" NOT NULL,
+  client text COLLATE "C" NOT NULL,
+  timetable text NOT NULL,
+  dues bigint[] NOT NULL DEFAULT '{}',
+  runs text[] COLLATE "C" NOT NULL DEFAULT '{}',
+  frame bytea NOT NULL CHECK (octet_length(frame) <= 4194304),
+  PRIMARY KEY (ns, key_id, id)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+ALTER TABLE periodic_tasks ALTER COLUMN frame SET STORAGE EXTERNAL;
+CREATE INDEX periodic_tasks_due ON periodic_tasks (ns, key_id, due) WHERE due IS NOT NULL;
+CREATE INDEX periodic_tasks_by_function ON periodic_tasks (ns, function);
+
+-- Clients with which some of them end: when they said last that they are there, and for how long that counts.
+CREATE TABLE periodic_clients (
+  ns bigint NOT NULL,
+  client text COLLATE "C" NOT NULL,
+  said bigint NOT NULL,
+  span bigint NOT NULL,
+  PRIMARY KEY (ns, client)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
 -- What all supervisors are told, in order.
 CREATE TABLE control (
   ns bigint NOT NULL,

@@ -53,7 +53,7 @@ BEGIN
   RETURN coalesce(array_length(_gone, 1), 0);
 END $$;
 
--- Once an hour: what is left of clients and workers that have gone, functions that no batch needs, old orders.
+-- Once an hour: what is left of clients and workers that have gone, functions that nothing needs, old orders.
 --
 -- _session  ms for which a session is kept that nobody has seen
 CREATE FUNCTION clear_away(_ns bigint, _session bigint) RETURNS void
@@ -74,6 +74,7 @@ BEGIN
   DELETE FROM plans WHERE ns = _ns AND expires <= _now;
   DELETE FROM kept_calls WHERE ns = _ns AND expires <= _now;
   DELETE FROM blobs WHERE ns = _ns AND expires <= _now;
+  DELETE FROM periodic_clients WHERE ns = _ns AND abs(_now - said) > span;
   DELETE FROM rates WHERE ns = _ns AND greatest(next, line) < (_now - 60000) * 1000;
   -- A month: longer than a call waits, most likely.
   DELETE FROM unique_calls WHERE ns = _ns AND greatest(since, until) < _now - 2592000000;
@@ -85,7 +86,8 @@ BEGIN
     SELECT digest FROM functions WHERE ns = _ns FOR UPDATE SKIP LOCKED
   ) f;
   DELETE FROM functions f WHERE f.ns = _ns AND f.digest = ANY (_digests)
-    AND NOT EXISTS (SELECT FROM batches b WHERE b.ns = _ns AND b.function = f.digest);
+    AND NOT EXISTS (SELECT FROM batches b WHERE b.ns = _ns AND b.function = f.digest)
+    AND NOT EXISTS (SELECT FROM periodic_tasks t WHERE t.ns = _ns AND t.function = f.digest);
 END $$;
 
 -- Keep the stream of events within bounds. Returns how many entries were dropped.
