@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from nbtasks.broker.brokererrors import FunctionMissing
 from nbtasks.broker.verbs.finish import Finish
-from nbtasks.core.due.periodic import DueRun, Periodic, RunChunk, run_id
+from nbtasks.core.due.periodic import DueRun, Periodic, RunChunk, id_of, run_id
 from nbtasks.core.due.timetable import Timetable
 
-from .bench import ADDRESS, KEY_ID, SUCCESS, TTL_MS
+from .bench import ADDRESS, FAILURE, KEY_ID, REVOKED, SUCCESS, TTL_MS
 
 TASK = Periodic("sweep", Timetable.of(10, "UTC"), ADDRESS, "fn", chunks=(2, 1))
 #: Later than any test.
@@ -33,11 +34,13 @@ class Beats:
         self.frame = frame
         return self.store.put(task.id, frame, times, task.function, function, client, first_ms, TTL_MS)
 
-    def fire(self, due_ms, next_ms=NEVER_MS, *, batch=None, task=TASK, frame=None) -> tuple[str, str]:
+    def fire(
+        self, due_ms, next_ms=NEVER_MS, *, batch=None, task=TASK, frame=None, store=None
+    ) -> tuple[str, str]:
         chunks = (RunChunk("m", 0, 0, 2, b"first two calls"), RunChunk("m", 0, 2, 1, b"third call"))
         run = DueRun(task, batch or run_id(task.name, due_ms), b"label", chunks)
         version = hashlib.sha1(frame or self.frame, usedforsecurity=False).hexdigest()
-        return self.store.fire(version, due_ms, next_ms, run)
+        return (store or self.store).fire(version, due_ms, next_ms, run)
 
     def seen(self):
         return self.store.look(TASK.id)[1][0]
@@ -180,6 +183,95 @@ def test_one_that_ends_with_a_client_says_whether_that_is_there(beats, eventuall
     beats.store.say_there("c1", 1)
     eventually(lambda: not beats.seen().is_there, "it was silent")
     assert beats.store.remove(TASK.id, "c1")
+
+
+def test_who_has_come_back_is_gone_no_more(beats):
+    """Else it would be taken for one that was gone all the time, when it is silent for a moment once more."""
+    beats.put(client="c1")
+    assert beats.store.pass_over(TASK.id, 1000, 1500, is_gone=True)
+    beats.store.say_there("c1", 60_000)
+    assert beats.fire(1500, 1600)[0] == "OK"
+    assert beats.store.agenda("b1", 1000, 10).tasks[0].gone_since_ms == 0
+    assert beats.store.pass_over(TASK.id, 1600, 1700, is_gone=True)
+    assert beats.put(client="c1") == 1700
+    assert beats.store.agenda("b1", 1000, 10).tasks[0].gone_since_ms == 0
+
+
+def test_many_who_fire_at_once_fire_it_once(beats):
+    beats.put()
+    stores = [beats.bench.new_line().periodic_store(KEY_ID) for _ in range(4)]
+    for due_ms in range(1000, 1010):
+        with ThreadPoolExecutor(len(stores)) as pool:
+            came = [
+                one.result()[0]
+                for one in [pool.submit(beats.fire, due_ms, due_ms + 1, store=store) for store in stores]
+            ]
+        assert sorted(came) == ["LATE", "LATE", "LATE", "OK"]
+        beats.end(run_id("sweep", due_ms))
+    assert beats.seen().runs == 10
+
+
+def test_a_due_time_that_comes_again_is_no_other_run(beats):
+    """The server's clock went back, and then the timetable was changed."""
+    beats.put()
+    assert beats.fire(1000, 2000)[0] == "OK"
+    beats.end(run_id("sweep", 1000))
+    assert beats.put(times="every 20", first_ms=1000) == 1000
+    assert beats.fire(1000, 2000)[0] == "OK"
+    assert beats.seen().runs == 1
+    assert beats.bench.left() == 2, "those of the first time"
+
+
+def test_a_run_that_begins_later_is_queued_when_it_is_due(beats):
+    now_ms = beats.store.look()[0]
+    beats.put(first_ms=now_ms - 10)
+    chunks = (RunChunk("m", 3_600_000, 0, 3, b"three calls"),)
+    run = DueRun(TASK, run_id("sweep", now_ms - 10), b"label", chunks)
+    version = hashlib.sha1(b"frame", usedforsecurity=False).hexdigest()
+    assert beats.store.fire(version, now_ms - 10, NEVER_MS, run)[0] == "OK"
+    assert beats.bench.left() == 0
+    (later,) = beats.bench.line.delayed_calls().listed(ADDRESS)
+    assert round(later.due_at * 1000) == now_ms - 10 + 3_600_000
+
+
+def test_code_of_a_periodic_task_is_kept_where_no_batch_needs_it(beats):
+    beats.put()
+    housekeeping = beats.bench.line.housekeeping()
+    housekeeping.sweep_batches(0)
+    assert beats.bench.store.function("fn") == b"code"
+    assert beats.fire(1000)[0] == "OK"
+    beats.bench.store.forget(run_id("sweep", 1000))
+    housekeeping.sweep_batches(0)
+    assert beats.put(function=b"") == NEVER_MS
+
+
+def test_who_waits_for_calls_is_woken_by_a_run(beats):
+    beats.put()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(beats.bench.worker.wait, 60_000)
+        assert beats.fire(1000)[0] == "OK"
+        assert waiting.result(60)[0].batch == run_id("sweep", 1000)
+
+
+def test_how_runs_have_ended_is_seen(beats):
+    beats.put()
+    states = [SUCCESS * 3, SUCCESS + FAILURE + REVOKED, REVOKED + FAILURE * 2]
+    for k, codes in enumerate(states):
+        assert beats.fire(1000 + k, 1001 + k)[0] == "OK"
+        report = Finish()
+        report.results(run_id("sweep", 1000 + k), 0, codes, b"record")
+        beats.bench.store.finish(report)
+    beats.bench.store.forget(run_id("sweep", 1000))
+    assert [code for _, _, code in beats.seen().last] == [REVOKED[0], FAILURE[0], 255]
+
+
+def test_all_are_found_that_there_are(beats):
+    names = {f"sweep {k}" for k in range(230)}
+    for k, one in enumerate(sorted(names)):
+        beats.put(task=dataclasses.replace(TASK, name=one), first_ms=NEVER_MS - k)
+    found = beats.store.look()[1]
+    assert {one.id for one in found} == {id_of(one) for one in names}
+    assert len(found) == 230
 
 
 def test_keys_have_periodic_tasks_of_their_own(beats):

@@ -10,11 +10,14 @@
 -- are queued again, in the same batch: the first result counts.
 local root, index, id, due, batch = KEYS[1], KEYS[1] .. 'sd:' .. ARGV[1], ARGV[2], ARGV[4], ARGV[6]
 local key, now = root .. 'se:' .. ARGV[1] .. ':' .. id, server.now_ms()
+local facts = strict.at('HMGET', key, 'v', 'f', 'l', 'cu', 'h', 'gone')
 local function move_on()
-  if due ~= '' then redis.call('ZADD', index, ARGV[5] ~= '' and ARGV[5] or 'inf', id) end
+  if due == '' then return end
+  -- Whoever it ends with is there: that it was away before is no reason to remove it at the next time.
+  if facts[6] then redis.call('HDEL', key, 'gone') end
+  redis.call('ZADD', index, ARGV[5] ~= '' and ARGV[5] or 'inf', id)
 end
 
-local facts = strict.at('HMGET', key, 'v', 'f', 'l', 'cu', 'h')
 if facts[1] ~= ARGV[3] then return {'CHANGED'} end
 if due ~= '' then
   local score = strict.at('ZSCORE', index, id)
