@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nbtasks.core.errors import ConfigError
 
+from .carriers.carriedleg import CarriedLeg
 from .pgurl import is_pg
 from .redis.redisleg import RedisLeg
 from .verbs.leg import BrokerPlace, Leg
@@ -43,19 +44,16 @@ def open_publisher(
     Args:
         addresses: those that the worker serves; the list may grow.
     """
-    if not place.carrier:
-        return None
-    from .carriers.carriedredis import CarriedRedisLeg
-
-    line = CarriedRedisLeg(place).line()
-    return line.publisher(addresses, worker), line
+    leg = _leg_for(place)
+    return leg.publisher(addresses, worker) if isinstance(leg, CarriedLeg) else None
 
 
 def _leg_for(place: BrokerPlace) -> Leg:
-    if place.carrier:
-        from .carriers.carriedredis import CarriedRedisLeg
+    leg = _ledger_for(place)
+    return CarriedLeg(leg, place) if place.carrier else leg
 
-        return CarriedRedisLeg(place)
+
+def _ledger_for(place: BrokerPlace) -> Leg:
     if is_pg(place.url):
         from .postgres.postgresleg import PostgresLeg
 

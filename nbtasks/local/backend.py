@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 
-from nbtasks.broker.carriers.amqpurl import is_amqp, parse_amqp
+from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
 from nbtasks.broker.othersystems import for_results
+from nbtasks.broker.pgurl import is_pg
 from nbtasks.broker.url import is_redis, parse
 from nbtasks.core import context
 from nbtasks.core.errors import ConfigError
@@ -30,7 +31,7 @@ def check_form(backend: object, what: str = "backend") -> None:
     """
     if not isinstance(backend, str):
         raise ConfigError(f"{what}: a URL is a text, not {type(backend).__name__}; leave {what} out")
-    if is_redis(backend):
+    if is_redis(backend) or is_pg(backend):
         parse(backend, what)
     elif not _THROUGH_THE_BROKER.fullmatch(backend):
         named, step = for_results(backend)
@@ -51,7 +52,7 @@ def check_backend(backend: object, broker: str) -> None:
     """
     if not isinstance(backend, str):
         raise ConfigError(f"backend: a URL is a text, not {type(backend).__name__}; leave backend out")
-    if is_amqp(broker):
+    if is_carrier(broker):
         ledger_of(broker, backend)
         return
     if _THROUGH_THE_BROKER.fullmatch(backend):
@@ -92,12 +93,12 @@ def ledger_of(broker: str, backend: str | None) -> str:
     Raises:
         ConfigError: nothing says which it is, or it is none that can.
     """
-    shown = parse_amqp(broker).shown
+    shown = parse_carrier(broker).shown
     found = backend or os.environ.get(BACKEND_VARIABLE)
     step = f"name a Redis or Valkey beside it, backend='redis://localhost:6379/0' or {BACKEND_VARIABLE}"
     if not found:
         raise ConfigError(f"broker: {shown} brings calls to workers and keeps no results: {step}")
-    if not is_redis(found):
+    if not is_redis(found) and not is_pg(found):
         named, _ = for_results(found)
         raise ConfigError(
             f"backend: beside {shown} there must be a server that keeps calls and results, and {named} is none that "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.broker import url as urls
-from nbtasks.broker.carriers.amqpurl import is_amqp, parse_amqp
+from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
@@ -64,7 +64,7 @@ class Connection:
         urls.parse(self.url)
         object.__setattr__(self, "url", urls.plainly(self.url))
         if self.carrier:
-            parse_amqp(self.carrier)
+            parse_carrier(self.carrier)
         check_namespace(self.namespace)
         if not 1 <= len(self.keys) <= _MAX_KEYS or any(len(key) != KEY_BYTES for key in self.keys):
             raise ConfigError(f"keys: one or {_MAX_KEYS} keys of {KEY_BYTES} bytes are needed")
@@ -81,7 +81,7 @@ class Connection:
     @property
     def title(self) -> str:
         """The address, and before it that of the carrier where there is one; for people."""
-        return f"{parse_amqp(self.carrier).shown} over {self.address}" if self.carrier else self.address
+        return f"{parse_carrier(self.carrier).shown} over {self.address}" if self.carrier else self.address
 
     @property
     def is_loopback(self) -> bool:
@@ -240,7 +240,7 @@ def divided(url: str, backend: str | None = None) -> tuple[str, str]:
     Raises:
         ConfigError: the broker is one that keeps nothing, and nothing says what does.
     """
-    return (ledger_of(url, backend), url) if is_amqp(url) else (url, "")
+    return (ledger_of(url, backend), url) if is_carrier(url) else (url, "")
 
 
 def named_url(broker: str | None = None, file: str | os.PathLike[str] | None = None) -> str:
@@ -311,8 +311,8 @@ def check_url(url: str) -> None:
     Raises:
         ConfigError: it is none of the accepted forms. A password is never repeated in the message.
     """
-    if is_amqp(url):
-        parse_amqp(url)
+    if is_carrier(url):
+        parse_carrier(url)
     else:
         urls.parse(url)
 

@@ -100,6 +100,20 @@ def test_calls_of_all_kinds(app, tmp_path):
     assert third_time.delay().get(timeout=SOON) == "done"
 
 
+def test_the_ledger_may_be_a_postgresql(rabbitmq_url, postgres_url, new_app, monkeypatch, tmp_path):
+    # The leg is not open to users yet.
+    monkeypatch.setenv("NBTASKS_UNFINISHED_POSTGRESQL", "1")
+    app = new_app(rabbitmq_url, backend=postgres_url)
+    app.start_workers(2, lease=2)
+    task = numbers_of(app, tmp_path)
+    assert task.map(range(500)).get(timeout=SOON) == list(range(500))
+    for n in range(500, 510):
+        result = task.delay(n)
+        purge(app)
+        assert result.get(timeout=SOON) == n
+    assert runs(tmp_path) == dict.fromkeys(range(510), 1)
+
+
 def test_who_waits_is_woken_by_the_carrier(app, eventually):
     """No worker looks into the ledger by itself: what it waits for comes through RabbitMQ."""
     task = app.task(abs)

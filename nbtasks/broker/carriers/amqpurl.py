@@ -55,11 +55,6 @@ class AmqpUrl:
         return _VERIFY[self.options.get("verify", "verify_peer")]
 
 
-def is_amqp(url: object) -> bool:
-    """Whether something is the URL of an AMQP server, well formed or not."""
-    return isinstance(url, str) and _SCHEME.match(url) is not None
-
-
 def parse_amqp(url: str, what: str = "broker") -> AmqpUrl:
     """Read a URL.
 

@@ -1,6 +1,11 @@
-"""Where a carrier is, and what connects to it: imports of what a carrier stands on happen here."""
+"""Which carriers there are, a line for each: imports of what a carrier stands on happen here."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from nbtasks.broker.verbs.carrier import Carrier
 from nbtasks.core.errors import ConfigError
@@ -8,17 +13,81 @@ from nbtasks.core.errors import ConfigError
 from .amqpurl import parse_amqp
 
 
+class CarrierUrl(Protocol):
+    """What the URL of a carrier says; each reads its own, and knows more."""
+
+    @property
+    def shown(self) -> str:
+        """The URL without user, password and options."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of carrier.
+
+    Attributes:
+        parse: reads a URL; told which setting it is, for messages. Pure.
+        opened: returns a connection for a URL and a namespace, which is made when it is used first.
+        needs: the library, as people call it.
+        extra: of ours, which brings it.
+    """
+
+    parse: Callable[[str, str], CarrierUrl]
+    opened: Callable[[str, str], Carrier]
+    needs: str
+    extra: str
+
+
+def _amqp(url: str, namespace: str) -> Carrier:
+    from .amqpcarrier import AmqpCarrier
+
+    return AmqpCarrier(parse_amqp(url), namespace)
+
+
+#: By the schemes in small letters.
+_KINDS: dict[str, _Kind] = {
+    **dict.fromkeys(("amqp", "amqps", "pyamqp"), _Kind(parse_amqp, _amqp, "py-amqp", "amqp")),
+}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,40})://")
+
+
+def is_carrier(url: object) -> bool:
+    """Whether something is the URL of a carrier, well formed or not."""
+    return isinstance(url, str) and _kind(url) is not None
+
+
+def parse_carrier(url: str, what: str = "broker") -> CarrierUrl:
+    """Read the URL of a carrier.
+
+    Args:
+        what: which setting it is, for messages.
+
+    Raises:
+        ConfigError: it is none of the accepted forms, or has an option that is not known.
+    """
+    kind = _kind(url)
+    if kind is None:
+        raise ConfigError(f"{what}: this is no URL of what brings calls to workers")
+    return kind.parse(url, what)
+
+
 def open_carrier(url: str, namespace: str) -> Carrier:
     """Return a connection to a carrier, which is made when it is used first.
 
     Raises:
-        ConfigError: the URL is none that can be used, or py-amqp is not installed.
+        ConfigError: the URL is none that can be used, or the library for it is not installed.
     """
-    parsed = parse_amqp(url)
+    shown = parse_carrier(url).shown
+    kind = _kind(url)
+    assert kind is not None
     try:
-        from .amqpcarrier import AmqpCarrier
+        return kind.opened(url, namespace)
     except ImportError as error:
         raise ConfigError(
-            f"a broker at {parsed.shown} needs py-amqp ({error}): pip install 'nbtasks[amqp]'"
+            f"a broker at {shown} needs {kind.needs} ({error}): pip install 'nbtasks[{kind.extra}]'"
         ) from None
-    return AmqpCarrier(parsed, namespace)
+
+
+def _kind(url: str) -> _Kind | None:
+    found = _SCHEME.match(url)
+    return _KINDS.get(found[1].lower()) if found else None

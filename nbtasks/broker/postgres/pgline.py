@@ -23,6 +23,7 @@ from .pgordering import PgOrdering
 from .pgperiodicstore import PgPeriodicStore
 from .pgpermits import PgPermits
 from .pgqueues import PgQueues
+from .pgreferences import PgReferences
 from .pgsessionnews import PgSessionNews
 from .pgstock import PgStock
 from .pgstore import PgStore
@@ -90,6 +91,10 @@ class PgLine(PgLink):
     def stock(self) -> PgStock:
         """Return what looks for the calls of some batches."""
         return PgStock(self)
+
+    def references(self, addresses: Sequence[Address]) -> PgReferences:
+        """Return what knows which entries a carrier has to be told of."""
+        return PgReferences(self, addresses)
 
     def withdrawal(self, address: str, batch: str, n: int, since: tuple[float, float | None]) -> PgWithdrawal:
         """Return what takes entries of one batch out of a queue whose calls have all ended."""

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from nbtasks.broker.verbs.ordering import Ordering
     from nbtasks.broker.verbs.periodicstore import PeriodicStore
     from nbtasks.broker.verbs.permits import Permits
+    from nbtasks.broker.verbs.references import References
     from nbtasks.broker.verbs.sessionnews import SessionNews
     from nbtasks.broker.verbs.stock import Stock
     from nbtasks.broker.verbs.store import Store
@@ -116,6 +117,12 @@ class RedisLine(Link):
     def stock(self) -> Stock:
         """Return what looks for the calls of some batches."""
         return RedisStock(self, self.keys)
+
+    def references(self, addresses: Sequence[Address]) -> References:
+        """Return what knows which entries a carrier has to be told of."""
+        from .redisreferences import RedisReferences
+
+        return RedisReferences(self, self.keys, addresses)
 
     def withdrawal(self, address: str, batch: str, n: int, since: tuple[float, float | None]) -> Withdrawal:
         """Return what takes entries of one batch out of a queue whose calls have all ended."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .ordering import Ordering
     from .periodicstore import PeriodicStore
     from .permits import Permits
+    from .references import References
     from .sessionnews import SessionNews
     from .stock import Stock
     from .store import Store
@@ -124,6 +125,13 @@ class QueueVerbs(Protocol):
 
     def stock(self) -> Stock:
         """Return what looks for the calls of some batches."""
+
+    def references(self, addresses: Sequence[Address]) -> References:
+        """Return what knows which entries a carrier has to be told of.
+
+        Args:
+            addresses: the list may grow.
+        """
 
     def withdrawal(self, address: str, batch: str, n: int, since: tuple[float, float | None]) -> Withdrawal:
         """Return what takes entries of one batch out of a queue whose calls have all ended.

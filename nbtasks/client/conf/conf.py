@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from typing import Any
 
 from nbtasks.broker import url as urls
-from nbtasks.broker.carriers.amqpurl import is_amqp, parse_amqp
+from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
 from nbtasks.core import context
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
@@ -291,7 +291,7 @@ def _shown(name: str, value: Any) -> str:
         return "'...'"
     if name in {"broker_url", "result_backend"} and isinstance(value, str) and "://" in value:
         try:
-            return repr(parse_amqp(value).shown if is_amqp(value) else urls.parse(value).shown)
+            return repr(parse_carrier(value).shown if is_carrier(value) else urls.parse(value).shown)
         except ConfigError:
             return "'...'"
     return repr(value)

@@ -321,3 +321,10 @@ CREATE UNLOGGED TABLE answers (
   frame bytea NOT NULL,
   PRIMARY KEY (ns, reply, worker)
 );
+
+-- Up to which entry of a queue a carrier was told, and of which of those shortly before it.
+CREATE UNLOGGED TABLE told (
+  queue bigint PRIMARY KEY,
+  last bigint NOT NULL,
+  near bigint[] NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
