@@ -6,7 +6,8 @@
 #   make test-all  the long ones too
 #   make gallery   the pictures of docs/, drawn anew by a real JupyterLab
 #   make bench     nbtasks beside its peers, about an hour on a quiet machine (ARGS="--peers nbtasks,celery --rounds 1");
-#                  also: bench-quick (does it all work?), bench-check (against stored bounds), bench-kill9, bench-notebook
+#                  also: bench-quick (does it all work?), bench-check (against stored bounds), bench-kill9, bench-brokers,
+#                  bench-notebook
 #   make lint      format, style, types, import contract, shape, reference (also: make check); make format repairs what it can
 #   make clean     remove .venv and everything built
 
@@ -33,7 +34,7 @@ WHEELS := $(ROOT)/build/wheel
 # What the wheel is made of; the stamps below are rebuilt when one of these is newer.
 SOURCES := $(shell find nbtasks -type f -not -name '*.pyc') LICENSE README.md pyproject.toml
 
-.PHONY: help demo lab test test-all gallery bench bench-quick bench-check bench-kill9 bench-notebook lint check format wheel clean
+.PHONY: help demo lab test test-all gallery bench bench-quick bench-check bench-kill9 bench-brokers bench-notebook lint check format wheel clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -121,6 +122,9 @@ bench-check: $(STAMPS)/deps-bench $(STAMPS)/installed
 
 bench-kill9: $(STAMPS)/deps-bench $(STAMPS)/installed
 	$(BENCH) benchmarks.kill9 $(ARGS)
+
+bench-brokers: $(STAMPS)/deps-bench $(STAMPS)/deps-test $(STAMPS)/installed
+	$(BENCH) benchmarks.brokers $(ARGS)
 
 bench-notebook: $(STAMPS)/deps-bench $(STAMPS)/deps-test $(STAMPS)/installed $(STAMPS)/chromium
 	$(BENCH) benchmarks.notebook $(ARGS)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks import environments, peers, processes, works
 from benchmarks.cell import ORDER_VARIABLE
+from benchmarks.otherservers import OtherServers
 from benchmarks.server import Server, find_binary
 
 END_S = 20.0
@@ -74,13 +75,18 @@ class Runner:
         work, peer = works.find(cell.work), peers.find(cell.peer)
         folder = tempfile.mkdtemp(prefix="nbb-", dir="/tmp")
         server = Server(self._binary) if peer.on_redis else None
+        others = OtherServers(peer.servers) if peer.servers else None
         try:
             urls = {}
             if server:
                 server.start()
                 urls = {"socket_url": server.socket_url, "tcp_url": server.tcp_url}
+            if others:
+                urls |= others.start()
             yield work.setting(peer, folder=folder, **urls)
         finally:
+            if others:
+                others.stop()
             processes.end_descendants()
             if server:
                 server.stop()

@@ -21,9 +21,14 @@ class Setting:
     arrays: bool = False
     #: Calls are long or uneven: no peer shall take several at once.
     uneven: bool = False
+    #: Calls come one after the other: no peer shall wait for more of them.
+    single: bool = False
     #: Private server of the cell, by its unix socket and by loopback TCP; empty where a peer needs none.
     socket_url: str = ""
     tcp_url: str = ""
+    #: Private servers of other kinds; empty where a peer needs none.
+    postgres_url: str = ""
+    rabbitmq_url: str = ""
     #: A folder for what a peer wants to write; removed after the cell.
     folder: str = ""
 

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 from benchmarks.setting import Setting
 
 SETTING_VARIABLE = "NBTASKS_BENCH_SETTING"
+#: In the command lines of servers that are not Redis', and of what starts them.
+SERVERS = ("bin/postgres", "postgres:", "beam.smp", "tests.servers", "guard.py")
 #: Patience with one result. The cell has a limit of its own, which is shorter.
 WAIT_S = 600
 
@@ -43,8 +45,10 @@ class Peer:
     composes: ClassVar[bool] = False
     #: Needs a Redis server.
     on_redis: ClassVar[bool] = False
+    #: Other servers that it needs, as ``python -m tests.servers`` knows them.
+    servers: ClassVar[tuple[str, ...]] = ()
     #: Parts of the command lines of processes that carry messages rather than run calls.
-    server_marks: ClassVar[tuple[str, ...]] = ("valkey-server",)
+    server_marks: ClassVar[tuple[str, ...]] = ("valkey-server", *SERVERS)
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

@@ -29,11 +29,17 @@ class Adapter(Peer):
         "No async tasks; its async row is empty.",
     )
 
+    @property
+    def urls(self) -> tuple[str, str]:
+        """Of its broker, and of what keeps results."""
+        url = f"redis+socket://{self.setting.socket_url.removeprefix('unix://')}"
+        return url, url
+
     def make(self):
         from celery import Celery
 
-        url = f"redis+socket://{self.setting.socket_url.removeprefix('unix://')}"
-        app = Celery("bench", broker=url, backend=url)
+        broker, backend = self.urls
+        app = Celery("bench", broker=broker, backend=backend)
         kind = "pickle" if self.setting.arrays else "json"
         app.conf.update(
             task_serializer=kind,

@@ -18,17 +18,20 @@ class Adapter(Peer):
     pools = ("process", "threads", "async")
     chunks = True
     composes = True
-    server_marks = ("valkey-server", "keeper")
+    server_marks = (*Peer.server_marks, "keeper")
     caveats = ("Starts its own server; the time for that is in its first result, and in nobody else's.",)
 
     def start(self) -> None:
         os.environ["NBTASKS_HOME"] = self.setting.folder
-        from nbtasks import App
-
-        self.app = App("bench")
+        self.app = self.make()
         if self.setting.children:
             self.start_workers(self.setting.children)
         self._tasks = {function.__name__: self.app.task(function) for function in tasks.ALL}
+
+    def make(self):
+        from nbtasks import App
+
+        return App("bench")
 
     def start_workers(self, children):
         pool = "threads" if self.setting.pool == "threads" else "prefork"

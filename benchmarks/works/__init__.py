@@ -14,6 +14,7 @@ from .kills import KillChild, KillWorker
 from .maps import ChunkedMap, Loop, Map
 from .million import Million
 from .mixed import Mixed
+from .onbrokers import FixedLoop, FixedMap, ShortSleeps
 from .one_call import OneCall
 from .waiting import AsyncFetches, AsyncSleeps, ThreadFetches, ThreadSleeps
 
@@ -47,7 +48,12 @@ ALL: dict[str, Work] = {
 #: What ``benchmarks.kill9`` does.
 FAULTS: dict[str, Work] = {work.name: work for work in (KillChild(), KillWorker())}
 
+#: What ``benchmarks.brokers`` does.
+ON_BROKERS: dict[str, Work] = {
+    work.name: work for work in (OneCall(), FixedMap(), FixedLoop(), ShortSleeps())
+}
+
 
 def find(name: str) -> Work:
     """Return a work by its name."""
-    return ALL[name] if name in ALL else FAULTS[name]
+    return {**FAULTS, **ON_BROKERS, **ALL}[name]

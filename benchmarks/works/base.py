@@ -62,6 +62,7 @@ class Work:
     workers: ClassVar[int] = 1
     arrays: ClassVar[bool] = False
     uneven: ClassVar[bool] = False
+    single: ClassVar[bool] = False
     #: The cell starts the peer, and waits for all its worker processes before the measurement.
     starts: ClassVar[bool] = True
     warm: ClassVar[bool] = True
@@ -80,7 +81,7 @@ class Work:
     def setting(self, peer: type[Peer], **server: str) -> Setting:
         """Return what is asked of a peer for this work."""
         pool = self.pool if self.pool in peer.pools else "process"
-        return Setting(self.children, self.workers, pool, self.arrays, self.uneven, **server)
+        return Setting(self.children, self.workers, pool, self.arrays, self.uneven, self.single, **server)
 
     def measure(self, peer: Peer, meter: Any, quick: bool) -> Measured:
         """Measure; ``meter.span()`` is the context manager around the measured time."""

@@ -17,6 +17,7 @@ class OneCall(Work):
     title = "one call, there and back, p50"
     unit = "ms"
     higher_is_better = False
+    single = True
 
     def measure(self, peer, meter, quick):
         for i in range(WARM_UP):
