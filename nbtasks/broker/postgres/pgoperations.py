@@ -14,11 +14,10 @@ from nbtasks.broker.verbs.flush import Flush
 
 from .pglink import refuse
 
-#: Operations of workflows and locks, which the leg does not have yet.
+#: Operations of workflows, which the leg does not have yet.
 _NOT_YET = {
     **dict.fromkeys("VWXPLI", "workflows"),
     "Y": "replacing a call by a workflow",
-    "U": "locks",
 }
 
 

@@ -255,15 +255,59 @@ CREATE TABLE rates (
   PRIMARY KEY (ns, name)
 ) WITH (fillfactor = 50);
 
--- What has happened to calls and workers, for who looks on; nothing else depends on it.
+-- Locks: who holds one, by the name of the call ("<batch>:<index>") or of the code that does. worker is the part of its
+-- consumer that has a lease. capacity is how many may hold it at once, as the holder says.
+CREATE TABLE lock_holds (
+  ns bigint NOT NULL,
+  lock text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  capacity bigint NOT NULL,
+  token bigint NOT NULL,
+  since bigint NOT NULL,
+  worker text COLLATE "C" NOT NULL,
+  consumer text COLLATE "C" NOT NULL,
+  title text NOT NULL,
+  PRIMARY KEY (ns, lock, name)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX lock_holds_of_worker ON lock_holds (ns, worker);
+
+-- Who waits for one, in the order of tickets. address is that of the queue that the call comes back to, and entry what it
+-- lies in meanwhile; "@" of code that waits by itself. called: it was told that it is its turn, and is waited for until then
+-- (ms).
+CREATE TABLE lock_lines (
+  ns bigint NOT NULL,
+  lock text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  capacity bigint NOT NULL,
+  ticket bigint NOT NULL,
+  address text COLLATE "C" NOT NULL,
+  entry bigint,
+  called bigint,
+  PRIMARY KEY (ns, name, lock)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX lock_lines_in_order ON lock_lines (ns, lock, ticket);
+CREATE INDEX lock_lines_called ON lock_lines (ns, lock) WHERE called IS NOT NULL;
+
+-- Tickets and tokens; lock_ticket() says how they grow.
+CREATE SEQUENCE lock_tickets;
+
+-- What has happened to calls and workers, for who looks on; nothing else depends on it. xid is the transaction that has
+-- noted it: by that, who reads on knows what it could not see the last time.
 CREATE TABLE happened (
   ns bigint NOT NULL,
+  xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
   id bigint GENERATED ALWAYS AS IDENTITY,
   at bigint NOT NULL,
   name text COLLATE "C" NOT NULL,
   wins text COLLATE "C",
   frame bytea NOT NULL,
-  PRIMARY KEY (ns, id)
+  PRIMARY KEY (ns, xid, id)
+);
+
+-- How much of that was dropped so far: so who reads it knows what it has missed.
+CREATE TABLE happened_before (
+  ns bigint PRIMARY KEY,
+  dropped bigint NOT NULL
 );
 
 -- From here on what may be lost with the server's process: it is told again, or asked for again.

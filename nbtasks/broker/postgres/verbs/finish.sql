@@ -9,6 +9,7 @@
 --   Z  batch, address, lane, due (ms), first, count, attempt, limit  to be run again then; its frame
 --   O  batch, key                                                  a blob that belongs to a result
 --   N  batch, first, names (64 hexadecimal digits a call)          results that are there, for later runs
+--   U  lock, name, consumer                                        a call is through with a lock
 --   S  batch                                                       its number of calls is known: it may be over
 --   H  "1" or ""                                                   a note of what happened; with "1" of those results
 --                                                                  that stand before it and were new
@@ -38,8 +39,13 @@ DECLARE
   _news text := NULL;
   _told news_in[] := '{}';
   _due bigint;
+  _happened boolean := false;
   _address text;
   _again text[];
+  -- What calls are through with: locks, and in other lists whose they were.
+  _locks text[];
+  _names text[];
+  _consumers text[];
 BEGIN
   -- In one order, so that no two reports wait for each other.
   IF array_length(_batches, 1) > 1 THEN
@@ -53,7 +59,13 @@ BEGIN
       IF _w[1] IS DISTINCT FROM '1' OR _news IS NOT NULL THEN
         INSERT INTO happened (ns, at, name, wins, frame) VALUES (_ns, _now, 'h',
           CASE WHEN _w[1] = '1' THEN nullif(_news, '') END, _frame);
+        _happened := true;
       END IF;
+      CONTINUE;
+    ELSIF _kind = 'U' THEN
+      _locks := _locks || _w[1];
+      _names := _names || _w[2];
+      _consumers := _consumers || _w[3];
       CONTINUE;
     END IF;
     IF _w[1] IS DISTINCT FROM _batch THEN
@@ -121,9 +133,17 @@ BEGIN
     SELECT array_agg(DISTINCT q.address) INTO _again FROM lost JOIN queues q ON q.queue = lost.queue;
   END IF;
   IF array_length(_ended, 1) > 0 THEN DELETE FROM entries WHERE id = ANY (_ended); END IF;
+  IF _locks IS NOT NULL THEN
+    -- After the entries: who asks for locks has its entry first, too.
+    PERFORM lock_still(_ns, _locks);
+    FOR _place IN 1 .. array_length(_locks, 1) LOOP
+      _again := _again || lock_through(_ns, _locks[_place], _names[_place], _consumers[_place], now_ms());
+    END LOOP;
+  END IF;
   _again := _again || told_to(_ns, _told, _push, _now);
   IF _due IS NOT NULL THEN PERFORM tell(_ns, 'due', _due::text::bytea); END IF;
   FOREACH _address IN ARRAY coalesce(_again, '{}') LOOP PERFORM wake(_ns, _address, 10); END LOOP;
+  IF _happened THEN PERFORM wake(_ns, 'happened', 100); END IF;
   RETURN _fresh;
 END $$;
 

@@ -80,7 +80,7 @@ BEGIN
   DELETE FROM unique_calls WHERE ns = _ns AND greatest(since, until) < _now - 2592000000;
   DELETE FROM control c WHERE c.ns = _ns AND c.told < _now - 86400000
     AND c.id <= (SELECT max(l.id) - 10000 FROM control l WHERE l.ns = _ns);
-  DELETE FROM happened h WHERE h.ns = _ns AND h.id <= (SELECT max(l.id) - 50000 FROM happened l WHERE l.ns = _ns);
+  PERFORM bounded(_ns, 50000, NULL);
   -- Locked first, then looked at: whoever submits a batch locks its function, too.
   SELECT array_agg(f.digest) INTO _digests FROM (
     SELECT digest FROM functions WHERE ns = _ns FOR UPDATE SKIP LOCKED
@@ -93,13 +93,27 @@ END $$;
 -- Keep the stream of events within bounds. Returns how many entries were dropped.
 CREATE FUNCTION bound_events(_ns bigint, _most bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
+BEGIN
+  PERFORM lazily();
+  RETURN bounded(_ns, 50000, _most);
+END $$;
+
+-- Drop the oldest entries of the stream of events where there are more than so many, or they take more than so many bytes;
+-- NULL: whatever they take. Returns how many.
+CREATE FUNCTION bounded(_ns bigint, _entries bigint, _bytes bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   _gone bigint;
 BEGIN
-  PERFORM lazily();
+  -- Several who come at once would count what one of them drops.
+  PERFORM pg_advisory_xact_lock(1851946101, _ns::int);
   DELETE FROM happened h USING (
-    SELECT id, sum(octet_length(frame) + 50) OVER (ORDER BY id DESC) AS bytes FROM happened WHERE ns = _ns
-  ) o WHERE h.ns = _ns AND h.id = o.id AND o.bytes > _most;
+    SELECT xid, id, row_number() OVER latest AS place, sum(octet_length(frame) + 50) OVER latest AS bytes
+      FROM happened WHERE ns = _ns WINDOW latest AS (ORDER BY xid DESC, id DESC ROWS UNBOUNDED PRECEDING)
+  ) o WHERE h.ns = _ns AND h.xid = o.xid AND h.id = o.id AND (o.place > _entries OR o.bytes > _bytes);
   GET DIAGNOSTICS _gone = ROW_COUNT;
+  IF _gone > 0 THEN
+    INSERT INTO happened_before AS b (ns, dropped) VALUES (_ns, _gone)
+      ON CONFLICT (ns) DO UPDATE SET dropped = b.dropped + excluded.dropped;
+  END IF;
   RETURN _gone;
 END $$;

@@ -65,6 +65,7 @@ BEGIN
   FOR _place IN 1 .. coalesce(array_length(_addresses, 1), 0) LOOP
     IF _entries[_place] > 0 THEN PERFORM wake(_ns, _addresses[_place], _entries[_place]); END IF;
   END LOOP;
+  IF 'B' = ANY (_kinds) OR 'N' = ANY (_kinds) THEN PERFORM wake(_ns, 'happened', 100); END IF;
   RETURN 'OK';
 END $$;
 
