@@ -71,7 +71,8 @@ CREATE TABLE sessions (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- What was submitted. done counts calls that have ended; sessions are those that hear of it; flagged says that states are
--- to be looked at; unwanted has the calls, of those that share the batch, whose results nobody wants any more.
+-- to be looked at; unwanted has the calls, of those that share the batch, whose results nobody wants any more; tied that
+-- others wait for it, or it for others: what has to be done then is done for no other batch.
 CREATE TABLE batches (
   ns bigint NOT NULL,
   batch text COLLATE "C" NOT NULL,
@@ -82,6 +83,7 @@ CREATE TABLE batches (
   ended bigint,
   expires bigint,
   flagged boolean NOT NULL DEFAULT false,
+  tied boolean NOT NULL DEFAULT false,
   address text COLLATE "C" NOT NULL,
   function text COLLATE "C" NOT NULL,
   sessions text[] COLLATE "C" NOT NULL,
@@ -309,6 +311,68 @@ CREATE TABLE happened_before (
   ns bigint PRIMARY KEY,
   dropped bigint NOT NULL
 );
+
+-- Workflows. Chunks of calls that wait for others lie in entries, under the negative number of their queue: so nobody who
+-- looks into a queue sees them, and their frames stay where they are when they are queued. due is for how many ms they wait
+-- then.
+CREATE INDEX entries_parked ON entries (batch, first) WHERE queue < 0;
+
+-- Batches as parts of workflows; own is false of one that was submitted before, whose results the workflow needs. excuses
+-- says that one of those that wait for it is to run only after a failure; complete that all its chunks are there;
+-- released that nothing of it is parked any more; releasing that some of it still has to be queued. awaits counts its rows
+-- in waits, without each_of, the batch whose calls its own follow one by one, size of them in a chunk.
+-- A call that was put aside until some batches have ended is a step under a name of its own, and entry is where it lies.
+CREATE TABLE steps (
+  ns bigint NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  workflow text COLLATE "C" NOT NULL,
+  own boolean NOT NULL,
+  excuses boolean NOT NULL DEFAULT false,
+  complete boolean NOT NULL DEFAULT false,
+  released boolean NOT NULL DEFAULT false,
+  releasing boolean NOT NULL DEFAULT false,
+  awaits bigint NOT NULL DEFAULT 0,
+  size bigint NOT NULL DEFAULT 0,
+  entry bigint,
+  each_of text COLLATE "C",
+  PRIMARY KEY (ns, batch, workflow)
+) WITH (
+  fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
+  autovacuum_vacuum_cost_delay = 1
+);
+CREATE INDEX steps_of_workflow ON steps (ns, workflow);
+CREATE INDEX steps_releasing ON steps (ns) WHERE releasing;
+
+-- What steps wait for that has not ended: count calls of a batch, or -1 for all of it; or, where size is not 0, each of
+-- its calls for one of theirs.
+CREATE TABLE waits (
+  ns bigint NOT NULL,
+  before text COLLATE "C" NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  first bigint NOT NULL,
+  count bigint NOT NULL,
+  size bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (ns, before, batch, first, count)
+) WITH (
+  autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 1
+);
+
+-- Workflows in which something has failed: until when (us) somebody passes that on, 0 while nobody does. session is the
+-- client's of one of which only a part has come yet.
+CREATE TABLE fallout (
+  ns bigint NOT NULL,
+  workflow text COLLATE "C" NOT NULL,
+  until bigint NOT NULL,
+  session text COLLATE "C",
+  PRIMARY KEY (ns, workflow)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- Tied batches that have ended and whose time was not looked at since: they are kept as long as a workflow needs them.
+CREATE TABLE closing (
+  ns bigint NOT NULL,
+  batch text COLLATE "C" NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX closing_by_namespace ON closing (ns);
 
 -- From here on what may be lost with the server's process: it is told again, or asked for again.
 

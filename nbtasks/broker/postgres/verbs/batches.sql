@@ -36,6 +36,8 @@ END $$;
 CREATE FUNCTION forget(_ns bigint, _batch text) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
+  -- What was kept because of it may go now.
+  INSERT INTO closing (ns, batch) SELECT _ns, batch FROM batches WHERE ns = _ns AND batch = _batch AND tied;
   DELETE FROM batches WHERE ns = _ns AND batch = _batch;
   DELETE FROM results WHERE ns = _ns AND batch = _batch;
   DELETE FROM revocations WHERE ns = _ns AND batch = _batch;

@@ -35,10 +35,12 @@ CREATE FUNCTION swept(_ns bigint, _most bigint) RETURNS bigint LANGUAGE plpgsql 
 DECLARE
   _now bigint := now_ms();
   _gone text[];
+  _tied text[];
   _keys text[];
 BEGIN
-  SELECT array_agg(b.batch) INTO _gone FROM (
-    SELECT batch FROM batches WHERE ns = _ns AND expires <= _now ORDER BY expires LIMIT _most FOR UPDATE SKIP LOCKED
+  PERFORM closed(_ns, _now);
+  SELECT array_agg(b.batch), array_agg(b.batch) FILTER (WHERE b.tied) INTO _gone, _tied FROM (
+    SELECT batch, tied FROM batches WHERE ns = _ns AND expires <= _now ORDER BY expires LIMIT _most FOR UPDATE SKIP LOCKED
   ) b;
   IF _gone IS NOT NULL THEN
     DELETE FROM results WHERE ns = _ns AND batch = ANY (_gone);
@@ -48,9 +50,19 @@ BEGIN
       SELECT array_agg(DISTINCT key) INTO _keys FROM links;
     DELETE FROM blobs b WHERE b.ns = _ns AND b.key = ANY (_keys)
       AND NOT EXISTS (SELECT FROM batch_blobs l WHERE l.ns = _ns AND l.key = b.key);
+    IF _tied IS NOT NULL THEN PERFORM untied(_ns, _tied); END IF;
     DELETE FROM batches WHERE ns = _ns AND batch = ANY (_gone);
   END IF;
   RETURN coalesce(array_length(_gone, 1), 0);
+END $$;
+
+-- What was noted of batches for workflows goes with them.
+CREATE FUNCTION untied(_ns bigint, _batches text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM steps WHERE ns = _ns AND batch = ANY (_batches) ORDER BY batch, workflow FOR UPDATE;
+  DELETE FROM steps WHERE ns = _ns AND batch = ANY (_batches);
+  DELETE FROM waits WHERE ns = _ns AND before = ANY (_batches);
+  DELETE FROM entries WHERE batch = ANY (_batches) AND queue < 0 AND ns = _ns;
 END $$;
 
 -- Once an hour: what is left of clients and workers that have gone, functions that nothing needs, old orders.
@@ -81,6 +93,14 @@ BEGIN
   DELETE FROM control c WHERE c.ns = _ns AND c.told < _now - 86400000
     AND c.id <= (SELECT max(l.id) - 10000 FROM control l WHERE l.ns = _ns);
   PERFORM bounded(_ns, 50000, NULL);
+  -- Of workflows what was never sent whole, or forgotten while something waited for it.
+  DELETE FROM steps s WHERE s.ns = _ns AND CASE WHEN s.entry IS NULL
+    THEN NOT EXISTS (SELECT FROM batches b WHERE b.ns = _ns AND b.batch = s.batch)
+    ELSE NOT EXISTS (SELECT FROM entries e WHERE e.id = s.entry AND e.due IS NOT NULL) END;
+  DELETE FROM waits w WHERE w.ns = _ns AND NOT EXISTS (
+    SELECT FROM steps s WHERE s.ns = _ns AND s.batch = w.batch AND s.own);
+  DELETE FROM entries e WHERE e.queue < 0 AND e.ns = _ns AND NOT EXISTS (
+    SELECT FROM batches b WHERE b.ns = _ns AND b.batch = e.batch);
   -- Locked first, then looked at: whoever submits a batch locks its function, too.
   SELECT array_agg(f.digest) INTO _digests FROM (
     SELECT digest FROM functions WHERE ns = _ns FOR UPDATE SKIP LOCKED
