@@ -359,7 +359,7 @@ def test_code_that_no_periodic_task_needs_any_more_goes(postgres_url, new_line):
         housekeeping.sweep_batches(0)
         assert line.store().function(name)
     assert line.store().function("old") is None, "another version has taken its place"
-    store.say_there("c1", 1)
+    store.say_there("c1", 0)
     store.remove("ab")
     housekeeping.sweep_batches(0)
     assert ask(postgres_url, "SELECT digest FROM nbtasks.functions") == []
