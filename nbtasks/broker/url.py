@@ -18,6 +18,7 @@ from nbtasks.core.unsendable import refuse_to_travel
 from .othersystems import as_broker
 from .pgurl import is_pg, parse_pg
 from .sentinelurl import WatchedServer, in_one, parse_watched
+from .sqliteurl import is_sqlite, parse_sqlite
 from .urloptions import WITH_TLS, is_number, pairs, read_options
 from .urlparts import ENCODED, cut, has_control, place_of
 
@@ -51,10 +52,10 @@ class BrokerUrl:
     """What a URL says. Its repr shows no user, no password and no options.
 
     Attributes:
-        scheme: ``redis``, ``rediss``, ``unix``, ``sentinel`` or ``sentinels``; or ``postgresql``, of which only what
-            is shown and the first server are told here.
+        scheme: ``redis``, ``rediss``, ``unix``, ``sentinel`` or ``sentinels``; or ``postgresql`` or
+            ``sqlite``, of which only what is shown and the first server, or the file, are told here.
         host, port: of a server in the network; of the first sentinel where sentinels know the server.
-        path: of a unix socket.
+        path: of a unix socket, or of a file.
         db: the database's number.
         user, password: as the server gets them; None where the URL names none.
         options: name -> value, as redis-py's connections take them.
@@ -93,7 +94,7 @@ class BrokerUrl:
     @property
     def _server(self) -> tuple[str, int]:
         """What two URLs of one server have in common: host and port, or path and 0."""
-        if self.scheme == "unix":
+        if self.path:
             return self.path, 0
         local = self.host.lower() in {"localhost", "127.0.0.1", "::1"}
         return ("localhost" if local else self.host.lower()), self.port
@@ -115,6 +116,9 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
         found = parse_pg(url, what)
         host, port = found.server
         return BrokerUrl("postgresql", found.shown, host, port)
+    if is_sqlite(url):
+        file = parse_sqlite(url, what)
+        return BrokerUrl("sqlite", file.shown, path=file.path)
     if has_control(url):
         raise ConfigError(
             f"{what}: the URL has a line break or another control character in it; write {FORMS}"
@@ -146,11 +150,16 @@ def is_redis(url: str) -> bool:
 
 
 def plainly(url: str) -> str:
-    """Return a URL with our word for its scheme in the place of another one for the same, and several sentinels in one.
+    """Return a URL as it is kept.
+
+    That is with our word for its scheme in the place of another one for the same, several sentinels in one, and with a
+    file's path as it leads there from anywhere.
 
     Raises:
         ConfigError: sentinels are told two things.
     """
+    if is_sqlite(url):
+        return parse_sqlite(url).whole
     begin = _SCHEME.match(url)
     known = _ALIASES.get(begin[1].lower()) if begin else None
     named = url if begin is None or known is None else f"{known}{url[begin.end(1) :]}"

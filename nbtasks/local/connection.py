@@ -99,7 +99,7 @@ class Connection:
         """Whether the server is on this machine, as far as the URL says."""
         url = urls.parse(self.url)
         # Where sentinels are says nothing of where the server is, now and after the next fail-over.
-        return url.scheme == "unix" or (url.watched is None and self.is_loopback)
+        return url.scheme in {"unix", "sqlite"} or (url.watched is None and self.is_loopback)
 
     @property
     def is_embedded(self) -> bool:
