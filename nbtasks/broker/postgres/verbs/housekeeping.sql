@@ -65,7 +65,7 @@ BEGIN
   DELETE FROM entries WHERE batch = ANY (_batches) AND queue < 0 AND ns = _ns;
 END $$;
 
--- Once an hour: what is left of clients and workers that have gone, functions that nothing needs, old orders.
+-- Once an hour: what is left of clients and workers that have gone, functions that nothing needs.
 --
 -- _session  ms for which a session is kept that nobody has seen
 CREATE FUNCTION clear_away(_ns bigint, _session bigint) RETURNS void
@@ -90,8 +90,7 @@ BEGIN
   DELETE FROM rates WHERE ns = _ns AND greatest(next, line) < (_now - 60000) * 1000;
   -- A month: longer than a call waits, most likely.
   DELETE FROM unique_calls WHERE ns = _ns AND greatest(since, until) < _now - 2592000000;
-  DELETE FROM control c WHERE c.ns = _ns AND c.told < _now - 86400000
-    AND c.id <= (SELECT max(l.id) - 10000 FROM control l WHERE l.ns = _ns);
+  PERFORM bounded_orders(_ns);
   PERFORM bounded(_ns, 50000, NULL);
   -- Of workflows what was never sent whole, or forgotten while something waited for it.
   DELETE FROM steps s WHERE s.ns = _ns AND CASE WHEN s.entry IS NULL
@@ -110,11 +109,20 @@ BEGIN
     AND NOT EXISTS (SELECT FROM periodic_tasks t WHERE t.ns = _ns AND t.function = f.digest);
 END $$;
 
--- Keep the stream of events within bounds. Returns how many entries were dropped.
+-- Keep what supervisors are told within bounds, as Redis does: each call that is due later leaves a word there.
+CREATE FUNCTION bounded_orders(_ns bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM control c WHERE c.ns = _ns AND c.id <= (
+    SELECT l.id FROM control l WHERE l.ns = _ns ORDER BY l.id DESC OFFSET 10000 LIMIT 1);
+END $$;
+
+-- Keep the stream of events within bounds, and orders. Returns how many entries of the stream were dropped.
 CREATE FUNCTION bound_events(_ns bigint, _most bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   PERFORM lazily();
+  -- Once a minute: within an hour there could be hundreds of thousands.
+  PERFORM bounded_orders(_ns);
   RETURN bounded(_ns, 50000, _most);
 END $$;
 
