@@ -34,8 +34,9 @@ class RedisReferences:
         found: Counter[str] = Counter()
         self._look(places, streams, found)
         if found or not block_ms:
-            return +found
-        # One entry wakes; the others that came with it are looked at where they are.
+            return dict(found)
+        # One entry wakes. Others that came with it are looked at next time: whoever waits for the first one does not
+        # wait for that.
         wait: list[Argument] = [
             "XREADGROUP", "GROUP", _GROUP, "p", "COUNT", 1, "BLOCK", block_ms, "NOACK", "STREAMS",
             *streams, *([">"] * len(streams)),
@@ -49,8 +50,6 @@ class RedisReferences:
         owner = {stream.encode(): address for address, stream in places}
         for stream, entries in reply or ():
             found[owner[stream]] += len(entries)
-        if found:
-            self._look(places, streams, found)
         return dict(found)
 
     def _look(self, places: Sequence[tuple[Address, str]], streams: list[str], found: Counter[str]) -> None:
@@ -59,5 +58,6 @@ class RedisReferences:
         while more:
             numbers = self._link.script("references", [self._keys.root, *streams], args)
             for (address, _), number in zip(places, numbers, strict=True):
-                found[address] += number
+                if number:
+                    found[address] += number
             more = max(numbers, default=0) >= _MOST_AT_ONCE

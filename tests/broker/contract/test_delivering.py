@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -21,6 +22,19 @@ def test_each_entry_is_taken_once(bench):
     taken = [*bench.worker.take(7), *bench.other.take(7), *bench.worker.take(100)]
     assert sorted(one.first for one in taken) == list(range(20))
     assert bench.worker.take(5) == bench.other.take(5) == []
+
+
+def test_whoever_asks_what_was_queued_waits_for_it(bench):
+    references = bench.new_line().references(bench.addresses)
+    assert references.queued(0) == {}
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(references.queued, 30_000)
+        assert not wait([asked], timeout=0.3).done, "it has answered that there is nothing"
+        bench.submitted(3, 1)
+        found = asked.result(30)
+    while more := references.queued(0):
+        found = {address: found.get(address, 0) + number for address, number in more.items()}
+    assert found == {ADDRESS: 3}
 
 
 def test_as_many_are_taken_as_are_wanted(bench):
