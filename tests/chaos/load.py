@@ -375,10 +375,7 @@ class Inventory:
         )
 
     def memory(self) -> int:
-        """Return the bytes that the data take, without buffers of connections and of the file.
-
-        What has happened is kept on purpose, in a stream that is bounded.
-        """
+        """Return the bytes that the data take, without buffers of connections and of the file."""
         info = self.client.info("memory")
         buffers = sum(
             int(info.get(name, 0))
@@ -389,8 +386,7 @@ class Inventory:
                 "mem_cluster_links",
             )
         )
-        events = self.client.memory_usage(f"{self.root}ev", samples=0) or 0
-        return int(info["used_memory"]) - buffers - events
+        return int(info["used_memory"]) - buffers
 
     def leftovers(self) -> dict[str, Any]:
         """Return what should not be there when everything has ended; empty if all is well."""

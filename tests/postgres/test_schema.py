@@ -91,6 +91,26 @@ def test_verbs_keep_to_their_conventions(postgres_url, new_line):
         assert all(one.startswith("_") for one in (arguments or [])[: len(types)]), name
 
 
+def test_one_batch_is_found_without_a_look_at_all_others(postgres_url, new_line, new_app, eventually):
+    with connected(postgres_url) as connection:
+        app = new_app(postgres_url)
+        app.start_workers(1)
+        # Plans are made while there is nothing, and kept.
+        assert [app.task(len).delay([1]).get(timeout=60) for _ in range(100)] == [1] * 100
+        app.close()
+
+        def read(kind: str, name: str) -> int:
+            table = f"pg_stat_user_{kind}"
+            column = {"indexes": "indexrelname", "tables": "relname"}[kind]
+            number = {"indexes": "idx_tup_read", "tables": "seq_tup_read"}[kind]
+            return connection.execute(f"SELECT {number} FROM {table} WHERE {column} = '{name}'").fetchone()[0]
+
+        eventually(lambda: read("indexes", "batches_pkey") >= 300, "all that was read is counted")
+        assert read("indexes", "batches_by_age") < 1000
+        assert read("tables", "batches") < 1000
+        assert read("tables", "entries") < 1000
+
+
 def test_who_may_not_make_it_is_told_so(postgres_server, postgres_url, new_line):
     with (
         role(postgres_server, postgres_url) as url,

@@ -28,10 +28,12 @@ class PgConnection(psycopg.Connection[Any]):
     Attributes:
         limit_s: seconds for which an answer is waited for.
         told: somebody has woken this connection since this was last set to False.
+        listens: it can be woken.
     """
 
     limit_s = ANSWER_S
     told = False
+    listens = False
 
     @classmethod
     def to(cls, url: PgUrl) -> PgConnection:

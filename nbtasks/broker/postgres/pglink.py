@@ -17,7 +17,7 @@ from nbtasks.broker.patience import patiently
 from nbtasks.broker.pgurl import PgUrl
 from nbtasks.broker.unreachable import plain
 from nbtasks.core.backoff import Backoff
-from nbtasks.core.errors import BrokerUnavailable
+from nbtasks.core.errors import BrokerUnavailable, ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
 from .pgconnection import ANSWER_S, PgConnection
@@ -158,6 +158,10 @@ class PgLink:
 
         def note(connection: PgConnection) -> str | None:
             connection.told = False
+            if self.channel is not None and not connection.listens:
+                # Not before: the server wakes each connection that listens, whomever a notification is for.
+                connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.channel)))
+                connection.listens = True
             return self.channel
 
         return self.guarded(note)
@@ -211,8 +215,6 @@ class PgLink:
             Schema(self._url.schema, self.label).see_to(connection)
             self._is_pooled = self._pooled(connection)
             self.channel = None if self._is_pooled else f"nbtasks_{secrets.token_hex(8)}"
-            if self.channel is not None:
-                connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self.channel)))
             name = sql.SQL("SELECT {}(%b)").format(sql.Identifier(self._url.schema, "namespace"))
             self._ns = _only(connection.execute(name, (self._namespace,), binary=True))
             connection.limit_s = ANSWER_S
@@ -284,3 +286,8 @@ def _only(cursor: psycopg.Cursor[Any]) -> Any:
     """Return the one value that was asked for."""
     row = cursor.fetchone()
     return None if row is None else row[0]
+
+
+def refuse(text: str) -> ConfigError:
+    """Return the error of what a PostgreSQL's leg does not do yet."""
+    return ConfigError(f"PostgreSQL as a broker does not do this yet: {text}")

@@ -54,6 +54,6 @@ def _found(used: str, read: frozenset[str]) -> Iterator[tuple[str, str]]:
 
 def _is_same(one: str, other: str) -> bool:
     try:
-        return urls.parse(one).names_server_of(urls.parse(other))
+        return bool(urls.parse(one).server == urls.parse(other).server)
     except ConfigError:
         return False

@@ -31,9 +31,11 @@ END $$;
 
 -- What is lost here with the server's process costs nobody a call, so nobody waits for the disk. Counts for all that the
 -- transaction does: a verb says it only where it is all that its caller does.
-CREATE FUNCTION lazily() RETURNS void LANGUAGE sql VOLATILE AS $$
-  SELECT set_config('synchronous_commit', 'off', true)
-$$;
+CREATE FUNCTION lazily() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  _ text := set_config('synchronous_commit', 'off', true);
+BEGIN
+END $$;
 
 -- Wake some of those who wait at a place, those first that came last: they are surely there, and their memory is warm.
 -- The last thing that a verb does, when it has all its row locks. Who lies down to sleep (doze) has the lock for itself:
@@ -53,16 +55,6 @@ BEGIN
   DELETE FROM sleepers WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM sleepers WHERE channel = ANY (_channels) FOR UPDATE SKIP LOCKED));
   FOREACH _channel IN ARRAY _channels LOOP PERFORM pg_notify(_channel, ''); END LOOP;
-END $$;
-
--- Wake one who waits at each of some places, as many as it is named times. The last thing that a verb does, too.
-CREATE FUNCTION wake_each(_ns bigint, _places text[]) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-  _one record;
-BEGIN
-  FOR _one IN SELECT p AS place, count(*) AS most FROM unnest(_places) AS p GROUP BY p LOOP
-    PERFORM wake(_ns, _one.place, _one.most);
-  END LOOP;
 END $$;
 
 -- Lie down at some places. What was written before is seen by what the same transaction reads after this.
