@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import signal
 import subprocess
 import sys
@@ -15,36 +14,15 @@ from pathlib import Path
 import amqp
 import pytest
 
-from nbtasks import App, BrokerUnavailable, ConfigError, chain
+from nbtasks import BrokerUnavailable, ConfigError, chain
 from nbtasks.broker.carriers.carriage import open_carrier
-from nbtasks.core.address import PYTHON
 from nbtasks.exceptions import TaskRevokedError
-from nbtasks.wire.signing import key_id
-from tests.chaos import servers
 from tests.servers.rabbitmq import RabbitMQ
 
+from .seen import address_of, numbers_of, runs
+
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
-KEY = "A" * 43
 SOON = 120.0
-
-
-@pytest.fixture
-def ledger(run_folder):
-    """What keeps calls and results."""
-    with servers.running("bundled", run_folder) as server:
-        yield server
-
-
-@pytest.fixture
-def new_app(home, ledger):
-    """``new_app(url)`` returns an App over a RabbitMQ."""
-    with contextlib.ExitStack() as apps:
-
-        def make(url, **options):
-            options = {"backend": ledger.url, "namespace": f"t{secrets.token_hex(4)}", "key": KEY, **options}
-            return apps.enter_context(contextlib.closing(App("carried", broker=url, **options)))
-
-        yield make
 
 
 @pytest.fixture
@@ -53,27 +31,6 @@ def app(rabbitmq_url, new_app):
     app = new_app(rabbitmq_url)
     app.start_workers(2, lease=2)
     return app
-
-
-def numbers_of(app, folder, seconds=0.0):
-    """Return a task that leaves a file for each time that it runs."""
-
-    @app.task(retries=0)
-    def number(n):
-        (folder / f"{n}-{os.getpid()}-{secrets.token_hex(4)}").touch()
-        time.sleep(seconds)
-        return n
-
-    return number
-
-
-def runs(folder):
-    """Return how often each call ran."""
-    found = {}
-    for path in folder.iterdir():
-        n = int(path.name.partition("-")[0])
-        found[n] = found.get(n, 0) + 1
-    return found
 
 
 def test_calls_of_all_kinds(app, tmp_path):
@@ -156,11 +113,6 @@ def test_references_that_are_lost_are_put_again(app, rabbitmq_server, tmp_path, 
         purge(app)
         assert result.get(timeout=SOON) == n
     assert runs(tmp_path) == dict.fromkeys(range(20), 1)
-
-
-def address_of(app):
-    """Where its calls go."""
-    return f"default@{PYTHON}.{key_id(app.connection.keys[0])}"
 
 
 def purge(app):

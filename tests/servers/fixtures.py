@@ -15,9 +15,11 @@ from .server import Server
 from .shared import shared
 
 if TYPE_CHECKING:
+    from .beanstalk import Beanstalk
     from .mariadb import MariaDB
     from .postgresql import PostgreSQL
     from .rabbitmq import RabbitMQ
+    from .sqs import SQS
 
 ServerT = TypeVar("ServerT", bound=Server)
 
@@ -118,3 +120,27 @@ def mariadb_url(mariadb_server: MariaDB) -> Iterator[str]:
     """The URL of an empty database of the test's own, as a user has it who may do what they like there only."""
     with mariadb_server.database() as name:
         yield mariadb_server.url(name)
+
+
+@pytest.fixture(scope="session")
+def beanstalk_server(run_folder: Path) -> Iterator[Beanstalk]:
+    """The beanstalkd that the run shares; there is nothing in it to keep tests apart but the names of tubes."""
+    from .beanstalk import Beanstalk
+
+    def beanstalk(folder: Path) -> Beanstalk:
+        return Beanstalk(durable=False, folder=folder)
+
+    with of_the_run(beanstalk) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqs_server(run_folder: Path) -> Iterator[SQS]:
+    """The SQS of moto's that the run shares."""
+    from .sqs import SQS
+
+    def sqs(folder: Path) -> SQS:
+        return SQS(folder=folder)
+
+    with of_the_run(sqs) as server:
+        yield server

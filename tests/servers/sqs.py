@@ -31,6 +31,10 @@ class SQS(Server):
         """The URL of its API."""
         return f"http://127.0.0.1:{self.port}"
 
+    def url(self) -> str:
+        """Return its URL as a broker's."""
+        return f"sqs://{KEY}:{KEY}@127.0.0.1:{self.port}?region={REGION}"
+
     def client(self) -> Any:
         """Return a client of boto3."""
         return boto3.client(

@@ -50,6 +50,8 @@ class AmqpCarrier:
         namespace: whatever is kept there belongs to it.
     """
 
+    is_exact = True
+
     def __init__(self, url: AmqpUrl, namespace: str) -> None:
         self._url = url
         self._namespace = namespace

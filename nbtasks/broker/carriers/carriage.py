@@ -11,6 +11,7 @@ from nbtasks.broker.verbs.carrier import Carrier
 from nbtasks.core.errors import ConfigError
 
 from .amqpurl import parse_amqp
+from .beanstalkurl import parse_beanstalk
 
 
 class CarrierUrl(Protocol):
@@ -44,9 +45,16 @@ def _amqp(url: str, namespace: str) -> Carrier:
     return AmqpCarrier(parse_amqp(url), namespace)
 
 
+def _beanstalk(url: str, namespace: str) -> Carrier:
+    from .beanstalkcarrier import BeanstalkCarrier
+
+    return BeanstalkCarrier(parse_beanstalk(url), namespace)
+
+
 #: By the schemes in small letters.
 _KINDS: dict[str, _Kind] = {
     **dict.fromkeys(("amqp", "amqps", "pyamqp"), _Kind(parse_amqp, _amqp, "py-amqp", "amqp")),
+    "beanstalk": _Kind(parse_beanstalk, _beanstalk, "greenstalk", "beanstalk"),
 }
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,40})://")
 

@@ -19,6 +19,10 @@ class Carrier(Protocol):
     (:meth:`length`), and puts another one.
     """
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether :meth:`length` is right at the moment; where it is late, few are put again, and seldom."""
+
     def check(self) -> None:
         """See that the carrier is there and lets us in.
 

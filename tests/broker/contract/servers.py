@@ -43,6 +43,10 @@ def _rabbitmq(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("rabbitmq_server").url())
 
 
+def _beanstalk(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("beanstalk_server").url())
+
+
 def _before(carrier: Callable[[pytest.FixtureRequest], str], ledger: str) -> Kind:
     """A carrier before a ledger, whose URL stands first."""
 
@@ -80,6 +84,7 @@ KINDS: dict[str, Kind] = {
     "postgresql": _postgres,
     "rabbitmq": _before(_rabbitmq, "valkey"),
     "rabbitmq-postgresql": _before(_rabbitmq, "postgresql"),
+    "beanstalk": _before(_beanstalk, "valkey"),
 }
 #: In `make test`; the others are long.
 ALWAYS = ("valkey", "postgresql")
