@@ -53,7 +53,7 @@ _SYSTEMS: dict[str, OtherSystem] = {
     "pgmq": OtherSystem("pgmq in PostgreSQL"),
     "pyro": OtherSystem("Pyro"),
     "stomp": OtherSystem("STOMP, as of ActiveMQ"),
-    "beanstalk": OtherSystem("Beanstalk", _OF_4),
+    "beanstalk": OtherSystem("Beanstalk"),
     "ironmq": OtherSystem("IronMQ", _OF_4),
     "zmq": OtherSystem("ZeroMQ", _OF_4),
     "zeromq": OtherSystem("ZeroMQ", _OF_4),

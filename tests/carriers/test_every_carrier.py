@@ -16,7 +16,9 @@ from nbtasks.broker.carriers.carriage import open_carrier
 from nbtasks.exceptions import TaskRevokedError
 from tests.servers.beanstalk import Beanstalk
 from tests.servers.server import Server
+from tests.servers.sqs import SQS
 
+from .pages import run_page
 from .seen import address_of, numbers_of, runs
 
 pytestmark = pytest.mark.timeout(300)
@@ -38,10 +40,15 @@ class Kind:
 
 KINDS = {
     "beanstalk": Kind(lambda: Beanstalk(durable=False)),
+    "sqs": Kind(SQS),
 }
 
 
-@pytest.fixture(params=KINDS)
+#: Those whose server starts in a moment; of the others all tests are long.
+QUICK = ("beanstalk",)
+
+
+@pytest.fixture(params=[one if one in QUICK else pytest.param(one, marks=pytest.mark.long) for one in KINDS])
 def kind(request):
     """Which carrier is tried."""
     return KINDS[request.param]
@@ -77,7 +84,7 @@ def lose(app):
 
 
 def test_calls_come_and_go(app, tmp_path):
-    """The one that is not long."""
+    """The one that is not long, where the server starts in a moment."""
     task = numbers_of(app, tmp_path)
     assert task.delay(0).get(timeout=SOON) == 0
     assert task.map(range(1, 100)).get(timeout=SOON) == list(range(1, 100))
@@ -217,3 +224,9 @@ def test_who_is_not_there_is_said_so(kind, server, new_app):
     server.kill()
     with pytest.raises(BrokerUnavailable, match="carrier at"):
         new_app(url).task(abs).delay(-1)
+
+
+@pytest.mark.long
+def test_the_page_runs_as_it_stands(start_server, ledger, project):
+    server = start_server(Beanstalk)
+    run_page("carriers.md", project, {"beanstalk://localhost": server.url(), "redis://localhost": ledger.url})

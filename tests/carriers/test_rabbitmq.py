@@ -6,10 +6,7 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import amqp
 import pytest
@@ -19,6 +16,7 @@ from nbtasks.broker.carriers.carriage import open_carrier
 from nbtasks.exceptions import TaskRevokedError
 from tests.servers.rabbitmq import RabbitMQ
 
+from .pages import run_page
 from .seen import address_of, numbers_of, runs
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
@@ -236,29 +234,7 @@ def test_who_is_not_let_in_is_told_so(rabbitmq_url, new_app):
 
 
 def test_the_page_runs_as_it_stands(rabbitmq_url, ledger, project):
-    """Its module, its worker and its call, on other servers."""
-    page = (Path(__file__).parents[2] / "docs/rabbitmq.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    module, call = (text for language, text in blocks if language == "python")
-    (said,) = (text for language, text in blocks if not language)
-    module = module.replace('"amqp://localhost"', repr(rabbitmq_url))
-    (project / "tasks.py").write_text(module.replace('"redis://localhost"', repr(ledger.url)))
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "nbtasks", "worker", "-A", "tasks", "-c", "1"], cwd=project
-    )
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", call],
-            cwd=project,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=SOON,
-        )
-        assert (done.stdout, done.stderr) == (said, "")
-    finally:
-        worker.terminate()
-        worker.wait(SOON)
+    run_page("rabbitmq.md", project, {"amqp://localhost": rabbitmq_url, "redis://localhost": ledger.url})
 
 
 def test_the_rights_that_the_page_names_are_enough(rabbitmq_server, new_app):

@@ -12,6 +12,7 @@ from nbtasks.core.errors import ConfigError
 
 from .amqpurl import parse_amqp
 from .beanstalkurl import parse_beanstalk
+from .sqsurl import parse_sqs
 
 
 class CarrierUrl(Protocol):
@@ -51,10 +52,17 @@ def _beanstalk(url: str, namespace: str) -> Carrier:
     return BeanstalkCarrier(parse_beanstalk(url), namespace)
 
 
+def _sqs(url: str, namespace: str) -> Carrier:
+    from .sqscarrier import SqsCarrier
+
+    return SqsCarrier(parse_sqs(url), namespace)
+
+
 #: By the schemes in small letters.
 _KINDS: dict[str, _Kind] = {
     **dict.fromkeys(("amqp", "amqps", "pyamqp"), _Kind(parse_amqp, _amqp, "py-amqp", "amqp")),
     "beanstalk": _Kind(parse_beanstalk, _beanstalk, "greenstalk", "beanstalk"),
+    "sqs": _Kind(parse_sqs, _sqs, "botocore", "sqs"),
 }
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,40})://")
 

@@ -47,6 +47,10 @@ def _beanstalk(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("beanstalk_server").url())
 
 
+def _sqs(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("sqs_server").url())
+
+
 def _before(carrier: Callable[[pytest.FixtureRequest], str], ledger: str) -> Kind:
     """A carrier before a ledger, whose URL stands first."""
 
@@ -85,6 +89,7 @@ KINDS: dict[str, Kind] = {
     "rabbitmq": _before(_rabbitmq, "valkey"),
     "rabbitmq-postgresql": _before(_rabbitmq, "postgresql"),
     "beanstalk": _before(_beanstalk, "valkey"),
+    "sqs": _before(_sqs, "valkey"),
 }
 #: In `make test`; the others are long.
 ALWAYS = ("valkey", "postgresql")

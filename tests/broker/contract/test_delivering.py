@@ -260,7 +260,7 @@ def test_copies_of_what_was_worked_off_end_when_they_are_taken(bench):
 def test_calls_of_a_batch_that_nobody_knows_end_when_they_are_taken(bench):
     batch = bench.submitted(2, 2)
     bench.store.forget(batch)
-    assert bench.worker.wait(100) == []
+    assert bench.worker.wait(2_000) == []
     assert bench.left() == 0
     assert [one[1] for one in bench.copies] == [batch]
 
