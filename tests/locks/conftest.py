@@ -43,6 +43,13 @@ def held(ledger, index, seconds=0.0, gate=None, places=0):
     return token
 
 
+def forget(app, lock_id):
+    """Have the broker forget who holds a lock, as one does that comes back with older data."""
+    locks = app.session.line.locks()
+    for holder in locks.occupancy(lock_id, 1).holders:
+        locks.unlock(holder.worker)
+
+
 class Entries:
     """What calls have written: who entered, who left, and how many were in at once."""
 

@@ -16,7 +16,7 @@ import pytest
 import nbtasks
 from nbtasks import App, ConfigError, LockLost, TimeoutError, WouldDeadlock, locked
 
-from .conftest import held
+from .conftest import forget, held
 
 SOON = 90.0
 
@@ -223,10 +223,8 @@ def test_a_call_that_is_revoked_while_it_waits_for_a_lock_leaves_the_line(crew, 
         call = crew.task(waits).delay()
         eventually(lambda: call.state == "STARTED", "it waits in its slot")
         call.revoke(terminate=True)
-        root, link = crew.session.line.keys.root, crew.session.store._link
-        eventually(
-            lambda: not link.call("EXISTS", f"{root}lq:revoked%20in%20the%20line"), "the line is empty"
-        )
+        locks = crew.session.line.locks()
+        eventually(lambda: not locks.occupancy("revoked%20in%20the%20line", 1).waiting, "the line is empty")
     assert crew.task(waits).delay().get(timeout=SOON) == 1
 
 
@@ -310,7 +308,7 @@ def test_a_call_cannot_take_its_own_lock_once_more(crew):
 def test_a_lock_that_was_lost_is_told_at_the_end_of_the_block(crew, eventually):
     def forgets():
         with crew.lock("forgotten") as hold:
-            crew.session.store._link.call("DEL", f"{crew.session.line.keys.root}lk:forgotten")
+            forget(crew, "forgotten")
             eventually(lambda: hold.is_lost, "it is noticed")
 
     with pytest.raises(LockLost, match="lock 'forgotten' was lost before its block has ended"):

@@ -13,7 +13,7 @@ import pytest
 
 from nbtasks import App
 
-from .conftest import held
+from .conftest import forget, held
 
 SOON = 90.0
 
@@ -113,7 +113,7 @@ def test_a_broker_that_forgets_the_lock_stops_the_call(home, entries, gate, even
         task = app.task(held, locks="kept")
         call = task.delay(entries.path, 0, 0.0, gate.path)
         pids = eventually(entries.pids, "it runs")
-        app.session.store._link.call("DEL", f"{app.session.line.keys.root}lk:kept")
+        forget(app, "kept")
         eventually(lambda: entries.entered().count(0) == 2, "it was stopped, and runs again")
         eventually(lambda: not Path(f"/proc/{pids[0]}").exists(), "its process has ended")
         gate.open()
@@ -156,4 +156,4 @@ def hard(home, entries, eventually, calls, kills, seconds):
         assert set(entries.left()) == set(range(calls)), "none is lost"
         assert entries.too_many() == []
         time.sleep(0.1)
-        assert app.session.store._link.call("HLEN", f"{app.session.line.keys.root}lk:task%3Ahard") == 0
+        assert app.session.line.locks().occupancy("task%3Ahard", 3).count == 0
