@@ -15,6 +15,7 @@ from nbtasks.core.errors import ConfigError
 from .carriers.carriedleg import CarriedLeg
 from .pgurl import is_pg
 from .redis.redisleg import RedisLeg
+from .sqliteurl import is_sqlite
 from .verbs.leg import BrokerPlace, Leg
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ def _ledger_for(place: BrokerPlace) -> Leg:
         from .postgres.postgresleg import PostgresLeg
 
         return PostgresLeg(place)
+    if is_sqlite(place.url):
+        from .sql.sqlleg import SqlLeg
+
+        return SqlLeg(place)
     return RedisLeg(place)
 
 

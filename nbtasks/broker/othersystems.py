@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 _EMBEDDED = "leave the broker out, and an embedded server starts by itself"
 _ELSE = f"nbtasks works with Redis and Valkey only; name one, or {_EMBEDDED}"
-_PRIMARY = "name the primary itself, or what stands in front of it and always leads to it"
+_NODE = (
+    "calls of one App are on one server: name one of the cluster's nodes, redis://host:6379/0, and the first call says "
+    "which one it is; or better a server that is no cluster"
+)
 _OF_4 = "not taken by Celery any more since 4.0, of 2016"
 _OF_5 = "not taken by Celery any more since 5.0, of 2020"
 
@@ -32,11 +35,10 @@ class OtherSystem:
 #: that Celery takes for results.
 _SYSTEMS: dict[str, OtherSystem] = {
     # -- Redis and Valkey in other words
-    "sentinel": OtherSystem("Redis Sentinel", step=_PRIMARY),
-    "redis+sentinel": OtherSystem("Redis Sentinel", step=_PRIMARY),
-    "rediss+sentinel": OtherSystem("Redis Sentinel", step=_PRIMARY),
-    "redis-cluster": OtherSystem("Redis Cluster"),
-    "rediss-cluster": OtherSystem("Redis Cluster"),
+    **dict.fromkeys(
+        ("redis-cluster", "rediss-cluster", "redis+cluster", "rediss+cluster", "valkey-cluster", "rediscluster"),
+        OtherSystem("Redis Cluster", step=_NODE),
+    ),
     # -- queues
     "amqp": OtherSystem("RabbitMQ"),
     "amqps": OtherSystem("RabbitMQ"),

@@ -64,8 +64,9 @@ def explain(error: BaseException, label: str) -> tuple[str, str]:
         if isinstance(each, OSError) and each.errno in _STEPS:
             reason, step = _STEPS[each.errno]
             return f"{reason}: {each.strerror}", step
-    if label.startswith("redis://") and _hung_up(error):
-        return _text(error), f"if it speaks TLS, the URL begins with rediss://; else {_CHECK}"
+    plainly = label.partition("://")[0]
+    if plainly in {"redis", "sentinel"} and _hung_up(error):
+        return _text(error), f"if it speaks TLS, the URL begins with {plainly}s://; else {_CHECK}"
     return _text(error), _CHECK
 
 

@@ -71,3 +71,28 @@ def unknown(name: str, known: Collection[str]) -> ConfigError:
     near = difflib.get_close_matches(name.lower(), known, 1)
     hint = f"; did you mean {near[0]}?" if near else f": leave it out, or {ENCODED}"
     return ConfigError(f"the URL's option {shown} is not known{hint} (known are {', '.join(known)})")
+
+
+def place_of(place: str, standard: int, forms: str) -> tuple[str, int]:
+    """Return host and port; the host is empty where none is named.
+
+    Args:
+        standard: the port where none is named.
+        forms: what to write, for messages.
+
+    Raises:
+        ConfigError: they are none.
+    """
+    found = PLACE.fullmatch(place)
+    if found is None:
+        raise ConfigError(
+            f"the URL's host is no name, or its port no number from 1 to 65535; or {ENCODED}; write {forms}"
+        )
+    host, port = found["six"] or found["name"], int(found["port"] or standard)
+    if not 0 < port < 65536:
+        raise ConfigError(f"the port of the URL is not a number from 1 to 65535; write {forms}")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise ConfigError(f"the URL's host is not a name that a machine can have; write {forms}") from None
+    return host, port

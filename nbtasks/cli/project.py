@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from nbtasks.core.errors import BrokerUnavailable
-from nbtasks.local.connection import CONFIG_VARIABLE, divided
+from nbtasks.local.connection import CONFIG_VARIABLE, divided, with_master
 from nbtasks.local.processes.preloading import set_up_django
 
 from .named import place_options
@@ -64,11 +64,18 @@ def connected(
     """Return where calls go, and what keeps the embedded server up where that is it; options count before the App."""
     connection, lease = _resolved(app, broker, file, namespace)
     if broker:
-        url, carrier = divided(broker, None if app is None else app.conf.result_backend)
+        url, carrier = _of_option(broker, app)
         connection = dataclasses.replace(connection, url=url, carrier=carrier, source="-b")
     if namespace:
         connection = dataclasses.replace(connection, namespace=namespace)
     return connection, lease
+
+
+def _of_option(broker: str, app: App | None) -> tuple[str, str]:
+    """Return what ``-b`` names, as :func:`divided` does, with what the App's settings say besides."""
+    if app is None:
+        return divided(broker)
+    return divided(with_master(broker, app.conf.broker_transport_options), app.conf.result_backend)
 
 
 def _resolved(

@@ -381,7 +381,7 @@ class App(Joinable):
         with self._lock:
             opened = self._opened
             if opened.workers is None:
-                opened.workers = LocalWorkers(self.connection, opened.note_worker_death)
+                opened.workers = LocalWorkers(self.connection, opened.note_worker_death, opened.hindrance)
             return opened.workers
 
     def stop_workers(self, cold: bool = False) -> None:

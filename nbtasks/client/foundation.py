@@ -47,7 +47,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("nbtasks")
 #: Settings that a Told is made of, in its order.
-_OF_TOLD = ("broker_url", "key", "namespace", "connection_file", "listen", "result_backend")
+_OF_TOLD = (
+    *("broker_url", "key", "namespace", "connection_file", "listen", "result_backend"),
+    *("broker_transport_options", "result_backend_transport_options"),
+)
 
 
 class Foundation:

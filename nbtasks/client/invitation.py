@@ -97,7 +97,9 @@ class Invitation:
         if self.listening is not None:
             return [self._of_listener(self.listening)]
         notes = []
-        files = [name for name in _FILES_IN_URL if name in parse(self.connection.url).options]
+        url = parse(self.connection.url)
+        of_sentinels = url.watched.options if url.watched else {}
+        files = [name for name in _FILES_IN_URL if name in url.options or name in of_sentinels]
         if files:
             notes.append(
                 f"The broker's URL names files of this machine ({', '.join(files)}): copy them to the same place there."
@@ -107,7 +109,7 @@ class Invitation:
                 f"The broker's URL names {_host(self.connection)}, which over there is the other machine itself: "
                 "give its name in the network, with App(broker=...) or NBTASKS_BROKER."
             )
-        elif parse(self.connection.url).scheme == "redis":
+        elif not url.tls and url.scheme != "unix":
             notes.append(
                 "What you send is signed, but it can be read on its way: rediss:// encrypts, if the server does."
             )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from nbtasks.core.errors import BrokerUnavailable, ConfigError
+from nbtasks.core.errors import BrokerUnavailable, ConfigError, OperationalError
 from nbtasks.local import hindrance
 from nbtasks.local.server import listening
 
@@ -54,6 +54,8 @@ class Opened:
         self.engine: Engine | None = None
         #: Tells others that a worker is dead.
         self._bury: Callable[[str], None] = lambda _: None
+        #: Says why the server takes nothing.
+        self._write_problem: Callable[[], str | None] = lambda: None
         self.workers: LocalWorkers | None = None
         self.rejoin: Callable[[], EmbeddedLease | None] | None = None
         #: Who follows calls of the engine, and has to hear that it tells nothing any more.
@@ -63,6 +65,13 @@ class Opened:
         """Have a dead worker's calls given back at once, without waiting for its lease."""
         if self.engine is not None and self.engine.usable:
             self._bury(worker_id)
+
+    def hindrance(self) -> str | None:
+        """Return why no worker could begin, where that is the server's fault."""
+        try:
+            return self._write_problem() if self.engine is not None and self.engine.usable else None
+        except OperationalError as error:
+            return str(error)
 
     @property
     def unsent(self) -> str:
@@ -92,7 +101,7 @@ class Opened:
             try:
                 engine = BrokeredEngine(connection, result_expires_s, result_limit, include)
                 engine.know_own_workers(self.workers_given_up)
-                self._bury = engine.bury
+                self._bury, self._write_problem = engine.bury, engine.write_problem
                 return engine
             except RuntimeError as error:
                 # Too many threads: everything else of ours says what it is.

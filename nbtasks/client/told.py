@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nbtasks.broker.sentinelurl import with_transport_options
+from nbtasks.broker.url import is_watched, plainly
 from nbtasks.core import context
+from nbtasks.core.errors import ConfigError
 from nbtasks.local import connection as connections
 from nbtasks.local.backend import check_backend
 from nbtasks.local.server import listening
@@ -26,6 +31,8 @@ class Told:
     connection_file: str | os.PathLike[str] | None = None
     listen: str | bool = False
     backend: str | None = None
+    broker_options: Mapping[str, Any] | None = None
+    backend_options: Mapping[str, Any] | None = None
 
     def check(self, connection: Connection | None) -> None:
         """Check the form of it.
@@ -37,13 +44,27 @@ class Told:
             ConfigError: it is none of the accepted forms.
         """
         connections.check_named(self.broker, self.key, self.namespace, self.connection_file)
+        if connection is None:
+            named = connections.named_url(self.broker, self.connection_file)
+            # A variable may lead elsewhere than the settings of a project say.
+            if self.broker or not named:
+                connections.check_sentinels_named(named, self.broker_options)
         if self.backend is not None:
             named = connections.named_url(self.broker, self.connection_file) if connection is None else ""
-            check_backend(self.backend, named if connection is None else connection.url)
+            check_backend(self._backend, named if connection is None else connection.url)
         elif self.broker:
             connections.divided(self.broker)
         if self.listen:
             listening.parse_place(self.listen)
+
+    @property
+    def _backend(self) -> str | None:
+        """The backend, with what its transport options say of sentinels."""
+        if self.backend is None or not self.backend_options or not is_watched(self.backend):
+            return self.backend
+        return with_transport_options(
+            plainly(self.backend), self.backend_options, "result_backend_transport_options"
+        )
 
     @property
     def names_broker(self) -> bool:
@@ -57,10 +78,14 @@ class Told:
         own_key = " with a key of its own" if self.key else ""
         if self.connection_file is not None:
             return f"the connection file {os.fspath(self.connection_file)}{own_key}"
-        if self.broker is not None:
+        broker = self.broker
+        if broker is not None:
             variable = os.environ.get(connections.NAMESPACE_VARIABLE)
             name = self.namespace or variable or connections.DEFAULT_NAMESPACE
-            ledger, _ = connections.divided(self.broker, self.backend)
+            with contextlib.suppress(ConfigError):
+                # Where they do not go together, that is said when they are used.
+                broker = connections.with_master(broker, self.broker_options)
+            ledger, _ = connections.divided(broker, self._backend)
             return f"{connections.place(connections.address_of(ledger), name)}{own_key}"
         return f"namespace {self.namespace!r}{own_key}" if self.namespace else own_key.strip()
 
@@ -69,7 +94,7 @@ class Told:
         if context.serving and not self.names_broker:
             return self._like(context.serving[0].connection), None
         resolving = connections.begin(
-            self.broker, self.key, self.namespace, self.connection_file, self.backend
+            self.broker, self.key, self.namespace, self.connection_file, self._backend, self.broker_options
         )
         return resolving.connection, resolving
 

@@ -65,7 +65,7 @@ def check_backend(backend: object, broker: str) -> None:
         step = "to have both there, name it as broker=, too, or else "
         raise ConfigError(_refusal(f"{wanted.shown} is another one", broker, step))
     used = parse(broker)
-    if used.server != wanted.server:
+    if not used.names_server_of(wanted):
         raise ConfigError(_refusal(f"{wanted.shown} is another one", broker))
     if wanted.scheme != used.scheme:
         step = "say the same for both (rediss:// where the server speaks TLS), or "

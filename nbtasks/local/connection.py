@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.broker import url as urls
 from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
+from nbtasks.broker.sentinelurl import of_sentinels, with_transport_options
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
@@ -29,6 +31,7 @@ FILE_VARIABLE = "NBTASKS_CONNECTION_FILE"
 #: Names the module that every App of a process reads its settings from.
 CONFIG_VARIABLE = "NBTASKS_CONFIG_MODULE"
 DEFAULT_NAMESPACE = "nbtasks"
+OPTIONS_SETTING = "broker_transport_options"
 #: Where a URL came from that nobody has named.
 EMBEDDED = "embedded server"
 #: The key in use and the one before it.
@@ -61,7 +64,8 @@ class Connection:
     carrier: str = ""
 
     def __post_init__(self) -> None:
-        urls.parse(self.url)
+        what = "backend" if self.carrier else "broker"
+        check_master(urls.parse(self.url, what), what)
         object.__setattr__(self, "url", urls.plainly(self.url))
         if self.carrier:
             parse_carrier(self.carrier)
@@ -86,16 +90,16 @@ class Connection:
     @property
     def is_loopback(self) -> bool:
         """Whether the URL names this machine, by its network name."""
-        host = urls.parse(self.url).host
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host.split(".", maxsplit=1)[0] == "localhost"
+        url = urls.parse(self.url)
+        hosts = [host for host, _ in url.watched.places] if url.watched else [url.host]
+        return all(map(_is_loopback, hosts))
 
     @property
     def is_local(self) -> bool:
         """Whether the server is on this machine, as far as the URL says."""
-        return urls.parse(self.url).scheme == "unix" or self.is_loopback
+        url = urls.parse(self.url)
+        # Where sentinels are says nothing of where the server is, now and after the next fail-over.
+        return url.scheme in {"unix", "sqlite"} or (url.watched is None and self.is_loopback)
 
     @property
     def is_embedded(self) -> bool:
@@ -206,12 +210,17 @@ def begin(
     namespace: str | None = None,
     file: str | os.PathLike[str] | None = None,
     backend: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Resolving:
-    """Do as :func:`resolve`, but do not wait for the embedded server: it starts meanwhile."""
+    """Do as :func:`resolve`, but do not wait for the embedded server: it starts meanwhile.
+
+    Args:
+        options: Celery's transport options, which may say of which master sentinels are asked.
+    """
     given = read_connection_file(file) if file else None
     filed = given or _connection_file()
     url, source = _url(broker, given, filed)
-    url, carrier = divided(url, backend)
+    url, carrier = divided(with_master(url, options), backend)
     if filed is not None and source == filed.source:
         carrier = filed.carrier
     keys = given.keys if given and not key else _keys(key, filed)
@@ -241,6 +250,32 @@ def divided(url: str, backend: str | None = None) -> tuple[str, str]:
         ConfigError: the broker is one that keeps nothing, and nothing says what does.
     """
     return (ledger_of(url, backend), url) if is_carrier(url) else (url, "")
+
+
+def with_master(url: str, options: Mapping[str, Any] | None) -> str:
+    """Return a broker's URL with what Celery's transport options say of sentinels, where it names some.
+
+    Raises:
+        ConfigError: the URL says something else.
+    """
+    if not options or not urls.is_watched(url):
+        return url
+    urls.parse(url)
+    return with_transport_options(urls.plainly(url), options, OPTIONS_SETTING)
+
+
+def check_sentinels_named(url: str, options: Mapping[str, Any] | None) -> None:
+    """Raise ConfigError where transport options say something of sentinels, and no URL names any.
+
+    Args:
+        url: the broker's; empty for the embedded server.
+    """
+    said = of_sentinels(options or {})
+    if said and not urls.is_watched(url):
+        raise ConfigError(
+            f"{OPTIONS_SETTING}[{said[0]!r}] is for sentinels, and broker_url names none: write broker_url = "
+            "'sentinel://host:26379;sentinel://other:26379/0', or leave it out"
+        )
 
 
 def named_url(broker: str | None = None, file: str | os.PathLike[str] | None = None) -> str:
@@ -353,6 +388,24 @@ def check_namespace(name: str) -> None:
 def address_of(url: str) -> str:
     """Return a URL without user, password and query."""
     return urls.parse(url).shown
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.split(".", maxsplit=1)[0] == "localhost"
+
+
+def check_master(url: urls.BrokerUrl, what: str) -> None:
+    """Raise ConfigError where a URL names sentinels, and not what they are to be asked for."""
+    if url.watched is not None and not url.watched.master:
+        behind = "result_backend_transport_options" if what == "backend" else "broker_transport_options"
+        raise ConfigError(
+            f"{what}: {url.shown} names sentinels, and not which master they are to be asked for: write "
+            f"{url.shown}?master_name=mymaster, or set {behind} = {{'master_name': 'mymaster'}}; "
+            "`redis-cli -p 26379 SENTINEL MASTERS` lists the names"
+        )
 
 
 def _connection_file() -> Connection | None:

@@ -375,7 +375,10 @@ class Inventory:
         )
 
     def memory(self) -> int:
-        """Return the bytes that the data take, without buffers of connections and of the file."""
+        """Return the bytes that the data take, without buffers of connections and of the file.
+
+        What has happened is kept on purpose, in a stream that is bounded.
+        """
         info = self.client.info("memory")
         buffers = sum(
             int(info.get(name, 0))
@@ -386,7 +389,8 @@ class Inventory:
                 "mem_cluster_links",
             )
         )
-        return int(info["used_memory"]) - buffers
+        events = self.client.memory_usage(f"{self.root}ev", samples=0) or 0
+        return int(info["used_memory"]) - buffers - events
 
     def leftovers(self) -> dict[str, Any]:
         """Return what should not be there when everything has ended; empty if all is well."""

@@ -45,13 +45,7 @@ class Site:
 
     def seconds_to_resume(self) -> float:
         """Submit a call now, ahead of all others, and return the seconds until its result is there."""
-        began = time.monotonic()
-        while True:
-            with contextlib.suppress(OperationalError):
-                handle = self.app.task(len).apply_async(("abc",), priority=9)
-                assert handle.get(timeout=SOON) == 3
-                return time.monotonic() - began
-            assert time.monotonic() - began < SOON, "nothing goes on"
+        return seconds_to_resume(self.app)
 
     def busiest(self, since: float) -> float:
         """Return the connections and packets a second of the process that has made most of them."""
@@ -64,6 +58,17 @@ class Site:
         other = servers.Server(self.server.flavour, folder, settings)
         other.start()
         return other
+
+
+def seconds_to_resume(app: App) -> float:
+    """As :meth:`Site.seconds_to_resume`, of any App."""
+    began = time.monotonic()
+    while True:
+        with contextlib.suppress(OperationalError):
+            handle = app.task(len).apply_async(("abc",), priority=9)
+            assert handle.get(timeout=SOON) == 3
+            return time.monotonic() - began
+        assert time.monotonic() - began < SOON, "nothing goes on"
 
 
 @contextlib.contextmanager

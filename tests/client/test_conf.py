@@ -113,8 +113,6 @@ def test_what_would_send_calls_elsewhere_is_refused_with_what_to_write(app, name
     [
         ("broker_transport_options", "global_keyprefix", "one:", "namespace="),
         ("result_backend_transport_options", "global_keyprefix", "one:", "namespace="),
-        ("broker_transport_options", "master_name", "mymaster", "name the primary itself"),
-        ("result_backend_transport_options", "master_name", "mymaster", "name the primary itself"),
         ("broker_transport_options", "ssl", {"ssl_cert_reqs": 2}, "rediss://.*ssl_ca_certs="),
         ("BROKER_TRANSPORT_OPTIONS", "client_name", "me", "client_name=me"),
     ],

@@ -156,7 +156,6 @@ BACKENDS = {
     "riak": "Riak, not taken by Celery any more since 5.0, of 2020",
     "tyrant": "Tokyo Tyrant, not taken",
     "disabled": "no results.*ignore_result=True",
-    "sentinel": "Redis Sentinel",
 }
 
 

@@ -59,7 +59,7 @@ class PgDelivery:
 
     def call_locks(self) -> PgCallLocks:
         """Return what takes locks for calls in this consumer's hands."""
-        return PgCallLocks(self._line)
+        return PgCallLocks(self._line, self.consumer)
 
     @property
     def connections(self) -> int:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .pglink import PgLink
 
 _MOST_QUEUES = 300
+_MOST_LOCKS = 200
 
 
 class PgGauges:
@@ -31,8 +32,8 @@ class PgGauges:
         return found
 
     def lock_ids(self) -> list[str]:
-        """Return the ids of locks that somebody holds or waits for: there are none yet."""
-        return []
+        """Return the ids of locks that somebody holds or waits for."""
+        return [lock for (lock,) in self._line.rows("lock_ids", _MOST_LOCKS)]
 
     def server(self) -> ServerGauges:
         """Return what the server says of itself."""

@@ -17,7 +17,7 @@ from nbtasks.broker.patience import patiently
 from nbtasks.broker.pgurl import PgUrl
 from nbtasks.broker.unreachable import plain
 from nbtasks.core.backoff import Backoff
-from nbtasks.core.errors import BrokerUnavailable, ConfigError
+from nbtasks.core.errors import BrokerUnavailable
 from nbtasks.core.unsendable import refuse_to_travel
 
 from .pgconnection import ANSWER_S, PgConnection
@@ -286,8 +286,3 @@ def _only(cursor: psycopg.Cursor[Any]) -> Any:
     """Return the one value that was asked for."""
     row = cursor.fetchone()
     return None if row is None else row[0]
-
-
-def refuse(text: str) -> ConfigError:
-    """Return the error of what a PostgreSQL's leg does not do yet."""
-    return ConfigError(f"PostgreSQL as a broker does not do this yet: {text}")

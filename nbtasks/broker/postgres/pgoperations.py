@@ -6,20 +6,11 @@ go, and a new kind of operation changes no verb's arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nbtasks.broker.verbs.finish import Finish
 from nbtasks.broker.verbs.flush import Flush
-
-from .pglink import refuse
-
-#: Operations of workflows and locks, which the leg does not have yet.
-_NOT_YET = {
-    **dict.fromkeys("VWXPLI", "workflows"),
-    "Y": "replacing a call by a workflow",
-    "U": "locks",
-}
 
 
 class Operations:
@@ -53,6 +44,7 @@ class FlushOperations(Operations):
         self._entries: dict[str, int] = {}
         self._lanes: set[str] = set()
         self._due_ms: int | None = None
+        self._woven = False
 
     def batch(self, parts: Sequence[Any]) -> None:
         """A new batch."""
@@ -77,6 +69,18 @@ class FlushOperations(Operations):
             self._due_ms = min(due_ms, self._due_ms or due_ms)
         self.add("C", parts[:-1], parts[-1])
 
+    def parked(self, parts: Sequence[Any]) -> None:
+        """A chunk of calls that waits for others."""
+        _, address, lane, *_ = parts
+        self._lanes.add(f"{address} {lane}")
+        self._entries.setdefault(address, 0)
+        self.woven("P", parts[:-1], parts[-1])
+
+    def woven(self, kind: str, words: Iterable[Any], frame: bytes | memoryview | None = None) -> None:
+        """Something of a workflow."""
+        self._woven = True
+        self.add(kind, words, frame)
+
     def all_args(self, most: int, *, look: bool) -> tuple[Any, ...]:
         """What submit.sql takes.
 
@@ -88,7 +92,7 @@ class FlushOperations(Operations):
         entries = [self._entries[address] for address in addresses]
         lanes = sorted(self._lanes) if look else []
         needed = sorted(self._functions - self._shipped)
-        return *self.args, needed, addresses, entries, lanes, most, self._due_ms
+        return *self.args, needed, addresses, entries, lanes, most, self._due_ms, self._woven
 
 
 def of_flush(flush: Flush) -> FlushOperations:
@@ -107,8 +111,19 @@ def of_flush(flush: Flush) -> FlushOperations:
         elif kind == "O":
             found.add(kind, parts)
         else:
-            raise refuse(_NOT_YET[kind])
+            _WEAVING[kind](found, parts)
     return found
+
+
+#: Letters of workflows; of a step it is not said who waits for all of it: those say it themselves.
+_WEAVING: dict[str, Callable[[FlushOperations, Sequence[Any]], None]] = {
+    "V": lambda found, parts: found.woven("V", parts[:-1], parts[-1]),
+    "W": lambda found, parts: found.woven("W", [*parts[:3], *parts[4:]]),
+    "X": lambda found, parts: found.woven("X", parts),
+    "I": lambda found, parts: found.woven("I", parts),
+    "P": FlushOperations.parked,
+    "L": lambda found, parts: found.woven("L", parts),
+}
 
 
 class ReportOperations(Operations):
@@ -143,8 +158,6 @@ def of_report(report: Finish) -> ReportOperations:
 
 
 def _add_whole(found: ReportOperations, kind: str, parts: Sequence[Any]) -> None:
-    if kind in _NOT_YET:
-        raise refuse(_NOT_YET[kind])
     found.add(kind, parts)
 
 
@@ -161,6 +174,13 @@ def _add_again(found: ReportOperations, kind: str, parts: Sequence[Any]) -> None
     *place, attempt, frame = parts
     number, _, doubt = str(attempt).partition(" ")
     found.add(kind, [*place, number, doubt], frame)
+
+
+def _add_later(found: ReportOperations, kind: str, parts: Sequence[Any]) -> None:
+    *place, attempt, frame, name, before = parts
+    # Whoever waits for a batch has it locked, with the report's own ones in one order.
+    found.batches.update(before.split())
+    found.add(kind, [*place, attempt, "", name, before], frame)
 
 
 def _add_note(found: ReportOperations, kind: str, parts: Sequence[Any]) -> None:
@@ -183,6 +203,7 @@ _ADDING = {
     "E": _add_framed,
     "P": _add_framed,
     "Z": _add_again,
+    "Y": _add_later,
     "H": _add_note,
 }
 

@@ -26,8 +26,11 @@ class PgStock:
         return Look(found, at_once=True)
 
     def parked(self, batches: Sequence[str]) -> dict[str, set[int]]:
-        """Return of each batch the first calls of its chunks that wait for other batches: there are none yet."""
-        return {batch: set() for batch in batches}
+        """Return of each batch the first calls of its chunks that wait for other batches."""
+        found: dict[str, set[int]] = {batch: set() for batch in batches}
+        for batch, first in self._line.rows("parked", list(found)) if found else ():
+            found[batch].add(first)
+        return found
 
     def known(self, batches: Sequence[str]) -> list[bool]:
         """Return of each batch whether it is recorded."""

@@ -1,9 +1,11 @@
-"""What is kept about workflows. The leg advances none yet; how calls have ended it knows."""
+"""What is kept about workflows: in which of them something has failed, how calls have ended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.broker.verbs.submission import SESSION_TTL_MS
 
 from .pgkeptcalls import PgKeptCalls
 from .pgstock import PgStock
@@ -11,6 +13,9 @@ from .pgstore import states_in
 
 if TYPE_CHECKING:
     from .pglink import PgLink
+
+#: Parts whose states are asked for in one go.
+_MOST_AT_ONCE = 1000
 
 
 class PgWorkflowStore:
@@ -21,11 +26,25 @@ class PgWorkflowStore:
 
     def states_of_parts(self, parts: Sequence[tuple[str, int, int]]) -> list[bytes]:
         """Return state codes of (batch, first, count), zero where a call is not final."""
-        found = self._line.several([("states", part) for part in parts]) if parts else []
-        return [states_in(rows, first, count) for rows, (_, first, count) in zip(found, parts, strict=True)]
+        found: list[bytes] = []
+        for start in range(0, len(parts), _MOST_AT_ONCE):
+            some = parts[start : start + _MOST_AT_ONCE]
+            rows: dict[int, list[tuple[Any, ...]]] = {}
+            columns = [list(column) for column in zip(*some, strict=True)]
+            for place, *row in self._line.rows("states_of_parts", *columns):
+                rows.setdefault(place - 1, []).append(tuple(row))
+            found += [
+                states_in(rows.get(place, ()), first, count) for place, (_, first, count) in enumerate(some)
+            ]
+        return found
 
     def records_of(self, batch: str, first: int, count: int) -> list[tuple[int, int, bytes]]:
         """Return (first, count, frame) of each record that has results of these calls."""
+        if (first, count) == (0, 1):
+            # A group of one flush that ends together; a single call's record has its name.
+            frame = self.record_at(batch, first, count)
+            if frame is not None:
+                return [(first, count, frame)]
         places = [(batch, a, n) for a, n, _ in self._line.rows("states", batch, first, count)]
         return [(a, n, frame) for (_, a, n), frame in PgKeptCalls(self._line).records(places)]
 
@@ -41,5 +60,16 @@ class PgWorkflowStore:
     def take_fallout(
         self, most: int, for_ms: int, seen_to: Sequence[tuple[str, bytes]]
     ) -> list[tuple[str, bytes, float]]:
-        """Take workflows in which something has failed: there are none yet."""
-        return []
+        """Take workflows in which something has failed, or of which only a part has come yet.
+
+        Returns:
+            of each its id, a mark to be given back, and the seconds for which its client has sent nothing; 0 where all
+            of it has come.
+
+        Args:
+            for_ms: who takes one sees to it within this time; else another one gets it.
+            seen_to: those that were taken before.
+        """
+        names, marks = [name for name, _ in seen_to], [int(mark) for _, mark in seen_to]
+        rows = self._line.rows("take_fallout", most, for_ms, names, marks, SESSION_TTL_MS)
+        return [(workflow, b"%d" % mark, silent_ms / 1000) for workflow, mark, silent_ms in rows]

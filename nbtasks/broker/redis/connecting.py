@@ -30,6 +30,7 @@ from nbtasks.core.errors import ConfigError
 
 from .channel import NOT_REPLIES
 from .inside import inside
+from .sentinels import Sentinels
 
 #: Seconds to make a connection; also for the first words on it.
 CONNECT_S = 2.0
@@ -40,7 +41,7 @@ _FOLDERS = ("ssl_ca_path",)
 
 
 class Connector:
-    """Makes connections to one server.
+    """Makes connections to one server; where sentinels know which that is, they are asked before each.
 
     Raises:
         ConfigError: the URL names a file that is not here, or that is not what it should be.
@@ -49,6 +50,10 @@ class Connector:
     def __init__(self, url: BrokerUrl) -> None:
         self.url = url
         _check_files(url.options)
+        self._sentinels = None
+        if url.watched is not None:
+            _check_files(url.watched.options)
+            self._sentinels = Sentinels(url.watched)
         self._make, settings = _kind(url)
         self._settings = {
             **settings,
@@ -76,8 +81,15 @@ class Connector:
             ConfigError: the server refuses the login or the database.
             redis.RedisError, OSError: anything else that went wrong.
         """
+        if self._sentinels is None:
+            return self._connected(self._settings)
+        return self._sentinels.lead(
+            lambda host, port: self._connected({**self._settings, "host": host, "port": port})
+        )
+
+    def _connected(self, settings: dict[str, Any]) -> Any:
         try:
-            connection = self._make(**self._settings)
+            connection = self._make(**settings)
         except TypeError as error:
             raise ConfigError(
                 f"an option of the broker's URL is not known to this redis-py: {error}"
@@ -174,7 +186,7 @@ def _kind(url: BrokerUrl) -> tuple[Callable[..., Any], dict[str, Any]]:
     if url.scheme == "unix":
         return redis.UnixDomainSocketConnection, {"path": url.path}
     place = {"host": url.host, "port": url.port, "socket_keepalive": True}
-    if url.scheme == "redis":
+    if not url.tls:
         return redis.Connection, place
     # Without a password OpenSSL would ask for one at the terminal.
     return redis.SSLConnection, {

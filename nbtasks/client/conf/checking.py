@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from nbtasks.broker.sentinelurl import with_transport_options
 from nbtasks.core.callheader import RESULT_LIMIT_BYTES
 from nbtasks.core.durations import seconds
 from nbtasks.core.errors import ConfigError
@@ -158,6 +159,14 @@ def _backend(name: str, value: Any) -> Any:
     return value
 
 
+def _transport_options(name: str, value: Any) -> Any:
+    if value is not None and not isinstance(value, Mapping):
+        raise ConfigError(f"{name}: {type(value).__name__} is no dict of options")
+    # For what it says of sentinels, whichever these are.
+    with_transport_options("sentinel://host", value or {}, name)
+    return value
+
+
 def _namespace(_name: str, value: Any) -> Any:
     if value is not None:
         connections.check_namespace(value)
@@ -183,6 +192,8 @@ def _schedule(name: str, value: Any) -> Any:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "broker_url": _url,
+    "broker_transport_options": _transport_options,
+    "result_backend_transport_options": _transport_options,
     "result_backend": _backend,
     "namespace": _namespace,
     "task_always_eager": _yes_or_no,

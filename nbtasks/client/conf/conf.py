@@ -279,7 +279,7 @@ def _ready(found: Mapping[str, Any], where: str) -> dict[str, Any]:
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from None
     check_together(made, where)
-    lines = meaningless.fresh(name for name in found if not meaningless.is_instead(name))
+    lines = meaningless.fresh(meaningless.idle(found))
     if lines:
         verb = "do" if len(lines) > 1 else "does"
         warn(f"{where}: this {verb} nothing here, leave it out: {'; '.join(lines)}")
@@ -289,6 +289,10 @@ def _ready(found: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _shown(name: str, value: Any) -> str:
     if name in _SECRET:
         return "'...'"
+    if name in meaningless.OF_OPTIONS and isinstance(value, Mapping):
+        return repr(
+            {option: "..." if option == "sentinel_kwargs" else said for option, said in value.items()}
+        )
     if name in {"broker_url", "result_backend"} and isinstance(value, str) and "://" in value:
         try:
             return repr(parse_carrier(value).shown if is_carrier(value) else urls.parse(value).shown)

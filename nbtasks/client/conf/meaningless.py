@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+
+from nbtasks.broker.sentinelurl import of_sentinels
 
 #: What a worker, a task or an App goes by.
 EFFECTIVE = frozenset(
@@ -21,7 +23,7 @@ EFFECTIVE = frozenset(
 _URL = "broker_url says it all: redis://user:password@host:port/database"
 _TLS = (
     "rediss:// in broker_url says it, and its options stand behind it: "
-    "rediss://user:password@host:port/database?ssl_ca_certs=/ca.pem"
+    "rediss://user:password@host:port/database?ssl_ca_certs=/ca.pem (with sentinels: sentinels://)"
 )
 _RESULTS = "results are kept on the broker's own server, which broker_url names: leave it out"
 #: Calls would go elsewhere, or in the clear, if these were left out in silence.
@@ -45,12 +47,9 @@ _INSTEAD = {
 #: Values that say nothing.
 _NOTHING = (None, False, "")
 #: The same for what stands in dicts of options.
-_OF_OPTIONS = frozenset({"broker_transport_options", "result_backend_transport_options"})
-_SENTINEL = "name the primary itself in broker_url, or what stands in front of it and always leads to it"
+OF_OPTIONS = frozenset({"broker_transport_options", "result_backend_transport_options"})
 _OPTIONS_INSTEAD = {
     "global_keyprefix": "namespace= keeps projects on one server apart",
-    "master_name": _SENTINEL,
-    "sentinel_kwargs": _SENTINEL,
     "ssl": _TLS,
     "connection_class": "broker_url says how the server is reached, unix:///path or rediss://host:port/database",
     "credential_provider": _URL,
@@ -123,7 +122,7 @@ _REASONS = (
 
 def instead(name: str, value: object) -> tuple[str, str] | None:
     """Return what of a setting must not be left out in silence, and what to write in its place; None for all others."""
-    if name in _OF_OPTIONS and isinstance(value, Mapping):
+    if name in OF_OPTIONS and isinstance(value, Mapping):
         return next(
             (
                 (f"{name}[{option!r}]", _OPTIONS_INSTEAD[option])
@@ -135,9 +134,14 @@ def instead(name: str, value: object) -> tuple[str, str] | None:
     return (name, _INSTEAD[name]) if name in _INSTEAD and value not in _NOTHING else None
 
 
-def is_instead(name: str) -> bool:
-    """Whether a setting must not be left out in silence where it says something."""
-    return name in _INSTEAD
+def idle(found: Mapping[str, object]) -> Iterator[str]:
+    """Yield the names of settings that may do nothing: of dicts of which a part counts, those of the others in it."""
+    for name, value in found.items():
+        used = of_sentinels(value) if name in OF_OPTIONS and isinstance(value, Mapping) else []
+        if used and isinstance(value, Mapping):
+            yield from (f"{name}[{option!r}]" for option in value if option not in used)
+        elif name not in _INSTEAD:
+            yield name
 
 
 def why(name: str) -> str | None:

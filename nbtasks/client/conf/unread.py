@@ -54,6 +54,6 @@ def _found(used: str, read: frozenset[str]) -> Iterator[tuple[str, str]]:
 
 def _is_same(one: str, other: str) -> bool:
     try:
-        return bool(urls.parse(one).server == urls.parse(other).server)
+        return urls.parse(one).names_server_of(urls.parse(other))
     except ConfigError:
         return False

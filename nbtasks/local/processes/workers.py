@@ -40,19 +40,26 @@ class LocalWorkers:
     __stays_here__ = "the workers belong to this process; nbtasks.App.current().workers() lists them there"
     __reduce_ex__ = refuse_to_travel
 
-    def __init__(self, connection: Connection, on_exit: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        on_exit: Callable[[str], None] | None = None,
+        hindrance: Callable[[], str | None] = lambda: None,
+    ) -> None:
         """Prepare; nothing is started yet.
 
         Args:
             connection: what the workers connect to.
             on_exit: called with the worker's id, on a thread of its own, when a supervisor died unasked,
                 before the next one is started.
+            hindrance: why no worker could come up now, as far as that is known where they are started.
         """
         self.problem: str | None = None
         #: A forked child has a copy of this object, but the workers are its parent's.
         self._owner = os.getpid()
         self._connection = connection
         self._on_exit = on_exit
+        self._hindrance = hindrance
         self._callbacks = UpkeepCallbacks(self._promote, self._report_death, self._let_go)
         self._lock = threading.RLock()
         self._log: WorkerLog | None = None
@@ -157,7 +164,8 @@ class LocalWorkers:
         if upkeep is None:
             return
         if not upkeep.settled.wait(timeout_s):
-            upkeep.ask_cold(f"not ready within {timeout_s:g} s")
+            hindrance = self._hindrance()
+            upkeep.ask_cold(f"not ready within {timeout_s:g} s{f': {hindrance}' if hindrance else ''}")
             upkeep.enforce()
         if upkeep.problem is None:
             # Those that it replaces stop taking calls; they are gone at once unless they run some.

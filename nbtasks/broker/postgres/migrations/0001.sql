@@ -71,7 +71,8 @@ CREATE TABLE sessions (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- What was submitted. done counts calls that have ended; sessions are those that hear of it; flagged says that states are
--- to be looked at; unwanted has the calls, of those that share the batch, whose results nobody wants any more.
+-- to be looked at; unwanted has the calls, of those that share the batch, whose results nobody wants any more; tied that
+-- others wait for it, or it for others: what has to be done then is done for no other batch.
 CREATE TABLE batches (
   ns bigint NOT NULL,
   batch text COLLATE "C" NOT NULL,
@@ -82,6 +83,7 @@ CREATE TABLE batches (
   ended bigint,
   expires bigint,
   flagged boolean NOT NULL DEFAULT false,
+  tied boolean NOT NULL DEFAULT false,
   address text COLLATE "C" NOT NULL,
   function text COLLATE "C" NOT NULL,
   sessions text[] COLLATE "C" NOT NULL,
@@ -257,16 +259,122 @@ CREATE TABLE rates (
   PRIMARY KEY (ns, name)
 ) WITH (fillfactor = 50);
 
--- What has happened to calls and workers, for who looks on; nothing else depends on it.
+-- Locks: who holds one, by the name of the call ("<batch>:<index>") or of the code that does. worker is the part of its
+-- consumer that has a lease. capacity is how many may hold it at once, as the holder says.
+CREATE TABLE lock_holds (
+  ns bigint NOT NULL,
+  lock text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  capacity bigint NOT NULL,
+  token bigint NOT NULL,
+  since bigint NOT NULL,
+  worker text COLLATE "C" NOT NULL,
+  consumer text COLLATE "C" NOT NULL,
+  title text NOT NULL,
+  PRIMARY KEY (ns, lock, name)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX lock_holds_of_worker ON lock_holds (ns, worker);
+
+-- Who waits for one, in the order of tickets. address is that of the queue that the call comes back to, and entry what it
+-- lies in meanwhile; "@" of code that waits by itself. called: it was told that it is its turn, and is waited for until then
+-- (ms).
+CREATE TABLE lock_lines (
+  ns bigint NOT NULL,
+  lock text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  capacity bigint NOT NULL,
+  ticket bigint NOT NULL,
+  address text COLLATE "C" NOT NULL,
+  entry bigint,
+  called bigint,
+  PRIMARY KEY (ns, name, lock)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX lock_lines_in_order ON lock_lines (ns, lock, ticket);
+CREATE INDEX lock_lines_called ON lock_lines (ns, lock) WHERE called IS NOT NULL;
+
+-- Tickets and tokens; lock_ticket() says how they grow.
+CREATE SEQUENCE lock_tickets;
+
+-- What has happened to calls and workers, for who looks on; nothing else depends on it. xid is the transaction that has
+-- noted it: by that, who reads on knows what it could not see the last time.
 CREATE TABLE happened (
   ns bigint NOT NULL,
+  xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
   id bigint GENERATED ALWAYS AS IDENTITY,
   at bigint NOT NULL,
   name text COLLATE "C" NOT NULL,
   wins text COLLATE "C",
   frame bytea NOT NULL,
-  PRIMARY KEY (ns, id)
+  PRIMARY KEY (ns, xid, id)
 );
+
+-- How much of that was dropped so far: so who reads it knows what it has missed.
+CREATE TABLE happened_before (
+  ns bigint PRIMARY KEY,
+  dropped bigint NOT NULL
+);
+
+-- Workflows. Chunks of calls that wait for others lie in entries, under the negative number of their queue: so nobody who
+-- looks into a queue sees them, and their frames stay where they are when they are queued. due is for how many ms they wait
+-- then.
+CREATE INDEX entries_parked ON entries (batch, first) WHERE queue < 0;
+
+-- Batches as parts of workflows; own is false of one that was submitted before, whose results the workflow needs. excuses
+-- says that one of those that wait for it is to run only after a failure; complete that all its chunks are there;
+-- released that nothing of it is parked any more; releasing that some of it still has to be queued. awaits counts its rows
+-- in waits, without each_of, the batch whose calls its own follow one by one, size of them in a chunk.
+-- A call that was put aside until some batches have ended is a step under a name of its own, and entry is where it lies.
+CREATE TABLE steps (
+  ns bigint NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  workflow text COLLATE "C" NOT NULL,
+  own boolean NOT NULL,
+  excuses boolean NOT NULL DEFAULT false,
+  complete boolean NOT NULL DEFAULT false,
+  released boolean NOT NULL DEFAULT false,
+  releasing boolean NOT NULL DEFAULT false,
+  awaits bigint NOT NULL DEFAULT 0,
+  size bigint NOT NULL DEFAULT 0,
+  entry bigint,
+  each_of text COLLATE "C",
+  PRIMARY KEY (ns, batch, workflow)
+) WITH (
+  fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
+  autovacuum_vacuum_cost_delay = 1
+);
+CREATE INDEX steps_of_workflow ON steps (ns, workflow);
+CREATE INDEX steps_releasing ON steps (ns) WHERE releasing;
+
+-- What steps wait for that has not ended: count calls of a batch, or -1 for all of it; or, where size is not 0, each of
+-- its calls for one of theirs.
+CREATE TABLE waits (
+  ns bigint NOT NULL,
+  before text COLLATE "C" NOT NULL,
+  batch text COLLATE "C" NOT NULL,
+  first bigint NOT NULL,
+  count bigint NOT NULL,
+  size bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (ns, before, batch, first, count)
+) WITH (
+  autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 1
+);
+
+-- Workflows in which something has failed: until when (us) somebody passes that on, 0 while nobody does. session is the
+-- client's of one of which only a part has come yet.
+CREATE TABLE fallout (
+  ns bigint NOT NULL,
+  workflow text COLLATE "C" NOT NULL,
+  until bigint NOT NULL,
+  session text COLLATE "C",
+  PRIMARY KEY (ns, workflow)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- Tied batches that have ended and whose time was not looked at since: they are kept as long as a workflow needs them.
+CREATE TABLE closing (
+  ns bigint NOT NULL,
+  batch text COLLATE "C" NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX closing_by_namespace ON closing (ns);
 
 -- From here on what may be lost with the server's process: it is told again, or asked for again.
 

@@ -36,11 +36,21 @@ END $$;
 CREATE FUNCTION forget(_ns bigint, _batch text) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
+  -- What was kept because of it may go now.
+  INSERT INTO closing (ns, batch) SELECT _ns, batch FROM batches WHERE ns = _ns AND batch = _batch AND tied;
   DELETE FROM batches WHERE ns = _ns AND batch = _batch;
   DELETE FROM results WHERE ns = _ns AND batch = _batch;
   DELETE FROM revocations WHERE ns = _ns AND batch = _batch;
   DELETE FROM own_states WHERE ns = _ns AND batch = _batch;
-  RETURN QUERY DELETE FROM batch_blobs WHERE ns = _ns AND batch = _batch RETURNING key;
+  -- Who asks drops these values soon. Killed before, it leaves them, and they go a day later.
+  RETURN QUERY WITH links AS (
+    DELETE FROM batch_blobs WHERE ns = _ns AND batch = _batch RETURNING key
+  ), expiring AS (
+    UPDATE blobs b SET expires = now_ms() + 86400000 FROM links l
+      WHERE b.ns = _ns AND b.key = l.key AND b.expires IS NULL
+        AND NOT EXISTS (SELECT FROM batch_blobs o WHERE o.ns = _ns AND o.key = b.key AND o.batch <> _batch)
+  )
+  SELECT key FROM links;
 END $$;
 
 -- Note that a call is not wanted any more that shares its batch with others. Returns how many still are.

@@ -7,14 +7,16 @@
 --   E  batch                                                       an event for its sessions
 --   P  batch, first, count                                         a state of the tasks' own, or none: it is over
 --   Z  batch, address, lane, due (ms), first, count, attempt, limit  to be run again then; its frame
+--   Y  as Z, and an id, batches with blanks between them           to be run again when these have ended, at the latest then
 --   O  batch, key                                                  a blob that belongs to a result
 --   N  batch, first, names (64 hexadecimal digits a call)          results that are there, for later runs
+--   U  lock, name, consumer                                        a call is through with a lock
 --   S  batch                                                       its number of calls is known: it may be over
 --   H  "1" or ""                                                   a note of what happened; with "1" of those results
 --                                                                  that stand before it and were new
 -- _ended   entries that are done
 -- _cut, _stops  those of them of which a part was given away, with the index after the last call that was kept
--- _batches  whose results these are
+-- _batches  whose results these are, and those that somebody is to wait for
 -- Returns how many results were new. What is about a batch that nobody knows is passed over.
 CREATE FUNCTION finish(
   _ns bigint, _push bigint, _kinds text[], _words text[], _frames bytea[], _ended bigint[], _cut bigint[],
@@ -38,9 +40,23 @@ DECLARE
   _news text := NULL;
   _told news_in[] := '{}';
   _due bigint;
+  _happened boolean := false;
   _address text;
   _again text[];
+  -- What calls are through with: locks, and in other lists whose they were.
+  _locks text[];
+  _names text[];
+  _consumers text[];
   _entry bigint;
+  -- What belongs to batches that others wait for, or that wait for others.
+  _is_tied boolean := false;
+  _tied text[] := '{}';
+  _of text[] := '{}';
+  _firsts bigint[] := '{}';
+  _counts bigint[] := '{}';
+  _bad text[] := '{}';
+  _failed boolean := false;
+  _queues bigint[];
 BEGIN
   -- In one order, so that no two reports wait for each other.
   IF array_length(_batches, 1) > 1 THEN
@@ -54,15 +70,22 @@ BEGIN
       IF _w[1] IS DISTINCT FROM '1' OR _news IS NOT NULL THEN
         INSERT INTO happened (ns, at, name, wins, frame) VALUES (_ns, _now, 'h',
           CASE WHEN _w[1] = '1' THEN nullif(_news, '') END, _frame);
+        _happened := true;
       END IF;
+      CONTINUE;
+    ELSIF _kind = 'U' THEN
+      _locks := _locks || _w[1];
+      _names := _names || _w[2];
+      _consumers := _consumers || _w[3];
       CONTINUE;
     END IF;
     IF _w[1] IS DISTINCT FROM _batch THEN
       IF _known THEN PERFORM settled(_ns, _batch, _done, _now); END IF;
       _batch := _w[1];
-      SELECT done, ttl, ended, sessions INTO _done, _ttl, _over, _sessions FROM batches
+      SELECT done, ttl, ended, sessions, tied INTO _done, _ttl, _over, _sessions, _is_tied FROM batches
         WHERE ns = _ns AND batch = _batch FOR NO KEY UPDATE;
       _known := FOUND;
+      IF _is_tied THEN _tied := _tied || _batch; END IF;
     END IF;
     CONTINUE WHEN NOT _known;
     CASE _kind
@@ -74,6 +97,13 @@ BEGIN
       _news := CASE WHEN _won > 0 THEN _wins END;
       IF _won > 0 THEN
         _told := _told || ROW('r', _batch, _w[2]::bigint, _w[3]::bigint, _wins, _frame, _sessions)::news_in;
+        IF _is_tied THEN
+          _of := _of || array_fill(_batch, ARRAY[array_length(ranges_in(_wins, _w[2], _w[3]), 1)]);
+          SELECT _firsts || array_agg(split_part(r, '+', 1)::bigint), _counts || array_agg(split_part(r, '+', 2)::bigint)
+            INTO _firsts, _counts FROM unnest(ranges_in(_wins, _w[2], _w[3])) AS r;
+          -- 04 is SUCCESS, as in core/states.py.
+          IF replace(_w[4], '04', '') <> '' THEN _bad := _bad || _batch; END IF;
+        END IF;
       END IF;
     WHEN 'E' THEN
       _told := _told || ROW('e', _batch, 0, 0, '', _frame, _sessions)::news_in;
@@ -85,7 +115,7 @@ BEGIN
         DELETE FROM own_states WHERE ns = _ns AND batch = _batch
           AND index >= _w[2]::bigint AND index < _w[2]::bigint + _w[3]::bigint;
       END IF;
-    WHEN 'Z' THEN
+    WHEN 'Z', 'Y' THEN
       -- Said again, it is the same one.
       IF NOT EXISTS (
         SELECT FROM entries WHERE batch = _batch AND due = _w[4]::bigint AND first = _w[5]::bigint
@@ -93,7 +123,10 @@ BEGIN
       ) THEN
         INSERT INTO entries (ns, queue, batch, rank, due, queued, first, count, attempt, waits_for, frame)
           VALUES (_ns, queue_of(_ns, _w[2]), _batch, rank_of(_w[3]), _w[4]::bigint, _now, _w[5]::bigint,
-            _w[6]::bigint, _w[7]::bigint, coalesce(_w[8], ''), _frame);
+            _w[6]::bigint, _w[7]::bigint, coalesce(_w[8], ''), _frame) RETURNING id INTO _entry;
+        IF _kind = 'Y' AND put_aside(_ns, _w[9], _entry, string_to_array(_w[10], ' ')) THEN
+          UPDATE entries SET due = NULL WHERE id = _entry RETURNING ARRAY[queue] || _queues INTO _queues;
+        END IF;
       END IF;
       _due := least(_due, _w[4]::bigint);
     WHEN 'O' THEN
@@ -110,6 +143,10 @@ BEGIN
     END CASE;
   END LOOP;
   IF _known THEN PERFORM settled(_ns, _batch, _done, _now); END IF;
+  IF array_length(_tied, 1) > 0 THEN
+    SELECT _queues || a.queues, least(_due, a.due), a.failed INTO _queues, _due, _failed
+      FROM advanced(_ns, _now, _tied, _of, _firsts, _counts, _bad) a;
+  END IF;
 
   IF array_length(_cut, 1) > 0 THEN
     -- Where the server has forgotten what was given away of one, that is queued again.
@@ -123,9 +160,19 @@ BEGIN
   END IF;
   -- One by one: a plan for all of them that is made while there are few entries would read the whole queue each time.
   FOREACH _entry IN ARRAY _ended LOOP DELETE FROM entries WHERE id = _entry; END LOOP;
+  IF _locks IS NOT NULL THEN
+    -- After the entries: who asks for locks has its entry first, too.
+    PERFORM lock_still(_ns, _locks);
+    FOR _place IN 1 .. array_length(_locks, 1) LOOP
+      _again := _again || lock_through(_ns, _locks[_place], _names[_place], _consumers[_place], now_ms());
+    END LOOP;
+  END IF;
   _again := _again || told_to(_ns, _told, _push, _now);
   IF _due IS NOT NULL THEN PERFORM tell(_ns, 'due', _due::text::bytea); END IF;
+  IF _failed THEN PERFORM tell(_ns, 'wf', ''); END IF;
   FOREACH _address IN ARRAY coalesce(_again, '{}') LOOP PERFORM wake(_ns, _address, 10); END LOOP;
+  IF _happened THEN PERFORM wake(_ns, 'happened', 100); END IF;
+  IF array_length(_queues, 1) > 0 THEN PERFORM wake_all(_ns, _queues); END IF;
   RETURN _fresh;
 END $$;
 
@@ -163,13 +210,19 @@ BEGIN
   won := won + _first + _count - _from;
 END $$;
 
--- Note how many calls of a batch have ended; one whose calls all have is kept for its time from now on.
+-- Which of some calls are meant: '' are all of them.
+CREATE FUNCTION ranges_in(_wins text, _first text, _count text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN _wins = '' THEN ARRAY[_first || '+' || _count] ELSE string_to_array(_wins, ' ') END
+$$;
+
+-- Note how many calls of a batch have ended; one whose calls all have is kept for its time from now on, unless others may
+-- need it: then that is for closed().
 CREATE FUNCTION settled(_ns bigint, _batch text, _done bigint, _now bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE batches SET done = _done,
       ended = CASE WHEN n >= 0 AND _done >= n THEN coalesce(ended, _now) ELSE ended END,
-      expires = CASE WHEN n >= 0 AND _done >= n THEN coalesce(expires, _now + least(ttl, 315576000000)) ELSE expires END
+      expires = CASE WHEN n >= 0 AND _done >= n AND NOT tied THEN coalesce(expires, _now + least(ttl, 315576000000)) ELSE expires END
     WHERE ns = _ns AND batch = _batch AND (done <> _done OR (ended IS NULL AND n >= 0 AND _done >= n));
 END $$;
 

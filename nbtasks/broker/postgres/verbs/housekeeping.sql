@@ -35,10 +35,12 @@ CREATE FUNCTION swept(_ns bigint, _most bigint) RETURNS bigint LANGUAGE plpgsql 
 DECLARE
   _now bigint := now_ms();
   _gone text[];
+  _tied text[];
   _keys text[];
 BEGIN
-  SELECT array_agg(b.batch) INTO _gone FROM (
-    SELECT batch FROM batches WHERE ns = _ns AND expires <= _now ORDER BY expires LIMIT _most FOR UPDATE SKIP LOCKED
+  PERFORM closed(_ns, _now);
+  SELECT array_agg(b.batch), array_agg(b.batch) FILTER (WHERE b.tied) INTO _gone, _tied FROM (
+    SELECT batch, tied FROM batches WHERE ns = _ns AND expires <= _now ORDER BY expires LIMIT _most FOR UPDATE SKIP LOCKED
   ) b;
   IF _gone IS NOT NULL THEN
     DELETE FROM results WHERE ns = _ns AND batch = ANY (_gone);
@@ -48,12 +50,22 @@ BEGIN
       SELECT array_agg(DISTINCT key) INTO _keys FROM links;
     DELETE FROM blobs b WHERE b.ns = _ns AND b.key = ANY (_keys)
       AND NOT EXISTS (SELECT FROM batch_blobs l WHERE l.ns = _ns AND l.key = b.key);
+    IF _tied IS NOT NULL THEN PERFORM untied(_ns, _tied); END IF;
     DELETE FROM batches WHERE ns = _ns AND batch = ANY (_gone);
   END IF;
   RETURN coalesce(array_length(_gone, 1), 0);
 END $$;
 
--- Once an hour: what is left of clients and workers that have gone, functions that nothing needs, old orders.
+-- What was noted of batches for workflows goes with them.
+CREATE FUNCTION untied(_ns bigint, _batches text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM steps WHERE ns = _ns AND batch = ANY (_batches) ORDER BY batch, workflow FOR UPDATE;
+  DELETE FROM steps WHERE ns = _ns AND batch = ANY (_batches);
+  DELETE FROM waits WHERE ns = _ns AND before = ANY (_batches);
+  DELETE FROM entries WHERE batch = ANY (_batches) AND queue < 0 AND ns = _ns;
+END $$;
+
+-- Once an hour: what is left of clients and workers that have gone, functions that nothing needs.
 --
 -- _session  ms for which a session is kept that nobody has seen
 CREATE FUNCTION clear_away(_ns bigint, _session bigint) RETURNS void
@@ -74,13 +86,20 @@ BEGIN
   DELETE FROM plans WHERE ns = _ns AND expires <= _now;
   DELETE FROM kept_calls WHERE ns = _ns AND expires <= _now;
   DELETE FROM blobs WHERE ns = _ns AND expires <= _now;
-  DELETE FROM periodic_clients WHERE ns = _ns AND abs(_now - said) > span;
+  DELETE FROM periodic_clients WHERE ns = _ns AND abs(_now - said) >= span;
   DELETE FROM rates WHERE ns = _ns AND greatest(next, line) < (_now - 60000) * 1000;
   -- A month: longer than a call waits, most likely.
   DELETE FROM unique_calls WHERE ns = _ns AND greatest(since, until) < _now - 2592000000;
-  DELETE FROM control c WHERE c.ns = _ns AND c.told < _now - 86400000
-    AND c.id <= (SELECT max(l.id) - 10000 FROM control l WHERE l.ns = _ns);
-  DELETE FROM happened h WHERE h.ns = _ns AND h.id <= (SELECT max(l.id) - 50000 FROM happened l WHERE l.ns = _ns);
+  PERFORM bounded_orders(_ns);
+  PERFORM bounded(_ns, 50000, NULL);
+  -- Of workflows what was never sent whole, or forgotten while something waited for it.
+  DELETE FROM steps s WHERE s.ns = _ns AND CASE WHEN s.entry IS NULL
+    THEN NOT EXISTS (SELECT FROM batches b WHERE b.ns = _ns AND b.batch = s.batch)
+    ELSE NOT EXISTS (SELECT FROM entries e WHERE e.id = s.entry AND e.due IS NOT NULL) END;
+  DELETE FROM waits w WHERE w.ns = _ns AND NOT EXISTS (
+    SELECT FROM steps s WHERE s.ns = _ns AND s.batch = w.batch AND s.own);
+  DELETE FROM entries e WHERE e.queue < 0 AND e.ns = _ns AND NOT EXISTS (
+    SELECT FROM batches b WHERE b.ns = _ns AND b.batch = e.batch);
   -- Locked first, then looked at: whoever submits a batch locks its function, too.
   SELECT array_agg(f.digest) INTO _digests FROM (
     SELECT digest FROM functions WHERE ns = _ns FOR UPDATE SKIP LOCKED
@@ -90,16 +109,39 @@ BEGIN
     AND NOT EXISTS (SELECT FROM periodic_tasks t WHERE t.ns = _ns AND t.function = f.digest);
 END $$;
 
--- Keep the stream of events within bounds. Returns how many entries were dropped.
+-- Keep what supervisors are told within bounds, as Redis does: each call that is due later leaves a word there.
+CREATE FUNCTION bounded_orders(_ns bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM control c WHERE c.ns = _ns AND c.id <= (
+    SELECT l.id FROM control l WHERE l.ns = _ns ORDER BY l.id DESC OFFSET 10000 LIMIT 1);
+END $$;
+
+-- Keep the stream of events within bounds, and orders. Returns how many entries of the stream were dropped.
 CREATE FUNCTION bound_events(_ns bigint, _most bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
+BEGIN
+  PERFORM lazily();
+  -- Once a minute: within an hour there could be hundreds of thousands.
+  PERFORM bounded_orders(_ns);
+  RETURN bounded(_ns, 50000, _most);
+END $$;
+
+-- Drop the oldest entries of the stream of events where there are more than so many, or they take more than so many bytes;
+-- NULL: whatever they take. Returns how many.
+CREATE FUNCTION bounded(_ns bigint, _entries bigint, _bytes bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   _gone bigint;
 BEGIN
-  PERFORM lazily();
+  -- Several who come at once would count what one of them drops.
+  PERFORM pg_advisory_xact_lock(1851946101, _ns::int);
   DELETE FROM happened h USING (
-    SELECT id, sum(octet_length(frame) + 50) OVER (ORDER BY id DESC) AS bytes FROM happened WHERE ns = _ns
-  ) o WHERE h.ns = _ns AND h.id = o.id AND o.bytes > _most;
+    SELECT xid, id, row_number() OVER latest AS place, sum(octet_length(frame) + 50) OVER latest AS bytes
+      FROM happened WHERE ns = _ns WINDOW latest AS (ORDER BY xid DESC, id DESC ROWS UNBOUNDED PRECEDING)
+  ) o WHERE h.ns = _ns AND h.xid = o.xid AND h.id = o.id AND (o.place > _entries OR o.bytes > _bytes);
   GET DIAGNOSTICS _gone = ROW_COUNT;
+  IF _gone > 0 THEN
+    INSERT INTO happened_before AS b (ns, dropped) VALUES (_ns, _gone)
+      ON CONFLICT (ns) DO UPDATE SET dropped = b.dropped + excluded.dropped;
+  END IF;
   RETURN _gone;
 END $$;

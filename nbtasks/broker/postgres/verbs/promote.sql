@@ -6,6 +6,8 @@ CREATE FUNCTION promote(_ns bigint, _address text, _now bigint, _most bigint, OU
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _queue bigint := queue_of(_ns, _address);
+  _partly text;
+  _found record;
 BEGIN
   -- A supervisor comes here every few seconds: that is often enough for what has expired, and costs next to nothing.
   PERFORM swept(_ns, 100);
@@ -13,6 +15,13 @@ BEGIN
   SELECT greatest(0, least(due - _now, 86400000)) INTO next FROM entries
     WHERE queue = _queue AND due IS NOT NULL ORDER BY due LIMIT 1;
   next := coalesce(next, -1);
+  -- A large batch that has waited for others is queued step by step.
+  SELECT batch INTO _partly FROM steps WHERE ns = _ns AND releasing LIMIT 1 FOR UPDATE SKIP LOCKED;
+  IF FOUND THEN
+    SELECT g.queues INTO _found FROM let_go(_ns, now_ms(), ARRAY[_partly]) g;
+    PERFORM wake_all(_ns, _found.queues);
+    next := 0;
+  END IF;
 END $$;
 
 CREATE FUNCTION promoted(_ns bigint, _queue bigint, _address text, _now bigint, _most bigint) RETURNS bigint

@@ -7,20 +7,24 @@
 --   N  batch, n; label                                          a batch has n calls in the end
 --   O  batch, key                                               a blob that lives as long as the batch
 --   C  batch, address, lane, due (ms, 0: now), first, count     a chunk of calls; its frame
+--   and those of workflows, as woven() has them
 -- _needed     functions that must be there, for their records do not come along
 -- _addresses  all of them, with the number of entries that can be taken at once
 -- _lanes      "<address> <lane>" of each into which something goes, with _most entries at most; none: it is not looked
 -- _due        when the first one of those is due that come later; NULL where none does
+-- _woven      whether there is something of workflows
 -- Returns "OK", "DUP" (was applied before), "GAP <last>", "NOFN <function>", "FULL <address>"
 CREATE FUNCTION submit(
   _ns bigint, _session text, _number bigint, _kinds text[], _words text[], _frames bytea[], _needed text[],
-  _addresses text[], _entries bigint[], _lanes text[], _most bigint, _due bigint
+  _addresses text[], _entries bigint[], _lanes text[], _most bigint, _due bigint, _woven boolean
 ) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 DECLARE
   _now bigint := now_ms();
   _last bigint;
   _found bigint;
   _lane text;
+  _queues bigint[];
+  _failed boolean := false;
 BEGIN
   SELECT last INTO _last FROM sessions WHERE ns = _ns AND session = _session FOR NO KEY UPDATE;
   IF _last IS NULL THEN
@@ -49,6 +53,7 @@ BEGIN
   FOR _place IN 1 .. coalesce(array_length(_addresses, 1), 0) LOOP
     PERFORM queue_of(_ns, _addresses[_place]);
   END LOOP;
+  IF _woven THEN PERFORM locked_for(_ns, _kinds, _words); END IF;
   PERFORM noted(_ns, _session, _now, _kinds, _words, _frames);
   IF 'C' = ANY (_kinds) THEN
     INSERT INTO entries (ns, queue, batch, rank, due, queued, first, count, attempt, frame)
@@ -59,12 +64,19 @@ BEGIN
             FROM unnest(_kinds, _words, _frames) WITH ORDINALITY AS o (k, w, f, place) WHERE k = 'C'
         ) c JOIN queues q ON q.ns = _ns AND q.address = c.w[2] ORDER BY c.place;
   END IF;
+  IF _woven THEN
+    SELECT w.queues, least(_due, w.due), w.failed INTO _queues, _due, _failed
+      FROM woven(_ns, _session, _now, _kinds, _words, _frames) w;
+  END IF;
   UPDATE sessions SET last = _number, seen = _now WHERE ns = _ns AND session = _session;
 
   IF _due IS NOT NULL THEN PERFORM tell(_ns, 'due', _due::text::bytea); END IF;
   FOR _place IN 1 .. coalesce(array_length(_addresses, 1), 0) LOOP
     IF _entries[_place] > 0 THEN PERFORM wake(_ns, _addresses[_place], _entries[_place]); END IF;
   END LOOP;
+  IF _failed THEN PERFORM tell(_ns, 'wf', ''); END IF;
+  IF array_length(_queues, 1) > 0 THEN PERFORM wake_all(_ns, _queues); END IF;
+  IF 'B' = ANY (_kinds) OR 'N' = ANY (_kinds) THEN PERFORM wake(_ns, 'happened', 100); END IF;
   RETURN 'OK';
 END $$;
 

@@ -436,6 +436,10 @@ class BrokeredEngine:
         """Have the calls of a worker that is known to be dead given back at once."""
         self.session.roster.bury(worker_id)
 
+    def write_problem(self) -> str | None:
+        """Return why the broker takes nothing, though it answers; None where it takes."""
+        return self.session.line.write_problem()
+
     # -- the end
 
     def disown(self) -> None:

@@ -57,6 +57,16 @@ BEGIN
   FOREACH _channel IN ARRAY _channels LOOP PERFORM pg_notify(_channel, ''); END LOOP;
 END $$;
 
+-- Wake one who waits at each of some places, as many as it is named times. The last thing that a verb does, too.
+CREATE FUNCTION wake_each(_ns bigint, _places text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  _one record;
+BEGIN
+  FOR _one IN SELECT p AS place, count(*) AS most FROM unnest(_places) AS p GROUP BY p LOOP
+    PERFORM wake(_ns, _one.place, _one.most);
+  END LOOP;
+END $$;
+
 -- Lie down at some places. What was written before is seen by what the same transaction reads after this.
 CREATE FUNCTION doze(_ns bigint, _places text[], _channel text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

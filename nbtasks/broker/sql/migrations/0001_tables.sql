@@ -1,0 +1,150 @@
+-- What every verb stands on, for SQLite, and for MariaDB and MySQL. docs/internals/sql.md says why it is as it is.
+-- Conventions: ns is the namespace's number. Moments are ms of the epoch by the server's clock. {name} is a text that keys
+-- are made of, and is compared by its bytes. No column is called by a word that one of the databases keeps for itself.
+
+CREATE TABLE @namespaces (ns {id}, name {name} NOT NULL UNIQUE) {table};
+
+-- Single facts of a namespace: "ahead" is by how many ms the server's clock was set forward, all in all, since somebody
+-- reckons its time; "audited" the life of the server in which entries that nobody holds were last looked for; "trimmed"
+-- the last thing that has happened which was dropped.
+CREATE TABLE @facts (ns {number} NOT NULL, name {name} NOT NULL, value {text} NOT NULL, PRIMARY KEY (ns, name)) {table};
+
+-- Every address that has had a call or a worker. life is the server's life in which workers came last, doubtful the last
+-- entry that may have been given out before it.
+CREATE TABLE @queues (
+  queue {id}, ns {number} NOT NULL, address {name} NOT NULL, life {name}, doubtful {number} NOT NULL DEFAULT 0,
+  UNIQUE (ns, address)
+) {table};
+
+-- Calls in the queues, many in one entry. standing is 0 where it waits, 1 where a consumer (holder) has it in hand, 2 where
+-- it is to be queued at a moment (due), for which waits_for says the limit, or "@" and the lock, that it waits for, or "?"
+-- where it may have begun. place is the lane's in the order of service. begun_by is the delivery by which its calls are to
+-- be run, of those that must not run twice. follows says where the results are filed that its calls follow.
+CREATE TABLE @entries (
+  id {id}, ns {number} NOT NULL, queue {number} NOT NULL, standing {number} NOT NULL DEFAULT 0, place {number} NOT NULL,
+  first {number} NOT NULL, size {number} NOT NULL, attempt {number} NOT NULL, due {number}, queued {number} NOT NULL,
+  batch {name} NOT NULL, flag {name} NOT NULL, holder {name}, waits_for {name} NOT NULL, begun_by {name}, follows {name},
+  frame {bytes} NOT NULL
+) {table};
+CREATE INDEX entries_by_place ON @entries (queue, standing, place, id);
+CREATE INDEX entries_by_due ON @entries (queue, standing, due);
+CREATE INDEX entries_by_holder ON @entries (holder);
+CREATE INDEX entries_by_batch ON @entries (batch);
+
+-- Clients, by the number of the last flush that was applied.
+CREATE TABLE @sessions (
+  ns {number} NOT NULL, session {name} NOT NULL, flush {number} NOT NULL, seen {number} NOT NULL, PRIMARY KEY (ns, session)
+) {table};
+
+-- What was submitted. done counts calls that have ended; sessions are those that hear of it, with blanks between them;
+-- flagged says that states are to be looked at.
+CREATE TABLE @batches (
+  ns {number} NOT NULL, batch {name} NOT NULL, n {number} NOT NULL, done {number} NOT NULL DEFAULT 0,
+  ttl {number} NOT NULL, submitted {number} NOT NULL, ended {number}, expires {number},
+  flagged {number} NOT NULL DEFAULT 0, address {name} NOT NULL, digest {name} NOT NULL, sessions {text} NOT NULL,
+  label {bytes} NOT NULL, PRIMARY KEY (ns, batch)
+) {table};
+CREATE INDEX batches_by_age ON @batches (ns, submitted);
+CREATE INDEX batches_by_end ON @batches (ns, expires);
+CREATE INDEX batches_by_digest ON @batches (ns, digest);
+
+-- Calls whose results nobody wants any more, of those that share a batch.
+CREATE TABLE @unwanted (
+  ns {number} NOT NULL, batch {name} NOT NULL, nth {number} NOT NULL, PRIMARY KEY (ns, batch, nth)
+) {table};
+
+-- Orders to revoke calls that ran then; -1 is all of a batch.
+CREATE TABLE @revocations (
+  ns {number} NOT NULL, batch {name} NOT NULL, nth {number} NOT NULL, frame {bytes} NOT NULL, PRIMARY KEY (ns, batch, nth)
+) {table};
+
+-- The truth about results: no two rows of a batch have a call in common, and none ever changes. states has a byte a call.
+CREATE TABLE @results (
+  ns {number} NOT NULL, batch {name} NOT NULL, first {number} NOT NULL, size {number} NOT NULL, states {bytes} NOT NULL,
+  record {bytes} NOT NULL, PRIMARY KEY (ns, batch, first)
+) {table};
+
+CREATE TABLE @functions (
+  ns {number} NOT NULL, digest {name} NOT NULL, frame {bytes} NOT NULL, PRIMARY KEY (ns, digest)
+) {table};
+
+-- Pieces of large values, in parts that any statement may bring. One that no batch has taken over expires.
+CREATE TABLE @blobs (
+  ns {number} NOT NULL, name {name} NOT NULL, size {number} NOT NULL, expires {number}, PRIMARY KEY (ns, name)
+) {table};
+CREATE INDEX blobs_by_end ON @blobs (ns, expires);
+CREATE TABLE @blob_parts (
+  ns {number} NOT NULL, name {name} NOT NULL, part {number} NOT NULL, data {bytes} NOT NULL, PRIMARY KEY (ns, name, part)
+) {table};
+CREATE TABLE @batch_blobs (
+  ns {number} NOT NULL, batch {name} NOT NULL, name {name} NOT NULL, PRIMARY KEY (ns, batch, name)
+) {table};
+CREATE INDEX batch_blobs_by_name ON @batch_blobs (ns, name);
+
+-- Graphs of workflows, and groups that were saved.
+CREATE TABLE @plans (
+  ns {number} NOT NULL, name {name} NOT NULL, expires {number}, frame {bytes} NOT NULL, PRIMARY KEY (ns, name)
+) {table};
+
+-- Results that later runs may take, by their names.
+CREATE TABLE @kept_calls (
+  ns {number} NOT NULL, name {name} NOT NULL, batch {name} NOT NULL, nth {number} NOT NULL, expires {number} NOT NULL,
+  PRIMARY KEY (ns, name)
+) {table};
+
+-- Which call a key of a unique task stands for, since when, and until when (0: for as long as it waits or runs).
+CREATE TABLE @unique_calls (
+  ns {number} NOT NULL, name {name} NOT NULL, batch {name} NOT NULL, since {number} NOT NULL, ends {number} NOT NULL,
+  PRIMARY KEY (ns, name)
+) {table};
+
+-- Workers: lease is for how long it counts (ms) and a number that grows with each renewal; none of one that has ended.
+CREATE TABLE @workers (
+  ns {number} NOT NULL, worker {name} NOT NULL, seen {number} NOT NULL, buried {number} NOT NULL DEFAULT 0, lease {bytes},
+  info {text} NOT NULL, PRIMARY KEY (ns, worker)
+) {table};
+
+CREATE TABLE @elections (
+  ns {number} NOT NULL, duty {name} NOT NULL, worker {name} NOT NULL, ends {number} NOT NULL, PRIMARY KEY (ns, duty)
+) {table};
+
+-- What all supervisors are told, in order.
+CREATE TABLE @control (
+  id {id}, ns {number} NOT NULL, told {number} NOT NULL, kind {name} NOT NULL, data {bytes} NOT NULL
+) {table};
+CREATE INDEX control_by_id ON @control (ns, id);
+CREATE TABLE @task_limits (
+  ns {number} NOT NULL, task {name} NOT NULL, frame {bytes} NOT NULL, PRIMARY KEY (ns, task)
+) {table};
+CREATE TABLE @answers (
+  ns {number} NOT NULL, reply {name} NOT NULL, worker {name} NOT NULL, told {number} NOT NULL, frame {bytes} NOT NULL,
+  PRIMARY KEY (ns, reply, worker)
+) {table};
+
+-- Rate limits: when the next call may start, and when the next one of those that wait shall ask again, in us.
+CREATE TABLE @rates (
+  ns {number} NOT NULL, name {name} NOT NULL, starts {number} NOT NULL, asks {number} NOT NULL, PRIMARY KEY (ns, name)
+) {table};
+
+-- What has happened to calls and workers, for who looks on; nothing else depends on it.
+CREATE TABLE @happened (
+  id {id}, ns {number} NOT NULL, told {number} NOT NULL, name {name} NOT NULL, wins {text}, frame {bytes} NOT NULL
+) {table};
+CREATE INDEX happened_by_id ON @happened (ns, id);
+
+-- What sessions are told, a hint; and the last number of each session's news. That row is locked until what tells them is
+-- committed, so that numbers come in the order of commits: else who reads on from one would pass over what comes later.
+CREATE TABLE @news (
+  ns {number} NOT NULL, session {name} NOT NULL, id {number} NOT NULL, told {number} NOT NULL, kind {name} NOT NULL,
+  batch {name} NOT NULL, first {number} NOT NULL, size {number} NOT NULL, wins {text} NOT NULL, frame {bytes} NOT NULL,
+  PRIMARY KEY (ns, session, id)
+) {table};
+CREATE TABLE @listeners (
+  ns {number} NOT NULL, session {name} NOT NULL, told {number} NOT NULL, PRIMARY KEY (ns, session)
+) {table};
+
+-- States that tasks have named themselves, of calls that run.
+CREATE TABLE @own_states (
+  ns {number} NOT NULL, batch {name} NOT NULL, nth {number} NOT NULL, told {number} NOT NULL, frame {bytes} NOT NULL,
+  PRIMARY KEY (ns, batch, nth)
+) {table};

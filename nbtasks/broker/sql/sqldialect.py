@@ -1,0 +1,111 @@
+"""What differs between the databases that one text of SQL is written for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from nbtasks.core.backoff import Backoff
+    from nbtasks.core.errors import NbtasksError
+    from nbtasks.core.servergauges import ServerGauges
+
+#: What stands before the name of each of our tables.
+_TABLE = re.compile(r"@([a-z_]+)")
+
+
+class Statements(Protocol):
+    """What a dialect itself says in a transaction."""
+
+    def value(self, statement: str, *args: Any) -> Any:
+        """Return the first value of the first row; None where there is none."""
+
+
+class Dialect(Protocol):
+    """One kind of database, at one place.
+
+    Statements are written once: with ``?`` for what is handed in, ``@`` before our tables' names, and FOR UPDATE where
+    rows are to stay as they are until the transaction ends.
+
+    Attributes:
+        label: the URL without its secrets, for messages.
+        flavour: the kind, for people.
+        block_s: seconds for which somebody may be waited for.
+        polls: between two looks of who waits.
+        in_order: numbers of rows come in the order in which they are committed.
+        types: word in our schema -> what it is here.
+    """
+
+    label: str
+    flavour: str
+    block_s: float
+    polls: Backoff
+    in_order: bool
+    types: dict[str, str]
+
+    def connect(self) -> Any:
+        """Return a new connection, as the DB-API has it.
+
+        Raises:
+            ConfigError: it is refused, and will be.
+            BrokerUnavailable: it could not be made.
+        """
+
+    def text(self, statement: str) -> str:
+        """Return a statement as it is understood here."""
+
+    def put_text(self, table: str, keys: Sequence[str], columns: Sequence[str], over: Sequence[str]) -> str:
+        """Return the statement that puts a row, where there is one by the same keys over some columns of that."""
+
+    def begin(self, connection: Any, *, writes: bool, lazily: bool) -> None:
+        """Begin a transaction.
+
+        Args:
+            lazily: losing it costs no call: nobody waits for the disk.
+        """
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """Return a context in which something is done with a connection."""
+
+    def now_us(self, transaction: Statements) -> int:
+        """Return the server's time."""
+
+    def written(self, connection: Any) -> object:
+        """Return what is another thing when anybody else has written; None where that cannot be told."""
+
+    def is_again(self, error: BaseException) -> bool:
+        """Whether the same transaction, begun anew, can be done: it stood in another one's way."""
+
+    def is_lost(self, error: BaseException) -> bool:
+        """Whether the connection is of no use any more."""
+
+    def is_missing(self, error: BaseException) -> bool:
+        """Whether there is no such table."""
+
+    def meaning(self, error: BaseException) -> NbtasksError:
+        """Return what an error means that a transaction has ended with."""
+
+    def cut(self, connection: Any) -> None:
+        """Have whoever uses the connection find that it ends. From any thread."""
+
+    def let_go(self, connection: Any) -> None:
+        """Let go of a connection in a forked copy of the process, for which it goes on."""
+
+    def life(self, transaction: Statements) -> str:
+        """Return what names the server's life, between whose runs it has forgotten nothing that it had confirmed."""
+
+    def version(self, transaction: Statements) -> str:
+        """Return that of the server."""
+
+    def gauges(self, transaction: Statements) -> ServerGauges:
+        """Return what the server says of itself."""
+
+    def locked_schema(self, connection: Any) -> AbstractContextManager[None]:
+        """Return a context in which nobody else makes or changes our tables."""
+
+
+def with_tables(statement: str, prefix: str) -> str:
+    """Return a statement with our tables' names in it."""
+    return _TABLE.sub(rf"{prefix}\1", statement)

@@ -1,0 +1,237 @@
+"""One connection to a database, made on demand, over which verbs are said: each a function, and a transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from nbtasks.broker.brokererrors import unavailable
+from nbtasks.broker.patience import patiently
+from nbtasks.core.backoff import Backoff
+from nbtasks.core.errors import BrokerUnavailable, NbtasksError
+from nbtasks.core.unsendable import refuse_to_travel
+
+from .sqldialect import Dialect
+from .sqlschema import see_to_schema
+from .sqltransaction import Transaction
+
+T = TypeVar("T")
+
+#: Seconds for which a verb is begun again that stands in others' way. Together with the pause before the next try of
+#: who is patient it is less than five, as for Redis.
+_ANSWER_S = 3.5
+_BETWEEN_COLLISIONS = Backoff(0.0005, 0.02, jitter=True)
+#: Seconds after which who waits looks whether or not anything was written.
+_LOOK_AGAIN_S = 2.5
+
+
+class SqlLink:
+    """A connection that any thread may use, one at a time.
+
+    Args:
+        namespace: whose data it sees.
+
+    Attributes:
+        label, block_s, patience_s, connections: as :class:`Connected` has them.
+        dialect: the kind of database.
+    """
+
+    __stays_here__ = (
+        "it may know its server's password. In a task, nbtasks.App.current() has a connection of its own"
+    )
+    __reduce_ex__ = refuse_to_travel
+
+    def __init__(self, dialect: Dialect, namespace: str) -> None:
+        self.dialect = dialect
+        self.label = dialect.label
+        self.block_s = dialect.block_s
+        self.patience_s = 0.0
+        self.connections = 0
+        self._namespace = namespace
+        self._ns = 0
+        self._queues: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._connection: Any = None
+        #: Set when the connection was cut under somebody who waits.
+        self._cut = threading.Event()
+
+    # -- verbs
+
+    def read(self, verb: Callable[..., T], *args: Any) -> T:
+        """Say a verb that changes nothing.
+
+        Raises:
+            BrokerUnavailable: the database could not be opened, or has not done it.
+        """
+        return self._say(verb, args)
+
+    def write(self, verb: Callable[..., T], *args: Any) -> T:
+        """Say a verb; what it did is on the disk when this returns.
+
+        Raises:
+            BrokerUnavailable: nobody knows whether it was done.
+        """
+        return self._say(verb, args, writes=True)
+
+    def write_lazily(self, verb: Callable[..., T], *args: Any) -> T:
+        """Say a verb whose loss costs no call: it may come to the disk later."""
+        return self._say(verb, args, writes=True, lazily=True)
+
+    def _say(
+        self, verb: Callable[..., T], args: tuple[Any, ...], *, writes: bool = False, lazily: bool = False
+    ) -> T:
+        def said(connection: Any) -> T:
+            return self._transact(connection, lambda tx: verb(tx, *args), writes=writes, lazily=lazily)
+
+        return patiently(self.patience_s, lambda: self._guarded(said))
+
+    def _transact(
+        self, connection: Any, action: Callable[[Transaction], T], *, writes: bool, lazily: bool
+    ) -> T:
+        with self.dialect.in_use():
+            cursor = connection.cursor()
+            self.dialect.begin(connection, writes=writes, lazily=lazily)
+            try:
+                found = action(Transaction(cursor, self.dialect, self._ns, self._queues))
+                connection.commit()
+            except BaseException:
+                # Numbers of queues that were made in it are none.
+                self._queues.clear()
+                connection.rollback()
+                raise
+            finally:
+                with contextlib.suppress(Exception):
+                    cursor.close()
+        return found
+
+    # -- waiting
+
+    def wait_for(self, look: Callable[[], T], until: float) -> T:
+        """Look again and again until there is something, or until a moment (monotonic); returns the last look.
+
+        Raises:
+            BrokerUnavailable: the connection was cut meanwhile.
+        """
+        written, looked_at = self._written(), time.monotonic()
+        found, looks = look(), 0
+        connection = self.connections
+        while not found:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                return found
+            looks += 1
+            self._pause(min(left_s, self.dialect.polls.after(looks)))
+            before, written = written, self._written()
+            if written is None or written != before or time.monotonic() > looked_at + _LOOK_AGAIN_S:
+                found, looked_at = look(), time.monotonic()
+            if self.connections != connection:
+                raise self.closed()
+        return found
+
+    def closed(self) -> BrokerUnavailable:
+        """Return the error of what has waited over a connection that there is no more."""
+        return unavailable(self.label, ConnectionError("the connection was closed"))
+
+    def _pause(self, seconds: float) -> None:
+        if self._cut.wait(seconds):
+            self.close()
+            raise self.closed()
+
+    def _written(self) -> object:
+        def asked(connection: Any) -> object:
+            with self.dialect.in_use():
+                return self.dialect.written(connection)
+
+        return self._guarded(asked)
+
+    # -- the connection
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection that was usable when it was used last."""
+        return self._connection is not None
+
+    def _guarded(self, action: Callable[[Any], T]) -> T:
+        """Do something with the connection, again where others are in the way; it is dropped if it is lost."""
+        give_up_at, collisions = time.monotonic() + _ANSWER_S, 0
+        while True:
+            with self._lock:
+                try:
+                    return action(self._open())
+                except NbtasksError:
+                    raise
+                except Exception as error:
+                    again = self.dialect.is_again(error) and time.monotonic() < give_up_at
+                    if not again or self.dialect.is_lost(error):
+                        self._drop()
+                    if not again:
+                        raise self.dialect.meaning(error) from error
+                except BaseException:
+                    # Anything that comes between a statement and its answer would give that to the next one.
+                    self._drop()
+                    raise
+            collisions += 1
+            time.sleep(_BETWEEN_COLLISIONS.after(collisions))
+
+    def _open(self) -> Any:
+        if self._connection is not None:
+            return self._connection
+        connection = self.dialect.connect()
+        try:
+            see_to_schema(self.dialect, connection)
+            self._queues = {}
+            self._ns = self._transact(connection, self._namespace_number, writes=False, lazily=False)
+            if not self._ns:
+                self._ns = self._transact(connection, self._new_namespace, writes=True, lazily=False)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                connection.close()
+            raise
+        self._cut.clear()
+        self._connection = connection
+        self.connections += 1
+        return connection
+
+    def _namespace_number(self, tx: Transaction) -> int:
+        return tx.value("SELECT ns FROM @namespaces WHERE name = ?", self._namespace) or 0
+
+    def _new_namespace(self, tx: Transaction) -> int:
+        tx.put("@namespaces", ("name",), {"name": self._namespace})
+        return self._namespace_number(tx)
+
+    def close(self) -> None:
+        """Close the connection; the next verb opens a new one."""
+        with self._lock:
+            self._drop()
+
+    def abort(self) -> None:
+        """Cut the connection under a verb that another thread waits for."""
+        connection = self._connection
+        self._cut.set()
+        if connection is not None:
+            self.dialect.cut(connection)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
+
+    def disown(self) -> None:
+        """Let go of the connection in a process that was forked off: the parent's goes on."""
+        self.forsake()
+
+    def forsake(self) -> None:
+        """Let go of the connection in a forked copy of the process; it stays open for the process itself."""
+        connection, self._connection, self._lock = self._connection, None, threading.Lock()
+        self._cut = threading.Event()
+        if connection is not None:
+            self.dialect.let_go(connection)
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception), self.dialect.in_use():
+                connection.close()

@@ -1,0 +1,291 @@
+"""One report of a worker: results (the first one wins), news to sessions, retries, entries that end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbtasks.broker.verbs.entry import LOST
+from nbtasks.broker.verbs.finish import PUSH_BYTES, Finish
+from nbtasks.core.states import SUCCESS_CODE
+
+from .sqlblobs import put_blobs
+from .sqlentries import (
+    LATER,
+    WAITS,
+    add_copy,
+    add_entries,
+    drop_entries,
+    number_of,
+    place_of,
+    queue_of,
+    results_of,
+    tell_due,
+)
+
+if TYPE_CHECKING:
+    from .sqllink import SqlLink
+    from .sqltransaction import Transaction
+
+#: Milliseconds for which results are kept at most: ten years.
+MOST_TTL_MS = 315_576_000_000
+#: News of a session that are unread; more of them bring no records along.
+_MOST_UNREAD = 500
+_NO_NAME = "0" * 64
+
+
+@dataclass
+class ReportedBatch:
+    """A batch that a report is about, as it is while the report is applied."""
+
+    batch: str
+    n: int
+    done: int
+    ttl_ms: int
+    ended: int | None
+    sessions: str
+    #: How many had ended before.
+    before: int
+
+
+def send_report(line: SqlLink, report: Finish) -> int:
+    """Report in one step, after the blobs; returns how many results were new."""
+    put_blobs(line, report.blobs)
+    return line.write(lambda tx: Report(tx).apply(report)) if report else 0
+
+
+class Report:
+    """Applies one, in a transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._now = tx.now_ms()
+        self._batches: dict[str, ReportedBatch | None] = {}
+        #: Which of the last results were new: empty for all of them, None for none.
+        self._wins: str | None = None
+        self._fresh = 0
+        #: Kind, batch, first, count, wins and frame of each piece of news, and the sessions that hear it.
+        self._news: list[tuple[tuple[str, str, int, int, str, bytes], str]] = []
+        self._due_ms: int | None = None
+        self._ended: list[int] = []
+
+    def apply(self, report: Finish) -> int:
+        """Apply all operations; returns how many results were new."""
+        operations = list(report.operations())
+        self._look_up(sorted({str(one[1]) for one in operations if one[0] not in "HAU"}))
+        for kind, *parts in operations:
+            if kind == "A":
+                self._end(parts)
+            elif kind == "H":
+                self._note(*parts)
+            elif kind == "U":
+                self._unlock(parts)
+            else:
+                found = self._batches[str(parts[0])]
+                if found is not None:
+                    _APPLYING[kind](self, found, *parts[1:])
+        self._settle()
+        drop_entries(self._tx, self._ended)
+        self._tell_news()
+        tell_due(self._tx, self._due_ms)
+        return self._fresh
+
+    def _look_up(self, batches: Sequence[str]) -> None:
+        """Lock them, in one order, so that no two reports wait for each other."""
+        rows = self._tx.rows_in(
+            "SELECT batch, n, done, ttl, ended, sessions FROM @batches WHERE ns = ? AND batch IN (*) ORDER BY batch "
+            "FOR UPDATE",
+            (self._tx.ns,),
+            batches,
+        )
+        self._batches = dict.fromkeys(batches)
+        for batch, n, done, ttl_ms, ended, sessions in rows:
+            self._batches[batch] = ReportedBatch(batch, n, done, ttl_ms, ended, sessions, done)
+
+    def _settle(self) -> None:
+        """Note how many calls of batches have ended; one whose calls all have is kept for its time from now on."""
+        for one in self._batches.values():
+            if one is None:
+                continue
+            is_over = 0 <= one.n <= one.done
+            if is_over and one.ended is None:
+                expires = self._now + min(one.ttl_ms, MOST_TTL_MS)
+                self._tx.run(
+                    "UPDATE @batches SET done = ?, ended = ?, expires = coalesce(expires, ?) "
+                    "WHERE ns = ? AND batch = ?",
+                    *(one.done, self._now, expires, self._tx.ns, one.batch),
+                )
+            elif one.done != one.before:
+                self._tx.run(
+                    "UPDATE @batches SET done = ? WHERE ns = ? AND batch = ?",
+                    one.done,
+                    self._tx.ns,
+                    one.batch,
+                )
+
+    # -- operations
+
+    def _results(self, batch: ReportedBatch, first: int, count: int, states: bytes, record: bytes) -> None:
+        """File a record under those of its calls that have no result yet."""
+        gaps, begin, end = [], first, first + count
+        for there, size, _ in results_of(self._tx, batch.batch, first, count) if batch.done else ():
+            if there > begin:
+                gaps.append((begin, there - begin))
+            begin = there + size
+        if begin < end:
+            gaps.append((begin, end - begin))
+        self._tx.many(
+            "INSERT INTO @results (ns, batch, first, size, states, record) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (self._tx.ns, batch.batch, a, n, bytes(states[a - first : a - first + n]), record)
+                for a, n in gaps
+            ],
+        )
+        won = sum(n for _, n in gaps)
+        batch.done += won
+        self._fresh += won
+        self._wins = None if not won else "" if won == count else " ".join(f"{a}+{n}" for a, n in gaps)
+        if self._wins is not None:
+            self._news.append((("r", batch.batch, first, count, self._wins, record), batch.sessions))
+
+    def _event(self, batch: ReportedBatch, frame: bytes) -> None:
+        self._news.append((("e", batch.batch, 0, 0, "", frame), batch.sessions))
+
+    def _own_state(self, batch: ReportedBatch, first: int, count: int, frame: bytes) -> None:
+        if frame:
+            row = {"ns": self._tx.ns, "batch": batch.batch, "nth": first, "told": self._now, "frame": frame}
+            self._tx.put("@own_states", ("ns", "batch", "nth"), row, ("told", "frame"))
+            return
+        self._tx.run(
+            "DELETE FROM @own_states WHERE ns = ? AND batch = ? AND nth >= ? AND nth < ?",
+            *(self._tx.ns, batch.batch, first, first + count),
+        )
+
+    def _again(
+        self,
+        batch: ReportedBatch,
+        address: str,
+        lane: str,
+        due_ms: int,
+        first: int,
+        count: int,
+        attempt: Any,
+        frame: bytes,
+    ) -> None:
+        number, _, doubt = str(attempt).partition(" ")
+        self._due_ms = min(due_ms, due_ms if self._due_ms is None else self._due_ms)
+        # Said again, it is the same one.
+        if self._tx.value(
+            "SELECT id FROM @entries WHERE batch = ? AND due = ? AND first = ? AND size = ? AND attempt = ?",
+            *(batch.batch, due_ms, first, count, int(number)),
+        ):
+            return
+        place = (queue_of(self._tx, address), LATER, place_of(lane), batch.batch, due_ms, self._now)
+        add_entries(self._tx, [(*place, first, count, int(number), doubt, frame)])
+
+    def _keep_blob(self, batch: ReportedBatch, name: str) -> None:
+        if batch.ended is not None:
+            return
+        row = {"ns": self._tx.ns, "batch": batch.batch, "name": name}
+        self._tx.put("@batch_blobs", ("ns", "batch", "name"), row)
+        self._tx.run("UPDATE @blobs SET expires = NULL WHERE ns = ? AND name = ?", self._tx.ns, name)
+
+    def _name(self, batch: ReportedBatch, first: int, names: str) -> None:
+        """Names lead to the calls that have succeeded, for as long as results are kept."""
+        count, until = len(names) // 64, self._now + min(batch.ttl_ms, MOST_TTL_MS)
+        states: dict[int, int] = {}
+        for begin, _, codes in results_of(self._tx, batch.batch, first, count):
+            states.update(enumerate(codes, begin))
+        rows = [
+            (self._tx.ns, name, batch.batch, first + k, until)
+            for k in range(count)
+            if (name := names[64 * k : 64 * (k + 1)]) != _NO_NAME and states.get(first + k) == SUCCESS_CODE
+        ]
+        columns = ("ns", "name", "batch", "nth", "expires")
+        self._tx.put_many("@kept_calls", ("ns", "name"), columns, sorted(rows), ("batch", "nth", "expires"))
+
+    def _counted(self, batch: ReportedBatch) -> None:
+        """Whether it is over is looked at with all that are reported about."""
+
+    def _note(self, frame: bytes, if_new: str) -> None:
+        if if_new and self._wins is None:
+            return
+        self._tx.run(
+            "INSERT INTO @happened (ns, told, name, wins, frame) VALUES (?, ?, 'h', ?, ?)",
+            *(self._tx.ns, self._now, (self._wins or None) if if_new else None, frame),
+        )
+
+    def _unlock(self, parts: Sequence[Any]) -> None:
+        """No call holds a lock yet."""
+
+    def _end(self, parts: Sequence[Any]) -> None:
+        _, _, entry_id, kept = parts
+        entry = number_of(entry_id)
+        self._ended.append(entry)
+        if not kept:
+            return
+        # Where the server has forgotten what was given away of one, that is queued again.
+        stop = sum(map(int, kept.split()))
+        found = self._tx.row("SELECT first, size, place FROM @entries WHERE id = ? FOR UPDATE", entry)
+        if found is not None and found[0] + found[1] > stop:
+            first, size, place = found
+            add_copy(
+                self._tx, entry, standing=WAITS, place=place // 2 * 2, due=None, queued=self._now, first=stop,
+                size=first + size - stop, flag=LOST, waits_for="",
+            )  # fmt: skip
+
+    # -- news
+
+    def _tell_news(self) -> None:
+        """Tell sessions what they hear. Each of their rows is locked from here on, in one order."""
+        sessions = sorted({one for _, heard in self._news for one in heard.split()})
+        for session in sessions:
+            last = self._last_of(session)
+            unread = self._tx.value(
+                "SELECT count(*) FROM (SELECT 1 FROM @news WHERE ns = ? AND session = ? LIMIT 500) AS unread",
+                self._tx.ns,
+                session,
+            )
+            rows = []
+            for place, (piece, _) in enumerate(
+                ((piece, heard) for piece, heard in self._news if session in heard.split()), 1
+            ):
+                *where, frame = piece
+                is_far = piece[0] == "r" and (len(frame) > PUSH_BYTES or unread + place > _MOST_UNREAD)
+                rows.append((self._tx.ns, session, last + place, self._now, *where, b"" if is_far else frame))
+            self._tx.many(
+                "INSERT INTO @news (ns, session, id, told, kind, batch, first, size, wins, frame) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            self._tx.run(
+                "UPDATE @listeners SET told = ? WHERE ns = ? AND session = ?",
+                last + len(rows),
+                self._tx.ns,
+                session,
+            )
+
+    def _last_of(self, session: str) -> int:
+        """Return the number of a session's last news, after which no other transaction tells it any."""
+        # By the clock where the last number was lost: who reads on from there misses nothing.
+        now = self._tx.now_us()
+        last = self._tx.value(
+            "SELECT told FROM @listeners WHERE ns = ? AND session = ? FOR UPDATE", self._tx.ns, session
+        )
+        if last is None:
+            self._tx.run(
+                "INSERT INTO @listeners (ns, session, told) VALUES (?, ?, ?)", self._tx.ns, session, now
+            )
+        return max(last or 0, now)
+
+
+_APPLYING: dict[str, Callable[..., None]] = {
+    "R": Report._results,
+    "E": Report._event,
+    "P": Report._own_state,
+    "Z": Report._again,
+    "O": Report._keep_blob,
+    "N": Report._name,
+    "S": Report._counted,
+}

@@ -1,0 +1,139 @@
+"""Redis Sentinel as broker: the sentinels are asked before each connection, and what they name is looked at."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbtasks import App, BrokerUnavailable, ConfigError
+from tests.chaos.servers import find
+from tests.conftest import wait_until
+from tests.servers.sentinels import MASTER, KeyServer, Sentinel, watched
+from tests.servers.server import free_port
+
+SOON = 60.0
+PASSWORD, OWN = "s3cr3t", "0ther"
+
+
+def test_calls_go_to_the_master_and_follow_a_fail_over(home):
+    with watched(find("bundled"), password=PASSWORD, own=OWN) as servers, App(broker=servers.url) as app:
+        app.start_workers(1)
+        double = app.task(lambda n: n * 2)
+        assert double.map(range(50)).get(timeout=SOON) == list(range(0, 100, 2))
+        servers.fail_over()
+        # What the new master does not have is submitted again; what it has goes on.
+        assert double.map(range(50)).get(timeout=SOON) == list(range(0, 100, 2))
+        assert PASSWORD not in repr(app.connection)
+        assert OWN not in repr(app.connection)
+        assert app.check().address == f"sentinel://{servers.places}/0?master_name={MASTER}"
+
+
+@pytest.fixture
+def master(home):
+    """A server, and no sentinel yet."""
+    with KeyServer(find("bundled"), password=PASSWORD) as one:
+        yield one.start()
+
+
+@pytest.fixture
+def sentinel(master):
+    """One sentinel that watches it."""
+    with Sentinel(find("bundled"), master, 1, OWN) as one:
+        yield one.start()
+
+
+def check(
+    places: str, options: str = f"master_name={MASTER}&sentinel_password={OWN}", login: str = f":{PASSWORD}@"
+):
+    """Look at the broker behind a URL."""
+    with App(broker=f"sentinel://{login}{places}/0?{options}") as app:
+        return app.check()
+
+
+def test_sentinels_that_are_away_are_passed_over(sentinel):
+    assert check(f"127.0.0.1:{free_port()},127.0.0.1:{sentinel.port}").flavour == "valkey"
+
+
+def test_in_celerys_words(home, sentinel):
+    app = App(broker=f"sentinel://:{PASSWORD}@127.0.0.1:{free_port()};sentinel://127.0.0.1:{sentinel.port}/0")
+    app.conf.broker_transport_options = {
+        "master_name": MASTER, "sentinel_kwargs": {"password": OWN, "socket_timeout": 0.5},
+    }  # fmt: skip
+    with app:
+        assert OWN not in repr(app.conf)
+        app.start_workers(1)
+        assert app.task(len).delay("abc").get(timeout=SOON) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "login", "said"),
+    [
+        (f"master_name={MASTER}", f":{PASSWORD}@", "sentinel at .* refused the login: .*sentinel_password="),
+        (
+            f"master_name={MASTER}&sentinel_password=wrong",
+            f":{PASSWORD}@",
+            "sentinel at .* refused the login",
+        ),
+        (f"master_name={MASTER}&sentinel_password={OWN}", "", "broker at .* wants a password"),
+        (f"master_name={MASTER}&sentinel_password={OWN}", ":wr0ng@", "broker at .* refused the login"),
+        (
+            f"master_name=mymastre&sentinel_password={OWN}",
+            f":{PASSWORD}@",
+            f"'mymastre', but {MASTER}: check master_",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told(sentinel, options, login, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        check(f"127.0.0.1:{sentinel.port}", options, login)
+    assert PASSWORD not in str(caught.value)
+    assert OWN not in str(caught.value)
+
+
+def test_a_server_is_no_sentinel(master):
+    with pytest.raises(ConfigError, match=rf"is no sentinel, .*redis://127\.0\.0\.1:{master.port}"):
+        check(f"127.0.0.1:{master.port}", f"master_name={MASTER}&sentinel_password={PASSWORD}")
+
+
+def test_nobody_answers(home):
+    first, second = free_port(), free_port()
+    with pytest.raises(
+        BrokerUnavailable, match=rf"{first} does not answer .*refused.*{second} does not answer"
+    ):
+        check(f"127.0.0.1:{first},127.0.0.1:{second}")
+
+
+def test_too_few_sentinels_know_each_other(sentinel):
+    with pytest.raises(BrokerUnavailable, match="knows of 0 others, and min_other_sentinels is 1"):
+        check(
+            f"127.0.0.1:{sentinel.port}",
+            f"master_name={MASTER}&sentinel_password={OWN}&min_other_sentinels=1",
+        )
+
+
+def test_what_a_sentinel_takes_for_the_master_is_a_replica(master, sentinel):
+    with master.client() as client:
+        client.replicaof("127.0.0.1", str(free_port()))
+    with pytest.raises(BrokerUnavailable, match="that is a replica: a fail-over is under way"):
+        check(f"127.0.0.1:{sentinel.port}")
+
+
+def test_the_master_is_away(master, sentinel):
+    master.kill()
+    with pytest.raises(
+        BrokerUnavailable, match=rf"master is at 127\.0\.0\.1:{master.port}, says the sentinel at"
+    ):
+        check(f"127.0.0.1:{sentinel.port}")
+    # One that is wrong says less than one that knows where the master is.
+    wrong = KeyServer(find("bundled"))
+    with wrong, pytest.raises(BrokerUnavailable, match=r"master is at .*refused the login"):
+        check(f"127.0.0.1:{wrong.start().port},127.0.0.1:{sentinel.port}")
+
+
+def test_a_connection_file_leads_there_too(home, tmp_path, sentinel):
+    file = tmp_path / "c.json"
+    app = App(broker=f"sentinel://:{PASSWORD}@127.0.0.1:{sentinel.port}")
+    app.conf.broker_transport_options = {"master_name": MASTER, "sentinel_kwargs": {"password": OWN}}
+    with app:
+        app.write_connection_file(file)
+    with App(connection_file=file) as other:
+        wait_until(lambda: other.check().flavour == "valkey", "the server is found")

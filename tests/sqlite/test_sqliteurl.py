@@ -1,0 +1,91 @@
+"""A SQLite file's URL is read strictly, and leads to the file from any folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nbtasks import App
+from nbtasks.broker.sqliteurl import is_sqlite, parse_sqlite
+from nbtasks.exceptions import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:////srv/tasks/broker.db", "/srv/tasks/broker.db"),
+        ("sqlite:///broker.db", "{here}/broker.db"),
+        ("sqlite:///data/my%20broker.db", "{here}/data/my broker.db"),
+        ("sqlite:////a/../b.db", "/b.db"),
+        ("SQLite:////b.db", "/b.db"),
+        ("sqla+sqlite:////b.db", "/b.db"),
+        ("db+sqlite:///b.db", "{here}/b.db"),
+        ("sqlite+pysqlite:////b.db", "/b.db"),
+    ],
+)
+def test_what_a_url_says(url, path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert is_sqlite(url)
+    found = parse_sqlite(url)
+    assert found.path == path.format(here=tmp_path)
+    monkeypatch.chdir("/")
+    assert parse_sqlite(found.whole) == found
+
+
+def test_a_file_at_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse_sqlite("sqlite:///~/b.db").path == str(tmp_path / "b.db")
+
+
+def test_how_it_is_written_is_an_option():
+    assert parse_sqlite("sqlite:////b.db").synchronous == "FULL"
+    found = parse_sqlite("sqlite:////b.db?synchronous=normal")
+    assert found.synchronous == "NORMAL"
+    assert parse_sqlite(found.whole) == found
+    assert "synchronous" not in found.shown
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite://b.db", "three slashes"),
+        ("sqlite:b.db", "three slashes"),
+        ("sqlite://", "three slashes"),
+        ("sqlite:///", "names no file"),
+        ("sqlite:///:memory:", "this process alone"),
+        ("sqlite:///folder/", "names no file"),
+        ("sqlite:////b.db?synchronous=off", "full or normal"),
+        ("sqlite:////b.db?synchronus=full", "did you mean synchronous"),
+        ("sqlite:////b\n.db", "control character"),
+    ],
+)
+def test_what_is_refused_says_why(url, said):
+    with pytest.raises(ConfigError, match=said):
+        App("sqlite", broker=url)
+
+
+def test_a_file_needs_a_folder(tmp_path, new_app):
+    app = new_app(f"sqlite:///{tmp_path}/missing/broker.db")
+    with pytest.raises(ConfigError, match="there is no folder"):
+        app.task(abs).delay(-1)
+
+
+def test_the_file_is_its_owners_alone(tmp_path, new_line):
+    new_line(f"sqlite:///{tmp_path}/broker.db").check()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in Path(tmp_path).iterdir()}
+    assert modes["broker.db"] == 0o600
+    assert set(modes.values()) == {0o600}
+
+
+def test_what_is_no_database_is_refused(tmp_path, new_line):
+    (tmp_path / "broker.db").write_text("something else that somebody needs" * 100)
+    with pytest.raises(ConfigError, match="no SQLite file"):
+        new_line(f"sqlite:///{tmp_path}/broker.db").check()
+    assert (tmp_path / "broker.db").read_text().startswith("something else")
+
+
+def test_it_is_not_open_yet(monkeypatch):
+    monkeypatch.delenv("NBTASKS_UNFINISHED_SQL")
+    with pytest.raises(ConfigError, match="Redis and Valkey only"):
+        App("sqlite", broker="sqlite:///b.db")
