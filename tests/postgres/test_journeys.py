@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from nbtasks import App
+from nbtasks import App, chord, group
 from nbtasks.exceptions import TaskRevokedError
 from tests.servers.postgresql import PgBouncer, PostgreSQL
 
@@ -144,4 +144,98 @@ def test_a_server_that_is_killed_loses_no_call(start_server, new_app, eventually
         server.kill()
         server.start()
         assert run.get(timeout=90) == list(range(400))
+        app.close()
+
+
+# -- workflows
+
+
+def test_a_workflow_goes_on_whoever_is_killed_in_it(app, tmp_path):
+    """A member of a group, one that follows it, and what gets all of their values, each once."""
+
+    @app.task
+    def kills_once(n, mark=0):
+        if mark and n % 10 == 3:
+            try:
+                (tmp_path / f"{mark}-{n}").touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
+            except FileExistsError:
+                pass
+        return n
+
+    @app.task
+    def total(numbers):
+        with (tmp_path / "totals").open("a") as file:
+            file.write("x")
+        return sum(numbers)
+
+    chains = group(kills_once.s(n, 1) | kills_once.s(2) for n in range(20))
+    assert (chains | total.s() | kills_once.s()).delay().get(timeout=60) == sum(range(20))
+    assert (tmp_path / "totals").read_text() == "x"
+
+
+def test_a_failure_reaches_what_comes_after_it_and_is_mended(app, tmp_path):
+    @app.task
+    def read(path):
+        return open(path).read()  # noqa: PTH123
+
+    @app.task
+    def told(call_id):
+        (tmp_path / f"told-{call_id}").touch()
+
+    size = app.task(len)
+    missing = str(tmp_path / "missing")
+    run = chord([read.s(missing), read.s(os.devnull)], size.s()).on_error(told.s()).delay()
+    with pytest.raises(FileNotFoundError):
+        run.get(timeout=60)
+    errback = next(one for one in run.steps if one.name.endswith("told"))
+    errback.get(timeout=60)
+    assert (tmp_path / f"told-{run.id}").exists()
+    (tmp_path / "missing").write_text("there")
+    run.retry()
+    assert run.get(timeout=60) == 2
+
+
+def test_a_call_is_replaced_and_handles_are_arguments(app):
+    size, double = app.task(len), app.task(lambda n: 2 * n)
+
+    @app.task(bind=True)
+    def through_others(self, texts):
+        raise self.replace(group(size.s(text) | double.s() for text in texts))
+
+    replaced = through_others.delay(["a", "bb"])
+    both = app.task(lambda first, rest: [*first, *rest.values()]).delay(
+        replaced, {"later": double.map([5, 6])}
+    )
+    assert both.get(timeout=60) == [2, 4, [10, 12]]
+
+
+def test_what_waits_for_a_revoked_call_ends_with_it(app):
+    @app.task(queue="nobody")
+    def never():
+        return 1
+
+    run = (never.si() | app.task(abs).s()).delay()
+    run.parent.revoke()
+    with pytest.raises(TaskRevokedError):
+        run.get(timeout=60)
+
+
+def test_a_server_that_is_killed_in_a_workflow_loses_no_step(start_server, new_app, eventually):
+    server = start_server(PostgreSQL)
+    with server.database() as name:
+        app = new_app(server.url(name))
+        app.start_workers(2)
+
+        @app.task
+        def slow(n):
+            time.sleep(0.01)
+            return n
+
+        total = app.task(sum)
+        run = (group(slow.s(n) | slow.s() for n in range(60)) | total.s()).delay()
+        eventually(lambda: run.root.completed_count() > 5, "a part of it has ended")
+        server.kill()
+        server.start()
+        assert run.get(timeout=90) == sum(range(60))
         app.close()
