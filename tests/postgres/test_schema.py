@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -45,6 +48,21 @@ def test_many_who_come_at_once_make_one(postgres_url, new_line):
     assert problems == []
     with connected(postgres_url) as connection:
         assert connection.execute("SELECT count(*) FROM nbtasks.namespaces").fetchone() == (2,)
+
+
+def test_an_app_waits_while_it_is_made(postgres_url, new_app, eventually):
+    """That may take longer than a server may take to answer."""
+    name = int.from_bytes(hashlib.sha256(b"nbtasks").digest()[:4], "big", signed=True)
+    with connected(postgres_url) as connection:
+        connection.execute("SELECT pg_advisory_lock(1851946098, %s)", (name,))
+        app, began = new_app(postgres_url), time.monotonic()
+        with ThreadPoolExecutor(1) as pool:
+            queues = pool.submit(app.workers)
+            eventually(
+                lambda: queues.done() or time.monotonic() > began + 3.5, "as long as an answer may take"
+            )
+            connection.execute("SELECT pg_advisory_unlock(1851946098, %s)", (name,))
+            assert queues.result(60) == []
 
 
 def test_its_name_can_be_another_one(postgres_url, new_line):

@@ -64,6 +64,7 @@ class PgLink:
         self._lock = threading.Lock()
         self._connection: PgConnection | None = None
         self._is_pooled = bool(url.pooler)
+        self._is_seen_to = False
 
     # -- verbs
 
@@ -170,8 +171,8 @@ class PgLink:
 
     @property
     def connected(self) -> bool:
-        """Whether the last verb left a usable connection."""
-        return self._connection is not None
+        """Whether the last verb left a usable connection, or there is one over which the schema is made just now."""
+        return self._connection is not None or self._is_seen_to
 
     def guarded(self, action: Callable[[PgConnection], T]) -> T:
         """Do something with the connection, which is dropped if anything goes wrong with it."""
@@ -211,6 +212,7 @@ class PgLink:
             return connection
         self._drop()
         connection = self._connect()
+        self._is_seen_to = True
         try:
             Schema(self._url.schema, self.label).see_to(connection)
             self._is_pooled = self._pooled(connection)
@@ -221,6 +223,8 @@ class PgLink:
         except BaseException:
             connection.close()
             raise
+        finally:
+            self._is_seen_to = False
         self._connection = connection
         self.connections += 1
         return connection
