@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 _EMBEDDED = "leave the broker out, and an embedded server starts by itself"
 _ELSE = f"nbtasks works with Redis and Valkey only; name one, or {_EMBEDDED}"
+_AS_REDIS = "it speaks as Redis does, so write redis://; nbtasks is tried with Redis and Valkey only"
 _NODE = (
     "calls of one App are on one server: name one of the cluster's nodes, redis://host:6379/0, and the first call says "
     "which one it is; or better a server that is no cluster"
@@ -39,11 +40,14 @@ _SYSTEMS: dict[str, OtherSystem] = {
         ("redis-cluster", "rediss-cluster", "redis+cluster", "rediss+cluster", "valkey-cluster", "rediscluster"),
         OtherSystem("Redis Cluster", step=_NODE),
     ),
+    "keydb": OtherSystem("KeyDB", step=_AS_REDIS),
+    "dragonfly": OtherSystem("Dragonfly", step=_AS_REDIS),
     # -- queues
     "amqp": OtherSystem("RabbitMQ"),
     "amqps": OtherSystem("RabbitMQ"),
     "pyamqp": OtherSystem("RabbitMQ"),
     "librabbitmq": OtherSystem("RabbitMQ", step="write amqp://, and name a backend beside it"),
+    "rabbitmq": OtherSystem("RabbitMQ", step="write amqp://, and name a backend beside it"),
     "qpid": OtherSystem("Apache Qpid"),
     "sqs": OtherSystem("Amazon SQS"),
     "azureservicebus": OtherSystem("Azure Service Bus"),
@@ -65,6 +69,8 @@ _SYSTEMS: dict[str, OtherSystem] = {
     "sqlalchemy": OtherSystem("an SQL database"),
     "db": OtherSystem("an SQL database"),
     "database": OtherSystem("an SQL database"),
+    "postgresql": OtherSystem("PostgreSQL"),
+    "postgres": OtherSystem("PostgreSQL"),
     "mysql": OtherSystem("MySQL"),
     "mariadb": OtherSystem("MariaDB"),
     "sqlite": OtherSystem("SQLite"),

@@ -8,7 +8,6 @@ Before the @ stands the login of the server itself, as in Celery; that of the se
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,14 +18,13 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
 from .urloptions import OF_SENTINELS, is_number, pairs, read_options
-from .urlparts import ENCODED, cut, place_of, yes_or_no
+from .urlparts import ENCODED, NEXT_URL, cut, place_of, yes_or_no
 
 FORMS = (
     "sentinel://[:password@]host1[:26379],host2[:26379][/db]?master_name=mymaster, or sentinels://... (TLS); reserved "
     "characters in a password are percent-encoded"
 )
 _PORT = 26379
-_NEXT = re.compile(r"[;,]\s*(?=[A-Za-z][A-Za-z0-9+.-]{0,30}://)")
 _PREFIX = "sentinel_"
 #: What Celery and kombu take in transport options, and where more of them stand.
 IN_TRANSPORT_OPTIONS = frozenset({"master_name", "sentinel_kwargs", "min_other_sentinels"})
@@ -89,7 +87,7 @@ def in_one(url: str, is_watched: Callable[[str], bool]) -> str:
     Raises:
         ConfigError: two of them say different things.
     """
-    parts = _NEXT.split(url)
+    parts = NEXT_URL.split(url)
     if not all("://" in part and is_watched(part.partition(":")[0]) for part in parts):
         return url
     schemes, logins, places, paths, queries = set(), set(), [], set(), []

@@ -20,7 +20,7 @@ from .pgurl import is_pg, parse_pg
 from .sentinelurl import WatchedServer, in_one, parse_watched
 from .sqliteurl import is_sqlite, parse_sqlite
 from .urloptions import WITH_TLS, is_number, pairs, read_options
-from .urlparts import ENCODED, cut, has_control, place_of
+from .urlparts import ENCODED, NEXT_URL, cut, has_control, place_of
 
 FORMS = (
     "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix:///path/to/socket[?db=n]; "
@@ -31,13 +31,12 @@ _PORT = 6379
 _ALIASES = {
     "redis+socket": "unix",
     "socket": "unix",
+    **dict.fromkeys(("redis+unix", "valkey+socket", "valkey+unix"), "unix"),
     "valkey": "redis",
-    "valkeys": "rediss",
+    **dict.fromkeys(("valkeys", "redis+tls", "redis+ssl"), "rediss"),
     **dict.fromkeys(("redis+sentinel", "redis-sentinel", "valkey+sentinel", "valkey-sentinel"), "sentinel"),
     **dict.fromkeys(("rediss+sentinel", "rediss-sentinel", "valkeys+sentinel", "sentinel+tls"), "sentinels"),
 }
-#: Several URLs in one text, as Celery has them: it goes to the next one where one is not there.
-_SEVERAL = re.compile(r"[;,]\s*[A-Za-z][A-Za-z0-9+.-]{0,30}://")
 _ONE = (
     "calls of one App are on one server: name that, or sentinels that know where it is (sentinel://), or an address "
     "that always leads to the one that can write, such as a balancer's"
@@ -127,7 +126,7 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
         url = in_one(url, _is_watched)
     except ConfigError as error:
         raise ConfigError(f"{what}: {error}") from None
-    if _SEVERAL.search(url):
+    if NEXT_URL.search(url):
         raise ConfigError(f"{what}: there are several URLs in this text, and {_ONE}; write {FORMS}")
     begin = _SCHEME.match(url)
     scheme, rest = (begin[1].lower(), url[begin.end() - 1 :]) if begin else ("", url)
@@ -232,6 +231,8 @@ def _bytes(text: str) -> bytes:
 
 
 def _place(place: str, scheme: str) -> tuple[str, int]:
+    if "," in place or ";" in place:
+        raise ConfigError(f"the URL names several hosts, and {_ONE}; write {FORMS}")
     host, port = place_of(place, _PORT, FORMS)
     if not host:
         raise ConfigError(

@@ -113,7 +113,7 @@ _OURS = {
     *("max_connections", "single_connection_client", "auto_close_connection_pool", "parser_class"),
     *("connection_class", "connection_pool", "command_packer", "credential_provider", "redis_connect_func"),
     *("lib_name", "lib_version", "driver_info", "cache", "cache_config", "event_dispatcher"),
-    *("maint_notifications_config", "host", "port", "path", "unix_socket_path", "ssl"),
+    *("maint_notifications_config", "host", "port", "path", "unix_socket_path"),
 }
 
 
@@ -146,6 +146,10 @@ def read_options(given: Iterable[tuple[str, str]], scheme: str) -> dict[str, Any
     return found
 
 
+def _with_tls(scheme: str) -> str:
+    return f"{scheme}s" if f"{scheme}s" in WITH_TLS else "rediss"
+
+
 def _reader(name: str, scheme: str) -> Callable[[str], Any]:
     """Return what reads the value of an option.
 
@@ -156,7 +160,7 @@ def _reader(name: str, scheme: str) -> Callable[[str], Any]:
     if read is not None and (scheme in WITH_TLS or not name.startswith("ssl_")):
         return read
     if read is not None:
-        encrypted = f"{scheme}s" if f"{scheme}s" in WITH_TLS else "rediss"
+        encrypted = _with_tls(scheme)
         raise ConfigError(
             f"the URL's option {name} goes with {encrypted}:// only, which is TLS: write {encrypted}://, or leave it "
             "out"
@@ -174,6 +178,9 @@ def _reader(name: str, scheme: str) -> Callable[[str], Any]:
             f"the URL's option {name} is not known for a server in the network: the database's number stands behind "
             f"the host, {scheme}://host:port/1"
         )
+    if name == "ssl":
+        encrypted = scheme if scheme in WITH_TLS else _with_tls(scheme)
+        raise ConfigError(f"the URL's option ssl is not taken: {encrypted}:// says it; leave it out")
     if name in _OURS:
         raise decided_here(name)
     raise unknown(name, [*_KNOWN, *(OF_SENTINELS if scheme in _SENTINELS else ())])

@@ -16,6 +16,8 @@ ENCODED = "in a password write / as %2F, ? as %3F, # as %23, @ as %40 and % as %
 PLACE = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[^\s\[\]:%@]*))(?::(?P<port>[0-9]{0,5}))?"
 )
+#: Where the next URL begins in a text that holds several, as Celery has them: it goes to it where one is not there.
+NEXT_URL = re.compile(r"[;,|]\s*(?=[A-Za-z][A-Za-z0-9+.-]{0,30}://)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
 
 

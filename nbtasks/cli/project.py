@@ -88,7 +88,7 @@ def _resolved(
         return read_connection_file(file), None
     if app is None:
         connection, lease = resolve(broker, namespace=namespace)
-        for sentence in unread(connection.url, frozenset()):
+        for sentence in unread(connection, frozenset()):
             click.echo(f"nbtasks: {sentence}", err=True)
         return connection, lease
     if not broker:

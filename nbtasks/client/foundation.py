@@ -252,7 +252,7 @@ class Foundation:
             self._connection, self._opened.resolving = told.begin()
             self.conf.fix("this App is connected")
             if not context.serving:
-                for sentence in unread(self._connection.url, self.conf.names_read):
+                for sentence in unread(self._connection, self.conf.names_read):
                     warn(sentence)
 
     def _server(self) -> Connection:

@@ -104,6 +104,47 @@ def said_by(project, set_up="", **environment):
         ({"CELERY_RESULT_BACKEND": "redis://one/2", "NBTASKS_BROKER": "redis://one/1"}, ""),
         ({"CELERY_CONFIG_MODULE": "proj.conf"}, "CELERY_CONFIG_MODULE=proj.conf is not read"),
         ({"CELERY_BROKER_URL": "redis://one", "NBTASKS_BROKER": "redis://one/1"}, ""),
+        (
+            {
+                "CELERY_BROKER_URL": "sentinel://a;sentinel://b",
+                "NBTASKS_BROKER": "sentinel://b,a?master_name=m",
+            },
+            "",
+        ),
+        (
+            {
+                "CELERY_BROKER_URL": "amqp://me@one",
+                "CELERY_RESULT_BACKEND": "redis://two/1",
+                "NBTASKS_BROKER": "amqp://one",
+                "NBTASKS_BACKEND": "redis://two",
+            },
+            "",
+        ),
+        (
+            {
+                "CELERY_BROKER_URL": "redis://two",
+                "NBTASKS_BROKER": "amqp://one",
+                "NBTASKS_BACKEND": "redis://two/1",
+            },
+            "",
+        ),
+        (
+            {
+                "CELERY_BROKER_URL": "amqp://two",
+                "NBTASKS_BROKER": "amqp://one",
+                "NBTASKS_BACKEND": "redis://two",
+            },
+            "CELERY_BROKER_URL is not read, and calls go to amqp://one over redis://two",
+        ),
+        (
+            {"NBTASKS_BACKEND": "redis://:s3cr3t@one"},
+            "NBTASKS_BACKEND is not followed, and calls go to unix://",
+        ),
+        (
+            {"NBTASKS_BACKEND": "redis://two", "NBTASKS_BROKER": "redis://one"},
+            "NBTASKS_BACKEND is not followed, and calls go to redis://one, which keeps results, too",
+        ),
+        ({"NBTASKS_BACKEND": "redis://one", "NBTASKS_BROKER": "redis://one"}, ""),
     ],
 )
 def test_variables_of_celerys_are_never_ignored_in_silence(project, environment, said):

@@ -336,3 +336,30 @@ def test_it_is_a_mapping_as_others(app):
     assert (app.conf.task_default_queue, app.conf.task_acks_late) == ("default", True)
     app.conf.worker_pool = "processes"
     assert app.conf.worker_pool == "prefork"
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        (["redis://one/2"], "redis://one/2"),
+        (("sentinel://one", "sentinel://two/3"), "sentinel://one,two/3?master_name=m"),
+    ],
+)
+def test_a_list_of_urls_is_one_or_sentinels(home, given, url):
+    with App() as app:
+        app.conf.broker_url = given
+        if "sentinel" in url:
+            app.conf.broker_transport_options = {"master_name": "m"}
+        app.conf.result_backend = given
+        assert app.connection.url == url
+
+
+@pytest.mark.parametrize(
+    "given", [["redis://one", "redis://two"], ["amqp://one", "amqp://two"], ["redis://one", 5]]
+)
+def test_other_lists_are_refused(home, given):
+    with (
+        App() as app,
+        pytest.raises(ConfigError, match=r"several URLs in this text|a URL is a text, not list"),
+    ):
+        app.conf.broker_url = given

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from nbtasks.broker.urlparts import NEXT_URL
 from nbtasks.broker.verbs.carrier import Carrier
 from nbtasks.core.errors import ConfigError
 
@@ -84,6 +85,11 @@ def parse_carrier(url: str, what: str = "broker") -> CarrierUrl:
     kind = _kind(url)
     if kind is None:
         raise ConfigError(f"{what}: this is no URL of what brings calls to workers")
+    if NEXT_URL.search(url):
+        raise ConfigError(
+            f"{what}: there are several URLs in this text: name one, or an address that always leads to one that is "
+            "there, such as a balancer's"
+        )
     return kind.parse(url, what)
 
 

@@ -142,7 +142,15 @@ def _of_workers(name: str, value: Any) -> Any:
 
 def _url(_name: str, value: Any) -> Any:
     if value is not None:
+        value = _joined(value)
         connections.check_url(value)
+    return value
+
+
+def _joined(value: Any) -> Any:
+    """Return Celery's list of URLs as the text that says the same: one, or sentinels."""
+    if isinstance(value, (list, tuple)) and value and all(isinstance(one, str) for one in value):
+        return ";".join(value)
     return value
 
 
@@ -154,6 +162,7 @@ def _yes_or_no(name: str, value: Any) -> bool:
 
 def _backend(name: str, value: Any) -> Any:
     if value is not None:
+        value = _joined(value)
         # Whether it is the broker's own server is looked at once that is known.
         check_form(value, name)
     return value

@@ -22,8 +22,8 @@ EFFECTIVE = frozenset(
 )  # fmt: skip
 _URL = "broker_url says it all: redis://user:password@host:port/database"
 _TLS = (
-    "rediss:// in broker_url says it, and its options stand behind it: "
-    "rediss://user:password@host:port/database?ssl_ca_certs=/ca.pem (with sentinels: sentinels://)"
+    "rediss:// in the URL says it (sentinels:// with sentinels, amqps:// with a RabbitMQ), and its options stand "
+    "behind it: rediss://user:password@host:port/database?ssl_ca_certs=/ca.pem"
 )
 _RESULTS = "results are kept on the broker's own server, which broker_url names: leave it out"
 #: Calls would go elsewhere, or in the clear, if these were left out in silence.

@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 
 from nbtasks.broker import url as urls
+from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
 from nbtasks.core.errors import ConfigError
-from nbtasks.local.connection import CONFIG_VARIABLE
+from nbtasks.local.backend import BACKEND_VARIABLE
+from nbtasks.local.connection import CONFIG_VARIABLE, Connection
 
 from .settingsources import is_there
 
@@ -21,11 +23,11 @@ _VARIABLES = {
 _said: set[str] = set()
 
 
-def unread(used: str, read: frozenset[str]) -> Iterator[str]:
+def unread(used: Connection, read: frozenset[str]) -> Iterator[str]:
     """Yield a sentence for each setting of Celery's that lies there and is not followed, once in a process.
 
     Args:
-        used: the URL of the server that calls go to.
+        used: where calls go.
         read: names of what the App has read its settings from.
     """
     for what, sentence in _found(used, read):
@@ -34,8 +36,8 @@ def unread(used: str, read: frozenset[str]) -> Iterator[str]:
             yield sentence
 
 
-def _found(used: str, read: frozenset[str]) -> Iterator[tuple[str, str]]:
-    but = f"and calls go to {urls.parse(used).shown}"
+def _found(used: Connection, read: frozenset[str]) -> Iterator[tuple[str, str]]:
+    but = f"and calls go to {used.title}"
     url, module = os.environ.get("CELERY_BROKER_URL"), os.environ.get("CELERY_CONFIG_MODULE")
     if url and not _is_same(url, used):
         advice = 'set NBTASKS_BROKER instead, or say App(broker=os.environ["CELERY_BROKER_URL"])'
@@ -44,6 +46,13 @@ def _found(used: str, read: frozenset[str]) -> Iterator[tuple[str, str]]:
         value = os.environ.get(name, "")
         if value and value.partition(":")[0] != "rpc" and not _is_same(value, used):
             yield name, f"{name} is not read, {but}: {step}"
+    backend = os.environ.get(BACKEND_VARIABLE, "")
+    if backend and not used.carrier and not backend.startswith("rpc") and not _is_same(backend, used):
+        advice = "it counts beside a broker that keeps no results, such as a RabbitMQ; unset it, or set NBTASKS_BROKER"
+        yield (
+            BACKEND_VARIABLE,
+            f"{BACKEND_VARIABLE} is not followed, {but}, which keeps results, too: {advice}",
+        )
     if module and module not in read:
         advice = f"set {CONFIG_VARIABLE}={module}, or call app.config_from_object({module!r})"
         yield "CELERY_CONFIG_MODULE", f"CELERY_CONFIG_MODULE={module} is not read, {but}: {advice}"
@@ -52,8 +61,11 @@ def _found(used: str, read: frozenset[str]) -> Iterator[tuple[str, str]]:
         yield _MODULE, f"{_MODULE}.py lies here and is not read, {but}: {advice}"
 
 
-def _is_same(one: str, other: str) -> bool:
+def _is_same(one: str, used: Connection) -> bool:
+    """Whether a URL names where calls go, or what keeps them."""
     try:
-        return urls.parse(one).names_server_of(urls.parse(other))
+        if is_carrier(one):
+            return bool(used.carrier) and parse_carrier(one).shown == parse_carrier(used.carrier).shown
+        return urls.parse(one).names_server_of(urls.parse(used.url))
     except ConfigError:
         return False
