@@ -106,6 +106,18 @@ def add_entries(tx: Transaction, rows: Sequence[Sequence[Any]]) -> None:
     )
 
 
+def is_full(tx: Transaction, queue: int, place: int, most: int) -> bool:
+    """Return whether a lane holds so many entries. They are counted only where their numbers say that it may."""
+    where = (queue, WAITS, place)
+    low, high = tx.rows(
+        "SELECT min(id), max(id) FROM @entries WHERE queue = ? AND standing = ? AND place = ?", *where
+    )[0]
+    if low is None or high - low + 1 < most:
+        return False
+    statement = "SELECT count(*) FROM @entries WHERE queue = ? AND standing = ? AND place = ?"
+    return bool(tx.value(statement, *where) >= most)
+
+
 #: What is set anew where an entry is queued once more: as another one, which comes behind what waits.
 _MOVED = ("standing", "place", "due", "queued", "first", "size", "attempt", "flag", "waits_for")
 

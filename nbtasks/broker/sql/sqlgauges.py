@@ -10,12 +10,13 @@ from nbtasks.core.queuedepth import QueueDepth
 from nbtasks.core.servergauges import ServerGauges
 
 from .sqlentries import HELD, LATER, WAITS
+from .sqllocks import lock_ids
 
 if TYPE_CHECKING:
     from .sqllink import SqlLink
     from .sqltransaction import Transaction
 
-_MOST_QUEUES = 300
+_MOST_QUEUES, _MOST_LOCKS = 300, 200
 
 
 class SqlGauges:
@@ -33,8 +34,8 @@ class SqlGauges:
         return found
 
     def lock_ids(self) -> list[str]:
-        """Return the ids of locks that somebody holds or waits for: there are none yet."""
-        return []
+        """Return the ids of locks that somebody holds or waits for."""
+        return self._line.read(lock_ids, _MOST_LOCKS)
 
     def server(self) -> ServerGauges:
         """Return what the server says of itself."""

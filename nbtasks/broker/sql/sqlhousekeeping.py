@@ -105,6 +105,15 @@ def clear_away(tx: Transaction) -> None:
         tx.run("DELETE FROM @blob_parts WHERE ns = ? AND name = ?", ns, name)
         tx.run("DELETE FROM @blobs WHERE ns = ? AND name = ?", ns, name)
     past_us = (now - _MINUTE_MS) * 1000
+    tx.run(
+        "DELETE FROM @periodic_clients WHERE ns = ? AND (said + span < ? OR said > ? + span)", ns, now, now
+    )
+    # What comes later begins at the clock, which is above what was given out until then.
+    tx.run(
+        "DELETE FROM @lock_marks WHERE ns = ? AND ticket < ? AND name NOT IN "
+        "(SELECT held FROM @lock_holds WHERE ns = ? UNION SELECT held FROM @lock_lines WHERE ns = ?)",
+        *(ns, past_us, ns, ns),
+    )
     tx.run("DELETE FROM @rates WHERE ns = ? AND starts < ? AND asks < ?", ns, past_us, past_us)
     # A month: longer than a call waits, most likely.
     past = now - _MONTH_MS
@@ -120,7 +129,8 @@ def _drop_functions(tx: Transaction) -> None:
     rows = tx.rows("SELECT digest FROM @functions WHERE ns = ? FOR UPDATE SKIP LOCKED", tx.ns)
     for (digest,) in rows:
         statement = "SELECT 1 FROM @batches WHERE ns = ? AND digest = ? LIMIT 1"
-        if tx.value(statement, tx.ns, digest) is None:
+        needed = "SELECT 1 FROM @periodic_tasks WHERE ns = ? AND digest = ? LIMIT 1"
+        if tx.value(statement, tx.ns, digest) is None and tx.value(needed, tx.ns, digest) is None:
             tx.run("DELETE FROM @functions WHERE ns = ? AND digest = ?", tx.ns, digest)
 
 

@@ -23,6 +23,7 @@ from .sqlentries import (
     results_of,
     tell_due,
 )
+from .sqllockbook import LockBook
 
 if TYPE_CHECKING:
     from .sqllink import SqlLink
@@ -69,6 +70,8 @@ class Report:
         self._news: list[tuple[tuple[str, str, int, int, str, bytes], str]] = []
         self._due_ms: int | None = None
         self._ended: list[int] = []
+        #: Lock, name and consumer of what calls are through with.
+        self._through: list[tuple[str, str, str]] = []
 
     def apply(self, report: Finish) -> int:
         """Apply all operations; returns how many results were new."""
@@ -80,13 +83,18 @@ class Report:
             elif kind == "H":
                 self._note(*parts)
             elif kind == "U":
-                self._unlock(parts)
+                self._through.append((str(parts[0]), str(parts[1]), str(parts[2])))
             else:
                 found = self._batches[str(parts[0])]
                 if found is not None:
                     _APPLYING[kind](self, found, *parts[1:])
         self._settle()
         drop_entries(self._tx, self._ended)
+        if self._through:
+            # After the entries: who asks for locks has its entry first, too.
+            book = LockBook(self._tx, [lock for lock, *_ in self._through])
+            for one in self._through:
+                book.through(*one)
         self._tell_news()
         tell_due(self._tx, self._due_ms)
         return self._fresh
@@ -215,9 +223,6 @@ class Report:
             "INSERT INTO @happened (ns, told, name, wins, frame) VALUES (?, ?, 'h', ?, ?)",
             *(self._tx.ns, self._now, (self._wins or None) if if_new else None, frame),
         )
-
-    def _unlock(self, parts: Sequence[Any]) -> None:
-        """No call holds a lock yet."""
 
     def _end(self, parts: Sequence[Any]) -> None:
         _, _, entry_id, kept = parts

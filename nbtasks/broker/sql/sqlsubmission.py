@@ -10,7 +10,7 @@ from nbtasks.broker.verbs.flush import Flush
 from nbtasks.broker.verbs.submission import MOST_ENTRIES, queue_is_full
 
 from .sqlblobs import put_blobs
-from .sqlentries import LATER, WAITS, add_entries, place_of, queue_of, tell, tell_due
+from .sqlentries import LATER, WAITS, add_entries, is_full, place_of, queue_of, tell, tell_due
 
 if TYPE_CHECKING:
     from .sqllink import SqlLink
@@ -146,16 +146,9 @@ class FlushedOperations:
 
 
 def _see_to_room(tx: Transaction, operations: FlushedOperations, *, look: bool) -> None:
-    """Raise where a lane is full. It is counted only where its numbers say that there may be so many."""
+    """Raise where a lane is full."""
     for address, lane in operations.lanes if look else ():
-        place = (queue_of(tx, address), WAITS, place_of(lane))
-        low, high = tx.rows(
-            "SELECT min(id), max(id) FROM @entries WHERE queue = ? AND standing = ? AND place = ?", *place
-        )[0]
-        if low is None or high - low + 1 < MOST_ENTRIES:
-            continue
-        statement = "SELECT count(*) FROM @entries WHERE queue = ? AND standing = ? AND place = ?"
-        if tx.value(statement, *place) >= MOST_ENTRIES:
+        if is_full(tx, queue_of(tx, address), place_of(lane), MOST_ENTRIES):
             raise queue_is_full(address)
 
 

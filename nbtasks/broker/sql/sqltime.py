@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 #: The fact that says by how many ms the clock was set forward.
 AHEAD = "ahead"
+_MOST_DIGITS = 15
 
 
 class SqlTime:
@@ -36,6 +37,12 @@ class SqlTime:
 def server_time(tx: Transaction) -> tuple[int, str]:
     """Return the server's time (us), and what its clock is ahead."""
     return tx.now_us(), tx.fact(AHEAD)
+
+
+def ahead_ms(tx: Transaction) -> int:
+    """Return by how many ms the server's clock is ahead of its time as it is reckoned."""
+    noted = tx.fact(AHEAD)
+    return int(noted) if noted.removeprefix("-").isdigit() and len(noted) <= _MOST_DIGITS else 0
 
 
 def set_ahead(tx: Transaction, before: str, ahead: str) -> bool:

@@ -108,21 +108,6 @@ PARAMETERS = [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.l
 NOT_YET: dict[str, frozenset[str]] = {
     "sqlite": frozenset(
         {
-            # locks
-            "test_a_call_has_all_its_locks_or_none",
-            "test_as_many_hold_a_lock_as_it_says",
-            "test_calls_come_in_the_order_in_which_they_have_asked",
-            "test_code_is_told_that_it_is_its_turn",
-            "test_code_stands_in_the_same_line",
-            "test_code_that_waits_is_asked_whether_it_still_does",
-            "test_lines_get_on_where_nobody_has_seen_to_it",
-            "test_one_call_at_a_time_has_a_lock",
-            "test_what_the_dead_have_held_is_given_back",
-            "test_who_has_no_lease_holds_no_lock",
-            "test_who_holds_the_entry_no_more_gets_no_lock",
-            "test_who_leaves_the_line_is_not_waited_for",
-            # schedules
-            "test_periodic_runs",
             # workflows
             "test_workflow_steps",
             "test_a_call_that_waits_for_others_comes_when_they_have_ended",

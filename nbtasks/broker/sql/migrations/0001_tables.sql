@@ -148,3 +148,46 @@ CREATE TABLE @own_states (
   ns {number} NOT NULL, batch {name} NOT NULL, nth {number} NOT NULL, told {number} NOT NULL, frame {bytes} NOT NULL,
   PRIMARY KEY (ns, batch, nth)
 ) {table};
+
+-- Locks. Whoever changes one, or who stands in its line, has its row here until the transaction ends. ticket is the last
+-- number that was given out for it: it says who was first in the line, and it is the token.
+CREATE TABLE @lock_marks (
+  ns {number} NOT NULL, name {name} NOT NULL, ticket {number} NOT NULL, PRIMARY KEY (ns, name)
+) {table};
+
+-- Who holds one, by the name of the call ("<batch>:<index>") or of the code that does. worker is the part of its consumer
+-- that has a lease. capacity is how many may hold it at once, as the holder says.
+CREATE TABLE @lock_holds (
+  ns {number} NOT NULL, held {name} NOT NULL, name {name} NOT NULL, capacity {number} NOT NULL, token {number} NOT NULL,
+  since {number} NOT NULL, worker {name} NOT NULL, consumer {name} NOT NULL, title {text} NOT NULL,
+  PRIMARY KEY (ns, held, name)
+) {table};
+CREATE INDEX lock_holds_by_worker ON @lock_holds (ns, worker);
+
+-- Who waits for one, in the order of tickets. address is that of the queue that the call comes back to, and entry what it
+-- lies in meanwhile; "@" of code that waits by itself. called: it was told that it is its turn, and is waited for until then
+-- (ms).
+CREATE TABLE @lock_lines (
+  ns {number} NOT NULL, held {name} NOT NULL, name {name} NOT NULL, capacity {number} NOT NULL, ticket {number} NOT NULL,
+  address {name} NOT NULL, entry {number}, called {number}, PRIMARY KEY (ns, name, held)
+) {table};
+CREATE INDEX lock_lines_by_ticket ON @lock_lines (ns, held, ticket);
+
+-- Periodic tasks, by the key that they are signed with. due is when one is due next, none where it pauses or never is;
+-- version a hash of its frame; timetable a text that is only compared; client with whom it ends, gone since when that is not
+-- there. What was due up to fence may wait for the run before. runs: when the last ones were due, and their batches, the
+-- newest first, as "due batch" with commas between them.
+CREATE TABLE @periodic_tasks (
+  ns {number} NOT NULL, key_id {name} NOT NULL, id {name} NOT NULL, due {number}, paused {number}, gone {number},
+  fence {number} NOT NULL DEFAULT 0, fired {number} NOT NULL DEFAULT 0, overlapped {number} NOT NULL DEFAULT 0,
+  missed {number} NOT NULL DEFAULT 0, ttl {number} NOT NULL, version {name} NOT NULL, digest {name} NOT NULL,
+  client {name} NOT NULL, timetable {text} NOT NULL, runs {text} NOT NULL, frame {bytes} NOT NULL,
+  PRIMARY KEY (ns, key_id, id)
+) {table};
+CREATE INDEX periodic_tasks_by_due ON @periodic_tasks (ns, key_id, due);
+CREATE INDEX periodic_tasks_by_digest ON @periodic_tasks (ns, digest);
+
+-- Clients with which some of them end: when they said last that they are there, and for how long that counts.
+CREATE TABLE @periodic_clients (
+  ns {number} NOT NULL, client {name} NOT NULL, said {number} NOT NULL, span {number} NOT NULL, PRIMARY KEY (ns, client)
+) {table};
