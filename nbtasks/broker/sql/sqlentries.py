@@ -97,13 +97,20 @@ def place_of(lane: str) -> int:
     return LANES.index(lane)
 
 
+def add_entry(tx: Transaction, *row: Any) -> int:
+    """Queue one; returns its number."""
+    return tx.insert(_ADDING, tx.ns, *row)
+
+
+_ADDING = (
+    "INSERT INTO @entries (ns, queue, standing, place, batch, due, queued, first, size, attempt, waits_for, frame, "
+    "flag) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')"
+)
+
+
 def add_entries(tx: Transaction, rows: Sequence[Sequence[Any]]) -> None:
     """Queue new entries: queue, standing, place, batch, due, queued, first, size, attempt, waits_for, frame of each."""
-    tx.many(
-        "INSERT INTO @entries (ns, queue, standing, place, batch, due, queued, first, size, attempt, waits_for, frame, "
-        "flag) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
-        [(tx.ns, *row) for row in rows],
-    )
+    tx.many(_ADDING, [(tx.ns, *row) for row in rows])
 
 
 def is_full(tx: Transaction, queue: int, place: int, most: int) -> bool:
@@ -119,7 +126,19 @@ def is_full(tx: Transaction, queue: int, place: int, most: int) -> bool:
 
 
 #: What is set anew where an entry is queued once more: as another one, which comes behind what waits.
-_MOVED = ("standing", "place", "due", "queued", "first", "size", "attempt", "flag", "waits_for")
+_MOVED = (
+    "queue",
+    "follows",
+    "standing",
+    "place",
+    "due",
+    "queued",
+    "first",
+    "size",
+    "attempt",
+    "flag",
+    "waits_for",
+)
 
 
 def add_copy(tx: Transaction, entry: int, **changed: Any) -> int:
@@ -127,8 +146,8 @@ def add_copy(tx: Transaction, entry: int, **changed: Any) -> int:
     chosen = ", ".join("?" if name in changed else name for name in _MOVED)
     args = [changed[name] for name in _MOVED if name in changed]
     return tx.insert(
-        f"INSERT INTO @entries (ns, queue, batch, follows, frame, {', '.join(_MOVED)}) "  # noqa: S608  # names are ours
-        f"SELECT ns, queue, batch, follows, frame, {chosen} FROM @entries WHERE id = ?",
+        f"INSERT INTO @entries (ns, batch, frame, {', '.join(_MOVED)}) "  # noqa: S608  # names are ours
+        f"SELECT ns, batch, frame, {chosen} FROM @entries WHERE id = ?",
         *args,
         entry,
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.verbs.submission import SESSION_TTL_MS
 
+from .sqlworkflowends import clear_workflows, close_batches, untie
+
 if TYPE_CHECKING:
     from .sqllink import SqlLink
     from .sqltransaction import Transaction
@@ -69,6 +71,7 @@ def elect(tx: Transaction, duty: str, worker: str, ms: int) -> bool:
 
 def sweep(tx: Transaction, most: int) -> int:
     """Remove batches that have expired, so much at most that nobody waits. Returns how many."""
+    close_batches(tx, tx.now_ms())
     rows = tx.rows(
         "SELECT batch FROM @batches WHERE ns = ? AND expires <= ? ORDER BY expires LIMIT ? FOR UPDATE SKIP LOCKED",
         *(tx.ns, tx.now_ms(), most),
@@ -76,6 +79,7 @@ def sweep(tx: Transaction, most: int) -> int:
     gone = [batch for (batch,) in rows]
     names = tx.rows_in("SELECT DISTINCT name FROM @batch_blobs WHERE ns = ? AND batch IN (*)", (tx.ns,), gone)
     forget_batches(tx, gone)
+    untie(tx, gone)
     for (name,) in names:
         statement = "SELECT 1 FROM @batch_blobs WHERE ns = ? AND name = ? LIMIT 1"
         if tx.value(statement, tx.ns, name) is None:
@@ -121,6 +125,7 @@ def clear_away(tx: Transaction) -> None:
     last = _nth_last(tx, "control", _MOST_ORDERS)
     tx.run("DELETE FROM @control WHERE ns = ? AND told < ? AND id < ?", ns, now - _DAY_MS, last)
     drop_happened(tx, _nth_last(tx, "happened", _MOST_HAPPENED))
+    clear_workflows(tx)
     _drop_functions(tx)
 
 

@@ -13,6 +13,7 @@ from nbtasks.core.lanenames import LANES
 
 from .sqlentries import HELD, LATER, WAITS, add_copy, drop_entries, queue_of, queue_there
 from .sqlhousekeeping import sweep
+from .sqlworkflows import is_releasing, release_more
 
 if TYPE_CHECKING:
     from .sqllink import SqlLink
@@ -100,6 +101,8 @@ def next_due(tx: Transaction, address: str, now_ms: int) -> int | None:
         now_ms,
     )
     queue = queue_there(tx, address)
+    if gone is None and is_releasing(tx):
+        return now_ms
     due = tx.value("SELECT min(due) FROM @entries WHERE queue = ? AND standing = ?", queue, LATER)
     return due if gone is None else now_ms
 
@@ -110,6 +113,8 @@ def promote(tx: Transaction, address: str, now_ms: int) -> tuple[int, int | None
     sweep(tx, _MOST_SWEPT)
     queue = queue_of(tx, address)
     moved = promoted(tx, queue, now_ms, _MOST_AT_ONCE)
+    if release_more(tx):
+        return moved, now_ms
     return moved, tx.value("SELECT min(due) FROM @entries WHERE queue = ? AND standing = ?", queue, LATER)
 
 

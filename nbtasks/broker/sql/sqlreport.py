@@ -15,7 +15,7 @@ from .sqlentries import (
     LATER,
     WAITS,
     add_copy,
-    add_entries,
+    add_entry,
     drop_entries,
     number_of,
     place_of,
@@ -24,13 +24,13 @@ from .sqlentries import (
     tell_due,
 )
 from .sqllockbook import LockBook
+from .sqlworkflowends import MOST_TTL_MS
+from .sqlworkflows import Workflows
 
 if TYPE_CHECKING:
     from .sqllink import SqlLink
     from .sqltransaction import Transaction
 
-#: Milliseconds for which results are kept at most: ten years.
-MOST_TTL_MS = 315_576_000_000
 #: News of a session that are unread; more of them bring no records along.
 _MOST_UNREAD = 500
 _NO_NAME = "0" * 64
@@ -46,6 +46,7 @@ class ReportedBatch:
     ttl_ms: int
     ended: int | None
     sessions: str
+    tied: bool
     #: How many had ended before.
     before: int
 
@@ -72,11 +73,18 @@ class Report:
         self._ended: list[int] = []
         #: Lock, name and consumer of what calls are through with.
         self._through: list[tuple[str, str, str]] = []
+        #: Of batches that others wait for, or that wait for others: what has ended, and where something has failed.
+        self._tied_ends: list[tuple[str, int, int]] = []
+        self._bad: set[str] = set()
+        self._workflows = Workflows(tx, self._now)
 
     def apply(self, report: Finish) -> int:
         """Apply all operations; returns how many results were new."""
         operations = list(report.operations())
-        self._look_up(sorted({str(one[1]) for one in operations if one[0] not in "HAU"}))
+        named = {str(one[1]) for one in operations if one[0] not in "HAU"}
+        # What somebody is to wait for is locked with the rest.
+        named |= {batch for one in operations if one[0] == "Y" for batch in one[-1].split()}
+        self._look_up(sorted(named))
         for kind, *parts in operations:
             if kind == "A":
                 self._end(parts)
@@ -90,26 +98,29 @@ class Report:
                     _APPLYING[kind](self, found, *parts[1:])
         self._settle()
         drop_entries(self._tx, self._ended)
+        tied = [one.batch for one in self._batches.values() if one is not None and one.tied]
+        if tied:
+            self._workflows.advance(tied, self._tied_ends, self._bad)
         if self._through:
             # After the entries: who asks for locks has its entry first, too.
             book = LockBook(self._tx, [lock for lock, *_ in self._through])
             for one in self._through:
                 book.through(*one)
         self._tell_news()
-        tell_due(self._tx, self._due_ms)
+        tell_due(self._tx, _sooner(self._due_ms, self._workflows.due_ms))
         return self._fresh
 
     def _look_up(self, batches: Sequence[str]) -> None:
         """Lock them, in one order, so that no two reports wait for each other."""
         rows = self._tx.rows_in(
-            "SELECT batch, n, done, ttl, ended, sessions FROM @batches WHERE ns = ? AND batch IN (*) ORDER BY batch "
-            "FOR UPDATE",
+            "SELECT batch, n, done, ttl, ended, sessions, tied FROM @batches WHERE ns = ? AND batch IN (*) "
+            "ORDER BY batch FOR UPDATE",
             (self._tx.ns,),
             batches,
         )
         self._batches = dict.fromkeys(batches)
-        for batch, n, done, ttl_ms, ended, sessions in rows:
-            self._batches[batch] = ReportedBatch(batch, n, done, ttl_ms, ended, sessions, done)
+        for batch, n, done, ttl_ms, ended, sessions, tied in rows:
+            self._batches[batch] = ReportedBatch(batch, n, done, ttl_ms, ended, sessions, bool(tied), done)
 
     def _settle(self) -> None:
         """Note how many calls of batches have ended; one whose calls all have is kept for its time from now on."""
@@ -118,7 +129,8 @@ class Report:
                 continue
             is_over = 0 <= one.n <= one.done
             if is_over and one.ended is None:
-                expires = self._now + min(one.ttl_ms, MOST_TTL_MS)
+                # Unless others may need it: then that is looked at when they have ended.
+                expires = None if one.tied else self._now + min(one.ttl_ms, MOST_TTL_MS)
                 self._tx.run(
                     "UPDATE @batches SET done = ?, ended = ?, expires = coalesce(expires, ?) "
                     "WHERE ns = ? AND batch = ?",
@@ -151,6 +163,10 @@ class Report:
             ],
         )
         won = sum(n for _, n in gaps)
+        if batch.tied and won:
+            self._tied_ends += [(batch.batch, a, n) for a, n in gaps]
+            if bytes(states).strip(bytes([SUCCESS_CODE])):
+                self._bad.add(batch.batch)
         batch.done += won
         self._fresh += won
         self._wins = None if not won else "" if won == count else " ".join(f"{a}+{n}" for a, n in gaps)
@@ -180,6 +196,8 @@ class Report:
         count: int,
         attempt: Any,
         frame: bytes,
+        name: str = "",
+        before: str = "",
     ) -> None:
         number, _, doubt = str(attempt).partition(" ")
         self._due_ms = min(due_ms, due_ms if self._due_ms is None else self._due_ms)
@@ -190,7 +208,9 @@ class Report:
         ):
             return
         place = (queue_of(self._tx, address), LATER, place_of(lane), batch.batch, due_ms, self._now)
-        add_entries(self._tx, [(*place, first, count, int(number), doubt, frame)])
+        entry = add_entry(self._tx, *place, first, count, int(number), doubt, frame)
+        if name and self._workflows.put_aside(name, entry, before.split()):
+            self._tx.run("UPDATE @entries SET standing = ?, due = NULL WHERE id = ?", WAITS, entry)
 
     def _keep_blob(self, batch: ReportedBatch, name: str) -> None:
         if batch.ended is not None:
@@ -285,11 +305,16 @@ class Report:
         return max(last or 0, now)
 
 
+def _sooner(one: int | None, other: int | None) -> int | None:
+    return min((moment for moment in (one, other) if moment is not None), default=None)
+
+
 _APPLYING: dict[str, Callable[..., None]] = {
     "R": Report._results,
     "E": Report._event,
     "P": Report._own_state,
     "Z": Report._again,
+    "Y": Report._again,
     "O": Report._keep_blob,
     "N": Report._name,
     "S": Report._counted,

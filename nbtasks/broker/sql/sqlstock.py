@@ -30,8 +30,11 @@ class SqlStock:
         return Look(found, at_once=True)
 
     def parked(self, batches: Sequence[str]) -> dict[str, set[int]]:
-        """Return of each batch the first calls of its chunks that wait for other batches: there are none yet."""
-        return {batch: set() for batch in batches}
+        """Return of each batch the first calls of its chunks that wait for other batches."""
+        found: dict[str, set[int]] = {batch: set() for batch in batches}
+        for batch, first in self._line.read(parked, list(found)):
+            found[batch].add(first)
+        return found
 
     def known(self, batches: Sequence[str]) -> list[bool]:
         """Return of each batch whether it is recorded."""
@@ -43,3 +46,9 @@ def stock(tx: Transaction, address: str, batches: Sequence[str]) -> list[Row]:
     """Return batch, first and size of what lies in a queue of some batches, in any way."""
     statement = "SELECT batch, first, size FROM @entries WHERE queue = ? AND batch IN (*) ORDER BY id"
     return tx.rows_in(statement, (queue_there(tx, address),), batches)
+
+
+def parked(tx: Transaction, batches: Sequence[str]) -> list[Row]:
+    """Return batch and first call of each chunk that waits for other batches."""
+    statement = "SELECT batch, first FROM @entries WHERE queue < 0 AND ns = ? AND batch IN (*)"
+    return tx.rows_in(statement, (tx.ns,), batches)

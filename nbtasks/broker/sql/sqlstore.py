@@ -182,6 +182,12 @@ def named(tx: Transaction, batches: Sequence[str]) -> list[Row]:
 def forget(tx: Transaction, batch: str) -> list[str]:
     """Drop a batch with its results."""
     rows = tx.rows("SELECT name FROM @batch_blobs WHERE ns = ? AND batch = ? ORDER BY name", tx.ns, batch)
+    # What was kept because of it may go now.
+    tx.run(
+        "INSERT INTO @closing (ns, batch) SELECT ns, batch FROM @batches WHERE ns = ? AND batch = ? AND tied = 1",
+        tx.ns,
+        batch,
+    )
     forget_batches(tx, [batch])
     return [name for (name,) in rows]
 

@@ -11,6 +11,7 @@ from nbtasks.broker.verbs.submission import MOST_ENTRIES, queue_is_full
 
 from .sqlblobs import put_blobs
 from .sqlentries import LATER, WAITS, add_entries, is_full, place_of, queue_of, tell, tell_due
+from .sqlweaving import KINDS, Weaving
 
 if TYPE_CHECKING:
     from .sqllink import SqlLink
@@ -113,6 +114,11 @@ class FlushedOperations:
             place = (queue_of(tx, address), standing, place_of(lane), batch, due_ms or None, now)
             rows.append((*place, first, count, 1, "", frame))
         add_entries(tx, rows)
+        if any(self.of(kind) for kind in KINDS):
+            weaving = Weaving(tx, session, now, self.of)
+            weaving.apply()
+            due = [moment for moment in (self.due_ms, weaving.workflows.due_ms) if moment is not None]
+            self.due_ms = min(due, default=None)
 
     def _put_functions(self, tx: Transaction) -> None:
         rows = [(tx.ns, digest, frame) for digest, frame in self.of("F")]

@@ -1,4 +1,4 @@
-"""What is kept about workflows. The leg advances none yet; how calls have ended it knows."""
+"""What is kept about workflows: in which of them something has failed, how calls have ended."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .sqlentries import results_of
 from .sqlstock import SqlStock
 from .sqlstore import record, states
+from .sqlworkflowends import fallout_waits, take_fallout
 
 if TYPE_CHECKING:
     from .sqllink import SqlLink
@@ -39,8 +40,10 @@ class SqlWorkflowStore:
     def take_fallout(
         self, most: int, for_ms: int, seen_to: Sequence[tuple[str, bytes]]
     ) -> list[tuple[str, bytes, float]]:
-        """Take workflows in which something has failed: there are none yet."""
-        return []
+        """Take workflows in which something has failed, or of which only a part has come yet."""
+        if not seen_to and not self._line.read(fallout_waits):
+            return []
+        return self._line.write(take_fallout, most, for_ms, seen_to)
 
 
 def records_of(tx: Transaction, batch: str, first: int, count: int) -> list[tuple[int, int, bytes]]:

@@ -105,12 +105,4 @@ KINDS: dict[str, Kind] = {
 ALWAYS = ("valkey", "postgresql", "sqlite")
 PARAMETERS = [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.long) for name in KINDS]
 #: Of a leg that is not whole yet: tests, and files of tests, of what it does not do.
-NOT_YET: dict[str, frozenset[str]] = {
-    "sqlite": frozenset(
-        {
-            # workflows
-            "test_workflow_steps",
-            "test_a_call_that_waits_for_others_comes_when_they_have_ended",
-        }
-    ),
-}
+NOT_YET: dict[str, frozenset[str]] = {}

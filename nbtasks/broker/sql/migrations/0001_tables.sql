@@ -37,11 +37,12 @@ CREATE TABLE @sessions (
 ) {table};
 
 -- What was submitted. done counts calls that have ended; sessions are those that hear of it, with blanks between them;
--- flagged says that states are to be looked at.
+-- flagged says that states are to be looked at; tied that others wait for it, or it for others: what has to be done then is
+-- done for no other batch.
 CREATE TABLE @batches (
   ns {number} NOT NULL, batch {name} NOT NULL, n {number} NOT NULL, done {number} NOT NULL DEFAULT 0,
   ttl {number} NOT NULL, submitted {number} NOT NULL, ended {number}, expires {number},
-  flagged {number} NOT NULL DEFAULT 0, address {name} NOT NULL, digest {name} NOT NULL, sessions {text} NOT NULL,
+  flagged {number} NOT NULL DEFAULT 0, tied {number} NOT NULL DEFAULT 0, address {name} NOT NULL, digest {name} NOT NULL, sessions {text} NOT NULL,
   label {bytes} NOT NULL, PRIMARY KEY (ns, batch)
 ) {table};
 CREATE INDEX batches_by_age ON @batches (ns, submitted);
@@ -191,3 +192,39 @@ CREATE INDEX periodic_tasks_by_digest ON @periodic_tasks (ns, digest);
 CREATE TABLE @periodic_clients (
   ns {number} NOT NULL, client {name} NOT NULL, said {number} NOT NULL, span {number} NOT NULL, PRIMARY KEY (ns, client)
 ) {table};
+
+-- Workflows. Chunks of calls that wait for others lie in entries, under the negative number of their queue: so nobody who
+-- looks into a queue sees them. due is for how many ms they wait when they are released.
+--
+-- Batches as parts of workflows; own is 0 of one that was submitted before, whose results the workflow needs. excuses says
+-- that one of those that wait for it is to run only after a failure; complete that all its chunks are there; released that
+-- nothing of it is parked any more; releasing that some of it still has to be queued. awaits counts its rows in waits,
+-- without each_of, the batch whose calls its own follow one by one, size of them in a chunk.
+-- A call that was put aside until some batches have ended is a step under a name of its own, and entry is where it lies.
+CREATE TABLE @steps (
+  ns {number} NOT NULL, batch {name} NOT NULL, workflow {name} NOT NULL, own {number} NOT NULL,
+  excuses {number} NOT NULL DEFAULT 0, complete {number} NOT NULL DEFAULT 0, released {number} NOT NULL DEFAULT 0,
+  releasing {number} NOT NULL DEFAULT 0, awaits {number} NOT NULL DEFAULT 0, size {number} NOT NULL DEFAULT 0,
+  entry {number}, each_of {name}, PRIMARY KEY (ns, batch, workflow)
+) {table};
+CREATE INDEX steps_by_workflow ON @steps (ns, workflow);
+CREATE INDEX steps_by_release ON @steps (ns, releasing);
+
+-- What steps wait for that has not ended: some calls of a batch, or (-1) all of it; or, where size is not 0, each of its
+-- calls for one of theirs.
+CREATE TABLE @waits (
+  id {id}, ns {number} NOT NULL, awaited {name} NOT NULL, batch {name} NOT NULL, first {number} NOT NULL,
+  calls {number} NOT NULL, size {number} NOT NULL DEFAULT 0
+) {table};
+CREATE INDEX waits_by_awaited ON @waits (ns, awaited);
+CREATE INDEX waits_by_batch ON @waits (ns, batch);
+
+-- Workflows in which something has failed: until when (us) somebody passes that on, 0 while nobody does. session is the
+-- client's of one of which only a part has come yet.
+CREATE TABLE @fallout (
+  ns {number} NOT NULL, workflow {name} NOT NULL, until_us {number} NOT NULL, session {name}, PRIMARY KEY (ns, workflow)
+) {table};
+
+-- Tied batches that have ended and whose time was not looked at since: they are kept as long as a workflow needs them.
+CREATE TABLE @closing (id {id}, ns {number} NOT NULL, batch {name} NOT NULL) {table};
+CREATE INDEX closing_by_ns ON @closing (ns);
