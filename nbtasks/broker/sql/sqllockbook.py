@@ -40,7 +40,7 @@ class InLine:
 
 
 @dataclass(frozen=True)
-class Taken:
+class LocksTaken:
     """What came of it to take locks.
 
     Attributes:
@@ -218,7 +218,7 @@ class LockBook:
         )
         self.go_on(lock)
 
-    def take(self, locks: Sequence[Lock], name: str, consumer: str, title: str) -> Taken:
+    def take(self, locks: Sequence[Lock], name: str, consumer: str, title: str) -> LocksTaken:
         """Take locks, all of them or none."""
         had = min(
             (one.ticket for lock in locks for one in self.called(lock.id) if one.name == name), default=None
@@ -230,9 +230,9 @@ class LockBook:
                 continue
             # It runs somewhere else, or did a moment ago: then this is a copy, which waits for its end.
             if whose is not None or self.room(lock.id, lock.capacity, name) < 1:
-                return Taken(None, place, had)
+                return LocksTaken(None, place, had)
             if self._is_before(lock.id, name, had):
-                return Taken(None, place, had, others=True)
+                return LocksTaken(None, place, had, others=True)
         token = self.ticket([lock.id for lock in locks])
         columns = ("ns", "held", "name", "capacity", "token", "since", "worker", "consumer", "title")
         rows = [
@@ -246,7 +246,7 @@ class LockBook:
                 "DELETE FROM @lock_lines WHERE ns = ? AND held = ? AND name = ? AND called IS NOT NULL",
                 *(self._tx.ns, lock.id, name),
             )
-        return Taken(token)
+        return LocksTaken(token)
 
     def _is_before(self, lock: str, name: str, had: int | None) -> bool:
         """Whether somebody has waited for longer. Those that are passed over do not keep others from their turn."""
