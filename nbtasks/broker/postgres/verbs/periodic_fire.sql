@@ -51,6 +51,10 @@ BEGIN
   _queue := queue_of(_ns, _address);
   IF is_full(_queue, rank_of(_lanes[1]), _most) THEN came := 'FULL'; RETURN; END IF;
 
+  -- Where the server crashes and forgets this, it forgets all of it: it is due as before, and will be the same batch. What
+  -- a worker has told of the run since, or begun for good, waits for the disk, and this with it. A run beside the
+  -- timetable is promised to who asks for it.
+  IF _due IS NOT NULL THEN PERFORM lazily(); END IF;
   -- Nobody is told how it ends: who wants to know looks. A batch that is there already was fired before, and a clock was
   -- set since.
   INSERT INTO batches (ns, batch, n, address, function, ttl, submitted, sessions, label)
