@@ -138,7 +138,7 @@ def test_who_may_not_make_it_is_told_so(postgres_server, postgres_url, new_line)
     assert PASSWORD not in str(caught.value)
 
 
-def test_a_role_needs_no_right_but_to_call(postgres_server, postgres_url, new_line, new_app):
+def test_a_role_needs_no_right_but_to_call(postgres_server, postgres_url, new_line, new_app, eventually):
     new_line(postgres_url).check()
     with role(postgres_server, postgres_url) as url:
         with connected(postgres_url) as owner:
@@ -148,6 +148,10 @@ def test_a_role_needs_no_right_but_to_call(postgres_server, postgres_url, new_li
         app = new_app(url)
         app.start_workers(1)
         assert app.task(len).delay([1, 2, 3]).get(timeout=60) == 3
+        task = app.add_periodic_task(0.25, app.task(len).s([1, 2]), name="often")
+        eventually(lambda: task.count, "it is fired")
+        assert task.last().get(timeout=60) == 2
+        assert task.remove()
         with connected(url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT * FROM nbtasks.results")
 
