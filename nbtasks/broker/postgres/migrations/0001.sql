@@ -323,6 +323,7 @@ CREATE INDEX entries_parked ON entries (batch, first) WHERE queue < 0;
 -- says that one of those that wait for it is to run only after a failure; complete that all its chunks are there;
 -- released that nothing of it is parked any more; releasing that some of it still has to be queued. awaits counts its rows
 -- in waits, without each_of, the batch whose calls its own follow one by one, size of them in a chunk.
+-- The namespace comes last in keys: a plan that is made while there are few rows would look all of it through for a batch.
 -- A call that was put aside until some batches have ended is a step under a name of its own, and entry is where it lies.
 CREATE TABLE steps (
   ns bigint NOT NULL,
@@ -337,12 +338,12 @@ CREATE TABLE steps (
   size bigint NOT NULL DEFAULT 0,
   entry bigint,
   each_of text COLLATE "C",
-  PRIMARY KEY (ns, batch, workflow)
+  PRIMARY KEY (batch, workflow, ns)
 ) WITH (
   fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
   autovacuum_vacuum_cost_delay = 1
 );
-CREATE INDEX steps_of_workflow ON steps (ns, workflow);
+CREATE INDEX steps_of_workflow ON steps (workflow);
 CREATE INDEX steps_releasing ON steps (ns) WHERE releasing;
 
 -- What steps wait for that has not ended: count calls of a batch, or -1 for all of it; or, where size is not 0, each of
@@ -354,7 +355,7 @@ CREATE TABLE waits (
   first bigint NOT NULL,
   count bigint NOT NULL,
   size bigint NOT NULL DEFAULT 0,
-  PRIMARY KEY (ns, before, batch, first, count)
+  PRIMARY KEY (before, batch, first, count, ns)
 ) WITH (
   autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 1
 );

@@ -15,14 +15,29 @@ BEGIN
       ORDER BY e.batch, e.first LIMIT 1000
   ), moved AS (
     UPDATE entries e SET id = DEFAULT, queue = -e.queue, queued = _now, due = _now - _ahead + e.due,
-        flag = CASE WHEN b.flagged THEN '1' ELSE '' END
-      FROM picked p, batches b WHERE e.id = p.id AND b.ns = _ns AND b.batch = e.batch RETURNING e.queue, e.due
+        flag = CASE WHEN is_flagged(_ns, e.batch) THEN '1' ELSE '' END
+      FROM picked p WHERE e.id = p.id RETURNING e.queue, e.due
   )
   SELECT array_agg(m.queue) FILTER (WHERE m.due IS NULL), min(m.due), count(*) >= 1000
     INTO queues, due, _many FROM moved m;
   UPDATE steps s SET released = true, releasing = _many AND EXISTS (
       SELECT FROM entries e WHERE e.batch = s.batch AND e.queue < 0)
     WHERE s.ns = _ns AND s.batch = ANY (_batches) AND s.own;
+END $$;
+
+-- What is asked of single batches here is asked one by one: plans that are made while there are few would else look through
+-- all of them each time.
+CREATE FUNCTION is_flagged(_ns bigint, _batch text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT flagged FROM batches WHERE ns = _ns AND batch = _batch);
+END $$;
+CREATE FUNCTION ended_at(_ns bigint, _batch text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT ended FROM batches WHERE ns = _ns AND batch = _batch);
+END $$;
+CREATE FUNCTION awaits_of(_ns bigint, _batch text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT awaits FROM steps WHERE ns = _ns AND batch = _batch AND own);
 END $$;
 
 -- By how many ms the server's clock is ahead of its time as it is reckoned.
@@ -119,15 +134,16 @@ DECLARE
   _found record;
 BEGIN
   queues := '{}';
-  SELECT array_agg(batch) INTO _over FROM batches WHERE ns = _ns AND batch = ANY (_tied) AND ended IS NOT NULL;
+  SELECT array_agg(t) INTO _over FROM unnest(_tied) AS t WHERE ended_at(_ns, t) IS NOT NULL;
   SELECT array_agg(t.batch) INTO _touched FROM (
     SELECT unnest(_over) AS batch
     UNION SELECT w.batch FROM waits w WHERE w.ns = _ns AND w.before = ANY (_over)
     UNION SELECT w.batch FROM unnest(_batches, _firsts, _counts) AS r (batch, first, count)
       JOIN waits w ON w.ns = _ns AND w.before = r.batch AND w.first < r.first + r.count AND w.first + w.count > r.first
+      WHERE w.before = ANY (_batches)
     -- What waits for more than to be fed goes on by whoever comes last.
-    UNION SELECT s.batch FROM waits w JOIN steps s ON s.ns = _ns AND s.batch = w.batch AND s.own
-      WHERE w.ns = _ns AND w.before = ANY (_batches) AND w.size > 0 AND s.awaits > 0
+    UNION SELECT w.batch FROM waits w
+      WHERE w.ns = _ns AND w.before = ANY (_batches) AND w.size > 0 AND awaits_of(_ns, w.batch) > 0
   ) t;
   IF _touched IS NOT NULL THEN
     PERFORM 1 FROM steps WHERE ns = _ns AND batch = ANY (_touched) AND own ORDER BY batch FOR UPDATE;
@@ -138,7 +154,7 @@ BEGIN
       array_agg(r.count) AS counts INTO _found
     FROM unnest(_batches, _firsts, _counts) AS r (batch, first, count)
       JOIN waits w ON w.ns = _ns AND w.before = r.batch AND w.size > 0
-      JOIN steps s ON s.ns = _ns AND s.batch = w.batch AND s.own AND s.awaits = 0;
+      WHERE w.before = ANY (_batches) AND awaits_of(_ns, w.batch) = 0;
   IF _found.batches IS NOT NULL THEN
     SELECT f.queues, f.due INTO queues, due FROM fed(
       _ns, _now, _found.batches, _found.sizes, _found.firsts, _found.counts) f;
@@ -164,11 +180,11 @@ BEGIN
 
   IF _over IS NOT NULL THEN
     -- What was fed by a batch that has ended has all that it will get, unless it waits for something else as well.
-    SELECT array_agg(w.batch) INTO _names FROM waits w JOIN steps s ON s.ns = _ns AND s.batch = w.batch AND s.own
-      WHERE w.ns = _ns AND w.before = ANY (_over) AND w.size > 0 AND s.awaits = 0;
+    SELECT array_agg(w.batch) INTO _names FROM waits w
+      WHERE w.ns = _ns AND w.before = ANY (_over) AND w.size > 0 AND awaits_of(_ns, w.batch) = 0;
     PERFORM unparked(_ns, _over || coalesce(_names, '{}'));
     INSERT INTO closing (ns, batch)
-      SELECT _ns, batch FROM batches WHERE ns = _ns AND batch = ANY (_over) AND ended >= _now;
+      SELECT _ns, o FROM unnest(_over) AS o WHERE ended_at(_ns, o) >= _now;
   END IF;
   failed := failed_in(_ns, ARRAY(
     SELECT workflow FROM steps WHERE ns = _ns AND batch = ANY (_bad)
@@ -198,15 +214,15 @@ BEGIN
     -- Unless their time had come before.
     WITH moved AS (
       UPDATE entries e SET id = DEFAULT, due = NULL, queued = _now,
-          flag = CASE WHEN b.flagged AND e.flag = '' THEN '1' ELSE e.flag END
-        FROM batches b WHERE e.id = ANY (_asides) AND e.due IS NOT NULL AND b.ns = _ns AND b.batch = e.batch
-        RETURNING e.queue
+          flag = CASE WHEN is_flagged(_ns, e.batch) AND e.flag = '' THEN '1' ELSE e.flag END
+        WHERE e.id = ANY (_asides) AND e.due IS NOT NULL RETURNING e.queue
     )
     SELECT array_agg(m.queue) INTO _some FROM moved m;
     queues := queues || coalesce(_some, '{}');
     DELETE FROM steps WHERE ns = _ns AND batch = ANY (_names) AND own AND entry IS NOT NULL;
   END IF;
   -- Those that are fed: by what has a result by now.
+  IF NOT EXISTS (SELECT FROM steps WHERE ns = _ns AND batch = ANY (_names) AND each_of IS NOT NULL) THEN RETURN; END IF;
   SELECT array_agg(s.batch) AS batches, array_agg(s.size) AS sizes, array_agg(r.first) AS firsts,
       array_agg(r.count) AS counts INTO _found
     FROM steps s JOIN results r ON r.ns = _ns AND r.batch = s.each_of
@@ -217,8 +233,8 @@ BEGIN
     queues := queues || coalesce(_found.queues, '{}');
     due := least(due, _found.due);
   END IF;
-  SELECT array_agg(s.batch) INTO _plain FROM steps s JOIN batches b ON b.ns = _ns AND b.batch = s.each_of
-    WHERE s.ns = _ns AND s.batch = ANY (_names) AND s.own AND b.ended IS NOT NULL;
+  SELECT array_agg(s.batch) INTO _plain FROM steps s
+    WHERE s.ns = _ns AND s.batch = ANY (_names) AND s.own AND ended_at(_ns, s.each_of) IS NOT NULL;
   IF _plain IS NOT NULL THEN PERFORM unparked(_ns, _plain); END IF;
 END $$;
 
@@ -228,7 +244,8 @@ LANGUAGE plpgsql AS $$
 DECLARE
   _open text[];
 BEGIN
-  SELECT array_agg(batch) INTO _open FROM batches WHERE ns = _ns AND batch = ANY (_before) AND ended IS NULL;
+  SELECT array_agg(DISTINCT b) INTO _open FROM unnest(_before) AS b
+    WHERE EXISTS (SELECT FROM batches k WHERE k.ns = _ns AND k.batch = b AND k.ended IS NULL);
   IF _open IS NULL THEN RETURN true; END IF;
   INSERT INTO steps (ns, batch, workflow, own, complete, awaits, entry)
     VALUES (_ns, _name, _name, true, true, array_length(_open, 1), _entry) ON CONFLICT DO NOTHING;
