@@ -132,6 +132,8 @@ class _Known:
         ):
             return False
         self.looked_at = now
+        # To look takes a while: who asks again at once is in a loop all the same, also where the machine is busy.
+        self.asked_at = time.monotonic()
         return True
 
 
