@@ -16,6 +16,8 @@ from nbtasks.core.errors import ConfigError
 
 #: Milliseconds of a wait at the ledger itself, while the carrier is away.
 _BESIDE_MS = 1000
+#: The same of who has just worked: what comes next often comes soon, and the way over the carrier is longer.
+_LINGER_MS = 20
 
 
 class CarriedDelivery:
@@ -23,7 +25,7 @@ class CarriedDelivery:
 
     Who is brought a reference takes what is first in the ledger, as its own under the worker's lease, and is rid of the
     reference at once: so no time limit of the carrier's counts, and neither does it matter whether the reference comes
-    twice. While the carrier is away, the ledger is waited at instead.
+    twice. While the carrier is away, the ledger is waited at instead; and for a moment by who has just worked.
 
     Args:
         ledger: where entries lie, are taken and end.
@@ -35,6 +37,8 @@ class CarriedDelivery:
         self._carrier = carrier
         self._addresses = addresses
         self.consumer = ledger.consumer
+        #: It has been given something since it waited in vain.
+        self._works = False
 
     @property
     def connections(self) -> int:
@@ -45,10 +49,17 @@ class CarriedDelivery:
         self, block_ms: int, report: Finish | None = None, told: Callable[[], None] = lambda: None
     ) -> list[Entry]:
         """Wait for a reference, and take an entry."""
-        if report is not None:
-            self._ledger.finish(report)
-            told()
         deadline = time.monotonic() + block_ms / 1000
+        if report is not None or self._works:
+            entries = self._ledger.wait(min(block_ms, _LINGER_MS), report, told)
+            self._works = bool(entries)
+            if entries:
+                return entries
+        entries = self._carried(block_ms, deadline)
+        self._works = bool(entries)
+        return entries
+
+    def _carried(self, block_ms: int, deadline: float) -> list[Entry]:
         while (left_s := deadline - time.monotonic()) > 0:
             try:
                 address = self._carrier.take(self._addresses, left_s)
@@ -93,7 +104,9 @@ class CarriedDelivery:
 
     def take(self, most: int) -> list[Entry]:
         """Take up to ``most`` entries without waiting; references to them are found to be old when they come."""
-        return self._ledger.take(most)
+        entries = self._ledger.take(most)
+        self._works = self._works or bool(entries)
+        return entries
 
     def living(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return those entries that have calls to run."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from nbtasks.core.address import Address
 from nbtasks.core.lanenames import LANES
@@ -35,8 +36,7 @@ class RedisReferences:
         self._look(places, streams, found)
         if found or not block_ms:
             return dict(found)
-        # One entry wakes. Others that came with it are looked at next time: whoever waits for the first one does not
-        # wait for that.
+        # One entry wakes; the others that came with it are looked at where they are, and whether it is taken already.
         wait: list[Argument] = [
             "XREADGROUP", "GROUP", _GROUP, "p", "COUNT", 1, "BLOCK", block_ms, "NOACK", "STREAMS",
             *streams, *([">"] * len(streams)),
@@ -48,15 +48,24 @@ class RedisReferences:
                 return {}
             raise translated(reply, self._link.label)
         owner = {stream.encode(): address for address, stream in places}
-        for stream, entries in reply or ():
-            found[owner[stream]] += len(entries)
+        woken = {stream.decode(): entries[-1][0] for stream, entries in reply or () if stream in owner}
+        if woken:
+            self._look(places, streams, found, woken)
         return dict(found)
 
-    def _look(self, places: Sequence[tuple[Address, str]], streams: list[str], found: Counter[str]) -> None:
+    def _look(
+        self,
+        places: Sequence[tuple[Address, str]],
+        streams: list[str],
+        found: Counter[str],
+        woken: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         args: list[Argument] = [_GROUP, GROUP, _MOST_AT_ONCE]
+        told: list[Argument] = [woken.get(stream, "") for stream in streams]
         more = True
         while more:
-            numbers = self._link.script("references", [self._keys.root, *streams], args)
+            numbers = self._link.script("references", [self._keys.root, *streams], [*args, *told])
+            told = []
             for (address, _), number in zip(places, numbers, strict=True):
                 if number:
                     found[address] += number

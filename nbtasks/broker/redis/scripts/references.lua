@@ -1,7 +1,8 @@
 -- Look which entries were queued since anybody asked, and nobody has taken yet. That is what a second consumer group of
 -- each lane is for, which holds nothing: to be queued is to be told, whatever queues it, in one step.
 -- KEYS[1] root of all keys; KEYS[2..] lanes
--- ARGV    the second group, the group of those who take entries, most entries to look at of each lane
+-- ARGV    the second group, the group of those who take entries, most entries to look at of each lane; and of each lane
+--         an entry that was told just now, or ''
 -- Returns {number of entries, of each lane}
 -- Prefix-safe: what was told to nobody is found by who compares what waits with what was told.
 server.let_on(KEYS[1])
@@ -28,6 +29,8 @@ for k = 2, #KEYS do
     redis.pcall('XGROUP', 'CREATE', lane, mine, '0', 'MKSTREAM')
     told = '0-0'
   end
+  local woken = ARGV[k + 2] or ''
+  if woken ~= '' and not (taken and not strict.later(woken, taken)) then n = 1 end
   if taken and strict.later(taken, told) then redis.pcall('XGROUP', 'SETID', lane, mine, taken) end
   repeat
     local reply = redis.pcall('XREADGROUP', 'GROUP', mine, 'p', 'COUNT', page, 'NOACK', 'STREAMS', lane, '>')
