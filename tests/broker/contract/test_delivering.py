@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 
 from nbtasks import BrokerUnavailable
+from nbtasks.broker.carriers.carriedline import CarriedLine
 from nbtasks.broker.verbs.delivery import Aside
 from nbtasks.broker.verbs.finish import Finish
 from nbtasks.broker.verbs.flush import Flush
@@ -25,6 +26,8 @@ def test_each_entry_is_taken_once(bench):
 
 
 def test_whoever_asks_what_was_queued_waits_for_it(bench):
+    if isinstance(bench.line, CarriedLine):
+        pytest.skip("somebody else asks here, too")
     references = bench.new_line().references(bench.addresses)
     assert references.queued(0) == {}
     with ThreadPoolExecutor(1) as thread:
