@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _EMBEDDED = "leave the broker out, and an embedded server starts by itself"
-_ELSE = f"nbtasks works with Redis and Valkey only; name one, or {_EMBEDDED}"
+_ELSE = f"nbtasks keeps calls in Redis and Valkey only: name one, or {_EMBEDDED}"
 _AS_REDIS = "it speaks as Redis does, so write redis://; nbtasks is tried with Redis and Valkey only"
 _NODE = (
     "calls of one App are on one server: name one of the cluster's nodes, redis://host:6379/0, and the first call says "

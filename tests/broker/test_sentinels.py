@@ -7,8 +7,10 @@ import pytest
 from nbtasks import App, BrokerUnavailable, ConfigError
 from tests.chaos.servers import find
 from tests.conftest import wait_until
+from tests.servers.cache import Missing
 from tests.servers.sentinels import MASTER, KeyServer, Sentinel, watched
 from tests.servers.server import free_port
+from tests.servers.tls import Certificates
 
 SOON = 60.0
 PASSWORD, OWN = "s3cr3t", "0ther"
@@ -137,3 +139,42 @@ def test_a_connection_file_leads_there_too(home, tmp_path, sentinel):
         app.write_connection_file(file)
     with App(connection_file=file) as other:
         wait_until(lambda: other.check().flavour == "valkey", "the server is found")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("url", "server_tls", "sentinel_tls"),
+    [
+        ("sentinels://{at}/0?master_name={name}&ssl_ca_certs={ca}&ssl_cert_reqs=CERT_REQUIRED", True, True),
+        ("sentinels://{at}/0?master_name={name}&ssl_ca_certs={ca}&sentinel_ssl=no", True, False),
+        ("sentinel://{at}/0?master_name={name}&sentinel_ssl=yes&sentinel_ssl_ca_certs={ca}", False, True),
+    ],
+)
+def test_tls_to_the_server_and_to_the_sentinels(home, tmp_path, start_server, url, server_tls, sentinel_tls):
+    try:
+        flavour = find("redis-7")
+    except Missing as reason:
+        pytest.skip(str(reason))
+    # What everybody may enter, for the files are given to whom servers run as.
+    own = Certificates(tmp_path)
+    files = {"tls-cert-file": own.chain, "tls-key-file": own.key, "tls-ca-cert-file": own.authority}
+    options = {**files, "tls-auth-clients": "no"}
+    tls_ports = free_port(), free_port()
+    given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    master = start_server(KeyServer, flavour, "--tls-port", str(tls_ports[0]), *given)
+    lines = [f"tls-port {tls_ports[1]}", *(f"{name} {value}" for name, value in options.items())]
+    lines += ["tls-replication yes"] if server_tls else []
+    sentinel = start_server(
+        Sentinel, flavour, master, 1, port=tls_ports[0] if server_tls else None, lines=tuple(lines)
+    )
+    at = f"127.0.0.1:{tls_ports[1] if sentinel_tls else sentinel.port}"
+    with App(broker=url.format(at=at, name=MASTER, ca=own.authority)) as app:
+        app.start_workers(1)
+        assert app.task(len).delay("abc").get(timeout=SOON) == 3
+    trusting_nobody = url.format(at=at, name=MASTER, ca=own.authority).partition(f"={own.authority}")[0]
+    trusting_nobody = trusting_nobody.rpartition("&")[0] + ("&sentinel_ssl=no" if not sentinel_tls else "")
+    with (
+        App(broker=trusting_nobody) as app,
+        pytest.raises(BrokerUnavailable, match="not one that is trusted here"),
+    ):
+        app.check()

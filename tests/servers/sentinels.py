@@ -82,11 +82,22 @@ class Sentinel(KeyServer):
     Args:
         watched: the server, as it is known in the beginning.
         quorum: how many of them must agree that it is down.
+        port: of the server, as others are told it; its own if None.
+        lines: more of its configuration.
     """
 
-    def __init__(self, flavour: Flavour, watched: KeyServer, quorum: int, password: str = "") -> None:
+    def __init__(
+        self,
+        flavour: Flavour,
+        watched: KeyServer,
+        quorum: int,
+        password: str = "",
+        port: int | None = None,
+        lines: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(flavour, password=password)
-        self._watched, self._quorum = watched, quorum
+        self._watched, self._quorum, self._lines = watched, quorum, lines
+        self._at = port or watched.port
 
     def prepare(self) -> None:
         """Write its configuration, which it keeps up itself from then on."""
@@ -94,7 +105,8 @@ class Sentinel(KeyServer):
             f"port {self.port}",
             "bind 127.0.0.1",
             f"dir {self.disk}",
-            f"sentinel monitor {MASTER} 127.0.0.1 {self._watched.port} {self._quorum}",
+            *self._lines,
+            f"sentinel monitor {MASTER} 127.0.0.1 {self._at} {self._quorum}",
             f"sentinel down-after-milliseconds {MASTER} 600",
             f"sentinel failover-timeout {MASTER} 6000",
         ]
