@@ -15,6 +15,7 @@ from nbtasks import BrokerUnavailable, chain
 from nbtasks.broker.carriers.carriage import open_carrier
 from nbtasks.exceptions import TaskRevokedError
 from tests.servers.beanstalk import Beanstalk
+from tests.servers.etcd import Etcd
 from tests.servers.server import Server
 from tests.servers.sqs import SQS
 
@@ -41,6 +42,8 @@ class Kind:
 KINDS = {
     "beanstalk": Kind(lambda: Beanstalk(durable=False)),
     "sqs": Kind(SQS),
+    # Through kombu.
+    "etcd": Kind(Etcd),
 }
 
 

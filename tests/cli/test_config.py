@@ -255,9 +255,11 @@ def test_a_workers_tasks_follow_the_settings_of_its_project(worker, project, nbt
 
 @pytest.mark.parametrize("command", ["worker", "status", "purge"])
 def test_a_broker_of_another_kind_is_one_sentence(nbtasks, command):
-    run = nbtasks(command, "-b", "sqs://key:s3cr3t@")
+    run = nbtasks(command, "-b", "stomp://key:s3cr3t@h")
     assert run.returncode == 1
-    assert run.stderr.startswith("Error: broker: sqs:// (Amazon SQS) is not a URL that nbtasks knows: ")
+    assert run.stderr.startswith(
+        "Error: broker: stomp:// (STOMP, as of ActiveMQ) is not a URL that nbtasks knows: "
+    )
     assert run.stderr.count("\n") == 1
     assert "s3cr3t" not in run.stdout + run.stderr
 

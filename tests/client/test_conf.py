@@ -141,7 +141,7 @@ def test_options_of_a_transport_that_say_where_calls_go_are_refused(app, setting
         ("broker_read_url", "redis://s3cr3t@host", "one server"),
         ("broker_url", "redis://one;redis://s3cr3t@two", "on one server"),
         ("broker_url", ["redis://one", "redis://s3cr3t@two"], "on one server"),
-        ("broker_url", "sqs://s3cr3t@", r"sqs:// \(Amazon SQS\)"),
+        ("broker_url", "stomp://s3cr3t@h", r"stomp:// \(STOMP"),
     ],
 )
 def test_what_changes_where_calls_go_or_how_safely_is_refused(app, name, value, said):

@@ -16,6 +16,7 @@ from .shared import shared
 
 if TYPE_CHECKING:
     from .beanstalk import Beanstalk
+    from .etcd import Etcd
     from .mariadb import MariaDB
     from .postgresql import PostgreSQL
     from .rabbitmq import RabbitMQ
@@ -143,4 +144,16 @@ def sqs_server(run_folder: Path) -> Iterator[SQS]:
         return SQS(folder=folder)
 
     with of_the_run(sqs) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def etcd_server(run_folder: Path) -> Iterator[Etcd]:
+    """The etcd that the run shares."""
+    from .etcd import Etcd
+
+    def etcd(folder: Path) -> Etcd:
+        return Etcd(folder=folder)
+
+    with of_the_run(etcd) as server:
         yield server

@@ -13,6 +13,7 @@ from nbtasks.core.errors import ConfigError
 
 from .amqpurl import parse_amqp
 from .beanstalkurl import parse_beanstalk
+from .kombuurl import KOMBU_SCHEMES, PREFIX, parse_kombu
 from .sqsurl import parse_sqs
 
 
@@ -59,11 +60,19 @@ def _sqs(url: str, namespace: str) -> Carrier:
     return SqsCarrier(parse_sqs(url), namespace)
 
 
+def _kombu(url: str, namespace: str) -> Carrier:
+    from .kombucarrier import KombuCarrier
+
+    return KombuCarrier(parse_kombu(url), namespace)
+
+
+_OF_KOMBU = _Kind(parse_kombu, _kombu, "kombu", "kombu")
 #: By the schemes in small letters.
 _KINDS: dict[str, _Kind] = {
     **dict.fromkeys(("amqp", "amqps", "pyamqp"), _Kind(parse_amqp, _amqp, "py-amqp", "amqp")),
     "beanstalk": _Kind(parse_beanstalk, _beanstalk, "greenstalk", "beanstalk"),
     "sqs": _Kind(parse_sqs, _sqs, "botocore", "sqs"),
+    **dict.fromkeys(KOMBU_SCHEMES, _OF_KOMBU),
 }
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,40})://")
 
@@ -112,4 +121,5 @@ def open_carrier(url: str, namespace: str) -> Carrier:
 
 def _kind(url: str) -> _Kind | None:
     found = _SCHEME.match(url)
-    return _KINDS.get(found[1].lower()) if found else None
+    scheme = found[1].lower() if found else ""
+    return _OF_KOMBU if scheme.startswith(PREFIX) else _KINDS.get(scheme)

@@ -21,3 +21,11 @@ def carrier_name(namespace: str, address: str, letters: str, longest: int, prefi
     if name == prefix + whole and len(name) <= longest:
         return name
     return f"{name[: longest - _DIGITS - 1]}-{hashlib.sha256(whole.encode()).hexdigest()[:_DIGITS]}"
+
+
+def plain_name(namespace: str, address: str) -> str:
+    """Return a name that every system takes: small letters and digits with single dashes between, 63 at most."""
+    whole = f"nbtasks.{namespace}.{address}"
+    words = re.findall("[a-z0-9]+", whole.lower())
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:_DIGITS]
+    return f"{'-'.join(words)[:48].rstrip('-')}-{digest}"

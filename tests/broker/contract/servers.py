@@ -51,6 +51,10 @@ def _sqs(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("sqs_server").url())
 
 
+def _etcd(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("etcd_server").url())
+
+
 def _before(carrier: Callable[[pytest.FixtureRequest], str], ledger: str) -> Kind:
     """A carrier before a ledger, whose URL stands first."""
 
@@ -99,6 +103,7 @@ KINDS: dict[str, Kind] = {
     "rabbitmq-postgresql": _before(_rabbitmq, "postgresql"),
     "beanstalk": _before(_beanstalk, "valkey"),
     "sqs": _before(_sqs, "valkey"),
+    "etcd": _before(_etcd, "valkey"),
     "sqlite": _sqlite,
 }
 #: In `make test`; the others are long.

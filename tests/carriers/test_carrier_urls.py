@@ -1,0 +1,91 @@
+"""URLs of carriers: which are taken, what of them is shown, and what is said of all others."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbtasks import App, ConfigError
+from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
+from nbtasks.broker.carriers.carriername import carrier_name, plain_name
+
+ADDRESS = "default@3.11.0123abcd"
+#: What none may repeat.
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("beanstalk://localhost", "beanstalk://localhost"),
+        ("Beanstalk://[::1]:11300//", "beanstalk://[::1]:11300"),
+        ("sqs://", "sqs://"),
+        ("SQS://key:s3cr3t@?region=eu-central-1", "sqs://?region=eu-central-1"),
+        ("sqs://key:s3cr3t%2F@localhost:4566//?queue_name_prefix=team-", "sqs://localhost:4566"),
+        ("etcd://localhost:2379", "etcd://localhost:2379"),
+        ("kombu+zookeeper://host:2181/calls", "zookeeper://host:2181/calls"),
+        ("mongodb://me:s3cr3t@host/db?retryWrites=s3cr3t", "mongodb://host/db"),
+        (
+            "azurestoragequeues://s3/cr3t+s3cr3t==@https://me.queue.core.windows.net",
+            "azurestoragequeues://https://me.queue.core.windows.net",
+        ),
+        ("azureservicebus://policy:s3cr3t@namespace", "azureservicebus://namespace"),
+    ],
+)
+def test_what_is_taken_shows_no_secret(home, url, shown):
+    assert is_carrier(url)
+    assert parse_carrier(url).shown == shown
+    with App(broker=url, backend="redis://localhost") as app:
+        assert app.connection.title == f"{shown} over redis://localhost"
+        assert SECRET not in repr(app.connection)
+    with (
+        pytest.raises(ConfigError, match=r"keeps no results.*backend='redis://") as caught,
+        App(broker=url) as app,
+    ):
+        app.connection.title.strip()
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("beanstalk://me:s3cr3t@host", "no users and no passwords.*write beanstalk://"),
+        ("beanstalk://", "host is no name"),
+        ("beanstalk://host:99999", "port no number"),
+        ("beanstalk://host/s3cr3t", "nothing stands behind"),
+        ("sqs://key@", "both, key and secret"),
+        ("sqs://key:s3/cr3t@", "%2F"),
+        ("sqs://key:s3cr3t@?visibility_timeout=5", "visibility_timeout is not taken"),
+        ("sqs://key:s3cr3t@?sausage=1", "is not known"),
+        ("sqs://key:s3cr3t@?region=", "needs one value"),
+        ("sqs://key:s3cr3t@?queue_name_prefix=a.b", "letters, digits"),
+        ("sqs://key:s3cr3t@host?is_secure=perhaps", "true or false"),
+        ("kombu+memory://", "memory of one process"),
+        ("kombu+filesystem://s3cr3t", "lost for ever"),
+        ("kombu+sqla+postgresql://me:s3cr3t@host/db", "lost for ever"),
+        ("kombu+redis://:s3cr3t@host", "without kombu"),
+        ("kombu+amqp://me:s3cr3t@host", "write amqp://"),
+        ("kombu+kafka://host", "given to one process"),
+        ("kombu+slmq://me:s3cr3t@host", "March 2017"),
+        ("kombu+pyro://host/s3cr3t", "cannot say that a queue is empty"),
+        ("kombu+s3cr3t://host", "is known for"),
+    ],
+)
+def test_what_is_not_taken_is_told_in_one_sentence(home, url, said):
+    with pytest.raises(ConfigError, match=f"^broker: .*{said}") as caught:
+        App(broker=url, backend="redis://localhost")
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("namespace", ["nbtasks", "a.b", "a-b", "n" * 80, "ä"])
+def test_names_keep_the_rules_of_each_and_are_different(namespace):
+    letters = "A-Za-z0-9_-"
+    other = namespace.replace("-", ".") + "." if namespace == "a-b" else f"{namespace}2"
+    names = {carrier_name(one, ADDRESS, letters, 80, "team-") for one in (namespace, other)}
+    names |= {plain_name(one, ADDRESS) for one in (namespace, other)}
+    assert len(names) == 4
+    assert all(len(one) <= 80 and one.replace("-", "").replace("_", "").isalnum() for one in names)
+    assert all(one.isascii() for one in names)
+    plain = plain_name(namespace, ADDRESS)
+    assert len(plain) <= 63
+    assert "--" not in plain
+    assert plain == plain.lower()
