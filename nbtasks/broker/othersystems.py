@@ -55,7 +55,7 @@ _SYSTEMS: dict[str, OtherSystem] = {
     "gcpubsub": OtherSystem("Google Cloud Pub/Sub"),
     "kafka": OtherSystem("Kafka"),
     "confluentkafka": OtherSystem("Kafka"),
-    "slmq": OtherSystem("SoftLayer Message Queue"),
+    "slmq": OtherSystem("SoftLayer Message Queue", "discontinued by IBM in March 2017"),
     "pgmq": OtherSystem("pgmq in PostgreSQL"),
     "pyro": OtherSystem("Pyro"),
     "stomp": OtherSystem("STOMP, as of ActiveMQ"),
