@@ -67,7 +67,14 @@ def run_through(
 def test_the_master_is_killed(pair, matrix, faults, flavour, eventually):
     made, app = pair
     run_through(
-        made, app, matrix, faults, "Sentinel: kill -9 of the master", made.fail_over, flavour, eventually
+        made,
+        app,
+        matrix,
+        faults,
+        "Sentinel: kill -9 of the master, a replica takes over",
+        made.fail_over,
+        flavour,
+        eventually,
     )
 
 
@@ -84,7 +91,9 @@ def test_the_master_hands_over_and_lives_on(pair, matrix, faults, flavour, event
             lambda: old.info()["role"] == "slave" and made.master is not old, "another is master", within=SOON
         )
 
-    run_through(made, app, matrix, faults, "Sentinel: SENTINEL FAILOVER", hand_over, flavour, eventually)
+    run_through(
+        made, app, matrix, faults, "Sentinel: the living master hands over", hand_over, flavour, eventually
+    )
 
 
 @pytest.mark.long
@@ -98,7 +107,5 @@ def test_the_master_stands_still_and_comes_back_as_a_second_one(pair, matrix, fa
             eventually(lambda: made.master is not old, "another is master", within=SOON)
         eventually(lambda: old.info()["role"] == "slave", "it has been told", within=SOON)
 
-    run_through(
-        made, app, matrix, faults, "Sentinel: SIGSTOP of the master until another one is it", stand_still, flavour,
-        eventually,
-    )  # fmt: skip
+    row = "Sentinel: SIGSTOP of the master until another one is it, then SIGCONT"
+    run_through(made, app, matrix, faults, row, stand_still, flavour, eventually)
