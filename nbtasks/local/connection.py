@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbtasks.broker import url as urls
-from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
+from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier, with_carrier_options
 from nbtasks.broker.sentinelurl import of_sentinels, with_transport_options
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
@@ -253,11 +253,13 @@ def divided(url: str, backend: str | None = None) -> tuple[str, str]:
 
 
 def with_master(url: str, options: Mapping[str, Any] | None) -> str:
-    """Return a broker's URL with what Celery's transport options say of sentinels, where it names some.
+    """Return a broker's URL with what Celery's transport options say of its sentinels, or of a carrier.
 
     Raises:
         ConfigError: the URL says something else.
     """
+    if options and is_carrier(url):
+        return with_carrier_options(url, options, OPTIONS_SETTING)
     if not options or not urls.is_watched(url):
         return url
     urls.parse(url)

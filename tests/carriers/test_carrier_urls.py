@@ -89,3 +89,46 @@ def test_names_keep_the_rules_of_each_and_are_different(namespace):
     assert len(plain) <= 63
     assert "--" not in plain
     assert plain == plain.lower()
+
+
+def test_celerys_transport_options_say_where_queues_are(home):
+    with App() as app:
+        app.conf.update(
+            broker_url="sqs://key:s3cr3t@localhost:4566//",
+            result_backend="redis://localhost",
+            broker_transport_options={
+                "region": "eu-central-1", "queue_name_prefix": "team-", "is_secure": True,
+            },
+        )  # fmt: skip
+        found = parse_carrier(app.connection.carrier)
+    assert (found.region, found.prefix) == ("eu-central-1", "team-")
+    assert found.endpoint == "https://localhost:4566"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"region": "eu-west-1"}, "two things of region"),
+        ({"predefined_queues": {"a": {"url": "https://"}}}, "queue_name_prefix"),
+        ({"sts_role_arn": "arn:aws:iam::1:role/x"}, "the machine's role"),
+    ],
+)
+def test_transport_options_that_cannot_be_kept_are_refused(home, options, said):
+    with pytest.raises(ConfigError, match=said):
+        carrier_told(broker_url="sqs://?region=eu-central-1", broker_transport_options=options)
+
+
+def carrier_told(**settings):
+    """Return the carrier of an App with these settings."""
+    with App() as app:
+        app.conf.update(result_backend="redis://localhost", **settings)
+        return app.connection.carrier
+
+
+def test_options_that_change_nothing_for_a_carrier_are_said(home):
+    with App() as app, pytest.warns(UserWarning, match="visibility_timeout"):
+        app.conf.update(
+            broker_url="sqs://",
+            result_backend="redis://localhost",
+            broker_transport_options={"region": "eu-central-1", "visibility_timeout": 5},
+        )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlencode
 
 from nbtasks.broker.urlparts import NEXT_URL
 from nbtasks.broker.verbs.carrier import Carrier
@@ -14,7 +15,7 @@ from nbtasks.core.errors import ConfigError
 from .amqpurl import parse_amqp
 from .beanstalkurl import parse_beanstalk
 from .kombuurl import KOMBU_SCHEMES, PREFIX, parse_kombu
-from .sqsurl import parse_sqs
+from .sqsurl import SQS_OPTIONS, parse_sqs
 
 
 class CarrierUrl(Protocol):
@@ -34,12 +35,14 @@ class _Kind:
         opened: returns a connection for a URL and a namespace, which is made when it is used first.
         needs: the library, as people call it.
         extra: of ours, which brings it.
+        options: of Celery's transport options those that its URL has under the same name.
     """
 
     parse: Callable[[str, str], CarrierUrl]
     opened: Callable[[str, str], Carrier]
     needs: str
     extra: str
+    options: tuple[str, ...] = ()
 
 
 def _amqp(url: str, namespace: str) -> Carrier:
@@ -71,7 +74,7 @@ _OF_KOMBU = _Kind(parse_kombu, _kombu, "kombu", "kombu")
 _KINDS: dict[str, _Kind] = {
     **dict.fromkeys(("amqp", "amqps", "pyamqp"), _Kind(parse_amqp, _amqp, "py-amqp", "amqp")),
     "beanstalk": _Kind(parse_beanstalk, _beanstalk, "greenstalk", "beanstalk"),
-    "sqs": _Kind(parse_sqs, _sqs, "botocore", "sqs"),
+    "sqs": _Kind(parse_sqs, _sqs, "botocore", "sqs", SQS_OPTIONS),
     **dict.fromkeys(KOMBU_SCHEMES, _OF_KOMBU),
 }
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,40})://")
@@ -100,6 +103,36 @@ def parse_carrier(url: str, what: str = "broker") -> CarrierUrl:
             "there, such as a balancer's"
         )
     return kind.parse(url, what)
+
+
+def with_carrier_options(url: str, given: Mapping[str, Any], where: str) -> str:
+    """Return the URL of a carrier with what Celery's transport options say of it.
+
+    Args:
+        where: the name of the setting, for messages.
+
+    Raises:
+        ConfigError: the URL says something else.
+    """
+    kind = _kind(url)
+    base, _, query = url.partition("?")
+    there = dict(parse_qsl(query))
+    more = {}
+    for name in kind.options if kind else ():
+        if given.get(name) is None:
+            continue
+        text = str(given[name])
+        if there.setdefault(name, text) != text:
+            raise ConfigError(f"{where} and the URL say two things of {name}: leave one of them out")
+        if f"{name}=" not in query:
+            more[name] = text
+    return f"{base}?{'&'.join(part for part in (query, urlencode(more)) if part)}" if more else url
+
+
+def options_of_carriers(given: Mapping[str, Any]) -> list[str]:
+    """Return the names of the transport options that may say something of a carrier."""
+    known = {name for kind in _KINDS.values() for name in kind.options}
+    return [name for name in given if name in known]
 
 
 def open_carrier(url: str, namespace: str) -> Carrier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
+from nbtasks.broker.carriers.carriage import options_of_carriers
 from nbtasks.broker.sentinelurl import of_sentinels
 
 #: What a worker, a task or an App goes by.
@@ -53,6 +54,8 @@ _OPTIONS_INSTEAD = {
     "ssl": _TLS,
     "connection_class": "broker_url says how the server is reached, unix:///path or rediss://host:port/database",
     "credential_provider": _URL,
+    "predefined_queues": "queues are made as they are needed: queue_name_prefix says how their names begin",
+    "sts_role_arn": "broker_url = 'sqs://' takes what the environment, a profile or the machine's role says",
     "client_name": "it stands in broker_url: redis://host:port/database?client_name=me",
 }
 _NO_STORE = "results are kept on the broker's own server, and nowhere else"
@@ -137,11 +140,15 @@ def instead(name: str, value: object) -> tuple[str, str] | None:
 def idle(found: Mapping[str, object]) -> Iterator[str]:
     """Yield the names of settings that may do nothing: of dicts of which a part counts, those of the others in it."""
     for name, value in found.items():
-        used = of_sentinels(value) if name in OF_OPTIONS and isinstance(value, Mapping) else []
+        used = _used(value) if name in OF_OPTIONS and isinstance(value, Mapping) else []
         if used and isinstance(value, Mapping):
             yield from (f"{name}[{option!r}]" for option in value if option not in used)
         elif name not in _INSTEAD:
             yield name
+
+
+def _used(options: Mapping[str, object]) -> list[str]:
+    return [*of_sentinels(options), *options_of_carriers(options)]
 
 
 def why(name: str) -> str | None:
