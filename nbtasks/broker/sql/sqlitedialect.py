@@ -39,6 +39,7 @@ _CACHE_KIB, _CHECKPOINT_PAGES = 8192, 2000
 _MOST_LOG = 64 * 2**20
 #: Who stands in the way, by the main part of the library's code; and what the code of a full disk is.
 _BUSY, _LOCKED, _PROTOCOL, _FULL, _READONLY, _CANTOPEN, _CORRUPT, _NOTADB = 5, 6, 15, 13, 8, 14, 11, 26
+_NO_ACCESS = "whoever submits and whoever works must be able to read and write it"
 _WORDS = {
     _BUSY: ("locked", "busy"),
     _PROTOCOL: ("locking protocol",),
@@ -111,7 +112,11 @@ class SqliteDialect:
     def _see_to_file(self) -> None:
         path = Path(self._url.path)
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Only one that nobody has: to close a file takes from this process all locks that it has on it.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise ConfigError(f"the broker's file {path} cannot be used: {_NO_ACCESS}") from None
         except FileNotFoundError:
             raise ConfigError(
                 f"there is no folder {path.parent} for the broker's file {path.name}: make it first, or name another "
@@ -119,8 +124,7 @@ class SqliteDialect:
             ) from None
         except OSError as error:
             raise ConfigError(
-                f"the broker's file {path} cannot be used: {error.strerror}; whoever submits and whoever works must "
-                "be able to write there"
+                f"the broker's file {path} cannot be used: {error.strerror}; {_NO_ACCESS}"
             ) from error
 
     def _set_up(self, connection: sqlite3.Connection) -> None:

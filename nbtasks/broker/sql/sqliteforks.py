@@ -26,6 +26,8 @@ class ForkGate:
         self._under_way = 0
         self._forking = False
         self._connections: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()
+        #: Whether this thread is one of those that are counted.
+        self._own = threading.local()
 
     def add(self, connection: sqlite3.Connection) -> None:
         """Know a connection, which a copy of this process closes."""
@@ -33,14 +35,19 @@ class ForkGate:
 
     @contextlib.contextmanager
     def under_way(self) -> Iterator[None]:
-        """Something is done with a connection; not while this process is being forked."""
+        """Something is done with a connection; not while this process is being forked. It may be a part of another."""
+        if getattr(self._own, "is_counted", False):
+            yield
+            return
         with self._condition:
             while self._forking:
                 self._condition.wait()
             self._under_way += 1
+        self._own.is_counted = True
         try:
             yield
         finally:
+            self._own.is_counted = False
             with self._condition:
                 self._under_way -= 1
                 if self._forking:

@@ -23,7 +23,8 @@ T = TypeVar("T")
 #: Seconds for which a verb is begun again that stands in others' way. Together with the pause before the next try of
 #: who is patient it is less than five, as for Redis.
 _ANSWER_S = 3.5
-_BETWEEN_COLLISIONS = Backoff(0.0005, 0.02, jitter=True)
+#: Short: whoever has the file lets go of it for a moment only, and nobody stands in a line for it.
+_BETWEEN_COLLISIONS = Backoff(0.0003, 0.002, jitter=True)
 #: Seconds after which who waits looks whether or not anything was written.
 _LOOK_AGAIN_S = 2.5
 
@@ -179,6 +180,14 @@ class SqlLink:
     def _open(self) -> Any:
         if self._connection is not None:
             return self._connection
+        with self.dialect.in_use():
+            connection = self._connected_anew()
+        self._cut.clear()
+        self._connection = connection
+        self.connections += 1
+        return connection
+
+    def _connected_anew(self) -> Any:
         connection = self.dialect.connect()
         try:
             see_to_schema(self.dialect, connection)
@@ -190,9 +199,6 @@ class SqlLink:
             with contextlib.suppress(Exception):
                 connection.close()
             raise
-        self._cut.clear()
-        self._connection = connection
-        self.connections += 1
         return connection
 
     def _namespace_number(self, tx: Transaction) -> int:

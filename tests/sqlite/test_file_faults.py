@@ -1,0 +1,193 @@
+"""A SQLite file under processes that are killed and forked, and disks that are full."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from nbtasks import BackPressure, BrokerUnavailable
+from nbtasks.broker.verbs.finish import Finish
+from nbtasks.broker.verbs.flush import Flush
+from nbtasks.core.address import Address
+from nbtasks.core.lanenames import LANES
+from nbtasks.core.states import SUCCESS_CODE
+
+ADDRESS = Address("default", "3.11", "0a" * 4)
+SESSION, BATCH = "5e" * 10, "ba" * 10
+CALLS = 300
+
+#: Takes and reports calls until there are none, as the consumer that it is told to be.
+_CONSUMER = textwrap.dedent(
+    """
+    import sys
+    from nbtasks.broker.legs import open_leg
+    from nbtasks.broker.verbs.finish import Finish
+    from nbtasks.core.address import Address
+    from tests.broker.contract.servers import Place
+    url, consumer = sys.argv[1:]
+    line = open_leg(Place(url, "tests")).line()
+    line.patience_s = 5.0
+    delivery = line.delivery([Address("default", "3.11", "0a" * 4)], consumer)
+    print("began", flush=True)
+    while entries := delivery.in_hand() or delivery.take(3):
+        for entry in delivery.living(entries):
+            report = Finish()
+            report.results(entry.batch, entry.first, b"\\x04" * entry.count, b"by " + consumer.encode())
+            report.done(entry)
+            delivery.finish(report)
+    """
+)
+
+
+def submit(line, batch=BATCH, calls=CALLS, number=1, frame=b"chunk"):
+    flush = Flush()
+    flush.batch(batch, calls, ADDRESS, "fn", b"function", b"label", 60_000)
+    for index in range(calls):
+        flush.chunk(batch, ADDRESS, "m", 0, index, 1, frame)
+    line.submission().submit(SESSION, number, flush)
+
+
+@pytest.mark.long
+def test_processes_that_are_killed_at_any_moment_leave_the_file_whole(sqlite_url, new_line):
+    line, dice = new_line(sqlite_url), random.Random(1)
+    line.patience_s = 10.0
+    line.check()
+    submit(line)
+    store, queues = line.store(), line.queues()
+    give_up_at = time.monotonic() + 90
+    while queues.length(ADDRESS, LANES) and time.monotonic() < give_up_at:
+        consumers = [
+            subprocess.Popen(
+                [sys.executable, "-c", _CONSUMER, sqlite_url, f"w/{number}"], stdout=subprocess.PIPE
+            )
+            for number in range(2)
+        ]
+        for one in consumers:
+            one.stdout.readline()
+        time.sleep(dice.uniform(0, 0.05))
+        for one in consumers:
+            one.kill()
+            one.communicate()
+    assert store.states(BATCH, 0, CALLS) == bytes([SUCCESS_CODE]) * CALLS
+    assert store.ranges(BATCH) == [(index, 1) for index in range(CALLS)], "each was reported once"
+    assert store.batch(BATCH).ended_at is not None
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as looked_at:
+        assert looked_at.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    looked_at.close()
+
+
+@pytest.mark.long
+def test_a_map_ends_though_its_workers_are_killed(sqlite_url, new_app, eventually):
+    app = new_app(sqlite_url)
+
+    @app.task
+    def slow(n):
+        time.sleep(0.01)
+        return n
+
+    run = slow.map(range(400))
+    for enough in (60, 120, 180):
+        app.start_workers(2)
+        eventually(lambda enough=enough: run.completed_count() > enough, "some have ended")
+        for worker in app.workers():
+            os.kill(worker.pid, signal.SIGKILL)
+    app.start_workers(2)
+    assert run.get(timeout=100) == list(range(400))
+
+
+def test_a_copy_of_a_process_and_the_process_itself_go_on(sqlite_url, new_line):
+    """Forks while other threads are busy with the file: nobody loses what was written, and no lock."""
+    line = new_line(sqlite_url)
+    line.check()
+    over, numbers = threading.Event(), iter(range(1_000_000))
+
+    def write():
+        own = new_line(sqlite_url)
+        while not over.is_set():
+            own.housekeeping().note_audit(str(next(numbers)))
+
+    threads = [threading.Thread(target=write) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    context = multiprocessing.get_context("fork")
+    try:
+        for number in range(1, 6):
+            copy = context.Process(target=_in_copy, args=(line, sqlite_url, new_line, number))
+            copy.start()
+            copy.join(60)
+            assert copy.exitcode == 0
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert line.submission().last_flush(SESSION) == 5
+    for number in range(1, 6):
+        assert line.store().batch(f"{number:020x}") is not None
+
+
+def _in_copy(line, url, new_line, number):
+    line.forsake()
+    submit(line, f"{number:020x}", 2, number)
+    submit(new_line(url), f"{number:020x}", 2, number)
+    line.close()
+
+
+def test_who_holds_the_file_for_too_long_is_named(sqlite_url, new_line):
+    line = new_line(sqlite_url)
+    line.check()
+    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert line.store().function("fn") is None, "who reads waits for nobody"
+    with pytest.raises(BrokerUnavailable, match="held by another process"):
+        line.housekeeping().note_audit("mine")
+    other.execute("ROLLBACK")
+    other.close()
+    line.housekeeping().note_audit("mine")
+
+
+def test_a_full_disk_is_told_and_what_was_there_goes_on(sqlite_url, new_line):
+    line = new_line(sqlite_url)
+    line.check()
+    submit(line, calls=5)
+    delivery = line.delivery([ADDRESS], "w/0")
+    (entry,) = delivery.take(1)
+    # No more pages than there are: as a disk without room.
+    pages = line._connection.execute("PRAGMA page_count").fetchone()[0]
+    line._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(BackPressure, match="no room"):
+        submit(line, "aa" * 10, 1, 2, b"x" * 1_000_000)
+    assert line.submission().last_flush(SESSION) == 1, "nothing of it was applied"
+    report = Finish()
+    report.results(BATCH, entry.first, bytes([SUCCESS_CODE]), b"record")
+    report.done(entry)
+    assert delivery.finish(report) == 1
+    line.close()
+    submit(line, "aa" * 10, 1, 2, b"x" * 1_000_000)
+
+
+def test_a_power_failure_may_forget_who_had_taken_a_call_and_no_result(sqlite_url, new_line):
+    """What was reported is on the disk before anybody is told; what is taken need not be."""
+    line = new_line(sqlite_url)
+    line.check()
+    seen = []
+    line._connection.set_trace_callback(seen.append)
+    submit(line, calls=2)
+    line._connection.set_trace_callback(None)
+    assert line._connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    delivery = line.delivery([ADDRESS], "w/0")
+    delivery.take(1)
+    assert line._connection.execute("PRAGMA synchronous").fetchone()[0] == 1
+    report = Finish()
+    report.results(BATCH, 0, bytes([SUCCESS_CODE]), b"record")
+    delivery.finish(report)
+    assert line._connection.execute("PRAGMA synchronous").fetchone()[0] == 2
