@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from nbtasks.core.errors import ConfigError
 
 from .carriers.carriedleg import CarriedLeg
+from .mysqlurl import is_mysql
 from .pgurl import is_pg
 from .redis.redisleg import RedisLeg
 from .sqliteurl import is_sqlite
@@ -59,7 +60,7 @@ def _ledger_for(place: BrokerPlace) -> Leg:
         from .postgres.postgresleg import PostgresLeg
 
         return PostgresLeg(place)
-    if is_sqlite(place.url):
+    if is_sqlite(place.url) or is_mysql(place.url):
         from .sql.sqlleg import SqlLeg
 
         return SqlLeg(place)

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
+from .mysqlurl import is_mysql, parse_mysql
 from .othersystems import as_broker
 from .pgurl import is_pg, parse_pg
 from .sentinelurl import WatchedServer, in_one, parse_watched
@@ -51,8 +52,8 @@ class BrokerUrl:
     """What a URL says. Its repr shows no user, no password and no options.
 
     Attributes:
-        scheme: ``redis``, ``rediss``, ``unix``, ``sentinel`` or ``sentinels``; or ``postgresql`` or
-            ``sqlite``, of which only what is shown and the first server, or the file, are told here.
+        scheme: ``redis``, ``rediss``, ``unix``, ``sentinel`` or ``sentinels``; or ``postgresql``,
+            ``sqlite`` or ``mysql``, of which only what is shown and the first server, or the file, are told here.
         host, port: of a server in the network; of the first sentinel where sentinels know the server.
         path: of a unix socket, or of a file.
         db: the database's number.
@@ -115,6 +116,9 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
         found = parse_pg(url, what)
         host, port = found.server
         return BrokerUrl("postgresql", found.shown, host, port)
+    if is_mysql(url):
+        server = parse_mysql(url, what)
+        return BrokerUrl("mysql", server.shown, server.host, server.port)
     if is_sqlite(url):
         file = parse_sqlite(url, what)
         return BrokerUrl("sqlite", file.shown, path=file.path)

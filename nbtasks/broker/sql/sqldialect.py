@@ -84,6 +84,9 @@ class Dialect(Protocol):
     def is_missing(self, error: BaseException) -> bool:
         """Whether there is no such table."""
 
+    def is_made(self, error: BaseException) -> bool:
+        """Whether what is to be made is there: where tables are made one by one, from before a cut in the middle."""
+
     def meaning(self, error: BaseException) -> NbtasksError:
         """Return what an error means that a transaction has ended with."""
 

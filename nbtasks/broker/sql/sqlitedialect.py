@@ -188,6 +188,10 @@ class SqliteDialect:
         """Whether there is no such table."""
         return isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)
 
+    def is_made(self, error: BaseException) -> bool:
+        """Never: all of it is there, or nothing."""
+        return False
+
     def meaning(self, error: BaseException) -> NbtasksError:
         """Return what an error means."""
         code, said = _code(error), plain(error)

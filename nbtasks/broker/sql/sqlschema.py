@@ -48,7 +48,11 @@ def see_to_schema(dialect: Dialect, connection: Any) -> None:
         cursor.execute(_made(dialect, _META))
         for script in migrations()[version:]:
             for statement in _statements(script):
-                cursor.execute(_made(dialect, statement))
+                try:
+                    cursor.execute(_made(dialect, statement))
+                except Exception as error:
+                    if not dialect.is_made(error):
+                        raise
         life = secrets.token_hex(8)
         if version:
             cursor.execute(

@@ -93,6 +93,14 @@ def _sqlite(request: pytest.FixtureRequest) -> Iterator[str]:
         yield f"sqlite:///{folder}/broker.db"
 
 
+@contextlib.contextmanager
+def _mariadb(request: pytest.FixtureRequest) -> Iterator[str]:
+    server = request.getfixturevalue("mariadb_server")
+    with pytest.MonkeyPatch.context() as patch, server.database() as name:
+        patch.setenv("NBTASKS_UNFINISHED_SQL", "1")
+        yield server.url(name)
+
+
 #: By their names.
 KINDS: dict[str, Kind] = {
     "valkey": _redis("bundled"),
@@ -105,6 +113,7 @@ KINDS: dict[str, Kind] = {
     "sqs": _before(_sqs, "valkey"),
     "etcd": _before(_etcd, "valkey"),
     "sqlite": _sqlite,
+    "mariadb": _mariadb,
 }
 #: In `make test`; the others are long.
 ALWAYS = ("valkey", "postgresql", "sqlite")

@@ -1,0 +1,288 @@
+"""MariaDB and MySQL: InnoDB, over PyMySQL."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+from pymysql.constants import CLIENT
+from pymysql.converters import conversions, escape_bytes
+
+from nbtasks.broker.brokererrors import LoginRefused, unavailable
+from nbtasks.broker.unreachable import plain
+from nbtasks.core.backoff import Backoff
+from nbtasks.core.errors import (
+    BackPressure,
+    BrokerUnavailable,
+    BrokerUnsuitable,
+    ConfigError,
+    NbtasksError,
+    OperationalError,
+)
+from nbtasks.core.servergauges import ServerGauges
+
+from .sqldialect import Statements, with_tables
+
+if TYPE_CHECKING:
+    from nbtasks.broker.mysqlurl import MysqlUrl
+
+#: What stands before our tables' names: others may be in the same database.
+_PREFIX = "nbtasks_"
+#: The oldest ones that pass over rows which others have locked.
+_OLDEST = {"mariadb": (10, 6), "mysql": (8, 0)}
+_CONNECT_S, _ANSWER_S = 3, 4
+#: Seconds that others may have a row, and the tables while they are made.
+_LOCKED_S, _MAKING_S = 3, 60
+_NAME = "VARCHAR(380) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+#: Two transactions stood in each other's way: a deadlock, a row that was locked for too long, one that somebody
+#: else has made, or has changed since it was read.
+_AGAIN = frozenset({1213, 1205, 1062, 1020})
+_LOGIN = frozenset({1044, 1045, 1049, 1698, 1130})
+_DENIED = frozenset({1142, 1143, 1227, 1370})
+_ROOM = frozenset({1021, 1041, 1114, 1153, 1037})
+_READ_ONLY = frozenset({1290, 1792, 1836})
+_CROWDED = frozenset({1040, 1203, 1226})
+#: The server ends, or has ended this connection.
+_LOST = frozenset(
+    {0, 1053, 1080, 1158, 1159, 1160, 1161, 1317, 1927, 2000, 2002, 2003, 2006, 2013, 2014, 2055}
+)
+_MEANINGS: tuple[tuple[frozenset[int], type[NbtasksError], str], ...] = (
+    (
+        _DENIED,
+        ConfigError,
+        "does not allow what nbtasks needs: {said}; grant all on its database to this user",
+    ),
+    (
+        _ROOM,
+        BackPressure,
+        "has no room ({said}); calls that it has go on: make room on its disk, or forget() old results and try again",
+    ),
+    (_READ_ONLY, BrokerUnavailable, "does not take writes at the moment: {said}"),
+    (
+        _CROWDED,
+        BrokerUnavailable,
+        "serves as many clients as it may ({said}): end what keeps connections open, or raise its max_connections",
+    ),
+    (_AGAIN, BrokerUnavailable, "is held up by other transactions: {said}"),
+)
+_NO_TABLE = 1146
+#: What is to be made is there: a table, a column, an index.
+_MADE = frozenset({1050, 1060, 1061})
+_MARK = re.compile(r"'[^']*'|\?")
+_CONVERSIONS = {**conversions, memoryview: lambda value, _=None: escape_bytes(bytes(value))}
+
+
+class MysqlDialect:
+    """A server, and a database there. Its attributes are as :class:`Dialect` has them."""
+
+    flavour = "mysql"
+    block_s = 5.0
+    # Each look is a question to the server, and nobody can be woken.
+    polls = Backoff(0.003, 0.1)
+    in_order = False
+    types = {  # noqa: RUF012  # nobody changes it
+        "id": "BIGINT AUTO_INCREMENT PRIMARY KEY",
+        "number": "BIGINT",
+        "name": _NAME,
+        "text": "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "bytes": "LONGBLOB",
+        "table": "ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+    }
+
+    def __init__(self, url: MysqlUrl) -> None:
+        self.label = url.shown
+        self._url = url
+        self._was_let_in = False
+
+    # -- the connection
+
+    def connect(self) -> Any:
+        """Return a new connection."""
+        url = self._url
+        try:
+            connection = pymysql.connect(
+                host=url.host,
+                port=url.port,
+                user=url.user or None,
+                password=url.password,
+                database=url.database,
+                charset="utf8mb4",
+                autocommit=False,
+                connect_timeout=_CONNECT_S,
+                read_timeout=_ANSWER_S,
+                write_timeout=_ANSWER_S,
+                # How many rows were found, whether or not anything in them has changed.
+                client_flag=CLIENT.FOUND_ROWS,
+                conv=_CONVERSIONS,
+                **url.options,
+            )
+        except pymysql.MySQLError as error:
+            raise self._refused(error) from error
+        try:
+            self._see_to_version(str(connection.get_server_info()))
+            with connection.cursor() as cursor:
+                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                cursor.execute(
+                    "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
+                    f"innodb_lock_wait_timeout = {_LOCKED_S}"
+                )
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
+        self._was_let_in = True
+        return connection
+
+    def _refused(self, error: pymysql.MySQLError) -> NbtasksError:
+        code, said = _code(error), _said(error)
+        if code in _LOGIN:
+            kind = LoginRefused if self._was_let_in else ConfigError
+            return kind(
+                f"the broker at {self.label} refuses the login: {said}; check user, password and database of the URL "
+                "(App(broker=...), NBTASKS_BROKER, connection file)"
+            )
+        return self.meaning(error)
+
+    def _see_to_version(self, version: str) -> None:
+        """Refuse a server that is too old."""
+        kind = "mariadb" if "mariadb" in version.lower() else "mysql"
+        # Some say that they are a MySQL 5.5 first, for old clients.
+        numbers = [int(one) for one in re.findall(r"\d+", version.removeprefix("5.5.5-"))[:2]]
+        if tuple(numbers) < _OLDEST[kind]:
+            name = "MariaDB" if kind == "mariadb" else "MySQL"
+            raise BrokerUnsuitable(
+                f"the broker at {self.label} is {name} {'.'.join(map(str, numbers))}; nbtasks needs "
+                f"{'.'.join(map(str, _OLDEST[kind]))} or later"
+            )
+
+    def cut(self, connection: Any) -> None:
+        """End the connection under whoever waits for an answer."""
+        with contextlib.suppress(Exception):
+            connection._sock.shutdown(socket.SHUT_RDWR)
+
+    def let_go(self, connection: Any) -> None:
+        """Not a word to the server."""
+        with contextlib.suppress(Exception):
+            connection._force_close()
+
+    # -- statements
+
+    def text(self, statement: str) -> str:
+        """Return a statement as PyMySQL has it."""
+        return _text(statement)
+
+    def put_text(self, table: str, keys: Sequence[str], columns: Sequence[str], over: Sequence[str]) -> str:
+        """Return the statement that puts a row."""
+        return _put_text(table, tuple(keys), tuple(columns), tuple(over))
+
+    def begin(self, connection: Any, *, writes: bool, lazily: bool) -> None:
+        """It begins with its first statement."""
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """A fork does no harm that :meth:`let_go` does not undo."""
+        return nullcontext()
+
+    def now_us(self, transaction: Statements) -> int:
+        """Return the server's time, as it is now, not as when the transaction began."""
+        return int(transaction.value("SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)"))
+
+    def written(self, connection: Any) -> object:
+        """Nobody knows."""
+        return None
+
+    @contextlib.contextmanager
+    def locked_schema(self, connection: Any) -> Iterator[None]:
+        """Tables are made one by one: what is there after a cut in the middle is left as it is."""
+        name = f"{_PREFIX}schema {self._url.database}"[:64]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT GET_LOCK(%s, %s)", (name, _LOCKED_S))
+            if cursor.fetchone()[0] != 1:
+                raise BrokerUnavailable(
+                    f"tables of the broker at {self.label} are being made by somebody else"
+                )
+            try:
+                yield
+                connection.commit()
+            finally:
+                with contextlib.suppress(pymysql.MySQLError):
+                    cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
+
+    # -- errors
+
+    def is_again(self, error: BaseException) -> bool:
+        """Whether another transaction stood in the way."""
+        return isinstance(error, pymysql.MySQLError) and _code(error) in _AGAIN
+
+    def is_lost(self, error: BaseException) -> bool:
+        """Whether the connection is of no use any more."""
+        return (
+            not isinstance(error, pymysql.MySQLError)
+            or isinstance(error, pymysql.err.InterfaceError)
+            or _code(error) in _LOST
+        )
+
+    def is_missing(self, error: BaseException) -> bool:
+        """Whether there is no such table."""
+        return isinstance(error, pymysql.MySQLError) and _code(error) == _NO_TABLE
+
+    def is_made(self, error: BaseException) -> bool:
+        """Whether what is to be made is there."""
+        return isinstance(error, pymysql.MySQLError) and _code(error) in _MADE
+
+    def meaning(self, error: BaseException) -> NbtasksError:
+        """Return what an error means."""
+        if self.is_lost(error):
+            return unavailable(self.label, error)
+        code, said = _code(error), _said(error)
+        for codes, kind, text in _MEANINGS:
+            if code in codes:
+                return kind(f"the broker at {self.label} {text.format(said=said)}")
+        return OperationalError(f"the broker at {self.label} refused a statement: {said}")
+
+    # -- what it is
+
+    def life(self, transaction: Statements) -> str:
+        """Return what was drawn when the tables were made: what was confirmed is on the disk."""
+        return str(transaction.value("SELECT life FROM @meta"))
+
+    def version(self, transaction: Statements) -> str:
+        """Return that of the server."""
+        return str(transaction.value("SELECT VERSION()"))
+
+    def gauges(self, transaction: Statements) -> ServerGauges:
+        """Return how many clients it has in this database."""
+        clients = transaction.value(
+            "SELECT count(*) FROM information_schema.processlist WHERE db = database()"
+        )
+        return ServerGauges(role="server", clients=clients)
+
+
+@lru_cache(2048)
+def _text(statement: str) -> str:
+    marked = _MARK.sub(lambda found: "%s" if found[0] == "?" else found[0], statement.replace("%", "%%"))
+    return with_tables(marked, _PREFIX)
+
+
+@lru_cache(256)
+def _put_text(table: str, keys: tuple[str, ...], columns: tuple[str, ...], over: tuple[str, ...]) -> str:
+    named, marks = ", ".join(columns), ", ".join(["%s"] * len(columns))
+    what = ", ".join(f"{one} = VALUES({one})" for one in over) if over else f"{keys[0]} = {keys[0]}"
+    statement = f"INSERT INTO {table} ({named}) VALUES ({marks}) ON DUPLICATE KEY UPDATE {what}"  # noqa: S608
+    return with_tables(statement, _PREFIX)
+
+
+def _code(error: BaseException) -> int:
+    """Return the number of an error of the server or the client; -1 where it has none."""
+    first = error.args[0] if error.args else -1
+    return first if isinstance(first, int) else -1
+
+
+def _said(error: BaseException) -> str:
+    """Return the server's own words."""
+    return plain(error.args[1] if len(error.args) > 1 else error)
