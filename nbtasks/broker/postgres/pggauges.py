@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from nbtasks.core.address import Address
@@ -21,6 +22,8 @@ class PgGauges:
 
     def __init__(self, line: PgLink) -> None:
         self._line = line
+        #: Transactions at the last look, and when that was (monotonic).
+        self._last: tuple[int, float] | None = None
 
     def queues(self) -> list[QueueDepth]:
         """Return all queues that have had a call or a worker, by their names."""
@@ -37,5 +40,25 @@ class PgGauges:
 
     def server(self) -> ServerGauges:
         """Return what the server says of itself."""
-        uptime_s, clients, role = self._line.rows("server_gauges")[0]
-        return ServerGauges(role=role, uptime_s=uptime_s, clients=clients)
+        uptime_s, clients, asleep, commands, keys, is_durable, role = self._line.rows("server_gauges")[0]
+        return ServerGauges(
+            role=role,
+            uptime_s=uptime_s,
+            clients=clients,
+            blocked_clients=asleep,
+            commands_per_s=self._per_s(commands),
+            commands=commands,
+            keys=keys,
+            persistence={"aof": is_durable, "aof_ok": True, "loading": False},
+        )
+
+    def _per_s(self, commands: int | None) -> int | None:
+        """Return transactions a second since the last look; None at the first one."""
+        if commands is None:
+            return None
+        now, last = time.monotonic(), self._last
+        self._last = commands, now
+        if last is None or now - last[1] < 0.001:
+            return None
+        # The server's figures begin anew where somebody resets them.
+        return round(max(0, commands - last[0]) / (now - last[1]))

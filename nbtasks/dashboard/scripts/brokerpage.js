@@ -14,8 +14,8 @@ class BrokerPage {
     this.latency = new Figure(figures, "round trip");
     const charts = make("div", "nbt-charts", parent), ink = "var(--nbt-started)";
     this.charts = [
-      new Chart(charts, "Commands a second", [{ name: "commands a second", colour: ink, value: (/** @type {BrokerMoment} */ { commands }) => commands }], { height: 70, say: rate, least: 10 }),
-      new Chart(charts, "Memory", [{ name: "memory", colour: ink, value: (/** @type {BrokerMoment} */ { memory }) => memory }], { height: 70, say: size, least: 1e6 }),
+      new Chart(charts, "Commands a second", [{ name: "commands a second", colour: ink, value: (/** @type {BrokerMoment} */ { commands }) => commands ?? 0 }], { height: 70, say: rate, least: 10 }),
+      new Chart(charts, "Memory", [{ name: "memory", colour: ink, value: (/** @type {BrokerMoment} */ { memory }) => memory ?? 0 }], { height: 70, say: size, least: 1e6 }),
       new Chart(charts, "Clients", [{ name: "clients", colour: ink, value: (/** @type {BrokerMoment} */ { clients }) => clients }], { height: 70, say: rate, least: 10 }),
     ];
     const { box } = part(parent, "Server");
@@ -23,20 +23,22 @@ class BrokerPage {
   }
   /** @param {BrokerData} data */
   show(data) {
+    // Not every kind of server says how much it has.
+    this.memory.box.hidden = data.memory === null;
     this.memory.show(size(data.memory), data.limit ? `of ${size(data.limit)}` : `at most ${size(data.peak)} so far`);
-    this.commands.show(rate(data.commands_per_s), `${thousands(data.commands)} so far`);
+    this.commands.show(data.commands_per_s === null ? "–" : rate(data.commands_per_s), `${thousands(data.commands)} so far`);
     this.clients.show(thousands(data.clients), data.blocked_clients ? `${thousands(data.blocked_clients)} wait for work` : "");
     this.keys.show(thousands(data.keys));
     this.latency.show(span(data.latency_s));
     for (const chart of this.charts) {
-      chart.box.hidden = data.ops.length < 2;
+      chart.box.hidden = data.ops.length < 2 || (chart === this.charts[1] && data.memory === null);
       chart.show(data.ops, data.now);
     }
     /** @type {[string, string][]} */
     const facts = [
       ["server", `${data.kind} ${data.version}${data.embedded ? ", brought along by nbtasks" : ""}`], ["address", data.address],
       ["namespace", data.namespace], ["role", data.role], ["up for", roughly(data.uptime_s)],
-      ["when memory is full", data.policy], ["network", `${rate(data.input_kbps)} kB/s in, ${rate(data.output_kbps)} kB/s out`],
+      ["when memory is full", data.policy], ["network", data.input_kbps === null || data.output_kbps === null ? "" : `${rate(data.input_kbps)} kB/s in, ${rate(data.output_kbps)} kB/s out`],
       ["its clock", Math.abs(data.clock_offset_s) < 0.05 ? "as here" : `${span(Math.abs(data.clock_offset_s))} ${data.clock_offset_s > 0 ? "ahead" : "behind"}`],
       ["kept on disk", this.kept(data)],
     ];

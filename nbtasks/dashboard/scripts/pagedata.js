@@ -59,9 +59,9 @@
  * @typedef {{task: string, rate: string | null, hard_s: number | null, soft_s: number | null}} LimitData
  * @typedef {Common & {locks: LockData[], limits: LimitData[]}} LocksData
  *
- * @typedef {{t: number, commands: number, memory: number, clients: number}} BrokerMoment
+ * @typedef {{t: number, commands: number | null, memory: number | null, clients: number}} BrokerMoment
  * @typedef {Common & {kind: string, version: string, address: string, namespace: string, embedded: boolean, uptime_s: number,
- *   memory: number, peak: number, limit: number, policy: string, clients: number, blocked_clients: number, commands_per_s: number,
- *   commands: number, keys: number, input_kbps: number, output_kbps: number, latency_s: number, clock_offset_s: number, role: string,
+ *   memory: number | null, peak: number | null, limit: number, policy: string, clients: number, blocked_clients: number, commands_per_s: number | null,
+ *   commands: number, keys: number, input_kbps: number | null, output_kbps: number | null, latency_s: number, clock_offset_s: number, role: string,
  *   persistence: Record<string, any>, ops: BrokerMoment[]}} BrokerData
  */

@@ -286,11 +286,12 @@ CREATE TABLE lock_lines (
   ticket bigint NOT NULL,
   address text COLLATE "C" NOT NULL,
   entry bigint,
-  called bigint,
-  PRIMARY KEY (ns, name, lock)
+  called bigint
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+-- While the table is empty all of them seem alike, and the last one is taken. Plans that are made then are kept for long.
 CREATE INDEX lock_lines_in_order ON lock_lines (ns, lock, ticket);
-CREATE INDEX lock_lines_called ON lock_lines (ns, lock) WHERE called IS NOT NULL;
+CREATE INDEX lock_lines_called ON lock_lines (ns, lock, called) WHERE called IS NOT NULL;
+ALTER TABLE lock_lines ADD PRIMARY KEY (ns, name, lock);
 
 -- Tickets and tokens; lock_ticket() says how they grow.
 CREATE SEQUENCE lock_tickets;

@@ -38,7 +38,7 @@ BEGIN
       due = 4000000000000000 + _ticket, waits_for = '@' || _lock, queued = _now
     WHERE e.id = _id RETURNING e.id INTO _id;
   WITH gone AS (
-    DELETE FROM lock_lines l WHERE l.ns = _ns AND l.name = _name AND l.lock = ANY (_locks) AND l.called IS NOT NULL
+    DELETE FROM lock_lines l WHERE l.ns = _ns AND l.name = _name AND l.lock = ANY (_locks) AND l.called > 0
       RETURNING l.lock
   ) SELECT array_agg(g.lock) INTO _on FROM gone g;
   PERFORM lock_wait(_ns, _lock, _name, _capacities[_taken.place], _ticket, _entry.address, _id);

@@ -40,5 +40,5 @@ BEGIN
     PERFORM lazily();
     PERFORM doze(_ns, ARRAY['lock ' || _name], _channel);
   END IF;
-  RETURN EXISTS (SELECT FROM lock_lines WHERE ns = _ns AND name = _name AND called IS NOT NULL);
+  RETURN EXISTS (SELECT FROM lock_lines WHERE ns = _ns AND name = _name AND called > 0);
 END $$;

@@ -18,7 +18,7 @@ BEGIN
     DELETE FROM lock_holds h WHERE h.ns = _ns AND h.lock = _lock AND NOT EXISTS (
       SELECT FROM workers w WHERE w.ns = _ns AND w.worker = h.worker AND w.lease IS NOT NULL);
     PERFORM lock_left(_ns, l) FROM lock_lines l
-      WHERE l.ns = _ns AND l.lock = _lock AND l.called IS NOT NULL AND has_left(_ns, l.address, l.name);
+      WHERE l.ns = _ns AND l.lock = _lock AND l.called > 0 AND has_left(_ns, l.address, l.name);
     PERFORM lock_thin(_ns, _lock);
     _places := _places || lock_on(_ns, _lock, _now);
   END LOOP;

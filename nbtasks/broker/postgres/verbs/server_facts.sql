@@ -17,10 +17,18 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cac
       THEN '/' || extract(epoch FROM pg_postmaster_start_time()) ELSE '' END
 $$;
 
--- What the server says of itself: seconds since it was started, its clients in this database, and what it is.
-CREATE FUNCTION server_gauges(_ns bigint, OUT uptime bigint, OUT clients bigint, OUT role text)
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
+-- What the server says of itself: seconds since it was started, its clients in this database, those of ours that wait to be
+-- woken, transactions in this database so far, about how many rows there are in our tables, whether it waits for the disk,
+-- and what it is.
+CREATE FUNCTION server_gauges(
+  _ns bigint, OUT uptime bigint, OUT clients bigint, OUT asleep bigint, OUT commands bigint, OUT keys bigint,
+  OUT is_durable boolean, OUT role text
+) LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
   SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::bigint,
     (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()),
+    (SELECT count(DISTINCT channel) FROM sleepers),
+    (SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()),
+    (SELECT sum(n_live_tup)::bigint FROM pg_stat_user_tables WHERE schemaname = current_schema()),
+    current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off',
     CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END
 $$;

@@ -103,7 +103,7 @@ BEGIN
   LOOP
     IF _late IS NULL THEN
       _late := ARRAY(SELECT l.address FROM lock_lines l WHERE l.ns = _ns AND l.lock = _lock AND l.address <> '@'
-        AND l.called IS NOT NULL AND NOT (l.called > _now AND l.called <= _now + 5000));
+        AND l.called > 0 AND NOT (l.called > _now AND l.called <= _now + 5000));
     END IF;
     CONTINUE WHEN _one.address = ANY (_late);
     -- Of many that have ended in the line, others take care a moment later.
@@ -120,7 +120,7 @@ CREATE FUNCTION lock_through(_ns bigint, _lock text, _name text, _consumer text,
 LANGUAGE plpgsql AS $$
 BEGIN
   DELETE FROM lock_holds WHERE ns = _ns AND lock = _lock AND name = _name AND consumer = _consumer;
-  DELETE FROM lock_lines WHERE ns = _ns AND lock = _lock AND name = _name AND called IS NOT NULL;
+  DELETE FROM lock_lines WHERE ns = _ns AND lock = _lock AND name = _name AND called > 0;
   RETURN lock_on(_ns, _lock, _now);
 END $$;
 
@@ -136,7 +136,7 @@ DECLARE
 BEGIN
   others := false;
   SELECT min(l.ticket) INTO had FROM lock_lines l
-    WHERE l.ns = _ns AND l.name = _name AND l.lock = ANY (_locks) AND l.called IS NOT NULL;
+    WHERE l.ns = _ns AND l.name = _name AND l.lock = ANY (_locks) AND l.called > 0;
   FOR _k IN 1 .. array_length(_locks, 1) LOOP
     place := _k;
     SELECT h.consumer INTO _whose FROM lock_holds h WHERE h.ns = _ns AND h.lock = _locks[_k] AND h.name = _name;
@@ -162,7 +162,7 @@ BEGIN
     ON CONFLICT (ns, lock, name) DO UPDATE SET capacity = excluded.capacity, token = excluded.token,
       since = excluded.since, title = excluded.title;
   IF had IS NOT NULL THEN
-    DELETE FROM lock_lines l WHERE l.ns = _ns AND l.name = _name AND l.lock = ANY (_locks) AND l.called IS NOT NULL;
+    DELETE FROM lock_lines l WHERE l.ns = _ns AND l.name = _name AND l.lock = ANY (_locks) AND l.called > 0;
   END IF;
 END $$;
 
