@@ -8,23 +8,30 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
+
+from tests.broker.contract.servers import KINDS, place
 
 from . import load as loads
 from . import servers, sites
-from .load import Faults, Inventory, Load, Verdict, Watchdog
+from .inventories import Inventory, PostgresInventory, RedisInventory
+from .load import Faults, Load, Verdict, Watchdog
 from .report import Row, write
 
 #: Of the workers here, in seconds.
 LEASE_S = 1.0
-#: A mark for long rows: on every server.
-every_server = pytest.mark.parametrize("flavour", ["embedded", "redis-7", "redis-6.2"], indirect=True)
+#: Brokers besides the embedded server.
+OTHERS = [name for name in KINDS if name != "valkey"]
+#: A mark for long rows: on every broker.
+every_server = pytest.mark.parametrize("flavour", ["embedded", *OTHERS], indirect=True)
+#: For short rows: the others where there is time.
+every_leg = pytest.mark.parametrize(
+    "flavour", ["embedded", *(pytest.param(name, marks=pytest.mark.long) for name in OTHERS)], indirect=True
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,13 +92,26 @@ class Machine:
         self.name = name
         connection = app.connection
         settings = {"lease": f"{LEASE_S}s", "concurrency": 2, "loglevel": "warning", **options}
+        ledger = {"NBTASKS_BACKEND": connection.url} if connection.carrier else {}
         given = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items()]
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "nbtasks", "worker", "--broker", broker or connection.url),
+                *(
+                    sys.executable,
+                    "-m",
+                    "nbtasks",
+                    "worker",
+                    "--broker",
+                    broker or connection.carrier or connection.url,
+                ),
                 *("--namespace", connection.namespace, "--name", name, *given),
             ],
-            env={**os.environ, **(environment or {}), "NBTASKS_KEY": connection.to_json()["keys"][0]},
+            env={
+                **os.environ,
+                **ledger,
+                **(environment or {}),
+                "NBTASKS_KEY": connection.to_json()["keys"][0],
+            },
             start_new_session=True,
         )
 
@@ -171,13 +191,13 @@ def machine(eventually: Any) -> Iterator[Callable[..., Machine]]:
 
 @pytest.fixture
 def flavour(request: pytest.FixtureRequest) -> str:
-    """The server behind ``idle_app``: the embedded one, or a flavour of ``servers`` as an indirect parameter."""
+    """The broker behind ``idle_app``: the embedded server, or one of KINDS as an indirect parameter."""
     return str(getattr(request, "param", "embedded"))
 
 
 @pytest.fixture
-def idle_app(flavour: str, home: Path, run_folder: Path) -> Iterator[Any]:
-    """An App without workers, on a server of its own."""
+def idle_app(flavour: str, home: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """An App without workers, on a server of its own, or in a namespace of its own."""
     from nbtasks import App
 
     if flavour == "embedded":
@@ -185,17 +205,15 @@ def idle_app(flavour: str, home: Path, run_folder: Path) -> Iterator[Any]:
             yield app
         return
     try:
-        found = servers.find(flavour)
-    except servers.Missing as error:
-        pytest.skip(str(error))
-    with tempfile.TemporaryDirectory(prefix="s", dir=run_folder) as folder:
-        server = servers.Server(found, Path(folder))
-        server.start()
-        try:
-            with App("test", broker=server.url) as app:
+        with KINDS[flavour](request) as url:
+            where = place(url)
+            broker = (
+                {"broker": where.carrier, "backend": where.url} if where.carrier else {"broker": where.url}
+            )
+            with App("test", namespace=where.namespace, **broker) as app:
                 yield app
-        finally:
-            server.stop()
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
 
 
 # --- the server -------------------------------------------------------------------------------------------------
@@ -204,11 +222,12 @@ def idle_app(flavour: str, home: Path, run_folder: Path) -> Iterator[Any]:
 @pytest.fixture
 def inventory() -> Iterator[Callable[..., Inventory]]:
     """``inventory(app)`` looks into an App's server, past nbtasks; ``url=`` where the App goes through a proxy."""
-    opened: list[redis.Redis] = []
+    opened: list[Inventory] = []
 
     def connect(app: Any, url: str | None = None) -> Inventory:
-        opened.append(redis.Redis.from_url(url or app.connection.url, single_connection_client=True))
-        return Inventory(opened[-1], app.connection.namespace)
+        kind = PostgresInventory if app.connection.url.startswith("postgresql:") else RedisInventory
+        opened.append(kind(url or app.connection.url, app.connection.namespace))
+        return opened[-1]
 
     yield connect
     for one in opened:

@@ -28,7 +28,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import redis
+from .inventories import UNANSWERED, Inventory
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -316,92 +316,7 @@ def read(handle: Any) -> Any:
     return f"{type(value).__name__}: {value}" if isinstance(value, BaseException) else value
 
 
-# --- what the server holds --------------------------------------------------------------------------------------
-
-
-class Inventory:
-    """What a server holds for one namespace, seen past nbtasks."""
-
-    def __init__(self, client: redis.Redis, namespace: str = "nbtasks") -> None:
-        self.client = client
-        self.root = f"nb:{{{namespace}:0}}:"
-
-    def names(self, kind: str) -> list[str]:
-        """Return the keys of a kind (``q:`` lanes, ``z:`` delayed, ``b:`` batches...), without the root."""
-        start = len(self.root)
-        return sorted(
-            key.decode()[start:] for key in self.client.scan_iter(f"{self.root}{kind}*", count=1000)
-        )
-
-    def lanes(self) -> list[str]:
-        """Return the full names of all lanes."""
-        return [self.root + name for name in self.names("q:")]
-
-    def entries(self) -> int:
-        """Return the number of entries in all lanes, taken or not."""
-        return sum(self.client.xlen(lane) for lane in self.lanes())
-
-    def pending(self) -> int:
-        """Return the number of entries that some worker holds."""
-        return sum(
-            group["pending"] for lane in self.lanes() for group in self.client.xinfo_groups(lane) or ()
-        )
-
-    def delayed(self) -> int:
-        """Return the number of calls that wait for their time."""
-        return sum(self.client.zcard(self.root + name) for name in self.names("z:"))
-
-    def cuts(self) -> int:
-        """Return the number of entries of which only a part is left."""
-        return sum(self.client.hlen(self.root + name) for name in self.names("c:"))
-
-    def consumers(self) -> set[str]:
-        """Return the workers that are consumers of some lane."""
-        found = set()
-        for lane in self.lanes():
-            for group in self.client.xinfo_groups(lane):
-                for consumer in self.client.xinfo_consumers(lane, group["name"]):
-                    found.add(consumer["name"].decode().rpartition("/")[0])
-        return found
-
-    def leases(self) -> set[str]:
-        """Return the workers that have a lease."""
-        return {name[2:] for name in self.names("w:")}
-
-    def blocked_readers(self) -> int:
-        """Return how many connections wait for an entry of a lane."""
-        return sum(
-            1 for one in self.client.client_list() if one["cmd"] == "xreadgroup" and "b" in one["flags"]
-        )
-
-    def memory(self) -> int:
-        """Return the bytes that the data take, without buffers of connections and of the file.
-
-        What has happened is kept on purpose, in a stream that is bounded.
-        """
-        info = self.client.info("memory")
-        buffers = sum(
-            int(info.get(name, 0))
-            for name in (
-                "mem_clients_normal",
-                "mem_aof_buffer",
-                "mem_replication_backlog",
-                "mem_cluster_links",
-            )
-        )
-        events = self.client.memory_usage(f"{self.root}ev", samples=0) or 0
-        return int(info["used_memory"]) - buffers - events
-
-    def leftovers(self) -> dict[str, Any]:
-        """Return what should not be there when everything has ended; empty if all is well."""
-        found = {
-            "entries": self.entries(),
-            "pending": self.pending(),
-            "delayed": self.delayed(),
-            "cuts": self.cuts(),
-            "consumers of dead workers": sorted(self.consumers() - self.leases()),
-        }
-        return {what: held for what, held in found.items() if held}
+# --- who sleeps while calls wait ---------------------------------------------------------------------------------
 
 
 class Watchdog:
@@ -431,7 +346,7 @@ class Watchdog:
         while not self._over.wait(self._every_s):
             try:
                 bad = self._both()
-            except (redis.RedisError, OSError):
+            except UNANSWERED:
                 bad = False
             now = time.monotonic()
             since, times = (since if times else now, times + 1) if bad else (now, 0)

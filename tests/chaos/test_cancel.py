@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import alive_pid
+from .conftest import alive_pid, every_leg
 
 #: A running call is stopped in milliseconds, a buffered one is left out in a tenth of a second.
 SOON_S = 0.1
@@ -46,6 +46,7 @@ def revoke_some(load, group, chance, count, terminate, faults):
     ("n", "count"),
     [(800, 300), pytest.param(12_000, 5000, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
 )
+@every_leg
 def test_single_calls_are_revoked_at_any_moment(
     n, count, terminate, idle_app, machine, matrix, faults, chance
 ):
@@ -71,6 +72,7 @@ def test_single_calls_are_revoked_at_any_moment(
     matrix.close(idle_app, f"revoke({'terminate=True' if terminate else ''}) of single calls at any moment")
 
 
+@every_leg
 def test_a_map_is_revoked_before_a_worker_has_it(idle_app, machine, matrix, faults):
     judged = {"revoked": range(300)}
     load = matrix.submit(idle_app, 300, judged=judged)
@@ -84,6 +86,7 @@ def test_a_map_is_revoked_before_a_worker_has_it(idle_app, machine, matrix, faul
     matrix.close(idle_app, "revoke() of a map before a worker has it")
 
 
+@every_leg
 def test_maps_are_revoked_in_the_middle(idle_app, machine, matrix, faults, chance):
     """Again and again, with the next map right behind: that one is never hit."""
     machine(idle_app, concurrency=2)

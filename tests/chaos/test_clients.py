@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from nbtasks.local.connection import Connection
+
+from .conftest import every_leg
 from .load import durations, work
 
 SCRIPT = """
@@ -21,7 +25,7 @@ import nbtasks
 
 {work}
 
-app = nbtasks.App(broker={url!r})
+app = nbtasks.App(connection_file={file!r})
 group = app.task(work).starmap({items!r}, chunk={chunk!r}, on_error="keep")
 app.session.flush()
 print(group.id, flush=True)
@@ -38,10 +42,13 @@ MOST_EVENTS = 22_000
 class Client:
     """A process that submits a load, waits for it, and then says how many results were wrong."""
 
-    def __init__(self, folder: Path, url: str, items: list[tuple], chunk: int | None) -> None:
+    def __init__(self, folder: Path, connection: Connection, items: list[tuple], chunk: int | None) -> None:
+        file = folder / "connection.json"
+        file.touch(0o600)
+        file.write_text(json.dumps(connection.to_json()))
         script = folder / "client.py"
         source = inspect.getsource(work)
-        script.write_text(SCRIPT.format(work=source, url=url, items=items, chunk=chunk, salt=SALT))
+        script.write_text(SCRIPT.format(work=source, file=str(file), items=items, chunk=chunk, salt=SALT))
         self.process = subprocess.Popen(
             [sys.executable, str(script)],
             stdin=subprocess.PIPE,
@@ -72,7 +79,7 @@ def client(idle_app, ledger, chance, tmp_path) -> Iterator[Callable[..., Client]
     def start(n: int, chunk: int | None = None) -> Client:
         times = durations(chance, n)
         items = [(index, SALT, times[index], ledger.path) for index in range(n)]
-        started.append(Client(tmp_path, idle_app.connection.url, items, chunk))
+        started.append(Client(tmp_path, idle_app.connection, items, chunk))
         return started[-1]
 
     yield start
@@ -105,6 +112,7 @@ def test_a_client_sleeps_while_its_map_runs(
 
 
 @pytest.mark.parametrize("n", [600, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@every_leg
 def test_a_client_is_killed_and_others_attach(n, idle_app, machine, matrix, faults, client):
     """Two clients on one batch; the one that has submitted it is killed, a third one comes."""
     machine(idle_app)

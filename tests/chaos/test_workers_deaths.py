@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from .conftest import every_leg
 from .load import MOST_LOSSES
 
 EXIT = "import os; os.write(2, b'last words\\n'); os._exit(7)"
@@ -14,6 +15,7 @@ SEGFAULT = "import ctypes; ctypes.string_at(0)"
 
 
 @pytest.mark.parametrize("deed", [EXIT, SEGFAULT], ids=["exit", "segfault"])
+@every_leg
 def test_a_poison_call_in_a_chunk_of_100(deed, idle_app, machine, matrix, faults, chance):
     machine(idle_app)
     matrix.warm_up(idle_app)
@@ -85,6 +87,7 @@ def test_a_call_that_takes_too_much_memory(idle_app, machine):
 
 
 @pytest.mark.parametrize("n", [500, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@every_leg
 def test_at_most_once_under_kills(n, idle_app, machine, matrix, faults, chance):
     """Children die, and once a whole worker with all that it held."""
     one = machine(idle_app, concurrency=2)
@@ -132,6 +135,7 @@ def test_entries_that_are_delivered_twice(idle_app, machine, matrix, faults, inv
 
 @pytest.mark.long
 @pytest.mark.parametrize("workers", [4, pytest.param(20, marks=pytest.mark.timeout(900))])
+@every_leg
 def test_workers_are_told_to_go(workers, idle_app, machine, matrix, faults, chance):
     """Scale-in: what runs ends, what is not started is given back; nothing runs twice, nothing is charged."""
     family = [machine(idle_app, concurrency=2) for _ in range(workers)]

@@ -11,7 +11,7 @@ import pytest
 
 from nbtasks import TimeoutError
 
-from .conftest import LEASE_S, alive_pid, every_server, processes_of_session
+from .conftest import LEASE_S, alive_pid, every_leg, every_server, processes_of_session
 from .load import PATIENCE, REAP_S
 from .sites import SOON
 
@@ -37,6 +37,7 @@ def kill_children(n, idle_app, machine, matrix, faults, chance):
     matrix.close(idle_app, "kill -9 of children, again and again", watchdog=watchdog)
 
 
+@every_leg
 def test_children_are_killed(idle_app, machine, matrix, faults, chance):
     kill_children(400, idle_app, machine, matrix, faults, chance)
 
@@ -77,6 +78,7 @@ def kill_machines(n, blows, whole, idle_app, machine, matrix, faults, chance, ev
     "whole",
     [pytest.param(False, id="supervisor", marks=pytest.mark.long), pytest.param(True, id="worker")],
 )
+@every_leg
 def test_workers_are_killed(whole, idle_app, machine, matrix, faults, chance, eventually):
     kill_machines(500, 1, whole, idle_app, machine, matrix, faults, chance, eventually)
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from .conftest import LEASE_S, every_server
+from .conftest import LEASE_S, every_leg, every_server
 from .load import REAP_S
 
 #: Sleeps without letting any other thread of the process run: what a C extension does that keeps the GIL.
@@ -71,6 +71,7 @@ def started_late(load, stop):
     ]
 
 
+@every_leg
 def test_a_stopped_worker_comes_back(idle_app, machine, matrix, faults, eventually):
     for load, stop in list(pause(600, 1, idle_app, machine, matrix, faults, eventually)):
         assert not started_late(load, stop)
@@ -84,6 +85,7 @@ def test_a_stopped_worker_comes_back_again_and_again(idle_app, machine, matrix, 
         assert not started_late(load, stop)
 
 
+@every_leg
 def test_long_and_deaf_calls_of_a_living_worker_run_once(idle_app, machine, matrix):
     """Eight leases long, or with the GIL held: the supervisor keeps the lease, so nobody else starts them."""
     machine(idle_app, concurrency=3, lease="0.5s")
@@ -132,6 +134,7 @@ def test_calls_that_are_deaf_for_more_than_a_minute_run_once(idle_app, machine, 
     matrix.close(idle_app, "calls with the GIL held for more than a minute, on living workers")
 
 
+@every_leg
 def test_a_worker_whose_supervisor_sleeps_starts_nothing(idle_app, machine, matrix, faults, eventually):
     """Its lease is over, so others run what it holds; it must not start that as well."""
     one = machine(idle_app, concurrency=1)

@@ -16,6 +16,7 @@ from nbtasks import AsyncResult, task
 from nbtasks.core.errors import CallError, ChordError, WorkerLostError
 from tests.workflows import Run, each, many, one
 
+from .conftest import every_leg
 from .sites import DURABLE
 from .test_server import everywhere
 
@@ -70,6 +71,7 @@ def ended(run):
     return sum(batch.finished_count for batch in run.batches)
 
 
+@every_leg
 def test_children_are_killed(idle_app, machine, eventually):
     """Again and again, also between a result and the release of what waits for it."""
     worker = machine(idle_app, concurrency=2)
@@ -86,6 +88,7 @@ def test_children_are_killed(idle_app, machine, eventually):
     check(run)
 
 
+@every_leg
 def test_a_worker_is_killed(idle_app, machine, eventually):
     first = machine(idle_app, concurrency=2)
     machine(idle_app, concurrency=2)
@@ -151,6 +154,7 @@ time.sleep(600)
 """
 
 
+@every_leg
 def test_the_client_that_has_submitted_it_is_killed(idle_app, machine):
     connection = idle_app.connection
     client = subprocess.Popen(
@@ -169,6 +173,7 @@ def test_the_client_that_has_submitted_it_is_killed(idle_app, machine):
     assert AsyncResult(last, app=idle_app).get(timeout=120) == 20 * (sum(range(N)) + N)
 
 
+@every_leg
 def test_a_call_that_kills_its_process_ends_those_after_it(idle_app, machine):
     @task
     def die(x):
@@ -184,6 +189,7 @@ def test_a_call_that_kills_its_process_ends_those_after_it(idle_app, machine):
 
 
 @pytest.mark.parametrize("node", range(5))
+@every_leg
 def test_revoked_at_each_step(idle_app, machine, eventually, node):
     """Everything ends, and what has not been started never is."""
     machine(idle_app, concurrency=2)
@@ -245,6 +251,7 @@ def test_a_large_argument_of_a_later_step_is_sent_again(idle_app, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("failures", [0, 1, 1000])
+@every_leg
 def test_chord_of_a_thousand(idle_app, machine, failures):
     @task
     def member(x, bad):
