@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import abc
+import sqlite3
 from typing import Any
 
 import psycopg
 import redis
-from psycopg import sql
 
 #: What asking one raises that cannot answer at the moment.
-UNANSWERED = (redis.RedisError, psycopg.Error, OSError)
+UNANSWERED = (redis.RedisError, psycopg.Error, sqlite3.Error, OSError)
 
 
 class Inventory(abc.ABC):
-    """What a broker holds for one namespace."""
+    """What a broker holds for one namespace.
+
+    Attributes:
+        stale_s: for so long a connection that was killed may still be counted as one that waits.
+    """
+
+    stale_s = 0.0
 
     @abc.abstractmethod
     def entries(self) -> int:
@@ -145,32 +151,42 @@ class RedisInventory(Inventory):
         self.client.close()
 
 
-class PostgresInventory(Inventory):
-    """What a PostgreSQL holds for one namespace; the role of the URL owns the tables."""
+class SqlInventory(Inventory):
+    """What an SQL database holds for one namespace; a subclass says how it is asked."""
 
-    def __init__(self, url: str, namespace: str) -> None:
-        self._connection = psycopg.connect(url, autocommit=True)
-        (self._ns,) = self._row("SELECT ns FROM nbtasks.namespaces WHERE name = %s", namespace)
+    #: What an entry is that waits for its time; and that is in somebody's hands.
+    is_delayed, is_held = "due IS NOT NULL", "holder IS NOT NULL"
+    #: Before the names of tables.
+    prefix = "nbtasks."
 
-    def _row(self, query: str, *values: Any) -> Any:
-        return self._connection.execute(query, values).fetchone()
+    @abc.abstractmethod
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows that a query finds, with ``?`` for values."""
 
-    def _count(self, table: str, condition: str = "true") -> int:
-        return int(
-            self._row(f"SELECT count(*) FROM nbtasks.{table} WHERE ns = %s AND {condition}", self._ns)[0]
+    @abc.abstractmethod
+    def sizes(self) -> list[int]:
+        """Return the bytes of each table, without what has happened."""
+
+    def __init__(self, namespace: str) -> None:
+        ((self.ns,),) = self.ask(f"SELECT ns FROM {self.prefix}namespaces WHERE name = ?", namespace)
+
+    def _count(self, condition: str) -> int:
+        ((found,),) = self.ask(
+            f"SELECT count(*) FROM {self.prefix}entries WHERE ns = ? AND ({condition})", self.ns
         )
+        return int(found)
 
     def entries(self) -> int:
         """Return the number of entries in all queues, taken or not."""
-        return self._count("entries", "due IS NULL")
+        return self._count(f"NOT ({self.is_delayed})")
 
     def pending(self) -> int:
         """Return the number of entries that some worker holds."""
-        return self._count("entries", "holder IS NOT NULL")
+        return self._count(self.is_held)
 
     def delayed(self) -> int:
         """Return the number of calls that wait for their time."""
-        return self._count("entries", "due IS NOT NULL")
+        return self._count(self.is_delayed)
 
     def cuts(self) -> int:
         """Return 0: what is left of an entry is an entry of its own."""
@@ -178,42 +194,89 @@ class PostgresInventory(Inventory):
 
     def consumers(self) -> set[str]:
         """Return the workers that hold something."""
-        rows = self._connection.execute(
-            "SELECT DISTINCT holder FROM nbtasks.entries WHERE ns = %s AND holder IS NOT NULL", [self._ns]
-        )
-        return {holder.rpartition("/")[0] for (holder,) in rows}
+        query = f"SELECT DISTINCT holder FROM {self.prefix}entries WHERE ns = ? AND {self.is_held}"
+        return {holder.rpartition("/")[0] for (holder,) in self.ask(query, self.ns)}
 
     def leases(self) -> set[str]:
         """Return the workers that have a lease."""
-        rows = self._connection.execute(
-            "SELECT worker FROM nbtasks.workers WHERE ns = %s AND lease IS NOT NULL AND NOT buried",
-            [self._ns],
-        )
-        return {worker for (worker,) in rows}
+        query = f"SELECT worker FROM {self.prefix}workers WHERE ns = ? AND lease IS NOT NULL"
+        return {worker for (worker,) in self.ask(query, self.ns)}
 
     def blocked_readers(self) -> int:
-        """Return how many connections wait for an entry."""
-        return int(
-            self._row(
-                "SELECT count(DISTINCT s.channel) FROM nbtasks.sleepers s JOIN nbtasks.queues q "
-                "ON q.ns = s.ns AND q.address = s.place WHERE s.ns = %s",
-                self._ns,
-            )[0]
-        )
+        """Return 0, where nobody is waited for: all look again and again."""
+        return 0
 
     def memory(self) -> int:
         """Return the bytes that the rows take: what is gone from a table leaves room in it for others."""
-        tables = self._connection.execute(
+        return sum(self.sizes())
+
+
+class PostgresInventory(SqlInventory):
+    """What a PostgreSQL holds; the role of the URL owns the tables."""
+
+    #: Whoever waits says so again that often; whoever dies says nothing.
+    stale_s = 2.6
+
+    def __init__(self, url: str, namespace: str) -> None:
+        self._connection = psycopg.connect(url, autocommit=True)
+        super().__init__(namespace)
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows that a query finds."""
+        return self._connection.execute(query.replace("?", "%s").encode(), values).fetchall()
+
+    def blocked_readers(self) -> int:
+        """Return how many connections wait for an entry."""
+        query = (
+            "SELECT count(DISTINCT s.channel) FROM nbtasks.sleepers s JOIN nbtasks.queues q "
+            "ON q.ns = s.ns AND q.address = s.place "
+            "WHERE s.ns = ? AND s.since > (extract(epoch FROM clock_timestamp()) - ?) * 1000000"
+        )
+        ((found,),) = self.ask(query, self.ns, self.stale_s)
+        return int(found)
+
+    def sizes(self) -> list[int]:
+        """Return the bytes of each table's rows."""
+        tables = self.ask(
             "SELECT table_name FROM information_schema.columns WHERE table_schema = 'nbtasks' AND column_name = 'ns' "
             "AND table_name NOT IN ('happened', 'happened_before')"
         )
-        total = 0
-        for (table,) in tables.fetchall():
-            size = sql.SQL("SELECT coalesce(sum(pg_column_size(t.*)), 0) FROM nbtasks.{} t WHERE ns = %s")
-            found = self._connection.execute(size.format(sql.Identifier(table)), [self._ns]).fetchone()
-            total += int(found[0]) if found else 0
-        return total
+        size = "SELECT coalesce(sum(pg_column_size(t.*)), 0) FROM nbtasks.{} t WHERE ns = ?"
+        return [int(self.ask(size.format(name), self.ns)[0][0]) for (name,) in tables]
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+class SqliteInventory(SqlInventory):
+    """What a file of SQLite holds."""
+
+    is_delayed, is_held = "standing = 2", "standing = 1"
+    prefix = ""
+
+    def __init__(self, url: str, namespace: str) -> None:
+        self._file = sqlite3.connect(
+            url.removeprefix("sqlite://"), isolation_level=None, check_same_thread=False
+        )
+        super().__init__(namespace)
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows that a query finds."""
+        return self._file.execute(query, values).fetchall()
+
+    def sizes(self) -> list[int]:
+        """Return the bytes of each table's rows, about."""
+        tables = self.ask("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        found = []
+        for (table,) in tables:
+            columns = [row[1] for row in self.ask(f"PRAGMA table_info({table})")]
+            if "ns" in columns and table != "happened":
+                lengths = " + ".join(f"coalesce(length({column}), 0)" for column in columns)
+                query = f"SELECT coalesce(sum({lengths}), 0) FROM {table} WHERE ns = ?"
+                found.append(int(self.ask(query, self.ns)[0][0]))
+        return found
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._file.close()

@@ -324,10 +324,12 @@ class Watchdog:
 
     Attributes:
         longest_s: the longest time that a worker was seen waiting for work while an entry waited for a worker.
+        stale_s: as of the inventory.
     """
 
-    def __init__(self, inventory: Inventory, every_s: float = 0.1) -> None:
+    def __init__(self, inventory: Inventory | None, every_s: float = 0.1) -> None:
         self.longest_s = 0.0
+        self.stale_s = inventory.stale_s if inventory is not None else 0.0
         self._inventory = inventory
         self._every_s = every_s
         self._over = threading.Event()
@@ -356,7 +358,7 @@ class Watchdog:
 
     def _both(self) -> bool:
         held = self._inventory
-        return held.entries() > held.pending() and held.blocked_readers() > 0
+        return held is not None and held.entries() > held.pending() and held.blocked_readers() > 0
 
 
 # --- the invariants ---------------------------------------------------------------------------------------------
