@@ -76,6 +76,8 @@ from .unrun import Unrun
 _FLUSH_EVERY_S = 0.02
 #: Rests after the broker has failed, until it works again.
 _AFTER_SETBACK = Backoff(0.05, 1.0)
+#: Entries that are taken at once for threads that are free.
+_MOST_BESIDE = 8
 #: A running call that takes longer than this keeps nobody else waiting: what is not started is given to others.
 _SHARE_AFTER_S = 0.1
 #: Seconds to tell what has ended before the process goes.
@@ -331,10 +333,19 @@ class Child:
         self._slot.set_state(CONCURRENT if busy else IDLE, self._crew.in_flight)
         self._revocations.follow(self._jobs.all())
         if not (self._arrivals.one_by_one and self._consumer.is_sure):
-            jobs = self._consumer.take(self._pace.most_entries(*self._last) if self._last else 1)
+            jobs = self._consumer.take(self._most_entries())
             if jobs or self._reporter.pending:
                 return jobs
         return self._consumer.opened(self._wait())
+
+    def _most_entries(self) -> int:
+        if self._last is None:
+            return 1
+        if self._options.pool != "threads":
+            return self._pace.most_entries(*self._last)
+        # A few, so that other children have as many calls as this one.
+        free = self._crew.free_of(self._options.threads)
+        return max(1, min(_MOST_BESIDE, int(free / max(1, self._last[1]))))
 
     def _wait(self) -> list[Entry]:
         """Wait for entries. While they come one by one, the results go out with the wait, in one write."""
