@@ -77,6 +77,8 @@ class PgConnection(psycopg.Connection[Any]):
                 asked = gen.send(ready)
         except StopIteration as end:
             return end.value
+        finally:
+            _close(gen)
 
     def wait_to_be_told(self, within_s: float) -> bool:
         """Wait until somebody wakes this connection; False where nobody does in time."""
@@ -99,6 +101,14 @@ class PgConnection(psycopg.Connection[Any]):
         """Let go in a forked copy of the process: not a word to the server, for whom the connection goes on."""
         with contextlib.suppress(Exception):
             os.close(self.pgconn.socket)
+
+
+def _close(gen: Any) -> None:
+    """End a generator, whatever it would wait for while it ends; one that has ended is none to end."""
+    for _ in range(5):
+        with contextlib.suppress(Exception):
+            gen.close()
+            return
 
 
 def _ready(fd: int, asked: int, within_s: float) -> int:

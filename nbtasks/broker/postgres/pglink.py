@@ -90,6 +90,11 @@ class PgLink:
         """
         return self._talk(verbs, on_first)
 
+    def lasting(self, verb: str, *args: Any) -> Any:
+        """Say a verb that answers with one value and waits for no disk, and wait for the disk; return the value."""
+        verbs = [(verb, args), ("on_disk", ())]
+        return patiently(self.patience_s, lambda: self._talk(verbs))[0][0][0]
+
     def life(self) -> str:
         """Return what names the server's life, between whose runs it has forgotten nothing that it had confirmed."""
         return str(self.one("server_life"))

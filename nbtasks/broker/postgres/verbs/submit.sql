@@ -1,4 +1,5 @@
--- Take one numbered flush of a session: record batches, queue chunks. Exactly once, however often it is sent.
+-- Take one numbered flush of a session: record batches, queue chunks. Exactly once, however often it is sent. Whoever says
+-- it says on_disk after it: workers may begin meanwhile, and all that they say durably waits for this, too.
 --
 -- _number     of this flush; the last one is kept with the session
 -- _kinds, _words, _frames: the operations, each with its words, parted by tabs, and its bytes
@@ -26,6 +27,7 @@ DECLARE
   _queues bigint[];
   _failed boolean := false;
 BEGIN
+  PERFORM lazily();
   SELECT last INTO _last FROM sessions WHERE ns = _ns AND session = _session FOR NO KEY UPDATE;
   IF _last IS NULL THEN
     INSERT INTO sessions (ns, session, last, seen) VALUES (_ns, _session, 0, _now) ON CONFLICT DO NOTHING;
