@@ -139,7 +139,7 @@ def check_reachable(connection: Connection) -> None:
     Raises:
         ConfigError: it is one; the message has the ways out.
     """
-    if parse(connection.url).scheme != "unix":
+    if parse(connection.url).scheme not in {"unix", "sqlite"}:
         return
     other = "use a Redis or Valkey that all machines reach, with App(broker='rediss://HOST:PORT/0') or NBTASKS_BROKER"
     if is_embedded(connection.url):

@@ -19,6 +19,7 @@ from nbtasks.wire.signing import KEY_BYTES, decode_key, encode_key, key_id
 from .backend import ledger_of
 from .folder import expanded
 from .keyfile import read_private, user_key, write_private
+from .server import brokerfile
 from .server.embedded import begin as begin_embedded
 from .server.embedded import url_here as embedded_url
 from .server.embeddedlease import EmbeddedLease
@@ -171,6 +172,8 @@ def default_place() -> str:
     filed = _connection_file()
     url, _ = divided(_url(None, None, filed)[0])
     namespace = os.environ.get(NAMESPACE_VARIABLE) or (filed.namespace if filed else DEFAULT_NAMESPACE)
+    if not url:
+        url = brokerfile.file_url() if brokerfile.is_wanted() else ""
     return place(address_of(url) if url else embedded_url(), namespace)
 
 
@@ -231,7 +234,9 @@ def begin(
     )
     check_namespace(name)
     starting = None
-    if not url:
+    if not url and brokerfile.is_wanted():
+        url, source = brokerfile.file_url(), EMBEDDED
+    elif not url:
         starting = begin_embedded()
         url, source = starting.place.url, EMBEDDED
     elif source == BROKER_VARIABLE:

@@ -32,6 +32,11 @@ def why_unavailable() -> str | None:
     return None
 
 
+def has_none() -> bool:
+    """Whether no embedded server can be had here, unlike where one is named that cannot be run."""
+    return sys.platform == "win32" or binary() is None
+
+
 def binary() -> Path | None:
     """Return the path of the program, which may not be there; None where none is installed."""
     own = os.environ.get(BINARY_VARIABLE)

@@ -1,4 +1,4 @@
-"""A SQLite file as a broker, which only these tests open."""
+"""A SQLite file, or a MariaDB, as a broker, which only these tests open."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def new_app(home: Any) -> Iterator[Callable[..., Any]]:
     apps: list[Any] = []
 
     def make(url: str, **options: Any) -> Any:
-        apps.append(App("sqlite", broker=url, namespace=f"t{secrets.token_hex(4)}", **options))
+        apps.append(App("sql", broker=url, namespace=f"t{secrets.token_hex(4)}", **options))
         return apps[-1]
 
     yield make

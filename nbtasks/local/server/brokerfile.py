@@ -1,0 +1,39 @@
+"""The file that stands in for the embedded server where there is none for this platform."""
+
+from __future__ import annotations
+
+import os
+
+from nbtasks.broker.sqliteurl import SWITCH, SqliteUrl
+from nbtasks.core.errors import ConfigError
+
+from .serverplace import ServerPlace
+from .serverprogram import has_none
+
+#: Says which of them an App takes that names no broker: ``server`` or ``file``.
+EMBEDDED_VARIABLE = "NBTASKS_EMBEDDED"
+_SERVER, _FILE = "server", "file"
+_NAME = "broker.db"
+
+
+def is_wanted() -> bool:
+    """Whether an App that names no broker takes a file: it is told to, or there is no server to be had.
+
+    Raises:
+        ConfigError: what is said is neither.
+    """
+    said = os.environ.get(EMBEDDED_VARIABLE, "")
+    if said not in {"", _SERVER, _FILE}:
+        raise ConfigError(f"{EMBEDDED_VARIABLE}: {said!r} is neither {_SERVER!r} nor {_FILE!r}")
+    if not os.environ.get(SWITCH):
+        return False
+    return said == _FILE or (not said and has_none())
+
+
+def file_url() -> str:
+    """Return the URL of the current folder's file, where the server's data would be.
+
+    Raises:
+        ConfigError: the state folder cannot be used.
+    """
+    return SqliteUrl(str(ServerPlace.of(None).folder / _NAME)).whole
