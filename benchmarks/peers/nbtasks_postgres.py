@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from . import nbtasks
 
 
@@ -18,6 +16,4 @@ class Adapter(nbtasks.Adapter):
     def make(self):
         from nbtasks import App
 
-        # Until it is open to users.
-        os.environ["NBTASKS_UNFINISHED_POSTGRESQL"] = "1"
         return App("bench", broker=self.setting.postgres_url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _EMBEDDED = "leave the broker out, and an embedded server starts by itself"
-_ELSE = f"nbtasks keeps calls in Redis and Valkey only: name one, or {_EMBEDDED}"
+_ELSE = f"nbtasks keeps calls in Redis, Valkey or PostgreSQL: name one, or {_EMBEDDED}"
 _AS_REDIS = "it speaks as Redis does, so write redis://; nbtasks is tried with Redis and Valkey only"
 _NODE = (
     "calls of one App are on one server: name one of the cluster's nodes, redis://host:6379/0, and the first call says "
@@ -56,7 +56,7 @@ _SYSTEMS: dict[str, OtherSystem] = {
     "kafka": OtherSystem("Kafka"),
     "confluentkafka": OtherSystem("Kafka"),
     "slmq": OtherSystem("SoftLayer Message Queue", "discontinued by IBM in March 2017"),
-    "pgmq": OtherSystem("pgmq in PostgreSQL"),
+    "pgmq": OtherSystem("pgmq in PostgreSQL", step="write postgresql://, which needs no extension"),
     "pyro": OtherSystem("Pyro"),
     "stomp": OtherSystem("STOMP, as of ActiveMQ"),
     "beanstalk": OtherSystem("Beanstalk"),
@@ -69,8 +69,6 @@ _SYSTEMS: dict[str, OtherSystem] = {
     "sqlalchemy": OtherSystem("an SQL database"),
     "db": OtherSystem("an SQL database"),
     "database": OtherSystem("an SQL database"),
-    "postgresql": OtherSystem("PostgreSQL"),
-    "postgres": OtherSystem("PostgreSQL"),
     "mysql": OtherSystem("MySQL"),
     "mariadb": OtherSystem("MariaDB"),
     "sqlite": OtherSystem("SQLite"),

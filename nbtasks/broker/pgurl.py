@@ -6,7 +6,6 @@ may be a part of one. libpq's own reading of URLs is not asked: its messages rep
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
@@ -20,13 +19,8 @@ FORMS = (
     "postgresql://[user:password@]host[:port][,host2[:port2]]/database[?sslmode=verify-full&...]; reserved characters "
     "in a password are percent-encoded"
 )
-#: Its environment variable opens the leg, which does not keep all guarantees yet: it is for its own tests.
-_SWITCH = "NBTASKS_UNFINISHED_POSTGRESQL"
-_TO_COME = (
-    "PostgreSQL is not a broker of this nbtasks yet: name a Redis or Valkey (redis://host:6379/0), or leave the broker "
-    "out, and an embedded server starts by itself"
-)
-SCHEMES = frozenset({"postgresql", "postgres"})
+#: Also as SQLAlchemy has it, with a driver, and as Celery and kombu have that.
+_SCHEME = re.compile(r"(?:(?:db|sqla|sqlalchemy)\+)?postgres(?:ql)?(?:\+[a-z0-9]+)?", re.IGNORECASE)
 _PORT = 5432
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 
@@ -90,6 +84,11 @@ class PgUrl:
         return host, int(port) if port.isdigit() else _PORT
 
     @property
+    def database(self) -> str:
+        """The database's name; where none is named, it is that of the user."""
+        return self.options.get("dbname", self.options.get("user", ""))
+
+    @property
     def is_local(self) -> bool:
         """Whether it names a socket of this machine."""
         return self.options.get("host", "/").startswith("/")
@@ -97,7 +96,12 @@ class PgUrl:
 
 def is_pg(url: str) -> bool:
     """Whether a URL is a PostgreSQL's."""
-    return url.partition(":")[0].lower() in SCHEMES
+    return _SCHEME.fullmatch(url.partition(":")[0]) is not None
+
+
+def as_postgresql(url: str) -> str:
+    """Return a PostgreSQL's URL with our word for its scheme."""
+    return f"postgresql:{url.partition(':')[2]}"
 
 
 def parse_pg(url: str, what: str = "broker") -> PgUrl:
@@ -109,14 +113,12 @@ def parse_pg(url: str, what: str = "broker") -> PgUrl:
     Raises:
         ConfigError: it is none of the accepted forms, or has an option that is not known.
     """
-    if not os.environ.get(_SWITCH):
-        raise ConfigError(f"{what}: {_TO_COME}")
     if has_control(url):
         raise ConfigError(
             f"{what}: the URL has a line break or another control character in it; write {FORMS}"
         )
     scheme, colon, rest = url.partition("://")
-    if not colon or scheme.lower() not in SCHEMES:
+    if not colon or not is_pg(scheme):
         raise ConfigError(f"{what}: this is no PostgreSQL's URL; write {FORMS}")
     try:
         return _parsed(rest)

@@ -17,7 +17,7 @@ from nbtasks.core.unsendable import refuse_to_travel
 
 from .mysqlurl import is_mysql, parse_mysql
 from .othersystems import as_broker
-from .pgurl import is_pg, parse_pg
+from .pgurl import as_postgresql, is_pg, parse_pg
 from .sentinelurl import WatchedServer, in_one, parse_watched
 from .sqliteurl import is_sqlite, parse_sqlite
 from .urloptions import WITH_TLS, is_number, pairs, read_options
@@ -163,6 +163,8 @@ def plainly(url: str) -> str:
     """
     if is_sqlite(url):
         return parse_sqlite(url).whole
+    if is_pg(url):
+        return as_postgresql(url)
     begin = _SCHEME.match(url)
     known = _ALIASES.get(begin[1].lower()) if begin else None
     named = url if begin is None or known is None else f"{known}{url[begin.end(1) :]}"

@@ -7,7 +7,7 @@ import re
 
 from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
 from nbtasks.broker.othersystems import for_results
-from nbtasks.broker.pgurl import is_pg
+from nbtasks.broker.pgurl import is_pg, parse_pg
 from nbtasks.broker.url import is_redis, parse
 from nbtasks.core import context
 from nbtasks.core.errors import ConfigError
@@ -36,7 +36,7 @@ def check_form(backend: object, what: str = "backend") -> None:
     elif not _THROUGH_THE_BROKER.fullmatch(backend):
         named, step = for_results(backend)
         raise ConfigError(
-            f"{what}: results are kept on the broker's own server, and {named} is no Redis and no Valkey: "
+            f"{what}: results are kept on the broker's own server, and {named} is no Redis, Valkey or PostgreSQL: "
             f"{step}leave {what} out"
         )
 
@@ -57,9 +57,9 @@ def check_backend(backend: object, broker: str) -> None:
         return
     if _THROUGH_THE_BROKER.fullmatch(backend):
         return
-    if not is_redis(backend):
+    if not is_redis(backend) and not is_pg(backend):
         named, step = for_results(backend)
-        raise ConfigError(_refusal(f"{named} is no Redis and no Valkey", broker, step))
+        raise ConfigError(_refusal(f"{named} is no Redis, Valkey or PostgreSQL", broker, step))
     wanted = parse(backend, "backend")
     if not broker:
         step = "to have both there, name it as broker=, too, or else "
@@ -70,10 +70,11 @@ def check_backend(backend: object, broker: str) -> None:
     if wanted.scheme != used.scheme:
         step = "say the same for both (rediss:// where the server speaks TLS), or "
         raise ConfigError(_refusal(f"{wanted.shown} goes another way there", broker, step))
-    if used.db != wanted.db:
+    databases = [parse_pg(url).database if is_pg(url) else parse(url).db for url in (broker, backend)]
+    if databases[0] != databases[1]:
         _say_once(
-            f"backend: results are kept in the broker's database, {used.db}, and not in {wanted.db}, as the backend "
-            "says: leave backend out"
+            f"backend: results are kept in the broker's database, {databases[0]}, and not in {databases[1]}, as the "
+            "backend says: leave backend out"
         )
 
 
@@ -95,7 +96,7 @@ def ledger_of(broker: str, backend: str | None) -> str:
     """
     shown = parse_carrier(broker).shown
     found = backend or os.environ.get(BACKEND_VARIABLE)
-    step = f"name a Redis or Valkey beside it, backend='redis://localhost:6379/0' or {BACKEND_VARIABLE}"
+    step = f"name a Redis, Valkey or PostgreSQL beside it, backend='redis://localhost:6379/0' or {BACKEND_VARIABLE}"
     if not found:
         raise ConfigError(f"broker: {shown} brings calls to workers and keeps no results: {step}")
     if not is_redis(found) and not is_pg(found):

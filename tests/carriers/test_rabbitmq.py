@@ -54,9 +54,7 @@ def test_calls_of_all_kinds(app, tmp_path):
     assert third_time.delay().get(timeout=SOON) == "done"
 
 
-def test_the_ledger_may_be_a_postgresql(rabbitmq_url, postgres_url, new_app, monkeypatch, tmp_path):
-    # The leg is not open to users yet.
-    monkeypatch.setenv("NBTASKS_UNFINISHED_POSTGRESQL", "1")
+def test_the_ledger_may_be_a_postgresql(rabbitmq_url, postgres_url, new_app, tmp_path):
     app = new_app(rabbitmq_url, backend=postgres_url)
     app.start_workers(2, lease=2)
     task = numbers_of(app, tmp_path)

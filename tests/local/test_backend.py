@@ -23,6 +23,9 @@ SOON = 60.0
         ("unix:///run/s", "redis+socket:///run/s"),
         ("redis://host", "rpc://"),
         (None, "rpc://"),
+        ("postgresql://host/db", "postgresql://host/db"),
+        ("postgresql://host/db", "db+postgresql+psycopg2://host:5432/db"),
+        ("postgresql://host/db", "rpc://"),
     ],
 )
 def test_the_brokers_own_server_is_accepted(home, broker, backend):
@@ -47,6 +50,9 @@ def test_the_brokers_own_server_is_accepted(home, broker, backend):
         ("redis://host", "rediss://host"),
         ("rediss://host", "redis://host"),
         ("redis://host", True),
+        ("postgresql://host/db", "redis://host"),
+        ("postgresql://u:s3cr3t@host/db", "postgresql://u:s3cr3t@elsewhere/db"),
+        (None, "postgresql://u:s3cr3t@host/db"),
     ],
 )
 def test_any_other_is_refused_in_one_sentence_with_the_next_step(home, broker, backend):
@@ -62,6 +68,7 @@ def test_any_other_is_refused_in_one_sentence_with_the_next_step(home, broker, b
         ("pyamqp://guest@localhost//", "redis://localhost:6379/0"),
         ("amqps://user:s3cr3t@host:5671/vhost?cacertfile=/ca.pem", "rediss://host"),
         ("amqp://[::1]/%2F", "unix:///run/s"),
+        ("amqp://localhost", "postgresql://u:s3cr3t@host/db"),
     ],
 )
 def test_a_rabbitmq_goes_with_a_server_that_keeps_results(home, broker, backend):
@@ -76,7 +83,8 @@ def test_a_rabbitmq_goes_with_a_server_that_keeps_results(home, broker, backend)
     [
         ("amqp://guest:s3cr3t@host//", None, "^broker: amqp://host//.* keeps no results.*backend='redis://"),
         ("amqp://host", "rpc://", "^backend: .*backend='redis://"),
-        ("amqp://host", "db+postgresql://u:s3cr3t@h/db", "^backend: .*backend='redis://"),
+        ("amqp://host", "db+mysql://u:s3cr3t@h/db", "^backend: .*backend='redis://"),
+        ("amqp://host", "db+postgresql://u:s3cr3t@h/db?sslmod=x", "^backend: .*did you mean sslmode"),
         ("amqp://host", "amqp://host", "^backend: .*backend='redis://"),
         ("amqp://", "redis://host", "^broker: .*host.*write amqp://"),
         ("amqp://u:s3cr3t@one;amqp://two", "redis://host", "^broker: there are several URLs .*balancer"),
@@ -118,6 +126,18 @@ def test_options_of_a_backend_are_checked_too(home):
         App(broker="redis://host", backend="redis://host?socket_timeout=1")
 
 
+def test_celerys_word_for_a_postgresql_is_ours(home):
+    with App(broker="amqp://host", backend="db+postgresql+psycopg2://u:s3cr3t@host/db") as app:
+        assert app.connection.url == "postgresql://u:s3cr3t@host/db"
+        assert app.connection.title == "amqp://host over postgresql://host/db"
+    with App(broker="sqla+postgresql://u:s3cr3t@host/db") as app:
+        assert app.connection.url == "postgresql://u:s3cr3t@host/db"
+    with pytest.warns(
+        UserWarning, match="kept in the broker's database, db, and not in other, as the backend says"
+    ):
+        App(broker="postgresql://host/db", backend="db+postgresql://host/other").close()
+
+
 def test_another_database_is_said_once(home):
     said = r"kept in the broker's database, 7, and not in 8, as the backend says: leave backend out"
     with pytest.warns(UserWarning, match=said):
@@ -139,7 +159,7 @@ def test_a_backend_alone_says_where_its_url_belongs(home):
 BACKENDS = {
     "cache+memcached": "a cache",
     "mongodb": "MongoDB",
-    "db+postgresql db+mysql+pymysql db+sqlite database": "an SQL database",
+    "db+mysql+pymysql db+sqlite database": "an SQL database",
     "elasticsearch": "Elasticsearch",
     "cassandra": "Cassandra",
     "couchbase": "Couchbase",
@@ -153,7 +173,6 @@ BACKENDS = {
     "arangodb": "ArangoDB",
     "s3": "Amazon S3",
     "gs": "Google Cloud Storage",
-    "postgresql+psycopg2": "PostgreSQL",
     "redis-cluster": "Redis Cluster",
     "amqp": "RabbitMQ, not taken by Celery any more since 5.0",
     "riak": "Riak, not taken by Celery any more since 5.0, of 2020",

@@ -1,4 +1,4 @@
-"""A PostgreSQL as a broker, which only these tests open."""
+"""A PostgreSQL as a broker."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ KEY = "A" * 43
 
 
 @pytest.fixture(autouse=True)
-def opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open the leg, here and in the workers that tests start."""
-    monkeypatch.setenv("NBTASKS_UNFINISHED_POSTGRESQL", "1")
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key that Apps and workers have in these tests."""
     monkeypatch.setenv("NBTASKS_KEY", KEY)
 
 

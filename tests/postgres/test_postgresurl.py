@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+
 import pytest
 
 from nbtasks import App
@@ -14,6 +19,7 @@ from nbtasks.exceptions import ConfigError
     [
         ("postgresql://h/db", {"host": "h", "port": "5432", "dbname": "db"}),
         ("postgres://h:1/db", {"host": "h", "port": "1", "dbname": "db"}),
+        ("db+postgresql+psycopg2://h/db", {"host": "h", "port": "5432", "dbname": "db"}),
         (
             "postgresql://u:p%40%2F%3A@h/db%20x",
             {"user": "u", "password": "p@/:", "host": "h", "port": "5432", "dbname": "db x"},
@@ -71,10 +77,33 @@ def test_nothing_shown_has_a_login():
     app.close()
 
 
-def test_users_are_told_that_it_is_to_come(monkeypatch):
-    monkeypatch.delenv("NBTASKS_UNFINISHED_POSTGRESQL")
-    with pytest.raises(
-        ConfigError, match=r"not a broker of this nbtasks yet: name a Redis or Valkey"
-    ) as caught:
-        App("x", broker="postgresql://u:secret@h/db")
-    assert "secret" not in str(caught.value)
+#: With psycopg as where it was never installed.
+WITHOUT = """
+import sys
+sys.modules["psycopg"] = None
+from nbtasks import App, ConfigError
+from nbtasks.cli import main
+try:
+    App(broker="postgresql://u:secret@h/db").task(abs).delay(-1)
+except ConfigError as error:
+    print(error)
+sys.argv = ["nbtasks", "worker", "-b", "postgresql://u:secret@h/db", "-c", "1"]
+sys.exit(main())
+"""
+
+
+def test_without_psycopg_one_sentence_says_what_to_install(home):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT],
+        env={**os.environ, "NBTASKS_KEY": "A" * 43},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    sentence = r"a broker at postgresql://h/db needs psycopg \(.*\): pip install 'nbtasks\[postgres\]'"
+    assert re.fullmatch(rf"{sentence}\n", done.stdout), done
+    assert re.search(rf"^Error: {sentence}$", done.stderr, re.MULTILINE), done
+    assert "Traceback" not in done.stderr
+    assert done.returncode
+    assert "secret" not in done.stdout + done.stderr

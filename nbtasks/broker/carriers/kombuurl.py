@@ -40,7 +40,7 @@ _REFUSED = {
     "slmq": "SoftLayer Message Queue was discontinued in March 2017; name a Redis or Valkey",
     "qpid": "kombu's way to it works with Python 2.7 only; name a Redis or Valkey",
     "pyro": "the broker that kombu brings for it cannot say that a queue is empty; name a Redis or Valkey",
-    "pgmq": "it would be a second server beside the one that keeps the calls; name a Redis or Valkey alone",
+    "pgmq": "write postgresql:// without kombu+, and no backend: that keeps calls itself",
 }
 
 

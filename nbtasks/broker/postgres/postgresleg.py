@@ -34,7 +34,9 @@ class PostgresLeg:
         try:
             from .pgline import PgLine
         except ImportError as error:
+            # Without libpq it says in several lines what it has tried.
+            why = next(filter(None, map(str.strip, str(error).splitlines())), "it cannot be imported")
             raise ConfigError(
-                f"a broker at {self._label} needs psycopg ({error}): pip install 'nbtasks[postgres]'"
+                f"a broker at {self._label} needs psycopg ({why}): pip install 'nbtasks[postgres]'"
             ) from None
         return PgLine(self._url, self._label, self._namespace)

@@ -78,9 +78,7 @@ def _redis(flavour: str) -> Kind:
 @contextlib.contextmanager
 def _postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     server = request.getfixturevalue("postgres_server")
-    # The leg is not open to users yet.
-    with pytest.MonkeyPatch.context() as patch, server.database() as name:
-        patch.setenv("NBTASKS_UNFINISHED_POSTGRESQL", "1")
+    with server.database() as name:
         yield server.url(name)
 
 
