@@ -101,3 +101,20 @@ def test_a_server_that_is_killed_loses_no_call(start_server, new_app, eventually
 def test_what_is_refused_says_why(mariadb_url, new_line):
     with pytest.raises(ConfigError, match="refuses the login"):
         new_line(mariadb_url.replace(":secret@", ":wrong@")).check()
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_server_that_confirms_before_it_has_written_lives_as_long_as_it_runs(
+    start_server, new_line, durable
+):
+    server = start_server(MariaDB, settings={"innodb_flush_log_at_trx_commit": int(durable)})
+    with server.database() as name:
+        line = new_line(server.url(name))
+        line.check()
+        before = line.housekeeping().server_life()
+        assert line.housekeeping().server_life() == before
+        server.kill()
+        server.start()
+        line.patience_s = 30.0
+        assert (line.housekeeping().server_life() == before) == durable
+        line.close()

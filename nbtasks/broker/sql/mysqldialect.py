@@ -39,6 +39,8 @@ _OLDEST = {"mariadb": (10, 6), "mysql": (8, 0)}
 _CONNECT_S, _ANSWER_S = 3, 4
 #: Seconds that others may have a row, and the tables while they are made.
 _LOCKED_S, _MAKING_S = 3, 60
+#: The fact that says when the server was started, in seconds; by how many two looks at that may differ.
+_STARTED, _ROUNDED_S = "started", 3
 _NAME = "VARCHAR(380) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 #: Two transactions stood in each other's way: a deadlock, a row that was locked for too long, one that somebody
 #: else has made, or has changed since it was read.
@@ -201,8 +203,12 @@ class MysqlDialect:
         """Tables are made one by one: what is there after a cut in the middle is left as it is."""
         name = f"{_PREFIX}schema {self._url.database}"[:64]
         with connection.cursor() as cursor:
-            cursor.execute("SELECT GET_LOCK(%s, %s)", (name, _LOCKED_S))
-            if cursor.fetchone()[0] != 1:
+            for _ in range(_MAKING_S // _LOCKED_S):
+                # No answer may take longer.
+                cursor.execute("SELECT GET_LOCK(%s, %s)", (name, _LOCKED_S))
+                if cursor.fetchone()[0] == 1:
+                    break
+            else:
                 raise BrokerUnavailable(
                     f"tables of the broker at {self.label} are being made by somebody else"
                 )
@@ -248,8 +254,19 @@ class MysqlDialect:
     # -- what it is
 
     def life(self, transaction: Statements) -> str:
-        """Return what was drawn when the tables were made: what was confirmed is on the disk."""
-        return str(transaction.value("SELECT life FROM @meta"))
+        """Return what was drawn when the tables were made.
+
+        Where a server confirms before it has written, each run of it is a life of its own.
+        """
+        made = str(transaction.value("SELECT life FROM @meta"))
+        if transaction.value("SELECT @@innodb_flush_log_at_trx_commit") == 1:
+            return made
+        _, uptime = transaction.row("SHOW GLOBAL STATUS LIKE 'Uptime'") or ("", 0)
+        started, noted = self.now_us(transaction) // 1_000_000 - int(uptime), transaction.fact(_STARTED)
+        if noted and abs(started - int(noted)) <= _ROUNDED_S:
+            return f"{made}/{noted}"
+        transaction.note(_STARTED, str(started))
+        return f"{made}/{started}"
 
     def version(self, transaction: Statements) -> str:
         """Return that of the server."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nbtasks.core.servergauges import ServerGauges
 
 #: What stands before the name of each of our tables.
-_TABLE = re.compile(r"@([a-z_]+)")
+_TABLE = re.compile(r"(?<!@)@([a-z_]+)")
 
 
 class Statements(Protocol):
@@ -21,6 +21,15 @@ class Statements(Protocol):
 
     def value(self, statement: str, *args: Any) -> Any:
         """Return the first value of the first row; None where there is none."""
+
+    def row(self, statement: str, *args: Any) -> tuple[Any, ...] | None:
+        """Return the first row; None where there is none."""
+
+    def fact(self, name: str) -> str:
+        """Return a single fact of the namespace; empty where nobody has noted it."""
+
+    def note(self, name: str, value: str) -> None:
+        """Note one."""
 
 
 class Dialect(Protocol):

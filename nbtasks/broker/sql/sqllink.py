@@ -56,6 +56,7 @@ class SqlLink:
         self._queues: dict[str, int] = {}
         self._lock = threading.Lock()
         self._connection: Any = None
+        self._is_seen_to = False
         #: Set when the connection was cut under somebody who waits.
         self._cut = threading.Event()
 
@@ -152,8 +153,8 @@ class SqlLink:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection that was usable when it was used last."""
-        return self._connection is not None
+        """Whether there is a connection that was usable when used last, or one over which tables are made just now."""
+        return self._connection is not None or self._is_seen_to
 
     def _guarded(self, action: Callable[[Any], T]) -> T:
         """Do something with the connection, again where others are in the way; it is dropped if it is lost."""
@@ -190,7 +191,11 @@ class SqlLink:
     def _connected_anew(self) -> Any:
         connection = self.dialect.connect()
         try:
-            see_to_schema(self.dialect, connection)
+            self._is_seen_to = True
+            try:
+                see_to_schema(self.dialect, connection)
+            finally:
+                self._is_seen_to = False
             self._queues = {}
             self._ns = self._transact(connection, self._namespace_number, writes=False, lazily=False)
             if not self._ns:
