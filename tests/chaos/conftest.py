@@ -18,7 +18,7 @@ from tests.broker.contract.servers import KINDS, place
 
 from . import load as loads
 from . import servers, sites
-from .inventories import Inventory, PostgresInventory, RedisInventory, SqliteInventory
+from .inventories import Inventory, MysqlInventory, PostgresInventory, RedisInventory, SqliteInventory
 from .load import Faults, Load, Verdict, Watchdog
 from .report import Row, write
 
@@ -222,6 +222,7 @@ def idle_app(flavour: str, home: Path, request: pytest.FixtureRequest) -> Iterat
 _KINDS_OF_INVENTORY: dict[str, Callable[[str, str], Inventory]] = {
     "postgresql": PostgresInventory,
     "sqlite": SqliteInventory,
+    "mysql": MysqlInventory,
 }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import abc
 import sqlite3
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
+import pymysql
 import redis
 
 #: What asking one raises that cannot answer at the moment.
-UNANSWERED = (redis.RedisError, psycopg.Error, sqlite3.Error, OSError)
+UNANSWERED = (redis.RedisError, psycopg.Error, pymysql.MySQLError, sqlite3.Error, OSError)
 
 
 class Inventory(abc.ABC):
@@ -280,3 +282,45 @@ class SqliteInventory(SqlInventory):
     def close(self) -> None:
         """Close the connection."""
         self._file.close()
+
+
+class MysqlInventory(SqlInventory):
+    """What a MariaDB or a MySQL holds."""
+
+    is_delayed, is_held = SqliteInventory.is_delayed, SqliteInventory.is_held
+    prefix = "nbtasks_"
+
+    def __init__(self, url: str, namespace: str) -> None:
+        where = urlsplit(url)
+        self._connection = pymysql.connect(
+            host=where.hostname, port=where.port, user=where.username, password=where.password,
+            database=where.path[1:], autocommit=True,
+        )  # fmt: skip
+        super().__init__(namespace)
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows that a query finds."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query.replace("%", "%%").replace("?", "%s"), values)
+            return list(cursor.fetchall())
+
+    def sizes(self) -> list[int]:
+        """Return the bytes of each table's rows, about."""
+        columns: dict[str, list[str]] = {}
+        for table, column in self.ask(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = database() "
+            "AND table_name LIKE 'nbtasks%' AND table_name <> 'nbtasks_happened' AND ? = ?",
+            *(1, 1),
+        ):
+            columns.setdefault(table, []).append(column)
+        found = []
+        for table, names in columns.items():
+            if "ns" in names:
+                lengths = " + ".join(f"coalesce(length({name}), 0)" for name in names)
+                query = f"SELECT coalesce(sum({lengths}), 0) FROM {table} WHERE ns = ?"
+                found.append(int(self.ask(query, self.ns)[0][0]))
+        return found
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
