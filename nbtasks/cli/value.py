@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nbtasks.client.result import AsyncResult
-
 from .asking import json_option, opened, where_options
 
 if TYPE_CHECKING:
     from nbtasks.client.app import App
     from nbtasks.client.group import GroupResult
+    from nbtasks.client.result import AsyncResult
 
 
 @click.command()
@@ -76,6 +75,9 @@ def _handle(app: App, id: str) -> AsyncResult | GroupResult:
 
 
 def _print_state(handle: AsyncResult | GroupResult, as_json: bool) -> None:
+    # Here, for every command of ours loads this module, and few need what brings results.
+    from nbtasks.client.result import AsyncResult
+
     info = handle.info if isinstance(handle, AsyncResult) and not handle.ready() else None
     if as_json:
         click.echo(json.dumps({"id": handle.id, "state": handle.state, "info": info}, default=repr))
@@ -85,6 +87,8 @@ def _print_state(handle: AsyncResult | GroupResult, as_json: bool) -> None:
 
 def _traceback(handle: AsyncResult | GroupResult) -> str:
     """Return how a call has failed, or the first call of a map that has; empty where none has."""
+    from nbtasks.client.result import AsyncResult
+
     calls = [handle] if isinstance(handle, AsyncResult) else handle.results
     bad = next((call for call in calls if not call.successful()), None)
     if bad is None:
