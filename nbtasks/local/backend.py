@@ -6,8 +6,10 @@ import os
 import re
 
 from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
+from nbtasks.broker.mysqlurl import is_mysql, parse_mysql
 from nbtasks.broker.othersystems import for_results
 from nbtasks.broker.pgurl import is_pg, parse_pg
+from nbtasks.broker.sqliteurl import is_sqlite
 from nbtasks.broker.url import is_redis, parse
 from nbtasks.core import context
 from nbtasks.core.errors import ConfigError
@@ -31,7 +33,7 @@ def check_form(backend: object, what: str = "backend") -> None:
     """
     if not isinstance(backend, str):
         raise ConfigError(f"{what}: a URL is a text, not {type(backend).__name__}; leave {what} out")
-    if is_redis(backend) or is_pg(backend):
+    if _keeps_results(backend):
         parse(backend, what)
     elif not _THROUGH_THE_BROKER.fullmatch(backend):
         named, step = for_results(backend)
@@ -57,7 +59,7 @@ def check_backend(backend: object, broker: str) -> None:
         return
     if _THROUGH_THE_BROKER.fullmatch(backend):
         return
-    if not is_redis(backend) and not is_pg(backend):
+    if not _keeps_results(backend):
         named, step = for_results(backend)
         raise ConfigError(_refusal(f"{named} is no Redis, Valkey or PostgreSQL", broker, step))
     wanted = parse(backend, "backend")
@@ -70,12 +72,24 @@ def check_backend(backend: object, broker: str) -> None:
     if wanted.scheme != used.scheme:
         step = "say the same for both (rediss:// where the server speaks TLS), or "
         raise ConfigError(_refusal(f"{wanted.shown} goes another way there", broker, step))
-    databases = [parse_pg(url).database if is_pg(url) else parse(url).db for url in (broker, backend)]
+    databases = [_database(url) for url in (broker, backend)]
     if databases[0] != databases[1]:
         _say_once(
             f"backend: results are kept in the broker's database, {databases[0]}, and not in {databases[1]}, as the "
             "backend says: leave backend out"
         )
+
+
+def _keeps_results(url: str) -> bool:
+    """Whether a URL is that of a broker which keeps results itself, well formed or not."""
+    return is_redis(url) or is_pg(url) or is_sqlite(url) or is_mysql(url)
+
+
+def _database(url: str) -> str | int:
+    """Return which database of its server a URL names."""
+    if is_pg(url):
+        return parse_pg(url).database
+    return parse_mysql(url).database if is_mysql(url) else parse(url).db
 
 
 def _say_once(sentence: str) -> None:

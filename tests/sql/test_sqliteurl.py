@@ -87,5 +87,18 @@ def test_what_is_no_database_is_refused(tmp_path, new_line):
 
 def test_it_is_not_open_yet(monkeypatch):
     monkeypatch.delenv("NBTASKS_UNFINISHED_SQL")
-    with pytest.raises(ConfigError, match="Redis and Valkey only"):
+    with pytest.raises(ConfigError, match="not a URL that nbtasks knows"):
         App("sqlite", broker="sqlite:///b.db")
+
+
+def test_results_are_in_the_same_file(tmp_path, new_app, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    new_app("sqla+sqlite:///broker.db", backend=f"db+sqlite:///{tmp_path}/broker.db")
+    with pytest.raises(ConfigError, match="is another one"):
+        new_app("sqlite:///broker.db", backend="db+sqlite:///results.db")
+
+
+def test_results_are_in_the_same_database(new_app):
+    new_app("mysql://u:p@h/tasks", backend="db+mysql://u:p@h/tasks")
+    with pytest.raises(ConfigError, match="is another one"):
+        new_app("mysql://u:p@h/tasks", backend="db+mysql://u:p@other/tasks")
