@@ -69,6 +69,7 @@ class App(Joinable):
         key: the signing key, 32 bytes or its base64url. None: NBTASKS_KEY, a connection file, else the user's key file.
         include: modules that workers import when they start, and have of their own: they are not sent along.
         result_expires: how long results are kept after the last call of a batch has ended, seconds or a text like 24h.
+            None: for ever (a hundred years). Where it is not given, a day, or what the settings say.
         result_limit: largest result in bytes.
         connection: everything about the broker in one; ``broker``, ``namespace`` and ``key`` are not looked at then.
         connection_file: a file with URL, key and namespace, as :meth:`write_connection_file` and :meth:`invite` make

@@ -30,6 +30,7 @@ from .unsent import tell_at_exit
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from types import EllipsisType
 
     from typing_extensions import Self
 
@@ -71,7 +72,7 @@ class Foundation:
         namespace: str | None = None,
         key: str | bytes | None = None,
         include: Sequence[str] = (),
-        result_expires: Duration | None = None,
+        result_expires: Duration | EllipsisType | None = ...,
         result_limit: int | None = None,
         connection: Connection | None = None,
         connection_file: str | os.PathLike[str] | None = None,
@@ -84,7 +85,7 @@ class Foundation:
         given = {
             "broker_url": broker, "result_backend": backend, "namespace": namespace, "key": key,
             "connection_file": connection_file, "listen": listen or None, "include": tuple(include) or None,
-            "result_expires": None if result_expires is None else checked_expiry(result_expires),
+            "result_expires": None if result_expires is ... else checked_expiry(result_expires),
             "result_limit": None if result_limit is None else checked_limit(result_limit),
             "task_always_eager": eager,
         }  # fmt: skip

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 #: Batches that are looked at in one go.
 _MOST_AT_ONCE = 1000
-#: Milliseconds for which results are kept at most: ten years.
-MOST_TTL_MS = 315_576_000_000
+#: Milliseconds for which results are kept at most: a hundred years.
+MOST_TTL_MS = 3_155_760_000_000
 
 
 def close_batches(tx: Transaction, now: int) -> None:

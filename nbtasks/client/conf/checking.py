@@ -7,7 +7,7 @@ from typing import Any
 
 from nbtasks.broker.sentinelurl import with_transport_options
 from nbtasks.core.callheader import RESULT_LIMIT_BYTES
-from nbtasks.core.durations import seconds
+from nbtasks.core.durations import LONGEST_S, seconds
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.options import TaskOptions
 from nbtasks.core.workeroptions import WorkerOptions
@@ -82,10 +82,9 @@ def checked_expiry(value: Any) -> float:
     Raises:
         ConfigError: it is no duration.
     """
-    if value is None or value == 0:
-        raise ConfigError(
-            f"result_expires: {value!r} is no time; results do not stay for ever, so give a long one, such as '365d'"
-        )
+    if value is None or (type(value) in {int, float} and value == 0):
+        # For ever, as in Celery.
+        return LONGEST_S
     return seconds(value, "result_expires", least_s=1.0)
 
 

@@ -29,7 +29,7 @@ from .timetable import Timetable
 #: Characters of a name; bytes of all arguments.
 MOST_NAME = 200
 MOST_BYTES = 2**20
-_MOST_TTL_MS = 315_576_000_000
+_MOST_TTL_MS = 3_155_760_000_000
 _PERSON = b"nbtasks periodic"
 
 

@@ -135,7 +135,7 @@ BEGIN
         UPDATE blobs SET expires = NULL WHERE ns = _ns AND key = _w[2] AND expires IS NOT NULL;
       END IF;
     WHEN 'N' THEN
-      PERFORM named(_ns, _batch, _w[2]::bigint, _w[3], _now + least(_ttl, 315576000000));
+      PERFORM named(_ns, _batch, _w[2]::bigint, _w[3], _now + least(_ttl, 3155760000000));
     WHEN 'S' THEN
       NULL;
     ELSE
@@ -222,7 +222,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE batches SET done = _done,
       ended = CASE WHEN n >= 0 AND _done >= n THEN coalesce(ended, _now) ELSE ended END,
-      expires = CASE WHEN n >= 0 AND _done >= n AND NOT tied THEN coalesce(expires, _now + least(ttl, 315576000000)) ELSE expires END
+      expires = CASE WHEN n >= 0 AND _done >= n AND NOT tied THEN coalesce(expires, _now + least(ttl, 3155760000000)) ELSE expires END
     WHERE ns = _ns AND batch = _batch AND (done <> _done OR (ended IS NULL AND n >= 0 AND _done >= n));
 END $$;
 

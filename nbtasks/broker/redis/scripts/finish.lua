@@ -20,8 +20,8 @@
 local root, i, fresh = KEYS[1], 3, 0
 local width = {R = 6, E = 3, P = 5, Z = 9, Y = 11, O = 3, N = 4, S = 2, U = 4, A = 5, H = 3}
 local most_whole = 500
--- As in adopt; and ms, about ten years.
-local most_sessions, longest_ttl = 4, 315576000000
+-- As in adopt; and ms, about a hundred years.
+local most_sessions, longest_ttl = 4, 3155760000000
 -- As in core/states.py.
 local success = 4
 local batches, streams, due, moment = {}, {}, nil, nil

@@ -11,6 +11,6 @@ if ARGV[3] ~= '' and facts[3] ~= ARGV[3] then return 0 end
 redis.call('ZREM', index, id)
 redis.call('DEL', key)
 if not facts[1] then return 0 end
-server.unuse(root, facts[1], math.min(strict.number(facts[2]) or 86400000, 315576000000))
+server.unuse(root, facts[1], math.min(strict.number(facts[2]) or 86400000, 3155760000000))
 server.tell(root, 'sd', '')
 return 1

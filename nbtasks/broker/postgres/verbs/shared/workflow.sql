@@ -280,12 +280,12 @@ BEGIN
   _over := _over || workflows_over(_ns, _workflows);
   _members := _members || _some;
   PERFORM 1 FROM batches WHERE ns = _ns AND batch = ANY (_members) ORDER BY batch FOR NO KEY UPDATE;
-  UPDATE batches b SET expires = _now + least(b.ttl, 315576000000)
+  UPDATE batches b SET expires = _now + least(b.ttl, 3155760000000)
     WHERE b.ns = _ns AND b.batch = ANY (_members) AND b.ended IS NOT NULL AND b.expires IS NULL
       AND NOT EXISTS (SELECT FROM steps s WHERE s.ns = _ns AND s.batch = b.batch AND NOT s.workflow = ANY (_over));
   UPDATE plans p SET expires = _now + o.ttl
     FROM (
-      SELECT s.workflow, max(least(b.ttl, 315576000000)) AS ttl
+      SELECT s.workflow, max(least(b.ttl, 3155760000000)) AS ttl
         FROM steps s JOIN batches b ON b.ns = _ns AND b.batch = s.batch
         WHERE s.ns = _ns AND s.own AND s.workflow = ANY (_over) GROUP BY s.workflow
     ) o WHERE p.ns = _ns AND p.name = o.workflow AND p.expires IS NULL;
