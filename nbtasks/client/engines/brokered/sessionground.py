@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -68,12 +69,19 @@ class SessionGround:
         self._lines.append(line)
         return line
 
+    def end_line(self, line: BrokerLine) -> None:
+        """End a connection before the session does."""
+        with contextlib.suppress(ValueError):
+            self._lines.remove(line)
+        # As at the end of the session: another thread may be waiting there.
+        line.abort()
+
     def _disown_lines(self) -> None:
-        for line in self._lines:
+        for line in list(self._lines):
             line.disown()
 
     def _abort_lines(self) -> None:
-        for line in self._lines:
+        for line in list(self._lines):
             line.abort()
 
     @property

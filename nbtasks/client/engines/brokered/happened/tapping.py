@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from .unfolding import Unfolding
 
 if TYPE_CHECKING:
-    from nbtasks.broker.verbs.brokerline import BrokerLine
     from nbtasks.broker.verbs.eventlog import EventLog
     from nbtasks.client.engines.brokered.session import Session
     from nbtasks.client.happened.event import Event
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
 
 
 class StreamTap:
-    """One reader's place in the stream."""
+    """One reader's place in the stream.
 
-    def __init__(self, line: BrokerLine, log: EventLog, unfolding: Unfolding) -> None:
-        self._line = line
+    Args:
+        end: ends the connection over which it is read.
+    """
+
+    def __init__(self, log: EventLog, unfolding: Unfolding, end: Callable[[], None]) -> None:
         self._log = log
         self._unfolding = unfolding
+        # Who breaks off a loop over events seldom closes them.
+        self._end = weakref.finalize(self, end)
+        # The session has done so by then.
+        self._end.atexit = False
 
     @property
     def missed(self) -> int:
@@ -50,7 +58,7 @@ class StreamTap:
 
     def close(self) -> None:
         """Read no more; who waits in another thread goes on at once."""
-        self._line.abort()
+        self._end()
 
 
 class Tapping:
@@ -71,13 +79,18 @@ class Tapping:
     def tap(self, since: float | None) -> StreamTap:
         """Return the events from some moment on; None: those that come from now on."""
         session = self._session
-        line = session.leg.line()
-        log = line.event_log()
-        if since is None:
-            log.begin_now()
-        else:
-            log.begin_at(since)
-        return StreamTap(line, log, Unfolding(session.codec, session.keyring.ids, log.label))
+        line = session.new_line()
+        end = partial(session.end_line, line)
+        try:
+            log = line.event_log()
+            if since is None:
+                log.begin_now()
+            else:
+                log.begin_at(since)
+        except BaseException:
+            end()
+            raise
+        return StreamTap(log, Unfolding(session.codec, session.keyring.ids, log.label), end)
 
     def workers(self) -> list[WorkerInfo]:
         """Return the workers that are there."""

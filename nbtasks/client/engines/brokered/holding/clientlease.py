@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nbtasks.core.clock import steady
@@ -31,8 +32,10 @@ _INFO_TTL_MS = 86_400_000
 class ClientLease:
     """Of this process, renewed as long as somebody needs it."""
 
-    def __init__(self, line: BrokerLine, worker: str, locks: Locks) -> None:
-        self._line = line
+    def __init__(
+        self, line: BrokerLine, end_line: Callable[[BrokerLine], None], worker: str, locks: Locks
+    ) -> None:
+        self._line, self._end_line = line, end_line
         self._fleet = line.fleet()
         self._worker = worker
         self._locks = locks
@@ -67,9 +70,11 @@ class ClientLease:
     def end(self) -> None:
         """Nobody needs it any more."""
         self._ended.set()
-        with contextlib.suppress(OperationalError):
-            self._fleet.release(self._worker)
-        self._line.close()
+        # Not in the midst of a renewal: that would have the lease once more, over a connection that nobody ends.
+        with self._begun:
+            with contextlib.suppress(OperationalError):
+                self._fleet.release(self._worker)
+            self._end_line(self._line)
 
     def _renew(self) -> bool:
         """Renew it; returns whether it had not been gone."""
@@ -85,13 +90,18 @@ class ClientLease:
                 self._lose(list(self._holds))
             if time.monotonic() - self._renewed_at < _RENEW_S:
                 continue
-            held = list(self._holds)
             try:
-                if not self._renew():
-                    self._lose(held)
-                self._lose([one for one in held if not self._locks.are_held(one.locks, one.name, one.token)])
+                with self._begun:
+                    if not self._ended.is_set():
+                        self._renew_and_look()
             except OperationalError:
                 self._ended.wait(_LOOK_S)
+
+    def _renew_and_look(self) -> None:
+        held = list(self._holds)
+        if not self._renew():
+            self._lose(held)
+        self._lose([one for one in held if not self._locks.are_held(one.locks, one.name, one.token)])
 
     def _lose(self, holds: list[Hold]) -> None:
         for hold in holds:

@@ -44,13 +44,19 @@ class Holding:
 
     Args:
         connection: of the session.
-        new_line: returns a connection to its broker.
+        new_line, end_line: return a connection to its broker, and end it.
         locks: for what is short.
     """
 
-    def __init__(self, connection: Connection, new_line: Callable[[], BrokerLine], locks: Locks) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        new_line: Callable[[], BrokerLine],
+        end_line: Callable[[BrokerLine], None],
+        locks: Locks,
+    ) -> None:
         self._connection = connection
-        self._new_line = new_line
+        self._new_line, self._end_line = new_line, end_line
         self._locks = locks
         self._serving = next((one for one in context.serving if _is_there(one.connection, connection)), None)
         self._worker = f"c-{new_id()}"
@@ -94,7 +100,7 @@ class Holding:
         except BaseException:
             # Whatever has ended the wait: it stands in the line no more.
             with contextlib.suppress(OperationalError):
-                self._locks.release([lock], name, self._consumer)
+                self._step_out(lock, name)
             self._unuse()
             raise
         hold = Hold((lock,), name, token, lapses)
@@ -105,6 +111,17 @@ class Holding:
         elif self._lease is not None:
             self._lease.watch(hold)
         return hold
+
+    def _step_out(self, lock: Lock, name: str) -> None:
+        if not self._closed:
+            self._locks.release([lock], name, self._consumer)
+            return
+        # The session's connections have ended, or do so now: nobody would end one that is made again.
+        line = self._new_line()
+        try:
+            line.locks().release([lock], name, self._consumer)
+        finally:
+            self._end_line(line)
 
     def _check_others_go_on(self, lock: Lock, owner: Owner) -> None:
         """Refuse to wait where other cells or coroutines of this thread hold all places: they stand still then."""
@@ -125,7 +142,7 @@ class Holding:
             if self._serving is not None:
                 return self._serving.slot.lease()[1]  # type: ignore[no-any-return]
             if self._lease is None:
-                self._lease = ClientLease(self._new_line(), self._worker, self._locks)
+                self._lease = ClientLease(self._new_line(), self._end_line, self._worker, self._locks)
             lease = self._lease
         lease.begin()
         return 0
@@ -147,15 +164,23 @@ class Holding:
             while token is None:
                 left = _ASK_S if deadline is None else min(_ASK_S, deadline - time.monotonic())
                 if self._closed:
-                    raise ConfigError(f"the App was closed while lock {lock.name!r} was waited for")
+                    raise _closed_meanwhile(lock)
                 if left <= 0 or (given_up is not None and given_up.is_set()):
                     raise TimeoutError(self._said(lock, timeout_s))
                 if timeout_s != 0:
                     turns.await_turn(name, left, given_up.is_set if given_up is not None else _never)
+                    if self._closed:
+                        # What has ended the wait has ended the other connections, too.
+                        raise _closed_meanwhile(lock)
                 dead.bury_those_of(lock)
                 token = self._locks.acquire(lock, name, self._consumer, self._title(), wait=True)
+        except OperationalError:
+            if self._closed:
+                # That has cut the connection.
+                raise _closed_meanwhile(lock) from None
+            raise
         finally:
-            line.close()
+            self._end_line(line)
         return token
 
     def _title(self) -> str:
@@ -214,6 +239,10 @@ class Holding:
                 self.give_back(hold)
         if self._lease is not None:
             self._lease.end()
+
+
+def _closed_meanwhile(lock: Lock) -> ConfigError:
+    return ConfigError(f"the App was closed while lock {lock.name!r} was waited for")
 
 
 def _never() -> bool:
