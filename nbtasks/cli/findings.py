@@ -31,6 +31,8 @@ OK, NOTE, PROBLEM = "ok", "note", "problem"
 
 OLDEST_PYTHON = (3, 10)
 OLDEST_SERVER = (6, 2)
+#: Servers that keep everything in memory, and how much that may be.
+_IN_MEMORY = frozenset({"redis", "valkey"})
 #: A round trip that takes longer makes small calls slow.
 SLOW_S = 0.05
 #: Deadlines are kept in the server's time, so this only makes times in logs hard to compare.
@@ -138,11 +140,20 @@ def broker_and_workers(broker: str | None, file: str | None) -> Iterator[Finding
         app.close()
 
 
+def _memory(facts: BrokerFacts) -> Finding:
+    limit = f"{facts.maxmemory / 2**20:,.0f} MiB" if facts.maxmemory else "no limit"
+    found = f"maxmemory-policy {facts.policy}, {limit}"
+    if facts.policy != "noeviction" and facts.maxmemory:
+        fix = "it may throw calls away when its memory is full: CONFIG SET maxmemory-policy noeviction"
+        return Finding("broker memory", PROBLEM, found, fix)
+    return Finding("broker memory", OK, found)
+
+
 def server(facts: BrokerFacts, source: str) -> Iterator[Finding]:
     """Judge what is known of the server."""
     numbers = tuple(int(part) for part in re.findall(r"\d+", facts.version)[:2])
     found = f"{facts.flavour} {facts.version} at {facts.address} ({source})"
-    if numbers < OLDEST_SERVER:
+    if numbers < OLDEST_SERVER and facts.flavour in _IN_MEMORY:
         yield Finding(
             "broker", PROBLEM, found, "nbtasks needs Redis 6.2 or later, or Valkey: update the server"
         )
@@ -155,13 +166,8 @@ def server(facts: BrokerFacts, source: str) -> Iterator[Finding]:
         )
     else:
         yield Finding("broker", OK, found)
-    limit = f"{facts.maxmemory / 2**20:,.0f} MiB" if facts.maxmemory else "no limit"
-    found = f"maxmemory-policy {facts.policy}, {limit}"
-    if facts.policy != "noeviction" and facts.maxmemory:
-        fix = "it may throw calls away when its memory is full: CONFIG SET maxmemory-policy noeviction"
-        yield Finding("broker memory", PROBLEM, found, fix)
-    else:
-        yield Finding("broker memory", OK, found)
+    if facts.flavour in _IN_MEMORY:
+        yield _memory(facts)
     found = f"{facts.latency_s * 1000:.2f} ms a round trip"
     slow = "small calls will be slow: use map, which sends many at once" if facts.latency_s > SLOW_S else ""
     yield Finding("broker latency", NOTE if slow else OK, found, slow)

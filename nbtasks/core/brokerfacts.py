@@ -11,7 +11,7 @@ class BrokerFacts:
 
     Attributes:
         version: as the server tells it; for Valkey its own version, not the Redis version that it claims to be.
-        flavour: ``redis`` or ``valkey``.
+        flavour: ``redis``, ``valkey``, or what else a leg stands on, as ``postgresql``.
         policy: what it does when its memory is full.
         maxmemory: its limit in bytes, 0 for none.
         latency_s: seconds of one round trip, the best of three.

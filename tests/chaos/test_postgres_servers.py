@@ -76,6 +76,7 @@ def run_through(
     """Submit a load, do harm when a part of it has ended, and measure how long everything takes to go on."""
     load = matrix.submit(site.app, n, long_s=LONG_S)
     load.wait_for(0.1)
+    assert len(load.seen) < n, "the harm is done in the midst of it"
     # What was on its way, or not on the disk yet, runs again; the second time where its second run was caught, too.
     notes = [faults.note(row) for _ in range(2)]
     harm()
@@ -161,6 +162,7 @@ def test_its_disk_is_full(site, matrix, faults):
         here.server.await_ready()
 
     run_through(here, matrix, faults, "disk full for 3 s", fill, n=3000)
+    assert "No space left on device" in here.server.log.read_text(errors="replace")
 
 
 @pytest.mark.long

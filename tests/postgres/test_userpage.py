@@ -33,6 +33,8 @@ def test_the_rights_that_the_page_names_are_enough(postgres_server, new_app, pro
                 capture_output=True, text=True, check=False, timeout=100,
             )  # fmt: skip
             assert "secret" not in doctor.stdout + doctor.stderr
+            assert "postgresql 15" in doctor.stdout
+            assert "memory" not in doctor.stdout
             given(user)
             app = new_app(postgres_server.url(name, f"user_{name}"))
             app.start_workers(1)
