@@ -89,3 +89,49 @@ def test_who_was_missed_is_counted_once(postgres_url, new_line):
     late.begin_at(0)
     assert len(read_all(late)) == 21
     assert late.missed == 0
+
+
+def test_an_order_that_is_committed_late_is_heard_and_once(postgres_url, new_line):
+    line = new_line(postgres_url)
+    line.check()
+    giving, hearing = line.ordering(), new_line(postgres_url).ordering()
+    heard, after = [], None
+
+    def hear():
+        nonlocal after
+        while True:
+            hearing.ask(after, 0)
+            some = hearing.asked(0)
+            if not some:
+                found = list(heard)
+                heard.clear()
+                return found
+            after = some[-1].id
+            heard.extend(one.data for one in some)
+
+    giving.give([b"before"])
+    assert hear() == [b"before"]
+    with psycopg.connect(postgres_url) as late:
+        late.execute(
+            "INSERT INTO nbtasks.control (ns, told, kind, data) "
+            "SELECT ns, (extract(epoch FROM now()) * 1000)::bigint, 'c', 'late' FROM nbtasks.namespaces"
+        )
+        many = [b"%d" % number for number in range(600)]
+        giving.give(many)
+        assert hear() == many
+        giving.give([b"after"])
+        assert hear() == [b"after"]
+        late.commit()
+    assert hear() == [b"late"]
+    assert hear() == []
+
+
+def test_what_was_heard_in_part_goes_on_there(postgres_url, new_line):
+    line = new_line(postgres_url)
+    line.check()
+    hearing = line.ordering()
+    line.ordering().give([b"one", b"two", b"three"])
+    hearing.ask(None, 0)
+    first = hearing.asked(0)[0]
+    hearing.ask(first.id, 0)
+    assert [one.data for one in hearing.asked(0)] == [b"two", b"three"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from nbtasks.broker.verbs.ordering import Heard
 from nbtasks.broker.verbs.sessionnews import Position
@@ -16,14 +16,29 @@ if TYPE_CHECKING:
 
 _MOST_TASKS = 10_000
 _MOST = 100
-#: So many numbers before the last one are looked at again: what has an earlier number may have been written later.
-_OVERLAP = 200
+
+
+class _Place(NamedTuple):
+    """How far somebody has heard. Numbers come in another order than commits, so a number alone does not say that.
+
+    Attributes:
+        since: from when on (ms).
+        seen: a snapshot; all that it has was heard.
+        upto: the one with which it is heard now; None: what the first one has is all.
+        xid, number: transaction and number of what was heard last, with that one.
+    """
+
+    since: int = 0
+    seen: str = "1:1:"
+    upto: str | None = None
+    xid: str = "0"
+    number: int = 0
 
 
 class PgOrdering:
     """Gives orders, hears them, and answers them; both ends use it.
 
-    A position is a number, behind which nothing was told; or "@" and a moment in ms, for who has heard nothing yet.
+    A position is a :class:`_Place` in words; or "@" and a moment in ms, for who has heard nothing yet.
     """
 
     def __init__(self, line: PgLink) -> None:
@@ -32,9 +47,6 @@ class PgOrdering:
         self._question = StandingQuestion(line)
         #: What the question has brought, before it was asked for.
         self._come: list[Heard] = []
-        #: Since when (ms) what was told is to be heard, and the numbers that were heard lately.
-        self._since = 0
-        self._heard: set[int] = set()
 
     def give(self, orders: Sequence[bytes], task: str = "", kept: bytes = b"") -> None:
         """Tell supervisors, and keep what those read that begin later."""
@@ -68,21 +80,23 @@ class PgOrdering:
 
     def _look(self, *, lies_down: bool) -> list[Heard]:
         channel = self._line.lying_down() if lies_down else None
-        since, after = _place(self._after)
-        self._since = self._since if since is None else since
-        most = _MOST + _OVERLAP
-        rows = self._line.rows("read_orders", self._since, after - _OVERLAP, most, channel)
-        return self._new(rows, after)
+        place = _place(self._after)
+        found = self._heard_from(place, channel)
+        if not found and place.upto is not None:
+            # All up to the second snapshot was read: go on from there.
+            found = self._heard_from(_Place(place.since, place.upto), channel)
+        return found
 
-    def _new(self, rows: Sequence[tuple[Any, ...]], after: int) -> list[Heard]:
-        """Return what was not told before."""
-        found, newest = [], after
-        for number, kind, data in rows:
-            newest = max(newest, number)
-            if number not in self._heard:
-                self._heard.add(number)
-                found.append(Heard(Position(b"%d" % newest), kind, data))
-        self._heard = {number for number in self._heard if number > newest - 2 * _OVERLAP}
+    def _heard_from(self, place: _Place, channel: str | None) -> list[Heard]:
+        rows = self._line.rows("read_orders", *place, _MOST, channel)
+        found = [
+            Heard(_position(_Place(place.since, place.seen, upto, xid, number)), kind, data)
+            for upto, xid, number, kind, data in rows
+            if number is not None
+        ]
+        if found and len(found) < _MOST:
+            # That is all: whoever has heard the last one has heard what the second snapshot has.
+            found[-1] = found[-1]._replace(id=_position(_Place(place.since, rows[0][0])))
         return found
 
     def drop(self) -> None:
@@ -106,9 +120,19 @@ class PgOrdering:
         return [frame for (frame,) in self._line.rows("limits_of_tasks", _MOST_TASKS)]
 
 
-def _place(position: Position | None) -> tuple[int | None, int]:
-    """Return since when (ms), or None, and after which number."""
-    text = position or b"0"
-    if text.startswith(b"@"):
-        return int(text[1:]), 0
-    return None, int(text) if text.isdigit() else 0
+def _place(position: Position | None) -> _Place:
+    text = (position or b"").decode()
+    if text.startswith("@"):
+        return _Place(int(text[1:]))
+    if not text:
+        return _Place()
+    since, seen, *between = text.split(" ")
+    if not between:
+        return _Place(int(since), seen)
+    upto, xid, number = between
+    return _Place(int(since), seen, upto, xid, int(number))
+
+
+def _position(place: _Place) -> Position:
+    words = place if place.upto is not None else place[:2]
+    return Position(" ".join(map(str, words)).encode())

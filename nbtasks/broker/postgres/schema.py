@@ -24,7 +24,7 @@ _MAKING_S = 60.0
 _LOCK = 1851946098
 #: The number of the schema from which on an older nbtasks can still use it: a migration that takes something away from
 #: those raises it to its own number.
-_USABLE_SINCE = 1
+_USABLE_SINCE = 2
 
 _META = """
 CREATE TABLE IF NOT EXISTS meta (

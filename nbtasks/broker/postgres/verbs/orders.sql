@@ -1,16 +1,32 @@
--- What supervisors are told.
+-- What supervisors are told: what a snapshot does not have, however late it was committed. Much is read in several goes, all of
+-- it up to a second snapshot, in its order.
 --
 -- _since    since when (ms)
--- _after    the last one that was read; some before it are told again, for they may have been written later
+-- _seen     the snapshot
+-- _upto     the second one; NULL where what there is up to the first one was all read
+-- _xid, _id what was read last since that one
 -- _channel  on which one is woken when there is something; NULL: nobody waits
-CREATE FUNCTION read_orders(_ns bigint, _since bigint, _after bigint, _most bigint, _channel text)
-RETURNS TABLE (id bigint, kind text, data bytea)
+-- Returns the second snapshot in each row; one row with nothing else where there is nothing.
+CREATE FUNCTION read_orders(
+  _ns bigint, _since bigint, _seen text, _upto text, _xid text, _id bigint, _most bigint, _channel text
+) RETURNS TABLE (upto text, xid text, id bigint, kind text, data bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
+DECLARE
+  _from pg_snapshot := _seen;
+  _to pg_snapshot;
+  _first xid8 := greatest(pg_snapshot_xmin(_from), _xid::xid8);
+  _after xid8 := _xid;
 BEGIN
   PERFORM lazily();
   IF _channel IS NOT NULL THEN PERFORM doze(_ns, ARRAY['ctl'], _channel); END IF;
-  RETURN QUERY SELECT c.id, c.kind, c.data FROM control c
-    WHERE c.ns = _ns AND c.id > _after AND c.told >= _since ORDER BY c.id LIMIT _most;
+  _to := coalesce(_upto::pg_snapshot, pg_current_snapshot());
+  RETURN QUERY SELECT _to::text, c.xid::text, c.id, c.kind, c.data
+    FROM (SELECT) AS nothing LEFT JOIN LATERAL (
+      SELECT * FROM control o
+        WHERE o.ns = _ns AND o.xid >= _first AND o.xid < pg_snapshot_xmax(_to) AND (o.xid, o.id) > (_after, _id)
+          AND o.told >= _since AND NOT pg_visible_in_snapshot(o.xid, _from) AND pg_visible_in_snapshot(o.xid, _to)
+        ORDER BY o.xid, o.id LIMIT _most
+    ) c ON true;
 END $$;
 
 -- Give orders to supervisors, and keep one of them for workers that are still to come.
