@@ -94,10 +94,8 @@ def run_through(
     )
 
 
-long_or = [150, pytest.param(3000, marks=pytest.mark.long)]
-
-
-@pytest.mark.parametrize("n", long_or)
+@pytest.mark.long
+@pytest.mark.parametrize("n", [150, 3000])
 def test_the_server_is_killed(site, matrix, faults, n):
     here = site()
 
