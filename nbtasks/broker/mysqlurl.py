@@ -5,7 +5,6 @@ No message repeats a password, nor what may be a part of one.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
@@ -13,7 +12,6 @@ from urllib.parse import parse_qsl, unquote
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
-from .sqliteurl import SWITCH
 from .urlparts import ENCODED, PLACE, cut, decided_here, has_control, unknown
 
 FORMS = (
@@ -62,7 +60,12 @@ class MysqlUrl:
 
 def is_mysql(url: str) -> bool:
     """Whether a URL is that of a MariaDB or MySQL, well formed or not."""
-    return bool(os.environ.get(SWITCH)) and _SCHEME.match(url) is not None
+    return _SCHEME.match(url) is not None
+
+
+def as_mysql(url: str) -> str:
+    """Return one's URL with our word before it."""
+    return f"mysql:{url.partition(':')[2]}"
 
 
 def parse_mysql(url: str, what: str = "broker") -> MysqlUrl:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _EMBEDDED = "leave the broker out, and an embedded server starts by itself"
-_ELSE = f"nbtasks keeps calls in Redis, Valkey or PostgreSQL: name one, or {_EMBEDDED}"
+#: What keeps calls and results.
+KEEPERS = "Redis, Valkey, PostgreSQL, MariaDB, MySQL or SQLite"
+_ELSE = f"nbtasks keeps calls in {KEEPERS}: name one, or {_EMBEDDED}"
 _AS_REDIS = "it speaks as Redis does, so write redis://; nbtasks is tried with Redis and Valkey only"
 _NODE = (
     "calls of one App are on one server: name one of the cluster's nodes, redis://host:6379/0, and the first call says "
@@ -69,9 +71,6 @@ _SYSTEMS: dict[str, OtherSystem] = {
     "sqlalchemy": OtherSystem("an SQL database"),
     "db": OtherSystem("an SQL database"),
     "database": OtherSystem("an SQL database"),
-    "mysql": OtherSystem("MySQL"),
-    "mariadb": OtherSystem("MariaDB"),
-    "sqlite": OtherSystem("SQLite"),
     "django-db": OtherSystem("Django's database"),
     "django-cache": OtherSystem("Django's cache"),
     "mongodb": OtherSystem("MongoDB"),

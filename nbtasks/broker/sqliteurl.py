@@ -13,8 +13,6 @@ from nbtasks.core.errors import ConfigError
 from .urlparts import has_control, unknown
 
 FORMS = "sqlite:////absolute/path/to/file.db, or sqlite:///relative/path.db; on Windows sqlite:///C:/path/to/file.db"
-#: Its environment variable opens the leg, which does not do everything yet: it is for its own tests.
-SWITCH = "NBTASKS_UNFINISHED_SQL"
 #: As SQLAlchemy, and Celery with it, writes it.
 _SCHEME = re.compile(r"(?:(?:sqla|sqlalchemy|db|database)\+)?sqlite(?:\+pysqlite)?:", re.IGNORECASE)
 _KNOWN = ("synchronous",)
@@ -48,7 +46,7 @@ class SqliteUrl:
 
 def is_sqlite(url: str) -> bool:
     """Whether a URL is that of a SQLite file, well formed or not."""
-    return bool(os.environ.get(SWITCH)) and _SCHEME.match(url) is not None
+    return _SCHEME.match(url) is not None
 
 
 def parse_sqlite(url: str, what: str = "broker") -> SqliteUrl:

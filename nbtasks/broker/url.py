@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
-from .mysqlurl import is_mysql, parse_mysql
+from .mysqlurl import as_mysql, is_mysql, parse_mysql
 from .othersystems import as_broker
 from .pgurl import as_postgresql, is_pg, parse_pg
 from .sentinelurl import WatchedServer, in_one, parse_watched
@@ -165,6 +165,8 @@ def plainly(url: str) -> str:
         return parse_sqlite(url).whole
     if is_pg(url):
         return as_postgresql(url)
+    if is_mysql(url):
+        return as_mysql(url)
     begin = _SCHEME.match(url)
     known = _ALIASES.get(begin[1].lower()) if begin else None
     named = url if begin is None or known is None else f"{known}{url[begin.end(1) :]}"

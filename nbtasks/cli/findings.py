@@ -19,6 +19,7 @@ from nbtasks.core.errors import NbtasksError
 from nbtasks.local import connection as connections
 from nbtasks.local.folder import state_folder
 from nbtasks.local.keyfile import key_path
+from nbtasks.local.server import brokerfile
 from nbtasks.local.server.serverprogram import why_unavailable
 from nbtasks.wire.signing import key_id
 
@@ -102,6 +103,8 @@ def folder() -> Iterator[Finding]:
 
 def embedded(named: str | None) -> Finding:
     """Look whether a server could be started here; without one, a URL must be given."""
+    if brokerfile.is_wanted():
+        return Finding("embedded server", OK, "a SQLite file in its place")
     reason = why_unavailable()
     if reason is None:
         return Finding("embedded server", OK, "available")

@@ -38,7 +38,7 @@ def node_named(context: click.Context, option: click.Parameter, value: str | Non
 
 
 #: What is said of a broker's URL, where an App without arguments takes its place.
-_BROKER = "Redis or Valkey.  [default: as an App without arguments]"
+_BROKER = "URL of Redis, Valkey, an SQL database ...  [default: as an App without arguments]"
 
 
 def broker_option(text: str = _BROKER) -> Callable[[C], C]:

@@ -32,7 +32,7 @@ def project_options(target: str) -> Callable[[C], C]:
     """
     return place_options(
         target,
-        "Redis or Valkey, or RabbitMQ with NBTASKS_BACKEND. Default: the App's, NBTASKS_BROKER, embedded.",
+        "As of App(broker=); RabbitMQ with NBTASKS_BACKEND. Default: the App's, NBTASKS_BROKER, embedded.",
     )
 
 

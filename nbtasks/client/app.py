@@ -61,9 +61,10 @@ class App(Joinable):
 
     Args:
         name: a label.
-        broker: URL of a Redis, Valkey or PostgreSQL; or of a RabbitMQ, ``amqp://...``, which needs ``backend``. None:
+        broker: URL of a Redis, Valkey, PostgreSQL, MariaDB or MySQL, or of a SQLite file;
+            or of a RabbitMQ, ``amqp://...``, which needs ``backend``. None:
             NBTASKS_BROKER, a connection file, else the embedded server.
-        backend: with a RabbitMQ the Redis, Valkey or PostgreSQL that keeps calls and results, None: NBTASKS_BACKEND.
+        backend: with a RabbitMQ the one of them that keeps calls and results, None: NBTASKS_BACKEND.
             Else for those who come from Celery: the broker's own server, where results are kept in any case.
         namespace: separates data of several projects on one server.
         key: the signing key, 32 bytes or its base64url. None: NBTASKS_KEY, a connection file, else the user's key file.

@@ -141,7 +141,7 @@ def check_reachable(connection: Connection) -> None:
     """
     if parse(connection.url).scheme not in {"unix", "sqlite"}:
         return
-    other = "use a Redis or Valkey that all machines reach, with App(broker='rediss://HOST:PORT/0') or NBTASKS_BROKER"
+    other = "use a server that all machines reach, with App(broker='rediss://HOST:PORT/0') or NBTASKS_BROKER"
     if is_embedded(connection.url):
         raise ConfigError(
             "other machines cannot reach the embedded server: it listens on a unix socket in a private folder of "

@@ -7,7 +7,7 @@ import re
 
 from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
 from nbtasks.broker.mysqlurl import is_mysql, parse_mysql
-from nbtasks.broker.othersystems import for_results
+from nbtasks.broker.othersystems import KEEPERS, for_results
 from nbtasks.broker.pgurl import is_pg, parse_pg
 from nbtasks.broker.sqliteurl import is_sqlite
 from nbtasks.broker.url import is_redis, parse
@@ -38,7 +38,7 @@ def check_form(backend: object, what: str = "backend") -> None:
     elif not _THROUGH_THE_BROKER.fullmatch(backend):
         named, step = for_results(backend)
         raise ConfigError(
-            f"{what}: results are kept on the broker's own server, and {named} is no Redis, Valkey or PostgreSQL: "
+            f"{what}: results are kept on the broker's own server, and {named} is no {KEEPERS}: "
             f"{step}leave {what} out"
         )
 
@@ -61,7 +61,7 @@ def check_backend(backend: object, broker: str) -> None:
         return
     if not _keeps_results(backend):
         named, step = for_results(backend)
-        raise ConfigError(_refusal(f"{named} is no Redis, Valkey or PostgreSQL", broker, step))
+        raise ConfigError(_refusal(f"{named} is no {KEEPERS}", broker, step))
     wanted = parse(backend, "backend")
     if not broker:
         step = "to have both there, name it as broker=, too, or else "
@@ -110,10 +110,10 @@ def ledger_of(broker: str, backend: str | None) -> str:
     """
     shown = parse_carrier(broker).shown
     found = backend or os.environ.get(BACKEND_VARIABLE)
-    step = f"name a Redis, Valkey or PostgreSQL beside it, backend='redis://localhost:6379/0' or {BACKEND_VARIABLE}"
+    step = f"name one of {KEEPERS} beside it, backend='redis://localhost:6379/0' or {BACKEND_VARIABLE}"
     if not found:
         raise ConfigError(f"broker: {shown} brings calls to workers and keeps no results: {step}")
-    if not is_redis(found) and not is_pg(found):
+    if not _keeps_results(found):
         named, _ = for_results(found)
         raise ConfigError(
             f"backend: beside {shown} there must be a server that keeps calls and results, and {named} is none that "

@@ -192,11 +192,11 @@ def resolve(
     else it is "nbtasks".
 
     Args:
-        broker: URL of a Redis or Valkey; or of a RabbitMQ, which ``backend`` goes with.
+        broker: URL of what keeps calls and results; or of a RabbitMQ, which ``backend`` goes with.
         key: 32 bytes, or their base64url; in text, a second key after a comma is accepted, too.
         namespace: separates data of several projects on one server.
         file: a connection file.
-        backend: URL of the Redis or Valkey that keeps calls and results where the broker is a RabbitMQ; else it is
+        backend: URL of what keeps calls and results where the broker is a RabbitMQ; else it is
             NBTASKS_BACKEND.
 
     Raises:

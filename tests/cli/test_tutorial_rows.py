@@ -284,7 +284,7 @@ def test_brokers_and_stores_are_taken_or_refused_with_what_to_write(typed):
             from nbtasks import App, ConfigError
             said = {}
             for url in ("amqp://guest@localhost//", "stomp://h", "mongodb://h/db", "beanstalk://h", "couchdb://h",
-                        "sqla+mysql://h/db", "sqs://key:secret@"):
+                        "sqla+oracle://h/db", "sqs://key:secret@"):
                 try:
                     App("a", broker=url)
                 except ConfigError as error:

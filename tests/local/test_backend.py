@@ -26,6 +26,10 @@ SOON = 60.0
         ("postgresql://host/db", "postgresql://host/db"),
         ("postgresql://host/db", "db+postgresql+psycopg2://host:5432/db"),
         ("postgresql://host/db", "rpc://"),
+        ("sqla+sqlite:////srv/tasks.db", "db+sqlite:////srv/tasks.db"),
+        ("sqlite:////srv/tasks.db", "rpc://"),
+        ("sqla+mysql://host/db", "db+mysql+pymysql://host:3306/db"),
+        ("mariadb+mariadbconnector://host/db", "db+mysql://host/db"),
     ],
 )
 def test_the_brokers_own_server_is_accepted(home, broker, backend):
@@ -53,6 +57,10 @@ def test_the_brokers_own_server_is_accepted(home, broker, backend):
         ("postgresql://host/db", "redis://host"),
         ("postgresql://u:s3cr3t@host/db", "postgresql://u:s3cr3t@elsewhere/db"),
         (None, "postgresql://u:s3cr3t@host/db"),
+        ("redis://host", "db+mysql://u:s3cr3t@host/db"),
+        ("sqlite:////a.db", "db+sqlite:////b.db"),
+        (None, "db+sqlite:////b.db"),
+        ("mysql://host/db", "postgresql://u:s3cr3t@host/db"),
     ],
 )
 def test_any_other_is_refused_in_one_sentence_with_the_next_step(home, broker, backend):
@@ -69,6 +77,8 @@ def test_any_other_is_refused_in_one_sentence_with_the_next_step(home, broker, b
         ("amqps://user:s3cr3t@host:5671/vhost?cacertfile=/ca.pem", "rediss://host"),
         ("amqp://[::1]/%2F", "unix:///run/s"),
         ("amqp://localhost", "postgresql://u:s3cr3t@host/db"),
+        ("amqp://localhost", "mysql://u:s3cr3t@host/db"),
+        ("amqp://localhost", "sqlite:////srv/tasks.db"),
     ],
 )
 def test_a_rabbitmq_goes_with_a_server_that_keeps_results(home, broker, backend):
@@ -83,7 +93,7 @@ def test_a_rabbitmq_goes_with_a_server_that_keeps_results(home, broker, backend)
     [
         ("amqp://guest:s3cr3t@host//", None, "^broker: amqp://host//.* keeps no results.*backend='redis://"),
         ("amqp://host", "rpc://", "^backend: .*backend='redis://"),
-        ("amqp://host", "db+mysql://u:s3cr3t@h/db", "^backend: .*backend='redis://"),
+        ("amqp://host", "db+oracle://u:s3cr3t@h/db", "^backend: .*backend='redis://"),
         ("amqp://host", "db+postgresql://u:s3cr3t@h/db?sslmod=x", "^backend: .*did you mean sslmode"),
         ("amqp://host", "amqp://host", "^backend: .*backend='redis://"),
         ("amqp://", "redis://host", "^broker: .*host.*write amqp://"),
@@ -159,7 +169,7 @@ def test_a_backend_alone_says_where_its_url_belongs(home):
 BACKENDS = {
     "cache+memcached": "a cache",
     "mongodb": "MongoDB",
-    "db+mysql+pymysql db+sqlite database": "an SQL database",
+    "db+oracle db+mssql database": "an SQL database",
     "elasticsearch": "Elasticsearch",
     "cassandra": "Cassandra",
     "couchbase": "Couchbase",

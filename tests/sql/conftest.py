@@ -1,4 +1,4 @@
-"""A SQLite file, or a MariaDB, as a broker, which only these tests open."""
+"""A SQLite file, or a MariaDB, as a broker."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ KEY = "A" * 43
 
 
 @pytest.fixture(autouse=True)
-def opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open the leg, here and in the workers that tests start."""
-    monkeypatch.setenv("NBTASKS_UNFINISHED_SQL", "1")
+def keyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give all of them one key."""
     monkeypatch.setenv("NBTASKS_KEY", KEY)
 
 

@@ -85,12 +85,6 @@ def test_what_is_no_database_is_refused(tmp_path, new_line):
     assert (tmp_path / "broker.db").read_text().startswith("something else")
 
 
-def test_it_is_not_open_yet(monkeypatch):
-    monkeypatch.delenv("NBTASKS_UNFINISHED_SQL")
-    with pytest.raises(ConfigError, match="not a URL that nbtasks knows"):
-        App("sqlite", broker="sqlite:///b.db")
-
-
 def test_results_are_in_the_same_file(tmp_path, new_app, monkeypatch):
     monkeypatch.chdir(tmp_path)
     new_app("sqla+sqlite:///broker.db", backend=f"db+sqlite:///{tmp_path}/broker.db")

@@ -25,13 +25,18 @@ _LOSES = (
     "what a process has taken there is lost for ever when it is killed, and whoever waits looks once a second; leave "
     "the broker out, or name a Redis or Valkey"
 )
+_BY_SQL = (
+    "what a process has taken there is lost for ever when it is killed; write sqlite://, mysql:// or postgresql://, "
+    "and no backend: those keep calls themselves"
+)
 #: Why kombu's others are not taken.
 _REFUSED = {
     **dict.fromkeys(("redis", "rediss", "valkey", "valkeys", "sentinel"), _ONE_ITSELF),
     **dict.fromkeys(("amqp", "amqps", "pyamqp", "librabbitmq"), "write amqp:// without kombu+"),
     "sqs": "write sqs:// without kombu+",
     "memory": "it is in the memory of one process, and no worker would hear of anything; leave the broker out",
-    **dict.fromkeys(("filesystem", "sqla", "sqlalchemy", "db"), _LOSES),
+    "filesystem": _LOSES,
+    **dict.fromkeys(("sqla", "sqlalchemy", "db"), _BY_SQL),
     **dict.fromkeys(
         ("kafka", "confluentkafka"),
         "a queue there is given to one process, so that all others would wait in vain while that one is busy; name a "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from nbtasks.broker.sqliteurl import SWITCH, SqliteUrl
+from nbtasks.broker.sqliteurl import SqliteUrl
 from nbtasks.core.errors import ConfigError
 
 from .serverplace import ServerPlace
@@ -25,8 +25,6 @@ def is_wanted() -> bool:
     said = os.environ.get(EMBEDDED_VARIABLE, "")
     if said not in {"", _SERVER, _FILE}:
         raise ConfigError(f"{EMBEDDED_VARIABLE}: {said!r} is neither {_SERVER!r} nor {_FILE!r}")
-    if not os.environ.get(SWITCH):
-        return False
     return said == _FILE or (not said and has_none())
 
 

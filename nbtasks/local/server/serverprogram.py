@@ -10,8 +10,8 @@ from pathlib import Path
 BINARY_VARIABLE = "NBTASKS_SERVER_BINARY"
 #: What to do where there is no embedded server.
 INSTEAD = (
-    "give the URL of a Redis or Valkey server, with App(broker='redis://host:6379/0') or in the environment "
-    "variable NBTASKS_BROKER"
+    "give the URL of another broker, with App(broker='redis://host:6379/0') or in the environment variable "
+    "NBTASKS_BROKER"
 )
 
 

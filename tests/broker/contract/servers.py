@@ -85,17 +85,13 @@ def _postgres(request: pytest.FixtureRequest) -> Iterator[str]:
 @contextlib.contextmanager
 def _sqlite(request: pytest.FixtureRequest) -> Iterator[str]:
     folder = request.getfixturevalue("tmp_path_factory").mktemp("sqlite")
-    # The leg is not open to users yet.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NBTASKS_UNFINISHED_SQL", "1")
-        yield f"sqlite:///{folder}/broker.db"
+    yield f"sqlite:///{folder}/broker.db"
 
 
 @contextlib.contextmanager
 def _mariadb(request: pytest.FixtureRequest) -> Iterator[str]:
     server = request.getfixturevalue("mariadb_server")
-    with pytest.MonkeyPatch.context() as patch, server.database() as name:
-        patch.setenv("NBTASKS_UNFINISHED_SQL", "1")
+    with server.database() as name:
         yield server.url(name)
 
 
@@ -109,6 +105,7 @@ KINDS: dict[str, Kind] = {
     "rabbitmq-postgresql": _before(_rabbitmq, "postgresql"),
     "beanstalk": _before(_beanstalk, "valkey"),
     "sqs": _before(_sqs, "valkey"),
+    "beanstalk-sqlite": _before(_beanstalk, "sqlite"),
     "etcd": _before(_etcd, "valkey"),
     "sqlite": _sqlite,
     "mariadb": _mariadb,
