@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.broker.verbs.delivery import Aside
+from nbtasks.broker.verbs.delivery import MOST_HELD, Aside
 from nbtasks.broker.verbs.entry import Entry
 from nbtasks.broker.verbs.finish import PUSH_BYTES, Finish
 from nbtasks.core.address import Address
@@ -20,8 +20,6 @@ from .standingquestion import LOOK_AGAIN_S
 
 if TYPE_CHECKING:
     from .pglink import PgLink
-
-_MOST_HELD = 10_000
 
 
 class PgDelivery:
@@ -173,7 +171,7 @@ class PgDelivery:
 
     def in_hand(self) -> list[Entry]:
         """Return every entry that this consumer holds, for an audit after a lost connection."""
-        return self._entries(self._line.rows("held", self._numbers(), self.consumer, _MOST_HELD))
+        return self._entries(self._line.rows("held", self._numbers(), self.consumer, MOST_HELD))
 
     def forget(self) -> None:
         """Nothing is kept of a consumer but the entries that it holds."""

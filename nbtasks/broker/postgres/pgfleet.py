@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.pulse import Observer, Pulse
 from nbtasks.broker.servertime import Reading
+from nbtasks.broker.verbs.fleet import MOST_INFO, MOST_WORKERS
 from nbtasks.core.clock import steady
 from nbtasks.core.workersheet import WorkerSheet
 
 if TYPE_CHECKING:
     from .pglink import PgLink
-
-#: Workers that are looked at in one go, and characters of what one shows of itself.
-_MOST_WORKERS = 10_000
-_MOST_INFO = 256 * 1024
 
 
 class PgFleet:
@@ -37,7 +34,7 @@ class PgFleet:
 
     def pulses(self) -> tuple[float, dict[str, Pulse]]:
         """Return the server's clock in epoch seconds, and the pulses of all workers on the list."""
-        (now, *_), *rows = self._line.rows("pulses", _MOST_WORKERS)
+        (now, *_), *rows = self._line.rows("pulses", MOST_WORKERS)
         return now / 1000, {
             worker: Pulse(lease or b"", age / 1000, buried=age < 0) for _, worker, lease, age in rows
         }
@@ -58,7 +55,7 @@ class PgFleet:
         """Return the same of those workers that have shown something."""
         sheets = {}
         for name, info in self._line.rows("sheets", found) if found else ():
-            sheet = WorkerSheet.from_wire(info) if 0 < len(info) <= _MOST_INFO else None
+            sheet = WorkerSheet.from_wire(info) if 0 < len(info) <= MOST_INFO else None
             if sheet is not None:
                 sheets[name] = sheet
         return sheets

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.verbs.consumers import worker_of
 from nbtasks.broker.verbs.entry import Entry
-from nbtasks.broker.verbs.locks import Turn, title_of
+from nbtasks.broker.verbs.locks import LOOK_S, MOST_AT_ONCE, MOST_LOCKS, MOST_SHOWN, Turn, title_of
 from nbtasks.core.errors import BrokerUnavailable
 from nbtasks.core.lock import Lock
 from nbtasks.core.occupancy import Holder, Occupancy
@@ -22,13 +22,6 @@ from .standingquestion import LOOK_AGAIN_S
 
 if TYPE_CHECKING:
     from .pglink import PgLink
-
-#: Locks that one verb gives back or looks at, so that it keeps nobody waiting; and that are looked at, at all.
-_MOST_AT_ONCE = 50
-_MOST_LOCKS = 20_000
-_MOST_SHOWN = 5
-#: Seconds after which one who waits is asked whether it still does.
-_LOOK_S = 0.2
 
 
 class PgCallLocks:
@@ -81,11 +74,11 @@ class PgLocks:
                     if time.monotonic() >= end or given_up():
                         return
                     left_s = min(end, look_at) - time.monotonic()
-                    woken = self._line.wait_to_be_told(min(_LOOK_S, left_s), looks)
+                    woken = self._line.wait_to_be_told(min(LOOK_S, left_s), looks)
                     looks += 1
                 look_at = time.monotonic() + LOOK_AGAIN_S
         except BrokerUnavailable:
-            time.sleep(min(_LOOK_S, most_s))
+            time.sleep(min(LOOK_S, most_s))
 
     def release(self, locks: Sequence[Lock], name: str, consumer: str) -> None:
         """Give locks back, or leave their lines."""
@@ -106,9 +99,9 @@ class PgLocks:
         """
         total = 0
         while True:
-            found = int(self._line.one("lock_of_dead", worker, consumer or None, guard, _MOST_AT_ONCE))
+            found = int(self._line.one("lock_of_dead", worker, consumer or None, guard, MOST_AT_ONCE))
             total += found
-            if found < _MOST_AT_ONCE:
+            if found < MOST_AT_ONCE:
                 return total
 
     def unlock_consumer(self, consumer: str) -> int:
@@ -122,9 +115,9 @@ class PgLocks:
 
     def see_to_lines(self) -> int:
         """See that all lines get on; returns how many there are."""
-        ids = [lock for (lock,) in self._line.rows("lock_lists", _MOST_LOCKS)]
-        for start in range(0, len(ids), _MOST_AT_ONCE):
-            self._line.rows("lock_turns", ids[start : start + _MOST_AT_ONCE])
+        ids = [lock for (lock,) in self._line.rows("lock_lists", MOST_LOCKS)]
+        for start in range(0, len(ids), MOST_AT_ONCE):
+            self._line.rows("lock_turns", ids[start : start + MOST_AT_ONCE])
         return len(ids)
 
     # -- looked at
@@ -136,7 +129,7 @@ class PgLocks:
             capacity, address: of who waits; its name says it all here.
             name: under which it waits.
         """
-        rows = self._line.rows("lock_holders", lock_id, name, _MOST_SHOWN)
+        rows = self._line.rows("lock_holders", lock_id, name, MOST_SHOWN)
         waiting, before, count, *_ = rows[0]
         holders = tuple(
             Holder(holder, worker, title, since_ms / 1000, most)

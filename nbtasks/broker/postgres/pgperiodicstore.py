@@ -8,7 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.broker.brokererrors import FunctionMissing
-from nbtasks.broker.verbs.periodicstore import Agenda, DueTask, Fired, PeriodicStanding
+from nbtasks.broker.verbs.periodicstore import (
+    MOST_AT_ONCE,
+    MOST_FRAME,
+    MOST_IN_ALL,
+    Agenda,
+    DueTask,
+    Fired,
+    PeriodicStanding,
+)
 from nbtasks.broker.verbs.submission import MOST_ENTRIES
 
 if TYPE_CHECKING:
@@ -16,10 +24,7 @@ if TYPE_CHECKING:
 
     from .pglink import PgLink
 
-#: Periodic tasks that are looked at in one go, at most; bytes of one's frame; its last runs.
-_MOST_AT_ONCE = 100
-_MOST_IN_ALL = 10_000
-_MOST_FRAME = 4 * 2**20
+#: Of its last runs.
 _MOST_RUNS = 30
 #: The last moment that makes sense (ms), some thousand years from now: later ones are none that a calendar has.
 _LAST_MS = 250_000_000_000_000
@@ -71,7 +76,7 @@ class PgPeriodicStore:
     def frame(self, id: str) -> bytes | None:
         """Return the frame of one; None where there is none, or none of ours."""
         found: bytes | None = self._line.one("periodic_frame", self.key_id, id)
-        return found if found is not None and len(found) <= _MOST_FRAME else None
+        return found if found is not None and len(found) <= MOST_FRAME else None
 
     def fire(self, version: str, due_ms: int | None, next_ms: int | None, run: DueRun) -> tuple[Fired, str]:
         """Submit a run; returns what came of it, and the batch that is in the way where one is.
@@ -133,10 +138,10 @@ class PgPeriodicStore:
             return now_ms, list(_standings(rows))
         standings: list[PeriodicStanding] = []
         last = ""
-        for _ in range(0, _MOST_IN_ALL, _MOST_AT_ONCE):
-            (now_ms, *_), *rows = self._line.rows("periodic_look", self.key_id, None, last, _MOST_AT_ONCE)
+        for _ in range(0, MOST_IN_ALL, MOST_AT_ONCE):
+            (now_ms, *_), *rows = self._line.rows("periodic_look", self.key_id, None, last, MOST_AT_ONCE)
             standings += _standings(rows)
-            if len(rows) < _MOST_AT_ONCE:
+            if len(rows) < MOST_AT_ONCE:
                 break
             last = rows[-1][1]
         return now_ms, standings
@@ -155,7 +160,7 @@ def _due(rows: Iterable[Sequence[Any]]) -> Iterator[DueTask]:
 
 def _standings(rows: Iterable[Sequence[Any]]) -> Iterator[PeriodicStanding]:
     for _, name, frame, next_ms, paused_ms, runs, overlapped, missed, there, *past in rows:
-        if _ID.fullmatch(name) and len(frame) <= _MOST_FRAME:
+        if _ID.fullmatch(name) and len(frame) <= MOST_FRAME:
             last = tuple(
                 (due_ms, batch, min(max(code, 0), 255))
                 for due_ms, batch, code in zip(*past, strict=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from nbtasks.broker.verbs.delivery import Aside
+from nbtasks.broker.verbs.delivery import MOST_HELD, Aside
 from nbtasks.broker.verbs.entry import Entry
 from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core.address import Address
@@ -25,8 +25,6 @@ from .redisfinish import finish, for_script
 from .redislocks import RedisCallLocks
 from .untrusted import or_nothing, part
 from .vouching import VouchedRead
-
-_MOST_HELD = 10_000
 
 
 @dataclass(frozen=True)
@@ -222,7 +220,7 @@ class RedisDelivery:
 
     def _pending(self) -> list[Any]:
         streams = self._lanes.streams
-        asked = [("XPENDING", stream, GROUP, "-", "+", _MOST_HELD, self.consumer) for stream in streams]
+        asked = [("XPENDING", stream, GROUP, "-", "+", MOST_HELD, self.consumer) for stream in streams]
         return self._link.several_or_nothing(asked, [])
 
     def _read(self, address: Address, lane: str, ids: list[bytes]) -> list[Entry]:

@@ -6,16 +6,13 @@ import time
 
 from nbtasks.broker.pulse import Observer, Pulse
 from nbtasks.broker.servertime import Reading
+from nbtasks.broker.verbs.fleet import MOST_INFO, MOST_WORKERS
 from nbtasks.core.clock import steady
 from nbtasks.core.workersheet import WorkerSheet
 
 from .keys import Keys
 from .link import Link
 from .untrusted import names
-
-#: Workers that are looked at in one go, and bytes of what one shows of itself.
-_MOST_WORKERS = 10_000
-_MOST_INFO = 256 * 1024
 
 
 class RedisFleet:
@@ -57,7 +54,7 @@ class RedisFleet:
 
     def pulses(self) -> tuple[float, dict[str, Pulse]]:
         """Return the server's clock in epoch seconds, and the pulses of all workers on the list."""
-        now, *found = self._link.script("pulses", [self._keys.root], [_MOST_WORKERS])
+        now, *found = self._link.script("pulses", [self._keys.root], [MOST_WORKERS])
         pulses = {}
         for name, lease, age_ms in zip(found[::3], found[1::3], found[2::3], strict=True):
             for worker in names([name]):
@@ -94,9 +91,9 @@ class RedisFleet:
         for start in range(0, len(found), 500):
             part = found[start : start + 500]
             # One byte more than is read: what is too long is cut short, and then it is no JSON.
-            asked = [("GETRANGE", self._keys.worker_info(name), 0, _MOST_INFO) for name in part]
+            asked = [("GETRANGE", self._keys.worker_info(name), 0, MOST_INFO) for name in part]
             for name, info in zip(part, self._link.pipeline(asked), strict=True):
-                if isinstance(info, bytes) and 0 < len(info) <= _MOST_INFO:
+                if isinstance(info, bytes) and 0 < len(info) <= MOST_INFO:
                     sheet = WorkerSheet.from_wire(info.decode(errors="replace"))
                     if sheet is not None:
                         sheets[name] = sheet

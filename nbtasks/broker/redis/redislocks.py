@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from nbtasks.broker.verbs.consumers import worker_of
 from nbtasks.broker.verbs.entry import Entry
-from nbtasks.broker.verbs.locks import Turn, title_of
+from nbtasks.broker.verbs.locks import LOOK_S, MOST_AT_ONCE, MOST_LOCKS, MOST_SHOWN, Turn, title_of
 from nbtasks.core.errors import BrokerUnavailable
 from nbtasks.core.lock import Lock
 from nbtasks.core.occupancy import Holder, Occupancy
@@ -24,12 +24,6 @@ from .lanes import Lanes
 from .link import Link, translated
 from .untrusted import number_or
 
-#: Locks that one script gives back or looks at, so that it keeps nobody waiting; and that are looked at, at all.
-_MOST_AT_ONCE = 50
-_MOST_LOCKS = 20_000
-_MOST_SHOWN = 5
-#: Seconds after which one who waits is asked whether it still does.
-_LOOK_S = 0.2
 _HOLDER = re.compile(
     rb"([0-9]{1,15}) ([0-9]{1,15}) ([0-9]{1,15}) ([\x21-\x7e]{1,300}) ?(.{0,300})", re.DOTALL
 )
@@ -85,11 +79,11 @@ class RedisLocks:
         end, block_ms = time.monotonic() + most_s, max(1, round(most_s * 1000))
         try:
             self._link.ask(self._keys.lock_calls(name), b"0-0", 10, block_ms)
-            while not self._link.answer(min(_LOOK_S, max(0.0, end - time.monotonic()))):
+            while not self._link.answer(min(LOOK_S, max(0.0, end - time.monotonic()))):
                 if time.monotonic() >= end or given_up():
                     break
         except BrokerUnavailable:
-            time.sleep(min(_LOOK_S, most_s))
+            time.sleep(min(LOOK_S, most_s))
         finally:
             self._link.close()
 
@@ -117,9 +111,9 @@ class RedisLocks:
         keys = [self._keys.root, *([self._keys.lease(worker)] if guard else [])]
         total = 0
         while True:
-            found = int(self._link.script("lock_of_dead", keys, [worker, consumer, _MOST_AT_ONCE]))
+            found = int(self._link.script("lock_of_dead", keys, [worker, consumer, MOST_AT_ONCE]))
             total += found
-            if found < _MOST_AT_ONCE:
+            if found < MOST_AT_ONCE:
                 return total
 
     def unlock_consumer(self, consumer: str) -> int:
@@ -137,9 +131,9 @@ class RedisLocks:
 
     def see_to_lines(self) -> int:
         """See that all lines get on; returns how many there are."""
-        ids = self._link.call_or_nothing(("HKEYS", self._keys.lines), [])[:_MOST_LOCKS]
-        for start in range(0, len(ids), _MOST_AT_ONCE):
-            self._link.script("lock_turns", [self._keys.root], ids[start : start + _MOST_AT_ONCE])
+        ids = self._link.call_or_nothing(("HKEYS", self._keys.lines), [])[:MOST_LOCKS]
+        for start in range(0, len(ids), MOST_AT_ONCE):
+            self._link.script("lock_turns", [self._keys.root], ids[start : start + MOST_AT_ONCE])
         return len(ids)
 
     # -- looked at
@@ -152,7 +146,7 @@ class RedisLocks:
             address: of the queue of who waits; "@" of code that waits by itself.
             name: under which it waits.
         """
-        args: list[Argument] = [lock_id, _MOST_SHOWN, address, name, capacity]
+        args: list[Argument] = [lock_id, MOST_SHOWN, address, name, capacity]
         waiting, before, count, now, *rest = self._link.script("lock_holders", [self._keys.root], args)
         found = [_holder(one, value, now) for one, value in zip(rest[::2], rest[1::2], strict=True)]
         holders = tuple(one for one in found if one is not None)

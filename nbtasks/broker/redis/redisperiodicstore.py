@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.broker.brokererrors import FunctionMissing
-from nbtasks.broker.verbs.periodicstore import Agenda, DueTask, Fired, PeriodicStanding
+from nbtasks.broker.verbs.periodicstore import (
+    MOST_AT_ONCE,
+    MOST_FRAME,
+    MOST_IN_ALL,
+    Agenda,
+    DueTask,
+    Fired,
+    PeriodicStanding,
+)
 
 from .channel import Argument
 from .keys import Keys
@@ -16,11 +24,6 @@ from .untrusted import batch_name, number, number_or
 
 if TYPE_CHECKING:
     from nbtasks.core.due.periodic import DueRun
-
-#: Periodic tasks that are looked at in one go, at most; bytes of one's frame.
-_MOST_AT_ONCE = 100
-_MOST_IN_ALL = 10_000
-_MOST_FRAME = 4 * 2**20
 
 
 class RedisPeriodicStore:
@@ -70,7 +73,7 @@ class RedisPeriodicStore:
     def frame(self, id: str) -> bytes | None:
         """Return the frame of one; None where there is none, or none of ours."""
         found = self._link.call_or_nothing(("HGET", self._keys.periodic(self.key_id, id), "d"), None)
-        return found if isinstance(found, bytes) and len(found) <= _MOST_FRAME else None
+        return found if isinstance(found, bytes) and len(found) <= MOST_FRAME else None
 
     def fire(self, version: str, due_ms: int | None, next_ms: int | None, run: DueRun) -> tuple[Fired, str]:
         """Submit a run; returns what came of it, and the batch that is in the way where one is.
@@ -127,10 +130,10 @@ class RedisPeriodicStore:
             now_ms, *found = self._script("periodic_look", "", *ids)
             return now_ms, list(_standings(found))
         standings: list[PeriodicStanding] = []
-        for start in range(0, _MOST_IN_ALL, _MOST_AT_ONCE):
-            now_ms, *found = self._script("periodic_look", start, _MOST_AT_ONCE)
+        for start in range(0, MOST_IN_ALL, MOST_AT_ONCE):
+            now_ms, *found = self._script("periodic_look", start, MOST_AT_ONCE)
             standings += _standings(found)
-            if len(found) < _MOST_AT_ONCE:
+            if len(found) < MOST_AT_ONCE:
                 break
         return now_ms, standings
 

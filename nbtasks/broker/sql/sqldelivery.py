@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbtasks.broker.verbs.delivery import Aside
+from nbtasks.broker.verbs.delivery import MOST_HELD, Aside
 from nbtasks.broker.verbs.entry import LOST, SETTLED, Entry
 from nbtasks.broker.verbs.finish import Finish
 from nbtasks.core.address import Address
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from .sqllink import SqlLink
     from .sqltransaction import Row, Transaction
 
-_MOST_HELD = 10_000
 #: Entries that are looked at in one take, those that are over among them.
 _MOST_LOOKED_AT = 1000
 
@@ -288,7 +287,7 @@ def held(tx: Transaction, queues: Sequence[int], consumer: str) -> list[Any]:
         f"SELECT {COLUMNS} FROM @entries WHERE holder = ? AND queue IN (*) ORDER BY place, id LIMIT ?",  # noqa: S608
         (consumer,),
         queues,
-        _MOST_HELD,
+        MOST_HELD,
     )
     return sorted(rows, key=lambda row: (row[2], row[0]))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.pulse import Observer, Pulse
 from nbtasks.broker.servertime import Reading
+from nbtasks.broker.verbs.fleet import MOST_INFO, MOST_WORKERS
 from nbtasks.core.clock import steady
 from nbtasks.core.workersheet import WorkerSheet
 
@@ -16,10 +17,6 @@ from .sqltime import AHEAD
 if TYPE_CHECKING:
     from .sqllink import SqlLink
     from .sqltransaction import Row, Transaction
-
-#: Workers that are looked at in one go, and characters of what one shows of itself.
-_MOST_WORKERS = 10_000
-_MOST_INFO = 256 * 1024
 
 
 class SqlFleet:
@@ -63,7 +60,7 @@ class SqlFleet:
         """Return the same of those workers that have shown something."""
         shown = {}
         for name, info in self._line.read(sheets, found) if found else ():
-            sheet = WorkerSheet.from_wire(info) if 0 < len(info) <= _MOST_INFO else None
+            sheet = WorkerSheet.from_wire(info) if 0 < len(info) <= MOST_INFO else None
             if sheet is not None:
                 shown[name] = sheet
         return shown
@@ -110,7 +107,7 @@ def pulses(tx: Transaction) -> tuple[int, list[Row]]:
     """Return the server's time (ms), and of each worker its name, lease, last renewal and whether it was buried."""
     rows = tx.rows(
         "SELECT worker, lease, seen, buried FROM @workers WHERE ns = ? ORDER BY seen DESC LIMIT ?",
-        *(tx.ns, _MOST_WORKERS),
+        *(tx.ns, MOST_WORKERS),
     )
     return tx.now_ms(), rows
 

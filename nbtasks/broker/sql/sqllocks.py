@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nbtasks.broker.verbs.consumers import worker_of
 from nbtasks.broker.verbs.entry import Entry
-from nbtasks.broker.verbs.locks import Turn, call_name, title_of
+from nbtasks.broker.verbs.locks import LOOK_S, MOST_AT_ONCE, MOST_LOCKS, MOST_SHOWN, Turn, call_name, title_of
 from nbtasks.core.errors import BrokerUnavailable
 from nbtasks.core.lock import Lock
 from nbtasks.core.occupancy import Holder, Occupancy
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from .sqllink import SqlLink
     from .sqltransaction import Transaction
 
-#: Locks that one verb gives back or looks at, so that it keeps nobody waiting; and that are looked at, at all.
-_MOST_AT_ONCE = 50
-_MOST_LOCKS = 20_000
-_MOST_SHOWN = 5
-#: Seconds after which one who waits is asked whether it still does.
-_LOOK_S = 0.2
 #: Added to a ticket, so that what waits for its turn is due when nobody lives who could see it (ms).
 NEVER_MS = 4_000_000_000_000_000
 
@@ -74,10 +68,10 @@ class SqlLocks:
         end = time.monotonic() + most_s
         try:
             while (now := time.monotonic()) < end and not given_up():
-                if self._line.wait_for(lambda: self._line.read(has_turn, name), min(end, now + _LOOK_S)):
+                if self._line.wait_for(lambda: self._line.read(has_turn, name), min(end, now + LOOK_S)):
                     return
         except BrokerUnavailable:
-            time.sleep(min(_LOOK_S, most_s))
+            time.sleep(min(LOOK_S, most_s))
 
     def release(self, locks: Sequence[Lock], name: str, consumer: str) -> None:
         """Give locks back, or leave their lines."""
@@ -99,7 +93,7 @@ class SqlLocks:
         while True:
             found = self._line.write(lock_of_dead, worker, consumer, guard)
             total += found
-            if found < _MOST_AT_ONCE:
+            if found < MOST_AT_ONCE:
                 return total
 
     def unlock_consumer(self, consumer: str) -> int:
@@ -114,8 +108,8 @@ class SqlLocks:
     def see_to_lines(self) -> int:
         """See that all lines get on; returns how many there are."""
         ids = self._line.read(lock_lists)
-        for start in range(0, len(ids), _MOST_AT_ONCE):
-            self._line.write(lock_turns, ids[start : start + _MOST_AT_ONCE])
+        for start in range(0, len(ids), MOST_AT_ONCE):
+            self._line.write(lock_turns, ids[start : start + MOST_AT_ONCE])
         return len(ids)
 
     # -- looked at
@@ -219,7 +213,7 @@ def lock_of_dead(tx: Transaction, worker: str, consumer: str, guard: bool) -> in
             *(tx.ns, worker),
         )
         if not consumer or row[2] == consumer
-    ][:_MOST_AT_ONCE]
+    ][:MOST_AT_ONCE]
     if not rows:
         return 0
     # Locked, so that it cannot come back in the middle of this.
@@ -241,7 +235,7 @@ def holding(tx: Transaction, workers: Sequence[str]) -> list[str]:
 def lock_lists(tx: Transaction) -> list[str]:
     """Return which locks somebody waits for."""
     statement = "SELECT DISTINCT held FROM @lock_lines WHERE ns = ? ORDER BY held LIMIT ?"
-    return [lock for (lock,) in tx.rows(statement, tx.ns, _MOST_LOCKS)]
+    return [lock for (lock,) in tx.rows(statement, tx.ns, MOST_LOCKS)]
 
 
 def lock_ids(tx: Transaction, most: int) -> list[str]:
@@ -287,6 +281,6 @@ def occupancy(tx: Transaction, lock: str, name: str) -> Occupancy:
     )
     holders = tuple(
         Holder(holder, worker, title, max(0, now - since) / 1000, most)
-        for holder, worker, title, since, most in rows[:_MOST_SHOWN]
+        for holder, worker, title, since, most in rows[:MOST_SHOWN]
     )
     return Occupancy(len(names), names.index(name) if name in names else None, len(rows), holders)

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtasks.broker.brokererrors import FunctionMissing
-from nbtasks.broker.verbs.periodicstore import Agenda, DueTask, Fired, PeriodicStanding
+from nbtasks.broker.verbs.periodicstore import (
+    MOST_AT_ONCE,
+    MOST_FRAME,
+    MOST_IN_ALL,
+    Agenda,
+    DueTask,
+    Fired,
+    PeriodicStanding,
+)
 
 from .sqlentries import tell
 from .sqlhousekeeping import elect
@@ -19,10 +27,6 @@ if TYPE_CHECKING:
     from .sqllink import SqlLink
     from .sqltransaction import Row, Transaction
 
-#: Periodic tasks that are looked at in one go, at most; bytes of one's frame.
-_MOST_AT_ONCE = 100
-_MOST_IN_ALL = 10_000
-_MOST_FRAME = 4 * 2**20
 _OF_ONE = "ns = ? AND key_id = ? AND id = ?"
 
 
@@ -69,7 +73,7 @@ class SqlPeriodicStore:
     def frame(self, id: str) -> bytes | None:
         """Return the frame of one; None where there is none, or none of ours."""
         found = self._line.read(periodic_frame, self.key_id, id)
-        return found if found is not None and len(found) <= _MOST_FRAME else None
+        return found if found is not None and len(found) <= MOST_FRAME else None
 
     def fire(self, version: str, due_ms: int | None, next_ms: int | None, run: DueRun) -> tuple[Fired, str]:
         """Submit a run; returns what came of it, and the batch that is in the way where one is.
@@ -118,11 +122,11 @@ class SqlPeriodicStore:
             return self._line.read(look, self.key_id, ids)
         standings: list[PeriodicStanding] = []
         last = ""
-        for _ in range(0, _MOST_IN_ALL, _MOST_AT_ONCE):
+        for _ in range(0, MOST_IN_ALL, MOST_AT_ONCE):
             names = self._line.read(behind, self.key_id, last)
             now_ms, some = self._line.read(look, self.key_id, names)
             standings += some
-            if len(names) < _MOST_AT_ONCE:
+            if len(names) < MOST_AT_ONCE:
                 break
             last = names[-1]
         return now_ms, standings
@@ -272,7 +276,7 @@ def behind(tx: Transaction, key_id: str, name: str) -> list[str]:
     """Return the ids of some that come behind one."""
     rows = tx.rows(
         "SELECT id FROM @periodic_tasks WHERE ns = ? AND key_id = ? AND id > ? ORDER BY id LIMIT ?",
-        *(tx.ns, key_id, name, _MOST_AT_ONCE),
+        *(tx.ns, key_id, name, MOST_AT_ONCE),
     )
     return [one for (one,) in rows]
 
@@ -285,7 +289,7 @@ def look(tx: Transaction, key_id: str, names: Sequence[str]) -> tuple[int, list[
         (tx.ns, key_id),
         names,
     )
-    return tx.now_ms(), [_standing(tx, row) for row in sorted(rows) if len(row[1]) <= _MOST_FRAME]
+    return tx.now_ms(), [_standing(tx, row) for row in sorted(rows) if len(row[1]) <= MOST_FRAME]
 
 
 def _standing(tx: Transaction, row: Row) -> PeriodicStanding:

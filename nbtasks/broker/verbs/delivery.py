@@ -10,6 +10,9 @@ from .entry import Entry
 from .finish import Finish
 from .locks import CallLocks
 
+#: Entries of one consumer that are looked at.
+MOST_HELD = 10_000
+
 
 @dataclass(frozen=True)
 class Aside:

@@ -8,6 +8,10 @@ from nbtasks.broker.pulse import Pulse
 from nbtasks.broker.servertime import Reading
 from nbtasks.core.workersheet import WorkerSheet
 
+#: Workers that are looked at in one go, and characters of what one shows of itself.
+MOST_WORKERS = 10_000
+MOST_INFO = 256 * 1024
+
 
 class Fleet(Protocol):
     """Leases, and the list of workers. Clients have leases, too, as long as they hold locks.

@@ -16,6 +16,13 @@ from nbtasks.core.occupancy import Occupancy
 
 from .entry import Entry
 
+#: Locks that one verb gives back or looks at, so that it keeps nobody waiting; and that are looked at, at all; and of
+#: each, those that are shown who hold it or wait for it.
+MOST_AT_ONCE = 50
+MOST_LOCKS = 20_000
+MOST_SHOWN = 5
+#: Seconds after which one who waits is asked whether it still does.
+LOOK_S = 0.2
 _MOST_TITLE = 150
 
 

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from nbtasks.core.due.periodic import DueRun
 
+#: Periodic tasks that are looked at in one go, and at all, at most; bytes of one's frame.
+MOST_AT_ONCE = 100
+MOST_IN_ALL = 10_000
+MOST_FRAME = 4 * 2**20
 #: What came of a run: submitted; due times have moved on; it is not due yet; it is another version now, or gone; the
 #: server does not have its function; the queue is full; the run before goes on; it pauses.
 Fired = Literal["OK", "LATE", "EARLY", "CHANGED", "NOFN", "FULL", "BUSY", "WAIT"]
