@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 _EMBEDDED = "leave the broker out, and an embedded server starts by itself"
@@ -103,6 +104,16 @@ _SYSTEMS: dict[str, OtherSystem] = {
         "no results", keeping="for calls without results say ignore_result=True at the task, and "
     ),
 }  # fmt: skip
+#: What is taken in just this form: what is not known of it is what stands around it.
+_TAKEN = frozenset(
+    {
+        "redis", "rediss", "valkey", "valkeys", "unix", "sentinel", "sentinels", "postgresql", "postgres",
+        "amqp", "amqps", "pyamqp", "beanstalk", "sqs", "azureservicebus", "azurestoragequeues", "gcpubsub",
+        "mongodb", "zookeeper", "consul", "etcd",
+    }
+)  # fmt: skip
+#: A scheme that is no more like one than this was not mistyped.
+_LIKE = 0.7
 #: As brokers; what Celery takes for results under the same name, it still does.
 _GONE_AS_BROKERS = {"couchdb": _OF_4}
 _GONE_FOR_RESULTS = {"amqp": _OF_5}
@@ -116,10 +127,24 @@ def _known(scheme: str) -> str:
 
 def as_broker(scheme: str) -> tuple[str, str]:
     """Return how a foreign scheme is called in a message, and the next step."""
-    system = _SYSTEMS.get(_known(scheme))
+    known = _known(scheme)
+    system = _SYSTEMS.get(known)
     if system is None:
-        return f"{scheme}://", _ELSE
+        near = difflib.get_close_matches(
+            scheme.lower(), sorted(_TAKEN | {"mysql", "mariadb", "sqlite"}), 1, _LIKE
+        )
+        return f"{scheme}://", f"did you mean {near[0]}://? Else {_ELSE}" if near else _ELSE
+    if known in _TAKEN:
+        return _taken_otherwise(scheme, known, system)
     return _shown(f"{scheme}://", system.name, _GONE_AS_BROKERS.get(scheme, system.gone)), system.step
+
+
+def _taken_otherwise(scheme: str, known: str, system: OtherSystem) -> tuple[str, str]:
+    """Return the same for what would be taken if it were written otherwise."""
+    if scheme.lower() == known:
+        return f"{scheme}: ({system.name}) with one slash", f"write {known}://, with two"
+    tls = ", or amqps:// for TLS" if known == "amqp" else ""
+    return f"{scheme}:// ({system.name})", f"write {known}://{tls}"
 
 
 def for_results(text: str) -> tuple[str, str]:

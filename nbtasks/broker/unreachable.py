@@ -22,7 +22,8 @@ _STEPS = {
 }
 
 _CHECK = (
-    "check that the server runs and that the URL (App(broker=...), NBTASKS_BROKER, connection file) is right"
+    "check that the server runs and that its URL (App(broker=...) or backend=, NBTASKS_BROKER or NBTASKS_BACKEND, "
+    "connection file) is right"
 )
 _FIREWALL = (
     "where the server runs, a firewall on the way or a wrong address is the usual cause: "

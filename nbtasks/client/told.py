@@ -85,8 +85,10 @@ class Told:
             with contextlib.suppress(ConfigError):
                 # Where they do not go together, that is said when they are used.
                 broker = connections.with_master(broker, self.broker_options)
-            ledger, _ = connections.divided(broker, self._backend)
-            return f"{connections.place(connections.address_of(ledger), name)}{own_key}"
+            with contextlib.suppress(ConfigError):
+                # The backend may be named in the next line, app.conf.result_backend = ...
+                broker, _ = connections.divided(broker, self._backend)
+            return f"{connections.place(connections.address_of(broker), name)}{own_key}"
         return f"namespace {self.namespace!r}{own_key}" if self.namespace else own_key.strip()
 
     def begin(self) -> tuple[Connection, Resolving | None]:

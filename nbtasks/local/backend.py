@@ -16,6 +16,8 @@ from nbtasks.core.errors import ConfigError
 from nbtasks.core.warning import warn
 
 BACKEND_VARIABLE = "NBTASKS_BACKEND"
+#: What is to be written where a broker keeps nothing itself.
+BESIDE = f"name one of {KEEPERS} beside it, backend='redis://localhost:6379/0' or {BACKEND_VARIABLE}"
 #: Celery's words for: through the broker.
 _THROUGH_THE_BROKER = re.compile(r"rpc(://.*)?")
 #: What has been said in this process.
@@ -53,7 +55,8 @@ def check_backend(backend: object, broker: str) -> None:
         ConfigError: it is another one.
     """
     if not isinstance(backend, str):
-        raise ConfigError(f"backend: a URL is a text, not {type(backend).__name__}; leave backend out")
+        step = BESIDE if is_carrier(broker) else "leave backend out"
+        raise ConfigError(f"backend: a URL is a text, not {type(backend).__name__}; {step}")
     if is_carrier(broker):
         ledger_of(broker, backend)
         return
@@ -110,14 +113,13 @@ def ledger_of(broker: str, backend: str | None) -> str:
     """
     shown = parse_carrier(broker).shown
     found = backend or os.environ.get(BACKEND_VARIABLE)
-    step = f"name one of {KEEPERS} beside it, backend='redis://localhost:6379/0' or {BACKEND_VARIABLE}"
     if not found:
-        raise ConfigError(f"broker: {shown} brings calls to workers and keeps no results: {step}")
+        raise ConfigError(f"broker: {shown} brings calls to workers and keeps no results: {BESIDE}")
     if not _keeps_results(found):
         named, _ = for_results(found)
         raise ConfigError(
             f"backend: beside {shown} there must be a server that keeps calls and results, and {named} is none that "
-            f"can: {step}"
+            f"can: {BESIDE}"
         )
     parse(found, "backend")
     return found

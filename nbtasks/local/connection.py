@@ -394,7 +394,7 @@ def check_namespace(name: str) -> None:
 
 def address_of(url: str) -> str:
     """Return a URL without user, password and query."""
-    return urls.parse(url).shown
+    return parse_carrier(url).shown if is_carrier(url) else urls.parse(url).shown
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from nbtasks import App, ConfigError
+from nbtasks import App, BrokerUnavailable, ConfigError
 from nbtasks.broker.carriers.carriage import is_carrier, parse_carrier
 from nbtasks.broker.carriers.carriername import carrier_name, plain_name
+from tests.chaos import servers
+from tests.servers.sentinels import KeyServer
 
 ADDRESS = "default@3.11.0123abcd"
 #: What none may repeat.
@@ -132,3 +134,63 @@ def test_options_that_change_nothing_for_a_carrier_are_said(home):
             result_backend="redis://localhost",
             broker_transport_options={"region": "eu-central-1", "visibility_timeout": 5},
         )
+
+
+@pytest.mark.parametrize("url", ["pyamqp://", "amqp://", "AMQP:////"])
+def test_an_amqp_that_names_nothing_is_the_one_on_this_machine(home, url):
+    """As in the first lines of Celery's tutorials."""
+    found = parse_carrier(url)
+    assert (found.host, found.port, found.vhost, found.user) == ("localhost", 5672, "/", "guest")
+    with App("tasks", broker=url, backend="redis://localhost") as app:
+        assert app.connection.title.startswith("amqp://localhost")
+    with pytest.raises(ConfigError, match="a user and no host"):
+        parse_carrier("amqp://me:s3cr3t@/vhost")
+
+
+@pytest.mark.parametrize("first", ["broker_url", "result_backend"])
+def test_carrier_and_backend_may_be_set_one_after_the_other(home, first):
+    """As Celery's pages write them: app.conf.broker_url = ... on one line, and the backend on the next."""
+    settings = {"broker_url": "amqp://localhost", "result_backend": "redis://localhost"}
+    with App() as app:
+        setattr(app.conf, first, settings.pop(first))
+        app.conf.update(settings)
+        assert app.connection.title == "amqp://localhost over redis://localhost"
+
+
+def test_an_app_whose_carrier_never_got_a_backend_says_so_where_it_is_used_and_can_be_closed(home, caplog):
+    with App() as app:
+        app.conf.broker_url = "amqp://localhost"
+        with pytest.raises(ConfigError, match=r"keeps no results: .*backend='redis://"):
+            app.task(abs).delay(-1)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("backend", [b"redis://localhost", ["redis://localhost"], 5])
+def test_beside_a_carrier_nobody_is_told_to_leave_the_backend_out(home, backend):
+    with pytest.raises(ConfigError, match=r"^backend: .* is a text.*; name one of Redis.*backend='redis://"):
+        App(broker="amqp://localhost", backend=backend)
+
+
+def test_what_answers_and_is_no_beanstalkd_is_said_to_be_none(start_server, new_app):
+    app = new_app(f"beanstalk://127.0.0.1:{start_server(KeyServer, servers.find('bundled')).port}")
+    with pytest.raises(BrokerUnavailable, match=r"beanstalk://.* \(what answers there is no beanstalkd\)"):
+        app.task(abs).delay(-1)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("ampq://me:s3cr3t@host", "did you mean amqp://"),
+        ("py-amqp://me:s3cr3t@host", "did you mean pyamqp://"),
+        ("postgre://me:s3cr3t@host/db", "did you mean postgres"),
+        ("beanstalkd://host", "did you mean beanstalk://"),
+        ("reddis://:s3cr3t@host", "did you mean redis://"),
+        ("amqp:/me:s3cr3t@host", "one slash.* write amqp://, with two"),
+        ("sqs:/s3cr3t@", "one slash.* write sqs://, with two"),
+        ("amqp+ssl://me:s3cr3t@host", "write amqp://, or amqps:// for TLS"),
+    ],
+)
+def test_what_is_nearly_one_says_what_to_write(home, url, said):
+    with pytest.raises(ConfigError, match=f"^broker: .*{said}") as caught:
+        App(broker=url, backend="redis://localhost")
+    assert SECRET not in str(caught.value)

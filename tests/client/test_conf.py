@@ -133,7 +133,8 @@ def test_options_of_a_transport_that_say_where_calls_go_are_refused(app, setting
         ("redis_backend_use_ssl", {"ssl_cert_reqs": ssl.CERT_NONE}, r"\?ssl_ca_certs="),
         ("broker_use_ssl", True, "rediss://"),
         ("redis_host", "elsewhere", "broker_url names"),
-        ("redis_db", 3, "broker_url names"),
+        ("redis_db", 3, "broker_url names.* beside a RabbitMQ .* result_backend"),
+        ("redis_backend_credential_provider", "s3cr3t", "user and password"),
         ("REDIS_PASSWORD", "s3cr3t", "broker_url names"),
         ("CELERY_REDIS_PASSWORD", "s3cr3t", "broker_url names"),
         ("broker_read_url", "redis://s3cr3t@host", "one server"),
@@ -147,6 +148,18 @@ def test_what_changes_where_calls_go_or_how_safely_is_refused(app, name, value, 
         with pytest.raises(ConfigError, match=said) as caught:
             use()
         assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("redis_client_name", "redis_backend_health_check_interval", "result_backend_thread_safe"),
+        *("override_backends", "CASSANDRA_SECURE_BUNDLE_PATH", "gcs_threadpool_maxsize", "firestore_project"),
+    ],
+)
+def test_what_celery_knows_of_its_backends_is_no_error(app, name):
+    with pytest.warns(UserWarning, match="does nothing here, leave it out"):
+        app.conf[name] = "x"
 
 
 def test_what_has_no_meaning_here_is_said_once(app):

@@ -74,9 +74,12 @@ def _parsed(url: str) -> AmqpUrl:
     begin = _SCHEME.match(url)
     if begin is None:
         raise ConfigError("this is no URL of an AMQP server")
-    if has_control(url):
-        raise ConfigError("the URL has a line break or another control character in it")
+    if has_control(url) or " " in url:
+        raise ConfigError("the URL has a blank, a line break or another control character in it")
     login, place, path, query = cut(url[begin.end() :])
+    if login is None and not place:
+        # Celery's "pyamqp://": the one on this machine.
+        place = "localhost"
     user, _, password = ("guest", ":", "guest") if login is None else login.partition(":")
     tls = begin[1].lower() == "amqps"
     host, port = _place(place, 5671 if tls else 5672)
@@ -88,6 +91,8 @@ def _parsed(url: str) -> AmqpUrl:
 
 def _place(place: str, standard: int) -> tuple[str, int]:
     found = _PLACE.fullmatch(place)
+    if not place:
+        raise ConfigError("the URL names a user and no host")
     if found is None:
         raise ConfigError(f"the URL's host is no name, or its port no number; or {ENCODED}")
     port = int(found["port"] or standard)

@@ -26,7 +26,10 @@ _TLS = (
     "rediss:// in the URL says it (sentinels:// with sentinels, amqps:// with a RabbitMQ), and its options stand "
     "behind it: rediss://user:password@host:port/database?ssl_ca_certs=/ca.pem"
 )
-_RESULTS = "results are kept on the broker's own server, which broker_url names: leave it out"
+_RESULTS = (
+    "results are kept on the broker's own server, which broker_url names, or beside a RabbitMQ on that of "
+    "result_backend: leave it out"
+)
 #: Calls would go elsewhere, or in the clear, if these were left out in silence.
 _INSTEAD = {
     "broker_transport": _URL,
@@ -44,6 +47,7 @@ _INSTEAD = {
     "redis_db": _RESULTS,
     "redis_username": _RESULTS,
     "redis_password": _RESULTS,
+    "redis_backend_credential_provider": "the URL says user and password",
 }
 #: Values that say nothing.
 _NOTHING = (None, False, "")
@@ -67,8 +71,11 @@ _REASONS = (
     ("*_compression", "nothing is compressed"),
     ("*exchange* *routing_key *delivery_mode *_queue_type task_create_missing_queue*", _NO_AMQP),
     ("task_queue_max_priority", "every queue has priorities, 0 to 9"),
-    ("cache_* cassandra_* s3_* azureblockblob_* gcs_* couchbase_* arangodb_* mongodb_*", _NO_STORE),
-    ("cosmosdbsql_* elasticsearch_* database_*", _NO_STORE),
+    (
+        "cache_* cassandra_* s3_* azureblockblob_* gcs_* couchbase_* arangodb_* mongodb_*",
+        _NO_STORE,
+    ),
+    ("cosmosdbsql_* elasticsearch_* database_* firestore_* override_backends", _NO_STORE),
     ("redis_*", "results take the connections of the broker"),
     ("broker_*", "connections are kept up, and made again, without settings"),
     ("result_*", "results are kept as they are, for as long as result_expires says"),

@@ -11,7 +11,7 @@ OWN = frozenset({"namespace", "key", "connection_file", "listen", "result_limit"
 _ARGUMENTS = {"broker": "broker_url", "backend": "result_backend", "expires": "result_expires"}
 #: Celery 5.7's, by their first words.
 _CELERYS = {
-    "": "accept_content result_accept_content enable_utc imports include timezone",
+    "": "accept_content result_accept_content enable_utc imports include timezone override_backends",
     "beat_": "enable_remote_control remote_control_max_tick_age max_loop_interval schedule scheduler schedule_filename "
     "sync_every cron_starting_deadline",
     "broker_": "url read_url write_url transport transport_options connection_timeout connection_retry "
@@ -20,11 +20,12 @@ _CELERYS = {
     "port user password vhost",
     "cache_": "backend backend_options",
     "cassandra_": "entry_ttl keyspace port read_consistency servers bundle_path table write_consistency auth_provider "
-    "auth_kwargs options",
+    "auth_kwargs options secure_bundle_path",
     "s3_": "access_key_id secret_access_key bucket base_path endpoint_url region",
     "azureblockblob_": "container_name retry_initial_backoff_sec retry_increment_base retry_max_attempts base_path "
     "connection_timeout read_timeout",
-    "gcs_": "bucket project base_path ttl",
+    "gcs_": "bucket project base_path ttl threadpool_maxsize",
+    "firestore_": "project",
     "control_": "queue_ttl queue_expires queue_exclusive queue_durable exchange",
     "couchbase_": "backend_settings",
     "arangodb_": "backend_settings",
@@ -32,11 +33,11 @@ _CELERYS = {
     "cosmosdbsql_": "database_name collection_name consistency_level max_retry_attempts max_retry_wait_time",
     "event_": "queue_expires queue_ttl queue_prefix queue_exclusive queue_durable serializer exchange",
     "redis_": "backend_use_ssl db host max_connections username password port socket_timeout socket_connect_timeout "
-    "retry_on_timeout socket_keepalive",
+    "retry_on_timeout socket_keepalive client_name backend_health_check_interval backend_credential_provider",
     "result_": "backend cache_max compression exchange exchange_type expires chord_expires failure_expires "
     "persistent extended serializer backend_transport_options chord_retry_interval chord_join_timeout "
     "backend_max_sleep_between_retries_ms backend_max_retries backend_base_sleep_between_retries_ms "
-    "backend_always_retry",
+    "backend_always_retry backend_thread_safe",
     "elasticsearch_": "retry_on_timeout max_retries timeout save_meta_as_text",
     "security_": "certificate cert_store key key_password digest",
     "database_": "url engine_options engine_callback short_lived_sessions table_schemas table_names "
