@@ -13,16 +13,23 @@ class NotInUse(ConfigError):
 
 
 def check_in_use(broker: str | None) -> None:
-    """Refuse for an embedded server that nobody uses: it would begin and end with this command.
+    """Refuse for an embedded server that nobody uses, or its file that is not there: it would begin with this command.
 
     Raises:
         NotInUse: it is one.
     """
     from nbtasks.local import connection
-    from nbtasks.local.server import embedded
+    from nbtasks.local.server import brokerfile, embedded
 
     elsewhere = (connection.BROKER_VARIABLE, connection.FILE_VARIABLE, connection.CONFIG_VARIABLE)
     if broker or any(os.environ.get(name) for name in elsewhere):
+        return
+    if brokerfile.is_wanted():
+        if not brokerfile.is_there():
+            raise NotInUse(
+                f"nobody has used nbtasks in {Path.cwd()} yet: open a notebook there and use nbtasks in it, or name "
+                "the broker with -b"
+            )
         return
     lease = embedded.running()
     if lease is None:

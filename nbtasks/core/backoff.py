@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 #: No power of a factor is higher, whatever is counted: the wait would be no number.
 _MOST_STEPS = 60
+#: Not the module's own generator: that is the user's, who may have given it a seed. Nor another one, which two
+#: processes that were forked off would have in common.
+_chance = random.SystemRandom()
 
 
 @dataclass(frozen=True)
@@ -31,4 +34,4 @@ class Backoff:
         if failures < 1:
             return 0.0
         wait_s = min(self.most_s, self.first_s * self.factor ** min(failures - 1, _MOST_STEPS))
-        return wait_s * random.uniform(0.5, 1.0) if self.jitter else wait_s
+        return wait_s * _chance.uniform(0.5, 1.0) if self.jitter else wait_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,3 +38,11 @@ def test_no_wait_is_shorter_than_the_one_before_or_longer_than_the_most(
 def test_jitter_cuts_a_wait_by_up_to_a_half(first: float, failures: int) -> None:
     whole = Backoff(first, 1e6).after(failures)
     assert whole / 2 <= Backoff(first, 1e6, jitter=True).after(failures) <= whole
+
+
+def test_jitter_leaves_the_users_random_numbers_alone() -> None:
+    random.seed(3)
+    first = random.random()
+    random.seed(3)
+    Backoff(1.0, jitter=True).after(3)
+    assert random.random() == first

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from nbtasks.broker.sqliteurl import SqliteUrl
 from nbtasks.core.errors import ConfigError
 
+from .keeper.layout import BROKER_FILE
 from .serverplace import ServerPlace
 from .serverprogram import has_none
 
 #: Says which of them an App takes that names no broker: ``server`` or ``file``.
 EMBEDDED_VARIABLE = "NBTASKS_EMBEDDED"
 _SERVER, _FILE = "server", "file"
-_NAME = "broker.db"
 
 
 def is_wanted() -> bool:
@@ -34,4 +35,17 @@ def file_url() -> str:
     Raises:
         ConfigError: the state folder cannot be used.
     """
-    return SqliteUrl(str(ServerPlace.of(None).folder / _NAME)).whole
+    return SqliteUrl(str(_file())).whole
+
+
+def is_there() -> bool:
+    """Whether anybody has made the current folder's file.
+
+    Raises:
+        ConfigError: the state folder cannot be used.
+    """
+    return _file().exists()
+
+
+def _file() -> Path:
+    return ServerPlace.of(None).folder / BROKER_FILE

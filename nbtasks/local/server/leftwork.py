@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from . import brokerfile
 from .serverplace import ServerPlace, is_embedded
 from .serverprogram import why_unavailable
 
@@ -26,11 +27,14 @@ def forget_left(url: str) -> None:
 
 
 def may_be_left() -> bool:
-    """Whether the current folder's server runs, or calls were left in it; nothing is started to find out.
+    """Whether the current folder's server runs, or calls were left in it, or it has a file; nothing is started for it.
 
     Raises:
         ConfigError: the state folder cannot be used.
     """
+    if brokerfile.is_wanted():
+        # Nobody ends it, so nothing is noted either; and nothing has to be started for a look.
+        return brokerfile.is_there()
     if why_unavailable() is not None:
         return False
     place = ServerPlace.of(None)

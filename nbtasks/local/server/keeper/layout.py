@@ -15,3 +15,5 @@ VALUES_FOLDER = "values"
 #: In the folder in memory, a link to that of the data.
 HOME_LINK = "home"
 MEMORY = "/dev/shm"  # noqa: S108 - what is in it is ours alone, and looked at before it is used
+#: A SQLite file in the place of a server.
+BROKER_FILE = "broker.db"

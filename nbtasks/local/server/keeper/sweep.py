@@ -7,7 +7,7 @@ import time
 
 from .flock import take_lock
 from .keeperlog import note
-from .layout import KEEPER_LOCK, SERVER_LOCK
+from .layout import BROKER_FILE, KEEPER_LOCK, SERVER_LOCK
 from .removal import remove_tree
 from .valuefolders import remove_values
 
@@ -30,7 +30,9 @@ def _sweep_one(path: str, sockets: str) -> None:
     locks = [take_lock(os.path.join(path, KEEPER_LOCK))]
     if locks[0] is not None:
         locks.append(take_lock(os.path.join(path, SERVER_LOCK)))
-    if None not in locks and is_old(path):
+    # Whether anybody has a broker's file open, no lock here says.
+    is_file = os.path.exists(os.path.join(path, BROKER_FILE))
+    if None not in locks and not is_file and is_old(path):
         remove_tree(path)
         remove_tree(sockets)
         remove_values(path)
