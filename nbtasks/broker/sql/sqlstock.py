@@ -9,6 +9,7 @@ from nbtasks.broker.verbs.stock import Look
 
 from .sqlentries import queue_there
 from .sqlstore import named
+from .sqltransaction import MOST_LISTED
 
 if TYPE_CHECKING:
     from .sqllink import SqlLink
@@ -26,8 +27,8 @@ class SqlStock:
         found: dict[str, list[tuple[int, int]]] = {batch: [] for batch in batches}
         for batch, first, size in self._line.read(stock, address, list(found)):
             found[batch].append((first, size))
-        # One transaction sees all of it as it was at one moment.
-        return Look(found, at_once=True)
+        # One statement sees all as it was at one moment; a transaction need not, with READ COMMITTED.
+        return Look(found, at_once=len(found) <= MOST_LISTED)
 
     def parked(self, batches: Sequence[str]) -> dict[str, set[int]]:
         """Return of each batch the first calls of its chunks that wait for other batches."""

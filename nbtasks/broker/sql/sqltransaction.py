@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .sqldialect import Dialect
 
 #: Values that stand in one list of a statement, at most.
-_MOST_LISTED = 400
+MOST_LISTED = 400
 Row = tuple[Any, ...]
 
 
@@ -66,16 +66,16 @@ class Transaction:
     def rows_in(self, statement: str, before: Sequence[Any], items: Sequence[Any], *after: Any) -> list[Row]:
         """Return all rows for a list of values of any length; in order only within a part of it."""
         found: list[Row] = []
-        for start in range(0, len(items), _MOST_LISTED):
-            some = items[start : start + _MOST_LISTED]
+        for start in range(0, len(items), MOST_LISTED):
+            some = items[start : start + MOST_LISTED]
             found += self.rows(_listing(statement, len(some)), *before, *some, *after)
         return found
 
     def run_in(self, statement: str, before: Sequence[Any], items: Sequence[Any], *after: Any) -> int:
         """Change rows for a list of values of any length."""
         found = 0
-        for start in range(0, len(items), _MOST_LISTED):
-            some = items[start : start + _MOST_LISTED]
+        for start in range(0, len(items), MOST_LISTED):
+            some = items[start : start + MOST_LISTED]
             found += self.run(_listing(statement, len(some)), *before, *some, *after)
         return found
 

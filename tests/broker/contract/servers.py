@@ -106,6 +106,7 @@ KINDS: dict[str, Kind] = {
     "beanstalk": _before(_beanstalk, "valkey"),
     "sqs": _before(_sqs, "valkey"),
     "beanstalk-sqlite": _before(_beanstalk, "sqlite"),
+    "beanstalk-mariadb": _before(_beanstalk, "mariadb"),
     "etcd": _before(_etcd, "valkey"),
     "sqlite": _sqlite,
     "mariadb": _mariadb,
