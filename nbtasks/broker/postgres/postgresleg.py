@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,14 @@ if TYPE_CHECKING:
     from nbtasks.broker.verbs.leg import BrokerPlace
 
     from .pgline import PgLine
+
+# A fork waits until what is imported here is there: a copy of a process in the midst of an import would wait for ever
+# for a thread that it does not have.
+_importing = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
+    )
 
 
 class PostgresLeg:
@@ -32,7 +42,8 @@ class PostgresLeg:
             ConfigError: psycopg is not installed.
         """
         try:
-            from .pgline import PgLine
+            with _importing:
+                from .pgline import PgLine
         except ImportError as error:
             # Without libpq it says in several lines what it has tried.
             why = next(filter(None, map(str.strip, str(error).splitlines())), "it cannot be imported")
