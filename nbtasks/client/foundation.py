@@ -81,7 +81,9 @@ class Foundation:
         eager: bool | None = None,
     ) -> None:
         self.name = name or "nbtasks"
-        Told(broker, key, namespace, connection_file, listen, backend).check(connection)
+        if engine is None:
+            # Beside an executor each of these is refused, whatever it says.
+            Told(broker, key, namespace, connection_file, listen, backend).check(connection)
         given = {
             "broker_url": broker, "result_backend": backend, "namespace": namespace, "key": key,
             "connection_file": connection_file, "listen": listen or None, "include": tuple(include) or None,
