@@ -126,6 +126,19 @@ def test_an_argument_that_changes_between_calls_that_are_read_one_by_one(shared_
     assert [value for value, _ in found] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 
+@pytest.mark.parametrize("n", [25_000, 200_000], ids=["through the broker", "in a file"])
+def test_an_argument_that_changes_right_after_each_submit(n, shared_app):
+    """Each call has it as it was, however late it is sent."""
+    array, handles, task = values(n), [], shared_app.task(take)
+    for number in range(30):
+        array[:] = number
+        handles.append(task.delay(array, 0))
+    shared = task.starmap([(array, place) for place in range(30)], quiet=True)
+    array[:] = -1
+    assert [handle.get(timeout=SOON)[0] for handle in handles] == [float(number) for number in range(30)]
+    assert {found for found, _ in shared.get(timeout=SOON)} == {29.0}
+
+
 def test_a_call_whose_child_dies_finds_its_arguments_again(app, tmp_path):
     def die_once(array, path):
         if not Path(path).exists():

@@ -105,8 +105,12 @@ class Packer:
                 f"the arguments of {self._name} (call {index}) are too large: {error}; "
                 "pass a path or a URL instead"
             ) from error
-        self.pieces += pieces
+        self._keep(pieces)
         return payload
+
+    def _keep(self, pieces: Iterable[BlobPiece]) -> None:
+        # They are sent later, and perhaps again; whatever becomes of the value meanwhile, the call has it as it is now.
+        self.pieces += [(key, bytes(data)) for key, data in pieces]
 
     def _unpicklable(self, call: Call, index: int, error: NotPicklable) -> NotPicklable:
         """Name the argument, rather than its place in what travels."""
@@ -149,7 +153,7 @@ class Packer:
         sent()
         reference, pieces = self._shelf.put(parts, self._in_file())
         self._shared[place] = (value, reference)
-        self.pieces += pieces
+        self._keep(pieces)
         return parts
 
     def _drop_changed(self, args: tuple[Any, ...]) -> None:
