@@ -187,6 +187,7 @@ def speaks():
 """
 
 
+@pytest.mark.long
 def test_lines_of_the_log_are_as_settings_say(worker, project, nbtasks, eventually):
     (project / "logged.py").write_text(LOGGED)
     running = worker("-A", "logged", "-c", "1")
@@ -200,6 +201,7 @@ def test_lines_of_the_log_are_as_settings_say(worker, project, nbtasks, eventual
     assert any(line.startswith(f"LINE INFO Task logged.speaks[{id}] succeeded") for line in lines)
 
 
+@pytest.mark.long
 def test_prints_stay_with_their_calls_where_settings_say_so(worker, project, nbtasks):
     (project / "logged.py").write_text(LOGGED.replace('STDOUTS_LEVEL="INFO"', "STDOUTS=False"))
     running = worker("-A", "logged", "-c", "1")

@@ -104,6 +104,7 @@ def test_a_reader_that_goes_away_ends_it(shell):
     assert done.stderr == ""
 
 
+@pytest.mark.long
 def test_a_terminal_shows_counts_and_the_last_events(shell):
     leader, follower = pty.openpty()
     process = subprocess.Popen(

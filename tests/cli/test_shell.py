@@ -162,6 +162,7 @@ def test_what_has_not_ended_is_waited_for_as_long_as_is_said(proj, nbtasks):
     assert waits.id in done.stderr
 
 
+@pytest.mark.long
 def test_a_state_is_printed_at_once(proj, nbtasks, gate, eventually):
     def upload(self, path):
         self.update_state(state="PROGRESS", meta={"current": 2})

@@ -79,6 +79,7 @@ def answers(line):
         return None
 
 
+@pytest.mark.long
 def test_what_has_begun_is_not_given_as_new_by_a_server_that_crashed(start_server, new_line, eventually):
     """It has forgotten who took the entry, and still knows that its calls were begun."""
     server = start_server(PostgreSQL)
@@ -104,6 +105,7 @@ def test_what_has_begun_is_not_given_as_new_by_a_server_that_crashed(start_serve
             one.close()
 
 
+@pytest.mark.long
 def test_a_standby_that_takes_over_is_another_life(start_server, new_line, eventually):
     primary = start_server(PostgreSQL)
     with primary.database() as name:
@@ -181,6 +183,7 @@ def test_nobody_listens_there(new_line, postgres_server):
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_calls_of_a_worker_that_is_killed_whole_run_elsewhere(postgres_url, new_app, tmp_path, eventually):
     app = new_app(postgres_url)
     app.start_workers(1)

@@ -150,6 +150,7 @@ def test_a_server_that_is_killed_loses_no_call(start_server, new_app, eventually
 # -- workflows
 
 
+@pytest.mark.long
 def test_a_workflow_goes_on_whoever_is_killed_in_it(app, tmp_path):
     """A member of a group, one that follows it, and what gets all of their values, each once."""
 
@@ -174,6 +175,7 @@ def test_a_workflow_goes_on_whoever_is_killed_in_it(app, tmp_path):
     assert (tmp_path / "totals").read_text() == "x"
 
 
+@pytest.mark.long
 def test_a_failure_reaches_what_comes_after_it_and_is_mended(app, tmp_path):
     @app.task
     def read(path):
@@ -196,6 +198,7 @@ def test_a_failure_reaches_what_comes_after_it_and_is_mended(app, tmp_path):
     assert run.get(timeout=60) == 2
 
 
+@pytest.mark.long
 def test_a_call_is_replaced_and_handles_are_arguments(app):
     size, double = app.task(len), app.task(lambda n: 2 * n)
 
@@ -221,6 +224,7 @@ def test_what_waits_for_a_revoked_call_ends_with_it(app):
         run.get(timeout=60)
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_in_a_workflow_loses_no_step(start_server, new_app, eventually):
     server = start_server(PostgreSQL)
     with server.database() as name:

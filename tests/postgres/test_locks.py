@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from nbtasks.broker.legs import open_leg
 from nbtasks.broker.verbs.finish import Finish
@@ -154,6 +155,7 @@ Process(Place(url, namespace), folder, int(number), 30 if number == "0" else Non
 """
 
 
+@pytest.mark.long
 def test_many_at_once_never_hold_more_than_there_are(postgres_url, tmp_path, eventually):
     place = Place(postgres_url)
     line = open_leg(place).line()
@@ -225,6 +227,7 @@ def reap(line, worker, client):
 # -- as users have them
 
 
+@pytest.mark.long
 def test_a_lock_of_a_killed_child_is_free_at_once(postgres_url, new_app, tmp_path, gate, eventually):
     app, entries = new_app(postgres_url), Entries(tmp_path / "entries")
     app.start_workers(3)
@@ -241,6 +244,7 @@ def test_a_lock_of_a_killed_child_is_free_at_once(postgres_url, new_app, tmp_pat
     assert entries.most({pids[0]}) == 1
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_still_knows_who_holds_a_lock(
     start_server, new_app, tmp_path, gate, eventually
 ):

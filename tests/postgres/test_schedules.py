@@ -147,6 +147,7 @@ def test_it_is_made_seen_paused_and_removed(postgres_url, new_app, eventually):
     assert not task.exists
 
 
+@pytest.mark.long
 def test_another_fires_when_the_supervisor_that_fires_is_killed(
     app, postgres_url, processes, ledger, eventually
 ):
@@ -286,6 +287,7 @@ os.kill(os.getpid(), 9)
 """
 
 
+@pytest.mark.long
 def test_of_a_process_that_was_killed_nothing_is_fired(app, postgres_url, processes, eventually):
     processes.start("beat")
     script = KILLED.format(url=postgres_url, often=OFTEN_S)

@@ -32,11 +32,13 @@ def test_a_call_a_map_and_an_error(app):
     assert run.get(timeout=60) == list(range(3000, 0, -1))
 
 
+@pytest.mark.long
 def test_what_is_large_goes_there_and_back(app):
     found = app.task(lambda text: text * 2).delay("x" * 3_000_000).get(timeout=60)
     assert len(found) == 6_000_000
 
 
+@pytest.mark.long
 def test_a_call_that_is_due_later_comes_then(app):
     @app.task
     def moment():
@@ -46,6 +48,7 @@ def test_a_call_that_is_due_later_comes_then(app):
     assert moment.apply_async(countdown=0.5).get(timeout=60) - began > 0.45
 
 
+@pytest.mark.long
 def test_a_call_is_tried_again(app, tmp_path):
     @app.task(retries=3, retry_backoff=0.01)
     def third_time():
@@ -73,6 +76,7 @@ def test_revoked_calls_do_not_start(sqlite_url, new_app, eventually):
             result.get(timeout=60)
 
 
+@pytest.mark.long
 def test_a_running_call_is_stopped(app, tmp_path, eventually):
     @app.task
     def long():
@@ -100,6 +104,7 @@ def test_calls_of_a_child_that_is_killed_run_again(app, tmp_path, eventually):
     assert once_killed.map(range(20)).get(timeout=60) == list(range(20))
 
 
+@pytest.mark.long
 def test_a_rate_limit_holds(app):
     @app.task(rate_limit="20/s")
     def moment():
