@@ -145,8 +145,12 @@ def locks_of(index):
 
 
 #: What a process of its own does; the first one is killed.
+ROOT = Path(__file__).parents[2]
 ONE = """
 import sys
+
+# Behind what is installed, which is tried.
+sys.path.append(sys.argv.pop())
 from tests.broker.contract.servers import Place
 from tests.postgres.test_locks import Process
 
@@ -156,9 +160,9 @@ Process(Place(url, namespace), folder, int(number), 30 if number == "0" else Non
 
 
 @pytest.mark.long
-def test_many_at_once_never_hold_more_than_there_are(postgres_url, tmp_path, eventually):
+def test_many_at_once_never_hold_more_than_there_are(postgres_url, new_line, tmp_path, eventually):
     place = Place(postgres_url)
-    line = open_leg(place).line()
+    line = new_line(postgres_url, place.namespace)
     line.check()
     flush, batch = Flush(), name()
     flush.batch(batch, CALLS, ADDRESS, "fn", b"function", b"label", 60_000)
@@ -166,7 +170,9 @@ def test_many_at_once_never_hold_more_than_there_are(postgres_url, tmp_path, eve
         flush.chunk(batch, ADDRESS, "m", 0, index, 1, b"the chunk of %d" % index)
     line.submission().submit(name(), 1, flush)
     processes = [
-        subprocess.Popen([sys.executable, "-c", ONE, postgres_url, place.namespace, tmp_path, str(number)])
+        subprocess.Popen(
+            [sys.executable, "-c", ONE, postgres_url, place.namespace, tmp_path, str(number), str(ROOT)]
+        )
         for number in range(3)
     ]
     reaped = False
@@ -189,7 +195,6 @@ def test_many_at_once_never_hold_more_than_there_are(postgres_url, tmp_path, eve
     assert [process.returncode for process in processes] == [-signal.SIGKILL, 0, 0]
     assert problems(tmp_path) == []
     line.locks().see_to_lines()
-    line.close()
     with psycopg.connect(postgres_url) as connection:
         for table in ("lock_holds", "lock_lines", "entries"):
             rows = connection.execute(f"SELECT * FROM nbtasks.{table}").fetchall()
