@@ -14,7 +14,7 @@ def test_the_server_says_what_it_does(postgres_url, new_line):
     assert first.uptime_s >= 0
     assert first.commands > 0
     assert second.commands_per_s >= 0
-    assert first.persistence["aof"] is False, "the server of the tests does not wait for the disk"
+    assert first.persistence["aof_late"] is True, "the server of the tests does not wait for the disk"
 
 
 def test_locks_are_listed_whether_they_are_held_or_waited_for(postgres_url, new_line):

@@ -49,7 +49,7 @@ class PgGauges:
             commands_per_s=self._per_s(commands),
             commands=commands,
             keys=keys,
-            persistence={"aof": is_durable, "aof_ok": True, "loading": False},
+            persistence={"aof": True, "aof_ok": True, "aof_late": not is_durable, "loading": False},
         )
 
     def _per_s(self, commands: int | None) -> int | None:

@@ -57,7 +57,7 @@ class BrokerPage {
   /** @param {BrokerData} data */
   kept({ persistence: kept, now }) {
     if (!kept || kept.loading) return kept ? "the server is reading its data" : "";
-    const log = kept.aof ? (kept.aof_ok === false ? "every change, but the last write has failed" : "every change") : "";
+    const log = kept.aof ? (kept.aof_ok === false ? "every change, but the last write has failed" : kept.aof_late ? "every change, but for the last moment before a crash" : "every change") : "";
     const snapshot = kept.rdb_last ? `${kept.rdb_ok === false ? "the last snapshot has failed" : "snapshot"} of ${ago(kept.rdb_last, now)}` : "";
     return [log, snapshot].filter(Boolean).join("; ") || "nothing: what it has is lost when it ends";
   }
