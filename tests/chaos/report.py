@@ -1,7 +1,8 @@
 """The report of the fault tests: one JSON line for each run of a row, and the table made of them.
 
 ``python tests/chaos/report.py`` prints the table of all runs in ``build/chaos``; ``--into docs/guarantees.md``
-writes it between the markers there. Remove ``build/chaos`` before the tests to begin a new report.
+writes it between the markers there, where rows that were not run now stay as they are. Remove ``build/chaos`` before the
+tests to begin a new report.
 """
 
 from __future__ import annotations
@@ -102,12 +103,21 @@ def _seconds(values: Iterable[float | None]) -> str:
 
 
 def rewrite(page: Path) -> None:
-    """Put the table between the markers of a page."""
+    """Put the table between the markers of a page; rows that were not run now stay as they are."""
     before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    old, end, after = rest.partition(END)
     if not (begin and end):
         raise SystemExit(f"{page} has no lines {BEGIN!r} and {END!r} for the table")
-    page.write_text(f"{before}{BEGIN}\n\n{table(read())}\n\n{END}{after}")
+    head, rule, *lines = table(read()).splitlines()
+    rows = {_place(line): line for line in [*old.strip().splitlines()[2:], *lines]}
+    made = "\n".join([head, rule, *(rows[place] for place in sorted(rows))])
+    page.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}")
+
+
+def _place(line: str) -> tuple[str, str]:
+    """Return fault and server of a line of the table."""
+    _, fault, server, *_ = (cell.strip() for cell in line.split("|"))
+    return fault, server
 
 
 def main() -> None:
