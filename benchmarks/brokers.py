@@ -1,4 +1,4 @@
-"""``python -m benchmarks.brokers``: nbtasks on RabbitMQ and on PostgreSQL, beside others on the same servers.
+"""``python -m benchmarks.brokers``: nbtasks on each kind of broker, beside others on the same servers.
 
 Each cell has servers of its own, as in the other runs: the same programs with the same settings for all. The table is
 that of docs/benchmarks.md.
@@ -24,6 +24,9 @@ TITLES = {
     "nbtasks_postgres": ("nbtasks, PostgreSQL", "nbtasks"),
     "procrastinate": ("Procrastinate, PostgreSQL", "nbtasks_postgres"),
     "pgqueuer": ("PgQueuer, PostgreSQL", "nbtasks_postgres"),
+    "nbtasks_beanstalk": ("nbtasks, Beanstalk and Redis", "nbtasks"),
+    "nbtasks_sqlite": ("nbtasks, SQLite", "nbtasks"),
+    "nbtasks_mariadb": ("nbtasks, MariaDB", "nbtasks"),
 }
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL and RabbitMQ for one cell: those of the tests, in a program of their own."""
+"""PostgreSQL, RabbitMQ, MariaDB and Beanstalk for one cell: those of the tests, in a program of their own."""
 
 from __future__ import annotations
 
@@ -10,9 +10,19 @@ import sys
 from benchmarks.environments import ROOT
 
 #: What is not as it is by default: the tests' server has little memory, for there are many of them.
-SETTINGS = {"postgresql": ("shared_buffers=128MB", "max_wal_size=1GB"), "rabbitmq": ()}
+SETTINGS = {
+    "postgresql": ("shared_buffers=128MB", "max_wal_size=1GB"),
+    "rabbitmq": (),
+    "mariadb": ("innodb_buffer_pool_size=128M",),
+    "beanstalk": (),
+}
 #: Where a cell is told of it.
-NAMES = {"postgresql": "postgres_url", "rabbitmq": "rabbitmq_url"}
+NAMES = {
+    "postgresql": "postgres_url",
+    "rabbitmq": "rabbitmq_url",
+    "mariadb": "mariadb_url",
+    "beanstalk": "beanstalk_url",
+}
 END_S = 30.0
 
 

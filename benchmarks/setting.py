@@ -29,6 +29,8 @@ class Setting:
     #: Private servers of other kinds; empty where a peer needs none.
     postgres_url: str = ""
     rabbitmq_url: str = ""
+    mariadb_url: str = ""
+    beanstalk_url: str = ""
     #: A folder for what a peer wants to write; removed after the cell.
     folder: str = ""
 

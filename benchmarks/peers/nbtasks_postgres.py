@@ -8,7 +8,7 @@ from . import nbtasks
 class Adapter(nbtasks.Adapter):
     name = "nbtasks_postgres"
     environment = "nbtasks_brokers"
-    requirements = (".[jupyter,postgres,amqp]",)
+    requirements = (".[jupyter,postgres,amqp,beanstalk,mysql]",)
     packages = ("nbtasks", "psycopg")
     servers = ("postgresql",)
     caveats = ()

@@ -1,8 +1,8 @@
 """The report of the fault tests: one JSON line for each run of a row, and the table made of them.
 
 ``python tests/chaos/report.py`` prints the table of all runs in ``build/chaos``; ``--into docs/guarantees.md``
-writes it between the markers there, where rows that were not run now stay as they are. Remove ``build/chaos`` before the
-tests to begin a new report.
+writes it between the markers there, where rows that were not run now stay as they are. Remove ``build/chaos`` before
+the tests to begin a new report.
 """
 
 from __future__ import annotations

@@ -47,7 +47,25 @@ def _rabbitmq(stack: contextlib.ExitStack, settings: dict[str, str]) -> str:
     return server.url()
 
 
-_STARTS = {"postgresql": _postgresql, "rabbitmq": _rabbitmq}
+def _mariadb(stack: contextlib.ExitStack, settings: dict[str, str]) -> str:
+    from .mariadb import MariaDB
+
+    server = stack.enter_context(MariaDB(settings))
+    server.start()
+    return server.url(stack.enter_context(server.database()))
+
+
+def _beanstalk(stack: contextlib.ExitStack, settings: dict[str, str]) -> str:
+    from .beanstalk import Beanstalk
+
+    if settings:
+        raise SystemExit("beanstalk has no settings here")
+    server = stack.enter_context(Beanstalk())
+    server.start()
+    return server.url()
+
+
+_STARTS = {"postgresql": _postgresql, "rabbitmq": _rabbitmq, "mariadb": _mariadb, "beanstalk": _beanstalk}
 
 
 if __name__ == "__main__":
