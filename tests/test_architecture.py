@@ -230,6 +230,7 @@ def test_every_folder_stands_on_the_map() -> None:
     assert {name for name in there if "__pycache__" not in name} - named == {"./"}
 
 
+@pytest.mark.long
 @needs_checkout
 def test_the_shape_of_the_code_is_kept() -> None:
     """Nothing is too large, and no name stands twice."""

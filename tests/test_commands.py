@@ -44,6 +44,7 @@ def test_the_binder_start_hands_over() -> None:
     assert subprocess.run([start, "true"], check=False).returncode == 0
 
 
+@pytest.mark.long
 def test_the_binder_post_build_runs() -> None:
     """`binder/postBuild` imports what the quickstart needs."""
     script = ROOT / "binder" / "postBuild"

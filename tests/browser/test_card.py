@@ -111,6 +111,7 @@ def test_a_reload_in_mid_run_brings_the_card_back_up_to_date(lab_page):
     page.wait_for_selector(".nbt-card[data-state=REVOKED]")
 
 
+@pytest.mark.long
 def test_a_retry_turns_the_squares_green_where_they_are(lab_page):
     notebook = lab_page(
         [

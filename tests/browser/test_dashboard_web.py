@@ -227,6 +227,7 @@ def later(worked):
     worked.control.cancel_consumer("later")
 
 
+@pytest.mark.long
 def test_the_focus_is_kept_while_a_row_is_gone(opened, served, worked, tmp_path, later):
     @worked.task(bind=True, name="again")
     def again(self, first, second):

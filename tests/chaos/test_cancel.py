@@ -86,6 +86,7 @@ def test_a_map_is_revoked_before_a_worker_has_it(idle_app, machine, matrix, faul
     matrix.close(idle_app, "revoke() of a map before a worker has it")
 
 
+@pytest.mark.long
 @every_leg
 def test_maps_are_revoked_in_the_middle(idle_app, machine, matrix, faults, chance):
     """Again and again, with the next map right behind: that one is never hit."""

@@ -120,6 +120,7 @@ def two_workers_and(clock, idle_app, machine, matrix, faults, eventually, jumps_
     jumps(row, clock, idle_app, matrix, faults, eventually, jumps_s)
 
 
+@pytest.mark.long
 def test_the_servers(idle_app, machine, server_clock, matrix, faults, eventually):
     two_workers_and(server_clock, idle_app, machine, matrix, faults, eventually, FEW)
 
@@ -204,6 +205,7 @@ def test_a_clients(idle_app, machine, clock, gate, ahead_s):
         assert client.stdout.readline() == "fine\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ahead_s", [-HOUR, pytest.param(HOUR, marks=pytest.mark.long)])
 def test_a_dead_worker_is_found_all_the_same(
     idle_app, machine, server_clock, faults, gate, eventually, ahead_s

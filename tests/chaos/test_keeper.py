@@ -49,6 +49,7 @@ def kill(keeper: int, order: str) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "which",
     [name if order == "sk" else pytest.param(name, marks=pytest.mark.long) for name, order in ORDERS.items()],

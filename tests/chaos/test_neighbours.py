@@ -88,6 +88,7 @@ def have_sent(app, task):
         handle.forget()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("n", "times"), [(300, 3), pytest.param(5000, 40, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
 )
@@ -167,6 +168,7 @@ def set_trap(error, how):
     raise TrapError(error)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.long)])
 def test_calls_beside_some_whose_ends_raise(pool, idle_app, machine, matrix, faults, chance):
     machine(idle_app, concurrency=2, loglevel="info", pool=pool)

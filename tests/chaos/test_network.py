@@ -43,6 +43,7 @@ def run_through(
     matrix.close(site.app, row, server=site.name, url=site.server.url, recovery_s=took, promised_s=promised_s)
 
 
+@pytest.mark.long
 def test_the_connection_is_cut(site, matrix, faults):
     here = site("bundled", *DURABLE)
 

@@ -68,6 +68,7 @@ def test_what_was_sent_in_part_ends(home, tmp_path, eventually):
         eventually(lambda: not link.call("KEYS", f"{keys.root}p:*"), "nothing is parked any more")
 
 
+@pytest.mark.long
 def test_what_was_sent_whole_is_left_alone(home, tmp_path):
     script = tmp_path / "client.py"
     script.write_text(CLIENT)

@@ -56,6 +56,7 @@ def test_the_server_is_killed(site, matrix, faults, flavour):
     run_through(here, matrix, faults, "kill -9 of the server, AOF every second", kill, times=2)
 
 
+@pytest.mark.long
 @everywhere
 def test_the_end_of_its_file_is_lost(site, matrix, faults, chance, flavour):
     here = site(flavour, *DURABLE)

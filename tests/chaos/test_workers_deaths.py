@@ -86,6 +86,7 @@ def test_a_call_that_takes_too_much_memory(idle_app, machine):
     assert idle_app.task(len).delay("abc").get(timeout=30) == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n", [500, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 @every_leg
 def test_at_most_once_under_kills(n, idle_app, machine, matrix, faults, chance):

@@ -74,6 +74,7 @@ def kill_machines(n, blows, whole, idle_app, machine, matrix, faults, chance, ev
     matrix.close(idle_app, f"kill -9 {what}, another one lives", promised_s=MACHINE_S, watchdog=watchdog)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "whole",
     [pytest.param(False, id="supervisor", marks=pytest.mark.long), pytest.param(True, id="worker")],
@@ -229,6 +230,7 @@ def test_a_child_dies_while_a_call_is_opened_or_packed(moment, app, trap, tmp_pa
     ]
 
 
+@pytest.mark.long
 def test_a_function_that_kills_whoever_opens_it_is_given_up(app, tmp_path):
     """It dies before any call of it begins: still somebody has to be charged, or it would go on for ever."""
     from nbtasks import WorkerLostError

@@ -71,6 +71,7 @@ def started_late(load, stop):
     ]
 
 
+@pytest.mark.long
 @every_leg
 def test_a_stopped_worker_comes_back(idle_app, machine, matrix, faults, eventually):
     for load, stop in list(pause(600, 1, idle_app, machine, matrix, faults, eventually)):
@@ -85,6 +86,7 @@ def test_a_stopped_worker_comes_back_again_and_again(idle_app, machine, matrix, 
         assert not started_late(load, stop)
 
 
+@pytest.mark.long
 @every_leg
 def test_long_and_deaf_calls_of_a_living_worker_run_once(idle_app, machine, matrix):
     """Eight leases long, or with the GIL held: the supervisor keeps the lease, so nobody else starts them."""
@@ -134,6 +136,7 @@ def test_calls_that_are_deaf_for_more_than_a_minute_run_once(idle_app, machine, 
     matrix.close(idle_app, "calls with the GIL held for more than a minute, on living workers")
 
 
+@pytest.mark.long
 @every_leg
 def test_a_worker_whose_supervisor_sleeps_starts_nothing(idle_app, machine, matrix, faults, eventually):
     """Its lease is over, so others run what it holds; it must not start that as well."""

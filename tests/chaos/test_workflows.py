@@ -71,6 +71,7 @@ def ended(run):
     return sum(batch.finished_count for batch in run.batches)
 
 
+@pytest.mark.long
 @every_leg
 def test_children_are_killed(idle_app, machine, eventually):
     """Again and again, also between a result and the release of what waits for it."""
@@ -88,6 +89,7 @@ def test_children_are_killed(idle_app, machine, eventually):
     check(run)
 
 
+@pytest.mark.long
 @every_leg
 def test_a_worker_is_killed(idle_app, machine, eventually):
     first = machine(idle_app, concurrency=2)
@@ -154,6 +156,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.long
 @every_leg
 def test_the_client_that_has_submitted_it_is_killed(idle_app, machine):
     connection = idle_app.connection

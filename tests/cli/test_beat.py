@@ -64,6 +64,7 @@ def names(app):
     return {str(one) for one in app.periodic_tasks()}
 
 
+@pytest.mark.long
 def test_a_beat_puts_what_its_project_declares_and_removes_what_it_declares_no_more(
     project, beat, worker, eventually
 ):

@@ -240,6 +240,7 @@ def slow():
 """
 
 
+@pytest.mark.long
 def test_a_workers_tasks_follow_the_settings_of_its_project(worker, project, nbtasks):
     (project / "settled.py").write_text(SETTLED)
     worker("-A", "settled", "-c", "2", "-Q", "outer,inner")

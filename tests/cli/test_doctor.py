@@ -117,6 +117,7 @@ def test_a_replica_is_a_problem_with_its_fix(nbtasks, lease):
     assert "name its primary" in lines(done)["broker"]
 
 
+@pytest.mark.long
 def test_a_missing_embedded_server_is_a_problem_only_without_another(nbtasks, lease, monkeypatch):
     monkeypatch.setenv("NBTASKS_SERVER_BINARY", "/nowhere")
     assert lines(nbtasks("doctor"))["embedded server"].startswith("problem")

@@ -46,6 +46,7 @@ def shell(run_folder):
         yield run
 
 
+@pytest.mark.long
 def test_a_dump_is_an_object_a_line(shell):
     code, out, err = shell("--dump", "--since", "start", "--timeout", "1", "--type", "task")
     assert (code, err) == (0, "")

@@ -129,6 +129,7 @@ def test_a_wrong_call_is_refused(arguments, code, said, proj, nbtasks):
     assert said in done.stderr
 
 
+@pytest.mark.long
 def test_results_are_printed_alone(proj, nbtasks):
     proj.start_workers(1)
     handle, bad = proj.task(add).delay(2, 3), proj.task(fails).delay("broken")
@@ -181,6 +182,7 @@ def test_a_state_is_printed_at_once(proj, nbtasks, gate, eventually):
     assert nbtasks("result", runs.id, "-A", "proj", "--state").stdout == "SUCCESS\n"
 
 
+@pytest.mark.long
 def test_queues_are_listed_and_purged(proj, nbtasks):
     calls = [proj.task(add).apply_async((1, 2), queue=queue) for queue in ("io", "io", "cpu")]
     proj.session.flush()

@@ -303,6 +303,7 @@ def test_nothing_is_missing_where_everything_was_read(app, server):
     assert stream.missed == 0
 
 
+@pytest.mark.long
 def test_the_stream_is_bounded_by_its_bytes(app, server, eventually):
     for _ in range(60):
         server.xadd(key_of_events(app), {b"x": bytes(2**20)})

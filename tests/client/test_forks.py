@@ -93,6 +93,7 @@ print(ask(2))
     assert run(body).splitlines() == ["[2, 3]", "[4, 6]"]
 
 
+@pytest.mark.long
 def test_and_so_does_its_own_child(run):
     body = """
 app.session
@@ -126,6 +127,7 @@ if __name__ == "__main__":
     assert run(body, head).splitlines() == ["[[2, 3], [4, 6]]", "['2', '4']", "[[6, 9]] [8]"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.long)])
 def test_what_a_child_of_multiprocessing_submits_last_is_there(run, shared_app, ledger, method):
     body = f"""
@@ -145,6 +147,7 @@ if __name__ == "__main__":
     assert sorted(map(int, ledger.lines())) == list(range(300))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["spawn", pytest.param("forkserver", marks=pytest.mark.long)])
 def test_a_child_that_knows_no_app_says_so(run, method):
     body = f"""

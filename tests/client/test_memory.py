@@ -51,6 +51,7 @@ def test_arguments_go_with_the_handles(shared_app, eventually, way, forgotten):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "forgotten", [pytest.param(False, id="del"), pytest.param(True, id="forget", marks=pytest.mark.long)]
 )

@@ -89,6 +89,7 @@ def test_so_is_one_that_its_caller_has_given(shared_app, looked_up):
         assert looked_up(f"mine-{n}") == "True"
 
 
+@pytest.mark.long
 def test_so_are_those_of_maps_and_workflows(shared_app, looked_up):
     double = shared_app.task(lambda x: 2 * x)
     for _ in range(10):

@@ -110,6 +110,7 @@ def test_a_script_that_had_nothing_to_hand_over_ends_well(end_without):
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
 
 
+@pytest.mark.long
 def test_a_handle_of_what_was_not_handed_over_says_so(end_without):
     code = (
         "handle = submit()\n"

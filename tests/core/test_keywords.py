@@ -65,6 +65,7 @@ def test_signatures_show_the_defaults():
     assert "queue=<as the task>" in str(inspect.signature(nbtasks.Task.apply_async))
 
 
+@pytest.mark.long
 def test_types_cost_nothing_at_import():
     # redis-py takes OpenTelemetry along where it is installed, and that has need of them.
     code = "import sys; sys.modules['opentelemetry'] = None; import nbtasks; from nbtasks import App; "

@@ -514,6 +514,7 @@ def test_a_task_in_a_task_has_the_same_classes(shared_app, notebook):
     assert notebook["Row"].rate == 1
 
 
+@pytest.mark.long
 def test_classes_do_not_gather(shared_app, notebook):
     """What calls and results have rebuilt goes when nobody has it any more."""
     notebook.run(

@@ -75,6 +75,7 @@ def test_the_page_names_all_that_differs_and_no_more():
     assert {*rows()} == {*expected.DOCUMENTED.values()}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_each_third_function(project):
     assert_same(compared(project, "run_functions", calls=2, every=3), at_least=40)

@@ -27,6 +27,8 @@ with nbtasks.App() as app:
 #: It cannot travel by value, and running it again elsewhere would find another state.
 LAYERED = """
 import threading
+
+import pytest
 _lock = threading.Lock()
 def twice(n):
     with _lock:
@@ -48,6 +50,7 @@ def install(folder: Path, name: str, source: str) -> Path:
     return folder / f"{name}.py"
 
 
+@pytest.mark.long
 def test_a_package_of_a_layer_and_a_folder_full_of_standard_names(home, tmp_path):
     file = install(tmp_path / "deps", "layered", LAYERED)
     here = tmp_path / "project"

@@ -220,6 +220,7 @@ def test_queues_complete_on_tab(kernel):
     kernel.run("q.revoke()")
 
 
+@pytest.mark.long
 def test_python_still_completes_elsewhere(kernel):
     kernel.run("some_long_name = 1")
     assert complete(kernel, "%%task for u in some_lo")["matches"] == ["some_long_name"]

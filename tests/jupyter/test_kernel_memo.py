@@ -34,6 +34,7 @@ def square(tmp_path):
     return Square()
 
 
+@pytest.mark.long
 def test_results_are_taken_again_also_after_a_restart(kernel, square):
     kernel.run("%workers start 2")
     kernel.run("factor = 3")

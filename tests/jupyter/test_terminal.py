@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 
 def session(folder, *lines):
     environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "NO_COLOR": "1", "TERM": "dumb"}
@@ -25,6 +27,7 @@ def session(folder, *lines):
     return done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_a_terminal_shows_lines(project):
     shown = session(
         project,

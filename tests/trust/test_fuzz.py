@@ -196,6 +196,7 @@ def test_what_is_read_from_keys(found, one, other):
     within_memory(size_of(found) + len(one) + len(other), parse)
 
 
+@pytest.mark.long
 @few(80)
 @given(infos)
 def test_what_workers_show_of_themselves(text):

@@ -275,6 +275,7 @@ def test_a_read_only_dashboard_shows_and_does_nothing(shared_app):
         assert served.stop() == 0
 
 
+@pytest.mark.long
 def test_a_token_stays_where_it_is_kept(shared_app, tmp_path):
     home = shared_app.connection
     file = tmp_path / "token"
@@ -332,6 +333,7 @@ def test_without_its_libraries_it_says_what_to_install(shared_app, tmp_path):
         assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_behind_a_proxy_its_prefix_may_be_there_or_not(shared_app):
     home = shared_app.connection
     with started(home.url, home.namespace, "--public-url", "https://example.org/tasks") as served:

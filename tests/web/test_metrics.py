@@ -100,6 +100,7 @@ def test_they_are_printed_once(worked):
     check(found(read), worked)
 
 
+@pytest.mark.long
 def test_they_are_served_alone(worked):
     home = worked.connection
     with started(home.url, home.namespace, command="metrics") as served:

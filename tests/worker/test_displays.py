@@ -110,6 +110,7 @@ def test_cleared_output_is_gone(shared_app, eventually):
     assert [line.text for line in lines] == ["after\n"]
 
 
+@pytest.mark.long
 def test_figures_are_shown_where_the_call_is(shared_app):
     pytest.importorskip("matplotlib")
 

@@ -252,6 +252,7 @@ def test_children_are_killed(idle_app, ledger, children, eventually):
     check_rate(ledger, 40, 4)
 
 
+@pytest.mark.long
 def test_a_worker_is_killed(idle_app, ledger, worker, eventually):
     task = idle_app.task(note, rate_limit="40/s")
     group = task.starmap([(ledger.path, i) for i in range(100)])

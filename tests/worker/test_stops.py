@@ -150,6 +150,7 @@ def all_run(app, n, within):
     assert min(found) >= n
 
 
+@pytest.mark.long
 def test_calls_are_revoked_whatever_they_do(lasting, tmp_path, eventually):
     handles = begun(lasting, tmp_path, eventually, ALL)
     for handle in handles.values():
