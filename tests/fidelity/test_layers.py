@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})
@@ -27,8 +29,6 @@ with nbtasks.App() as app:
 #: It cannot travel by value, and running it again elsewhere would find another state.
 LAYERED = """
 import threading
-
-import pytest
 _lock = threading.Lock()
 def twice(n):
     with _lock:
