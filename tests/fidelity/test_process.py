@@ -464,7 +464,8 @@ def test_what_a_call_changes_of_its_process_does_not_reach_the_next(inline, chun
         assert after == before, what
 
 
-@pytest.mark.parametrize("way", ["thread", "coroutine"])
+# The coroutine's has once waited for ever in a full run, and in no other; until that is found, it stops no short run.
+@pytest.mark.parametrize("way", ["thread", pytest.param("coroutine", marks=pytest.mark.long)])
 def test_what_a_call_changes_is_put_back_when_it_was_alone(run, way):
     def look():
         seen = run(way, surroundings).get(timeout=SOON)
