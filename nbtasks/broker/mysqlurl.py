@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
-from .urlparts import ENCODED, PLACE, cut, decided_here, has_control, unknown
+from .urlparts import ENCODED, PLACE, cut, decided_here, refuse_control, unknown
 
 FORMS = (
     "mysql://[user:password@]host[:port]/database[?ssl_ca=/path/to/ca.pem&...]; reserved characters in a password are "
@@ -77,10 +77,7 @@ def parse_mysql(url: str, what: str = "broker") -> MysqlUrl:
     Raises:
         ConfigError: it is none of the accepted forms, or has an option that is not known.
     """
-    if has_control(url):
-        raise ConfigError(
-            f"{what}: the URL has a line break or another control character in it; write {FORMS}"
-        )
+    refuse_control(url, what, FORMS)
     rest = url.partition(":")[2]
     if not rest.startswith("//"):
         raise ConfigError(f"{what}: this is no URL of a MariaDB or MySQL; write {FORMS}")

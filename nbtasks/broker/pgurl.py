@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from nbtasks.core.errors import ConfigError
 from nbtasks.core.unsendable import refuse_to_travel
 
-from .urlparts import ENCODED, PLACE, cut, decided_here, has_control, unknown, yes_or_no
+from .urlparts import ENCODED, PLACE, cut, decided_here, refuse_control, unknown, yes_or_no
 
 FORMS = (
     "postgresql://[user:password@]host[:port][,host2[:port2]]/database[?sslmode=verify-full&...]; reserved characters "
@@ -113,10 +113,7 @@ def parse_pg(url: str, what: str = "broker") -> PgUrl:
     Raises:
         ConfigError: it is none of the accepted forms, or has an option that is not known.
     """
-    if has_control(url):
-        raise ConfigError(
-            f"{what}: the URL has a line break or another control character in it; write {FORMS}"
-        )
+    refuse_control(url, what, FORMS)
     scheme, colon, rest = url.partition("://")
     if not colon or not is_pg(scheme):
         raise ConfigError(f"{what}: this is no PostgreSQL's URL; write {FORMS}")

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from nbtasks.core.errors import ConfigError
 
-from .urlparts import has_control, unknown
+from .urlparts import refuse_control, unknown
 
 FORMS = "sqlite:////absolute/path/to/file.db, or sqlite:///relative/path.db; on Windows sqlite:///C:/path/to/file.db"
 #: As SQLAlchemy, and Celery with it, writes it.
@@ -58,10 +58,7 @@ def parse_sqlite(url: str, what: str = "broker") -> SqliteUrl:
     Raises:
         ConfigError: it is none of the accepted forms, or has an option that is not known.
     """
-    if has_control(url):
-        raise ConfigError(
-            f"{what}: the URL has a line break or another control character in it; write {FORMS}"
-        )
+    refuse_control(url, what, FORMS)
     rest = url.partition(":")[2]
     if not rest.startswith("///"):
         raise ConfigError(

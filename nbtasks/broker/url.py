@@ -21,7 +21,7 @@ from .pgurl import as_postgresql, is_pg, parse_pg
 from .sentinelurl import WatchedServer, in_one, parse_watched
 from .sqliteurl import is_sqlite, parse_sqlite
 from .urloptions import WITH_TLS, is_number, pairs, read_options
-from .urlparts import ENCODED, NEXT_URL, cut, has_control, place_of
+from .urlparts import ENCODED, NEXT_URL, cut, place_of, refuse_control
 
 FORMS = (
     "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix:///path/to/socket[?db=n]; "
@@ -122,10 +122,7 @@ def parse(url: str, what: str = "broker") -> BrokerUrl:
     if is_sqlite(url):
         file = parse_sqlite(url, what)
         return BrokerUrl("sqlite", file.shown, path=file.path)
-    if has_control(url):
-        raise ConfigError(
-            f"{what}: the URL has a line break or another control character in it; write {FORMS}"
-        )
+    refuse_control(url, what, FORMS)
     try:
         url = in_one(url, _is_watched)
     except ConfigError as error:

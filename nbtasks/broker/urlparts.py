@@ -26,6 +26,22 @@ def has_control(url: str) -> bool:
     return any(ord(letter) < 32 or ord(letter) == 127 for letter in url)
 
 
+def refuse_control(url: str, what: str, forms: str) -> None:
+    """Refuse a URL with a control character in it.
+
+    Args:
+        what: which setting it is.
+        forms: how it is to be written.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if has_control(url):
+        raise ConfigError(
+            f"{what}: the URL has a line break or another control character in it; write {forms}"
+        )
+
+
 def cut(rest: str, at_in_path: bool = False) -> tuple[str | None, str, str, str]:
     """Cut what follows the scheme into login (None where there is none), place, path with its slash, and query.
 
