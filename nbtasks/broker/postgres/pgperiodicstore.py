@@ -16,6 +16,7 @@ from nbtasks.broker.verbs.periodicstore import (
     DueTask,
     Fired,
     PeriodicStanding,
+    sensible,
 )
 from nbtasks.broker.verbs.submission import MOST_ENTRIES
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 #: Of its last runs.
 _MOST_RUNS = 30
-#: The last moment that makes sense (ms), some thousand years from now: later ones are none that a calendar has.
-_LAST_MS = 250_000_000_000_000
 #: An id of a periodic task or of a batch.
 _ID = re.compile(r"[0-9a-f]{1,20}")
 
@@ -65,13 +64,13 @@ class PgPeriodicStore:
         known, next_ms = self._line.rows("periodic_put", self.key_id, *args)[0]
         if not known:
             raise FunctionMissing(function)
-        return _moment(next_ms)
+        return sensible(next_ms)
 
     def agenda(self, beat: str, for_ms: int, most: int) -> Agenda:
         """Return what is due, where ``beat`` is elected to see to it for so many ms."""
         first, *rest = self._line.rows("periodic_due", self.key_id, beat, for_ms, most)
         elected, now_ms, next_ms, *_ = first
-        return Agenda(elected, now_ms, _moment(next_ms), tuple(_due(rest)))
+        return Agenda(elected, now_ms, sensible(next_ms), tuple(_due(rest)))
 
     def frame(self, id: str) -> bytes | None:
         """Return the frame of one; None where there is none, or none of ours."""
@@ -147,14 +146,9 @@ class PgPeriodicStore:
         return now_ms, standings
 
 
-def _moment(moment_ms: int | None) -> int | None:
-    """Return a moment in ms; None where it is none, or none that makes sense."""
-    return moment_ms if moment_ms is not None and 0 <= moment_ms <= _LAST_MS else None
-
-
 def _due(rows: Iterable[Sequence[Any]]) -> Iterator[DueTask]:
     for _, _, _, name, due_ms, version, there, gone_ms in rows:
-        if _ID.fullmatch(name) and _moment(due_ms) is not None:
+        if _ID.fullmatch(name) and sensible(due_ms) is not None:
             yield DueTask(name, due_ms, version, there, gone_ms or 0)
 
 
@@ -164,9 +158,9 @@ def _standings(rows: Iterable[Sequence[Any]]) -> Iterator[PeriodicStanding]:
             last = tuple(
                 (due_ms, batch, min(max(code, 0), 255))
                 for due_ms, batch, code in zip(*past, strict=False)
-                if _moment(due_ms) is not None and _ID.fullmatch(batch)
+                if sensible(due_ms) is not None and _ID.fullmatch(batch)
             )
             counts = max(0, runs), max(0, overlapped), max(0, missed)
             yield PeriodicStanding(
-                name, frame, _moment(next_ms), _moment(paused_ms), *counts, there, last[:_MOST_RUNS]
+                name, frame, sensible(next_ms), sensible(paused_ms), *counts, there, last[:_MOST_RUNS]
             )

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from .sqltransaction import Row, Transaction
 
-#: The last moment that makes sense (ms), some thousand years from now: later ones are none that a calendar has.
-LAST_MS = 250_000_000_000_000
 _MOST_RUNS = 30
 #: Calls of a run that are looked at for one that has not succeeded; and the state of a run that is not known any more.
 _MOST_LOOKED_AT, _UNKNOWN = 100_000, 255

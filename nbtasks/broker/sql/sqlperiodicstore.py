@@ -15,11 +15,12 @@ from nbtasks.broker.verbs.periodicstore import (
     DueTask,
     Fired,
     PeriodicStanding,
+    sensible,
 )
 
 from .sqlentries import tell
 from .sqlhousekeeping import elect
-from .sqlperiodicfire import LAST_MS, fire, runs_in, state_of_run
+from .sqlperiodicfire import fire, runs_in, state_of_run
 
 if TYPE_CHECKING:
     from nbtasks.core.due.periodic import DueRun
@@ -61,13 +62,13 @@ class SqlPeriodicStore:
             "version": hashlib.sha1(frame, usedforsecurity=False).hexdigest(), "frame": frame, "ttl": ttl_ms,
             "timetable": timetable, "digest": function, "client": client, "due": first_ms,
         }  # fmt: skip
-        return _moment(self._line.write(put, self.key_id, id, row, function_frame))
+        return sensible(self._line.write(put, self.key_id, id, row, function_frame))
 
     def agenda(self, beat: str, for_ms: int, most: int) -> Agenda:
         """Return what is due, where ``beat`` is elected to see to it for so many ms."""
         now_ms, next_ms = self._line.read(next_due, self.key_id)
         if next_ms is None or next_ms > now_ms:
-            return Agenda(None, now_ms, _moment(next_ms), ())
+            return Agenda(None, now_ms, sensible(next_ms), ())
         return self._line.write_lazily(agenda, self.key_id, beat, for_ms, most)
 
     def frame(self, id: str) -> bytes | None:
@@ -132,11 +133,6 @@ class SqlPeriodicStore:
         return now_ms, standings
 
 
-def _moment(moment_ms: int | None) -> int | None:
-    """Return a moment in ms; None where it is none, or none that makes sense."""
-    return moment_ms if moment_ms is not None and 0 <= moment_ms <= LAST_MS else None
-
-
 def put(tx: Transaction, key_id: str, name: str, row: dict[str, Any], function_frame: bytes) -> int | None:
     """Put a periodic task, or another version of one; returns when it is due next.
 
@@ -187,9 +183,9 @@ def agenda(tx: Transaction, key_id: str, beat: str, for_ms: int, most: int) -> A
     """Tell the one beat that is elected which periodic tasks are due."""
     now_ms, next_ms = next_due(tx, key_id)
     if next_ms is None or next_ms > now_ms:
-        return Agenda(None, now_ms, _moment(next_ms), ())
+        return Agenda(None, now_ms, sensible(next_ms), ())
     if not elect(tx, f"beat:{key_id}", beat, for_ms):
-        return Agenda(False, now_ms, _moment(next_ms), ())
+        return Agenda(False, now_ms, sensible(next_ms), ())
     rows = tx.rows(
         "SELECT id, due, version, client, gone FROM @periodic_tasks WHERE ns = ? AND key_id = ? AND due <= ? "
         "ORDER BY due LIMIT ?",
@@ -199,7 +195,7 @@ def agenda(tx: Transaction, key_id: str, beat: str, for_ms: int, most: int) -> A
         DueTask(name, due, version, is_there(tx, client), gone or 0)
         for name, due, version, client, gone in rows
     )
-    return Agenda(True, now_ms, _moment(next_ms), tasks)
+    return Agenda(True, now_ms, sensible(next_ms), tasks)
 
 
 def is_there(tx: Transaction, client: str) -> bool:
@@ -296,5 +292,5 @@ def _standing(tx: Transaction, row: Row) -> PeriodicStanding:
     name, frame, due, paused, fired, overlapped, missed, client, runs = row
     last = tuple((moment, batch, state_of_run(tx, batch)) for moment, batch in runs_in(runs))
     return PeriodicStanding(
-        name, frame, _moment(due), _moment(paused), fired, overlapped, missed, is_there(tx, client), last
+        name, frame, sensible(due), sensible(paused), fired, overlapped, missed, is_there(tx, client), last
     )

@@ -12,9 +12,16 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 100
 MOST_IN_ALL = 10_000
 MOST_FRAME = 4 * 2**20
+#: The last moment that makes sense (ms), some thousand years from now: later ones are none that a calendar has.
+LAST_MS = 250_000_000_000_000
 #: What came of a run: submitted; due times have moved on; it is not due yet; it is another version now, or gone; the
 #: server does not have its function; the queue is full; the run before goes on; it pauses.
 Fired = Literal["OK", "LATE", "EARLY", "CHANGED", "NOFN", "FULL", "BUSY", "WAIT"]
+
+
+def sensible(moment_ms: int | None) -> int | None:
+    """Return a moment in ms; None where it is none, or none that makes sense."""
+    return moment_ms if moment_ms is not None and 0 <= moment_ms <= LAST_MS else None
 
 
 @dataclass(frozen=True)
