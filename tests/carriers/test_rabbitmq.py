@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import time
 
 import amqp
 import pytest
 
-from nbtasks import BrokerUnavailable, ConfigError, chain
+from nbtasks import BrokerUnavailable, ConfigError
 from nbtasks.broker.carriers.carriage import open_carrier
-from nbtasks.exceptions import TaskRevokedError
 from tests.servers.rabbitmq import RabbitMQ
 
 from .pages import run_page
@@ -28,30 +24,6 @@ def app(rabbitmq_url, new_app):
     app = new_app(rabbitmq_url)
     app.start_workers(2, lease=2)
     return app
-
-
-def test_calls_of_all_kinds(app, tmp_path):
-    @app.task
-    def more(n):
-        return n + 1
-
-    assert more.delay(1).get(timeout=SOON) == 2
-    assert more.map(range(3000)).get(timeout=SOON) == list(range(1, 3001))
-    assert [one.get(timeout=SOON) for one in [more.delay(n) for n in range(300)]] == list(range(1, 301))
-    assert chain(more.s(1), more.s(), more.s()).delay().get(timeout=SOON) == 4
-    began = time.time()
-    assert app.task(time.time).apply_async(countdown=0.5).get(timeout=SOON) - began > 0.45
-
-    @app.task(retries=3, retry_backoff=0.01)
-    def third_time():
-        with (tmp_path / "tries").open("a+") as file:
-            file.write("x")
-            file.seek(0)
-            if len(file.read()) < 3:
-                raise OSError("not yet")
-        return "done"
-
-    assert third_time.delay().get(timeout=SOON) == "done"
 
 
 def test_the_ledger_may_be_a_postgresql(rabbitmq_url, postgres_url, new_app, tmp_path):
@@ -81,35 +53,6 @@ def test_who_waits_is_woken_by_the_carrier(app, eventually):
     carrier.close()
 
 
-def test_priority_is_that_of_the_ledger_and_what_is_revoked_does_not_start(rabbitmq_url, new_app, tmp_path):
-    app = new_app(rabbitmq_url)
-
-    @app.task
-    def note(name):
-        with (tmp_path / "order").open("a") as file:
-            file.write(f"{name}\n")
-
-    low, normal, high = (note.apply_async((p,), priority=p) for p in (0, 5, 9))
-    gone = note.delay("revoked")
-    gone.revoke()
-    app.start_workers(1)
-    for one in (low, normal, high):
-        one.get(timeout=SOON)
-    with pytest.raises(TaskRevokedError):
-        gone.get(timeout=SOON)
-    assert (tmp_path / "order").read_text().split() == ["9", "5", "0"]
-
-
-def test_references_that_are_lost_are_put_again(app, rabbitmq_server, tmp_path, eventually):
-    task = numbers_of(app, tmp_path)
-    task.delay(0).get(timeout=SOON)
-    for n in range(1, 20):
-        result = task.delay(n)
-        purge(app)
-        assert result.get(timeout=SOON) == n
-    assert runs(tmp_path) == dict.fromkeys(range(20), 1)
-
-
 def purge(app):
     """Throw away what lies in all of the App's queues."""
     carrier = open_carrier(app.connection.carrier, app.connection.namespace)
@@ -131,25 +74,6 @@ def test_references_that_come_twice_or_are_nonsense_do_no_harm(app, tmp_path, ev
     eventually(lambda: carrier.length(address) == 0, "old references are dropped")
     carrier.close()
     assert runs(tmp_path) == dict.fromkeys(range(50), 1)
-
-
-def test_children_and_workers_that_are_killed_lose_nothing(app, tmp_path, eventually):
-    task = numbers_of(app, tmp_path, 0.05)
-    results = [task.delay(n) for n in range(100)]
-    for part in (10, 40, 70):
-        eventually(lambda part=part: len(runs(tmp_path)) > part, "some have run")
-        (worker,) = app.workers()
-        if part == 40:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.pid, signal.SIGKILL)
-            app.start_workers(2, lease=2)
-        else:
-            newest = max(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(newest.name.split("-")[1]), signal.SIGKILL)
-    # A call whose process was killed is run again, as it is without a carrier; nothing else runs twice.
-    assert [one.get(timeout=SOON) for one in results] == list(range(100))
-    assert sum(runs(tmp_path).values()) <= 100 + 2 + 2
 
 
 def test_calls_go_on_while_rabbitmq_is_away_and_after_it(start_server, new_app, tmp_path):

@@ -14,6 +14,7 @@ import pytest
 from nbtasks import App
 from nbtasks.exceptions import ConfigError
 from nbtasks.monitor.monitor import Monitor
+from tests.servers.postgresql import PgBouncer
 
 
 @pytest.fixture
@@ -147,3 +148,12 @@ def test_a_fork_while_another_thread_imports_psycopg_hangs_nowhere(pytestconfig)
         command, cwd=pytestconfig.rootpath, check=False, capture_output=True, text=True, timeout=60
     )
     assert (done.stdout.strip(), done.stderr) == ("0", "")
+
+
+def test_through_a_pooler_that_wakes_nobody(postgres_server, start_server, new_app):
+    pooler = start_server(PgBouncer, postgres_server)
+    with postgres_server.database() as name:
+        app = new_app(pooler.url(name))
+        app.start_workers(1)
+        assert app.task(abs).map(range(-200, 0)).get(timeout=60) == list(range(200, 0, -1))
+        app.close()
