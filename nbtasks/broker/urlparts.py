@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection
+from typing import Any
 
 from nbtasks.core.errors import ConfigError
 
@@ -19,6 +20,13 @@ PLACE = re.compile(
 #: Where the next URL begins in a text that holds several, as Celery has them: it goes to it where one is not there.
 NEXT_URL = re.compile(r"[;,|]\s*(?=[A-Za-z][A-Za-z0-9+.-]{0,30}://)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,40}")
+
+
+def in_text(given: Any) -> Any:
+    """Return Celery's list of URLs as the text that says the same: one, or sentinels. All else stays as it is."""
+    if isinstance(given, (list, tuple)) and given and all(isinstance(one, str) for one in given):
+        return ";".join(given)
+    return given
 
 
 def has_control(url: str) -> bool:

@@ -62,8 +62,8 @@ class App(Joinable):
     Args:
         name: a label.
         broker: URL of a Redis, Valkey, PostgreSQL, MariaDB or MySQL, or of a SQLite file;
-            or of a RabbitMQ, ``amqp://...``, which needs ``backend``. None:
-            NBTASKS_BROKER, a connection file, else the embedded server.
+            or of a RabbitMQ, ``amqp://...``, which needs ``backend``. A list of one is taken, too, and one of
+            sentinels. None: NBTASKS_BROKER, a connection file, else the embedded server.
         backend: with a RabbitMQ the one of them that keeps calls and results, None: NBTASKS_BACKEND.
             Else for those who come from Celery: the broker's own server, where results are kept in any case.
         namespace: separates data of several projects on one server.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from nbtasks.broker.urlparts import in_text
 from nbtasks.core import ancestry, context
 from nbtasks.core.durations import Duration
 from nbtasks.core.errors import BrokerUnavailable, ConfigError
@@ -67,8 +68,8 @@ class Foundation:
         self,
         name: str | None = None,
         *,
-        broker: str | None = None,
-        backend: str | None = None,
+        broker: str | Sequence[str] | None = None,
+        backend: str | Sequence[str] | None = None,
         namespace: str | None = None,
         key: str | bytes | None = None,
         include: Sequence[str] = (),
@@ -81,11 +82,12 @@ class Foundation:
         eager: bool | None = None,
     ) -> None:
         self.name = name or "nbtasks"
+        url, results = in_text(broker), in_text(backend)
         if engine is None:
             # Beside an executor each of these is refused, whatever it says.
-            Told(broker, key, namespace, connection_file, listen, backend).check(connection)
+            Told(url, key, namespace, connection_file, listen, results).check(connection)
         given = {
-            "broker_url": broker, "result_backend": backend, "namespace": namespace, "key": key,
+            "broker_url": url, "result_backend": results, "namespace": namespace, "key": key,
             "connection_file": connection_file, "listen": listen or None, "include": tuple(include) or None,
             "result_expires": None if result_expires is ... else checked_expiry(result_expires),
             "result_limit": None if result_limit is None else checked_limit(result_limit),

@@ -365,6 +365,20 @@ def test_a_list_of_urls_is_one_or_sentinels(home, given, url):
         assert app.connection.url == url
 
 
+def test_an_app_takes_such_a_list_itself(home):
+    with App(broker=["redis://one/2"], backend=("redis://one/2",)) as app:
+        assert app.connection.url == app.conf.broker_url == "redis://one/2"
+    watched = ["sentinel://one", "sentinel://two/3?master_name=m"]
+    with App(broker=watched) as app:
+        assert app.connection.url == "sentinel://one,two/3?master_name=m"
+
+
+@pytest.mark.parametrize("given", [["redis://one", "redis://two"], ["amqp://one", "amqp://two"]])
+def test_an_app_refuses_several_servers(home, given):
+    with pytest.raises(ConfigError, match="broker: there are several URLs in this text"):
+        App(broker=given, backend="redis://one")
+
+
 @pytest.mark.parametrize(
     "given", [["redis://one", "redis://two"], ["amqp://one", "amqp://two"], ["redis://one", 5]]
 )

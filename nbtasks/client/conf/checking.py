@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nbtasks.broker.sentinelurl import with_transport_options
+from nbtasks.broker.urlparts import in_text
 from nbtasks.core.callheader import RESULT_LIMIT_BYTES
 from nbtasks.core.durations import LONGEST_S, seconds
 from nbtasks.core.errors import ConfigError
@@ -141,15 +142,8 @@ def _of_workers(name: str, value: Any) -> Any:
 
 def _url(_name: str, value: Any) -> Any:
     if value is not None:
-        value = _joined(value)
+        value = in_text(value)
         connections.check_url(value)
-    return value
-
-
-def _joined(value: Any) -> Any:
-    """Return Celery's list of URLs as the text that says the same: one, or sentinels."""
-    if isinstance(value, (list, tuple)) and value and all(isinstance(one, str) for one in value):
-        return ";".join(value)
     return value
 
 
@@ -161,7 +155,7 @@ def _yes_or_no(name: str, value: Any) -> bool:
 
 def _backend(name: str, value: Any) -> Any:
     if value is not None:
-        value = _joined(value)
+        value = in_text(value)
         # Whether it is the broker's own server is looked at once that is known.
         check_form(value, name)
     return value
