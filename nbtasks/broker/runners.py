@@ -24,6 +24,10 @@ class Runners:
         """Whether a call runs for sure."""
         return (batch, index) in self._named
 
+    def run_any(self, batch: str) -> bool:
+        """Whether some call of a batch runs for sure."""
+        return any(name == batch for name, _ in self._named)
+
     def may_run_more(self, worker: str) -> bool:
         """Whether a worker, known by its name, runs calls that it does not name."""
         return worker in self._vague

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from nbtasks.core.errors import NbtasksError
+from nbtasks.core.errors import NbtasksError, OperationalError
 
 from .celerywords import loglevel_option, without_beats_words
 from .project import connected, project_app, project_options
@@ -43,7 +45,7 @@ def beat(
         connection, lease = connected(app, broker, connection_file, namespace)
         try:
             process = BeatProcess(connection, loglevel, logfile)
-            code = process.run(lambda: declare(app, connection, target))
+            code = process.run(lambda: _declare_for_good(app, connection, target))
         finally:
             if lease is not None:
                 lease.close()
@@ -52,8 +54,46 @@ def beat(
     sys.exit(code)
 
 
-def declare(app: App | None, connection: Connection, target: str | None) -> list[str]:
+def _declare_for_good(app: App | None, connection: Connection, target: str | None) -> list[str]:
+    """Do as :func:`declare`, and again where the broker is emptied while this process is there."""
+    names = declare(app, connection, target)
+    if names:
+        watch = partial(_declare_again, app, connection, target)
+        threading.Thread(target=watch, name="nbtasks-declared", daemon=True).start()
+    return names
+
+
+def _declare_again(app: App | None, connection: Connection, target: str | None) -> None:
+    from nbtasks.broker.legs import open_leg
+    from nbtasks.client.engines.brokered.presence import SAY_S, Presence
+    from nbtasks.core.ids import new_id
+    from nbtasks.wire.signing import Keyring
+    from nbtasks.worker.log import LOGGER, log_trouble
+
+    store = open_leg(connection).line().periodic_store(Keyring(connection.keys).id)
+    presence, lost = Presence(store, new_id()), False
+    while True:
+        try:
+            lost = presence.say() or lost
+            if lost:
+                if declare(app, connection, target, where_none_is=True):
+                    LOGGER.warning("periodic tasks are declared again, for the broker has lost them")
+                lost = False
+        except OperationalError as error:
+            log_trouble("it is looked later whether the broker has what is declared", error)
+        except Exception as error:  # noqa: BLE001 - as in declare_beside
+            LOGGER.error("the periodic tasks that are declared could not be put again: %s", error)
+            lost = False
+        time.sleep(SAY_S)
+
+
+def declare(
+    app: App | None, connection: Connection, target: str | None, where_none_is: bool = False
+) -> list[str]:
     """Put the periodic tasks that a project declares, and remove those that it declares no more; returns the names.
+
+    Args:
+        where_none_is: not where some of them are there, put by whomever.
 
     Raises:
         ConfigError: one cannot be a periodic task.
@@ -62,12 +102,15 @@ def declare(app: App | None, connection: Connection, target: str | None) -> list
         return []
     from nbtasks.client.engines.brokered.brokeredengine import BrokeredEngine
 
+    owner = f"{_module(target)}:{app.name}"
     # Not the App's own: that one goes on for as long as the process does.
     engine = BrokeredEngine(
         connection, app.conf.result_expires, app.conf.result_limit, _of_workers(app, target)
     )
     try:
-        return app.declared.apply(f"{_module(target)}:{app.name}", engine)
+        if where_none_is and any(facts.owner == owner for facts in engine.periodics.all()):
+            return []
+        return app.declared.apply(owner, engine)
     finally:
         engine.close()
 
@@ -90,7 +133,7 @@ def declare_beside(app: App | None, connection: Connection, target: str | None) 
 
     def run() -> None:
         try:
-            names = declare(app, connection, target)
+            names = _declare_for_good(app, connection, target)
         except Exception as error:  # noqa: BLE001 - what is declared runs a project's code, and the worker goes on
             LOGGER.error("the periodic tasks that are declared could not be put: %s", error)
         else:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import redis
 
 from nbtasks import App
 
@@ -114,6 +115,22 @@ def test_a_worker_has_a_beat_of_its_own(project, worker, eventually):
     assert running.end() == 0
     assert "beat_embedded_init" in running.text
     assert "periodic task 'add-often' is due" in running.text
+
+
+@pytest.mark.long
+def test_what_is_declared_comes_back_in_an_emptied_server(project, beat, worker, eventually):
+    (project / "project.py").write_text(PROJECT.format(first=40, more="pass"))
+    with App() as app, redis.Redis.from_url(app.connection.url) as client:
+        beat("-A", "project")
+        running = worker("-A", "project", "-c", "1")
+        task = app.periodic_task("add-often")
+        eventually(lambda: task.count > 1, "it is fired")
+        said = app.session.line.keys.said_there("*")
+        eventually(lambda: len(client.keys(said)) == 2, "both look whether it is there")
+        client.flushall()
+        eventually(lambda: task.exists and task.count > 1, "it is fired again")
+        assert task.facts.owner == "project:proj"
+    assert running.end() == 0
 
 
 def test_a_run_that_does_not_end_is_told_of_once(project, beat, eventually):

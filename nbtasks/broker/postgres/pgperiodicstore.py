@@ -126,9 +126,10 @@ class PgPeriodicStore:
         """
         return bool(self._line.one("periodic_remove", self.key_id, id, client))
 
-    def say_there(self, client: str, for_ms: int) -> None:
-        """Say that a client is there with which periodic tasks end."""
-        self._line.rows("say_there", client, for_ms)
+    def say_there(self, client: str, for_ms: int) -> tuple[int | None, int]:
+        """Say that a client is there with which periodic tasks end; returns when it was before, and the time (ms)."""
+        before, now_ms = self._line.rows("say_there", client, for_ms)[0]
+        return before, now_ms
 
     def look(self, *ids: str) -> tuple[int, list[PeriodicStanding]]:
         """Return the server's time (ms), and what has become of some, or of all."""

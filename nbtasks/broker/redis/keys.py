@@ -130,6 +130,10 @@ class Keys:
         """STRING with PX: a client is there with which periodic tasks end."""
         return f"{self.root}sl:{client}"
 
+    def said_there(self, client: str) -> str:
+        """STRING with PX: when a client has last said that it is there, in ms of the server's clock."""
+        return f"{self.root}ss:{client}"
+
     def states(self, batch: str) -> str:
         """STRING: one byte a call, its final state's code, or zero."""
         return f"{self.root}st:{batch}"

@@ -11,6 +11,7 @@ from nbtasks.broker.verbs.periodicstore import (
     MOST_AT_ONCE,
     MOST_FRAME,
     MOST_IN_ALL,
+    SAID_MS,
     Agenda,
     DueTask,
     Fired,
@@ -120,9 +121,10 @@ class RedisPeriodicStore:
         """
         return bool(self._script("periodic_remove", id, client))
 
-    def say_there(self, client: str, for_ms: int) -> None:
-        """Say that a client is there with which periodic tasks end."""
-        self._link.call("SET", self._keys.live_client(client), "1", "PX", for_ms)
+    def say_there(self, client: str, for_ms: int) -> tuple[int | None, int]:
+        """Say that a client is there with which periodic tasks end; returns when it was before, and the time (ms)."""
+        before, now_ms = self._link.script("say_there", [self._keys.root], [client, for_ms, SAID_MS])
+        return number_or(before, 0) or None, now_ms
 
     def look(self, *ids: str) -> tuple[int, list[PeriodicStanding]]:
         """Return the server's time (ms), and what has become of some, or of all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nbtasks.broker.verbs.periodicstore import SAID_MS
 from nbtasks.broker.verbs.submission import SESSION_TTL_MS
 
 from .sqlworkflowends import clear_workflows, close_batches, untie
@@ -109,8 +110,10 @@ def clear_away(tx: Transaction) -> None:
         tx.run("DELETE FROM @blob_parts WHERE ns = ? AND name = ?", ns, name)
         tx.run("DELETE FROM @blobs WHERE ns = ? AND name = ?", ns, name)
     past_us = (now - _MINUTE_MS) * 1000
+    # Longer than it counts as there: a client looks whether the server still knows when it has said so.
     tx.run(
-        "DELETE FROM @periodic_clients WHERE ns = ? AND (said + span < ? OR said > ? + span)", ns, now, now
+        "DELETE FROM @periodic_clients WHERE ns = ? AND (said + span < ? OR said > ? + span)",
+        *(ns, now - SAID_MS, now + SAID_MS),
     )
     # What comes later begins at the clock, which is above what was given out until then.
     tx.run(

@@ -113,9 +113,9 @@ class SqlPeriodicStore:
         """
         return self._line.write(remove, self.key_id, id, client)
 
-    def say_there(self, client: str, for_ms: int) -> None:
-        """Say that a client is there with which periodic tasks end."""
-        self._line.write_lazily(say_there, client, for_ms)
+    def say_there(self, client: str, for_ms: int) -> tuple[int | None, int]:
+        """Say that a client is there with which periodic tasks end; returns when it was before, and the time (ms)."""
+        return self._line.write_lazily(say_there, client, for_ms)
 
     def look(self, *ids: str) -> tuple[int, list[PeriodicStanding]]:
         """Return the server's time (ms), and what has become of some, or of all."""
@@ -207,10 +207,16 @@ def is_there(tx: Transaction, client: str) -> bool:
     return not client or (found is not None and abs(tx.now_ms() - found[0]) < found[1])
 
 
-def say_there(tx: Transaction, client: str, for_ms: int) -> None:
-    """Say that a client is there."""
-    row = {"ns": tx.ns, "client": client, "said": tx.now_ms(), "span": for_ms}
+def say_there(tx: Transaction, client: str, for_ms: int) -> tuple[int | None, int]:
+    """Say that a client is there; returns when it was said before, and the time."""
+    before = tx.value("SELECT said FROM @periodic_clients WHERE ns = ? AND client = ?", tx.ns, client)
+    now_ms = tx.now_ms()
+    if not for_ms:
+        tx.run("DELETE FROM @periodic_clients WHERE ns = ? AND client = ?", tx.ns, client)
+        return before, now_ms
+    row = {"ns": tx.ns, "client": client, "said": now_ms, "span": for_ms}
     tx.put("@periodic_clients", ("ns", "client"), row, ("said", "span"))
+    return before, now_ms
 
 
 def periodic_frame(tx: Transaction, key_id: str, name: str) -> bytes | None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 100
 MOST_IN_ALL = 10_000
 MOST_FRAME = 4 * 2**20
+#: For how long it is remembered when a client has said that it is there (ms).
+SAID_MS = 604_800_000
 #: The last moment that makes sense (ms), some thousand years from now: later ones are none that a calendar has.
 LAST_MS = 250_000_000_000_000
 #: What came of a run: submitted; due times have moved on; it is not due yet; it is another version now, or gone; the
@@ -163,8 +165,15 @@ class PeriodicStore(Protocol):
             client: it must be one that ends with this.
         """
 
-    def say_there(self, client: str, for_ms: int) -> None:
-        """Say that a client is there with which periodic tasks end."""
+    def say_there(self, client: str, for_ms: int) -> tuple[int | None, int]:
+        """Say that a client is there with which periodic tasks end.
+
+        Returns when this was said before, and the server's time, in ms; None where it was not, or longer ago than a
+        week. So whoever says it again and again knows whether the server still has what it had then.
+
+        Args:
+            for_ms: for how long it counts as there; 0: it has gone, and what it has said is forgotten.
+        """
 
     def look(self, *ids: str) -> tuple[int, list[PeriodicStanding]]:
         """Return the server's time (ms), and what has become of some, or of all (ten thousand at most)."""

@@ -56,6 +56,16 @@ def beats(bench):
     return Beats(bench)
 
 
+def test_who_says_that_it_is_there_hears_when_it_did_so_before(beats):
+    before, first = beats.store.say_there("abc", 30_000)
+    assert before is None
+    before, second = beats.store.say_there("abc", 30_000)
+    assert before == first <= second
+    assert beats.store.say_there("def", 30_000)[0] is None
+    assert beats.store.say_there("abc", 0)[0] == second
+    assert beats.store.say_there("abc", 30_000)[0] is None
+
+
 def test_what_is_put_is_due(beats):
     assert beats.put() == 1000
     assert beats.store.frame(TASK.id) == b"frame"

@@ -86,7 +86,8 @@ BEGIN
   DELETE FROM plans WHERE ns = _ns AND expires <= _now;
   DELETE FROM kept_calls WHERE ns = _ns AND expires <= _now;
   DELETE FROM blobs WHERE ns = _ns AND expires <= _now;
-  DELETE FROM periodic_clients WHERE ns = _ns AND abs(_now - said) >= span;
+  -- A week longer than it counts as there: a client looks whether the server still knows when it has said so.
+  DELETE FROM periodic_clients WHERE ns = _ns AND abs(_now - said) >= span + 604800000;
   DELETE FROM rates WHERE ns = _ns AND greatest(next, line) < (_now - 60000) * 1000;
   -- A month: longer than a call waits, most likely.
   DELETE FROM unique_calls WHERE ns = _ns AND greatest(since, until) < _now - 2592000000;

@@ -18,12 +18,21 @@ BEGIN
   END IF;
 END $$;
 
--- Say that a client is there with which periodic tasks end.
-CREATE FUNCTION say_there(_ns bigint, _client text, _ms bigint) RETURNS void
+-- Say that a client is there with which periodic tasks end. Returns when it has said so before, NULL where that is not
+-- known, and the time (ms).
+--
+-- _ms  for which it counts as there; 0: it has gone
+CREATE FUNCTION say_there(_ns bigint, _client text, _ms bigint, OUT before bigint, OUT now bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode FROM CURRENT AS $$
 BEGIN
   -- It is said again every few seconds.
   PERFORM lazily();
-  INSERT INTO periodic_clients (ns, client, said, span) VALUES (_ns, _client, now_ms(), _ms)
+  now := now_ms();
+  SELECT c.said INTO before FROM periodic_clients c WHERE c.ns = _ns AND c.client = _client;
+  IF _ms = 0 THEN
+    DELETE FROM periodic_clients c WHERE c.ns = _ns AND c.client = _client;
+    RETURN;
+  END IF;
+  INSERT INTO periodic_clients (ns, client, said, span) VALUES (_ns, _client, now, _ms)
     ON CONFLICT (ns, client) DO UPDATE SET said = excluded.said, span = excluded.span;
 END $$;

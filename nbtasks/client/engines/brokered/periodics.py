@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -29,18 +28,18 @@ from nbtasks.wire.codec import Codec
 from nbtasks.wire.frames import Sealer
 from nbtasks.wire.periodicrecord import PeriodicRecord
 
+from .ownperiodics import OwnPeriodic, OwnPeriodics
 from .periodicsealing import record_of
+from .presence import Presence
 
 if TYPE_CHECKING:
     from nbtasks.client.batches.parcel import Call, CallOptions
     from nbtasks.client.definition import Definition
+    from nbtasks.core.due.periodic import Periodic
     from nbtasks.core.due.periodicterms import PeriodicTerms
 
     from .session import Session
 
-#: For how long a client counts as there (ms), and the seconds between two times that it says so.
-_THERE_MS = 30_000
-_SAY_S = 5.0
 #: Times that a run is tried whose periodic task is changed meanwhile.
 _MOST_TRIES = 5
 
@@ -59,11 +58,10 @@ class Periodics:
         self._sealer = Sealer(session.keyring, session.connection.namespace)
         self._codec = Codec(self._sealer)
         self.client = new_id()
-        #: Ids of those that end with this session.
-        self._own: set[str] = set()
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._presence = Presence(self._store, self.client)
+        self._own = OwnPeriodics(
+            self._store, self._sealer, self._presence, self._keep, session.roster.runners
+        )
 
     def put(
         self,
@@ -81,25 +79,26 @@ class Periodics:
 
     def _put(self, record: PeriodicRecord, function: bytes) -> None:
         task, frame = record.task, record.sealed(self._sealer)
-        if task.client:
-            self._begin_to_say()
+        # Also of one that stays: as long as this process is there, it puts it again where the broker has lost it.
+        self._own.begin()
         now_ms, _ = self._store.look(task.id)
         first = task.timetable.first(now_ms / 1000)
         if first is None:
             raise ConfigError(f"{task.name}: {task.timetable.text} is never due")
+        next_ms = self._keep(task, frame, function, round(first * 1000))
+        self._own.note(OwnPeriodic(task, frame, function, next_ms, is_paused=next_ms is None))
+
+    def _keep(self, task: Periodic, frame: bytes, function: bytes, first_ms: int) -> int | None:
+        """Have the broker keep one; returns when it is due next (ms)."""
         text = to_json(task.timetable.to_wire())
         for sent in (b"", function):
             try:
-                self._store.put(
-                    task.id, frame, text, task.function, sent, task.client, round(first * 1000), task.ttl_ms
+                return self._store.put(
+                    task.id, frame, text, task.function, sent, task.client, first_ms, task.ttl_ms
                 )
-                break
             except FunctionMissing:
                 continue
-        else:
-            raise OperationalError(f"{task.name}: the broker does not keep its code")
-        with self._lock:
-            (self._own.add if task.client else self._own.discard)(task.id)
+        raise OperationalError(f"{task.name}: the broker does not keep its code")
 
     def all(self) -> list[PeriodicFacts]:
         """Return what is known of all that are signed with this key, the next one first, those that pause last."""
@@ -175,24 +174,7 @@ class Periodics:
 
     def remove(self, name: str) -> bool:
         """Remove one; False where there is none."""
-        with self._lock:
-            self._own.discard(id_of(name))
-        return self._store.remove(id_of(name))
-
-    def _begin_to_say(self) -> None:
-        """Say that this process is there, from now on."""
-        self._store.say_there(self.client, _THERE_MS)
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._say, name="nbtasks-periodic", daemon=True)
-                self._thread.start()
-
-    def _say(self) -> None:
-        while not self._ended.wait(_SAY_S):
-            try:
-                self._store.say_there(self.client, _THERE_MS)
-            except Exception:  # noqa: S112 - the broker may come back, and the session tells of it otherwise
-                continue
+        return self._own.remove(id_of(name))
 
     def close(self) -> None:
         """Remove those that end with this session.
@@ -200,11 +182,9 @@ class Periodics:
         Raises:
             OperationalError: the broker does not answer; they end by themselves then.
         """
-        self._ended.set()
-        with self._lock:
-            own, self._own = self._own, set()
-        for id in own:
+        for id in self._own.end():
             self._store.remove(id, self.client)
+        self._presence.end()
 
 
 def _facts_of(record: PeriodicRecord, standing: PeriodicStanding, client: str) -> PeriodicFacts:
