@@ -116,6 +116,15 @@ def test_wherever_a_crash_cuts_it_off_what_is_removed_is_due_no_more(one_server)
         assert bench.store.look() == (pytest.approx(time.time() * 1000, abs=60_000), [])
 
 
+def test_wherever_a_crash_cuts_it_off_a_client_that_was_there_is_known(one_server):  # noqa: F811
+    def say(bench):
+        return bench.store.say_there("abc", 30_000)
+
+    said = []
+    for bench in every_cut(one_server, "say_there", lambda bench: said.append(say(bench)[1]), say):
+        assert say(bench)[0] >= said[-1]
+
+
 def test_code_is_kept_as_long_as_a_periodic_task_or_a_run_needs_it(bench):
     bench.put()
     assert bench.fire(1000) == "OK"

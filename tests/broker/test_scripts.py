@@ -526,8 +526,8 @@ def test_every_script_is_cut_here_or_has_one_write():
     cut |= {"permit", "order"}
     # In test_lock_scripts.py.
     cut |= {"lock_for_call", "lock_for_code", "lock_release", "lock_of_dead", "lock_turns"}
-    # In test_schedule_scripts.py.
-    cut |= {"periodic_fire", "periodic_put", "periodic_remove"}
+    # In test_periodic_scripts.py.
+    cut |= {"periodic_fire", "periodic_put", "periodic_remove", "say_there"}
     #: They write nothing, or what they write is the same each time.
     others = {
         "adopt",
