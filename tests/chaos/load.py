@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
 #: A rescue is promised within the lease and so many seconds.
 REAP_S = 5.0
+#: How much longer than that everything is waited for, where a machine does much else.
+BUSY = float(os.environ.get("NBTASKS_CHAOS_BUSY", "1"))
 #: Deadlines of tests are so many times what is promised, for machines that are busy.
-PATIENCE = 10
+PATIENCE = 10 * BUSY
 #: A call that was broken off so often is given up.
 MOST_LOSSES = 3
 #: What the server may hold more than before the load, once its results are forgotten.
@@ -259,7 +261,7 @@ class Load:
     def follow(cls, group: GroupResult, ledger: str | Path, salt: int, within: float = 100.0) -> Load:
         """Note the results of a map of ``work`` that somebody has submitted."""
         load = cls(group, Path(ledger), salt)
-        load._watcher = threading.Thread(target=load._watch, args=(within,), name="load")
+        load._watcher = threading.Thread(target=load._watch, args=(within * BUSY,), name="load")
         load._watcher.start()
         return load
 
@@ -274,15 +276,15 @@ class Load:
     def wait(self, within: float = 100.0) -> None:
         """Wait until every call has ended, or the watching was given up. ``check`` says what is missing."""
         assert self._watcher is not None
-        self._watcher.join(within + 10)
+        self._watcher.join(within * BUSY + 10)
 
     def wait_for(self, share: float, within: float = 100.0) -> None:
         """Wait until this share of the calls has ended."""
-        end = time.monotonic() + within
+        end = time.monotonic() + within * BUSY
         while len(self.seen) < share * len(self) and time.monotonic() < end:
             time.sleep(0.002)
         assert len(self.seen) >= share * len(self), (
-            f"{len(self.seen)} of {len(self)} calls after {within:g} s"
+            f"{len(self.seen)} of {len(self)} calls after {within * BUSY:g} s"
         )
 
     def got_on(self) -> bool:

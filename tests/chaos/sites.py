@@ -13,11 +13,12 @@ from typing import Any
 from nbtasks import App, OperationalError
 
 from . import servers
+from .load import PATIENCE
 from .proxy import Proxy
 
 #: Both ends go on within so many seconds after a fault is over; tests wait ten times as long.
 RESUME_S = 5.0
-SOON = 10 * RESUME_S
+SOON = PATIENCE * RESUME_S
 #: Connections and packets a second that a process may need for looking whether a server is back.
 MOST_TRIES = 20
 DURABLE = ("--appendonly", "yes", "--appendfsync", "everysec")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from .conftest import alive_pid, every_leg
+from .load import PATIENCE
 
 #: A running call is stopped in milliseconds, a buffered one is left out in a tenth of a second.
 SOON_S = 0.1
 #: One that does not stop by itself is killed after so long.
 KILLED_S = 2.0
-PATIENCE = 10
 
 
 def cpu_seconds(pid):

@@ -163,6 +163,13 @@ class MysqlDialect:
                 f"{'.'.join(map(str, _OLDEST[kind]))} or later"
             )
 
+    def is_elsewhere(self, connection: Any, *, for_sure: bool = False) -> bool:
+        """Never: a server that goes takes its connections with it."""
+        return False
+
+    def begin_life(self, connection: Any) -> None:
+        """Numbers go on where they were."""
+
     def cut(self, connection: Any) -> None:
         """End the connection under whoever waits for an answer."""
         with contextlib.suppress(Exception):

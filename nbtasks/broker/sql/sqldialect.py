@@ -62,6 +62,16 @@ class Dialect(Protocol):
             BrokerUnavailable: it could not be made.
         """
 
+    def is_elsewhere(self, connection: Any, *, for_sure: bool = False) -> bool:
+        """Whether a connection leads to something else than a new one would. Asked before each verb.
+
+        Args:
+            for_sure: as it is now, not as it was a moment ago.
+        """
+
+    def begin_life(self, connection: Any) -> None:
+        """See that no number is given to a row that one in what was at this place before may have had."""
+
     def text(self, statement: str) -> str:
         """Return a statement as it is understood here."""
 

@@ -39,6 +39,16 @@ _CACHE_KIB, _CHECKPOINT_PAGES = 8192, 2000
 _MOST_LOG = 64 * 2**20
 #: Who stands in the way, by the main part of the library's code; and what the code of a full disk is.
 _BUSY, _LOCKED, _PROTOCOL, _FULL, _READONLY, _CANTOPEN, _CORRUPT, _NOTADB = 5, 6, 15, 13, 8, 14, 11, 26
+#: Seconds after which it is looked again whether the file is still the one at its place.
+_PLACE_S = 0.2
+#: Have the numbers of all tables that give some go on at a moment; what has given none yet has no row there.
+_NUMBERING = (
+    """
+    INSERT INTO sqlite_sequence (name, seq) SELECT name, 0 FROM sqlite_master
+    WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%' AND name NOT IN (SELECT name FROM sqlite_sequence)
+    """,
+    "UPDATE sqlite_sequence SET seq = max(seq, :now)",
+)
 _NO_ACCESS = "whoever submits and whoever works must be able to read and write it"
 _WORDS = {
     _BUSY: ("locked", "busy"),
@@ -56,9 +66,13 @@ class SqliteConnection(sqlite3.Connection):
 
     Attributes:
         is_lazy: what it commits may come to the disk later.
+        file: what names the file that it has opened, wherever that is now.
+        seen_at: when (monotonic) that was seen at its place.
     """
 
     is_lazy = False
+    file: tuple[int, int] | None = None
+    seen_at = 0.0
 
 
 class SqliteDialect:
@@ -81,6 +95,7 @@ class SqliteDialect:
     def __init__(self, url: SqliteUrl) -> None:
         self.label = url.shown
         self._url = url
+        self._was_there = False
 
     # -- the file
 
@@ -92,6 +107,7 @@ class SqliteDialect:
                 f"{'.'.join(map(str, OLDEST_VERSION))} or later: take a newer Python, or name another broker"
             )
         self._see_to_file()
+        file, seen_at = self._file(), time.monotonic()
         with gate.under_way():
             connection = sqlite3.connect(
                 self._url.path,
@@ -107,7 +123,44 @@ class SqliteDialect:
             except BaseException:
                 connection.close()
                 raise
+        connection.file, connection.seen_at = file, seen_at
+        self._was_there = True
         return connection
+
+    def is_elsewhere(self, connection: Any, *, for_sure: bool = False) -> bool:
+        """Whether the file was removed, or another one put in its place: others will not see what is written here."""
+        now = time.monotonic()
+        if now < connection.seen_at + _PLACE_S and not for_sure:
+            return False
+        is_elsewhere = bool(self._file() != connection.file)
+        connection.seen_at = float("-inf") if is_elsewhere else now
+        return is_elsewhere
+
+    def begin_life(self, connection: Any) -> None:
+        """Have numbers of rows go on at the clock (us) where the file is another one than at the last connection.
+
+        Whoever lives has numbers from the file that was here before: of entries in hand, of the last order heard.
+        """
+        mark = self._mark(connection)
+        if connection.execute("PRAGMA user_version").fetchone()[0] == mark:
+            return
+        with self.locked_schema(connection):
+            for statement in _NUMBERING:
+                connection.execute(statement, {"now": time.time_ns() // 1000})
+            connection.execute(f"PRAGMA user_version = {mark}")
+
+    def _mark(self, connection: Any) -> int:
+        """Return what names the connection's file, in 31 bits; a new file has 0."""
+        device, inode = connection.file or (0, 0)
+        return int((inode * 31 + device) % (2**31 - 1) + 1)
+
+    def _file(self) -> tuple[int, int] | None:
+        """Return what names the file that is at its place now; None where there is none."""
+        try:
+            found = os.stat(self._url.path)  # noqa: PTH116  # a path takes twice as long
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _see_to_file(self) -> None:
         path = Path(self._url.path)
@@ -118,7 +171,9 @@ class SqliteDialect:
             if not os.access(path, os.R_OK | os.W_OK):
                 raise ConfigError(f"the broker's file {path} cannot be used: {_NO_ACCESS}") from None
         except FileNotFoundError:
-            raise ConfigError(
+            # Its disk may come back.
+            kind = BrokerUnavailable if self._was_there else ConfigError
+            raise kind(
                 f"there is no folder {path.parent} for the broker's file {path.name}: make it first, or name another "
                 "place: sqlite:////path/to/file.db"
             ) from None

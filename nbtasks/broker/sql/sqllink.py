@@ -99,6 +99,8 @@ class SqlLink:
             try:
                 found = action(Transaction(cursor, self.dialect, self._ns, self._queues))
                 connection.commit()
+                if writes and not lazily:
+                    self._refuse_elsewhere(connection)
             except BaseException:
                 # Numbers of queues that were made in it are none.
                 self._queues.clear()
@@ -108,6 +110,11 @@ class SqlLink:
                 with contextlib.suppress(Exception):
                     cursor.close()
         return found
+
+    def _refuse_elsewhere(self, connection: Any) -> None:
+        """What was written where nobody looks any more is said again, where they look."""
+        if self.dialect.is_elsewhere(connection, for_sure=True):
+            raise self.closed()
 
     # -- waiting
 
@@ -180,7 +187,9 @@ class SqlLink:
 
     def _open(self) -> Any:
         if self._connection is not None:
-            return self._connection
+            if not self.dialect.is_elsewhere(self._connection):
+                return self._connection
+            self._drop()
         with self.dialect.in_use():
             connection = self._connected_anew()
         self._cut.clear()
@@ -196,6 +205,7 @@ class SqlLink:
                 see_to_schema(self.dialect, connection)
             finally:
                 self._is_seen_to = False
+            self.dialect.begin_life(connection)
             self._queues = {}
             self._ns = self._transact(connection, self._namespace_number, writes=False, lazily=False)
             if not self._ns:
