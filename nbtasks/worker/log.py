@@ -28,12 +28,16 @@ _MOST_ONCE = 1000
 _said: set[str] = set()
 
 
-def log_once(text: str, level: int = logging.ERROR) -> None:
-    """Log something that may come a million times: what somebody without the key has written to the server."""
+def log_once(text: str, level: int = logging.ERROR, with_traceback: bool = False) -> None:
+    """Log something that may come a million times: what somebody without the key has written to the server.
+
+    Args:
+        with_traceback: that of the exception that is being handled.
+    """
     if text in _said or len(_said) > _MOST_ONCE:
         return
     _said.add(text)
-    LOGGER.log(level, "%s", text)
+    LOGGER.log(level, "%s", text, exc_info=with_traceback)
     if len(_said) > _MOST_ONCE:
         LOGGER.log(level, "more of this kind is not told any more; see who writes to the broker")
 

@@ -16,6 +16,7 @@ from nbtasks.core.hold import Hold
 from nbtasks.worker.jobs.runningcalls import RunningCalls
 from nbtasks.worker.log import LOGGER
 from nbtasks.worker.slots import LOCKS_LOST, Slot
+from nbtasks.worker.standing import take_turns
 
 #: Seconds between two looks at the lease.
 _LOOK_S = 0.1
@@ -83,13 +84,13 @@ class LockWatch:
     # -- the lease: on a thread of its own, which waits for nothing else
 
     def _loop(self) -> None:
-        while True:
-            self._watched.wait()
-            time.sleep(_LOOK_S)
-            try:
-                self._look()
-            except Exception:
-                LOGGER.exception("a look at the lease of locks failed")
+        take_turns(self._turn, "a look at the lease of locks")
+
+    def _turn(self) -> bool:
+        self._watched.wait()
+        time.sleep(_LOOK_S)
+        self._look()
+        return True
 
     def _look(self) -> None:
         holding = self._holding()

@@ -28,6 +28,7 @@ from nbtasks.worker.isolation.copies import leave_copy
 from nbtasks.worker.isolation.subprocesses import end_started, goes_on
 from nbtasks.worker.jobs.job import Job
 from nbtasks.worker.log import LOGGER
+from nbtasks.worker.standing import take_turns
 
 from .bench import Bench
 from .executor import enter, finish, make_ready
@@ -112,6 +113,8 @@ class LoopExecutor:
         #: What goes on although it was let go of.
         self._let_go: set[_Running] = set()
         self._ending = threading.Lock()
+        #: How often the loop had come round when it was looked at last, and so many looks in a row have found the same.
+        self._rounds = self._held = 0
         self._watched = threading.Event()
         self._loop = SharedLoop(ASYNC_SLOTS, self._end_with, lambda: on_lost(False))
         threading.Thread(target=self._watch, name="nbtasks-loop-watch", daemon=True).start()
@@ -243,23 +246,23 @@ class LoopExecutor:
 
     def _watch(self) -> None:
         """Let go of what does not end, in a thread of its own: the loop may be held by it."""
-        held = rounds = 0
-        while True:
+        take_turns(self._look_beside, "a look at the event loop")
+
+    def _look_beside(self) -> bool:
+        if self._is_empty():
+            self._watched.clear()
             if self._is_empty():
-                self._watched.clear()
-                if self._is_empty():
-                    self._watched.wait()
-            sleep(_WATCH_S)
-            try:
-                self._ask_again()
-                held = held + 1 if rounds == self._loop.clock.rounds else 0
-                rounds = self._loop.clock.rounds
-                if held >= _LOOKS_HELD and self._is_held_for_nothing(held):
-                    self._on_lost(True)
-            except Stopping:
-                return
-            except Exception:
-                LOGGER.exception("a look at the event loop failed")
+                self._watched.wait()
+        sleep(_WATCH_S)
+        try:
+            self._ask_again()
+            rounds, self._rounds = self._rounds, self._loop.clock.rounds
+            self._held = self._held + 1 if rounds == self._rounds else 0
+            if self._held >= _LOOKS_HELD and self._is_held_for_nothing(self._held):
+                self._on_lost(True)
+        except Stopping:
+            return False
+        return True
 
     def _is_empty(self) -> bool:
         return not (self._coming or self._running or self._let_go)

@@ -25,6 +25,25 @@ _values_of_sys = attrgetter(*_OF_SYS)
 #: What a call is most likely to replace; the others are compared where there is time.
 _used_builtins = attrgetter("print", "open", "input", "len", "sum", "range", "__import__")
 
+#: The built-in functions as they are now, and as they are outside calls.
+_builtins = vars(builtins)
+_own_builtins: dict[str, Any] = {}
+
+
+def are_builtins_replaced() -> bool:
+    """Whether a call that runs has replaced built-in functions: our own code, which needs them, fails meanwhile."""
+    for name, function in _own_builtins.items():  # noqa: SIM110 - any() is one of them
+        if _builtins.get(name) is not function:
+            return True
+    return False
+
+
+def restore_builtins() -> None:
+    """Have every built-in function be Python's own again."""
+    _builtins.update(_own_builtins)
+    # What was added stays: code that was made since may use it.
+    _own_builtins.update(_builtins)
+
 
 def _variable_of_decimal() -> ContextVar[decimal.Context | None]:
     context = copy_context()
@@ -43,7 +62,8 @@ class Assignments:
     def remember(self) -> None:
         """Note what is there."""
         self._argv, self._of_sys = list(sys.argv), _values_of_sys(sys)
-        self._builtins, self._used = dict(vars(builtins)), _used_builtins(builtins)
+        _own_builtins.update(_builtins)
+        self._used = _used_builtins(builtins)
         self._hooks = threading.excepthook, warnings.showwarning, os.environ
         self._traced = sys.gettrace(), sys.getprofile()
         self._default = _settings(decimal.DefaultContext)
@@ -69,8 +89,8 @@ class Assignments:
         """
         if not self._is_there():
             self._assign()
-        elif long and vars(builtins) != self._builtins:
-            self.restore_builtins()
+        elif long and _builtins != _own_builtins:
+            restore_builtins()
         if long:
             _restore_modules()
             if _settings(decimal.DefaultContext) != self._default:
@@ -94,13 +114,7 @@ class Assignments:
         vars(sys).update(zip(_OF_SYS, self._of_sys, strict=True))
         sys.argv = list(self._argv)
         threading.excepthook, warnings.showwarning, os.environ = self._hooks
-        self.restore_builtins()
-
-    def restore_builtins(self) -> None:
-        """Have every built-in function be Python's own again."""
-        vars(builtins).update(self._builtins)
-        # What was added stays: code that was made since may use it.
-        self._builtins = dict(vars(builtins))
+        restore_builtins()
 
 
 _NAMES_OF_SETTINGS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")

@@ -21,7 +21,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from . import openfigures, progresslibraries, showing, streams, undoing
-from .assignments import Assignments
+from .assignments import Assignments, restore_builtins
 
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
@@ -80,7 +80,8 @@ class Surroundings:
         showing.install()
         progresslibraries.install()
         self._assigned.remember()
-        self._print, self._len, self._environ = builtins.print, builtins.len, os.environ
+        self._print, self._environ = builtins.print, os.environ
+        self._len, self._type, self._bool = builtins.len, builtins.type, builtins.bool
         self._functions = _functions()
         self._used_functions = signal.signal, threading.Thread, threading.Lock
         for number, handler in self._ours:
@@ -101,8 +102,13 @@ class Surroundings:
 
     def calm(self) -> None:
         """Have no signal or timer of a call come any more, once it has ended; what follows needs the built-ins."""
-        if builtins.print is not self._print or builtins.len is not self._len:
-            self._assigned.restore_builtins()
+        if (
+            builtins.print is not self._print
+            or builtins.len is not self._len
+            or builtins.type is not self._type
+            or builtins.bool is not self._bool
+        ):
+            restore_builtins()
         if self._assigned.shared is not None:
             self._assigned.restore_shared()
         if _changes and undoing.SIGNALS in _changes:

@@ -19,6 +19,7 @@ from nbtasks.wire.codec import Codec
 from nbtasks.wire.errors import failures
 from nbtasks.wire.payloads import Repeated
 from nbtasks.wire.record import Record
+from nbtasks.worker.isolation.assignments import are_builtins_replaced
 from nbtasks.worker.isolation.news import last_news
 
 from .chronicle import Chronicle
@@ -95,6 +96,9 @@ class Composer:
         try:
             self._add_record(report, run)
         except Exception as error:
+            if are_builtins_replaced():
+                # By a call that runs beside: this one is not to blame. It is told when they are there again.
+                raise
             # Something in it cannot be sealed. This process must not die of it: the call would be run again, and kill
             # the next one.
             if len(run) > 1:
@@ -138,6 +142,8 @@ class Composer:
             else:
                 self._add_put_aside(report, item)
         except Exception as error:
+            if are_builtins_replaced():
+                raise
             self._add_record(report, [_untellable(item, error)])
 
     def _add_again(self, report: Finish, item: Again) -> None:

@@ -18,7 +18,9 @@ from nbtasks.broker.verbs.finish import Finish
 from nbtasks.broker.verbs.locks import call_name
 from nbtasks.core.errors import OperationalError
 from nbtasks.core.events import CallEvent, Progressed, Started
-from nbtasks.worker.log import LOGGER, log_trouble
+from nbtasks.core.readable import name_of
+from nbtasks.worker.log import LOGGER, log_once, log_trouble
+from nbtasks.worker.standing import take_turns
 
 from .bell import Bell
 from .composing import Composer
@@ -69,6 +71,8 @@ class Reporter:
         self._unsent: Finish | None = None
         self._unsent_entries: list[Entry] = []
         self._closed = False
+        #: Turns of its thread in a row in which there was nothing to do.
+        self._idle = 0
         self.last_flush = 0.0
 
     def start(self) -> None:
@@ -179,6 +183,23 @@ class Reporter:
         # Entries before results: an entry that is read here had its last result put in place before.
         entries, refused = _taken(self._entries), _taken(self._refused)
         unlocked, ended = _taken(self._unlocked), _taken(self._ended)
+        try:
+            return self._composed(entries, refused, unlocked, ended)
+        except BaseException:
+            # It comes again, for a call whose end is told to nobody would never end.
+            _put_back(self._ended, ended)
+            _put_back(self._unlocked, unlocked)
+            _put_back(self._refused, refused)
+            _put_back(self._entries, entries)
+            raise
+
+    def _composed(
+        self,
+        entries: list[tuple[Entry, tuple[int, int] | None]],
+        refused: list[Refused],
+        unlocked: list[tuple[Job, int]],
+        ended: list[Ended],
+    ) -> Finish:
         report = Finish()
         self._composer.add_ended(report, ended)
         for refusal in refused:
@@ -188,11 +209,18 @@ class Reporter:
         for job, index in unlocked:
             for lock in job.header.locks:
                 report.unlocked(lock.id, call_name(job.entry.batch, index), self._delivery.consumer)
-        self._chronicle.add_to(report)
+        self._note_in(report)
         for entry, kept in entries:
             report.done(entry, kept)
         self._unsent_entries = [entry for entry, _ in entries]
         return report
+
+    def _note_in(self, report: Finish) -> None:
+        """Add what is noted in the stream of events, on which no result depends."""
+        try:
+            self._chronicle.add_to(report)
+        except Exception as error:
+            log_once(f"what has happened cannot be noted: {name_of(error)}", with_traceback=True)
 
     def _note_sent(self) -> None:
         self._unsent = None
@@ -206,24 +234,27 @@ class Reporter:
     # -- the thread
 
     def _loop(self) -> None:
-        idle = 0
-        while not self._closed:
-            woken = self._bell.wait(None if self._bell.is_needed else TICK_S)
-            if not self._has_something():
-                idle = 0 if woken else idle + 1
-                # Said before it looks once more: what comes after that look rings.
-                self._bell.is_needed = idle >= _SLEEP_AFTER
-                self._bell.is_needed = self._bell.is_needed and not self._has_something()
-                continue
-            idle, self._bell.is_needed = 0, False
-            try:
-                self._on_tick()
-            except Exception:
-                # This thread must live: it tells what runs, and flushes for threads and the event loop.
-                LOGGER.exception("a look at running calls failed")
-            told = self._tell_running()
-            if told and self._has_to_flush() and not self.try_flush():
-                time.sleep(0.5)
+        # This thread must live: it tells what runs, and flushes for threads and the event loop.
+        take_turns(self._turn, "telling how calls stand")
+
+    def _turn(self) -> bool:
+        woken = self._bell.wait(None if self._bell.is_needed else TICK_S)
+        if not self._has_something():
+            self._idle = 0 if woken else self._idle + 1
+            # Said before it looks once more: what comes after that look rings.
+            self._bell.is_needed = self._idle >= _SLEEP_AFTER
+            self._bell.is_needed = self._bell.is_needed and not self._has_something()
+            return not self._closed
+        self._idle, self._bell.is_needed = 0, False
+        try:
+            self._on_tick()
+        except Exception:
+            # The rest does not depend on it.
+            LOGGER.exception("a look at running calls failed")
+        told = self._tell_running()
+        if told and self._has_to_flush() and not self.try_flush():
+            time.sleep(0.5)
+        return not self._closed
 
     def _has_something(self) -> bool:
         return bool(self._running or self._chronicle) or self._has_to_flush()
@@ -262,3 +293,8 @@ def _taken(items: deque[T]) -> list[T]:
     """Take everything out that is there now; others may add to it meanwhile."""
     # Most often there is nothing.
     return [items.popleft() for _ in range(len(items))] if items else []
+
+
+def _put_back(items: deque[T], taken: list[T]) -> None:
+    """Have what was taken out come first again."""
+    items.extendleft(taken[::-1])
