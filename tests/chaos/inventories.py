@@ -14,6 +14,9 @@ import redis
 #: What asking one raises that cannot answer at the moment.
 UNANSWERED = (redis.RedisError, psycopg.Error, pymysql.MySQLError, sqlite3.Error, OSError)
 
+#: The group of those who tell a carrier what is queued: they hold nothing, and share one name.
+TELLERS = b"c"
+
 
 class Inventory(abc.ABC):
     """What a broker holds for one namespace.
@@ -116,6 +119,8 @@ class RedisInventory(Inventory):
         found = set()
         for lane in self.lanes():
             for group in self.client.xinfo_groups(lane):
+                if group["name"] == TELLERS:
+                    continue
                 for consumer in self.client.xinfo_consumers(lane, group["name"]):
                     found.add(consumer["name"].decode().rpartition("/")[0])
         return found
