@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import amqp
 import pytest
 
 from nbtasks import BrokerUnavailable, ConfigError
+from nbtasks.broker.brokererrors import CarrierAway
 from nbtasks.broker.carriers.carriage import open_carrier
 from tests.servers.rabbitmq import RabbitMQ
 
@@ -110,6 +112,58 @@ def test_a_queue_that_a_killed_rabbitmq_has_lost_is_made_anew(start_server, even
 
     eventually(is_put, "it confirms again", within=SOON)
     assert carrier.take(["young"], SOON) == "young"
+    carrier.close()
+
+
+def test_who_waits_hears_of_a_queue_that_is_made_anew(rabbitmq_server, rabbitmq_url):
+    """RabbitMQ confirms nothing for a while, so the queue is made anew: under who listens to it all the time."""
+    putting, waiting = (open_carrier(rabbitmq_url, "tests") for _ in range(2))
+    putting.put({"slow": 1})
+    assert waiting.take(["slow"], SOON) == "slow"
+    waiting.settle(False)
+    process = f"'{rabbitmq_url.rpartition('/')[2]}_{putting._name('slow')}'"
+    rabbitmq_server.erlang(f"sys:suspend({process})")
+    with pytest.raises(CarrierAway):
+        putting.put({"slow": 1})
+    rabbitmq_server.erlang(f"sys:resume({process})")
+    end = time.monotonic() + SOON
+
+    def put():
+        putting.put({"slow": 1})
+        return True
+
+    assert until(put, end)
+    assert until(lambda: waiting.take(["slow"], 0.1), end) == "slow"
+    for one in (putting, waiting):
+        one.close()
+
+
+def until(act, end):
+    """Try something again and again until something comes of it, which is returned."""
+    while time.monotonic() < end:
+        with contextlib.suppress(CarrierAway):
+            if found := act():
+                return found
+    return None
+
+
+@contextlib.contextmanager
+def full(server):
+    """A RabbitMQ of the test's own has no memory left: it takes nothing, and goes on otherwise."""
+    server.erlang("rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []})")
+    yield
+    server.erlang("rabbit_alarm:clear_alarm({resource_limit, memory, node()})")
+
+
+def test_a_rabbitmq_that_is_full_is_called_so(start_server):
+    server = start_server(RabbitMQ)
+    carrier = open_carrier(server.url(), "tests")
+    carrier.put({"a": 1})
+    with (
+        full(server),
+        pytest.raises(CarrierAway, match=r"its memory or its disk is full .connection.blocked.; make room"),
+    ):
+        carrier.put({"a": 1})
     carrier.close()
 
 

@@ -65,6 +65,7 @@ class AmqpCarrier:
         self._brought: deque[tuple[int, str]] = deque()
         self._unconfirmed: set[int] = set()
         self._refused = False
+        self._is_full = False
         self._away_until = 0.0
         #: Addresses whose queue did not confirm what was put there.
         self._doubtful: set[str] = set()
@@ -93,6 +94,11 @@ class AmqpCarrier:
             deadline = time.monotonic() + _CONFIRM_S
             try:
                 while self._unconfirmed:
+                    if self._is_full:
+                        raise CarrierAway(
+                            f"the carrier at {self._url.shown} takes nothing at the moment, for its memory or its "
+                            "disk is full (connection.blocked); make room, or give it more (vm_memory_high_watermark)"
+                        )
                     self._read(deadline - time.monotonic())
             except TimeoutError:
                 self._doubtful.update(numbers)
@@ -156,6 +162,10 @@ class AmqpCarrier:
                 connection.close()
         self._drop()
 
+    def drop(self) -> None:
+        """Let go of the connection without a word."""
+        self._drop()
+
     def abort(self) -> None:
         """Cut the connection under what another thread does over it."""
         with contextlib.suppress(Exception):
@@ -189,6 +199,10 @@ class AmqpCarrier:
                 f"a queue at {self._url.shown} is there already and is another one than ours: {plain(error)}; delete "
                 "it, or use another vhost"
             ) from None
+        except CarrierAway:
+            self._drop()
+            self._away_until = time.monotonic() + _REST_S
+            raise
         except (exceptions.AMQPError, OSError) as error:
             self._drop()
             if not isinstance(error, _AwayStill):
@@ -215,7 +229,7 @@ class AmqpCarrier:
         connection = amqp.Connection(
             f"{host}:{url.port}", url.user, url.password, login_method="PLAIN", virtual_host=url.vhost, ssl=_tls(url),
             connect_timeout=_CONNECT_S, read_timeout=_ANSWER_S, write_timeout=_ANSWER_S, heartbeat=_HEARTBEAT_S,
-            client_properties={"connection_name": f"nbtasks {self._namespace}"},
+            client_properties={"connection_name": f"nbtasks {self._namespace}"}, on_blocked=self._on_full,
         )  # fmt: skip
         self._forget()
         self._connection = connection
@@ -255,6 +269,7 @@ class AmqpCarrier:
         self._tags.clear()
         self._brought.clear()
         self._unconfirmed.clear()
+        self._is_full = False
         self._published = 0
 
     # -- queues
@@ -266,9 +281,14 @@ class AmqpCarrier:
 
     def _declare(self, channel: Any, address: str) -> Any:
         if address in self._doubtful:
-            # What lay in it is put again by who compares; who listens to it hears that it is gone, and comes again.
             channel.queue_delete(self._name(address))
             self._doubtful.discard(address)
+            # What lay in it is put again by who compares; who listens to it hears that it is gone, and comes again. But
+            # where it is there again at once, RabbitMQ 3.10 tells them nothing, and brings them nothing any more.
+            raise CarrierAway(
+                f"the carrier at {self._url.shown} did not confirm what was put into one of our queues, which is made "
+                "anew; if this comes again and again, look into its log"
+            )
         found = channel.queue_declare(
             self._name(address), durable=True, auto_delete=False,
             arguments={
@@ -312,6 +332,9 @@ class AmqpCarrier:
             self._unconfirmed = {one for one in self._unconfirmed if one > number}
         else:
             self._unconfirmed.discard(number)
+
+    def _on_full(self, _: str) -> None:
+        self._is_full = True
 
     def _on_refused(self, number: int, multiple: bool) -> None:
         self._refused = True

@@ -118,6 +118,10 @@ class BeanstalkCarrier:
         """Close the connection; what is done next opens a new one."""
         self._drop()
 
+    def drop(self) -> None:
+        """Let go of the connection."""
+        self.close()
+
     def abort(self) -> None:
         """Cut the connection under what another thread does over it."""
         with contextlib.suppress(OSError, AttributeError):

@@ -18,6 +18,8 @@ from nbtasks.core.errors import ConfigError
 _BESIDE_MS = 1000
 #: The same of who has just worked: what comes next often comes soon, and the way over the carrier is longer.
 _LINGER_MS = 20
+#: Seconds of a wait at the carrier until it is looked in the ledger whether it has kept something to itself.
+_LOOK_S = 2.5
 
 
 class CarriedDelivery:
@@ -25,7 +27,9 @@ class CarriedDelivery:
 
     Who is brought a reference takes what is first in the ledger, as its own under the worker's lease, and is rid of the
     reference at once: so no time limit of the carrier's counts, and neither does it matter whether the reference comes
-    twice. While the carrier is away, the ledger is waited at instead; and for a moment by who has just worked.
+    twice. While the carrier is away, the ledger is waited at instead; and for a moment by who has just worked. A
+    carrier that is there may bring nothing all the same: it is full, a network is silent, it has lost who listens. So
+    whoever waits in vain looks in the ledger, too.
 
     Args:
         ledger: where entries lie, are taken and end.
@@ -62,13 +66,17 @@ class CarriedDelivery:
     def _carried(self, block_ms: int, deadline: float) -> list[Entry]:
         while (left_s := deadline - time.monotonic()) > 0:
             try:
-                address = self._carrier.take(self._addresses, left_s)
+                address = self._carrier.take(self._addresses, min(left_s, _LOOK_S))
             except (CarrierAway, ConfigError):
                 # Its supervisor, which connects to it as well, says so.
                 return self._ledger.wait(min(block_ms, _BESIDE_MS))
-            if address is None:
-                return []
             entries = self._ledger.take(1)
+            if address is None:
+                if entries:
+                    # It has not told of this: perhaps it hears this one no more.
+                    self._carrier.drop()
+                    return entries
+                continue
             self._settle(address, entries)
             if entries:
                 return entries

@@ -146,6 +146,10 @@ class KombuCarrier:
         """Close the connection; what is done next opens a new one."""
         self._drop()
 
+    def drop(self) -> None:
+        """Let go of the connection."""
+        self.close()
+
     def abort(self) -> None:
         """End what another thread waits for; no action takes longer than some seconds."""
         self._cut.set()

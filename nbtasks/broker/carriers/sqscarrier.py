@@ -122,6 +122,10 @@ class SqsCarrier:
         self._client = self._polling = None
         self._queues.clear()
 
+    def drop(self) -> None:
+        """End the polls, as :meth:`close` does."""
+        self.close()
+
     def abort(self) -> None:
         """End the polls; no request of another thread takes longer than some seconds."""
         ears, self._ears = self._ears, None

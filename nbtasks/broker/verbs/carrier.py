@@ -58,6 +58,9 @@ class Carrier(Protocol):
     def close(self) -> None:
         """Close the connection; what is done next opens a new one. Never raises."""
 
+    def drop(self) -> None:
+        """Let go of a connection that may hear nothing any more: as :meth:`close`, but no answer is waited for."""
+
     def abort(self) -> None:
         """Cut the connection under what another thread does over it. Never raises."""
 
