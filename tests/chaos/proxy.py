@@ -47,11 +47,12 @@ class Proxy:
     """Listens on a unix socket, or on a TCP port of loopback; runs on a thread of its own.
 
     Attributes:
+        target: the unix socket, or the TCP port of loopback, that it leads to.
         delay_s: seconds that each packet takes, in each direction.
         reset_rate: share of packets to the server at which the connection is reset instead.
     """
 
-    def __init__(self, target: Path, folder: Path, tcp: bool = False, seed: int = 0) -> None:
+    def __init__(self, target: Path | int, folder: Path, tcp: bool = False, seed: int = 0) -> None:
         self.target = target
         self.delay_s = 0.0
         self.reset_rate = 0.0
@@ -151,7 +152,7 @@ class Proxy:
             return
         self._connections.add(connection)
         try:
-            up_reader, up_writer = await asyncio.open_unix_connection(str(self.target))
+            up_reader, up_writer = await _opened(self.target)
         except OSError:
             if connection.silent:
                 await self._pump(connection, reader, writer, self._forward)
@@ -226,6 +227,12 @@ class Proxy:
 
     def _note(self, connection: _Connection, what: str) -> None:
         self._traffic.append((time.monotonic(), connection.pid, what))
+
+
+async def _opened(target: Path | int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(target, int):
+        return await asyncio.open_connection("127.0.0.1", target)
+    return await asyncio.open_unix_connection(str(target))
 
 
 def _listen(path: Path, tcp: bool) -> socket.socket:

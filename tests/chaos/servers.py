@@ -184,13 +184,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(flavour: str, below: Path) -> Iterator[Server]:
-    """Start a server in a folder of its own; it ends with the block.
+def running(flavour: str, below: Path, *settings: str) -> Iterator[Server]:
+    """Start a server in a folder of its own, with these settings; it ends with the block.
 
     Raises:
         Missing: it cannot be had.
     """
-    server = Server(find(flavour), Path(tempfile.mkdtemp(prefix="k", dir=below)))
+    server = Server(find(flavour), Path(tempfile.mkdtemp(prefix="k", dir=below)), settings)
     server.start()
     try:
         yield server

@@ -171,7 +171,7 @@ class RabbitMQ(Server):
 
     def prepare(self) -> None:
         """Write its configuration, and copy the template."""
-        (self.folder / "bin").mkdir()
+        (self.folder / "bin").mkdir(exist_ok=True)
         text = "".join(f"{name} = {value}\n" for name, value in self.settings.items())
         files = {
             "bin/erl": _ERL.format(home=self._erlang, programs=self._programs),

@@ -159,6 +159,13 @@ class Server:
         self.stop()
         self.start()
 
+    def lose_all(self) -> None:
+        """Throw away the data of a server that does not run: it is started empty."""
+        shutil.rmtree(self.disk)
+        self.disk.mkdir()
+        give(self.disk)
+        (self.folder / "prepared").unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Stand still with all its processes, as a machine does that swaps: connections stay, nothing is answered."""
